@@ -1,0 +1,51 @@
+//! Grouping finished pictures into batch updates.
+
+use crate::{BatchUpdate, Failure, ProcessedImage};
+
+/// Collects results, one by one, into updates of a fixed number of pictures.
+#[derive(Debug)]
+pub struct Batches {
+    total: usize,
+    length: usize,
+    processed: usize,
+    batch: Vec<Result<ProcessedImage, Failure>>,
+}
+
+impl Batches {
+    /// For a run of `total` pictures, `length` of them (at least one) per update.
+    pub fn new(total: usize, length: usize) -> Self {
+        Self {
+            total,
+            length: length.max(1),
+            processed: 0,
+            batch: Vec::new(),
+        }
+    }
+
+    /// Takes one result; returns an update if it completes a batch or the run.
+    pub fn push(&mut self, result: Result<ProcessedImage, Failure>) -> Option<BatchUpdate> {
+        self.processed += 1;
+        self.batch.push(result);
+        if self.batch.len() == self.length || self.processed == self.total {
+            self.flush()
+        } else {
+            None
+        }
+    }
+
+    /// An update with what is left of an interrupted run, if anything.
+    pub fn flush(&mut self) -> Option<BatchUpdate> {
+        if self.batch.is_empty() {
+            return None;
+        }
+        Some(BatchUpdate {
+            processed: self.processed,
+            total: self.total,
+            progress: self.processed as f64 / self.total.max(1) as f64,
+            batch: std::mem::take(&mut self.batch),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Parser, ValueEnum};
+use images::{ColorCorrection, ImageFormat, Operation, ParseSizeError, ResizeMode, Size};
+
+/// Turns photos into finished pictures: resized, sharpened, color corrected, encoded anew.
+#[derive(Debug, Parser)]
+#[command(
+    name = "images",
+    version,
+    after_help = "Exit status: 0 all pictures made, 1 some failed, 2 wrong usage or nothing to do, \
+                  130 interrupted."
+)]
+pub(crate) struct Options {
+    /// Picture files, and folders to search for .jpg, .jpeg, .png and .webp files
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// The folder that receives the pictures; made if missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+
+    /// The wanted size in pixels, or "none"
+    #[arg(long, value_name = "WxH", default_value = "800x600")]
+    resize: ResizeTo,
+
+    /// What to do with pictures of another shape: stretch, keep inside, or cover and cut
+    #[arg(long, value_enum, default_value_t = Mode::Fit)]
+    mode: Mode,
+
+    /// How much to sharpen; 0 is not at all, 1 is strong
+    #[arg(long, value_name = "AMOUNT", default_value_t = 0.3, value_parser = amount)]
+    sharpen: f32,
+
+    /// Factor for brightness
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = amount)]
+    brightness: f32,
+
+    /// Factor for contrast
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = amount)]
+    contrast: f32,
+
+    /// Factor for saturation; 0 makes gray
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = amount)]
+    saturation: f32,
+
+    /// The format of the pictures; without it each keeps its own
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+
+    /// JPEG quality; PNG and WebP are lossless
+    #[arg(long, default_value_t = 85, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) quality: u8,
+
+    /// Pictures per progress update
+    #[arg(long, value_name = "PICTURES", default_value_t = 10, value_parser = batch)]
+    pub(crate) batch: usize,
+
+    /// No progress bar and no table
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+impl Options {
+    /// The steps that the options ask for, in the order resize, correct, sharpen: correction is
+    /// cheaper on the smaller picture, and sharpening is the last touch.
+    pub(crate) fn operations(&self) -> Vec<Operation> {
+        let mut operations = Vec::new();
+        if let ResizeTo::Size(size) = self.resize {
+            operations.push(Operation::Resize {
+                size,
+                mode: self.mode.into(),
+            });
+        }
+        let correction = ColorCorrection {
+            brightness: self.brightness,
+            contrast: self.contrast,
+            saturation: self.saturation,
+        };
+        if !correction.is_neutral() {
+            operations.push(Operation::ColorCorrection(correction));
+        }
+        if self.sharpen > 0.0 {
+            operations.push(Operation::Sharpen {
+                amount: self.sharpen,
+            });
+        }
+        operations
+    }
+
+    pub(crate) fn format(&self) -> Option<ImageFormat> {
+        self.format.map(ImageFormat::from)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum ResizeTo {
+    None,
+    Size(Size),
+}
+
+impl FromStr for ResizeTo {
+    type Err = ParseSizeError;
+
+    fn from_str(text: &str) -> Result<Self, ParseSizeError> {
+        if text == "none" {
+            Ok(Self::None)
+        } else {
+            text.parse().map(Self::Size)
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Mode {
+    Exact,
+    Fit,
+    Fill,
+}
+
+impl From<Mode> for ResizeMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Exact => Self::Exact,
+            Mode::Fit => Self::Fit,
+            Mode::Fill => Self::Fill,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Jpeg,
+    Png,
+    Webp,
+}
+
+impl From<Format> for ImageFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Jpeg => Self::Jpeg,
+            Format::Png => Self::Png,
+            Format::Webp => Self::WebP,
+        }
+    }
+}
+
+fn amount(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(amount) if (0.0..=100.0).contains(&amount) => Ok(amount),
+        _ => Err("expected a number from 0 to 100".to_owned()),
+    }
+}
+
+fn batch(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(length) if length > 0 => Ok(length),
+        _ => Err("expected a number of at least 1".to_owned()),
+    }
+}

@@ -1,0 +1,92 @@
+//! Color correction.
+
+use image::DynamicImage;
+
+/// Brightness, contrast and saturation as factors: 1 changes nothing.
+///
+/// For a channel value `v` from 0 to 255, first `v * brightness`, then
+/// `(v - 128) * contrast + 128`; then each channel moves away from the pixel's luma (ITU-R BT.709
+/// weights) by the factor `saturation`, so that 0 gives gray. Results are cut to 0..=255. Alpha
+/// stays.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ColorCorrection {
+    /// 0 is black, 1.1 a little lighter.
+    pub brightness: f32,
+    /// 0 is flat gray, above 1 is harder.
+    pub contrast: f32,
+    /// 0 is gray, above 1 is more colorful.
+    pub saturation: f32,
+}
+
+impl Default for ColorCorrection {
+    fn default() -> Self {
+        Self {
+            brightness: 1.0,
+            contrast: 1.0,
+            saturation: 1.0,
+        }
+    }
+}
+
+impl ColorCorrection {
+    /// Whether this correction leaves every picture as it is.
+    pub fn is_neutral(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(crate) fn apply(&self, picture: &mut DynamicImage) {
+        if self.is_neutral() {
+            return;
+        }
+        let curve = self.curve();
+        let saturation = (self.saturation.clamp(0.0, 100.0) * 256.0).round() as i32;
+        for_each_pixel(picture, |colors| {
+            for value in colors.iter_mut() {
+                *value = curve[usize::from(*value)];
+            }
+            if let [red, green, blue] = colors
+                && saturation != 256
+            {
+                let luma = luma(*red, *green, *blue);
+                for value in [red, green, blue] {
+                    let away = saturation * (i32::from(*value) - luma);
+                    *value = (luma + (away + 128).div_euclid(256)).clamp(0, 255) as u8;
+                }
+            }
+        });
+    }
+
+    /// Brightness and contrast look at one value only, so that 256 answers hold them all.
+    fn curve(&self) -> [u8; 256] {
+        std::array::from_fn(|value| {
+            let lit = value as f32 * self.brightness;
+            ((lit - 128.0) * self.contrast + 128.0)
+                .round()
+                .clamp(0.0, 255.0) as u8
+        })
+    }
+}
+
+/// BT.709 luma: weights 0.2126, 0.7152, 0.0722 in 1/65536 that add up to one.
+fn luma(red: u8, green: u8, blue: u8) -> i32 {
+    let sum = 13_933 * i32::from(red) + 46_871 * i32::from(green) + 4_732 * i32::from(blue);
+    (sum + 32_768) >> 16
+}
+
+/// Shows the color channels of each pixel, one or three without alpha, row by row.
+pub(crate) fn for_each_pixel(picture: &mut DynamicImage, mut change: impl FnMut(&mut [u8])) {
+    match picture {
+        DynamicImage::ImageLuma8(gray) => gray.chunks_exact_mut(1).for_each(change),
+        DynamicImage::ImageRgb8(rgb) => rgb.chunks_exact_mut(3).for_each(change),
+        DynamicImage::ImageLumaA8(gray) => {
+            gray.chunks_exact_mut(2)
+                .for_each(|pixel| change(&mut pixel[..1]));
+        }
+        DynamicImage::ImageRgba8(rgb) => {
+            rgb.chunks_exact_mut(4)
+                .for_each(|pixel| change(&mut pixel[..3]));
+        }
+        // The decoder makes the four above and no operation changes the kind.
+        _ => {}
+    }
+}

@@ -1,0 +1,157 @@
+//! From the content of a file to upright pixels.
+
+mod jpeg;
+
+use std::io::Cursor;
+
+use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, Limits};
+
+use crate::{IccProfile, ImageFormat, Operation, ProcessError, Size};
+
+/// The most pixels that an input may have, 268 megapixels: a header that claims more would make
+/// the decoder reserve gigabytes.
+pub const MAX_PIXELS: u64 = 1 << 28;
+
+/// How an input was decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decoding {
+    /// At full size.
+    Full,
+    /// Straight to a reduced size, by leaving out the high frequencies of each JPEG block.
+    Reduced {
+        /// 2, 4 or 8: width and height are one such part of the full ones, rounded up.
+        denominator: u8,
+    },
+}
+
+/// A decoded picture, upright, with 8 bits per channel: gray or RGB, with or without alpha.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) picture: DynamicImage,
+    pub(crate) icc: Option<IccProfile>,
+    /// The size of the whole picture, upright; larger than `picture` after a reduced decoding.
+    pub(crate) full_size: Size,
+    pub(crate) decoding: Decoding,
+}
+
+/// How many pixels the first operation needs; decides how far a decoder may reduce.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Demand {
+    /// Every pixel.
+    Everything,
+    /// What this resize needs.
+    Resize { size: Size, mode: crate::ResizeMode },
+}
+
+impl Demand {
+    pub(crate) fn of(operations: &[Operation]) -> Self {
+        match operations.first() {
+            Some(&Operation::Resize { size, mode }) => Self::Resize { size, mode },
+            _ => Self::Everything,
+        }
+    }
+
+    /// The smallest size, lying as it is stored, to which the decoder may reduce.
+    fn least(self, stored: Size, orientation: Orientation) -> Size {
+        match self {
+            Self::Everything => stored,
+            Self::Resize { size, mode } => upright(
+                mode.least_source(upright(stored, orientation), size),
+                orientation,
+            ),
+        }
+    }
+}
+
+/// Decodes a picture of any known format and applies its orientation.
+///
+/// # Errors
+/// [`ProcessError::UnknownFormat`], [`ProcessError::Decode`] or [`ProcessError::TooLarge`].
+pub(crate) fn decode(bytes: &[u8], demand: Demand) -> Result<(ImageFormat, Decoded), ProcessError> {
+    let format = ImageFormat::of_bytes(bytes).ok_or(ProcessError::UnknownFormat)?;
+    let decoded = match format {
+        ImageFormat::Jpeg => jpeg::decode(bytes, demand),
+        ImageFormat::Png => PngDecoder::with_limits(Cursor::new(bytes), Limits::no_limits())
+            .map_err(|error| undecodable(format, error))
+            .and_then(|decoder| decode_whole(decoder, format)),
+        ImageFormat::WebP => WebPDecoder::new(Cursor::new(bytes))
+            .map_err(|error| undecodable(format, error))
+            .and_then(|decoder| decode_whole(decoder, format)),
+    }?;
+    Ok((format, decoded))
+}
+
+fn decode_whole(
+    mut decoder: impl ImageDecoder,
+    format: ImageFormat,
+) -> Result<Decoded, ProcessError> {
+    let (width, height) = decoder.dimensions();
+    let stored = within_limit(Size::new(width, height))?;
+    // Metadata that cannot be read is no reason to lose the picture.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let icc = decoder
+        .icc_profile()
+        .ok()
+        .flatten()
+        .and_then(IccProfile::new);
+    let mut picture = DynamicImage::from_decoder(decoder)
+        .map(in_eight_bits)
+        .map_err(|error| undecodable(format, error))?;
+    picture.apply_orientation(orientation);
+    Ok(Decoded {
+        picture,
+        icc,
+        full_size: upright(stored, orientation),
+        decoding: Decoding::Full,
+    })
+}
+
+fn undecodable(format: ImageFormat, error: ImageError) -> ProcessError {
+    let reason = match error {
+        // Without this the text would start by naming the format a second time.
+        ImageError::Decoding(error) => match std::error::Error::source(&error) {
+            Some(source) => source.to_string(),
+            None => error.to_string(),
+        },
+        other => other.to_string(),
+    };
+    ProcessError::Decode { format, reason }
+}
+
+fn within_limit(size: Size) -> Result<Size, ProcessError> {
+    if size.pixels() > MAX_PIXELS {
+        Err(ProcessError::TooLarge { size })
+    } else {
+        Ok(size)
+    }
+}
+
+fn in_eight_bits(picture: DynamicImage) -> DynamicImage {
+    use DynamicImage::{ImageLuma8, ImageLumaA8, ImageRgb8, ImageRgba8};
+    match picture {
+        ImageLuma8(_) | ImageLumaA8(_) | ImageRgb8(_) | ImageRgba8(_) => picture,
+        deep if deep.color().has_color() && deep.color().has_alpha() => {
+            ImageRgba8(deep.into_rgba8())
+        }
+        deep if deep.color().has_color() => ImageRgb8(deep.into_rgb8()),
+        deep if deep.color().has_alpha() => ImageLumaA8(deep.into_luma_alpha8()),
+        deep => ImageLuma8(deep.into_luma8()),
+    }
+}
+
+/// The size of a stored picture once its orientation is applied, and the reverse.
+fn upright(stored: Size, orientation: Orientation) -> Size {
+    match orientation {
+        Orientation::Rotate90
+        | Orientation::Rotate270
+        | Orientation::Rotate90FlipH
+        | Orientation::Rotate270FlipH => stored.transposed(),
+        Orientation::NoTransforms
+        | Orientation::Rotate180
+        | Orientation::FlipHorizontal
+        | Orientation::FlipVertical => stored,
+    }
+}

@@ -1,0 +1,149 @@
+//! JPEG: two decoders, one for the whole picture and one for reduced ones.
+//!
+//! Decoding is most of the work on a photo, and a JPEG can be decoded straight to 1/2, 1/4 or 1/8
+//! of its size. `zune-jpeg` is the faster decoder but cannot reduce; `jpeg-decoder` can. So the
+//! headers and whole pictures go to the first, reduced pictures to the second.
+//! `jpeg-decoder` starts a short-lived thread per color component of a large picture.
+
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayImage, RgbImage};
+use jpeg_decoder::PixelFormat;
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+use super::{Decoded, Decoding, Demand, upright, within_limit};
+use crate::{IccProfile, ImageFormat, ProcessError, Size};
+
+/// What the headers say.
+struct Headers {
+    stored: Size,
+    orientation: Orientation,
+    icc: Option<IccProfile>,
+    colors: ColorSpace,
+}
+
+pub(super) fn decode(bytes: &[u8], demand: Demand) -> Result<Decoded, ProcessError> {
+    let headers = read_headers(bytes)?;
+    let stored = within_limit(headers.stored)?;
+    let least = demand.least(stored, headers.orientation);
+    let reduced = match denominator(stored, least) {
+        Some(denominator) if !is_cmyk(headers.colors) => {
+            decode_reduced(bytes, stored, denominator)?
+                .map(|picture| (picture, Decoding::Reduced { denominator }))
+        }
+        _ => None,
+    };
+    let (mut picture, decoding) = match reduced {
+        Some(reduced) => reduced,
+        None => (decode_full(bytes, &headers)?, Decoding::Full),
+    };
+    picture.apply_orientation(headers.orientation);
+    let full_size = upright(stored, headers.orientation);
+    Ok(Decoded {
+        picture,
+        icc: headers.icc,
+        full_size,
+        decoding,
+    })
+}
+
+fn read_headers(bytes: &[u8]) -> Result<Headers, ProcessError> {
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options());
+    decoder.decode_headers().map_err(undecodable)?;
+    let (width, height) = decoder
+        .dimensions()
+        .ok_or_else(|| undecodable("no picture"))?;
+    let exif = decoder.exif();
+    Ok(Headers {
+        // A JPEG states its size in 16 bits, so neither cast can lose anything.
+        stored: Size::new(width as u32, height as u32),
+        orientation: exif
+            .and_then(|exif| Orientation::from_exif_chunk(exif))
+            .unwrap_or(Orientation::NoTransforms),
+        icc: decoder.icc_profile().and_then(IccProfile::new),
+        colors: decoder
+            .input_colorspace()
+            .ok_or_else(|| undecodable("no color space"))?,
+    })
+}
+
+/// The largest reduction that leaves at least `least`.
+fn denominator(stored: Size, least: Size) -> Option<u8> {
+    [8, 4, 2]
+        .into_iter()
+        .find(|&d| stored.divided_by(d.into()).covers(least))
+}
+
+/// Decodes to 1/`denominator`; `None` if this decoder cannot say it in gray or RGB.
+fn decode_reduced(
+    bytes: &[u8],
+    stored: Size,
+    denominator: u8,
+) -> Result<Option<DynamicImage>, ProcessError> {
+    let wanted = stored.divided_by(denominator.into());
+    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    // No part of a 16-bit number exceeds 16 bits.
+    let (width, height) = decoder
+        .scale(wanted.width as u16, wanted.height as u16)
+        .map_err(undecodable)?;
+    if Size::new(width.into(), height.into()) != wanted {
+        return Ok(None);
+    }
+    let pixels = decoder.decode().map_err(undecodable)?;
+    let format = decoder.info().map(|info| info.pixel_format);
+    Ok(match format {
+        Some(PixelFormat::L8) => gray(wanted, pixels),
+        Some(PixelFormat::RGB24) => rgb(wanted, pixels),
+        _ => None,
+    })
+}
+
+fn decode_full(bytes: &[u8], headers: &Headers) -> Result<DynamicImage, ProcessError> {
+    let is_gray = headers.colors == ColorSpace::Luma;
+    let colors = if is_gray {
+        ColorSpace::Luma
+    } else {
+        ColorSpace::RGB
+    };
+    let options = options().jpeg_set_out_colorspace(colors);
+    let pixels = JpegDecoder::new_with_options(ZCursor::new(bytes), options)
+        .decode()
+        .map_err(undecodable)?;
+    let picture = if is_gray {
+        gray(headers.stored, pixels)
+    } else {
+        rgb(headers.stored, pixels)
+    };
+    picture.ok_or_else(|| undecodable("fewer pixels than the header promises"))
+}
+
+/// Strict, because the lenient mode paints the missing part of a truncated file gray and says
+/// nothing.
+fn options() -> DecoderOptions {
+    DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(u16::MAX.into())
+        .set_max_height(u16::MAX.into())
+}
+
+fn is_cmyk(colors: ColorSpace) -> bool {
+    matches!(colors, ColorSpace::CMYK | ColorSpace::YCCK)
+}
+
+fn gray(size: Size, pixels: Vec<u8>) -> Option<DynamicImage> {
+    GrayImage::from_raw(size.width, size.height, pixels).map(DynamicImage::ImageLuma8)
+}
+
+fn rgb(size: Size, pixels: Vec<u8>) -> Option<DynamicImage> {
+    RgbImage::from_raw(size.width, size.height, pixels).map(DynamicImage::ImageRgb8)
+}
+
+fn undecodable(reason: impl ToString) -> ProcessError {
+    let reason = reason.to_string().trim_end().to_owned();
+    ProcessError::Decode {
+        format: ImageFormat::Jpeg,
+        reason,
+    }
+}

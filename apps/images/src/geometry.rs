@@ -1,0 +1,121 @@
+//! Sizes, and how a picture is brought to one.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Width and height in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Size {
+    /// Pixels per row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+impl Size {
+    /// A size of `width` by `height` pixels.
+    pub const fn new(width: u32, height: u32) -> Self {
+        Self { width, height }
+    }
+
+    /// The number of pixels.
+    pub const fn pixels(self) -> u64 {
+        self.width as u64 * self.height as u64
+    }
+
+    /// Width and height exchanged.
+    pub(crate) const fn transposed(self) -> Self {
+        Self::new(self.height, self.width)
+    }
+
+    /// Whether `other` fits inside, in both directions.
+    pub(crate) const fn covers(self, other: Self) -> bool {
+        self.width >= other.width && self.height >= other.height
+    }
+
+    /// The size after a reduction to 1/`denominator`, rounded up as JPEG decoders do.
+    pub(crate) const fn divided_by(self, denominator: u32) -> Self {
+        Self::new(
+            self.width.div_ceil(denominator),
+            self.height.div_ceil(denominator),
+        )
+    }
+
+    fn scaled_by(self, factor: f64) -> Self {
+        let scaled = |length: u32| ((f64::from(length) * factor).round() as u32).max(1);
+        Self::new(scaled(self.width), scaled(self.height))
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+impl FromStr for Size {
+    type Err = ParseSizeError;
+
+    /// Reads `800x600`. Both numbers must be between 1 and 65535, the most that JPEG can say.
+    fn from_str(text: &str) -> Result<Self, ParseSizeError> {
+        let (width, height) = text.split_once(['x', 'X']).ok_or(ParseSizeError)?;
+        let length = |digits: &str| digits.parse().ok().filter(|&n: &u16| n > 0);
+        match (length(width), length(height)) {
+            (Some(width), Some(height)) => Ok(Self::new(width.into(), height.into())),
+            _ => Err(ParseSizeError),
+        }
+    }
+}
+
+/// A text is not a [`Size`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseSizeError;
+
+impl fmt::Display for ParseSizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected WIDTHxHEIGHT, such as 800x600, each between 1 and 65535")
+    }
+}
+
+impl std::error::Error for ParseSizeError {}
+
+/// What to do when the wanted size has another shape than the picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ResizeMode {
+    /// Exactly the wanted size, stretching the picture if it must.
+    Exact,
+    /// The largest size inside the wanted one that keeps the shape. Never enlarges.
+    #[default]
+    Fit,
+    /// Exactly the wanted size, cutting off what sticks out, equally on both sides.
+    Fill,
+}
+
+impl ResizeMode {
+    /// The size of the result for a picture of `source` size.
+    pub fn target(self, source: Size, wanted: Size) -> Size {
+        match self {
+            Self::Exact | Self::Fill => wanted,
+            Self::Fit => source.scaled_by(ratios(source, wanted).0.min(1.0)),
+        }
+    }
+
+    /// The smallest size to which a picture of `source` size may be reduced beforehand without
+    /// taking detail from the result.
+    pub(crate) fn least_source(self, source: Size, wanted: Size) -> Size {
+        match self {
+            Self::Exact | Self::Fit => self.target(source, wanted),
+            Self::Fill => source.scaled_by(ratios(source, wanted).1),
+        }
+    }
+}
+
+/// The smaller and the larger of the two factors that bring `source` to `wanted`.
+fn ratios(source: Size, wanted: Size) -> (f64, f64) {
+    let across = f64::from(wanted.width) / f64::from(source.width);
+    let down = f64::from(wanted.height) / f64::from(source.height);
+    (across.min(down), across.max(down))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! Color profiles, carried from input to output.
+
+use image::DynamicImage;
+
+/// An ICC profile: what the numbers of a picture mean as colors.
+///
+/// Pixels are never converted from one profile to another; the profile of the input goes into the
+/// output as it is. It is dropped where it would lie: when the pixels no longer are of the kind
+/// that it describes. That happens to the profile of a CMYK JPEG, whose pixels become RGB by the
+/// plain formula, and to a gray profile in WebP, which stores gray pictures as RGB.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IccProfile(Vec<u8>);
+
+impl IccProfile {
+    /// Takes the content of a profile; `None` if it is too short to have a profile's header.
+    pub fn new(bytes: Vec<u8>) -> Option<Self> {
+        (bytes.len() >= 128).then_some(Self(bytes))
+    }
+
+    /// The content of the profile.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether this profile describes pixels of the kind that `picture` has.
+    pub(crate) fn describes(&self, picture: &DynamicImage) -> bool {
+        let kind: &[u8] = if picture.color().has_color() {
+            b"RGB "
+        } else {
+            b"GRAY"
+        };
+        // The header's "data color space" field, ICC.1:2022 section 7.2.6.
+        &self.0[16..20] == kind
+    }
+
+    /// Whether this profile describes gray pictures.
+    pub(crate) fn is_gray(&self) -> bool {
+        &self.0[16..20] == b"GRAY"
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+impl std::fmt::Debug for IccProfile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "IccProfile({} bytes)", self.0.len())
+    }
+}

@@ -1,0 +1,40 @@
+//! The progress bar on standard error.
+
+use std::io::{self, Write};
+
+use images::{BatchUpdate, Failure};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Shows how far a run is, its rate and the time left. Draws nothing where standard error is not
+/// a terminal.
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    pub(crate) fn new(total: usize, quiet: bool) -> Self {
+        if quiet {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new(total as u64);
+        let template = "{wide_bar} {pos}/{len} pictures, {per_sec}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    pub(crate) fn update(&self, update: &BatchUpdate) {
+        self.0.set_position(update.processed as u64);
+    }
+
+    /// Names a file that failed, above the bar.
+    pub(crate) fn report(&self, failure: &Failure) {
+        self.0.suspend(|| {
+            // Nobody is left to tell if standard error is gone.
+            let _ = writeln!(io::stderr().lock(), "images: {failure}");
+        });
+    }
+
+    pub(crate) fn end(self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,129 @@
+//! What a caller asks of the image service, and what it gets back.
+//!
+//! All of these are plain values that own what they need: they are moved between isolates.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::{ColorCorrection, Decoding, Failure, FileError, ImageFormat, ResizeMode, Size};
+
+/// The undecoded content of one picture file.
+#[derive(Clone, Debug)]
+pub struct RawImage {
+    /// Where it came from; names the picture in results and errors, and is not opened again.
+    pub path: PathBuf,
+    /// The content of the file.
+    pub bytes: Vec<u8>,
+}
+
+impl RawImage {
+    /// Reads the whole file at `path`.
+    ///
+    /// # Blocking
+    /// Waits for the disk.
+    ///
+    /// # Errors
+    /// [`FileError::Read`] with the reason of the operating system.
+    pub fn load(path: &Path) -> Result<Self, Failure> {
+        match fs::read(path) {
+            Ok(bytes) => Ok(Self {
+                path: path.to_owned(),
+                bytes,
+            }),
+            Err(reason) => Err(Failure {
+                path: path.to_owned(),
+                error: FileError::Read(reason),
+            }),
+        }
+    }
+}
+
+/// One step between decoding and encoding. Steps run in the order given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Operation {
+    /// Brings the picture to a size (Lanczos, three lobes). As the first operation it lets a
+    /// large JPEG be decoded straight to a reduced size.
+    Resize {
+        /// The wanted size.
+        size: Size,
+        /// What to do when it has another shape than the picture.
+        mode: ResizeMode,
+    },
+    /// Strengthens fine detail: adds `amount` times the difference between the picture and a
+    /// blurred copy. 0 changes nothing, 0.5 is moderate, 1 and more is strong.
+    Sharpen {
+        /// At least 0.
+        amount: f32,
+    },
+    /// Changes brightness, contrast and saturation.
+    ColorCorrection(ColorCorrection),
+}
+
+/// Asks for one picture to be processed.
+#[derive(Clone, Debug)]
+pub struct ProcessImage {
+    /// The picture.
+    pub image: RawImage,
+    /// The steps, in order.
+    pub operations: Vec<Operation>,
+    /// The format of the result; `None` keeps that of the input.
+    pub format: Option<ImageFormat>,
+    /// JPEG quality from 1 to 100; values outside are brought inside. PNG and WebP are written
+    /// lossless and ignore it.
+    pub quality: u8,
+}
+
+/// One finished picture, encoded.
+#[derive(Clone, Debug)]
+pub struct ProcessedImage {
+    /// [`RawImage::path`] of the request.
+    pub path: PathBuf,
+    /// The content of the new file.
+    pub bytes: Vec<u8>,
+    /// The format of `bytes`.
+    pub format: ImageFormat,
+    /// The size of the new picture.
+    pub size: Size,
+    /// The size of the input as a viewer shows it, that is with its orientation applied.
+    pub source_size: Size,
+    /// How the input was decoded.
+    pub decoding: Decoding,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// Time spent on one picture, by stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// From file content to upright pixels.
+    pub decode: Duration,
+    /// All operations.
+    pub operations: Duration,
+    /// From pixels to file content.
+    pub encode: Duration,
+}
+
+impl Timings {
+    /// The sum of the stages.
+    pub fn total(&self) -> Duration {
+        self.decode + self.operations + self.encode
+    }
+}
+
+/// Progress of a whole run, sent once per batch.
+///
+/// # Ordering
+/// `processed` never falls; the last update has `processed == total` unless the run was
+/// interrupted. Pictures come in the order in which they were finished.
+#[derive(Debug)]
+pub struct BatchUpdate {
+    /// Pictures done so far, this batch included, failed ones included.
+    pub processed: usize,
+    /// Pictures of the run.
+    pub total: usize,
+    /// `processed / total`, from 0 to 1.
+    pub progress: f64,
+    /// The pictures of this batch, or why there is none.
+    pub batch: Vec<Result<ProcessedImage, Failure>>,
+}

@@ -1,0 +1,192 @@
+//! What a run did, for the table at its end.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{Decoding, ProcessedImage, Timings};
+
+/// Counts results as they come.
+#[derive(Debug, Default)]
+pub struct Tally {
+    finished: u64,
+    failed: u64,
+    reduced: u64,
+    bytes_written: u64,
+    stages: Timings,
+    runs: Vec<Duration>,
+}
+
+impl Tally {
+    /// Counts one picture that was made.
+    pub fn add(&mut self, picture: &ProcessedImage) {
+        self.finished += 1;
+        self.reduced += u64::from(picture.decoding != Decoding::Full);
+        self.bytes_written += picture.bytes.len() as u64;
+        self.stages.decode += picture.timings.decode;
+        self.stages.operations += picture.timings.operations;
+        self.stages.encode += picture.timings.encode;
+        self.runs.push(picture.timings.total());
+    }
+
+    /// Counts one file that gave no picture.
+    pub fn add_failure(&mut self) {
+        self.failed += 1;
+    }
+
+    /// The counts of a run that took `elapsed`. What only the pool knows (`workers`, `queue`,
+    /// `transfer`, `speed_up`) is left empty.
+    pub fn summary(self, elapsed: Duration) -> Summary {
+        Summary {
+            finished: self.finished,
+            failed: self.failed,
+            reduced: self.reduced,
+            bytes_written: self.bytes_written,
+            elapsed,
+            stages: self.stages,
+            run: Percentiles::of(self.runs),
+            queue: None,
+            workers: Vec::new(),
+            transfer: None,
+            speed_up: None,
+        }
+    }
+}
+
+/// The figures of one run. Its `Display` is the table that the program prints.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Pictures made.
+    pub finished: u64,
+    /// Files that gave no picture.
+    pub failed: u64,
+    /// Pictures decoded straight to a reduced size.
+    pub reduced: u64,
+    /// Bytes of the pictures made.
+    pub bytes_written: u64,
+    /// From the first file read to the last written.
+    pub elapsed: Duration,
+    /// Time by stage, added up over all pictures and workers.
+    pub stages: Timings,
+    /// Time that a picture took on its worker.
+    pub run: Option<Percentiles>,
+    /// Time that a picture waited for a worker.
+    pub queue: Option<Percentiles>,
+    /// Pictures by worker.
+    pub workers: Vec<WorkerCount>,
+    /// Bytes that crossed between isolates.
+    pub transfer: Option<Transfer>,
+    /// Pictures per second compared with those of one worker on the same files.
+    pub speed_up: Option<f64>,
+}
+
+impl Summary {
+    /// Pictures made per second.
+    pub fn rate(&self) -> f64 {
+        self.finished as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = |name: &str, value: String| writeln!(f, "{name:<16}{value}");
+        row(
+            "pictures",
+            format!("{} made, {} failed", self.finished, self.failed),
+        )?;
+        row("time", format!("{:.2} s", self.elapsed.as_secs_f64()))?;
+        row("rate", format!("{:.1} pictures/s", self.rate()))?;
+        if let Some(speed_up) = self.speed_up {
+            row("speed-up", format!("{speed_up:.2} times one worker"))?;
+        }
+        for worker in &self.workers {
+            row(&worker.name, format!("{} pictures", worker.pictures))?;
+        }
+        if let Some(queue) = self.queue {
+            row("queue", queue.to_string())?;
+        }
+        if let Some(run) = self.run {
+            row("run", run.to_string())?;
+        }
+        let Timings {
+            decode,
+            operations,
+            encode,
+        } = self.stages;
+        let share = |part: Duration| {
+            100.0 * part.as_secs_f64() / self.stages.total().as_secs_f64().max(1e-9)
+        };
+        let (decode, operations, encode) = (share(decode), share(operations), share(encode));
+        row(
+            "stages",
+            format!("decode {decode:.0} %, operations {operations:.0} %, encode {encode:.0} %"),
+        )?;
+        row("reduced decodes", self.reduced.to_string())?;
+        if let Some(Transfer { moved, copied }) = self.transfer {
+            row("bytes moved", bytes(moved))?;
+            row("bytes copied", bytes(copied))?;
+        }
+        row("bytes written", bytes(self.bytes_written))
+    }
+}
+
+/// How many pictures one worker made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerCount {
+    /// The name of the worker.
+    pub name: String,
+    /// Its pictures.
+    pub pictures: u64,
+}
+
+/// Bytes of requests and replies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Transfer {
+    /// Bytes that changed hands without being touched.
+    pub moved: u64,
+    /// Bytes that were copied on the way.
+    pub copied: u64,
+}
+
+/// Median and 99th percentile of some durations, by nearest rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Percentiles {
+    /// Half of the values are at most this.
+    pub p50: Duration,
+    /// 99 of 100 values are at most this.
+    pub p99: Duration,
+}
+
+impl Percentiles {
+    /// The percentiles of `values`, `None` without values.
+    pub fn of(mut values: Vec<Duration>) -> Option<Self> {
+        values.sort_unstable();
+        let rank = |percent: usize| {
+            values
+                .get((values.len() * percent).div_ceil(100).saturating_sub(1))
+                .copied()
+        };
+        Some(Self {
+            p50: rank(50)?,
+            p99: rank(99)?,
+        })
+    }
+}
+
+impl fmt::Display for Percentiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+        write!(f, "p50 {:.1} ms, p99 {:.1} ms", ms(self.p50), ms(self.p99))
+    }
+}
+
+fn bytes(count: u64) -> String {
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.1} kB", count as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
+        _ => format!("{:.2} GB", count as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests;
