@@ -1,0 +1,327 @@
+//! The cell of one call: where a caller and a callee meet.
+//!
+//! A call is one allocation, shared by its caller ([`Reply`](crate::Reply)) and its callee
+//! ([`Pending`](crate::Pending) before the start, [`Running`](crate::pending::Running) after).
+//! The cell holds the request until somebody takes it, then the answer until the caller takes
+//! it, the caller's waker, and one atomic state that decides every race:
+//!
+//! ```text
+//!              start (callee)              settle (callee)
+//!   Queued ───────────────────► Started ───────────────────► Done
+//!     │ │                          │
+//!     │ └── refuse (callee) ───────│──────────────────────► Done
+//!     └──── cancel (caller) ────► Cancelled ◄── cancel ─────┘
+//! ```
+//!
+//! Each arrow is a single compare-and-swap; whoever loses it has no further say:
+//! - *start* wins the right to take the request and to run the handler. From here on the
+//!   outcome of a failure is "maybe executed"; before, it is "not started".
+//! - *settle* and *refuse* win the right to write the answer. They swap first and write the
+//!   answer under the lock of the slot afterwards; a caller that looks in between finds `Done`
+//!   without an answer, leaves its waker in the slot and is woken by the write that follows.
+//! - *cancel* wins the right to end the call without an answer. From `Queued` it also takes the
+//!   request back. From `Started` it wakes whoever watches the call; what the handler answers
+//!   later is dropped by the callee, since its *settle* fails.
+//!
+//! A server stream stays `Started` while its items flow: its answer (the reading end) is put
+//! into the slot by *deposit*, which changes no state, and *settle* ends it without one.
+//!
+//! Apart from the state there is one flag, `stop`: a shutdown asks the handler to end. It is no
+//! state, since a handler that still finishes in time has its answer delivered.
+//!
+//! No foreign code runs under the slot's lock: requests, answers and wakers are moved out and
+//! dropped or woken after the lock is released.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use insula_core::Instant;
+use insula_sync::Mutex;
+use insula_sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use crate::contract::{Method, Refusal};
+use crate::error::{CallError, CancelledBy, Outcome, Phase, WorkerExit};
+use crate::payload::Traffic;
+use crate::WorkerId;
+
+/// Nobody has started the call.
+const QUEUED: u8 = 0;
+/// A callee runs it.
+const STARTED: u8 = 1;
+/// It has its answer, or is about to get it.
+const DONE: u8 = 2;
+/// It ended without an answer.
+const CANCELLED: u8 = 3;
+
+/// What a caller gets.
+pub(crate) type Answer<M> = Result<
+    <M as Method>::Response,
+    CallError<<M as Method>::Error, <M as Method>::Request>,
+>;
+
+/// The shared part of one call.
+pub(crate) struct CallCell<M: Method> {
+    /// Changed by compare-and-swap only; see the protocol above.
+    state: AtomicU8,
+    /// Set once, by a shutdown.
+    stop: AtomicBool,
+    /// Never changes.
+    deadline: Option<Instant>,
+    slot: Mutex<Slot<M>>,
+}
+
+struct Slot<M: Method> {
+    /// Present until it is taken by the winner of *start*, *refuse* or *cancel*.
+    request: Option<M::Request>,
+    /// Written once, taken by the caller.
+    answer: Option<Answer<M>>,
+    /// Whom the answer wakes.
+    caller: Option<Waker>,
+    /// Whom a cancellation wakes: the tasks that run the handler, one entry each.
+    watchers: Vec<Waker>,
+    traffic: Traffic,
+    worker: Option<WorkerId>,
+}
+
+/// How the caller's side left a call.
+pub(crate) enum Left<Q> {
+    /// It had not started; here is the request.
+    Unstarted(Option<Q>),
+    /// It is running and has been told to stop.
+    Running,
+    /// It has ended already.
+    Ended,
+}
+
+/// A call as seen by whoever runs it or has to stop it, without its types.
+pub trait Signal: Send + Sync + 'static {
+    /// Whether the caller has gone, the deadline has been enforced or a shutdown asks to stop.
+    fn is_cancelled(&self) -> bool;
+    /// Who cancelled the call, if somebody did.
+    fn cancelled_by(&self) -> Option<CancelledBy>;
+    /// Has `waker` woken at the cancellation. `true` if it has happened already.
+    fn watch(&self, waker: &Waker) -> bool;
+    /// The caller lets go of a running call.
+    fn cancel(&self);
+    /// Asks the handler to stop because its worker shuts down.
+    fn stop(&self);
+    /// Ends a call whose worker cannot be stopped. `false` if it has ended already.
+    fn abandon(&self, worker: WorkerId) -> bool;
+}
+
+impl<M: Method> CallCell<M> {
+    pub(crate) fn new(request: M::Request, deadline: Option<Instant>, caller: Waker) -> Self {
+        let traffic = Traffic::moved(M::request_bytes(&request));
+        Self {
+            state: AtomicU8::new(QUEUED),
+            stop: AtomicBool::new(false),
+            deadline,
+            slot: Mutex::new(Slot {
+                request: Some(request),
+                answer: None,
+                caller: Some(caller),
+                watchers: Vec::new(),
+                traffic,
+                worker: None,
+            }),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(crate) fn is_queued(&self) -> bool {
+        self.state.load(Ordering::Acquire) == QUEUED
+    }
+
+    pub(crate) fn is_started(&self) -> bool {
+        self.state.load(Ordering::Acquire) == STARTED
+    }
+
+    /// One arrow of the diagram. `AcqRel` pairs with itself and with the loads of the state:
+    /// the winner's earlier writes are visible to whoever sees its state.
+    fn go(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// The callee starts the call and takes the request.
+    pub(crate) fn start(&self, worker: WorkerId) -> Option<M::Request> {
+        if !self.go(QUEUED, STARTED) {
+            return None;
+        }
+        let mut slot = self.slot.lock();
+        slot.worker = Some(worker);
+        slot.request.take()
+    }
+
+    /// The callee ends an unstarted call.
+    pub(crate) fn refuse(&self, why: Refusal) -> bool {
+        if !self.go(QUEUED, DONE) {
+            return false;
+        }
+        let mut slot = self.slot.lock();
+        let request = slot.request.take();
+        slot.answer = Some(Err(match why {
+            Refusal::Rejected(why) => CallError::Rejected { why, request },
+            Refusal::Expired => {
+                CallError::Deadline { phase: Phase::Queue, outcome: Outcome::NotStarted, request }
+            }
+            Refusal::WorkerDied { exit, worker } => {
+                CallError::WorkerDied { exit, worker, outcome: Outcome::NotStarted, request }
+            }
+        }));
+        let caller = slot.caller.take();
+        drop(slot);
+        wake(caller);
+        true
+    }
+
+    /// The callee ends a running call with its answer; gives the traffic of the whole call, or
+    /// the answer back if the call has ended otherwise.
+    pub(crate) fn settle(&self, answer: Answer<M>) -> Result<Traffic, Answer<M>> {
+        if !self.go(STARTED, DONE) {
+            return Err(answer);
+        }
+        let moved = answer.as_ref().map_or(0, M::response_bytes);
+        let mut slot = self.slot.lock();
+        slot.traffic.add(Traffic::moved(moved));
+        slot.answer = Some(answer);
+        let (caller, traffic) = (slot.caller.take(), slot.traffic);
+        drop(slot);
+        wake(caller);
+        Ok(traffic)
+    }
+
+    /// The callee hands over an answer while the call goes on. Gives the answer back if nobody
+    /// waits for it any more.
+    pub(crate) fn deposit(&self, answer: Answer<M>) -> Result<(), Answer<M>> {
+        let mut slot = self.slot.lock();
+        // A cancel that comes later finds the answer in the slot and drops it.
+        if self.state.load(Ordering::Acquire) != STARTED {
+            return Err(answer);
+        }
+        slot.answer = Some(answer);
+        let caller = slot.caller.take();
+        drop(slot);
+        wake(caller);
+        Ok(())
+    }
+
+    /// The callee ends a call whose answer was deposited before.
+    pub(crate) fn settle_deposited(&self, traffic: Traffic) -> Option<Traffic> {
+        if !self.go(STARTED, DONE) {
+            return None;
+        }
+        let mut slot = self.slot.lock();
+        slot.traffic.add(traffic);
+        Some(slot.traffic)
+    }
+
+    /// The caller's side of the call ends: its future was dropped or its deadline passed.
+    pub(crate) fn leave(&self) -> Left<M::Request> {
+        if self.go(QUEUED, CANCELLED) {
+            let mut slot = self.slot.lock();
+            let (request, caller) = (slot.request.take(), slot.caller.take());
+            drop(slot);
+            drop(caller);
+            return Left::Unstarted(request);
+        }
+        if self.go(STARTED, CANCELLED) {
+            let mut slot = self.slot.lock();
+            let watchers = std::mem::take(&mut slot.watchers);
+            // A deposited stream that nobody has taken.
+            let (answer, caller) = (slot.answer.take(), slot.caller.take());
+            drop(slot);
+            drop((answer, caller));
+            watchers.into_iter().for_each(Waker::wake);
+            return Left::Running;
+        }
+        Left::Ended
+    }
+
+    /// The caller takes the answer, or leaves its waker.
+    pub(crate) fn poll_answer(&self, waker: &Waker) -> Option<(Answer<M>, Traffic, Option<WorkerId>)> {
+        let mut slot = self.slot.lock();
+        if let Some(answer) = slot.answer.take() {
+            return Some((answer, slot.traffic, slot.worker));
+        }
+        if slot.caller.as_ref().is_none_or(|caller| !caller.will_wake(waker)) {
+            let old = slot.caller.replace(waker.clone());
+            drop(slot);
+            drop(old);
+        }
+        None
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+impl<M: Method> Signal for CallCell<M> {
+    fn is_cancelled(&self) -> bool {
+        // Acquire pairs with the swap of `leave`; Relaxed is enough for a request to stop.
+        self.state.load(Ordering::Acquire) == CANCELLED || self.stop.load(Ordering::Relaxed)
+    }
+
+    fn cancelled_by(&self) -> Option<CancelledBy> {
+        if self.state.load(Ordering::Acquire) == CANCELLED {
+            let expired = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+            return Some(if expired { CancelledBy::Deadline } else { CancelledBy::Caller });
+        }
+        self.stop.load(Ordering::Relaxed).then_some(CancelledBy::Shutdown)
+    }
+
+    fn watch(&self, waker: &Waker) -> bool {
+        let mut slot = self.slot.lock();
+        // Looked at under the lock: a cancellation that comes later finds the waker here.
+        if self.is_cancelled() {
+            return true;
+        }
+        if !slot.watchers.iter().any(|watcher| watcher.will_wake(waker)) {
+            slot.watchers.push(waker.clone());
+        }
+        false
+    }
+
+    fn cancel(&self) {
+        self.leave();
+    }
+
+    fn stop(&self) {
+        // The flag is set before the watchers are taken; `watch` looks at it under the lock.
+        self.stop.store(true, Ordering::Relaxed);
+        let watchers = std::mem::take(&mut self.slot.lock().watchers);
+        watchers.into_iter().for_each(Waker::wake);
+    }
+
+    fn abandon(&self, worker: WorkerId) -> bool {
+        let error = CallError::WorkerDied {
+            exit: WorkerExit::Abandoned,
+            worker: Some(worker),
+            outcome: Outcome::MaybeExecuted,
+            request: None,
+        };
+        self.settle(Err(error)).is_ok()
+    }
+}
+
+impl<M: Method> std::fmt::Debug for CallCell<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = match self.state.load(Ordering::Relaxed) {
+            QUEUED => "queued",
+            STARTED => "started",
+            DONE => "done",
+            _ => "cancelled",
+        };
+        write!(f, "{}({state})", M::DESCRIPTOR.name)
+    }
+}
+
+/// The cell, seen without its types.
+pub(crate) fn as_signal<M: Method>(cell: &Arc<CallCell<M>>) -> Arc<dyn Signal> {
+    Arc::<CallCell<M>>::clone(cell)
+}

@@ -1,0 +1,193 @@
+//! What a handler knows about the call that it runs.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use insula_core::{Instant, yield_now};
+
+use crate::cell::Signal;
+use crate::error::{Cancelled, CancelledBy};
+
+/// Names a worker among those of its pool; stays the same when its state is rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(u32);
+
+impl WorkerId {
+    /// The worker at this place of its pool, counted from 0.
+    pub fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// Its place in the pool, counted from 0.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What all calls of one worker have in common.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// The worker that runs them.
+    pub worker: WorkerId,
+    /// How many times its state was rebuilt.
+    pub incarnation: u32,
+    /// How long a cancelled handler may go on before its future is dropped.
+    pub grace: Duration,
+}
+
+/// A running call as its handler sees it.
+///
+/// # Cancellation
+/// A call is cancelled when its caller drops its future or its stream, when its deadline is
+/// enforced, and when its worker shuts down. The handler is told through this context and may
+/// go on for the worker's grace period; then its future is dropped at the point where it waits.
+/// A handler that computes without waiting should ask [`check`](Self::check) or await
+/// [`checkpoint`](Self::checkpoint) now and then: nothing can stop it from outside.
+pub struct Context {
+    signal: Arc<dyn Signal>,
+    scope: Arc<Scope>,
+    deadline: Option<Instant>,
+}
+
+/// The part of a [`Context`] that may be kept: it tells whether the call was cancelled.
+#[derive(Clone)]
+pub struct CancelToken(Arc<dyn Signal>);
+
+impl Context {
+    pub(crate) fn new(
+        signal: Arc<dyn Signal>,
+        scope: Arc<Scope>,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self { signal, scope, deadline }
+    }
+
+    /// When the caller must have its answer (for a stream: the stream itself), if it has set
+    /// a deadline.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The time until the deadline; zero once it has passed.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether nobody needs the answer any more. One or two atomic loads.
+    pub fn is_cancelled(&self) -> bool {
+        self.signal.is_cancelled()
+    }
+
+    /// Waits until the call is cancelled.
+    ///
+    /// # Cancellation
+    /// Dropping the future has no effect.
+    pub async fn cancelled(&self) -> Cancelled {
+        cancelled(&*self.signal).await
+    }
+
+    /// Ends a handler early with `?`: gives an error once the call is cancelled or its
+    /// deadline has passed.
+    ///
+    /// # Errors
+    /// [`Cancelled`] says who cancelled the call.
+    pub fn check(&self) -> Result<(), Cancelled> {
+        if let Some(by) = self.signal.cancelled_by() {
+            return Err(Cancelled { by });
+        }
+        if self.remaining().is_some_and(|left| left.is_zero()) {
+            return Err(Cancelled { by: CancelledBy::Deadline });
+        }
+        Ok(())
+    }
+
+    /// For long computations: lets other work of the isolate run, then does a
+    /// [`check`](Self::check).
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub async fn checkpoint(&self) -> Result<(), Cancelled> {
+        self.check()?;
+        yield_now().await;
+        self.check()
+    }
+
+    /// The worker that runs this call.
+    pub fn worker(&self) -> WorkerId {
+        self.scope.worker
+    }
+
+    /// How many times the worker's state has been rebuilt; 0 for its first.
+    pub fn incarnation(&self) -> u32 {
+        self.scope.incarnation
+    }
+
+    /// A token that may outlive the handler, such as in the stream that it returns.
+    pub fn token(&self) -> CancelToken {
+        CancelToken(Arc::clone(&self.signal))
+    }
+
+    pub(crate) fn signal(&self) -> &Arc<dyn Signal> {
+        &self.signal
+    }
+
+    pub(crate) fn grace(&self) -> Duration {
+        self.scope.grace
+    }
+
+    /// Has `waker` woken at the cancellation; tells who cancelled if it has happened.
+    pub(crate) fn watch(&self, waker: &Waker) -> Option<CancelledBy> {
+        watch(&*self.signal, waker)
+    }
+}
+
+impl CancelToken {
+    /// Whether the call was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    /// Waits until the call is cancelled.
+    ///
+    /// # Cancellation
+    /// Dropping the future has no effect.
+    pub async fn cancelled(&self) -> Cancelled {
+        cancelled(&*self.0).await
+    }
+}
+
+async fn cancelled(signal: &dyn Signal) -> Cancelled {
+    let by = poll_fn(|cx| watch(signal, cx.waker()).map_or(Poll::Pending, Poll::Ready)).await;
+    Cancelled { by }
+}
+
+fn watch(signal: &dyn Signal, waker: &Waker) -> Option<CancelledBy> {
+    // A cancellation is never taken back, so that there is a cause once there is a flag.
+    signal.watch(waker).then(|| signal.cancelled_by().unwrap_or(CancelledBy::Caller))
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("worker", &self.scope.worker)
+            .field("incarnation", &self.scope.incarnation)
+            .field("deadline", &self.deadline)
+            .field("is_cancelled", &self.is_cancelled())
+            .finish()
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CancelToken").field(&self.is_cancelled()).finish()
+    }
+}

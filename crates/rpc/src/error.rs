@@ -1,0 +1,299 @@
+//! How a call can fail, and whether its work may have run.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::WorkerId;
+
+/// Why a call has no response.
+///
+/// Every variant tells through [`outcome`](Self::outcome) whether the handler may have run.
+/// Where it certainly did not, the request comes back by value if it still exists; see
+/// [`into_request`](Self::into_request).
+///
+/// `E` is the error type of the contract's method, `Q` its request.
+#[non_exhaustive]
+pub enum CallError<E, Q = ()> {
+    /// The handler ran and returned this error.
+    App(E),
+    /// The call was not admitted; it has not started.
+    Rejected {
+        /// What spoke against it.
+        why: Reject,
+        /// The request, unless it was lost on the way.
+        request: Option<Q>,
+    },
+    /// The call was cancelled by somebody else than its caller. (A caller that cancels drops
+    /// its future and sees no error.)
+    Cancelled {
+        /// Who cancelled it.
+        by: CancelledBy,
+        /// Whether the handler may have run.
+        outcome: Outcome,
+    },
+    /// The deadline of the call passed.
+    Deadline {
+        /// Where the call was when it passed.
+        phase: Phase,
+        /// Whether the handler may have run.
+        outcome: Outcome,
+        /// The request, if the handler has not started.
+        request: Option<Q>,
+    },
+    /// The worker ended before it answered.
+    WorkerDied {
+        /// How it ended.
+        exit: WorkerExit,
+        /// Which worker it was; `None` if the call had not been given to one.
+        worker: Option<WorkerId>,
+        /// Whether the handler may have run.
+        outcome: Outcome,
+        /// The request, if the handler has not started.
+        request: Option<Q>,
+    },
+    /// The handler panicked.
+    Panicked {
+        /// The panic's message.
+        message: String,
+        /// `file:line:column` of the panic, if it is known.
+        location: Option<String>,
+    },
+}
+
+/// Whether the work of a failed call may have been done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The handler has not started and never will: the call can be repeated safely.
+    NotStarted,
+    /// The handler started; how far it came is unknown.
+    MaybeExecuted,
+    /// The handler ran to its end.
+    Executed,
+}
+
+/// Why a call was not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reject {
+    /// The queue was full, and the call or the overflow policy does not wait.
+    QueueFull,
+    /// The call was dropped from a full queue to make room for a newer one.
+    Shed,
+    /// The callee is shutting down.
+    Shutdown,
+    /// Nobody is left who could run the call.
+    NoWorker,
+}
+
+/// Who cancelled a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CancelledBy {
+    /// The caller dropped its future or its stream.
+    Caller,
+    /// The call's deadline passed.
+    Deadline,
+    /// The callee shuts down.
+    Shutdown,
+}
+
+/// Where a call was when its deadline passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// It waited for a worker.
+    Queue,
+    /// A worker ran it.
+    Run,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkerExit {
+    /// Its isolate ended, by itself or because it was killed.
+    Ended,
+    /// It did not stop in the time that a shutdown gave it, and was given up.
+    Abandoned,
+    /// Its state could not be built; the text is the error's.
+    StartupFailed(String),
+}
+
+/// A cooperative stop: the call that this context belongs to was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cancelled {
+    /// Who cancelled it.
+    pub by: CancelledBy,
+}
+
+impl<E, Q> CallError<E, Q> {
+    /// Whether the work of this call may have been done.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::App(_) => Outcome::Executed,
+            Self::Rejected { .. } => Outcome::NotStarted,
+            Self::Panicked { .. } => Outcome::MaybeExecuted,
+            Self::Cancelled { outcome, .. }
+            | Self::Deadline { outcome, .. }
+            | Self::WorkerDied { outcome, .. } => *outcome,
+        }
+    }
+
+    /// The request, where the call has not started and still holds it.
+    pub fn into_request(self) -> Option<Q> {
+        match self {
+            Self::Rejected { request, .. }
+            | Self::Deadline { request, .. }
+            | Self::WorkerDied { request, .. } => request,
+            Self::App(_) | Self::Cancelled { .. } | Self::Panicked { .. } => None,
+        }
+    }
+
+    /// The same error without the request, for error types that do not know its type.
+    pub fn without_request(self) -> CallError<E> {
+        match self {
+            Self::App(error) => CallError::App(error),
+            Self::Rejected { why, .. } => CallError::Rejected { why, request: None },
+            Self::Cancelled { by, outcome } => CallError::Cancelled { by, outcome },
+            Self::Deadline { phase, outcome, .. } => {
+                CallError::Deadline { phase, outcome, request: None }
+            }
+            Self::WorkerDied { exit, worker, outcome, .. } => {
+                CallError::WorkerDied { exit, worker, outcome, request: None }
+            }
+            Self::Panicked { message, location } => CallError::Panicked { message, location },
+        }
+    }
+
+    /// The handler's own error, if it is one.
+    pub fn into_app(self) -> Option<E> {
+        match self {
+            Self::App(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Shows everything but the request, which need not be `Debug`.
+impl<E: fmt::Debug, Q> fmt::Debug for CallError<E, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::App(error) => f.debug_tuple("App").field(error).finish(),
+            Self::Rejected { why, request } => f
+                .debug_struct("Rejected")
+                .field("why", why)
+                .field("has_request", &request.is_some())
+                .finish(),
+            Self::Cancelled { by, outcome } => f
+                .debug_struct("Cancelled")
+                .field("by", by)
+                .field("outcome", outcome)
+                .finish(),
+            Self::Deadline { phase, outcome, request } => f
+                .debug_struct("Deadline")
+                .field("phase", phase)
+                .field("outcome", outcome)
+                .field("has_request", &request.is_some())
+                .finish(),
+            Self::WorkerDied { exit, worker, outcome, request } => f
+                .debug_struct("WorkerDied")
+                .field("exit", exit)
+                .field("worker", worker)
+                .field("outcome", outcome)
+                .field("has_request", &request.is_some())
+                .finish(),
+            Self::Panicked { message, location } => f
+                .debug_struct("Panicked")
+                .field("message", message)
+                .field("location", location)
+                .finish(),
+        }
+    }
+}
+
+impl<E: fmt::Display, Q> fmt::Display for CallError<E, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::App(error) => write!(f, "{error}"),
+            Self::Rejected { why, .. } => write!(f, "call rejected: {why}"),
+            Self::Cancelled { by, .. } => write!(f, "call cancelled by {by}"),
+            Self::Deadline { phase, .. } => write!(f, "deadline passed while {phase}"),
+            Self::WorkerDied { exit, worker: Some(worker), .. } => {
+                write!(f, "worker {worker} died: {exit}")
+            }
+            Self::WorkerDied { exit, worker: None, .. } => write!(f, "worker died: {exit}"),
+            Self::Panicked { message, location: Some(location) } => {
+                write!(f, "handler panicked at {location}: {message}")
+            }
+            Self::Panicked { message, location: None } => write!(f, "handler panicked: {message}"),
+        }
+    }
+}
+
+impl<E: Error + 'static, Q> Error for CallError<E, Q> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            // The text of `App` is the handler's own, so its source continues below it.
+            Self::App(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotStarted => "not started",
+            Self::MaybeExecuted => "maybe executed",
+            Self::Executed => "executed",
+        })
+    }
+}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::QueueFull => "the queue is full",
+            Self::Shed => "dropped from a full queue",
+            Self::Shutdown => "shutting down",
+            Self::NoWorker => "no worker is left",
+        })
+    }
+}
+
+impl fmt::Display for CancelledBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Caller => "its caller",
+            Self::Deadline => "its deadline",
+            Self::Shutdown => "a shutdown",
+        })
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Queue => "waiting for a worker",
+            Self::Run => "running",
+        })
+    }
+}
+
+impl fmt::Display for WorkerExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended => f.write_str("its isolate ended"),
+            Self::Abandoned => f.write_str("it did not stop in time"),
+            Self::StartupFailed(error) => write!(f, "its state could not be built: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "call cancelled by {}", self.by)
+    }
+}
+
+impl Error for Cancelled {}

@@ -1,0 +1,128 @@
+//! Counting the bytes that a call moves.
+//!
+//! In one process a request and a response change their owner and nothing else: whatever hangs
+//! on them stays where it is. The counters prove it: [`Traffic::bytes_moved`] grows with the
+//! size of the values, [`Traffic::bytes_copied`] counts bytes that some transport wrote a
+//! second time, which no in-process call ever does.
+
+use std::mem::size_of_val;
+
+/// What a value weighs when it changes its owner.
+///
+/// Types without an implementation count with [`size_of`], which leaves out what they own on
+/// the heap; implement it for types whose weight matters in the statistics.
+pub trait Payload {
+    /// The bytes that move with this value: its own and those it owns on the heap. An estimate
+    /// that must be cheap, since it is asked for once per call.
+    fn size_hint(&self) -> u64;
+}
+
+/// Bytes that one call, one stream or one pool has handled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes that changed their owner without being written again.
+    pub bytes_moved: u64,
+    /// Bytes that were written a second time on their way; zero in one process.
+    pub bytes_copied: u64,
+}
+
+impl Traffic {
+    /// The traffic of one moved value.
+    pub fn moved(bytes: u64) -> Self {
+        Self { bytes_moved: bytes, bytes_copied: 0 }
+    }
+
+    /// Adds other traffic to this.
+    pub fn add(&mut self, other: Self) {
+        self.bytes_moved = self.bytes_moved.wrapping_add(other.bytes_moved);
+        self.bytes_copied = self.bytes_copied.wrapping_add(other.bytes_copied);
+    }
+}
+
+fn own<T: ?Sized>(value: &T) -> u64 {
+    size_of_val(value) as u64
+}
+
+/// Its elements are counted with their own size, without what they own in turn.
+impl<T> Payload for Vec<T> {
+    fn size_hint(&self) -> u64 {
+        own(self) + own(self.as_slice())
+    }
+}
+
+/// Its elements are counted with their own size, without what they own in turn.
+impl<T> Payload for Box<[T]> {
+    fn size_hint(&self) -> u64 {
+        own(self) + own(&**self)
+    }
+}
+
+impl Payload for Box<str> {
+    fn size_hint(&self) -> u64 {
+        own(self) + own(&**self)
+    }
+}
+
+impl Payload for String {
+    fn size_hint(&self) -> u64 {
+        own(self) + own(self.as_str())
+    }
+}
+
+impl<T: Payload> Payload for Option<T> {
+    fn size_hint(&self) -> u64 {
+        match self {
+            Some(value) => (own(self) - own(value)) + value.size_hint(),
+            None => own(self),
+        }
+    }
+}
+
+/// A value about to be measured by generated code.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Measured<'a, T>(pub &'a T);
+
+/// Picked by method resolution when the type has a [`Payload`].
+#[doc(hidden)]
+pub trait ByPayload {
+    fn bytes(&self) -> u64;
+}
+
+/// Picked by method resolution otherwise: it needs one more reference.
+#[doc(hidden)]
+pub trait BySize {
+    fn bytes(&self) -> u64;
+}
+
+impl<T: Payload> ByPayload for Measured<'_, T> {
+    fn bytes(&self) -> u64 {
+        self.0.size_hint()
+    }
+}
+
+impl<T> BySize for &Measured<'_, T> {
+    fn bytes(&self) -> u64 {
+        own(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ByPayload as _, BySize as _, Measured, Payload as _};
+
+    #[test]
+    fn a_payload_counts_its_heap_and_any_other_type_its_size() {
+        struct Plain(#[expect(dead_code, reason = "only its size matters")] [u64; 4]);
+        assert_eq!((&Measured(&Plain([0; 4]))).bytes(), 32);
+        assert_eq!((&Measured(&vec![0_u8; 1000])).bytes(), 1000 + 24);
+        assert_eq!((&Measured(&String::from("four"))).bytes(), 4 + 24);
+        assert_eq!((&Measured(&())).bytes(), 0);
+    }
+
+    #[test]
+    fn options_count_the_inner_value_once() {
+        assert_eq!(Some(vec![0_u32; 10]).size_hint(), 40 + 24);
+        assert_eq!(None::<Vec<u8>>.size_hint(), 24);
+    }
+}

@@ -1,0 +1,97 @@
+//! Risk: work that nobody needs goes on, or a cancellation hits a call that has its answer.
+
+use std::task::Poll;
+use std::time::Duration;
+
+use insula_rpc::{CallError, CancelledBy, Contract, How, Outcome};
+
+use crate::desk::{Desk, Worker, poll};
+use crate::probe::Recorder;
+
+#[test]
+fn a_call_dropped_before_its_first_poll_was_never_made() {
+    let desk = Desk::default();
+    drop(desk.caller().echo("no".into()).into_future());
+    assert!(desk.is_empty() && desk.withdrawn().is_empty());
+}
+
+#[test]
+fn a_call_dropped_in_a_queue_is_withdrawn_and_never_runs() {
+    let (desk, recorder) = (Desk::default(), Recorder::default());
+    let caller = desk.caller();
+    let mut reply = caller.echo("no".into()).into_future();
+    assert!(poll(&mut reply).is_pending());
+    drop(reply);
+    assert_eq!(desk.withdrawn(), [1]);
+    let call = desk.take();
+    assert!(!call.pending().is_waiting());
+    assert_eq!(Worker::new(&recorder, Duration::ZERO).run(call).how, How::Cancelled);
+    assert!(recorder.take().is_empty());
+}
+
+#[test]
+fn a_running_handler_is_told_and_may_end_by_itself() {
+    let (desk, recorder) = (Desk::default(), Recorder::default());
+    let caller = desk.caller();
+    let mut reply = caller.wait().into_future();
+    assert!(poll(&mut reply).is_pending());
+    let worker = Worker::new(&recorder, Duration::from_secs(60));
+    let mut running = worker.start(desk.take());
+    assert!(poll(&mut running).is_pending());
+    drop(reply);
+    assert!(desk.withdrawn().is_empty(), "a running call lies in no queue");
+    let Poll::Ready(ended) = poll(&mut running) else { panic!("still running") };
+    assert_eq!(ended.how, How::Cancelled, "its late answer is dropped");
+    assert_eq!(recorder.take(), ["wait", "cancelled by its caller"]);
+}
+
+#[test]
+fn a_deaf_handler_is_dropped_after_the_grace_period() {
+    let (desk, recorder) = (Desk::default(), Recorder::default());
+    let caller = desk.caller();
+    let mut reply = caller.hang().into_future();
+    assert!(poll(&mut reply).is_pending());
+    let worker = Worker::new(&recorder, Duration::from_millis(1));
+    let mut running = worker.start(desk.take());
+    assert!(poll(&mut running).is_pending());
+    drop(reply);
+    assert_eq!(insula_core::block_on(running).how, How::Cancelled);
+    assert_eq!(recorder.take(), ["hang dropped"]);
+}
+
+#[test]
+fn a_shutdown_cancels_with_an_error_but_lets_an_answer_through() {
+    let (desk, recorder) = (Desk::default(), Recorder::default());
+    let caller = desk.caller();
+    let worker = Worker::new(&recorder, Duration::ZERO);
+    let mut reply = caller.hang().into_future();
+    assert!(poll(&mut reply).is_pending());
+    let call = desk.take();
+    let signal = call.pending().signal().unwrap();
+    let mut running = worker.start(call);
+    assert!(poll(&mut running).is_pending());
+    signal.stop();
+    assert_eq!(signal.cancelled_by(), Some(CancelledBy::Shutdown));
+    assert!(poll(&mut running).is_ready());
+    let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
+    assert_eq!(error.outcome(), Outcome::MaybeExecuted);
+    assert!(matches!(error, CallError::Cancelled { by: CancelledBy::Shutdown, .. }));
+
+    let mut reply = caller.echo("late".into()).into_future();
+    assert!(poll(&mut reply).is_pending());
+    let call = desk.take();
+    call.pending().signal().unwrap().stop();
+    assert_eq!(worker.run(call).how, How::Answered);
+    assert!(matches!(poll(&mut reply), Poll::Ready(Ok(text)) if text == "late"));
+}
+
+#[test]
+fn an_answer_that_is_there_wins_against_the_drop() {
+    let (desk, recorder) = (Desk::default(), Recorder::default());
+    let caller = desk.caller();
+    let mut reply = caller.echo("done".into()).into_future();
+    assert!(poll(&mut reply).is_pending());
+    assert_eq!(Worker::new(&recorder, Duration::ZERO).run(desk.take()).how, How::Answered);
+    drop(reply);
+    assert!(desk.withdrawn().is_empty());
+}

@@ -1,0 +1,87 @@
+//! An endpoint that keeps its calls on a desk.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use insula_core::block_on;
+use insula_rpc::{Admission, Contract, Ended, Endpoint, Respond, Scope, Ticket, WorkerId};
+use insula_sync::Mutex;
+
+use crate::probe::{ProbeCaller, ProbeRequest, ProbeResponder, Recorder};
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Desk(Arc<Mutex<Pile>>);
+
+#[derive(Debug, Default)]
+struct Pile {
+    calls: Vec<ProbeRequest>,
+    admissions: Vec<Admission>,
+    withdrawn: Vec<u64>,
+}
+
+impl Endpoint<ProbeRequest> for Desk {
+    fn submit(&self, call: ProbeRequest, admission: Admission) -> Ticket {
+        let mut pile = self.0.lock();
+        pile.calls.push(call);
+        pile.admissions.push(admission);
+        Ticket(pile.calls.len() as u64)
+    }
+
+    fn withdraw(&self, ticket: Ticket) {
+        self.0.lock().withdrawn.push(ticket.0);
+    }
+}
+
+impl Desk {
+    pub(crate) fn caller(&self) -> ProbeCaller {
+        ProbeCaller::over(self.clone())
+    }
+
+    /// The oldest call.
+    pub(crate) fn take(&self) -> ProbeRequest {
+        self.0.lock().calls.remove(0)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().calls.is_empty()
+    }
+
+    pub(crate) fn withdrawn(&self) -> Vec<u64> {
+        self.0.lock().withdrawn.clone()
+    }
+
+    pub(crate) fn admissions(&self) -> Vec<Admission> {
+        self.0.lock().admissions.clone()
+    }
+}
+
+/// A worker without a pool around it.
+pub(crate) struct Worker {
+    responder: ProbeResponder<Recorder>,
+    scope: Arc<Scope>,
+}
+
+impl Worker {
+    pub(crate) fn new(recorder: &Recorder, grace: Duration) -> Self {
+        let scope = Scope { worker: WorkerId::new(5), incarnation: 2, grace };
+        Self { responder: ProbeResponder::new(recorder.clone()), scope: Arc::new(scope) }
+    }
+
+    /// Runs a call to its end.
+    pub(crate) fn run(&self, call: ProbeRequest) -> Ended {
+        block_on(self.start(call))
+    }
+
+    /// The future of a running call.
+    pub(crate) fn start(&self, call: ProbeRequest) -> Pin<Box<dyn Future<Output = Ended> + '_>> {
+        assert_eq!(ProbeRequest::VERSION, 2);
+        Box::pin(self.responder.respond(call, &self.scope))
+    }
+}
+
+/// Polls once, with a waker that does nothing.
+pub(crate) fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}

@@ -1,0 +1,151 @@
+//! Risk: a call never ends, ends twice, or lies about whether its handler ran.
+
+use std::error::Error;
+use std::task::Poll;
+use std::time::Duration;
+
+use insula_rpc::{
+    CallError, Contract, How, MethodKind, Outcome, Refusal, Reject, WorkerExit, WorkerId,
+};
+
+use crate::desk::{Desk, Worker, poll};
+use crate::probe::{Oops, ProbeRequest, Recorder};
+
+fn worker() -> Worker {
+    Worker::new(&Recorder::default(), Duration::ZERO)
+}
+
+#[test]
+fn a_response_reaches_its_caller() {
+    let desk = Desk::default();
+    let caller = desk.caller();
+    let mut reply = caller.echo("hi".into()).into_future();
+    assert!(desk.is_empty(), "nothing is sent before the first poll");
+    assert!(poll(&mut reply).is_pending());
+    assert_eq!(worker().run(desk.take()).how, How::Answered);
+    let Poll::Ready(Ok(text)) = poll(&mut reply) else { panic!("no response") };
+    assert_eq!(text, "hi");
+}
+
+#[test]
+fn the_handlers_error_keeps_its_type() {
+    let desk = Desk::default();
+    let caller = desk.caller();
+    let mut reply = caller.fail(3).into_future();
+    assert!(poll(&mut reply).is_pending());
+    assert_eq!(worker().run(desk.take()).how, How::Failed);
+    let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
+    assert_eq!(error.outcome(), Outcome::Executed);
+    assert_eq!(error.into_app(), Some(Oops::Number(3)));
+}
+
+#[test]
+fn a_panic_is_an_error_with_its_place() {
+    let desk = Desk::default();
+    let caller = desk.caller();
+    let mut reply = caller.panic("ouch".into()).into_future();
+    assert!(poll(&mut reply).is_pending());
+    assert_eq!(worker().run(desk.take()).how, How::Panicked);
+    let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
+    assert_eq!(error.outcome(), Outcome::MaybeExecuted);
+    let CallError::Panicked { message, location: Some(location) } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(message, "ouch");
+    assert!(location.contains("probe.rs:"), "{location}");
+}
+
+#[test]
+fn a_refused_call_gives_its_request_back() {
+    for (why, text) in [
+        (Refusal::Rejected(Reject::QueueFull), "call rejected: the queue is full"),
+        (Refusal::Rejected(Reject::Shutdown), "call rejected: shutting down"),
+        (Refusal::Expired, "deadline passed while waiting for a worker"),
+        (
+            Refusal::WorkerDied { exit: WorkerExit::Ended, worker: Some(WorkerId::new(1)) },
+            "worker 1 died: its isolate ended",
+        ),
+    ] {
+        let desk = Desk::default();
+        let caller = desk.caller();
+        let mut reply = caller.echo("mine".into()).into_future();
+        assert!(poll(&mut reply).is_pending());
+        let call = desk.take();
+        assert!(call.pending().is_waiting() && call.pending().refuse(why.clone()));
+        assert!(!call.pending().is_waiting() && !call.pending().refuse(why));
+        assert_eq!(worker().run(call).how, How::Cancelled, "a refused call never runs");
+        let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
+        assert_eq!((error.to_string().as_str(), error.outcome()), (text, Outcome::NotStarted));
+        assert_eq!(error.into_request().as_deref(), Some("mine"));
+    }
+}
+
+#[test]
+fn a_dropped_call_was_not_started() {
+    let desk = Desk::default();
+    let caller = desk.caller();
+    let mut reply = caller.echo("mine".into()).into_future();
+    assert!(poll(&mut reply).is_pending());
+    drop(desk.take());
+    let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
+    assert!(matches!(error, CallError::WorkerDied { worker: None, .. }));
+    assert_eq!(error.outcome(), Outcome::NotStarted);
+    assert_eq!(error.into_request().as_deref(), Some("mine"));
+}
+
+#[test]
+fn a_dropped_handler_may_have_executed() {
+    let desk = Desk::default();
+    let caller = desk.caller();
+    let mut reply = caller.hang().into_future();
+    assert!(poll(&mut reply).is_pending());
+    let worker = worker();
+    let mut running = worker.start(desk.take());
+    assert!(poll(&mut running).is_pending() && poll(&mut reply).is_pending());
+    drop(running);
+    let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
+    assert_eq!(error.outcome(), Outcome::MaybeExecuted);
+    assert_eq!(error.to_string(), "worker 5 died: its isolate ended");
+}
+
+#[test]
+fn an_abandoned_call_ends_once() {
+    let desk = Desk::default();
+    let caller = desk.caller();
+    let mut reply = caller.hang().into_future();
+    assert!(poll(&mut reply).is_pending());
+    let call = desk.take();
+    let signal = call.pending().signal().unwrap();
+    let worker = worker();
+    let mut running = worker.start(call);
+    assert!(poll(&mut running).is_pending());
+    assert!(signal.abandon(WorkerId::new(5)) && !signal.abandon(WorkerId::new(5)));
+    let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
+    assert_eq!(error.outcome(), Outcome::MaybeExecuted);
+    assert!(matches!(error, CallError::WorkerDied { exit: WorkerExit::Abandoned, .. }));
+}
+
+#[test]
+fn errors_fit_into_the_error_trait() {
+    fn question(error: CallError<Oops, Vec<u8>>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Err(error)?
+    }
+    let error = CallError::App(Oops::Number(1));
+    assert_eq!(question(error).unwrap_err().to_string(), "oops: Number(1)");
+    let error: CallError<Oops, u8> =
+        CallError::Rejected { why: Reject::NoWorker, request: Some(1) };
+    assert_eq!(format!("{error:?}"), "Rejected { why: NoWorker, has_request: true }");
+    assert!(error.without_request().into_request().is_none());
+}
+
+#[test]
+fn the_method_table_is_complete() {
+    assert_eq!((ProbeRequest::NAME, ProbeRequest::VERSION), ("probe", 2));
+    let names: Vec<_> = ProbeRequest::METHODS.iter().map(|method| method.name).collect();
+    assert_eq!(
+        names,
+        ["echo", "fail", "panic", "wait", "hang", "weigh", "count", "blow", "stall"]
+    );
+    assert_eq!(ProbeRequest::METHODS[0].kind, MethodKind::Unary);
+    assert_eq!(ProbeRequest::METHODS[6].kind, MethodKind::ServerStream);
+}
