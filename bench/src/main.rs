@@ -1,2 +1,166 @@
-//! Stub.
-fn main() {}
+//! This project beside its peers, in one run.
+//!
+//! A suite is a list of cases, a case a list of systems, a system one closure that runs one
+//! repetition (`case.rs`). `run.rs` interleaves the repetitions, `report.rs` prints them.
+//! `drivers/` holds each workload once, over small traits; `peers/` implements those traits, one
+//! file per peer; `suites/` says which peers take part in which case. `bench/README.md` says how
+//! to read the result.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::cast_precision_loss, reason = "counts become rates")]
+
+mod case;
+mod drivers;
+mod measure;
+mod peers;
+mod report;
+mod run;
+mod suites;
+mod versions;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::case::{Case, Scale};
+use crate::peers::runtimes::Runtimes;
+use crate::suites::Suite;
+
+/// Measures Insula beside its peers and prints a table per suite.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// The suite to run, or `all`.
+    #[arg(required_unless_present = "list")]
+    suite: Option<String>,
+    /// A tenth of the work and 3 repetitions instead of 7.
+    #[arg(long)]
+    quick: bool,
+    /// Also writes the rows to this file, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// The folder of pictures for the suite `photos`.
+    #[arg(long, value_name = "DIR")]
+    photos: Option<PathBuf>,
+    /// Only the cases whose name contains this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    case: String,
+    /// Only the systems whose name contains this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    system: String,
+    /// Lists suites, cases and systems and runs nothing.
+    #[arg(long)]
+    list: bool,
+    /// Runs the named system of the named case once and prints its numbers (for child processes).
+    #[arg(long, hide = true)]
+    one_repetition: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match execute(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            run::progress_done();
+            // Standard error itself may be gone; the exit code still tells.
+            let _ = writeln!(io::stderr(), "insula-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(arguments: &Arguments) -> io::Result<()> {
+    let suites = chosen_suites(arguments)?;
+    if arguments.one_repetition {
+        return one_repetition(arguments, &suites);
+    }
+    let runtimes = Runtimes::find();
+    if arguments.list {
+        return list(arguments, &suites, &runtimes);
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", runtimes.summary())?;
+    let scale = Scale {
+        quick: arguments.quick,
+    };
+    let mut all = Vec::new();
+    for suite in suites {
+        let mut rows = Vec::new();
+        for mut case in chosen_cases(arguments, suite, &runtimes) {
+            rows.extend(run::run(&mut case, scale)?);
+        }
+        run::progress_done();
+        report::print_suite(&mut out, suite.name, &rows)?;
+        all.extend(rows);
+        // Written after each suite, so that an interrupted run keeps what it has.
+        if let Some(path) = &arguments.json {
+            report::write_json(path, &all)?;
+        }
+    }
+    Ok(())
+}
+
+fn chosen_suites(arguments: &Arguments) -> io::Result<Vec<&'static Suite>> {
+    let name = arguments.suite.as_deref().unwrap_or("all");
+    let chosen: Vec<_> = suites::ALL
+        .iter()
+        .filter(|suite| name == "all" || suite.name == name)
+        .collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = suites::ALL.iter().map(|suite| suite.name).collect();
+        let known = names.join(", ");
+        return Err(io::Error::other(format!(
+            "no suite `{name}`; there are: {known}, all"
+        )));
+    }
+    Ok(chosen)
+}
+
+fn chosen_cases(arguments: &Arguments, suite: &Suite, runtimes: &Runtimes) -> Vec<Case> {
+    let mut cases = (suite.cases)(arguments.photos.as_deref(), runtimes);
+    cases.retain(|case| case.name.contains(&arguments.case));
+    for case in &mut cases {
+        case.systems
+            .retain(|system| system.name.contains(&arguments.system));
+    }
+    cases.retain(|case| !case.systems.is_empty());
+    cases
+}
+
+fn list(arguments: &Arguments, suites: &[&Suite], runtimes: &Runtimes) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for suite in suites {
+        writeln!(out, "{}: {}", suite.name, suite.about)?;
+        for case in chosen_cases(arguments, suite, runtimes) {
+            let systems: Vec<_> = case
+                .systems
+                .iter()
+                .map(|system| system.name.as_str())
+                .collect();
+            writeln!(out, "  {}: {}", case.name, systems.join(", "))?;
+        }
+    }
+    Ok(())
+}
+
+/// The body of a child process: names are exact here, since the parent took them from the list.
+fn one_repetition(arguments: &Arguments, suites: &[&Suite]) -> io::Result<()> {
+    let scale = Scale {
+        quick: arguments.quick,
+    };
+    for suite in suites {
+        for mut case in (suite.cases)(arguments.photos.as_deref(), &Runtimes::none()) {
+            let named = case
+                .systems
+                .iter()
+                .position(|system| system.name == arguments.system);
+            if let (true, Some(index)) = (case.name == arguments.case, named) {
+                let sample = (case.systems[index].repeat)(scale);
+                return writeln!(io::stdout(), "{}", serde_json::to_string(&sample)?);
+            }
+        }
+    }
+    Err(io::Error::other("no such case and system"))
+}

@@ -1,0 +1,170 @@
+//! What is measured: a case, its metrics, and the systems that are held against each other.
+//!
+//! A case owns one closure per system. A closure runs one whole repetition: it builds what it
+//! needs, times only the part that the case is about, checks that nothing was lost, and returns
+//! one number per metric. Adding a system to a case is one call of [`Case::add`].
+
+use serde::{Deserialize, Serialize};
+
+/// How much one repetition does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    pub(crate) quick: bool,
+}
+
+impl Scale {
+    /// A tenth of `full` with `--quick`, else all of it.
+    pub(crate) fn count(self, full: u64) -> u64 {
+        if self.quick { full / 10 } else { full }
+    }
+}
+
+/// What a system is, so that like can be compared with like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    ThreadChannel,
+    AsyncChannel,
+    Actor,
+    Runtime,
+    Pool,
+    Rpc,
+    /// Not a peer: what the hardware or the kernel allows.
+    Limit,
+}
+
+impl Kind {
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::ThreadChannel => "thread-channel",
+            Self::AsyncChannel => "async-channel",
+            Self::Actor => "actor",
+            Self::Runtime => "runtime",
+            Self::Pool => "pool",
+            Self::Rpc => "rpc",
+            Self::Limit => "limit",
+        }
+    }
+}
+
+/// Which direction is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Better {
+    Higher,
+    Lower,
+}
+
+/// One number of a repetition.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Metric {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) better: Better,
+}
+
+impl Metric {
+    /// A rate, a share: more is better.
+    pub(crate) const fn higher(name: &'static str, unit: &'static str) -> Self {
+        Self {
+            name,
+            unit,
+            better: Better::Higher,
+        }
+    }
+
+    /// A time, a size: less is better.
+    pub(crate) const fn lower(name: &'static str, unit: &'static str) -> Self {
+        Self {
+            name,
+            unit,
+            better: Better::Lower,
+        }
+    }
+}
+
+/// The numbers of one repetition, in the order of the case's metrics. A NaN stands for a number
+/// that this system cannot give.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Sample(pub(crate) Vec<f64>);
+
+impl From<f64> for Sample {
+    fn from(value: f64) -> Self {
+        Self(vec![value])
+    }
+}
+
+impl<const N: usize> From<[f64; N]> for Sample {
+    fn from(values: [f64; N]) -> Self {
+        Self(values.to_vec())
+    }
+}
+
+impl From<Vec<f64>> for Sample {
+    fn from(values: Vec<f64>) -> Self {
+        Self(values)
+    }
+}
+
+/// One repetition of one system.
+pub(crate) type Repetition = Box<dyn FnMut(Scale) -> Sample>;
+
+/// One row (per metric) of a case.
+pub(crate) struct System {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) version: String,
+    pub(crate) repeat: Repetition,
+}
+
+/// One question, put to several systems.
+pub(crate) struct Case {
+    pub(crate) suite: &'static str,
+    pub(crate) name: String,
+    pub(crate) metrics: Vec<Metric>,
+    /// Repetitions at most, for cases that take long. One repetition means no warm-up either.
+    pub(crate) max_runs: usize,
+    /// Runs each repetition in a child process of its own, where memory and CPU time are counted
+    /// from nothing. There is no warm-up then.
+    pub(crate) fresh_process: bool,
+    pub(crate) systems: Vec<System>,
+}
+
+impl Case {
+    pub(crate) fn new(suite: &'static str, name: impl Into<String>, metrics: &[Metric]) -> Self {
+        Self {
+            suite,
+            name: name.into(),
+            metrics: metrics.to_vec(),
+            max_runs: usize::MAX,
+            fresh_process: false,
+            systems: Vec::new(),
+        }
+    }
+
+    pub(crate) fn max_runs(mut self, runs: usize) -> Self {
+        self.max_runs = runs;
+        self
+    }
+
+    pub(crate) fn in_fresh_processes(mut self) -> Self {
+        self.fresh_process = true;
+        self
+    }
+
+    /// Adds a system. `repeat` runs one repetition and returns one number per metric.
+    pub(crate) fn add<S: Into<Sample>>(
+        &mut self,
+        name: impl Into<String>,
+        kind: Kind,
+        version: impl Into<String>,
+        mut repeat: impl FnMut(Scale) -> S + 'static,
+    ) {
+        self.systems.push(System {
+            name: name.into(),
+            kind,
+            version: version.into(),
+            repeat: Box::new(move |scale| repeat(scale).into()),
+        });
+    }
+}

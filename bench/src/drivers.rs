@@ -1,0 +1,7 @@
+//! Each workload once, over traits that the peers implement.
+
+pub(crate) mod actor;
+pub(crate) mod async_channel;
+pub(crate) mod executor;
+pub(crate) mod pool;
+pub(crate) mod thread_channel;

@@ -1,0 +1,27 @@
+//! Where async workloads run.
+
+use std::future::Future;
+
+/// Threads of every system that can be told how many: one per core of the machine that the bars
+/// were set on.
+pub(crate) const THREADS: usize = 2;
+
+/// An async runtime of a given shape. Cheap to clone; each [`run`](Self::run) has fresh threads.
+pub(crate) trait Executor: Clone + Send + Sync + 'static {
+    /// Runs `root` as a task of the executor and waits for it on the calling thread.
+    fn run<F>(self, root: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static;
+
+    /// Starts a task; only inside [`run`](Self::run). The future returned waits for its end.
+    fn spawn<F>(&self, task: F) -> impl Future<Output = F::Output> + Send
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static;
+
+    /// Starts a task that nobody waits for.
+    fn detach<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static;
+}

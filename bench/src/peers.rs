@@ -1,0 +1,18 @@
+//! The peers, one file each: what the drivers need, and nothing tuned beyond their own documents.
+
+pub(crate) mod actix;
+pub(crate) mod async_channel;
+pub(crate) mod crossbeam;
+pub(crate) mod flume;
+pub(crate) mod hand;
+pub(crate) mod kameo;
+pub(crate) mod kanal;
+pub(crate) mod limits;
+pub(crate) mod ractor;
+pub(crate) mod rayon;
+pub(crate) mod runtimes;
+pub(crate) mod std_mpsc;
+pub(crate) mod tarpc;
+pub(crate) mod threadpool;
+pub(crate) mod tokio;
+pub(crate) mod xtra;

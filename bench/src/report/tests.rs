@@ -1,0 +1,76 @@
+//! Risk: a table that shows a ratio upside down flatters or slanders.
+
+use super::{ahead, number, print_suite};
+use crate::case::{Better, Kind};
+use crate::run::Row;
+
+fn row(system: &str, better: Better, median: f64) -> Row {
+    Row {
+        suite: "ports",
+        case: "ping-pong".to_owned(),
+        system: system.to_owned(),
+        kind: Kind::Actor,
+        metric: "round trip",
+        unit: "ns",
+        better,
+        median,
+        min: median,
+        max: median,
+        runs: 3,
+        version: "1.0.0".to_owned(),
+    }
+}
+
+#[test]
+fn ahead_is_above_one_when_this_project_is_better() {
+    let lower = [
+        row("insula", Better::Lower, 50.0),
+        row("peer", Better::Lower, 100.0),
+    ];
+    assert_eq!(ahead(&lower[1], &lower), Some(2.0));
+    let higher = [
+        row("insula", Better::Higher, 50.0),
+        row("peer", Better::Higher, 100.0),
+    ];
+    assert_eq!(ahead(&higher[1], &higher), Some(0.5));
+    assert_eq!(ahead(&higher[1], &higher[1..]), None);
+}
+
+#[test]
+fn numbers_keep_four_digits_at_most() {
+    let shown = [0.012_34, 0.5, 12.345, 123.4, 1_234_567.8].map(number);
+    assert_eq!(shown, ["0.0123", "0.50", "12.3", "123", "1,234,568"]);
+}
+
+#[test]
+fn columns_line_up() {
+    let rows = [
+        row("insula", Better::Lower, 50.0),
+        row("a longer name", Better::Lower, 100.0),
+    ];
+    let mut out = Vec::new();
+    print_suite(&mut out, "ports", &rows).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let ends: Vec<usize> = text.lines().filter_map(|line| line.find(" ns")).collect();
+    assert_eq!(ends.len(), 2);
+    assert_eq!(ends[0], ends[1]);
+}
+
+#[test]
+fn a_json_row_has_the_fields_that_readers_expect() {
+    let json = serde_json::to_value(row("peer", Better::Lower, 1.0)).unwrap();
+    let mut fields: Vec<&str> = json
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    fields.sort_unstable();
+    let expected = [
+        "better", "case", "kind", "median", "metric", "min", "runs", "suite", "system", "unit",
+        "version",
+    ];
+    assert_eq!(fields, expected);
+    assert_eq!(json["better"], "lower");
+    assert_eq!(json["kind"], "actor");
+}

@@ -1,0 +1,32 @@
+//! The suites: which case asks what, and who takes part.
+
+use std::path::Path;
+
+use crate::case::Case;
+use crate::peers::runtimes::Runtimes;
+
+mod ask;
+mod fairness;
+mod idle;
+mod photos;
+mod pool;
+mod ports;
+mod spawn;
+
+/// A named list of cases.
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) cases: fn(Option<&Path>, &Runtimes) -> Vec<Case>,
+}
+
+/// All suites, in the order in which `all` runs them.
+pub(crate) const ALL: &[Suite] = &[
+    ports::SUITE,
+    ask::SUITE,
+    spawn::SUITE,
+    fairness::SUITE,
+    pool::SUITE,
+    idle::SUITE,
+    photos::SUITE,
+];

@@ -1,0 +1,57 @@
+//! A million alive: what one costs to start, to reach, to end and to keep.
+
+use std::path::Path;
+
+use crate::case::{Case, Kind, Metric};
+use crate::drivers::actor::{self, ActorSystem};
+use crate::peers::actix::Actix;
+use crate::peers::hand::Hand;
+use crate::peers::kameo::Kameo;
+use crate::peers::ractor::Ractor;
+use crate::peers::runtimes::Runtimes;
+use crate::peers::tokio::Flavor;
+use crate::peers::xtra::Xtra;
+use crate::suites::Suite;
+use crate::versions;
+
+pub(super) const SUITE: Suite = Suite {
+    name: "spawn",
+    about: "a million alive with one open mailbox each",
+    cases,
+};
+
+const ALIVE: u64 = 1_000_000;
+/// Of the mailbox, where it has one.
+const BOUND: usize = 16;
+
+/// In the order of the sample that [`actor::lives`] returns.
+pub(super) const METRICS: [Metric; 5] = [
+    Metric::lower("spawned", "ns each"),
+    Metric::lower("first message", "ns each"),
+    Metric::lower("ended", "ns each"),
+    Metric::lower("memory idle", "B each"),
+    Metric::lower("memory used", "B each"),
+];
+
+fn cases(_photos: Option<&Path>, runtimes: &Runtimes) -> Vec<Case> {
+    let mut case = Case::new("spawn", "1,000,000 alive", &METRICS)
+        .max_runs(3)
+        .in_fresh_processes();
+    for flavor in Flavor::ALL {
+        add(&mut case, &flavor.name("hand"), "tokio", Hand(flavor));
+    }
+    add(&mut case, "actix", "actix", Actix);
+    for flavor in Flavor::ALL {
+        add(&mut case, &flavor.name("ractor"), "ractor", Ractor(flavor));
+        add(&mut case, &flavor.name("kameo"), "kameo", Kameo(flavor));
+        add(&mut case, &flavor.name("xtra"), "xtra", Xtra(flavor));
+    }
+    runtimes.add_to(&mut case, "spawn");
+    vec![case]
+}
+
+fn add<S: ActorSystem>(case: &mut Case, name: &str, package: &str, system: S) {
+    case.add(name, Kind::Actor, versions::of(package), move |scale| {
+        actor::lives(system, Some(BOUND), scale.count(ALIVE))
+    });
+}

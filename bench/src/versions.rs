@@ -1,0 +1,27 @@
+//! Which version of a peer was measured, read from the lock file that this binary was built with.
+
+const LOCK: &str = include_str!("../../Cargo.lock");
+
+/// The locked version of a crate, or `"?"` if the lock file does not name it.
+pub(crate) fn of(package: &str) -> &'static str {
+    let mut lines = LOCK.lines();
+    while let Some(line) = lines.next() {
+        let Some(name) = quoted(line, "name = ") else {
+            continue;
+        };
+        if name == package {
+            return lines
+                .next()
+                .and_then(|line| quoted(line, "version = "))
+                .unwrap_or("?");
+        }
+    }
+    "?"
+}
+
+fn quoted<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.strip_prefix(key)?.strip_prefix('"')?.strip_suffix('"')
+}
+
+#[cfg(test)]
+mod tests;
