@@ -1,1 +1,60 @@
-//! Stub.
+//! Isolates in one process: ports, turns, microtasks, timers, and the threads that run them.
+//!
+//! # The way of a message
+//! 1. [`SendPort::send`] (`port/send.rs`) locks the receiving isolate's lane, looks whether the
+//!    port is open and has room, and appends a record (`record.rs`, `lane.rs`).
+//! 2. If that isolate was idle, the sender schedules it (`thread_pool.rs`): on a thread of the
+//!    pool it will run next there, and nobody is woken.
+//! 3. The thread takes everything out of the lane at once and goes through it, a turn per
+//!    record (`event_loop.rs`).
+//! 4. The record's header leads to the port, whose handler gets the message; or the message
+//!    waits in the port and the future that asked for it is polled as a microtask
+//!    (`port/receive.rs`).
+//! 5. When the lane is empty the isolate is idle, or ends.
+//!
+//! # Who may touch what
+//! Told in `isolate/core.rs`. The protocols stand at the top of their modules: the word and
+//! the lane in `lane.rs`, ports in `port.rs`, tasks in `task.rs`, threads in `thread_pool.rs`
+//! and `thread_pool/sleep.rs`.
+//!
+//! # Lock order
+//! No two locks are ever held at once, but for a shard of the register while an isolate's
+//! count is taken, which takes no lock. No user code runs under any of them.
+
+mod block_on;
+mod cell;
+mod event_handler;
+mod event_loop;
+mod isolate;
+mod lane;
+mod microtask;
+mod panic;
+mod pinned;
+mod port;
+mod record;
+mod reply;
+mod runtime;
+mod seeded;
+mod slab;
+mod task;
+mod thread_pool;
+mod time;
+mod timer;
+mod yield_now;
+
+pub use block_on::block_on;
+pub use cell::{CellError, IsolateCell, IsolateLocal};
+pub use isolate::{
+    Async, Builder, Entry, ExitReason, Exited, Isolate, IsolateId, Outcome, Plain, Run, RunError,
+    spawn_local,
+};
+pub use microtask::schedule_microtask;
+pub use panic::{PanicReport, catch_panic};
+pub use pinned::Pinned;
+pub use port::{Listener, PortId, ReceivePort, Recv, SendError, SendPort, SendWait};
+pub use reply::{Ask, AskError, NoReply, Reply, ReplyTo, one_shot};
+pub use runtime::{Entered, Runtime, RuntimeBuilder, StillRunning};
+pub use thread_pool::blocking;
+pub use time::Instant;
+pub use timer::{Sleep, Timer, sleep, sleep_until};
+pub use yield_now::{YieldNow, yield_now};

@@ -1,1 +1,50 @@
-//! Stub.
+//! The only door to atomics, locks, cells and parking.
+//!
+//! In a normal build every name here is the standard library's (or a thin, poison-free
+//! wrapper of it). Under `--cfg loom` the same names are loom's, so that the protocols of
+//! the other crates can be run through every interleaving. Nothing else in the workspace
+//! names `std::sync::atomic` or a lock of `std`; `cargo xtask tidy` holds that.
+//!
+//! Locks do not poison: a panic of user code never happens under a runtime lock, and a panic
+//! of our own must not turn every later call into a second panic.
+
+mod mutex;
+mod parker;
+
+pub mod cell;
+
+pub use mutex::{Condvar, Mutex, MutexGuard};
+pub use parker::Parker;
+
+/// Atomic integers, pointers and fences.
+pub mod atomic {
+    #[cfg(loom)]
+    pub use loom::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+    #[cfg(not(loom))]
+    pub use std::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+}
+
+/// What a waiting loop says to the processor or to the scheduler.
+pub mod wait {
+    /// Tells the processor that this is a short spin.
+    #[inline]
+    pub fn spin() {
+        #[cfg(loom)]
+        loom::thread::yield_now();
+        #[cfg(not(loom))]
+        std::hint::spin_loop();
+    }
+
+    /// Gives the rest of this thread's time slice away.
+    #[inline]
+    pub fn yield_thread() {
+        #[cfg(loom)]
+        loom::thread::yield_now();
+        #[cfg(not(loom))]
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,358 @@
+//! The memory of one isolate, and who may touch which part of it.
+//!
+//! | part | who |
+//! |---|---|
+//! | `lane`, `refs`, `port0.refs` | any thread, atomically |
+//! | `details`, a port's `open` and its bound | who holds the lane |
+//! | `local`, a port's receiver | the thread that runs the isolate, which is proved by a [`Current`] |
+//! | the rest | any thread, never changed after creation |
+//!
+//! The memory lives as long as somebody counts on it: the isolate itself from spawn to the end
+//! of its teardown, each port with a sender or a receiver, each handle, waker and unanswered
+//! call. A run queue holds no count: a scheduled isolate has not been torn down.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::task::Waker;
+
+use insula_sync::atomic::{AtomicUsize, Ordering, fence};
+
+use super::exit::ExitReason;
+use crate::event_loop::EventLoop;
+use crate::lane::{Burst, Lane, LaneGuard};
+use crate::pinned::PinnedHome;
+use crate::port::PortSlot;
+use crate::record::{SystemRecord, system_head};
+use crate::runtime::RuntimeCore;
+
+thread_local! {
+    /// The isolate whose turn runs on this thread.
+    static CURRENT: Cell<*const IsolateCore> = const { Cell::new(std::ptr::null()) };
+}
+
+/// One isolate.
+pub(crate) struct IsolateCore {
+    pub(crate) lane: Lane,
+    refs: AtomicUsize,
+    pub(crate) id: u64,
+    pub(crate) runtime: Arc<RuntimeCore>,
+    /// Where a pinned isolate runs; a pooled one has no home.
+    home: Option<Arc<PinnedHome>>,
+    /// Place in the runtime's register, which guards it.
+    pub(crate) register_index: Cell<u32>,
+    details: Cell<Option<Box<Details>>>,
+    local: Local,
+    pub(crate) port0: PortSlot,
+}
+
+// SAFETY: the table above says for each part what keeps two threads apart.
+unsafe impl Sync for IsolateCore {}
+// SAFETY: nothing in it is tied to a thread, but for the state of a pinned isolate, which only
+// that isolate's thread touches or drops (see `pinned`).
+unsafe impl Send for IsolateCore {}
+
+/// What few isolates have and nobody needs in a hurry. Guarded by the lane.
+#[derive(Default)]
+pub(crate) struct Details {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) oob: Vec<Oob>,
+    pub(crate) exit: Option<ExitReason>,
+    pub(crate) exit_waiters: Vec<Waker>,
+}
+
+/// Messages of the out-of-band lane: handled before any normal message, between turns.
+#[derive(Debug)]
+pub(crate) enum Oob {
+    /// End now: nothing that is queued runs.
+    Kill,
+}
+
+/// What only the running thread touches.
+pub(crate) struct Local {
+    pub(crate) burst: Burst,
+    pub(crate) events: RefCell<Option<Box<EventLoop>>>,
+    pub(crate) flags: Flags,
+}
+
+/// Set by the isolate's own code, read by its loop.
+#[derive(Default)]
+pub(crate) struct Flags {
+    /// The microtask queue is not empty.
+    pub(crate) microtasks: Cell<bool>,
+    /// The isolate wants to go to the back of the run queue after this turn.
+    pub(crate) yielded: Cell<bool>,
+    /// A bounded port has room to give back.
+    pub(crate) credits: Cell<bool>,
+    /// `port0` has been opened once.
+    pub(crate) port0_used: Cell<bool>,
+    /// Teardown has begun: what is started now would never run.
+    pub(crate) dying: Cell<bool>,
+}
+
+impl IsolateCore {
+    /// A new, idle isolate with one count, which is its own.
+    pub(crate) fn create(
+        runtime: Arc<RuntimeCore>,
+        home: Option<Arc<PinnedHome>>,
+        name: Option<Arc<str>>,
+    ) -> NonNull<Self> {
+        let details = name.map(|name| Box::new(Details { name: Some(name), ..Details::default() }));
+        let core = Box::new(Self {
+            lane: Lane::new(),
+            refs: AtomicUsize::new(1),
+            id: runtime.next_isolate_id(),
+            runtime,
+            home,
+            register_index: Cell::new(0),
+            details: Cell::new(details),
+            local: Local {
+                burst: Burst::new(),
+                events: RefCell::new(None),
+                flags: Flags::default(),
+            },
+            port0: PortSlot::unopened(),
+        });
+        NonNull::from(Box::leak(core))
+    }
+
+    /// The rarely used part.
+    pub(crate) fn with_details<R>(
+        &self,
+        _held: &mut LaneGuard<'_>,
+        f: impl FnOnce(&mut Details) -> R,
+    ) -> R {
+        let mut details = self.details.take().unwrap_or_default();
+        let result = f(&mut details);
+        self.details.set(Some(details));
+        result
+    }
+
+    /// As [`with_details`](Self::with_details), if there are any.
+    pub(crate) fn peek_details<R>(
+        &self,
+        _held: &mut LaneGuard<'_>,
+        f: impl FnOnce(&mut Details) -> R,
+    ) -> Option<R> {
+        let mut details = self.details.take()?;
+        let result = f(&mut details);
+        self.details.set(Some(details));
+        Some(result)
+    }
+
+    pub(crate) fn name(&self) -> Arc<str> {
+        let name = self.peek_details(&mut self.lane.lock(), |details| details.name.clone());
+        name.flatten().unwrap_or_else(|| Arc::from(format!("isolate-{}", self.id)))
+    }
+
+    /// Puts the isolate where a thread will find it. Only for whoever turned `SCHEDULED` on.
+    #[inline]
+    pub(crate) fn schedule(&self) {
+        match &self.home {
+            None => self.runtime.scheduler().schedule(Runnable(NonNull::from(self))),
+            Some(home) => home.wake(),
+        }
+    }
+
+    /// Appends one of the runtime's own records; gives it back if the isolate is dead.
+    pub(crate) fn post<P: SystemRecord + Send>(&self, record: P) -> Result<(), P> {
+        let mut lane = self.lane.lock();
+        if lane.is_dead() {
+            drop(lane);
+            return Err(record);
+        }
+        // SAFETY: not dead, and `system_head` is the head of a `P`.
+        unsafe { lane.push(system_head::<P>(), record) };
+        let schedule = lane.mark_scheduled();
+        drop(lane);
+        if schedule {
+            self.schedule();
+        }
+        Ok(())
+    }
+
+    /// Posts to the out-of-band lane. A dead isolate ignores it.
+    pub(crate) fn post_oob(&self, message: Oob) {
+        let mut lane = self.lane.lock();
+        if lane.is_dead() {
+            return;
+        }
+        self.with_details(&mut lane, |details| details.oob.push(message));
+        lane.mark_oob();
+        let schedule = lane.mark_scheduled();
+        drop(lane);
+        if schedule {
+            self.schedule();
+        }
+    }
+
+    pub(crate) fn retain(&self) {
+        // Relaxed: whoever retains already has a count, so the memory cannot go meanwhile.
+        self.refs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gives one count back; the last one frees the memory.
+    ///
+    /// # Safety
+    /// The caller owns a count and does not touch the isolate through it afterwards.
+    pub(crate) unsafe fn release(this: NonNull<Self>) {
+        // SAFETY: alive while the caller's count stands.
+        let refs = unsafe { &this.as_ref().refs };
+        // Release pairs with the Acquire fence of whoever takes the last count away.
+        if refs.fetch_sub(1, Ordering::Release) == 1 {
+            fence(Ordering::Acquire);
+            // SAFETY: created by `Box` in `create`; nobody counts on it any more.
+            drop(unsafe { Box::from_raw(this.as_ptr()) });
+        }
+    }
+}
+
+impl fmt::Debug for IsolateCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Isolate").field("id", &self.id).field("name", &self.name()).finish()
+    }
+}
+
+/// A counted pointer to an isolate's memory.
+pub(crate) struct IsolateRef(NonNull<IsolateCore>);
+
+// SAFETY: `IsolateCore` is `Sync` and `Send`, and this is a counted pointer to it.
+unsafe impl Send for IsolateRef {}
+// SAFETY: as above.
+unsafe impl Sync for IsolateRef {}
+
+impl IsolateRef {
+    pub(crate) fn new(core: &IsolateCore) -> Self {
+        core.retain();
+        Self(NonNull::from(core))
+    }
+}
+
+impl IsolateRef {
+    pub(crate) fn as_ptr(&self) -> NonNull<IsolateCore> {
+        self.0
+    }
+}
+
+impl Clone for IsolateRef {
+    fn clone(&self) -> Self {
+        Self::new(self)
+    }
+}
+
+impl Deref for IsolateRef {
+    type Target = IsolateCore;
+
+    #[inline(always)]
+    fn deref(&self) -> &IsolateCore {
+        // SAFETY: alive while this count stands.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for IsolateRef {
+    fn drop(&mut self) {
+        // SAFETY: this is our count, and we are gone after it.
+        unsafe { IsolateCore::release(self.0) };
+    }
+}
+
+/// The right, and the duty, to run an isolate or to queue it: there is one for each isolate
+/// whose `SCHEDULED` bit is on.
+#[derive(Debug)]
+pub(crate) struct Runnable(NonNull<IsolateCore>);
+
+// SAFETY: `IsolateCore` is `Send`.
+unsafe impl Send for Runnable {}
+
+impl Runnable {
+    pub(crate) fn into_raw(self) -> NonNull<IsolateCore> {
+        self.0
+    }
+
+    /// # Safety
+    /// `raw` came from [`into_raw`](Self::into_raw) and is used once.
+    pub(crate) unsafe fn from_raw(raw: NonNull<IsolateCore>) -> Self {
+        Self(raw)
+    }
+
+    /// A scheduled isolate has not been torn down, so its own count stands.
+    pub(crate) fn core(&self) -> &IsolateCore {
+        // SAFETY: as just said.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Runs `f` as this isolate, with the right to touch its local part.
+    #[inline]
+    pub(crate) fn enter<R>(&self, f: impl FnOnce(Current<'_>) -> R) -> R {
+        // SAFETY: a scheduled isolate has not been torn down, so its own count stands; the
+        // isolate stays scheduled at least until `f` gives that up as its last act.
+        let core = unsafe { self.0.as_ref() };
+        let before = CURRENT.replace(core);
+        let result = f(Current(core));
+        CURRENT.set(before);
+        result
+    }
+}
+
+/// Proof that the isolate's turn runs on this thread: only this opens the local part.
+///
+/// Not `Send`, and handed out for the time of a closure, so that it cannot outlive the turn.
+#[derive(Clone, Copy)]
+pub(crate) struct Current<'a>(&'a IsolateCore);
+
+impl<'a> Current<'a> {
+    /// Runs `f` with the current isolate, if there is one on this thread.
+    #[inline]
+    pub(crate) fn with<R>(f: impl FnOnce(Option<Current<'_>>) -> R) -> R {
+        let current = CURRENT.get();
+        // SAFETY: set by `enter` for the time of a closure, during which the isolate lives.
+        f(unsafe { current.as_ref() }.map(Current))
+    }
+
+    /// Runs `f` as code outside of isolates, on the isolate's thread.
+    pub(crate) fn leave<R>(f: impl FnOnce() -> R) -> R {
+        struct Return(*const IsolateCore);
+        impl Drop for Return {
+            fn drop(&mut self) {
+                CURRENT.set(self.0);
+            }
+        }
+        let _return = Return(CURRENT.replace(std::ptr::null()));
+        f()
+    }
+
+    #[inline(always)]
+    pub(crate) fn local(&self) -> &'a Local {
+        &self.0.local
+    }
+
+    /// Opens the event loop's state, which is made on first use.
+    ///
+    /// `f` never runs user code: it moves values in and out.
+    #[inline]
+    pub(crate) fn with_events<R>(&self, f: impl FnOnce(&mut EventLoop) -> R) -> R {
+        f(self.local().events.borrow_mut().get_or_insert_with(Box::default))
+    }
+
+    #[inline(always)]
+    pub(crate) fn core(&self) -> &'a IsolateCore {
+        self.0
+    }
+
+    #[inline(always)]
+    pub(crate) fn is(&self, other: *const IsolateCore) -> bool {
+        std::ptr::eq(self.0, other)
+    }
+}
+
+impl Deref for Current<'_> {
+    type Target = IsolateCore;
+
+    #[inline(always)]
+    fn deref(&self) -> &IsolateCore {
+        self.0
+    }
+}

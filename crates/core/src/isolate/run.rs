@@ -1,0 +1,144 @@
+//! One computation in an isolate of its own.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use super::Isolate;
+use crate::panic::{PanicReport, catch_panic};
+use crate::reply::{Reply, one_shot};
+
+/// Why a computation has no result.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum RunError {
+    /// It panicked.
+    Panicked(PanicReport),
+    /// Its isolate ended before the result was there: it was killed, or waited for something
+    /// that nothing could bring about.
+    Ended,
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(report) => write!(f, "the computation panicked at {report}"),
+            Self::Ended => f.write_str("the computation ended without a result"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// Waits for the result of a computation. Made by [`Isolate::run`] and
+/// [`Isolate::run_async`].
+///
+/// # Cancellation
+/// Dropping it kills the computation's isolate, at its next interrupt check.
+#[must_use = "dropping it kills the computation"]
+pub struct Run<R> {
+    reply: Option<Reply<Result<R, PanicReport>>>,
+    isolate: Isolate,
+}
+
+impl Isolate {
+    /// Runs `computation` in a new isolate of the current runtime. The result moves back,
+    /// whatever its size.
+    ///
+    /// ```
+    /// use insula_core::Isolate;
+    /// let sum = Isolate::run(|| (1..=10).sum::<u64>()).wait()?;
+    /// assert_eq!(sum, 55);
+    /// # Ok::<(), insula_core::RunError>(())
+    /// ```
+    pub fn run<R, F>(computation: F) -> Run<R>
+    where
+        R: Send + 'static,
+        F: FnOnce() -> R + Send + 'static,
+    {
+        let (answer, reply) = one_shot();
+        let entry = move |()| answer.send(catch_panic(computation));
+        Run { reply: Some(reply), isolate: Self::spawn(entry, ()) }
+    }
+
+    /// As [`run`](Self::run), for a computation that awaits. When its future is ready the
+    /// result moves back and the isolate ends, whatever else it had started.
+    pub fn run_async<R, F, Fut>(computation: F) -> Run<R>
+    where
+        R: Send + 'static,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+    {
+        let (answer, reply) = one_shot();
+        let entry = async move |()| {
+            let result = match catch_panic(computation) {
+                Ok(future) => catch_panics(future).await,
+                Err(report) => Err(report),
+            };
+            answer.send(result);
+            if let Some(isolate) = Self::current() {
+                isolate.kill();
+            }
+        };
+        Run { reply: Some(reply), isolate: Self::spawn(entry, ()) }
+    }
+}
+
+async fn catch_panics<F: Future>(future: F) -> Result<F::Output, PanicReport> {
+    let mut future = pin!(future);
+    poll_fn(move |cx| match catch_panic(|| future.as_mut().poll(cx)) {
+        Ok(poll) => poll.map(Ok),
+        Err(report) => Poll::Ready(Err(report)),
+    })
+    .await
+}
+
+impl<R> Run<R> {
+    /// Waits on a plain thread.
+    ///
+    /// # Blocking
+    /// Parks the thread. In an isolate, await it instead.
+    ///
+    /// # Errors
+    /// A [`RunError`] if there is no result.
+    pub fn wait(self) -> Result<R, RunError> {
+        crate::block_on(self)
+    }
+
+    /// The isolate that computes.
+    pub fn isolate(&self) -> &Isolate {
+        &self.isolate
+    }
+}
+
+impl<R> Future for Run<R> {
+    type Output = Result<R, RunError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reply = self.reply.as_mut().expect("polled again after it was ready");
+        let poll = Pin::new(reply).poll(cx);
+        if poll.is_ready() {
+            self.reply = None;
+        }
+        poll.map(|result| match result {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(report)) => Err(RunError::Panicked(report)),
+            Err(_) => Err(RunError::Ended),
+        })
+    }
+}
+
+impl<R> Drop for Run<R> {
+    fn drop(&mut self) {
+        if self.reply.is_some() {
+            self.isolate.kill();
+        }
+    }
+}
+
+impl<R> fmt::Debug for Run<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("isolate", &self.isolate).finish_non_exhaustive()
+    }
+}

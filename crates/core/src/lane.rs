@@ -1,0 +1,330 @@
+//! The handler's word and the normal lane.
+//!
+//! # The word
+//! One byte per isolate. While nobody holds the lane it is a set of [`State`] bits; while
+//! somebody holds it, it is `LOCKED` and the bits are with the holder. So one `swap` both
+//! takes the lock and reads the state, and one `store` both publishes the new state and lets
+//! go. Nothing but a few moves of words, and now and then an allocation of a block, happens
+//! in between; never user code.
+//!
+//! | state | meaning | set by | cleared by |
+//! |---|---|---|---|
+//! | (none) | idle: empty, in no run queue | | |
+//! | `SCHEDULED` | in a run queue, or being run, by exactly one thread | whoever makes an idle isolate non-empty; that one schedules it | the running thread, when it finds the lane empty |
+//! | `OOB` | the out-of-band lane has something | who posts there | the running thread, when it takes it |
+//! | `DEAD` | nothing is accepted any more | the running thread, once | never |
+//!
+//! "Running" needs no bit of its own: sends meanwhile see `SCHEDULED` and go home. No wake-up
+//! is lost because emptiness and `SCHEDULED` change under the same lock: either the sender's
+//! record was there when the runner looked, or the sender sees that the bit is clear.
+//!
+//! # The lane
+//! Records ([`record`](crate::record)) in arrival order: one in place (`first`), so that an
+//! isolate that gets one message at a time never allocates, the others in a chain of blocks.
+//! The runner takes everything there is at once, reads it without the lock, and gives its last
+//! block back as the next empty one, so that a steady stream runs over the same two blocks.
+//! `first` is only written while the chain is empty: it is always the oldest.
+//!
+//! Unbounded by design, as the VM's is: a bounded port counts its own messages, and the
+//! runtime's own records are bounded by what they speak of (tasks, timers, calls).
+//!
+//! A thread that is preempted while it holds the lane makes others spin; they yield their
+//! time slice after a while, so the holder gets on.
+
+mod block;
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::mem::MaybeUninit;
+
+use insula_sync::atomic::{AtomicU8, Ordering};
+use insula_sync::cell::UnsafeCell;
+use insula_sync::wait;
+
+use crate::record::{Head, words_of};
+use block::BlockPtr;
+pub(crate) use block::Burst;
+
+const LOCKED: u8 = 0x80;
+const SCHEDULED: u8 = 1;
+const OOB: u8 = 2;
+const DEAD: u8 = 4;
+
+/// Words of the record that lies in the lane itself, header included.
+const FIRST_WORDS: usize = 4;
+
+/// The normal lane of one isolate and the word that guards it.
+pub(crate) struct Lane {
+    word: AtomicU8,
+    inner: UnsafeCell<Inner>,
+}
+
+// SAFETY: `inner` is only touched by the holder of the lock; records are `Send` by the bounds
+// of the functions that push them.
+unsafe impl Sync for Lane {}
+// SAFETY: as above; a lane has no tie to a thread.
+unsafe impl Send for Lane {}
+
+struct Inner {
+    /// Words used in `first`; 0 when it is empty.
+    first_len: u32,
+    /// Next free word in `tail`, and the words it has; both 0 while there is no block.
+    write: u32,
+    capacity: u32,
+    head: BlockPtr,
+    tail: BlockPtr,
+    first: First,
+}
+
+/// A copy of the record that lay in the lane itself.
+#[derive(Clone, Copy)]
+pub(crate) struct First([MaybeUninit<u64>; FIRST_WORDS]);
+
+impl First {
+    pub(crate) const EMPTY: Self = Self([MaybeUninit::uninit(); FIRST_WORDS]);
+
+    /// The record's header and payload.
+    ///
+    /// # Safety
+    /// This was filled by [`LaneGuard::take_all`] and is read once.
+    pub(crate) unsafe fn parts(&self) -> (Head, *const u64) {
+        // SAFETY: a filled `First` begins with a header.
+        let head = unsafe { Head::read_from(self.0.as_ptr().cast()) };
+        (head, self.0[1..].as_ptr().cast())
+    }
+}
+
+/// What the runner got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Taken {
+    /// Nothing was there.
+    Nothing,
+    /// `first` is filled and must be handled before the burst.
+    First,
+    /// Only the burst got records.
+    Burst,
+}
+
+impl Lane {
+    /// An empty lane of an idle isolate.
+    pub(crate) fn new() -> Self {
+        Self {
+            word: AtomicU8::new(0),
+            inner: UnsafeCell::new(Inner {
+                first_len: 0,
+                write: 0,
+                capacity: 0,
+                head: BlockPtr::NONE,
+                tail: BlockPtr::NONE,
+                first: First::EMPTY,
+            }),
+        }
+    }
+
+    /// Takes the lane. Spins, then yields the thread, while somebody else has it.
+    #[inline(always)]
+    pub(crate) fn lock(&self) -> LaneGuard<'_> {
+        // Acquire pairs with the Release store in the guard's drop.
+        let mut state = self.word.swap(LOCKED, Ordering::Acquire);
+        if state == LOCKED {
+            state = self.lock_contended();
+        }
+        LaneGuard { lane: self, state }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lock_contended(&self) -> u8 {
+        let mut spins = 0u32;
+        loop {
+            if self.word.load(Ordering::Relaxed) != LOCKED {
+                let state = self.word.swap(LOCKED, Ordering::Acquire);
+                if state != LOCKED {
+                    return state;
+                }
+            }
+            spins += 1;
+            if spins < 128 {
+                wait::spin();
+            } else {
+                wait::yield_thread();
+            }
+        }
+    }
+
+    /// Whether the out-of-band lane has something, as far as can be seen without the lock:
+    /// while somebody holds it the answer is no, and the next turn asks again.
+    #[inline(always)]
+    pub(crate) fn peek_oob(&self) -> bool {
+        let word = self.word.load(Ordering::Relaxed);
+        word & (OOB | LOCKED) == OOB
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.lock().is_dead()
+    }
+
+    /// Whether the isolate has been scheduled; `None` while somebody holds the lane.
+    #[inline]
+    pub(crate) fn peek_scheduled(&self) -> Option<bool> {
+        // Acquire pairs with the Release of whoever scheduled it.
+        let word = self.word.load(Ordering::Acquire);
+        (word != LOCKED).then_some(word & SCHEDULED != 0)
+    }
+}
+
+/// The lane, held.
+pub(crate) struct LaneGuard<'a> {
+    lane: &'a Lane,
+    state: u8,
+}
+
+impl Drop for LaneGuard<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.lane.word.store(self.state, Ordering::Release);
+    }
+}
+
+impl LaneGuard<'_> {
+    #[inline(always)]
+    pub(crate) fn is_dead(&self) -> bool {
+        self.state & DEAD != 0
+    }
+
+    /// Says that the lane is not empty any more. The caller that gets `true` schedules the
+    /// isolate after it has let the lane go; nobody else will.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn mark_scheduled(&mut self) -> bool {
+        let was_idle = self.state & SCHEDULED == 0;
+        self.state |= SCHEDULED;
+        was_idle
+    }
+
+    pub(crate) fn mark_oob(&mut self) {
+        self.state |= OOB;
+    }
+
+    pub(crate) fn has_oob(&self) -> bool {
+        self.state & OOB != 0
+    }
+
+    pub(crate) fn take_oob(&mut self) -> bool {
+        let had = self.state & OOB != 0;
+        self.state &= !OOB;
+        had
+    }
+
+    /// Appends a record.
+    ///
+    /// # Safety
+    /// The lane is not dead, `head`'s vtable is that of a payload of type `P`, and `P` lies in
+    /// a record ([`is_inline`](crate::record::is_inline)).
+    #[inline(always)]
+    pub(crate) unsafe fn push<P>(&mut self, head: Head, payload: P) {
+        self.lane.inner.with_mut(|inner| {
+            // SAFETY: the guard is the only way to `inner`.
+            let inner = unsafe { &mut *inner };
+            let at = inner.reserve(1 + words_of::<P>());
+            // SAFETY: `reserve` returns room for one word and the payload's.
+            unsafe { head.write_to(at) };
+            let to = at.wrapping_add(1).cast::<P>();
+            // SAFETY: as above, and eight-byte aligned, which `is_inline` promises is enough.
+            unsafe { to.write(payload) };
+        });
+    }
+
+    /// Moves all records to the runner. `burst` must be read to its end.
+    #[inline]
+    pub(crate) fn take_all(&mut self, first: &mut First, burst: &Burst) -> Taken {
+        self.lane.inner.with_mut(|inner| {
+            // SAFETY: the guard is the only way to `inner`.
+            let inner = unsafe { &mut *inner };
+            let chain = inner.write != 0 || inner.head != inner.tail;
+            if chain {
+                let empty = burst.exchange(inner.head, inner.tail, inner.write);
+                inner.install(empty);
+            }
+            if inner.first_len != 0 {
+                inner.first_len = 0;
+                *first = inner.first;
+                Taken::First
+            } else if chain {
+                Taken::Burst
+            } else {
+                Taken::Nothing
+            }
+        })
+    }
+
+    /// The isolate becomes idle. Returns the empty block that it no longer needs.
+    ///
+    /// Only after [`take_all`](Self::take_all) found nothing under the same guard.
+    #[inline]
+    pub(crate) fn go_idle(&mut self) -> BlockPtr {
+        self.state &= !SCHEDULED;
+        self.remove_empty_block()
+    }
+
+    /// The isolate is dead: no record is accepted from here on.
+    pub(crate) fn go_dead(&mut self) {
+        self.state |= DEAD | SCHEDULED;
+    }
+
+    fn remove_empty_block(&mut self) -> BlockPtr {
+        self.lane.inner.with_mut(|inner| {
+            // SAFETY: the guard is the only way to `inner`.
+            let inner = unsafe { &mut *inner };
+            let empty = inner.head;
+            inner.install(BlockPtr::NONE);
+            empty
+        })
+    }
+}
+
+impl Inner {
+    #[inline(always)]
+    fn reserve(&mut self, words: u32) -> *mut u64 {
+        if self.write + words <= self.capacity {
+            let at = self.write;
+            self.write += words;
+            return self.tail.word(at);
+        }
+        self.reserve_slow(words)
+    }
+
+    #[inline(never)]
+    fn reserve_slow(&mut self, words: u32) -> *mut u64 {
+        if self.head == BlockPtr::NONE && self.first_len == 0 && words as usize <= FIRST_WORDS {
+            self.first_len = words;
+            return self.first.0.as_mut_ptr().cast();
+        }
+        let block = BlockPtr::allocate_after(self.capacity);
+        if self.tail == BlockPtr::NONE {
+            self.head = block;
+        } else {
+            self.tail.seal(self.write, block);
+        }
+        self.tail = block;
+        self.write = words;
+        self.capacity = block.capacity();
+        block.word(0)
+    }
+
+    fn install(&mut self, block: BlockPtr) {
+        self.head = block;
+        self.tail = block;
+        self.write = 0;
+        self.capacity = block.capacity();
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        // The isolate's teardown has emptied the lane; at most an empty block is left.
+        let empty = self.lock().remove_empty_block();
+        empty.free();
+    }
+}

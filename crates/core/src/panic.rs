@@ -1,0 +1,101 @@
+//! Panics: kept inside the isolate in which they happen, and told once.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Once};
+
+use crate::isolate::{Current, ExitReason};
+
+thread_local! {
+    /// Where the last panic of this thread's isolate happened.
+    static LOCATION: Cell<Option<String>> = const { Cell::new(None) };
+    /// Panics are being caught by the runtime outside of isolates.
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A panic that was caught.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PanicReport {
+    message: Arc<str>,
+    location: Option<Arc<str>>,
+}
+
+impl PanicReport {
+    /// What the panic said; `"(no message)"` if that was no text.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// File, line and column, where they are known.
+    pub fn location(&self) -> Option<&str> {
+        self.location.as_deref()
+    }
+
+    /// Makes a report of what `catch_unwind` returned.
+    pub(crate) fn take(payload: Box<dyn Any + Send>) -> Self {
+        let message = payload
+            .downcast_ref::<&str>()
+            .map(|text| Arc::from(*text))
+            .or_else(|| payload.downcast_ref::<String>().map(|text| Arc::from(text.as_str())))
+            .unwrap_or_else(|| Arc::from("(no message)"));
+        contain(|| drop(payload));
+        Self { message, location: LOCATION.take().map(Arc::from) }
+    }
+}
+
+impl fmt::Display for PanicReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.location {
+            Some(location) => write!(f, "{location}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+/// Runs `f` and turns a panic into a report, without printing anything.
+///
+/// # Errors
+/// The report, if `f` panicked.
+pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Result<R, PanicReport> {
+    install_hook();
+    let before = CATCHING.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(f));
+    CATCHING.set(before);
+    result.map_err(PanicReport::take)
+}
+
+/// Runs a destructor or a foreign waker, whose panic has nobody else to go to.
+pub(crate) fn contain(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        // Dropping the payload may panic as well; then it is let go of as it is.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+            std::mem::forget(second);
+        }
+    }
+}
+
+/// Makes panics of isolates silent where they happen, because [`report_exit`] tells them with
+/// the isolate's name, and keeps their location. Panics elsewhere go where they went before.
+pub(crate) fn install_hook() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if CATCHING.get() || Current::with(|isolate| isolate.is_some()) {
+                LOCATION.set(info.location().map(ToString::to_string));
+            } else {
+                before(info);
+            }
+        }));
+    });
+}
+
+/// Tells of an isolate that ended in an error: one line on the standard error stream.
+#[expect(clippy::print_stderr, reason = "an error that nobody handles must not vanish")]
+pub(crate) fn report_exit(name: &str, reason: &ExitReason) {
+    if matches!(reason, ExitReason::Panicked(_) | ExitReason::Failed(_)) {
+        eprintln!("isolate '{name}' {reason}");
+    }
+}

@@ -1,0 +1,469 @@
+//! Ports: typed addresses of an isolate.
+//!
+//! A port is a [`PortSlot`], which lies in its isolate's memory (the first port) or in a box
+//! (the others). Records of the port point to the slot, and the slot's vtable says what its
+//! messages mean at the moment: wait in a buffer, call a closure, or be dropped. So a
+//! listener that is replaced gets also what was already queued, as in the VM.
+//!
+//! # Who counts on a slot
+//! `refs` holds one unit for the isolate that receives, two for the `ReceivePort` as long as
+//! there is one, and four for each sender. The last count frees the slot. The isolate's unit
+//! goes when the [`Close`] record is handled, behind everything that was sent before the port
+//! closed: no record ever points to a slot that is gone.
+//! The last sender does not simply take its units away: it hands them to a [`LastSender`]
+//! record, so that the receiver learns of it behind the last message, and an idle isolate
+//! looks once more whether it still waits for anything.
+//!
+//! # Close against send
+//! `open` changes under the lane's lock, under which a sender looks at it. So a send either
+//! comes before the close, and its message is in the lane and dropped in its turn (rule 32),
+//! or after it, and the sender gets its message back.
+
+mod bound;
+mod receive;
+mod send;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::fmt;
+use std::ptr::NonNull;
+
+use insula_sync::atomic::{AtomicUsize, Ordering};
+
+use crate::isolate::{Current, IsolateCore};
+use crate::lane::LaneGuard;
+use crate::record::{RecordVtable, SystemRecord, is_inline, take_payload};
+use crate::task::Wakeup;
+use bound::Bound;
+
+pub(crate) use bound::return_credits;
+pub use receive::{Listener, ReceivePort, Recv};
+pub use send::{SendError, SendPort, SendWait};
+
+const RECEIVER: usize = 1;
+const HANDLE: usize = 2;
+const SENDER: usize = 4;
+
+/// A port, as its isolate, its senders and its records see it.
+#[repr(C)]
+pub(crate) struct PortSlot {
+    /// First, because records reach it through their header. Changed only by the isolate.
+    vtable: Cell<&'static RecordVtable>,
+    isolate: Cell<*const IsolateCore>,
+    refs: AtomicUsize,
+    serial: Cell<u64>,
+    /// What the vtable's functions work on; only the isolate touches it.
+    receiver: Cell<*mut ()>,
+    /// Set before the first sender exists; what it points to is guarded by the lane.
+    bound: Cell<*const Bound>,
+    /// Guarded by the lane.
+    open: Cell<bool>,
+    /// All senders are gone, and everything they sent has arrived. Only the isolate's.
+    orphaned: Cell<bool>,
+}
+
+/// What a port's vtable says beyond what the lane needs.
+#[repr(C)]
+struct PortVtable {
+    /// First: a slot's vtable pointer points here.
+    record: RecordVtable,
+    mode: Mode,
+    /// Turns `receiver` into something that can be dropped later.
+    retire: unsafe fn(*mut ()) -> Option<Box<dyn FnOnce()>>,
+    /// Whom to wake when the last sender is gone.
+    orphan: unsafe fn(*mut ()) -> Wakeup,
+    /// The vtable of the same port once it is closed.
+    closed: fn() -> &'static PortVtable,
+}
+
+/// What becomes of a port's messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// They wait until somebody asks.
+    Buffered,
+    /// They go to a closure.
+    Called,
+    /// They are dropped, until there is a closure again.
+    Ignored,
+    /// They are dropped for good.
+    Closed,
+}
+
+/// Moves a message out of a record, out of its box too if it has one.
+///
+/// # Safety
+/// `payload` was written by [`SendPort::send`] of a port of `T` and is read once.
+#[inline(always)]
+unsafe fn take_message<T>(payload: *const u64) -> T {
+    if is_inline::<T>() {
+        // SAFETY: by the caller's word.
+        unsafe { take_payload::<T>(payload) }
+    } else {
+        // SAFETY: as above; what does not lie in a record was boxed.
+        *unsafe { take_payload::<Box<T>>(payload) }
+    }
+}
+
+/// A port's messages are dropped: the vtable of a closed port, or of one not yet opened.
+struct Drops<T>(std::marker::PhantomData<T>);
+
+const fn message_words<T>() -> u32 {
+    if is_inline::<T>() {
+        crate::record::words_of::<T>()
+    } else {
+        crate::record::words_of::<Box<T>>()
+    }
+}
+
+impl<T: 'static> Drops<T> {
+    const RECORD: RecordVtable = RecordVtable {
+        words: message_words::<T>(),
+        deliver: |head, payload, isolate| {
+            // SAFETY: the record is this port's, and delivered once.
+            let message = unsafe { take_message::<T>(payload) };
+            // SAFETY: the slot of a record is alive.
+            if let Some(bound) = unsafe { head.slot::<PortSlot>().as_ref() }.bound() {
+                bound.message_taken(isolate);
+            }
+            drop(message);
+        },
+        discard: discard_message::<T>,
+    };
+    const CLOSED: &'static PortVtable = &Self::with_mode(Mode::Closed);
+    const IGNORED: &'static PortVtable = &Self::with_mode(Mode::Ignored);
+
+    const fn with_mode(mode: Mode) -> PortVtable {
+        PortVtable {
+            record: Self::RECORD,
+            mode,
+            retire: |_| None,
+            orphan: |_| Wakeup::Nobody,
+            closed: || Self::CLOSED,
+        }
+    }
+}
+
+unsafe fn discard_message<T>(_: crate::record::Head, payload: *const u64) {
+    // SAFETY: the caller discards the record once.
+    drop(unsafe { take_message::<T>(payload) });
+}
+
+impl PortSlot {
+    pub(crate) fn unopened() -> Self {
+        Self {
+            vtable: Cell::new(&Drops::<()>::CLOSED.record),
+            isolate: Cell::new(std::ptr::null()),
+            refs: AtomicUsize::new(0),
+            serial: Cell::new(0),
+            receiver: Cell::new(std::ptr::null_mut()),
+            bound: Cell::new(std::ptr::null()),
+            open: Cell::new(false),
+            orphaned: Cell::new(true),
+        }
+    }
+
+    /// Opens a port in `isolate`, which nobody else runs.
+    fn open(isolate: Current<'_>, vtable: &'static PortVtable, limit: Option<usize>) -> NonNull<Self> {
+        let slot = if isolate.local().flags.port0_used.replace(true) {
+            let slot = NonNull::from(Box::leak(Box::new(Self::unopened())));
+            isolate.with_events(|events| events.ports.push(slot));
+            slot
+        } else {
+            NonNull::from(&isolate.core().port0)
+        };
+        // SAFETY: just made, or this isolate's own.
+        let port = unsafe { slot.as_ref() };
+        // The slot's count on the isolate, given back in `free`.
+        isolate.retain();
+        port.isolate.set(isolate.core());
+        port.serial.set(isolate.runtime.next_port_serial());
+        port.vtable.set(&vtable.record);
+        port.bound.set(limit.map_or(std::ptr::null(), |limit| {
+            Box::into_raw(Box::new(Bound::new(limit))).cast_const()
+        }));
+        port.open.set(true);
+        port.refs.store(RECEIVER | HANDLE, Ordering::Relaxed);
+        slot
+    }
+
+    /// An open port of the current isolate.
+    fn find(isolate: Current<'_>, serial: u64) -> Option<NonNull<Self>> {
+        let first = &isolate.core().port0;
+        let slot = if first.serial.get() == serial {
+            NonNull::from(first)
+        } else {
+            // SAFETY: the slots in the list are alive.
+            let is_it = |slot: &NonNull<Self>| unsafe { slot.as_ref() }.serial.get() == serial;
+            isolate.with_events(|events| events.ports.iter().copied().find(is_it))?
+        };
+        // SAFETY: as above; the first one lies in the isolate itself.
+        let open = unsafe { slot.as_ref() }.open.get();
+        open.then_some(slot)
+    }
+
+    #[inline(always)]
+    fn isolate(&self) -> &IsolateCore {
+        // SAFETY: an open port counts on its isolate until the slot is freed.
+        unsafe { &*self.isolate.get() }
+    }
+
+    fn is_open(&self, _held: &LaneGuard<'_>) -> bool {
+        self.open.get()
+    }
+
+    /// The bound, if there is one.
+    #[inline(always)]
+    fn bound(&self) -> Option<&Bound> {
+        // SAFETY: set at opening, freed with the slot.
+        unsafe { self.bound.get().as_ref() }
+    }
+
+    fn vtable(&self) -> &'static PortVtable {
+        let record: *const RecordVtable = self.vtable.get();
+        // SAFETY: a slot's vtable is always set to the first field of a `PortVtable`.
+        unsafe { &*record.cast::<PortVtable>() }
+    }
+
+    /// Whether somebody could still send to it.
+    #[inline(always)]
+    pub(crate) fn may_receive(&self) -> bool {
+        // Acquire pairs with the Release of a dropped sender; only whether it is zero counts.
+        self.refs.load(Ordering::Acquire) >= SENDER
+    }
+
+    pub(crate) fn has_receiver(&self) -> bool {
+        self.refs.load(Ordering::Acquire) & RECEIVER != 0
+    }
+
+    fn add_sender(&self) {
+        let before = self.refs.fetch_add(SENDER, Ordering::Relaxed);
+        assert!(before < usize::MAX / 2, "too many senders of one port");
+    }
+
+    /// Takes one sender's units away, as [the module](self) says.
+    ///
+    /// # Safety
+    /// The caller owns these units and does not touch the slot afterwards.
+    unsafe fn drop_sender(this: NonNull<Self>) {
+        // SAFETY: alive while the caller's units stand.
+        let slot = unsafe { this.as_ref() };
+        let mut refs = slot.refs.load(Ordering::Relaxed);
+        loop {
+            if refs / SENDER == 1 && refs & RECEIVER != 0 {
+                // The last one: the record takes the units over.
+                match slot.isolate().post(LastSender(this)) {
+                    Ok(()) => return,
+                    // A dead isolate: its teardown takes the receiver's unit away.
+                    Err(_) => break,
+                }
+            }
+            // Release: what was done through this sender comes before the slot is freed.
+            match slot.refs.compare_exchange_weak(
+                refs,
+                refs - SENDER,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(SENDER) => return free(this),
+                Ok(_) => return,
+                Err(now) => refs = now,
+            }
+        }
+        // SAFETY: the units are still the caller's.
+        unsafe { Self::release(this, SENDER) };
+    }
+
+    /// Takes units away; the last ones free the slot.
+    ///
+    /// # Safety
+    /// The caller owns these units and does not touch the slot afterwards.
+    unsafe fn release(this: NonNull<Self>, units: usize) -> usize {
+        // SAFETY: alive while the caller's units stand.
+        let left = unsafe { this.as_ref() }.refs.fetch_sub(units, Ordering::AcqRel) - units;
+        if left == 0 {
+            free(this);
+        }
+        left
+    }
+
+    /// Closes the port from its isolate's own code, or from its teardown: nothing more is
+    /// accepted, what is queued is dropped in its turn. Senders that wait get an error.
+    fn close(this: NonNull<Self>, isolate: Current<'_>) {
+        // SAFETY: whoever closes has the handle's unit, or found the port in the isolate's list.
+        let slot = unsafe { this.as_ref() };
+        slot.stop_receiving(isolate);
+        let waiters = {
+            let mut lane = isolate.lane.lock();
+            let waiters = slot.shut(&mut lane);
+            if waiters.is_some() && !lane.is_dead() {
+                // SAFETY: not dead; the head is that of a `Close`. The isolate runs, so it is
+                // scheduled already.
+                unsafe { lane.push(crate::record::system_head::<Close>(), Close(this)) };
+            }
+            waiters
+        };
+        for waiter in waiters.into_iter().flatten() {
+            waiter.wake();
+        }
+    }
+
+    /// Closes the port from outside its isolate, where a receiver was dropped.
+    fn close_elsewhere(this: NonNull<Self>) {
+        // SAFETY: whoever closes has the handle's unit.
+        let slot = unsafe { this.as_ref() };
+        let core = slot.isolate();
+        let mut lane = core.lane.lock();
+        if lane.is_dead() {
+            return;
+        }
+        let waiters = slot.shut(&mut lane);
+        let mut schedule = false;
+        if waiters.is_some() {
+            // SAFETY: not dead; the head is that of a `Close`.
+            unsafe { lane.push(crate::record::system_head::<Close>(), Close(this)) };
+            schedule = lane.mark_scheduled();
+        }
+        drop(lane);
+        if schedule {
+            core.schedule();
+        }
+        for waiter in waiters.into_iter().flatten() {
+            waiter.wake();
+        }
+    }
+
+    /// From open to closed. `None` if it was closed before; otherwise who waits for room.
+    fn shut(&self, lane: &mut LaneGuard<'_>) -> Option<Vec<std::task::Waker>> {
+        self.open.replace(false).then(|| match self.bound() {
+            Some(bound) => bound.take_waiters(lane),
+            None => Vec::new(),
+        })
+    }
+
+    /// From here on messages are dropped in their turn.
+    fn stop_receiving(&self, isolate: Current<'_>) {
+        if self.vtable().mode != Mode::Closed {
+            let closed = (self.vtable().closed)();
+            self.swap_receiver(isolate, closed, std::ptr::null_mut());
+        }
+    }
+
+    /// All senders are gone: whoever waits for a message learns that none will come.
+    fn orphan(&self, isolate: Current<'_>) {
+        self.orphaned.set(true);
+        // SAFETY: the receiver goes with the vtable.
+        unsafe { (self.vtable().orphan)(self.receiver.get()) }.wake(isolate);
+    }
+
+    /// Gives the port another receiver. The old one may be running at this moment, so it is
+    /// dropped as a microtask.
+    fn swap_receiver(&self, isolate: Current<'_>, vtable: &'static PortVtable, receiver: *mut ()) {
+        let retire = self.vtable().retire;
+        self.vtable.set(&vtable.record);
+        // SAFETY: the old receiver goes with the old vtable, and is retired this once.
+        let old = unsafe { retire(self.receiver.replace(receiver)) };
+        if let Some(old) = old {
+            isolate.push_microtask(crate::microtask::Microtask::Call(old));
+        }
+    }
+
+    /// Ends a port whose isolate ends.
+    ///
+    /// # Safety
+    /// Called once, from the isolate's teardown, for a port that still has its receiver.
+    pub(crate) unsafe fn tear_down(this: NonNull<Self>) {
+        // SAFETY: the receiver's unit stands until the end of this function.
+        let slot = unsafe { this.as_ref() };
+        let waiters = slot.shut(&mut slot.isolate().lane.lock());
+        let retire = slot.vtable().retire;
+        let closed = (slot.vtable().closed)();
+        // SAFETY: as in `swap_receiver`.
+        let old = unsafe { retire(slot.receiver.replace(std::ptr::null_mut())) };
+        slot.vtable.set(&closed.record);
+        for waiter in waiters.into_iter().flatten() {
+            waiter.wake();
+        }
+        if let Some(old) = old {
+            old();
+        }
+        // SAFETY: the receiver's unit, once.
+        unsafe { Self::release(this, RECEIVER) };
+    }
+}
+
+/// Frees a slot that nobody counts on.
+fn free(this: NonNull<PortSlot>) {
+    // SAFETY: the last count is gone, so this is the only pointer to the slot.
+    let slot = unsafe { this.as_ref() };
+    let core = NonNull::from(slot.isolate());
+    let bound = slot.bound.replace(std::ptr::null());
+    if !bound.is_null() {
+        // SAFETY: boxed in `open`, and this is the end of it.
+        drop(unsafe { Box::from_raw(bound.cast_mut()) });
+    }
+    // SAFETY: alive by the slot's count.
+    let first = NonNull::from(unsafe { &core.as_ref().port0 });
+    if this != first {
+        // SAFETY: every slot but the first was boxed in `open`.
+        drop(unsafe { Box::from_raw(this.as_ptr()) });
+    }
+    // SAFETY: the slot's count, given back once.
+    unsafe { IsolateCore::release(core) };
+}
+
+/// Behind everything that was sent before the port closed: the receiver lets go.
+struct Close(NonNull<PortSlot>);
+
+// SAFETY: a slot may be released from any thread.
+unsafe impl Send for Close {}
+
+impl SystemRecord for Close {
+    fn run(self, isolate: Current<'_>) {
+        // SAFETY: the receiver's unit is in this record.
+        unsafe { self.0.as_ref() }.stop_receiving(isolate);
+        isolate.with_events(|events| events.ports.retain(|&port| port != self.0));
+        // SAFETY: as above, given back once.
+        unsafe { PortSlot::release(self.0, RECEIVER) };
+    }
+    // Discarded in teardown, which itself takes every receiver's unit away.
+}
+
+/// Behind the last message of the last sender.
+struct LastSender(NonNull<PortSlot>);
+
+// SAFETY: as for `Close`.
+unsafe impl Send for LastSender {}
+
+impl SystemRecord for LastSender {
+    fn run(self, isolate: Current<'_>) {
+        // SAFETY: the sender's units are in this record, given back once.
+        let left = unsafe { PortSlot::release(self.0, SENDER) };
+        if left < SENDER && left & RECEIVER != 0 {
+            // SAFETY: the receiver's unit stands, and only this isolate takes it away.
+            unsafe { self.0.as_ref() }.orphan(isolate);
+        }
+    }
+
+    fn discard(self) {
+        // SAFETY: as above.
+        unsafe { PortSlot::release(self.0, SENDER) };
+    }
+}
+
+/// Identifies a port in this process. Never reused, and only a port makes one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortId(u64);
+
+impl fmt::Debug for PortId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "port-{}", self.0)
+    }
+}
+
+impl fmt::Display for PortId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}

@@ -1,0 +1,297 @@
+//! The sending side of a port.
+
+use std::fmt;
+use std::future::Future;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+
+use super::bound::Ticket;
+use super::{PortId, PortSlot};
+use crate::record::{Head, is_inline};
+
+/// Where messages of type `T` can be sent to, from any thread.
+///
+/// Cloning is cheap, and equality and hash go by [`id`](Self::id), also after the port closed.
+///
+/// # Ordering
+/// The messages of one sender to one isolate arrive in the order in which they were sent, also
+/// across several ports of that isolate. Those of different senders interleave.
+///
+/// # Example
+/// ```
+/// # insula_core::block_on(async {
+/// use insula_core::{Isolate, ReceivePort};
+/// let sum = Isolate::run_async(async || {
+///     let mut port = ReceivePort::new();
+///     let sender = port.send_port();
+///     Isolate::spawn(async move |n: u64| drop((1..=n).map(|i| sender.send(i)).count()), 4);
+///     let mut sum = 0;
+///     while let Some(i) = port.recv().await {
+///         sum += i;
+///     }
+///     sum
+/// });
+/// assert_eq!(sum.await, Ok(10));
+/// # });
+/// ```
+pub struct SendPort<T>(NonNull<PortSlot>, PhantomData<fn(T)>);
+
+// SAFETY: the slot may be reached from any thread, see `port`; `T` moves through it.
+unsafe impl<T: Send> Send for SendPort<T> {}
+// SAFETY: as above; sending needs only a shared reference.
+unsafe impl<T: Send> Sync for SendPort<T> {}
+
+/// A message that could not be sent, and why. It gives the message back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SendError<T> {
+    /// The port has been closed, or its isolate is dead.
+    Closed(T),
+    /// The port is bounded and full at the moment.
+    Full(T),
+}
+
+impl<T> SendError<T> {
+    /// The message.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Closed(message) | Self::Full(message) => message,
+        }
+    }
+
+    fn map<U>(self, f: impl FnOnce(T) -> U) -> SendError<U> {
+        match self {
+            Self::Closed(message) => SendError::Closed(f(message)),
+            Self::Full(message) => SendError::Full(f(message)),
+        }
+    }
+}
+
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed(_) => "Closed(..)",
+            Self::Full(_) => "Full(..)",
+        })
+    }
+}
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed(_) => "the port is closed",
+            Self::Full(_) => "the port is full",
+        })
+    }
+}
+
+impl<T> std::error::Error for SendError<T> {}
+
+impl<T: Send + 'static> SendPort<T> {
+    /// Takes over a sender's units of `slot`.
+    pub(super) fn from_slot(slot: NonNull<PortSlot>) -> Self {
+        Self(slot, PhantomData)
+    }
+
+    #[inline(always)]
+    fn slot(&self) -> &PortSlot {
+        // SAFETY: alive while this sender's units stand.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Sends a message. Never waits, never copies: the message moves.
+    ///
+    /// # Errors
+    /// Gives the message back if the port is closed, or bounded and full.
+    #[inline]
+    pub fn send(&self, message: T) -> Result<(), SendError<T>> {
+        if is_inline::<T>() {
+            self.post(message)
+        } else {
+            self.post(Box::new(message)).map_err(|error| error.map(|message| *message))
+        }
+    }
+
+    /// `P` is `T`, or its box.
+    #[inline(always)]
+    fn post<P>(&self, payload: P) -> Result<(), SendError<P>> {
+        let slot = self.slot();
+        let core = slot.isolate();
+        let mut lane = core.lane.lock();
+        if !slot.is_open(&lane) {
+            drop(lane);
+            return Err(SendError::Closed(payload));
+        }
+        if let Some(bound) = slot.bound()
+            && !bound.try_take(&mut lane)
+        {
+            drop(lane);
+            return Err(SendError::Full(payload));
+        }
+        // SAFETY: an open port's isolate is not dead, and all vtables of the slot are those of
+        // a port of `T`, whose messages travel as a `P`.
+        unsafe { lane.push(Head::of_slot(self.0), payload) };
+        let schedule = lane.mark_scheduled();
+        drop(lane);
+        if schedule {
+            core.schedule();
+        }
+        Ok(())
+    }
+
+    /// Sends a message as soon as the port has room. An unbounded port always has.
+    ///
+    /// # Ordering
+    /// Those who wait are woken in the order in which they began to wait.
+    ///
+    /// # Cancellation
+    /// Dropping the future before it is ready drops the message unsent.
+    ///
+    /// # Errors
+    /// Gives the message back if the port is or becomes closed.
+    pub fn send_wait(&self, message: T) -> SendWait<'_, T> {
+        SendWait { port: self, message: Some(message), ticket: None }
+    }
+
+    /// As [`send_wait`](Self::send_wait), for threads without an executor.
+    ///
+    /// # Blocking
+    /// Parks the thread while the port is full. In an isolate, prefer `send_wait`.
+    ///
+    /// # Errors
+    /// Gives the message back if the port is or becomes closed.
+    pub fn send_blocking(&self, message: T) -> Result<(), SendError<T>> {
+        crate::block_on(self.send_wait(message))
+    }
+
+    /// Whether the port still accepts messages.
+    pub fn is_closed(&self) -> bool {
+        !self.slot().is_open(&self.slot().isolate().lane.lock())
+    }
+
+    /// What identifies the port.
+    pub fn id(&self) -> PortId {
+        PortId(self.slot().serial.get())
+    }
+}
+
+impl<T> Clone for SendPort<T> {
+    fn clone(&self) -> Self {
+        // SAFETY: alive while this sender's units stand.
+        unsafe { self.0.as_ref() }.add_sender();
+        Self(self.0, PhantomData)
+    }
+}
+
+impl<T> Drop for SendPort<T> {
+    fn drop(&mut self) {
+        // SAFETY: these units are ours, and we are gone afterwards.
+        unsafe { PortSlot::drop_sender(self.0) };
+    }
+}
+
+impl<T: Send + 'static> PartialEq for SendPort<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl<T: Send + 'static> Eq for SendPort<T> {}
+
+impl<T: Send + 'static> Hash for SendPort<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for SendPort<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SendPort").field(&self.id()).finish()
+    }
+}
+
+/// Waits for room in a bounded port. Made by [`SendPort::send_wait`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct SendWait<'a, T: Send + 'static> {
+    port: &'a SendPort<T>,
+    message: Option<T>,
+    ticket: Option<Ticket>,
+}
+
+impl<T: Send + 'static> Unpin for SendWait<'_, T> {}
+
+impl<T: Send + 'static> Future for SendWait<'_, T> {
+    type Output = Result<(), SendError<T>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let message = self.message.take().expect("polled again after it was ready");
+        if self.ticket.is_none() {
+            match self.port.send(message) {
+                Err(SendError::Full(message)) => self.message = Some(message),
+                result => return Poll::Ready(result),
+            }
+        } else {
+            self.message = Some(message);
+        }
+        self.poll_waiting(cx)
+    }
+}
+
+impl<T: Send + 'static> SendWait<'_, T> {
+    /// The port was full a moment ago: joins the row, then looks again.
+    fn poll_waiting(&mut self, cx: &Context<'_>) -> Poll<Result<(), SendError<T>>> {
+        let slot = self.port.slot();
+        let Some(bound) = slot.bound() else {
+            unreachable!("an unbounded port is never full");
+        };
+        // A waker is foreign code: cloned before the lane is held, dropped after.
+        let waker = cx.waker().clone();
+        let mut lane = slot.isolate().lane.lock();
+        let stale = self.ticket.take().and_then(|ticket| bound.leave(&mut lane, ticket));
+        self.ticket = Some(bound.wait(&mut lane, waker));
+        drop(lane);
+        drop(stale);
+        let Some(message) = self.message.take() else {
+            unreachable!("set by the caller");
+        };
+        match self.port.send(message) {
+            Err(SendError::Full(message)) => {
+                self.message = Some(message);
+                Poll::Pending
+            }
+            result => {
+                self.leave();
+                Poll::Ready(result)
+            }
+        }
+    }
+
+    /// Leaves the row. One that was woken and did not use its room wakes the next.
+    fn leave(&mut self) {
+        let (Some(ticket), Some(bound)) = (self.ticket.take(), self.port.slot().bound()) else {
+            return;
+        };
+        let mut lane = self.port.slot().isolate().lane.lock();
+        let own = bound.leave(&mut lane, ticket);
+        let next = if own.is_none() { bound.next_waiter(&mut lane) } else { None };
+        drop(lane);
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for SendWait<'_, T> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for SendWait<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendWait").field("port", self.port).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+//! What a message looks like while it travels.
+//!
+//! A record is one header word and the payload's words, in memory of the receiving isolate's
+//! lane. The header is a pointer to something whose first field is a `&'static RecordVtable`:
+//! a port's slot for an ordinary message, a constant for the runtime's own records (an
+//! isolate's entry, a wake-up, a reply, a timer). So the way from a record to the code that
+//! handles it is two loads and one indirect call, without any look-up.
+//!
+//! A payload of at most [`INLINE_BYTES`] lies in the record itself; a larger or over-aligned
+//! one is boxed before the lane is locked, and the record carries the box.
+
+use std::mem;
+use std::ptr::NonNull;
+
+use crate::isolate::Current;
+
+/// With the header word, one cache line.
+pub(crate) const INLINE_BYTES: usize = 56;
+
+/// What the event loop knows about a kind of record.
+pub(crate) struct RecordVtable {
+    /// Words of payload behind the header.
+    pub(crate) words: u32,
+    /// Moves the payload out and handles it. Called once, by the isolate that owns the lane.
+    pub(crate) deliver: unsafe fn(Head, *const u64, Current<'_>),
+    /// Moves the payload out and drops it. Called once, instead of `deliver`.
+    pub(crate) discard: unsafe fn(Head, *const u64),
+}
+
+/// The header: points to a `&'static RecordVtable`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Head(NonNull<&'static RecordVtable>);
+
+impl Head {
+    /// The header of the runtime's own records.
+    pub(crate) const fn of(vtable: &'static &'static RecordVtable) -> Self {
+        // A reference is never null, and nobody writes through this pointer.
+        Self(NonNull::from_ref(vtable))
+    }
+
+    /// The header of a port's messages: the slot's first field is its vtable.
+    pub(crate) fn of_slot<S>(slot: NonNull<S>) -> Self {
+        Self(slot.cast())
+    }
+
+    pub(crate) fn slot<S>(self) -> NonNull<S> {
+        self.0.cast()
+    }
+
+    /// # Safety
+    /// The pointee is alive, and this is the isolate that may change a slot's vtable.
+    #[inline(always)]
+    pub(crate) unsafe fn vtable(self) -> &'static RecordVtable {
+        // SAFETY: alive and not written at this moment, both by the caller's word.
+        unsafe { self.0.read() }
+    }
+
+    /// Writes the header into a record.
+    ///
+    /// # Safety
+    /// `at` is the first word of a reservation.
+    #[inline(always)]
+    pub(crate) unsafe fn write_to(self, at: *mut u64) {
+        // SAFETY: room for a word, which a pointer fits; written as a pointer to keep its
+        // provenance.
+        unsafe { at.cast::<Self>().write(self) };
+    }
+
+    /// Reads the header of a record.
+    ///
+    /// # Safety
+    /// [`write_to`](Self::write_to) wrote it there.
+    #[inline(always)]
+    pub(crate) unsafe fn read_from(at: *const u64) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { at.cast::<Self>().read() }
+    }
+}
+
+/// Words that a payload of type `P` takes in a record.
+pub(crate) const fn words_of<P>() -> u32 {
+    mem::size_of::<P>().div_ceil(8) as u32
+}
+
+/// Whether a payload of type `P` lies in the record itself.
+pub(crate) const fn is_inline<P>() -> bool {
+    mem::size_of::<P>() <= INLINE_BYTES && mem::align_of::<P>() <= 8
+}
+
+/// Moves a payload of type `P` out of a record.
+///
+/// # Safety
+/// `payload` points to a payload that was written as a `P` and has not been moved out.
+#[inline(always)]
+pub(crate) unsafe fn take_payload<P>(payload: *const u64) -> P {
+    // SAFETY: written as a `P` and read once, by the caller's word; `is_inline` was checked
+    // at compile time where it was written, so eight-byte alignment is enough.
+    unsafe { payload.cast::<P>().read() }
+}
+
+/// The runtime's own records: a payload type that knows what to do when its turn comes.
+pub(crate) trait SystemRecord: Sized + 'static {
+    fn run(self, isolate: Current<'_>);
+
+    /// Never reached its isolate's loop; runs user code only by dropping fields.
+    fn discard(self) {}
+}
+
+/// The vtable and header of each [`SystemRecord`].
+struct System<P>(std::marker::PhantomData<P>);
+
+impl<P: SystemRecord> System<P> {
+    const VTABLE: &'static RecordVtable = &RecordVtable {
+        words: {
+            assert!(is_inline::<P>(), "box large system payloads");
+            words_of::<P>()
+        },
+        deliver: |_, payload, isolate| {
+            // SAFETY: the lane delivers each record once, and this vtable goes with a `P`.
+            unsafe { take_payload::<P>(payload) }.run(isolate);
+        },
+        discard: |_, payload| {
+            // SAFETY: as above.
+            unsafe { take_payload::<P>(payload) }.discard();
+        },
+    };
+}
+
+/// The header under which a `P` travels.
+pub(crate) const fn system_head<P: SystemRecord>() -> Head {
+    Head::of(&System::<P>::VTABLE)
+}

@@ -1,0 +1,332 @@
+//! An isolate's unanswered calls.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::ReplyTo;
+use super::shared::Reply;
+use crate::isolate::{Current, IsolateCore, IsolateRef};
+use crate::port::SendPort;
+use crate::record::{RecordVtable, SystemRecord, is_inline, take_payload, words_of};
+use crate::record::Head;
+use crate::slab::{Key, Slab};
+use crate::task::Wakeup;
+
+/// Words of an answer that lie in the table; a larger one is boxed.
+const VALUE_WORDS: usize = 4;
+
+#[derive(Default)]
+pub(crate) struct PendingReplies(Slab<Pending>);
+
+struct Pending {
+    waiting: Wakeup,
+    answer: Option<Value>,
+    /// There will be none.
+    dropped: bool,
+}
+
+impl PendingReplies {
+    /// Nothing is unanswered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// An answer of some type that the one who asked knows.
+struct Value {
+    words: [MaybeUninit<u64>; VALUE_WORDS],
+    drop: unsafe fn(*mut ()),
+}
+
+impl Value {
+    const fn fits<R>() -> bool {
+        size_of::<R>() <= VALUE_WORDS * 8 && align_of::<R>() <= 8
+    }
+
+    fn new<R>(value: R) -> Self {
+        if Self::fits::<R>() {
+            Self::hold(value)
+        } else {
+            Self::hold(Box::new(value))
+        }
+    }
+
+    fn hold<P>(value: P) -> Self {
+        let mut this = Self {
+            words: [MaybeUninit::uninit(); VALUE_WORDS],
+            // SAFETY: called at most once, on the words that hold a `P`.
+            drop: |at| unsafe { at.cast::<P>().drop_in_place() },
+        };
+        // SAFETY: `P` fits, see `new`; a box is one word.
+        unsafe { this.words.as_mut_ptr().cast::<P>().write(value) };
+        this
+    }
+
+    /// # Safety
+    /// This was made from an `R`.
+    unsafe fn into<R>(self) -> R {
+        let this = ManuallyDrop::new(self);
+        let at = this.words.as_ptr();
+        if Self::fits::<R>() {
+            // SAFETY: holds an `R`, moved out once.
+            unsafe { at.cast::<R>().read() }
+        } else {
+            // SAFETY: holds a box of an `R`, moved out once.
+            *unsafe { at.cast::<Box<R>>().read() }
+        }
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        // SAFETY: still holds what it was made from.
+        unsafe { (self.drop)(self.words.as_mut_ptr().cast()) };
+    }
+}
+
+/// The record of an answer.
+pub(super) struct Answer<P>(PhantomData<P>);
+
+impl<P: Send + 'static> Answer<P> {
+    const VTABLE: &'static RecordVtable = &RecordVtable {
+        words: words_of::<(Key, P)>(),
+        deliver: |_, payload, isolate| {
+            // SAFETY: the record is of this type, and delivered once.
+            let (key, value) = unsafe { take_payload::<(Key, P)>(payload) };
+            settle(isolate, key, Some(Value::new(value)));
+        },
+        discard: |_, payload| {
+            // SAFETY: as above.
+            drop(unsafe { take_payload::<(Key, P)>(payload) });
+        },
+    };
+}
+
+impl Answer<()> {
+    /// Sends an answer home, boxed if it does not lie in a record.
+    #[inline]
+    pub(super) fn send<R: Send + 'static>(isolate: &IsolateCore, key: Key, value: R) {
+        if is_inline::<(Key, R)>() && Value::fits::<R>() {
+            Self::post(isolate, key, value);
+        } else {
+            Self::post(isolate, key, Box::new(value));
+        }
+    }
+
+    #[inline(always)]
+    fn post<P: Send + 'static>(isolate: &IsolateCore, key: Key, value: P) {
+        let mut lane = isolate.lane.lock();
+        if lane.is_dead() {
+            drop(lane);
+            drop(value);
+            return;
+        }
+        // SAFETY: not dead, and the head is that of this payload.
+        unsafe { lane.push(Head::of(&Answer::<P>::VTABLE), (key, value)) };
+        let schedule = lane.mark_scheduled();
+        drop(lane);
+        if schedule {
+            isolate.schedule();
+        }
+    }
+}
+
+/// The record of an answer that will not come.
+pub(super) struct Dropped(pub(super) Key);
+
+impl SystemRecord for Dropped {
+    fn run(self, isolate: Current<'_>) {
+        settle(isolate, self.0, None);
+    }
+}
+
+/// The record of a question whose future was dropped in another isolate.
+struct Forget(Key);
+
+impl SystemRecord for Forget {
+    fn run(self, isolate: Current<'_>) {
+        drop(isolate.with_events(|events| events.replies.0.remove(self.0)));
+    }
+}
+
+/// Puts an answer where its future finds it. A late one is dropped.
+fn settle(isolate: Current<'_>, key: Key, answer: Option<Value>) {
+    let late = isolate.with_events(|events| match events.replies.0.get_mut(key) {
+        Some(pending) => {
+            pending.dropped = answer.is_none();
+            pending.answer = answer;
+            Ok(std::mem::take(&mut pending.waiting))
+        }
+        None => Err(answer),
+    });
+    if let Ok(waiting) = late {
+        waiting.wake(isolate);
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The port was closed or its isolate dead: the question was not delivered.
+    Closed,
+    /// The port is bounded and was full: the question was not delivered.
+    Full,
+    /// The question was delivered and dropped without an answer.
+    NoReply,
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the port is closed",
+            Self::Full => "the port is full",
+            Self::NoReply => "the question was dropped without an answer",
+        })
+    }
+}
+
+impl std::error::Error for AskError {}
+
+/// Waits for the answer to a question. Made by [`SendPort::ask`].
+///
+/// # Cancellation
+/// Dropping it drops the answer when it comes; the question is not taken back.
+///
+/// # Panics
+/// One that was made in an isolate panics when it is polled elsewhere.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Ask<R: Send + 'static>(State<R>);
+
+enum State<R: Send + 'static> {
+    Pending(IsolateRef, Key),
+    Shared(Reply<R>),
+    Failed(AskError),
+    Done,
+}
+
+impl<T: Send + 'static> SendPort<T> {
+    /// Sends a question at once, made by `question` around the right to answer it, and waits
+    /// for the answer.
+    ///
+    /// ```
+    /// # insula_core::block_on(async {
+    /// use insula_core::{Isolate, ReplyTo};
+    /// struct Double(u64, ReplyTo<u64>);
+    /// let doubler = Isolate::spawn_with_port(|port| {
+    ///     port.listen(|Double(n, reply)| reply.send(2 * n));
+    /// });
+    /// assert_eq!(doubler.ask(|reply| Double(21, reply)).await, Ok(42));
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// An [`AskError`], when awaited.
+    pub fn ask<R: Send + 'static>(&self, question: impl FnOnce(ReplyTo<R>) -> T) -> Ask<R> {
+        let (reply_to, state) = Current::with(|current| match current {
+            Some(isolate) => {
+                let pending =
+                    Pending { waiting: Wakeup::Nobody, answer: None, dropped: false };
+                let key = isolate.with_events(|events| events.replies.0.insert(pending));
+                let home = IsolateRef::new(isolate.core());
+                (ReplyTo::to_isolate(isolate, key), State::Pending(home, key))
+            }
+            None => {
+                let (reply_to, reply) = super::one_shot();
+                (reply_to, State::Shared(reply))
+            }
+        });
+        let mut ask = Ask(state);
+        if let Err(error) = self.send(question(reply_to)) {
+            let failure = match error {
+                crate::SendError::Closed(_) => AskError::Closed,
+                crate::SendError::Full(_) => AskError::Full,
+            };
+            // The question goes first, and with it the right to answer.
+            drop(error);
+            ask = Ask(State::Failed(failure));
+        }
+        ask
+    }
+}
+
+impl<R: Send + 'static> Future for Ask<R> {
+    type Output = Result<R, AskError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = match &mut self.0 {
+            State::Pending(home, key) => {
+                let key = *key;
+                Current::with(|current| match current {
+                    Some(isolate) if isolate.is(&raw const **home) => poll_here(isolate, key, cx),
+                    _ => panic!("an Ask can only be polled by the isolate that asked"),
+                })
+            }
+            State::Shared(reply) => {
+                Pin::new(reply).poll(cx).map(|result| result.map_err(|_| AskError::NoReply))
+            }
+            State::Failed(error) => Poll::Ready(Err(*error)),
+            State::Done => panic!("polled again after it was ready"),
+        };
+        if result.is_ready() {
+            // What `poll_here` took out of the table needs no removal.
+            self.0 = State::Done;
+        }
+        result
+    }
+}
+
+fn poll_here<R>(isolate: Current<'_>, key: Key, cx: &Context<'_>) -> Poll<Result<R, AskError>> {
+    let settled = isolate.with_events(|events| match events.replies.0.get_mut(key) {
+        Some(pending) if pending.answer.is_none() && !pending.dropped => None,
+        _ => Some(events.replies.0.remove(key)),
+    });
+    if let Some(pending) = settled {
+        let answer = pending.and_then(|pending| pending.answer);
+        // SAFETY: the key belongs to a question whose answer is an `R`, boxed or not as
+        // `Answer::send` decided, which `Value` sees through.
+        return Poll::Ready(answer.map(|value| unsafe { open(value) }).ok_or(AskError::NoReply));
+    }
+    let wakeup = Wakeup::capture(isolate, cx);
+    let before = isolate.with_events(|events| {
+        events.replies.0.get_mut(key).map(|it| std::mem::replace(&mut it.waiting, wakeup))
+    });
+    drop(before);
+    Poll::Pending
+}
+
+/// # Safety
+/// The value was made by a record that [`Answer::send`] posted with an `R`.
+unsafe fn open<R>(value: Value) -> R {
+    if is_inline::<(Key, R)>() && Value::fits::<R>() {
+        // SAFETY: sent as an `R`.
+        unsafe { value.into::<R>() }
+    } else {
+        // SAFETY: sent as a boxed `R`.
+        *unsafe { value.into::<Box<R>>() }
+    }
+}
+
+impl<R: Send + 'static> Drop for Ask<R> {
+    fn drop(&mut self) {
+        if let State::Pending(home, key) = &self.0 {
+            let key = *key;
+            Current::with(|current| match current {
+                Some(isolate) if isolate.is(&raw const **home) => Forget(key).run(isolate),
+                // A dead isolate has dropped its table.
+                _ => drop(home.post(Forget(key))),
+            });
+        }
+    }
+}
+
+impl<R: Send + 'static> fmt::Debug for Ask<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ask(..)")
+    }
+}

@@ -1,0 +1,376 @@
+//! Runtimes: a scheduler, a clock, and the register of the isolates that they run.
+
+mod register;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use insula_sync::atomic::{AtomicU64, Ordering};
+
+use crate::event_handler::EventHandler;
+use crate::isolate::{Current, IsolateCore, Oob, Runnable};
+use crate::seeded::{self, SeededScheduler};
+use crate::thread_pool::{self, ThreadPool};
+use crate::time::{Clock, Instant};
+use crate::timer::Timers;
+use register::Register;
+
+/// Threads that the pool may add to replace stuck or blocked ones, unless told otherwise.
+const DEFAULT_SPARES: usize = 256;
+
+thread_local! {
+    /// The runtime that this thread works with outside of isolates.
+    static ENTERED: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+}
+
+/// Runs isolates. A cheap handle; the runtime lives until it is [shut
+/// down](Self::shut_down), or the process ends.
+///
+/// Most programs need none of their own: the first use of an isolate starts a global one.
+#[derive(Clone)]
+pub struct Runtime(Arc<RuntimeCore>);
+
+pub(crate) struct RuntimeCore {
+    scheduler: Scheduler,
+    clock: Clock,
+    event_handler: EventHandler,
+    register: Register,
+    next_isolate: AtomicU64,
+    next_port: AtomicU64,
+}
+
+/// Who decides what runs next, and where.
+pub(crate) enum Scheduler {
+    Threads(ThreadPool),
+    Seeded(SeededScheduler),
+}
+
+impl Scheduler {
+    #[inline]
+    pub(crate) fn schedule(&self, runnable: Runnable) {
+        match self {
+            Self::Threads(pool) => pool.schedule(runnable),
+            Self::Seeded(seeded) => seeded.schedule(runnable),
+        }
+    }
+}
+
+impl Runtime {
+    /// A builder.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::default()
+    }
+
+    /// The runtime of the current isolate; else the one that this thread has entered; else the
+    /// global one.
+    pub fn current() -> Self {
+        Self::of_isolate()
+            .or_else(|| ENTERED.with_borrow(Clone::clone))
+            .unwrap_or_else(Self::global)
+    }
+
+    pub(crate) fn of_isolate() -> Option<Self> {
+        Current::with(|isolate| isolate.map(|isolate| Self(isolate.runtime.clone())))
+    }
+
+    /// The global runtime, started on first use with one thread per core. It is never shut
+    /// down by itself.
+    pub fn global() -> Self {
+        static GLOBAL: OnceLock<Runtime> = OnceLock::new();
+        GLOBAL.get_or_init(|| Self::builder().build()).clone()
+    }
+
+    pub(crate) fn core(&self) -> &Arc<RuntimeCore> {
+        &self.0
+    }
+
+    /// Makes this the current runtime of this thread until the guard is dropped.
+    pub fn enter(&self) -> Entered {
+        Entered { before: ENTERED.replace(Some(self.clone())) }
+    }
+
+    /// Runs a future to its end on this thread, with this as the current runtime. A seeded
+    /// runtime runs all its isolates meanwhile, and only meanwhile.
+    ///
+    /// # Blocking
+    /// Blocks the thread.
+    ///
+    /// # Panics
+    /// For a seeded runtime: on another thread than the first time, or inside of an isolate.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let _entered = self.enter();
+        match self.0.scheduler {
+            Scheduler::Threads(_) => crate::block_on(future),
+            Scheduler::Seeded(_) => {
+                let inside = Current::with(|isolate| isolate.is_some());
+                assert!(!inside, "a seeded runtime cannot be driven from an isolate");
+                seeded::drive(&self.0, future)
+            }
+        }
+    }
+
+    /// The time on this runtime's clock.
+    pub fn now(&self) -> Instant {
+        self.0.clock.now()
+    }
+
+    /// Lets virtual time pass, as if the running code had computed for so long. What is due by
+    /// then fires when the code returns to its loop.
+    ///
+    /// # Panics
+    /// If the runtime has no virtual clock.
+    pub fn advance(&self, duration: Duration) {
+        assert!(self.0.seeded().is_some(), "only a virtual clock can be advanced");
+        self.0.clock.advance_to(self.now() + duration);
+        self.0.event_handler.fire_due(self.now());
+    }
+
+    /// Isolates that have been spawned and have not ended.
+    pub fn isolate_count(&self) -> usize {
+        self.0.register.len()
+    }
+
+    /// Threads that the pool has started so far, spares included.
+    pub fn thread_count(&self) -> usize {
+        self.0.thread_pool().map_or(0, ThreadPool::thread_count)
+    }
+
+    /// How often the pool's monitor has looked for stuck threads: it stands still while the
+    /// runtime is idle.
+    pub fn monitor_ticks(&self) -> u32 {
+        self.0.thread_pool().map_or(0, ThreadPool::monitor_ticks)
+    }
+
+    /// Kills all isolates, waits until they have ended, and stops the threads. Isolates that
+    /// are spawned from now on are killed before they start. Doing it again does nothing.
+    ///
+    /// # Blocking
+    /// Until every isolate has come to an interrupt check. Code that never returns to its loop
+    /// cannot be stopped: see [`shut_down_timeout`](Self::shut_down_timeout).
+    ///
+    /// # Panics
+    /// Inside of an isolate of this runtime, which would wait for its own end.
+    pub fn shut_down(&self) {
+        let _ = self.shut_down_within(None);
+    }
+
+    /// As [`shut_down`](Self::shut_down), waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// Names the isolates that have not ended. Their threads, and they, are left as they are.
+    ///
+    /// # Panics
+    /// Inside of an isolate of this runtime.
+    pub fn shut_down_timeout(&self, timeout: Duration) -> Result<(), StillRunning> {
+        self.shut_down_within(Some(timeout))
+    }
+
+    fn shut_down_within(&self, timeout: Option<Duration>) -> Result<(), StillRunning> {
+        let inside = Current::with(|isolate| {
+            isolate.is_some_and(|isolate| Arc::ptr_eq(&isolate.runtime, &self.0))
+        });
+        assert!(!inside, "an isolate cannot wait for its own runtime to shut down");
+        for isolate in self.0.register.close() {
+            isolate.post_oob(Oob::Kill);
+        }
+        match &self.0.scheduler {
+            Scheduler::Seeded(_) => self.block_on(self.0.register.emptied()),
+            Scheduler::Threads(pool) => {
+                if !self.0.register.wait_until_empty(timeout) {
+                    let names = self.0.register.all().iter().map(|it| it.name()).collect();
+                    return Err(StillRunning { names });
+                }
+                pool.stop();
+            }
+        }
+        self.0.event_handler.stop();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("isolates", &self.isolate_count()).finish_non_exhaustive()
+    }
+}
+
+/// Isolates that did not end in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StillRunning {
+    /// Their names.
+    pub names: Vec<Arc<str>>,
+}
+
+impl fmt::Display for StillRunning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} isolates have not ended: {}", self.names.len(), self.names.join(", "))
+    }
+}
+
+impl std::error::Error for StillRunning {}
+
+/// Keeps a runtime entered. Made by [`Runtime::enter`].
+#[derive(Debug)]
+#[must_use = "dropping it leaves the runtime"]
+pub struct Entered {
+    before: Option<Runtime>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        ENTERED.replace(self.before.take());
+    }
+}
+
+/// How a runtime is to be made. Made by [`Runtime::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct RuntimeBuilder {
+    threads: Option<usize>,
+    spares: usize,
+    name: Arc<str>,
+    seed: Option<u64>,
+}
+
+impl Default for RuntimeBuilder {
+    fn default() -> Self {
+        Self { threads: None, spares: DEFAULT_SPARES, name: Arc::from("insula"), seed: None }
+    }
+}
+
+impl RuntimeBuilder {
+    /// Threads that run isolates at a time; by default as many as the process may use cores.
+    /// They start as they are needed.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads.max(1));
+        self
+    }
+
+    /// Threads that may be added while others are blocked or inside one long turn; 256 unless
+    /// set. With none, isolates that compute for long make others wait.
+    pub fn spare_threads(mut self, spares: usize) -> Self {
+        self.spares = spares;
+        self
+    }
+
+    /// What the threads' names begin with.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// A runtime without threads, on virtual time, whose order of events follows from `seed`
+    /// alone. It runs inside of [`Runtime::block_on`].
+    pub fn seeded(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Makes the runtime. Threads start with the first isolate.
+    pub fn build(self) -> Runtime {
+        crate::panic::install_hook();
+        let (scheduler, clock) = match self.seed {
+            Some(seed) => {
+                let scheduler = Scheduler::Seeded(SeededScheduler::new(seed));
+                (scheduler, Clock::Virtual(AtomicU64::new(0)))
+            }
+            None => {
+                let threads = self.threads.unwrap_or_else(|| {
+                    std::thread::available_parallelism().map_or(1, usize::from)
+                });
+                (Scheduler::Threads(ThreadPool::new(threads, self.spares, self.name)), Clock::System)
+            }
+        };
+        let core = Arc::new(RuntimeCore {
+            event_handler: EventHandler::new(&clock),
+            scheduler,
+            clock,
+            register: Register::new(),
+            next_isolate: AtomicU64::new(1),
+            next_port: AtomicU64::new(1),
+        });
+        if let Scheduler::Threads(pool) = &core.scheduler {
+            pool.belongs_to(&core);
+        }
+        Runtime(core)
+    }
+}
+
+impl RuntimeCore {
+    #[inline]
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn event_handler(&self) -> &EventHandler {
+        &self.event_handler
+    }
+
+    pub(crate) fn thread_pool(&self) -> Option<&ThreadPool> {
+        match &self.scheduler {
+            Scheduler::Threads(pool) => Some(pool),
+            Scheduler::Seeded(_) => None,
+        }
+    }
+
+    pub(crate) fn seeded(&self) -> Option<&SeededScheduler> {
+        match &self.scheduler {
+            Scheduler::Threads(_) => None,
+            Scheduler::Seeded(seeded) => Some(seeded),
+        }
+    }
+
+    pub(crate) fn has_threads(&self) -> bool {
+        self.seeded().is_none()
+    }
+
+    pub(crate) fn next_isolate_id(&self) -> u64 {
+        self.next_isolate.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn next_port_serial(&self) -> u64 {
+        self.next_port.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts an isolate in, before it is scheduled for the first time. If the runtime is
+    /// closed the isolate is killed before it starts.
+    pub(crate) fn register(&self, isolate: &IsolateCore) {
+        if !self.register.add(isolate) {
+            isolate.post_oob(Oob::Kill);
+        }
+    }
+
+    /// Counts an isolate out, at the end of its teardown.
+    pub(crate) fn unregister(&self, isolate: Current<'_>) {
+        self.register.remove(isolate.core());
+    }
+
+    /// An isolate's timers are dropped.
+    pub(crate) fn forget_deadline(&self, timers: &Timers) {
+        if let Some(key) = timers.armed() {
+            self.event_handler.disarm(key);
+        }
+    }
+}
+
+/// Runs `f` with the current runtime, if there is one, without starting the global one.
+pub(crate) fn with_current<R>(f: impl FnOnce(Option<&RuntimeCore>) -> R) -> R {
+    Current::with(|isolate| match isolate {
+        Some(isolate) => f(Some(&isolate.runtime)),
+        None => ENTERED.with_borrow(|entered| f(entered.as_ref().map(|runtime| &*runtime.0))),
+    })
+}
+
+/// Makes a runtime the current one of a thread of its own.
+pub(crate) fn enter_forever(runtime: &Arc<RuntimeCore>) {
+    ENTERED.replace(Some(Runtime(runtime.clone())));
+}
+
+pub(crate) use thread_pool::about_to_block;

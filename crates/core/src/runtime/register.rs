@@ -1,0 +1,129 @@
+//! All isolates of a runtime: to count them, and to end them.
+//!
+//! Split in shards, each a list under a lock, so that threads that spawn do not meet. An
+//! isolate remembers its place in its shard's list; that memory is guarded by the shard's lock.
+
+use std::ptr::NonNull;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use insula_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use insula_sync::{Condvar, Mutex};
+
+use crate::isolate::{IsolateCore, IsolateRef};
+
+const SHARDS: usize = 8;
+
+pub(super) struct Register {
+    shards: [Mutex<Vec<Listed>>; SHARDS],
+    len: AtomicUsize,
+    closed: AtomicBool,
+    waiting: Mutex<Vec<Waker>>,
+    empty: Condvar,
+}
+
+/// An isolate that has not been torn down: its own count keeps it alive.
+struct Listed(NonNull<IsolateCore>);
+
+// SAFETY: `IsolateCore` is `Send` and `Sync`.
+unsafe impl Send for Listed {}
+
+impl Listed {
+    fn get(&self) -> &IsolateCore {
+        // SAFETY: an isolate leaves the list before it gives its own count back.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Register {
+    pub(super) fn new() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::new(Vec::new())),
+            len: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            waiting: Mutex::new(Vec::new()),
+            empty: Condvar::new(),
+        }
+    }
+
+    fn shard(&self, isolate: &IsolateCore) -> &Mutex<Vec<Listed>> {
+        // Neighbors in time share a shard, and so a thread that spawns many keeps its lock's
+        // line for a while.
+        &self.shards[(isolate.id as usize >> 6) % SHARDS]
+    }
+
+    /// Adds an isolate; `false` if the register is closed, so that it must be killed.
+    pub(super) fn add(&self, isolate: &IsolateCore) -> bool {
+        let mut shard = self.shard(isolate).lock();
+        isolate.register_index.set(shard.len() as u32);
+        shard.push(Listed(NonNull::from(isolate)));
+        drop(shard);
+        self.len.fetch_add(1, Ordering::SeqCst);
+        !self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn remove(&self, isolate: &IsolateCore) {
+        let mut shard = self.shard(isolate).lock();
+        let index = isolate.register_index.get() as usize;
+        shard.swap_remove(index);
+        if let Some(moved) = shard.get(index) {
+            moved.get().register_index.set(index as u32);
+        }
+        drop(shard);
+        if self.len.fetch_sub(1, Ordering::SeqCst) == 1 && self.closed.load(Ordering::SeqCst) {
+            let waiting = std::mem::take(&mut *self.waiting.lock());
+            self.empty.notify_all();
+            waiting.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn all(&self) -> Vec<IsolateRef> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            all.extend(shard.lock().iter().map(|listed| IsolateRef::new(listed.get())));
+        }
+        all
+    }
+
+    /// From here on nothing new may live. Returns what lives now.
+    pub(super) fn close(&self) -> Vec<IsolateRef> {
+        self.closed.store(true, Ordering::SeqCst);
+        self.all()
+    }
+
+    /// Waits on a plain thread; only for a closed register.
+    pub(super) fn wait_until_empty(&self, timeout: Option<Duration>) -> bool {
+        let start = Instant::now();
+        let mut waiting = self.waiting.lock();
+        while self.len() != 0 {
+            waiting = match timeout {
+                None => self.empty.wait(waiting),
+                Some(timeout) => {
+                    let left = timeout.saturating_sub(start.elapsed());
+                    if left.is_zero() {
+                        return false;
+                    }
+                    self.empty.wait_timeout(waiting, left)
+                }
+            };
+        }
+        true
+    }
+
+    /// As [`wait_until_empty`](Self::wait_until_empty), for whoever also has to run isolates.
+    pub(super) fn emptied(&self) -> impl Future<Output = ()> {
+        std::future::poll_fn(|cx| {
+            let waker = cx.waker().clone();
+            let mut waiting = self.waiting.lock();
+            if self.len() == 0 {
+                return Poll::Ready(());
+            }
+            waiting.push(waker);
+            Poll::Pending
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! Local tasks: futures that live in an isolate and are polled as microtasks.
+//!
+//! A task's header is counted by its slot in the isolate and by every clone of its waker. A
+//! wake-up on the isolate's own thread during a turn queues a microtask; one from elsewhere
+//! posts a [`Wake`] record, which is an event of its own and keeps its place among the
+//! messages. `queued` makes sure that a task is queued once however often it is woken, and is
+//! cleared just before the poll, so a wake-up during the poll queues it again.
+//!
+//! A task that somebody outside can still wake keeps its isolate alive. When the last such
+//! waker is dropped without a wake-up, a [`Recheck`] record makes the isolate look again
+//! whether anything is left to wait for.
+
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+
+use insula_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::isolate::{Current, IsolateRef};
+use crate::microtask::Microtask;
+use crate::record::SystemRecord;
+use crate::slab::Key;
+
+/// A future of unknown type that runs in one isolate.
+pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+pub(crate) struct TaskHeader {
+    isolate: IsolateRef,
+    key: Key,
+    /// A microtask or a `Wake` record for it is on its way.
+    queued: AtomicBool,
+    /// Clones of the waker that are out.
+    wakers: AtomicUsize,
+}
+
+/// A task's place in its isolate.
+pub(crate) struct Task {
+    pub(crate) header: Arc<TaskHeader>,
+    /// Absent while it is being polled.
+    future: Option<LocalFuture>,
+}
+
+impl Task {
+    pub(crate) fn new(isolate: Current<'_>, key: Key, future: LocalFuture) -> Self {
+        let header = TaskHeader {
+            isolate: IsolateRef::new(isolate.core()),
+            key,
+            queued: AtomicBool::new(true),
+            wakers: AtomicUsize::new(0),
+        };
+        Self { header: Arc::new(header), future: Some(future) }
+    }
+
+    /// Whether a waker is out, so that the task may be woken from outside.
+    pub(crate) fn may_be_woken(&self) -> bool {
+        // Acquire pairs with the Release of the decrement in `drop_waker`.
+        self.header.wakers.load(Ordering::Acquire) != 0
+            || self.header.queued.load(Ordering::Acquire)
+    }
+}
+
+/// Polls a task, if it is still there.
+pub(crate) fn run(isolate: Current<'_>, key: Key) {
+    let Some((header, mut future)) = isolate.with_events(|events| {
+        let task = events.tasks.get_mut(key)?;
+        let future = task.future.take()?;
+        Some((task.header.clone(), future))
+    }) else {
+        return;
+    };
+    // Acquire pairs with the Release of the wake-up, so the poll sees what led to it.
+    header.queued.swap(false, Ordering::AcqRel);
+    // SAFETY: the pointer is that of an `Arc` that outlives the waker, which is never dropped.
+    let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(Arc::as_ptr(&header))) });
+    let before = isolate.with_events(|events| events.polling.replace(key));
+    let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
+    let finished = isolate.with_events(|events| {
+        events.polling = before;
+        match poll {
+            Poll::Ready(()) => events.tasks.remove(key),
+            Poll::Pending => {
+                if let Some(task) = events.tasks.get_mut(key) {
+                    task.future = Some(future);
+                }
+                None
+            }
+        }
+    });
+    drop(finished);
+}
+
+/// Whom to wake in an isolate: one of its own tasks without any counting, or a waker.
+#[derive(Default)]
+pub(crate) enum Wakeup {
+    #[default]
+    Nobody,
+    Task(Key),
+    Waker(Waker),
+}
+
+impl Wakeup {
+    /// Remembers who polls. The waker of the task that is being polled is remembered by key;
+    /// that of a combinator inside it is cloned.
+    pub(crate) fn capture(isolate: Current<'_>, cx: &Context<'_>) -> Self {
+        let waker = cx.waker();
+        let own = isolate.with_events(|events| {
+            let key = events.polling?;
+            let header = Arc::as_ptr(&events.tasks.get_mut(key)?.header);
+            let same = waker.data() == header.cast() && std::ptr::eq(waker.vtable(), &VTABLE);
+            same.then_some(key)
+        });
+        own.map_or_else(|| Self::Waker(waker.clone()), Self::Task)
+    }
+
+    /// Wakes whom it remembers. Runs no user code for a task of this isolate.
+    #[inline]
+    pub(crate) fn wake(self, isolate: Current<'_>) {
+        match self {
+            Self::Nobody => {}
+            Self::Task(key) => wake_local(isolate, key),
+            Self::Waker(waker) => waker.wake(),
+        }
+    }
+}
+
+#[inline]
+fn wake_local(isolate: Current<'_>, key: Key) {
+    let queued = isolate.with_events(|events| {
+        if let Some(task) = events.tasks.get_mut(key)
+            && !task.header.queued.swap(true, Ordering::AcqRel)
+        {
+            events.microtasks.push_back(Microtask::Task(key));
+            return true;
+        }
+        false
+    });
+    if queued {
+        isolate.local().flags.microtasks.set(true);
+    }
+}
+
+impl TaskHeader {
+    fn wake(&self) {
+        // Release pairs with the swap in `run`; Acquire is for the other direction's `run`.
+        if self.queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let queued_here = Current::with(|current| match current {
+            Some(isolate) if isolate.is(&raw const *self.isolate) => {
+                isolate.push_microtask(Microtask::Task(self.key));
+                true
+            }
+            _ => false,
+        });
+        if !queued_here {
+            // A dead isolate has dropped the task: there is nobody to wake.
+            let _ = self.isolate.post(Wake(self.key));
+        }
+    }
+
+    /// One waker less; the last one to go makes the isolate look whether it still waits.
+    fn waker_dropped(&self) {
+        if self.wakers.fetch_sub(1, Ordering::AcqRel) != 1 || self.queued.load(Ordering::Acquire) {
+            return;
+        }
+        let own = Current::with(|current| {
+            current.is_some_and(|isolate| isolate.is(&raw const *self.isolate))
+        });
+        if !own {
+            let _ = self.isolate.post(Recheck);
+        }
+    }
+}
+
+/// A wake-up from outside.
+pub(crate) struct Wake(pub(crate) Key);
+
+impl SystemRecord for Wake {
+    fn run(self, isolate: Current<'_>) {
+        isolate.push_microtask(Microtask::Task(self.0));
+    }
+}
+
+impl Current<'_> {
+    /// Wakes behind everything that is queued for the isolate now.
+    pub(crate) fn post_wakeup(self, wakeup: Wakeup) {
+        // A dying isolate drops its tasks.
+        match wakeup {
+            Wakeup::Nobody => {}
+            Wakeup::Task(key) => drop(self.post(Wake(key))),
+            Wakeup::Waker(waker) => drop(self.post(WakeForeign(waker))),
+        }
+    }
+}
+
+struct WakeForeign(Waker);
+
+impl SystemRecord for WakeForeign {
+    fn run(self, _: Current<'_>) {
+        self.0.wake();
+    }
+}
+
+/// Nothing to do, but to notice afterwards whether anything is left to wait for.
+pub(crate) struct Recheck;
+
+impl SystemRecord for Recheck {
+    fn run(self, _: Current<'_>) {}
+}
+
+static VTABLE: RawWakerVTable =
+    RawWakerVTable::new(clone_waker, wake_by_value, wake_by_ref, drop_waker);
+
+fn raw_waker(header: *const TaskHeader) -> RawWaker {
+    RawWaker::new(header.cast(), &VTABLE)
+}
+
+// The four functions get the pointer of an `Arc<TaskHeader>`. Each waker that was cloned owns
+// one count of it and one of `wakers`; the one that `run` polls with owns none.
+
+unsafe fn clone_waker(data: *const ()) -> RawWaker {
+    let header = data.cast::<TaskHeader>();
+    // SAFETY: the waker that is cloned keeps the header alive.
+    unsafe { (*header).wakers.fetch_add(1, Ordering::Relaxed) };
+    // SAFETY: as above; the new waker owns the new count.
+    unsafe { Arc::increment_strong_count(header) };
+    raw_waker(header)
+}
+
+unsafe fn wake_by_value(data: *const ()) {
+    // SAFETY: a waker that is consumed was cloned once, so it owns a count.
+    let header = unsafe { Arc::from_raw(data.cast::<TaskHeader>()) };
+    header.wake();
+    header.waker_dropped();
+}
+
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: the waker keeps the header alive for the call.
+    unsafe { &*data.cast::<TaskHeader>() }.wake();
+}
+
+unsafe fn drop_waker(data: *const ()) {
+    // SAFETY: a waker that is dropped was cloned once, so it owns a count.
+    unsafe { Arc::from_raw(data.cast::<TaskHeader>()) }.waker_dropped();
+}

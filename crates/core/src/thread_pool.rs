@@ -1,0 +1,537 @@
+//! The threads that run pooled isolates.
+//!
+//! # Where runnable isolates wait
+//! - A thread's *next* slot: the isolate that the running one messaged last. It runs next on
+//!   this thread, in its warm caches, and nobody is woken for it.
+//! - A thread's *ring*: what was displaced from the slot, and isolates whose budget ran out.
+//! - The *injector*: what came from outside of the pool, from stuck threads, and what did not
+//!   fit a ring.
+//!
+//! A thread takes from its slot (a limited number of times in a row), its ring, the injector,
+//! and now and then from the injector first. One without work searches for [`SEARCH`] and then
+//! parks ([`sleep`]). A searcher steals half a ring where at least [`BACKLOG_NS`] of work waits
+//! (its length times the owner's mean slice), or anything from a stuck thread. Likewise who
+//! adds to a ring wakes a thread only for such a backlog: for less, waking costs more than it
+//! brings (17 us for a sleeping core against some 30 ns a message).
+//!
+//! # Compensation
+//! While runnable isolates wait and threads run, the [`monitor`] looks every millisecond. A
+//! thread that has been inside one turn since the last look is *stuck*: it no longer counts,
+//! its queue is open to thieves, and another thread takes its place, a new one if need be. A
+//! section that blocks says so itself ([`blocking`]). When the turn ends, the thread takes its
+//! place back if there is room, and otherwise gives its queue away and parks.
+//!
+//! An idle pool makes no wake-ups: threads and monitor are parked.
+
+mod monitor;
+mod ring;
+pub(crate) mod sleep;
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::ptr::{self, NonNull};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use insula_sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use insula_sync::{Mutex, Parker, wait};
+
+use crate::event_loop::{Meter, SLICE_TURNS, run_slice};
+use crate::isolate::{IsolateCore, Runnable};
+use crate::runtime::{self, RuntimeCore};
+use monitor::Monitor;
+pub(crate) use ring::Ring;
+use sleep::{Injected, Sleep, Wake};
+
+/// How long a thread without work looks for some before it parks.
+const SEARCH: Duration = Duration::from_micros(20);
+
+/// Queued work that is worth another thread: several times what waking one costs.
+const BACKLOG_NS: u64 = 100_000;
+
+/// Picks from the next slot in a row, before the ring gets its turn.
+const NEXT_STREAK: u32 = 64;
+
+/// Every so many picks the injector goes first.
+const INJECTOR_TICK: u32 = 64;
+
+/// Slices between two readings of the clock.
+const SAMPLE_SLICES: u32 = 16;
+
+/// How many isolates a thread moves from the injector to its ring at a time, at most.
+const INJECTOR_BATCH: usize = 32;
+
+type Raw = NonNull<IsolateCore>;
+
+pub(crate) struct ThreadPool {
+    threads: Box<[PoolThread]>,
+    /// Threads that have ever been started: the first so many.
+    started: AtomicUsize,
+    injector: Injector,
+    sleep: Sleep,
+    monitor: Monitor,
+    stopped: AtomicBool,
+    handles: Mutex<Vec<JoinHandle<()>>>,
+    name: Arc<str>,
+    runtime: OnceLock<std::sync::Weak<RuntimeCore>>,
+}
+
+/// What others may see of a thread.
+struct PoolThread {
+    meter: Meter,
+    next: AtomicPtr<IsolateCore>,
+    ring: OnceLock<Ring<IsolateCore>>,
+    parker: Parker,
+    /// Mean length of its slices of late, for the backlog.
+    slice_ns: AtomicU32,
+    stuck: AtomicBool,
+}
+
+#[derive(Default)]
+struct Injector {
+    /// Bounded by the number of isolates: each is in one run queue at most.
+    queue: Mutex<VecDeque<Queued>>,
+    len: AtomicUsize,
+}
+
+/// A pointer that may move between threads.
+struct Queued(Raw);
+
+// SAFETY: it stands for a `Runnable`, which is `Send`.
+unsafe impl Send for Queued {}
+
+impl Injector {
+    fn push(&self, items: impl IntoIterator<Item = Raw>) {
+        let mut queue = self.queue.lock();
+        queue.extend(items.into_iter().map(Queued));
+        self.len.store(queue.len(), Ordering::SeqCst);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len.load(Ordering::SeqCst) == 0
+    }
+
+    /// Takes one to run, and some more for `ring`.
+    fn take(&self, ring: Option<&Ring<IsolateCore>>) -> Option<Raw> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut queue = self.queue.lock();
+        let first = queue.pop_front()?.0;
+        if let Some(ring) = ring {
+            for _ in 1..INJECTOR_BATCH.min(queue.len() / 2) {
+                let Some(Queued(item)) = queue.pop_front() else { break };
+                if let Err(item) = ring.push(item) {
+                    queue.push_front(Queued(item));
+                    break;
+                }
+            }
+        }
+        self.len.store(queue.len(), Ordering::SeqCst);
+        Some(first)
+    }
+}
+
+thread_local! {
+    static WORKER: Cell<*const Worker> = const { Cell::new(ptr::null()) };
+}
+
+/// What only a pool thread itself sees.
+struct Worker {
+    pool: *const ThreadPool,
+    index: usize,
+    picks: Cell<u32>,
+    streak: Cell<u32>,
+    slices: Cell<u32>,
+    sampled: Cell<Instant>,
+}
+
+impl ThreadPool {
+    pub(crate) fn new(threads: usize, spares: usize, name: Arc<str>) -> Self {
+        Self {
+            threads: (0..threads + spares).map(|_| PoolThread::new()).collect(),
+            started: AtomicUsize::new(0),
+            injector: Injector::default(),
+            sleep: Sleep::new(threads, threads + spares),
+            monitor: Monitor::new(),
+            stopped: AtomicBool::new(false),
+            handles: Mutex::new(Vec::new()),
+            name,
+            runtime: OnceLock::new(),
+        }
+    }
+
+    /// The runtime that the threads are to keep alive. Set once, before anything is scheduled.
+    pub(crate) fn belongs_to(&self, runtime: &Arc<RuntimeCore>) {
+        let _ = self.runtime.set(Arc::downgrade(runtime));
+    }
+
+    /// Queues an isolate where it will run soonest.
+    #[inline]
+    pub(crate) fn schedule(&self, runnable: Runnable) {
+        let raw = runnable.into_raw();
+        let worker = WORKER.get();
+        // SAFETY: set by the thread itself for as long as its `Worker` lives.
+        match unsafe { worker.as_ref() } {
+            Some(worker) if ptr::eq(worker.pool, self) => self.schedule_here(worker, raw),
+            _ => self.inject([raw]),
+        }
+    }
+
+    #[inline]
+    fn schedule_here(&self, worker: &Worker, raw: Raw) {
+        let thread = &self.threads[worker.index];
+        if thread.stuck.load(Ordering::Relaxed) {
+            return self.inject([raw]);
+        }
+        // SeqCst pairs with the monitor's look at the slots before it goes to sleep.
+        let displaced = thread.next.swap(raw.as_ptr(), Ordering::SeqCst);
+        if let Some(displaced) = NonNull::new(displaced) {
+            self.push_to_ring(worker, displaced);
+        }
+        self.watch();
+    }
+
+    fn push_to_ring(&self, worker: &Worker, raw: Raw) {
+        let thread = &self.threads[worker.index];
+        let ring = thread.ring();
+        if let Err(raw) = ring.push(raw) {
+            let mut older = Vec::with_capacity(ring.len() + 1);
+            ring.take_half(|item| older.push(item));
+            older.push(raw);
+            return self.inject(older);
+        }
+        if self.sleep.could_use_a_thread() && thread.backlog_ns() >= BACKLOG_NS {
+            self.wake(self.sleep.wake_one());
+        }
+    }
+
+    fn inject(&self, items: impl IntoIterator<Item = Raw>) {
+        self.injector.push(items);
+        match self.sleep.work_injected() {
+            Injected::Seen => {}
+            Injected::Wake(wake) => self.wake(Some(wake)),
+            Injected::AllBusy => self.watch(),
+        }
+    }
+
+    fn wake(&self, wake: Option<Wake>) {
+        match wake {
+            None => {}
+            Some(Wake::Unpark(index)) => self.threads[index].parker.unpark(),
+            Some(Wake::Start(index)) => self.start_thread(index),
+        }
+    }
+
+    #[cold]
+    fn start_thread(&self, index: usize) {
+        let runtime = self.runtime.get().and_then(std::sync::Weak::upgrade);
+        let started = runtime.and_then(|runtime| {
+            self.started.fetch_max(index + 1, Ordering::SeqCst);
+            std::thread::Builder::new()
+                .name(format!("{}-{index}", self.name))
+                .spawn(move || run_thread(&runtime, index))
+                .ok()
+        });
+        match started {
+            Some(handle) => self.handles.lock().push(handle),
+            // Isolates that wait are found by the threads there are, or at the next try.
+            None => self.sleep.start_failed(index),
+        }
+    }
+
+    /// The next isolate for this thread to run, from its own queues and the injector.
+    fn next(&self, worker: &Worker) -> Option<Raw> {
+        let thread = &self.threads[worker.index];
+        let picks = worker.picks.get().wrapping_add(1);
+        worker.picks.set(picks);
+        if picks.is_multiple_of(INJECTOR_TICK)
+            && let Some(raw) = self.injector.take(None)
+        {
+            return Some(raw);
+        }
+        if worker.streak.get() < NEXT_STREAK
+            && let Some(raw) = thread.take_next()
+        {
+            worker.streak.set(worker.streak.get() + 1);
+            return Some(raw);
+        }
+        worker.streak.set(0);
+        let picked = thread.ring().pop().or_else(|| thread.take_next());
+        picked.or_else(|| self.injector.take(Some(thread.ring())))
+    }
+
+    /// Runs an isolate until it is idle, or something else wants to run.
+    fn run(&self, worker: &Worker, raw: Raw) {
+        let thread = &self.threads[worker.index];
+        // SAFETY: it came out of a run queue, where it was put once.
+        let mut runnable = unsafe { Runnable::from_raw(raw) };
+        loop {
+            let again = run_slice(runnable, &thread.meter, SLICE_TURNS);
+            self.sample(worker);
+            if thread.stuck.load(Ordering::Relaxed) {
+                return self.come_unstuck(worker, again);
+            }
+            match again {
+                None => return,
+                Some(again) if !self.has_other_work(thread) => runnable = again,
+                Some(again) => return self.push_to_ring(worker, again.into_raw()),
+            }
+        }
+    }
+
+    fn has_other_work(&self, thread: &PoolThread) -> bool {
+        !thread.next.load(Ordering::Relaxed).is_null()
+            || thread.ring().len() != 0
+            || !self.injector.is_empty()
+    }
+
+    /// Keeps the mean length of this thread's slices.
+    #[inline]
+    fn sample(&self, worker: &Worker) {
+        let slices = worker.slices.get() + 1;
+        worker.slices.set(slices);
+        if slices == SAMPLE_SLICES {
+            let now = Instant::now();
+            let elapsed = now - worker.sampled.replace(now);
+            let mean = elapsed.as_nanos() / u128::from(SAMPLE_SLICES);
+            let mean = u32::try_from(mean).unwrap_or(u32::MAX);
+            self.threads[worker.index].slice_ns.store(mean, Ordering::Relaxed);
+            worker.slices.set(0);
+        }
+    }
+
+    /// A turn that took long is over.
+    #[cold]
+    fn come_unstuck(&self, worker: &Worker, again: Option<Runnable>) {
+        let thread = &self.threads[worker.index];
+        thread.stuck.store(false, Ordering::SeqCst);
+        if self.sleep.unstick(worker.index) {
+            if let Some(again) = again {
+                self.push_to_ring(worker, again.into_raw());
+            }
+            return;
+        }
+        // The place has been filled: this thread counts as parked already.
+        let mut queue: Vec<Raw> = thread.take_next().into_iter().collect();
+        while thread.ring().take_half(|item| queue.push(item)) != 0 {}
+        queue.extend(again.map(Runnable::into_raw));
+        if !queue.is_empty() {
+            self.inject(queue);
+        }
+        self.park(worker);
+        // Whoever chose this thread counted it as searching; it looks at its queues first.
+        self.sleep.found_work();
+    }
+
+    /// Looks for work elsewhere, then parks. `None` when the pool has been stopped.
+    fn find_work(&self, worker: &Worker) -> Option<Raw> {
+        self.sleep.start_searching();
+        loop {
+            if let Some(raw) = self.search(worker) {
+                if self.sleep.found_work().0 && self.work_for_thieves() {
+                    self.wake(self.sleep.wake_one());
+                }
+                self.watch_what_waits();
+                worker.sampled.set(Instant::now());
+                worker.slices.set(0);
+                return Some(raw);
+            }
+            if self.stopped.load(Ordering::SeqCst) {
+                return None;
+            }
+            self.sleep.park(worker.index);
+            let more = self.work_for_thieves();
+            if !(more && self.sleep.resume(worker.index)) {
+                self.park(worker);
+            }
+        }
+    }
+
+    /// Sleeps until another thread has chosen this one, which counts as searching then.
+    fn park(&self, worker: &Worker) {
+        // Stopping leaves a token for everybody.
+        self.threads[worker.index].parker.park();
+    }
+
+    fn search(&self, worker: &Worker) -> Option<Raw> {
+        let own = self.threads[worker.index].ring();
+        let start = Instant::now();
+        loop {
+            if let Some(raw) = self.injector.take(Some(own)).or_else(|| self.steal(worker)) {
+                return Some(raw);
+            }
+            if start.elapsed() >= SEARCH || self.stopped.load(Ordering::Relaxed) {
+                return None;
+            }
+            for _ in 0..16 {
+                wait::spin();
+            }
+        }
+    }
+
+    fn steal(&self, worker: &Worker) -> Option<Raw> {
+        let started = self.started.load(Ordering::Acquire);
+        let own = self.threads[worker.index].ring();
+        let victims = (1..started).map(|offset| (worker.index + offset) % started);
+        for victim in victims.map(|index| &self.threads[index]) {
+            if !victim.is_open_to_thieves() {
+                continue;
+            }
+            let mut first = None;
+            victim.ring().take_half(|item| {
+                if first.is_none() {
+                    first = Some(item);
+                } else if let Err(item) = own.push(item) {
+                    // A thief's ring is empty, so this happens to the last one at most.
+                    self.injector.push([item]);
+                }
+            });
+            if first.is_none() && victim.stuck.load(Ordering::SeqCst) {
+                first = victim.take_next();
+            }
+            if first.is_some() {
+                return first;
+            }
+        }
+        None
+    }
+
+    fn work_for_thieves(&self) -> bool {
+        let started = self.started.load(Ordering::Acquire);
+        !self.injector.is_empty()
+            || self.threads[..started].iter().any(|thread| {
+                thread.is_open_to_thieves() && (thread.ring().len() != 0 || thread.has_next())
+            })
+    }
+
+    /// Whether anything runnable waits anywhere.
+    fn work_waits(&self) -> bool {
+        let started = self.started.load(Ordering::Acquire);
+        !self.injector.is_empty()
+            || self.threads[..started]
+                .iter()
+                .any(|thread| thread.has_next() || thread.ring().len() != 0)
+    }
+
+    /// This thread is going to be busy: what else waits must be watched.
+    fn watch_what_waits(&self) {
+        if self.monitor.is_asleep() && self.work_waits() {
+            self.watch();
+        }
+    }
+
+    /// This thread is about to block inside of a turn.
+    fn about_to_block(&self, worker: &Worker) {
+        let thread = &self.threads[worker.index];
+        if self.sleep.stick(worker.index) {
+            thread.stuck.store(true, Ordering::SeqCst);
+            if self.work_waits() {
+                self.wake(self.sleep.wake_one());
+            }
+        }
+    }
+
+    pub(crate) fn thread_count(&self) -> usize {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// Ends all threads that are not inside of a turn, and waits for them.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        self.stop_monitor();
+        for thread in &self.threads {
+            thread.parker.unpark();
+        }
+        let own = std::thread::current().id();
+        let handles = std::mem::take(&mut *self.handles.lock());
+        for handle in handles {
+            if handle.thread().id() != own {
+                // User code's panics do not get as far as the thread.
+                let _ = handle.join();
+            }
+        }
+    }
+}
+
+impl PoolThread {
+    fn new() -> Self {
+        Self {
+            meter: Meter::default(),
+            next: AtomicPtr::new(ptr::null_mut()),
+            ring: OnceLock::new(),
+            parker: Parker::new(),
+            slice_ns: AtomicU32::new(0),
+            stuck: AtomicBool::new(false),
+        }
+    }
+
+    #[inline]
+    fn ring(&self) -> &Ring<IsolateCore> {
+        self.ring.get_or_init(Ring::new)
+    }
+
+    fn has_next(&self) -> bool {
+        !self.next.load(Ordering::SeqCst).is_null()
+    }
+
+    #[inline]
+    fn take_next(&self) -> Option<Raw> {
+        if self.next.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        NonNull::new(self.next.swap(ptr::null_mut(), Ordering::AcqRel))
+    }
+
+    fn backlog_ns(&self) -> u64 {
+        self.ring().len() as u64 * u64::from(self.slice_ns.load(Ordering::Relaxed))
+    }
+
+    fn is_open_to_thieves(&self) -> bool {
+        self.stuck.load(Ordering::SeqCst) || self.backlog_ns() >= BACKLOG_NS
+    }
+}
+
+fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
+    let Some(pool) = runtime.thread_pool() else { return };
+    let worker = Worker {
+        pool,
+        index,
+        picks: Cell::new(0),
+        streak: Cell::new(0),
+        slices: Cell::new(0),
+        sampled: Cell::new(Instant::now()),
+    };
+    WORKER.set(&raw const worker);
+    runtime::enter_forever(runtime);
+    // A thread that was started or woken counts as searching.
+    pool.sleep.found_work();
+    while !pool.stopped.load(Ordering::Relaxed) {
+        let Some(raw) = pool.next(&worker).or_else(|| pool.find_work(&worker)) else { break };
+        pool.run(&worker, raw);
+    }
+    WORKER.set(ptr::null());
+}
+
+/// Tells the pool, if this is one of its threads, that what follows may block.
+pub(crate) fn about_to_block() {
+    // SAFETY: set by the thread itself for as long as its `Worker` lives.
+    if let Some(worker) = unsafe { WORKER.get().as_ref() } {
+        // SAFETY: the runtime, which the thread keeps alive, owns the pool.
+        unsafe { &*worker.pool }.about_to_block(worker);
+    }
+}
+
+/// Runs `f`, which may block or compute for long, and lets another thread take this one's
+/// place in the pool at once, so that other isolates go on. On any other thread it just runs
+/// `f`.
+///
+/// A section that is not announced is found by the monitor, a millisecond or two later.
+pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
+    about_to_block();
+    f()
+}
