@@ -20,7 +20,7 @@ use proc_macro::TokenStream;
 ///
 /// Methods are `async fn`s that take `&self`, a `&Context` and at most one owned request:
 ///
-/// ```ignore
+/// ```text
 /// #[insula::contract(name = "Greeter", version = 1)]
 /// pub trait Greeter {
 ///     /// A unary call: one request, one response.

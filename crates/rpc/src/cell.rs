@@ -67,6 +67,8 @@ pub(crate) struct CallCell<M: Method> {
     stop: AtomicBool,
     /// Never changes.
     deadline: Option<Instant>,
+    /// Never changes.
+    request_traffic: Traffic,
     slot: Mutex<Slot<M>>,
 }
 
@@ -116,6 +118,7 @@ impl<M: Method> CallCell<M> {
             state: AtomicU8::new(QUEUED),
             stop: AtomicBool::new(false),
             deadline,
+            request_traffic: traffic,
             slot: Mutex::new(Slot {
                 request: Some(request),
                 answer: None,
@@ -177,20 +180,27 @@ impl<M: Method> CallCell<M> {
         true
     }
 
-    /// The callee ends a running call with its answer; gives the traffic of the whole call, or
-    /// the answer back if the call has ended otherwise.
-    pub(crate) fn settle(&self, answer: Answer<M>) -> Result<Traffic, Answer<M>> {
+    /// The callee ends a running call with its answer. `settled` is told the traffic of the
+    /// whole call before the answer can be seen. Gives the answer back if the call has ended
+    /// otherwise.
+    pub(crate) fn settle(
+        &self,
+        answer: Answer<M>,
+        settled: impl FnOnce(Traffic),
+    ) -> Result<(), Answer<M>> {
         if !self.go(STARTED, DONE) {
             return Err(answer);
         }
-        let moved = answer.as_ref().map_or(0, M::response_bytes);
+        let mut traffic = self.request_traffic;
+        traffic.add(Traffic::moved(answer.as_ref().map_or(0, M::response_bytes)));
+        settled(traffic);
         let mut slot = self.slot.lock();
-        slot.traffic.add(Traffic::moved(moved));
+        slot.traffic = traffic;
         slot.answer = Some(answer);
-        let (caller, traffic) = (slot.caller.take(), slot.traffic);
+        let caller = slot.caller.take();
         drop(slot);
         wake(caller);
-        Ok(traffic)
+        Ok(())
     }
 
     /// The callee hands over an answer while the call goes on. Gives the answer back if nobody
@@ -208,14 +218,14 @@ impl<M: Method> CallCell<M> {
         Ok(())
     }
 
-    /// The callee ends a call whose answer was deposited before.
-    pub(crate) fn settle_deposited(&self, traffic: Traffic) -> Option<Traffic> {
-        if !self.go(STARTED, DONE) {
-            return None;
-        }
-        let mut slot = self.slot.lock();
-        slot.traffic.add(traffic);
-        Some(slot.traffic)
+    /// The callee ends a call whose answer was deposited before. `false` if it has ended
+    /// otherwise.
+    pub(crate) fn settle_deposited(&self) -> bool {
+        self.go(STARTED, DONE)
+    }
+
+    pub(crate) fn request_traffic(&self) -> Traffic {
+        self.request_traffic
     }
 
     /// The caller's side of the call ends: its future was dropped or its deadline passed.
@@ -305,7 +315,7 @@ impl<M: Method> Signal for CallCell<M> {
             outcome: Outcome::MaybeExecuted,
             request: None,
         };
-        self.settle(Err(error)).is_ok()
+        self.settle(Err(error), |_traffic| {}).is_ok()
     }
 }
 

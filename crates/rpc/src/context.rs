@@ -9,6 +9,7 @@ use std::time::Duration;
 use insula_core::{Instant, yield_now};
 
 use crate::cell::Signal;
+use crate::contract::Ended;
 use crate::error::{Cancelled, CancelledBy};
 
 /// Names a worker among those of its pool; stays the same when its state is rebuilt.
@@ -33,8 +34,8 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// What all calls of one worker have in common.
-#[derive(Debug, Clone)]
+/// What the calls that run one after the other at one place have in common.
+#[derive(Clone)]
 pub struct Scope {
     /// The worker that runs them.
     pub worker: WorkerId,
@@ -42,6 +43,34 @@ pub struct Scope {
     pub incarnation: u32,
     /// How long a cancelled handler may go on before its future is dropped.
     pub grace: Duration,
+    /// Is told of every call that ends here.
+    pub ledger: Option<Arc<dyn Ledger>>,
+}
+
+/// Counts calls as they end.
+pub trait Ledger: Send + Sync + 'static {
+    /// A call has ended. Called before the answer (or the end of a stream) can be seen by the
+    /// caller, so that whoever has an answer finds it counted.
+    fn record(&self, ended: &Ended);
+}
+
+impl Scope {
+    pub(crate) fn record(&self, ended: Ended) -> Ended {
+        if let Some(ledger) = &self.ledger {
+            ledger.record(&ended);
+        }
+        ended
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("worker", &self.worker)
+            .field("incarnation", &self.incarnation)
+            .field("grace", &self.grace)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A running call as its handler sees it.
@@ -138,6 +167,10 @@ impl Context {
 
     pub(crate) fn signal(&self) -> &Arc<dyn Signal> {
         &self.signal
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     pub(crate) fn grace(&self) -> Duration {

@@ -60,6 +60,26 @@ pub async fn guard<F: Future>(future: F, cx: &Context) -> Result<F::Output, Stop
     }
 }
 
+/// Runs `future` to its end; a panic in it, or in its drop, comes back as a value.
+///
+/// # Errors
+/// The future panicked.
+pub async fn contain<F: Future>(future: F) -> Result<F::Output, Panic> {
+    let mut future = pin!(Some(future));
+    let outcome = std::future::poll_fn(|task| {
+        let polled = catch(|| match future.as_mut().as_pin_mut() {
+            Some(future) => future.poll(task),
+            None => Poll::Pending,
+        });
+        match polled {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await;
+    catch(|| future.set(None)).and(outcome)
+}
+
 /// Sees to it that a cancelled call ends.
 pub(crate) struct Watchdog<'a> {
     cx: &'a Context,

@@ -75,13 +75,13 @@ mod stream;
 
 pub use call::{Call, Detailed, DetailedReply, Reply};
 pub use cell::Signal;
-pub use context::{CancelToken, Context, Scope, WorkerId};
+pub use context::{CancelToken, Context, Ledger, Scope, WorkerId};
 pub use contract::{
     Admission, Contract, Ended, Endpoint, How, Method, MethodDescriptor, MethodKind, PendingCall,
     Refusal, Respond, StreamMethod, Ticket,
 };
 pub use error::{CallError, Cancelled, CancelledBy, Outcome, Phase, Reject, WorkerExit};
-pub use guard::{Panic, Stopped, catch};
+pub use guard::{Panic, Stopped, catch, contain};
 pub use insula_macros::contract;
 pub use payload::{Payload, Traffic};
 pub use pending::{Pending, Running, Started};

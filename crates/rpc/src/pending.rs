@@ -41,7 +41,7 @@ impl<M: Method> Pending<M> {
     /// # Errors
     /// It must not run: its caller has gone or its deadline has passed.
     pub fn start(mut self, scope: &Arc<Scope>) -> Result<Started<M>, Ended> {
-        let not_started = |how| Ended { how, traffic: Traffic::default() };
+        let not_started = |how| scope.record(Ended { how, traffic: Traffic::default() });
         let Some(cell) = self.cell.take() else { return Err(not_started(How::Cancelled)) };
         let deadline = cell.deadline();
         if deadline.is_some_and(|deadline| deadline <= Instant::now())
@@ -89,17 +89,25 @@ impl<M: Method> PendingCall for Pending<M> {
 
 impl<M: Method> Running<M> {
     /// Ends the call with what its handler came to.
-    pub fn finish(self, outcome: Result<Result<M::Response, M::Error>, Stopped>) -> Ended {
+    pub fn finish(
+        self,
+        outcome: Result<Result<M::Response, M::Error>, Stopped>,
+        cx: &Context,
+    ) -> Ended {
         let (how, answer) = match outcome {
             Ok(Ok(response)) => (How::Answered, Ok(response)),
             Ok(Err(error)) => (How::Failed, Err(CallError::App(error))),
             Err(stopped) => stopped.into_answer::<M>(),
         };
-        match self.cell.settle(answer) {
-            Ok(traffic) => Ended { how, traffic },
+        let mut ended = Ended { how, traffic: Traffic::default() };
+        let settled = self.cell.settle(answer, |traffic| {
+            ended = cx.scope().record(Ended { how, traffic });
+        });
+        match settled {
+            Ok(()) => ended,
             // The caller has gone; a panic matters to the worker nevertheless.
-            Err(_) if how == How::Panicked => Ended { how, traffic: Traffic::default() },
-            Err(_) => Ended { how: How::Cancelled, traffic: Traffic::default() },
+            Err(_) if how == How::Panicked => cx.scope().record(ended),
+            Err(_) => cx.scope().record(Ended { how: How::Cancelled, ..ended }),
         }
     }
 
@@ -116,7 +124,7 @@ impl<M: Method> Drop for Running<M> {
     fn drop(&mut self) {
         // Loses, as it should, against an answer that is there.
         if self.cell.is_started() {
-            let _unwanted = self.cell.settle(Err(died(self.worker)));
+            let _unwanted = self.cell.settle(Err(died(self.worker)), |_traffic| {});
         }
     }
 }

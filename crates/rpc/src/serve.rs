@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Dropping the future ends a running call with `WorkerDied`, maybe executed; calls that wait
 /// in the port end when the port is dropped, not started.
 pub async fn serve<R: Respond>(mut port: ReceivePort<R::Contract>, responder: R) {
-    let scope = Arc::new(Scope { worker: WorkerId::new(0), incarnation: 0, grace: GRACE });
+    let scope = Arc::new(Scope { worker: WorkerId::new(0), incarnation: 0, grace: GRACE, ledger: None });
     while let Some(call) = port.recv().await {
         // How a call ended is for its caller; there is nobody here to be told.
         let _ended = responder.respond(call, &scope).await;

@@ -242,24 +242,23 @@ where
     {
         let stream = match outcome {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return self.finish(Ok(Err(error))),
-            Err(stopped) => return self.finish(Err(stopped)),
+            Ok(Err(error)) => return self.finish(Ok(Err(error)), cx),
+            Err(stopped) => return self.finish(Err(stopped), cx),
         };
         let (writer, reader) = channel(self.worker(), Arc::clone(cx.signal()));
         let (how, end) = match self.cell().deposit(Ok(reader)) {
             Ok(()) => pump::<M, S>(&writer, stream, cx).await,
             Err(_unwanted) => (How::Cancelled, End::Finished),
         };
-        let items = writer.traffic();
+        let mut traffic = self.cell().request_traffic();
+        traffic.add(writer.traffic());
         // Before the end can be read: a reader that has seen the end drops its stream, which
         // must not look like a cancellation.
-        let settled = self.cell().settle_deposited(items);
+        let is_settled = self.cell().settle_deposited();
+        let how = if is_settled || how == How::Panicked { how } else { How::Cancelled };
+        let ended = cx.scope().record(Ended { how, traffic });
         writer.end(end);
-        match settled {
-            Some(traffic) => Ended { how, traffic },
-            None if how == How::Panicked => Ended { how, traffic: items },
-            None => Ended { how: How::Cancelled, traffic: items },
-        }
+        ended
     }
 }
 

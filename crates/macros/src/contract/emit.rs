@@ -331,13 +331,14 @@ fn emit_arm(contract: &Contract, names: &Names, method: &Method) -> TokenStream 
         async { <S as #ident>::#name(&self.service, &cx #argument).await }
     );
     let finish = match method.kind {
-        Kind::Unary { .. } => quote!(call.finish(outcome)),
+        Kind::Unary { .. } => quote!(call.finish(outcome, &cx)),
         Kind::ServerStream { .. } => quote!(call.stream(outcome, &cx).await),
     };
     quote! {
         #request::#variant(call) => {
-            let ::core::option::Option::Some((call, cx, #request_name)) = call.start(scope) else {
-                return #private::Ended::NotStarted;
+            let (call, cx, #request_name) = match call.start(scope) {
+                ::core::result::Result::Ok(started) => started,
+                ::core::result::Result::Err(ended) => return ended,
             };
             let outcome = #private::guard(#invoke, &cx).await;
             #finish

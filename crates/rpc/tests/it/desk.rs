@@ -65,7 +65,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(recorder: &Recorder, grace: Duration) -> Self {
-        let scope = Scope { worker: WorkerId::new(5), incarnation: 2, grace };
+        let scope = Scope { worker: WorkerId::new(5), incarnation: 2, grace, ledger: None };
         Self { responder: ProbeResponder::new(recorder.clone()), scope: Arc::new(scope) }
     }
 

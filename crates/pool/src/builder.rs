@@ -1,0 +1,172 @@
+//! Building a pool.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use insula_core::Isolate;
+use insula_rpc::{Respond, WorkerId};
+
+use crate::config::{Balance, Measure, Queue};
+use crate::error::{BuildError, FactoryError};
+use crate::pool::WorkerPool;
+use crate::shared::{Setup, Shared, within};
+use crate::worker::{Factory, Seed, WorkerContext, run};
+
+/// Collects the settings of a [`WorkerPool`]; see [`WorkerPool::builder`].
+#[must_use = "a pool is built by `build().await`"]
+pub struct Builder<R: Respond> {
+    name: String,
+    workers: Option<usize>,
+    lanes: usize,
+    queue: Queue,
+    balance: Balance,
+    measure: Measure,
+    grace: Duration,
+    startup_timeout: Duration,
+    factory: Option<Factory<R::Service>>,
+}
+
+impl<R: Respond> Builder<R> {
+    pub(crate) fn new() -> Self {
+        Self {
+            name: "pool".to_owned(),
+            workers: None,
+            lanes: 1,
+            queue: Queue::default(),
+            balance: Balance::default(),
+            measure: Measure::default(),
+            grace: Duration::from_secs(1),
+            startup_timeout: Duration::from_secs(30),
+            factory: None,
+        }
+    }
+
+    /// How the pool is called in the names of its isolates and in its status; `"pool"` unless
+    /// given.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How many workers; as many as the process may use cores unless given.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// How many calls a worker runs at once, interleaved where they wait; 1 unless given.
+    pub fn concurrency_per_worker(mut self, calls: usize) -> Self {
+        self.lanes = calls;
+        self
+    }
+
+    /// The queue in front of the workers: 1,024 calls, and further ones wait, unless given.
+    pub fn queue(mut self, queue: Queue) -> Self {
+        self.queue = queue;
+        self
+    }
+
+    /// How calls are spread over workers with room; in turn unless given.
+    pub fn balance(mut self, balance: Balance) -> Self {
+        self.balance = balance;
+        self
+    }
+
+    /// Which calls are timed; one in 16 unless given.
+    pub fn measure(mut self, measure: Measure) -> Self {
+        self.measure = measure;
+        self
+    }
+
+    /// How long a cancelled handler may go on before its future is dropped; one second unless
+    /// given.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// How long a worker may take to become ready, at first and when it is rebuilt; 30 seconds
+    /// unless given.
+    pub fn startup_timeout(mut self, timeout: Duration) -> Self {
+        self.startup_timeout = timeout;
+        self
+    }
+
+    /// Builds the service of a worker, inside the worker's isolate; also each time that a
+    /// panic has made its state suspect.
+    pub fn worker<F, B>(mut self, factory: F) -> Self
+    where
+        F: Fn(WorkerContext) -> B + Send + Sync + 'static,
+        B: Future<Output = Result<R::Service, FactoryError>> + Send + 'static,
+    {
+        self.factory = Some(Arc::new(move |cx| Box::pin(factory(cx))));
+        self
+    }
+
+    /// Starts all workers at once and waits until every one is ready.
+    ///
+    /// # Cancellation
+    /// Dropping the future ends the workers that have started.
+    ///
+    /// # Errors
+    /// The settings make no sense, or a worker did not become ready; then all others end.
+    pub async fn build(self) -> Result<WorkerPool<R>, BuildError> {
+        let workers = self.workers.unwrap_or_else(|| available_parallelism().map_or(1, Into::into));
+        let Some(factory) = self.factory else {
+            return Err(BuildError::Settings("there is no factory: call `worker(..)`"));
+        };
+        if workers == 0 || u32::try_from(workers).is_err() {
+            return Err(BuildError::Settings("a pool has at least one worker"));
+        }
+        if self.lanes == 0 {
+            return Err(BuildError::Settings("a worker runs at least one call at once"));
+        }
+        let timeout = self.startup_timeout;
+        let shared = Arc::new(Shared::<R::Contract>::new(Setup {
+            name: self.name,
+            workers,
+            lanes: self.lanes,
+            queue: self.queue,
+            balance: self.balance,
+            measure: self.measure,
+            grace: self.grace,
+            startup_timeout: timeout,
+        }));
+        let spawn = |index: usize| {
+            let seed = Seed::<R> {
+                shared: Arc::clone(&shared),
+                worker: WorkerId::new(index as u32),
+                lanes: self.lanes,
+                factory: Arc::clone(&factory),
+            };
+            Isolate::builder().name(format!("{}.{index}", shared.name)).spawn(run::<R>, seed)
+        };
+        let isolates = (0..workers).map(spawn).collect();
+        // From here on a drop, also that of this future, ends the workers.
+        let pool = WorkerPool::new(Arc::clone(&shared), isolates);
+        // A factory that blocks its thread never sees its own timeout.
+        match within(timeout, shared.started()).await {
+            Some(Ok(())) => Ok(pool),
+            Some(Err(error)) => Err(error),
+            None => {
+                let worker = shared.first_starting().unwrap_or(WorkerId::new(0));
+                Err(BuildError::Timeout { worker, after: timeout })
+            }
+        }
+    }
+}
+
+impl<R: Respond> fmt::Debug for Builder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("workers", &self.workers)
+            .field("concurrency_per_worker", &self.lanes)
+            .field("queue", &self.queue)
+            .field("balance", &self.balance)
+            .field("measure", &self.measure)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a pool could not be built, and why a worker is gone.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use insula_rpc::WorkerId;
+
+/// What a worker factory may fail with: any error, so that `?` works in it.
+pub type FactoryError = Box<dyn Error + Send + Sync>;
+
+/// Why a pool could not be built. The workers that had started are ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The settings contradict each other or lack something; the text says what.
+    Settings(&'static str),
+    /// A worker did not become ready.
+    Startup {
+        /// Which worker.
+        worker: WorkerId,
+        /// What went wrong.
+        fault: Arc<WorkerFault>,
+    },
+    /// Not every worker was ready in time.
+    Timeout {
+        /// The first one that was not.
+        worker: WorkerId,
+        /// The time that they had.
+        after: Duration,
+    },
+}
+
+/// Why a worker is gone.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WorkerFault {
+    /// Its factory gave an error.
+    Failed(FactoryError),
+    /// Its factory panicked.
+    Panicked {
+        /// The panic's message.
+        message: String,
+        /// `file:line:column`, if it is known.
+        location: Option<String>,
+    },
+    /// Its factory took longer than the start-up timeout.
+    TimedOut(Duration),
+    /// Its isolate ended.
+    Ended,
+    /// It did not stop when the pool was shut down.
+    Stuck,
+}
+
+impl BuildError {
+    /// The worker at fault, if it was one.
+    pub fn worker(&self) -> Option<WorkerId> {
+        match self {
+            Self::Settings(_) => None,
+            Self::Startup { worker, .. } | Self::Timeout { worker, .. } => Some(*worker),
+        }
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings(text) => write!(f, "the pool's settings: {text}"),
+            Self::Startup { worker, fault } => write!(f, "start-up of worker {worker}: {fault}"),
+            Self::Timeout { worker, after } => {
+                write!(f, "start-up of worker {worker}: not ready after {after:?}")
+            }
+        }
+    }
+}
+
+impl Error for BuildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            // Its text stands in this error's own.
+            Self::Startup { fault, .. } => fault.source(),
+            Self::Settings(_) | Self::Timeout { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for WorkerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => write!(f, "{error}"),
+            Self::Panicked { message, location: Some(location) } => {
+                write!(f, "the factory panicked at {location}: {message}")
+            }
+            Self::Panicked { message, location: None } => {
+                write!(f, "the factory panicked: {message}")
+            }
+            Self::TimedOut(after) => write!(f, "not ready after {after:?}"),
+            Self::Ended => f.write_str("its isolate ended"),
+            Self::Stuck => f.write_str("it did not stop"),
+        }
+    }
+}
+
+impl Error for WorkerFault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(error) => error.source(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Counting calls, and the plain snapshots that are shown of a pool.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use insula_core::Instant;
+use insula_rpc::{Ended, How, Ledger, Traffic, WorkerId};
+use insula_sync::Mutex;
+
+/// Everything that was counted since the pool was built. All counters only grow.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// Calls that were submitted, rejected ones included.
+    pub submitted: u64,
+    /// Calls with a response.
+    pub answered: u64,
+    /// Calls whose handler returned its own error.
+    pub failed: u64,
+    /// Calls whose handler panicked.
+    pub panicked: u64,
+    /// Calls that their caller, their deadline or a shutdown cancelled, queued or running.
+    pub cancelled: u64,
+    /// Calls that a worker found expired when it was about to start them.
+    pub expired: u64,
+    /// Calls that were not admitted, and queued ones that a shutdown or the loss of the last
+    /// worker turned away.
+    pub rejected: u64,
+    /// Calls that the overflow policy dropped.
+    pub shed: u64,
+    /// Bytes of requests, responses and items of the calls that workers have ended.
+    pub traffic: Traffic,
+    /// The time from the submission to the start, of the calls that were timed.
+    pub queue_wait: Latency,
+    /// The time from the start to the end, of the calls that were timed.
+    pub run_time: Latency,
+    /// One entry per worker, by its index.
+    pub workers: Vec<WorkerStats>,
+}
+
+/// What one worker has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerStats {
+    /// Which worker.
+    pub id: WorkerId,
+    /// Calls that it ran to an end of any kind.
+    pub calls: u64,
+    /// Those that panicked.
+    pub panicked: u64,
+    /// The time that its timed calls ran.
+    pub run_time: Latency,
+}
+
+/// A distribution of times. Quantiles are exact to one percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Latency {
+    /// How many calls were timed.
+    pub samples: u64,
+    /// The median.
+    pub p50: Duration,
+    /// What 99 of 100 calls do not exceed.
+    pub p99: Duration,
+    /// The longest.
+    pub max: Duration,
+}
+
+/// A pool as it is at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStatus {
+    /// The pool's name.
+    pub name: String,
+    /// Whether it takes calls.
+    pub phase: PoolPhase,
+    /// Calls in the queue, at most its bound.
+    pub queued: usize,
+    /// Calls that wait for room in the queue.
+    pub waiting: usize,
+    /// One entry per worker, by its index.
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// Whether a pool takes calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PoolPhase {
+    /// It does, with all of its workers.
+    Serving,
+    /// It does, with the workers that are left.
+    Degraded,
+    /// It rejects calls, because no worker is left.
+    Failed,
+    /// It rejects calls and finishes those that it has.
+    Draining,
+    /// It rejects calls and starts none.
+    Closed,
+}
+
+/// A worker as it is at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerStatus {
+    /// Which worker.
+    pub id: WorkerId,
+    /// How it is.
+    pub condition: WorkerCondition,
+    /// How many times its state was rebuilt.
+    pub incarnation: u32,
+    /// Calls that it runs, or was just given.
+    pub busy: usize,
+}
+
+/// How a worker is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkerCondition {
+    /// Its state is being built for the first time or again.
+    Starting,
+    /// It takes calls.
+    Ready,
+    /// A handler panicked; once its other calls have ended, its state is built again.
+    Suspect,
+    /// It ended with the pool.
+    Ended,
+    /// It is gone before its time; the text says why.
+    Lost(String),
+}
+
+/// The books of one worker.
+pub(crate) struct Books {
+    counts: [u64; 5],
+    traffic: Traffic,
+    queue_wait: Times,
+    run_time: Times,
+}
+
+/// The books of a worker as one of its lanes uses them.
+pub(crate) struct LaneBooks {
+    books: Arc<Mutex<Books>>,
+    /// When the lane's present call came and started, if it is timed.
+    timing: Mutex<Option<(Instant, Instant)>>,
+}
+
+/// Sums over several workers.
+pub(crate) struct Totals {
+    counts: [u64; 5],
+    traffic: Traffic,
+    queue_wait: Times,
+    run_time: Times,
+}
+
+/// A histogram of nanoseconds; made when the first time is recorded, since it takes 30 KB.
+#[derive(Clone, Default)]
+struct Times(Option<Box<Histogram<u64>>>);
+
+/// Times beyond a day are recorded as a day.
+const LONGEST_NS: u64 = 24 * 3600 * 1_000_000_000;
+
+impl Books {
+    pub(crate) fn new() -> Self {
+        Self {
+            counts: [0; 5],
+            traffic: Traffic::default(),
+            queue_wait: Times::default(),
+            run_time: Times::default(),
+        }
+    }
+
+    pub(crate) fn add_to(&self, totals: &mut Totals) {
+        for (total, count) in totals.counts.iter_mut().zip(self.counts) {
+            *total += count;
+        }
+        totals.traffic.add(self.traffic);
+        totals.queue_wait.add(&self.queue_wait);
+        totals.run_time.add(&self.run_time);
+    }
+
+    pub(crate) fn snapshot(&self, id: WorkerId) -> WorkerStats {
+        WorkerStats {
+            id,
+            calls: self.counts.iter().sum(),
+            panicked: self.counts[place(How::Panicked)],
+            run_time: self.run_time.latency(),
+        }
+    }
+}
+
+impl LaneBooks {
+    pub(crate) fn new(books: &Arc<Mutex<Books>>) -> Self {
+        Self { books: Arc::clone(books), timing: Mutex::new(None) }
+    }
+
+    /// The lane's next call is timed.
+    pub(crate) fn begin(&self, queued_at: Instant) {
+        *self.timing.lock() = Some((queued_at, Instant::now()));
+    }
+}
+
+impl Ledger for LaneBooks {
+    fn record(&self, ended: &Ended) {
+        let timing = self.timing.lock().take();
+        let timing = timing.map(|(queued_at, began)| {
+            (began.saturating_duration_since(queued_at), Instant::now(), began)
+        });
+        let mut books = self.books.lock();
+        books.counts[place(ended.how)] += 1;
+        books.traffic.add(ended.traffic);
+        if let Some((wait, now, began)) = timing {
+            books.queue_wait.record(wait);
+            books.run_time.record(now.saturating_duration_since(began));
+        }
+    }
+}
+
+impl Totals {
+    pub(crate) fn new() -> Self {
+        let books = Books::new();
+        Self {
+            counts: books.counts,
+            traffic: books.traffic,
+            queue_wait: books.queue_wait,
+            run_time: books.run_time,
+        }
+    }
+
+    pub(crate) fn count(&self, how: How) -> u64 {
+        self.counts[place(how)]
+    }
+
+    /// Calls whose handler came to an end of its own.
+    pub(crate) fn finished(&self) -> u64 {
+        [How::Answered, How::Failed, How::Panicked].map(|how| self.count(how)).iter().sum()
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    pub(crate) fn queue_wait(&self) -> Latency {
+        self.queue_wait.latency()
+    }
+
+    pub(crate) fn run_time(&self) -> Latency {
+        self.run_time.latency()
+    }
+}
+
+impl Times {
+    fn record(&mut self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).min(LONGEST_NS);
+        if let Some(histogram) = self.histogram() {
+            histogram.saturating_record(nanos);
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        if let (Some(other), Some(histogram)) = (&other.0, self.histogram()) {
+            // Both have the same bounds, so that nothing can fall outside.
+            let _same_bounds = histogram.add(&**other);
+        }
+    }
+
+    fn histogram(&mut self) -> Option<&mut Histogram<u64>> {
+        if self.0.is_none() {
+            // Fails for bounds that make no sense only.
+            self.0 = Histogram::new_with_bounds(1, LONGEST_NS, 2).ok().map(Box::new);
+        }
+        self.0.as_deref_mut()
+    }
+
+    fn latency(&self) -> Latency {
+        let Some(histogram) = &self.0 else { return Latency::default() };
+        let at = |quantile| Duration::from_nanos(histogram.value_at_quantile(quantile));
+        Latency {
+            samples: histogram.len(),
+            p50: at(0.5),
+            p99: at(0.99),
+            max: Duration::from_nanos(histogram.max()),
+        }
+    }
+}
+
+fn place(how: How) -> usize {
+    match how {
+        How::Answered => 0,
+        How::Failed => 1,
+        How::Panicked => 2,
+        How::Cancelled => 3,
+        How::Expired => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_exact_to_one_percent() {
+        let mut times = Times::default();
+        assert_eq!(times.latency(), Latency::default());
+        for micros in 1..=1000 {
+            times.record(Duration::from_micros(micros));
+        }
+        let mut sum = Times::default();
+        sum.add(&times);
+        let latency = sum.latency();
+        assert_eq!(latency.samples, 1000);
+        for (seen, expected) in [(latency.p50, 500.0), (latency.p99, 990.0), (latency.max, 1000.0)]
+        {
+            let micros = seen.as_secs_f64() * 1e6;
+            assert!((micros / expected - 1.0).abs() < 0.011, "{micros} for {expected}");
+        }
+    }
+
+    #[test]
+    fn a_lane_books_each_call_once() {
+        let books = Arc::new(Mutex::new(Books::new()));
+        let lane = LaneBooks::new(&books);
+        lane.begin(Instant::now());
+        lane.record(&Ended { how: How::Answered, traffic: Traffic::moved(7) });
+        lane.record(&Ended { how: How::Panicked, traffic: Traffic::default() });
+        let mut totals = Totals::new();
+        books.lock().add_to(&mut totals);
+        assert_eq!((totals.count(How::Answered), totals.finished()), (1, 2));
+        assert_eq!((totals.traffic().bytes_moved, totals.run_time().samples), (7, 1));
+        let stats = books.lock().snapshot(WorkerId::new(0));
+        assert_eq!((stats.calls, stats.panicked), (2, 1));
+    }
+}

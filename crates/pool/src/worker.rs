@@ -1,0 +1,190 @@
+//! One worker: an isolate that builds its state, runs its lanes, and builds its state again
+//! after a panic.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use insula_core::{Instant, spawn_local, yield_now};
+use insula_rpc::{How, Respond, Scope, WorkerId, catch, contain};
+
+use crate::error::{FactoryError, WorkerFault};
+use crate::shared::{Shared, within};
+use crate::state::Place;
+use crate::stats::LaneBooks;
+
+/// What a factory knows of the worker whose state it builds.
+#[derive(Debug, Clone)]
+pub struct WorkerContext {
+    worker: WorkerId,
+    incarnation: u32,
+    pool: Arc<str>,
+}
+
+impl WorkerContext {
+    /// Which worker of the pool it is.
+    pub fn worker(&self) -> WorkerId {
+        self.worker
+    }
+
+    /// How many times its state was built before.
+    pub fn incarnation(&self) -> u32 {
+        self.incarnation
+    }
+
+    /// The name of the pool.
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
+}
+
+type Building<S> = Pin<Box<dyn Future<Output = Result<S, FactoryError>> + Send>>;
+
+/// Builds the state of a worker.
+pub(crate) type Factory<S> = Arc<dyn Fn(WorkerContext) -> Building<S> + Send + Sync>;
+
+/// What the isolate of a worker starts with.
+pub(crate) struct Seed<R: Respond> {
+    pub(crate) shared: Arc<Shared<R::Contract>>,
+    pub(crate) worker: WorkerId,
+    pub(crate) lanes: usize,
+    pub(crate) factory: Factory<R::Service>,
+}
+
+/// Tells the pool when the isolate ends, however it ends.
+struct Presence<'a, R: Respond>(&'a Seed<R>);
+
+impl<R: Respond> Drop for Presence<'_, R> {
+    fn drop(&mut self) {
+        self.0.shared.lose(self.0.worker.index(), WorkerFault::Ended);
+    }
+}
+
+/// The entry of a worker's isolate.
+pub(crate) async fn run<R: Respond>(seed: Seed<R>) {
+    let _presence = Presence(&seed);
+    let Seed { shared, worker, .. } = &seed;
+    let mut incarnation = 0;
+    loop {
+        let service = match build(&seed, incarnation).await {
+            Ok(service) => service,
+            Err(fault) => return shared.lose(worker.index(), fault),
+        };
+        let responder = Arc::new(R::new(service));
+        if shared.ready(worker.index()) {
+            run_lanes(&seed, incarnation, &responder).await;
+        }
+        // The drop of a suspect state may well panic; there is nobody to tell it to.
+        let _dropped = catch(move || drop(responder));
+        match shared.rebuild(worker.index()) {
+            Some(next) => incarnation = next,
+            None => return,
+        }
+    }
+}
+
+async fn build<R: Respond>(seed: &Seed<R>, incarnation: u32) -> Result<R::Service, WorkerFault> {
+    let pool = Arc::from(seed.shared.name.as_str());
+    let cx = WorkerContext { worker: seed.worker, incarnation, pool };
+    let timeout = seed.shared.startup_timeout;
+    let building = async { (seed.factory)(cx).await };
+    match within(timeout, contain(building)).await {
+        Some(Ok(Ok(service))) => Ok(service),
+        Some(Ok(Err(error))) => Err(WorkerFault::Failed(error)),
+        Some(Err(panic)) => {
+            Err(WorkerFault::Panicked { message: panic.message, location: panic.location })
+        }
+        None => Err(WorkerFault::TimedOut(timeout)),
+    }
+}
+
+/// Runs the lanes until they are told to close. The first one runs right here, so that a worker
+/// with one lane costs no task.
+async fn run_lanes<R: Respond>(seed: &Seed<R>, incarnation: u32, responder: &Arc<R>) {
+    let lane = |lane| {
+        let at = Place { worker: seed.worker.index(), lane };
+        let books = LaneBooks::new(&seed.shared.books[at.worker]);
+        Lane {
+            shared: Arc::clone(&seed.shared),
+            responder: Arc::clone(responder),
+            at,
+            grace: seed.shared.grace,
+            incarnation,
+            books: Arc::new(books),
+        }
+    };
+    for index in 1..seed.lanes {
+        spawn_local(lane(index).run());
+    }
+    lane(0).run().await;
+    seed.shared.quiet(seed.worker.index()).await;
+}
+
+/// One of the calls that a worker can run at once.
+struct Lane<R: Respond> {
+    shared: Arc<Shared<R::Contract>>,
+    responder: Arc<R>,
+    at: Place,
+    grace: Duration,
+    incarnation: u32,
+    books: Arc<LaneBooks>,
+}
+
+impl<R: Respond> Lane<R> {
+    async fn run(self) {
+        let scope = Arc::new(Scope {
+            worker: WorkerId::new(self.at.worker as u32),
+            incarnation: self.incarnation,
+            grace: self.grace,
+            ledger: Some(Arc::clone(&self.books) as _),
+        });
+        let (mut is_done, mut slice) = (false, Slice::default());
+        while let Some(entry) =
+            poll_fn(|cx| self.shared.poll_next(self.at, &mut is_done, cx)).await
+        {
+            if let Some(queued_at) = entry.queued_at {
+                self.books.begin(queued_at);
+            }
+            let ended = self.responder.respond(entry.call, &scope).await;
+            is_done = true;
+            if ended.how == How::Panicked {
+                self.shared.suspect(self.at.worker);
+            }
+            if slice.is_over() {
+                yield_now().await;
+            }
+        }
+    }
+}
+
+/// How long a lane may go from call to call before it lets others run, among them the callers
+/// that it has just woken. Short calls share a slice; a long one ends it. The clock is read
+/// twice per slice at most.
+#[derive(Default)]
+struct Slice {
+    calls: u32,
+    began: Option<Instant>,
+}
+
+impl Slice {
+    const CALLS: u32 = 16;
+    const LONG: Duration = Duration::from_micros(20);
+
+    /// Counts a call that has ended.
+    fn is_over(&mut self) -> bool {
+        self.calls += 1;
+        let is_over = match (self.calls, self.began) {
+            (1, _) => {
+                self.began = Some(Instant::now());
+                false
+            }
+            (2, Some(began)) => Instant::now().saturating_duration_since(began) > Self::LONG,
+            (calls, _) => calls >= Self::CALLS,
+        };
+        if is_over {
+            *self = Self::default();
+        }
+        is_over
+    }
+}
