@@ -252,6 +252,7 @@ impl ThreadPool {
         if picks.is_multiple_of(INJECTOR_TICK)
             && let Some(raw) = self.injector.take(None)
         {
+            self.leave_rest_to_others();
             return Some(raw);
         }
         if worker.streak.get() < NEXT_STREAK
@@ -262,7 +263,22 @@ impl ThreadPool {
         }
         worker.streak.set(0);
         let picked = thread.ring().pop().or_else(|| thread.take_next());
-        picked.or_else(|| self.injector.take(Some(thread.ring())))
+        picked.or_else(|| {
+            let raw = self.injector.take(Some(thread.ring()))?;
+            self.leave_rest_to_others();
+            Some(raw)
+        })
+    }
+
+    /// This thread is going to be busy: wakes another if the injector still has something, and
+    /// has what waits watched.
+    fn leave_rest_to_others(&self) {
+        if !self.injector.is_empty() && self.sleep.could_use_a_thread() {
+            self.wake(self.sleep.wake_one());
+        }
+        if self.monitor.is_asleep() && self.work_waits() {
+            self.watch();
+        }
     }
 
     /// Runs an isolate until it is idle, or something else wants to run.
@@ -336,7 +352,7 @@ impl ThreadPool {
                 if self.sleep.found_work().0 && self.work_for_thieves() {
                     self.wake(self.sleep.wake_one());
                 }
-                self.watch_what_waits();
+                self.leave_rest_to_others();
                 worker.sampled.set(Instant::now());
                 worker.slices.set(0);
                 return Some(raw);
@@ -416,13 +432,6 @@ impl ThreadPool {
             || self.threads[..started]
                 .iter()
                 .any(|thread| thread.has_next() || thread.ring().len() != 0)
-    }
-
-    /// This thread is going to be busy: what else waits must be watched.
-    fn watch_what_waits(&self) {
-        if self.monitor.is_asleep() && self.work_waits() {
-            self.watch();
-        }
     }
 
     /// This thread is about to block inside of a turn.
