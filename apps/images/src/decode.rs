@@ -9,6 +9,7 @@ use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, Limits};
 
+use crate::geometry::Extent;
 use crate::{IccProfile, ImageFormat, Operation, ProcessError, Size};
 
 /// The most pixels that an input may have, 268 megapixels: a header that claims more would make
@@ -32,7 +33,9 @@ pub enum Decoding {
 pub(crate) struct Decoded {
     pub(crate) picture: DynamicImage,
     pub(crate) icc: Option<IccProfile>,
-    /// The size of the whole picture, upright; larger than `picture` after a reduced decoding.
+    /// Where in `picture` the photo is.
+    pub(crate) extent: Extent,
+    /// The size of the photo, upright; larger than `picture` after a reduced decoding.
     pub(crate) full_size: Size,
     pub(crate) decoding: Decoding,
 }
@@ -101,10 +104,13 @@ fn decode_whole(
         .map(in_eight_bits)
         .map_err(|error| undecodable(format, error))?;
     picture.apply_orientation(orientation);
+    let full_size = upright(stored, orientation);
+    let extent = Extent::whole(full_size);
     Ok(Decoded {
         picture,
         icc,
-        full_size: upright(stored, orientation),
+        extent,
+        full_size,
         decoding: Decoding::Full,
     })
 }

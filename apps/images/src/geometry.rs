@@ -67,6 +67,42 @@ impl FromStr for Size {
     }
 }
 
+/// The part of a decoded picture that shows the photo, in fractions of its pixels.
+///
+/// It is the whole picture, except after a reduced decoding: 1/4 of 637 columns are 159.25, of
+/// which the decoder makes 160. Without this the photo would be squeezed by the difference.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Extent {
+    pub(crate) left: f64,
+    pub(crate) top: f64,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+}
+
+impl Extent {
+    pub(crate) fn whole(size: Size) -> Self {
+        Self {
+            left: 0.0,
+            top: 0.0,
+            width: size.width.into(),
+            height: size.height.into(),
+        }
+    }
+
+    /// The largest part in the middle that has the shape of `target`.
+    pub(crate) fn cut_to_shape(self, target: Size) -> Self {
+        let shape = f64::from(target.width) / f64::from(target.height);
+        let width = self.width.min(self.height * shape);
+        let height = self.height.min(self.width / shape);
+        Self {
+            left: self.left + (self.width - width) / 2.0,
+            top: self.top + (self.height - height) / 2.0,
+            width,
+            height,
+        }
+    }
+}
+
 /// A text is not a [`Size`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseSizeError;

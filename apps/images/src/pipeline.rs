@@ -7,6 +7,7 @@ use image::DynamicImage;
 
 use crate::decode::{self, Decoded, Demand};
 use crate::encode::encode;
+use crate::geometry::Extent;
 use crate::resize::resize;
 use crate::sharpen::sharpen;
 use crate::{Operation, ProcessError, ProcessImage, ProcessedImage, Size, Timings};
@@ -60,16 +61,22 @@ impl Pipeline {
         let demand = Demand::of(&operations);
         let (source_format, decoded) = decode::decode(&image.bytes, demand)?;
         let Decoded {
-            mut picture,
+            picture,
             icc,
+            extent,
             full_size,
             decoding,
         } = decoded;
         let decode = watch.lap();
-        let mut size = full_size;
+        let mut stage = Stage {
+            picture,
+            extent,
+            size: full_size,
+        };
         for operation in operations {
-            (picture, size) = self.apply(operation, picture, size)?;
+            stage = self.apply(operation, stage)?;
         }
+        let Stage { picture, size, .. } = stage;
         let operations = watch.lap();
         let format = format.unwrap_or(source_format);
         let bytes = encode(picture, icc, format, quality)?;
@@ -90,27 +97,40 @@ impl Pipeline {
         })
     }
 
-    /// `size` is that of the picture, except that after a reduced decoding it still is that of
-    /// the whole picture: the first resize must come to the same shape either way.
-    fn apply(
-        &mut self,
-        operation: Operation,
-        mut picture: DynamicImage,
-        size: Size,
-    ) -> Result<(DynamicImage, Size), ProcessError> {
+    fn apply(&mut self, operation: Operation, mut stage: Stage) -> Result<Stage, ProcessError> {
         match operation {
-            Operation::Resize { size: wanted, mode } => {
-                let target = mode.target(size, wanted);
-                if Size::new(picture.width(), picture.height()) != target {
-                    picture = resize(&mut self.resizer, &picture, target, mode)?;
-                }
-                return Ok((picture, target));
+            Operation::Resize { size, mode } => {
+                let Stage {
+                    picture,
+                    extent,
+                    size: current,
+                } = stage;
+                let target = mode.target(current, size);
+                let resized = if extent == Extent::whole(target) {
+                    picture
+                } else {
+                    resize(&mut self.resizer, &picture, extent, target, mode)?
+                };
+                stage = Stage {
+                    picture: resized,
+                    extent: Extent::whole(target),
+                    size: target,
+                };
             }
-            Operation::Sharpen { amount } => sharpen(&mut picture, amount),
-            Operation::ColorCorrection(correction) => correction.apply(&mut picture),
+            Operation::Sharpen { amount } => sharpen(&mut stage.picture, amount),
+            Operation::ColorCorrection(correction) => correction.apply(&mut stage.picture),
         }
-        Ok((picture, size))
+        Ok(stage)
     }
+}
+
+/// A picture between two operations.
+struct Stage {
+    picture: DynamicImage,
+    extent: Extent,
+    /// The size of the picture, except that after a reduced decoding it still is that of the whole
+    /// photo: the first resize must come to the same shape either way.
+    size: Size,
 }
 
 struct Stopwatch(Instant);

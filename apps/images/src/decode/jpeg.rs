@@ -1,9 +1,15 @@
 //! JPEG: two decoders, one for the whole picture and one for reduced ones.
 //!
 //! Decoding is most of the work on a photo, and a JPEG can be decoded straight to 1/2, 1/4 or 1/8
-//! of its size. `zune-jpeg` is the faster decoder but cannot reduce; `jpeg-decoder` can. So the
-//! headers and whole pictures go to the first, reduced pictures to the second.
-//! `jpeg-decoder` starts a short-lived thread per color component of a large picture.
+//! of its size. `zune-jpeg` is the faster decoder but cannot reduce; `jpeg-decoder` can. So headers
+//! and whole pictures go to the first, reduced pictures to the second.
+//!
+//! Measured on 2026-11-21, two cores, one picture at a time, 12 megapixels to 800x600 with
+//! sharpening and correction, JPEG of quality 85: 15.1 pictures a second from a full decode, 28.4
+//! from a reduced one (a photo of 1.4 MB); 11.9 and 20.0 (a detailed one of 3.3 MB). Progressive
+//! files gain little (5.0 and 6.1), since most of their cost comes before the part that is left
+//! out. `jpeg-decoder` starts a short-lived thread per color component of a large picture; per
+//! second of processor time the first pair is 14.8 and 23.7.
 
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, RgbImage};
@@ -14,6 +20,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use super::{Decoded, Decoding, Demand, upright, within_limit};
+use crate::geometry::Extent;
 use crate::{IccProfile, ImageFormat, ProcessError, Size};
 
 /// What the headers say.
@@ -41,9 +48,14 @@ pub(super) fn decode(bytes: &[u8], demand: Demand) -> Result<Decoded, ProcessErr
     };
     picture.apply_orientation(headers.orientation);
     let full_size = upright(stored, headers.orientation);
+    let extent = match decoding {
+        Decoding::Full => Extent::whole(full_size),
+        Decoding::Reduced { denominator } => extent(stored, denominator, headers.orientation),
+    };
     Ok(Decoded {
         picture,
         icc: headers.icc,
+        extent,
         full_size,
         decoding,
     })
@@ -98,6 +110,30 @@ fn decode_reduced(
         Some(PixelFormat::RGB24) => rgb(wanted, pixels),
         _ => None,
     })
+}
+
+/// Where the photo lies in the upright reduced picture. The decoder rounds up, to the right and to
+/// the bottom as stored; this says on which sides that excess is once the picture is upright.
+fn extent(stored: Size, denominator: u8, orientation: Orientation) -> Extent {
+    let part = |length: u32| f64::from(length) / f64::from(denominator);
+    let (width, height) = (part(stored.width), part(stored.height));
+    let (right, bottom) = (width.ceil() - width, height.ceil() - height);
+    let (left, top, width, height) = match orientation {
+        Orientation::NoTransforms => (0.0, 0.0, width, height),
+        Orientation::FlipHorizontal => (right, 0.0, width, height),
+        Orientation::Rotate180 => (right, bottom, width, height),
+        Orientation::FlipVertical => (0.0, bottom, width, height),
+        Orientation::Rotate90FlipH => (0.0, 0.0, height, width),
+        Orientation::Rotate90 => (bottom, 0.0, height, width),
+        Orientation::Rotate270FlipH => (bottom, right, height, width),
+        Orientation::Rotate270 => (0.0, right, height, width),
+    };
+    Extent {
+        left,
+        top,
+        width,
+        height,
+    }
 }
 
 fn decode_full(bytes: &[u8], headers: &Headers) -> Result<DynamicImage, ProcessError> {

@@ -1,0 +1,238 @@
+//! Risk: a command that lies to its caller: by its exit status, its messages or what it leaves.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use images::{ImageFormat, Size};
+use tempfile::TempDir;
+
+use crate::support::{Extras, file, photos, quarters};
+
+fn images(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_images"));
+    command.args(arguments);
+    command
+}
+
+fn run(arguments: &[&str], inputs: &[&Path], out: &Path) -> Output {
+    images(arguments)
+        .args(inputs)
+        .arg("--out")
+        .arg(out)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn size(path: &Path) -> Size {
+    let image = images::RawImage::load(path).unwrap();
+    let request = images::ProcessImage {
+        image,
+        operations: Vec::new(),
+        format: None,
+        quality: 85,
+    };
+    images::Pipeline::new().process(request).unwrap().size
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_defaults_make_a_picture_of_every_sample() {
+    let out = TempDir::new().unwrap();
+    let result = run(&[], &[&photos()], out.path());
+    assert_eq!(result.status.code(), Some(0), "{}", text(&result.stderr));
+    let table = text(&result.stdout);
+    assert!(
+        table.contains("15 made, 0 failed") && table.contains("pictures/s"),
+        "{table}"
+    );
+    assert_eq!(text(&result.stderr), "");
+    assert_eq!(names_in(out.path()).len(), 15);
+    assert_eq!(size(&out.path().join("sunset.jpg")), Size::new(800, 533));
+    assert_eq!(size(&out.path().join("dogs.jpg")), Size::new(399, 600));
+    assert_eq!(size(&out.path().join("cat.png")), Size::new(451, 300));
+}
+
+#[test]
+fn the_options_reach_the_pictures() {
+    let out = TempDir::new().unwrap();
+    let options = [
+        "--resize",
+        "120x90",
+        "--mode",
+        "fill",
+        "--format",
+        "png",
+        "--saturation",
+        "0",
+        "--sharpen",
+        "0.8",
+        "--brightness",
+        "1.2",
+        "--contrast",
+        "1.1",
+        "--batch",
+        "2",
+        "--quiet",
+    ];
+    let inputs = [
+        photos().join("pagoda.jpg"),
+        photos().join("coffee.webp"),
+        photos().join("dahlia.jpg"),
+    ];
+    let result = run(
+        &options,
+        &inputs.each_ref().map(|path| path.as_path()),
+        out.path(),
+    );
+    assert_eq!(result.status.code(), Some(0), "{}", text(&result.stderr));
+    assert_eq!(text(&result.stdout), "");
+    assert_eq!(
+        names_in(out.path()),
+        ["coffee.png", "dahlia.png", "pagoda.png"]
+    );
+    for name in names_in(out.path()) {
+        let bytes = fs::read(out.path().join(&name)).unwrap();
+        assert_eq!(ImageFormat::of_bytes(&bytes), Some(ImageFormat::Png));
+        assert_eq!(size(&out.path().join(&name)), Size::new(120, 90));
+    }
+}
+
+#[test]
+fn resize_none_keeps_the_size() {
+    let out = TempDir::new().unwrap();
+    let result = run(
+        &["--resize", "none"],
+        &[&photos().join("galaxies.jpg")],
+        out.path(),
+    );
+    assert_eq!(result.status.code(), Some(0));
+    assert_eq!(size(&out.path().join("galaxies.jpg")), Size::new(1000, 872));
+}
+
+#[test]
+fn a_bad_file_is_named_with_its_reason_and_the_rest_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let good = file(&quarters(64, 64), ImageFormat::Jpeg, Extras::default());
+    fs::write(folder.path().join("a-cut.jpg"), &good[..good.len() / 2]).unwrap();
+    fs::write(folder.path().join("b-text.png"), "hello").unwrap();
+    fs::write(folder.path().join("c-good.jpg"), &good).unwrap();
+    let out = TempDir::new().unwrap();
+    let missing = folder.path().join("missing.png");
+    let result = run(&[], &[folder.path(), &missing], out.path());
+    assert_eq!(result.status.code(), Some(1));
+    let errors = text(&result.stderr);
+    for part in [
+        "a-cut.jpg: cannot decode JPEG: ",
+        "b-text.png: not a JPEG, PNG or WebP picture",
+        "missing.png: cannot read: ",
+    ] {
+        assert!(errors.contains(part), "{part} in {errors}");
+    }
+    assert_eq!(errors.lines().count(), 3, "{errors}");
+    assert!(text(&result.stdout).contains("1 made, 3 failed"));
+    assert_eq!(names_in(out.path()), ["c-good.jpg"]);
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let folder = TempDir::new().unwrap();
+    fs::write(
+        folder.path().join("out"),
+        "a file where the folder should be",
+    )
+    .unwrap();
+    let result = run(
+        &[],
+        &[&photos().join("cat.png")],
+        &folder.path().join("out"),
+    );
+    assert_eq!(result.status.code(), Some(1));
+    assert!(text(&result.stderr).contains("cat.png: cannot write the result: "));
+}
+
+#[test]
+fn wrong_usage_and_nothing_to_do_are_told_apart_from_failures() {
+    let out = TempDir::new().unwrap();
+    let empty = TempDir::new().unwrap();
+    let nothing = run(&[], &[empty.path()], out.path());
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(text(&nothing.stderr).contains("no pictures found"));
+    let photo = photos().join("cat.png");
+    for wrong in [
+        &["--resize", "800"][..],
+        &["--quality", "0"],
+        &["--quality", "101"],
+        &["--format", "gif"],
+        &["--mode", "stretch"],
+        &["--sharpen", "-1"],
+        &["--brightness", "NaN"],
+        &["--batch", "0"],
+        &["--unknown"],
+    ] {
+        assert_eq!(
+            run(wrong, &[&photo], out.path()).status.code(),
+            Some(2),
+            "{wrong:?}"
+        );
+    }
+    assert_eq!(
+        images(&["--out", "x"]).output().unwrap().status.code(),
+        Some(2)
+    );
+    assert_eq!(images(&["x.png"]).output().unwrap().status.code(), Some(2));
+    assert!(names_in(out.path()).is_empty());
+    assert_eq!(images(&["--help"]).output().unwrap().status.code(), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_only_whole_pictures() {
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
+
+    let inputs = TempDir::new().unwrap();
+    for number in 0..2_000 {
+        let link = inputs.path().join(format!("{number:04}.jpg"));
+        std::os::unix::fs::symlink(photos().join("fig.jpg"), link).unwrap();
+    }
+    let out = TempDir::new().unwrap();
+    let mut child = images(&["--batch", "1"])
+        .arg(inputs.path())
+        .arg("--out")
+        .arg(out.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while names_in(out.path()).len() < 3 {
+        assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    let result = child.wait_with_output().unwrap();
+    assert_eq!(result.status.code(), Some(130), "{}", text(&result.stderr));
+    let names = names_in(out.path());
+    assert!((3..2_000).contains(&names.len()), "{}", names.len());
+    for name in names {
+        assert!(name.ends_with(".jpg") && !name.starts_with('.'), "{name}");
+        assert_eq!(size(&out.path().join(&name)), Size::new(800, 541), "{name}");
+    }
+}
