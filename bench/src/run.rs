@@ -51,11 +51,11 @@ pub(crate) fn run(case: &mut Case, scale: Scale) -> io::Result<Vec<Row>> {
     let warm_up = usize::from(!case.fresh_process && runs > 1);
     let mut samples = vec![Vec::with_capacity(runs); case.systems.len()];
     for repetition in 0..warm_up + runs {
-        for index in 0..case.systems.len() {
+        for (index, samples) in samples.iter_mut().enumerate() {
             progress(case, index, repetition, warm_up + runs);
             let sample = repeat(case, index, scale)?;
             if repetition >= warm_up {
-                samples[index].push(sample);
+                samples.push(sample);
             }
         }
     }

@@ -2,8 +2,12 @@
 
 const LOCK: &str = include_str!("../../Cargo.lock");
 
-/// The locked version of a crate, or `"?"` if the lock file does not name it.
+/// The locked version of a crate, or `"?"` if the lock file does not name it; of `"std"`, the
+/// compiler's.
 pub(crate) fn of(package: &str) -> &'static str {
+    if package == "std" {
+        return env!("RUST_VERSION");
+    }
     let mut lines = LOCK.lines();
     while let Some(line) = lines.next() {
         let Some(name) = quoted(line, "name = ") else {

@@ -193,7 +193,7 @@ fn efficiency(grain_us: u64) -> Case {
         move |_| {
             let pool = Threadpool::new();
             cpu_efficiency(grain, |count, work| {
-                pool.execute_all(count, move || work.run())
+                pool.execute_all(count, move || work.run());
             })
         },
     );
@@ -204,7 +204,7 @@ fn efficiency(grain_us: u64) -> Case {
         move |_| {
             let runtime = Flavor::Multi.runtime();
             cpu_efficiency(grain, |count, work| {
-                Jobs::Spawn.all_of_work(&runtime, count, work)
+                Jobs::Spawn.all_of_work(&runtime, count, work);
             })
         },
     );

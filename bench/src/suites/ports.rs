@@ -286,10 +286,15 @@ fn hand_over(runtimes: &Runtimes, size: &str, bytes: usize, round_trips: u64) ->
 }
 
 fn add_threads<C: ThreadChannel>(case: &mut Case, name: &str, package: &str, bound: Option<usize>) {
-    case.add(name, Kind::ThreadChannel, version(package), move |scale| {
-        let count = scale.count(MESSAGES);
-        millions_per_second(thread_channel::one_way::<C>(bound, count), count)
-    });
+    case.add(
+        name,
+        Kind::ThreadChannel,
+        versions::of(package),
+        move |scale| {
+            let count = scale.count(MESSAGES);
+            millions_per_second(thread_channel::one_way::<C>(bound, count), count)
+        },
+    );
 }
 
 /// `shape`: the bound and the number of senders.
@@ -303,7 +308,7 @@ fn add_tasks<C: AsyncChannel>(
     case.add(
         flavor.name(name),
         Kind::AsyncChannel,
-        version(package),
+        versions::of(package),
         move |scale| task_rate::<C>(flavor, shape, scale),
     );
 }
@@ -312,7 +317,7 @@ fn add_smol(case: &mut Case, shape: (Option<usize>, u64)) {
     case.add(
         "async-channel",
         Kind::AsyncChannel,
-        version("async-channel"),
+        versions::of("async-channel"),
         move |scale| task_rate::<SmolChannel>(Smol::default(), shape, scale),
     );
 }
@@ -334,22 +339,27 @@ fn add_actors<S: ActorSystem>(
     system: S,
     (bound, senders): (Option<usize>, u64),
 ) {
-    case.add(name, Kind::Actor, version(package), move |scale| {
+    case.add(name, Kind::Actor, versions::of(package), move |scale| {
         let count = scale.count(TELLS);
         millions_per_second(actor::many_to_one(system, bound, senders, count), count)
     });
 }
 
 fn add_task_ring<C: AsyncChannel>(case: &mut Case, name: &str, package: &str, flavor: Flavor) {
-    case.add(name, Kind::AsyncChannel, version(package), move |scale| {
-        let laps = scale.count(LAPS);
-        let elapsed = async_channel::ring::<C>(flavor, MEMBERS, laps);
-        millions_per_second(elapsed, MEMBERS * laps)
-    });
+    case.add(
+        name,
+        Kind::AsyncChannel,
+        versions::of(package),
+        move |scale| {
+            let laps = scale.count(LAPS);
+            let elapsed = async_channel::ring::<C>(flavor, MEMBERS, laps);
+            millions_per_second(elapsed, MEMBERS * laps)
+        },
+    );
 }
 
 fn add_actor_ring<S: ActorSystem>(case: &mut Case, name: &str, package: &str, system: S) {
-    case.add(name, Kind::Actor, version(package), move |scale| {
+    case.add(name, Kind::Actor, versions::of(package), move |scale| {
         let laps = scale.count(LAPS);
         millions_per_second(actor::ring(system, MEMBERS, laps), MEMBERS * laps)
     });
@@ -365,7 +375,7 @@ fn add_number_trips<C: AsyncChannel>(
     case.add(
         flavor.name(name),
         Kind::AsyncChannel,
-        version(package),
+        versions::of(package),
         move |scale| number_trips::<C>(flavor, bound, scale),
     );
 }
@@ -383,7 +393,7 @@ fn number_trips<C: AsyncChannel>(
 }
 
 fn add_spinning<C: ThreadChannel>(case: &mut Case, name: &str, package: &str) {
-    case.add(name, Kind::ThreadChannel, version(package), |scale| {
+    case.add(name, Kind::ThreadChannel, versions::of(package), |scale| {
         let count = scale.count(ROUND_TRIPS);
         let (elapsed, token) =
             thread_channel::spinning_round_trips::<C, u64>(count, 0, |token| *token += 1);
@@ -402,7 +412,7 @@ fn add_hand_over<C: AsyncChannel>(
     case.add(
         flavor.name(name),
         Kind::AsyncChannel,
-        version(package),
+        versions::of(package),
         move |scale| {
             let count = scale.count(ROUND_TRIPS);
             let trips = async_channel::round_trips::<C, _>;
@@ -432,12 +442,4 @@ fn checked_hand_over(
     assert_eq!(u64::from(buffer[0]), (7 + 2 * count) % 256);
     assert_eq!((buffer.len(), buffer[bytes - 1]), (bytes, 7));
     ns_each(elapsed, count)
-}
-
-fn version(package: &str) -> &'static str {
-    if package == "std" {
-        env!("CARGO_PKG_RUST_VERSION")
-    } else {
-        versions::of(package)
-    }
 }

@@ -13,6 +13,7 @@ fn every_peer_is_locked_at_a_version() {
         "kanal",
         "ractor",
         "rayon",
+        "std",
         "tarpc",
         "threadpool",
         "tokio",
