@@ -113,15 +113,21 @@ impl<R: Respond> Builder<R> {
     /// # Errors
     /// The settings make no sense, or a worker did not become ready; then all others end.
     pub async fn build(self) -> Result<WorkerPool<R>, BuildError> {
-        let workers = self.workers.unwrap_or_else(|| available_parallelism().map_or(1, Into::into));
+        let workers = self
+            .workers
+            .unwrap_or_else(|| available_parallelism().map_or(1, Into::into));
         let Some(factory) = self.factory else {
-            return Err(BuildError::Settings("there is no factory: call `worker(..)`"));
+            return Err(BuildError::Settings(
+                "there is no factory: call `worker(..)`",
+            ));
         };
         if workers == 0 || u32::try_from(workers).is_err() {
             return Err(BuildError::Settings("a pool has at least one worker"));
         }
         if self.lanes == 0 {
-            return Err(BuildError::Settings("a worker runs at least one call at once"));
+            return Err(BuildError::Settings(
+                "a worker runs at least one call at once",
+            ));
         }
         let timeout = self.startup_timeout;
         let shared = Arc::new(Shared::<R::Contract>::new(Setup {
@@ -141,7 +147,9 @@ impl<R: Respond> Builder<R> {
                 lanes: self.lanes,
                 factory: Arc::clone(&factory),
             };
-            Isolate::builder().name(format!("{}.{index}", shared.name)).spawn(run::<R>, seed)
+            Isolate::builder()
+                .name(format!("{}.{index}", shared.name))
+                .spawn(run::<R>, seed)
         };
         let isolates = (0..workers).map(spawn).collect();
         // From here on a drop, also that of this future, ends the workers.
@@ -152,7 +160,10 @@ impl<R: Respond> Builder<R> {
             Some(Err(error)) => Err(error),
             None => {
                 let worker = shared.first_starting().unwrap_or(WorkerId::new(0));
-                Err(BuildError::Timeout { worker, after: timeout })
+                Err(BuildError::Timeout {
+                    worker,
+                    after: timeout,
+                })
             }
         }
     }

@@ -69,7 +69,10 @@ impl Queue {
     /// A queue of at most `bound` calls. At 0 every call that no worker can take at once
     /// overflows.
     pub fn bounded(bound: usize) -> Self {
-        Self { bound, overflow: Overflow::default() }
+        Self {
+            bound,
+            overflow: Overflow::default(),
+        }
     }
 
     /// What happens when it is full.
@@ -88,16 +91,25 @@ impl Shutdown {
     /// Gives queued and running calls `patience` to finish. Then what is still queued is
     /// rejected and what still runs is cancelled.
     pub fn graceful(patience: Duration) -> Self {
-        Self { patience, rejects_queued: false }
+        Self {
+            patience,
+            rejects_queued: false,
+        }
     }
 
     /// Cancels everything at once.
     pub fn now() -> Self {
-        Self { patience: Duration::ZERO, rejects_queued: true }
+        Self {
+            patience: Duration::ZERO,
+            rejects_queued: true,
+        }
     }
 
     /// Rejects the queued calls at once; only running ones are waited for.
     pub fn reject_queued(self) -> Self {
-        Self { rejects_queued: true, ..self }
+        Self {
+            rejects_queued: true,
+            ..self
+        }
     }
 }

@@ -89,10 +89,16 @@ impl fmt::Display for WorkerFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => write!(f, "{error}"),
-            Self::Panicked { message, location: Some(location) } => {
+            Self::Panicked {
+                message,
+                location: Some(location),
+            } => {
                 write!(f, "the factory panicked at {location}: {message}")
             }
-            Self::Panicked { message, location: None } => {
+            Self::Panicked {
+                message,
+                location: None,
+            } => {
                 write!(f, "the factory panicked: {message}")
             }
             Self::TimedOut(after) => write!(f, "not ready after {after:?}"),

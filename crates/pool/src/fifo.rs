@@ -40,13 +40,22 @@ impl Key {
 
     pub(crate) fn from_bits(bits: u64) -> Self {
         let [index, generation] = [bits & u64::from(u32::MAX), bits >> 32];
-        Self { index: index as u32, generation: generation as u32 }
+        Self {
+            index: index as u32,
+            generation: generation as u32,
+        }
     }
 }
 
 impl<T> Fifo<T> {
     pub(crate) fn new() -> Self {
-        Self { nodes: Vec::new(), front: NIL, back: NIL, free: NIL, len: 0 }
+        Self {
+            nodes: Vec::new(),
+            front: NIL,
+            back: NIL,
+            free: NIL,
+            len: 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -98,7 +107,10 @@ impl<T> Fifo<T> {
     }
 
     fn key(&self, index: u32) -> Key {
-        Key { index, generation: self.nodes[index as usize].generation }
+        Key {
+            index,
+            generation: self.nodes[index as usize].generation,
+        }
     }
 
     /// A node that holds `value` and is linked to nothing.
@@ -112,7 +124,12 @@ impl<T> Fifo<T> {
         }
         // Fewer than u32::MAX entries, each of them a call with its own allocation.
         let index = self.nodes.len() as u32;
-        let node = Node { value: Some(value), generation: 0, previous: NIL, next: NIL };
+        let node = Node {
+            value: Some(value),
+            generation: 0,
+            previous: NIL,
+            next: NIL,
+        };
         self.nodes.push(node);
         index
     }

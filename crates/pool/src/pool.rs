@@ -51,7 +51,8 @@ impl<R: Respond> WorkerPool<R> {
     /// A caller whose calls go to this pool. It keeps nothing alive: after the end of the pool
     /// its calls are rejected.
     pub fn caller(&self) -> <R::Contract as Contract>::Caller {
-        let endpoint: Arc<dyn Endpoint<R::Contract>> = Arc::<Shared<R::Contract>>::clone(&self.shared);
+        let endpoint: Arc<dyn Endpoint<R::Contract>> =
+            Arc::<Shared<R::Contract>>::clone(&self.shared);
         endpoint.into()
     }
 
@@ -87,7 +88,7 @@ impl<R: Respond> WorkerPool<R> {
                 refused,
             };
             let name = format!("{}.end", self.shared.name);
-            Isolate::builder().name(name).spawn(Ending::run, ending);
+            Isolate::builder().name(name).spawn(Ending::run, Box::new(ending));
         }
         self.shared.report().await
     }
@@ -118,7 +119,7 @@ impl<C: Contract> Ending<C> {
     /// The least that cancelled handlers get to end by themselves.
     const LEAST_GRACE: Duration = Duration::from_millis(100);
 
-    async fn run(mut self) {
+    async fn run(mut self: Box<Self>) {
         let mut lost = 0;
         if !self.shared.is_over_within(self.patience).await {
             self.refused += self.shared.stop_all();

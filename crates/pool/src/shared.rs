@@ -9,9 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use insula_core::{Instant, sleep};
-use insula_rpc::{
-    Admission, Contract, Endpoint, How, Refusal, Reject, Signal, Ticket, WorkerId,
-};
+use insula_rpc::{Admission, Contract, Endpoint, How, Refusal, Reject, Signal, Ticket, WorkerId};
 use insula_sync::Mutex;
 
 use crate::config::{Balance, Measure, Queue};
@@ -77,7 +75,10 @@ impl<C: Contract> Endpoint<C> for Shared<C> {
     fn submit(&self, call: C, admission: Admission) -> Ticket {
         let queued_at = self.measure.takes_this_one().then(Instant::now);
         let may_wait = admission == Admission::Policy;
-        let submitted = self.state.lock().submit(Entry { call, queued_at }, may_wait);
+        let submitted = self
+            .state
+            .lock()
+            .submit(Entry { call, queued_at }, may_wait);
         match submitted {
             Submitted::Handed(waker) => waker.wake(),
             Submitted::Queued(key) => return Ticket(key.to_bits()),
@@ -98,14 +99,22 @@ impl<C: Contract> Endpoint<C> for Shared<C> {
 
 impl<C: Contract> Shared<C> {
     pub(crate) fn new(setup: Setup) -> Self {
-        let Setup { workers, lanes, queue, balance, .. } = setup;
+        let Setup {
+            workers,
+            lanes,
+            queue,
+            balance,
+            ..
+        } = setup;
         Self {
             name: setup.name,
             grace: setup.grace,
             startup_timeout: setup.startup_timeout,
             bound: queue.bound,
             measure: setup.measure,
-            books: (0..workers).map(|_| Arc::new(Mutex::new(Books::new()))).collect(),
+            books: (0..workers)
+                .map(|_| Arc::new(Mutex::new(Books::new())))
+                .collect(),
             state: Mutex::new(State::new(workers, lanes, queue, balance)),
             report: Mutex::new(None),
         }
@@ -119,7 +128,11 @@ impl<C: Contract> Shared<C> {
         cx: &Context<'_>,
     ) -> Poll<Option<Entry<C>>> {
         let mut state = self.state.lock();
-        let done = if std::mem::take(is_done) { state.finish(at) } else { None };
+        let done = if std::mem::take(is_done) {
+            state.finish(at)
+        } else {
+            None
+        };
         let next = state.next(at, cx.waker());
         drop(state);
         drop(done);
@@ -171,7 +184,10 @@ impl<C: Contract> Shared<C> {
             for (worker, condition, ..) in state.workers() {
                 match condition {
                     Condition::Lost(fault) => {
-                        return Some(Err(BuildError::Startup { worker, fault: Arc::clone(fault) }));
+                        return Some(Err(BuildError::Startup {
+                            worker,
+                            fault: Arc::clone(fault),
+                        }));
                     }
                     Condition::Starting => is_starting = true,
                     _ => {}
@@ -186,7 +202,9 @@ impl<C: Contract> Shared<C> {
     pub(crate) fn first_starting(&self) -> Option<WorkerId> {
         let state = self.state.lock();
         let mut workers = state.workers();
-        workers.find(|(_, condition, ..)| matches!(condition, Condition::Starting)).map(|w| w.0)
+        workers
+            .find(|(_, condition, ..)| matches!(condition, Condition::Starting))
+            .map(|w| w.0)
     }
 
     /// Stops taking calls; tells how many queued ones were turned away. `None` if that has
@@ -206,15 +224,22 @@ impl<C: Contract> Shared<C> {
         drop(state);
         let refused = actions.refuse.len() as u64;
         perform(actions);
-        running.into_iter().filter_map(|(_, handle)| handle).for_each(|signal| signal.stop());
+        running
+            .into_iter()
+            .filter_map(|(_, handle)| handle)
+            .for_each(|signal| signal.stop());
         refused
     }
 
     /// Ends the calls that still run, and gives their workers up; tells how many calls it was.
     pub(crate) fn abandon_all(&self) -> u64 {
         let running = self.state.lock().running();
-        let abandoned = running.into_iter().filter_map(|(worker, handle)| Some((worker, handle?)));
-        let lost = abandoned.filter(|(worker, signal)| signal.abandon(*worker)).count();
+        let abandoned = running
+            .into_iter()
+            .filter_map(|(worker, handle)| Some((worker, handle?)));
+        let lost = abandoned
+            .filter(|(worker, signal)| signal.abandon(*worker))
+            .count();
         for worker in 0..self.books.len() {
             self.lose(worker, WorkerFault::Stuck);
         }
@@ -223,7 +248,9 @@ impl<C: Contract> Shared<C> {
 
     /// Whether all workers end within `time`.
     pub(crate) async fn is_over_within(&self, time: Duration) -> bool {
-        within(time, self.when(|state| state.is_over().then_some(()))).await.is_some()
+        within(time, self.when(|state| state.is_over().then_some(())))
+            .await
+            .is_some()
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -250,7 +277,9 @@ impl<C: Contract> Shared<C> {
             traffic: totals.traffic(),
             queue_wait: totals.queue_wait(),
             run_time: totals.run_time(),
-            workers: workers.map(|(b, i)| b.lock().snapshot(WorkerId::new(i))).collect(),
+            workers: workers
+                .map(|(b, i)| b.lock().snapshot(WorkerId::new(i)))
+                .collect(),
         }
     }
 
@@ -258,8 +287,10 @@ impl<C: Contract> Shared<C> {
         let state = self.state.lock();
         let (phase, depth) = (state.phase(), state.queued());
         // The texts of faults are foreign code, so they are made outside of the lock.
-        let workers: Vec<_> =
-            state.workers().map(|(id, condition, i, busy)| (id, condition.clone(), i, busy)).collect();
+        let workers: Vec<_> = state
+            .workers()
+            .map(|(id, condition, i, busy)| (id, condition.clone(), i, busy))
+            .collect();
         drop(state);
         let is_lost = |w: &&(WorkerId, Condition, u32, usize)| matches!(w.1, Condition::Lost(_));
         let lost = workers.iter().filter(is_lost).count();
@@ -306,7 +337,11 @@ impl<C: Contract> Shared<C> {
             let waker = cx.waker().clone();
             let mut state = self.state.lock();
             let found = look(&state);
-            let old = if found.is_none() { state.watch(waker) } else { None };
+            let old = if found.is_none() {
+                state.watch(waker)
+            } else {
+                None
+            };
             drop(state);
             drop(old);
             found.map_or(Poll::Pending, Poll::Ready)
@@ -346,8 +381,14 @@ impl Measure {
 
 /// Carries out what the state machine decided, with no lock held.
 fn perform<C: Contract>(actions: Actions<Entry<C>>) {
-    let Actions { refuse, wake, discard } = actions;
-    refuse.into_iter().for_each(|(entry, why)| entry.refuse(why));
+    let Actions {
+        refuse,
+        wake,
+        discard,
+    } = actions;
+    refuse
+        .into_iter()
+        .for_each(|(entry, why)| entry.refuse(why));
     wake.into_iter().for_each(Waker::wake);
     drop(discard);
 }
@@ -366,6 +407,8 @@ pub(crate) async fn within<F: Future>(time: Duration, future: F) -> Option<F::Ou
 
 impl<C: Contract> fmt::Debug for Shared<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Pool")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }

@@ -154,7 +154,11 @@ pub(crate) enum Next<J> {
 
 impl<J: Job> Actions<J> {
     fn none() -> Self {
-        Self { refuse: Vec::new(), wake: Vec::new(), discard: Vec::new() }
+        Self {
+            refuse: Vec::new(),
+            wake: Vec::new(),
+            discard: Vec::new(),
+        }
     }
 }
 
@@ -375,7 +379,11 @@ impl<J: Job> State<J> {
             });
             running.collect::<Vec<_>>()
         };
-        self.workers.iter().enumerate().flat_map(of_worker).collect()
+        self.workers
+            .iter()
+            .enumerate()
+            .flat_map(of_worker)
+            .collect()
     }
 
     /// Has `waker` woken when a worker starts, fails or ends. Gives it back if it is known.
@@ -402,15 +410,21 @@ impl<J: Job> State<J> {
 
     /// Each worker's condition, incarnation and running calls.
     pub(crate) fn workers(&self) -> impl Iterator<Item = (WorkerId, &Condition, u32, usize)> {
-        self.workers
-            .iter()
-            .enumerate()
-            .map(|(index, worker)| (id(index), &worker.condition, worker.incarnation, worker.busy))
+        self.workers.iter().enumerate().map(|(index, worker)| {
+            (
+                id(index),
+                &worker.condition,
+                worker.incarnation,
+                worker.busy,
+            )
+        })
     }
 
     /// Whether every worker has ended, one way or the other.
     pub(crate) fn is_over(&self) -> bool {
-        self.workers.iter().all(|w| matches!(w.condition, Condition::Ended | Condition::Lost(_)))
+        self.workers
+            .iter()
+            .all(|w| matches!(w.condition, Condition::Ended | Condition::Lost(_)))
     }
 
     fn is_alive(&self) -> bool {
@@ -462,10 +476,17 @@ impl<J: Job> State<J> {
             worker.parked.remove(index);
             self.idle -= 1;
         }
-        if !matches!(std::mem::replace(&mut worker.lanes[at.lane], Lane::Closed), Lane::Closed) {
+        if !matches!(
+            std::mem::replace(&mut worker.lanes[at.lane], Lane::Closed),
+            Lane::Closed
+        ) {
             worker.open -= 1;
         }
-        Next::Close(if worker.open == 0 { worker.supervisor.take() } else { None })
+        Next::Close(if worker.open == 0 {
+            worker.supervisor.take()
+        } else {
+            None
+        })
     }
 
     /// Wakes the parked lanes of a worker, which will find that they are to close.

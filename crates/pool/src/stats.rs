@@ -190,7 +190,10 @@ impl Books {
 
 impl LaneBooks {
     pub(crate) fn new(books: &Arc<Mutex<Books>>) -> Self {
-        Self { books: Arc::clone(books), timing: Mutex::new(None) }
+        Self {
+            books: Arc::clone(books),
+            timing: Mutex::new(None),
+        }
     }
 
     /// The lane's next call is timed.
@@ -203,7 +206,11 @@ impl Ledger for LaneBooks {
     fn record(&self, ended: &Ended) {
         let timing = self.timing.lock().take();
         let timing = timing.map(|(queued_at, began)| {
-            (began.saturating_duration_since(queued_at), Instant::now(), began)
+            (
+                began.saturating_duration_since(queued_at),
+                Instant::now(),
+                began,
+            )
         });
         let mut books = self.books.lock();
         books.counts[place(ended.how)] += 1;
@@ -232,7 +239,10 @@ impl Totals {
 
     /// Calls whose handler came to an end of its own.
     pub(crate) fn finished(&self) -> u64 {
-        [How::Answered, How::Failed, How::Panicked].map(|how| self.count(how)).iter().sum()
+        [How::Answered, How::Failed, How::Panicked]
+            .map(|how| self.count(how))
+            .iter()
+            .sum()
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
@@ -250,7 +260,9 @@ impl Totals {
 
 impl Times {
     fn record(&mut self, time: Duration) {
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).min(LONGEST_NS);
+        let nanos = u64::try_from(time.as_nanos())
+            .unwrap_or(u64::MAX)
+            .min(LONGEST_NS);
         if let Some(histogram) = self.histogram() {
             histogram.saturating_record(nanos);
         }
@@ -266,13 +278,17 @@ impl Times {
     fn histogram(&mut self) -> Option<&mut Histogram<u64>> {
         if self.0.is_none() {
             // Fails for bounds that make no sense only.
-            self.0 = Histogram::new_with_bounds(1, LONGEST_NS, 2).ok().map(Box::new);
+            self.0 = Histogram::new_with_bounds(1, LONGEST_NS, 2)
+                .ok()
+                .map(Box::new);
         }
         self.0.as_deref_mut()
     }
 
     fn latency(&self) -> Latency {
-        let Some(histogram) = &self.0 else { return Latency::default() };
+        let Some(histogram) = &self.0 else {
+            return Latency::default();
+        };
         let at = |quantile| Duration::from_nanos(histogram.value_at_quantile(quantile));
         Latency {
             samples: histogram.len(),
@@ -308,10 +324,16 @@ mod tests {
         sum.add(&times);
         let latency = sum.latency();
         assert_eq!(latency.samples, 1000);
-        for (seen, expected) in [(latency.p50, 500.0), (latency.p99, 990.0), (latency.max, 1000.0)]
-        {
+        for (seen, expected) in [
+            (latency.p50, 500.0),
+            (latency.p99, 990.0),
+            (latency.max, 1000.0),
+        ] {
             let micros = seen.as_secs_f64() * 1e6;
-            assert!((micros / expected - 1.0).abs() < 0.011, "{micros} for {expected}");
+            assert!(
+                (micros / expected - 1.0).abs() < 0.011,
+                "{micros} for {expected}"
+            );
         }
     }
 
@@ -320,12 +342,21 @@ mod tests {
         let books = Arc::new(Mutex::new(Books::new()));
         let lane = LaneBooks::new(&books);
         lane.begin(Instant::now());
-        lane.record(&Ended { how: How::Answered, traffic: Traffic::moved(7) });
-        lane.record(&Ended { how: How::Panicked, traffic: Traffic::default() });
+        lane.record(&Ended {
+            how: How::Answered,
+            traffic: Traffic::moved(7),
+        });
+        lane.record(&Ended {
+            how: How::Panicked,
+            traffic: Traffic::default(),
+        });
         let mut totals = Totals::new();
         books.lock().add_to(&mut totals);
         assert_eq!((totals.count(How::Answered), totals.finished()), (1, 2));
-        assert_eq!((totals.traffic().bytes_moved, totals.run_time().samples), (7, 1));
+        assert_eq!(
+            (totals.traffic().bytes_moved, totals.run_time().samples),
+            (7, 1)
+        );
         let stats = books.lock().snapshot(WorkerId::new(0));
         assert_eq!((stats.calls, stats.panicked), (2, 1));
     }

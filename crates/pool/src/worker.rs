@@ -57,7 +57,9 @@ struct Presence<'a, R: Respond>(&'a Seed<R>);
 
 impl<R: Respond> Drop for Presence<'_, R> {
     fn drop(&mut self) {
-        self.0.shared.lose(self.0.worker.index(), WorkerFault::Ended);
+        self.0
+            .shared
+            .lose(self.0.worker.index(), WorkerFault::Ended);
     }
 }
 
@@ -86,15 +88,20 @@ pub(crate) async fn run<R: Respond>(seed: Seed<R>) {
 
 async fn build<R: Respond>(seed: &Seed<R>, incarnation: u32) -> Result<R::Service, WorkerFault> {
     let pool = Arc::from(seed.shared.name.as_str());
-    let cx = WorkerContext { worker: seed.worker, incarnation, pool };
+    let cx = WorkerContext {
+        worker: seed.worker,
+        incarnation,
+        pool,
+    };
     let timeout = seed.shared.startup_timeout;
     let building = async { (seed.factory)(cx).await };
     match within(timeout, contain(building)).await {
         Some(Ok(Ok(service))) => Ok(service),
         Some(Ok(Err(error))) => Err(WorkerFault::Failed(error)),
-        Some(Err(panic)) => {
-            Err(WorkerFault::Panicked { message: panic.message, location: panic.location })
-        }
+        Some(Err(panic)) => Err(WorkerFault::Panicked {
+            message: panic.message,
+            location: panic.location,
+        }),
         None => Err(WorkerFault::TimedOut(timeout)),
     }
 }
@@ -103,7 +110,10 @@ async fn build<R: Respond>(seed: &Seed<R>, incarnation: u32) -> Result<R::Servic
 /// with one lane costs no task.
 async fn run_lanes<R: Respond>(seed: &Seed<R>, incarnation: u32, responder: &Arc<R>) {
     let lane = |lane| {
-        let at = Place { worker: seed.worker.index(), lane };
+        let at = Place {
+            worker: seed.worker.index(),
+            lane,
+        };
         let books = LaneBooks::new(&seed.shared.books[at.worker]);
         Lane {
             shared: Arc::clone(&seed.shared),
@@ -140,8 +150,7 @@ impl<R: Respond> Lane<R> {
             ledger: Some(Arc::clone(&self.books) as _),
         });
         let (mut is_done, mut slice) = (false, Slice::default());
-        while let Some(entry) =
-            poll_fn(|cx| self.shared.poll_next(self.at, &mut is_done, cx)).await
+        while let Some(entry) = poll_fn(|cx| self.shared.poll_next(self.at, &mut is_done, cx)).await
         {
             if let Some(queued_at) = entry.queued_at {
                 self.books.begin(queued_at);

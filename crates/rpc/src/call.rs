@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use insula_core::{Instant, block_on, sleep_until};
+use insula_core::{Instant, Sleep, block_on, sleep_until};
 
 use crate::cell::{Answer, CallCell, Left};
 use crate::context::{Context, WorkerId};
@@ -41,11 +41,11 @@ struct Options {
 ///
 /// Wakes correctly on every executor and thread.
 #[must_use = "futures do nothing unless they are awaited"]
-pub struct Reply<'a, M: Method>(Exchange<'a, M>);
+pub struct CallFuture<'a, M: Method>(Exchange<'a, M>);
 
 /// The future of a [`Call`] whose response comes with a report.
 #[must_use = "futures do nothing unless they are awaited"]
-pub struct DetailedReply<'a, M: Method>(Exchange<'a, M>);
+pub struct DetailedCall<'a, M: Method>(Exchange<'a, M>);
 
 /// A response and how it came about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,11 @@ pub struct Detailed<R> {
 impl<'a, M: Method> Call<'a, M> {
     /// A call with default options. Called by generated code.
     pub fn new(endpoint: &'a dyn Endpoint<M::Contract>, request: M::Request) -> Self {
-        Self { endpoint, request, options: Options::default() }
+        Self {
+            endpoint,
+            request,
+            options: Options::default(),
+        }
     }
 
     /// Gives the call this much time, in the queue and running together. A stream has to be
@@ -87,8 +91,8 @@ impl<'a, M: Method> Call<'a, M> {
     }
 
     /// Asks for a report along with the response.
-    pub fn detailed(self) -> DetailedReply<'a, M> {
-        DetailedReply(self.exchange())
+    pub fn detailed(self) -> DetailedCall<'a, M> {
+        DetailedCall(self.exchange())
     }
 
     /// Makes the call from a plain thread.
@@ -113,14 +117,14 @@ impl<'a, M: Method> Call<'a, M> {
 
 impl<'a, M: Method> IntoFuture for Call<'a, M> {
     type Output = Result<M::Response, CallError<M::Error, M::Request>>;
-    type IntoFuture = Reply<'a, M>;
+    type IntoFuture = CallFuture<'a, M>;
 
-    fn into_future(self) -> Reply<'a, M> {
-        Reply(self.exchange())
+    fn into_future(self) -> CallFuture<'a, M> {
+        CallFuture(self.exchange())
     }
 }
 
-impl<M: Method> Future for Reply<'_, M> {
+impl<M: Method> Future for CallFuture<'_, M> {
     type Output = Result<M::Response, CallError<M::Error, M::Request>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
@@ -128,12 +132,16 @@ impl<M: Method> Future for Reply<'_, M> {
     }
 }
 
-impl<M: Method> Future for DetailedReply<'_, M> {
+impl<M: Method> Future for DetailedCall<'_, M> {
     type Output = Result<Detailed<M::Response>, CallError<M::Error, M::Request>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         self.0.poll(cx).map(|(answer, traffic, worker)| {
-            answer.map(|value| Detailed { value, traffic, worker })
+            answer.map(|value| Detailed {
+                value,
+                traffic,
+                worker,
+            })
         })
     }
 }
@@ -147,11 +155,15 @@ struct Exchange<'a, M: Method> {
 
 enum Stage<M: Method> {
     Unsent(M::Request),
-    Sent { cell: Arc<CallCell<M>>, ticket: Ticket, timer: Option<Timer> },
+    Sent {
+        cell: Arc<CallCell<M>>,
+        ticket: Ticket,
+        timer: Option<Timer>,
+    },
     Over,
 }
 
-type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Timer = Pin<Box<Sleep>>;
 
 type Answered<M> = (Answer<M>, Traffic, Option<WorkerId>);
 
@@ -166,7 +178,9 @@ impl<M: Method> Exchange<'_, M> {
                 // A rejected call has its answer already, and an idle callee may have woken
                 // this task in the meantime.
                 match &self.stage {
-                    Stage::Sent { cell, timer: None, .. } if cell.is_queued() => Poll::Pending,
+                    Stage::Sent {
+                        cell, timer: None, ..
+                    } if cell.is_queued() => Poll::Pending,
                     _ => self.poll_sent(cx),
                 }
             }
@@ -178,7 +192,11 @@ impl<M: Method> Exchange<'_, M> {
     }
 
     fn send(&mut self, request: M::Request, cx: &task::Context<'_>) {
-        let Options { deadline, within, admission } = self.options;
+        let Options {
+            deadline,
+            within,
+            admission,
+        } = self.options;
         let deadline = match (deadline.map(|time| Instant::now() + time), within) {
             (Some(own), Some(outer)) => Some(own.min(outer)),
             (own, outer) => own.or(outer),
@@ -187,11 +205,20 @@ impl<M: Method> Exchange<'_, M> {
         let cell = Arc::new(CallCell::<M>::new(request, deadline, cx.waker().clone()));
         let call = M::wrap(Pending::new(Arc::clone(&cell)));
         let ticket = self.endpoint.submit(call, admission);
-        self.stage = Stage::Sent { cell, ticket, timer };
+        self.stage = Stage::Sent {
+            cell,
+            ticket,
+            timer,
+        };
     }
 
     fn poll_sent(&mut self, cx: &mut task::Context<'_>) -> Poll<Answered<M>> {
-        let Stage::Sent { cell, ticket, timer } = &mut self.stage else {
+        let Stage::Sent {
+            cell,
+            ticket,
+            timer,
+        } = &mut self.stage
+        else {
             // Polled after its end: a future may do as it likes, and this one never wakes.
             return Poll::Pending;
         };
@@ -199,7 +226,9 @@ impl<M: Method> Exchange<'_, M> {
             self.stage = Stage::Over;
             return Poll::Ready(answered);
         }
-        let Some(timer) = timer else { return Poll::Pending };
+        let Some(timer) = timer else {
+            return Poll::Pending;
+        };
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
@@ -213,7 +242,11 @@ impl<M: Method> Exchange<'_, M> {
             Left::Ended => return Poll::Pending,
         };
         self.stage = Stage::Over;
-        let error = CallError::Deadline { phase, outcome, request };
+        let error = CallError::Deadline {
+            phase,
+            outcome,
+            request,
+        };
         Poll::Ready((Err(error), Traffic::default(), None))
     }
 }
@@ -248,14 +281,14 @@ impl<M: Method> fmt::Debug for Exchange<'_, M> {
     }
 }
 
-impl<M: Method> fmt::Debug for Reply<'_, M> {
+impl<M: Method> fmt::Debug for CallFuture<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Reply").field(&self.0).finish()
+        f.debug_tuple("CallFuture").field(&self.0).finish()
     }
 }
 
-impl<M: Method> fmt::Debug for DetailedReply<'_, M> {
+impl<M: Method> fmt::Debug for DetailedCall<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DetailedReply").field(&self.0).finish()
+        f.debug_tuple("DetailedCall").field(&self.0).finish()
     }
 }

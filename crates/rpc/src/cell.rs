@@ -1,6 +1,6 @@
 //! The cell of one call: where a caller and a callee meet.
 //!
-//! A call is one allocation, shared by its caller ([`Reply`](crate::Reply)) and its callee
+//! A call is one allocation, shared by its caller ([`CallFuture`](crate::CallFuture)) and its callee
 //! ([`Pending`](crate::Pending) before the start, [`Running`](crate::pending::Running) after).
 //! The cell holds the request until somebody takes it, then the answer until the caller takes
 //! it, the caller's waker, and one atomic state that decides every race:
@@ -39,10 +39,10 @@ use insula_core::Instant;
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use crate::WorkerId;
 use crate::contract::{Method, Refusal};
 use crate::error::{CallError, CancelledBy, Outcome, Phase, WorkerExit};
 use crate::payload::Traffic;
-use crate::WorkerId;
 
 /// Nobody has started the call.
 const QUEUED: u8 = 0;
@@ -54,10 +54,8 @@ const DONE: u8 = 2;
 const CANCELLED: u8 = 3;
 
 /// What a caller gets.
-pub(crate) type Answer<M> = Result<
-    <M as Method>::Response,
-    CallError<<M as Method>::Error, <M as Method>::Request>,
->;
+pub(crate) type Answer<M> =
+    Result<<M as Method>::Response, CallError<<M as Method>::Error, <M as Method>::Request>>;
 
 /// The shared part of one call.
 pub(crate) struct CallCell<M: Method> {
@@ -145,7 +143,9 @@ impl<M: Method> CallCell<M> {
     /// One arrow of the diagram. `AcqRel` pairs with itself and with the loads of the state:
     /// the winner's earlier writes are visible to whoever sees its state.
     fn go(&self, from: u8, to: u8) -> bool {
-        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.state
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     /// The callee starts the call and takes the request.
@@ -167,12 +167,17 @@ impl<M: Method> CallCell<M> {
         let request = slot.request.take();
         slot.answer = Some(Err(match why {
             Refusal::Rejected(why) => CallError::Rejected { why, request },
-            Refusal::Expired => {
-                CallError::Deadline { phase: Phase::Queue, outcome: Outcome::NotStarted, request }
-            }
-            Refusal::WorkerDied { exit, worker } => {
-                CallError::WorkerDied { exit, worker, outcome: Outcome::NotStarted, request }
-            }
+            Refusal::Expired => CallError::Deadline {
+                phase: Phase::Queue,
+                outcome: Outcome::NotStarted,
+                request,
+            },
+            Refusal::WorkerDied { exit, worker } => CallError::WorkerDied {
+                exit,
+                worker,
+                outcome: Outcome::NotStarted,
+                request,
+            },
         }));
         let caller = slot.caller.take();
         drop(slot);
@@ -251,12 +256,19 @@ impl<M: Method> CallCell<M> {
     }
 
     /// The caller takes the answer, or leaves its waker.
-    pub(crate) fn poll_answer(&self, waker: &Waker) -> Option<(Answer<M>, Traffic, Option<WorkerId>)> {
+    pub(crate) fn poll_answer(
+        &self,
+        waker: &Waker,
+    ) -> Option<(Answer<M>, Traffic, Option<WorkerId>)> {
         let mut slot = self.slot.lock();
         if let Some(answer) = slot.answer.take() {
             return Some((answer, slot.traffic, slot.worker));
         }
-        if slot.caller.as_ref().is_none_or(|caller| !caller.will_wake(waker)) {
+        if slot
+            .caller
+            .as_ref()
+            .is_none_or(|caller| !caller.will_wake(waker))
+        {
             let old = slot.caller.replace(waker.clone());
             drop(slot);
             drop(old);
@@ -279,10 +291,18 @@ impl<M: Method> Signal for CallCell<M> {
 
     fn cancelled_by(&self) -> Option<CancelledBy> {
         if self.state.load(Ordering::Acquire) == CANCELLED {
-            let expired = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
-            return Some(if expired { CancelledBy::Deadline } else { CancelledBy::Caller });
+            let expired = self
+                .deadline
+                .is_some_and(|deadline| deadline <= Instant::now());
+            return Some(if expired {
+                CancelledBy::Deadline
+            } else {
+                CancelledBy::Caller
+            });
         }
-        self.stop.load(Ordering::Relaxed).then_some(CancelledBy::Shutdown)
+        self.stop
+            .load(Ordering::Relaxed)
+            .then_some(CancelledBy::Shutdown)
     }
 
     fn watch(&self, waker: &Waker) -> bool {

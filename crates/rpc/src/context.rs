@@ -97,7 +97,11 @@ impl Context {
         scope: Arc<Scope>,
         deadline: Option<Instant>,
     ) -> Self {
-        Self { signal, scope, deadline }
+        Self {
+            signal,
+            scope,
+            deadline,
+        }
     }
 
     /// When the caller must have its answer (for a stream: the stream itself), if it has set
@@ -108,7 +112,8 @@ impl Context {
 
     /// The time until the deadline; zero once it has passed.
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Whether nobody needs the answer any more. One or two atomic loads.
@@ -134,7 +139,9 @@ impl Context {
             return Err(Cancelled { by });
         }
         if self.remaining().is_some_and(|left| left.is_zero()) {
-            return Err(Cancelled { by: CancelledBy::Deadline });
+            return Err(Cancelled {
+                by: CancelledBy::Deadline,
+            });
         }
         Ok(())
     }
@@ -205,7 +212,9 @@ async fn cancelled(signal: &dyn Signal) -> Cancelled {
 
 fn watch(signal: &dyn Signal, waker: &Waker) -> Option<CancelledBy> {
     // A cancellation is never taken back, so that there is a cause once there is a flag.
-    signal.watch(waker).then(|| signal.cancelled_by().unwrap_or(CancelledBy::Caller))
+    signal
+        .watch(waker)
+        .then(|| signal.cancelled_by().unwrap_or(CancelledBy::Caller))
 }
 
 impl fmt::Debug for Context {
@@ -221,6 +230,8 @@ impl fmt::Debug for Context {
 
 impl fmt::Debug for CancelToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CancelToken").field(&self.is_cancelled()).finish()
+        f.debug_tuple("CancelToken")
+            .field(&self.is_cancelled())
+            .finish()
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use insula_core::Instant;
 
+use crate::WorkerId;
 use crate::cell::Signal;
 use crate::context::Scope;
 use crate::error::{Reject, WorkerExit};
 use crate::payload::Traffic;
 use crate::pending::Pending;
-use crate::WorkerId;
 
 /// The shape of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

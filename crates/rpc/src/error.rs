@@ -155,12 +155,22 @@ impl<E, Q> CallError<E, Q> {
             Self::App(error) => CallError::App(error),
             Self::Rejected { why, .. } => CallError::Rejected { why, request: None },
             Self::Cancelled { by, outcome } => CallError::Cancelled { by, outcome },
-            Self::Deadline { phase, outcome, .. } => {
-                CallError::Deadline { phase, outcome, request: None }
-            }
-            Self::WorkerDied { exit, worker, outcome, .. } => {
-                CallError::WorkerDied { exit, worker, outcome, request: None }
-            }
+            Self::Deadline { phase, outcome, .. } => CallError::Deadline {
+                phase,
+                outcome,
+                request: None,
+            },
+            Self::WorkerDied {
+                exit,
+                worker,
+                outcome,
+                ..
+            } => CallError::WorkerDied {
+                exit,
+                worker,
+                outcome,
+                request: None,
+            },
             Self::Panicked { message, location } => CallError::Panicked { message, location },
         }
     }
@@ -189,13 +199,22 @@ impl<E: fmt::Debug, Q> fmt::Debug for CallError<E, Q> {
                 .field("by", by)
                 .field("outcome", outcome)
                 .finish(),
-            Self::Deadline { phase, outcome, request } => f
+            Self::Deadline {
+                phase,
+                outcome,
+                request,
+            } => f
                 .debug_struct("Deadline")
                 .field("phase", phase)
                 .field("outcome", outcome)
                 .field("has_request", &request.is_some())
                 .finish(),
-            Self::WorkerDied { exit, worker, outcome, request } => f
+            Self::WorkerDied {
+                exit,
+                worker,
+                outcome,
+                request,
+            } => f
                 .debug_struct("WorkerDied")
                 .field("exit", exit)
                 .field("worker", worker)
@@ -218,14 +237,26 @@ impl<E: fmt::Display, Q> fmt::Display for CallError<E, Q> {
             Self::Rejected { why, .. } => write!(f, "call rejected: {why}"),
             Self::Cancelled { by, .. } => write!(f, "call cancelled by {by}"),
             Self::Deadline { phase, .. } => write!(f, "deadline passed while {phase}"),
-            Self::WorkerDied { exit, worker: Some(worker), .. } => {
+            Self::WorkerDied {
+                exit,
+                worker: Some(worker),
+                ..
+            } => {
                 write!(f, "worker {worker} died: {exit}")
             }
-            Self::WorkerDied { exit, worker: None, .. } => write!(f, "worker died: {exit}"),
-            Self::Panicked { message, location: Some(location) } => {
+            Self::WorkerDied {
+                exit, worker: None, ..
+            } => write!(f, "worker died: {exit}"),
+            Self::Panicked {
+                message,
+                location: Some(location),
+            } => {
                 write!(f, "handler panicked at {location}: {message}")
             }
-            Self::Panicked { message, location: None } => write!(f, "handler panicked: {message}"),
+            Self::Panicked {
+                message,
+                location: None,
+            } => write!(f, "handler panicked: {message}"),
         }
     }
 }

@@ -1,13 +1,9 @@
 //! Runs a handler's future so that no panic escapes and a cancelled one comes to an end.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Once;
 use std::task::{self, Poll};
 
-use insula_core::sleep;
+use insula_core::{Sleep, catch_panic, sleep};
 
 use crate::context::Context;
 use crate::error::CancelledBy;
@@ -89,7 +85,7 @@ pub(crate) struct Watchdog<'a> {
 
 struct Grace {
     by: CancelledBy,
-    timer: Pin<Box<dyn Future<Output = ()> + Send>>,
+    timer: Pin<Box<Sleep>>,
 }
 
 impl<'a> Watchdog<'a> {
@@ -102,23 +98,21 @@ impl<'a> Watchdog<'a> {
         let grace = match &mut self.grace {
             Some(grace) => grace,
             none => {
-                let Some(by) = self.cx.watch(task.waker()) else { return Poll::Pending };
+                let Some(by) = self.cx.watch(task.waker()) else {
+                    return Poll::Pending;
+                };
                 let period = self.cx.grace();
                 if period.is_zero() {
                     return Poll::Ready(by);
                 }
-                none.insert(Grace { by, timer: Box::pin(sleep(period)) })
+                none.insert(Grace {
+                    by,
+                    timer: Box::pin(sleep(period)),
+                })
             }
         };
         grace.timer.as_mut().poll(task).map(|()| grace.by)
     }
-}
-
-thread_local! {
-    /// How many [`catch`]es are under way on this thread.
-    static CATCHING: Cell<u32> = const { Cell::new(0) };
-    /// Where the last panic under a [`catch`] happened.
-    static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Runs `f`; a panic comes back as a value and is not reported anywhere else.
@@ -126,39 +120,10 @@ thread_local! {
 /// # Errors
 /// `f` panicked.
 pub fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
-    learn_locations();
-    CATCHING.set(CATCHING.get() + 1);
-    // Whatever `f` may have left in a strange state is dropped by the caller or, in a pool,
-    // rebuilt.
-    let result = catch_unwind(AssertUnwindSafe(f));
-    CATCHING.set(CATCHING.get() - 1);
-    result.map_err(|payload| Panic {
-        message: message(&*payload),
-        location: LOCATION.with_borrow_mut(Option::take),
+    catch_panic(f).map_err(|report| Panic {
+        message: report.message().to_owned(),
+        location: report.location().map(str::to_owned),
     })
-}
-
-/// Puts a hook in front of the present one that keeps the location of a caught panic. Only a
-/// hook is told the location; it runs before the unwinding that [`catch`] ends.
-fn learn_locations() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
-            if CATCHING.get() == 0 {
-                return previous(info);
-            }
-            LOCATION.set(info.location().map(ToString::to_string));
-        }));
-    });
-}
-
-fn message(payload: &(dyn Any + Send)) -> String {
-    payload
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
 #[cfg(test)]
@@ -170,8 +135,6 @@ mod tests {
         let panic = catch(|| -> u8 { panic!("number {}", 7) }).unwrap_err();
         assert_eq!(panic.message, "number 7");
         assert!(panic.location.unwrap().contains("guard.rs:"));
-        let panic = catch(|| std::panic::panic_any(5_u8)).unwrap_err();
-        assert_eq!(panic.message, "a panic without a text");
         assert_eq!(catch(|| 3), Ok(3));
     }
 

@@ -73,7 +73,7 @@ mod pending;
 mod serve;
 mod stream;
 
-pub use call::{Call, Detailed, DetailedReply, Reply};
+pub use call::{Call, CallFuture, Detailed, DetailedCall};
 pub use cell::Signal;
 pub use context::{CancelToken, Context, Ledger, Scope, WorkerId};
 pub use contract::{
@@ -95,11 +95,11 @@ pub type ReplyStreamOf<M> = ReplyStream<<M as StreamMethod>::Item, <M as Method>
 #[doc(hidden)]
 pub mod __private {
     pub use crate::call::Call;
+    pub use crate::context::Scope;
     pub use crate::contract::{
         Contract, Ended, Endpoint, Method, MethodDescriptor, MethodKind, PendingCall, Respond,
         StreamMethod,
     };
-    pub use crate::context::Scope;
     pub use crate::guard::guard;
     pub use crate::payload::{ByPayload, BySize, Measured};
     pub use crate::pending::Pending;

@@ -29,7 +29,10 @@ pub struct Traffic {
 impl Traffic {
     /// The traffic of one moved value.
     pub fn moved(bytes: u64) -> Self {
-        Self { bytes_moved: bytes, bytes_copied: 0 }
+        Self {
+            bytes_moved: bytes,
+            bytes_copied: 0,
+        }
     }
 
     /// Adds other traffic to this.

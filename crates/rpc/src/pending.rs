@@ -41,8 +41,15 @@ impl<M: Method> Pending<M> {
     /// # Errors
     /// It must not run: its caller has gone or its deadline has passed.
     pub fn start(mut self, scope: &Arc<Scope>) -> Result<Started<M>, Ended> {
-        let not_started = |how| scope.record(Ended { how, traffic: Traffic::default() });
-        let Some(cell) = self.cell.take() else { return Err(not_started(How::Cancelled)) };
+        let not_started = |how| {
+            scope.record(Ended {
+                how,
+                traffic: Traffic::default(),
+            })
+        };
+        let Some(cell) = self.cell.take() else {
+            return Err(not_started(How::Cancelled));
+        };
         let deadline = cell.deadline();
         if deadline.is_some_and(|deadline| deadline <= Instant::now())
             && cell.refuse(Refusal::Expired)
@@ -53,14 +60,24 @@ impl<M: Method> Pending<M> {
             return Err(not_started(How::Cancelled));
         };
         let cx = Context::new(as_signal(&cell), Arc::clone(scope), deadline);
-        Ok((Running { cell, worker: scope.worker }, cx, request))
+        Ok((
+            Running {
+                cell,
+                worker: scope.worker,
+            },
+            cx,
+            request,
+        ))
     }
 }
 
 impl<M: Method> Drop for Pending<M> {
     fn drop(&mut self) {
         if let Some(cell) = self.cell.take() {
-            cell.refuse(Refusal::WorkerDied { exit: WorkerExit::Ended, worker: None });
+            cell.refuse(Refusal::WorkerDied {
+                exit: WorkerExit::Ended,
+                worker: None,
+            });
         }
     }
 }
@@ -99,7 +116,10 @@ impl<M: Method> Running<M> {
             Ok(Err(error)) => (How::Failed, Err(CallError::App(error))),
             Err(stopped) => stopped.into_answer::<M>(),
         };
-        let mut ended = Ended { how, traffic: Traffic::default() };
+        let mut ended = Ended {
+            how,
+            traffic: Traffic::default(),
+        };
         let settled = self.cell.settle(answer, |traffic| {
             ended = cx.scope().record(Ended { how, traffic });
         });
@@ -107,7 +127,10 @@ impl<M: Method> Running<M> {
             Ok(()) => ended,
             // The caller has gone; a panic matters to the worker nevertheless.
             Err(_) if how == How::Panicked => cx.scope().record(ended),
-            Err(_) => cx.scope().record(Ended { how: How::Cancelled, ..ended }),
+            Err(_) => cx.scope().record(Ended {
+                how: How::Cancelled,
+                ..ended
+            }),
         }
     }
 
@@ -150,10 +173,14 @@ impl Stopped {
 
     pub(crate) fn into_error<E, Q>(self) -> CallError<E, Q> {
         match self {
-            Self::Panicked(panic) => {
-                CallError::Panicked { message: panic.message, location: panic.location }
-            }
-            Self::Cancelled(by) => CallError::Cancelled { by, outcome: Outcome::MaybeExecuted },
+            Self::Panicked(panic) => CallError::Panicked {
+                message: panic.message,
+                location: panic.location,
+            },
+            Self::Cancelled(by) => CallError::Cancelled {
+                by,
+                outcome: Outcome::MaybeExecuted,
+            },
         }
     }
 }
@@ -166,6 +193,9 @@ impl<M: Method> fmt::Debug for Pending<M> {
 
 impl<M: Method> fmt::Debug for Running<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("cell", &self.cell).field("worker", &self.worker).finish()
+        f.debug_struct("Running")
+            .field("cell", &self.cell)
+            .field("worker", &self.worker)
+            .finish()
     }
 }

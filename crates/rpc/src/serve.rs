@@ -23,7 +23,12 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Dropping the future ends a running call with `WorkerDied`, maybe executed; calls that wait
 /// in the port end when the port is dropped, not started.
 pub async fn serve<R: Respond>(mut port: ReceivePort<R::Contract>, responder: R) {
-    let scope = Arc::new(Scope { worker: WorkerId::new(0), incarnation: 0, grace: GRACE, ledger: None });
+    let scope = Arc::new(Scope {
+        worker: WorkerId::new(0),
+        incarnation: 0,
+        grace: GRACE,
+        ledger: None,
+    });
     while let Some(call) = port.recv().await {
         // How a call ended is for its caller; there is nobody here to be told.
         let _ended = responder.respond(call, &scope).await;
@@ -41,7 +46,8 @@ impl<C: Contract> Endpoint<C> for SendPort<C> {
             }
             Err(SendError::Closed(call)) => {
                 let exit = WorkerExit::Ended;
-                call.pending().refuse(Refusal::WorkerDied { exit, worker: None });
+                call.pending()
+                    .refuse(Refusal::WorkerDied { exit, worker: None });
             }
         }
         Ticket::NONE

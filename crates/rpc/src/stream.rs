@@ -97,7 +97,11 @@ impl<T, E> ReplyStream<T, E> {
         if let Some(item) = state.items.pop_front() {
             // Half a window of credits at once: fewer wake-ups, and the callee has still work
             // to hand over while it is woken.
-            let writer = if state.items.len() <= WINDOW / 2 { state.writer.take() } else { None };
+            let writer = if state.items.len() <= WINDOW / 2 {
+                state.writer.take()
+            } else {
+                None
+            };
             drop(state);
             wake(writer);
             return Poll::Ready(Some(Ok(item)));
@@ -140,7 +144,9 @@ impl<T, E> Drop for ReplyStream<T, E> {
 
 impl<T, E> fmt::Debug for ReplyStream<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplyStream").field("is_over", &self.is_over).finish_non_exhaustive()
+        f.debug_struct("ReplyStream")
+            .field("is_over", &self.is_over)
+            .finish_non_exhaustive()
     }
 }
 
@@ -160,7 +166,11 @@ fn channel<T, E>(worker: WorkerId, signal: Arc<dyn Signal>) -> (Writer<T, E>, Re
         reader: None,
         writer: None,
     })));
-    let reader = ReplyStream { channel: Arc::clone(&channel), signal, is_over: false };
+    let reader = ReplyStream {
+        channel: Arc::clone(&channel),
+        signal,
+        is_over: false,
+    };
     (Writer { channel, worker }, reader)
 }
 
@@ -255,7 +265,11 @@ where
         // Before the end can be read: a reader that has seen the end drops its stream, which
         // must not look like a cancellation.
         let is_settled = self.cell().settle_deposited();
-        let how = if is_settled || how == How::Panicked { how } else { How::Cancelled };
+        let how = if is_settled || how == How::Panicked {
+            how
+        } else {
+            How::Cancelled
+        };
         let ended = cx.scope().record(Ended { how, traffic });
         writer.end(end);
         ended
@@ -315,17 +329,20 @@ where
             // The items are all there, and so is their end.
             (How::Answered, end) => (How::Panicked, end),
             (_, End::Failed(error)) => (How::Panicked, End::Failed(error)),
-            _ => (How::Panicked, End::Failed(Stopped::Panicked(panic).into_error())),
+            _ => (
+                How::Panicked,
+                End::Failed(Stopped::Panicked(panic).into_error()),
+            ),
         },
     }
 }
 
-fn watch<E>(
-    watchdog: &mut Watchdog<'_>,
-    task: &mut task::Context<'_>,
-) -> Poll<(How, End<E>)> {
+fn watch<E>(watchdog: &mut Watchdog<'_>, task: &mut task::Context<'_>) -> Poll<(How, End<E>)> {
     let by = ready!(watchdog.poll(task));
-    Poll::Ready((How::Cancelled, End::Failed(Stopped::Cancelled(by).into_error())))
+    Poll::Ready((
+        How::Cancelled,
+        End::Failed(Stopped::Cancelled(by).into_error()),
+    ))
 }
 
 /// Remembers a waker; gives back the one that it replaces, to be dropped outside the lock.

@@ -43,7 +43,10 @@ fn queued(state: &mut State<u32>, job: u32) -> Key {
 }
 
 fn handed(state: &mut State<u32>, job: u32) {
-    assert!(matches!(state.submit(job, true), Submitted::Handed(_)), "{job} was not handed over");
+    assert!(
+        matches!(state.submit(job, true), Submitted::Handed(_)),
+        "{job} was not handed over"
+    );
 }
 
 fn refused(state: &mut State<u32>, job: u32, may_wait: bool) -> Reject {
@@ -86,7 +89,11 @@ fn round_robin_takes_turns_and_skips_the_busy() {
         assert_eq!(next(&mut state, worker, 0), Some(worker as u32));
     }
     assert_eq!(state.finish(at(1, 0)), Some(1));
-    assert_eq!(next(&mut state, 1, 0), Some(3), "whoever is free first takes the next");
+    assert_eq!(
+        next(&mut state, 1, 0),
+        Some(3),
+        "whoever is free first takes the next"
+    );
 }
 
 #[test]
@@ -104,7 +111,12 @@ fn least_loaded_prefers_the_worker_with_fewer_calls() {
 #[test]
 fn overflow_decides_who_loses() {
     let full = |overflow| {
-        let mut state = state(1, 1, Queue::bounded(2).overflow(overflow), Balance::default());
+        let mut state = state(
+            1,
+            1,
+            Queue::bounded(2).overflow(overflow),
+            Balance::default(),
+        );
         queued(&mut state, 1);
         queued(&mut state, 2);
         state
@@ -137,8 +149,12 @@ fn overflow_decides_who_loses() {
 
 #[test]
 fn a_withdrawn_call_leaves_room_and_is_never_started() {
-    let mut state =
-        state(1, 1, Queue::bounded(2).overflow(Overflow::Reject), Balance::default());
+    let mut state = state(
+        1,
+        1,
+        Queue::bounded(2).overflow(Overflow::Reject),
+        Balance::default(),
+    );
     queued(&mut state, 1);
     let key = queued(&mut state, 2);
     assert_eq!(state.withdraw(key), Some(2));
@@ -161,18 +177,28 @@ fn a_suspect_worker_finishes_its_calls_and_is_rebuilt() {
 
     let actions = state.suspect(0);
     assert!(actions.refuse.is_empty());
-    assert!(is_closed(&mut state, 0, 2), "the call that was handed over is taken back");
+    assert!(
+        is_closed(&mut state, 0, 2),
+        "the call that was handed over is taken back"
+    );
     queued(&mut state, 4);
     assert_eq!(state.finish(at(0, 0)), Some(1));
     assert!(is_closed(&mut state, 0, 0));
     assert!(!state.is_quiet(0, Waker::noop()));
     assert_eq!(state.finish(at(0, 1)), Some(2));
-    assert!(matches!(state.next(at(0, 1), Waker::noop()), Next::Close(Some(_))));
+    assert!(matches!(
+        state.next(at(0, 1), Waker::noop()),
+        Next::Close(Some(_))
+    ));
     assert!(state.is_quiet(0, Waker::noop()));
 
     assert_eq!(state.rebuild(0).0, Some(1));
     assert!(state.ready(0).0);
-    assert_eq!(next(&mut state, 0, 0), Some(3), "it comes first, as it was about to start");
+    assert_eq!(
+        next(&mut state, 0, 0),
+        Some(3),
+        "it comes first, as it was about to start"
+    );
     assert_eq!(next(&mut state, 0, 1), Some(4));
 }
 
@@ -242,7 +268,10 @@ fn closing_turns_away_what_has_not_started() {
     queued(&mut state, 3);
     assert!(state.drain(false).is_some());
     let actions = state.close_all();
-    assert_eq!(actions.refuse, [(2, Reject::Shutdown), (3, Reject::Shutdown)]);
+    assert_eq!(
+        actions.refuse,
+        [(2, Reject::Shutdown), (3, Reject::Shutdown)]
+    );
     assert_eq!(state.running(), [(WorkerId::new(0), 1)]);
     assert!(is_closed(&mut state, 0, 1));
 }

@@ -25,7 +25,10 @@ fn a_call_dropped_in_a_queue_is_withdrawn_and_never_runs() {
     assert_eq!(desk.withdrawn(), [1]);
     let call = desk.take();
     assert!(!call.pending().is_waiting());
-    assert_eq!(Worker::new(&recorder, Duration::ZERO).run(call).how, How::Cancelled);
+    assert_eq!(
+        Worker::new(&recorder, Duration::ZERO).run(call).how,
+        How::Cancelled
+    );
     assert!(recorder.take().is_empty());
 }
 
@@ -39,8 +42,13 @@ fn a_running_handler_is_told_and_may_end_by_itself() {
     let mut running = worker.start(desk.take());
     assert!(poll(&mut running).is_pending());
     drop(reply);
-    assert!(desk.withdrawn().is_empty(), "a running call lies in no queue");
-    let Poll::Ready(ended) = poll(&mut running) else { panic!("still running") };
+    assert!(
+        desk.withdrawn().is_empty(),
+        "a running call lies in no queue"
+    );
+    let Poll::Ready(ended) = poll(&mut running) else {
+        panic!("still running")
+    };
     assert_eq!(ended.how, How::Cancelled, "its late answer is dropped");
     assert_eq!(recorder.take(), ["wait", "cancelled by its caller"]);
 }
@@ -73,9 +81,17 @@ fn a_shutdown_cancels_with_an_error_but_lets_an_answer_through() {
     signal.stop();
     assert_eq!(signal.cancelled_by(), Some(CancelledBy::Shutdown));
     assert!(poll(&mut running).is_ready());
-    let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
+    let Poll::Ready(Err(error)) = poll(&mut reply) else {
+        panic!("no error")
+    };
     assert_eq!(error.outcome(), Outcome::MaybeExecuted);
-    assert!(matches!(error, CallError::Cancelled { by: CancelledBy::Shutdown, .. }));
+    assert!(matches!(
+        error,
+        CallError::Cancelled {
+            by: CancelledBy::Shutdown,
+            ..
+        }
+    ));
 
     let mut reply = caller.echo("late".into()).into_future();
     assert!(poll(&mut reply).is_pending());
@@ -91,7 +107,10 @@ fn an_answer_that_is_there_wins_against_the_drop() {
     let caller = desk.caller();
     let mut reply = caller.echo("done".into()).into_future();
     assert!(poll(&mut reply).is_pending());
-    assert_eq!(Worker::new(&recorder, Duration::ZERO).run(desk.take()).how, How::Answered);
+    assert_eq!(
+        Worker::new(&recorder, Duration::ZERO).run(desk.take()).how,
+        How::Answered
+    );
     drop(reply);
     assert!(desk.withdrawn().is_empty());
 }

@@ -14,9 +14,23 @@ const LONG: Duration = Duration::from_secs(600);
 #[test]
 fn expiry_in_the_queue_gives_the_request_back() {
     let desk = Desk::default();
-    let error = block_on(desk.caller().echo("late".into()).deadline(SHORT).into_future());
+    let error = block_on(
+        desk.caller()
+            .echo("late".into())
+            .deadline(SHORT)
+            .into_future(),
+    );
     let error = error.unwrap_err();
-    assert!(matches!(error, CallError::Deadline { phase: Phase::Queue, .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            CallError::Deadline {
+                phase: Phase::Queue,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
     assert_eq!(error.outcome(), Outcome::NotStarted);
     assert_eq!(error.into_request().as_deref(), Some("late"));
     assert_eq!(desk.withdrawn(), [1]);
@@ -26,7 +40,10 @@ fn expiry_in_the_queue_gives_the_request_back() {
 fn a_worker_does_not_start_an_expired_call() {
     let (desk, recorder) = (Desk::default(), Recorder::default());
     let caller = desk.caller();
-    let mut reply = caller.echo("late".into()).deadline(Duration::ZERO).into_future();
+    let mut reply = caller
+        .echo("late".into())
+        .deadline(Duration::ZERO)
+        .into_future();
     // Pending or ready: the caller's own timer may have been first.
     let first = poll(&mut reply);
     let ended = Worker::new(&recorder, Duration::ZERO).run(desk.take());
@@ -43,7 +60,10 @@ fn a_worker_does_not_start_an_expired_call() {
 fn expiry_while_running_stops_the_handler() {
     let (desk, recorder) = (Desk::default(), Recorder::default());
     let caller = desk.caller();
-    let mut reply = caller.wait().deadline(Duration::from_millis(20)).into_future();
+    let mut reply = caller
+        .wait()
+        .deadline(Duration::from_millis(20))
+        .into_future();
     assert!(poll(&mut reply).is_pending());
     let call = desk.take();
     let signal = call.pending().signal().unwrap();
@@ -51,7 +71,16 @@ fn expiry_while_running_stops_the_handler() {
     let mut running = worker.start(call);
     assert!(poll(&mut running).is_pending());
     let error = block_on(reply).unwrap_err();
-    assert!(matches!(error, CallError::Deadline { phase: Phase::Run, .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            CallError::Deadline {
+                phase: Phase::Run,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
     assert_eq!(error.outcome(), Outcome::MaybeExecuted);
     assert_eq!(signal.cancelled_by(), Some(CancelledBy::Deadline));
     assert!(poll(&mut running).is_ready());
@@ -62,11 +91,18 @@ fn expiry_while_running_stops_the_handler() {
 fn a_deadline_that_is_met_changes_nothing() {
     let (desk, recorder) = (Desk::default(), Recorder::default());
     let caller = desk.caller();
-    let mut reply = caller.echo("in time".into()).deadline(LONG).no_wait().into_future();
+    let mut reply = caller
+        .echo("in time".into())
+        .deadline(LONG)
+        .no_wait()
+        .into_future();
     assert!(poll(&mut reply).is_pending());
     assert_eq!(desk.admissions(), [Admission::NoWait]);
     let call = desk.take();
     assert!(call.pending().deadline().is_some());
-    assert_eq!(Worker::new(&recorder, Duration::ZERO).run(call).how, How::Answered);
+    assert_eq!(
+        Worker::new(&recorder, Duration::ZERO).run(call).how,
+        How::Answered
+    );
     assert_eq!(block_on(reply).unwrap(), "in time");
 }

@@ -65,8 +65,16 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(recorder: &Recorder, grace: Duration) -> Self {
-        let scope = Scope { worker: WorkerId::new(5), incarnation: 2, grace, ledger: None };
-        Self { responder: ProbeResponder::new(recorder.clone()), scope: Arc::new(scope) }
+        let scope = Scope {
+            worker: WorkerId::new(5),
+            incarnation: 2,
+            grace,
+            ledger: None,
+        };
+        Self {
+            responder: ProbeResponder::new(recorder.clone()),
+            scope: Arc::new(scope),
+        }
     }
 
     /// Runs a call to its end.

@@ -23,7 +23,9 @@ fn a_response_reaches_its_caller() {
     assert!(desk.is_empty(), "nothing is sent before the first poll");
     assert!(poll(&mut reply).is_pending());
     assert_eq!(worker().run(desk.take()).how, How::Answered);
-    let Poll::Ready(Ok(text)) = poll(&mut reply) else { panic!("no response") };
+    let Poll::Ready(Ok(text)) = poll(&mut reply) else {
+        panic!("no response")
+    };
     assert_eq!(text, "hi");
 }
 
@@ -34,7 +36,9 @@ fn the_handlers_error_keeps_its_type() {
     let mut reply = caller.fail(3).into_future();
     assert!(poll(&mut reply).is_pending());
     assert_eq!(worker().run(desk.take()).how, How::Failed);
-    let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
+    let Poll::Ready(Err(error)) = poll(&mut reply) else {
+        panic!("no error")
+    };
     assert_eq!(error.outcome(), Outcome::Executed);
     assert_eq!(error.into_app(), Some(Oops::Number(3)));
 }
@@ -46,9 +50,15 @@ fn a_panic_is_an_error_with_its_place() {
     let mut reply = caller.panic("ouch".into()).into_future();
     assert!(poll(&mut reply).is_pending());
     assert_eq!(worker().run(desk.take()).how, How::Panicked);
-    let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
+    let Poll::Ready(Err(error)) = poll(&mut reply) else {
+        panic!("no error")
+    };
     assert_eq!(error.outcome(), Outcome::MaybeExecuted);
-    let CallError::Panicked { message, location: Some(location) } = error else {
+    let CallError::Panicked {
+        message,
+        location: Some(location),
+    } = error
+    else {
         panic!("{error:?}")
     };
     assert_eq!(message, "ouch");
@@ -58,11 +68,23 @@ fn a_panic_is_an_error_with_its_place() {
 #[test]
 fn a_refused_call_gives_its_request_back() {
     for (why, text) in [
-        (Refusal::Rejected(Reject::QueueFull), "call rejected: the queue is full"),
-        (Refusal::Rejected(Reject::Shutdown), "call rejected: shutting down"),
-        (Refusal::Expired, "deadline passed while waiting for a worker"),
         (
-            Refusal::WorkerDied { exit: WorkerExit::Ended, worker: Some(WorkerId::new(1)) },
+            Refusal::Rejected(Reject::QueueFull),
+            "call rejected: the queue is full",
+        ),
+        (
+            Refusal::Rejected(Reject::Shutdown),
+            "call rejected: shutting down",
+        ),
+        (
+            Refusal::Expired,
+            "deadline passed while waiting for a worker",
+        ),
+        (
+            Refusal::WorkerDied {
+                exit: WorkerExit::Ended,
+                worker: Some(WorkerId::new(1)),
+            },
             "worker 1 died: its isolate ended",
         ),
     ] {
@@ -73,9 +95,18 @@ fn a_refused_call_gives_its_request_back() {
         let call = desk.take();
         assert!(call.pending().is_waiting() && call.pending().refuse(why.clone()));
         assert!(!call.pending().is_waiting() && !call.pending().refuse(why));
-        assert_eq!(worker().run(call).how, How::Cancelled, "a refused call never runs");
-        let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
-        assert_eq!((error.to_string().as_str(), error.outcome()), (text, Outcome::NotStarted));
+        assert_eq!(
+            worker().run(call).how,
+            How::Cancelled,
+            "a refused call never runs"
+        );
+        let Poll::Ready(Err(error)) = poll(&mut reply) else {
+            panic!("no error")
+        };
+        assert_eq!(
+            (error.to_string().as_str(), error.outcome()),
+            (text, Outcome::NotStarted)
+        );
         assert_eq!(error.into_request().as_deref(), Some("mine"));
     }
 }
@@ -87,7 +118,9 @@ fn a_dropped_call_was_not_started() {
     let mut reply = caller.echo("mine".into()).into_future();
     assert!(poll(&mut reply).is_pending());
     drop(desk.take());
-    let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
+    let Poll::Ready(Err(error)) = poll(&mut reply) else {
+        panic!("no error")
+    };
     assert!(matches!(error, CallError::WorkerDied { worker: None, .. }));
     assert_eq!(error.outcome(), Outcome::NotStarted);
     assert_eq!(error.into_request().as_deref(), Some("mine"));
@@ -103,7 +136,9 @@ fn a_dropped_handler_may_have_executed() {
     let mut running = worker.start(desk.take());
     assert!(poll(&mut running).is_pending() && poll(&mut reply).is_pending());
     drop(running);
-    let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
+    let Poll::Ready(Err(error)) = poll(&mut reply) else {
+        panic!("no error")
+    };
     assert_eq!(error.outcome(), Outcome::MaybeExecuted);
     assert_eq!(error.to_string(), "worker 5 died: its isolate ended");
 }
@@ -120,9 +155,17 @@ fn an_abandoned_call_ends_once() {
     let mut running = worker.start(call);
     assert!(poll(&mut running).is_pending());
     assert!(signal.abandon(WorkerId::new(5)) && !signal.abandon(WorkerId::new(5)));
-    let Poll::Ready(Err(error)) = poll(&mut reply) else { panic!("no error") };
+    let Poll::Ready(Err(error)) = poll(&mut reply) else {
+        panic!("no error")
+    };
     assert_eq!(error.outcome(), Outcome::MaybeExecuted);
-    assert!(matches!(error, CallError::WorkerDied { exit: WorkerExit::Abandoned, .. }));
+    assert!(matches!(
+        error,
+        CallError::WorkerDied {
+            exit: WorkerExit::Abandoned,
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -132,19 +175,29 @@ fn errors_fit_into_the_error_trait() {
     }
     let error = CallError::App(Oops::Number(1));
     assert_eq!(question(error).unwrap_err().to_string(), "oops: Number(1)");
-    let error: CallError<Oops, u8> =
-        CallError::Rejected { why: Reject::NoWorker, request: Some(1) };
-    assert_eq!(format!("{error:?}"), "Rejected { why: NoWorker, has_request: true }");
+    let error: CallError<Oops, u8> = CallError::Rejected {
+        why: Reject::NoWorker,
+        request: Some(1),
+    };
+    assert_eq!(
+        format!("{error:?}"),
+        "Rejected { why: NoWorker, has_request: true }"
+    );
     assert!(error.without_request().into_request().is_none());
 }
 
 #[test]
 fn the_method_table_is_complete() {
     assert_eq!((ProbeRequest::NAME, ProbeRequest::VERSION), ("probe", 2));
-    let names: Vec<_> = ProbeRequest::METHODS.iter().map(|method| method.name).collect();
+    let names: Vec<_> = ProbeRequest::METHODS
+        .iter()
+        .map(|method| method.name)
+        .collect();
     assert_eq!(
         names,
-        ["echo", "fail", "panic", "wait", "hang", "weigh", "count", "blow", "stall"]
+        [
+            "echo", "fail", "panic", "wait", "hang", "weigh", "count", "blow", "stall"
+        ]
     );
     assert_eq!(ProbeRequest::METHODS[0].kind, MethodKind::Unary);
     assert_eq!(ProbeRequest::METHODS[6].kind, MethodKind::ServerStream);

@@ -129,14 +129,20 @@ impl Probe for Recorder {
         }))
     }
 
-    async fn blow(&self, _cx: &Context) -> Result<impl Stream<Item = Result<u32, Oops>> + 'static, Oops> {
+    async fn blow(
+        &self,
+        _cx: &Context,
+    ) -> Result<impl Stream<Item = Result<u32, Oops>> + 'static, Oops> {
         Ok(stream::unfold(0, |at| async move {
             assert!(at == 0, "blown");
             Some((Ok(at), at + 1))
         }))
     }
 
-    async fn stall(&self, _cx: &Context) -> Result<impl Stream<Item = Result<u32, Oops>> + 'static, Oops> {
+    async fn stall(
+        &self,
+        _cx: &Context,
+    ) -> Result<impl Stream<Item = Result<u32, Oops>> + 'static, Oops> {
         let tripwire = Tripwire::new(self, "stall dropped");
         Ok(stream::unfold(0, move |at| {
             let _held = &tripwire;

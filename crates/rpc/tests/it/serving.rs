@@ -17,7 +17,9 @@ fn serving(recorder: &Recorder) -> ProbeCaller {
 fn calls_start_in_the_order_of_their_first_poll() {
     let recorder = Recorder::default();
     let caller = serving(&recorder);
-    let answers = block_on(join_all((0..100).map(|i| caller.echo(i.to_string()).into_future())));
+    let answers = block_on(join_all(
+        (0..100).map(|i| caller.echo(i.to_string()).into_future()),
+    ));
     let texts: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
     let expected: Vec<_> = (0..100).map(|i| i.to_string()).collect();
     assert_eq!(texts, expected);
@@ -30,7 +32,10 @@ fn a_panic_does_not_end_the_service() {
     let caller = serving(&Recorder::default());
     let error = caller.panic("once".into()).blocking().unwrap_err();
     assert!(matches!(error, CallError::Panicked { .. }));
-    assert_eq!(caller.echo("still here".into()).blocking().unwrap(), "still here");
+    assert_eq!(
+        caller.echo("still here".into()).blocking().unwrap(),
+        "still here"
+    );
 }
 
 #[test]
@@ -39,7 +44,10 @@ fn a_deadline_frees_the_caller_of_a_busy_isolate() {
     block_on(async {
         let mut busy = caller.wait().into_future();
         assert!(crate::desk::poll(&mut busy).is_pending());
-        let late = caller.echo("late".into()).deadline(Duration::from_millis(5)).await;
+        let late = caller
+            .echo("late".into())
+            .deadline(Duration::from_millis(5))
+            .await;
         assert_eq!(late.unwrap_err().into_request().as_deref(), Some("late"));
         drop(busy);
         assert_eq!(caller.echo("free".into()).await.unwrap(), "free");

@@ -24,7 +24,12 @@ impl Stage {
     fn new() -> Self {
         let (desk, recorder) = (Desk::default(), Recorder::default());
         let (caller, worker) = (desk.caller(), Worker::new(&recorder, Duration::ZERO));
-        Self { desk, caller, recorder, worker }
+        Self {
+            desk,
+            caller,
+            recorder,
+            worker,
+        }
     }
 
     /// Starts the call and polls its handler once.
@@ -37,7 +42,9 @@ impl Stage {
         if let Poll::Ready(ended) = poll(&mut running) {
             running = Box::pin(std::future::ready(ended));
         }
-        let Poll::Ready(Ok(items)) = poll(&mut reply) else { panic!("not open") };
+        let Poll::Ready(Ok(items)) = poll(&mut reply) else {
+            panic!("not open")
+        };
         (items, running)
     }
 }
@@ -54,8 +61,17 @@ fn items_come_in_order_and_end_cleanly() {
         assert!(matches!(next(&mut items), Poll::Ready(Some(Ok(item))) if item == expected));
     }
     assert!(matches!(next(&mut items), Poll::Ready(None)));
-    assert!(matches!(next(&mut items), Poll::Ready(None)), "it stays over");
-    assert!(matches!(poll(&mut running), Poll::Ready(Ended { how: How::Answered, .. })));
+    assert!(
+        matches!(next(&mut items), Poll::Ready(None)),
+        "it stays over"
+    );
+    assert!(matches!(
+        poll(&mut running),
+        Poll::Ready(Ended {
+            how: How::Answered,
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -63,10 +79,18 @@ fn an_error_comes_after_the_items_before_it_and_is_the_last() {
     let stage = Stage::new();
     let (mut items, mut running) = stage.open(stage.caller.count(1).into_future());
     assert!(matches!(next(&mut items), Poll::Ready(Some(Ok(0)))));
-    let Poll::Ready(Some(Err(error))) = next(&mut items) else { panic!("no error") };
+    let Poll::Ready(Some(Err(error))) = next(&mut items) else {
+        panic!("no error")
+    };
     assert_eq!(error.into_app(), Some(Oops::Number(1)));
     assert!(matches!(next(&mut items), Poll::Ready(None)));
-    assert!(matches!(poll(&mut running), Poll::Ready(Ended { how: How::Failed, .. })));
+    assert!(matches!(
+        poll(&mut running),
+        Poll::Ready(Ended {
+            how: How::Failed,
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -75,7 +99,10 @@ fn a_stream_that_cannot_be_opened_is_an_error_of_the_call() {
     let mut reply = stage.caller.count(0).into_future();
     assert!(poll(&mut reply).is_pending());
     assert_eq!(stage.worker.run(stage.desk.take()).how, How::Failed);
-    assert_eq!(block_on(reply).unwrap_err().into_app(), Some(Oops::Number(0)));
+    assert_eq!(
+        block_on(reply).unwrap_err().into_app(),
+        Some(Oops::Number(0))
+    );
 }
 
 #[test]
@@ -87,7 +114,13 @@ fn a_panic_in_a_stream_is_no_clean_end() {
         panic!("no panic")
     };
     assert_eq!(message, "blown");
-    assert!(matches!(poll(&mut running), Poll::Ready(Ended { how: How::Panicked, .. })));
+    assert!(matches!(
+        poll(&mut running),
+        Poll::Ready(Ended {
+            how: How::Panicked,
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -96,7 +129,9 @@ fn the_death_of_the_worker_is_no_clean_end() {
     let (mut items, running) = stage.open(stage.caller.stall().into_future());
     drop(running);
     assert!(matches!(next(&mut items), Poll::Ready(Some(Ok(0)))));
-    let Poll::Ready(Some(Err(error))) = next(&mut items) else { panic!("no error") };
+    let Poll::Ready(Some(Err(error))) = next(&mut items) else {
+        panic!("no error")
+    };
     assert!(matches!(error, CallError::WorkerDied { .. }), "{error:?}");
     assert_eq!(error.outcome(), Outcome::MaybeExecuted);
     assert_eq!(stage.recorder.take(), ["stall dropped"]);
@@ -144,7 +179,13 @@ fn dropping_the_stream_drops_the_producer() {
     let stage = Stage::new();
     let (items, mut running) = stage.open(stage.caller.stall().into_future());
     drop(items);
-    assert!(matches!(poll(&mut running), Poll::Ready(Ended { how: How::Cancelled, .. })));
+    assert!(matches!(
+        poll(&mut running),
+        Poll::Ready(Ended {
+            how: How::Cancelled,
+            ..
+        })
+    ));
     assert_eq!(stage.recorder.take(), ["stall dropped"]);
 }
 
@@ -156,7 +197,13 @@ fn dropping_the_call_drops_a_stream_that_was_not_taken() {
     let mut running = stage.worker.start(stage.desk.take());
     assert!(poll(&mut running).is_pending());
     drop(reply);
-    assert!(matches!(poll(&mut running), Poll::Ready(Ended { how: How::Cancelled, .. })));
+    assert!(matches!(
+        poll(&mut running),
+        Poll::Ready(Ended {
+            how: How::Cancelled,
+            ..
+        })
+    ));
     assert_eq!(stage.recorder.take(), ["stall dropped"]);
 }
 
@@ -169,10 +216,20 @@ fn a_shutdown_ends_a_stream_with_an_error() {
     let signal = call.pending().signal().unwrap();
     let mut running = stage.worker.start(call);
     assert!(poll(&mut running).is_pending());
-    let Poll::Ready(Ok(mut items)) = poll(&mut reply) else { panic!("not open") };
+    let Poll::Ready(Ok(mut items)) = poll(&mut reply) else {
+        panic!("not open")
+    };
     signal.stop();
     assert!(poll(&mut running).is_ready());
     assert!(matches!(next(&mut items), Poll::Ready(Some(Ok(0)))));
-    let Poll::Ready(Some(Err(error))) = next(&mut items) else { panic!("no error") };
-    assert!(matches!(error, CallError::Cancelled { by: CancelledBy::Shutdown, .. }));
+    let Poll::Ready(Some(Err(error))) = next(&mut items) else {
+        panic!("no error")
+    };
+    assert!(matches!(
+        error,
+        CallError::Cancelled {
+            by: CancelledBy::Shutdown,
+            ..
+        }
+    ));
 }

@@ -22,7 +22,10 @@ fn a_mebibyte_is_moved_both_ways_and_never_copied() {
     let detailed = block_on(reply).unwrap();
     assert_eq!(detailed.value.as_ptr(), address, "the very same bytes");
     assert_eq!(detailed.worker, Some(WorkerId::new(5)));
-    let expected = Traffic { bytes_moved: (2 * MIB + 24 + 16) as u64, bytes_copied: 0 };
+    let expected = Traffic {
+        bytes_moved: (2 * MIB + 24 + 16) as u64,
+        bytes_copied: 0,
+    };
     assert_eq!((detailed.traffic, ended.traffic), (expected, expected));
 }
 
@@ -35,5 +38,9 @@ fn the_items_of_a_stream_are_counted() {
     let ended = Worker::new(&Recorder::default(), Duration::ZERO).run(desk.take());
     let stream = block_on(reply).unwrap();
     assert_eq!(stream.traffic(), Traffic::moved(10 * 4));
-    assert_eq!(ended.traffic, Traffic::moved(4 + 10 * 4), "the request and the items");
+    assert_eq!(
+        ended.traffic,
+        Traffic::moved(4 + 10 * 4),
+        "the request and the items"
+    );
 }

@@ -1,0 +1,12 @@
+//! Worker pools, seen from outside, on the real runtime. Where a test needs a call to be at a
+//! certain point, the handler waits at a gate that the test opens.
+
+mod balance;
+mod cancellation;
+mod desk;
+mod panics;
+mod queue;
+mod service;
+mod shutdown;
+mod startup;
+mod stats;

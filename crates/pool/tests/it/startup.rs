@@ -1,0 +1,110 @@
+//! Risk: a pool is handed out before it can serve, or a failed start leaves something behind.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use insula_core::block_on;
+use insula_pool::{BuildError, PoolPhase, WorkerCondition, WorkerFault, WorkerPool};
+
+use crate::service::{Desk, JobsResponder, pool};
+
+#[test]
+fn a_built_pool_is_ready() {
+    let desk = Desk::default();
+    let pool = block_on(pool(&desk, 3).build()).unwrap();
+    let status = pool.status();
+    assert_eq!(
+        (status.name.as_str(), status.phase),
+        ("jobs", PoolPhase::Serving)
+    );
+    assert_eq!(status.workers.len(), 3);
+    assert!(
+        status
+            .workers
+            .iter()
+            .all(|worker| worker.condition == WorkerCondition::Ready)
+    );
+    assert_eq!(block_on(pool.caller().echo(5).into_future()).unwrap(), 5);
+}
+
+#[test]
+fn workers_start_side_by_side() {
+    // Each factory waits for all the others: one after the other, they would wait forever.
+    let desk = Desk::default();
+    let factory = {
+        let desk = desk.clone();
+        move |cx: insula_pool::WorkerContext| {
+            let desk = desk.clone();
+            async move {
+                desk.open(cx.worker().index() as u64);
+                join_all((0..3).map(|gate| desk.opened(gate))).await;
+                assert_eq!((cx.incarnation(), cx.pool()), (0, "together"));
+                Ok(desk)
+            }
+        }
+    };
+    let builder = WorkerPool::<JobsResponder<_>>::builder()
+        .name("together")
+        .workers(3);
+    assert!(block_on(builder.worker(factory).build()).is_ok());
+}
+
+#[test]
+fn a_factory_error_names_its_worker() {
+    let builder = WorkerPool::<JobsResponder<Desk>>::builder()
+        .workers(3)
+        .worker(|cx| async move {
+            match cx.worker().index() {
+                1 => Err("no model file")?,
+                _ => Ok(Desk::default()),
+            }
+        });
+    let error = block_on(builder.build()).unwrap_err();
+    assert_eq!(error.to_string(), "start-up of worker 1: no model file");
+    assert_eq!(error.worker().unwrap().index(), 1);
+}
+
+#[test]
+fn a_factory_panic_is_an_error() {
+    let builder = WorkerPool::<JobsResponder<Desk>>::builder()
+        .workers(1)
+        .worker(|_cx| async { panic!("no luck") });
+    let error = block_on(builder.build()).unwrap_err();
+    let BuildError::Startup { fault, .. } = error else {
+        panic!("{error}")
+    };
+    assert!(matches!(&*fault, WorkerFault::Panicked { message, .. } if message == "no luck"));
+}
+
+#[test]
+fn a_slow_factory_times_out() {
+    let builder = WorkerPool::<JobsResponder<Desk>>::builder()
+        .workers(2)
+        .startup_timeout(Duration::from_millis(5))
+        .worker(|cx| async move {
+            if cx.worker().index() == 1 {
+                std::future::pending::<()>().await;
+            }
+            Ok(Desk::default())
+        });
+    let error = block_on(builder.build()).unwrap_err();
+    assert!(
+        error.to_string().contains("worker 1: not ready after 5ms"),
+        "{error}"
+    );
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let desk = Desk::default();
+    for builder in [
+        pool(&desk, 0),
+        pool(&desk, 1).concurrency_per_worker(0),
+        WorkerPool::<JobsResponder<Desk>>::builder(),
+    ] {
+        assert!(matches!(
+            block_on(builder.build()),
+            Err(BuildError::Settings(_))
+        ));
+    }
+}

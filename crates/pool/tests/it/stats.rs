@@ -1,0 +1,51 @@
+//! Risk: the numbers that a user sees are not the ones that happened.
+
+use insula_core::block_on;
+use insula_pool::Measure;
+
+use crate::service::{Desk, pool};
+
+#[test]
+fn every_answer_is_counted_before_it_is_seen() {
+    let desk = Desk::default();
+    block_on(async {
+        let pool = pool(&desk, 2).measure(Measure::All).build().await.unwrap();
+        let caller = pool.caller();
+        for n in 1..=100 {
+            assert!(caller.echo(n).await.is_ok());
+            assert_eq!(pool.stats().answered, n);
+        }
+        assert!(caller.fail().await.is_err());
+        let stats = pool.stats();
+        assert_eq!((stats.submitted, stats.failed), (101, 1));
+        assert_eq!(
+            (stats.queue_wait.samples, stats.run_time.samples),
+            (101, 101)
+        );
+        assert!(stats.run_time.p50 <= stats.run_time.p99);
+        assert!(stats.run_time.p99 <= stats.run_time.max);
+        let per_worker: Vec<_> = stats.workers.iter().map(|worker| worker.calls).collect();
+        assert_eq!(per_worker.iter().sum::<u64>(), 101);
+        assert!(
+            per_worker.iter().all(|calls| *calls >= 50),
+            "{per_worker:?}"
+        );
+    });
+}
+
+#[test]
+fn bytes_are_moved_and_never_copied() {
+    let desk = Desk::default();
+    block_on(async {
+        let pool = pool(&desk, 1).measure(Measure::Off).build().await.unwrap();
+        let bytes = vec![1; 1 << 20];
+        let address = bytes.as_ptr();
+        let detailed = pool.caller().mirror(bytes).detailed().await.unwrap();
+        assert_eq!(detailed.value.as_ptr(), address);
+        assert_eq!(detailed.traffic.bytes_copied, 0);
+        assert_eq!(detailed.traffic.bytes_moved, 2 * ((1 << 20) + 24));
+        let stats = pool.stats();
+        assert_eq!(stats.traffic, detailed.traffic);
+        assert_eq!(stats.run_time.samples, 0);
+    });
+}
