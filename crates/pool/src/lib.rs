@@ -31,9 +31,11 @@
 //! concurrency 1 they also end in that order.
 //!
 //! # Locks
-//! Two kinds, never held together: the state of the pool (`shared.rs`) and the books of a worker
-//! (`stats.rs`). No foreign code runs under either; requests, answers and wakers that the state
-//! machine lets go of are handed out and dropped or woken afterwards.
+//! The state of the pool (`shared.rs`), the waker of a lane (`shared.rs`) and the times in a
+//! worker's books (`stats.rs`) each have one; none is taken while another is held, but for the
+//! times, which may be taken under the lock of a call's cell. No foreign code runs under any
+//! of them; requests, answers and wakers that the state machine lets go of are handed out and
+//! dropped or woken afterwards.
 //!
 //! ```
 //! use std::convert::Infallible;

@@ -88,7 +88,9 @@ impl<R: Respond> WorkerPool<R> {
                 refused,
             };
             let name = format!("{}.end", self.shared.name);
-            Isolate::builder().name(name).spawn(Ending::run, Box::new(ending));
+            Isolate::builder()
+                .name(name)
+                .spawn(Ending::run, Box::new(ending));
         }
         self.shared.report().await
     }

@@ -5,11 +5,13 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use insula_core::{Instant, sleep};
-use insula_rpc::{Admission, Contract, Endpoint, How, Refusal, Reject, Signal, Ticket, WorkerId};
+use insula_rpc::{
+    Admission, Contract, Endpoint, How, Refusal, Reject, Signal, Ticket, WorkerExit, WorkerId,
+};
 use insula_sync::Mutex;
 
 use crate::config::{Balance, Measure, Queue};
@@ -28,8 +30,11 @@ pub(crate) struct Shared<C: Contract> {
     pub(crate) startup_timeout: Duration,
     bound: usize,
     measure: Measure,
-    /// One per worker. Locked alone, or after nothing: never under the lock of `state`.
-    pub(crate) books: Vec<Arc<Mutex<Books>>>,
+    /// One per worker.
+    pub(crate) books: Vec<Arc<Books>>,
+    /// How each lane is woken, by worker and lane. A lane's waker stays the same over its life,
+    /// and is never cloned for a call. Locked alone; what runs under it is the runtime's own.
+    lanes: Vec<Vec<Mutex<Option<Waker>>>>,
     state: Mutex<State<Entry<C>>>,
     /// Written once, at the end. Locked alone.
     pub(crate) report: Mutex<Option<ShutdownReport>>,
@@ -80,7 +85,7 @@ impl<C: Contract> Endpoint<C> for Shared<C> {
             .lock()
             .submit(Entry { call, queued_at }, may_wait);
         match submitted {
-            Submitted::Handed(waker) => waker.wake(),
+            Submitted::Handed(place) => self.unpark(place),
             Submitted::Queued(key) => return Ticket(key.to_bits()),
             Submitted::QueuedFor(key, oldest) => {
                 oldest.refuse(Reject::Shed);
@@ -112,8 +117,9 @@ impl<C: Contract> Shared<C> {
             startup_timeout: setup.startup_timeout,
             bound: queue.bound,
             measure: setup.measure,
-            books: (0..workers)
-                .map(|_| Arc::new(Mutex::new(Books::new())))
+            books: (0..workers).map(|_| Arc::new(Books::new(lanes))).collect(),
+            lanes: (0..workers)
+                .map(|_| (0..lanes).map(|_| Mutex::new(None)).collect())
                 .collect(),
             state: Mutex::new(State::new(workers, lanes, queue, balance)),
             report: Mutex::new(None),
@@ -121,19 +127,14 @@ impl<C: Contract> Shared<C> {
     }
 
     /// Ends the lane's call, if `is_done`, and gets the next; `None` when the loop is to end.
-    pub(crate) fn poll_next(
-        &self,
-        at: Place,
-        is_done: &mut bool,
-        cx: &Context<'_>,
-    ) -> Poll<Option<Entry<C>>> {
+    pub(crate) fn poll_next(&self, at: Place, is_done: &mut bool) -> Poll<Option<Entry<C>>> {
         let mut state = self.state.lock();
         let done = if std::mem::take(is_done) {
             state.finish(at)
         } else {
             None
         };
-        let next = state.next(at, cx.waker());
+        let next = state.next(at);
         drop(state);
         drop(done);
         match next {
@@ -148,12 +149,12 @@ impl<C: Contract> Shared<C> {
 
     pub(crate) fn suspect(&self, worker: usize) {
         let actions = self.state.lock().suspect(worker);
-        perform(actions);
+        self.perform(actions);
     }
 
     pub(crate) fn ready(&self, worker: usize) -> bool {
         let (is_open, actions) = self.state.lock().ready(worker);
-        perform(actions);
+        self.perform(actions);
         is_open
     }
 
@@ -168,13 +169,13 @@ impl<C: Contract> Shared<C> {
 
     pub(crate) fn rebuild(&self, worker: usize) -> Option<u32> {
         let (incarnation, actions) = self.state.lock().rebuild(worker);
-        perform(actions);
+        self.perform(actions);
         incarnation
     }
 
     pub(crate) fn lose(&self, worker: usize, fault: WorkerFault) {
         let actions = self.state.lock().lose(worker, Arc::new(fault));
-        perform(actions);
+        self.perform(actions);
     }
 
     /// Waits until every worker is ready for the first time.
@@ -212,7 +213,7 @@ impl<C: Contract> Shared<C> {
     pub(crate) fn drain(&self, rejects_queued: bool) -> Option<u64> {
         let actions = self.state.lock().drain(rejects_queued)?;
         let refused = actions.refuse.len() as u64;
-        perform(actions);
+        self.perform(actions);
         Some(refused)
     }
 
@@ -223,7 +224,7 @@ impl<C: Contract> Shared<C> {
         let running = state.running();
         drop(state);
         let refused = actions.refuse.len() as u64;
-        perform(actions);
+        self.perform(actions);
         running
             .into_iter()
             .filter_map(|(_, handle)| handle)
@@ -238,7 +239,7 @@ impl<C: Contract> Shared<C> {
             .into_iter()
             .filter_map(|(worker, handle)| Some((worker, handle?)));
         let lost = abandoned
-            .filter(|(worker, signal)| signal.abandon(*worker))
+            .filter(|(worker, signal)| signal.abandon(*worker, WorkerExit::Abandoned))
             .count();
         for worker in 0..self.books.len() {
             self.lose(worker, WorkerFault::Stuck);
@@ -254,9 +255,9 @@ impl<C: Contract> Shared<C> {
     }
 
     pub(crate) fn totals(&self) -> Totals {
-        let mut totals = Totals::new();
+        let mut totals = Totals::default();
         for books in &self.books {
-            books.lock().add_to(&mut totals);
+            books.add_to(&mut totals);
         }
         totals
     }
@@ -277,9 +278,7 @@ impl<C: Contract> Shared<C> {
             traffic: totals.traffic(),
             queue_wait: totals.queue_wait(),
             run_time: totals.run_time(),
-            workers: workers
-                .map(|(b, i)| b.lock().snapshot(WorkerId::new(i)))
-                .collect(),
+            workers: workers.map(|(b, i)| b.snapshot(WorkerId::new(i))).collect(),
         }
     }
 
@@ -315,6 +314,41 @@ impl<C: Contract> Shared<C> {
                 })
                 .collect(),
         }
+    }
+
+    /// Carries out what the state machine decided, with no lock of the state held.
+    fn perform(&self, actions: Actions<Entry<C>>) {
+        let Actions {
+            refuse,
+            unpark,
+            wake,
+            discard,
+        } = actions;
+        refuse
+            .into_iter()
+            .for_each(|(entry, why)| entry.refuse(why));
+        unpark.into_iter().for_each(|place| self.unpark(place));
+        wake.into_iter().for_each(Waker::wake);
+        drop(discard);
+    }
+
+    fn unpark(&self, place: Place) {
+        if let Some(waker) = &*self.lanes[place.worker][place.lane].lock() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// A lane's loop begins: it is woken through `waker` from now on.
+    pub(crate) fn enroll(&self, place: Place, waker: &Waker) {
+        let waker = waker.clone();
+        let old = self.lanes[place.worker][place.lane].lock().replace(waker);
+        drop(old);
+    }
+
+    /// A lane's loop ends. Its waker would keep the isolate alive.
+    pub(crate) fn dismiss(&self, place: Place) {
+        let old = self.lanes[place.worker][place.lane].lock().take();
+        drop(old);
     }
 
     /// Has `waker` woken at the next change.
@@ -377,20 +411,6 @@ impl Measure {
             }
         }
     }
-}
-
-/// Carries out what the state machine decided, with no lock held.
-fn perform<C: Contract>(actions: Actions<Entry<C>>) {
-    let Actions {
-        refuse,
-        wake,
-        discard,
-    } = actions;
-    refuse
-        .into_iter()
-        .for_each(|(entry, why)| entry.refuse(why));
-    wake.into_iter().for_each(Waker::wake);
-    drop(discard);
 }
 
 /// Waits for `future`, but not for longer than `time`.

@@ -106,7 +106,7 @@ enum Lane<J: Job> {
     /// The loop has not asked yet.
     Away,
     /// The loop waits for a call.
-    Parked(Waker),
+    Parked,
     /// The loop was woken to fetch this call.
     Handed(J),
     /// The loop runs a call.
@@ -124,6 +124,9 @@ pub(crate) struct Place {
 #[must_use]
 pub(crate) struct Actions<J: Job> {
     pub(crate) refuse: Vec<(J, Reject)>,
+    /// Lanes that have something to do.
+    pub(crate) unpark: Vec<Place>,
+    /// Those that wait for a change.
     pub(crate) wake: Vec<Waker>,
     pub(crate) discard: Vec<J::Handle>,
 }
@@ -132,8 +135,8 @@ pub(crate) struct Actions<J: Job> {
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Submitted<J> {
-    /// It was handed to a lane, which is to be woken.
-    Handed(Waker),
+    /// It was handed to this lane, which is to be woken.
+    Handed(Place),
     /// It was queued.
     Queued(Key),
     /// It was queued, and another call was shed for it.
@@ -156,6 +159,7 @@ impl<J: Job> Actions<J> {
     fn none() -> Self {
         Self {
             refuse: Vec::new(),
+            unpark: Vec::new(),
             wake: Vec::new(),
             discard: Vec::new(),
         }
@@ -193,7 +197,8 @@ impl<J: Job> State<J> {
         let reject = if self.phase != Phase::Open {
             Reject::Shutdown
         } else if let Some(place) = self.pick() {
-            return Submitted::Handed(self.hand(place, job));
+            self.hand(place, job);
+            return Submitted::Handed(place);
         } else if !self.is_alive() {
             Reject::NoWorker
         } else if !is_full || (self.overflow == Overflow::Wait && may_wait) {
@@ -219,8 +224,8 @@ impl<J: Job> State<J> {
         job
     }
 
-    /// A lane asks for a call; it is woken once there is one if it has to park.
-    pub(crate) fn next(&mut self, at: Place, waker: &Waker) -> Next<J> {
+    /// A lane asks for a call. If it has to park, it is unparked once there is one.
+    pub(crate) fn next(&mut self, at: Place) -> Next<J> {
         let worker = &mut self.workers[at.worker];
         let lane = &mut worker.lanes[at.lane];
         if matches!(lane, Lane::Handed(_))
@@ -243,12 +248,11 @@ impl<J: Job> State<J> {
         if self.phase == Phase::Draining {
             return self.close(at);
         }
-        if !matches!(lane, Lane::Parked(_)) {
+        if !matches!(lane, Lane::Parked) {
             worker.parked.push(at.lane);
             self.idle += 1;
         }
-        // The old waker is the runtime's own, as is this one: no foreign code.
-        *lane = Lane::Parked(waker.clone());
+        *lane = Lane::Parked;
         Next::Park
     }
 
@@ -457,16 +461,12 @@ impl<J: Job> State<J> {
     }
 
     /// Gives a call to the lane that [`pick`](Self::pick) found.
-    fn hand(&mut self, at: Place, job: J) -> Waker {
+    fn hand(&mut self, at: Place, job: J) {
         let worker = &mut self.workers[at.worker];
         worker.parked.pop();
         worker.busy += 1;
         self.idle -= 1;
-        match std::mem::replace(&mut worker.lanes[at.lane], Lane::Handed(job)) {
-            Lane::Parked(waker) => waker,
-            // The stack of parked lanes holds parked lanes only.
-            _ => Waker::noop().clone(),
-        }
+        worker.lanes[at.lane] = Lane::Handed(job);
     }
 
     /// Ends a lane's loop.
@@ -489,14 +489,16 @@ impl<J: Job> State<J> {
         })
     }
 
-    /// Wakes the parked lanes of a worker, which will find that they are to close.
-    fn unpark(&mut self, worker: usize, actions: &mut Actions<J>) {
-        let worker = &mut self.workers[worker];
+    /// Unparks the lanes of a worker, which will find that they are to close.
+    fn unpark(&mut self, index: usize, actions: &mut Actions<J>) {
+        let worker = &mut self.workers[index];
         self.idle -= worker.parked.len();
         for lane in worker.parked.drain(..) {
-            if let Lane::Parked(waker) = std::mem::replace(&mut worker.lanes[lane], Lane::Away) {
-                actions.wake.push(waker);
-            }
+            worker.lanes[lane] = Lane::Away;
+            actions.unpark.push(Place {
+                worker: index,
+                lane,
+            });
         }
     }
 
@@ -511,7 +513,10 @@ impl<J: Job> State<J> {
             if let Lane::Handed(job) = std::mem::replace(place, Lane::Away) {
                 self.workers[worker].busy -= 1;
                 match self.pick() {
-                    Some(other) => actions.wake.push(self.hand(other, job)),
+                    Some(other) => {
+                        self.hand(other, job);
+                        actions.unpark.push(other);
+                    }
                     // They were about to start, so they come before whatever waits.
                     None => _ = self.queue.push_front(job),
                 }

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use insula_core::Instant;
 use insula_rpc::{Ended, How, Ledger, Traffic, WorkerId};
 use insula_sync::Mutex;
+use insula_sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Everything that was counted since the pool was built. All counters only grow.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -131,20 +132,31 @@ pub enum WorkerCondition {
 
 /// The books of one worker.
 pub(crate) struct Books {
-    counts: [u64; 5],
-    traffic: Traffic,
-    queue_wait: Times,
-    run_time: Times,
+    lanes: Vec<LaneCounters>,
+    times: Mutex<(Times, Times)>,
+}
+
+/// What one lane has counted. Only the lane writes, one call after the other, so that an
+/// addition is a load and a store; others read at any time.
+#[derive(Default)]
+struct LaneCounters {
+    counts: [AtomicU64; 5],
+    moved: AtomicU64,
+    copied: AtomicU64,
 }
 
 /// The books of a worker as one of its lanes uses them.
 pub(crate) struct LaneBooks {
-    books: Arc<Mutex<Books>>,
-    /// When the lane's present call came and started, if it is timed.
+    books: Arc<Books>,
+    lane: usize,
+    /// Whether `timing` holds something; written by the lane only.
+    is_timed: AtomicBool,
+    /// When the lane's present call came and started.
     timing: Mutex<Option<(Instant, Instant)>>,
 }
 
-/// Sums over several workers.
+/// Sums over several lanes.
+#[derive(Default)]
 pub(crate) struct Totals {
     counts: [u64; 5],
     traffic: Traffic,
@@ -160,79 +172,93 @@ struct Times(Option<Box<Histogram<u64>>>);
 const LONGEST_NS: u64 = 24 * 3600 * 1_000_000_000;
 
 impl Books {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(lanes: usize) -> Self {
+        let lanes = (0..lanes).map(|_| LaneCounters::default()).collect();
         Self {
-            counts: [0; 5],
-            traffic: Traffic::default(),
-            queue_wait: Times::default(),
-            run_time: Times::default(),
+            lanes,
+            times: Mutex::default(),
         }
     }
 
     pub(crate) fn add_to(&self, totals: &mut Totals) {
-        for (total, count) in totals.counts.iter_mut().zip(self.counts) {
-            *total += count;
+        for lane in &self.lanes {
+            for (total, count) in totals.counts.iter_mut().zip(&lane.counts) {
+                // Acquire pairs with the Release of `add`: whoever has seen an answer finds
+                // it counted anyway, through the lock that the answer came through.
+                *total += count.load(Ordering::Acquire);
+            }
+            totals.traffic.add(Traffic {
+                bytes_moved: lane.moved.load(Ordering::Acquire),
+                bytes_copied: lane.copied.load(Ordering::Acquire),
+            });
         }
-        totals.traffic.add(self.traffic);
-        totals.queue_wait.add(&self.queue_wait);
-        totals.run_time.add(&self.run_time);
+        let times = self.times.lock();
+        totals.queue_wait.add(&times.0);
+        totals.run_time.add(&times.1);
     }
 
     pub(crate) fn snapshot(&self, id: WorkerId) -> WorkerStats {
+        let mut totals = Totals::default();
+        self.add_to(&mut totals);
         WorkerStats {
             id,
-            calls: self.counts.iter().sum(),
-            panicked: self.counts[place(How::Panicked)],
-            run_time: self.run_time.latency(),
+            calls: totals.counts.iter().sum(),
+            panicked: totals.count(How::Panicked),
+            run_time: totals.run_time(),
         }
     }
 }
 
+/// Adds to a counter that nobody else writes.
+fn add(counter: &AtomicU64, more: u64) {
+    let sum = counter.load(Ordering::Relaxed).wrapping_add(more);
+    counter.store(sum, Ordering::Release);
+}
+
 impl LaneBooks {
-    pub(crate) fn new(books: &Arc<Mutex<Books>>) -> Self {
+    pub(crate) fn new(books: &Arc<Books>, lane: usize) -> Self {
+        let (is_timed, timing) = (AtomicBool::new(false), Mutex::new(None));
         Self {
             books: Arc::clone(books),
-            timing: Mutex::new(None),
+            lane,
+            is_timed,
+            timing,
         }
     }
 
     /// The lane's next call is timed.
     pub(crate) fn begin(&self, queued_at: Instant) {
         *self.timing.lock() = Some((queued_at, Instant::now()));
+        self.is_timed.store(true, Ordering::Relaxed);
+    }
+
+    fn record_times(&self) {
+        self.is_timed.store(false, Ordering::Relaxed);
+        let Some((queued_at, began)) = self.timing.lock().take() else {
+            return;
+        };
+        let run = Instant::now().saturating_duration_since(began);
+        let mut times = self.books.times.lock();
+        times.0.record(began.saturating_duration_since(queued_at));
+        times.1.record(run);
     }
 }
 
 impl Ledger for LaneBooks {
     fn record(&self, ended: &Ended) {
-        let timing = self.timing.lock().take();
-        let timing = timing.map(|(queued_at, began)| {
-            (
-                began.saturating_duration_since(queued_at),
-                Instant::now(),
-                began,
-            )
-        });
-        let mut books = self.books.lock();
-        books.counts[place(ended.how)] += 1;
-        books.traffic.add(ended.traffic);
-        if let Some((wait, now, began)) = timing {
-            books.queue_wait.record(wait);
-            books.run_time.record(now.saturating_duration_since(began));
+        let Some(lane) = self.books.lanes.get(self.lane) else {
+            return;
+        };
+        add(&lane.counts[place(ended.how)], 1);
+        add(&lane.moved, ended.traffic.bytes_moved);
+        add(&lane.copied, ended.traffic.bytes_copied);
+        if self.is_timed.load(Ordering::Relaxed) {
+            self.record_times();
         }
     }
 }
 
 impl Totals {
-    pub(crate) fn new() -> Self {
-        let books = Books::new();
-        Self {
-            counts: books.counts,
-            traffic: books.traffic,
-            queue_wait: books.queue_wait,
-            run_time: books.run_time,
-        }
-    }
-
     pub(crate) fn count(&self, how: How) -> u64 {
         self.counts[place(how)]
     }
@@ -339,8 +365,8 @@ mod tests {
 
     #[test]
     fn a_lane_books_each_call_once() {
-        let books = Arc::new(Mutex::new(Books::new()));
-        let lane = LaneBooks::new(&books);
+        let books = Arc::new(Books::new(1));
+        let lane = LaneBooks::new(&books, 0);
         lane.begin(Instant::now());
         lane.record(&Ended {
             how: How::Answered,
@@ -350,14 +376,14 @@ mod tests {
             how: How::Panicked,
             traffic: Traffic::default(),
         });
-        let mut totals = Totals::new();
-        books.lock().add_to(&mut totals);
+        let mut totals = Totals::default();
+        books.add_to(&mut totals);
         assert_eq!((totals.count(How::Answered), totals.finished()), (1, 2));
         assert_eq!(
             (totals.traffic().bytes_moved, totals.run_time().samples),
             (7, 1)
         );
-        let stats = books.lock().snapshot(WorkerId::new(0));
+        let stats = books.snapshot(WorkerId::new(0));
         assert_eq!((stats.calls, stats.panicked), (2, 1));
     }
 }

@@ -4,10 +4,11 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use insula_core::{Instant, spawn_local, yield_now};
-use insula_rpc::{How, Respond, Scope, WorkerId, catch, contain};
+use insula_rpc::{Contract, How, Respond, Scope, WorkerId, catch, contain};
 
 use crate::error::{FactoryError, WorkerFault};
 use crate::shared::{Shared, within};
@@ -114,7 +115,7 @@ async fn run_lanes<R: Respond>(seed: &Seed<R>, incarnation: u32, responder: &Arc
             worker: seed.worker.index(),
             lane,
         };
-        let books = LaneBooks::new(&seed.shared.books[at.worker]);
+        let books = LaneBooks::new(&seed.shared.books[at.worker], lane);
         Lane {
             shared: Arc::clone(&seed.shared),
             responder: Arc::clone(responder),
@@ -143,27 +144,38 @@ struct Lane<R: Respond> {
 
 impl<R: Respond> Lane<R> {
     async fn run(self) {
-        let scope = Arc::new(Scope {
-            worker: WorkerId::new(self.at.worker as u32),
+        let Self { shared, at, .. } = &self;
+        let scope = Scope {
+            worker: WorkerId::new(at.worker as u32),
             incarnation: self.incarnation,
             grace: self.grace,
             ledger: Some(Arc::clone(&self.books) as _),
-        });
+        };
+        poll_fn(|cx| Poll::Ready(shared.enroll(*at, cx.waker()))).await;
+        let _enrolled = Enrolled(shared, *at);
         let (mut is_done, mut slice) = (false, Slice::default());
-        while let Some(entry) = poll_fn(|cx| self.shared.poll_next(self.at, &mut is_done, cx)).await
-        {
+        while let Some(entry) = poll_fn(|_cx| shared.poll_next(*at, &mut is_done)).await {
             if let Some(queued_at) = entry.queued_at {
                 self.books.begin(queued_at);
             }
             let ended = self.responder.respond(entry.call, &scope).await;
             is_done = true;
             if ended.how == How::Panicked {
-                self.shared.suspect(self.at.worker);
+                shared.suspect(at.worker);
             }
             if slice.is_over() {
                 yield_now().await;
             }
         }
+    }
+}
+
+/// A lane that is woken through the task that holds this.
+struct Enrolled<'a, C: Contract>(&'a Shared<C>, Place);
+
+impl<C: Contract> Drop for Enrolled<'_, C> {
+    fn drop(&mut self) {
+        self.0.dismiss(self.1);
     }
 }
 

@@ -50,7 +50,8 @@ pub struct Scope {
 /// Counts calls as they end.
 pub trait Ledger: Send + Sync + 'static {
     /// A call has ended. Called before the answer (or the end of a stream) can be seen by the
-    /// caller, so that whoever has an answer finds it counted.
+    /// caller, so that whoever has an answer finds it counted; under the lock of the call, so
+    /// that it has to be short.
     fn record(&self, ended: &Ended);
 }
 
@@ -83,8 +84,10 @@ impl fmt::Debug for Scope {
 /// [`checkpoint`](Self::checkpoint) now and then: nothing can stop it from outside.
 pub struct Context {
     signal: Arc<dyn Signal>,
-    scope: Arc<Scope>,
     deadline: Option<Instant>,
+    worker: WorkerId,
+    incarnation: u32,
+    grace: Duration,
 }
 
 /// The part of a [`Context`] that may be kept: it tells whether the call was cancelled.
@@ -92,15 +95,19 @@ pub struct Context {
 pub struct CancelToken(Arc<dyn Signal>);
 
 impl Context {
-    pub(crate) fn new(
-        signal: Arc<dyn Signal>,
-        scope: Arc<Scope>,
-        deadline: Option<Instant>,
-    ) -> Self {
+    pub(crate) fn new(signal: Arc<dyn Signal>, scope: &Scope, deadline: Option<Instant>) -> Self {
+        let Scope {
+            worker,
+            incarnation,
+            grace,
+            ..
+        } = *scope;
         Self {
             signal,
-            scope,
             deadline,
+            worker,
+            incarnation,
+            grace,
         }
     }
 
@@ -159,12 +166,12 @@ impl Context {
 
     /// The worker that runs this call.
     pub fn worker(&self) -> WorkerId {
-        self.scope.worker
+        self.worker
     }
 
     /// How many times the worker's state has been rebuilt; 0 for its first.
     pub fn incarnation(&self) -> u32 {
-        self.scope.incarnation
+        self.incarnation
     }
 
     /// A token that may outlive the handler, such as in the stream that it returns.
@@ -176,12 +183,8 @@ impl Context {
         &self.signal
     }
 
-    pub(crate) fn scope(&self) -> &Scope {
-        &self.scope
-    }
-
     pub(crate) fn grace(&self) -> Duration {
-        self.scope.grace
+        self.grace
     }
 
     /// Has `waker` woken at the cancellation; tells who cancelled if it has happened.
@@ -220,8 +223,8 @@ fn watch(signal: &dyn Signal, waker: &Waker) -> Option<CancelledBy> {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("worker", &self.scope.worker)
-            .field("incarnation", &self.scope.incarnation)
+            .field("worker", &self.worker)
+            .field("incarnation", &self.incarnation)
             .field("deadline", &self.deadline)
             .field("is_cancelled", &self.is_cancelled())
             .finish()

@@ -151,11 +151,7 @@ pub trait Respond: Send + Sync + 'static {
     fn new(service: Self::Service) -> Self;
     /// Runs one call to its end. The answer goes to the caller; what comes back says how it
     /// ended. Never panics, whatever the handler does.
-    fn respond(
-        &self,
-        call: Self::Contract,
-        scope: &Arc<Scope>,
-    ) -> impl Future<Output = Ended> + Send;
+    fn respond(&self, call: Self::Contract, scope: &Scope) -> impl Future<Output = Ended> + Send;
 }
 
 /// How a call ended, for whoever ran it.

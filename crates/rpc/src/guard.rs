@@ -36,24 +36,38 @@ pub struct Panic {
 pub async fn guard<F: Future>(future: F, cx: &Context) -> Result<F::Output, Stopped> {
     let mut future = pin!(Some(future));
     let mut watchdog = Watchdog::new(cx);
-    let outcome = std::future::poll_fn(|task| {
-        let polled = catch(|| match future.as_mut().as_pin_mut() {
-            Some(future) => future.poll(task),
-            None => Poll::Pending,
-        });
-        match polled {
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Ok(Poll::Pending) => watchdog.poll(task).map(|by| Err(Stopped::Cancelled(by))),
-            Err(panic) => Poll::Ready(Err(Stopped::Panicked(panic))),
-        }
-    })
-    .await;
-    // What the future still holds is the user's, and its drop may panic too. A result that is
-    // there already stands.
+    let outcome =
+        std::future::poll_fn(
+            |task| match catch(|| poll_and_drop(future.as_mut(), task)) {
+                Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+                Ok(Poll::Pending) => watchdog.poll(task).map(|by| Err(Stopped::Cancelled(by))),
+                Err(panic) => Poll::Ready(Err(Stopped::Panicked(panic))),
+            },
+        )
+        .await;
+    if outcome.is_ok() {
+        return outcome;
+    }
+    // What the future still holds is the user's, and its drop may panic too.
     match catch(|| future.set(None)) {
         Ok(()) => outcome,
-        Err(panic) => outcome.and(Err(Stopped::Panicked(panic))),
+        Err(panic) => Err(Stopped::Panicked(panic)),
     }
+}
+
+/// Polls a future, and drops it as soon as it is ready.
+fn poll_and_drop<F: Future>(
+    mut future: Pin<&mut Option<F>>,
+    task: &mut task::Context<'_>,
+) -> Poll<F::Output> {
+    let polled = match future.as_mut().as_pin_mut() {
+        Some(future) => future.poll(task),
+        None => Poll::Pending,
+    };
+    if polled.is_ready() {
+        future.set(None);
+    }
+    polled
 }
 
 /// Runs `future` to its end; a panic in it, or in its drop, comes back as a value.
@@ -62,17 +76,14 @@ pub async fn guard<F: Future>(future: F, cx: &Context) -> Result<F::Output, Stop
 /// The future panicked.
 pub async fn contain<F: Future>(future: F) -> Result<F::Output, Panic> {
     let mut future = pin!(Some(future));
-    let outcome = std::future::poll_fn(|task| {
-        let polled = catch(|| match future.as_mut().as_pin_mut() {
-            Some(future) => future.poll(task),
-            None => Poll::Pending,
-        });
-        match polled {
-            Ok(polled) => polled.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
-    })
-    .await;
+    let outcome =
+        std::future::poll_fn(
+            |task| match catch(|| poll_and_drop(future.as_mut(), task)) {
+                Ok(polled) => polled.map(Ok),
+                Err(panic) => Poll::Ready(Err(panic)),
+            },
+        )
+        .await;
     catch(|| future.set(None)).and(outcome)
 }
 

@@ -1,11 +1,13 @@
 //! The callee's side of a call: before it starts, and while it runs.
 
+use std::any::Any;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use insula_core::Instant;
 
-use crate::cell::{Answer, CallCell, Signal, as_signal};
+use crate::cell::{Answer, CallCell, Signal};
 use crate::context::{Context, Scope, WorkerId};
 use crate::contract::{Ended, How, Method, MethodDescriptor, PendingCall, Refusal};
 use crate::error::{CallError, Outcome, WorkerExit};
@@ -24,12 +26,13 @@ pub struct Pending<M: Method> {
 ///
 /// Dropping it without an answer tells the caller that the worker has ended.
 pub struct Running<M: Method> {
-    cell: Arc<CallCell<M>>,
-    worker: WorkerId,
+    /// Its signal is the `CallCell<M>`: the one reference to it that the callee holds.
+    cx: Context,
+    method: PhantomData<fn() -> M>,
 }
 
-/// A call that has started: itself, its context and its request.
-pub type Started<M> = (Running<M>, Context, <M as Method>::Request);
+/// A call that has started, and its request.
+pub type Started<M> = (Running<M>, <M as Method>::Request);
 
 impl<M: Method> Pending<M> {
     pub(crate) fn new(cell: Arc<CallCell<M>>) -> Self {
@@ -40,7 +43,7 @@ impl<M: Method> Pending<M> {
     ///
     /// # Errors
     /// It must not run: its caller has gone or its deadline has passed.
-    pub fn start(mut self, scope: &Arc<Scope>) -> Result<Started<M>, Ended> {
+    pub fn start(mut self, scope: &Scope) -> Result<Started<M>, Ended> {
         let not_started = |how| {
             scope.record(Ended {
                 how,
@@ -59,15 +62,9 @@ impl<M: Method> Pending<M> {
         let Some(request) = cell.start(scope.worker) else {
             return Err(not_started(How::Cancelled));
         };
-        let cx = Context::new(as_signal(&cell), Arc::clone(scope), deadline);
-        Ok((
-            Running {
-                cell,
-                worker: scope.worker,
-            },
-            cx,
-            request,
-        ))
+        let cx = Context::new(cell, scope, deadline);
+        let method = PhantomData;
+        Ok((Running { cx, method }, request))
     }
 }
 
@@ -96,7 +93,9 @@ impl<M: Method> PendingCall for Pending<M> {
     }
 
     fn signal(&self) -> Option<Arc<dyn Signal>> {
-        self.cell.as_ref().map(as_signal)
+        self.cell
+            .as_ref()
+            .map(|cell| Arc::<CallCell<M>>::clone(cell) as _)
     }
 
     fn refuse(&self, why: Refusal) -> bool {
@@ -105,11 +104,16 @@ impl<M: Method> PendingCall for Pending<M> {
 }
 
 impl<M: Method> Running<M> {
+    /// The call as its handler sees it.
+    pub fn context(&self) -> &Context {
+        &self.cx
+    }
+
     /// Ends the call with what its handler came to.
     pub fn finish(
         self,
         outcome: Result<Result<M::Response, M::Error>, Stopped>,
-        cx: &Context,
+        scope: &Scope,
     ) -> Ended {
         let (how, answer) = match outcome {
             Ok(Ok(response)) => (How::Answered, Ok(response)),
@@ -120,35 +124,36 @@ impl<M: Method> Running<M> {
             how,
             traffic: Traffic::default(),
         };
-        let settled = self.cell.settle(answer, |traffic| {
-            ended = cx.scope().record(Ended { how, traffic });
+        let settled = self.cell().is_some_and(|cell| {
+            let record = |traffic| ended = scope.record(Ended { how, traffic });
+            cell.settle(answer, record).is_ok()
         });
-        match settled {
-            Ok(()) => ended,
-            // The caller has gone; a panic matters to the worker nevertheless.
-            Err(_) if how == How::Panicked => cx.scope().record(ended),
-            Err(_) => cx.scope().record(Ended {
-                how: How::Cancelled,
-                ..ended
-            }),
+        if settled {
+            return ended;
         }
+        // The caller has gone; a panic matters to the worker nevertheless.
+        let how = if how == How::Panicked {
+            how
+        } else {
+            How::Cancelled
+        };
+        scope.record(Ended { how, ..ended })
     }
 
-    pub(crate) fn cell(&self) -> &CallCell<M> {
-        &self.cell
-    }
-
-    pub(crate) fn worker(&self) -> WorkerId {
-        self.worker
+    /// The typed cell. Always there, since the context was made from it; finding it through
+    /// its type costs less than a second counted reference.
+    pub(crate) fn cell(&self) -> Option<&CallCell<M>> {
+        let signal: &dyn Any = &**self.cx.signal();
+        signal.downcast_ref()
     }
 }
 
 impl<M: Method> Drop for Running<M> {
     fn drop(&mut self) {
-        // Loses, as it should, against an answer that is there.
-        if self.cell.is_started() {
-            let _unwanted = self.cell.settle(Err(died(self.worker)), |_traffic| {});
-        }
+        // Comes too late, as it should, if there is an answer.
+        self.cx
+            .signal()
+            .abandon(self.cx.worker(), WorkerExit::Ended);
     }
 }
 
@@ -193,9 +198,6 @@ impl<M: Method> fmt::Debug for Pending<M> {
 
 impl<M: Method> fmt::Debug for Running<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running")
-            .field("cell", &self.cell)
-            .field("worker", &self.worker)
-            .finish()
+        f.debug_tuple("Running").field(&self.cx).finish()
     }
 }

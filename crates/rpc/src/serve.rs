@@ -1,6 +1,5 @@
 //! The direct endpoint: callers reach one isolate through its port, without a pool.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use insula_core::{ReceivePort, SendError, SendPort};
@@ -23,12 +22,12 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Dropping the future ends a running call with `WorkerDied`, maybe executed; calls that wait
 /// in the port end when the port is dropped, not started.
 pub async fn serve<R: Respond>(mut port: ReceivePort<R::Contract>, responder: R) {
-    let scope = Arc::new(Scope {
+    let scope = Scope {
         worker: WorkerId::new(0),
         incarnation: 0,
         grace: GRACE,
         ledger: None,
-    });
+    };
     while let Some(call) = port.recv().await {
         // How a call ended is for its caller; there is nobody here to be told.
         let _ended = responder.respond(call, &scope).await;

@@ -25,8 +25,8 @@ use std::task::{self, Poll, Waker, ready};
 use futures_core::Stream;
 use insula_sync::Mutex;
 
-use crate::cell::Signal;
-use crate::context::Context;
+use crate::cell::{CallCell, Signal};
+use crate::context::{Context, Scope};
 use crate::contract::{Ended, How, StreamMethod};
 use crate::error::CallError;
 use crate::guard::{Stopped, Watchdog, catch};
@@ -245,32 +245,39 @@ where
     pub async fn stream<S>(
         self,
         outcome: Result<Result<S, M::Error>, Stopped>,
-        cx: &Context,
+        scope: &Scope,
     ) -> Ended
     where
         S: Stream<Item = Result<M::Item, M::Error>>,
     {
         let stream = match outcome {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return self.finish(Ok(Err(error)), cx),
-            Err(stopped) => return self.finish(Err(stopped), cx),
+            Ok(Err(error)) => return self.finish(Ok(Err(error)), scope),
+            Err(stopped) => return self.finish(Err(stopped), scope),
         };
-        let (writer, reader) = channel(self.worker(), Arc::clone(cx.signal()));
-        let (how, end) = match self.cell().deposit(Ok(reader)) {
-            Ok(()) => pump::<M, S>(&writer, stream, cx).await,
-            Err(_unwanted) => (How::Cancelled, End::Finished),
+        let cx = self.context();
+        let (writer, reader) = channel(cx.worker(), Arc::clone(cx.signal()));
+        let deposited = self
+            .cell()
+            .is_some_and(|cell| cell.deposit(Ok(reader)).is_ok());
+        let (how, end) = match deposited {
+            true => pump::<M, S>(&writer, stream, cx).await,
+            false => (How::Cancelled, End::Finished),
         };
-        let mut traffic = self.cell().request_traffic();
-        traffic.add(writer.traffic());
+        let mut traffic = writer.traffic();
+        traffic.add(
+            self.cell()
+                .map_or(Traffic::default(), CallCell::request_traffic),
+        );
         // Before the end can be read: a reader that has seen the end drops its stream, which
         // must not look like a cancellation.
-        let is_settled = self.cell().settle_deposited();
+        let is_settled = self.cell().is_some_and(CallCell::settle_deposited);
         let how = if is_settled || how == How::Panicked {
             how
         } else {
             How::Cancelled
         };
-        let ended = cx.scope().record(Ended { how, traffic });
+        let ended = scope.record(Ended { how, traffic });
         writer.end(end);
         ended
     }

@@ -302,7 +302,7 @@ fn emit_responder(contract: &Contract, names: &Names) -> TokenStream {
             async fn respond(
                 &self,
                 request: #request,
-                scope: &::std::sync::Arc<#private::Scope>,
+                scope: &#private::Scope,
             ) -> #private::Ended {
                 match request {
                     #(#arms)*
@@ -328,19 +328,20 @@ fn emit_arm(contract: &Contract, names: &Names, method: &Method) -> TokenStream 
         .first()
         .map_or_else(|| name.span(), FnArg::span);
     let invoke = quote_spanned!(span=>
-        async { <S as #ident>::#name(&self.service, &cx #argument).await }
+        async { <S as #ident>::#name(&self.service, cx #argument).await }
     );
     let finish = match method.kind {
-        Kind::Unary { .. } => quote!(call.finish(outcome, &cx)),
-        Kind::ServerStream { .. } => quote!(call.stream(outcome, &cx).await),
+        Kind::Unary { .. } => quote!(call.finish(outcome, scope)),
+        Kind::ServerStream { .. } => quote!(call.stream(outcome, scope).await),
     };
     quote! {
         #request::#variant(call) => {
-            let (call, cx, #request_name) = match call.start(scope) {
+            let (call, #request_name) = match call.start(scope) {
                 ::core::result::Result::Ok(started) => started,
                 ::core::result::Result::Err(ended) => return ended,
             };
-            let outcome = #private::guard(#invoke, &cx).await;
+            let cx = call.context();
+            let outcome = #private::guard(#invoke, cx).await;
             #finish
         }
     }

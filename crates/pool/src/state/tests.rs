@@ -24,7 +24,7 @@ fn at(worker: usize, lane: usize) -> Place {
 }
 
 fn next(state: &mut State<u32>, worker: usize, lane: usize) -> Option<u32> {
-    match state.next(at(worker, lane), Waker::noop()) {
+    match state.next(at(worker, lane)) {
         Next::Run(job) => Some(job),
         Next::Park => None,
         Next::Close(_) => panic!("lane {worker}/{lane} was closed"),
@@ -32,7 +32,7 @@ fn next(state: &mut State<u32>, worker: usize, lane: usize) -> Option<u32> {
 }
 
 fn is_closed(state: &mut State<u32>, worker: usize, lane: usize) -> bool {
-    matches!(state.next(at(worker, lane), Waker::noop()), Next::Close(_))
+    matches!(state.next(at(worker, lane)), Next::Close(_))
 }
 
 fn queued(state: &mut State<u32>, job: u32) -> Key {
@@ -186,10 +186,7 @@ fn a_suspect_worker_finishes_its_calls_and_is_rebuilt() {
     assert!(is_closed(&mut state, 0, 0));
     assert!(!state.is_quiet(0, Waker::noop()));
     assert_eq!(state.finish(at(0, 1)), Some(2));
-    assert!(matches!(
-        state.next(at(0, 1), Waker::noop()),
-        Next::Close(Some(_))
-    ));
+    assert!(matches!(state.next(at(0, 1)), Next::Close(Some(_))));
     assert!(state.is_quiet(0, Waker::noop()));
 
     assert_eq!(state.rebuild(0).0, Some(1));
@@ -209,7 +206,7 @@ fn a_call_taken_back_goes_to_another_free_worker() {
     assert_eq!(next(&mut state, 1, 0), None);
     handed(&mut state, 1);
     let actions = state.lose(0, fault());
-    assert_eq!(actions.wake.len(), 1);
+    assert_eq!(actions.unpark, [at(1, 0)]);
     assert_eq!(next(&mut state, 1, 0), Some(1));
 }
 
@@ -254,7 +251,7 @@ fn draining_wakes_parked_lanes_so_that_they_close() {
     assert_eq!(next(&mut state, 0, 0), None);
     assert_eq!(next(&mut state, 1, 0), None);
     let actions = state.drain(true).unwrap();
-    assert_eq!(actions.wake.len(), 2);
+    assert_eq!(actions.unpark, [at(0, 0), at(1, 0)]);
     assert!(is_closed(&mut state, 0, 0) && is_closed(&mut state, 1, 0));
 }
 
@@ -314,7 +311,7 @@ fn no_call_is_lost_in_a_long_random_run() {
                 over += 1;
             }
             (_, None) => {
-                if let Next::Run(job) = state.next(place, Waker::noop()) {
+                if let Next::Run(job) = state.next(place) {
                     running.push((place, job));
                 }
             }

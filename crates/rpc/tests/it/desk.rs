@@ -60,7 +60,7 @@ impl Desk {
 /// A worker without a pool around it.
 pub(crate) struct Worker {
     responder: ProbeResponder<Recorder>,
-    scope: Arc<Scope>,
+    scope: Scope,
 }
 
 impl Worker {
@@ -73,7 +73,7 @@ impl Worker {
         };
         Self {
             responder: ProbeResponder::new(recorder.clone()),
-            scope: Arc::new(scope),
+            scope,
         }
     }
 

@@ -154,7 +154,8 @@ fn an_abandoned_call_ends_once() {
     let worker = worker();
     let mut running = worker.start(call);
     assert!(poll(&mut running).is_pending());
-    assert!(signal.abandon(WorkerId::new(5)) && !signal.abandon(WorkerId::new(5)));
+    assert!(signal.abandon(WorkerId::new(5), WorkerExit::Abandoned));
+    assert!(!signal.abandon(WorkerId::new(5), WorkerExit::Ended));
     let Poll::Ready(Err(error)) = poll(&mut reply) else {
         panic!("no error")
     };
