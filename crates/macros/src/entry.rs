@@ -32,41 +32,44 @@ fn try_main(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream>
             "a runtime needs at least one thread",
         ));
     }
-    let (run, first) = match number {
-        None => (quote!(#krate::__rt::run_main), None),
-        Some(threads) => (
-            quote!(#krate::__rt::run_main_on_threads),
-            Some(quote!(#threads,)),
-        ),
-    };
-    Ok(assemble(&function, None, &run, first))
+    let threads = option(number.as_ref());
+    Ok(assemble(
+        &function,
+        None,
+        &quote!(#krate::__rt::run_main),
+        &threads,
+    ))
 }
 
 fn try_test(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let Options { krate, number } = parse_options("seed", options)?;
     let function = parse_entry("test", item)?;
-    let seed = match number {
-        None => quote!(::core::option::Option::None),
-        Some(seed) => {
-            seed.base10_parse::<u64>()?;
-            quote!(::core::option::Option::Some(#seed))
-        }
-    };
+    if let Some(seed) = &number {
+        seed.base10_parse::<u64>()?;
+    }
+    let seed = option(number.as_ref());
     let outer = quote!(#[::core::prelude::v1::test]);
     Ok(assemble(
         &function,
         Some(outer),
         &quote!(#krate::__rt::run_test),
-        Some(quote!(#seed,)),
+        &seed,
     ))
 }
 
-/// The plain function: `outer` stands above it, `first` before the future in the call of `run`.
+fn option(number: Option<&LitInt>) -> TokenStream {
+    match number {
+        None => quote!(::core::option::Option::None),
+        Some(number) => quote!(::core::option::Option::Some(#number)),
+    }
+}
+
+/// The plain function: `outer` stands above it, and it calls `run` with `number` and the body.
 fn assemble(
     function: &ItemFn,
     outer: Option<TokenStream>,
     run: &TokenStream,
-    first: Option<TokenStream>,
+    number: &TokenStream,
 ) -> TokenStream {
     let ItemFn {
         attrs,
@@ -76,7 +79,7 @@ fn assemble(
     } = function;
     let (name, output) = (&sig.ident, &sig.output);
     // The span of the body, so that a future that is not `Send` is reported there.
-    let call = quote_spanned!(block.span()=> #run(#first async move #block));
+    let call = quote_spanned!(block.span()=> #run(#number, move || async move #block));
     quote! {
         #outer
         #(#attrs)*

@@ -151,7 +151,12 @@ impl<R: Respond> Lane<R> {
             grace: self.grace,
             ledger: Some(Arc::clone(&self.books) as _),
         };
-        poll_fn(|cx| Poll::Ready(shared.enroll(*at, cx.waker()))).await;
+        // Everything below is polled by this one task, so this waker serves for all of it.
+        poll_fn(|cx| {
+            shared.enroll(*at, cx.waker());
+            Poll::Ready(())
+        })
+        .await;
         let _enrolled = Enrolled(shared, *at);
         let (mut is_done, mut slice) = (false, Slice::default());
         while let Some(entry) = poll_fn(|_cx| shared.poll_next(*at, &mut is_done)).await {

@@ -7,7 +7,7 @@
 //!
 //! # The way of a call
 //! 1. `caller.greet(name)` gives a [`Call`]; awaiting it puts the request into the call's
-//!    [cell](cell), the one allocation of a call, and submits it to the caller's [`Endpoint`].
+//!    cell (`cell.rs`), the one allocation of a call, and submits it to the caller's [`Endpoint`].
 //! 2. The endpoint brings the [`Pending`] call to a responder. Whoever cannot bring it there
 //!    refuses it, and dropping it refuses it too: there is no way to lose a call.
 //! 3. The responder *starts* the call, which decides atomically against a cancellation, and

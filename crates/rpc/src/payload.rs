@@ -115,6 +115,7 @@ mod tests {
     use super::{ByPayload as _, BySize as _, Measured, Payload as _};
 
     #[test]
+    #[expect(clippy::needless_borrow, reason = "as the generated code writes it")]
     fn a_payload_counts_its_heap_and_any_other_type_its_size() {
         struct Plain(#[expect(dead_code, reason = "only its size matters")] [u64; 4]);
         assert_eq!((&Measured(&Plain([0; 4]))).bytes(), 32);

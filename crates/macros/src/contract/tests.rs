@@ -105,10 +105,16 @@ fn method_ids_depend_on_the_name_only() {
     );
 }
 
+fn assert_refused<const N: usize>(cases: [(TokenStream, &str); N]) {
+    for (item, message) in cases {
+        let out = refused(item);
+        assert!(out.contains(message), "expected {message:?} in {out}");
+    }
+}
+
 #[test]
-fn faults_are_named() {
-    let context = "takes `cx: &Context` after `&self`";
-    for (item, message) in [
+fn traits_that_are_no_contracts_are_refused() {
+    assert_refused([
         (
             quote!(
                 trait A<T> {
@@ -139,6 +145,42 @@ fn faults_are_named() {
             ),
             "`async fn`",
         ),
+        (
+            quote!(
+                trait A {
+                    async fn m(&self, cx: &Context) {}
+                }
+            ),
+            "no body",
+        ),
+        (
+            quote!(
+                trait A {
+                    async fn m<T>(&self, cx: &Context) -> Result<(), E>;
+                }
+            ),
+            "generic",
+        ),
+        (
+            quote!(
+                trait A {
+                    async fn over(&self, cx: &Context) -> Result<(), E>;
+                }
+            ),
+            "every caller",
+        ),
+    ]);
+}
+
+#[test]
+fn faulty_arguments_are_named() {
+    let context = "takes `cx: &Context` after `&self`";
+    let inbound = quote!(
+        trait A {
+            async fn m(&self, cx: &Context, items: Inbound<u8>) -> Result<(), E>;
+        }
+    );
+    assert_refused([
         (
             quote!(
                 trait A {
@@ -174,11 +216,31 @@ fn faults_are_named() {
         (
             quote!(
                 trait A {
-                    async fn m(&self, cx: &Context) {}
+                    async fn m(&self, cx: &Context, q: &str) -> Result<(), E>;
                 }
             ),
-            "no body",
+            "owned",
         ),
+        (
+            quote!(
+                trait A {
+                    async fn m(&self, cx: &Context, a: u8, b: u8) -> Result<(), E>;
+                }
+            ),
+            "one request",
+        ),
+        (inbound, "not supported yet"),
+    ]);
+}
+
+#[test]
+fn faulty_return_types_are_named() {
+    let stream = quote!(
+        trait A {
+            async fn m(&self, cx: &Context) -> Result<impl Stream, E>;
+        }
+    );
+    assert_refused([
         (
             quote!(
                 trait A {
@@ -195,58 +257,16 @@ fn faults_are_named() {
             ),
             "both types",
         ),
+        (stream, "returns `Result<Response"),
         (
             quote!(
                 trait A {
-                    async fn m(&self, cx: &Context) -> Result<impl Stream, E>;
+                    async fn m(&self, cx: &Context) -> Result<&str, E>;
                 }
             ),
-            "returns `Result<Response",
+            "owned",
         ),
-        (
-            quote!(
-                trait A {
-                    async fn m<T>(&self, cx: &Context) -> Result<(), E>;
-                }
-            ),
-            "generic",
-        ),
-        (
-            quote!(
-                trait A {
-                    async fn m(&self, cx: &Context, q: &str) -> Result<(), E>;
-                }
-            ),
-            "a request is owned",
-        ),
-        (
-            quote!(
-                trait A {
-                    async fn m(&self, cx: &Context, a: u8, b: u8) -> Result<(), E>;
-                }
-            ),
-            "one request",
-        ),
-        (
-            quote!(
-                trait A {
-                    async fn m(&self, cx: &Context, items: Inbound<u8>) -> Result<(), E>;
-                }
-            ),
-            "not supported yet",
-        ),
-        (
-            quote!(
-                trait A {
-                    async fn over(&self, cx: &Context) -> Result<(), E>;
-                }
-            ),
-            "every caller",
-        ),
-    ] {
-        let out = refused(item);
-        assert!(out.contains(message), "expected {message:?} in {out}");
-    }
+    ]);
 }
 
 #[test]

@@ -19,7 +19,8 @@ fn main_keeps_its_return_type_and_runs_the_body() {
     ));
     assert_eq!(
         out,
-        "fnmain()->Result<(),Oops>{::insula::__rt::run_main(asyncmove{work()?;Ok(())})}"
+        "fnmain()->Result<(),Oops>{::insula::__rt::run_main(::core::option::Option::None,\
+         move||asyncmove{work()?;Ok(())})}"
     );
 }
 
@@ -31,10 +32,8 @@ fn main_takes_threads_and_a_crate() {
             async fn main() {}
         ),
     ));
-    assert_eq!(
-        out,
-        "fnmain(){other::path::__rt::run_main_on_threads(3,asyncmove{})}"
-    );
+    let call = "other::path::__rt::run_main(::core::option::Option::Some(3),move||asyncmove{})";
+    assert_eq!(out, format!("fnmain(){{{call}}}"));
 }
 
 #[test]
@@ -50,7 +49,7 @@ fn test_is_marked_as_a_test_and_passes_its_seed() {
         "{plain}"
     );
     assert!(
-        plain.contains("run_test(::core::option::Option::None,asyncmove{})"),
+        plain.contains("run_test(::core::option::Option::None,move||asyncmove{})"),
         "{plain}"
     );
     let seeded = flat(expand_test(
@@ -60,7 +59,7 @@ fn test_is_marked_as_a_test_and_passes_its_seed() {
         ),
     ));
     assert!(
-        seeded.contains("run_test(::core::option::Option::Some(7),asyncmove{})"),
+        seeded.contains("run_test(::core::option::Option::Some(7),move||asyncmove{})"),
         "{seeded}"
     );
 }
