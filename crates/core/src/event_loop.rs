@@ -20,13 +20,12 @@ use std::rc::Rc;
 use insula_sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::isolate::{Current, ExitReason, IsolateCore, Oob, Runnable};
-use crate::lane::{First, Taken};
 use crate::microtask::Microtask;
 use crate::panic::{self, PanicReport};
 use crate::port::{self, PortSlot};
 use crate::record::Head;
 use crate::reply::PendingReplies;
-use crate::slab::{Key, Slab};
+use crate::slab::Slab;
 use crate::task::Task;
 use crate::timer::Timers;
 
@@ -35,8 +34,6 @@ use crate::timer::Timers;
 pub(crate) struct EventLoop {
     pub(crate) microtasks: VecDeque<Microtask>,
     pub(crate) tasks: Slab<Task>,
-    /// The task that is being polled.
-    pub(crate) polling: Option<Key>,
     pub(crate) timers: Timers,
     pub(crate) replies: PendingReplies,
     /// Open ports but for the first one.
@@ -91,15 +88,14 @@ fn slice(isolate: Current<'_>, meter: &Meter, turns: u32) -> SliceEnd {
     let local = isolate.local();
     let mut count = meter.turns.load(Ordering::Relaxed);
     let end = count.wrapping_add(turns);
-    let mut first = First::EMPTY;
+    // SAFETY: the isolate runs here.
+    let mut woken_by = unsafe { isolate.lane.take_first() };
     loop {
-        // SAFETY: the isolate runs here, and slots outlive the records that point to them.
-        let record = match unsafe { local.burst.next() } {
+        // SAFETY: as above.
+        let record = match woken_by.take().or_else(|| unsafe { local.burst.next() }) {
             Some(record) => record,
-            None => match refill(isolate, &mut first) {
+            None => match refill(isolate) {
                 Refill::Burst => continue,
-                // SAFETY: `refill` has just filled it, and it is read this once.
-                Refill::First => unsafe { first.parts() },
                 Refill::Oob => match handle_oob(isolate) {
                     Some(reason) => return SliceEnd::Exit(reason),
                     None => continue,
@@ -138,7 +134,6 @@ fn turn(isolate: Current<'_>, (head, payload): (Head, *const u64)) {
 }
 
 enum Refill {
-    First,
     Burst,
     Oob,
     Idle,
@@ -147,7 +142,7 @@ enum Refill {
 
 /// Gets the next records, or finds out what the isolate becomes without any.
 #[inline]
-fn refill(isolate: Current<'_>, first: &mut First) -> Refill {
+fn refill(isolate: Current<'_>) -> Refill {
     let local = isolate.local();
     if local.flags.microtasks.get() {
         // An out-of-band message cut the microtasks short.
@@ -158,17 +153,14 @@ fn refill(isolate: Current<'_>, first: &mut First) -> Refill {
     }
     let alive = may_be_woken(isolate);
     let mut lane = isolate.lane.lock();
-    match lane.take_all(first, &local.burst) {
-        Taken::First => return Refill::First,
-        Taken::Burst => return Refill::Burst,
-        Taken::Nothing => {}
+    if lane.take_chain(&local.burst) {
+        return Refill::Burst;
     }
     if lane.has_oob() {
         return Refill::Oob;
     }
     if !alive {
         lane.go_dead();
-        drop(lane);
         return Refill::Exit(ExitReason::Finished);
     }
     let spent = (local.burst.take_spent(), lane.go_idle());
@@ -252,26 +244,23 @@ fn tear_down(isolate: Current<'_>, reason: ExitReason) {
     isolate.runtime.clone().unregister(isolate);
     // SAFETY: this is the isolate's own count, and nothing touches the isolate after it: the
     // caller only resets its thread's pointer.
-    unsafe { IsolateCore::release(core) };
+    unsafe { IsolateCore::release_self(core) };
 }
 
 fn discard_records(isolate: Current<'_>) {
     let burst = &isolate.local().burst;
-    let mut first = First::EMPTY;
+    // SAFETY: the isolate runs here.
+    let mut woken_by = unsafe { isolate.lane.take_first() };
     loop {
-        // SAFETY: as in `slice`.
-        let record = match unsafe { burst.next() } {
-            Some(record) => record,
-            None => match isolate.lane.lock().take_all(&mut first, burst) {
-                Taken::Nothing => break,
-                Taken::Burst => continue,
-                // SAFETY: just filled, read this once.
-                Taken::First => unsafe { first.parts() },
-            },
-        };
-        let (head, payload) = record;
-        // SAFETY: the head is alive, and the record is discarded instead of delivered.
-        panic::contain(|| unsafe { (head.vtable().discard)(head, payload) });
+        // SAFETY: as above.
+        match woken_by.take().or_else(|| unsafe { burst.next() }) {
+            // SAFETY: the head is alive, and the record is discarded instead of delivered.
+            Some((head, payload)) => panic::contain(|| unsafe {
+                (head.vtable().discard)(head, payload, isolate);
+            }),
+            None if isolate.lane.lock().take_chain(burst) => {}
+            None => break,
+        }
     }
     burst.take_spent().free();
 }

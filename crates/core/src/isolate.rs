@@ -242,7 +242,7 @@ impl New {
     /// The isolate does not start after all.
     pub(crate) fn abandon(self) {
         // SAFETY: nobody runs it and nobody will, so its own count is ours to give back.
-        unsafe { IsolateCore::release(self.0.into_raw()) };
+        unsafe { IsolateCore::release_self(self.0.into_raw()) };
     }
 
     /// Makes `entry` the isolate's first event and lets it run.
@@ -252,7 +252,8 @@ impl New {
     {
         let runtime = self.core().runtime.clone();
         runtime.register(self.core());
-        if is_inline::<Start<F>>() {
+        // A small entry lies in the lane itself; a large one goes by its box.
+        if size_of::<F>() <= 24 && is_inline::<Start<F>>() {
             self.post(Start(entry));
         } else {
             let entry = Box::new(entry);

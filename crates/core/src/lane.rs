@@ -21,9 +21,11 @@
 //! # The lane
 //! Records ([`record`](crate::record)) in arrival order: one in place (`first`), so that an
 //! isolate that gets one message at a time never allocates, the others in a chain of blocks.
-//! The runner takes everything there is at once, reads it without the lock, and gives its last
-//! block back as the next empty one, so that a steady stream runs over the same two blocks.
-//! `first` is only written while the chain is empty: it is always the oldest.
+//! `first` is written only by the sender that finds the isolate idle. From then on until the
+//! isolate is idle again it is the runner's: it reads it without the lock when it begins, and
+//! so handles a single message with one locking instead of two. It is always the oldest.
+//! The chain the runner takes whole, reads it without the lock, and gives its last block back
+//! as the next empty one, so that a steady stream runs over the same two blocks.
 //!
 //! Unbounded by design, as the VM's is: a bounded port counts its own messages, and the
 //! runtime's own records are bounded by what they speak of (tasks, timers, calls).
@@ -57,6 +59,8 @@ const FIRST_WORDS: usize = 4;
 /// The normal lane of one isolate and the word that guards it.
 pub(crate) struct Lane {
     word: AtomicU8,
+    /// The holder's of the lock, while the isolate is idle; else the runner's.
+    first: UnsafeCell<First>,
     inner: UnsafeCell<Inner>,
 }
 
@@ -67,43 +71,17 @@ unsafe impl Sync for Lane {}
 unsafe impl Send for Lane {}
 
 struct Inner {
-    /// Words used in `first`; 0 when it is empty.
-    first_len: u32,
     /// Next free word in `tail`, and the words it has; both 0 while there is no block.
     write: u32,
     capacity: u32,
     head: BlockPtr,
     tail: BlockPtr,
-    first: First,
 }
 
-/// A copy of the record that lay in the lane itself.
-#[derive(Clone, Copy)]
-pub(crate) struct First([MaybeUninit<u64>; FIRST_WORDS]);
-
-impl First {
-    pub(crate) const EMPTY: Self = Self([MaybeUninit::uninit(); FIRST_WORDS]);
-
-    /// The record's header and payload.
-    ///
-    /// # Safety
-    /// This was filled by [`LaneGuard::take_all`] and is read once.
-    pub(crate) unsafe fn parts(&self) -> (Head, *const u64) {
-        // SAFETY: a filled `First` begins with a header.
-        let head = unsafe { Head::read_from(self.0.as_ptr().cast()) };
-        (head, self.0[1..].as_ptr().cast())
-    }
-}
-
-/// What the runner got.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Taken {
-    /// Nothing was there.
-    Nothing,
-    /// `first` is filled and must be handled before the burst.
-    First,
-    /// Only the burst got records.
-    Burst,
+/// The record that lies in the lane itself.
+struct First {
+    filled: bool,
+    words: [MaybeUninit<u64>; FIRST_WORDS],
 }
 
 impl Lane {
@@ -111,13 +89,15 @@ impl Lane {
     pub(crate) fn new() -> Self {
         Self {
             word: AtomicU8::new(0),
+            first: UnsafeCell::new(First {
+                filled: false,
+                words: [MaybeUninit::uninit(); FIRST_WORDS],
+            }),
             inner: UnsafeCell::new(Inner {
-                first_len: 0,
                 write: 0,
                 capacity: 0,
                 head: BlockPtr::NONE,
                 tail: BlockPtr::NONE,
-                first: First::EMPTY,
             }),
         }
     }
@@ -163,6 +143,25 @@ impl Lane {
 
     pub(crate) fn is_dead(&self) -> bool {
         self.lock().is_dead()
+    }
+
+    /// The record with which the isolate was woken, if that lies in the lane itself. The
+    /// caller delivers or discards it before it comes back to the lane.
+    ///
+    /// # Safety
+    /// The caller runs the isolate.
+    #[inline(always)]
+    pub(crate) unsafe fn take_first(&self) -> Option<(Head, *const u64)> {
+        self.first.with_mut(|first| {
+            // SAFETY: while the isolate runs only its runner touches `first`.
+            let first = unsafe { &mut *first };
+            if !std::mem::replace(&mut first.filled, false) {
+                return None;
+            }
+            let at = first.words.as_ptr().cast::<u64>();
+            // SAFETY: filled, so it begins with a header.
+            Some((unsafe { Head::read_from(at) }, at.wrapping_add(1)))
+        })
     }
 
     /// Whether the isolate has been scheduled; `None` while somebody holds the lane.
@@ -220,48 +219,56 @@ impl LaneGuard<'_> {
     /// Appends a record.
     ///
     /// # Safety
-    /// The lane is not dead, `head`'s vtable is that of a payload of type `P`, and `P` lies in
-    /// a record ([`is_inline`](crate::record::is_inline)).
+    /// The lane is not dead, `head` goes with a payload of type `P`, and `P` lies in a record
+    /// ([`is_inline`](crate::record::is_inline)).
     #[inline(always)]
     pub(crate) unsafe fn push<P>(&mut self, head: Head, payload: P) {
-        self.lane.inner.with_mut(|inner| {
-            // SAFETY: the guard is the only way to `inner`.
-            let inner = unsafe { &mut *inner };
-            let at = inner.reserve(1 + words_of::<P>());
-            // SAFETY: `reserve` returns room for one word and the payload's.
-            unsafe { head.write_to(at) };
-            let to = at.wrapping_add(1).cast::<P>();
-            // SAFETY: as above, and eight-byte aligned, which `is_inline` promises is enough.
-            unsafe { to.write(payload) };
-        });
+        let words = 1 + words_of::<P>();
+        let at = if words as usize <= FIRST_WORDS && self.state & SCHEDULED == 0 {
+            self.fill_first()
+        } else {
+            self.lane.inner.with_mut(|inner| {
+                // SAFETY: the guard is the only way to `inner`.
+                unsafe { &mut *inner }.reserve(words)
+            })
+        };
+        // SAFETY: room for one word and the payload's.
+        unsafe { head.write_to(at) };
+        let to = at.wrapping_add(1).cast::<P>();
+        // SAFETY: as above, and eight-byte aligned, which `is_inline` promises is enough.
+        unsafe { to.write(payload) };
     }
 
-    /// Moves all records to the runner. `burst` must be read to its end.
+    /// Only while the isolate is idle, and so has no record at all.
+    #[inline(always)]
+    fn fill_first(&mut self) -> *mut u64 {
+        self.lane.first.with_mut(|first| {
+            // SAFETY: while the isolate is idle, `first` is the lock holder's.
+            let first = unsafe { &mut *first };
+            first.filled = true;
+            first.words.as_mut_ptr().cast()
+        })
+    }
+
+    /// Moves all records of the chain to the runner; `false` if there were none. `burst` must
+    /// have been read to its end.
     #[inline]
-    pub(crate) fn take_all(&mut self, first: &mut First, burst: &Burst) -> Taken {
+    pub(crate) fn take_chain(&mut self, burst: &Burst) -> bool {
         self.lane.inner.with_mut(|inner| {
             // SAFETY: the guard is the only way to `inner`.
             let inner = unsafe { &mut *inner };
-            let chain = inner.write != 0 || inner.head != inner.tail;
-            if chain {
+            let filled = inner.write != 0;
+            if filled {
                 let empty = burst.exchange(inner.head, inner.tail, inner.write);
                 inner.install(empty);
             }
-            if inner.first_len != 0 {
-                inner.first_len = 0;
-                *first = inner.first;
-                Taken::First
-            } else if chain {
-                Taken::Burst
-            } else {
-                Taken::Nothing
-            }
+            filled
         })
     }
 
     /// The isolate becomes idle. Returns the empty block that it no longer needs.
     ///
-    /// Only after [`take_all`](Self::take_all) found nothing under the same guard.
+    /// Only after [`take_chain`](Self::take_chain) found nothing under the same guard.
     #[inline]
     pub(crate) fn go_idle(&mut self) -> BlockPtr {
         self.state &= !SCHEDULED;
@@ -297,10 +304,6 @@ impl Inner {
 
     #[inline(never)]
     fn reserve_slow(&mut self, words: u32) -> *mut u64 {
-        if self.head == BlockPtr::NONE && self.first_len == 0 && words as usize <= FIRST_WORDS {
-            self.first_len = words;
-            return self.first.0.as_mut_ptr().cast();
-        }
         let block = BlockPtr::allocate_after(self.capacity);
         if self.tail == BlockPtr::NONE {
             self.head = block;

@@ -34,7 +34,9 @@ use insula_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::isolate::{Current, IsolateCore};
 use crate::lane::LaneGuard;
-use crate::record::{RecordVtable, SystemRecord, is_inline, take_payload};
+use crate::record::{
+    Head, RecordVtable, SystemRecord, VtableCell, is_inline, take_payload, words_of,
+};
 use crate::task::Wakeup;
 use bound::Bound;
 
@@ -50,7 +52,7 @@ const SENDER: usize = 4;
 #[repr(C)]
 pub(crate) struct PortSlot {
     /// First, because records reach it through their header. Changed only by the isolate.
-    vtable: Cell<&'static RecordVtable>,
+    vtable: VtableCell,
     isolate: Cell<*const IsolateCore>,
     refs: AtomicUsize,
     serial: Cell<u64>,
@@ -111,20 +113,19 @@ struct Drops<T>(std::marker::PhantomData<T>);
 
 const fn message_words<T>() -> u32 {
     if is_inline::<T>() {
-        crate::record::words_of::<T>()
+        words_of::<T>()
     } else {
-        crate::record::words_of::<Box<T>>()
+        words_of::<Box<T>>()
     }
 }
 
 impl<T: 'static> Drops<T> {
     const RECORD: RecordVtable = RecordVtable {
-        words: message_words::<T>(),
         deliver: |head, payload, isolate| {
             // SAFETY: the record is this port's, and delivered once.
             let message = unsafe { take_message::<T>(payload) };
             // SAFETY: the slot of a record is alive.
-            if let Some(bound) = unsafe { head.slot::<PortSlot>().as_ref() }.bound() {
+            if let Some(bound) = unsafe { head.slot::<PortSlot>() }.bound() {
                 bound.message_taken(isolate);
             }
             drop(message);
@@ -145,7 +146,7 @@ impl<T: 'static> Drops<T> {
     }
 }
 
-unsafe fn discard_message<T>(_: crate::record::Head, payload: *const u64) {
+unsafe fn discard_message<T>(_: Head, payload: *const u64, _: Current<'_>) {
     // SAFETY: the caller discards the record once.
     drop(unsafe { take_message::<T>(payload) });
 }
@@ -153,7 +154,7 @@ unsafe fn discard_message<T>(_: crate::record::Head, payload: *const u64) {
 impl PortSlot {
     pub(crate) fn unopened() -> Self {
         Self {
-            vtable: Cell::new(&Drops::<()>::CLOSED.record),
+            vtable: VtableCell(Cell::new(&Drops::<()>::CLOSED.record)),
             isolate: Cell::new(std::ptr::null()),
             refs: AtomicUsize::new(0),
             serial: Cell::new(0),
@@ -179,7 +180,7 @@ impl PortSlot {
         isolate.retain();
         port.isolate.set(isolate.core());
         port.serial.set(isolate.runtime.next_port_serial());
-        port.vtable.set(&vtable.record);
+        port.vtable.0.set(&vtable.record);
         port.bound.set(limit.map_or(std::ptr::null(), |limit| {
             Box::into_raw(Box::new(Bound::new(limit))).cast_const()
         }));
@@ -221,7 +222,7 @@ impl PortSlot {
     }
 
     fn vtable(&self) -> &'static PortVtable {
-        let record: *const RecordVtable = self.vtable.get();
+        let record: *const RecordVtable = self.vtable.0.get();
         // SAFETY: a slot's vtable is always set to the first field of a `PortVtable`.
         unsafe { &*record.cast::<PortVtable>() }
     }
@@ -361,7 +362,7 @@ impl PortSlot {
     /// dropped as a microtask.
     fn swap_receiver(&self, isolate: Current<'_>, vtable: &'static PortVtable, receiver: *mut ()) {
         let retire = self.vtable().retire;
-        self.vtable.set(&vtable.record);
+        self.vtable.0.set(&vtable.record);
         // SAFETY: the old receiver goes with the old vtable, and is retired this once.
         let old = unsafe { retire(self.receiver.replace(receiver)) };
         if let Some(old) = old {
@@ -381,7 +382,7 @@ impl PortSlot {
         let closed = (slot.vtable().closed)();
         // SAFETY: as in `swap_receiver`.
         let old = unsafe { retire(slot.receiver.replace(std::ptr::null_mut())) };
-        slot.vtable.set(&closed.record);
+        slot.vtable.0.set(&closed.record);
         for waiter in waiters.into_iter().flatten() {
             waiter.wake();
         }
@@ -446,7 +447,7 @@ impl SystemRecord for LastSender {
         }
     }
 
-    fn discard(self) {
+    fn discard(self, _: Current<'_>) {
         // SAFETY: as above.
         unsafe { PortSlot::release(self.0, SENDER) };
     }

@@ -1,7 +1,7 @@
 //! What a message looks like while it travels.
 //!
 //! A record is one header word and the payload's words, in memory of the receiving isolate's
-//! lane. The header is a pointer to something whose first field is a `&'static RecordVtable`:
+//! lane. The header ([`Head`]) is a pointer to something whose first field is a `&'static RecordVtable`:
 //! a port's slot for an ordinary message, a constant for the runtime's own records (an
 //! isolate's entry, a wake-up, a reply, a timer). So the way from a record to the code that
 //! handles it is two loads and one indirect call, without any look-up.
@@ -9,6 +9,7 @@
 //! A payload of at most [`INLINE_BYTES`] lies in the record itself; a larger or over-aligned
 //! one is boxed before the lane is locked, and the record carries the box.
 
+use std::cell::Cell;
 use std::mem;
 use std::ptr::NonNull;
 
@@ -19,41 +20,76 @@ pub(crate) const INLINE_BYTES: usize = 56;
 
 /// What the event loop knows about a kind of record.
 pub(crate) struct RecordVtable {
-    /// Words of payload behind the header.
-    pub(crate) words: u32,
     /// Moves the payload out and handles it. Called once, by the isolate that owns the lane.
     pub(crate) deliver: unsafe fn(Head, *const u64, Current<'_>),
     /// Moves the payload out and drops it. Called once, instead of `deliver`.
-    pub(crate) discard: unsafe fn(Head, *const u64),
+    pub(crate) discard: unsafe fn(Head, *const u64, Current<'_>),
 }
 
-/// The header: points to a `&'static RecordVtable`.
+/// Payload words that a header can count; they fit [`INLINE_BYTES`].
+const COUNT_MASK: usize = 7;
+
+/// The header: a pointer to a `&'static RecordVtable`, and in its low three bits, which are
+/// zero in the pointer, the number of payload words. So the way to the next record does not
+/// lead through the vtable.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
-pub(crate) struct Head(NonNull<&'static RecordVtable>);
+pub(crate) struct Head(*const ());
+
+/// What a header points to, aligned so that the count fits on every machine.
+#[repr(C, align(8))]
+pub(crate) struct VtableCell(pub(crate) Cell<&'static RecordVtable>);
+
+/// A constant vtable, laid out as a [`VtableCell`].
+#[repr(C, align(8))]
+pub(crate) struct SystemVtable(pub(crate) RecordVtableRef);
+
+type RecordVtableRef = &'static RecordVtable;
 
 impl Head {
     /// The header of the runtime's own records.
-    pub(crate) const fn of(vtable: &'static &'static RecordVtable) -> Self {
-        // A reference is never null, and nobody writes through this pointer.
-        Self(NonNull::from_ref(vtable))
+    #[inline(always)]
+    pub(crate) fn of(vtable: &'static SystemVtable, words: u32) -> Self {
+        Self::tagged(std::ptr::from_ref(vtable).cast(), words)
     }
 
-    /// The header of a port's messages: the slot's first field is its vtable.
-    pub(crate) fn of_slot<S>(slot: NonNull<S>) -> Self {
-        Self(slot.cast())
+    /// The header of a port's messages: the slot's first field is its [`VtableCell`].
+    #[inline(always)]
+    pub(crate) fn of_slot<S>(slot: NonNull<S>, words: u32) -> Self {
+        Self::tagged(slot.as_ptr().cast_const().cast(), words)
     }
 
-    pub(crate) fn slot<S>(self) -> NonNull<S> {
-        self.0.cast()
+    #[inline(always)]
+    fn tagged(pointer: *const (), words: u32) -> Self {
+        debug_assert!(words as usize <= COUNT_MASK, "a record's payload is at most seven words");
+        Self(pointer.map_addr(|address| address | words as usize))
+    }
+
+    /// Words of payload behind the header.
+    #[inline(always)]
+    pub(crate) fn words(self) -> u32 {
+        (self.0.addr() & COUNT_MASK) as u32
+    }
+
+    /// The slot, in a port's vtable.
+    ///
+    /// # Safety
+    /// The header is that of a port's message, and the slot is alive.
+    #[inline(always)]
+    pub(crate) unsafe fn slot<'a, S>(self) -> &'a S {
+        let slot = self.0.map_addr(|address| address & !COUNT_MASK).cast::<S>();
+        // SAFETY: by the caller's word.
+        unsafe { &*slot }
     }
 
     /// # Safety
     /// The pointee is alive, and this is the isolate that may change a slot's vtable.
     #[inline(always)]
     pub(crate) unsafe fn vtable(self) -> &'static RecordVtable {
+        // A system vtable is laid out as a cell that nobody writes.
+        let cell = self.0.map_addr(|address| address & !COUNT_MASK).cast::<RecordVtableRef>();
         // SAFETY: alive and not written at this moment, both by the caller's word.
-        unsafe { self.0.read() }
+        unsafe { cell.read() }
     }
 
     /// Writes the header into a record.
@@ -104,30 +140,28 @@ pub(crate) trait SystemRecord: Sized + 'static {
     fn run(self, isolate: Current<'_>);
 
     /// Never reached its isolate's loop; runs user code only by dropping fields.
-    fn discard(self) {}
+    fn discard(self, _isolate: Current<'_>) {}
 }
 
-/// The vtable and header of each [`SystemRecord`].
+/// The vtable of each [`SystemRecord`].
 struct System<P>(std::marker::PhantomData<P>);
 
 impl<P: SystemRecord> System<P> {
-    const VTABLE: &'static RecordVtable = &RecordVtable {
-        words: {
-            assert!(is_inline::<P>(), "box large system payloads");
-            words_of::<P>()
-        },
+    const VTABLE: &'static SystemVtable = &SystemVtable(&RecordVtable {
         deliver: |_, payload, isolate| {
             // SAFETY: the lane delivers each record once, and this vtable goes with a `P`.
             unsafe { take_payload::<P>(payload) }.run(isolate);
         },
-        discard: |_, payload| {
+        discard: |_, payload, isolate| {
             // SAFETY: as above.
-            unsafe { take_payload::<P>(payload) }.discard();
+            unsafe { take_payload::<P>(payload) }.discard(isolate);
         },
-    };
+    });
 }
 
 /// The header under which a `P` travels.
-pub(crate) const fn system_head<P: SystemRecord>() -> Head {
-    Head::of(&System::<P>::VTABLE)
+#[inline(always)]
+pub(crate) fn system_head<P: SystemRecord>() -> Head {
+    const { assert!(is_inline::<P>(), "box large system payloads") };
+    Head::of(System::<P>::VTABLE, words_of::<P>())
 }

@@ -56,7 +56,7 @@ impl<R: Send + 'static> ReplyTo<R> {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is never dropped, so the way is taken this once.
         match unsafe { ManuallyDrop::take(&mut this.0) } {
-            Way::Isolate(isolate, key) => Answer::send(&isolate, key, value),
+            Way::Isolate(isolate, key) => Answer::send(isolate, key, value),
             Way::Shared(shared) => shared.answer(Some(value)),
         }
     }

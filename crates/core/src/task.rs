@@ -3,8 +3,10 @@
 //! A task's header is counted by its slot in the isolate and by every clone of its waker. A
 //! wake-up on the isolate's own thread during a turn queues a microtask; one from elsewhere
 //! posts a [`Wake`] record, which is an event of its own and keeps its place among the
-//! messages. `queued` makes sure that a task is queued once however often it is woken, and is
-//! cleared just before the poll, so a wake-up during the poll queues it again.
+//! messages. A task is queued once however often it is woken: its slot says whether a
+//! microtask waits, its header (`posted`) whether a record is on its way. The first is cleared
+//! just before the poll, the second when the record arrives, so a wake-up during the poll
+//! queues it again.
 //!
 //! A task that somebody outside can still wake keeps its isolate alive. When the last such
 //! waker is dropped without a wake-up, a [`Recheck`] record makes the isolate look again
@@ -13,8 +15,9 @@
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
+use std::ptr;
 use std::sync::Arc;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 
 use insula_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -29,64 +32,71 @@ pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 pub(crate) struct TaskHeader {
     isolate: IsolateRef,
     key: Key,
-    /// A microtask or a `Wake` record for it is on its way.
-    queued: AtomicBool,
+    /// A `Wake` record for it is on its way.
+    posted: AtomicBool,
     /// Clones of the waker that are out.
     wakers: AtomicUsize,
 }
 
 /// A task's place in its isolate.
 pub(crate) struct Task {
-    pub(crate) header: Arc<TaskHeader>,
+    header: Arc<TaskHeader>,
+    /// A microtask for it waits.
+    queued: bool,
     /// Absent while it is being polled.
     future: Option<LocalFuture>,
 }
 
+/// The task that is being polled.
+#[derive(Clone, Copy)]
+pub(crate) struct Polling {
+    key: Key,
+    header: *const TaskHeader,
+}
+
 impl Task {
+    /// A new task; the caller queues its first microtask.
     pub(crate) fn new(isolate: Current<'_>, key: Key, future: LocalFuture) -> Self {
         let header = TaskHeader {
             isolate: IsolateRef::new(isolate.core()),
             key,
-            queued: AtomicBool::new(true),
+            posted: AtomicBool::new(false),
             wakers: AtomicUsize::new(0),
         };
-        Self { header: Arc::new(header), future: Some(future) }
+        Self { header: Arc::new(header), queued: true, future: Some(future) }
     }
 
     /// Whether a waker is out, so that the task may be woken from outside.
     pub(crate) fn may_be_woken(&self) -> bool {
-        // Acquire pairs with the Release of the decrement in `drop_waker`.
+        // Acquire pairs with the Release of the decrement in `waker_dropped`.
         self.header.wakers.load(Ordering::Acquire) != 0
-            || self.header.queued.load(Ordering::Acquire)
     }
 }
 
 /// Polls a task, if it is still there.
 pub(crate) fn run(isolate: Current<'_>, key: Key) {
-    let Some((header, mut future)) = isolate.with_events(|events| {
+    let local = isolate.local();
+    let taken = isolate.with_events(|events| {
         let task = events.tasks.get_mut(key)?;
-        let future = task.future.take()?;
-        Some((task.header.clone(), future))
-    }) else {
-        return;
-    };
-    // Acquire pairs with the Release of the wake-up, so the poll sees what led to it.
-    header.queued.swap(false, Ordering::AcqRel);
-    // SAFETY: the pointer is that of an `Arc` that outlives the waker, which is never dropped.
-    let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(Arc::as_ptr(&header))) });
-    let before = isolate.with_events(|events| events.polling.replace(key));
+        task.queued = false;
+        Some((Arc::as_ptr(&task.header), task.future.take()?))
+    });
+    let Some((header, mut future)) = taken else { return };
+    let before = local.polling.replace(Some(Polling { key, header }));
+    // SAFETY: the pointer is that of the `Arc` in the task's slot, which stays there during
+    // the poll: a task is removed by its own end alone, or by the isolate's, after this turn.
+    // This waker owns no count, and is never dropped.
+    let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(header)) });
     let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
+    local.polling.set(before);
     let finished = isolate.with_events(|events| {
-        events.polling = before;
-        match poll {
-            Poll::Ready(()) => events.tasks.remove(key),
-            Poll::Pending => {
-                if let Some(task) = events.tasks.get_mut(key) {
-                    task.future = Some(future);
-                }
-                None
-            }
+        if poll.is_ready() {
+            return events.tasks.remove(key);
         }
+        if let Some(task) = events.tasks.get_mut(key) {
+            task.future = Some(future);
+        }
+        None
     });
     drop(finished);
 }
@@ -103,15 +113,17 @@ pub(crate) enum Wakeup {
 impl Wakeup {
     /// Remembers who polls. The waker of the task that is being polled is remembered by key;
     /// that of a combinator inside it is cloned.
+    #[inline]
     pub(crate) fn capture(isolate: Current<'_>, cx: &Context<'_>) -> Self {
         let waker = cx.waker();
-        let own = isolate.with_events(|events| {
-            let key = events.polling?;
-            let header = Arc::as_ptr(&events.tasks.get_mut(key)?.header);
-            let same = waker.data() == header.cast() && std::ptr::eq(waker.vtable(), &VTABLE);
-            same.then_some(key)
-        });
-        own.map_or_else(|| Self::Waker(waker.clone()), Self::Task)
+        match isolate.local().polling.get() {
+            Some(Polling { key, header })
+                if waker.data() == header.cast() && ptr::eq(waker.vtable(), &VTABLE) =>
+            {
+                Self::Task(key)
+            }
+            _ => Self::Waker(waker.clone()),
+        }
     }
 
     /// Wakes whom it remembers. Runs no user code for a task of this isolate.
@@ -128,13 +140,11 @@ impl Wakeup {
 #[inline]
 fn wake_local(isolate: Current<'_>, key: Key) {
     let queued = isolate.with_events(|events| {
-        if let Some(task) = events.tasks.get_mut(key)
-            && !task.header.queued.swap(true, Ordering::AcqRel)
-        {
-            events.microtasks.push_back(Microtask::Task(key));
-            return true;
-        }
-        false
+        let task = events.tasks.get_mut(key).filter(|task| !task.queued);
+        let Some(task) = task else { return false };
+        task.queued = true;
+        events.microtasks.push_back(Microtask::Task(key));
+        true
     });
     if queued {
         isolate.local().flags.microtasks.set(true);
@@ -143,18 +153,16 @@ fn wake_local(isolate: Current<'_>, key: Key) {
 
 impl TaskHeader {
     fn wake(&self) {
-        // Release pairs with the swap in `run`; Acquire is for the other direction's `run`.
-        if self.queued.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let queued_here = Current::with(|current| match current {
-            Some(isolate) if isolate.is(&raw const *self.isolate) => {
-                isolate.push_microtask(Microtask::Task(self.key));
+        let home = self.isolate.as_ptr().as_ptr().cast_const();
+        let here = Current::with(|current| match current {
+            Some(isolate) if isolate.is(home) => {
+                wake_local(isolate, self.key);
                 true
             }
             _ => false,
         });
-        if !queued_here {
+        // AcqRel pairs with the swap in `Wake::run`: the poll sees what led to this.
+        if !here && !self.posted.swap(true, Ordering::AcqRel) {
             // A dead isolate has dropped the task: there is nobody to wake.
             let _ = self.isolate.post(Wake(self.key));
         }
@@ -162,12 +170,12 @@ impl TaskHeader {
 
     /// One waker less; the last one to go makes the isolate look whether it still waits.
     fn waker_dropped(&self) {
-        if self.wakers.fetch_sub(1, Ordering::AcqRel) != 1 || self.queued.load(Ordering::Acquire) {
+        // With a record on its way the isolate looks anyway.
+        if self.wakers.fetch_sub(1, Ordering::AcqRel) != 1 || self.posted.load(Ordering::Acquire) {
             return;
         }
-        let own = Current::with(|current| {
-            current.is_some_and(|isolate| isolate.is(&raw const *self.isolate))
-        });
+        let home = self.isolate.as_ptr().as_ptr().cast_const();
+        let own = Current::with(|current| current.is_some_and(|isolate| isolate.is(home)));
         if !own {
             let _ = self.isolate.post(Recheck);
         }
@@ -179,7 +187,13 @@ pub(crate) struct Wake(pub(crate) Key);
 
 impl SystemRecord for Wake {
     fn run(self, isolate: Current<'_>) {
-        isolate.push_microtask(Microtask::Task(self.0));
+        isolate.with_events(|events| {
+            if let Some(task) = events.tasks.get_mut(self.0) {
+                // Acquire pairs with the waker's swap, Release lets a later one post again.
+                task.header.posted.swap(false, Ordering::AcqRel);
+            }
+        });
+        wake_local(isolate, self.0);
     }
 }
 

@@ -188,12 +188,16 @@ impl ThreadPool {
         if thread.stuck.load(Ordering::Relaxed) {
             return self.inject([raw]);
         }
-        // SeqCst pairs with the monitor's look at the slots before it goes to sleep.
-        let displaced = thread.next.swap(raw.as_ptr(), Ordering::SeqCst);
+        // Only this thread fills its slot, and others only empty it: an empty one needs no
+        // read-modify-write. Release pairs with the Acquire of whoever takes it.
+        if thread.next.load(Ordering::Relaxed).is_null() {
+            thread.next.store(raw.as_ptr(), Ordering::Release);
+            return;
+        }
+        let displaced = thread.next.swap(raw.as_ptr(), Ordering::AcqRel);
         if let Some(displaced) = NonNull::new(displaced) {
             self.push_to_ring(worker, displaced);
         }
-        self.watch();
     }
 
     fn push_to_ring(&self, worker: &Worker, raw: Raw) {
@@ -215,7 +219,8 @@ impl ThreadPool {
         match self.sleep.work_injected() {
             Injected::Seen => {}
             Injected::Wake(wake) => self.wake(Some(wake)),
-            Injected::AllBusy => self.watch(),
+            // The monitor watches them.
+            Injected::AllBusy => {}
         }
     }
 
@@ -270,14 +275,10 @@ impl ThreadPool {
         })
     }
 
-    /// This thread is going to be busy: wakes another if the injector still has something, and
-    /// has what waits watched.
+    /// This thread is going to be busy: wakes another if the injector still has something.
     fn leave_rest_to_others(&self) {
         if !self.injector.is_empty() && self.sleep.could_use_a_thread() {
             self.wake(self.sleep.wake_one());
-        }
-        if self.monitor.is_asleep() && self.work_waits() {
-            self.watch();
         }
     }
 
@@ -342,6 +343,7 @@ impl ThreadPool {
         self.park(worker);
         // Whoever chose this thread counted it as searching; it looks at its queues first.
         self.sleep.found_work();
+        self.watch();
     }
 
     /// Looks for work elsewhere, then parks. `None` when the pool has been stopped.
@@ -353,6 +355,7 @@ impl ThreadPool {
                     self.wake(self.sleep.wake_one());
                 }
                 self.leave_rest_to_others();
+                self.watch();
                 worker.sampled.set(Instant::now());
                 worker.slices.set(0);
                 return Some(raw);
@@ -519,6 +522,7 @@ fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
     runtime::enter_forever(runtime);
     // A thread that was started or woken counts as searching.
     pool.sleep.found_work();
+    pool.watch();
     while !pool.stopped.load(Ordering::Relaxed) {
         let Some(raw) = pool.next(&worker).or_else(|| pool.find_work(&worker)) else { break };
         pool.run(&worker, raw);

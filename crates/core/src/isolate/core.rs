@@ -10,11 +10,18 @@
 //! The memory lives as long as somebody counts on it: the isolate itself from spawn to the end
 //! of its teardown, each port with a sender or a receiver, each handle, waker and unanswered
 //! call. A run queue holds no count: a scheduled isolate has not been torn down.
+//!
+//! Counting is biased, since an atomic addition costs as much as the rest of a short message:
+//! what the isolate itself counts and uncounts goes to a plain number in `local`, everybody
+//! else's to `refs`. Either may run below what is really held, but their sum may not; `refs`
+//! begins with [`ALIVE`], more than can ever be counted, and the end of the teardown takes
+//! that away and adds the local number. Only from then on can the sum reach zero.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -27,11 +34,15 @@ use crate::pinned::PinnedHome;
 use crate::port::PortSlot;
 use crate::record::{SystemRecord, system_head};
 use crate::runtime::RuntimeCore;
+use crate::task::Polling;
 
 thread_local! {
     /// The isolate whose turn runs on this thread.
-    static CURRENT: Cell<*const IsolateCore> = const { Cell::new(std::ptr::null()) };
+    static CURRENT: Cell<*const IsolateCore> = const { Cell::new(ptr::null()) };
 }
+
+/// What a living isolate counts on its own memory.
+const ALIVE: usize = 1 << (usize::BITS - 2);
 
 /// One isolate.
 pub(crate) struct IsolateCore {
@@ -73,7 +84,10 @@ pub(crate) enum Oob {
 /// What only the running thread touches.
 pub(crate) struct Local {
     pub(crate) burst: Burst,
+    /// Counts that the isolate itself took, less those that it gave back.
+    refs: Cell<isize>,
     pub(crate) events: RefCell<Option<Box<EventLoop>>>,
+    pub(crate) polling: Cell<Option<Polling>>,
     pub(crate) flags: Flags,
 }
 
@@ -93,7 +107,7 @@ pub(crate) struct Flags {
 }
 
 impl IsolateCore {
-    /// A new, idle isolate with one count, which is its own.
+    /// A new, idle isolate, which counts on itself.
     pub(crate) fn create(
         runtime: Arc<RuntimeCore>,
         home: Option<Arc<PinnedHome>>,
@@ -102,7 +116,7 @@ impl IsolateCore {
         let details = name.map(|name| Box::new(Details { name: Some(name), ..Details::default() }));
         let core = Box::new(Self {
             lane: Lane::new(),
-            refs: AtomicUsize::new(1),
+            refs: AtomicUsize::new(ALIVE),
             id: runtime.next_isolate_id(),
             runtime,
             home,
@@ -110,7 +124,9 @@ impl IsolateCore {
             details: Cell::new(details),
             local: Local {
                 burst: Burst::new(),
+                refs: Cell::new(0),
                 events: RefCell::new(None),
+                polling: Cell::new(None),
                 flags: Flags::default(),
             },
             port0: PortSlot::unopened(),
@@ -188,20 +204,53 @@ impl IsolateCore {
         }
     }
 
+    /// The local number of counts, if the isolate runs on this thread.
+    #[inline(always)]
+    fn local_refs(&self) -> Option<&Cell<isize>> {
+        ptr::eq(CURRENT.get(), self).then_some(&self.local.refs)
+    }
+
+    #[inline]
     pub(crate) fn retain(&self) {
-        // Relaxed: whoever retains already has a count, so the memory cannot go meanwhile.
-        self.refs.fetch_add(1, Ordering::Relaxed);
+        match self.local_refs() {
+            Some(refs) => refs.set(refs.get() + 1),
+            // Relaxed: whoever retains already has a count, so the memory cannot go meanwhile.
+            None => drop(self.refs.fetch_add(1, Ordering::Relaxed)),
+        }
     }
 
     /// Gives one count back; the last one frees the memory.
     ///
     /// # Safety
     /// The caller owns a count and does not touch the isolate through it afterwards.
+    #[inline]
     pub(crate) unsafe fn release(this: NonNull<Self>) {
         // SAFETY: alive while the caller's count stands.
+        match unsafe { this.as_ref() }.local_refs() {
+            Some(refs) => refs.set(refs.get() - 1),
+            // SAFETY: by the caller's word.
+            None => unsafe { Self::release_shared(this, 1) },
+        }
+    }
+
+    /// The isolate no longer counts on itself, and settles its local number.
+    ///
+    /// # Safety
+    /// Called once: at the end of the teardown, or in place of ever running the isolate.
+    pub(crate) unsafe fn release_self(this: NonNull<Self>) {
+        // SAFETY: alive by its own count.
+        let local = unsafe { this.as_ref() }.local.refs.replace(0);
+        // SAFETY: these counts are the isolate's own.
+        unsafe { Self::release_shared(this, ALIVE.wrapping_sub(local.cast_unsigned())) };
+    }
+
+    /// # Safety
+    /// As for [`release`](Self::release), for `count` counts.
+    unsafe fn release_shared(this: NonNull<Self>, count: usize) {
+        // SAFETY: alive while the caller's counts stand.
         let refs = unsafe { &this.as_ref().refs };
         // Release pairs with the Acquire fence of whoever takes the last count away.
-        if refs.fetch_sub(1, Ordering::Release) == 1 {
+        if refs.fetch_sub(count, Ordering::Release) == count {
             fence(Ordering::Acquire);
             // SAFETY: created by `Box` in `create`; nobody counts on it any more.
             drop(unsafe { Box::from_raw(this.as_ptr()) });
@@ -233,6 +282,11 @@ impl IsolateRef {
 impl IsolateRef {
     pub(crate) fn as_ptr(&self) -> NonNull<IsolateCore> {
         self.0
+    }
+
+    /// Lets go of the pointer and keeps the count, for a record that carries it on.
+    pub(crate) fn into_raw(self) -> NonNull<IsolateCore> {
+        ManuallyDrop::new(self).0
     }
 }
 
@@ -320,7 +374,7 @@ impl<'a> Current<'a> {
                 CURRENT.set(self.0);
             }
         }
-        let _return = Return(CURRENT.replace(std::ptr::null()));
+        let _return = Return(CURRENT.replace(ptr::null()));
         f()
     }
 
@@ -344,7 +398,7 @@ impl<'a> Current<'a> {
 
     #[inline(always)]
     pub(crate) fn is(&self, other: *const IsolateCore) -> bool {
-        std::ptr::eq(self.0, other)
+        ptr::eq(self.0, other)
     }
 }
 

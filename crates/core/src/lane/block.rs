@@ -92,19 +92,25 @@ fn layout(capacity: usize) -> Layout {
 /// The chain that the runner took, and how far it has read. Owned by the runner.
 pub(crate) struct Burst {
     block: Cell<BlockPtr>,
-    position: Cell<u32>,
+    /// The next record, and the end of those in `block`.
+    at: Cell<*const u64>,
+    end: Cell<*const u64>,
 }
 
 impl Burst {
     pub(crate) const fn new() -> Self {
-        Self { block: Cell::new(BlockPtr::NONE), position: Cell::new(0) }
+        Self {
+            block: Cell::new(BlockPtr::NONE),
+            at: Cell::new(ptr::null()),
+            end: Cell::new(ptr::null()),
+        }
     }
 
     /// Takes a chain over and gives the spent block of the last one back, emptied.
     pub(super) fn exchange(&self, head: BlockPtr, tail: BlockPtr, len: u32) -> BlockPtr {
         tail.seal(len, BlockPtr::NONE);
-        self.position.set(0);
-        let spent = self.block.replace(head);
+        let spent = self.block.get();
+        self.read(head);
         if !spent.0.is_null() {
             spent.seal(0, BlockPtr::NONE);
         }
@@ -114,47 +120,48 @@ impl Burst {
     /// The next record, which the caller must deliver or discard before the next call.
     ///
     /// # Safety
-    /// The caller is the isolate's runner, and the vtables of all records are alive.
+    /// The caller is the isolate's runner.
     #[inline(always)]
     pub(crate) unsafe fn next(&self) -> Option<(Head, *const u64)> {
-        let mut block = self.block.get();
-        if block.0.is_null() {
-            return None;
+        let mut at = self.at.get();
+        if at == self.end.get() {
+            at = self.advance()?;
         }
-        let position = self.position.get();
-        // SAFETY: a taken block is this runner's; `len` was set when it was sealed.
-        if position == unsafe { (*block.0).len } {
-            block = self.advance()?;
-        }
-        let position = self.position.get();
-        let at = block.word(position);
-        // SAFETY: `position < len`, and a record begins at each position that is reached.
+        // SAFETY: before the end, and a record begins at each position that is reached.
         let head = unsafe { Head::read_from(at) };
-        // SAFETY: alive, by the caller's word.
-        let words = unsafe { head.vtable() }.words;
-        self.position.set(position + 1 + words);
-        Some((head, at.wrapping_add(1)))
+        let payload = at.wrapping_add(1);
+        self.at.set(payload.wrapping_add(head.words() as usize));
+        Some((head, payload))
     }
 
     /// Frees the block that has been read and moves on; keeps the last one for reuse.
     #[inline(never)]
-    fn advance(&self) -> Option<BlockPtr> {
+    fn advance(&self) -> Option<*const u64> {
         let spent = self.block.get();
-        // SAFETY: not null and this runner's.
-        let next = unsafe { (*spent.0).next };
+        // SAFETY: null or this runner's.
+        let next = unsafe { spent.0.as_ref() }?.next;
         if next.0.is_null() {
             return None;
         }
-        self.block.set(next);
-        self.position.set(0);
         spent.free();
-        Some(next)
+        Some(self.read(next))
+    }
+
+    /// Begins to read a block that holds records.
+    fn read(&self, block: BlockPtr) -> *const u64 {
+        let at = block.word(0).cast_const();
+        self.block.set(block);
+        self.at.set(at);
+        // SAFETY: not null; sealed, and this runner's now.
+        self.end.set(block.word(unsafe { (*block.0).len }));
+        at
     }
 
     /// Hands out the spent block; only when there is nothing left to read.
     #[inline]
     pub(crate) fn take_spent(&self) -> BlockPtr {
-        self.position.set(0);
+        self.at.set(ptr::null());
+        self.end.set(ptr::null());
         self.block.replace(BlockPtr::NONE)
     }
 }

@@ -58,12 +58,11 @@ struct Buffers<T>(PhantomData<T>);
 impl<T: Send + 'static> Buffers<T> {
     const VTABLE: &'static PortVtable = &PortVtable {
         record: RecordVtable {
-            words: message_words::<T>(),
             deliver: |head, payload, isolate| {
                 // SAFETY: the record is this port's, and delivered once.
                 let message = unsafe { take_message::<T>(payload) };
                 // SAFETY: the slot of a record is alive.
-                let slot = unsafe { head.slot::<PortSlot>().as_ref() };
+                let slot = unsafe { head.slot::<PortSlot>() };
                 let buffer = Self::buffer(slot);
                 buffer.queue.push_back(message);
                 std::mem::take(&mut buffer.waiting).wake(isolate);
@@ -106,12 +105,11 @@ struct Calls<T, F>(PhantomData<(T, F)>);
 impl<T: Send + 'static, F: FnMut(T) + 'static> Calls<T, F> {
     const VTABLE: &'static PortVtable = &PortVtable {
         record: RecordVtable {
-            words: message_words::<T>(),
             deliver: |head, payload, isolate| {
                 // SAFETY: the record is this port's, and delivered once.
                 let message = unsafe { take_message::<T>(payload) };
                 // SAFETY: the slot of a record is alive.
-                let slot = unsafe { head.slot::<PortSlot>().as_ref() };
+                let slot = unsafe { head.slot::<PortSlot>() };
                 if let Some(bound) = slot.bound() {
                     bound.message_taken(isolate);
                 }
@@ -268,7 +266,8 @@ fn set_handler<T: Send + 'static, F: FnMut(T) + 'static>(
     slot: &PortSlot,
     handler: F,
 ) {
-    let waiting = if slot.vtable().mode == Mode::Buffered {
+    let buffered = slot.vtable().mode == Mode::Buffered && !slot.receiver.get().is_null();
+    let waiting = if buffered {
         std::mem::take(&mut Buffers::<T>::buffer(slot).queue)
     } else {
         VecDeque::new()
@@ -390,9 +389,9 @@ impl<T: Send + 'static> Listener<T> {
     /// Hands a message that had been buffered to whatever the port does now.
     fn deliver(self, message: T) {
         self.with_open_port(|isolate, slot| {
+            let head = Head::of_slot(slot, message_words::<T>());
             // SAFETY: the current isolate may read the slot's vtable.
-            let deliver = unsafe { Head::of_slot(slot).vtable() }.deliver;
-            let head = Head::of_slot(slot);
+            let deliver = unsafe { head.vtable() }.deliver;
             if is_inline::<T>() {
                 let message = ManuallyDrop::new(message);
                 // SAFETY: the payload is a `T`, moved out this once.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use super::bound::Ticket;
 use super::{PortId, PortSlot};
-use crate::record::{Head, is_inline};
+use crate::record::{Head, is_inline, words_of};
 
 /// Where messages of type `T` can be sent to, from any thread.
 ///
@@ -132,7 +132,7 @@ impl<T: Send + 'static> SendPort<T> {
         }
         // SAFETY: an open port's isolate is not dead, and all vtables of the slot are those of
         // a port of `T`, whose messages travel as a `P`.
-        unsafe { lane.push(Head::of_slot(self.0), payload) };
+        unsafe { lane.push(Head::of_slot(self.0, words_of::<P>()), payload) };
         let schedule = lane.mark_scheduled();
         drop(lane);
         if schedule {

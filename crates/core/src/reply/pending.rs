@@ -11,8 +11,9 @@ use super::ReplyTo;
 use super::shared::Reply;
 use crate::isolate::{Current, IsolateCore, IsolateRef};
 use crate::port::SendPort;
-use crate::record::{RecordVtable, SystemRecord, is_inline, take_payload, words_of};
-use crate::record::Head;
+use crate::record::{
+    Head, RecordVtable, SystemRecord, SystemVtable, is_inline, take_payload, words_of,
+};
 use crate::slab::{Key, Slab};
 use crate::task::Wakeup;
 
@@ -92,24 +93,27 @@ impl Drop for Value {
 pub(super) struct Answer<P>(PhantomData<P>);
 
 impl<P: Send + 'static> Answer<P> {
-    const VTABLE: &'static RecordVtable = &RecordVtable {
-        words: words_of::<(Key, P)>(),
+    const VTABLE: &'static SystemVtable = &SystemVtable(&RecordVtable {
         deliver: |_, payload, isolate| {
             // SAFETY: the record is of this type, and delivered once.
             let (key, value) = unsafe { take_payload::<(Key, P)>(payload) };
+            // SAFETY: the record carries a count, see `post`.
+            unsafe { IsolateCore::release(isolate.core().into()) };
             settle(isolate, key, Some(Value::new(value)));
         },
-        discard: |_, payload| {
+        discard: |_, payload, isolate| {
+            // SAFETY: as above.
+            unsafe { IsolateCore::release(isolate.core().into()) };
             // SAFETY: as above.
             drop(unsafe { take_payload::<(Key, P)>(payload) });
         },
-    };
+    });
 }
 
 impl Answer<()> {
     /// Sends an answer home, boxed if it does not lie in a record.
     #[inline]
-    pub(super) fn send<R: Send + 'static>(isolate: &IsolateCore, key: Key, value: R) {
+    pub(super) fn send<R: Send + 'static>(isolate: IsolateRef, key: Key, value: R) {
         if is_inline::<(Key, R)>() && Value::fits::<R>() {
             Self::post(isolate, key, value);
         } else {
@@ -117,8 +121,10 @@ impl Answer<()> {
         }
     }
 
+    /// The record takes over the count on the isolate, which gives it back without an atomic
+    /// operation.
     #[inline(always)]
-    fn post<P: Send + 'static>(isolate: &IsolateCore, key: Key, value: P) {
+    fn post<P: Send + 'static>(isolate: IsolateRef, key: Key, value: P) {
         let mut lane = isolate.lane.lock();
         if lane.is_dead() {
             drop(lane);
@@ -126,11 +132,13 @@ impl Answer<()> {
             return;
         }
         // SAFETY: not dead, and the head is that of this payload.
-        unsafe { lane.push(Head::of(&Answer::<P>::VTABLE), (key, value)) };
+        unsafe { lane.push(Head::of(Answer::<P>::VTABLE, words_of::<(Key, P)>()), (key, value)) };
         let schedule = lane.mark_scheduled();
         drop(lane);
+        let isolate = isolate.into_raw();
         if schedule {
-            isolate.schedule();
+            // SAFETY: until we schedule it nobody runs the isolate, and so it lives.
+            unsafe { isolate.as_ref() }.schedule();
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The watcher: finds threads that are inside one turn for long while others wait.
 //!
-//! It sleeps while nothing runnable waits. Before it does, it says so (`asleep`) and looks at
-//! all queues once more; who queues something looks at `asleep` afterwards. Both are
-//! sequentially consistent, so work that waits is always watched.
+//! It is awake whenever a thread of the pool is: a thread that has been started, or that found
+//! work after it had parked or searched, wakes it before it runs anything. It goes to sleep
+//! when it has found all threads parked, and none of their queues in use, for a while. Before
+//! it does, it says so (`asleep`) and looks at the number of threads awake once more; a thread
+//! counts as awake before it looks at `asleep`. Both are sequentially consistent, so a thread
+//! that runs isolates is always watched, and an idle pool never wakes up.
 
 use std::time::Duration;
 
@@ -36,16 +39,13 @@ impl Monitor {
         }
     }
 
-    pub(super) fn is_asleep(&self) -> bool {
-        self.asleep.load(Ordering::SeqCst)
-    }
 }
 
 impl ThreadPool {
-    /// Something waits: somebody must watch.
+    /// A thread is going to run isolates: somebody must watch it.
     #[inline]
     pub(super) fn watch(&self) {
-        // SeqCst pairs with `watch_threads`, which stores `asleep` and then looks for work.
+        // SeqCst pairs with `watch_threads`, which stores `asleep` and then counts threads.
         if self.monitor.asleep.load(Ordering::SeqCst) {
             self.wake_monitor();
         }
@@ -69,7 +69,7 @@ impl ThreadPool {
         );
         match thread {
             Ok(handle) => *self.monitor.handle.lock() = Some(handle),
-            // The next to queue something tries again.
+            // The next thread to wake up tries again.
             Err(_) => {
                 self.monitor.started.store(false, Ordering::SeqCst);
                 self.monitor.asleep.store(true, Ordering::SeqCst);
@@ -85,18 +85,17 @@ impl ThreadPool {
                 self.monitor.parker.park_timeout(TICK);
                 self.monitor.ticks.fetch_add(1, Ordering::Relaxed);
                 if self.work_waits() {
-                    idle_ticks = 0;
                     self.look(&mut seen);
                 } else {
-                    idle_ticks += 1;
                     seen.fill(None);
                 }
+                idle_ticks = if self.sleep.all_parked() { idle_ticks + 1 } else { 0 };
             }
             self.monitor.asleep.store(true, Ordering::SeqCst);
-            if self.work_waits() || self.stopped.load(Ordering::SeqCst) {
-                self.monitor.asleep.store(false, Ordering::SeqCst);
-            } else {
+            if self.sleep.all_parked() && !self.stopped.load(Ordering::SeqCst) {
                 self.monitor.parker.park();
+            } else {
+                self.monitor.asleep.store(false, Ordering::SeqCst);
             }
         }
     }

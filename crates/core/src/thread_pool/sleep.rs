@@ -45,6 +45,8 @@ pub(crate) struct Sleep {
     roster: Mutex<Roster>,
     /// Mirrors the roster, for looks without the lock.
     idle: AtomicUsize,
+    /// Threads that are neither vacant nor parked.
+    active: AtomicUsize,
     searching: AtomicUsize,
 }
 
@@ -53,6 +55,7 @@ struct Roster {
     /// Parked threads, the last one to park on top: its caches are the warmest.
     parked: Vec<usize>,
     awake: usize,
+    stuck: usize,
     limit: usize,
 }
 
@@ -72,8 +75,11 @@ impl Roster {
     }
 
     fn park(&mut self, index: usize) {
-        // The monitor may have found it stuck just before: then it does not count any more.
-        self.awake -= usize::from(self.status[index] == Status::Awake);
+        // The monitor may have found it stuck just before.
+        match self.status[index] {
+            Status::Stuck => self.stuck -= 1,
+            _ => self.awake -= 1,
+        }
         self.status[index] = Status::Parked;
         self.parked.push(index);
     }
@@ -104,10 +110,12 @@ impl Sleep {
             status: vec![Status::Vacant; threads],
             parked: Vec::new(),
             awake: 0,
+            stuck: 0,
             limit,
         };
         Self {
             idle: AtomicUsize::new(roster.idle()),
+            active: AtomicUsize::new(0),
             searching: AtomicUsize::new(0),
             roster: Mutex::new(roster),
         }
@@ -117,7 +125,13 @@ impl Sleep {
         let mut roster = self.roster.lock();
         let result = f(&mut roster);
         self.idle.store(roster.idle(), Ordering::SeqCst);
+        self.active.store(roster.awake + roster.stuck, Ordering::SeqCst);
         result
+    }
+
+    /// Whether no thread runs or searches.
+    pub(crate) fn all_parked(&self) -> bool {
+        self.active.load(Ordering::SeqCst) == 0
     }
 
     /// Whether a thread could be woken and none is searching, as far as can be seen in passing.
@@ -186,6 +200,7 @@ impl Sleep {
             if awake {
                 roster.status[index] = Status::Stuck;
                 roster.awake -= 1;
+                roster.stuck += 1;
             }
             awake
         })
@@ -200,6 +215,7 @@ impl Sleep {
             }
             roster.status[index] = Status::Awake;
             roster.awake += 1;
+            roster.stuck -= 1;
             let fits = roster.awake <= roster.limit;
             if !fits {
                 roster.park(index);
