@@ -1,5 +1,6 @@
 //! Runs a handler's future so that no panic escapes and a cancelled one comes to an end.
 
+use std::fmt;
 use std::pin::{Pin, pin};
 use std::task::{self, Poll};
 
@@ -26,32 +27,69 @@ pub struct Panic {
     pub location: Option<String>,
 }
 
-/// Runs `future` to its end.
+/// Runs a handler's future, which stays where the responder has pinned it, to its end.
 ///
 /// Each poll, and the drop of the future, catches panics. Once the call is cancelled, the
-/// future has the grace period of the context to end by itself; then it is dropped.
-///
-/// # Errors
-/// The future panicked, or it was dropped after a cancellation.
-pub async fn guard<F: Future>(future: F, cx: &Context) -> Result<F::Output, Stopped> {
-    let mut future = pin!(Some(future));
-    let mut watchdog = Watchdog::new(cx);
-    let outcome =
-        std::future::poll_fn(
-            |task| match catch(|| poll_and_drop(future.as_mut(), task)) {
-                Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-                Ok(Poll::Pending) => watchdog.poll(task).map(|by| Err(Stopped::Cancelled(by))),
-                Err(panic) => Poll::Ready(Err(Stopped::Panicked(panic))),
-            },
-        )
-        .await;
-    if outcome.is_ok() {
-        return outcome;
+/// future has the grace period of the context to end by itself; then it is dropped. Gives an
+/// error if the future panicked or was dropped after a cancellation.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Guard<'a, F> {
+    /// `None` once it has ended, or if the handler panicked before it gave a future.
+    future: Pin<&'a mut Option<F>>,
+    /// The panic of a handler that gave no future.
+    early: &'a mut Option<Panic>,
+    watchdog: Watchdog<'a>,
+}
+
+/// Calls a handler: gives its future, or leaves its panic in `early`.
+pub fn begin<F>(early: &mut Option<Panic>, handler: impl FnOnce() -> F) -> Option<F> {
+    catch(handler).map_err(|panic| *early = Some(panic)).ok()
+}
+
+impl<'a, F: Future> Guard<'a, F> {
+    /// Guards what [`begin`] has begun.
+    pub fn new(
+        future: Pin<&'a mut Option<F>>,
+        early: &'a mut Option<Panic>,
+        cx: &'a Context,
+    ) -> Self {
+        Self {
+            future,
+            early,
+            watchdog: Watchdog::new(cx),
+        }
     }
-    // What the future still holds is the user's, and its drop may panic too.
-    match catch(|| future.set(None)) {
-        Ok(()) => outcome,
-        Err(panic) => Err(Stopped::Panicked(panic)),
+
+    fn stop(&mut self, stopped: Stopped) -> Poll<Result<F::Output, Stopped>> {
+        // What the future still holds is the user's, and its drop may panic too.
+        let dropped = catch(|| self.future.set(None));
+        Poll::Ready(Err(dropped.map_or_else(Stopped::Panicked, |()| stopped)))
+    }
+}
+
+impl<F: Future> Future for Guard<'_, F> {
+    type Output = Result<F::Output, Stopped>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
+        if let Some(panic) = self.early.take() {
+            return Poll::Ready(Err(Stopped::Panicked(panic)));
+        }
+        match catch(|| poll_and_drop(self.future.as_mut(), task)) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Ok(Poll::Pending) => match self.watchdog.poll(task) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(by) => self.stop(Stopped::Cancelled(by)),
+            },
+            Err(panic) => self.stop(Stopped::Panicked(panic)),
+        }
+    }
+}
+
+impl<F> fmt::Debug for Guard<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("is_over", &self.future.is_none())
+            .finish_non_exhaustive()
     }
 }
 

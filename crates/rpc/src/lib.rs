@@ -100,7 +100,7 @@ pub mod __private {
         Contract, Ended, Endpoint, Method, MethodDescriptor, MethodKind, PendingCall, Respond,
         StreamMethod,
     };
-    pub use crate::guard::guard;
+    pub use crate::guard::{Guard, begin};
     pub use crate::payload::{ByPayload, BySize, Measured};
     pub use crate::pending::Pending;
     pub use crate::stream::ReplyStream;

@@ -327,9 +327,7 @@ fn emit_arm(contract: &Contract, names: &Names, method: &Method) -> TokenStream 
         .inputs
         .first()
         .map_or_else(|| name.span(), FnArg::span);
-    let invoke = quote_spanned!(span=>
-        async { <S as #ident>::#name(&self.service, cx #argument).await }
-    );
+    let invoke = quote_spanned!(span=> <S as #ident>::#name(&self.service, cx #argument));
     let finish = match method.kind {
         Kind::Unary { .. } => quote!(call.finish(outcome, scope)),
         Kind::ServerStream { .. } => quote!(call.stream(outcome, scope).await),
@@ -340,8 +338,14 @@ fn emit_arm(contract: &Contract, names: &Names, method: &Method) -> TokenStream 
                 ::core::result::Result::Ok(started) => started,
                 ::core::result::Result::Err(ended) => return ended,
             };
-            let cx = call.context();
-            let outcome = #private::guard(#invoke, cx).await;
+            let outcome = {
+                let cx = call.context();
+                let mut early = ::core::option::Option::None;
+                // Pinned where it is made: moving a future about costs more than an empty call.
+                let mut handler = ::core::pin::pin!(#private::begin(&mut early, || #invoke));
+                let outcome = #private::Guard::new(handler.as_mut(), &mut early, cx).await;
+                outcome
+            };
             #finish
         }
     }
