@@ -16,7 +16,7 @@ use crate::worker::{Factory, Seed, WorkerContext, run};
 
 /// Collects the settings of a [`WorkerPool`]; see [`WorkerPool::builder`].
 #[must_use = "a pool is built by `build().await`"]
-pub struct Builder<R: Respond> {
+pub struct PoolBuilder<R: Respond> {
     name: String,
     workers: Option<usize>,
     lanes: usize,
@@ -28,7 +28,7 @@ pub struct Builder<R: Respond> {
     factory: Option<Factory<R::Service>>,
 }
 
-impl<R: Respond> Builder<R> {
+impl<R: Respond> PoolBuilder<R> {
     pub(crate) fn new() -> Self {
         Self {
             name: "pool".to_owned(),
@@ -169,9 +169,9 @@ impl<R: Respond> Builder<R> {
     }
 }
 
-impl<R: Respond> fmt::Debug for Builder<R> {
+impl<R: Respond> fmt::Debug for PoolBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("PoolBuilder")
             .field("name", &self.name)
             .field("workers", &self.workers)
             .field("concurrency_per_worker", &self.lanes)

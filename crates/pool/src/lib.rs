@@ -87,7 +87,7 @@ mod state;
 mod stats;
 mod worker;
 
-pub use builder::Builder;
+pub use builder::PoolBuilder;
 pub use config::{Balance, Measure, Overflow, Queue, Shutdown};
 pub use error::{BuildError, FactoryError, WorkerFault};
 pub use pool::{ShutdownReport, WorkerPool};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use insula_core::Isolate;
 use insula_rpc::{Contract, Endpoint, How, Respond};
 
-use crate::builder::Builder;
+use crate::builder::PoolBuilder;
 use crate::config::Shutdown;
 use crate::shared::Shared;
 use crate::stats::{PoolStats, PoolStatus};
@@ -40,8 +40,8 @@ pub struct ShutdownReport {
 impl<R: Respond> WorkerPool<R> {
     /// Starts to describe a pool. The type of the service follows from the factory:
     /// `WorkerPool::<GreeterResponder<_>>::builder().worker(..)`.
-    pub fn builder() -> Builder<R> {
-        Builder::new()
+    pub fn builder() -> PoolBuilder<R> {
+        PoolBuilder::new()
     }
 
     pub(crate) fn new(shared: Arc<Shared<R::Contract>>, isolates: Arc<[Isolate]>) -> Self {

@@ -172,22 +172,19 @@ impl<M: Method> Unpin for Exchange<'_, M> {}
 
 impl<M: Method> Exchange<'_, M> {
     fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Answered<M>> {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Unsent(request) => {
-                self.send(request, cx);
-                // A rejected call has its answer already, and an idle callee may have woken
-                // this task in the meantime.
-                match &self.stage {
-                    Stage::Sent {
-                        cell, timer: None, ..
-                    } if cell.is_queued() => Poll::Pending,
-                    _ => self.poll_sent(cx),
-                }
-            }
-            sent => {
-                self.stage = sent;
-                self.poll_sent(cx)
-            }
+        if !matches!(self.stage, Stage::Unsent(_)) {
+            return self.poll_sent(cx);
+        }
+        if let Stage::Unsent(request) = std::mem::replace(&mut self.stage, Stage::Over) {
+            self.send(request, cx);
+        }
+        // A rejected call has its answer already, and an idle callee may have given one in the
+        // meantime.
+        match &self.stage {
+            Stage::Sent {
+                cell, timer: None, ..
+            } if cell.is_queued() => Poll::Pending,
+            _ => self.poll_sent(cx),
         }
     }
 

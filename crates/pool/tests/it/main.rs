@@ -6,6 +6,7 @@ mod cancellation;
 mod desk;
 mod panics;
 mod queue;
+mod seeded;
 mod service;
 mod shutdown;
 mod startup;

@@ -6,7 +6,7 @@ use std::task::{Poll, Waker};
 
 use futures_core::Stream;
 use futures_util::stream;
-use insula_pool::{Builder, WorkerPool};
+use insula_pool::{PoolBuilder, WorkerPool};
 use insula_rpc::{Context, contract};
 use insula_sync::Mutex;
 
@@ -169,7 +169,7 @@ impl Jobs for Desk {
 pub(crate) type Pool = WorkerPool<JobsResponder<Desk>>;
 
 /// A pool of this many workers that share a desk.
-pub(crate) fn pool(desk: &Desk, workers: usize) -> Builder<JobsResponder<Desk>> {
+pub(crate) fn pool(desk: &Desk, workers: usize) -> PoolBuilder<JobsResponder<Desk>> {
     let desk = desk.clone();
     WorkerPool::<JobsResponder<_>>::builder()
         .name("jobs")
