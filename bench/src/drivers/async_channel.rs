@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use crate::drivers::executor::Executor;
+use crate::drivers::executor::{Executor, give_way};
 
 /// A channel with async ends.
 pub(crate) trait AsyncChannel: 'static {
@@ -44,6 +44,7 @@ pub(crate) fn many_to_one<C: AsyncChannel>(
             let tx = tx.clone();
             executor.detach(async move {
                 for value in 0..each {
+                    give_way(bound, value).await;
                     C::send(&tx, value).await;
                 }
             });

@@ -7,7 +7,6 @@ use futures_util::future::join_all;
 use tarpc::server::{BaseChannel, Channel};
 use tarpc::{client, context, transport};
 
-use crate::drivers::executor::Executor;
 use crate::peers::tokio::Flavor;
 
 #[tarpc::service]
@@ -48,7 +47,7 @@ async fn call_repeatedly(client: &EchoClient, count: u64) {
 
 /// One task calls `count` times, one call at a time.
 pub(crate) fn ask_in_sequence(flavor: Flavor, count: u64) -> Duration {
-    Executor::run(flavor, async move {
+    flavor.run_with_timers(async move {
         let client = connect();
         let start = Instant::now();
         call_repeatedly(&client, count).await;
@@ -58,7 +57,7 @@ pub(crate) fn ask_in_sequence(flavor: Flavor, count: u64) -> Duration {
 
 /// `askers` futures of one task call `count` times together.
 pub(crate) fn ask_from_futures(flavor: Flavor, askers: u64, count: u64) -> Duration {
-    Executor::run(flavor, async move {
+    flavor.run_with_timers(async move {
         let client = connect();
         let start = Instant::now();
         join_all((0..askers).map(|_| call_repeatedly(&client, count / askers))).await;
@@ -68,7 +67,7 @@ pub(crate) fn ask_from_futures(flavor: Flavor, askers: u64, count: u64) -> Durat
 
 /// `askers` tasks call `count` times together.
 pub(crate) fn ask_from_tasks(flavor: Flavor, askers: u64, count: u64) -> Duration {
-    Executor::run(flavor, async move {
+    flavor.run_with_timers(async move {
         let client = connect();
         let start = Instant::now();
         let ask = |_| {

@@ -33,15 +33,31 @@ impl Flavor {
         }
     }
 
+    /// Without timers, which cost a little at each park.
     pub(crate) fn runtime(self) -> Runtime {
+        self.builder()
+            .build()
+            .expect("the system gives two threads")
+    }
+
+    /// Runs `root` as a task of a runtime with timers.
+    pub(crate) fn run_with_timers<F>(self, root: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let runtime = self.builder().enable_time().build();
+        let runtime = runtime.expect("the system gives two threads");
+        runtime.block_on(async { start_task(root).await })
+    }
+
+    fn builder(self) -> Builder {
         let mut builder = match self {
             Self::Multi => Builder::new_multi_thread(),
             Self::Current => Builder::new_current_thread(),
         };
+        builder.worker_threads(THREADS);
         builder
-            .worker_threads(THREADS)
-            .build()
-            .expect("the system gives two threads")
     }
 }
 
