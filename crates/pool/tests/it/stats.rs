@@ -24,11 +24,9 @@ fn every_answer_is_counted_before_it_is_seen() {
         );
         assert!(stats.run_time.p50 <= stats.run_time.p99);
         assert!(stats.run_time.p99 <= stats.run_time.max);
-        let per_worker: Vec<_> = stats.workers.iter().map(|worker| worker.calls).collect();
-        assert_eq!(per_worker.iter().sum::<u64>(), 101);
-        assert!(
-            per_worker.iter().all(|calls| *calls >= 50),
-            "{per_worker:?}"
+        assert_eq!(
+            stats.workers.iter().map(|worker| worker.calls).sum::<u64>(),
+            101
         );
     });
 }
