@@ -1,11 +1,10 @@
 //! The handler's word and the normal lane.
 //!
 //! # The word
-//! One byte per isolate. While nobody holds the lane it is a set of [`State`] bits; while
-//! somebody holds it, it is `LOCKED` and the bits are with the holder. So one `swap` both
-//! takes the lock and reads the state, and one `store` both publishes the new state and lets
-//! go. Nothing but a few moves of words, and now and then an allocation of a block, happens
-//! in between; never user code.
+//! One byte per isolate that is its own lock ([`StateLock`]): one atomic operation takes the
+//! lane and reads the state, one store publishes the new state and lets go. Nothing but a few
+//! moves of words, and now and then an allocation of a block, happens in between; never user
+//! code.
 //!
 //! | state | meaning | set by | cleared by |
 //! |---|---|---|---|
@@ -29,9 +28,6 @@
 //!
 //! Unbounded by design, as the VM's is: a bounded port counts its own messages, and the
 //! runtime's own records are bounded by what they speak of (tasks, timers, calls).
-//!
-//! A thread that is preempted while it holds the lane makes others spin; they yield their
-//! time slice after a while, so the holder gets on.
 
 mod block;
 
@@ -40,15 +36,13 @@ mod tests;
 
 use std::mem::MaybeUninit;
 
-use insula_sync::atomic::{AtomicU8, Ordering};
 use insula_sync::cell::UnsafeCell;
-use insula_sync::wait;
+use insula_sync::{StateGuard, StateLock};
 
 use crate::record::{Head, words_of};
 use block::BlockPtr;
 pub(crate) use block::Burst;
 
-const LOCKED: u8 = 0x80;
 const SCHEDULED: u8 = 1;
 const OOB: u8 = 2;
 const DEAD: u8 = 4;
@@ -58,7 +52,7 @@ const FIRST_WORDS: usize = 4;
 
 /// The normal lane of one isolate and the word that guards it.
 pub(crate) struct Lane {
-    word: AtomicU8,
+    word: StateLock,
     /// The holder's of the lock, while the isolate is idle; else the runner's.
     first: UnsafeCell<First>,
     inner: UnsafeCell<Inner>,
@@ -88,7 +82,7 @@ impl Lane {
     /// An empty lane of an idle isolate.
     pub(crate) fn new() -> Self {
         Self {
-            word: AtomicU8::new(0),
+            word: StateLock::new(),
             first: UnsafeCell::new(First {
                 filled: false,
                 words: [MaybeUninit::uninit(); FIRST_WORDS],
@@ -102,43 +96,17 @@ impl Lane {
         }
     }
 
-    /// Takes the lane. Spins, then yields the thread, while somebody else has it.
+    /// Takes the lane.
     #[inline(always)]
     pub(crate) fn lock(&self) -> LaneGuard<'_> {
-        // Acquire pairs with the Release store in the guard's drop.
-        let mut state = self.word.swap(LOCKED, Ordering::Acquire);
-        if state == LOCKED {
-            state = self.lock_contended();
-        }
-        LaneGuard { lane: self, state }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn lock_contended(&self) -> u8 {
-        let mut spins = 0u32;
-        loop {
-            if self.word.load(Ordering::Relaxed) != LOCKED {
-                let state = self.word.swap(LOCKED, Ordering::Acquire);
-                if state != LOCKED {
-                    return state;
-                }
-            }
-            spins += 1;
-            if spins < 128 {
-                wait::spin();
-            } else {
-                wait::yield_thread();
-            }
-        }
+        LaneGuard { inner: &self.inner, first: &self.first, word: self.word.lock() }
     }
 
     /// Whether the out-of-band lane has something, as far as can be seen without the lock:
     /// while somebody holds it the answer is no, and the next turn asks again.
     #[inline(always)]
     pub(crate) fn peek_oob(&self) -> bool {
-        let word = self.word.load(Ordering::Relaxed);
-        word & (OOB | LOCKED) == OOB
+        self.word.peek().is_some_and(|state| state & OOB != 0)
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -167,29 +135,22 @@ impl Lane {
     /// Whether the isolate has been scheduled; `None` while somebody holds the lane.
     #[inline]
     pub(crate) fn peek_scheduled(&self) -> Option<bool> {
-        // Acquire pairs with the Release of whoever scheduled it.
-        let word = self.word.load(Ordering::Acquire);
-        (word != LOCKED).then_some(word & SCHEDULED != 0)
+        self.word.peek().map(|state| state & SCHEDULED != 0)
     }
 }
 
 /// The lane, held.
 pub(crate) struct LaneGuard<'a> {
-    lane: &'a Lane,
-    state: u8,
-}
-
-impl Drop for LaneGuard<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.lane.word.store(self.state, Ordering::Release);
-    }
+    inner: &'a UnsafeCell<Inner>,
+    first: &'a UnsafeCell<First>,
+    /// Last: dropping it lets the lane go.
+    word: StateGuard<'a>,
 }
 
 impl LaneGuard<'_> {
     #[inline(always)]
     pub(crate) fn is_dead(&self) -> bool {
-        self.state & DEAD != 0
+        self.word.state & DEAD != 0
     }
 
     /// Says that the lane is not empty any more. The caller that gets `true` schedules the
@@ -197,22 +158,22 @@ impl LaneGuard<'_> {
     #[inline(always)]
     #[must_use]
     pub(crate) fn mark_scheduled(&mut self) -> bool {
-        let was_idle = self.state & SCHEDULED == 0;
-        self.state |= SCHEDULED;
+        let was_idle = self.word.state & SCHEDULED == 0;
+        self.word.state |= SCHEDULED;
         was_idle
     }
 
     pub(crate) fn mark_oob(&mut self) {
-        self.state |= OOB;
+        self.word.state |= OOB;
     }
 
     pub(crate) fn has_oob(&self) -> bool {
-        self.state & OOB != 0
+        self.word.state & OOB != 0
     }
 
     pub(crate) fn take_oob(&mut self) -> bool {
-        let had = self.state & OOB != 0;
-        self.state &= !OOB;
+        let had = self.word.state & OOB != 0;
+        self.word.state &= !OOB;
         had
     }
 
@@ -224,10 +185,10 @@ impl LaneGuard<'_> {
     #[inline(always)]
     pub(crate) unsafe fn push<P>(&mut self, head: Head, payload: P) {
         let words = 1 + words_of::<P>();
-        let at = if words as usize <= FIRST_WORDS && self.state & SCHEDULED == 0 {
+        let at = if words as usize <= FIRST_WORDS && self.word.state & SCHEDULED == 0 {
             self.fill_first()
         } else {
-            self.lane.inner.with_mut(|inner| {
+            self.inner.with_mut(|inner| {
                 // SAFETY: the guard is the only way to `inner`.
                 unsafe { &mut *inner }.reserve(words)
             })
@@ -242,7 +203,7 @@ impl LaneGuard<'_> {
     /// Only while the isolate is idle, and so has no record at all.
     #[inline(always)]
     fn fill_first(&mut self) -> *mut u64 {
-        self.lane.first.with_mut(|first| {
+        self.first.with_mut(|first| {
             // SAFETY: while the isolate is idle, `first` is the lock holder's.
             let first = unsafe { &mut *first };
             first.filled = true;
@@ -254,7 +215,7 @@ impl LaneGuard<'_> {
     /// have been read to its end.
     #[inline]
     pub(crate) fn take_chain(&mut self, burst: &Burst) -> bool {
-        self.lane.inner.with_mut(|inner| {
+        self.inner.with_mut(|inner| {
             // SAFETY: the guard is the only way to `inner`.
             let inner = unsafe { &mut *inner };
             let filled = inner.write != 0;
@@ -271,17 +232,17 @@ impl LaneGuard<'_> {
     /// Only after [`take_chain`](Self::take_chain) found nothing under the same guard.
     #[inline]
     pub(crate) fn go_idle(&mut self) -> BlockPtr {
-        self.state &= !SCHEDULED;
+        self.word.state &= !SCHEDULED;
         self.remove_empty_block()
     }
 
     /// The isolate is dead: no record is accepted from here on.
     pub(crate) fn go_dead(&mut self) {
-        self.state |= DEAD | SCHEDULED;
+        self.word.state |= DEAD | SCHEDULED;
     }
 
     fn remove_empty_block(&mut self) -> BlockPtr {
-        self.lane.inner.with_mut(|inner| {
+        self.inner.with_mut(|inner| {
             // SAFETY: the guard is the only way to `inner`.
             let inner = unsafe { &mut *inner };
             let empty = inner.head;

@@ -42,6 +42,9 @@ mod time;
 mod timer;
 mod yield_now;
 
+#[cfg(all(test, loom))]
+mod loom_models;
+
 pub use block_on::block_on;
 pub use cell::{CellError, IsolateCell, IsolateLocal};
 pub use isolate::{

@@ -210,8 +210,11 @@ impl PortSlot {
         unsafe { &*self.isolate.get() }
     }
 
-    fn is_open(&self, _held: &LaneGuard<'_>) -> bool {
-        self.open.get()
+    /// Whether a message is accepted. A dying isolate refuses all of them before it comes to
+    /// close its ports.
+    #[inline(always)]
+    fn is_open(&self, lane: &LaneGuard<'_>) -> bool {
+        self.open.get() && !lane.is_dead()
     }
 
     /// The bound, if there is one.
@@ -230,8 +233,10 @@ impl PortSlot {
     /// Whether somebody could still send to it.
     #[inline(always)]
     pub(crate) fn may_receive(&self) -> bool {
-        // Acquire pairs with the Release of a dropped sender; only whether it is zero counts.
-        self.refs.load(Ordering::Acquire) >= SENDER
+        // Acquire pairs with the Release of a dropped sender. A closed port's senders do not
+        // count: they go without a word.
+        let refs = self.refs.load(Ordering::Acquire);
+        refs & RECEIVER != 0 && refs >= SENDER
     }
 
     pub(crate) fn has_receiver(&self) -> bool {

@@ -2,7 +2,6 @@
 
 mod register;
 
-use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -21,9 +20,24 @@ use register::Register;
 /// Threads that the pool may add to replace stuck or blocked ones, unless told otherwise.
 const DEFAULT_SPARES: usize = 256;
 
-thread_local! {
+insula_sync::thread_cell! {
     /// The runtime that this thread works with outside of isolates.
-    static ENTERED: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+    static ENTERED: Option<Runtime> = None;
+}
+
+/// Looks at the runtime that this thread has entered.
+fn entered<R>(f: impl FnOnce(Option<&Runtime>) -> R) -> R {
+    ENTERED.with(|cell| {
+        let runtime = cell.take();
+        let result = f(runtime.as_ref());
+        cell.set(runtime);
+        result
+    })
+}
+
+/// Returns the one before.
+fn set_entered(runtime: Option<Runtime>) -> Option<Runtime> {
+    ENTERED.with(|cell| cell.replace(runtime))
 }
 
 /// Runs isolates. A cheap handle; the runtime lives until it is [shut
@@ -68,7 +82,7 @@ impl Runtime {
     /// global one.
     pub fn current() -> Self {
         Self::of_isolate()
-            .or_else(|| ENTERED.with_borrow(Clone::clone))
+            .or_else(|| entered(|runtime| runtime.cloned()))
             .unwrap_or_else(Self::global)
     }
 
@@ -89,7 +103,7 @@ impl Runtime {
 
     /// Makes this the current runtime of this thread until the guard is dropped.
     pub fn enter(&self) -> Entered {
-        Entered { before: ENTERED.replace(Some(self.clone())) }
+        Entered { before: set_entered(Some(self.clone())) }
     }
 
     /// Runs a future to its end on this thread, with this as the current runtime. A seeded
@@ -126,6 +140,27 @@ impl Runtime {
         assert!(self.0.seeded().is_some(), "only a virtual clock can be advanced");
         self.0.clock.advance_to(self.now() + duration);
         self.0.event_handler.fire_due(self.now());
+    }
+
+    /// Runs the isolates of a seeded runtime until none of them can run without a message from
+    /// outside or time passing.
+    ///
+    /// # Panics
+    /// If the runtime is not seeded, on another thread than the first time, or inside of an
+    /// isolate.
+    pub fn run_until_idle(&self) {
+        let inside = Current::with(|isolate| isolate.is_some());
+        assert!(!inside, "a seeded runtime cannot be driven from an isolate");
+        let seeded = self.0.seeded().expect("only a seeded runtime is driven by its user");
+        let _entered = self.enter();
+        seeded::run_until_idle(seeded);
+    }
+
+    /// Kills all isolates that there are now, without waiting for their end.
+    pub fn kill_all(&self) {
+        for isolate in self.0.register.all() {
+            isolate.post_oob(Oob::Kill);
+        }
     }
 
     /// Isolates that have been spawned and have not ended.
@@ -221,7 +256,7 @@ pub struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        ENTERED.replace(self.before.take());
+        set_entered(self.before.take());
     }
 }
 
@@ -364,13 +399,13 @@ impl RuntimeCore {
 pub(crate) fn with_current<R>(f: impl FnOnce(Option<&RuntimeCore>) -> R) -> R {
     Current::with(|isolate| match isolate {
         Some(isolate) => f(Some(&isolate.runtime)),
-        None => ENTERED.with_borrow(|entered| f(entered.as_ref().map(|runtime| &*runtime.0))),
+        None => entered(|runtime| f(runtime.map(|runtime| &*runtime.0))),
     })
 }
 
 /// Makes a runtime the current one of a thread of its own.
 pub(crate) fn enter_forever(runtime: &Arc<RuntimeCore>) {
-    ENTERED.replace(Some(Runtime(runtime.clone())));
+    set_entered(Some(Runtime(runtime.clone())));
 }
 
 pub(crate) use thread_pool::about_to_block;

@@ -104,6 +104,12 @@ impl SeededScheduler {
     }
 }
 
+/// Runs everything that can run at the present time.
+pub(crate) fn run_until_idle(seeded: &SeededScheduler) {
+    seeded.claim();
+    while seeded.step() {}
+}
+
 struct Woken {
     flag: AtomicBool,
     runtime: Arc<RuntimeCore>,

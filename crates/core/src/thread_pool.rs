@@ -136,8 +136,8 @@ impl Injector {
     }
 }
 
-thread_local! {
-    static WORKER: Cell<*const Worker> = const { Cell::new(ptr::null()) };
+insula_sync::thread_cell! {
+    static WORKER: *const Worker = ptr::null();
 }
 
 /// What only a pool thread itself sees.
@@ -174,7 +174,7 @@ impl ThreadPool {
     #[inline]
     pub(crate) fn schedule(&self, runnable: Runnable) {
         let raw = runnable.into_raw();
-        let worker = WORKER.get();
+        let worker = WORKER.with(Cell::get);
         // SAFETY: set by the thread itself for as long as its `Worker` lives.
         match unsafe { worker.as_ref() } {
             Some(worker) if ptr::eq(worker.pool, self) => self.schedule_here(worker, raw),
@@ -518,7 +518,7 @@ fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
         slices: Cell::new(0),
         sampled: Cell::new(Instant::now()),
     };
-    WORKER.set(&raw const worker);
+    WORKER.with(|it| it.set(&raw const worker));
     runtime::enter_forever(runtime);
     // A thread that was started or woken counts as searching.
     pool.sleep.found_work();
@@ -527,13 +527,13 @@ fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
         let Some(raw) = pool.next(&worker).or_else(|| pool.find_work(&worker)) else { break };
         pool.run(&worker, raw);
     }
-    WORKER.set(ptr::null());
+    WORKER.with(|it| it.set(ptr::null()));
 }
 
 /// Tells the pool, if this is one of its threads, that what follows may block.
 pub(crate) fn about_to_block() {
     // SAFETY: set by the thread itself for as long as its `Worker` lives.
-    if let Some(worker) = unsafe { WORKER.get().as_ref() } {
+    if let Some(worker) = unsafe { WORKER.with(Cell::get).as_ref() } {
         // SAFETY: the runtime, which the thread keeps alive, owns the pool.
         unsafe { &*worker.pool }.about_to_block(worker);
     }

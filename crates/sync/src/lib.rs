@@ -10,11 +10,36 @@
 
 mod mutex;
 mod parker;
+mod state;
 
 pub mod cell;
 
 pub use mutex::{Condvar, Mutex, MutexGuard};
 pub use parker::Parker;
+pub use state::{StateGuard, StateLock};
+
+#[cfg(loom)]
+#[doc(hidden)]
+pub use loom as __loom;
+
+/// Declares a `Cell` of which each thread has its own, to be opened with `with`. Loom's model
+/// threads share one thread of the operating system, so they need loom's.
+#[macro_export]
+macro_rules! thread_cell {
+    ($(#[$attribute:meta])* $visibility:vis static $name:ident: $type:ty = $init:expr;) => {
+        #[cfg(not(loom))]
+        ::std::thread_local! {
+            $(#[$attribute])*
+            $visibility static $name: ::std::cell::Cell<$type> =
+                const { ::std::cell::Cell::new($init) };
+        }
+        #[cfg(loom)]
+        $crate::__loom::thread_local! {
+            $(#[$attribute])*
+            $visibility static $name: ::std::cell::Cell<$type> = ::std::cell::Cell::new($init);
+        }
+    };
+}
 
 /// Atomic integers, pointers and fences.
 pub mod atomic {

@@ -1,6 +1,7 @@
 //! A mutex and a condition variable that ignore poisoning.
 
 use std::fmt;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 #[cfg(loom)]
@@ -33,12 +34,12 @@ impl<T> Mutex<T> {
     /// Waits for the lock and takes it.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(imp::PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the value out of a lock that nobody else can reach any more.
     pub fn into_inner(self) -> T {
-        self.0.into_inner().unwrap_or_else(imp::PoisonError::into_inner)
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,7 +68,7 @@ impl Condvar {
     /// Releases the lock, waits for a notification and takes the lock again.
     /// Wakes spuriously now and then, as every condition variable does.
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.0.wait(guard).unwrap_or_else(imp::PoisonError::into_inner)
+        self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As [`wait`](Self::wait), for at most `timeout`.
@@ -76,7 +77,7 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         timeout: Duration,
     ) -> MutexGuard<'a, T> {
-        self.0.wait_timeout(guard, timeout).unwrap_or_else(imp::PoisonError::into_inner).0
+        self.0.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Wakes one waiter.

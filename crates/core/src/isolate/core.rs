@@ -36,9 +36,20 @@ use crate::record::{SystemRecord, system_head};
 use crate::runtime::RuntimeCore;
 use crate::task::Polling;
 
-thread_local! {
+insula_sync::thread_cell! {
     /// The isolate whose turn runs on this thread.
-    static CURRENT: Cell<*const IsolateCore> = const { Cell::new(ptr::null()) };
+    static CURRENT: *const IsolateCore = ptr::null();
+}
+
+#[inline(always)]
+fn current() -> *const IsolateCore {
+    CURRENT.with(Cell::get)
+}
+
+/// Returns the one before.
+#[inline(always)]
+fn set_current(core: *const IsolateCore) -> *const IsolateCore {
+    CURRENT.with(|current| current.replace(core))
 }
 
 /// What a living isolate counts on its own memory.
@@ -207,7 +218,7 @@ impl IsolateCore {
     /// The local number of counts, if the isolate runs on this thread.
     #[inline(always)]
     fn local_refs(&self) -> Option<&Cell<isize>> {
-        ptr::eq(CURRENT.get(), self).then_some(&self.local.refs)
+        ptr::eq(current(), self).then_some(&self.local.refs)
     }
 
     #[inline]
@@ -344,9 +355,9 @@ impl Runnable {
         // SAFETY: a scheduled isolate has not been torn down, so its own count stands; the
         // isolate stays scheduled at least until `f` gives that up as its last act.
         let core = unsafe { self.0.as_ref() };
-        let before = CURRENT.replace(core);
+        let before = set_current(core);
         let result = f(Current(core));
-        CURRENT.set(before);
+        set_current(before);
         result
     }
 }
@@ -361,7 +372,7 @@ impl<'a> Current<'a> {
     /// Runs `f` with the current isolate, if there is one on this thread.
     #[inline]
     pub(crate) fn with<R>(f: impl FnOnce(Option<Current<'_>>) -> R) -> R {
-        let current = CURRENT.get();
+        let current = current();
         // SAFETY: set by `enter` for the time of a closure, during which the isolate lives.
         f(unsafe { current.as_ref() }.map(Current))
     }
@@ -371,10 +382,10 @@ impl<'a> Current<'a> {
         struct Return(*const IsolateCore);
         impl Drop for Return {
             fn drop(&mut self) {
-                CURRENT.set(self.0);
+                set_current(self.0);
             }
         }
-        let _return = Return(CURRENT.replace(ptr::null()));
+        let _return = Return(set_current(ptr::null()));
         f()
     }
 

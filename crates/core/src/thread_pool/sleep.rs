@@ -224,6 +224,11 @@ impl Sleep {
         })
     }
 
+    #[cfg(all(test, loom))]
+    pub(crate) fn awake(&self) -> usize {
+        self.roster.lock().awake
+    }
+
     /// A thread that was to be started could not be.
     pub(crate) fn start_failed(&self, index: usize) {
         self.with(|roster| {

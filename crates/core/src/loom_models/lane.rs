@@ -1,0 +1,133 @@
+//! Risk: a record that was accepted is lost, handled twice, or handled by two threads at once.
+
+use std::sync::Arc;
+
+use loom::thread;
+
+use insula_sync::atomic::{AtomicUsize, Ordering};
+
+use crate::isolate::Current;
+use crate::lane::{Burst, Lane};
+use crate::record::{Head, RecordVtable, SystemVtable};
+
+/// The models read records themselves.
+static VTABLE: SystemVtable = SystemVtable(&RecordVtable {
+    deliver: |_, _, _: Current<'_>| unreachable!(),
+    discard: |_, _, _: Current<'_>| unreachable!(),
+});
+
+struct Model {
+    lane: Lane,
+    /// Times that the isolate is in the run queue: never more than once.
+    queued: AtomicUsize,
+    sum: AtomicUsize,
+}
+
+impl Model {
+    fn new() -> Arc<Self> {
+        let zero = || AtomicUsize::new(0);
+        Arc::new(Self { lane: Lane::new(), queued: zero(), sum: zero() })
+    }
+
+    fn send(&self, value: u64) -> bool {
+        let mut lane = self.lane.lock();
+        if lane.is_dead() {
+            return false;
+        }
+        // SAFETY: not dead; one payload word.
+        unsafe { lane.push(Head::of(&VTABLE, 1), value) };
+        let schedule = lane.mark_scheduled();
+        drop(lane);
+        if schedule {
+            assert_eq!(self.queued.fetch_add(1, Ordering::AcqRel), 0, "queued twice");
+        }
+        true
+    }
+
+    /// Runs the isolate if it is queued, until it is idle, or dead if `exit` says so.
+    fn run(&self, exit: bool) {
+        if self.queued.compare_exchange(1, 0, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return;
+        }
+        let burst = Burst::new();
+        // SAFETY: this thread took the isolate out of the run queue.
+        let mut first = unsafe { self.lane.take_first() };
+        loop {
+            // SAFETY: as above.
+            while let Some((_, payload)) = first.take().or_else(|| unsafe { burst.next() }) {
+                // SAFETY: each record's payload is one word.
+                let value = unsafe { payload.read() };
+                self.sum.fetch_add(value as usize, Ordering::Relaxed);
+            }
+            let mut lane = self.lane.lock();
+            if lane.take_chain(&burst) {
+                continue;
+            }
+            let spent = burst.take_spent();
+            if exit {
+                lane.go_dead();
+                drop(lane);
+                spent.free();
+            } else {
+                let empty = lane.go_idle();
+                drop(lane);
+                spent.free();
+                empty.free();
+            }
+            return;
+        }
+    }
+}
+
+/// push vs idle: two senders, a thread that runs the isolate whenever it is queued.
+#[test]
+fn push_vs_idle() {
+    loom::model(|| {
+        let model = Model::new();
+        let senders: Vec<_> = [1, 10]
+            .map(|value| {
+                let model = model.clone();
+                thread::spawn(move || assert!(model.send(value)))
+            })
+            .into();
+        model.run(false);
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        model.run(false);
+        assert_eq!(model.sum.load(Ordering::Relaxed), 11);
+        assert_eq!(model.queued.load(Ordering::Relaxed), 0);
+    });
+}
+
+/// One sender's records stay in order, wherever in the lane they come to lie.
+#[test]
+fn one_sender_in_a_row() {
+    loom::model(|| {
+        let model = Model::new();
+        let sender = {
+            let model = model.clone();
+            thread::spawn(move || (1..=3).for_each(|value| assert!(model.send(value))))
+        };
+        model.run(false);
+        sender.join().unwrap();
+        model.run(false);
+        assert_eq!(model.sum.load(Ordering::Relaxed), 6);
+    });
+}
+
+/// exit vs send: what is refused is not handled, what is accepted is.
+#[test]
+fn exit_vs_send() {
+    loom::model(|| {
+        let model = Model::new();
+        assert!(model.send(1));
+        let sender = {
+            let model = model.clone();
+            thread::spawn(move || model.send(10))
+        };
+        model.run(true);
+        let accepted = sender.join().unwrap();
+        let expected = if accepted { 11 } else { 1 };
+        assert_eq!(model.sum.load(Ordering::Relaxed), expected);
+        assert!(!model.send(100));
+    });
+}
