@@ -13,7 +13,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 pub(crate) use self::core::{Current, IsolateCore, IsolateRef, Oob, Runnable};
-pub use entry::{Async, Entry, Outcome, Plain, spawn_local};
+pub use entry::{Async, EntryOutput, EntryResult, Plain, spawn_local};
 pub use exit::{ExitReason, Exited};
 pub use run::{Run, RunError};
 
@@ -39,10 +39,10 @@ impl Isolate {
     ///
     /// Entry and message move there. Never waits; the isolate starts as soon as a thread of
     /// the pool is free, and immediately after the current isolate's slice if that spawned it.
-    pub fn spawn<M, K, E>(entry: E, message: M) -> Self
+    pub fn spawn<M, O, K>(entry: impl FnOnce(M) -> O + Send + 'static, message: M) -> Self
     where
         M: Send + 'static,
-        E: Entry<M, K>,
+        O: EntryOutput<K>,
     {
         Builder::new().spawn(entry, message)
     }
@@ -69,10 +69,12 @@ impl Isolate {
     /// assert_eq!(finished.await, Ok(3));
     /// # });
     /// ```
-    pub fn spawn_with_port<T, K, E>(entry: E) -> SendPort<T>
+    pub fn spawn_with_port<T, O, K>(
+        entry: impl FnOnce(ReceivePort<T>) -> O + Send + 'static,
+    ) -> SendPort<T>
     where
         T: Send + 'static,
-        E: Entry<ReceivePort<T>, K>,
+        O: EntryOutput<K>,
     {
         Builder::new().spawn_with_port(entry)
     }
@@ -169,29 +171,36 @@ impl Builder {
     }
 
     /// As [`Isolate::spawn`].
-    pub fn spawn<M, K, E>(self, entry: E, message: M) -> Isolate
+    pub fn spawn<M, O, K>(
+        self,
+        entry: impl FnOnce(M) -> O + Send + 'static,
+        message: M,
+    ) -> Isolate
     where
         M: Send + 'static,
-        E: Entry<M, K>,
+        O: EntryOutput<K>,
     {
         let new = self.create();
         let handle = Isolate(IsolateRef::new(new.core()));
-        new.start(move |_: Current<'_>| entry.start(message));
+        new.start(move |_: Current<'_>| entry(message).settle());
         handle
     }
 
     /// As [`Isolate::spawn_with_port`].
-    pub fn spawn_with_port<T, K, E>(self, entry: E) -> SendPort<T>
+    pub fn spawn_with_port<T, O, K>(
+        self,
+        entry: impl FnOnce(ReceivePort<T>) -> O + Send + 'static,
+    ) -> SendPort<T>
     where
         T: Send + 'static,
-        E: Entry<ReceivePort<T>, K>,
+        O: EntryOutput<K>,
     {
         let bound = self.bound;
         let new = self.create();
         // Nobody runs the isolate yet, so its local part is ours until it is scheduled.
         let port = new.0.enter(|isolate| ReceivePort::open(isolate, bound));
         let sender = port.make_sender();
-        new.start(move |_: Current<'_>| entry.start(port));
+        new.start(move |_: Current<'_>| entry(port).settle());
         sender
     }
 
@@ -205,7 +214,7 @@ impl Builder {
         M: Send + 'static,
         E: FnOnce(Pinned, M) -> F + Send + 'static,
         F: Future + 'static,
-        F::Output: Outcome,
+        F::Output: EntryResult,
     {
         let runtime = self.runtime.unwrap_or_else(Runtime::current);
         pinned::spawn(&runtime, self.name, move |isolate: Current<'_>| {

@@ -48,8 +48,8 @@ mod loom_models;
 pub use block_on::block_on;
 pub use cell::{CellError, IsolateCell, IsolateLocal};
 pub use isolate::{
-    Async, Builder, Entry, ExitReason, Exited, Isolate, IsolateId, Outcome, Plain, Run, RunError,
-    spawn_local,
+    Async, Builder, EntryOutput, EntryResult, ExitReason, Exited, Isolate, IsolateId, Plain, Run,
+    RunError, spawn_local,
 };
 pub use microtask::schedule_microtask;
 pub use panic::{PanicReport, catch_panic};

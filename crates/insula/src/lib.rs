@@ -1,8 +1,80 @@
-//! Isolates for Rust.
+//! Isolates for Rust: state that nobody else can reach, ports that move messages, typed calls
+//! between isolates, and pools of workers.
+//!
+//! # Where to begin
+//! - [`Isolate`] starts isolates, [`SendPort`] and [`ReceivePort`] connect them. Everything about
+//!   one process's isolates stands at the top of this crate.
+//! - [`contract`](macro@contract) turns a trait into typed calls; [`serve`] answers them in one
+//!   isolate, a [`WorkerPool`] in several.
+//! - [`main`](macro@main) and [`test`](macro@test) run a program's or a test's body as an isolate.
+//!   Neither is needed: the first use of an isolate starts the global [`Runtime`], from any thread
+//!   and from inside any async program.
+//!
+//! # What is where
+//! This crate only re-exports. The crates below it are here whole as [`rpc`] and [`pool`], for
+//! those who put something of their own behind a contract; what a program needs every day also
+//! stands at the top. Three names exist twice below and have longer ones here:
+//! [`IsolateBuilder`] and [`PoolBuilder`].
+//!
+//! ```
+//! use insula::{Isolate, ReceivePort, RunError};
+//!
+//! # fn main() -> Result<(), RunError> {
+//! let longest = Isolate::run_async(async || {
+//!     let mut words = ReceivePort::new();
+//!     for text in ["sea and land", "an island"] {
+//!         let reply = words.send_port();
+//!         Isolate::spawn(move |text: &str| drop(text.split(' ').map(|word| reply.send(word)).count()), text);
+//!     }
+//!     let mut longest = "";
+//!     while let Some(word) = words.recv().await {
+//!         longest = if word.len() > longest.len() { word } else { longest };
+//!     }
+//!     longest
+//! });
+//! assert_eq!(longest.wait()?, "island");
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
-pub use insula_core::*;
+pub use insula_core::{
+    // Isolates.
+    Builder as IsolateBuilder, EntryOutput, EntryResult, ExitReason, Exited, Isolate, IsolateId,
+    Pinned, Run, RunError, spawn_local,
+    // Ports.
+    Listener, PortId, ReceivePort, Recv, SendError, SendPort, SendWait,
+    // Questions and answers.
+    Ask, AskError, NoReply, Reply, ReplyTo, one_shot,
+    // Time.
+    Instant, Sleep, Timer, sleep, sleep_until,
+    // The state and the loop of one isolate.
+    CellError, IsolateCell, IsolateLocal, YieldNow, isolate_local, schedule_microtask, yield_now,
+    // Threads and runtimes.
+    Entered, Runtime, RuntimeBuilder, StillRunning, block_on, blocking,
+    // Panics.
+    PanicReport, catch_panic,
+};
 pub use insula_macros::{contract, main, test};
+pub use insula_pool::{
+    Balance, BuildError, Builder as PoolBuilder, FactoryError, Latency, Measure, Overflow,
+    PoolPhase, PoolStats, PoolStatus, Queue, Shutdown, ShutdownReport, WorkerCondition,
+    WorkerContext, WorkerFault, WorkerPool, WorkerStats, WorkerStatus,
+};
+pub use insula_rpc::{
+    Call, CallError, CallFuture, CancelToken, Cancelled, CancelledBy, Context, Detailed,
+    DetailedCall, Outcome, Payload, Phase, Reject, ReplyStream, ReplyStreamOf, Respond, Traffic,
+    WorkerExit, WorkerId, serve,
+};
+pub use {insula_pool as pool, insula_rpc as rpc};
+
+#[doc(hidden)]
+pub use insula_rpc::__private;
 
 #[doc(hidden)]
 pub mod __rt;
+
+/// The example of the README, compiled and run with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

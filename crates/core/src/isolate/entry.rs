@@ -7,35 +7,35 @@ use super::core::{Current, Oob};
 use crate::isolate::ExitReason;
 use crate::task::{LocalFuture, Task};
 
-/// What an isolate can begin with: a function of one message, plain or `async`, that returns
-/// nothing or a `Result<(), E>` whose error ends the isolate.
+/// What an entry point gives back: nothing, or a `Result<(), E>` whose error ends the isolate,
+/// or a future of one of these, which becomes the isolate's first task.
 ///
-/// `Kind` only tells the two apart; leave it to inference.
-pub trait Entry<M, Kind>: Send + 'static {
+/// `Kind` only tells plain functions from `async` ones; leave it to inference.
+pub trait EntryOutput<Kind>: 'static {
     #[doc(hidden)]
-    fn start(self, message: M);
+    fn settle(self);
 }
 
-/// What an entry point may return.
-pub trait Outcome: 'static {
+/// What an entry point may end with.
+pub trait EntryResult: 'static {
     #[doc(hidden)]
     fn into_failure(self) -> Option<String>;
 }
 
-impl Outcome for () {
+impl EntryResult for () {
     fn into_failure(self) -> Option<String> {
         None
     }
 }
 
-impl<E: Display + 'static> Outcome for Result<(), E> {
+impl<E: Display + 'static> EntryResult for Result<(), E> {
     fn into_failure(self) -> Option<String> {
         self.err().map(|error| error.to_string())
     }
 }
 
-/// Ports and their handles may be what a plain entry's last expression happens to be.
-impl<T: 'static> Outcome for crate::Listener<T> {
+/// An entry may well consist of opening a port and listening to it.
+impl<T: 'static> EntryResult for crate::Listener<T> {
     fn into_failure(self) -> Option<String> {
         None
     }
@@ -49,34 +49,28 @@ pub enum Plain {}
 #[derive(Debug)]
 pub enum Async {}
 
-impl<M, F, O> Entry<M, (Plain, O)> for F
-where
-    F: FnOnce(M) -> O + Send + 'static,
-    O: Outcome,
-{
-    fn start(self, message: M) {
-        finish(self(message));
+impl<R: EntryResult> EntryOutput<Plain> for R {
+    fn settle(self) {
+        finish(self);
     }
 }
 
-impl<M, F, Fut> Entry<M, (Async, Fut)> for F
+impl<F> EntryOutput<Async> for F
 where
-    F: FnOnce(M) -> Fut + Send + 'static,
-    Fut: Future + Send + 'static,
-    Fut::Output: Outcome,
+    F: Future + Send + 'static,
+    F::Output: EntryResult,
 {
-    fn start(self, message: M) {
-        let future = self(message);
+    fn settle(self) {
         Current::with(|isolate| {
             let isolate = isolate.expect("an entry runs in its isolate");
-            isolate.spawn_task(Box::pin(async { finish(future.await) }));
+            isolate.spawn_task(Box::pin(async { finish(self.await) }));
         });
     }
 }
 
 /// An entry's error ends the isolate, with that error as the reason.
-pub(super) fn finish(outcome: impl Outcome) {
-    if let Some(failure) = outcome.into_failure() {
+pub(super) fn finish(result: impl EntryResult) {
+    if let Some(failure) = result.into_failure() {
         Current::with(|isolate| {
             if let Some(isolate) = isolate {
                 let reason = ExitReason::Failed(failure.into());
