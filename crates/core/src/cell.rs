@@ -66,10 +66,13 @@ impl<T: Send + 'static> IsolateCell<T> {
     /// # Panics
     /// If there is no current isolate.
     pub fn new(value: T) -> Self {
-        let isolate = Current::with(|isolate| {
-            isolate.expect("an IsolateCell needs a current isolate").id
-        });
-        Self(Arc::new(Inner { isolate, open: Cell::new(false), value: UnsafeCell::new(value) }))
+        let isolate =
+            Current::with(|isolate| isolate.expect("an IsolateCell needs a current isolate").id);
+        Self(Arc::new(Inner {
+            isolate,
+            open: Cell::new(false),
+            value: UnsafeCell::new(value),
+        }))
     }
 
     /// Opens the cell for the time of `f`.
@@ -116,7 +119,9 @@ impl<T> Clone for IsolateCell<T> {
 
 impl<T> fmt::Debug for IsolateCell<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IsolateCell").field("isolate", &self.0.isolate).finish_non_exhaustive()
+        f.debug_struct("IsolateCell")
+            .field("isolate", &self.0.isolate)
+            .finish_non_exhaustive()
     }
 }
 

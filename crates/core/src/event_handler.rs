@@ -54,7 +54,10 @@ struct Deadlines {
 
 impl Deadlines {
     fn insert(&mut self, due: Instant, target: Target) -> DeadlineKey {
-        let key = DeadlineKey { due, serial: self.next_serial };
+        let key = DeadlineKey {
+            due,
+            serial: self.next_serial,
+        };
         self.next_serial += 1;
         self.entries.insert(key, target);
         key
@@ -66,8 +69,13 @@ impl Deadlines {
 
     /// Takes everything that is due out, in order.
     fn take_due(&mut self, now: Instant) -> Vec<Target> {
-        let later = self.entries.split_off(&DeadlineKey { due: now + NANOSECOND, serial: 0 });
-        std::mem::replace(&mut self.entries, later).into_values().collect()
+        let later = self.entries.split_off(&DeadlineKey {
+            due: now + NANOSECOND,
+            serial: 0,
+        });
+        std::mem::replace(&mut self.entries, later)
+            .into_values()
+            .collect()
     }
 }
 
@@ -88,7 +96,10 @@ struct Shared {
 
 impl EventHandler {
     pub(crate) fn new(clock: &Clock) -> Self {
-        Self { is_virtual: matches!(clock, Clock::Virtual(_)), ..Self::default() }
+        Self {
+            is_virtual: matches!(clock, Clock::Virtual(_)),
+            ..Self::default()
+        }
     }
 
     /// Registers an isolate's earliest timer in place of the one it had.
@@ -156,7 +167,10 @@ impl EventHandler {
     }
 }
 
-#[expect(clippy::expect_used, reason = "a process that cannot start a thread has no timers")]
+#[expect(
+    clippy::expect_used,
+    reason = "a process that cannot start a thread has no timers"
+)]
 fn start_thread(shared: Arc<Shared>) -> std::thread::JoinHandle<()> {
     std::thread::Builder::new()
         .name("insula-events".to_owned())
@@ -177,9 +191,9 @@ impl Shared {
                 continue;
             }
             deadlines = match deadlines.next_due() {
-                Some(next) => {
-                    self.changed.wait_timeout(deadlines, next.saturating_duration_since(now))
-                }
+                Some(next) => self
+                    .changed
+                    .wait_timeout(deadlines, next.saturating_duration_since(now)),
                 None => self.changed.wait(deadlines),
             };
         }

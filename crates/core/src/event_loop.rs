@@ -124,7 +124,8 @@ fn slice(isolate: Current<'_>, meter: &Meter, turns: u32) -> SliceEnd {
 
 #[inline(always)]
 fn turn(isolate: Current<'_>, (head, payload): (Head, *const u64)) {
-    // SAFETY: the head is alive, see `slice`.
+    // SAFETY: a record's head is alive: constants always, slots until all their records are
+    // gone (see `port`).
     let deliver = unsafe { head.vtable() }.deliver;
     // SAFETY: the record is delivered once, by its isolate.
     unsafe { deliver(head, payload, isolate) };
@@ -196,15 +197,12 @@ fn handle_oob(isolate: Current<'_>) -> Option<ExitReason> {
     }
     let messages = isolate.with_details(&mut lane, |details| std::mem::take(&mut details.oob));
     drop(lane);
-    for message in messages {
-        match message {
-            Oob::Kill => {
-                let failure = isolate.with_events(|events| events.failure.take());
-                return Some(failure.unwrap_or(ExitReason::Killed));
-            }
-        }
-    }
-    None
+    // The only message that there is so far.
+    let kill = messages.iter().any(|message| matches!(message, Oob::Kill));
+    kill.then(|| {
+        let failure = isolate.with_events(|events| events.failure.take());
+        failure.unwrap_or(ExitReason::Killed)
+    })
 }
 
 /// Ends an isolate: nothing more is accepted, what is left is dropped (records in order, then
@@ -254,10 +252,12 @@ fn discard_records(isolate: Current<'_>) {
     loop {
         // SAFETY: as above.
         match woken_by.take().or_else(|| unsafe { burst.next() }) {
-            // SAFETY: the head is alive, and the record is discarded instead of delivered.
-            Some((head, payload)) => panic::contain(|| unsafe {
-                (head.vtable().discard)(head, payload, isolate);
-            }),
+            Some((head, payload)) => {
+                // SAFETY: the head is alive, see `slice`.
+                let discard = unsafe { head.vtable() }.discard;
+                // SAFETY: the record is discarded instead of delivered.
+                panic::contain(|| unsafe { discard(head, payload, isolate) });
+            }
             None if isolate.lane.lock().take_chain(burst) => {}
             None => break,
         }

@@ -171,11 +171,7 @@ impl Builder {
     }
 
     /// As [`Isolate::spawn`].
-    pub fn spawn<M, O, K>(
-        self,
-        entry: impl FnOnce(M) -> O + Send + 'static,
-        message: M,
-    ) -> Isolate
+    pub fn spawn<M, O, K>(self, entry: impl FnOnce(M) -> O + Send + 'static, message: M) -> Isolate
     where
         M: Send + 'static,
         O: EntryOutput<K>,

@@ -99,7 +99,11 @@ impl Lane {
     /// Takes the lane.
     #[inline(always)]
     pub(crate) fn lock(&self) -> LaneGuard<'_> {
-        LaneGuard { inner: &self.inner, first: &self.first, word: self.word.lock() }
+        LaneGuard {
+            inner: &self.inner,
+            first: &self.first,
+            word: self.word.lock(),
+        }
     }
 
     /// Whether the out-of-band lane has something, as far as can be seen without the lock:

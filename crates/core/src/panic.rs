@@ -38,10 +38,17 @@ impl PanicReport {
         let message = payload
             .downcast_ref::<&str>()
             .map(|text| Arc::from(*text))
-            .or_else(|| payload.downcast_ref::<String>().map(|text| Arc::from(text.as_str())))
+            .or_else(|| {
+                payload
+                    .downcast_ref::<String>()
+                    .map(|text| Arc::from(text.as_str()))
+            })
             .unwrap_or_else(|| Arc::from("(no message)"));
         contain(|| drop(payload));
-        Self { message, location: LOCATION.take().map(Arc::from) }
+        Self {
+            message,
+            location: LOCATION.take().map(Arc::from),
+        }
     }
 }
 
@@ -71,7 +78,7 @@ pub(crate) fn contain(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         // Dropping the payload may panic as well; then it is let go of as it is.
         if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
-            std::mem::forget(second);
+            let _leaked = std::mem::ManuallyDrop::new(second);
         }
     }
 }
@@ -97,7 +104,10 @@ pub(crate) fn install_hook() {
 }
 
 /// Tells of an isolate that ended in an error: one line on the standard error stream.
-#[expect(clippy::print_stderr, reason = "an error that nobody handles must not vanish")]
+#[expect(
+    clippy::print_stderr,
+    reason = "an error that nobody handles must not vanish"
+)]
 pub(crate) fn report_exit(name: &str, reason: &ExitReason) {
     if matches!(reason, ExitReason::Panicked(_) | ExitReason::Failed(_)) {
         eprintln!("isolate '{name}' {reason}");

@@ -73,12 +73,15 @@ struct PortVtable {
     record: RecordVtable,
     mode: Mode,
     /// Turns `receiver` into something that can be dropped later.
-    retire: unsafe fn(*mut ()) -> Option<Box<dyn FnOnce()>>,
+    retire: unsafe fn(*mut ()) -> Option<Retired>,
     /// Whom to wake when the last sender is gone.
     orphan: unsafe fn(*mut ()) -> Wakeup,
     /// The vtable of the same port once it is closed.
     closed: fn() -> &'static PortVtable,
 }
+
+/// A receiver that waits for its end.
+type Retired = Box<dyn FnOnce()>;
 
 /// What becomes of a port's messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -166,7 +169,11 @@ impl PortSlot {
     }
 
     /// Opens a port in `isolate`, which nobody else runs.
-    fn open(isolate: Current<'_>, vtable: &'static PortVtable, limit: Option<usize>) -> NonNull<Self> {
+    fn open(
+        isolate: Current<'_>,
+        vtable: &'static PortVtable,
+        limit: Option<usize>,
+    ) -> NonNull<Self> {
         let slot = if isolate.local().flags.port0_used.replace(true) {
             let slot = NonNull::from(Box::leak(Box::new(Self::unopened())));
             isolate.with_events(|events| events.ports.push(slot));
@@ -287,7 +294,10 @@ impl PortSlot {
     /// The caller owns these units and does not touch the slot afterwards.
     unsafe fn release(this: NonNull<Self>, units: usize) -> usize {
         // SAFETY: alive while the caller's units stand.
-        let left = unsafe { this.as_ref() }.refs.fetch_sub(units, Ordering::AcqRel) - units;
+        let left = unsafe { this.as_ref() }
+            .refs
+            .fetch_sub(units, Ordering::AcqRel)
+            - units;
         if left == 0 {
             free(this);
         }

@@ -61,7 +61,10 @@ impl Head {
 
     #[inline(always)]
     fn tagged(pointer: *const (), words: u32) -> Self {
-        debug_assert!(words as usize <= COUNT_MASK, "a record's payload is at most seven words");
+        debug_assert!(
+            words as usize <= COUNT_MASK,
+            "a record's payload is at most seven words"
+        );
         Self(pointer.map_addr(|address| address | words as usize))
     }
 
@@ -87,7 +90,10 @@ impl Head {
     #[inline(always)]
     pub(crate) unsafe fn vtable(self) -> &'static RecordVtable {
         // A system vtable is laid out as a cell that nobody writes.
-        let cell = self.0.map_addr(|address| address & !COUNT_MASK).cast::<RecordVtableRef>();
+        let cell = self
+            .0
+            .map_addr(|address| address & !COUNT_MASK)
+            .cast::<RecordVtableRef>();
         // SAFETY: alive and not written at this moment, both by the caller's word.
         unsafe { cell.read() }
     }

@@ -23,10 +23,10 @@ use crate::isolate::{Current, IsolateRef};
 use crate::slab::Key;
 
 pub(crate) use pending::PendingReplies;
-pub use pending::{Ask, AskError};
-pub use shared::{NoReply, Reply};
 use pending::{Answer, Dropped};
+pub use pending::{Ask, AskError};
 use shared::Shared;
+pub use shared::{NoReply, Reply};
 
 /// The right to answer one question, once.
 ///

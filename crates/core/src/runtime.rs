@@ -57,6 +57,10 @@ pub(crate) struct RuntimeCore {
 }
 
 /// Who decides what runs next, and where.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one per runtime, and no use for a box"
+)]
 pub(crate) enum Scheduler {
     Threads(ThreadPool),
     Seeded(SeededScheduler),
@@ -103,7 +107,9 @@ impl Runtime {
 
     /// Makes this the current runtime of this thread until the guard is dropped.
     pub fn enter(&self) -> Entered {
-        Entered { before: set_entered(Some(self.clone())) }
+        Entered {
+            before: set_entered(Some(self.clone())),
+        }
     }
 
     /// Runs a future to its end on this thread, with this as the current runtime. A seeded
@@ -137,7 +143,10 @@ impl Runtime {
     /// # Panics
     /// If the runtime has no virtual clock.
     pub fn advance(&self, duration: Duration) {
-        assert!(self.0.seeded().is_some(), "only a virtual clock can be advanced");
+        assert!(
+            self.0.seeded().is_some(),
+            "only a virtual clock can be advanced"
+        );
         self.0.clock.advance_to(self.now() + duration);
         self.0.event_handler.fire_due(self.now());
     }
@@ -151,7 +160,10 @@ impl Runtime {
     pub fn run_until_idle(&self) {
         let inside = Current::with(|isolate| isolate.is_some());
         assert!(!inside, "a seeded runtime cannot be driven from an isolate");
-        let seeded = self.0.seeded().expect("only a seeded runtime is driven by its user");
+        let seeded = self
+            .0
+            .seeded()
+            .expect("only a seeded runtime is driven by its user");
         let _entered = self.enter();
         seeded::run_until_idle(seeded);
     }
@@ -207,7 +219,10 @@ impl Runtime {
         let inside = Current::with(|isolate| {
             isolate.is_some_and(|isolate| Arc::ptr_eq(&isolate.runtime, &self.0))
         });
-        assert!(!inside, "an isolate cannot wait for its own runtime to shut down");
+        assert!(
+            !inside,
+            "an isolate cannot wait for its own runtime to shut down"
+        );
         for isolate in self.0.register.close() {
             isolate.post_oob(Oob::Kill);
         }
@@ -228,7 +243,9 @@ impl Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("isolates", &self.isolate_count()).finish_non_exhaustive()
+        f.debug_struct("Runtime")
+            .field("isolates", &self.isolate_count())
+            .finish_non_exhaustive()
     }
 }
 
@@ -241,7 +258,12 @@ pub struct StillRunning {
 
 impl fmt::Display for StillRunning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} isolates have not ended: {}", self.names.len(), self.names.join(", "))
+        write!(
+            f,
+            "{} isolates have not ended: {}",
+            self.names.len(),
+            self.names.join(", ")
+        )
     }
 }
 
@@ -272,7 +294,12 @@ pub struct RuntimeBuilder {
 
 impl Default for RuntimeBuilder {
     fn default() -> Self {
-        Self { threads: None, spares: DEFAULT_SPARES, name: Arc::from("insula"), seed: None }
+        Self {
+            threads: None,
+            spares: DEFAULT_SPARES,
+            name: Arc::from("insula"),
+            seed: None,
+        }
     }
 }
 
@@ -313,10 +340,13 @@ impl RuntimeBuilder {
                 (scheduler, Clock::Virtual(AtomicU64::new(0)))
             }
             None => {
-                let threads = self.threads.unwrap_or_else(|| {
-                    std::thread::available_parallelism().map_or(1, usize::from)
-                });
-                (Scheduler::Threads(ThreadPool::new(threads, self.spares, self.name)), Clock::System)
+                let threads = self
+                    .threads
+                    .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+                (
+                    Scheduler::Threads(ThreadPool::new(threads, self.spares, self.name)),
+                    Clock::System,
+                )
             }
         };
         let core = Arc::new(RuntimeCore {

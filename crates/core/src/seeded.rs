@@ -63,8 +63,16 @@ impl Rng {
 
 impl SeededScheduler {
     pub(crate) fn new(seed: u64) -> Self {
-        let state = State { queue: Vec::new(), rng: Rng::new(seed), driver: None };
-        Self { state: Mutex::new(state), meter: Meter::default(), parker: Parker::new() }
+        let state = State {
+            queue: Vec::new(),
+            rng: Rng::new(seed),
+            driver: None,
+        };
+        Self {
+            state: Mutex::new(state),
+            meter: Meter::default(),
+            parker: Parker::new(),
+        }
     }
 
     pub(crate) fn schedule(&self, runnable: Runnable) {
@@ -85,7 +93,9 @@ impl SeededScheduler {
 
     /// Runs one slice of one isolate.
     fn step(&self) -> bool {
-        let Some((runnable, turns)) = self.pick() else { return false };
+        let Some((runnable, turns)) = self.pick() else {
+            return false;
+        };
         if let Some(again) = run_slice(runnable, &self.meter, turns) {
             self.state.lock().queue.push(again);
         }
@@ -100,7 +110,10 @@ impl SeededScheduler {
     fn claim(&self) {
         let this = std::thread::current().id();
         let driver = *self.state.lock().driver.get_or_insert(this);
-        assert_eq!(driver, this, "a seeded runtime is driven by one thread only");
+        assert_eq!(
+            driver, this,
+            "a seeded runtime is driven by one thread only"
+        );
     }
 }
 
@@ -130,7 +143,10 @@ pub(crate) fn drive<F: Future>(runtime: &Arc<RuntimeCore>, future: F) -> F::Outp
         unreachable!("only called for a seeded runtime");
     };
     seeded.claim();
-    let woken = Arc::new(Woken { flag: AtomicBool::new(true), runtime: runtime.clone() });
+    let woken = Arc::new(Woken {
+        flag: AtomicBool::new(true),
+        runtime: runtime.clone(),
+    });
     let waker = Waker::from(woken.clone());
     let mut cx = Context::from_waker(&waker);
     let mut future = pin!(future);

@@ -20,7 +20,10 @@ struct Entry<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), free: Vec::new() }
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+        }
     }
 }
 
@@ -32,11 +35,17 @@ impl<T> Slab<T> {
     /// Inserts a value that knows its own key.
     pub(crate) fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> Key {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(Entry { generation: 0, value: None });
+            self.entries.push(Entry {
+                generation: 0,
+                value: None,
+            });
             (self.entries.len() - 1) as u32
         });
         let entry = &mut self.entries[index as usize];
-        let key = Key { index, generation: entry.generation };
+        let key = Key {
+            index,
+            generation: entry.generation,
+        };
         entry.value = Some(make(key));
         key
     }

@@ -63,7 +63,11 @@ impl Task {
             posted: AtomicBool::new(false),
             wakers: AtomicUsize::new(0),
         };
-        Self { header: Arc::new(header), queued: true, future: Some(future) }
+        Self {
+            header: Arc::new(header),
+            queued: true,
+            future: Some(future),
+        }
     }
 
     /// Whether a waker is out, so that the task may be woken from outside.
@@ -81,7 +85,9 @@ pub(crate) fn run(isolate: Current<'_>, key: Key) {
         task.queued = false;
         Some((Arc::as_ptr(&task.header), task.future.take()?))
     });
-    let Some((header, mut future)) = taken else { return };
+    let Some((header, mut future)) = taken else {
+        return;
+    };
     let before = local.polling.replace(Some(Polling { key, header }));
     // SAFETY: the pointer is that of the `Arc` in the task's slot, which stays there during
     // the poll: a task is removed by its own end alone, or by the isolate's, after this turn.

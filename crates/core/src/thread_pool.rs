@@ -124,7 +124,9 @@ impl Injector {
         let first = queue.pop_front()?.0;
         if let Some(ring) = ring {
             for _ in 1..INJECTOR_BATCH.min(queue.len() / 2) {
-                let Some(Queued(item)) = queue.pop_front() else { break };
+                let Some(Queued(item)) = queue.pop_front() else {
+                    break;
+                };
                 if let Err(item) = ring.push(item) {
                     queue.push_front(Queued(item));
                     break;
@@ -317,7 +319,9 @@ impl ThreadPool {
             let elapsed = now - worker.sampled.replace(now);
             let mean = elapsed.as_nanos() / u128::from(SAMPLE_SLICES);
             let mean = u32::try_from(mean).unwrap_or(u32::MAX);
-            self.threads[worker.index].slice_ns.store(mean, Ordering::Relaxed);
+            self.threads[worker.index]
+                .slice_ns
+                .store(mean, Ordering::Relaxed);
             worker.slices.set(0);
         }
     }
@@ -509,7 +513,9 @@ impl PoolThread {
 }
 
 fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
-    let Some(pool) = runtime.thread_pool() else { return };
+    let Some(pool) = runtime.thread_pool() else {
+        return;
+    };
     let worker = Worker {
         pool,
         index,
@@ -524,7 +530,9 @@ fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
     pool.sleep.found_work();
     pool.watch();
     while !pool.stopped.load(Ordering::Relaxed) {
-        let Some(raw) = pool.next(&worker).or_else(|| pool.find_work(&worker)) else { break };
+        let Some(raw) = pool.next(&worker).or_else(|| pool.find_work(&worker)) else {
+            break;
+        };
         pool.run(&worker, raw);
     }
     WORKER.with(|it| it.set(ptr::null()));

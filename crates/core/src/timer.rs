@@ -58,7 +58,10 @@ impl Timers {
     }
 
     fn insert(&mut self, due: Instant, is_zero: bool, action: Action) -> TimerKey {
-        let key = TimerKey { due, serial: self.next_serial };
+        let key = TimerKey {
+            due,
+            serial: self.next_serial,
+        };
         self.next_serial += 1;
         self.entries.insert(key, Entry { is_zero, action });
         key
@@ -75,7 +78,10 @@ impl Timers {
     }
 
     fn first_due(&self) -> Option<Instant> {
-        self.entries.iter().find(|(_, entry)| !entry.is_zero).map(|(key, _)| key.due)
+        self.entries
+            .iter()
+            .find(|(_, entry)| !entry.is_zero)
+            .map(|(key, _)| key.due)
     }
 }
 
@@ -95,7 +101,14 @@ impl SystemRecord for Timeout {
     fn run(self, isolate: Current<'_>) {
         isolate.with_events(|events| events.timers.armed = None);
         let due = isolate.runtime.clock().now();
-        fire(isolate, TimerKey { due, serial: u64::MAX }, None);
+        fire(
+            isolate,
+            TimerKey {
+                due,
+                serial: u64::MAX,
+            },
+            None,
+        );
     }
 }
 
@@ -112,12 +125,16 @@ fn fire(isolate: Current<'_>, last: TimerKey, zero: Option<TimerKey>) {
 
 /// Tells the event handler of the earliest timer, if it does not know that or an earlier one.
 fn arm(isolate: Current<'_>) {
-    let (due, armed) = isolate.with_events(|events| (events.timers.first_due(), events.timers.armed));
+    let (due, armed) =
+        isolate.with_events(|events| (events.timers.first_due(), events.timers.armed));
     let Some(due) = due else { return };
     if armed.is_some_and(|key| key.due() <= due) {
         return;
     }
-    let key = isolate.runtime.event_handler().arm(armed, due, IsolateRef::new(isolate.core()));
+    let key = isolate
+        .runtime
+        .event_handler()
+        .arm(armed, due, IsolateRef::new(isolate.core()));
     isolate.with_events(|events| events.timers.armed = Some(key));
 }
 
@@ -171,7 +188,10 @@ impl Timer {
             } else {
                 start(isolate, isolate.runtime.clock().now() + delay, action)
             };
-            Self { isolate: isolate.id, key }
+            Self {
+                isolate: isolate.id,
+                key,
+            }
         })
     }
 
@@ -212,7 +232,10 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// As [`sleep`], until an instant.
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep { deadline, state: State::Idle }
+    Sleep {
+        deadline,
+        state: State::Idle,
+    }
 }
 
 /// Waits for an instant. Made by [`sleep`] and [`sleep_until`].
@@ -247,7 +270,10 @@ impl Future for Sleep {
             }
             None => {
                 let runtime = runtime::Runtime::current();
-                let key = runtime.core().event_handler().wake_at(deadline, cx.waker().clone());
+                let key = runtime
+                    .core()
+                    .event_handler()
+                    .wake_at(deadline, cx.waker().clone());
                 State::Handler(runtime, key)
             }
         });
@@ -291,6 +317,8 @@ impl Drop for Sleep {
 
 impl fmt::Debug for Sleep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sleep").field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("Sleep")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }

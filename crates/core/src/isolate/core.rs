@@ -124,7 +124,12 @@ impl IsolateCore {
         home: Option<Arc<PinnedHome>>,
         name: Option<Arc<str>>,
     ) -> NonNull<Self> {
-        let details = name.map(|name| Box::new(Details { name: Some(name), ..Details::default() }));
+        let details = name.map(|name| {
+            Box::new(Details {
+                name: Some(name),
+                ..Details::default()
+            })
+        });
         let core = Box::new(Self {
             lane: Lane::new(),
             refs: AtomicUsize::new(ALIVE),
@@ -171,14 +176,18 @@ impl IsolateCore {
 
     pub(crate) fn name(&self) -> Arc<str> {
         let name = self.peek_details(&mut self.lane.lock(), |details| details.name.clone());
-        name.flatten().unwrap_or_else(|| Arc::from(format!("isolate-{}", self.id)))
+        name.flatten()
+            .unwrap_or_else(|| Arc::from(format!("isolate-{}", self.id)))
     }
 
     /// Puts the isolate where a thread will find it. Only for whoever turned `SCHEDULED` on.
     #[inline]
     pub(crate) fn schedule(&self) {
         match &self.home {
-            None => self.runtime.scheduler().schedule(Runnable(NonNull::from(self))),
+            None => self
+                .runtime
+                .scheduler()
+                .schedule(Runnable(NonNull::from(self))),
             Some(home) => home.wake(),
         }
     }
@@ -271,7 +280,10 @@ impl IsolateCore {
 
 impl fmt::Debug for IsolateCore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Isolate").field("id", &self.id).field("name", &self.name()).finish()
+        f.debug_struct("Isolate")
+            .field("id", &self.id)
+            .field("name", &self.name())
+            .finish()
     }
 }
 
@@ -399,7 +411,11 @@ impl<'a> Current<'a> {
     /// `f` never runs user code: it moves values in and out.
     #[inline]
     pub(crate) fn with_events<R>(&self, f: impl FnOnce(&mut EventLoop) -> R) -> R {
-        f(self.local().events.borrow_mut().get_or_insert_with(Box::default))
+        f(self
+            .local()
+            .events
+            .borrow_mut()
+            .get_or_insert_with(Box::default))
     }
 
     #[inline(always)]

@@ -87,9 +87,8 @@ impl Current<'_> {
         if self.local().flags.dying.get() {
             return;
         }
-        let key = self.with_events(|events| {
-            events.tasks.insert_with(|key| Task::new(self, key, future))
-        });
+        let key =
+            self.with_events(|events| events.tasks.insert_with(|key| Task::new(self, key, future)));
         self.push_microtask(crate::microtask::Microtask::Task(key));
     }
 }
@@ -103,6 +102,8 @@ impl Current<'_> {
 /// If there is no current isolate.
 pub fn spawn_local(future: impl Future<Output = ()> + Send + 'static) {
     Current::with(|isolate| {
-        isolate.expect("spawn_local needs a current isolate").spawn_task(Box::pin(future));
+        isolate
+            .expect("spawn_local needs a current isolate")
+            .spawn_task(Box::pin(future));
     });
 }

@@ -59,7 +59,10 @@ impl Isolate {
     {
         let (answer, reply) = one_shot();
         let entry = move |()| answer.send(catch_panic(computation));
-        Run { reply: Some(reply), isolate: Self::spawn(entry, ()) }
+        Run {
+            reply: Some(reply),
+            isolate: Self::spawn(entry, ()),
+        }
     }
 
     /// As [`run`](Self::run), for a computation that awaits. When its future is ready the
@@ -81,7 +84,10 @@ impl Isolate {
                 isolate.kill();
             }
         };
-        Run { reply: Some(reply), isolate: Self::spawn(entry, ()) }
+        Run {
+            reply: Some(reply),
+            isolate: Self::spawn(entry, ()),
+        }
     }
 }
 
@@ -116,7 +122,10 @@ impl<R> Future for Run<R> {
     type Output = Result<R, RunError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reply = self.reply.as_mut().expect("polled again after it was ready");
+        let reply = self
+            .reply
+            .as_mut()
+            .expect("polled again after it was ready");
         let poll = Pin::new(reply).poll(cx);
         if poll.is_ready() {
             self.reply = None;
@@ -139,6 +148,8 @@ impl<R> Drop for Run<R> {
 
 impl<R> fmt::Debug for Run<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Run").field("isolate", &self.isolate).finish_non_exhaustive()
+        f.debug_struct("Run")
+            .field("isolate", &self.isolate)
+            .finish_non_exhaustive()
     }
 }

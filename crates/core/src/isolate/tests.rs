@@ -6,5 +6,9 @@ use super::IsolateCore;
 /// stays below 350 bytes of resident memory.
 #[test]
 fn an_isolate_is_small() {
-    assert!(size_of::<IsolateCore>() <= 296, "{}", size_of::<IsolateCore>());
+    assert!(
+        size_of::<IsolateCore>() <= 296,
+        "{}",
+        size_of::<IsolateCore>()
+    );
 }

@@ -44,7 +44,11 @@ impl BlockPtr {
         if block.is_null() {
             alloc::handle_alloc_error(layout);
         }
-        let header = Header { next: Self::NONE, len: 0, capacity: capacity as u32 };
+        let header = Header {
+            next: Self::NONE,
+            len: 0,
+            capacity: capacity as u32,
+        };
         // SAFETY: fresh memory of at least a header's size, aligned for it.
         unsafe { block.write(header) };
         Self(block)
@@ -62,7 +66,10 @@ impl BlockPtr {
     /// The address of a word. The caller stays within the capacity.
     #[inline(always)]
     pub(super) fn word(self, index: u32) -> *mut u64 {
-        self.0.wrapping_add(1).cast::<u64>().wrapping_add(index as usize)
+        self.0
+            .wrapping_add(1)
+            .cast::<u64>()
+            .wrapping_add(index as usize)
     }
 
     /// No more is written to this block; `next` follows it.

@@ -26,7 +26,11 @@ struct Model {
 impl Model {
     fn new() -> Arc<Self> {
         let zero = || AtomicUsize::new(0);
-        Arc::new(Self { lane: Lane::new(), queued: zero(), sum: zero() })
+        Arc::new(Self {
+            lane: Lane::new(),
+            queued: zero(),
+            sum: zero(),
+        })
     }
 
     fn send(&self, value: u64) -> bool {
@@ -39,14 +43,22 @@ impl Model {
         let schedule = lane.mark_scheduled();
         drop(lane);
         if schedule {
-            assert_eq!(self.queued.fetch_add(1, Ordering::AcqRel), 0, "queued twice");
+            assert_eq!(
+                self.queued.fetch_add(1, Ordering::AcqRel),
+                0,
+                "queued twice"
+            );
         }
         true
     }
 
     /// Runs the isolate if it is queued, until it is idle, or dead if `exit` says so.
     fn run(&self, exit: bool) {
-        if self.queued.compare_exchange(1, 0, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        if self
+            .queued
+            .compare_exchange(1, 0, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
+        {
             return;
         }
         let burst = Burst::new();
@@ -91,7 +103,9 @@ fn push_vs_idle() {
             })
             .into();
         model.run(false);
-        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        senders
+            .into_iter()
+            .for_each(|sender| sender.join().unwrap());
         model.run(false);
         assert_eq!(model.sum.load(Ordering::Relaxed), 11);
         assert_eq!(model.queued.load(Ordering::Relaxed), 0);

@@ -29,7 +29,10 @@ struct Model {
 impl Model {
     fn new() -> Self {
         let runtime = Runtime::builder().seeded(1).build();
-        Self { runtime, dropped: Arc::new(AtomicUsize::new(0)) }
+        Self {
+            runtime,
+            dropped: Arc::new(AtomicUsize::new(0)),
+        }
     }
 
     fn counted(&self) -> Counted {

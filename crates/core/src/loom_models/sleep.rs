@@ -48,7 +48,10 @@ impl Model {
     fn take(&self) -> bool {
         let mut work = self.work.load(Ordering::SeqCst);
         while work != 0 {
-            match self.work.compare_exchange(work, work - 1, Ordering::SeqCst, Ordering::SeqCst) {
+            match self
+                .work
+                .compare_exchange(work, work - 1, Ordering::SeqCst, Ordering::SeqCst)
+            {
                 Ok(_) => return true,
                 Err(now) => work = now,
             }
@@ -118,7 +121,9 @@ fn two_park_vs_wake() {
             .collect();
         model.inject();
         model.inject();
-        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        workers
+            .into_iter()
+            .for_each(|worker| worker.join().unwrap());
     });
 }
 

@@ -35,10 +35,13 @@ pub(super) struct Ticket(u64);
 impl Bound {
     pub(super) fn new(limit: usize) -> Self {
         assert!(limit > 0, "a bounded port needs room for one message");
-        Self { limit, shared: UnsafeCell::default(), taken: Cell::new(0) }
+        Self {
+            limit,
+            shared: UnsafeCell::default(),
+            taken: Cell::new(0),
+        }
     }
 
-    #[expect(clippy::mut_from_ref, reason = "the guard makes it exclusive")]
     fn shared<'a>(&'a self, _held: &'a mut LaneGuard<'_>) -> &'a mut Shared {
         // SAFETY: guarded by the lane, which is held, for as long as the result lives.
         unsafe { &mut *self.shared.get() }
@@ -72,11 +75,19 @@ impl Bound {
     /// The next in the row, if there is room for it.
     pub(super) fn next_waiter(&self, lane: &mut LaneGuard<'_>) -> Option<Waker> {
         let shared = self.shared(lane);
-        if shared.used < self.limit { shared.waiting.pop_front().map(|(_, waker)| waker) } else { None }
+        if shared.used < self.limit {
+            shared.waiting.pop_front().map(|(_, waker)| waker)
+        } else {
+            None
+        }
     }
 
     pub(super) fn take_waiters(&self, lane: &mut LaneGuard<'_>) -> Vec<Waker> {
-        self.shared(lane).waiting.drain(..).map(|(_, waker)| waker).collect()
+        self.shared(lane)
+            .waiting
+            .drain(..)
+            .map(|(_, waker)| waker)
+            .collect()
     }
 
     /// A message has been taken by its handler.
@@ -101,7 +112,11 @@ impl Bound {
             let shared = self.shared(&mut lane);
             shared.used -= taken;
             let room = (self.limit - shared.used).min(shared.waiting.len());
-            shared.waiting.drain(..room).map(|(_, waker)| waker).collect()
+            shared
+                .waiting
+                .drain(..room)
+                .map(|(_, waker)| waker)
+                .collect()
         };
         for waiter in waiters {
             waiter.wake();

@@ -87,10 +87,16 @@ impl<T: Send + 'static> Buffers<T> {
     };
 
     /// Exclusive as long as the caller runs no user code.
-    #[expect(clippy::mut_from_ref, reason = "only the running isolate calls it, and briefly")]
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "only the running isolate calls it, and briefly"
+    )]
     fn buffer(slot: &PortSlot) -> &mut Buffer<T> {
         if slot.receiver.get().is_null() {
-            let buffer = Buffer::<T> { queue: VecDeque::new(), waiting: Wakeup::Nobody };
+            let buffer = Buffer::<T> {
+                queue: VecDeque::new(),
+                waiting: Wakeup::Nobody,
+            };
             slot.receiver.set(Box::into_raw(Box::new(buffer)).cast());
         }
         // SAFETY: with this vtable the receiver is a box of this type, which only the isolate
@@ -153,13 +159,19 @@ impl<T: Send + 'static> ReceivePort<T> {
 
     fn open_current(limit: Option<usize>) -> Self {
         Current::with(|isolate| {
-            Self::open(isolate.expect("a ReceivePort needs a current isolate"), limit)
+            Self::open(
+                isolate.expect("a ReceivePort needs a current isolate"),
+                limit,
+            )
         })
     }
 
     pub(crate) fn open(isolate: Current<'_>, limit: Option<usize>) -> Self {
         let slot = PortSlot::open(isolate, Buffers::<T>::VTABLE, limit);
-        Self { slot, marker: PhantomData }
+        Self {
+            slot,
+            marker: PhantomData,
+        }
     }
 
     fn slot(&self) -> &PortSlot {
@@ -241,7 +253,10 @@ impl<T: Send + 'static> ReceivePort<T> {
 
     pub(crate) fn listen_here<F: FnMut(T) + 'static>(self, handler: F) -> Listener<T> {
         let port = ManuallyDrop::new(self);
-        let listener = Listener { serial: port.slot().serial.get(), marker: PhantomData };
+        let listener = Listener {
+            serial: port.slot().serial.get(),
+            marker: PhantomData,
+        };
         port.here(|isolate| set_handler::<T, F>(isolate, port.slot(), handler));
         // SAFETY: the handle's unit; the handle itself is never dropped.
         unsafe { PortSlot::release(port.slot, HANDLE) };
@@ -276,7 +291,10 @@ fn set_handler<T: Send + 'static, F: FnMut(T) + 'static>(
     slot.swap_receiver(isolate, Calls::<T, F>::VTABLE, handler);
     for message in waiting {
         // By the time the microtask runs the port may have another handler, or be closed.
-        let listener = Listener::<T> { serial: slot.serial.get(), marker: PhantomData };
+        let listener = Listener::<T> {
+            serial: slot.serial.get(),
+            marker: PhantomData,
+        };
         isolate.push_microtask(Microtask::Call(Box::new(move || listener.deliver(message))));
     }
 }
@@ -415,6 +433,8 @@ impl<T: Send + 'static> Listener<T> {
 
 impl<T> fmt::Debug for Listener<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Listener").field(&PortId(self.serial)).finish()
+        f.debug_tuple("Listener")
+            .field(&PortId(self.serial))
+            .finish()
     }
 }

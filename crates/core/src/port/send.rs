@@ -110,7 +110,8 @@ impl<T: Send + 'static> SendPort<T> {
         if is_inline::<T>() {
             self.post(message)
         } else {
-            self.post(Box::new(message)).map_err(|error| error.map(|message| *message))
+            self.post(Box::new(message))
+                .map_err(|error| error.map(|message| *message))
         }
     }
 
@@ -152,7 +153,11 @@ impl<T: Send + 'static> SendPort<T> {
     /// # Errors
     /// Gives the message back if the port is or becomes closed.
     pub fn send_wait(&self, message: T) -> SendWait<'_, T> {
-        SendWait { port: self, message: Some(message), ticket: None }
+        SendWait {
+            port: self,
+            message: Some(message),
+            ticket: None,
+        }
     }
 
     /// As [`send_wait`](Self::send_wait), for threads without an executor.
@@ -227,7 +232,10 @@ impl<T: Send + 'static> Future for SendWait<'_, T> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let message = self.message.take().expect("polled again after it was ready");
+        let message = self
+            .message
+            .take()
+            .expect("polled again after it was ready");
         if self.ticket.is_none() {
             match self.port.send(message) {
                 Err(SendError::Full(message)) => self.message = Some(message),
@@ -250,7 +258,10 @@ impl<T: Send + 'static> SendWait<'_, T> {
         // A waker is foreign code: cloned before the lane is held, dropped after.
         let waker = cx.waker().clone();
         let mut lane = slot.isolate().lane.lock();
-        let stale = self.ticket.take().and_then(|ticket| bound.leave(&mut lane, ticket));
+        let stale = self
+            .ticket
+            .take()
+            .and_then(|ticket| bound.leave(&mut lane, ticket));
         self.ticket = Some(bound.wait(&mut lane, waker));
         drop(lane);
         drop(stale);
@@ -276,7 +287,11 @@ impl<T: Send + 'static> SendWait<'_, T> {
         };
         let mut lane = self.port.slot().isolate().lane.lock();
         let own = bound.leave(&mut lane, ticket);
-        let next = if own.is_none() { bound.next_waiter(&mut lane) } else { None };
+        let next = if own.is_none() {
+            bound.next_waiter(&mut lane)
+        } else {
+            None
+        };
         drop(lane);
         if let Some(next) = next {
             next.wake();
@@ -292,6 +307,8 @@ impl<T: Send + 'static> Drop for SendWait<'_, T> {
 
 impl<T: Send + 'static> fmt::Debug for SendWait<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendWait").field("port", self.port).finish_non_exhaustive()
+        f.debug_struct("SendWait")
+            .field("port", self.port)
+            .finish_non_exhaustive()
     }
 }

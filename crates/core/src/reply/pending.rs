@@ -132,7 +132,12 @@ impl Answer<()> {
             return;
         }
         // SAFETY: not dead, and the head is that of this payload.
-        unsafe { lane.push(Head::of(Answer::<P>::VTABLE, words_of::<(Key, P)>()), (key, value)) };
+        unsafe {
+            lane.push(
+                Head::of(Answer::<P>::VTABLE, words_of::<(Key, P)>()),
+                (key, value),
+            )
+        };
         let schedule = lane.mark_scheduled();
         drop(lane);
         let isolate = isolate.into_raw();
@@ -237,8 +242,11 @@ impl<T: Send + 'static> SendPort<T> {
     pub fn ask<R: Send + 'static>(&self, question: impl FnOnce(ReplyTo<R>) -> T) -> Ask<R> {
         let (reply_to, state) = Current::with(|current| match current {
             Some(isolate) => {
-                let pending =
-                    Pending { waiting: Wakeup::Nobody, answer: None, dropped: false };
+                let pending = Pending {
+                    waiting: Wakeup::Nobody,
+                    answer: None,
+                    dropped: false,
+                };
                 let key = isolate.with_events(|events| events.replies.0.insert(pending));
                 let home = IsolateRef::new(isolate.core());
                 (ReplyTo::to_isolate(isolate, key), State::Pending(home, key))
@@ -275,9 +283,9 @@ impl<R: Send + 'static> Future for Ask<R> {
                     _ => panic!("an Ask can only be polled by the isolate that asked"),
                 })
             }
-            State::Shared(reply) => {
-                Pin::new(reply).poll(cx).map(|result| result.map_err(|_| AskError::NoReply))
-            }
+            State::Shared(reply) => Pin::new(reply)
+                .poll(cx)
+                .map(|result| result.map_err(|_| AskError::NoReply)),
             State::Failed(error) => Poll::Ready(Err(*error)),
             State::Done => panic!("polled again after it was ready"),
         };
@@ -298,11 +306,19 @@ fn poll_here<R>(isolate: Current<'_>, key: Key, cx: &Context<'_>) -> Poll<Result
         let answer = pending.and_then(|pending| pending.answer);
         // SAFETY: the key belongs to a question whose answer is an `R`, boxed or not as
         // `Answer::send` decided, which `Value` sees through.
-        return Poll::Ready(answer.map(|value| unsafe { open(value) }).ok_or(AskError::NoReply));
+        return Poll::Ready(
+            answer
+                .map(|value| unsafe { open(value) })
+                .ok_or(AskError::NoReply),
+        );
     }
     let wakeup = Wakeup::capture(isolate, cx);
     let before = isolate.with_events(|events| {
-        events.replies.0.get_mut(key).map(|it| std::mem::replace(&mut it.waiting, wakeup))
+        events
+            .replies
+            .0
+            .get_mut(key)
+            .map(|it| std::mem::replace(&mut it.waiting, wakeup))
     });
     drop(before);
     Poll::Pending

@@ -84,7 +84,12 @@ impl Register {
     pub(super) fn all(&self) -> Vec<IsolateRef> {
         let mut all = Vec::new();
         for shard in &self.shards {
-            all.extend(shard.lock().iter().map(|listed| IsolateRef::new(listed.get())));
+            all.extend(
+                shard
+                    .lock()
+                    .iter()
+                    .map(|listed| IsolateRef::new(listed.get())),
+            );
         }
         all
     }

@@ -38,7 +38,6 @@ impl Monitor {
             handle: Mutex::new(None),
         }
     }
-
 }
 
 impl ThreadPool {
@@ -59,14 +58,16 @@ impl ThreadPool {
         if self.monitor.started.swap(true, Ordering::SeqCst) {
             return self.monitor.parker.unpark();
         }
-        let Some(runtime) = self.runtime.get().and_then(std::sync::Weak::upgrade) else { return };
-        let thread = std::thread::Builder::new().name(format!("{}-monitor", self.name)).spawn(
-            move || {
+        let Some(runtime) = self.runtime.get().and_then(std::sync::Weak::upgrade) else {
+            return;
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("{}-monitor", self.name))
+            .spawn(move || {
                 if let Some(pool) = runtime.thread_pool() {
                     pool.watch_threads();
                 }
-            },
-        );
+            });
         match thread {
             Ok(handle) => *self.monitor.handle.lock() = Some(handle),
             // The next thread to wake up tries again.
@@ -89,7 +90,11 @@ impl ThreadPool {
                 } else {
                     seen.fill(None);
                 }
-                idle_ticks = if self.sleep.all_parked() { idle_ticks + 1 } else { 0 };
+                idle_ticks = if self.sleep.all_parked() {
+                    idle_ticks + 1
+                } else {
+                    0
+                };
             }
             self.monitor.asleep.store(true, Ordering::SeqCst);
             if self.sleep.all_parked() && !self.stopped.load(Ordering::SeqCst) {

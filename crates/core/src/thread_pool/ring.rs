@@ -22,8 +22,14 @@ pub(crate) struct Ring<T> {
 
 impl<T> Ring<T> {
     pub(crate) fn new() -> Self {
-        let places = (0..CAPACITY).map(|_| AtomicPtr::new(ptr::null_mut())).collect();
-        Self { head: AtomicU32::new(0), tail: AtomicU32::new(0), places }
+        let places = (0..CAPACITY)
+            .map(|_| AtomicPtr::new(ptr::null_mut()))
+            .collect();
+        Self {
+            head: AtomicU32::new(0),
+            tail: AtomicU32::new(0),
+            places,
+        }
     }
 
     /// How many there are, or were a moment ago.
@@ -32,7 +38,11 @@ impl<T> Ring<T> {
         let tail = self.tail.load(Ordering::Acquire);
         // A head that is newer than the tail makes the difference negative.
         let len = tail.wrapping_sub(self.head.load(Ordering::Acquire));
-        if len as usize > CAPACITY { 0 } else { len as usize }
+        if len as usize > CAPACITY {
+            0
+        } else {
+            len as usize
+        }
     }
 
     fn place(&self, index: u32) -> &AtomicPtr<T> {
@@ -83,7 +93,9 @@ impl<T> Ring<T> {
             }
             let count = how_many(len);
             for (offset, copy) in (0..count).zip(&mut copies) {
-                *copy = self.place(head.wrapping_add(offset)).load(Ordering::Relaxed);
+                *copy = self
+                    .place(head.wrapping_add(offset))
+                    .load(Ordering::Relaxed);
             }
             // Release: the copies are made before the owner may write there again. Acquire:
             // the next attempt, or the next taker, sees a current head.
@@ -94,7 +106,11 @@ impl<T> Ring<T> {
                 Ordering::Acquire,
             ) {
                 Ok(_) => {
-                    copies[..count as usize].iter().copied().filter_map(NonNull::new).for_each(&mut each);
+                    copies[..count as usize]
+                        .iter()
+                        .copied()
+                        .filter_map(NonNull::new)
+                        .for_each(&mut each);
                     return count as usize;
                 }
                 Err(now) => head = now,

@@ -125,7 +125,8 @@ impl Sleep {
         let mut roster = self.roster.lock();
         let result = f(&mut roster);
         self.idle.store(roster.idle(), Ordering::SeqCst);
-        self.active.store(roster.awake + roster.stuck, Ordering::SeqCst);
+        self.active
+            .store(roster.awake + roster.stuck, Ordering::SeqCst);
         result
     }
 

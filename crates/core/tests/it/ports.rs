@@ -1,0 +1,310 @@
+//! Risk: messages are lost, doubled or reordered; a sender waits for ever or is told wrongly.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use insula_core::{
+    Isolate, ReceivePort, Runtime, SendError, SendPort, block_on, one_shot, yield_now,
+};
+
+use crate::trace::for_each_seed;
+
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Case 66: one order across the ports of an isolate; first in, first out for each sender.
+#[test]
+fn messages_of_one_sender_keep_their_order_across_ports() {
+    for_each_seed(
+        || async {
+            let ports: Vec<ReceivePort<u32>> = (0..3).map(|_| ReceivePort::new()).collect();
+            let senders: Vec<_> = ports.iter().map(ReceivePort::send_port).collect();
+            let all = ReceivePort::new();
+            let collect = all.send_port();
+            for port in ports {
+                let collect = collect.clone();
+                port.listen(move |i| collect.send(i).unwrap());
+            }
+            drop(collect);
+            Isolate::spawn(
+                move |()| (0..3000).for_each(|i| senders[i as usize % 3].send(i).unwrap()),
+                (),
+            );
+            let mut all = all;
+            let mut seen = Vec::new();
+            while seen.len() < 3000 {
+                seen.push(all.recv().await.unwrap());
+            }
+            seen
+        },
+        |seen| assert_eq!(seen, Ok((0..3000).collect())),
+    );
+}
+
+#[test]
+fn four_senders_on_threads_keep_their_own_order() {
+    const EACH: u64 = 50_000;
+    let (done, finished) = one_shot();
+    let mut done = Some(done);
+    let sink = Isolate::spawn_with_port(move |port: ReceivePort<(usize, u64)>| {
+        let mut next = [0u64; 4];
+        port.listen(move |(sender, i)| {
+            assert_eq!(next[sender], i);
+            next[sender] += 1;
+            if next.iter().all(|&n| n == EACH) {
+                done.take().unwrap().send(());
+            }
+        });
+    });
+    for sender in 0..4 {
+        let sink = sink.clone();
+        if sender % 2 == 0 {
+            std::thread::spawn(move || (0..EACH).for_each(|i| sink.send((sender, i)).unwrap()));
+        } else {
+            Isolate::spawn(
+                move |()| (0..EACH).for_each(|i| sink.send((sender, i)).unwrap()),
+                (),
+            );
+        }
+    }
+    drop(sink);
+    assert_eq!(finished.wait(), Ok(()));
+}
+
+/// Case 72.
+#[test]
+fn senders_are_equal_and_hash_by_port() {
+    let (same, other) = Isolate::run(|| {
+        let one = ReceivePort::<u8>::new();
+        let two = ReceivePort::<u8>::new();
+        let senders: HashSet<SendPort<u8>> =
+            [one.send_port(), one.send_port(), two.send_port()].into();
+        let closed = one.send_port();
+        let id = one.id();
+        one.close();
+        (closed.id() == id && closed == closed.clone(), senders.len())
+    })
+    .wait()
+    .unwrap();
+    assert!(same);
+    assert_eq!(other, 2);
+}
+
+#[test]
+fn a_refused_message_comes_back() {
+    let port = Isolate::spawn_with_port(|port: ReceivePort<String>| port.close());
+    while !port.is_closed() {
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        port.send("kept".to_owned()),
+        Err(SendError::Closed("kept".to_owned()))
+    );
+    assert_eq!(
+        block_on(port.send_wait("kept".to_owned()))
+            .unwrap_err()
+            .into_inner(),
+        "kept"
+    );
+}
+
+#[test]
+fn a_large_message_and_an_aligned_one_travel_by_their_box() {
+    #[derive(Clone, Debug, PartialEq)]
+    #[repr(align(64))]
+    struct Aligned([u8; 64]);
+    let port = Isolate::spawn_with_port(|port: ReceivePort<([u64; 100], Aligned)>| {
+        port.listen(|(words, aligned)| {
+            assert_eq!(words[99], 99);
+            assert_eq!(aligned, Aligned([7; 64]));
+        })
+    });
+    let mut words = [0; 100];
+    words[99] = 99;
+    port.send((words, Aligned([7; 64]))).unwrap();
+    let isolate_is_alive = !port.is_closed();
+    assert!(isolate_is_alive);
+}
+
+#[test]
+fn a_message_of_no_size_is_still_a_message() {
+    let (done, finished) = one_shot();
+    let mut done = Some(done);
+    let port = Isolate::spawn_with_port(move |port: ReceivePort<()>| {
+        let mut count = 0;
+        port.listen(move |()| {
+            count += 1;
+            if count == 1000 {
+                done.take().unwrap().send(count);
+            }
+        });
+    });
+    (0..1000).for_each(|_| port.send(()).unwrap());
+    assert_eq!(finished.wait(), Ok(1000));
+}
+
+#[test]
+fn recv_ends_behind_the_last_message_of_the_last_sender() {
+    for_each_seed(
+        || async {
+            let mut port = ReceivePort::new();
+            for from in 0..4 {
+                let sender = port.send_port();
+                Isolate::spawn(
+                    async move |from: u32| {
+                        for i in 0..25 {
+                            sender.send(from * 100 + i).unwrap();
+                            yield_now().await;
+                        }
+                    },
+                    from,
+                );
+            }
+            let mut count = 0;
+            while port.recv().await.is_some() {
+                count += 1;
+            }
+            // The end is not for ever: a new sender opens it again.
+            port.send_port().send(1).unwrap();
+            (count, port.recv().await, port.recv().await)
+        },
+        |result| assert_eq!(result, Ok((100, Some(1), None))),
+    );
+}
+
+#[test]
+fn what_nobody_receives_is_dropped_once() {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let runtime = Runtime::builder().threads(2).build();
+    let port = Isolate::builder().runtime(&runtime).spawn_with_port(
+        |port: ReceivePort<Counted>| async move {
+            // Never asks for a message.
+            let _port = port;
+            std::future::pending::<()>().await;
+        },
+    );
+    (0..100).for_each(|_| port.send(Counted(dropped.clone())).unwrap());
+    runtime.shut_down();
+    assert!(port.send(Counted(dropped.clone())).is_err());
+    assert_eq!(dropped.load(Ordering::SeqCst), 101);
+}
+
+#[test]
+fn a_bounded_port_takes_so_many_and_no_more() {
+    let runtime = Runtime::builder().seeded(1).build();
+    let port = Isolate::builder()
+        .runtime(&runtime)
+        .bounded(3)
+        .spawn_with_port(|mut port: ReceivePort<u32>| async move {
+            assert_eq!(port.recv().await, Some(0));
+            std::future::pending::<()>().await;
+        });
+    (0..3).for_each(|i| port.send(i).unwrap());
+    assert_eq!(port.send(3), Err(SendError::Full(3)));
+    runtime.run_until_idle();
+    // One has been taken, and its place given back.
+    assert_eq!(port.send(4), Ok(()));
+    assert_eq!(port.send(5), Err(SendError::Full(5)));
+    runtime.shut_down();
+}
+
+#[test]
+fn senders_that_wait_get_room_and_keep_their_order() {
+    for limit in [1, 2, 7, 64] {
+        for_each_bounded(limit);
+    }
+}
+
+fn for_each_bounded(limit: usize) {
+    for seed in crate::SEEDS {
+        let runtime = Runtime::builder().seeded(seed).build();
+        let result = runtime.block_on(async {
+            Isolate::run_async(move || async move {
+                let mut port = ReceivePort::bounded(limit);
+                for from in 0..3u32 {
+                    let sender = port.send_port();
+                    Isolate::spawn(
+                        async move |()| {
+                            for i in 0..50 {
+                                sender.send_wait((from, i)).await.unwrap();
+                            }
+                        },
+                        (),
+                    );
+                }
+                let mut next = [0; 3];
+                while let Some((from, i)) = port.recv().await {
+                    assert_eq!(next[from as usize], i);
+                    next[from as usize] += 1;
+                }
+                next
+            })
+            .await
+        });
+        assert_eq!(result, Ok([50; 3]), "limit {limit}, seed {seed}");
+        runtime.shut_down();
+    }
+}
+
+#[test]
+fn a_sender_that_waits_learns_that_the_port_closed() {
+    let runtime = Runtime::builder().threads(2).build();
+    let port = Isolate::builder()
+        .runtime(&runtime)
+        .bounded(1)
+        .spawn_with_port(|port: ReceivePort<u32>| async move {
+            insula_core::sleep(std::time::Duration::from_millis(5)).await;
+            drop(port);
+        });
+    port.send(1).unwrap();
+    assert_eq!(port.send_blocking(2), Err(SendError::Closed(2)));
+    runtime.shut_down();
+}
+
+#[test]
+fn a_waiting_sender_that_gives_up_lets_the_next_one_in() {
+    let runtime = Runtime::builder().seeded(5).build();
+    let result = runtime.block_on(async {
+        Isolate::run_async(|| async {
+            let mut port = ReceivePort::bounded(1);
+            let sender = port.send_port();
+            sender.send(0).unwrap();
+            let second = sender.clone();
+            insula_core::spawn_local(async move { second.send_wait(2).await.unwrap() });
+            {
+                let mut first = std::pin::pin!(sender.send_wait(1));
+                std::future::poll_fn(|cx| {
+                    assert!(first.as_mut().poll(cx).is_pending());
+                    std::task::Poll::Ready(())
+                })
+                .await;
+            }
+            drop(sender);
+            (port.recv().await, port.recv().await, port.recv().await)
+        })
+        .await
+    });
+    assert_eq!(result, Ok((Some(0), Some(2), None)));
+    runtime.shut_down();
+}
+
+#[test]
+fn a_receive_port_belongs_to_its_isolate() {
+    let stolen = Isolate::run(|| {
+        let port = ReceivePort::<u8>::new();
+        let sender = port.send_port();
+        (port, sender)
+    });
+    let (mut port, sender) = stolen.wait().unwrap();
+    let used = insula_core::catch_panic(|| block_on(port.recv()));
+    assert!(used.is_err());
+    // Its isolate has ended; dropping it here is fine.
+    drop(port);
+    assert!(sender.send(1).is_err());
+}

@@ -1,0 +1,209 @@
+//! Risk: an isolate waits though a thread is free, a heavy one starves others, a runtime does
+//! not come to an end, or works while it has nothing to do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use insula_core::{
+    Isolate, ReceivePort, ReplyTo, Runtime, SendPort, block_on, blocking, one_shot, yield_now,
+};
+
+struct Ping(ReplyTo<u32>);
+
+fn responder(runtime: &Runtime) -> SendPort<Ping> {
+    Isolate::builder()
+        .runtime(runtime)
+        .spawn_with_port(|port: ReceivePort<Ping>| port.listen(|Ping(reply)| reply.send(1)))
+}
+
+/// More isolates than threads compute without end: the one that answers still answers.
+#[test]
+fn isolates_that_compute_do_not_starve_others() {
+    let runtime = Runtime::builder().threads(2).build();
+    let stop = Arc::new(AtomicBool::new(false));
+    for _ in 0..5 {
+        let stop = stop.clone();
+        let heavy = move |()| while !stop.load(Ordering::Relaxed) {};
+        Isolate::builder().runtime(&runtime).spawn(heavy, ());
+    }
+    let port = responder(&runtime);
+    for _ in 0..20 {
+        assert_eq!(block_on(port.ask(Ping)), Ok(1));
+    }
+    stop.store(true, Ordering::Relaxed);
+    drop(port);
+    runtime.shut_down();
+}
+
+/// The receiver is the one that the heavy isolate itself has just messaged.
+#[test]
+fn whoever_a_heavy_isolate_messaged_runs_too() {
+    let runtime = Runtime::builder().threads(1).build();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (answer, question) = one_shot();
+    let mut answer = Some(answer);
+    let port =
+        Isolate::builder()
+            .runtime(&runtime)
+            .spawn_with_port(move |port: ReceivePort<u32>| {
+                port.listen(move |n| answer.take().unwrap().send(n));
+            });
+    let stopped = stop.clone();
+    Isolate::builder().runtime(&runtime).spawn(
+        move |()| {
+            port.send(7).unwrap();
+            while !stopped.load(Ordering::Relaxed) {}
+        },
+        (),
+    );
+    assert_eq!(question.wait(), Ok(7));
+    stop.store(true, Ordering::Relaxed);
+    runtime.shut_down();
+}
+
+/// Case 87 in small: many isolates that block at once all run.
+#[test]
+fn isolates_that_block_all_run() {
+    let runtime = Runtime::builder().threads(2).build();
+    let barrier = Arc::new(std::sync::Barrier::new(40));
+    let isolates: Vec<_> = (0..40)
+        .map(|_| {
+            let barrier = barrier.clone();
+            let wait = move |()| {
+                blocking(|| barrier.wait());
+            };
+            Isolate::builder().runtime(&runtime).spawn(wait, ())
+        })
+        .collect();
+    for isolate in isolates {
+        block_on(isolate.exited());
+    }
+    assert!(runtime.thread_count() >= 40);
+    runtime.shut_down();
+}
+
+#[test]
+fn block_on_inside_an_isolate_lets_others_run() {
+    let runtime = Runtime::builder().threads(1).build();
+    let port = responder(&runtime);
+    let _entered = runtime.enter();
+    let answer = Isolate::run(move || block_on(async { port.ask(Ping).await }));
+    assert_eq!(answer.wait(), Ok(Ok(1)));
+    runtime.shut_down();
+}
+
+#[test]
+fn nothing_is_lost_among_many_isolates() {
+    const ISOLATES: usize = 300;
+    const ROUNDS: usize = 100;
+    let runtime = Runtime::builder().threads(4).build();
+    let sum = Arc::new(AtomicUsize::new(0));
+    let total = runtime.block_on({
+        let sum = sum.clone();
+        async move {
+            Isolate::run_async(async move || {
+                let mut done = ReceivePort::new();
+                for _ in 0..ISOLATES {
+                    let (sum, done) = (sum.clone(), done.send_port());
+                    Isolate::spawn(
+                        async move |()| {
+                            let mut port = ReceivePort::new();
+                            for n in 0..ROUNDS {
+                                let sender = port.send_port();
+                                Isolate::spawn(move |n| sender.send(n).unwrap(), n);
+                                let n = port.recv().await.unwrap();
+                                sum.fetch_add(n, Ordering::Relaxed);
+                                yield_now().await;
+                            }
+                            done.send(()).unwrap();
+                        },
+                        (),
+                    );
+                }
+                let mut count = 0;
+                while done.recv().await.is_some() {
+                    count += 1;
+                }
+                count
+            })
+            .await
+        }
+    });
+    assert_eq!(total, Ok(ISOLATES));
+    assert_eq!(
+        sum.load(Ordering::Relaxed),
+        ISOLATES * ROUNDS * (ROUNDS - 1) / 2
+    );
+    runtime.shut_down();
+    assert_eq!(runtime.isolate_count(), 0);
+}
+
+#[test]
+fn shutting_down_ends_everything_and_refuses_what_comes_later() {
+    for _ in 0..20 {
+        let runtime = Runtime::builder().threads(2).build();
+        let ports: Vec<_> = (0..200).map(|_| responder(&runtime)).collect();
+        let busy = ports.clone();
+        let asker = std::thread::spawn(move || {
+            for port in busy.iter().cycle() {
+                if block_on(port.ask(Ping)).is_err() {
+                    break;
+                }
+            }
+        });
+        assert_eq!(block_on(ports[0].ask(Ping)), Ok(1));
+        runtime.shut_down();
+        runtime.shut_down();
+        assert_eq!(runtime.isolate_count(), 0);
+        asker.join().unwrap();
+        assert!(ports.iter().all(SendPort::is_closed));
+    }
+}
+
+#[test]
+fn shutting_down_names_who_does_not_end() {
+    let runtime = Runtime::builder().threads(1).build();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    let (started, running) = one_shot();
+    Isolate::builder().runtime(&runtime).name("stubborn").spawn(
+        move |()| {
+            started.send(());
+            while !stopped.load(Ordering::Relaxed) {}
+        },
+        (),
+    );
+    running.wait().unwrap();
+    let error = runtime
+        .shut_down_timeout(Duration::from_millis(10))
+        .unwrap_err();
+    assert_eq!(error.to_string(), "1 isolates have not ended: stubborn");
+    stop.store(true, Ordering::Relaxed);
+    runtime.shut_down();
+}
+
+/// No periodic wake-ups: the watcher does not look while nothing runs.
+#[test]
+fn an_idle_runtime_sleeps() {
+    let runtime = Runtime::builder().threads(2).build();
+    let ports: Vec<_> = (0..100).map(|_| responder(&runtime)).collect();
+    for port in &ports {
+        assert_eq!(block_on(port.ask(Ping)), Ok(1));
+    }
+    let mut before = runtime.monitor_ticks();
+    let mut quiet = 0;
+    for _ in 0..200 {
+        std::thread::sleep(Duration::from_millis(10));
+        let ticks = runtime.monitor_ticks();
+        quiet = if ticks == before { quiet + 1 } else { 0 };
+        before = ticks;
+        if quiet == 5 {
+            break;
+        }
+    }
+    assert_eq!(quiet, 5, "the monitor still looks though nothing runs");
+    // And it is there again when it is needed.
+    assert_eq!(block_on(ports[0].ask(Ping)), Ok(1));
+    runtime.shut_down();
+}
