@@ -1,2 +1,80 @@
-//! Stub.
-fn main() {}
+//! The project's own commands: `cargo xtask test` and `cargo xtask tidy`.
+//!
+//! Every run of the tests compiles this program first, so it parses its few arguments itself.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    reason = "a command line program talks through it"
+)]
+
+mod test;
+mod tidy;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use test::Extent;
+
+const HELP: &str = "\
+The project's own commands.
+
+cargo xtask test          format, clippy, tests with doc tests, docs, loom models, tidy
+cargo xtask test --full   the same, and: the bench's lints and a quick run of it, a check for
+                          other platforms, large photographs, Miri
+cargo xtask tidy          holds the code against ARCHITECTURE.md: arrows between crates,
+                          unsafe files, absences, dependencies
+cargo xtask help          this text
+
+A run of `test` stops at the first step that fails. A step that this machine cannot do says why
+and is counted as not possible.
+
+Exit status: 0 all is well, 1 something failed or the arguments were not understood.";
+
+enum Command {
+    Help,
+    Test(Extent),
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let is_well = match parse(std::env::args().skip(1)) {
+        Ok(Command::Help) => {
+            println!("{HELP}");
+            true
+        }
+        Ok(Command::Test(extent)) => test::run(&root(), extent),
+        Ok(Command::Tidy) => tidy::report(&root()),
+        Err(fault) => {
+            println!("{fault}\n\n{HELP}");
+            false
+        }
+    };
+    if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let arguments: Vec<_> = arguments.collect();
+    let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        [] | ["help" | "--help" | "-h", ..] | [_, "--help" | "-h"] => Ok(Command::Help),
+        ["test"] => Ok(Command::Test(Extent::Usual)),
+        ["test", "--full"] => Ok(Command::Test(Extent::Full)),
+        ["tidy"] => Ok(Command::Tidy),
+        _ => Err(format!("not understood: {}", words.join(" "))),
+    }
+}
+
+/// The folder of the workspace. Cargo tells it at run time; a program that was started by hand
+/// knows where it was built.
+fn root() -> PathBuf {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .unwrap_or_else(|| OsString::from(env!("CARGO_MANIFEST_DIR")));
+    let mut root = PathBuf::from(manifest);
+    root.pop();
+    root
+}

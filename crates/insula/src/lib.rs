@@ -13,8 +13,7 @@
 //! # What is where
 //! This crate only re-exports. The crates below it are here whole as [`rpc`] and [`pool`], for
 //! those who put something of their own behind a contract; what a program needs every day also
-//! stands at the top. Three names exist twice below and have longer ones here:
-//! [`IsolateBuilder`] and [`PoolBuilder`].
+//! stands at the top.
 //!
 //! ```
 //! use insula::{Isolate, ReceivePort, RunError};
@@ -24,9 +23,16 @@
 //!     let mut words = ReceivePort::new();
 //!     for text in ["sea and land", "an island"] {
 //!         let reply = words.send_port();
-//!         Isolate::spawn(move |text: &str| drop(text.split(' ').map(|word| reply.send(word)).count()), text);
+//!         let reader = move |text: &str| {
+//!             for word in text.split(' ') {
+//!                 // Fails only when nobody listens any more.
+//!                 let _ = reply.send(word.to_owned());
+//!             }
+//!         };
+//!         Isolate::spawn(reader, text);
 //!     }
-//!     let mut longest = "";
+//!     let mut longest = String::new();
+//!     // Ends when both readers, and so all senders, are gone.
 //!     while let Some(word) = words.recv().await {
 //!         longest = if word.len() > longest.len() { word } else { longest };
 //!     }
@@ -39,27 +45,18 @@
 #![forbid(unsafe_code)]
 
 pub use insula_core::{
-    // Isolates.
-    Builder as IsolateBuilder, EntryOutput, EntryResult, ExitReason, Exited, Isolate, IsolateId,
-    Pinned, Run, RunError, spawn_local,
-    // Ports.
-    Listener, PortId, ReceivePort, Recv, SendError, SendPort, SendWait,
-    // Questions and answers.
-    Ask, AskError, NoReply, Reply, ReplyTo, one_shot,
-    // Time.
-    Instant, Sleep, Timer, sleep, sleep_until,
-    // The state and the loop of one isolate.
-    CellError, IsolateCell, IsolateLocal, YieldNow, isolate_local, schedule_microtask, yield_now,
-    // Threads and runtimes.
-    Entered, Runtime, RuntimeBuilder, StillRunning, block_on, blocking,
-    // Panics.
-    PanicReport, catch_panic,
+    Ask, AskError, Builder as IsolateBuilder, CellError, Entered, EntryOutput, EntryResult,
+    ExitReason, Exited, Instant, Isolate, IsolateCell, IsolateId, IsolateLocal, Listener, NoReply,
+    PanicReport, Pinned, PortId, ReceivePort, Recv, Reply, ReplyTo, Run, RunError, Runtime,
+    RuntimeBuilder, SendError, SendPort, SendWait, Sleep, StillRunning, Timer, YieldNow, block_on,
+    blocking, catch_panic, isolate_local, one_shot, schedule_microtask, sleep, sleep_until,
+    spawn_local, yield_now,
 };
 pub use insula_macros::{contract, main, test};
 pub use insula_pool::{
-    Balance, BuildError, Builder as PoolBuilder, FactoryError, Latency, Measure, Overflow,
-    PoolPhase, PoolStats, PoolStatus, Queue, Shutdown, ShutdownReport, WorkerCondition,
-    WorkerContext, WorkerFault, WorkerPool, WorkerStats, WorkerStatus,
+    Balance, BuildError, FactoryError, Latency, Measure, Overflow, PoolBuilder, PoolPhase,
+    PoolStats, PoolStatus, Queue, Shutdown, ShutdownReport, WorkerCondition, WorkerContext,
+    WorkerFault, WorkerPool, WorkerStats, WorkerStatus,
 };
 pub use insula_rpc::{
     Call, CallError, CallFuture, CancelToken, Cancelled, CancelledBy, Context, Detailed,

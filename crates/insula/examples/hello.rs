@@ -1,0 +1,36 @@
+//! Two isolates: one counts the letters of what it is told, the other asks it.
+//!
+//! `cargo run -p insula --example hello`
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "an example shows its result")]
+
+use insula::{AskError, Isolate, ReceivePort, ReplyTo};
+
+/// A question, and the right to answer it.
+struct Count {
+    text: String,
+    answer: ReplyTo<usize>,
+}
+
+#[insula::main]
+async fn main() -> Result<(), AskError> {
+    let counter = Isolate::spawn_with_port(|port: ReceivePort<Count>| {
+        // Only this isolate can reach the sum, so it needs no lock.
+        let mut sum = 0;
+        port.listen(move |Count { text, answer }| {
+            sum += text.chars().count();
+            answer.send(sum);
+        });
+    });
+    for text in ["hello", "isolates"] {
+        let sum = counter
+            .ask(|answer| Count {
+                text: text.to_owned(),
+                answer,
+            })
+            .await?;
+        println!("{sum} letters after \"{text}\"");
+    }
+    // Nobody can send to the counter from here on, so it ends by itself.
+    Ok(())
+}

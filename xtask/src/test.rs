@@ -1,0 +1,152 @@
+//! `cargo xtask test`: steps in a fixed order, up to the first one that fails.
+
+mod full;
+mod photographs;
+mod usual;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// Which steps to run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What every change has to pass.
+    Usual,
+    /// Also what takes long, or needs more of the machine.
+    Full,
+}
+
+/// One step: a name for the report, and what it does in the workspace's folder.
+struct Step {
+    name: &'static str,
+    run: fn(&Path) -> Verdict,
+}
+
+type Verdict = Result<(), Trouble>;
+
+/// Why a step has not passed; the texts are for the person who reads the report.
+enum Trouble {
+    Failed(String),
+    /// The machine lacks something that no code of this repository can bring.
+    Impossible(String),
+}
+
+#[derive(Default)]
+struct Count {
+    passed: usize,
+    failed: usize,
+    impossible: usize,
+}
+
+/// Runs the steps and prints a line for each. Tells whether none has failed.
+pub(crate) fn run(root: &Path, extent: Extent) -> bool {
+    let more = if extent == Extent::Full {
+        full::STEPS
+    } else {
+        &[]
+    };
+    let mut count = Count::default();
+    let mut lines = Vec::new();
+    for step in usual::STEPS.iter().chain(more) {
+        println!("==== {}", step.name);
+        let start = Instant::now();
+        let verdict = (step.run)(root);
+        let line = count.add(step.name, &verdict, start.elapsed());
+        println!("{line}\n");
+        lines.push(line);
+        if count.failed != 0 {
+            break;
+        }
+    }
+    lines.iter().for_each(|line| println!("{line}"));
+    let Count {
+        passed,
+        failed,
+        impossible,
+    } = count;
+    println!("{passed} steps passed, {failed} failed, {impossible} not possible here");
+    failed == 0
+}
+
+impl Count {
+    fn add(&mut self, name: &str, verdict: &Verdict, time: Duration) -> String {
+        let seconds = time.as_secs_f64();
+        match verdict {
+            Ok(()) => {
+                self.passed += 1;
+                format!("passed {name} in {seconds:.1} s")
+            }
+            Err(Trouble::Failed(why)) => {
+                self.failed += 1;
+                format!("FAILED {name} after {seconds:.1} s: {why}")
+            }
+            Err(Trouble::Impossible(why)) => {
+                self.impossible += 1;
+                format!("not possible here: {name}: {why}")
+            }
+        }
+    }
+}
+
+/// What the steps do to `RUSTFLAGS`. All of them pass the same flags, so that they share what
+/// is compiled; loom's models have a folder of their own.
+const DENY_WARNINGS: &str = "-D warnings";
+
+/// The cargo that runs this program, in the folder of the workspace.
+fn cargo(root: &Path) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root);
+    add_flags(&mut command, "RUSTFLAGS", DENY_WARNINGS);
+    command
+}
+
+/// Adds flags behind those that the user has set.
+fn add_flags(command: &mut Command, variable: &str, flags: &str) {
+    let flags = match std::env::var(variable) {
+        Ok(before) if !before.is_empty() => format!("{before} {flags}"),
+        _ => flags.to_owned(),
+    };
+    command.env(variable, flags);
+}
+
+/// Runs a command whose output the user sees.
+fn pass(command: &mut Command) -> Verdict {
+    let shown = shown(command);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Trouble::Failed(format!("`{shown}` ended with {status}"))),
+        Err(error) => Err(Trouble::Failed(format!("`{shown}` cannot be run: {error}"))),
+    }
+}
+
+/// Runs a command for its output. The error is one line for the user.
+fn capture(command: &mut Command) -> Result<Output, String> {
+    let shown = shown(command);
+    let output = command
+        .output()
+        .map_err(|error| format!("`{shown}` cannot be run: {error}"))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said
+        .lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or("no message");
+    Err(format!(
+        "`{shown}` ended with {}: {}",
+        output.status,
+        last.trim()
+    ))
+}
+
+/// A command as a person would type it: the program's name without its folder.
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let name = program.file_stem().unwrap_or(command.get_program());
+    let words = std::iter::once(name).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    words.join(" ")
+}

@@ -1,0 +1,95 @@
+//! The steps that take long, or that need more of the machine than a compiler.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::photographs;
+use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass};
+use crate::tidy;
+
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        name: "clippy of the bench",
+        run: bench_clippy,
+    },
+    Step {
+        name: "a quick run of the bench",
+        run: bench_run,
+    },
+    Step {
+        name: "check for x86_64-pc-windows-gnu",
+        run: |root| check(root, "x86_64-pc-windows-gnu"),
+    },
+    Step {
+        name: "check for aarch64-apple-darwin",
+        run: |root| check(root, "aarch64-apple-darwin"),
+    },
+    Step {
+        name: "check for i686-unknown-linux-gnu",
+        run: |root| check(root, "i686-unknown-linux-gnu"),
+    },
+    Step {
+        name: "large photographs",
+        run: photographs::process,
+    },
+    Step {
+        name: "Miri",
+        run: miri,
+    },
+];
+
+fn bench_clippy(root: &Path) -> Verdict {
+    pass(cargo(root).args(["clippy", "--package", "insula-bench", "--all-targets"]))
+}
+
+/// One cheap suite: whether the bench works, not what it measures.
+fn bench_run(root: &Path) -> Verdict {
+    pass(cargo(root).args([
+        "run",
+        "--release",
+        "--package",
+        "insula-bench",
+        "--",
+        "ask",
+        "--quick",
+    ]))
+}
+
+/// Compiles the default members for another platform, without linking or running anything.
+fn check(root: &Path, target: &str) -> Verdict {
+    let list = capture(Command::new("rustup").args(["target", "list", "--installed"]))
+        .map_err(|why| Trouble::Impossible(format!("cannot tell the installed targets: {why}")))?;
+    if !String::from_utf8_lossy(&list.stdout)
+        .lines()
+        .any(|line| line.trim() == target)
+    {
+        println!("{target} is not installed; trying to add it");
+        capture(Command::new("rustup").args(["target", "add", target]))
+            .map_err(|why| Trouble::Impossible(format!("{target} is not installed, and {why}")))?;
+    }
+    pass(cargo(root).args(["check", "--target", target]))
+}
+
+/// Interprets the unit tests of the modules with unsafe code, and so finds undefined behavior
+/// on the paths that they take.
+fn miri(root: &Path) -> Verdict {
+    let nightly = ["run", "nightly", "cargo", "miri"];
+    capture(Command::new("rustup").args(nightly).arg("--version")).map_err(|why| {
+        Trouble::Impossible(format!("there is no Miri in a nightly toolchain: {why}"))
+    })?;
+    let mut command = Command::new("rustup");
+    command.current_dir(root).args(nightly);
+    // The runtime reads the clock.
+    add_flags(&mut command, "MIRIFLAGS", "-Zmiri-disable-isolation");
+    command.args([
+        "test",
+        "--package",
+        "insula-core",
+        "--lib",
+        "--target-dir",
+        "target/miri",
+        "--",
+    ]);
+    let modules = tidy::unsafe_modules(root, "crates/core/src").map_err(Trouble::Failed)?;
+    pass(command.args(modules.iter().map(|module| format!("{module}::"))))
+}

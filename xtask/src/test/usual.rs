@@ -1,0 +1,97 @@
+//! The steps that every change has to pass.
+
+use std::path::Path;
+
+use super::{Step, Trouble, Verdict, add_flags, cargo, pass};
+use crate::tidy;
+
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        run: format,
+    },
+    Step {
+        name: "clippy",
+        run: clippy,
+    },
+    Step {
+        name: "tests and doc tests",
+        run: tests,
+    },
+    Step {
+        name: "docs",
+        run: docs,
+    },
+    Step {
+        name: "loom models",
+        run: loom,
+    },
+    Step {
+        name: "tidy",
+        run: tidy,
+    },
+];
+
+fn format(root: &Path) -> Verdict {
+    pass(cargo(root).args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(root: &Path) -> Verdict {
+    pass(cargo(root).args(["clippy", "--all-targets"]))
+}
+
+fn tests(root: &Path) -> Verdict {
+    pass(cargo(root).args(["test"]))
+}
+
+fn docs(root: &Path) -> Verdict {
+    let mut command = cargo(root);
+    add_flags(&mut command, "RUSTDOCFLAGS", "-D warnings");
+    pass(command.args(["doc", "--no-deps"]))
+}
+
+/// Runs every interleaving of the protocols that have a model, up to a number of preemptions.
+fn loom(root: &Path) -> Verdict {
+    let packages = packages_with_models(root)?;
+    if packages.is_empty() {
+        return Err(Trouble::Failed(
+            "there is no module `loom_models` in any crate".to_owned(),
+        ));
+    }
+    let mut command = cargo(root);
+    add_flags(&mut command, "RUSTFLAGS", "--cfg loom -D warnings");
+    if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
+        command.env("LOOM_MAX_PREEMPTIONS", "3");
+    }
+    // Models need speed, but not the release profile's slow link.
+    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
+    command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    command.args(["test", "--release", "--lib", "--target-dir", "target/loom"]);
+    for package in packages {
+        command.args(["--package", &package]);
+    }
+    pass(command.arg("loom_models"))
+}
+
+/// The packages under `crates/` with a module `loom_models` at the top of their sources.
+fn packages_with_models(root: &Path) -> Result<Vec<String>, Trouble> {
+    let crates = root.join("crates");
+    let unreadable = |error| Trouble::Failed(format!("cannot list crates: {error}"));
+    let mut packages = Vec::new();
+    for entry in crates.read_dir().map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let source = entry.path().join("src");
+        if source.join("loom_models.rs").exists() || source.join("loom_models").exists() {
+            packages.push(format!("insula-{}", entry.file_name().to_string_lossy()));
+        }
+    }
+    packages.sort();
+    Ok(packages)
+}
+
+fn tidy(root: &Path) -> Verdict {
+    if tidy::report(root) {
+        return Ok(());
+    }
+    Err(Trouble::Failed("see the lines above".to_owned()))
+}

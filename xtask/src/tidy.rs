@@ -1,0 +1,150 @@
+//! `cargo xtask tidy`: holds the code against what ARCHITECTURE.md promises.
+//!
+//! The tables of that document are read, not repeated here, so that document and check cannot
+//! drift apart: who may use whom, which files contain unsafe code, why each dependency is there,
+//! and in the README which test holds which guarantee. The absences (what must not be named where) are a table in `tidy/absences.rs`.
+//!
+//! Sources are read as Rust tokens, so a word in a comment or a string is no code.
+
+mod absences;
+mod arrows;
+mod document;
+mod promises;
+mod source;
+mod texts;
+mod unsafe_list;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use arrows::Package;
+use source::Source;
+
+/// Something that is not as it should be, as one line for whoever mends it.
+#[derive(Debug)]
+struct Violation {
+    /// Relative to the workspace's folder.
+    file: String,
+    line: usize,
+    what: String,
+    remedy: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            file,
+            line,
+            what,
+            remedy,
+        } = self;
+        write!(f, "{file}:{line}: {what}; {remedy}")
+    }
+}
+
+/// Everything that the rules look at.
+struct Workspace {
+    packages: Vec<Package>,
+    sources: Vec<Source>,
+    texts: Vec<Text>,
+    architecture: Text,
+}
+
+/// A text file of the repository.
+#[derive(Clone)]
+struct Text {
+    /// Relative to the workspace's folder, with slashes on every platform.
+    path: String,
+    content: String,
+}
+
+/// Prints every violation. Tells whether there are none.
+pub(crate) fn report(root: &Path) -> bool {
+    let violations = match violations(root) {
+        Ok(violations) => violations,
+        Err(why) => {
+            println!("tidy cannot look at the workspace: {why}");
+            return false;
+        }
+    };
+    violations
+        .iter()
+        .for_each(|violation| println!("{violation}"));
+    if violations.is_empty() {
+        println!("tidy: the code keeps to ARCHITECTURE.md");
+    } else {
+        println!("tidy: {} violations", violations.len());
+    }
+    violations.is_empty()
+}
+
+/// The top modules under `folder` that hold a listed file with unsafe code, for Miri.
+pub(crate) fn unsafe_modules(root: &Path, folder: &str) -> Result<Vec<String>, String> {
+    let workspace = Workspace::load(root)?;
+    let mut modules: Vec<_> = unsafe_list::listed(&workspace.architecture)?
+        .iter()
+        .filter_map(|row| row.file.strip_prefix(folder)?.strip_prefix('/'))
+        .filter_map(|file| file.split(['/', '.']).next())
+        .map(str::to_owned)
+        .collect();
+    modules.sort();
+    modules.dedup();
+    Ok(modules)
+}
+
+fn violations(root: &Path) -> Result<Vec<Violation>, String> {
+    let workspace = Workspace::load(root)?;
+    let mut found = arrows::check(&workspace)?;
+    found.extend(unsafe_list::check(&workspace)?);
+    found.extend(absences::check(&workspace));
+    found.extend(promises::check(&workspace)?);
+    found.extend(texts::check(&workspace));
+    Ok(found)
+}
+
+impl Workspace {
+    fn load(root: &Path) -> Result<Self, String> {
+        let mut texts = Vec::new();
+        read_texts(root, root, &mut texts)?;
+        texts.sort_by(|a, b| a.path.cmp(&b.path));
+        let sources = texts.iter().filter(|text| text.path.ends_with(".rs"));
+        let architecture = texts.iter().find(|text| text.path == "ARCHITECTURE.md");
+        Ok(Self {
+            packages: arrows::packages(root)?,
+            sources: sources.map(Source::parse).collect::<Result<_, _>>()?,
+            architecture: architecture.ok_or("there is no ARCHITECTURE.md")?.clone(),
+            texts,
+        })
+    }
+}
+
+/// Reads all files that are text, but for what is built or belongs to git. The folders are few
+/// and contain no links, so the depth is bounded.
+fn read_texts(root: &Path, folder: &Path, texts: &mut Vec<Text>) -> Result<(), String> {
+    let unreadable = |error| format!("cannot read {}: {error}", folder.display());
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.is_dir() {
+            let is_ours = !path.ends_with(".git") && !path.ends_with("target");
+            if is_ours && !path.is_symlink() {
+                read_texts(root, &path, texts)?;
+            }
+        } else if let Ok(content) = fs::read_to_string(&path) {
+            // What is no UTF-8 is a picture.
+            texts.push(Text {
+                path: relative(root, &path),
+                content,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn relative(root: &Path, path: &Path) -> String {
+    let path: PathBuf = path.strip_prefix(root).unwrap_or(path).to_owned();
+    path.to_string_lossy().replace('\\', "/")
+}

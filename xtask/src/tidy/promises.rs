@@ -1,0 +1,91 @@
+//! What the documents say exists, exists: commands, the tests behind guarantees, files.
+
+use super::document::table;
+use super::{Text, Violation, Workspace};
+
+/// The two commands that a reader of the README is promised.
+const COMMANDS: &[&str] = &[
+    "cargo run --release -p images -- samples/photos --out target/pictures",
+    "cargo xtask test",
+];
+
+const GUARANTEES: &str = "## Guarantees";
+
+/// # Errors
+/// If the README is missing, or its table of guarantees.
+pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>, String> {
+    let readme = workspace.texts.iter().find(|text| text.path == "README.md");
+    let readme = readme.ok_or("there is no README.md")?;
+    let mut found = missing_commands(readme);
+    found.extend(missing_tests(workspace, readme)?);
+    let documents = workspace
+        .texts
+        .iter()
+        .filter(|text| text.path.ends_with(".md"));
+    found.extend(documents.flat_map(|document| missing_files(workspace, document)));
+    Ok(found)
+}
+
+fn missing_commands(readme: &Text) -> Vec<Violation> {
+    let has_line = |command: &str| readme.content.lines().any(|line| line == command);
+    let missing = COMMANDS.iter().filter(|command| !has_line(command));
+    missing
+        .map(|command| Violation {
+            file: readme.path.clone(),
+            line: 1,
+            what: format!("does not have the line `{command}`"),
+            remedy: "add it".to_owned(),
+        })
+        .collect()
+}
+
+/// Each guarantee names at least one test, and all tests that are named exist.
+fn missing_tests(workspace: &Workspace, readme: &Text) -> Result<Vec<Violation>, String> {
+    let mut found = Vec::new();
+    for row in table(readme, GUARANTEES)? {
+        let tests = row.names(1);
+        let missing = tests.iter().find(|test| !is_a_test(workspace, test));
+        let what = match (tests.is_empty(), missing) {
+            (true, _) => "a guarantee without a test".to_owned(),
+            (false, Some(test)) => format!("there is no test `{test}`"),
+            (false, None) => continue,
+        };
+        let remedy = "name the test that fails when the guarantee is broken".to_owned();
+        found.push(Violation {
+            file: readme.path.clone(),
+            line: row.line,
+            what,
+            remedy,
+        });
+    }
+    Ok(found)
+}
+
+fn is_a_test(workspace: &Workspace, name: &str) -> bool {
+    let declaration = format!("fn {name}()");
+    let mut tests = workspace.sources.iter().filter(|source| source.is_test());
+    tests.any(|source| source.content.contains(&declaration))
+}
+
+/// Source files that a document names by their whole path.
+fn missing_files(workspace: &Workspace, document: &Text) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (line, content) in (1..).zip(document.content.lines()) {
+        let quoted = content.split('`').skip(1).step_by(2);
+        let files = quoted.filter(|name| {
+            let is_whole = ["crates/", "apps/", "bench/", "xtask/"]
+                .iter()
+                .any(|it| name.starts_with(it));
+            is_whole && name.ends_with(".rs")
+        });
+        for file in files.filter(|file| !workspace.texts.iter().any(|text| text.path == **file)) {
+            found.push(Violation {
+                file: document.path.clone(),
+                line,
+                what: format!("there is no file {file}"),
+                remedy: "name the one that took its place".to_owned(),
+            });
+        }
+    }
+    found
+}
