@@ -13,8 +13,29 @@ pub(crate) enum Microtask {
 
 impl Current<'_> {
     pub(crate) fn push_microtask(self, microtask: Microtask) {
+        self.move_front_to_queue();
         self.with_events(|events| events.microtasks.push_back(microtask));
         self.local().flags.microtasks.set(true);
+    }
+
+    /// Queues a poll. One that is alone goes to the front place, past the queue: most turns
+    /// wake one task.
+    #[inline]
+    pub(crate) fn push_poll(self, key: Key) {
+        let local = self.local();
+        if local.flags.microtasks.get() {
+            self.push_microtask(Microtask::Task(key));
+        } else {
+            local.front.set(Some(key));
+            local.flags.microtasks.set(true);
+        }
+    }
+
+    /// What is in the front place is older than what is queued now.
+    fn move_front_to_queue(self) {
+        if let Some(key) = self.local().front.take() {
+            self.with_events(|events| events.microtasks.push_front(Microtask::Task(key)));
+        }
     }
 
     /// Runs microtasks until there are none, those that they schedule included, or until an
@@ -24,10 +45,18 @@ impl Current<'_> {
     /// isolate's own events, but no other isolate, since the pool compensates for it.
     #[inline]
     pub(crate) fn run_microtasks(self) {
-        while self.local().flags.microtasks.get() && !self.lane.peek_oob() {
+        let local = self.local();
+        while local.flags.microtasks.get() && !self.lane.peek_oob() {
+            if let Some(key) = local.front.take() {
+                // Nothing but the front place is in use as long as the queue is empty.
+                let more = self.with_events(|events| !events.microtasks.is_empty());
+                local.flags.microtasks.set(more);
+                task::run(self, key);
+                continue;
+            }
             let next = self.with_events(|events| events.microtasks.pop_front());
             match next {
-                None => self.local().flags.microtasks.set(false),
+                None => local.flags.microtasks.set(false),
                 Some(Microtask::Task(key)) => task::run(self, key),
                 Some(Microtask::Call(function)) => function(),
             }

@@ -22,7 +22,6 @@ use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 use insula_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::isolate::{Current, IsolateRef};
-use crate::microtask::Microtask;
 use crate::record::SystemRecord;
 use crate::slab::Key;
 
@@ -149,11 +148,10 @@ fn wake_local(isolate: Current<'_>, key: Key) {
         let task = events.tasks.get_mut(key).filter(|task| !task.queued);
         let Some(task) = task else { return false };
         task.queued = true;
-        events.microtasks.push_back(Microtask::Task(key));
         true
     });
     if queued {
-        isolate.local().flags.microtasks.set(true);
+        isolate.push_poll(key);
     }
 }
 

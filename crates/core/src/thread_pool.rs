@@ -4,8 +4,8 @@
 //! - A thread's *next* slot: the isolate that the running one messaged last. It runs next on
 //!   this thread, in its warm caches, and nobody is woken for it.
 //! - A thread's *ring*: what was displaced from the slot, and isolates whose budget ran out.
-//! - The *injector*: what came from outside of the pool, from stuck threads, and what did not
-//!   fit a ring.
+//!   What does not fit the ring waits in the thread's *overflow*.
+//! - The *injector*: what came from outside of the pool, and from stuck threads.
 //!
 //! A thread takes from its slot (a limited number of times in a row), its ring, the injector,
 //! and now and then from the injector first. One without work searches for [`SEARCH`] and then
@@ -51,7 +51,7 @@ use sleep::{Injected, Sleep, Wake};
 const SEARCH: Duration = Duration::from_micros(20);
 
 /// Queued work that is worth another thread: several times what waking one costs.
-const BACKLOG_NS: u64 = 100_000;
+const BACKLOG_NS: u64 = 200_000;
 
 /// Picks from the next slot in a row, before the ring gets its turn.
 const NEXT_STREAK: u32 = 64;
@@ -85,6 +85,7 @@ struct PoolThread {
     meter: Meter,
     next: AtomicPtr<IsolateCore>,
     ring: OnceLock<Ring<IsolateCore>>,
+    overflow: Injector,
     parker: Parker,
     /// Mean length of its slices of late, for the backlog.
     slice_ns: AtomicU32,
@@ -206,10 +207,12 @@ impl ThreadPool {
         let thread = &self.threads[worker.index];
         let ring = thread.ring();
         if let Err(raw) = ring.push(raw) {
+            // Half of the ring goes along, so that the next ones fit again. What is taken from
+            // there later comes behind what stayed: the order is approximately that of arrival.
             let mut older = Vec::with_capacity(ring.len() + 1);
             ring.take_half(|item| older.push(item));
             older.push(raw);
-            return self.inject(older);
+            thread.overflow.push(older);
         }
         if self.sleep.could_use_a_thread() && thread.backlog_ns() >= BACKLOG_NS {
             self.wake(self.sleep.wake_one());
@@ -270,6 +273,7 @@ impl ThreadPool {
         }
         worker.streak.set(0);
         let picked = thread.ring().pop().or_else(|| thread.take_next());
+        let picked = picked.or_else(|| thread.overflow.take(Some(thread.ring())));
         picked.or_else(|| {
             let raw = self.injector.take(Some(thread.ring()))?;
             self.leave_rest_to_others();
@@ -305,7 +309,7 @@ impl ThreadPool {
 
     fn has_other_work(&self, thread: &PoolThread) -> bool {
         !thread.next.load(Ordering::Relaxed).is_null()
-            || thread.ring().len() != 0
+            || thread.queue_len() != 0
             || !self.injector.is_empty()
     }
 
@@ -340,6 +344,7 @@ impl ThreadPool {
         // The place has been filled: this thread counts as parked already.
         let mut queue: Vec<Raw> = thread.take_next().into_iter().collect();
         while thread.ring().take_half(|item| queue.push(item)) != 0 {}
+        queue.extend(std::iter::from_fn(|| thread.overflow.take(None)));
         queue.extend(again.map(Runnable::into_raw));
         if !queue.is_empty() {
             self.inject(queue);
@@ -414,6 +419,7 @@ impl ThreadPool {
                     self.injector.push([item]);
                 }
             });
+            first = first.or_else(|| victim.overflow.take(Some(own)));
             if first.is_none() && victim.stuck.load(Ordering::SeqCst) {
                 first = victim.take_next();
             }
@@ -428,7 +434,7 @@ impl ThreadPool {
         let started = self.started.load(Ordering::Acquire);
         !self.injector.is_empty()
             || self.threads[..started].iter().any(|thread| {
-                thread.is_open_to_thieves() && (thread.ring().len() != 0 || thread.has_next())
+                thread.is_open_to_thieves() && (thread.queue_len() != 0 || thread.has_next())
             })
     }
 
@@ -438,7 +444,7 @@ impl ThreadPool {
         !self.injector.is_empty()
             || self.threads[..started]
                 .iter()
-                .any(|thread| thread.has_next() || thread.ring().len() != 0)
+                .any(|thread| thread.has_next() || thread.queue_len() != 0)
     }
 
     /// This thread is about to block inside of a turn.
@@ -480,6 +486,7 @@ impl PoolThread {
             meter: Meter::default(),
             next: AtomicPtr::new(ptr::null_mut()),
             ring: OnceLock::new(),
+            overflow: Injector::default(),
             parker: Parker::new(),
             slice_ns: AtomicU32::new(0),
             stuck: AtomicBool::new(false),
@@ -503,8 +510,12 @@ impl PoolThread {
         NonNull::new(self.next.swap(ptr::null_mut(), Ordering::AcqRel))
     }
 
+    fn queue_len(&self) -> usize {
+        self.ring().len() + self.overflow.len.load(Ordering::Relaxed)
+    }
+
     fn backlog_ns(&self) -> u64 {
-        self.ring().len() as u64 * u64::from(self.slice_ns.load(Ordering::Relaxed))
+        self.queue_len() as u64 * u64::from(self.slice_ns.load(Ordering::Relaxed))
     }
 
     fn is_open_to_thieves(&self) -> bool {

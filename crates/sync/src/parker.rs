@@ -35,7 +35,11 @@ impl Default for Parker {
 impl Parker {
     /// A parker without a token.
     pub fn new() -> Self {
-        Self { word: AtomicU32::new(EMPTY), lock: Mutex::new(()), woken: Condvar::new() }
+        Self {
+            word: AtomicU32::new(EMPTY),
+            lock: Mutex::new(()),
+            woken: Condvar::new(),
+        }
     }
 
     /// Sleeps until there is a token, and takes it. Only the owning thread may call this.

@@ -52,8 +52,13 @@ impl StateLock {
     #[cold]
     #[inline(never)]
     fn lock_contended(&self) -> u8 {
-        let mut spins = 0u32;
+        // Ever longer pauses: who has the line does several holds in a row meanwhile, instead
+        // of one per journey of the line between two cores.
+        let mut pauses = 4u32;
         loop {
+            for _ in 0..pauses {
+                crate::wait::spin();
+            }
             // Looking leaves the line shared until there is a chance.
             if self.word.load(Ordering::Relaxed) != LOCKED {
                 let state = self.word.swap(LOCKED, Ordering::Acquire);
@@ -61,9 +66,8 @@ impl StateLock {
                     return state;
                 }
             }
-            spins += 1;
-            if spins < 128 {
-                crate::wait::spin();
+            if pauses < 64 {
+                pauses *= 2;
             } else {
                 crate::wait::yield_thread();
             }
@@ -75,7 +79,11 @@ impl StateLock {
     pub fn lock(&self) -> StateGuard<'_> {
         let held = self.mutex.lock();
         let state = self.word.swap(LOCKED, Ordering::Acquire);
-        StateGuard { state, lock: self, _held: held }
+        StateGuard {
+            state,
+            lock: self,
+            _held: held,
+        }
     }
 
     /// The state; `None` while somebody holds it. Acquires what was done before it was

@@ -34,6 +34,7 @@ use crate::pinned::PinnedHome;
 use crate::port::PortSlot;
 use crate::record::{SystemRecord, system_head};
 use crate::runtime::RuntimeCore;
+use crate::slab::Key;
 use crate::task::Polling;
 
 insula_sync::thread_cell! {
@@ -99,6 +100,8 @@ pub(crate) struct Local {
     refs: Cell<isize>,
     pub(crate) events: RefCell<Option<Box<EventLoop>>>,
     pub(crate) polling: Cell<Option<Polling>>,
+    /// A poll that goes before the microtask queue.
+    pub(crate) front: Cell<Option<Key>>,
     pub(crate) flags: Flags,
 }
 
@@ -143,6 +146,7 @@ impl IsolateCore {
                 refs: Cell::new(0),
                 events: RefCell::new(None),
                 polling: Cell::new(None),
+                front: Cell::new(None),
                 flags: Flags::default(),
             },
             port0: PortSlot::unopened(),

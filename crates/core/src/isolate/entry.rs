@@ -89,7 +89,7 @@ impl Current<'_> {
         }
         let key =
             self.with_events(|events| events.tasks.insert_with(|key| Task::new(self, key, future)));
-        self.push_microtask(crate::microtask::Microtask::Task(key));
+        self.push_poll(key);
     }
 }
 

@@ -1,17 +1,54 @@
 //! Blocks of words, chained, and the runner's place in a chain that it took.
 //!
 //! A block is written by holders of the lane's lock, then read by the runner alone; the lock
-//! orders the two. The first block fits the allocator's fast sizes, each further one of a
-//! backlog is twice the last, up to [`MAX_BYTES`].
+//! orders the two. There are two sizes: the first block of a chain fits the allocator's fast
+//! sizes, so that a lane with a few records stays small; the others are large, and each thread
+//! keeps a few spent ones, because the allocator gives such blocks back to the operating
+//! system and fetches them again, page by page.
 
 use std::alloc::{self, Layout};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ptr;
 
 use crate::record::Head;
 
-const FIRST_BYTES: usize = 1008;
-const MAX_BYTES: usize = 16 << 10;
+const SMALL_BYTES: usize = 1008;
+const LARGE_BYTES: usize = 16 << 10;
+
+/// Large blocks that a thread keeps: 128 KiB.
+const KEPT: usize = 8;
+
+thread_local! {
+    /// Spent large blocks of this thread.
+    static SPENT: RefCell<Spent> = const { RefCell::new(Spent([BlockPtr::NONE; KEPT], 0)) };
+}
+
+struct Spent([BlockPtr; KEPT], usize);
+
+impl Spent {
+    fn take(&mut self) -> Option<BlockPtr> {
+        self.1 = self.1.checked_sub(1)?;
+        Some(self.0[self.1])
+    }
+
+    /// Gives the block back if there is no place for it.
+    fn keep(&mut self, block: BlockPtr) -> Option<BlockPtr> {
+        let Some(place) = self.0.get_mut(self.1) else {
+            return Some(block);
+        };
+        *place = block;
+        self.1 += 1;
+        None
+    }
+}
+
+impl Drop for Spent {
+    fn drop(&mut self) {
+        while let Some(block) = self.take() {
+            block.deallocate();
+        }
+    }
+}
 
 #[repr(C)]
 struct Header {
@@ -31,12 +68,20 @@ pub(crate) struct BlockPtr(*mut Header);
 impl BlockPtr {
     pub(super) const NONE: Self = Self(ptr::null_mut());
 
-    /// A new block, larger than one of `capacity` words.
+    /// A block for a chain whose last one has `capacity` words.
     pub(super) fn allocate_after(capacity: u32) -> Self {
-        let bytes = match capacity as usize {
-            0 => FIRST_BYTES,
-            words => (words * 8 * 2).clamp(FIRST_BYTES, MAX_BYTES - HEADER_BYTES) + HEADER_BYTES,
-        };
+        if capacity == 0 {
+            return Self::allocate(SMALL_BYTES);
+        }
+        // A thread that is ending has no spent blocks any more.
+        let spent = SPENT
+            .try_with(|spent| spent.borrow_mut().take())
+            .ok()
+            .flatten();
+        spent.unwrap_or_else(|| Self::allocate(LARGE_BYTES))
+    }
+
+    fn allocate(bytes: usize) -> Self {
         let capacity = (bytes - HEADER_BYTES) / 8;
         let layout = layout(capacity);
         // SAFETY: the layout is never empty.
@@ -81,10 +126,28 @@ impl BlockPtr {
     }
 
     /// Gives the memory back. Records in it are forgotten, not dropped.
+    #[inline]
     pub(crate) fn free(self) {
-        if self.0.is_null() {
-            return;
+        if !self.0.is_null() {
+            self.free_block();
         }
+    }
+
+    #[inline(never)]
+    fn free_block(self) {
+        let mut left = Some(self);
+        if self.capacity() as usize * 8 > SMALL_BYTES {
+            self.seal(0, Self::NONE);
+            if let Ok(unkept) = SPENT.try_with(|spent| spent.borrow_mut().keep(self)) {
+                left = unkept;
+            }
+        }
+        if let Some(block) = left {
+            block.deallocate();
+        }
+    }
+
+    fn deallocate(self) {
         let layout = layout(self.capacity() as usize);
         // SAFETY: allocated with this very layout, and this was the last use of the block.
         unsafe { alloc::dealloc(self.0.cast(), layout) };
@@ -92,7 +155,7 @@ impl BlockPtr {
 }
 
 fn layout(capacity: usize) -> Layout {
-    // At most MAX_BYTES, so this cannot overflow an `isize`.
+    // At most LARGE_BYTES, so this cannot overflow an `isize`.
     Layout::from_size_align(HEADER_BYTES + capacity * 8, 8).expect("block sizes are small")
 }
 
