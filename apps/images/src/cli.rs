@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::thread::available_parallelism;
 
 use clap::{Parser, ValueEnum};
-use images::{ColorCorrection, ImageFormat, Operation, ParseSizeError, ResizeMode, Size};
+use images::{ColorCorrection, ImageFormat, Operation, ParseSizeError, Recipe, ResizeMode, Size};
 
 /// Turns photos into finished pictures: resized, sharpened, color corrected, encoded anew.
 #[derive(Debug, Parser)]
@@ -53,7 +54,15 @@ pub(crate) struct Options {
 
     /// JPEG quality; PNG and WebP are lossless
     #[arg(long, default_value_t = 85, value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub(crate) quality: u8,
+    quality: u8,
+
+    /// Workers, each an isolate that makes one picture at a time [default: one per core]
+    #[arg(long, value_name = "WORKERS", value_parser = clap::value_parser!(u16).range(1..))]
+    workers: Option<u16>,
+
+    /// Do the work with one worker first, without keeping its pictures, and tell the speed-up
+    #[arg(long)]
+    pub(crate) compare: bool,
 
     /// Pictures per progress update
     #[arg(long, value_name = "PICTURES", default_value_t = 10, value_parser = batch)]
@@ -67,7 +76,7 @@ pub(crate) struct Options {
 impl Options {
     /// The steps that the options ask for, in the order resize, correct, sharpen: correction is
     /// cheaper on the smaller picture, and sharpening is the last touch.
-    pub(crate) fn operations(&self) -> Vec<Operation> {
+    pub(crate) fn recipe(&self) -> Recipe {
         let mut operations = Vec::new();
         if let ResizeTo::Size(size) = self.resize {
             operations.push(Operation::Resize {
@@ -88,7 +97,16 @@ impl Options {
                 amount: self.sharpen,
             });
         }
-        operations
+        Recipe {
+            operations,
+            quality: self.quality,
+        }
+    }
+
+    /// How many workers make the pictures.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers
+            .map_or_else(|| available_parallelism().map_or(1, Into::into), Into::into)
     }
 
     pub(crate) fn format(&self) -> Option<ImageFormat> {

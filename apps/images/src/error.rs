@@ -4,6 +4,8 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{fmt, io};
 
+use insula::CallError;
+
 use crate::{ImageFormat, MAX_PIXELS, Size};
 
 /// Why [`Pipeline::process`](crate::Pipeline::process) gave no picture.
@@ -70,6 +72,9 @@ pub enum FileError {
     Extension,
     /// The picture could not be made.
     Process(ProcessError),
+    /// The worker that had it, or the whole pool, did not get to a result; a panic is among the
+    /// reasons.
+    Call(Box<CallError<ProcessError>>),
     /// The output could not be written.
     Write(io::Error),
 }
@@ -80,6 +85,7 @@ impl fmt::Display for FileError {
             Self::Read(reason) => write!(f, "cannot read: {reason}"),
             Self::Extension => f.write_str("not a .jpg, .jpeg, .png or .webp file"),
             Self::Process(reason) => write!(f, "{reason}"),
+            Self::Call(reason) => write!(f, "not processed: {reason}"),
             Self::Write(reason) => write!(f, "cannot write the result: {reason}"),
         }
     }
@@ -90,6 +96,7 @@ impl Error for FileError {
         match self {
             Self::Read(reason) | Self::Write(reason) => Some(reason),
             Self::Process(reason) => Some(reason),
+            Self::Call(reason) => Some(reason),
             Self::Extension => None,
         }
     }

@@ -1,23 +1,37 @@
 //! Ctrl-C and the request to terminate.
 
-use std::sync::OnceLock;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-/// Set once, when the program was asked to stop.
-static STOPPED: OnceLock<()> = OnceLock::new();
+use insula::{Reply, one_shot};
 
-/// From now on a request to stop (Ctrl-C, SIGTERM, SIGHUP) is remembered instead of ending the
+/// Ready once the program was asked to stop. Not to be polled after that.
+#[derive(Debug)]
+pub(crate) struct Stop(Reply<()>);
+
+/// From now on a request to stop (Ctrl-C, SIGTERM, SIGHUP) is passed on instead of ending the
 /// program at once, so that it can end without leaving half a file.
 ///
 /// # Errors
 /// The reason why the system takes no handler.
-pub(crate) fn listen() -> Result<(), ctrlc::Error> {
-    ctrlc::set_handler(|| {
-        // A second request finds it set already, which is as good.
-        let _ = STOPPED.set(());
-    })
+pub(crate) fn listen() -> Result<Stop, ctrlc::Error> {
+    let (stop, stopped) = one_shot();
+    let mut stop = Some(stop);
+    ctrlc::set_handler(move || {
+        // A second request has nothing to add.
+        if let Some(stop) = stop.take() {
+            stop.send(());
+        }
+    })?;
+    Ok(Stop(stopped))
 }
 
-/// Whether the program was asked to stop.
-pub(crate) fn is_stopped() -> bool {
-    STOPPED.get().is_some()
+impl Future for Stop {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // An error would say that the handler was dropped, which it never is.
+        let _ = ready!(Pin::new(&mut self.0).poll(cx));
+        Poll::Ready(())
+    }
 }

@@ -1,10 +1,13 @@
 //! Photos to finished pictures: decode, resize, sharpen, correct colors, encode.
 //!
-//! The crate has two halves that meet in [`ProcessImage`] and [`ProcessedImage`].
+//! The crate has two halves that meet in the contract [`Pictures`], whose one call takes a
+//! [`ProcessImage`] and gives a [`ProcessedImage`].
 //! One is pure: [`Pipeline::process`] turns the bytes of one picture file into the bytes of
-//! another and touches neither files nor threads, so that a worker of any kind can run it.
+//! another and touches neither files nor threads, so that a worker of any kind can run it; a
+//! [`PictureWorker`] is one in an isolate, and [`start_pool`] starts several.
 //! The other is about folders: [`Scan`] finds the pictures, [`plan`] names the outputs,
-//! [`write_atomically`] puts them in place, [`Tally`] and [`Summary`] count.
+//! [`Updates`] reads the files, has the pool process them and groups what comes back,
+//! [`write_atomically`] puts it in place, [`Tally`] and [`Summary`] count.
 //!
 //! # What is kept and what is not
 //!
@@ -32,7 +35,9 @@ mod sharpen;
 mod batch;
 mod output;
 mod scan;
+mod service;
 mod summary;
+mod updates;
 
 pub use batch::Batches;
 
@@ -46,4 +51,9 @@ pub use output::{Job, plan, write_atomically};
 pub use pipeline::Pipeline;
 pub use request::{BatchUpdate, Operation, ProcessImage, ProcessedImage, RawImage, Timings};
 pub use scan::{Found, Scan};
-pub use summary::{Percentiles, Summary, Tally, Transfer, WorkerCount};
+pub use service::{
+    PicturePool, PictureWorker, Pictures, PicturesCaller, PicturesRequest, PicturesResponder,
+    start_pool,
+};
+pub use summary::{Summary, Tally};
+pub use updates::{Recipe, Updates};

@@ -11,9 +11,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+// Not `#[insula::main]`: this thread reads and writes all files, which a thread that no isolate
+// runs on can do without being in anybody's way.
 fn main() -> ExitCode {
     let options = cli::Options::parse();
-    let outcome = run::run(&options).unwrap_or_else(|message| {
+    let outcome = insula::block_on(run::run(&options)).unwrap_or_else(|message| {
         // Nobody is left to tell if standard error is gone.
         let _ = writeln!(io::stderr().lock(), "images: {message}");
         run::Outcome::NothingToDo

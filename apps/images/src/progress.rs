@@ -10,16 +10,25 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    pub(crate) fn new(total: usize, quiet: bool) -> Self {
+    /// A bar for `total` pictures; `title` stands in front of it.
+    pub(crate) fn new(total: usize, quiet: bool, title: &'static str) -> Self {
         if quiet {
-            return Self(ProgressBar::hidden());
+            return Self::hidden();
         }
         let bar = ProgressBar::new(total as u64);
-        let template = "{wide_bar} {pos}/{len} pictures, {per_sec}, {eta} left";
+        let template = "{prefix}{wide_bar} {pos}/{len} pictures, {per_sec}, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
+        bar.set_prefix(title);
+        // Drawn from the start: the first update may be long in coming.
+        bar.tick();
         Self(bar)
+    }
+
+    /// One that shows nothing.
+    pub(crate) fn hidden() -> Self {
+        Self(ProgressBar::hidden())
     }
 
     pub(crate) fn update(&self, update: &BatchUpdate) {

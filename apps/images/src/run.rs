@@ -1,18 +1,22 @@
 //! One run of the program, from its options to its exit status.
 
 use std::collections::HashMap;
+use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
 use images::{
-    BatchUpdate, Batches, Failure, FileError, Job, Pipeline, ProcessImage, ProcessedImage,
-    RawImage, Scan, Summary, Tally, plan, write_atomically,
+    BatchUpdate, Failure, FileError, Job, ProcessedImage, Scan, Summary, Tally, Updates, plan,
+    start_pool, write_atomically,
 };
+use insula::PoolStats;
 
 use crate::cli::Options;
-use crate::interrupt;
+use crate::interrupt::{self, Stop};
 use crate::progress::Progress;
 
 /// How a run ended.
@@ -40,92 +44,141 @@ impl From<Outcome> for ExitCode {
 ///
 /// # Errors
 /// A message for the user if nothing could be started.
-pub(crate) fn run(options: &Options) -> Result<Outcome, String> {
-    interrupt::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
+    let mut stop =
+        interrupt::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
     let scan = Scan::of(&options.inputs, &options.out);
     let jobs = plan(&scan.pictures, &options.out, options.format());
-    let mut results = Results::new(&jobs, options.quiet);
-    scan.failures
-        .iter()
-        .for_each(|failure| results.fail(failure));
+    let mut tally = Tally::default();
+    for failure in &scan.failures {
+        tally.add_failure();
+        Progress::hidden().report(failure);
+    }
     if jobs.is_empty() {
         return Err("no pictures found".to_owned());
     }
-    let start = Instant::now();
-    process_all(&jobs, options, |update| results.take(update));
-    let (summary, is_complete) = results.end(start);
+    let alone = match options.compare {
+        true => Some(time_one_worker(&jobs, options, &mut stop).await?),
+        false => None,
+    };
+    if alone.as_ref().is_some_and(|alone| !alone.is_complete) {
+        return Ok(Outcome::Interrupted);
+    }
+    let mut results = Results::new(&jobs, tally, Progress::new(jobs.len(), options.quiet, ""));
+    let workers = options.workers();
+    let course = drive(&jobs, options, workers, &mut stop, |update| {
+        results.take(update);
+    })
+    .await?;
+    let mut summary = results.end(&course);
+    summary.speed_up =
+        alone.map(|alone| alone.elapsed.as_secs_f64() / course.elapsed.as_secs_f64().max(1e-9));
     if !options.quiet {
         // A reader that has gone away wants no table.
         let _ = write!(io::stdout().lock(), "{summary}");
     }
     Ok(match summary.failed {
-        _ if !is_complete => Outcome::Interrupted,
+        _ if !course.is_complete => Outcome::Interrupted,
         0 => Outcome::AllMade,
         _ => Outcome::SomeFailed,
     })
 }
 
-/// Processes the jobs one after the other and hands over the results in batches. Ends early when
-/// the program is asked to stop, between two pictures.
-fn process_all(jobs: &[Job], options: &Options, mut on_update: impl FnMut(BatchUpdate)) {
-    let mut pipeline = Pipeline::new();
-    let mut batches = Batches::new(jobs.len(), options.batch);
+/// Does the work of the run with one worker, for its time. The pictures are not kept: writing them
+/// would only make the one worker look worse.
+async fn time_one_worker(
+    jobs: &[Job],
+    options: &Options,
+    stop: &mut Stop,
+) -> Result<Course, String> {
+    // Once through all files, or the second run would find in memory what the first one had to
+    // fetch from the disk. What cannot be read is told by the run that counts.
     for job in jobs {
-        if interrupt::is_stopped() {
-            break;
-        }
-        let result = RawImage::load(&job.input).and_then(|image| {
-            let request = ProcessImage {
-                image,
-                operations: options.operations(),
-                format: Some(job.format),
-                quality: options.quality,
-            };
-            let fail = |error| Failure {
-                path: job.input.clone(),
-                error: FileError::Process(error),
-            };
-            pipeline.process(request).map_err(fail)
-        });
-        if let Some(update) = batches.push(result) {
-            on_update(update);
-        }
+        let _ = fs::read(&job.input);
     }
-    if let Some(update) = batches.flush() {
+    let progress = Progress::new(jobs.len(), options.quiet, "one worker: ");
+    let course = drive(jobs, options, 1, stop, |update| progress.update(&update)).await;
+    progress.end();
+    course
+}
+
+/// How the work of a run went.
+struct Course {
+    /// From the first file read to the last update dealt with.
+    elapsed: Duration,
+    pool: PoolStats,
+    /// Whether nobody stopped it.
+    is_complete: bool,
+}
+
+/// Has a pool do all jobs and hands over its updates, until there are no more or `stop` is ready.
+async fn drive(
+    jobs: &[Job],
+    options: &Options,
+    workers: usize,
+    stop: &mut Stop,
+    mut on_update: impl FnMut(BatchUpdate),
+) -> Result<Course, String> {
+    let pool = start_pool(workers)
+        .await
+        .map_err(|error| error.to_string())?;
+    let start = Instant::now();
+    let caller = pool.caller();
+    let mut updates = Updates::new(
+        &caller,
+        workers,
+        jobs.to_vec(),
+        options.recipe(),
+        options.batch,
+    );
+    let is_complete = loop {
+        match select(&mut *stop, pin!(updates.next())).await {
+            Either::Left(_) => break false,
+            Either::Right((Some(update), _)) => on_update(update),
+            Either::Right((None, _)) => break true,
+        }
+    };
+    if let Some(update) = updates.stop() {
         on_update(update);
     }
+    // Dropping the pool ends it. What a worker still computes after a stop ends with the program:
+    // it has no file open.
+    Ok(Course {
+        elapsed: start.elapsed(),
+        pool: pool.stats(),
+        is_complete,
+    })
 }
 
 /// Writes what comes in, shows progress and counts.
 struct Results {
     outputs: HashMap<PathBuf, PathBuf>,
-    progress: Progress,
     tally: Tally,
-    expected: usize,
-    processed: usize,
+    progress: Progress,
 }
 
 impl Results {
-    fn new(jobs: &[Job], quiet: bool) -> Self {
+    fn new(jobs: &[Job], tally: Tally, progress: Progress) -> Self {
+        let outputs = jobs
+            .iter()
+            .map(|job| (job.input.clone(), job.output.clone()))
+            .collect();
         Self {
-            outputs: jobs
-                .iter()
-                .map(|job| (job.input.clone(), job.output.clone()))
-                .collect(),
-            progress: Progress::new(jobs.len(), quiet),
-            tally: Tally::default(),
-            expected: jobs.len(),
-            processed: 0,
+            outputs,
+            tally,
+            progress,
         }
     }
 
     fn take(&mut self, update: BatchUpdate) {
-        self.processed = update.processed;
         self.progress.update(&update);
         for result in update.batch {
             match result.and_then(|picture| self.write(picture)) {
                 Ok(picture) => self.tally.add(&picture),
-                Err(failure) => self.fail(&failure),
+                Err(failure) => {
+                    self.tally.add_failure();
+                    self.progress.report(&failure);
+                }
             }
         }
     }
@@ -144,17 +197,8 @@ impl Results {
         }
     }
 
-    fn fail(&mut self, failure: &Failure) {
-        self.tally.add_failure();
-        self.progress.report(failure);
-    }
-
-    /// The figures, and whether every picture was dealt with.
-    fn end(self, start: Instant) -> (Summary, bool) {
+    fn end(self, course: &Course) -> Summary {
         self.progress.end();
-        (
-            self.tally.summary(start.elapsed()),
-            self.processed == self.expected,
-        )
+        self.tally.summary(course.elapsed, course.pool.clone())
     }
 }

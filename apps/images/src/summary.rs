@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use insula::{Latency, PoolStats};
+
 use crate::{Decoding, ProcessedImage, Timings};
 
 /// Counts results as they come.
@@ -13,7 +15,6 @@ pub struct Tally {
     reduced: u64,
     bytes_written: u64,
     stages: Timings,
-    runs: Vec<Duration>,
 }
 
 impl Tally {
@@ -25,7 +26,6 @@ impl Tally {
         self.stages.decode += picture.timings.decode;
         self.stages.operations += picture.timings.operations;
         self.stages.encode += picture.timings.encode;
-        self.runs.push(picture.timings.total());
     }
 
     /// Counts one file that gave no picture.
@@ -33,9 +33,8 @@ impl Tally {
         self.failed += 1;
     }
 
-    /// The counts of a run that took `elapsed`. What only the pool knows (`workers`, `queue`,
-    /// `transfer`, `speed_up`) is left empty.
-    pub fn summary(self, elapsed: Duration) -> Summary {
+    /// The counts of a run that took `elapsed` on a pool with these statistics.
+    pub fn summary(self, elapsed: Duration, pool: PoolStats) -> Summary {
         Summary {
             finished: self.finished,
             failed: self.failed,
@@ -43,10 +42,7 @@ impl Tally {
             bytes_written: self.bytes_written,
             elapsed,
             stages: self.stages,
-            run: Percentiles::of(self.runs),
-            queue: None,
-            workers: Vec::new(),
-            transfer: None,
+            pool,
             speed_up: None,
         }
     }
@@ -67,14 +63,9 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Time by stage, added up over all pictures and workers.
     pub stages: Timings,
-    /// Time that a picture took on its worker.
-    pub run: Option<Percentiles>,
-    /// Time that a picture waited for a worker.
-    pub queue: Option<Percentiles>,
-    /// Pictures by worker.
-    pub workers: Vec<WorkerCount>,
-    /// Bytes that crossed between isolates.
-    pub transfer: Option<Transfer>,
+    /// What the pool has counted. A picture that fails on its worker counts there too; one that
+    /// cannot be read never gets there.
+    pub pool: PoolStats,
     /// Pictures per second compared with those of one worker on the same files.
     pub speed_up: Option<f64>,
 }
@@ -98,15 +89,14 @@ impl fmt::Display for Summary {
         if let Some(speed_up) = self.speed_up {
             row("speed-up", format!("{speed_up:.2} times one worker"))?;
         }
-        for worker in &self.workers {
-            row(&worker.name, format!("{} pictures", worker.pictures))?;
+        for worker in &self.pool.workers {
+            row(
+                &format!("worker {}", worker.id),
+                format!("{} pictures", worker.calls),
+            )?;
         }
-        if let Some(queue) = self.queue {
-            row("queue", queue.to_string())?;
-        }
-        if let Some(run) = self.run {
-            row("run", run.to_string())?;
-        }
+        row("queue", latency(&self.pool.queue_wait))?;
+        row("run", latency(&self.pool.run_time))?;
         let Timings {
             decode,
             operations,
@@ -121,61 +111,21 @@ impl fmt::Display for Summary {
             format!("decode {decode:.0} %, operations {operations:.0} %, encode {encode:.0} %"),
         )?;
         row("reduced decodes", self.reduced.to_string())?;
-        if let Some(Transfer { moved, copied }) = self.transfer {
-            row("bytes moved", bytes(moved))?;
-            row("bytes copied", bytes(copied))?;
-        }
+        row("bytes moved", bytes(self.pool.traffic.bytes_moved))?;
+        row("bytes copied", bytes(self.pool.traffic.bytes_copied))?;
         row("bytes written", bytes(self.bytes_written))
     }
 }
 
-/// How many pictures one worker made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkerCount {
-    /// The name of the worker.
-    pub name: String,
-    /// Its pictures.
-    pub pictures: u64,
-}
-
-/// Bytes of requests and replies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Transfer {
-    /// Bytes that changed hands without being touched.
-    pub moved: u64,
-    /// Bytes that were copied on the way.
-    pub copied: u64,
-}
-
-/// Median and 99th percentile of some durations, by nearest rank.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Percentiles {
-    /// Half of the values are at most this.
-    pub p50: Duration,
-    /// 99 of 100 values are at most this.
-    pub p99: Duration,
-}
-
-impl Percentiles {
-    /// The percentiles of `values`, `None` without values.
-    pub fn of(mut values: Vec<Duration>) -> Option<Self> {
-        values.sort_unstable();
-        let rank = |percent: usize| {
-            values
-                .get((values.len() * percent).div_ceil(100).saturating_sub(1))
-                .copied()
-        };
-        Some(Self {
-            p50: rank(50)?,
-            p99: rank(99)?,
-        })
-    }
-}
-
-impl fmt::Display for Percentiles {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-        write!(f, "p50 {:.1} ms, p99 {:.1} ms", ms(self.p50), ms(self.p99))
+fn latency(latency: &Latency) -> String {
+    let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+    match latency.samples {
+        0 => "-".to_owned(),
+        _ => format!(
+            "p50 {:.1} ms, p99 {:.1} ms",
+            ms(latency.p50),
+            ms(latency.p99)
+        ),
     }
 }
 

@@ -180,6 +180,7 @@ fn wrong_usage_and_nothing_to_do_are_told_apart_from_failures() {
         &["--sharpen", "-1"],
         &["--brightness", "NaN"],
         &["--batch", "0"],
+        &["--workers", "0"],
         &["--unknown"],
     ] {
         assert_eq!(
@@ -195,6 +196,66 @@ fn wrong_usage_and_nothing_to_do_are_told_apart_from_failures() {
     assert_eq!(images(&["x.png"]).output().unwrap().status.code(), Some(2));
     assert!(names_in(out.path()).is_empty());
     assert_eq!(images(&["--help"]).output().unwrap().status.code(), Some(0));
+}
+
+/// The pictures of each worker, as the table tells.
+fn worker_counts(table: &str) -> Vec<u64> {
+    table
+        .lines()
+        .filter_map(|line| line.strip_prefix("worker ")?.strip_suffix(" pictures"))
+        .map(|row| row.split_whitespace().nth(1).unwrap().parse().unwrap())
+        .collect()
+}
+
+#[test]
+fn several_workers_make_the_same_pictures_as_one() {
+    let folders = ["1", "4"].map(|workers| {
+        let out = TempDir::new().unwrap();
+        let result = run(&["--workers", workers], &[&photos()], out.path());
+        assert_eq!(result.status.code(), Some(0), "{}", text(&result.stderr));
+        let counts = worker_counts(&text(&result.stdout));
+        assert_eq!(counts.len().to_string(), workers);
+        assert_eq!(counts.iter().sum::<u64>(), 15, "{counts:?}");
+        out
+    });
+    let [one, four] = folders.each_ref().map(|out| names_in(out.path()));
+    assert_eq!(one, four);
+    for name in one {
+        let [one, four] = folders
+            .each_ref()
+            .map(|out| fs::read(out.path().join(&name)).unwrap());
+        assert!(one == four, "{name}");
+    }
+}
+
+#[test]
+fn a_comparison_tells_the_speed_up_and_changes_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let good = file(&quarters(64, 64), ImageFormat::Jpeg, Extras::default());
+    for number in 0..12 {
+        fs::write(folder.path().join(format!("{number}.jpg")), &good).unwrap();
+    }
+    fs::write(folder.path().join("5-bad.jpg"), "hello").unwrap();
+    let out = TempDir::new().unwrap();
+    let result = run(
+        &["--compare", "--workers", "2"],
+        &[folder.path()],
+        out.path(),
+    );
+    assert_eq!(result.status.code(), Some(1));
+    let (table, errors) = (text(&result.stdout), text(&result.stderr));
+    assert!(table.contains("12 made, 1 failed"), "{table}");
+    let speed_up = table
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("speed-up")?
+                .strip_suffix("times one worker")
+        })
+        .map(|value| value.trim().parse::<f64>().unwrap());
+    assert!(speed_up.is_some_and(|factor| factor > 0.0), "{table}");
+    assert_eq!(worker_counts(&table).iter().sum::<u64>(), 13, "{table}");
+    assert_eq!(errors.lines().count(), 1, "each failure once: {errors}");
+    assert_eq!(names_in(out.path()).len(), 12);
 }
 
 #[cfg(unix)]

@@ -14,4 +14,5 @@ mod files;
 mod formats;
 mod operations;
 mod orientation;
+mod pool;
 mod reduced_decoding;

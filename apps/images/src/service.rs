@@ -1,0 +1,88 @@
+//! The service behind the program: its contract, the state of a worker, and the pool.
+
+use insula::{BuildError, Context, IsolateCell, Measure, Payload, WorkerPool, contract};
+
+use crate::{Pipeline, ProcessError, ProcessImage, ProcessedImage};
+
+/// Makes pictures.
+#[contract]
+pub trait Pictures {
+    /// Turns the content of one picture file into that of another.
+    ///
+    /// # Cancellation
+    /// A call that waits for a worker is taken back. One that runs goes on to the end of its
+    /// picture, which nobody gets.
+    ///
+    /// # Errors
+    /// See [`ProcessError`].
+    async fn process(
+        &self,
+        cx: &Context,
+        request: ProcessImage,
+    ) -> Result<ProcessedImage, ProcessError>;
+}
+
+/// The service of one worker: a [`Pipeline`] that only the worker's isolate can reach.
+#[derive(Debug)]
+pub struct PictureWorker(IsolateCell<Pipeline>);
+
+impl PictureWorker {
+    /// A service of the current isolate.
+    ///
+    /// # Panics
+    /// If there is no current isolate.
+    pub fn new() -> Self {
+        Self(IsolateCell::new(Pipeline::new()))
+    }
+}
+
+impl Default for PictureWorker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Pictures for PictureWorker {
+    async fn process(
+        &self,
+        _cx: &Context,
+        request: ProcessImage,
+    ) -> Result<ProcessedImage, ProcessError> {
+        // Computes for long and says so to nobody: the runtime sees it and keeps other isolates
+        // going.
+        self.0.with(|pipeline| pipeline.process(request))
+    }
+}
+
+/// Workers that make pictures, each one picture at a time.
+pub type PicturePool = WorkerPool<PicturesResponder<PictureWorker>>;
+
+/// Starts a pool of `workers` (at least one), in which every call is timed.
+///
+/// # Errors
+/// See [`BuildError`].
+pub async fn start_pool(workers: usize) -> Result<PicturePool, BuildError> {
+    WorkerPool::<PicturesResponder<_>>::builder()
+        .name("pictures")
+        .workers(workers)
+        .measure(Measure::All)
+        .worker(|_cx| async { Ok(PictureWorker::new()) })
+        .build()
+        .await
+}
+
+impl Payload for ProcessImage {
+    fn size_hint(&self) -> u64 {
+        let owned = self.image.path.as_os_str().len()
+            + self.image.bytes.len()
+            + size_of_val(self.operations.as_slice());
+        (size_of::<Self>() + owned) as u64
+    }
+}
+
+impl Payload for ProcessedImage {
+    fn size_hint(&self) -> u64 {
+        let owned = self.path.as_os_str().len() + self.bytes.len();
+        (size_of::<Self>() + owned) as u64
+    }
+}

@@ -1,0 +1,115 @@
+//! A whole run on a pool: from jobs to batch updates.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::stream::{self, BoxStream, StreamExt};
+use insula::{CallError, blocking};
+
+use crate::{
+    BatchUpdate, Batches, Failure, FileError, Job, Operation, PicturesCaller, ProcessImage,
+    ProcessedImage, RawImage,
+};
+
+/// What is done to every picture of a run.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// The steps, in order.
+    pub operations: Vec<Operation>,
+    /// See [`ProcessImage::quality`].
+    pub quality: u8,
+}
+
+/// Pictures that wait in the pool's queue, so that a worker that is done finds the next one there
+/// although the reader may be busy.
+const AHEAD: usize = 2;
+
+/// The batch updates of a run.
+///
+/// Files are read, and calls made, only as [`next`](Self::next) is awaited: not more than
+/// `workers + 2` pictures are in the pool at any time, and beside them there are only those of one
+/// batch. So the memory of a run does not grow with the folder, however slowly its results are
+/// written. (A server stream of the contract would run ahead by its window of updates.)
+///
+/// # Ordering
+/// Pictures come in the order in which they are finished.
+///
+/// # Cancellation
+/// Dropping it takes back the pictures that no worker has begun.
+#[must_use = "nothing is processed unless the updates are awaited"]
+pub struct Updates {
+    results: stream::Fuse<BoxStream<'static, Result<ProcessedImage, Failure>>>,
+    batches: Batches,
+}
+
+impl Updates {
+    /// Runs `jobs` through the pool of `workers` behind `caller` and groups the results into
+    /// updates of `batch` pictures.
+    pub fn new(
+        caller: &PicturesCaller,
+        workers: usize,
+        jobs: Vec<Job>,
+        recipe: Recipe,
+        batch: usize,
+    ) -> Self {
+        let batches = Batches::new(jobs.len(), batch);
+        let (caller, recipe) = (caller.clone(), Arc::new(recipe));
+        let results = stream::iter(jobs)
+            .map(move |job| make(caller.clone(), job, Arc::clone(&recipe)))
+            .buffer_unordered(workers + AHEAD)
+            .boxed()
+            .fuse();
+        Self { results, batches }
+    }
+
+    /// The next update; `None` after the last one.
+    ///
+    /// # Cancellation
+    /// Dropping the future loses nothing.
+    ///
+    /// # Blocking
+    /// Reads files in between.
+    pub async fn next(&mut self) -> Option<BatchUpdate> {
+        while let Some(result) = self.results.next().await {
+            if let Some(update) = self.batches.push(result) {
+                return Some(update);
+            }
+        }
+        self.batches.flush()
+    }
+
+    /// Ends the run before its time. Returns the pictures that were finished since the last
+    /// update.
+    pub fn stop(mut self) -> Option<BatchUpdate> {
+        self.batches.flush()
+    }
+}
+
+impl fmt::Debug for Updates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Updates")
+            .field("batches", &self.batches)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads one file and has it processed.
+async fn make(
+    caller: PicturesCaller,
+    job: Job,
+    recipe: Arc<Recipe>,
+) -> Result<ProcessedImage, Failure> {
+    let request = ProcessImage {
+        image: blocking(|| RawImage::load(&job.input))?,
+        operations: recipe.operations.clone(),
+        format: Some(job.format),
+        quality: recipe.quality,
+    };
+    caller.process(request).await.map_err(|error| Failure {
+        path: job.input,
+        error: match error {
+            CallError::App(error) => FileError::Process(error),
+            error => FileError::Call(Box::new(error.without_request())),
+        },
+    })
+}
