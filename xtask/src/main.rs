@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use test::Extent;
+use test::{Extent, Failure, Plan};
 
 const HELP: &str = "\
 The project's own commands.
@@ -26,14 +26,14 @@ cargo xtask tidy          holds the code against ARCHITECTURE.md: arrows between
                           unsafe files, absences, dependencies
 cargo xtask help          this text
 
-A run of `test` stops at the first step that fails. A step that this machine cannot do says why
-and is counted as not possible.
+A run of `test` stops at the first step that fails; with --keep-going it runs the others too. A
+step that this machine cannot do says why and is counted as not possible.
 
 Exit status: 0 all is well, 1 something failed or the arguments were not understood.";
 
 enum Command {
     Help,
-    Test(Extent),
+    Test(Plan),
     Tidy,
 }
 
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
             println!("{HELP}");
             true
         }
-        Ok(Command::Test(extent)) => test::run(&root(), extent),
+        Ok(Command::Test(plan)) => test::run(&root(), plan),
         Ok(Command::Tidy) => tidy::report(&root()),
         Err(fault) => {
             println!("{fault}\n\n{HELP}");
@@ -60,13 +60,33 @@ fn main() -> ExitCode {
 fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, String> {
     let arguments: Vec<_> = arguments.collect();
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+    if words
+        .iter()
+        .any(|word| ["help", "--help", "-h"].contains(word))
+    {
+        return Ok(Command::Help);
+    }
     match words[..] {
-        [] | ["help" | "--help" | "-h", ..] | [_, "--help" | "-h"] => Ok(Command::Help),
-        ["test"] => Ok(Command::Test(Extent::Usual)),
-        ["test", "--full"] => Ok(Command::Test(Extent::Full)),
+        [] => Ok(Command::Help),
+        ["test", ref options @ ..] => parse_plan(options).map(Command::Test),
         ["tidy"] => Ok(Command::Tidy),
         _ => Err(format!("not understood: {}", words.join(" "))),
     }
+}
+
+fn parse_plan(options: &[&str]) -> Result<Plan, String> {
+    let mut plan = Plan {
+        extent: Extent::Usual,
+        on_failure: Failure::Stops,
+    };
+    for option in options {
+        match *option {
+            "--full" => plan.extent = Extent::Full,
+            "--keep-going" => plan.on_failure = Failure::IsCounted,
+            _ => return Err(format!("`test` has no option {option}")),
+        }
+    }
+    Ok(plan)
 }
 
 /// The folder of the workspace. Cargo tells it at run time; a program that was started by hand

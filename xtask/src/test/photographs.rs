@@ -51,7 +51,8 @@ fn fetch(folder: &Path) -> Result<PathBuf, String> {
         fs::rename(&partial, &unpacked)
             .map_err(|error| format!("cannot rename {}: {error}", partial.display()))?;
     }
-    Ok(unpacked.join("usr/share/backgrounds"))
+    // The other folders hold drawings.
+    Ok(unpacked.join("usr/share/backgrounds/mate/nature"))
 }
 
 fn archive_in(folder: &Path) -> Option<PathBuf> {
