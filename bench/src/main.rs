@@ -11,6 +11,7 @@
 
 mod case;
 mod drivers;
+mod insula;
 mod measure;
 mod peers;
 mod report;

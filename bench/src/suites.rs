@@ -13,6 +13,9 @@ mod pool;
 mod ports;
 mod spawn;
 
+/// The package of this project whose version its rows name.
+const PACKAGE: &str = "insula";
+
 /// A named list of cases.
 pub(crate) struct Suite {
     pub(crate) name: &'static str,

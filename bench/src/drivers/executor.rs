@@ -30,7 +30,7 @@ pub(crate) trait Executor: Clone + Send + Sync + 'static {
 /// never does measures page faults: its receiver, on the same thread, starts on a backlog of
 /// everything. With it actix rose from 11 to 22 M/s and `tokio mpsc-ct` from 17 to 22 (2026-11-21,
 /// `ports --case "one to one, unbounded"`); 32 to 65,536 made no difference.
-const BURST: u64 = 1_024;
+pub(crate) const BURST: u64 = 1_024;
 
 /// To be awaited by a sender before it sends `value`.
 #[inline]

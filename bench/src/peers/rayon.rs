@@ -35,6 +35,16 @@ impl Rayon {
         let jobs = (0..count as usize).into_par_iter().with_max_len(1);
         self.0.install(|| jobs.for_each(|_| work.run()));
     }
+
+    /// `par_iter` with one job per piece, for the results.
+    pub(crate) fn map_all<T, R>(&self, jobs: Vec<T>, job: impl Fn(T) -> R + Send + Sync) -> Vec<R>
+    where
+        T: Send,
+        R: Send,
+    {
+        let jobs = jobs.into_par_iter().with_max_len(1);
+        self.0.install(|| jobs.map(job).collect())
+    }
 }
 
 fn halve(count: u64, tick: &Tick) {

@@ -241,3 +241,31 @@ impl Jobs {
         });
     }
 }
+
+/// `spawn_blocking` on as many threads as everybody has.
+pub(crate) struct Blocking(Runtime);
+
+impl Blocking {
+    pub(crate) fn new() -> Self {
+        let mut builder = Flavor::Current.builder();
+        let runtime = builder.max_blocking_threads(THREADS).build();
+        Self(runtime.expect("the system gives two threads"))
+    }
+
+    /// One job per input, all handed in at once, for the results.
+    pub(crate) fn map_all<T, R>(&self, jobs: Vec<T>, job: fn(T) -> R) -> Vec<R>
+    where
+        T: Send + 'static,
+        R: Send + 'static,
+    {
+        self.0.block_on(async {
+            let hand_in = |input| tokio::task::spawn_blocking(move || job(input));
+            let handles: Vec<_> = jobs.into_iter().map(hand_in).collect();
+            let mut results = Vec::with_capacity(handles.len());
+            for handle in handles {
+                results.push(handle.await.expect("a job does not panic"));
+            }
+            results
+        })
+    }
+}

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::case::{Case, Kind, Metric};
 use crate::drivers::actor::{self, ActorSystem};
+use crate::insula::Shape;
+use crate::insula::actor::{Isolates, Root};
+use crate::insula::calls::{self, Port, Service};
 use crate::measure::{millions_per_second, ns_each};
 use crate::peers::actix::Actix;
 use crate::peers::hand::Hand;
@@ -14,7 +17,7 @@ use crate::peers::runtimes::Runtimes;
 use crate::peers::tarpc;
 use crate::peers::tokio::Flavor;
 use crate::peers::xtra::Xtra;
-use crate::suites::Suite;
+use crate::suites::{PACKAGE, Suite};
 use crate::versions;
 
 pub(super) const SUITE: Suite = Suite {
@@ -67,6 +70,7 @@ impl Askers {
 fn cases(_photos: Option<&Path>, runtimes: &Runtimes) -> Vec<Case> {
     let case = |askers, name, metric, key| {
         let mut case = Case::new("ask", name, &[metric]);
+        add_own(&mut case, askers);
         for flavor in Flavor::ALL {
             add(
                 &mut case,
@@ -119,6 +123,52 @@ fn cases(_photos: Option<&Path>, runtimes: &Runtimes) -> Vec<Case> {
             "ask-tasks",
         ),
     ]
+}
+
+fn add_own(case: &mut Case, askers: Askers) {
+    for shape in Shape::ALL {
+        let natural = match askers {
+            Askers::One => calls::Askers::One,
+            Askers::Futures => calls::Askers::Locals(OUTSTANDING),
+            Askers::Tasks => calls::Askers::Isolates(OUTSTANDING),
+        };
+        add_calls(case, shape, "", natural);
+        if askers == Askers::Futures {
+            add_calls(
+                case,
+                shape,
+                " join_all",
+                calls::Askers::Futures(OUTSTANDING),
+            );
+        }
+        // By the very driver of the actor crates, with its enum of messages.
+        let root = Root::Isolate;
+        let isolates = Isolates { shape, root };
+        add(case, &shape.name("actor"), PACKAGE, isolates, askers);
+    }
+}
+
+/// Messages that carry their reply, and typed calls to one isolate.
+fn add_calls(case: &mut Case, shape: Shape, variant: &str, askers: calls::Askers) {
+    let number = move |elapsed, count| match askers {
+        calls::Askers::One | calls::Askers::Thread => ns_each(elapsed, count),
+        _ => millions_per_second(elapsed, count),
+    };
+    let version = versions::of(PACKAGE);
+    case.add(
+        shape.name(variant.trim_start()),
+        Kind::Actor,
+        version,
+        move |scale| {
+            let count = scale.count(ASKS);
+            number(calls::ask::<Port>(shape, askers, count), count)
+        },
+    );
+    let name = shape.name(&format!("rpc{variant}"));
+    case.add(name, Kind::Rpc, version, move |scale| {
+        let count = scale.count(ASKS);
+        number(calls::ask::<Service>(shape, askers, count), count)
+    });
 }
 
 fn add<S: ActorSystem>(case: &mut Case, name: &str, package: &str, system: S, askers: Askers) {

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use crate::case::{Case, Kind, Metric, Scale};
 use crate::drivers::actor::{self, ActorSystem};
+use crate::insula::Shape;
+use crate::insula::actor::{Isolates, Root};
 use crate::peers::actix::Actix;
 use crate::peers::hand::Hand;
 use crate::peers::kameo::Kameo;
 use crate::peers::limits;
 use crate::peers::runtimes::Runtimes;
 use crate::peers::tokio::Flavor;
-use crate::suites::Suite;
+use crate::report::PROJECT;
+use crate::suites::{PACKAGE, Suite};
 use crate::versions;
 
 pub(super) const SUITE: Suite = Suite {
@@ -32,10 +35,16 @@ pub(super) fn length(scale: Scale) -> Duration {
     Duration::from_secs(if scale.quick { 1 } else { 5 })
 }
 
+const ISOLATES: Isolates = Isolates {
+    shape: Shape::Multi,
+    root: Root::Isolate,
+};
+
 fn cases(_photos: Option<&Path>, _runtimes: &Runtimes) -> Vec<Case> {
     let case = |heavy| {
         let name = format!("{heavy} heavy on 2 threads");
         let mut case = Case::new("fairness", name, &METRICS).max_runs(3);
+        add(&mut case, PROJECT, PACKAGE, heavy, ISOLATES);
         add(&mut case, "tokio", "tokio", heavy, Hand(Flavor::Multi));
         add(&mut case, "kameo", "kameo", heavy, Kameo(Flavor::Multi));
         add(&mut case, "actix", "actix", heavy, Actix);

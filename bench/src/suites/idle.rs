@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use crate::case::{Case, Kind, Metric};
 use crate::drivers::actor::{self, ActorSystem};
+use crate::insula::Shape;
+use crate::insula::actor::{Isolates, Root};
 use crate::peers::actix::Actix;
 use crate::peers::hand::Hand;
 use crate::peers::kameo::Kameo;
 use crate::peers::ractor::Ractor;
 use crate::peers::runtimes::Runtimes;
 use crate::peers::tokio::Flavor;
-use crate::suites::Suite;
+use crate::report::PROJECT;
+use crate::suites::{PACKAGE, Suite};
 use crate::versions;
 
 pub(super) const SUITE: Suite = Suite {
@@ -29,10 +32,16 @@ pub(super) const METRICS: [Metric; 2] = [
     Metric::lower("context switches in 2 s", "count"),
 ];
 
+const ISOLATES: Isolates = Isolates {
+    shape: Shape::Multi,
+    root: Root::Isolate,
+};
+
 fn cases(_photos: Option<&Path>, _runtimes: &Runtimes) -> Vec<Case> {
     let mut case = Case::new("idle", "100,000 idle", &METRICS)
         .max_runs(3)
         .in_fresh_processes();
+    add(&mut case, PROJECT, PACKAGE, ISOLATES);
     add(&mut case, "tokio", "tokio", Hand(Flavor::Multi));
     add(&mut case, "actix", "actix", Actix);
     add(&mut case, "ractor", "ractor", Ractor(Flavor::Multi));

@@ -3,14 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::case::{Case, Kind, Metric};
+use crate::case::{Case, Kind, Metric, Scale};
 use crate::drivers::pool::{all_at_once, cpu_efficiency, one_at_a_time, outstanding};
+use crate::insula::Shape;
+use crate::insula::calls::{self, Adder, Askers, Pool, Runs};
+use crate::insula::pool::{Crew, Ground};
 use crate::measure::{millions_per_second, ns_each};
 use crate::peers::rayon::Rayon;
 use crate::peers::runtimes::Runtimes;
 use crate::peers::threadpool::Threadpool;
 use crate::peers::tokio::{Flavor, Jobs};
-use crate::suites::Suite;
+use crate::suites::{PACKAGE, Suite};
 use crate::versions;
 
 pub(super) const SUITE: Suite = Suite {
@@ -36,6 +39,12 @@ fn cases(_photos: Option<&Path>, _runtimes: &Runtimes) -> Vec<Case> {
 
 fn sequence() -> Case {
     let mut case = Case::new("pool", "no-op, one at a time", &[EACH]);
+    for shape in Shape::ALL {
+        add_calls::<Pool>(&mut case, &shape.name(""), shape, Askers::One);
+        add_calls::<Runs>(&mut case, &shape.name("run"), shape, Askers::One);
+    }
+    let shape = Shape::Multi;
+    add_calls::<Pool>(&mut case, &shape.name("from thread"), shape, Askers::Thread);
     case.add("rayon spawn", Kind::Pool, versions::of("rayon"), |scale| {
         let count = scale.count(WOKEN);
         ns_each(one_at_a_time(&Rayon::new(), count), count)
@@ -73,6 +82,12 @@ fn sequence() -> Case {
 
 fn window() -> Case {
     let mut case = Case::new("pool", "no-op, 1,000 outstanding", &[RATE]);
+    for shape in Shape::ALL {
+        let (locals, futures) = (Askers::Locals(WINDOW), Askers::Futures(WINDOW));
+        add_calls::<Pool>(&mut case, &shape.name(""), shape, locals);
+        add_calls::<Pool>(&mut case, &shape.name("join_all"), shape, futures);
+        add_calls::<Runs>(&mut case, &shape.name("run"), shape, locals);
+    }
     case.add("rayon spawn", Kind::Pool, versions::of("rayon"), |scale| {
         let count = scale.count(JOBS);
         millions_per_second(outstanding(&Rayon::new(), WINDOW, count), count)
@@ -108,6 +123,14 @@ fn window() -> Case {
 
 fn burst() -> Case {
     let mut case = Case::new("pool", "no-op, all at once", &[EACH]);
+    add_own(&mut case, "", |scale| {
+        let (crew, count) = (Crew::new(), scale.count(JOBS));
+        ns_each(all_at_once(count, |n, tick| crew.call_all(n, tick)), count)
+    });
+    add_own(&mut case, "run", |scale| {
+        let (ground, count) = (Ground::new(), scale.count(JOBS));
+        ns_each(all_at_once(count, |n, tick| ground.run_all(n, tick)), count)
+    });
     case.add(
         "rayon scope.spawn",
         Kind::Pool,
@@ -168,6 +191,18 @@ fn burst() -> Case {
 fn efficiency(grain_us: u64) -> Case {
     let grain = Duration::from_micros(grain_us);
     let mut case = Case::new("pool", format!("jobs of {grain_us} us"), &[EFFICIENCY]);
+    add_own(&mut case, "", move |_| {
+        let crew = Crew::new();
+        cpu_efficiency(grain, |count, work| crew.compute(WINDOW, count, work))
+    });
+    add_own(&mut case, "run", move |_| {
+        let ground = Ground::new();
+        cpu_efficiency(grain, |count, work| ground.run_work(count, work))
+    });
+    add_own(&mut case, "isolates", move |_| {
+        let ground = Ground::new();
+        cpu_efficiency(grain, |count, work| ground.send_work(count, work))
+    });
     case.add(
         "rayon scope.spawn",
         Kind::Pool,
@@ -209,4 +244,24 @@ fn efficiency(grain_us: u64) -> Case {
         },
     );
     case
+}
+
+fn add_own(case: &mut Case, variant: &str, repeat: impl FnMut(Scale) -> f64 + 'static) {
+    let name = Shape::Multi.name(variant);
+    case.add(name, Kind::Pool, versions::of(PACKAGE), repeat);
+}
+
+/// The no-op through calls of one kind.
+fn add_calls<A: Adder>(case: &mut Case, name: &str, shape: Shape, askers: Askers) {
+    case.add(name, Kind::Pool, versions::of(PACKAGE), move |scale| {
+        let count = scale.count(match askers {
+            Askers::Thread => WOKEN,
+            _ => JOBS,
+        });
+        let elapsed = calls::ask::<A>(shape, askers, count);
+        match askers {
+            Askers::One | Askers::Thread => ns_each(elapsed, count),
+            _ => millions_per_second(elapsed, count),
+        }
+    });
 }

@@ -8,6 +8,9 @@ use crate::drivers::actor::{self, ActorSystem};
 use crate::drivers::async_channel::{self, AsyncChannel};
 use crate::drivers::executor::Executor;
 use crate::drivers::thread_channel::{self, ThreadChannel};
+use crate::insula::Shape;
+use crate::insula::actor::{Isolates, Root};
+use crate::insula::ports::{self, Reading};
 use crate::measure::{millions_per_second, ns_each};
 use crate::peers::actix::Actix;
 use crate::peers::async_channel::{Smol, SmolChannel};
@@ -22,7 +25,8 @@ use crate::peers::runtimes::Runtimes;
 use crate::peers::std_mpsc::{StdChannel, StdSyncChannel};
 use crate::peers::tokio::{Flavor, TokioBounded, TokioUnbounded};
 use crate::peers::xtra::Xtra;
-use crate::suites::Suite;
+use crate::report::PROJECT;
+use crate::suites::{PACKAGE, Suite};
 use crate::versions;
 
 pub(super) const SUITE: Suite = Suite {
@@ -67,6 +71,9 @@ fn cases(_photos: Option<&Path>, runtimes: &Runtimes) -> Vec<Case> {
 
 fn one_to_one_unbounded(runtimes: &Runtimes) -> Case {
     let mut case = Case::new("ports", "one to one, unbounded", &[RATE]);
+    add_isolates(&mut case, (None, 1));
+    add_thread_to_isolate(&mut case, None);
+    add_isolates_as_actors(&mut case, (None, 1));
     add_threads::<Crossbeam>(&mut case, "crossbeam", "crossbeam-channel", None);
     add_threads::<Kanal>(&mut case, "kanal", "kanal", None);
     add_threads::<Flume>(&mut case, "flume", "flume", None);
@@ -117,6 +124,9 @@ fn one_to_one_unbounded(runtimes: &Runtimes) -> Case {
 fn one_to_one_bounded(runtimes: &Runtimes) -> Case {
     let bound = Some(BOUND);
     let mut case = Case::new("ports", "one to one, bounded(1024)", &[RATE]);
+    add_isolates(&mut case, (bound, 1));
+    add_thread_to_isolate(&mut case, bound);
+    add_isolates_as_actors(&mut case, (bound, 1));
     add_threads::<Crossbeam>(&mut case, "crossbeam", "crossbeam-channel", bound);
     add_threads::<Kanal>(&mut case, "kanal", "kanal", bound);
     add_threads::<Flume>(&mut case, "flume", "flume", bound);
@@ -158,6 +168,15 @@ fn one_to_one_bounded(runtimes: &Runtimes) -> Case {
 fn many_to_one(runtimes: &Runtimes) -> Case {
     let (unbounded, bounded) = ((None, SENDERS), (Some(BOUND), SENDERS));
     let mut case = Case::new("ports", "100 senders to one", &[RATE]);
+    add_isolates(&mut case, unbounded);
+    for shape in Shape::ALL {
+        add_own(&mut case, &shape.name("(1024)"), move |scale| {
+            let count = scale.count(MESSAGES);
+            let elapsed = ports::many_to_one(shape, Reading::Listen, bounded.0, bounded.1, count);
+            millions_per_second(elapsed, count)
+        });
+    }
+    add_isolates_as_actors(&mut case, unbounded);
     for flavor in Flavor::ALL {
         add_tasks::<TokioUnbounded>(&mut case, "tokio mpsc", "tokio", flavor, unbounded);
         add_tasks::<Kanal>(&mut case, "kanal async", "kanal", flavor, unbounded);
@@ -208,6 +227,17 @@ fn many_to_one(runtimes: &Runtimes) -> Case {
 
 fn ring(runtimes: &Runtimes) -> Case {
     let mut case = Case::new("ports", "ring of 1,000", &[HOPS]);
+    for shape in Shape::ALL {
+        add_own(&mut case, &shape.name(""), move |scale| {
+            let laps = scale.count(LAPS);
+            millions_per_second(ports::ring(shape, MEMBERS, laps), MEMBERS * laps)
+        });
+    }
+    for shape in Shape::ALL {
+        let root = Root::Isolate;
+        let isolates = Isolates { shape, root };
+        add_actor_ring(&mut case, &shape.name("actor"), PACKAGE, isolates);
+    }
     for flavor in Flavor::ALL {
         add_task_ring::<TokioUnbounded>(&mut case, &flavor.name("tokio mpsc"), "tokio", flavor);
         add_task_ring::<Kanal>(&mut case, &flavor.name("kanal async"), "kanal", flavor);
@@ -225,6 +255,15 @@ fn ring(runtimes: &Runtimes) -> Case {
 
 fn ping_pong(runtimes: &Runtimes) -> Case {
     let mut case = Case::new("ports", "ping-pong", &[ROUND_TRIP]);
+    for (variant, reading) in [("", Reading::Listen), ("recv", Reading::Recv)] {
+        for shape in Shape::ALL {
+            add_own(&mut case, &shape.name(variant), move |scale| {
+                checked_number_trips(scale, |count, touch| {
+                    ports::round_trips(shape, reading, count, 0, touch)
+                })
+            });
+        }
+    }
     for flavor in Flavor::ALL {
         add_number_trips::<TokioUnbounded>(&mut case, "tokio mpsc", "tokio", flavor, None);
         add_number_trips::<TokioBounded>(&mut case, "tokio mpsc(16)", "tokio", flavor, Some(16));
@@ -245,6 +284,12 @@ fn ping_pong(runtimes: &Runtimes) -> Case {
 fn ping_pong_of_threads(runtimes: &Runtimes) -> Case {
     let name = "ping-pong across two running threads";
     let mut case = Case::new("ports", name, &[ROUND_TRIP]);
+    // The pair of pinned isolates is this project's way to be on two threads.
+    add_own(&mut case, PROJECT, |scale| {
+        checked_number_trips(scale, |count, touch| {
+            ports::pinned_round_trips(count, 0, touch)
+        })
+    });
     add_spinning::<Crossbeam>(&mut case, "crossbeam", "crossbeam-channel");
     add_spinning::<Kanal>(&mut case, "kanal", "kanal");
     add_spinning::<Flume>(&mut case, "flume", "flume");
@@ -260,6 +305,20 @@ fn ping_pong_of_threads(runtimes: &Runtimes) -> Case {
 
 fn hand_over(runtimes: &Runtimes, size: &str, bytes: usize, round_trips: u64) -> Case {
     let mut case = Case::new("ports", format!("hand over {size}"), &[ROUND_TRIP]);
+    for shape in Shape::ALL {
+        add_own(&mut case, &shape.name(""), move |scale| {
+            let count = scale.count(round_trips);
+            checked_hand_over(bytes, count, |buffer| {
+                ports::round_trips(shape, Reading::Listen, count, buffer, touch)
+            })
+        });
+    }
+    add_own(&mut case, &Shape::Multi.name("pinned"), move |scale| {
+        let count = scale.count(round_trips);
+        checked_hand_over(bytes, count, |buffer| {
+            ports::pinned_round_trips(count, buffer, touch)
+        })
+    });
     let threads = versions::of("crossbeam-channel");
     case.add(
         "crossbeam, running threads",
@@ -283,6 +342,40 @@ fn hand_over(runtimes: &Runtimes, size: &str, bytes: usize, round_trips: u64) ->
     }
     runtimes.add_to(&mut case, &format!("hand-over-{bytes}"));
     case
+}
+
+fn add_own(case: &mut Case, name: &str, repeat: impl FnMut(Scale) -> f64 + 'static) {
+    case.add(name, Kind::Actor, versions::of(PACKAGE), repeat);
+}
+
+/// `shape`: the bound and the number of senders.
+fn add_isolates(case: &mut Case, (bound, senders): (Option<usize>, u64)) {
+    for (variant, reading) in [("", Reading::Listen), ("recv", Reading::Recv)] {
+        for shape in Shape::ALL {
+            add_own(case, &shape.name(variant), move |scale| {
+                let count = scale.count(MESSAGES);
+                let elapsed = ports::many_to_one(shape, reading, bound, senders, count);
+                millions_per_second(elapsed, count)
+            });
+        }
+    }
+}
+
+/// Beside the channels between threads.
+fn add_thread_to_isolate(case: &mut Case, bound: Option<usize>) {
+    add_own(case, &Shape::Multi.name("from thread"), move |scale| {
+        let count = scale.count(MESSAGES);
+        millions_per_second(ports::from_a_thread(bound, count), count)
+    });
+}
+
+/// By the very driver of the actor crates, with its enum of messages.
+fn add_isolates_as_actors(case: &mut Case, senders: (Option<usize>, u64)) {
+    for shape in Shape::ALL {
+        let root = Root::Isolate;
+        let isolates = Isolates { shape, root };
+        add_actors(case, &shape.name("actor"), PACKAGE, isolates, senders);
+    }
 }
 
 fn add_threads<C: ThreadChannel>(case: &mut Case, name: &str, package: &str, bound: Option<usize>) {
@@ -385,21 +478,28 @@ fn number_trips<C: AsyncChannel>(
     bound: Option<usize>,
     scale: Scale,
 ) -> f64 {
-    let count = scale.count(ROUND_TRIPS);
-    let (elapsed, token) =
-        async_channel::round_trips::<C, u64>(executor, bound, count, 0, |token| *token += 1);
-    assert_eq!(token, 2 * count);
-    ns_each(elapsed, count)
+    checked_number_trips(scale, |count, touch| {
+        async_channel::round_trips::<C, u64>(executor, bound, count, 0, touch)
+    })
 }
 
 fn add_spinning<C: ThreadChannel>(case: &mut Case, name: &str, package: &str) {
     case.add(name, Kind::ThreadChannel, versions::of(package), |scale| {
-        let count = scale.count(ROUND_TRIPS);
-        let (elapsed, token) =
-            thread_channel::spinning_round_trips::<C, u64>(count, 0, |token| *token += 1);
-        assert_eq!(token, 2 * count);
-        ns_each(elapsed, count)
+        checked_number_trips(scale, |count, touch| {
+            thread_channel::spinning_round_trips::<C, u64>(count, 0, touch)
+        })
     });
+}
+
+/// Nanoseconds a round trip of a number that each side adds one to.
+fn checked_number_trips(
+    scale: Scale,
+    trips: impl FnOnce(u64, fn(&mut u64)) -> (Duration, u64),
+) -> f64 {
+    let count = scale.count(ROUND_TRIPS);
+    let (elapsed, token) = trips(count, |token| *token += 1);
+    assert_eq!(token, 2 * count);
+    ns_each(elapsed, count)
 }
 
 fn add_hand_over<C: AsyncChannel>(

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use crate::case::{Case, Kind, Metric};
 use crate::drivers::actor::{self, ActorSystem};
+use crate::insula::Shape;
+use crate::insula::actor::{Isolates, Root};
 use crate::peers::actix::Actix;
 use crate::peers::hand::Hand;
 use crate::peers::kameo::Kameo;
@@ -11,7 +13,7 @@ use crate::peers::ractor::Ractor;
 use crate::peers::runtimes::Runtimes;
 use crate::peers::tokio::Flavor;
 use crate::peers::xtra::Xtra;
-use crate::suites::Suite;
+use crate::suites::{PACKAGE, Suite};
 use crate::versions;
 
 pub(super) const SUITE: Suite = Suite {
@@ -37,6 +39,9 @@ fn cases(_photos: Option<&Path>, runtimes: &Runtimes) -> Vec<Case> {
     let mut case = Case::new("spawn", "1,000,000 alive", &METRICS)
         .max_runs(3)
         .in_fresh_processes();
+    add_own(&mut case, "", Root::Isolate, None);
+    add_own(&mut case, "from thread", Root::Thread, None);
+    add_own(&mut case, "bounded", Root::Isolate, Some(BOUND));
     for flavor in Flavor::ALL {
         add(&mut case, &flavor.name("hand"), "tokio", Hand(flavor));
     }
@@ -48,6 +53,15 @@ fn cases(_photos: Option<&Path>, runtimes: &Runtimes) -> Vec<Case> {
     }
     runtimes.add_to(&mut case, "spawn");
     vec![case]
+}
+
+/// An isolate's port has no bound unless it is asked for.
+fn add_own(case: &mut Case, variant: &str, root: Root, bound: Option<usize>) {
+    let shape = Shape::Multi;
+    let version = versions::of(PACKAGE);
+    case.add(shape.name(variant), Kind::Actor, version, move |scale| {
+        actor::lives(Isolates { shape, root }, bound, scale.count(ALIVE))
+    });
 }
 
 fn add<S: ActorSystem>(case: &mut Case, name: &str, package: &str, system: S) {
