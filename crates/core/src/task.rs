@@ -120,15 +120,7 @@ impl Wakeup {
     /// that of a combinator inside it is cloned.
     #[inline]
     pub(crate) fn capture(isolate: Current<'_>, cx: &Context<'_>) -> Self {
-        let waker = cx.waker();
-        match isolate.local().polling.get() {
-            Some(Polling { key, header })
-                if waker.data() == header.cast() && ptr::eq(waker.vtable(), &VTABLE) =>
-            {
-                Self::Task(key)
-            }
-            _ => Self::Waker(waker.clone()),
-        }
+        own_task(isolate, cx).map_or_else(|| Self::Waker(cx.waker().clone()), Self::Task)
     }
 
     /// Wakes whom it remembers. Runs no user code for a task of this isolate.
@@ -140,6 +132,14 @@ impl Wakeup {
             Self::Waker(waker) => waker.wake(),
         }
     }
+}
+
+/// The task that polls, if it polls with its own waker.
+#[inline]
+pub(crate) fn own_task(isolate: Current<'_>, cx: &Context<'_>) -> Option<Key> {
+    let Polling { key, header } = isolate.local().polling.get()?;
+    let waker = cx.waker();
+    (waker.data() == header.cast() && ptr::eq(waker.vtable(), &VTABLE)).then_some(key)
 }
 
 #[inline]

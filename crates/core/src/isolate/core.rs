@@ -413,13 +413,16 @@ impl<'a> Current<'a> {
     /// Opens the event loop's state, which is made on first use.
     ///
     /// `f` never runs user code: it moves values in and out.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with_events<R>(&self, f: impl FnOnce(&mut EventLoop) -> R) -> R {
-        f(self
-            .local()
-            .events
-            .borrow_mut()
-            .get_or_insert_with(Box::default))
+        #[cold]
+        fn make(place: &mut Option<Box<EventLoop>>) -> &mut EventLoop {
+            place.insert(Box::default())
+        }
+        match &mut *self.local().events.borrow_mut() {
+            Some(events) => f(events),
+            place => f(make(place)),
+        }
     }
 
     #[inline(always)]

@@ -15,19 +15,19 @@ use crate::record::{
     Head, RecordVtable, SystemRecord, SystemVtable, is_inline, take_payload, words_of,
 };
 use crate::slab::{Key, Slab};
-use crate::task::Wakeup;
+use crate::task::{self, Wakeup};
 
 /// Words of an answer that lie in the table; a larger one is boxed.
-const VALUE_WORDS: usize = 4;
+const VALUE_WORDS: usize = 2;
 
 #[derive(Default)]
 pub(crate) struct PendingReplies(Slab<Pending>);
 
-struct Pending {
-    waiting: Wakeup,
-    answer: Option<Value>,
-    /// There will be none.
-    dropped: bool,
+enum Pending {
+    Waiting(Wakeup),
+    Answered(Value),
+    /// There will be no answer.
+    Dropped,
 }
 
 impl PendingReplies {
@@ -167,17 +167,15 @@ impl SystemRecord for Forget {
 }
 
 /// Puts an answer where its future finds it. A late one is dropped.
+#[inline]
 fn settle(isolate: Current<'_>, key: Key, answer: Option<Value>) {
-    let late = isolate.with_events(|events| match events.replies.0.get_mut(key) {
-        Some(pending) => {
-            pending.dropped = answer.is_none();
-            pending.answer = answer;
-            Ok(std::mem::take(&mut pending.waiting))
-        }
-        None => Err(answer),
+    let settled = answer.map_or(Pending::Dropped, Pending::Answered);
+    let before = isolate.with_events(|events| match events.replies.0.get_mut(key) {
+        Some(pending) => std::mem::replace(pending, settled),
+        None => settled,
     });
-    if let Ok(waiting) = late {
-        waiting.wake(isolate);
+    if let Pending::Waiting(wakeup) = before {
+        wakeup.wake(isolate);
     }
 }
 
@@ -242,11 +240,7 @@ impl<T: Send + 'static> SendPort<T> {
     pub fn ask<R: Send + 'static>(&self, question: impl FnOnce(ReplyTo<R>) -> T) -> Ask<R> {
         let (reply_to, state) = Current::with(|current| match current {
             Some(isolate) => {
-                let pending = Pending {
-                    waiting: Wakeup::Nobody,
-                    answer: None,
-                    dropped: false,
-                };
+                let pending = Pending::Waiting(Wakeup::Nobody);
                 let key = isolate.with_events(|events| events.replies.0.insert(pending));
                 let home = IsolateRef::new(isolate.core());
                 (ReplyTo::to_isolate(isolate, key), State::Pending(home, key))
@@ -298,30 +292,37 @@ impl<R: Send + 'static> Future for Ask<R> {
 }
 
 fn poll_here<R>(isolate: Current<'_>, key: Key, cx: &Context<'_>) -> Poll<Result<R, AskError>> {
+    let own = task::own_task(isolate, cx);
     let settled = isolate.with_events(|events| match events.replies.0.get_mut(key) {
-        Some(pending) if pending.answer.is_none() && !pending.dropped => None,
-        _ => Some(events.replies.0.remove(key)),
+        Some(Pending::Waiting(wakeup)) => {
+            // A foreign waker is cloned, and one that was there dropped, outside of this.
+            match (own, &wakeup) {
+                (Some(own), Wakeup::Nobody | Wakeup::Task(_)) => {
+                    *wakeup = Wakeup::Task(own);
+                    Ok(None)
+                }
+                _ => Err(std::mem::take(wakeup)),
+            }
+        }
+        _ => Ok(events.replies.0.remove(key).or(Some(Pending::Dropped))),
     });
-    if let Some(pending) = settled {
-        let answer = pending.and_then(|pending| pending.answer);
+    match settled {
         // SAFETY: the key belongs to a question whose answer is an `R`, boxed or not as
-        // `Answer::send` decided, which `Value` sees through.
-        return Poll::Ready(
-            answer
-                .map(|value| unsafe { open(value) })
-                .ok_or(AskError::NoReply),
-        );
+        // `Answer::send` decided.
+        Ok(Some(Pending::Answered(value))) => Poll::Ready(Ok(unsafe { open(value) })),
+        Ok(Some(_)) => Poll::Ready(Err(AskError::NoReply)),
+        Ok(None) => Poll::Pending,
+        Err(before) => {
+            drop(before);
+            let wakeup = Wakeup::capture(isolate, cx);
+            isolate.with_events(|events| {
+                if let Some(pending) = events.replies.0.get_mut(key) {
+                    *pending = Pending::Waiting(wakeup);
+                }
+            });
+            Poll::Pending
+        }
     }
-    let wakeup = Wakeup::capture(isolate, cx);
-    let before = isolate.with_events(|events| {
-        events
-            .replies
-            .0
-            .get_mut(key)
-            .map(|it| std::mem::replace(&mut it.waiting, wakeup))
-    });
-    drop(before);
-    Poll::Pending
 }
 
 /// # Safety
