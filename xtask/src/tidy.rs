@@ -82,20 +82,6 @@ pub(crate) fn report(root: &Path) -> bool {
     violations.is_empty()
 }
 
-/// The top modules under `folder` that hold a listed file with unsafe code, for Miri.
-pub(crate) fn unsafe_modules(root: &Path, folder: &str) -> Result<Vec<String>, String> {
-    let workspace = Workspace::load(root)?;
-    let mut modules: Vec<_> = unsafe_list::listed(&workspace.architecture)?
-        .iter()
-        .filter_map(|row| row.file.strip_prefix(folder)?.strip_prefix('/'))
-        .filter_map(|file| file.split(['/', '.']).next())
-        .map(str::to_owned)
-        .collect();
-    modules.sort();
-    modules.dedup();
-    Ok(modules)
-}
-
 fn violations(root: &Path) -> Result<Vec<Violation>, String> {
     let workspace = Workspace::load(root)?;
     let mut found = arrows::check(&workspace)?;

@@ -7,8 +7,8 @@ const HEADING: &str = "## Unsafe code";
 const FORBID: &str = "#![forbid(unsafe_code)]";
 
 /// A file that may contain unsafe code.
-pub(super) struct Listed {
-    pub(super) file: String,
+struct Listed {
+    file: String,
     line: usize,
 }
 
@@ -16,7 +16,7 @@ pub(super) struct Listed {
 ///
 /// # Errors
 /// If there is no such table.
-pub(super) fn listed(architecture: &Text) -> Result<Vec<Listed>, String> {
+fn listed(architecture: &Text) -> Result<Vec<Listed>, String> {
     let rows = table(architecture, HEADING)?;
     let file = |row: &super::document::Row| {
         let file = row.names(0).into_iter().next()?;
