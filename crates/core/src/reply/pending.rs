@@ -136,8 +136,8 @@ impl Answer<()> {
             lane.push(
                 Head::of(Answer::<P>::VTABLE, words_of::<(Key, P)>()),
                 (key, value),
-            )
-        };
+            );
+        }
         let schedule = lane.mark_scheduled();
         drop(lane);
         let isolate = isolate.into_raw();
