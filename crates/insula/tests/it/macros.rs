@@ -1,0 +1,46 @@
+//! Risk: `main` and `test` run their body elsewhere than in an isolate, or lose its result.
+
+use std::time::Duration;
+
+use insula::{Instant, Isolate, ReceivePort, sleep};
+
+/// What a program's `main` becomes, under a name that a test can call.
+mod program {
+    #[insula::main(threads = 2)]
+    pub(super) async fn main() -> Result<(), String> {
+        assert!(insula::Isolate::current().is_some());
+        let answer = insula::Isolate::run(|| 6 * 7).await;
+        answer
+            .map_err(|error| error.to_string())
+            .and_then(|answer| match answer {
+                42 => Err("the body's own error".to_owned()),
+                _ => Ok(()),
+            })
+    }
+}
+
+#[test]
+fn main_gives_its_result_back() {
+    assert_eq!(program::main(), Err("the body's own error".to_owned()));
+}
+
+#[insula::test]
+async fn a_test_runs_in_an_isolate_on_threads() {
+    let mut port = ReceivePort::new();
+    let sender = port.send_port();
+    Isolate::spawn(move |n| sender.send(n).unwrap(), 5);
+    assert_eq!(port.recv().await, Some(5));
+}
+
+#[insula::test(seed = 7)]
+async fn a_seeded_test_runs_on_virtual_time() {
+    let start = Instant::now();
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(Instant::now() - start, Duration::from_secs(3600));
+}
+
+#[insula::test]
+#[should_panic(expected = "told by the test")]
+async fn a_failing_test_fails() {
+    panic!("told by the test");
+}
