@@ -1,9 +1,10 @@
 //! The progress bar on standard error.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use images::{BatchUpdate, Failure};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 /// Shows how far a run is, its rate and the time left. Draws nothing where standard error is not
 /// a terminal.
@@ -16,8 +17,12 @@ impl Progress {
             return Self::hidden();
         }
         let bar = ProgressBar::new(total as u64);
-        let template = "{prefix}{wide_bar} {pos}/{len} pictures, {per_sec}, {eta} left";
+        let template = "{prefix}{wide_bar} {pos}/{len} pictures, {rate}, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
+            let style = style.with_key("rate", |state: &ProgressState, to: &mut dyn fmt::Write| {
+                // A string takes everything.
+                let _ = write!(to, "{:.1}/s", state.per_sec());
+            });
             bar.set_style(style);
         }
         bar.set_prefix(title);
