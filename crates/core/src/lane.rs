@@ -31,9 +31,6 @@
 
 mod block;
 
-#[cfg(all(test, not(loom)))]
-mod tests;
-
 use std::mem::MaybeUninit;
 
 use insula_sync::cell::UnsafeCell;

@@ -23,9 +23,6 @@ mod bound;
 mod receive;
 mod send;
 
-#[cfg(test)]
-mod tests;
-
 use std::cell::Cell;
 use std::fmt;
 use std::ptr::NonNull;

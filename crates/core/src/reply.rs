@@ -13,9 +13,6 @@
 mod pending;
 mod shared;
 
-#[cfg(test)]
-mod tests;
-
 use std::fmt;
 use std::mem::ManuallyDrop;
 

@@ -27,9 +27,6 @@ mod monitor;
 mod ring;
 pub(crate) mod sleep;
 
-#[cfg(all(test, not(loom)))]
-mod tests;
-
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};

@@ -7,6 +7,7 @@
 //!
 //! Locks do not poison: a panic of user code never happens under a runtime lock, and a panic
 //! of our own must not turn every later call into a second panic.
+#![forbid(unsafe_code)]
 
 mod mutex;
 mod parker;
