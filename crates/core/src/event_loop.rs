@@ -205,6 +205,11 @@ fn handle_oob(isolate: Current<'_>) -> Option<ExitReason> {
     })
 }
 
+/// Ends an isolate that came too late to start, on the thread that made it.
+pub(crate) fn end_unstarted(runnable: &Runnable) {
+    runnable.enter(|isolate| tear_down(isolate, ExitReason::Killed));
+}
+
 /// Ends an isolate: nothing more is accepted, what is left is dropped (records in order, then
 /// tasks, timers and the rest, then the ports), those who wait for the end are told, and the
 /// isolate's own count goes.

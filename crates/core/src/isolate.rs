@@ -17,6 +17,7 @@ pub use entry::{Async, EntryOutput, EntryResult, Plain, spawn_local};
 pub use exit::{ExitReason, Exited};
 pub use run::{Run, RunError};
 
+use crate::event_loop;
 use crate::pinned::{self, Pinned};
 use crate::port::{ReceivePort, SendPort};
 use crate::record::{SystemRecord, is_inline};
@@ -256,13 +257,29 @@ impl New {
         F: FnOnce(Current<'_>) + Send + 'static,
     {
         let runtime = self.core().runtime.clone();
-        runtime.register(self.core());
+        if !runtime.register(self.core()) {
+            return self.end_unstarted();
+        }
         // A small entry lies in the lane itself; a large one goes by its box.
         if size_of::<F>() <= 24 && is_inline::<Start<F>>() {
             self.post(Start(entry));
         } else {
             let entry = Box::new(entry);
             self.post(Start(move |isolate: Current<'_>| entry(isolate)));
+        }
+    }
+
+    /// The runtime has no threads any more. Ends the isolate right here, unless the shutdown
+    /// itself has seen it and another thread does.
+    #[cold]
+    fn end_unstarted(self) {
+        if self.core().is_pinned() {
+            // Its own thread is there and does it.
+            return self.core().post_oob(Oob::Kill);
+        }
+        let ours = self.core().lane.lock().mark_scheduled();
+        if ours {
+            event_loop::end_unstarted(&self.0);
         }
     }
 

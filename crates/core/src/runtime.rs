@@ -192,7 +192,7 @@ impl Runtime {
     }
 
     /// Kills all isolates, waits until they have ended, and stops the threads. Isolates that
-    /// are spawned from now on are killed before they start. Doing it again does nothing.
+    /// are spawned from now on are dead from the start. Doing it again does nothing.
     ///
     /// # Blocking
     /// Until every isolate has come to an interrupt check. Code that never returns to its loop
@@ -404,12 +404,11 @@ impl RuntimeCore {
         self.next_port.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Counts an isolate in, before it is scheduled for the first time. If the runtime is
-    /// closed the isolate is killed before it starts.
-    pub(crate) fn register(&self, isolate: &IsolateCore) {
-        if !self.register.add(isolate) {
-            isolate.post_oob(Oob::Kill);
-        }
+    /// Counts an isolate in, before it is scheduled for the first time. `false` if the runtime
+    /// has shut down, so that the isolate must not start.
+    #[must_use]
+    pub(crate) fn register(&self, isolate: &IsolateCore) -> bool {
+        self.register.add(isolate)
     }
 
     /// Counts an isolate out, at the end of its teardown.

@@ -184,6 +184,10 @@ impl IsolateCore {
             .unwrap_or_else(|| Arc::from(format!("isolate-{}", self.id)))
     }
 
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.home.is_some()
+    }
+
     /// Puts the isolate where a thread will find it. Only for whoever turned `SCHEDULED` on.
     #[inline]
     pub(crate) fn schedule(&self) {

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use insula_core::{
-    Isolate, ReceivePort, ReplyTo, Runtime, SendPort, block_on, blocking, one_shot, yield_now,
+    ExitReason, Isolate, ReceivePort, ReplyTo, Runtime, SendPort, block_on, blocking, one_shot,
+    yield_now,
 };
 
 struct Ping(ReplyTo<u32>);
@@ -158,6 +159,13 @@ fn shutting_down_ends_everything_and_refuses_what_comes_later() {
         assert_eq!(runtime.isolate_count(), 0);
         asker.join().unwrap();
         assert!(ports.iter().all(SendPort::is_closed));
+        let late = responder(&runtime);
+        assert!(late.is_closed());
+        let late = Isolate::builder()
+            .runtime(&runtime)
+            .spawn(|late: bool| assert!(!late), true);
+        assert_eq!(block_on(late.exited()), ExitReason::Killed);
+        assert_eq!(runtime.isolate_count(), 0);
     }
 }
 
