@@ -63,7 +63,7 @@ fn insula_pool(requests: Vec<ProcessImage>) -> Made {
             let caller = pool.caller();
             let start = Instant::now();
             let pictures = stream::iter(requests)
-                .map(|request| caller.process(request))
+                .map(async |request| caller.process(request).await)
                 .buffer_unordered(THREADS + 2)
                 .map(|result| result.expect("the worker makes the picture"))
                 .collect()
@@ -158,14 +158,9 @@ impl Folder {
 fn read(folder: &Path) -> Vec<ProcessImage> {
     // Where a run would put its pictures is left out of a scan; here there is no such folder.
     let scan = Scan::of(&[folder.to_owned()], Path::new(""));
-    for failure in &scan.failures {
-        panic!("{failure}");
-    }
-    assert!(
-        !scan.pictures.is_empty(),
-        "no pictures in {}",
-        folder.display()
-    );
+    let folder = folder.display();
+    assert!(scan.failures.is_empty(), "all of {folder} can be read");
+    assert!(!scan.pictures.is_empty(), "there are pictures in {folder}");
     let request = |path: &Path| ProcessImage {
         image: RawImage::load(path).unwrap_or_else(|failure| panic!("{failure}")),
         operations: vec![
