@@ -54,7 +54,7 @@ impl StateLock {
     fn lock_contended(&self) -> u8 {
         // Ever longer pauses: who has the line does several holds in a row meanwhile, instead
         // of one per journey of the line between two cores.
-        let mut pauses = 4u32;
+        let mut pauses = 32u32;
         loop {
             for _ in 0..pauses {
                 crate::wait::spin();
