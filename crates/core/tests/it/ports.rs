@@ -232,7 +232,7 @@ fn for_each_bounded(limit: usize) {
                     Isolate::spawn(
                         async move |()| {
                             for i in 0..50 {
-                                sender.send_wait((from, i)).await.unwrap();
+                                sender.send_wait((from, i)).await.expect("the port is open");
                             }
                         },
                         (),

@@ -16,7 +16,7 @@ fn placements(seed: u64) -> Vec<(usize, u32)> {
     let runtime = Runtime::builder().seeded(seed).build();
     let run = runtime.block_on(async {
         Isolate::run_async(|| async {
-            let pool = pool(&Desk::default(), 3).build().await.unwrap();
+            let pool = pool(&Desk::default(), 3).build().await.expect("it builds");
             let caller = pool.caller();
             let answers = join_all((0..40).map(|_| caller.whoami().into_future())).await;
             answers.into_iter().map(Result::unwrap).collect::<Vec<_>>()
@@ -24,7 +24,7 @@ fn placements(seed: u64) -> Vec<(usize, u32)> {
         .await
     });
     runtime.shut_down();
-    run.unwrap()
+    run.expect("the isolate returns the answers")
 }
 
 #[test]
