@@ -146,15 +146,16 @@ fn capture(command: &mut Command) -> Result<Output, String> {
         return Ok(output);
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let last = said
+    // A backtrace may follow the error.
+    let begins_error = |line: &&str| ["error", "E:"].iter().any(|start| line.starts_with(start));
+    let last = || said.lines().rfind(|line| !line.trim().is_empty());
+    let error = said
         .lines()
-        .rfind(|line| !line.trim().is_empty())
-        .unwrap_or("no message");
-    Err(format!(
-        "`{shown}` ended with {}: {}",
-        output.status,
-        last.trim()
-    ))
+        .find(begins_error)
+        .or_else(last)
+        .unwrap_or("no message")
+        .trim();
+    Err(format!("`{shown}` ended with {}: {error}", output.status))
 }
 
 /// A command as a person would type it: the program's name without its folder.
