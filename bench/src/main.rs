@@ -3,8 +3,8 @@
 //! A suite is a list of cases, a case a list of systems, a system one closure that runs one
 //! repetition (`case.rs`). `run.rs` interleaves the repetitions, `report.rs` prints them.
 //! `drivers/` holds each workload once, over small traits; `peers/` implements those traits, one
-//! file per peer; `suites/` says which peers take part in which case. `bench/README.md` says how
-//! to read the result.
+//! file per peer; `insula/` is this project's side; `suites/` says who takes part in which case.
+//! `bench/README.md` says how to read the result.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::cast_precision_loss, reason = "counts become rates")]

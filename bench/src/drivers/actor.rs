@@ -373,8 +373,9 @@ pub(crate) fn latency_under_load<S: ActorSystem>(
             busy.push(system.start(behavior, None).await);
         }
         let (measured, latencies) = oneshot::channel();
+        let first_begins = begins.clone();
         let pinger = thread::spawn(move || {
-            begins.recv().expect("the first heavy actor begins");
+            first_begins.recv().expect("the first heavy actor begins");
             let ping = |stamp| block_on(S::tell(&answerer, stamp));
             let sample = ping_every_millisecond(ping, &answers, length);
             measured
@@ -385,6 +386,8 @@ pub(crate) fn latency_under_load<S: ActorSystem>(
             S::tell(addr, 0).await;
         }
         all_ended.await.expect("every heavy actor ends");
+        // Until here: the last ones may begin when the pinging thread has ended.
+        drop(begins);
         let sample = latencies.await.expect("the pinging thread ends");
         pinger.join().expect("the pinging thread does not panic");
         sample
