@@ -168,6 +168,8 @@ impl<P: SystemRecord> System<P> {
 /// The header under which a `P` travels.
 #[inline(always)]
 pub(crate) fn system_head<P: SystemRecord>() -> Head {
-    const { assert!(is_inline::<P>(), "box large system payloads") };
+    // Not a `const` assertion: that would be evaluated also for the branch of `New::start` that
+    // is never taken for a large entry. The condition is a constant all the same.
+    assert!(is_inline::<P>(), "box large system payloads");
     Head::of(System::<P>::VTABLE, words_of::<P>())
 }

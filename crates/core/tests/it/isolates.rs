@@ -23,6 +23,18 @@ fn run_gives_the_result_back() {
     );
 }
 
+/// An entry that does not lie in a record goes by its box; once this did not compile.
+#[test]
+fn a_large_entry_starts() {
+    let large = [7u64; 100];
+    let (answer, question) = insula_core::one_shot();
+    Isolate::spawn(
+        move |message: [u64; 50]| answer.send(large[99] + message[49]),
+        [1; 50],
+    );
+    assert_eq!(question.wait(), Ok(8));
+}
+
 #[test]
 fn a_panic_comes_back_with_message_and_place() {
     let result = Isolate::run(|| {
