@@ -243,7 +243,7 @@ fn tear_down(isolate: Current<'_>, reason: ExitReason) {
     for waiter in waiters {
         panic::contain(|| waiter.wake());
     }
-    let core = NonNull::from(isolate.core());
+    let core = isolate.this();
     isolate.runtime.clone().unregister(isolate);
     // SAFETY: this is the isolate's own count, and nothing touches the isolate after it: the
     // caller only resets its thread's pointer.

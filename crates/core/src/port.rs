@@ -31,6 +31,7 @@ use insula_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::isolate::{Current, IsolateCore};
 use crate::lane::LaneGuard;
+use crate::microtask::Microtask;
 use crate::record::{
     Head, RecordVtable, SystemRecord, VtableCell, is_inline, take_payload, words_of,
 };
@@ -69,16 +70,28 @@ struct PortVtable {
     /// First: a slot's vtable pointer points here.
     record: RecordVtable,
     mode: Mode,
-    /// Turns `receiver` into something that can be dropped later.
-    retire: unsafe fn(*mut ()) -> Option<Retired>,
+    /// Drops the receiver, if that is not null.
+    drop_receiver: unsafe fn(*mut ()),
     /// Whom to wake when the last sender is gone.
     orphan: unsafe fn(*mut ()) -> Wakeup,
     /// The vtable of the same port once it is closed.
     closed: fn() -> &'static PortVtable,
 }
 
-/// A receiver that waits for its end.
-type Retired = Box<dyn FnOnce()>;
+/// A receiver that waits for its end. A raw pointer until then: the receiver may be running
+/// at this moment, and a box would claim it for itself.
+struct Retired {
+    receiver: NonNull<()>,
+    drop_receiver: unsafe fn(*mut ()),
+}
+
+impl Drop for Retired {
+    fn drop(&mut self) {
+        // SAFETY: `retire` took the receiver out of its slot, and it does not run any more: a
+        // microtask comes after the turn, and a teardown after all of them.
+        unsafe { (self.drop_receiver)(self.receiver.as_ptr()) };
+    }
+}
 
 /// What becomes of a port's messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -139,7 +152,7 @@ impl<T: 'static> Drops<T> {
         PortVtable {
             record: Self::RECORD,
             mode,
-            retire: |_| None,
+            drop_receiver: |_| {},
             orphan: |_| Wakeup::Nobody,
             closed: || Self::CLOSED,
         }
@@ -151,10 +164,15 @@ unsafe fn discard_message<T>(_: Head, payload: *const u64, _: Current<'_>) {
     drop(unsafe { take_message::<T>(payload) });
 }
 
+/// What a slot's vtable is set to: the whole vtable, by its first field.
+fn record_of(vtable: &'static PortVtable) -> *const RecordVtable {
+    std::ptr::from_ref(vtable).cast()
+}
+
 impl PortSlot {
     pub(crate) fn unopened() -> Self {
         Self {
-            vtable: VtableCell(Cell::new(&Drops::<()>::CLOSED.record)),
+            vtable: VtableCell(Cell::new(record_of(Drops::<()>::CLOSED))),
             isolate: Cell::new(std::ptr::null()),
             refs: AtomicUsize::new(0),
             serial: Cell::new(0),
@@ -182,9 +200,9 @@ impl PortSlot {
         let port = unsafe { slot.as_ref() };
         // The slot's count on the isolate, given back in `free`.
         isolate.retain();
-        port.isolate.set(isolate.core());
+        port.isolate.set(isolate.this().as_ptr());
         port.serial.set(isolate.runtime.next_port_serial());
-        port.vtable.0.set(&vtable.record);
+        port.vtable.0.set(record_of(vtable));
         port.bound.set(limit.map_or(std::ptr::null(), |limit| {
             Box::into_raw(Box::new(Bound::new(limit))).cast_const()
         }));
@@ -229,9 +247,8 @@ impl PortSlot {
     }
 
     fn vtable(&self) -> &'static PortVtable {
-        let record: *const RecordVtable = self.vtable.0.get();
-        // SAFETY: a slot's vtable is always set to the first field of a `PortVtable`.
-        unsafe { &*record.cast::<PortVtable>() }
+        // SAFETY: set by `record_of` alone.
+        unsafe { &*self.vtable.0.get().cast::<PortVtable>() }
     }
 
     /// Whether somebody could still send to it.
@@ -263,7 +280,9 @@ impl PortSlot {
         loop {
             if refs / SENDER == 1 && refs & RECEIVER != 0 {
                 // The last one: the record takes the units over.
-                match slot.isolate().post(LastSender(this)) {
+                let isolate = slot.isolate().this();
+                // SAFETY: alive by these units.
+                match unsafe { IsolateCore::post_to(isolate, LastSender(this)) } {
                     Ok(()) => return,
                     // A dead isolate: its teardown takes the receiver's unit away.
                     Err(_) => break,
@@ -340,7 +359,7 @@ impl PortSlot {
         }
         drop(lane);
         if schedule {
-            core.schedule();
+            IsolateCore::schedule(core.this());
         }
         for waiter in waiters.into_iter().flatten() {
             waiter.wake();
@@ -373,13 +392,20 @@ impl PortSlot {
     /// Gives the port another receiver. The old one may be running at this moment, so it is
     /// dropped as a microtask.
     fn swap_receiver(&self, isolate: Current<'_>, vtable: &'static PortVtable, receiver: *mut ()) {
-        let retire = self.vtable().retire;
-        self.vtable.0.set(&vtable.record);
-        // SAFETY: the old receiver goes with the old vtable, and is retired this once.
-        let old = unsafe { retire(self.receiver.replace(receiver)) };
-        if let Some(old) = old {
-            isolate.push_microtask(crate::microtask::Microtask::Call(old));
+        if let Some(old) = self.retire(vtable, receiver) {
+            isolate.push_microtask(Microtask::Call(Box::new(move || drop(old))));
         }
+    }
+
+    /// Changes the receiver, and returns the old one if there was one.
+    fn retire(&self, vtable: &'static PortVtable, receiver: *mut ()) -> Option<Retired> {
+        let drop_receiver = self.vtable().drop_receiver;
+        self.vtable.0.set(record_of(vtable));
+        let receiver = NonNull::new(self.receiver.replace(receiver))?;
+        Some(Retired {
+            receiver,
+            drop_receiver,
+        })
     }
 
     /// Ends a port whose isolate ends.
@@ -390,17 +416,11 @@ impl PortSlot {
         // SAFETY: the receiver's unit stands until the end of this function.
         let slot = unsafe { this.as_ref() };
         let waiters = slot.shut(&mut slot.isolate().lane.lock());
-        let retire = slot.vtable().retire;
-        let closed = (slot.vtable().closed)();
-        // SAFETY: as in `swap_receiver`.
-        let old = unsafe { retire(slot.receiver.replace(std::ptr::null_mut())) };
-        slot.vtable.0.set(&closed.record);
+        let old = slot.retire((slot.vtable().closed)(), std::ptr::null_mut());
         for waiter in waiters.into_iter().flatten() {
             waiter.wake();
         }
-        if let Some(old) = old {
-            old();
-        }
+        drop(old);
         // SAFETY: the receiver's unit, once.
         unsafe { Self::release(this, RECEIVER) };
     }
@@ -410,7 +430,7 @@ impl PortSlot {
 fn free(this: NonNull<PortSlot>) {
     // SAFETY: the last count is gone, so this is the only pointer to the slot.
     let slot = unsafe { this.as_ref() };
-    let core = NonNull::from(slot.isolate());
+    let core = slot.isolate().this();
     let bound = slot.bound.replace(std::ptr::null());
     if !bound.is_null() {
         // SAFETY: boxed in `open`, and this is the end of it.

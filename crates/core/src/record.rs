@@ -36,9 +36,11 @@ const COUNT_MASK: usize = 7;
 #[repr(transparent)]
 pub(crate) struct Head(*const ());
 
-/// What a header points to, aligned so that the count fits on every machine.
+/// What a header points to, aligned so that the count fits on every machine. A raw pointer,
+/// because the vtable may be the head of a larger one, and a reference would reach no further
+/// than its type.
 #[repr(C, align(8))]
-pub(crate) struct VtableCell(pub(crate) Cell<&'static RecordVtable>);
+pub(crate) struct VtableCell(pub(crate) Cell<*const RecordVtable>);
 
 /// A constant vtable, laid out as a [`VtableCell`].
 #[repr(C, align(8))]

@@ -19,6 +19,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
@@ -59,6 +60,9 @@ const ALIVE: usize = 1 << (usize::BITS - 2);
 /// One isolate.
 pub(crate) struct IsolateCore {
     pub(crate) lane: Lane,
+    /// Itself, as it was allocated: pointers that are kept, or free the memory, are copies of
+    /// this one, since a pointer made from a reference may do neither.
+    this: NonNull<Self>,
     refs: AtomicUsize,
     pub(crate) id: u64,
     pub(crate) runtime: Arc<RuntimeCore>,
@@ -135,6 +139,7 @@ impl IsolateCore {
         });
         let core = Box::new(Self {
             lane: Lane::new(),
+            this: NonNull::dangling(),
             refs: AtomicUsize::new(ALIVE),
             id: runtime.next_isolate_id(),
             runtime,
@@ -151,7 +156,16 @@ impl IsolateCore {
             },
             port0: PortSlot::unopened(),
         });
-        NonNull::from(Box::leak(core))
+        let this = NonNull::from(Box::leak(core));
+        // SAFETY: just allocated, and nobody else knows of it.
+        unsafe { (*this.as_ptr()).this = this };
+        this
+    }
+
+    /// A pointer that may be kept for as long as somebody counts on the isolate.
+    #[inline(always)]
+    pub(crate) fn this(&self) -> NonNull<Self> {
+        self.this
     }
 
     /// The rarely used part.
@@ -188,21 +202,35 @@ impl IsolateCore {
         self.home.is_some()
     }
 
-    /// Puts the isolate where a thread will find it. Only for whoever turned `SCHEDULED` on.
+    /// Puts the isolate where a thread will find it. Only for whoever turned `SCHEDULED` on,
+    /// who has the isolate to himself until then; afterwards it may end, and its memory go,
+    /// unless the caller counts on it.
     #[inline]
-    pub(crate) fn schedule(&self) {
-        match &self.home {
-            None => self
-                .runtime
-                .scheduler()
-                .schedule(Runnable(NonNull::from(self))),
+    pub(crate) fn schedule(this: NonNull<Self>) {
+        // SAFETY: alive, as just said.
+        let core = unsafe { this.as_ref() };
+        match &core.home {
+            None => core.runtime.scheduler().schedule(Runnable(this)),
             Some(home) => home.wake(),
         }
     }
 
     /// Appends one of the runtime's own records; gives it back if the isolate is dead.
     pub(crate) fn post<P: SystemRecord + Send>(&self, record: P) -> Result<(), P> {
-        let mut lane = self.lane.lock();
+        // SAFETY: a reference is alive for the call.
+        unsafe { Self::post_to(self.this, record) }
+    }
+
+    /// As [`post`](Self::post), for a record that takes over what keeps the isolate's memory.
+    ///
+    /// # Safety
+    /// The isolate is alive until it gets the record.
+    pub(crate) unsafe fn post_to<P: SystemRecord + Send>(
+        this: NonNull<Self>,
+        record: P,
+    ) -> Result<(), P> {
+        // SAFETY: by the caller's word, as long as the lane is held.
+        let mut lane = unsafe { this.as_ref() }.lane.lock();
         if lane.is_dead() {
             drop(lane);
             return Err(record);
@@ -212,7 +240,7 @@ impl IsolateCore {
         let schedule = lane.mark_scheduled();
         drop(lane);
         if schedule {
-            self.schedule();
+            Self::schedule(this);
         }
         Ok(())
     }
@@ -228,7 +256,7 @@ impl IsolateCore {
         let schedule = lane.mark_scheduled();
         drop(lane);
         if schedule {
-            self.schedule();
+            Self::schedule(self.this);
         }
     }
 
@@ -306,7 +334,7 @@ unsafe impl Sync for IsolateRef {}
 impl IsolateRef {
     pub(crate) fn new(core: &IsolateCore) -> Self {
         core.retain();
-        Self(NonNull::from(core))
+        Self(core.this)
     }
 }
 
@@ -372,11 +400,10 @@ impl Runnable {
     /// Runs `f` as this isolate, with the right to touch its local part.
     #[inline]
     pub(crate) fn enter<R>(&self, f: impl FnOnce(Current<'_>) -> R) -> R {
-        // SAFETY: a scheduled isolate has not been torn down, so its own count stands; the
-        // isolate stays scheduled at least until `f` gives that up as its last act.
-        let core = unsafe { self.0.as_ref() };
-        let before = set_current(core);
-        let result = f(Current(core));
+        // A scheduled isolate has not been torn down, so its own count stands; it stays
+        // scheduled at least until `f` gives that up as its last act.
+        let before = set_current(self.0.as_ptr());
+        let result = f(Current(self.0, PhantomData));
         set_current(before);
         result
     }
@@ -384,17 +411,16 @@ impl Runnable {
 
 /// Proof that the isolate's turn runs on this thread: only this opens the local part.
 ///
-/// Not `Send`, and handed out for the time of a closure, so that it cannot outlive the turn.
+/// Not `Send`, and handed out for the time of a closure, so that it cannot outlive the turn. A
+/// raw pointer, because the isolate may free itself as the turn's last act.
 #[derive(Clone, Copy)]
-pub(crate) struct Current<'a>(&'a IsolateCore);
+pub(crate) struct Current<'a>(NonNull<IsolateCore>, PhantomData<&'a IsolateCore>);
 
 impl<'a> Current<'a> {
     /// Runs `f` with the current isolate, if there is one on this thread.
     #[inline]
     pub(crate) fn with<R>(f: impl FnOnce(Option<Current<'_>>) -> R) -> R {
-        let current = current();
-        // SAFETY: set by `enter` for the time of a closure, during which the isolate lives.
-        f(unsafe { current.as_ref() }.map(Current))
+        f(NonNull::new(current().cast_mut()).map(|core| Current(core, PhantomData)))
     }
 
     /// Runs `f` as code outside of isolates, on the isolate's thread.
@@ -411,7 +437,7 @@ impl<'a> Current<'a> {
 
     #[inline(always)]
     pub(crate) fn local(&self) -> &'a Local {
-        &self.0.local
+        &self.core().local
     }
 
     /// Opens the event loop's state, which is made on first use.
@@ -431,12 +457,13 @@ impl<'a> Current<'a> {
 
     #[inline(always)]
     pub(crate) fn core(&self) -> &'a IsolateCore {
-        self.0
+        // SAFETY: set by `enter` for the time of a closure, during which the isolate lives.
+        unsafe { self.0.as_ref() }
     }
 
     #[inline(always)]
     pub(crate) fn is(&self, other: *const IsolateCore) -> bool {
-        ptr::eq(self.0, other)
+        ptr::eq(self.0.as_ptr(), other)
     }
 }
 
@@ -445,6 +472,6 @@ impl Deref for Current<'_> {
 
     #[inline(always)]
     fn deref(&self) -> &IsolateCore {
-        self.0
+        self.core()
     }
 }

@@ -75,13 +75,9 @@ impl<T: Send + 'static> Buffers<T> {
             let buffer = unsafe { receiver.cast::<Buffer<T>>().as_mut() };
             buffer.map_or(Wakeup::Nobody, |buffer| std::mem::take(&mut buffer.waiting))
         },
-        retire: |receiver| {
-            if receiver.is_null() {
-                return None;
-            }
+        drop_receiver: |receiver| {
             // SAFETY: with this vtable a receiver that is not null is a box of this type.
-            let buffer = unsafe { Box::from_raw(receiver.cast::<Buffer<T>>()) };
-            Some(Box::new(move || drop(buffer)))
+            drop(unsafe { Box::from_raw(receiver.cast::<Buffer<T>>()) });
         },
         closed: || Drops::<T>::CLOSED,
     };
@@ -129,10 +125,9 @@ impl<T: Send + 'static, F: FnMut(T) + 'static> Calls<T, F> {
         },
         mode: Mode::Called,
         orphan: |_| Wakeup::Nobody,
-        retire: |receiver| {
+        drop_receiver: |receiver| {
             // SAFETY: with this vtable the receiver is a box of this type.
-            let handler = unsafe { Box::from_raw(receiver.cast::<F>()) };
-            Some(Box::new(move || drop(handler)))
+            drop(unsafe { Box::from_raw(receiver.cast::<F>()) });
         },
         closed: || Drops::<T>::CLOSED,
     };

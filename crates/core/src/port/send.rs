@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use super::bound::Ticket;
 use super::{PortId, PortSlot};
+use crate::isolate::IsolateCore;
 use crate::record::{Head, is_inline, words_of};
 
 /// Where messages of type `T` can be sent to, from any thread.
@@ -137,7 +138,7 @@ impl<T: Send + 'static> SendPort<T> {
         let schedule = lane.mark_scheduled();
         drop(lane);
         if schedule {
-            core.schedule();
+            IsolateCore::schedule(core.this());
         }
         Ok(())
     }

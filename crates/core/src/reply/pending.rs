@@ -98,12 +98,12 @@ impl<P: Send + 'static> Answer<P> {
             // SAFETY: the record is of this type, and delivered once.
             let (key, value) = unsafe { take_payload::<(Key, P)>(payload) };
             // SAFETY: the record carries a count, see `post`.
-            unsafe { IsolateCore::release(isolate.core().into()) };
+            unsafe { IsolateCore::release(isolate.this()) };
             settle(isolate, key, Some(Value::new(value)));
         },
         discard: |_, payload, isolate| {
             // SAFETY: as above.
-            unsafe { IsolateCore::release(isolate.core().into()) };
+            unsafe { IsolateCore::release(isolate.this()) };
             // SAFETY: as above.
             drop(unsafe { take_payload::<(Key, P)>(payload) });
         },
@@ -142,8 +142,7 @@ impl Answer<()> {
         drop(lane);
         let isolate = isolate.into_raw();
         if schedule {
-            // SAFETY: until we schedule it nobody runs the isolate, and so it lives.
-            unsafe { isolate.as_ref() }.schedule();
+            IsolateCore::schedule(isolate);
         }
     }
 }

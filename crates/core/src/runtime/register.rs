@@ -56,7 +56,7 @@ impl Register {
     pub(super) fn add(&self, isolate: &IsolateCore) -> bool {
         let mut shard = self.shard(isolate).lock();
         isolate.register_index.set(shard.len() as u32);
-        shard.push(Listed(NonNull::from(isolate)));
+        shard.push(Listed(isolate.this()));
         drop(shard);
         self.len.fetch_add(1, Ordering::SeqCst);
         !self.closed.load(Ordering::SeqCst)

@@ -127,7 +127,7 @@ fn an_isolate_lives_while_something_can_wake_it() {
 /// Case 80: timers run though all ports are closed.
 #[test]
 fn pending_timers_run_before_the_end() {
-    crate::trace::expect_trace("zero thirty", |log| {
+    crate::trace::expect_virtual_trace("zero thirty", |log| {
         ReceivePort::<u8>::new().close();
         let l = log.clone();
         Timer::after(Duration::from_millis(30), move || l.line("thirty"));

@@ -18,6 +18,9 @@ impl Drop for Counted {
     }
 }
 
+/// Messages of the long tests; Miri interprets fewer.
+const COUNT: u32 = if cfg!(miri) { 30 } else { 3000 };
+
 /// Case 66: one order across the ports of an isolate; first in, first out for each sender.
 #[test]
 fn messages_of_one_sender_keep_their_order_across_ports() {
@@ -33,23 +36,23 @@ fn messages_of_one_sender_keep_their_order_across_ports() {
             }
             drop(collect);
             Isolate::spawn(
-                move |()| (0..3000).for_each(|i| senders[i as usize % 3].send(i).unwrap()),
+                move |()| (0..COUNT).for_each(|i| senders[i as usize % 3].send(i).unwrap()),
                 (),
             );
             let mut all = all;
             let mut seen = Vec::new();
-            while seen.len() < 3000 {
+            while seen.len() < COUNT as usize {
                 seen.push(all.recv().await.unwrap());
             }
             seen
         },
-        |seen| assert_eq!(seen, Ok((0..3000).collect())),
+        |seen| assert_eq!(seen, Ok((0..COUNT).collect())),
     );
 }
 
 #[test]
 fn four_senders_on_threads_keep_their_own_order() {
-    const EACH: u64 = 50_000;
+    const EACH: u64 = if cfg!(miri) { 100 } else { 50_000 };
     let (done, finished) = one_shot();
     let mut done = Some(done);
     let sink = Isolate::spawn_with_port(move |port: ReceivePort<(usize, u64)>| {
