@@ -28,6 +28,7 @@ mod event_loop;
 mod isolate;
 mod lane;
 mod microtask;
+mod native_port;
 mod panic;
 mod pinned;
 mod port;
@@ -52,6 +53,7 @@ pub use isolate::{
     RunError, spawn_local,
 };
 pub use microtask::schedule_microtask;
+pub use native_port::NativePort;
 pub use panic::{PanicReport, catch_panic};
 pub use pinned::Pinned;
 pub use port::{Listener, PortId, ReceivePort, Recv, SendError, SendPort, SendWait};

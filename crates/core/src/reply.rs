@@ -19,9 +19,9 @@ use std::mem::ManuallyDrop;
 use crate::isolate::{Current, IsolateRef};
 use crate::slab::Key;
 
-pub(crate) use pending::PendingReplies;
 use pending::{Answer, Dropped};
 pub use pending::{Ask, AskError};
+pub(crate) use pending::{PendingReplies, ask_by};
 use shared::Shared;
 pub use shared::{NoReply, Reply};
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use super::ReplyTo;
 use super::shared::Reply;
 use crate::isolate::{Current, IsolateCore, IsolateRef};
-use crate::port::SendPort;
+use crate::port::{SendError, SendPort};
 use crate::record::{
     Head, RecordVtable, SystemRecord, SystemVtable, is_inline, take_payload, words_of,
 };
@@ -237,30 +237,38 @@ impl<T: Send + 'static> SendPort<T> {
     /// # Errors
     /// An [`AskError`], when awaited.
     pub fn ask<R: Send + 'static>(&self, question: impl FnOnce(ReplyTo<R>) -> T) -> Ask<R> {
-        let (reply_to, state) = Current::with(|current| match current {
-            Some(isolate) => {
-                let pending = Pending::Waiting(Wakeup::Nobody);
-                let key = isolate.with_events(|events| events.replies.0.insert(pending));
-                let home = IsolateRef::new(isolate.core());
-                (ReplyTo::to_isolate(isolate, key), State::Pending(home, key))
-            }
-            None => {
-                let (reply_to, reply) = super::one_shot();
-                (reply_to, State::Shared(reply))
-            }
-        });
-        let mut ask = Ask(state);
-        if let Err(error) = self.send(question(reply_to)) {
-            let failure = match error {
-                crate::SendError::Closed(_) => AskError::Closed,
-                crate::SendError::Full(_) => AskError::Full,
-            };
-            // The question goes first, and with it the right to answer.
-            drop(error);
-            ask = Ask(State::Failed(failure));
-        }
-        ask
+        ask_by(question, |question| self.send(question))
     }
+}
+
+/// Sends a question by `send`. The isolate that asks, if there is one, waits for the answer.
+pub(crate) fn ask_by<T, R: Send + 'static>(
+    question: impl FnOnce(ReplyTo<R>) -> T,
+    send: impl FnOnce(T) -> Result<(), SendError<T>>,
+) -> Ask<R> {
+    let (reply_to, state) = Current::with(|current| match current {
+        Some(isolate) => {
+            let pending = Pending::Waiting(Wakeup::Nobody);
+            let key = isolate.with_events(|events| events.replies.0.insert(pending));
+            let home = IsolateRef::new(isolate.core());
+            (ReplyTo::to_isolate(isolate, key), State::Pending(home, key))
+        }
+        None => {
+            let (reply_to, reply) = super::one_shot();
+            (reply_to, State::Shared(reply))
+        }
+    });
+    let mut ask = Ask(state);
+    if let Err(error) = send(question(reply_to)) {
+        let failure = match error {
+            SendError::Closed(_) => AskError::Closed,
+            SendError::Full(_) => AskError::Full,
+        };
+        // The question goes first, and with it the right to answer.
+        drop(error);
+        ask = Ask(State::Failed(failure));
+    }
+    ask
 }
 
 impl<R: Send + 'static> Future for Ask<R> {

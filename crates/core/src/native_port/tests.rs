@@ -1,0 +1,172 @@
+//! What becomes of messages and threads, also where handlers block and panic.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use insula_sync::atomic::{AtomicUsize, Ordering};
+use insula_sync::{Condvar, Mutex};
+
+use super::NativePort;
+use crate::SendError;
+
+/// Holds handlers up until it is opened.
+#[derive(Default)]
+struct Gate {
+    open: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn pass(&self) {
+        let mut open = self.open.lock();
+        while !*open {
+            open = self.changed.wait(open);
+        }
+    }
+
+    fn open(&self) {
+        *self.open.lock() = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Waits for what other threads are bound to bring about.
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn messages_start_in_the_order_in_which_they_were_posted() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (log, port) = (seen.clone(), "order");
+    let port = NativePort::new(port, move |n: u32| log.lock().push(n), 1);
+    for n in 0..1_000 {
+        assert_eq!(port.post(n), Ok(()));
+    }
+    until("all are handled", || seen.lock().len() == 1_000);
+    assert!(seen.lock().iter().copied().eq(0..1_000));
+}
+
+#[test]
+fn as_many_as_allowed_run_at_once_and_the_others_wait() {
+    let gate = Arc::new(Gate::default());
+    let held = gate.clone();
+    let port = NativePort::new("limit", move |_: u32| held.pass(), 3);
+    for n in 0..5 {
+        assert_eq!(port.post(n), Ok(()));
+    }
+    until("three run", || port.running() == 3);
+    assert_eq!((port.waiting(), port.threads()), (2, 3));
+    gate.open();
+    until("nothing is left", || {
+        port.running() == 0 && port.waiting() == 0
+    });
+    assert!(port.threads() <= 3);
+}
+
+#[test]
+fn a_closed_port_handles_what_it_has_and_gives_the_rest_back() {
+    let gate = Arc::new(Gate::default());
+    let handled = Arc::new(AtomicUsize::new(0));
+    let (held, count) = (gate.clone(), handled.clone());
+    let handler = move |_: u32| {
+        held.pass();
+        count.fetch_add(1, Ordering::SeqCst);
+    };
+    let port = NativePort::new("close", handler, 2);
+    for n in 0..8 {
+        assert_eq!(port.post(n), Ok(()));
+    }
+    assert!(port.close());
+    assert!(!port.close());
+    assert_eq!(port.post(9), Err(SendError::Closed(9)));
+    gate.open();
+    until("all eight are handled", || {
+        handled.load(Ordering::SeqCst) == 8
+    });
+    until("the threads end", || port.threads() == 0);
+}
+
+#[test]
+fn the_last_handle_closes_the_port() {
+    let handled = Arc::new(AtomicUsize::new(0));
+    let count = handled.clone();
+    let handler = move |n: usize| {
+        count.fetch_add(n, Ordering::SeqCst);
+    };
+    let port = NativePort::new("handles", handler, 2);
+    let other = port.clone();
+    drop(port);
+    assert_eq!(other.post(7), Ok(()));
+    drop(other);
+    // The handler, and with it the second count, goes with the last thread.
+    until("the port is gone", || Arc::strong_count(&handled) == 1);
+    assert_eq!(handled.load(Ordering::SeqCst), 7);
+}
+
+#[test]
+fn a_panic_ends_its_message_alone() {
+    let handled = Arc::new(AtomicUsize::new(0));
+    let count = handled.clone();
+    let handler = move |n: u32| {
+        assert!(n != 1, "on purpose");
+        count.fetch_add(1, Ordering::SeqCst);
+    };
+    let port = NativePort::new("panic", handler, 1);
+    for n in 0..3 {
+        assert_eq!(port.post(n), Ok(()));
+    }
+    until("the others are handled", || {
+        handled.load(Ordering::SeqCst) == 2
+    });
+}
+
+#[test]
+fn short_messages_do_not_hide_one_that_blocks() {
+    let gate = Arc::new(Gate::default());
+    let held = gate.clone();
+    let handled = Arc::new(AtomicUsize::new(0));
+    let count = handled.clone();
+    let handler = move |blocks: bool| {
+        if blocks {
+            held.pass();
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+    };
+    let port = NativePort::new("mixed", handler, 16);
+    for n in 0..2_000 {
+        // Fifteen block; the sixteenth thread takes the rest.
+        assert_eq!(port.post(n % 100 == 99 && n < 1_500), Ok(()));
+    }
+    until("all short ones are handled", || {
+        handled.load(Ordering::SeqCst) == 1_985
+    });
+    assert_eq!((port.running(), port.waiting()), (15, 0));
+    gate.open();
+    until("all are handled", || {
+        handled.load(Ordering::SeqCst) == 2_000
+    });
+}
+
+#[test]
+fn posts_from_many_threads_are_all_handled() {
+    let sum = Arc::new(AtomicUsize::new(0));
+    let total = sum.clone();
+    let handler = move |n: usize| {
+        total.fetch_add(n, Ordering::SeqCst);
+    };
+    let port = NativePort::new("many", handler, 4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..5_000).for_each(|n| port.post(n).expect("open")));
+        }
+    });
+    let expected = 4 * (0..5_000).sum::<usize>();
+    until("the sum is right", || {
+        sum.load(Ordering::SeqCst) == expected
+    });
+}
