@@ -1,19 +1,33 @@
-//! The thread that knows what is due next.
+//! The thread that knows what is due next, and which socket is ready.
 //!
-//! One per runtime, started with the first deadline, asleep while nothing is due. It keeps at
-//! most one deadline per isolate (the earliest of its timers) and one per `sleep` outside of
-//! isolates. A runtime with a virtual clock has no such thread: its driver asks for the next
-//! deadline when nothing else is left to do, and moves the clock there.
+//! One per runtime, started with the first deadline or socket, asleep while nothing is due. It
+//! keeps at most one deadline per isolate (the earliest of its timers) and one per `sleep`
+//! outside of isolates. A runtime with a virtual clock has no such thread: its driver asks for
+//! the next deadline when nothing else is left to do, and moves the clock there.
+//!
+//! # How it sleeps
+//! On a condition variable until there is a socket, and inside of the operating system's poller
+//! from then on; so timers need no descriptor, and work in a process that has none left. Before
+//! it sleeps it writes down, under the lock, until when: who brings an earlier deadline wakes
+//! it, and nobody else does.
+//!
+//! What a socket's readiness means stands in [`readiness`].
+
+mod readiness;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::task::Waker;
 
-use insula_sync::{Condvar, Mutex};
+use insula_sync::{Condvar, Mutex, MutexGuard};
+use polling::{Event, Events, Poller};
 
 use crate::isolate::IsolateRef;
 use crate::time::{Clock, Instant};
 use crate::timer::Timeout;
+use readiness::Sources;
+pub use readiness::{Direction, Handle, Source};
 
 /// A registered deadline.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -50,9 +64,35 @@ struct Deadlines {
     next_serial: u64,
     thread: Option<std::thread::JoinHandle<()>>,
     stopped: bool,
+    rest: Rest,
+    /// Made with the first socket, and never taken away.
+    poller: Option<Arc<Poller>>,
+}
+
+/// Whether the thread sleeps. Somebody who wakes it leaves `Awake` behind, so that it is woken
+/// once.
+#[derive(Clone, Copy, Default)]
+enum Rest {
+    #[default]
+    Awake,
+    Until(Instant),
+    ForEver,
 }
 
 impl Deadlines {
+    /// Whether the thread must be woken for something that is due at `due`.
+    fn wakes_for(&mut self, due: Instant) -> bool {
+        let wakes = match self.rest {
+            Rest::Awake => false,
+            Rest::Until(until) => due < until,
+            Rest::ForEver => true,
+        };
+        if wakes {
+            self.rest = Rest::Awake;
+        }
+        wakes
+    }
+
     fn insert(&mut self, due: Instant, target: Target) -> DeadlineKey {
         let key = DeadlineKey {
             due,
@@ -92,6 +132,7 @@ pub(crate) struct EventHandler {
 struct Shared {
     deadlines: Mutex<Deadlines>,
     changed: Condvar,
+    sources: Mutex<Sources>,
 }
 
 impl EventHandler {
@@ -117,17 +158,23 @@ impl EventHandler {
         self.register(None, due, Target::Waker(waker))
     }
 
+    #[expect(
+        clippy::expect_used,
+        reason = "a process that cannot start a thread has no timers"
+    )]
     fn register(&self, before: Option<DeadlineKey>, due: Instant, target: Target) -> DeadlineKey {
         let mut deadlines = self.shared.deadlines.lock();
         let old = before.and_then(|key| deadlines.entries.remove(&key));
-        let earlier = deadlines.next_due().is_none_or(|next| due < next);
         let key = deadlines.insert(due, target);
-        if deadlines.thread.is_none() && !deadlines.stopped && !self.is_virtual {
-            deadlines.thread = Some(start_thread(self.shared.clone()));
+        if !self.is_virtual {
+            self.shared
+                .start_thread(&mut deadlines)
+                .expect("the event handler's thread could not be started");
         }
-        drop(deadlines);
-        if earlier {
-            self.shared.changed.notify_one();
+        if deadlines.wakes_for(due) {
+            self.shared.wake(deadlines);
+        } else {
+            drop(deadlines);
         }
         drop(old);
         key
@@ -149,15 +196,19 @@ impl EventHandler {
         due.into_iter().for_each(Target::fire);
     }
 
-    /// Ends the thread. Deadlines that were left are dropped unfired.
+    /// Ends the thread. Deadlines that were left are dropped unfired; who waits for a socket
+    /// gets an error.
     pub(crate) fn stop(&self) {
         let mut deadlines = self.shared.deadlines.lock();
         deadlines.stopped = true;
         let thread = deadlines.thread.take();
         let left = std::mem::take(&mut deadlines.entries);
-        drop(deadlines);
-        self.shared.changed.notify_one();
+        self.shared.wake(deadlines);
         drop(left);
+        let sources = self.shared.sources.lock().stop();
+        for source in sources {
+            source.stop();
+        }
         if let Some(thread) = thread
             && thread.thread().id() != std::thread::current().id()
         {
@@ -167,19 +218,50 @@ impl EventHandler {
     }
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "a process that cannot start a thread has no timers"
-)]
-fn start_thread(shared: Arc<Shared>) -> std::thread::JoinHandle<()> {
-    std::thread::Builder::new()
-        .name("insula-events".to_owned())
-        .spawn(move || shared.run(&Clock::System))
-        .expect("the event handler's thread could not be started")
-}
-
 impl Shared {
+    /// Starts the thread, if there is none.
+    fn start_thread(self: &Arc<Self>, deadlines: &mut Deadlines) -> io::Result<()> {
+        if deadlines.thread.is_none() && !deadlines.stopped {
+            let shared = self.clone();
+            let thread = std::thread::Builder::new()
+                .name("insula-events".to_owned())
+                .spawn(move || shared.run(&Clock::System))?;
+            deadlines.thread = Some(thread);
+        }
+        Ok(())
+    }
+
+    /// Wakes the thread, wherever it sleeps.
+    fn wake(&self, deadlines: MutexGuard<'_, Deadlines>) {
+        let poller = deadlines.poller.clone();
+        drop(deadlines);
+        match poller {
+            // Fails only if the poller is broken, and then the thread is not inside of it.
+            Some(poller) => drop(poller.notify()),
+            None => self.changed.notify_one(),
+        }
+    }
+
+    /// The poller, made if need be, and the thread that waits for it.
+    fn poller(self: &Arc<Self>) -> io::Result<Arc<Poller>> {
+        let mut deadlines = self.deadlines.lock();
+        if deadlines.stopped {
+            return Err(readiness::shut_down());
+        }
+        if let Some(poller) = &deadlines.poller {
+            return Ok(poller.clone());
+        }
+        let poller = Arc::new(Poller::new()?);
+        self.start_thread(&mut deadlines)?;
+        deadlines.poller = Some(poller.clone());
+        drop(deadlines);
+        // The thread may sleep where it cannot hear of sockets.
+        self.changed.notify_one();
+        Ok(poller)
+    }
+
     fn run(&self, clock: &Clock) {
+        let mut events = Events::new();
         let mut deadlines = self.deadlines.lock();
         while !deadlines.stopped {
             let now = clock.now();
@@ -190,12 +272,36 @@ impl Shared {
                 deadlines = self.deadlines.lock();
                 continue;
             }
-            deadlines = match deadlines.next_due() {
-                Some(next) => self
-                    .changed
-                    .wait_timeout(deadlines, next.saturating_duration_since(now)),
-                None => self.changed.wait(deadlines),
+            let next = deadlines.next_due();
+            deadlines.rest = next.map_or(Rest::ForEver, Rest::Until);
+            let timeout = next.map(|next| next.saturating_duration_since(now));
+            deadlines = match deadlines.poller.clone() {
+                Some(poller) => {
+                    drop(deadlines);
+                    self.poll(&poller, &mut events, timeout);
+                    self.deadlines.lock()
+                }
+                None => match timeout {
+                    Some(timeout) => self.changed.wait_timeout(deadlines, timeout),
+                    None => self.changed.wait(deadlines),
+                },
             };
+            deadlines.rest = Rest::Awake;
+        }
+    }
+
+    /// Waits for sockets, and tells those who wait for them.
+    fn poll(&self, poller: &Poller, events: &mut Events, timeout: Option<std::time::Duration>) {
+        events.clear();
+        // An interrupted wait is over early; nothing else can fail on a poller that works.
+        if poller.wait(events, timeout).is_err() || events.is_empty() {
+            return;
+        }
+        let ready = self.sources.lock().of(events);
+        for (source, event) in ready {
+            // Without edges an event ends both interests, so that both must be waited for anew.
+            let both = !poller.supports_edge();
+            source.notice(if both { Event::all(event.key) } else { event });
         }
     }
 }

@@ -48,6 +48,7 @@ mod loom_models;
 
 pub use block_on::block_on;
 pub use cell::{CellError, IsolateCell, IsolateLocal};
+pub use event_handler::{Direction, Handle as SourceHandle, Source};
 pub use isolate::{
     Async, Builder, EntryOutput, EntryResult, ExitReason, Exited, Isolate, IsolateId, Plain, Run,
     RunError, spawn_local,

@@ -3,6 +3,7 @@
 mod isolates;
 mod ordering;
 mod ports;
+mod readiness;
 mod replies;
 mod threads;
 mod timers;

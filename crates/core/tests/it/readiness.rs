@@ -1,0 +1,128 @@
+//! The risk: a wake-up that is lost, or waited for by somebody who has gone.
+#![cfg(unix)]
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use insula_core::{Direction, Isolate, Runtime, Source, block_on, sleep};
+
+/// One end under the runtime's eyes, the other as it is.
+fn pair() -> std::io::Result<(Arc<Source>, UnixStream, UnixStream)> {
+    let (near, far) = UnixStream::pair()?;
+    near.set_nonblocking(true)?;
+    let source = Source::new(near.try_clone()?)?;
+    Ok((Arc::new(source), near, far))
+}
+
+async fn read_byte(source: &Source, mut stream: &UnixStream) -> std::io::Result<u8> {
+    let mut byte = [0];
+    let attempt = || stream.read_exact(&mut byte);
+    source.io(Direction::Read, attempt).await?;
+    Ok(byte[0])
+}
+
+#[test]
+fn every_byte_wakes_who_waits_for_it() -> std::io::Result<()> {
+    let (source, near, mut far) = pair()?;
+    let reader = Isolate::run_async(async move || -> Result<u32, String> {
+        let mut sum = 0;
+        for _ in 0..2_000 {
+            let byte = read_byte(&source, &near).await;
+            sum += u32::from(byte.map_err(|error| error.to_string())?);
+        }
+        Ok(sum)
+    });
+    for n in 0..2_000u32 {
+        far.write_all(&[(n % 7) as u8])?;
+        if n % 64 == 0 {
+            std::thread::yield_now();
+        }
+    }
+    assert_eq!(reader.wait().ok(), Some(Ok((0..2_000).map(|n| n % 7).sum())));
+    Ok(())
+}
+
+#[test]
+fn both_directions_wait_at_once() -> std::io::Result<()> {
+    let (source, near, mut far) = pair()?;
+    // Fill what the operating system holds, so that writing waits too.
+    let mut filled = 0;
+    while let Ok(written) = (&near).write(&[1; 4096]) {
+        filled += written;
+    }
+    let (writer_source, writer_near) = (source.clone(), near.try_clone()?);
+    let writer = Isolate::run_async(async move || {
+        let attempt = || (&writer_near).write(&[2]);
+        writer_source.io(Direction::Write, attempt).await.is_ok()
+    });
+    let reader = Isolate::run_async(async move || read_byte(&source, &near).await.is_ok());
+    far.write_all(&[3])?;
+    assert_eq!(reader.wait().ok(), Some(true));
+    let mut all = vec![0; filled];
+    far.read_exact(&mut all)?;
+    assert_eq!(writer.wait().ok(), Some(true));
+    Ok(())
+}
+
+#[test]
+fn deadlines_and_sockets_share_one_thread() -> std::io::Result<()> {
+    let (source, near, mut far) = pair()?;
+    let both = Isolate::run_async(async move || {
+        sleep(Duration::from_millis(5)).await;
+        let byte = read_byte(&source, &near).await;
+        sleep(Duration::from_millis(5)).await;
+        byte.ok()
+    });
+    far.write_all(&[9])?;
+    assert_eq!(both.wait().ok(), Some(Some(9)));
+    Ok(())
+}
+
+#[test]
+fn a_wait_that_was_given_up_keeps_no_isolate_alive() -> std::io::Result<()> {
+    let (source, near, _far) = pair()?;
+    // The source lives on outside; only the wait's waker could keep the isolate.
+    let kept = source.clone();
+    let isolate = Isolate::run_async(async move || {
+        let mut read = Box::pin(read_byte(&source, &near));
+        let timeout = sleep(Duration::from_millis(1));
+        std::future::poll_fn(|cx| {
+            assert!(read.as_mut().poll(cx).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+        timeout.await;
+        drop(read);
+        insula_core::spawn_local(std::future::pending::<()>());
+    });
+    assert!(isolate.wait().is_ok());
+    drop(kept);
+    Ok(())
+}
+
+#[test]
+fn the_end_of_the_runtime_ends_the_wait() -> std::io::Result<()> {
+    let runtime = Runtime::builder().threads(1).build();
+    let (source, near, _far) = {
+        let _entered = runtime.enter();
+        pair()?
+    };
+    let waiting = std::thread::spawn(move || block_on(read_byte(&source, &near)));
+    runtime.shut_down();
+    let result = waiting.join().expect("no panic");
+    assert_eq!(result.map_err(|it| it.kind()), Err(ErrorKind::BrokenPipe));
+    let _entered = runtime.enter();
+    let refused = pair().map(drop).map_err(|it| it.kind());
+    assert_eq!(refused, Err(ErrorKind::BrokenPipe));
+    Ok(())
+}
+
+#[test]
+fn a_seeded_runtime_refuses_sockets() {
+    let runtime = Runtime::builder().seeded(1).build();
+    let _entered = runtime.enter();
+    let refused = pair().map(drop).map_err(|it| it.kind());
+    assert_eq!(refused, Err(ErrorKind::Unsupported));
+}
