@@ -8,26 +8,39 @@
 //! timer, an unanswered call, a task whose waker is out. With none of these it exits, under
 //! the same lock under which it found the lane empty, so nothing that was accepted is lost.
 //!
-//! A panic ends the slice and the isolate, and nothing else: the record has been moved out
-//! before its handler was called, so what is left can be dropped in order.
+//! A panic ends the slice, and the isolate if errors are fatal, and nothing else: the record has
+//! been moved out before its handler was called, so what is left can be run, or dropped, in
+//! order. Microtasks that it left behind run before the next event.
+//!
+//! Before an event comes what needs *attention* (`out_of_band.rs`): control messages, actions
+//! that they delayed, a pause, the end.
+
+mod out_of_band;
+mod tear_down;
 
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use insula_sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::isolate::{Current, ExitReason, IsolateCore, Oob, Runnable};
+use crate::isolate::{Current, ErrorCause, ExitReason, Runnable, uncaught};
 use crate::microtask::Microtask;
 use crate::panic::{self, PanicReport};
 use crate::port::{self, PortSlot};
 use crate::record::Head;
 use crate::reply::PendingReplies;
+use crate::runtime::Compat;
 use crate::slab::Slab;
 use crate::task::Task;
 use crate::timer::Timers;
+pub(crate) use out_of_band::check;
+use out_of_band::{Control, attend};
+pub(crate) use tear_down::end_unstarted;
+use tear_down::tear_down;
 
 /// State of an isolate that does more than handle messages; made on first use.
 #[derive(Default)]
@@ -40,8 +53,9 @@ pub(crate) struct EventLoop {
     pub(crate) ports: Vec<NonNull<PortSlot>>,
     /// Values of `isolate_local!`, by the address of their key.
     pub(crate) locals: HashMap<usize, Rc<dyn Any>>,
-    /// The entry's error, if it returned one.
-    pub(crate) failure: Option<ExitReason>,
+    /// Names of ports that have one, by serial number.
+    pub(crate) port_names: HashMap<u64, Arc<str>>,
+    pub(crate) control: Control,
 }
 
 /// What a thread and its watcher share about the slice that runs on it.
@@ -70,24 +84,48 @@ pub(crate) fn run_slice(runnable: Runnable, meter: &Meter, turns: u32) -> Option
     // Relaxed, all three of them: the watcher samples, and acts only on what stays the same.
     meter.running.store(true, Ordering::Relaxed);
     let again = runnable.enter(|isolate| {
-        let end = catch_unwind(AssertUnwindSafe(|| slice(isolate, meter, turns)));
-        let reason = match end {
-            Ok(SliceEnd::Idle) => return false,
-            Ok(SliceEnd::Again) => return true,
-            Ok(SliceEnd::Exit(reason)) => reason,
-            Err(payload) => ExitReason::Panicked(PanicReport::take(payload)),
-        };
-        tear_down(isolate, reason);
-        false
+        let end = catch_unwind(AssertUnwindSafe(|| slice(isolate, meter, turns)))
+            .unwrap_or_else(|payload| caught(isolate, payload));
+        match end {
+            SliceEnd::Idle => false,
+            SliceEnd::Again => true,
+            SliceEnd::Exit(reason) => {
+                tear_down(isolate, reason);
+                false
+            }
+        }
     });
     meter.running.store(false, Ordering::Relaxed);
     again.then_some(runnable)
+}
+
+/// What becomes of the slice in which code of the isolate panicked.
+#[cold]
+fn caught(isolate: Current<'_>, payload: Box<dyn Any + Send>) -> SliceEnd {
+    if payload.is::<panic::ToLoop>() {
+        // The next slice finds out why.
+        return SliceEnd::Again;
+    }
+    let report = PanicReport::take(payload);
+    if uncaught(isolate, ErrorCause::Panicked(report.clone())) {
+        return SliceEnd::Exit(ExitReason::Panicked(report));
+    }
+    let hold = isolate.runtime.compat() == Compat::Dart;
+    isolate.local().flags.microtasks_held.set(hold);
+    SliceEnd::Again
 }
 
 fn slice(isolate: Current<'_>, meter: &Meter, turns: u32) -> SliceEnd {
     let local = isolate.local();
     let mut count = meter.turns.load(Ordering::Relaxed);
     let end = count.wrapping_add(turns);
+    let flags = &local.flags;
+    // An error may have left microtasks, a control message may have woken the isolate.
+    if (flags.attention.get() || flags.microtasks.get() || isolate.lane.peek_oob())
+        && let Some(end) = attend(isolate)
+    {
+        return end;
+    }
     // SAFETY: the isolate runs here.
     let mut woken_by = unsafe { isolate.lane.take_first() };
     loop {
@@ -96,8 +134,8 @@ fn slice(isolate: Current<'_>, meter: &Meter, turns: u32) -> SliceEnd {
             Some(record) => record,
             None => match refill(isolate) {
                 Refill::Burst => continue,
-                Refill::Oob => match handle_oob(isolate) {
-                    Some(reason) => return SliceEnd::Exit(reason),
+                Refill::Attend => match attend(isolate) {
+                    Some(end) => return end,
                     None => continue,
                 },
                 Refill::Idle => return SliceEnd::Idle,
@@ -107,15 +145,13 @@ fn slice(isolate: Current<'_>, meter: &Meter, turns: u32) -> SliceEnd {
         count = count.wrapping_add(1);
         meter.turns.store(count, Ordering::Relaxed);
         turn(isolate, record);
-        while isolate.lane.peek_oob() {
-            if let Some(reason) = handle_oob(isolate) {
-                return SliceEnd::Exit(reason);
-            }
-            // The message may have cut the microtasks short.
-            isolate.run_microtasks();
+        if (flags.attention.get() || isolate.lane.peek_oob())
+            && let Some(end) = attend(isolate)
+        {
+            return end;
         }
-        if count == end || meter.interrupt.load(Ordering::Relaxed) || local.flags.yielded.get() {
-            local.flags.yielded.set(false);
+        if count == end || meter.interrupt.load(Ordering::Relaxed) || flags.yielded.get() {
+            flags.yielded.set(false);
             meter.interrupt.store(false, Ordering::Relaxed);
             return SliceEnd::Again;
         }
@@ -136,7 +172,7 @@ fn turn(isolate: Current<'_>, (head, payload): (Head, *const u64)) {
 
 enum Refill {
     Burst,
-    Oob,
+    Attend,
     Idle,
     Exit(ExitReason),
 }
@@ -145,10 +181,6 @@ enum Refill {
 #[inline]
 fn refill(isolate: Current<'_>) -> Refill {
     let local = isolate.local();
-    if local.flags.microtasks.get() {
-        // An out-of-band message cut the microtasks short.
-        isolate.run_microtasks();
-    }
     if local.flags.credits.get() {
         port::return_credits(isolate);
     }
@@ -158,7 +190,7 @@ fn refill(isolate: Current<'_>) -> Refill {
         return Refill::Burst;
     }
     if lane.has_oob() {
-        return Refill::Oob;
+        return Refill::Attend;
     }
     if !alive {
         lane.go_dead();
@@ -175,7 +207,7 @@ fn refill(isolate: Current<'_>) -> Refill {
 /// Whether anything outside could still post to this isolate.
 #[inline]
 fn may_be_woken(isolate: Current<'_>) -> bool {
-    if isolate.port0.may_receive() {
+    if isolate.port0.may_receive() || isolate.local().flags.is_root.get() {
         return true;
     }
     let events = isolate.local().events.borrow();
@@ -186,86 +218,4 @@ fn may_be_woken(isolate: Current<'_>) -> bool {
             || events.ports.iter().any(|slot| unsafe { slot.as_ref() }.may_receive())
             || events.tasks.values().any(Task::may_be_woken)
     })
-}
-
-/// Takes the out-of-band lane. Returns the reason if the isolate is to end.
-#[cold]
-fn handle_oob(isolate: Current<'_>) -> Option<ExitReason> {
-    let mut lane = isolate.lane.lock();
-    if !lane.take_oob() {
-        return None;
-    }
-    let messages = isolate.with_details(&mut lane, |details| std::mem::take(&mut details.oob));
-    drop(lane);
-    // The only message that there is so far.
-    let kill = messages.iter().any(|message| matches!(message, Oob::Kill));
-    kill.then(|| {
-        let failure = isolate.with_events(|events| events.failure.take());
-        failure.unwrap_or(ExitReason::Killed)
-    })
-}
-
-/// Ends an isolate that came too late to start, on the thread that made it.
-pub(crate) fn end_unstarted(runnable: &Runnable) {
-    runnable.enter(|isolate| tear_down(isolate, ExitReason::Killed));
-}
-
-/// Ends an isolate: nothing more is accepted, what is left is dropped (records in order, then
-/// tasks, timers and the rest, then the ports), those who wait for the end are told, and the
-/// isolate's own count goes.
-fn tear_down(isolate: Current<'_>, reason: ExitReason) {
-    let local = isolate.local();
-    local.flags.dying.set(true);
-    isolate.lane.lock().go_dead();
-    discard_records(isolate);
-    // Destructors may touch the isolate once more, and so make a new event loop.
-    while let Some(events) = { local.events.take() } {
-        isolate.runtime.forget_deadline(&events.timers);
-        let ports = events.ports.clone();
-        panic::contain(|| drop(events));
-        for slot in ports {
-            // SAFETY: the slot is alive until its receiver's count goes, which is now.
-            panic::contain(|| unsafe { PortSlot::tear_down(slot) });
-        }
-    }
-    if isolate.port0.has_receiver() {
-        panic::contain(|| {
-            // SAFETY: as above; the isolate's own count keeps `port0` in place.
-            unsafe { PortSlot::tear_down(NonNull::from(&isolate.port0)) };
-        });
-    }
-    let name = isolate.name();
-    let waiters = isolate.with_details(&mut isolate.lane.lock(), |details| {
-        details.exit = Some(reason.clone());
-        std::mem::take(&mut details.exit_waiters)
-    });
-    panic::report_exit(&name, &reason);
-    for waiter in waiters {
-        panic::contain(|| waiter.wake());
-    }
-    let core = isolate.this();
-    isolate.runtime.clone().unregister(isolate);
-    // SAFETY: this is the isolate's own count, and nothing touches the isolate after it: the
-    // caller only resets its thread's pointer.
-    unsafe { IsolateCore::release_self(core) };
-}
-
-fn discard_records(isolate: Current<'_>) {
-    let burst = &isolate.local().burst;
-    // SAFETY: the isolate runs here.
-    let mut woken_by = unsafe { isolate.lane.take_first() };
-    loop {
-        // SAFETY: as above.
-        match woken_by.take().or_else(|| unsafe { burst.next() }) {
-            Some((head, payload)) => {
-                // SAFETY: the head is alive, see `slice`.
-                let discard = unsafe { head.vtable() }.discard;
-                // SAFETY: the record is discarded instead of delivered.
-                panic::contain(|| unsafe { discard(head, payload, isolate) });
-            }
-            None if isolate.lane.lock().take_chain(burst) => {}
-            None => break,
-        }
-    }
-    burst.take_spent().free();
 }

@@ -1,8 +1,12 @@
 //! Isolates: spawning them, and the handle to one.
 
+mod alive;
+mod control;
 pub(crate) mod core;
 mod entry;
+mod errors;
 mod exit;
+mod group;
 mod run;
 
 #[cfg(test)]
@@ -10,11 +14,19 @@ mod tests;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::panic::Location;
 use std::sync::Arc;
 
-pub(crate) use self::core::{Current, IsolateCore, IsolateRef, Oob, Runnable};
+pub(crate) use self::core::{Current, Details, IsolateCore, IsolateRef, Runnable};
+pub use alive::KeepsAlive;
+pub use control::{Capability, ControlPort, Priority, checkpoint};
+pub(crate) use control::{Oob, Rights};
 pub use entry::{Async, EntryOutput, EntryResult, Plain, spawn_local};
+pub(crate) use errors::uncaught;
+pub use errors::{ErrorCause, UncaughtError, set_error_hook};
+pub(crate) use exit::ExitListener;
 pub use exit::{ExitReason, Exited};
+pub use group::IsolateGroup;
 pub use run::{Run, RunError};
 
 use crate::event_loop;
@@ -29,7 +41,7 @@ use crate::runtime::Runtime;
 /// (no port with a sender, no timer, no unanswered call, no task with a waker outside), until
 /// it panics or its entry returns an error, or until it is killed.
 #[derive(Clone)]
-pub struct Isolate(pub(crate) IsolateRef);
+pub struct Isolate(pub(crate) IsolateRef, Rights);
 
 /// Identifies an isolate in this process. Never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -70,6 +82,7 @@ impl Isolate {
     /// assert_eq!(finished.await, Ok(3));
     /// # });
     /// ```
+    #[track_caller]
     pub fn spawn_with_port<T, O, K>(
         entry: impl FnOnce(ReceivePort<T>) -> O + Send + 'static,
     ) -> SendPort<T>
@@ -87,7 +100,9 @@ impl Isolate {
 
     /// The isolate whose code runs on this thread.
     pub fn current() -> Option<Self> {
-        Current::with(|isolate| isolate.map(|isolate| Self(IsolateRef::new(isolate.core()))))
+        Current::with(|isolate| {
+            isolate.map(|isolate| Self::with_all_rights(IsolateRef::new(isolate.core())))
+        })
     }
 
     /// What identifies the isolate.
@@ -100,18 +115,13 @@ impl Isolate {
         self.0.name()
     }
 
-    /// Ends the isolate at its next interrupt check: between two turns, or two microtasks.
-    /// Nothing that is queued runs any more; its values are dropped. Code that never returns
-    /// to the loop cannot be stopped: a thread cannot be killed.
-    ///
-    /// Does nothing to an isolate that has ended.
-    pub fn kill(&self) {
-        self.0.post_oob(Oob::Kill);
-    }
-
-    /// Waits for the end of the isolate and tells why; at once if it has ended already.
-    pub fn exited(&self) -> Exited {
-        Exited(self.clone())
+    /// The group to which it belongs, or belonged.
+    pub fn group(&self) -> Option<IsolateGroup> {
+        let mut lane = self.0.lane.lock();
+        let group = self
+            .0
+            .peek_details(&mut lane, |details| details.group.clone());
+        group.flatten()
     }
 }
 
@@ -136,12 +146,29 @@ impl fmt::Debug for Isolate {
 }
 
 /// How an isolate is to be started. Made by [`Isolate::builder`].
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 #[must_use = "a builder does nothing until it spawns"]
 pub struct Builder {
-    name: Option<Arc<str>>,
     runtime: Option<Runtime>,
     bound: Option<usize>,
+    is_paused: bool,
+    /// What few isolates have; boxed as the isolate will keep it.
+    details: Option<Box<Details>>,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self
+            .details
+            .as_ref()
+            .and_then(|details| details.name.as_ref());
+        f.debug_struct("Builder")
+            .field("name", &name)
+            .field("runtime", &self.runtime)
+            .field("bound", &self.bound)
+            .field("is_paused", &self.is_paused)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Builder {
@@ -149,15 +176,25 @@ impl Builder {
         Self::default()
     }
 
+    fn details(&mut self) -> &mut Details {
+        self.details.get_or_insert_default()
+    }
+
     /// A name for reports.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = Some(name.into());
+        self.details().name = Some(name.into());
         self
     }
 
     /// The runtime to run on, in place of the current one.
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// The group to join, in place of the spawning isolate's.
+    pub fn group(mut self, group: &IsolateGroup) -> Self {
+        self.details().group = Some(group.clone());
         self
     }
 
@@ -171,6 +208,37 @@ impl Builder {
         self
     }
 
+    /// Starts the isolate as if it had been paused with its
+    /// [pause capability](Isolate::pause_capability): before its entry, so that there is time
+    /// to add listeners.
+    pub fn paused(mut self, is_paused: bool) -> Self {
+        self.is_paused = is_paused;
+        self
+    }
+
+    /// As [`Isolate::set_errors_fatal`], from the start.
+    pub fn errors_are_fatal(mut self, are_fatal: bool) -> Self {
+        self.details().errors_survived = !are_fatal;
+        self
+    }
+
+    /// As [`Isolate::add_exit_listener`], from the start.
+    pub fn on_exit<T: Send + 'static>(
+        mut self,
+        port: &SendPort<T>,
+        response: impl FnOnce(&ExitReason) -> T + Send + 'static,
+    ) -> Self {
+        let listener = ExitListener::new(port, response);
+        self.details().exit_listeners.push(listener);
+        self
+    }
+
+    /// As [`Isolate::add_error_listener`], from the start.
+    pub fn on_error(mut self, port: &SendPort<UncaughtError>) -> Self {
+        self.details().error_listeners.push(port.clone());
+        self
+    }
+
     /// As [`Isolate::spawn`].
     pub fn spawn<M, O, K>(self, entry: impl FnOnce(M) -> O + Send + 'static, message: M) -> Isolate
     where
@@ -178,12 +246,13 @@ impl Builder {
         O: EntryOutput<K>,
     {
         let new = self.create();
-        let handle = Isolate(IsolateRef::new(new.core()));
+        let handle = new.handle();
         new.start(move |_: Current<'_>| entry(message).settle());
         handle
     }
 
     /// As [`Isolate::spawn_with_port`].
+    #[track_caller]
     pub fn spawn_with_port<T, O, K>(
         self,
         entry: impl FnOnce(ReceivePort<T>) -> O + Send + 'static,
@@ -192,13 +261,43 @@ impl Builder {
         T: Send + 'static,
         O: EntryOutput<K>,
     {
+        self.spawn_open(entry, |_| ()).1
+    }
+
+    /// As [`spawn_with_port`](Self::spawn_with_port), with the handle of the isolate too.
+    #[track_caller]
+    pub fn spawn_pair<T, O, K>(
+        self,
+        entry: impl FnOnce(ReceivePort<T>) -> O + Send + 'static,
+    ) -> (Isolate, SendPort<T>)
+    where
+        T: Send + 'static,
+        O: EntryOutput<K>,
+    {
+        self.spawn_open(entry, New::handle)
+    }
+
+    #[track_caller]
+    fn spawn_open<T, O, K, H>(
+        self,
+        entry: impl FnOnce(ReceivePort<T>) -> O + Send + 'static,
+        handle: fn(&New) -> H,
+    ) -> (H, SendPort<T>)
+    where
+        T: Send + 'static,
+        O: EntryOutput<K>,
+    {
         let bound = self.bound;
+        let place = Location::caller();
         let new = self.create();
+        let handle = handle(&new);
         // Nobody runs the isolate yet, so its local part is ours until it is scheduled.
-        let port = new.0.enter(|isolate| ReceivePort::open(isolate, bound));
+        let port = new
+            .0
+            .enter(|isolate| ReceivePort::open(isolate, bound, place));
         let sender = port.make_sender();
         new.start(move |_: Current<'_>| entry(port).settle());
-        sender
+        (handle, sender)
     }
 
     /// Starts an isolate with its own thread, whose state need not be `Send`: `entry` runs on
@@ -213,16 +312,37 @@ impl Builder {
         F: Future + 'static,
         F::Output: EntryResult,
     {
-        let runtime = self.runtime.unwrap_or_else(Runtime::current);
-        pinned::spawn(&runtime, self.name, move |isolate: Current<'_>| {
+        let (runtime, settings) = self.settings();
+        pinned::spawn(&runtime, settings, move |isolate: Current<'_>| {
             let future = entry(Pinned::here(), message);
             isolate.spawn_task(Box::pin(async { entry::finish(future.await) }));
         })
     }
 
     fn create(self) -> New {
-        let runtime = self.runtime.unwrap_or_else(Runtime::current);
-        New::create(&runtime, None, self.name)
+        let (runtime, settings) = self.settings();
+        New::create(&runtime, None, settings)
+    }
+
+    pub(crate) fn settings(self) -> (Runtime, Settings) {
+        let settings = Settings {
+            is_paused: self.is_paused,
+            details: self.details,
+        };
+        (self.runtime.unwrap_or_else(Runtime::current), settings)
+    }
+}
+
+/// With what an isolate is born.
+#[derive(Default)]
+pub(crate) struct Settings {
+    is_paused: bool,
+    details: Option<Box<Details>>,
+}
+
+impl Settings {
+    pub(crate) fn name(&self) -> Option<Arc<str>> {
+        self.details.as_ref()?.name.clone()
     }
 }
 
@@ -233,12 +353,43 @@ impl New {
     pub(crate) fn create(
         runtime: &Runtime,
         home: Option<Arc<pinned::PinnedHome>>,
-        name: Option<Arc<str>>,
+        settings: Settings,
     ) -> Self {
-        let core = IsolateCore::create(runtime.core().clone(), home, name);
+        let mut details = settings.details;
+        if let Some(group) = Self::inherited_group() {
+            details.get_or_insert_default().group.get_or_insert(group);
+        }
+        let group = details.as_ref().and_then(|details| details.group.clone());
+        let core = IsolateCore::create(runtime.core().clone(), home, details);
         // SAFETY: just created, by nobody scheduled and by nobody else known: the right to
         // schedule it is ours, once, and is used up by `start`.
-        Self(unsafe { Runnable::from_raw(core) })
+        let new = Self(unsafe { Runnable::from_raw(core) });
+        if let Some(group) = group {
+            new.0
+                .enter(|isolate| isolate.local().flags.in_group.set(true));
+            group.join(IsolateRef::new(new.core()));
+        }
+        if settings.is_paused
+            && let Some(capability) = new.handle().pause_capability()
+        {
+            new.0.enter(|isolate| isolate.pause(capability));
+        }
+        new
+    }
+
+    fn inherited_group() -> Option<IsolateGroup> {
+        Current::with(|isolate| {
+            let isolate = isolate?;
+            if !isolate.local().flags.in_group.get() {
+                return None;
+            }
+            let mut lane = isolate.lane.lock();
+            isolate.with_details(&mut lane, |details| details.group.clone())
+        })
+    }
+
+    pub(crate) fn handle(&self) -> Isolate {
+        Isolate::with_all_rights(IsolateRef::new(self.core()))
     }
 
     pub(crate) fn core(&self) -> &IsolateCore {
@@ -247,6 +398,9 @@ impl New {
 
     /// The isolate does not start after all.
     pub(crate) fn abandon(self) {
+        if let Some(group) = self.handle().group() {
+            group.leave(self.core().id);
+        }
         // SAFETY: nobody runs it and nobody will, so its own count is ours to give back.
         unsafe { IsolateCore::release_self(self.0.into_raw()) };
     }
@@ -275,7 +429,7 @@ impl New {
     fn end_unstarted(self) {
         if self.core().is_pinned() {
             // Its own thread is there and does it.
-            return self.core().post_oob(Oob::Kill);
+            return self.core().post_oob(Oob::Kill(Priority::Immediate));
         }
         let ours = self.core().lane.lock().mark_scheduled();
         if ours {

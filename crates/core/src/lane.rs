@@ -11,6 +11,7 @@
 //! | (none) | idle: empty, in no run queue | | |
 //! | `SCHEDULED` | in a run queue, or being run, by exactly one thread | whoever makes an idle isolate non-empty; that one schedules it | the running thread, when it finds the lane empty |
 //! | `OOB` | the out-of-band lane has something | who posts there | the running thread, when it takes it |
+//! | `PAUSED` | scheduled, but paused and in no run queue | the running thread, instead of going idle | who posts out of band; that one schedules it |
 //! | `DEAD` | nothing is accepted any more | the running thread, once | never |
 //!
 //! "Running" needs no bit of its own: sends meanwhile see `SCHEDULED` and go home. No wake-up
@@ -43,6 +44,7 @@ pub(crate) use block::Burst;
 const SCHEDULED: u8 = 1;
 const OOB: u8 = 2;
 const DEAD: u8 = 4;
+const PAUSED: u8 = 8;
 
 /// Words of the record that lies in the lane itself, header included.
 const FIRST_WORDS: usize = 4;
@@ -133,10 +135,13 @@ impl Lane {
         })
     }
 
-    /// Whether the isolate has been scheduled; `None` while somebody holds the lane.
+    /// Whether the isolate has been scheduled, and may run; `None` while somebody holds the
+    /// lane.
     #[inline]
     pub(crate) fn peek_scheduled(&self) -> Option<bool> {
-        self.word.peek().map(|state| state & SCHEDULED != 0)
+        self.word
+            .peek()
+            .map(|state| state & (SCHEDULED | PAUSED) == SCHEDULED)
     }
 }
 
@@ -164,8 +169,27 @@ impl LaneGuard<'_> {
         was_idle
     }
 
-    pub(crate) fn mark_oob(&mut self) {
-        self.word.state |= OOB;
+    /// Says that the out-of-band lane has something. The caller that gets `true` schedules the
+    /// isolate, as after [`mark_scheduled`](Self::mark_scheduled).
+    #[must_use]
+    pub(crate) fn mark_oob(&mut self) -> bool {
+        let runs = self.word.state & (SCHEDULED | PAUSED) == SCHEDULED;
+        self.word.state = (self.word.state | OOB | SCHEDULED) & !PAUSED;
+        !runs
+    }
+
+    /// The isolate is paused: normal messages do not schedule it. `first`, if it is filled,
+    /// stays the runner's.
+    pub(crate) fn go_paused(&mut self) {
+        self.word.state |= PAUSED;
+    }
+
+    /// Whether no record waits in the chain.
+    pub(crate) fn is_empty(&mut self) -> bool {
+        self.inner.with_mut(|inner| {
+            // SAFETY: the guard is the only way to `inner`.
+            unsafe { &*inner }.write == 0
+        })
     }
 
     pub(crate) fn has_oob(&self) -> bool {

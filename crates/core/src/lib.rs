@@ -50,8 +50,9 @@ pub use block_on::block_on;
 pub use cell::{CellError, IsolateCell, IsolateLocal};
 pub use event_handler::{Direction, Handle as SourceHandle, Source};
 pub use isolate::{
-    Async, Builder, EntryOutput, EntryResult, ExitReason, Exited, Isolate, IsolateId, Plain, Run,
-    RunError, spawn_local,
+    Async, Builder, Capability, ControlPort, EntryOutput, EntryResult, ErrorCause, ExitReason,
+    Exited, Isolate, IsolateGroup, IsolateId, KeepsAlive, Plain, Priority, Run, RunError,
+    UncaughtError, checkpoint, set_error_hook, spawn_local,
 };
 pub use microtask::schedule_microtask;
 pub use native_port::NativePort;
@@ -59,7 +60,7 @@ pub use panic::{PanicReport, catch_panic};
 pub use pinned::Pinned;
 pub use port::{Listener, PortId, ReceivePort, Recv, SendError, SendPort, SendWait};
 pub use reply::{Ask, AskError, NoReply, Reply, ReplyTo, one_shot};
-pub use runtime::{Entered, Runtime, RuntimeBuilder, StillRunning};
+pub use runtime::{Compat, Entered, Runtime, RuntimeBuilder, StillRunning};
 pub use thread_pool::blocking;
 pub use time::Instant;
 pub use timer::{Sleep, Timer, sleep, sleep_until};

@@ -38,15 +38,16 @@ impl Current<'_> {
         }
     }
 
-    /// Runs microtasks until there are none, those that they schedule included, or until an
-    /// out-of-band message waits, which goes first.
+    /// Runs microtasks until there are none, those that they schedule included, or until a
+    /// control message waits, which goes first. Those that an error left behind are among them.
     ///
     /// Unbounded, as in the VM (rule 6): a chain of microtasks without end starves the
     /// isolate's own events, but no other isolate, since the pool compensates for it.
     #[inline]
     pub(crate) fn run_microtasks(self) {
         let local = self.local();
-        while local.flags.microtasks.get() && !self.lane.peek_oob() {
+        local.flags.microtasks_held.set(false);
+        while local.flags.microtasks.get() && !self.interrupted() {
             if let Some(key) = local.front.take() {
                 // Nothing but the front place is in use as long as the queue is empty.
                 let more = self.with_events(|events| !events.microtasks.is_empty());

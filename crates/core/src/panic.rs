@@ -3,10 +3,10 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Once};
 
-use crate::isolate::{Current, ExitReason};
+use crate::isolate::Current;
 
 thread_local! {
     /// Where the last panic of this thread's isolate happened.
@@ -70,7 +70,20 @@ pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Result<R, PanicReport> {
     let before = CATCHING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(f));
     CATCHING.set(before);
-    result.map_err(PanicReport::take)
+    result.map_err(|payload| {
+        if payload.is::<ToLoop>() {
+            resume_unwind(payload);
+        }
+        PanicReport::take(payload)
+    })
+}
+
+/// Unwinds the stack of an isolate that is to end. No panic, so no hook is called.
+pub(crate) struct ToLoop;
+
+/// Leaves the isolate's code for its event loop, which knows why.
+pub(crate) fn unwind_to_loop() -> ! {
+    resume_unwind(Box::new(ToLoop))
 }
 
 /// Runs a destructor or a foreign waker, whose panic has nobody else to go to.
@@ -83,7 +96,7 @@ pub(crate) fn contain(f: impl FnOnce()) {
     }
 }
 
-/// Makes panics of isolates silent where they happen, because [`report_exit`] tells them with
+/// Makes panics of isolates silent where they happen, because an uncaught error is told with
 /// the isolate's name, and keeps their location. Panics elsewhere go where they went before.
 pub(crate) fn install_hook() {
     if cfg!(loom) {
@@ -101,15 +114,4 @@ pub(crate) fn install_hook() {
             }
         }));
     });
-}
-
-/// Tells of an isolate that ended in an error: one line on the standard error stream.
-#[expect(
-    clippy::print_stderr,
-    reason = "an error that nobody handles must not vanish"
-)]
-pub(crate) fn report_exit(name: &str, reason: &ExitReason) {
-    if matches!(reason, ExitReason::Panicked(_) | ExitReason::Failed(_)) {
-        eprintln!("isolate '{name}' {reason}");
-    }
 }

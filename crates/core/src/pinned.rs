@@ -14,7 +14,7 @@ use std::time::Duration;
 use insula_sync::{Parker, wait};
 
 use crate::event_loop::{Meter, SLICE_TURNS, run_slice};
-use crate::isolate::{Current, Isolate, IsolateRef, New, Runnable};
+use crate::isolate::{Current, Isolate, IsolateRef, New, Runnable, Settings};
 use crate::port::{Listener, ReceivePort};
 use crate::runtime::Runtime;
 
@@ -34,19 +34,20 @@ impl PinnedHome {
 
 pub(crate) fn spawn(
     runtime: &Runtime,
-    name: Option<Arc<str>>,
+    settings: Settings,
     entry: impl FnOnce(Current<'_>) + Send + 'static,
 ) -> io::Result<Isolate> {
     if !runtime.core().has_threads() {
         // A seeded runtime runs everything on the one thread that drives it.
-        let new = New::create(runtime, None, name);
-        let handle = Isolate(IsolateRef::new(new.core()));
+        let new = New::create(runtime, None, settings);
+        let handle = new.handle();
         new.start(entry);
         return Ok(handle);
     }
     let home = Arc::new(PinnedHome(Parker::new()));
-    let new = New::create(runtime, Some(home.clone()), name.clone());
-    let handle = Isolate(IsolateRef::new(new.core()));
+    let name = settings.name();
+    let new = New::create(runtime, Some(home.clone()), settings);
+    let handle = new.handle();
     let isolate = handle.0.clone();
     let thread_name = name.unwrap_or_else(|| isolate.name());
     let started = std::thread::Builder::new()

@@ -25,6 +25,7 @@ mod send;
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic::Location;
 use std::ptr::NonNull;
 
 use insula_sync::atomic::{AtomicUsize, Ordering};
@@ -62,6 +63,9 @@ pub(crate) struct PortSlot {
     open: Cell<bool>,
     /// All senders are gone, and everything they sent has arrived. Only the isolate's.
     orphaned: Cell<bool>,
+    /// It does not keep its isolate alive. Only the isolate's.
+    is_weak: Cell<bool>,
+    opened_at: Cell<&'static Location<'static>>,
 }
 
 /// What a port's vtable says beyond what the lane needs.
@@ -180,6 +184,8 @@ impl PortSlot {
             bound: Cell::new(std::ptr::null()),
             open: Cell::new(false),
             orphaned: Cell::new(true),
+            is_weak: Cell::new(false),
+            opened_at: Cell::new(Location::caller()),
         }
     }
 
@@ -188,6 +194,7 @@ impl PortSlot {
         isolate: Current<'_>,
         vtable: &'static PortVtable,
         limit: Option<usize>,
+        place: &'static Location<'static>,
     ) -> NonNull<Self> {
         let slot = if isolate.local().flags.port0_used.replace(true) {
             let slot = NonNull::from(Box::leak(Box::new(Self::unopened())));
@@ -206,6 +213,7 @@ impl PortSlot {
         port.bound.set(limit.map_or(std::ptr::null(), |limit| {
             Box::into_raw(Box::new(Bound::new(limit))).cast_const()
         }));
+        port.opened_at.set(place);
         port.open.set(true);
         port.refs.store(RECEIVER | HANDLE, Ordering::Relaxed);
         slot
@@ -251,13 +259,25 @@ impl PortSlot {
         unsafe { &*self.vtable.0.get().cast::<PortVtable>() }
     }
 
-    /// Whether somebody could still send to it.
+    /// Whether somebody could still send to it, so that it keeps its isolate alive.
     #[inline(always)]
     pub(crate) fn may_receive(&self) -> bool {
         // Acquire pairs with the Release of a dropped sender. A closed port's senders do not
         // count: they go without a word.
         let refs = self.refs.load(Ordering::Acquire);
-        refs & RECEIVER != 0 && refs >= SENDER
+        refs & RECEIVER != 0 && refs >= SENDER && !self.is_weak.get()
+    }
+
+    pub(crate) fn id(&self) -> PortId {
+        PortId(self.serial.get())
+    }
+
+    pub(crate) fn opened_at(&self) -> &'static Location<'static> {
+        self.opened_at.get()
+    }
+
+    pub(crate) fn senders(&self) -> usize {
+        self.refs.load(Ordering::Relaxed) / SENDER
     }
 
     pub(crate) fn has_receiver(&self) -> bool {
@@ -456,7 +476,12 @@ impl SystemRecord for Close {
     fn run(self, isolate: Current<'_>) {
         // SAFETY: the receiver's unit is in this record.
         unsafe { self.0.as_ref() }.stop_receiving(isolate);
-        isolate.with_events(|events| events.ports.retain(|&port| port != self.0));
+        // SAFETY: as above.
+        let serial = unsafe { self.0.as_ref() }.serial.get();
+        isolate.with_events(|events| {
+            events.ports.retain(|&port| port != self.0);
+            events.port_names.remove(&serial);
+        });
         // SAFETY: as above, given back once.
         unsafe { PortSlot::release(self.0, RECEIVER) };
     }
@@ -487,7 +512,7 @@ impl SystemRecord for LastSender {
 
 /// Identifies a port in this process. Never reused, and only a port makes one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PortId(u64);
+pub struct PortId(pub(crate) u64);
 
 impl fmt::Debug for PortId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

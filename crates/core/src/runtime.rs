@@ -10,7 +10,7 @@ use std::time::Duration;
 use insula_sync::atomic::{AtomicU64, Ordering};
 
 use crate::event_handler::EventHandler;
-use crate::isolate::{Current, IsolateCore, Oob, Runnable};
+use crate::isolate::{Current, IsolateCore, Oob, Priority, Runnable};
 use crate::seeded::{self, SeededScheduler};
 use crate::thread_pool::{self, ThreadPool};
 use crate::time::{Clock, Instant};
@@ -49,6 +49,7 @@ pub struct Runtime(Arc<RuntimeCore>);
 
 pub(crate) struct RuntimeCore {
     scheduler: Scheduler,
+    compat: Compat,
     clock: Clock,
     event_handler: EventHandler,
     register: Register,
@@ -171,7 +172,7 @@ impl Runtime {
     /// Kills all isolates that there are now, without waiting for their end.
     pub fn kill_all(&self) {
         for isolate in self.0.register.all() {
-            isolate.post_oob(Oob::Kill);
+            isolate.post_oob(Oob::Kill(Priority::Immediate));
         }
     }
 
@@ -224,7 +225,7 @@ impl Runtime {
             "an isolate cannot wait for its own runtime to shut down"
         );
         for isolate in self.0.register.close() {
-            isolate.post_oob(Oob::Kill);
+            isolate.post_oob(Oob::Kill(Priority::Immediate));
         }
         match &self.0.scheduler {
             Scheduler::Seeded(_) => self.block_on(self.0.register.emptied()),
@@ -290,6 +291,21 @@ pub struct RuntimeBuilder {
     spares: usize,
     name: Arc<str>,
     seed: Option<u64>,
+    compat: Compat,
+}
+
+/// Whose order of events a runtime follows where the Dart VM's is a trap.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum Compat {
+    /// The one that loses nothing: a `BeforeNextEvent` goes before an `AsEvent`, microtasks
+    /// that an error left behind run at once, and every error is told.
+    #[default]
+    Insula,
+    /// The VM's: among control messages alone, `AsEvent` and `BeforeNextEvent` share one row;
+    /// microtasks that an error left behind wait for the next event, and are lost if there is
+    /// none; an error that is neither fatal nor listened for is silent.
+    Dart,
 }
 
 impl Default for RuntimeBuilder {
@@ -299,6 +315,7 @@ impl Default for RuntimeBuilder {
             spares: DEFAULT_SPARES,
             name: Arc::from("insula"),
             seed: None,
+            compat: Compat::default(),
         }
     }
 }
@@ -331,6 +348,13 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Follows the Dart VM's order of events also where it is a trap, for programs that depend
+    /// on it.
+    pub fn compat(mut self, compat: Compat) -> Self {
+        self.compat = compat;
+        self
+    }
+
     /// Makes the runtime. Threads start with the first isolate.
     pub fn build(self) -> Runtime {
         crate::panic::install_hook();
@@ -352,6 +376,7 @@ impl RuntimeBuilder {
         let core = Arc::new(RuntimeCore {
             event_handler: EventHandler::new(&clock),
             scheduler,
+            compat: self.compat,
             clock,
             register: Register::new(),
             next_isolate: AtomicU64::new(1),
@@ -368,6 +393,10 @@ impl RuntimeCore {
     #[inline]
     pub(crate) fn scheduler(&self) -> &Scheduler {
         &self.scheduler
+    }
+
+    pub(crate) fn compat(&self) -> Compat {
+        self.compat
     }
 
     pub(crate) fn clock(&self) -> &Clock {

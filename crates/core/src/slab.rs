@@ -74,7 +74,11 @@ impl<T> Slab<T> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.free.len() == self.entries.len()
+        self.len() == 0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {

@@ -92,8 +92,13 @@ pub(crate) fn run(isolate: Current<'_>, key: Key) {
     // the poll: a task is removed by its own end alone, or by the isolate's, after this turn.
     // This waker owns no count, and is never dropped.
     let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(header)) });
+    let polled = Polled {
+        isolate,
+        key,
+        before,
+    };
     let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
-    local.polling.set(before);
+    drop(polled);
     let finished = isolate.with_events(|events| {
         if poll.is_ready() {
             return events.tasks.remove(key);
@@ -104,6 +109,36 @@ pub(crate) fn run(isolate: Current<'_>, key: Key) {
         None
     });
     drop(finished);
+}
+
+/// The end of a poll. If that panicked, the task is no more.
+struct Polled<'a> {
+    isolate: Current<'a>,
+    key: Key,
+    before: Option<Polling>,
+}
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        self.isolate.local().polling.set(self.before);
+        if std::thread::panicking() {
+            let task = self
+                .isolate
+                .with_events(|events| events.tasks.remove(self.key));
+            drop(task);
+        }
+    }
+}
+
+/// An interrupt check where a future is polled: whether the task should give the event loop a
+/// turn first, after which it is polled again.
+#[inline]
+pub(crate) fn must_return(isolate: Current<'_>, cx: &Context<'_>) -> bool {
+    let must = isolate.interrupted();
+    if must {
+        cx.waker().wake_by_ref();
+    }
+    must
 }
 
 /// Whom to wake in an isolate: one of its own tasks without any counting, or a waker.

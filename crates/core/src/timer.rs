@@ -50,7 +50,11 @@ pub(crate) struct Timers {
 
 impl Timers {
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub(crate) fn armed(&self) -> Option<DeadlineKey> {

@@ -28,11 +28,14 @@ use std::task::Waker;
 
 use insula_sync::atomic::{AtomicUsize, Ordering, fence};
 
-use super::exit::ExitReason;
+use super::control::{Capabilities, Oob};
+use super::errors::UncaughtError;
+use super::exit::{ExitListener, ExitReason};
+use super::group::IsolateGroup;
 use crate::event_loop::EventLoop;
 use crate::lane::{Burst, Lane, LaneGuard};
 use crate::pinned::PinnedHome;
-use crate::port::PortSlot;
+use crate::port::{PortSlot, SendPort};
 use crate::record::{SystemRecord, system_head};
 use crate::runtime::RuntimeCore;
 use crate::slab::Key;
@@ -86,15 +89,14 @@ unsafe impl Send for IsolateCore {}
 pub(crate) struct Details {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) oob: Vec<Oob>,
+    pub(crate) capabilities: Option<Capabilities>,
+    pub(crate) group: Option<IsolateGroup>,
+    /// An uncaught error does not end the isolate.
+    pub(crate) errors_survived: bool,
+    pub(crate) error_listeners: Vec<SendPort<UncaughtError>>,
     pub(crate) exit: Option<ExitReason>,
+    pub(crate) exit_listeners: Vec<ExitListener>,
     pub(crate) exit_waiters: Vec<Waker>,
-}
-
-/// Messages of the out-of-band lane: handled before any normal message, between turns.
-#[derive(Debug)]
-pub(crate) enum Oob {
-    /// End now: nothing that is queued runs.
-    Kill,
 }
 
 /// What only the running thread touches.
@@ -122,6 +124,17 @@ pub(crate) struct Flags {
     pub(crate) port0_used: Cell<bool>,
     /// Teardown has begun: what is started now would never run.
     pub(crate) dying: Cell<bool>,
+    /// Before the next event there is something else: a pause, a delayed control action, or
+    /// the end.
+    pub(crate) attention: Cell<bool>,
+    /// Nothing more is to run.
+    pub(crate) ending: Cell<bool>,
+    /// The microtasks that an error left behind wait for the next event, as in the VM.
+    pub(crate) microtasks_held: Cell<bool>,
+    /// It belongs to a group, which its children join.
+    pub(crate) in_group: Cell<bool>,
+    /// A root isolate: it does not end by itself.
+    pub(crate) is_root: Cell<bool>,
 }
 
 impl IsolateCore {
@@ -129,14 +142,8 @@ impl IsolateCore {
     pub(crate) fn create(
         runtime: Arc<RuntimeCore>,
         home: Option<Arc<PinnedHome>>,
-        name: Option<Arc<str>>,
+        details: Option<Box<Details>>,
     ) -> NonNull<Self> {
-        let details = name.map(|name| {
-            Box::new(Details {
-                name: Some(name),
-                ..Details::default()
-            })
-        });
         let core = Box::new(Self {
             lane: Lane::new(),
             this: NonNull::dangling(),
@@ -252,8 +259,7 @@ impl IsolateCore {
             return;
         }
         self.with_details(&mut lane, |details| details.oob.push(message));
-        lane.mark_oob();
-        let schedule = lane.mark_scheduled();
+        let schedule = lane.mark_oob();
         drop(lane);
         if schedule {
             Self::schedule(self.this);

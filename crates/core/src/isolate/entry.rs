@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::future::Future;
 
-use super::core::{Current, Oob};
+use super::core::Current;
+use super::errors::{ErrorCause, uncaught};
 use crate::isolate::ExitReason;
 use crate::task::{LocalFuture, Task};
 
@@ -68,14 +69,16 @@ where
     }
 }
 
-/// An entry's error ends the isolate, with that error as the reason.
+/// An entry's error ends the isolate, with that error as the reason, unless errors are not
+/// fatal.
 pub(super) fn finish(result: impl EntryResult) {
     if let Some(failure) = result.into_failure() {
         Current::with(|isolate| {
-            if let Some(isolate) = isolate {
-                let reason = ExitReason::Failed(failure.into());
-                isolate.with_events(|events| events.failure = Some(reason));
-                isolate.post_oob(Oob::Kill);
+            let failure: std::sync::Arc<str> = failure.into();
+            if let Some(isolate) = isolate
+                && uncaught(isolate, ErrorCause::Failed(failure.clone()))
+            {
+                isolate.end_with(ExitReason::Failed(failure));
             }
         });
     }

@@ -1,4 +1,4 @@
-//! How isolates end.
+//! How isolates end, and who is told.
 
 use std::fmt;
 use std::future::Future;
@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::Isolate;
+use super::{Current, Isolate};
 use crate::panic::PanicReport;
+use crate::port::{PortId, SendPort};
 
 /// Why an isolate ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum ExitReason {
     Failed(Arc<str>),
     /// It was killed, or its runtime was shut down.
     Killed,
+    /// It called [`Isolate::exit`].
+    Exited,
 }
 
 impl fmt::Display for ExitReason {
@@ -30,7 +33,110 @@ impl fmt::Display for ExitReason {
             Self::Panicked(report) => write!(f, "panicked at {report}"),
             Self::Failed(error) => write!(f, "failed: {error}"),
             Self::Killed => f.write_str("killed"),
+            Self::Exited => f.write_str("exited"),
         }
+    }
+}
+
+/// Who wants a message when the isolate has ended.
+pub(crate) struct ExitListener {
+    port: PortId,
+    tell: Box<dyn FnOnce(&ExitReason) + Send>,
+}
+
+impl ExitListener {
+    /// Sends what `response` makes of the reason.
+    pub(crate) fn new<T: Send + 'static>(
+        port: &SendPort<T>,
+        response: impl FnOnce(&ExitReason) -> T + Send + 'static,
+    ) -> Self {
+        let to = port.clone();
+        Self {
+            port: port.id(),
+            // Nobody is there to learn that the port was closed.
+            tell: Box::new(move |reason| drop(to.send(response(reason)))),
+        }
+    }
+
+    pub(crate) fn tell(self, reason: &ExitReason) {
+        (self.tell)(reason);
+    }
+}
+
+impl Isolate {
+    /// Sends what `response` makes of the reason to `port` when the isolate has ended: behind
+    /// everything that the isolate sent, and after its errors. If it has ended already, at
+    /// once.
+    ///
+    /// A port is told once. Adding it again changes the response, not its place among the
+    /// listeners, who are told in the order in which they were added.
+    pub fn add_exit_listener<T: Send + 'static>(
+        &self,
+        port: &SendPort<T>,
+        response: impl FnOnce(&ExitReason) -> T + Send + 'static,
+    ) {
+        let listener = ExitListener::new(port, response);
+        let mut lane = self.0.lane.lock();
+        let outcome = self.0.with_details(&mut lane, |details| {
+            if let Some(reason) = &details.exit {
+                return Some((listener, Some(reason.clone())));
+            }
+            let listeners = &mut details.exit_listeners;
+            match listeners.iter_mut().find(|it| it.port == listener.port) {
+                Some(place) => Some((std::mem::replace(place, listener), None)),
+                None => {
+                    listeners.push(listener);
+                    None
+                }
+            }
+        });
+        drop(lane);
+        if let Some((listener, Some(reason))) = outcome {
+            listener.tell(&reason);
+        }
+    }
+
+    /// Takes an exit listener back.
+    pub fn remove_exit_listener<T: Send + 'static>(&self, port: &SendPort<T>) {
+        let mut lane = self.0.lane.lock();
+        let removed = self.0.peek_details(&mut lane, |details| {
+            let listeners = &mut details.exit_listeners;
+            let index = listeners.iter().position(|it| it.port == port.id())?;
+            Some(listeners.remove(index))
+        });
+        drop(lane);
+        drop(removed);
+    }
+
+    /// Waits for the end of the isolate and tells why; at once if it has ended already.
+    pub fn exited(&self) -> Exited {
+        Exited(self.clone())
+    }
+
+    /// Sends `message` to `port` and ends the current isolate: nothing else of it runs, but for
+    /// destructors. The message comes before the exit listeners'.
+    ///
+    /// Unwinds the stack; `catch_unwind` further up delays the end until the next interrupt
+    /// check.
+    ///
+    /// # Panics
+    /// If there is no current isolate.
+    pub fn exit<T: Send + 'static>(port: &SendPort<T>, message: T) -> ! {
+        // To a closed port nobody listens, and the isolate ends all the same.
+        let _ = port.send(message);
+        Self::exit_silently()
+    }
+
+    /// As [`exit`](Self::exit), without a last message.
+    ///
+    /// # Panics
+    /// If there is no current isolate.
+    pub fn exit_silently() -> ! {
+        Current::with(|isolate| {
+            let isolate = isolate.expect("only an isolate can exit");
+            isolate.end_with(ExitReason::Exited);
+        });
+        crate::panic::unwind_to_loop()
     }
 }
 
@@ -40,7 +146,7 @@ impl fmt::Display for ExitReason {
 /// Dropping it only stops the waiting.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
-pub struct Exited(pub(super) Isolate);
+pub struct Exited(Isolate);
 
 impl Future for Exited {
     type Output = ExitReason;

@@ -227,6 +227,14 @@ impl Burst {
         at
     }
 
+    /// Whether all records have been read.
+    pub(crate) fn is_empty(&self) -> bool {
+        let block = self.block.get();
+        // SAFETY: null or this runner's.
+        let next = unsafe { block.0.as_ref() }.map_or(ptr::null_mut(), |block| block.next.0);
+        self.at.get() == self.end.get() && next.is_null()
+    }
+
     /// Hands out the spent block; only when there is nothing left to read.
     #[inline]
     pub(crate) fn take_spent(&self) -> BlockPtr {

@@ -145,3 +145,69 @@ fn exit_vs_send() {
         assert!(!model.send(100));
     });
 }
+
+impl Model {
+    /// Posts a resume out of band.
+    fn resume(&self, resumed: &AtomicUsize) {
+        let mut lane = self.lane.lock();
+        resumed.store(1, Ordering::Relaxed);
+        let schedule = lane.mark_oob();
+        drop(lane);
+        if schedule {
+            assert_eq!(
+                self.queued.fetch_add(1, Ordering::AcqRel),
+                0,
+                "queued twice"
+            );
+        }
+    }
+
+    /// Runs a paused isolate, which goes on only if the resume has come.
+    fn run_paused(&self, resumed: &AtomicUsize) {
+        if self
+            .queued
+            .compare_exchange(1, 0, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
+        {
+            return;
+        }
+        loop {
+            let mut lane = self.lane.lock();
+            if lane.take_oob() && resumed.load(Ordering::Relaxed) == 1 {
+                drop(lane);
+                self.queued.store(1, Ordering::Release);
+                return self.run(false);
+            }
+            if !lane.has_oob() {
+                lane.go_paused();
+                return;
+            }
+        }
+    }
+}
+
+/// pause vs resume vs send: whoever resumes a paused isolate schedules it, and nobody else
+/// does; what was sent meanwhile is there.
+#[test]
+fn pause_vs_resume() {
+    loom::model(|| {
+        let model = Model::new();
+        let resumed = Arc::new(AtomicUsize::new(0));
+        assert!(model.send(1));
+        let resumer = {
+            let (model, resumed) = (model.clone(), resumed.clone());
+            thread::spawn(move || {
+                assert!(model.send(10));
+                model.resume(&resumed);
+            })
+        };
+        model.run_paused(&resumed);
+        // A pause holds everything back.
+        let seen = model.sum.load(Ordering::Relaxed);
+        assert!(seen == 0 || resumed.load(Ordering::Relaxed) == 1);
+        resumer.join().unwrap();
+        model.run_paused(&resumed);
+        assert_eq!(model.sum.load(Ordering::Relaxed), 11);
+        assert_eq!(model.queued.load(Ordering::Relaxed), 0);
+    });
+}

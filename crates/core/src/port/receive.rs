@@ -6,8 +6,10 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -19,7 +21,7 @@ use super::{
 use crate::isolate::Current;
 use crate::microtask::Microtask;
 use crate::record::{Head, RecordVtable, is_inline};
-use crate::task::Wakeup;
+use crate::task::{self, Wakeup};
 
 const ELSEWHERE: &str = "a ReceivePort can only be used by the isolate that opened it";
 
@@ -139,6 +141,7 @@ impl<T: Send + 'static> ReceivePort<T> {
     /// # Panics
     /// If there is no current isolate.
     #[expect(clippy::new_without_default, reason = "opening a port is an effect")]
+    #[track_caller]
     pub fn new() -> Self {
         Self::open_current(None)
     }
@@ -148,21 +151,26 @@ impl<T: Send + 'static> ReceivePort<T> {
     ///
     /// # Panics
     /// If there is no current isolate, or `limit` is 0.
+    #[track_caller]
     pub fn bounded(limit: usize) -> Self {
         Self::open_current(Some(limit))
     }
 
+    #[track_caller]
     fn open_current(limit: Option<usize>) -> Self {
+        let place = Location::caller();
         Current::with(|isolate| {
-            Self::open(
-                isolate.expect("a ReceivePort needs a current isolate"),
-                limit,
-            )
+            let isolate = isolate.expect("a ReceivePort needs a current isolate");
+            Self::open(isolate, limit, place)
         })
     }
 
-    pub(crate) fn open(isolate: Current<'_>, limit: Option<usize>) -> Self {
-        let slot = PortSlot::open(isolate, Buffers::<T>::VTABLE, limit);
+    pub(crate) fn open(
+        isolate: Current<'_>,
+        limit: Option<usize>,
+        place: &'static Location<'static>,
+    ) -> Self {
+        let slot = PortSlot::open(isolate, Buffers::<T>::VTABLE, limit, place);
         Self {
             slot,
             marker: PhantomData,
@@ -195,6 +203,26 @@ impl<T: Send + 'static> ReceivePort<T> {
         SendPort::from_slot(self.slot)
     }
 
+    /// Gives the port a name, for [`Isolate::why_alive`](crate::Isolate::why_alive).
+    ///
+    /// # Panics
+    /// Outside the isolate that opened the port.
+    pub fn set_name(&self, name: impl Into<Arc<str>>) {
+        let serial = self.slot().serial.get();
+        self.here(|isolate| {
+            isolate.with_events(|events| events.port_names.insert(serial, name.into()))
+        });
+    }
+
+    /// Says whether the port keeps its isolate alive; at first it does, as long as somebody can
+    /// send to it. One that does not still gets its messages while the isolate lives.
+    ///
+    /// # Panics
+    /// Outside the isolate that opened the port.
+    pub fn keep_isolate_alive(&self, keep: bool) {
+        self.here(|_| self.slot().is_weak.set(!keep));
+    }
+
     /// The next message, in the order of arrival; `None` when no [`SendPort`] is left and all
     /// messages have been taken.
     ///
@@ -218,6 +246,9 @@ impl<T: Send + 'static> ReceivePort<T> {
             if slot.vtable().mode != Mode::Buffered {
                 // Only while the isolate is being torn down.
                 return Poll::Ready(None);
+            }
+            if task::must_return(isolate, cx) {
+                return Poll::Pending;
             }
             if let Some(message) = Buffers::<T>::buffer(slot).queue.pop_front() {
                 if let Some(bound) = slot.bound() {

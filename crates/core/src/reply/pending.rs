@@ -35,6 +35,11 @@ impl PendingReplies {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Questions without an answer, and answers that nobody has taken yet.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// An answer of some type that the one who asked knows.
@@ -280,7 +285,12 @@ impl<R: Send + 'static> Future for Ask<R> {
             State::Pending(home, key) => {
                 let key = *key;
                 Current::with(|current| match current {
-                    Some(isolate) if isolate.is(&raw const **home) => poll_here(isolate, key, cx),
+                    Some(isolate) if isolate.is(&raw const **home) => {
+                        if task::must_return(isolate, cx) {
+                            return Poll::Pending;
+                        }
+                        poll_here(isolate, key, cx)
+                    }
                     _ => panic!("an Ask can only be polled by the isolate that asked"),
                 })
             }

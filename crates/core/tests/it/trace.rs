@@ -34,14 +34,17 @@ pub(crate) fn expect_trace(expected: &str, body: fn(Log)) {
 }
 
 /// As [`expect_trace`], on virtual time alone, for bodies that let time pass.
-pub(crate) fn expect_virtual_trace(expected: &str, body: fn(Log)) {
+pub(crate) fn expect_virtual_trace<F>(expected: &str, body: F)
+where
+    F: Fn(Log) + Clone + Send + 'static,
+{
     for seed in SEEDS {
         let runtime = Runtime::builder().seeded(seed).build();
-        assert_eq!(trace_on(&runtime, body), expected, "seed {seed}");
+        assert_eq!(trace_on(&runtime, body.clone()), expected, "seed {seed}");
     }
 }
 
-fn trace_on(runtime: &Runtime, body: fn(Log)) -> String {
+fn trace_on(runtime: &Runtime, body: impl Fn(Log) + Send + 'static) -> String {
     let log = Log::default();
     let isolate = Isolate::builder().runtime(runtime).spawn(body, log.clone());
     runtime.block_on(isolate.exited());

@@ -1,0 +1,186 @@
+//! What goes before the next event: control messages, actions that they delayed, pauses, and
+//! the end.
+
+use std::collections::VecDeque;
+
+use super::SliceEnd;
+use crate::isolate::{Capability, Current, ExitReason, Oob, Priority};
+use crate::panic;
+use crate::record::SystemRecord;
+use crate::runtime::Compat;
+
+/// What control messages have brought about.
+#[derive(Default)]
+pub(crate) struct Control {
+    /// Taken from the lane and not handled yet: more than one only while one is handled, or
+    /// when one panicked.
+    batch: VecDeque<Oob>,
+    /// To be done before the next event, in this order.
+    delayed: VecDeque<Action>,
+    /// Who has to resume before it goes on.
+    paused_by: Vec<Capability>,
+    /// Why it is to end.
+    exit: Option<ExitReason>,
+}
+
+/// A kill or a call that waits for its place.
+enum Action {
+    Kill,
+    Call(Box<dyn FnOnce() + Send>),
+}
+
+/// An action behind what was queued when its message was handled.
+struct AsEvent(Action);
+
+impl SystemRecord for AsEvent {
+    fn run(self, isolate: Current<'_>) {
+        self.0.run(isolate);
+    }
+}
+
+impl Action {
+    fn run(self, isolate: Current<'_>) {
+        match self {
+            Self::Kill => isolate.end_with(ExitReason::Killed),
+            Self::Call(function) => function(),
+        }
+    }
+}
+
+/// Does what goes before the next event. Returns how the slice ends, if it does.
+#[cold]
+pub(super) fn attend(isolate: Current<'_>) -> Option<SliceEnd> {
+    let flags = &isolate.local().flags;
+    loop {
+        handle_messages(isolate);
+        if flags.ending.get() {
+            let reason = isolate.with_events(|events| events.control.exit.take());
+            return Some(SliceEnd::Exit(reason.unwrap_or(ExitReason::Killed)));
+        }
+        if !flags.microtasks_held.get() {
+            isolate.run_microtasks();
+        }
+        if isolate.interrupted() {
+            continue;
+        }
+        if !flags.attention.get() {
+            return None;
+        }
+        if isolate.is_paused() {
+            if park(isolate) {
+                return Some(SliceEnd::Idle);
+            }
+            continue;
+        }
+        match isolate.with_events(|events| events.control.delayed.pop_front()) {
+            Some(action) => action.run(isolate),
+            None => flags.attention.set(false),
+        }
+    }
+}
+
+/// Takes a paused isolate off its thread, unless a control message has come. After `true` the
+/// isolate is not ours any more.
+fn park(isolate: Current<'_>) -> bool {
+    if isolate.local().flags.credits.get() {
+        crate::port::return_credits(isolate);
+    }
+    let mut lane = isolate.lane.lock();
+    if lane.has_oob() {
+        return false;
+    }
+    lane.go_paused();
+    true
+}
+
+/// An interrupt check in the middle of an event.
+#[cold]
+pub(crate) fn check(isolate: Current<'_>) {
+    let flags = &isolate.local().flags;
+    if flags.dying.get() {
+        return;
+    }
+    handle_messages(isolate);
+    if flags.ending.get() {
+        panic::unwind_to_loop();
+    }
+}
+
+/// Handles the control messages that have arrived, all of them, in order.
+fn handle_messages(isolate: Current<'_>) {
+    let mut lane = isolate.lane.lock();
+    let arrived = lane
+        .take_oob()
+        .then(|| isolate.with_details(&mut lane, |details| std::mem::take(&mut details.oob)));
+    drop(lane);
+    isolate.with_events(|events| events.control.batch.extend(arrived.into_iter().flatten()));
+    // One at a time: if one panics, those behind it are still there.
+    while let Some(message) = isolate.with_events(|events| events.control.batch.pop_front()) {
+        handle(isolate, message);
+    }
+}
+
+fn handle(isolate: Current<'_>, message: Oob) {
+    match message {
+        Oob::Kill(Priority::Immediate) => isolate.end_with(ExitReason::Killed),
+        Oob::Kill(priority) => delay(isolate, priority, Action::Kill),
+        Oob::Call(Priority::Immediate, function) => function(),
+        Oob::Call(priority, function) => delay(isolate, priority, Action::Call(function)),
+        Oob::Pause(capability) => isolate.pause(capability),
+        Oob::Resume(capability) => isolate.with_events(|events| {
+            let paused_by = &mut events.control.paused_by;
+            paused_by.retain(|pause| *pause != capability);
+        }),
+    }
+}
+
+fn delay(isolate: Current<'_>, priority: Priority, action: Action) {
+    // With nothing else queued, the tail of the queue is also its head (the quirk of rule 13).
+    let at_head = priority == Priority::BeforeNextEvent
+        || (isolate.runtime.compat() == Compat::Dart && isolate.has_no_records());
+    if at_head {
+        isolate.with_events(|events| events.control.delayed.push_back(action));
+        isolate.local().flags.attention.set(true);
+    } else {
+        // A dying isolate does nothing more.
+        let _ = isolate.post(AsEvent(action));
+    }
+}
+
+impl Current<'_> {
+    /// Whether the code that runs should come back to the loop: a control message waits, or
+    /// the isolate is to end.
+    #[inline(always)]
+    pub(crate) fn interrupted(self) -> bool {
+        self.lane.peek_oob() || self.local().flags.ending.get()
+    }
+
+    /// Nothing more is to run: the isolate ends as soon as its code comes back to the loop.
+    pub(crate) fn end_with(self, reason: ExitReason) {
+        self.with_events(|events| {
+            events.control.exit.get_or_insert(reason);
+        });
+        let flags = &self.local().flags;
+        flags.ending.set(true);
+        flags.attention.set(true);
+    }
+
+    /// From the next event on.
+    pub(crate) fn pause(self, capability: Capability) {
+        self.with_events(|events| {
+            let paused_by = &mut events.control.paused_by;
+            if !paused_by.contains(&capability) {
+                paused_by.push(capability);
+            }
+        });
+        self.local().flags.attention.set(true);
+    }
+
+    pub(crate) fn is_paused(self) -> bool {
+        self.with_events(|events| !events.control.paused_by.is_empty())
+    }
+
+    fn has_no_records(self) -> bool {
+        self.local().burst.is_empty() && self.lane.lock().is_empty()
+    }
+}

@@ -1,0 +1,115 @@
+//! What keeps an isolate alive.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::{Current, Isolate, Priority};
+use crate::port::PortId;
+use crate::reply::one_shot;
+use crate::task::Task;
+
+/// Something that an isolate waits for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum KeepsAlive {
+    /// An open port that somebody can send to.
+    Port {
+        /// The port.
+        id: PortId,
+        /// Its name, if it was given one.
+        name: Option<Arc<str>>,
+        /// Where it was opened.
+        opened_at: &'static Location<'static>,
+        /// How many can send to it.
+        senders: usize,
+    },
+    /// So many pending timers.
+    Timers(usize),
+    /// So many local tasks that something outside can wake.
+    Tasks(usize),
+    /// So many questions without an answer.
+    Questions(usize),
+}
+
+impl fmt::Display for KeepsAlive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port {
+                id,
+                name,
+                opened_at,
+                senders,
+            } => {
+                write!(f, "{id}")?;
+                if let Some(name) = name {
+                    write!(f, " '{name}'")?;
+                }
+                write!(f, ", opened at {opened_at}, with {senders} senders")
+            }
+            Self::Timers(count) => write!(f, "{count} timers"),
+            Self::Tasks(count) => write!(f, "{count} tasks with a waker outside"),
+            Self::Questions(count) => write!(f, "{count} unanswered questions"),
+        }
+    }
+}
+
+impl Isolate {
+    /// What keeps the isolate alive at its next interrupt check: the open ports that somebody
+    /// can send to, timers, tasks and questions. Nothing for an isolate that has ended.
+    ///
+    /// ```
+    /// # insula_core::block_on(async {
+    /// use insula_core::{Isolate, ReceivePort};
+    /// let port = Isolate::spawn_with_port(|port: ReceivePort<()>| {
+    ///     port.set_name("idle");
+    ///     port.listen(|()| {});
+    /// });
+    /// # });
+    /// ```
+    pub async fn why_alive(&self) -> Vec<KeepsAlive> {
+        let (answer, reply) = one_shot();
+        self.call(Priority::Immediate, move || {
+            answer.send(Current::with(|isolate| isolate.map(reasons)));
+        });
+        reply.await.ok().flatten().unwrap_or_default()
+    }
+}
+
+fn reasons(isolate: Current<'_>) -> Vec<KeepsAlive> {
+    isolate.with_events(|_| {});
+    let events = isolate.local().events.borrow();
+    let Some(events) = events.as_ref() else {
+        return Vec::new();
+    };
+    let first = Some(&isolate.core().port0);
+    // SAFETY: an open port's slot is alive.
+    let others = events.ports.iter().map(|slot| unsafe { slot.as_ref() });
+    let mut reasons: Vec<_> = first
+        .into_iter()
+        .chain(others)
+        .filter(|slot| slot.may_receive())
+        .map(|slot| KeepsAlive::Port {
+            id: slot.id(),
+            name: events.port_names.get(&slot.id().0).cloned(),
+            opened_at: slot.opened_at(),
+            senders: slot.senders(),
+        })
+        .collect();
+    let tasks = events
+        .tasks
+        .values()
+        .filter(|task| Task::may_be_woken(task));
+    let counts = [
+        KeepsAlive::Timers(events.timers.len()),
+        KeepsAlive::Tasks(tasks.count()),
+        KeepsAlive::Questions(events.replies.len()),
+    ];
+    reasons.extend(counts.into_iter().filter(|reason| {
+        !matches!(
+            reason,
+            KeepsAlive::Timers(0) | KeepsAlive::Tasks(0) | KeepsAlive::Questions(0)
+        )
+    }));
+    reasons
+}

@@ -1,0 +1,162 @@
+//! Uncaught errors, and who is told of them.
+//!
+//! An error that the isolate's code does not handle (a panic, or an `Err` of the entry) goes
+//! to the isolate's error listeners, as an ordinary message and so in order with those that
+//! the isolate sent (rule 9); without any listener, to the process-wide hook. A fatal one,
+//! which all are unless `set_errors_fatal(false)` was called, then ends the isolate.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use insula_sync::Mutex;
+
+use super::{Current, Isolate, IsolateId};
+use crate::panic::PanicReport;
+use crate::port::{ReceivePort, SendPort};
+use crate::runtime::Compat;
+
+/// An error that an isolate's code did not handle.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct UncaughtError {
+    /// Whose code it was.
+    pub isolate: IsolateId,
+    /// The isolate's name.
+    pub name: Arc<str>,
+    /// What happened.
+    pub cause: ErrorCause,
+    /// Whether it ends the isolate.
+    pub is_fatal: bool,
+}
+
+/// What an uncaught error was.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ErrorCause {
+    /// A panic.
+    Panicked(PanicReport),
+    /// The entry returned an error; this is its text.
+    Failed(Arc<str>),
+}
+
+impl fmt::Display for ErrorCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(report) => write!(f, "panicked at {report}"),
+            Self::Failed(error) => write!(f, "failed: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for UncaughtError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = if self.is_fatal { "" } else { " and goes on" };
+        write!(f, "isolate '{}' {}{kept}", self.name, self.cause)
+    }
+}
+
+impl std::error::Error for UncaughtError {}
+
+type Hook = Arc<dyn Fn(&UncaughtError) + Send + Sync>;
+
+static HOOK: LazyLock<Mutex<Option<Hook>>> = LazyLock::new(Mutex::default);
+
+/// Sets what is called, anywhere in the process, with each uncaught error that no listener
+/// gets, on the thread where it happened. At first, one line goes to the standard error
+/// stream.
+pub fn set_error_hook(hook: impl Fn(&UncaughtError) + Send + Sync + 'static) {
+    let before = HOOK.lock().replace(Arc::new(hook));
+    drop(before);
+}
+
+impl Isolate {
+    /// Sends every uncaught error of the isolate to `port` from now on. A port that is a
+    /// listener already stays one.
+    pub fn add_error_listener(&self, port: &SendPort<UncaughtError>) {
+        let port = port.clone();
+        let mut lane = self.0.lane.lock();
+        let surplus = self.0.with_details(&mut lane, |details| {
+            if details.error_listeners.contains(&port) {
+                return Some(port);
+            }
+            details.error_listeners.push(port);
+            None
+        });
+        drop(lane);
+        drop(surplus);
+    }
+
+    /// Takes an error listener back.
+    pub fn remove_error_listener(&self, port: &SendPort<UncaughtError>) {
+        let mut lane = self.0.lane.lock();
+        let removed = self.0.peek_details(&mut lane, |details| {
+            let listeners = &mut details.error_listeners;
+            let index = listeners.iter().position(|listener| listener == port)?;
+            Some(listeners.remove(index))
+        });
+        drop(lane);
+        drop(removed);
+    }
+
+    /// The isolate's uncaught errors from now on, at a new port of the current isolate. The
+    /// port ends with the isolate.
+    ///
+    /// # Panics
+    /// If there is no current isolate.
+    #[track_caller]
+    pub fn errors(&self) -> ReceivePort<UncaughtError> {
+        let port = ReceivePort::new();
+        self.add_error_listener(&port.send_port());
+        port
+    }
+
+    /// Says whether an uncaught error ends the isolate; at first it does. Needs the right to
+    /// terminate.
+    pub fn set_errors_fatal(&self, are_fatal: bool) {
+        if self.1.terminate {
+            let mut lane = self.0.lane.lock();
+            self.0
+                .with_details(&mut lane, |details| details.errors_survived = !are_fatal);
+        }
+    }
+}
+
+/// Tells of an error of the current isolate. Returns whether it ends the isolate.
+#[cold]
+pub(crate) fn uncaught(isolate: Current<'_>, cause: ErrorCause) -> bool {
+    let mut lane = isolate.lane.lock();
+    let (is_fatal, listeners) = isolate
+        .peek_details(&mut lane, |details| {
+            (!details.errors_survived, details.error_listeners.clone())
+        })
+        .unwrap_or((true, Vec::new()));
+    drop(lane);
+    let error = UncaughtError {
+        isolate: IsolateId(isolate.id),
+        name: isolate.name(),
+        cause,
+        is_fatal,
+    };
+    // The VM says nothing of one that is not fatal (rule 27).
+    let is_silent = !is_fatal && isolate.runtime.compat() == Compat::Dart;
+    if listeners.is_empty() && !is_silent {
+        call_hook(&error);
+    }
+    for listener in listeners {
+        // A listener that closed its port does not listen.
+        let _ = listener.send(error.clone());
+    }
+    is_fatal
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "an error that nobody handles must not vanish"
+)]
+fn call_hook(error: &UncaughtError) {
+    let hook = HOOK.lock().clone();
+    match hook {
+        Some(hook) => crate::panic::contain(|| hook(error)),
+        None => eprintln!("{error}"),
+    }
+}

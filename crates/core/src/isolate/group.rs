@@ -1,0 +1,78 @@
+//! Isolates that belong together.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use insula_sync::Mutex;
+
+use super::{Isolate, IsolateRef};
+
+/// Isolates that belong together, and can be ended together.
+///
+/// An isolate joins the group that its builder names, or else that of the isolate which spawns
+/// it, and leaves it when it ends. A [`RootIsolate`](crate::RootIsolate) has a group of its
+/// own, which ends with it.
+#[derive(Clone)]
+pub struct IsolateGroup(Arc<Group>);
+
+struct Group {
+    name: Arc<str>,
+    /// In the order in which they were spawned. Bounded by the isolates that live.
+    isolates: Mutex<BTreeMap<u64, IsolateRef>>,
+}
+
+impl IsolateGroup {
+    /// A group without isolates.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(Arc::new(Group {
+            name: name.into(),
+            isolates: Mutex::new(BTreeMap::new()),
+        }))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The isolates that have not ended, in the order in which they were spawned.
+    pub fn isolates(&self) -> Vec<Isolate> {
+        let isolates = self.0.isolates.lock();
+        isolates
+            .values()
+            .cloned()
+            .map(Isolate::with_all_rights)
+            .collect()
+    }
+
+    /// Kills the isolates that there are now, without waiting for their end.
+    pub fn kill_all(&self) {
+        for isolate in self.isolates() {
+            isolate.kill();
+        }
+    }
+
+    pub(super) fn join(&self, isolate: IsolateRef) {
+        self.0.isolates.lock().insert(isolate.id, isolate);
+    }
+
+    pub(crate) fn leave(&self, id: u64) {
+        let left = self.0.isolates.lock().remove(&id);
+        drop(left);
+    }
+}
+
+impl PartialEq for IsolateGroup {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for IsolateGroup {}
+
+impl fmt::Debug for IsolateGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("IsolateGroup").field(&self.0.name).finish()
+    }
+}
