@@ -89,14 +89,47 @@ pub(crate) fn run_slice(runnable: Runnable, meter: &Meter, turns: u32) -> Option
         match end {
             SliceEnd::Idle => false,
             SliceEnd::Again => true,
-            SliceEnd::Exit(reason) => {
-                tear_down(isolate, reason);
-                false
-            }
+            SliceEnd::Exit(reason) => exit(isolate, reason),
         }
     });
     meter.running.store(false, Ordering::Relaxed);
     again.then_some(runnable)
+}
+
+/// Ends an isolate, or makes it wait for that. Returns whether it goes on.
+fn exit(isolate: Current<'_>, reason: ExitReason) -> bool {
+    let pauses = isolate.local().flags.pauses_on_exit.replace(false);
+    if pauses {
+        isolate.hold_exit(reason);
+    } else {
+        tear_down(isolate, reason);
+    }
+    pauses
+}
+
+/// Runs code of a host as the isolate's, between two of its events, and then the microtasks.
+/// `None` if it panicked.
+pub(crate) fn enter<R>(runnable: &Runnable, f: impl FnOnce() -> R) -> Option<R> {
+    runnable.enter(|isolate| {
+        let mut result = None;
+        let end = catch_unwind(AssertUnwindSafe(|| {
+            result = Some(f());
+            isolate.run_microtasks();
+            SliceEnd::Idle
+        }))
+        .unwrap_or_else(|payload| caught(isolate, payload));
+        let ending = isolate.local().flags.ending.get();
+        match end {
+            SliceEnd::Exit(reason) => drop(exit(isolate, reason)),
+            _ if ending => {
+                if let Some(SliceEnd::Exit(reason)) = attend(isolate) {
+                    exit(isolate, reason);
+                }
+            }
+            _ => {}
+        }
+        result
+    })
 }
 
 /// What becomes of the slice in which code of the isolate panicked.

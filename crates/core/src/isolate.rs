@@ -7,6 +7,7 @@ mod entry;
 mod errors;
 mod exit;
 mod group;
+mod home;
 mod run;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use errors::{ErrorCause, UncaughtError, set_error_hook};
 pub(crate) use exit::ExitListener;
 pub use exit::{ExitReason, Exited};
 pub use group::IsolateGroup;
+pub(crate) use home::Home;
 pub use run::{Run, RunError};
 
 use crate::event_loop;
@@ -350,11 +352,7 @@ impl Settings {
 pub(crate) struct New(Runnable);
 
 impl New {
-    pub(crate) fn create(
-        runtime: &Runtime,
-        home: Option<Arc<pinned::PinnedHome>>,
-        settings: Settings,
-    ) -> Self {
+    pub(crate) fn create(runtime: &Runtime, home: Option<Arc<Home>>, settings: Settings) -> Self {
         let mut details = settings.details;
         if let Some(group) = Self::inherited_group() {
             details.get_or_insert_default().group.get_or_insert(group);
@@ -396,6 +394,11 @@ impl New {
         self.0.core()
     }
 
+    /// Runs `f` as the isolate, before it starts.
+    pub(crate) fn enter<R>(&self, f: impl FnOnce(Current<'_>) -> R) -> R {
+        self.0.enter(f)
+    }
+
     /// The isolate does not start after all.
     pub(crate) fn abandon(self) {
         if let Some(group) = self.handle().group() {
@@ -427,7 +430,7 @@ impl New {
     /// itself has seen it and another thread does.
     #[cold]
     fn end_unstarted(self) {
-        if self.core().is_pinned() {
+        if self.core().has_home() {
             // Its own thread is there and does it.
             return self.core().post_oob(Oob::Kill(Priority::Immediate));
         }

@@ -11,26 +11,16 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use insula_sync::{Parker, wait};
+use insula_sync::wait;
 
 use crate::event_loop::{Meter, SLICE_TURNS, run_slice};
-use crate::isolate::{Current, Isolate, IsolateRef, New, Runnable, Settings};
+use crate::isolate::{Current, Home, Isolate, IsolateRef, New, Runnable, Settings};
 use crate::port::{Listener, ReceivePort};
 use crate::runtime::Runtime;
 
 /// How long a pinned isolate's thread watches for work before it sleeps. A wake-up of a
 /// sleeping core costs about as much (17 us, PEERS.md part A).
 const SPIN: Duration = Duration::from_micros(50);
-
-/// Where a pinned isolate's thread sleeps.
-#[derive(Debug)]
-pub(crate) struct PinnedHome(Parker);
-
-impl PinnedHome {
-    pub(crate) fn wake(&self) {
-        self.0.unpark();
-    }
-}
 
 pub(crate) fn spawn(
     runtime: &Runtime,
@@ -44,7 +34,7 @@ pub(crate) fn spawn(
         new.start(entry);
         return Ok(handle);
     }
-    let home = Arc::new(PinnedHome(Parker::new()));
+    let home = Arc::new(Home::thread());
     let name = settings.name();
     let new = New::create(runtime, Some(home.clone()), settings);
     let handle = new.handle();
@@ -65,7 +55,7 @@ pub(crate) fn spawn(
     }
 }
 
-fn drive(isolate: &IsolateRef, home: &PinnedHome) {
+fn drive(isolate: &IsolateRef, home: &Home) {
     let meter = Meter::default();
     loop {
         wait_until_scheduled(isolate, home);
@@ -82,14 +72,14 @@ fn drive(isolate: &IsolateRef, home: &PinnedHome) {
 }
 
 /// A dead isolate stays scheduled, so its thread comes back from here.
-fn wait_until_scheduled(isolate: &IsolateRef, home: &PinnedHome) {
+fn wait_until_scheduled(isolate: &IsolateRef, home: &Home) {
     let start = std::time::Instant::now();
     let mut spins = 0u32;
     loop {
         match isolate.lane.peek_scheduled() {
             Some(true) => return,
             // Whoever schedules the isolate after this look leaves a token.
-            Some(false) if spins % 64 == 63 && start.elapsed() > SPIN => home.0.park(),
+            Some(false) if spins % 64 == 63 && start.elapsed() > SPIN => home.park(),
             _ => wait::spin(),
         }
         spins = spins.wrapping_add(1);

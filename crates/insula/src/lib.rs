@@ -46,12 +46,13 @@
 
 pub use insula_core::{
     Ask, AskError, Builder as IsolateBuilder, Capability, CellError, Compat, ControlPort, Entered,
-    EntryOutput, EntryResult, ErrorCause, ExitReason, Exited, Instant, Isolate, IsolateCell,
-    IsolateGroup, IsolateId, IsolateLocal, KeepsAlive, Listener, NoReply, PanicReport, Pinned,
-    PortId, Priority, ReceivePort, Recv, Reply, ReplyTo, Run, RunError, Runtime, RuntimeBuilder,
-    SendError, SendPort, SendWait, Sleep, StillRunning, Timer, UncaughtError, YieldNow, block_on,
-    blocking, catch_panic, checkpoint, isolate_local, one_shot, schedule_microtask, set_error_hook,
-    sleep, sleep_until, spawn_local, yield_now,
+    EntryOutput, EntryResult, ErrorCause, ExitReason, Exited, Handled, Instant, Isolate,
+    IsolateCell, IsolateGroup, IsolateId, IsolateLocal, KeepsAlive, Listener, NoReply, PanicReport,
+    Pinned, PortId, Priority, ReceivePort, Recv, Reply, ReplyTo, RootBuilder, RootIsolate,
+    RootPhase, Run, RunError, Runtime, RuntimeBuilder, SendError, SendPort, SendWait, Sleep,
+    StillRunning, Timer, UncaughtError, YieldNow, block_on, blocking, catch_panic, checkpoint,
+    isolate_local, one_shot, schedule_microtask, set_error_hook, sleep, sleep_until, spawn_local,
+    yield_now,
 };
 pub use insula_macros::{contract, main, test};
 pub use insula_pool::{

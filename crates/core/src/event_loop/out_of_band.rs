@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::SliceEnd;
-use crate::isolate::{Capability, Current, ExitReason, Oob, Priority};
+use crate::isolate::{Capability, Current, ExitReason, Isolate, IsolateRef, Oob, Priority};
 use crate::panic;
 use crate::record::SystemRecord;
 use crate::runtime::Compat;
@@ -21,6 +21,8 @@ pub(crate) struct Control {
     paused_by: Vec<Capability>,
     /// Why it is to end.
     exit: Option<ExitReason>,
+    /// Why it ends when it is not paused any more.
+    held_exit: Option<ExitReason>,
 }
 
 /// A kill or a call that waits for its place.
@@ -71,6 +73,9 @@ pub(super) fn attend(isolate: Current<'_>) -> Option<SliceEnd> {
                 return Some(SliceEnd::Idle);
             }
             continue;
+        }
+        if let Some(reason) = isolate.with_events(|events| events.control.held_exit.take()) {
+            return Some(SliceEnd::Exit(reason));
         }
         match isolate.with_events(|events| events.control.delayed.pop_front()) {
             Some(action) => action.run(isolate),
@@ -163,6 +168,25 @@ impl Current<'_> {
         let flags = &self.local().flags;
         flags.ending.set(true);
         flags.attention.set(true);
+    }
+
+    /// Waits for a resume before it ends. What was queued never runs.
+    pub(super) fn hold_exit(self, reason: ExitReason) {
+        let dropped = self.with_events(|events| {
+            events.control.held_exit = Some(reason);
+            (
+                std::mem::take(&mut events.microtasks),
+                std::mem::take(&mut events.control.delayed),
+            )
+        });
+        self.local().front.set(None);
+        self.local().flags.microtasks.set(false);
+        self.local().flags.ending.set(false);
+        let handle = Isolate::with_all_rights(IsolateRef::new(self.core()));
+        if let Some(capability) = handle.pause_capability() {
+            self.pause(capability);
+        }
+        panic::contain(|| drop(dropped));
     }
 
     /// From the next event on.

@@ -32,9 +32,9 @@ use super::control::{Capabilities, Oob};
 use super::errors::UncaughtError;
 use super::exit::{ExitListener, ExitReason};
 use super::group::IsolateGroup;
+use super::home::Home;
 use crate::event_loop::EventLoop;
 use crate::lane::{Burst, Lane, LaneGuard};
-use crate::pinned::PinnedHome;
 use crate::port::{PortSlot, SendPort};
 use crate::record::{SystemRecord, system_head};
 use crate::runtime::RuntimeCore;
@@ -69,8 +69,8 @@ pub(crate) struct IsolateCore {
     refs: AtomicUsize,
     pub(crate) id: u64,
     pub(crate) runtime: Arc<RuntimeCore>,
-    /// Where a pinned isolate runs; a pooled one has no home.
-    home: Option<Arc<PinnedHome>>,
+    /// Where a pinned or a root isolate runs; a pooled one has no home.
+    home: Option<Arc<Home>>,
     /// Place in the runtime's register, which guards it.
     pub(crate) register_index: Cell<u32>,
     details: Cell<Option<Box<Details>>>,
@@ -135,13 +135,15 @@ pub(crate) struct Flags {
     pub(crate) in_group: Cell<bool>,
     /// A root isolate: it does not end by itself.
     pub(crate) is_root: Cell<bool>,
+    /// It pauses before it ends.
+    pub(crate) pauses_on_exit: Cell<bool>,
 }
 
 impl IsolateCore {
     /// A new, idle isolate, which counts on itself.
     pub(crate) fn create(
         runtime: Arc<RuntimeCore>,
-        home: Option<Arc<PinnedHome>>,
+        home: Option<Arc<Home>>,
         details: Option<Box<Details>>,
     ) -> NonNull<Self> {
         let core = Box::new(Self {
@@ -205,7 +207,8 @@ impl IsolateCore {
             .unwrap_or_else(|| Arc::from(format!("isolate-{}", self.id)))
     }
 
-    pub(crate) fn is_pinned(&self) -> bool {
+    /// Whether only one thread may run it.
+    pub(crate) fn has_home(&self) -> bool {
         self.home.is_some()
     }
 

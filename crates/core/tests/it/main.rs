@@ -6,6 +6,7 @@ mod ordering;
 mod ports;
 mod readiness;
 mod replies;
+mod root;
 mod threads;
 mod timers;
 mod trace;

@@ -40,7 +40,10 @@ fn every_byte_wakes_who_waits_for_it() -> std::io::Result<()> {
             std::thread::yield_now();
         }
     }
-    assert_eq!(reader.wait().ok(), Some(Ok((0..2_000).map(|n| n % 7).sum())));
+    assert_eq!(
+        reader.wait().ok(),
+        Some(Ok((0..2_000).map(|n| n % 7).sum()))
+    );
     Ok(())
 }
 

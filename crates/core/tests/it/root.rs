@@ -1,0 +1,164 @@
+//! Risk: a root isolate runs elsewhere than on its host's thread, is not told of its work, does
+//! several events at once, or outlives its end.
+
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use insula_core::{
+    ExitReason, Handled, Isolate, ReceivePort, RootIsolate, RootPhase, Runtime, SendPort, Timer,
+    schedule_microtask,
+};
+
+use crate::trace::Log;
+
+/// A host that counts how often it was told.
+fn hosted() -> (RootIsolate, Arc<AtomicUsize>, mpsc::Receiver<()>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (told, (wake, work)) = (calls.clone(), mpsc::channel());
+    let root = RootIsolate::builder("ui").notify(move || {
+        told.fetch_add(1, Ordering::SeqCst);
+        // The host may have gone.
+        let _ = wake.send(());
+    });
+    (root.create(), calls, work)
+}
+
+fn listen(root: &mut RootIsolate, log: &Log) -> SendPort<&'static str> {
+    let log = log.clone();
+    let inbox = root.enter(|pinned| {
+        let port = ReceivePort::new();
+        let inbox = port.send_port();
+        // Not `Send`, and so only for this thread.
+        let log = Rc::new(log);
+        pinned.listen(port, move |message: &str| {
+            log.line(message);
+            let log = Log::clone(&log);
+            schedule_microtask(move || log.line("micro"));
+        });
+        inbox
+    });
+    inbox.expect("the isolate runs")
+}
+
+/// Rule 38: a call handles one message and its microtasks; one notification for many messages.
+#[test]
+fn one_message_at_a_time() {
+    let (mut root, calls, _work) = hosted();
+    let log = Log::default();
+    let inbox = listen(&mut root, &log);
+    while root.handle_message() == Handled::More {}
+    let before = calls.load(Ordering::SeqCst);
+    for message in ["a", "b"] {
+        inbox.send(message).unwrap();
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), before + 1);
+    assert_eq!(root.handle_message(), Handled::More);
+    assert_eq!(log.text(), "a micro");
+    assert_eq!(root.handle_message(), Handled::More);
+    assert_eq!(root.handle_message(), Handled::Idle);
+    assert_eq!(log.text(), "a micro b micro");
+}
+
+#[test]
+fn it_is_told_of_timers_and_of_other_threads() {
+    let (mut root, _, work) = hosted();
+    let log = Log::default();
+    let inbox = listen(&mut root, &log);
+    let l = log.clone();
+    root.enter(|_| Timer::after(Duration::from_millis(5), move || l.line("timer")));
+    while log.text() != "timer" {
+        work.recv().unwrap();
+        while root.handle_message() == Handled::More {}
+    }
+    std::thread::spawn(move || inbox.send("thread").unwrap());
+    while log.text() != "timer thread micro" {
+        work.recv().unwrap();
+        while root.handle_message() == Handled::More {}
+    }
+}
+
+/// Rule 39: paused before its entry, and before its end.
+#[test]
+fn it_pauses_on_start_and_on_exit() {
+    let log = Log::default();
+    let entry = log.clone();
+    let mut root = RootIsolate::builder("ui")
+        .pause_on_start(true)
+        .pause_on_exit(true)
+        .spawn(move |()| entry.line("entry"), ());
+    assert_eq!(root.phase(), RootPhase::Ready);
+    assert_eq!(root.handle_message(), Handled::Paused);
+    assert_eq!(log.text(), "");
+    root.resume();
+    while root.handle_message() == Handled::More {}
+    assert_eq!(
+        (log.text().as_str(), root.phase()),
+        ("entry", RootPhase::Running)
+    );
+    root.isolate().kill();
+    while root.handle_message() == Handled::More {}
+    assert_eq!(root.handle_message(), Handled::Paused);
+    root.resume();
+    let mut last = Handled::More;
+    while last == Handled::More {
+        last = root.handle_message();
+    }
+    assert_eq!(last, Handled::Exited(ExitReason::Killed));
+    assert_eq!(root.phase(), RootPhase::ShutDown);
+    assert!(root.enter(|_| ()).is_none());
+}
+
+/// The root's group ends with it; a child joins it by itself.
+#[test]
+fn its_group_ends_with_it() {
+    let runtime = Runtime::builder().threads(1).build();
+    let mut root = RootIsolate::builder("ui").runtime(&runtime).create();
+    let child = root.enter(|_| {
+        Isolate::builder().spawn_pair(async |mut inbox: ReceivePort<()>| {
+            inbox.recv().await;
+        })
+    });
+    let (child, _inbox) = child.unwrap();
+    let group = root.isolate().group().unwrap();
+    assert_eq!(group.isolates().len(), 2);
+    assert_eq!(root.shut_down(), ExitReason::Killed);
+    assert_eq!(insula_core::block_on(child.exited()), ExitReason::Killed);
+    assert_eq!(group.isolates().len(), 0);
+    runtime.shut_down();
+}
+
+#[test]
+fn an_error_in_the_hosts_code_is_the_isolates() {
+    let mut root = RootIsolate::builder("ui").create();
+    root.isolate().set_errors_fatal(false);
+    assert!(
+        root.enter(|_| -> () { panic!("not fatal, as expected") })
+            .is_none()
+    );
+    assert_eq!(root.enter(|_| 1), Some(1));
+    root.isolate().set_errors_fatal(true);
+    assert!(
+        root.enter(|_| -> () { panic!("fatal, as expected") })
+            .is_none()
+    );
+    assert!(matches!(
+        root.handle_message(),
+        Handled::Exited(ExitReason::Panicked(_))
+    ));
+}
+
+#[test]
+fn its_loop_runs_until_nothing_is_left() {
+    let log = Log::default();
+    let l = log.clone();
+    let root = RootIsolate::builder("main").spawn(
+        move |()| {
+            Timer::after(Duration::from_millis(1), move || l.line("timer"));
+        },
+        (),
+    );
+    assert_eq!(root.run_event_loop(), ExitReason::Finished);
+    assert_eq!(log.text(), "timer");
+}
