@@ -2,7 +2,7 @@
 //! unknown, also after its place has been taken again (until 2^32 reuses of that place).
 
 /// A place in a [`Slab`] and its generation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Key {
     index: u32,
     generation: u32,

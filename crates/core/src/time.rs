@@ -17,6 +17,9 @@ use crate::runtime;
 pub struct Instant(u64);
 
 impl Instant {
+    /// Before every other one.
+    pub(crate) const FIRST: Self = Self(0);
+
     /// The time of the current runtime's clock; outside of any, of the system's.
     pub fn now() -> Self {
         runtime::with_current(|runtime| runtime.map_or_else(system_now, |it| it.clock().now()))

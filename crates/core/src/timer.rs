@@ -1,31 +1,40 @@
 //! Timers of an isolate, and `sleep` for everybody.
 //!
-//! An isolate's timers lie in one map, ordered by due time and then by creation. A timer of
-//! zero delay is due at once and goes through the lane as a [`ZeroTimer`] record, so it shares
-//! one order with messages (rule 3) and costs no system call. Of the others only the earliest
-//! is known to the [`EventHandler`](crate::event_handler), which posts a [`Timeout`] when it
-//! is due.
+//! # Where they are
+//! All pending timers lie in one table. A timer of zero delay is due at once and goes through
+//! the lane as a [`ZeroTimer`] record, so it shares one order with messages (rule 3) and costs
+//! no system call. The others are in a heap, ordered by due time and then by creation, of
+//! which only the earliest is known to the [`EventHandler`](crate::event_handler), which posts
+//! a [`Timeout`] when that is due. A timer that is cancelled leaves the table at once; its
+//! place in the heap is passed over, and cleared away when half of the heap is such places.
 //!
-//! What runs when (rules 4 and 5): with a zero timer's record, first all timers that sort
-//! before it, then it; with a timeout, all that are due and sort before the first zero timer.
-//! Microtasks run after each callback. A timer never fires early.
+//! # What runs when
+//! With a zero timer's record, first all timers that sort before it, then it; with a timeout,
+//! all that are due and sort before the first zero timer (rule 4). Microtasks run after each
+//! callback (rule 5). A timer never fires early. If a callback panics, the others are still
+//! there, and the next event runs them (rule 28).
+//!
+//! # Periodic timers
+//! The next time is the last one plus the period, whenever the callback ran, so nothing drifts.
+//! Periods that passed meanwhile are not made up for: one callback counts them all (rule 34).
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+mod sleep;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use crate::event_handler::DeadlineKey;
 use crate::isolate::{Current, IsolateRef};
 use crate::record::SystemRecord;
-use crate::runtime;
+use crate::slab::{Key, Slab};
 use crate::task::Wakeup;
 use crate::time::Instant;
+pub use sleep::{Sleep, sleep, sleep_until};
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct TimerKey {
+/// A timer's place among the others.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
     due: Instant,
     serial: u64,
 }
@@ -33,16 +42,34 @@ struct TimerKey {
 enum Action {
     Call(Box<dyn FnOnce()>),
     Wake(Wakeup),
+    /// Its callback is absent while it runs.
+    Repeat(Periodic, Option<Callback>),
+}
+
+type Callback = Box<dyn FnMut(Timer, u64)>;
+
+#[derive(Clone, Copy)]
+struct Periodic {
+    period: Duration,
+    tick: u64,
 }
 
 struct Entry {
+    place: Place,
     is_zero: bool,
     action: Action,
 }
 
 #[derive(Default)]
 pub(crate) struct Timers {
-    entries: BTreeMap<TimerKey, Entry>,
+    /// Bounded by what the isolate waits for.
+    entries: Slab<Entry>,
+    /// Those with a delay, earliest first; some of them are in `entries` no more.
+    heap: BinaryHeap<Reverse<(Place, Key)>>,
+    /// Places in the heap without a timer.
+    stale: usize,
+    /// Those without a delay, in the order of their records; cancelled ones too.
+    zeros: VecDeque<Key>,
     next_serial: u64,
     /// What the event handler knows: at most the earliest due time.
     armed: Option<DeadlineKey>,
@@ -50,7 +77,7 @@ pub(crate) struct Timers {
 
 impl Timers {
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.entries.is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -61,40 +88,254 @@ impl Timers {
         self.armed
     }
 
-    fn insert(&mut self, due: Instant, is_zero: bool, action: Action) -> TimerKey {
-        let key = TimerKey {
-            due,
-            serial: self.next_serial,
-        };
+    fn next_place(&mut self, due: Instant) -> Place {
+        let serial = self.next_serial;
         self.next_serial += 1;
-        self.entries.insert(key, Entry { is_zero, action });
+        Place { due, serial }
+    }
+
+    #[inline]
+    fn insert(&mut self, due: Instant, action: Action) -> Key {
+        let place = self.next_place(due);
+        let key = self.entries.insert(Entry {
+            place,
+            is_zero: false,
+            action,
+        });
+        self.heap.push(Reverse((place, key)));
         key
     }
 
-    /// Takes the first timer if it may run before, or as, the one with key `last`.
-    fn pop_until(&mut self, last: TimerKey, zero: Option<TimerKey>) -> Option<Action> {
-        let (&key, entry) = self.entries.first_key_value()?;
-        let may_run = key <= last && (!entry.is_zero || Some(key) == zero);
-        if !may_run {
-            return None;
-        }
-        self.entries.remove(&key).map(|entry| entry.action)
+    /// Where a timer that is due now comes to stand. Before all others, if there are none with
+    /// a delay: those that come later are due later. So the clock need not be read.
+    #[inline]
+    fn insert_zero(&mut self, now: impl FnOnce() -> Instant, action: Action) -> Key {
+        let due = if self.heap.is_empty() {
+            Instant::FIRST
+        } else {
+            now()
+        };
+        let place = self.next_place(due);
+        let key = self.entries.insert(Entry {
+            place,
+            is_zero: true,
+            action,
+        });
+        self.zeros.push_back(key);
+        key
     }
 
-    fn first_due(&self) -> Option<Instant> {
+    #[inline]
+    fn remove(&mut self, key: Key) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        let is_running = matches!(entry.action, Action::Repeat(_, None));
+        if !entry.is_zero && !is_running {
+            self.stale += 1;
+            self.clear_away();
+        }
+        Some(entry)
+    }
+
+    fn clear_away(&mut self) {
+        if self.stale == self.heap.len() {
+            self.heap.clear();
+            self.stale = 0;
+        } else if self.stale > 64 && self.stale * 2 > self.heap.len() {
+            let mut places = std::mem::take(&mut self.heap).into_vec();
+            places.retain(|Reverse((_, key))| self.entries.get_mut(*key).is_some());
+            self.heap = places.into();
+            self.stale = 0;
+        }
+    }
+
+    /// The earliest timer with a delay.
+    #[inline]
+    fn first(&mut self) -> Option<(Place, Key)> {
+        while let Some(&Reverse((place, key))) = self.heap.peek() {
+            if self.entries.get_mut(key).is_some() {
+                return Some((place, key));
+            }
+            self.heap.pop();
+            self.stale -= 1;
+        }
+        None
+    }
+
+    /// The place of the first zero timer that waits for its record.
+    fn first_zero(&mut self) -> Option<Place> {
+        while let Some(&key) = self.zeros.front() {
+            if let Some(entry) = self.entries.get_mut(key) {
+                return Some(entry.place);
+            }
+            self.zeros.pop_front();
+        }
+        None
+    }
+
+    /// Takes the first timer with a delay, if its place is before `limit`.
+    #[inline]
+    fn pop_before(&mut self, limit: Place) -> Option<Due> {
+        let (place, key) = self.first()?;
+        if place >= limit {
+            return None;
+        }
+        self.heap.pop();
+        self.take(key)
+    }
+
+    /// Takes a zero timer when its record has come.
+    #[inline]
+    fn take_zero(&mut self, key: Key) -> Option<Due> {
+        while let Some(front) = self.zeros.pop_front() {
+            if front == key {
+                break;
+            }
+        }
+        self.take(key)
+    }
+
+    /// Takes what is to run: out of the table, unless it is to run again.
+    #[inline]
+    fn take(&mut self, key: Key) -> Option<Due> {
+        let entry = self.entries.get_mut(key)?;
+        if let Action::Repeat(periodic, callback) = &mut entry.action {
+            let due = (*periodic, entry.place.due, callback.take()?);
+            return Some(Due::Again(key, due.0, due.1, due.2));
+        }
         self.entries
-            .iter()
-            .find(|(_, entry)| !entry.is_zero)
-            .map(|(key, _)| key.due)
+            .remove(key)
+            .map(|entry| Due::Once(entry.action))
+    }
+}
+
+/// A timer whose time has come.
+enum Due {
+    Once(Action),
+    Again(Key, Periodic, Instant, Callback),
+}
+
+impl Due {
+    #[inline]
+    fn run(self, isolate: Current<'_>) {
+        match self {
+            Self::Once(Action::Call(callback)) => callback(),
+            Self::Once(Action::Wake(wakeup)) => wakeup.wake(isolate),
+            Self::Once(Action::Repeat(..)) => unreachable!("a periodic timer runs again"),
+            Self::Again(key, periodic, due, callback) => {
+                Repetition::new(isolate, key, periodic, due, callback).run();
+            }
+        }
+    }
+}
+
+/// A periodic timer while its callback runs. Dropped afterwards, it starts the timer anew
+/// unless that was cancelled; also if the callback panicked.
+struct Repetition<'a> {
+    isolate: Current<'a>,
+    key: Key,
+    periodic: Periodic,
+    next: Instant,
+    callback: Option<Callback>,
+}
+
+impl<'a> Repetition<'a> {
+    fn new(
+        isolate: Current<'a>,
+        key: Key,
+        mut periodic: Periodic,
+        due: Instant,
+        callback: Callback,
+    ) -> Self {
+        let period = periodic.period;
+        let overdue = isolate.runtime.clock().now() - due;
+        let missed = if period.is_zero() {
+            0
+        } else {
+            u64::try_from(overdue.as_nanos() / period.as_nanos()).unwrap_or(u64::MAX)
+        };
+        periodic.tick += 1 + missed;
+        let periods = u128::from(missed + 1) * period.as_nanos();
+        let next = due + Duration::from_nanos(u64::try_from(periods).unwrap_or(u64::MAX));
+        isolate.with_events(|events| {
+            if let Some(entry) = events.timers.entries.get_mut(key) {
+                entry.action = Action::Repeat(periodic, None);
+            }
+        });
+        Self {
+            isolate,
+            key,
+            periodic,
+            next,
+            callback: Some(callback),
+        }
+    }
+
+    fn run(mut self) {
+        let timer = Timer {
+            isolate: self.isolate.id,
+            key: self.key,
+        };
+        if let Some(callback) = &mut self.callback {
+            callback(timer, self.periodic.tick);
+        }
+    }
+}
+
+impl Drop for Repetition<'_> {
+    fn drop(&mut self) {
+        let (isolate, key) = (self.isolate, self.key);
+        let is_zero = self.periodic.period.is_zero();
+        let goes_on = isolate.with_events(|events| {
+            let timers = &mut events.timers;
+            let place = timers.next_place(self.next);
+            let Some(entry) = timers.entries.get_mut(key) else {
+                return false;
+            };
+            entry.place = place;
+            entry.action = Action::Repeat(self.periodic, self.callback.take());
+            if is_zero {
+                timers.zeros.push_back(key);
+            } else {
+                timers.heap.push(Reverse((place, key)));
+            }
+            true
+        });
+        if goes_on && is_zero {
+            // A dying isolate drops its timers.
+            let _ = isolate.post(ZeroTimer(key));
+        }
     }
 }
 
 /// A zero timer's turn.
-struct ZeroTimer(TimerKey);
+struct ZeroTimer(Key);
 
 impl SystemRecord for ZeroTimer {
     fn run(self, isolate: Current<'_>) {
-        fire(isolate, self.0, Some(self.0));
+        let due = isolate.with_events(|events| {
+            let timers = &mut events.timers;
+            if timers.heap.is_empty() {
+                return Ok(timers.take_zero(self.0));
+            }
+            Err(timers.entries.get_mut(self.0).map(|entry| entry.place))
+        });
+        match due {
+            Ok(due) => {
+                if let Some(due) = due {
+                    due.run(isolate);
+                }
+            }
+            Err(None) => {}
+            Err(Some(place)) => {
+                let _armed = Armed(isolate);
+                fire_before(isolate, place);
+                // One of those may have cancelled it.
+                let due = isolate.with_events(|events| events.timers.take_zero(self.0));
+                if let Some(due) = due {
+                    due.run(isolate);
+                }
+            }
+        }
     }
 }
 
@@ -103,36 +344,46 @@ pub(crate) struct Timeout;
 
 impl SystemRecord for Timeout {
     fn run(self, isolate: Current<'_>) {
-        isolate.with_events(|events| events.timers.armed = None);
-        let due = isolate.runtime.clock().now();
-        fire(
-            isolate,
-            TimerKey {
-                due,
+        let now = isolate.runtime.clock().now();
+        let limit = isolate.with_events(|events| {
+            events.timers.armed = None;
+            let due = Place {
+                due: now,
                 serial: u64::MAX,
-            },
-            None,
-        );
+            };
+            events.timers.first_zero().map_or(due, |zero| zero.min(due))
+        });
+        let _armed = Armed(isolate);
+        fire_before(isolate, limit);
     }
 }
 
-fn fire(isolate: Current<'_>, last: TimerKey, zero: Option<TimerKey>) {
-    while let Some(action) = isolate.with_events(|events| events.timers.pop_until(last, zero)) {
-        match action {
-            Action::Call(callback) => callback(),
-            Action::Wake(wakeup) => wakeup.wake(isolate),
-        }
+fn fire_before(isolate: Current<'_>, limit: Place) {
+    while let Some(due) = isolate.with_events(|events| events.timers.pop_before(limit)) {
+        due.run(isolate);
         isolate.run_microtasks();
+        if isolate.local().flags.ending.get() {
+            return;
+        }
     }
-    arm(isolate);
+}
+
+/// Dropped after timers have fired, or when one panicked: what is left is waited for.
+struct Armed<'a>(Current<'a>);
+
+impl Drop for Armed<'_> {
+    fn drop(&mut self) {
+        arm(self.0);
+    }
 }
 
 /// Tells the event handler of the earliest timer, if it does not know that or an earlier one.
 fn arm(isolate: Current<'_>) {
-    let (due, armed) =
-        isolate.with_events(|events| (events.timers.first_due(), events.timers.armed));
-    let Some(due) = due else { return };
-    if armed.is_some_and(|key| key.due() <= due) {
+    let (first, armed) = isolate.with_events(|events| (events.timers.first(), events.timers.armed));
+    let Some((Place { due, .. }, _)) = first else {
+        return;
+    };
+    if armed.is_some_and(|key| key.due() <= due) || isolate.local().flags.dying.get() {
         return;
     }
     let key = isolate
@@ -142,31 +393,31 @@ fn arm(isolate: Current<'_>) {
     isolate.with_events(|events| events.timers.armed = Some(key));
 }
 
-fn start(isolate: Current<'_>, due: Instant, action: Action) -> TimerKey {
-    let key = isolate.with_events(|events| events.timers.insert(due, false, action));
+fn start(isolate: Current<'_>, due: Instant, action: Action) -> Key {
+    let key = isolate.with_events(|events| events.timers.insert(due, action));
     arm(isolate);
     key
 }
 
-fn start_zero(isolate: Current<'_>, action: Action) -> TimerKey {
-    let now = isolate.runtime.clock().now();
-    let key = isolate.with_events(|events| events.timers.insert(now, true, action));
+fn start_zero(isolate: Current<'_>, action: Action) -> Key {
+    let now = || isolate.runtime.clock().now();
+    let key = isolate.with_events(|events| events.timers.insert_zero(now, action));
     // A dying isolate drops its timers.
     let _ = isolate.post(ZeroTimer(key));
     key
 }
 
-fn cancel(isolate: Current<'_>, key: TimerKey) -> bool {
-    let entry = isolate.with_events(|events| events.timers.entries.remove(&key));
+fn cancel(isolate: Current<'_>, key: Key) -> bool {
+    let entry = isolate.with_events(|events| events.timers.remove(key));
     entry.is_some()
 }
 
-/// A callback that runs once, later, in the isolate that made it. Dropping the handle changes
-/// nothing; a pending timer keeps its isolate alive.
+/// A callback that runs later, once or again and again, in the isolate that made it. Dropping
+/// the handle changes nothing; a pending timer keeps its isolate alive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timer {
     isolate: u64,
-    key: TimerKey,
+    key: Key,
 }
 
 impl Timer {
@@ -184,9 +435,48 @@ impl Timer {
     /// # Panics
     /// If there is no current isolate.
     pub fn after(delay: Duration, callback: impl FnOnce() + Send + 'static) -> Self {
+        Self::start(delay, Action::Call(Box::new(callback)))
+    }
+
+    /// Runs `callback` again and again, first when `period` has passed. It gets the timer, to
+    /// [cancel](Self::cancel) it, and how many periods have passed so far: more than one since
+    /// the last call if the isolate was busy, or paused, for that long.
+    ///
+    /// With a period of zero it runs once for each time that the queue comes round.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # insula_core::block_on(async {
+    /// use insula_core::{Isolate, Timer, one_shot};
+    /// let (done, finished) = one_shot();
+    /// let mut done = Some(done);
+    /// Isolate::spawn(
+    ///     move |()| {
+    ///         Timer::periodic(Duration::from_millis(1), move |timer, tick| {
+    ///             if tick >= 3
+    ///                 && let Some(done) = done.take()
+    ///             {
+    ///                 timer.cancel();
+    ///                 done.send(tick);
+    ///             }
+    ///         });
+    ///     },
+    ///     (),
+    /// );
+    /// assert!(finished.await.is_ok_and(|tick| tick >= 3));
+    /// # });
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no current isolate.
+    pub fn periodic(period: Duration, callback: impl FnMut(Self, u64) + Send + 'static) -> Self {
+        let periodic = Periodic { period, tick: 0 };
+        Self::start(period, Action::Repeat(periodic, Some(Box::new(callback))))
+    }
+
+    fn start(delay: Duration, action: Action) -> Self {
         Current::with(|isolate| {
             let isolate = isolate.expect("a Timer needs a current isolate");
-            let action = Action::Call(Box::new(callback));
             let key = if delay.is_zero() {
                 start_zero(isolate, action)
             } else {
@@ -213,7 +503,23 @@ impl Timer {
     /// Outside the isolate that made the timer.
     pub fn is_active(self) -> bool {
         self.here(|isolate| {
-            isolate.with_events(|events| events.timers.entries.contains_key(&self.key))
+            isolate.with_events(|events| events.timers.entries.get_mut(self.key).is_some())
+        })
+    }
+
+    /// Periods that have passed for a [periodic](Self::periodic) timer, as its last callback
+    /// was told; `None` once it is cancelled, and for others.
+    ///
+    /// # Panics
+    /// Outside the isolate that made the timer.
+    pub fn tick(self) -> Option<u64> {
+        self.here(|isolate| {
+            isolate.with_events(
+                |events| match events.timers.entries.get_mut(self.key)?.action {
+                    Action::Repeat(periodic, _) => Some(periodic.tick),
+                    Action::Call(_) | Action::Wake(_) => None,
+                },
+            )
         })
     }
 
@@ -222,107 +528,5 @@ impl Timer {
             Some(isolate) if isolate.id == self.isolate => f(isolate),
             _ => panic!("a Timer can only be used by the isolate that made it"),
         })
-    }
-}
-
-/// Waits until `duration` has passed: in an isolate as one of its timers, elsewhere (on any
-/// executor) through the current runtime's event handler.
-///
-/// # Cancellation
-/// Dropping the future takes the deadline back.
-pub fn sleep(duration: Duration) -> Sleep {
-    sleep_until(Instant::now() + duration)
-}
-
-/// As [`sleep`], until an instant.
-pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep {
-        deadline,
-        state: State::Idle,
-    }
-}
-
-/// Waits for an instant. Made by [`sleep`] and [`sleep_until`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct Sleep {
-    deadline: Instant,
-    state: State,
-}
-
-enum State {
-    Idle,
-    Isolate(IsolateRef, TimerKey),
-    Handler(runtime::Runtime, DeadlineKey),
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.deadline <= Instant::now() {
-            self.stop();
-            return Poll::Ready(());
-        }
-        // A new registration with each poll: the waker may be another one.
-        self.stop();
-        let deadline = self.deadline;
-        self.state = Current::with(|current| match current {
-            Some(isolate) => {
-                let wakeup = Wakeup::capture(isolate, cx);
-                let key = start(isolate, deadline, Action::Wake(wakeup));
-                State::Isolate(IsolateRef::new(isolate.core()), key)
-            }
-            None => {
-                let runtime = runtime::Runtime::current();
-                let key = runtime
-                    .core()
-                    .event_handler()
-                    .wake_at(deadline, cx.waker().clone());
-                State::Handler(runtime, key)
-            }
-        });
-        Poll::Pending
-    }
-}
-
-impl Sleep {
-    /// The instant that it waits for.
-    pub fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    fn stop(&mut self) {
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Idle => {}
-            State::Isolate(home, key) => Current::with(|current| match current {
-                Some(isolate) if isolate.is(&raw const *home) => drop(cancel(isolate, key)),
-                // A dead isolate has dropped its timers.
-                _ => drop(home.post(Cancel(key))),
-            }),
-            State::Handler(runtime, key) => runtime.core().event_handler().disarm(key),
-        }
-    }
-}
-
-/// A sleep that was moved out of its isolate has been dropped.
-struct Cancel(TimerKey);
-
-impl SystemRecord for Cancel {
-    fn run(self, isolate: Current<'_>) {
-        cancel(isolate, self.0);
-    }
-}
-
-impl Drop for Sleep {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-impl fmt::Debug for Sleep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sleep")
-            .field("deadline", &self.deadline)
-            .finish_non_exhaustive()
     }
 }

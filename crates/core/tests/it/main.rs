@@ -13,3 +13,6 @@ mod trace;
 
 /// Seeds for tests on the seeded runtime: each is another order of events.
 const SEEDS: std::ops::Range<u64> = 0..if cfg!(miri) { 2 } else { 24 };
+
+/// So many of what a long test needs many of; Miri interprets fewer.
+const MANY: u64 = if cfg!(miri) { 40 } else { 3000 };

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use insula_core::{Instant, Isolate, Runtime, Timer, block_on, sleep, sleep_until, spawn_local};
+use insula_core::{
+    Compat, Instant, Isolate, Runtime, Timer, block_on, schedule_microtask, sleep, sleep_until,
+    spawn_local,
+};
 
 use crate::trace::for_each_seed;
 
@@ -108,4 +111,102 @@ fn sleeps_outside_of_isolates_share_the_clock() {
     });
     assert_eq!(elapsed, (Duration::from_secs(1), Duration::from_secs(2)));
     runtime.shut_down();
+}
+
+/// Case 11: periods that were missed are counted, not made up for; nothing drifts.
+#[test]
+fn a_periodic_timer_counts_what_it_missed() {
+    crate::trace::expect_virtual_trace("10:1 20:2 75:7 80:8 90:9 gone", |log| {
+        let (begin, busy) = (Instant::now(), Duration::from_millis(55));
+        Timer::periodic(Duration::from_millis(10), move |timer, tick| {
+            let passed = (Instant::now() - begin).as_millis();
+            log.line(format!("{passed}:{tick}"));
+            assert_eq!(timer.tick(), Some(tick));
+            match tick {
+                2 => Runtime::current().advance(busy),
+                9 => {
+                    assert!(timer.is_active() && timer.cancel() && !timer.is_active());
+                    log.line("gone");
+                }
+                _ => {}
+            }
+        });
+    });
+}
+
+/// Case 10: the others of a batch run although one panics, and so do all microtasks.
+#[test]
+fn a_panic_in_a_timer_loses_nothing() {
+    let expected = |compat, order: &str| {
+        for seed in crate::SEEDS {
+            let runtime = Runtime::builder().seeded(seed).compat(compat).build();
+            let log = crate::trace::Log::default();
+            let l = log.clone();
+            let isolate = Isolate::builder()
+                .runtime(&runtime)
+                .errors_are_fatal(false)
+                .spawn(move |()| batch(&l), ());
+            runtime.block_on(isolate.exited());
+            assert_eq!(log.text(), order, "seed {seed}");
+        }
+    };
+    expected(Compat::Insula, "t0 m0 t1 m1 t2 m2 t3 m3");
+    expected(Compat::Dart, "t0 m0 t1 t2 m1 m2 t3 m3");
+}
+
+fn batch(log: &crate::trace::Log) {
+    for i in 0..4 {
+        let log = log.clone();
+        Timer::after(Duration::from_millis(2), move || {
+            log.line(format!("t{i}"));
+            schedule_microtask(move || log.line(format!("m{i}")));
+            assert_ne!(i, 1, "as expected");
+        });
+    }
+    Runtime::current().advance(Duration::from_millis(20));
+}
+
+/// Case 13: a periodic timer without delay takes turns with messages.
+#[test]
+fn a_periodic_zero_timer_takes_turns_with_messages() {
+    crate::trace::expect_virtual_trace("port tick port tick port tick port", |log| {
+        let port = insula_core::ReceivePort::new();
+        let sender = port.send_port();
+        sender.send(0).unwrap();
+        let l = log.clone();
+        Timer::periodic(Duration::ZERO, move |timer, tick| {
+            l.line("tick");
+            if tick == 3 {
+                timer.cancel();
+            }
+        });
+        let mut sender = Some(sender);
+        port.listen(move |i| {
+            log.line("port");
+            if i < 3 {
+                sender.as_ref().unwrap().send(i + 1).unwrap();
+            } else {
+                // Without a sender the port keeps nothing alive.
+                sender = None;
+            }
+        });
+    });
+}
+
+/// What is cancelled leaves no trace, however many there are.
+#[test]
+fn cancelled_timers_in_the_thousands() {
+    crate::trace::expect_virtual_trace("900 5", |log| {
+        let mut timers = Vec::new();
+        for i in 0..crate::MANY {
+            timers.push(Timer::after(
+                Duration::from_millis(1 + i * 7919 % crate::MANY),
+                || unreachable!("cancelled"),
+            ));
+        }
+        let l = log.clone();
+        Timer::after(Duration::from_micros(900), move || l.line("900"));
+        Timer::after(Duration::from_secs(5), move || log.line("5"));
+        assert!(timers.into_iter().all(Timer::cancel));
+    });
 }
