@@ -65,7 +65,9 @@ pub use insula_rpc::{
     DetailedCall, Outcome, Payload, Phase, Reject, ReplyStream, ReplyStreamOf, Respond, Traffic,
     WorkerExit, WorkerId, serve,
 };
-pub use {insula_embed as embed, insula_pool as pool, insula_rpc as rpc};
+pub use {
+    insula_embed as embed, insula_io as io, insula_pool as pool, insula_rpc as rpc,
+};
 
 #[doc(hidden)]
 pub use insula_rpc::__private;
