@@ -36,9 +36,11 @@ use std::time::{Duration, Instant};
 use insula_sync::atomic::{AtomicUsize, Ordering};
 use insula_sync::{Condvar, Mutex, MutexGuard, wait};
 
+use crate::isolate::Current;
 use crate::panic::catch_panic;
 use crate::port::SendError;
 use crate::reply::{self, Ask, ReplyTo};
+use crate::runtime;
 use state::{Call, State};
 
 /// How long a thread without a message looks for one before it sleeps: what waking it costs.
@@ -125,10 +127,17 @@ impl<T: Send + 'static> NativePort<T> {
 
     /// Hands a message over, from any thread. Never waits for the handler.
     ///
+    /// # Virtual time
+    /// On a seeded runtime the message is handled right here, before this returns, so that the
+    /// order of events follows from the seed.
+    ///
     /// # Errors
     /// [`SendError::Closed`] with the message, if the port has been closed.
     pub fn post(&self, message: T) -> Result<(), SendError<T>> {
         let port = self.port();
+        if on_virtual_time() {
+            return port.handle_here(message);
+        }
         let mut state = port.state.lock();
         let call = state.post(message).map_err(SendError::Closed)?;
         port.unlock_and(state, call);
@@ -332,6 +341,15 @@ impl<T: Send + 'static> Port<T> {
         }
     }
 
+    fn handle_here(&self, message: T) -> Result<(), SendError<T>> {
+        if !self.state.lock().is_open() {
+            return Err(SendError::Closed(message));
+        }
+        // The handler is no part of the isolate that posts.
+        Current::leave(|| self.handle(message));
+        Ok(())
+    }
+
     fn handle(&self, message: T) {
         if let Err(panic) = catch_panic(|| (self.handler)(message)) {
             self.report(&format_args!("panicked: {panic}"));
@@ -346,4 +364,8 @@ impl<T: Send + 'static> Port<T> {
     fn report(&self, error: &fmt::Arguments<'_>) {
         eprintln!("native port '{}' {error}", self.name);
     }
+}
+
+fn on_virtual_time() -> bool {
+    runtime::with_current(|runtime| runtime.is_some_and(|runtime| !runtime.has_threads()))
 }

@@ -12,8 +12,8 @@
 //!
 //! # What is where
 //! This crate only re-exports. The crates below it are here whole as [`rpc`] and [`pool`], for
-//! those who put something of their own behind a contract; what a program needs every day also
-//! stands at the top.
+//! those who put something of their own behind a contract, and as [`embed`], for programs with a
+//! main loop of somebody else's; what a program needs every day also stands at the top.
 //!
 //! ```
 //! use insula::{Isolate, ReceivePort, RunError};
@@ -65,7 +65,9 @@ pub use insula_rpc::{
     DetailedCall, Outcome, Payload, Phase, Reject, ReplyStream, ReplyStreamOf, Respond, Traffic,
     WorkerExit, WorkerId, serve,
 };
-pub use {insula_pool as pool, insula_rpc as rpc};
+pub use {
+    insula_embed as embed, insula_io as io, insula_pool as pool, insula_rpc as rpc,
+};
 
 #[doc(hidden)]
 pub use insula_rpc::__private;

@@ -1,0 +1,487 @@
+//! What all runners of one loop share, and who runs its tasks.
+//!
+//! # Who runs what
+//! A loop that stands alone runs its own tasks. While it is merged, its owner does, on the
+//! owner's thread. Both look for the first task the same way: they look at the queues that
+//! they may run, one lock after the other, then take from the queue with the first place, under
+//! that queue's lock alone, where the right to run it is checked again. So a merge, an unmerge or
+//! an end may come at any time between the two.
+//!
+//! # Never two at once
+//! `running` names the loop that runs a task of this one, from the moment the task is taken
+//! until its observers have run. Nobody else takes a task meanwhile: after a merge the owner
+//! waits for the task that still runs on the old thread, after an unmerge the other way round.
+//! Whoever ends the last task wakes the loop whose turn it is now. The same loop may take
+//! another one, so that a task may run a loop of its own inside.
+//!
+//! # Wake-ups
+//! Whoever makes a queue's first task an earlier one, or hands a queue to another loop, wakes
+//! the loop that runs it afterwards. A wake-up leaves a token, so it is not lost when it comes
+//! between the last look and the sleep.
+//!
+//! # Locks
+//! One per loop. Merging and unmerging hold two, in the order of their ids; nothing else does.
+//! Tasks, observers, wake functions and destructors run under none.
+
+use std::sync::Arc;
+use std::thread::ThreadId;
+
+use insula_core::Instant;
+use insula_sync::atomic::{AtomicU64, Ordering};
+use insula_sync::{Mutex, MutexGuard, Parker};
+
+use crate::message_loop::{Flush, Flushed};
+use crate::queue::{Place, Run, TaskQueue};
+
+/// A function that runs after every task.
+pub(crate) type Observe = Arc<dyn Fn() + Send + Sync>;
+
+/// What runs after each task, in the order of adding. Replaced as a whole, so that it can be
+/// gone through without the lock.
+type Observers = Arc<[(u64, Observe)]>;
+
+pub(crate) struct Shared {
+    /// Also the place in the lock order.
+    id: u64,
+    label: Arc<str>,
+    thread: ThreadId,
+    /// The order of posting, of all loops that can be merged.
+    order: Arc<AtomicU64>,
+    wake: Wake,
+    state: Mutex<State>,
+}
+
+/// How the loop's thread learns that it should look again.
+pub(crate) enum Wake {
+    /// It sleeps here, in [`Shared::run`].
+    Park(Parker),
+    /// It sleeps in somebody else's loop.
+    Call(Box<dyn Fn() + Send + Sync>),
+}
+
+struct State {
+    tasks: TaskQueue,
+    observers: Observers,
+    next_observer: u64,
+    relation: Relation,
+    running: Option<Running>,
+    phase: Phase,
+    /// How many things are bound to the loop's thread, so that the loop cannot be subsumed.
+    pins: usize,
+}
+
+enum Relation {
+    Alone,
+    /// Not empty. Runs their tasks.
+    Owns(Arc<[Arc<Shared>]>),
+    /// That one runs the tasks.
+    OwnedBy(Arc<Shared>),
+}
+
+/// A task is running, or several that run inside of one another.
+struct Running {
+    by: u64,
+    depth: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Takes no more tasks; its thread has not seen that yet.
+    Ending,
+    Over,
+}
+
+/// The right to run one task of `from`. Gives the queue free when dropped, also by a panic.
+struct Turn<'a> {
+    from: &'a Arc<Shared>,
+    by: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(label: Arc<str>, order: Arc<AtomicU64>, wake: Wake) -> Arc<Self> {
+        Arc::new(Self {
+            // Relaxed, as all uses of the counter: only the numbers matter, and who needs them
+            // in an order takes them under a lock.
+            id: order.fetch_add(1, Ordering::Relaxed),
+            label,
+            thread: std::thread::current().id(),
+            order,
+            wake,
+            state: Mutex::new(State {
+                tasks: TaskQueue::default(),
+                observers: Arc::from([]),
+                next_observer: 0,
+                relation: Relation::Alone,
+                running: None,
+                phase: Phase::Open,
+                pins: 0,
+            }),
+        })
+    }
+
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Adds a task that is due at `due`. `false` if the loop takes none any more; the task has
+    /// been dropped then.
+    pub(crate) fn post(self: &Arc<Self>, due: Instant, run: Run) -> bool {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Open {
+            drop(state);
+            drop(run);
+            return false;
+        }
+        let order = self.order.fetch_add(1, Ordering::Relaxed);
+        let is_first = state.tasks.push(Place { due, order }, run);
+        let runner = is_first.then(|| state.runner(self));
+        drop(state);
+        if let Some(runner) = runner {
+            runner.wake();
+        }
+        true
+    }
+
+    /// Whether tasks run on the calling thread, at the moment.
+    pub(crate) fn runs_here(self: &Arc<Self>) -> bool {
+        let runner = self.state.lock().runner(self);
+        runner.thread == std::thread::current().id()
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.state.lock().phase != Phase::Open
+    }
+
+    /// Takes no more tasks from now on, and has the loop's own thread bring it to its end.
+    pub(crate) fn terminate(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Ending;
+        }
+        drop(state);
+        self.wake();
+    }
+
+    pub(crate) fn add_observer(&self, observe: Observe) -> u64 {
+        let mut state = self.state.lock();
+        let id = state.next_observer;
+        state.next_observer += 1;
+        let added = (id, observe);
+        let observers = state.observers.iter().cloned().chain([added]).collect();
+        let before = std::mem::replace(&mut state.observers, observers);
+        drop(state);
+        drop(before);
+        id
+    }
+
+    pub(crate) fn remove_observer(&self, id: u64) -> bool {
+        let mut state = self.state.lock();
+        let left = state.observers.iter().filter(|it| it.0 != id);
+        let left: Observers = left.cloned().collect();
+        let before = std::mem::replace(&mut state.observers, left);
+        let is_removed = before.len() != state.observers.len();
+        drop(state);
+        // Its destructor is user code.
+        drop(before);
+        is_removed
+    }
+
+    /// From now on the loop cannot be subsumed. `false` if it is at the moment, or has ended.
+    pub(crate) fn pin(&self) -> bool {
+        let mut state = self.state.lock();
+        let is_free = !matches!(state.relation, Relation::OwnedBy(_)) && state.phase == Phase::Open;
+        state.pins += usize::from(is_free);
+        is_free
+    }
+
+    pub(crate) fn unpin(&self) {
+        self.state.lock().pins -= 1;
+    }
+
+    /// Has `self` run the tasks of `subsumed`. `true` if it does so now, or did already.
+    pub(crate) fn merge(self: &Arc<Self>, subsumed: &Arc<Self>) -> bool {
+        if self.id == subsumed.id {
+            return true;
+        }
+        let (mut owner, mut other) = Self::lock_both(self, subsumed);
+        match &other.relation {
+            Relation::OwnedBy(already) => return already.id == self.id,
+            Relation::Owns(_) => return false,
+            Relation::Alone => {}
+        }
+        let is_open = owner.phase == Phase::Open && other.phase == Phase::Open;
+        if !is_open || other.pins > 0 {
+            return false;
+        }
+        let owned = match &owner.relation {
+            Relation::OwnedBy(_) => return false,
+            Relation::Alone => Arc::from([subsumed.clone()]),
+            Relation::Owns(owned) => owned.iter().chain([subsumed]).cloned().collect(),
+        };
+        owner.relation = Relation::Owns(owned);
+        other.relation = Relation::OwnedBy(self.clone());
+        drop((owner, other));
+        self.wake();
+        true
+    }
+
+    /// Gives `subsumed` its tasks back. `false` if it was not merged into `self`.
+    pub(crate) fn unmerge(self: &Arc<Self>, subsumed: &Arc<Self>) -> bool {
+        if self.id == subsumed.id {
+            return false;
+        }
+        let (mut owner, mut other) = Self::lock_both(self, subsumed);
+        let is_owned = matches!(&other.relation, Relation::OwnedBy(it) if it.id == self.id);
+        if !is_owned {
+            return false;
+        }
+        other.relation = Relation::Alone;
+        if let Relation::Owns(owned) = &owner.relation {
+            let left = owned.iter().filter(|it| it.id != subsumed.id);
+            let left: Arc<[_]> = left.cloned().collect();
+            owner.relation = if left.is_empty() {
+                Relation::Alone
+            } else {
+                Relation::Owns(left)
+            };
+        }
+        drop((owner, other));
+        subsumed.wake();
+        true
+    }
+
+    fn lock_both<'a>(
+        one: &'a Self,
+        two: &'a Self,
+    ) -> (MutexGuard<'a, State>, MutexGuard<'a, State>) {
+        if one.id < two.id {
+            let one = one.state.lock();
+            (one, two.state.lock())
+        } else {
+            let two = two.state.lock();
+            (one.state.lock(), two)
+        }
+    }
+
+    /// Runs tasks that are due, on the loop's thread. When the loop is ending, brings it to its
+    /// end.
+    pub(crate) fn flush(self: &Arc<Self>, flush: Flush, now: &dyn Fn() -> Instant) -> Flushed {
+        // A loop that has somebody else's right to end is none to run tasks of.
+        let mut tasks = if self.is_ending() {
+            0
+        } else {
+            let most = match flush {
+                Flush::Single => 1,
+                Flush::All => self.waiting(),
+            };
+            self.run_due(now(), most)
+        };
+        let is_over = self.is_ending() && self.end(now(), &mut tasks);
+        Flushed {
+            tasks,
+            next_due: self.next_due(),
+            is_over,
+        }
+    }
+
+    /// Runs the loop on its thread until its end.
+    pub(crate) fn run(self: &Arc<Self>, now: &dyn Fn() -> Instant) {
+        let Wake::Park(parker) = &self.wake else {
+            unreachable!("a loop that somebody else drives has no `run`");
+        };
+        loop {
+            let flushed = self.flush(Flush::All, now);
+            if flushed.is_over {
+                return;
+            }
+            match flushed.next_due.map(|due| due - now()) {
+                None => parker.park(),
+                Some(left) if left.is_zero() => {}
+                Some(left) => {
+                    parker.park_timeout(left);
+                }
+            }
+        }
+    }
+
+    /// When the first task is due that this loop runs.
+    pub(crate) fn next_due(self: &Arc<Self>) -> Option<Instant> {
+        let owned = self.owned()?;
+        let queues = [self].into_iter().chain(owned.iter());
+        let first = queues.filter_map(|queue| queue.first_for(self.id)).min();
+        first.map(|place| place.due)
+    }
+
+    /// Ends the loop if nobody else runs a task of it: runs what is due one last time, gives
+    /// merged loops their tasks back and drops the rest of its own.
+    fn end(self: &Arc<Self>, now: Instant, tasks: &mut usize) -> bool {
+        self.leave_owner();
+        if self.state.lock().running.is_some() {
+            // Whoever runs it wakes this loop; or it is this thread, further down the stack.
+            return false;
+        }
+        *tasks += self.run_due(now, self.waiting());
+        self.close();
+        true
+    }
+
+    /// The end without the last run.
+    pub(crate) fn close(self: &Arc<Self>) {
+        self.leave_owner();
+        for subsumed in self.owned().iter().flat_map(|owned| owned.iter()) {
+            self.unmerge(subsumed);
+        }
+        let mut state = self.state.lock();
+        state.phase = Phase::Over;
+        let rest = std::mem::take(&mut state.tasks);
+        let observers = std::mem::replace(&mut state.observers, Arc::from([]));
+        drop(state);
+        drop((rest, observers));
+    }
+
+    fn leave_owner(self: &Arc<Self>) {
+        let owner = match &self.state.lock().relation {
+            Relation::OwnedBy(owner) => owner.clone(),
+            Relation::Alone | Relation::Owns(_) => return,
+        };
+        // If somebody else was faster: an ending loop is not merged again.
+        owner.unmerge(self);
+    }
+
+    /// Runs up to `most` tasks that are due at `now`, and the observers after each.
+    fn run_due(self: &Arc<Self>, now: Instant, most: usize) -> usize {
+        for done in 0..most {
+            let Some(owned) = self.owned() else {
+                return done;
+            };
+            let Some((turn, run)) = self.take(&owned, now) else {
+                return done;
+            };
+            run();
+            self.notify_observers(turn.from);
+        }
+        most
+    }
+
+    /// Takes the first task of this loop and those that it owns, if it is due.
+    fn take<'a>(
+        self: &'a Arc<Self>,
+        owned: &'a [Arc<Self>],
+        now: Instant,
+    ) -> Option<(Turn<'a>, Run)> {
+        loop {
+            let queues = [self].into_iter().chain(owned);
+            let places = queues.filter_map(|queue| Some((queue.first_for(self.id)?, queue)));
+            let due = places.filter(|(place, _)| place.due <= now);
+            let (_, first) = due.min_by_key(|(place, _)| *place)?;
+            if let Some(taken) = first.begin(self.id, now) {
+                return Some(taken);
+            }
+            // The queue went to another loop since the look at it. Happens once per unmerge.
+        }
+    }
+
+    fn begin(self: &Arc<Self>, by: u64, now: Instant) -> Option<(Turn<'_>, Run)> {
+        let mut state = self.state.lock();
+        if !state.may_be_run(self.id, by) {
+            return None;
+        }
+        let run = state.tasks.pop_if(|place| place.due <= now)?;
+        state.running.get_or_insert(Running { by, depth: 0 }).depth += 1;
+        Some((Turn { from: self, by }, run))
+    }
+
+    /// The place of the first task, if the loop `by` may run it.
+    fn first_for(&self, by: u64) -> Option<Place> {
+        let state = self.state.lock();
+        let may_be_run = state.may_be_run(self.id, by);
+        may_be_run.then(|| state.tasks.first()).flatten()
+    }
+
+    /// The loops that this one owns; `None` if it is owned itself.
+    fn owned(&self) -> Option<Arc<[Arc<Self>]>> {
+        match &self.state.lock().relation {
+            Relation::Alone => Some(Arc::from([])),
+            Relation::Owns(owned) => Some(owned.clone()),
+            Relation::OwnedBy(_) => None,
+        }
+    }
+
+    /// How many tasks wait in this loop and those that it owns.
+    fn waiting(&self) -> usize {
+        let owned = self.owned();
+        let mut count = self.state.lock().tasks.len();
+        for queue in owned.iter().flat_map(|owned| owned.iter()) {
+            count += queue.state.lock().tasks.len();
+        }
+        count
+    }
+
+    /// Runs the observers of this loop, of those that it owns, and of the one that the task came
+    /// from, should that have changed hands meanwhile.
+    fn notify_observers(&self, from: &Arc<Self>) {
+        let mut is_told = from.id == self.id;
+        self.call_observers();
+        for queue in self.owned().iter().flat_map(|owned| owned.iter()) {
+            is_told |= queue.id == from.id;
+            queue.call_observers();
+        }
+        if !is_told {
+            from.call_observers();
+        }
+    }
+
+    fn call_observers(&self) {
+        let observers = self.state.lock().observers.clone();
+        for (_, observe) in &*observers {
+            observe();
+        }
+    }
+
+    fn wake(&self) {
+        match &self.wake {
+            Wake::Park(parker) => parker.unpark(),
+            Wake::Call(wake) => wake(),
+        }
+    }
+}
+
+impl State {
+    /// Which loop runs the tasks of the loop `this`, whose state this is. An ending one is
+    /// brought to its end by itself.
+    fn runner(&self, this: &Arc<Shared>) -> Arc<Shared> {
+        match &self.relation {
+            Relation::OwnedBy(owner) if self.phase == Phase::Open => owner.clone(),
+            _ => this.clone(),
+        }
+    }
+
+    /// Whether the loop `by` may take a task of the loop `this`, whose state this is.
+    fn may_be_run(&self, this: u64, by: u64) -> bool {
+        let runner = match &self.relation {
+            Relation::OwnedBy(owner) if self.phase == Phase::Open => owner.id,
+            _ => this,
+        };
+        let is_free = self.running.as_ref().is_none_or(|running| running.by == by);
+        runner == by && is_free
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.from.state.lock();
+        if let Some(running) = &mut state.running {
+            running.depth -= 1;
+            if running.depth == 0 {
+                state.running = None;
+            }
+        }
+        let runner = state.runner(self.from);
+        let is_free = state.running.is_none();
+        drop(state);
+        if is_free && runner.id != self.by {
+            runner.wake();
+        }
+    }
+}

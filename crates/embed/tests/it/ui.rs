@@ -1,0 +1,256 @@
+//! Risk: the root isolate's messages, microtasks and frames get out of order, or are lost.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use insula_core::{
+    ExitReason, Instant, Isolate, ReceivePort, RootIsolate, RootPhase, SendPort, Timer,
+    schedule_microtask, sleep, spawn_local,
+};
+use insula_embed::{BindError, Flush, Frame, FrameHandler, MessageLoop, UiBinding};
+
+use crate::support::Stage;
+
+fn bind(stage: &Stage, ui: &MessageLoop) -> UiBinding {
+    UiBinding::new(ui, RootIsolate::builder("root").runtime(&stage.runtime))
+        .expect("the loop stands alone")
+}
+
+/// A port of the isolate that writes what it gets, and a microtask after it.
+fn open_port(stage: &Stage, binding: &UiBinding) -> SendPort<u32> {
+    let writes: Arc<Vec<_>> = Arc::new((0..10).map(|n| stage.write(&format!("m{n}"))).collect());
+    let after: Arc<dyn Fn() + Send + Sync> = Arc::new(stage.write("micro"));
+    let opened = binding.enter(|_| {
+        let port = ReceivePort::new();
+        let sender = port.send_port();
+        port.listen(move |n: u32| {
+            writes[n as usize]();
+            let after = after.clone();
+            schedule_microtask(move || after());
+        });
+        sender
+    });
+    opened.expect("the isolate has not ended")
+}
+
+/// Rule 38.
+#[test]
+fn a_message_is_a_task_with_its_microtasks_before_the_observers() {
+    let stage = Stage::new();
+    let ui = stage.make_loop("ui");
+    let binding = bind(&stage, &ui);
+    let port = open_port(&stage, &binding);
+    ui.flush_tasks(Flush::All);
+    ui.add_observer(stage.write("o"));
+    port.send(1).unwrap();
+    port.send(2).unwrap();
+    ui.task_runner().post(stage.write("task"));
+    assert_eq!(ui.flush_tasks(Flush::Single).tasks, 1);
+    assert_eq!(stage.read(), "m1 micro o");
+    // The other message waits behind the task that was posted before the first one ended.
+    assert_eq!(ui.flush_tasks(Flush::Single).tasks, 1);
+    assert_eq!(stage.read(), "task o");
+    ui.flush_tasks(Flush::Single);
+    assert_eq!(stage.read(), "m2 micro o");
+    while ui.flush_tasks(Flush::All).tasks > 0 {}
+    assert_eq!(ui.next_due(), None);
+}
+
+struct Painter {
+    begin: Box<dyn Fn() + Send + Sync>,
+    micro: Arc<dyn Fn() + Send + Sync>,
+    draw: Box<dyn Fn()>,
+    frames: Rc<std::cell::RefCell<Vec<Frame>>>,
+}
+
+impl FrameHandler for Painter {
+    fn begin_frame(&mut self, frame: &Frame) {
+        assert!(Isolate::current().is_some());
+        (self.begin)();
+        let micro = self.micro.clone();
+        spawn_local(async move { micro() });
+        self.frames.borrow_mut().push(*frame);
+    }
+
+    fn draw_frame(&mut self, frame: &Frame) {
+        (self.draw)();
+        assert_eq!(self.frames.borrow().last(), Some(frame));
+    }
+
+    fn idle(&mut self, _deadline: Instant) {
+        (self.micro)();
+    }
+}
+
+#[test]
+fn microtasks_run_between_the_halves_of_a_frame() {
+    let stage = Stage::new();
+    let ui = stage.make_loop("ui");
+    let binding = bind(&stage, &ui);
+    assert_eq!(binding.begin_frame(stage.runtime.now()), None);
+    let frames = Rc::new(std::cell::RefCell::new(Vec::new()));
+    binding.set_frame_handler(Painter {
+        begin: Box::new(stage.write("begin")),
+        micro: Arc::new(stage.write("micro")),
+        draw: Box::new(stage.write("draw")),
+        frames: frames.clone(),
+    });
+    let early = stage.runtime.now();
+    let late = early + Duration::from_millis(16);
+    assert_eq!(binding.begin_frame(late).map(|frame| frame.number), Some(1));
+    assert_eq!(stage.read(), "begin micro draw");
+    let second = binding.begin_frame(early).unwrap();
+    assert_eq!((second.number, second.time), (2, late));
+    assert_eq!(frames.borrow().len(), 2);
+    stage.read();
+    binding.notify_idle(late);
+    assert_eq!(stage.read(), "micro");
+}
+
+#[test]
+fn timers_and_other_isolates_reach_the_root() {
+    let stage = Stage::new();
+    let ui = stage.make_loop("ui");
+    let binding = bind(&stage, &ui);
+    let (timer, child, slept) = (
+        stage.write("timer"),
+        stage.write("child"),
+        stage.write("slept"),
+    );
+    let runtime = stage.runtime.clone();
+    binding.enter(move |pinned| {
+        Timer::after(Duration::from_millis(2), timer);
+        let mut port = ReceivePort::new();
+        let answer = port.send_port();
+        Isolate::builder()
+            .runtime(&runtime)
+            .spawn(move |()| answer.send(7u8).unwrap(), ());
+        pinned.spawn_local(async move {
+            // Not `Send`, as whatever lives on the window's thread.
+            let seven = Rc::new(port.recv().await);
+            child();
+            sleep(Duration::from_millis(1)).await;
+            assert_eq!(*seven, Some(7));
+            slept();
+        });
+    });
+    let settle = || {
+        for _ in 0..10 {
+            stage.runtime.run_until_idle();
+            ui.flush_tasks(Flush::All);
+        }
+        stage.read()
+    };
+    assert_eq!(settle(), "child");
+    stage.advance(1);
+    assert_eq!(settle(), "slept");
+    stage.advance(1);
+    assert_eq!(settle(), "timer");
+}
+
+#[test]
+fn a_loop_with_an_isolate_stays_on_its_thread() {
+    let stage = Stage::new();
+    let (ui, other) = (stage.make_loop("ui"), stage.make_loop("other"));
+    let (to_ui, to_other) = (ui.task_runner(), other.task_runner());
+    let binding = bind(&stage, &ui);
+    assert!(!to_other.merge(&to_ui));
+    assert!(to_ui.merge(&to_other), "it may own others");
+    let refused = UiBinding::new(
+        &other,
+        RootIsolate::builder("second").runtime(&stage.runtime),
+    );
+    assert!(matches!(refused, Err(BindError::LoopUnavailable)));
+    assert!(to_ui.unmerge(&to_other));
+    drop(binding);
+    assert!(to_other.merge(&to_ui));
+}
+
+#[test]
+fn dropping_the_binding_ends_the_isolate() {
+    let stage = Stage::new();
+    let ui = stage.make_loop("ui");
+    let binding = bind(&stage, &ui);
+    let port = open_port(&stage, &binding);
+    let isolate = binding.isolate();
+    port.send(1).unwrap();
+    drop(binding);
+    assert!(port.send(2).is_err());
+    ui.flush_tasks(Flush::All);
+    assert_eq!(stage.read(), "");
+    assert_eq!(stage.runtime.block_on(isolate.exited()), ExitReason::Killed);
+}
+
+#[test]
+fn other_threads_run_code_as_the_isolate() {
+    let stage = Stage::new();
+    let ui = stage.make_loop("ui");
+    let binding = bind(&stage, &ui);
+    let remote = binding.remote();
+    let wrote = stage.write("remote");
+    let micro = stage.write("micro");
+    std::thread::spawn(move || {
+        remote.post(move |_| {
+            assert_eq!(&*Isolate::current().unwrap().name(), "root");
+            schedule_microtask(micro);
+            wrote();
+        })
+    })
+    .join()
+    .unwrap();
+    while ui.flush_tasks(Flush::All).tasks > 0 {}
+    assert_eq!(stage.read(), "remote micro");
+}
+
+#[test]
+fn a_pause_on_start_holds_the_entry_back() {
+    let stage = Stage::new();
+    let ui = stage.make_loop("ui");
+    let root = RootIsolate::builder("root")
+        .runtime(&stage.runtime)
+        .pause_on_start(true);
+    let entry = stage.write("entry");
+    let binding = UiBinding::spawn(&ui, root, move |()| entry(), ()).unwrap();
+    assert_eq!(binding.phase(), RootPhase::Ready);
+    for _ in 0..3 {
+        ui.flush_tasks(Flush::All);
+    }
+    assert_eq!(stage.read(), "");
+    binding.resume();
+    for _ in 0..3 {
+        ui.flush_tasks(Flush::All);
+    }
+    assert_eq!(stage.read(), "entry");
+    assert_eq!(binding.phase(), RootPhase::Running);
+}
+
+#[test]
+fn a_kill_is_seen_as_the_reason() {
+    let stage = Stage::new();
+    let ui = stage.make_loop("ui");
+    let binding = bind(&stage, &ui);
+    while ui.flush_tasks(Flush::All).tasks > 0 {}
+    assert_eq!(binding.exit_reason(), None);
+    binding.isolate().kill();
+    while ui.flush_tasks(Flush::All).tasks > 0 {}
+    assert_eq!(binding.exit_reason(), Some(ExitReason::Killed));
+    assert_eq!(binding.phase(), RootPhase::ShutDown);
+    assert_eq!(binding.enter(|_| ()), None);
+}
+
+#[test]
+fn a_panic_ends_the_isolate_and_nothing_else() {
+    let stage = Stage::new();
+    let ui = stage.make_loop("ui");
+    let binding = bind(&stage, &ui);
+    let panics = || -> u32 { std::panic::panic_any("a test's own") };
+    assert_eq!(binding.enter(|_| panics()), None);
+    assert!(matches!(
+        binding.exit_reason(),
+        Some(ExitReason::Panicked(_))
+    ));
+    ui.task_runner().post(stage.write("task"));
+    ui.flush_tasks(Flush::All);
+    assert_eq!(stage.read(), "task");
+}

@@ -1,0 +1,140 @@
+//! Accepting connections, also when the process has no descriptor left.
+
+use std::io;
+use std::time::Duration;
+
+use insula_core::{Direction, Source, sleep};
+use insula_sync::Mutex;
+use socket2::{SockAddr, SockRef, Socket};
+
+use crate::{IoError, socket};
+
+/// The first pause after an `accept` that failed for lack of something. Each next one is twice
+/// as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+/// From this pause on the lack counts as lasting.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// A socket that takes connections.
+///
+/// # Descriptors that ran out
+/// An error that comes of a lack (of descriptors, of memory) is returned, and the next `accept`
+/// pauses first, longer each time, so that a loop of it does not spin while connections wait.
+/// They are served as soon as there is something to serve them with. When the lack lasts, one
+/// waiting connection per pause is taken with a descriptor held in reserve and closed at once,
+/// so that its peer learns of it.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    source: Source,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Zero unless the last `accept` failed for lack of something.
+    pause: Duration,
+    reserve: Option<Reserve>,
+}
+
+/// A descriptor that is given back when it is needed.
+#[derive(Debug)]
+struct Reserve {
+    _descriptor: Socket,
+}
+
+impl Reserve {
+    fn take() -> Option<Self> {
+        let socket = Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None);
+        socket.ok().map(|_descriptor| Self { _descriptor })
+    }
+}
+
+impl Acceptor {
+    /// Takes a listening socket over.
+    pub(crate) fn new(socket: Socket) -> io::Result<Self> {
+        let source = socket::watch(socket)?;
+        let state = State {
+            pause: Duration::ZERO,
+            reserve: Reserve::take(),
+        };
+        Ok(Self {
+            source,
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(crate) async fn accept(&self) -> Result<(Source, SockAddr), IoError> {
+        self.accept_connection()
+            .await
+            .map_err(|error| IoError::socket("accept a connection", error))
+    }
+
+    async fn accept_connection(&self) -> io::Result<(Source, SockAddr)> {
+        let pause = self.state.lock().pause;
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+        let attempt = || match SockRef::from(&self.source).accept() {
+            // Gone before it was accepted: the next one, if there is one.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
+                Err(io::ErrorKind::Interrupted.into())
+            }
+            result => result,
+        };
+        let accepted = self.source.io(Direction::Read, attempt).await;
+        let watched = accepted.and_then(|(socket, peer)| Ok((socket::watch(socket)?, peer)));
+        match &watched {
+            Err(error) if is_lack(error) => self.make_do(),
+            _ => self.recover(),
+        }
+        watched
+    }
+
+    /// There is something missing.
+    fn make_do(&self) {
+        let mut state = self.state.lock();
+        let lasts = state.pause >= LONGEST_PAUSE;
+        state.pause = (state.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        if lasts && let Some(reserve) = state.reserve.take() {
+            // Under the lock, so that nobody of ours takes the descriptor in between.
+            drop(reserve);
+            drop(SockRef::from(&self.source).accept());
+            state.reserve = Reserve::take();
+        }
+    }
+
+    fn recover(&self) {
+        let mut state = self.state.lock();
+        if !state.pause.is_zero() {
+            state.pause = Duration::ZERO;
+            if state.reserve.is_none() {
+                state.reserve = Reserve::take();
+            }
+        }
+    }
+}
+
+/// The process or the system has run out of something. That does not concern the connection.
+#[cfg(unix)]
+fn is_lack(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        code,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC)
+    )
+}
+
+#[cfg(windows)]
+fn is_lack(error: &io::Error) -> bool {
+    /// `WSAEMFILE`, `WSAENOBUFS`.
+    const CODES: [i32; 2] = [10024, 10055];
+    error
+        .raw_os_error()
+        .is_some_and(|code| CODES.contains(&code))
+}

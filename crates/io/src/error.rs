@@ -1,0 +1,202 @@
+//! What can go wrong.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::IoOp;
+
+/// Why an operation failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum IoError {
+    /// The request itself makes no sense, as a path with a zero byte. The Dart VM's error 1.
+    Argument(OsError),
+    /// The operating system refused. The Dart VM's error 2.
+    Os(OsError),
+    /// The file, listing or filter has been closed. The Dart VM's error 3.
+    Closed,
+    /// The file, listing or filter has an operation under way, and may have one at a time.
+    Pending,
+    /// The service is closed, or an operation of it panicked.
+    Unavailable,
+}
+
+/// What the operating system said, and about what.
+#[derive(Debug)]
+pub struct OsError {
+    error: io::Error,
+    code: Option<i32>,
+    what: What,
+    path: Option<PathBuf>,
+    transferred: usize,
+}
+
+/// What was being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Operation(IoOp),
+    Socket(&'static str),
+}
+
+impl OsError {
+    /// The number of the error, where the operating system gave one: `errno`, or on Windows
+    /// that of `GetLastError`; for look-ups that of `getaddrinfo`.
+    pub fn code(&self) -> Option<i32> {
+        self.code
+    }
+
+    /// What kind of error it is, alike on all systems.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.error.kind()
+    }
+
+    /// The operation that failed; none for what sockets do without the service.
+    pub fn operation(&self) -> Option<IoOp> {
+        match self.what {
+            What::Operation(op) => Some(op),
+            What::Socket(_) => None,
+        }
+    }
+
+    /// The path that it was about.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Bytes that were written, or read, before the error. They have taken effect.
+    pub fn transferred(&self) -> usize {
+        self.transferred
+    }
+
+    /// The error as the standard library knows it.
+    pub fn as_io_error(&self) -> &io::Error {
+        &self.error
+    }
+}
+
+impl IoError {
+    pub(crate) fn of(op: IoOp, error: io::Error) -> Self {
+        Self::new(What::Operation(op), error, None, 0)
+    }
+
+    pub(crate) fn at(op: IoOp, path: &Path, error: io::Error) -> Self {
+        Self::new(What::Operation(op), error, Some(path.to_owned()), 0)
+    }
+
+    /// An operation that came so far.
+    pub(crate) fn after(op: IoOp, transferred: usize, error: io::Error) -> Self {
+        Self::new(What::Operation(op), error, None, transferred)
+    }
+
+    /// A look-up, whose errors have numbers of their own.
+    pub(crate) fn lookup(op: IoOp, error: dns_lookup::LookupError) -> Self {
+        let code = error.error_num();
+        let mut this = Self::of(op, error.into());
+        if let Self::Argument(error) | Self::Os(error) = &mut this
+            && error.code.is_none()
+            && code != 0
+        {
+            error.code = Some(code);
+        }
+        this
+    }
+
+    pub(crate) fn socket(what: &'static str, error: io::Error) -> Self {
+        Self::new(What::Socket(what), error, None, 0)
+    }
+
+    pub(crate) fn socket_after(what: &'static str, transferred: usize, error: io::Error) -> Self {
+        Self::new(What::Socket(what), error, None, transferred)
+    }
+
+    fn new(what: What, error: io::Error, path: Option<PathBuf>, transferred: usize) -> Self {
+        // The standard library finds these before it asks the operating system.
+        let is_argument =
+            error.kind() == io::ErrorKind::InvalidInput && error.raw_os_error().is_none();
+        let error = OsError {
+            code: error.raw_os_error(),
+            error,
+            what,
+            path,
+            transferred,
+        };
+        if is_argument {
+            Self::Argument(error)
+        } else {
+            Self::Os(error)
+        }
+    }
+
+    /// What the operating system, or the check of the arguments, said.
+    pub fn os_error(&self) -> Option<&OsError> {
+        match self {
+            Self::Argument(error) | Self::Os(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The number of the error, where the operating system gave one.
+    pub fn code(&self) -> Option<i32> {
+        self.os_error()?.code()
+    }
+
+    /// What kind of error it is, alike on all systems.
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Argument(error) | Self::Os(error) => error.kind(),
+            Self::Closed => io::ErrorKind::BrokenPipe,
+            Self::Pending => io::ErrorKind::ResourceBusy,
+            Self::Unavailable => io::ErrorKind::Other,
+        }
+    }
+}
+
+impl fmt::Display for OsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.what {
+            What::Operation(op) => write!(f, "cannot {op}")?,
+            What::Socket(what) => write!(f, "cannot {what}")?,
+        }
+        if let Some(path) = &self.path {
+            write!(f, " at '{}'", path.display())?;
+        }
+        if self.transferred != 0 {
+            write!(f, " beyond {} bytes", self.transferred)?;
+        }
+        write!(f, ": {}", self.error)
+    }
+}
+
+impl fmt::Display for IoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argument(error) | Self::Os(error) => error.fmt(f),
+            Self::Closed => f.write_str("the file is closed"),
+            Self::Pending => f.write_str("an asynchronous operation is pending"),
+            Self::Unavailable => f.write_str("the I/O service did not answer"),
+        }
+    }
+}
+
+impl std::error::Error for OsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl std::error::Error for IoError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.os_error()
+            .map(|error| &error.error as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl From<IoError> for io::Error {
+    fn from(error: IoError) -> Self {
+        match error {
+            IoError::Argument(error) | IoError::Os(error) => error.error,
+            other => Self::new(other.kind(), other),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Names, addresses and interfaces.
+
+use std::net::IpAddr;
+
+use crate::request::{SocketListInterfaces, SocketLookup, SocketReverseLookup};
+use crate::{IoError, IoService};
+
+/// Kinds of addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub enum Family {
+    /// Of version 4 and 6.
+    #[default]
+    Any,
+    /// Of version 4.
+    V4,
+    /// Of version 6.
+    V6,
+}
+
+impl Family {
+    fn contains(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+
+    pub(crate) fn hints(self) -> dns_lookup::AddrInfoHints {
+        let address = match self {
+            Self::Any => 0,
+            Self::V4 => dns_lookup::AddrFamily::Inet.into(),
+            Self::V6 => dns_lookup::AddrFamily::Inet6.into(),
+        };
+        dns_lookup::AddrInfoHints {
+            address,
+            socktype: dns_lookup::SockType::Stream.into(),
+            ..dns_lookup::AddrInfoHints::default()
+        }
+    }
+}
+
+/// A network interface of this machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct NetworkInterface {
+    /// The operating system's number for it, where there is one.
+    pub index: Option<u32>,
+    /// Its name.
+    pub name: String,
+    /// Its addresses, at least one.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl NetworkInterface {
+    /// The operating system tells each address by itself.
+    pub(crate) fn gather(
+        found: Vec<if_addrs::Interface>,
+        loopback: bool,
+        family: Family,
+    ) -> Vec<Self> {
+        let mut interfaces: Vec<Self> = Vec::new();
+        for one in found {
+            let address = one.ip();
+            if !family.contains(address) || one.is_loopback() && !loopback {
+                continue;
+            }
+            match interfaces.iter_mut().find(|it| it.name == one.name) {
+                Some(interface) => interface.addresses.push(address),
+                None => interfaces.push(Self {
+                    index: one.index,
+                    name: one.name,
+                    addresses: vec![address],
+                }),
+            }
+        }
+        interfaces.sort_by_key(|interface| interface.index);
+        interfaces
+    }
+}
+
+/// The addresses of a host, each once, in the order of the resolver; at least one.
+///
+/// # Errors
+/// What the resolver says, with its number.
+pub async fn lookup(host: impl Into<String>, family: Family) -> Result<Vec<IpAddr>, IoError> {
+    let host = host.into();
+    let request = SocketLookup { host, family };
+    IoService::global().request(request).await
+}
+
+/// The name of the host that has an address.
+///
+/// # Errors
+/// What the resolver says, with its number, also if there is no name.
+pub async fn reverse_lookup(address: IpAddr) -> Result<String, IoError> {
+    let request = SocketReverseLookup { address };
+    IoService::global().request(request).await
+}
+
+/// The network interfaces of this machine that have addresses, those that lead back to it left
+/// out unless `loopback` is set.
+///
+/// # Errors
+/// What the operating system says.
+pub async fn interfaces(loopback: bool, family: Family) -> Result<Vec<NetworkInterface>, IoError> {
+    let request = SocketListInterfaces { loopback, family };
+    IoService::global().request(request).await
+}

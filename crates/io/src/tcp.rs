@@ -1,0 +1,190 @@
+//! TCP.
+
+use std::io;
+use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::sync::Arc;
+
+use insula_core::Source;
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+
+use crate::acceptor::Acceptor;
+use crate::{Family, IoError, lookup, socket};
+
+/// Connections that may wait to be accepted. The operating system may have a lower limit.
+const BACKLOG: i32 = 1024;
+
+/// Takes TCP connections.
+///
+/// # Errors
+/// [`accept`](Self::accept) tells of a lack of descriptors or memory, and may be called again:
+/// it pauses first then, longer each time, so that a loop does not spin. Connections wait
+/// meanwhile; if the lack lasts, some are closed unserved, so that their peers learn of it.
+///
+/// # Cancellation
+/// Dropping the future of `accept` loses no connection.
+#[derive(Clone, Debug)]
+pub struct TcpListener(Arc<Acceptor>);
+
+impl TcpListener {
+    /// Listens at an address; port 0 stands for one that is free.
+    ///
+    /// # Errors
+    /// What the operating system says; `Unsupported` on a seeded runtime.
+    pub fn bind(address: impl Into<SocketAddr>) -> Result<Self, IoError> {
+        let bind = |address: SocketAddr| {
+            let socket = new_socket(address)?;
+            // On Windows this would let others take the address over.
+            #[cfg(unix)]
+            socket.set_reuse_address(true)?;
+            socket.bind(&address.into())?;
+            socket.listen(BACKLOG)?;
+            Acceptor::new(socket)
+        };
+        let acceptor = bind(address.into()).map_err(|error| IoError::socket("listen", error))?;
+        Ok(Self(Arc::new(acceptor)))
+    }
+
+    /// The next connection, and where it comes from.
+    ///
+    /// # Errors
+    /// What the operating system says. The listener goes on.
+    pub async fn accept(&self) -> Result<(TcpStream, SocketAddr), IoError> {
+        let (source, peer) = self.0.accept().await?;
+        let peer = socket::address_of(Ok(peer))?;
+        Ok((TcpStream(Arc::new(source)), peer))
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn local_address(&self) -> Result<SocketAddr, IoError> {
+        socket::address_of(SockRef::from(self.0.source()).local_addr())
+    }
+}
+
+/// A TCP connection. Clones are handles of one connection, so that one task may read while
+/// another one writes. The last one that is dropped closes it.
+///
+/// # Ordering
+/// Tasks that read at the same time each get some of the bytes; one at a time is meant.
+///
+/// # Cancellation
+/// Dropping a future of `read` or `write` loses no bytes. That of `read_exact` or `write_all`
+/// may have read or written some.
+#[derive(Clone, Debug)]
+pub struct TcpStream(Arc<Source>);
+
+impl TcpStream {
+    /// Connects to an address.
+    ///
+    /// # Errors
+    /// What the operating system says; `Unsupported` on a seeded runtime.
+    pub async fn connect(address: impl Into<SocketAddr>) -> Result<Self, IoError> {
+        let address = address.into();
+        let failed = |error| IoError::socket("connect", error);
+        let socket = new_socket(address).map_err(failed)?;
+        let source = socket::connect(socket, &SockAddr::from(address)).await;
+        Ok(Self(Arc::new(source.map_err(failed)?)))
+    }
+
+    /// Looks a host up and connects to the first of its addresses that answers.
+    ///
+    /// # Errors
+    /// That of the look-up, or that of the last attempt.
+    pub async fn connect_host(host: &str, port: u16) -> Result<Self, IoError> {
+        let addresses: Vec<IpAddr> = lookup(host, Family::Any).await?;
+        let mut last = IoError::socket("connect", io::ErrorKind::NotFound.into());
+        for address in addresses {
+            match Self::connect((address, port)).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Takes over a connection that was made elsewhere.
+    ///
+    /// # Errors
+    /// What the operating system says; `Unsupported` on a seeded runtime.
+    pub fn from_std(stream: std::net::TcpStream) -> Result<Self, IoError> {
+        let source = socket::watch(stream.into());
+        let source = source.map_err(|error| IoError::socket("watch a connection", error))?;
+        Ok(Self(Arc::new(source)))
+    }
+
+    /// Reads what is there, at least one byte; zero at the end.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub async fn read(&self, buffer: &mut [u8]) -> Result<usize, IoError> {
+        socket::read(&self.0, buffer).await
+    }
+
+    /// Fills the buffer.
+    ///
+    /// # Errors
+    /// What the operating system says, with the number of bytes read before; of kind
+    /// `UnexpectedEof` if the connection ends first.
+    pub async fn read_exact(&self, buffer: &mut [u8]) -> Result<(), IoError> {
+        socket::read_exact(&self.0, buffer).await
+    }
+
+    /// Writes as much as there is room for, at least one byte.
+    ///
+    /// # Errors
+    /// What the operating system says; of kind `BrokenPipe` if the other side is gone.
+    pub async fn write(&self, bytes: &[u8]) -> Result<usize, IoError> {
+        socket::write(&self.0, bytes).await
+    }
+
+    /// Writes everything, waiting for room.
+    ///
+    /// # Errors
+    /// What the operating system says, with the number of bytes written before.
+    pub async fn write_all(&self, bytes: &[u8]) -> Result<(), IoError> {
+        socket::write_all(&self.0, bytes).await
+    }
+
+    /// Ends one direction, or both. Whoever waits there finds the end.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn shut_down(&self, how: Shutdown) -> Result<(), IoError> {
+        socket::shut_down(&self.0, how)
+    }
+
+    /// Whether small packets are sent at once rather than gathered.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn set_no_delay(&self, on: bool) -> Result<(), IoError> {
+        let set = SockRef::from(&*self.0).set_tcp_nodelay(on);
+        set.map_err(|error| IoError::socket("set an option", error))
+    }
+
+    /// This side's address.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn local_address(&self) -> Result<SocketAddr, IoError> {
+        socket::address_of(SockRef::from(&*self.0).local_addr())
+    }
+
+    /// The other side's address.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn peer_address(&self) -> Result<SocketAddr, IoError> {
+        socket::address_of(SockRef::from(&*self.0).peer_addr())
+    }
+}
+
+fn new_socket(address: SocketAddr) -> io::Result<Socket> {
+    Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )
+}

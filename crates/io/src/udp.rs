@@ -1,0 +1,149 @@
+//! UDP.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use insula_core::{Direction, Source};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+
+use crate::{IoError, socket};
+
+/// Sends and receives datagrams. Clones are handles of one socket.
+///
+/// # Ordering
+/// A datagram arrives whole or not at all; several may come in another order, or twice.
+///
+/// # Cancellation
+/// Dropping a future loses no datagram.
+#[derive(Clone, Debug)]
+pub struct UdpSocket(Arc<Source>);
+
+impl UdpSocket {
+    /// A socket at an address; port 0 stands for one that is free.
+    ///
+    /// # Errors
+    /// What the operating system says; `Unsupported` on a seeded runtime.
+    pub fn bind(address: impl Into<SocketAddr>) -> Result<Self, IoError> {
+        let bind = |address: SocketAddr| {
+            let domain = Domain::for_address(address);
+            let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+            socket.bind(&address.into())?;
+            socket::watch(socket)
+        };
+        let source = bind(address.into());
+        let source = source.map_err(|error| IoError::socket("bind a socket", error))?;
+        Ok(Self(Arc::new(source)))
+    }
+
+    /// From now on [`send`](Self::send) goes there, and only what comes from there is received.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn connect(&self, address: impl Into<SocketAddr>) -> Result<(), IoError> {
+        let address = SockAddr::from(address.into());
+        let connected = SockRef::from(&*self.0).connect(&address);
+        connected.map_err(|error| IoError::socket("connect", error))
+    }
+
+    /// Sends a datagram. Returns how many bytes it has.
+    ///
+    /// # Errors
+    /// What the operating system says, also if it is too long.
+    pub async fn send_to(
+        &self,
+        bytes: &[u8],
+        address: impl Into<SocketAddr>,
+    ) -> Result<usize, IoError> {
+        let address = SockAddr::from(address.into());
+        let sent = socket::send_to(&self.0, bytes, &address).await;
+        sent.map_err(|error| IoError::socket("send a datagram", error))
+    }
+
+    /// Sends a datagram to where the socket is connected.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub async fn send(&self, bytes: &[u8]) -> Result<usize, IoError> {
+        let sent = socket::send(&self.0, bytes).await;
+        sent.map_err(|error| IoError::socket("send a datagram", error))
+    }
+
+    /// The next datagram: its length in bytes, and where it comes from. What does not fit the
+    /// buffer is lost.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub async fn receive_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), IoError> {
+        let attempt = || receive_from(&self.0, buffer);
+        let received = self.0.io(Direction::Read, attempt).await;
+        received.map_err(|error| IoError::socket("receive a datagram", error))
+    }
+
+    /// The next datagram from where the socket is connected: its length in bytes.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub async fn receive(&self, buffer: &mut [u8]) -> Result<usize, IoError> {
+        socket::read(&self.0, buffer).await
+    }
+
+    /// Whether datagrams may go to everybody.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn set_broadcast(&self, on: bool) -> Result<(), IoError> {
+        self.option(|socket| socket.set_broadcast(on))
+    }
+
+    /// Joins a group; on version 4 by any interface, on version 6 by the one of index `interface`.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn join_multicast(&self, group: IpAddr, interface: u32) -> Result<(), IoError> {
+        self.option(|socket| match group {
+            IpAddr::V4(group) => socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(group) => socket.join_multicast_v6(&group, interface),
+        })
+    }
+
+    /// Leaves a group.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn leave_multicast(&self, group: IpAddr, interface: u32) -> Result<(), IoError> {
+        self.option(|socket| match group {
+            IpAddr::V4(group) => socket.leave_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(group) => socket.leave_multicast_v6(&group, interface),
+        })
+    }
+
+    /// This side's address.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn local_address(&self) -> Result<SocketAddr, IoError> {
+        socket::address_of(SockRef::from(&*self.0).local_addr())
+    }
+
+    fn option(&self, set: impl FnOnce(&Socket) -> io::Result<()>) -> Result<(), IoError> {
+        let set = set(&SockRef::from(&*self.0));
+        set.map_err(|error| IoError::socket("set an option", error))
+    }
+}
+
+#[cfg(unix)]
+fn receive_from(source: &Source, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    use rustix::net::{RecvFlags, recvfrom};
+    let (_, count, address) = recvfrom(source, buffer, RecvFlags::empty())?;
+    let address = address.map(SocketAddr::try_from).transpose()?;
+    let unknown = || io::Error::from(io::ErrorKind::Unsupported);
+    Ok((count, address.ok_or_else(unknown)?))
+}
+
+/// The safe way here is the standard library's, of a second handle of the socket.
+#[cfg(windows)]
+fn receive_from(source: &Source, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    let socket: std::net::UdpSocket = SockRef::from(source).try_clone()?.into();
+    socket.recv_from(buffer)
+}

@@ -1,0 +1,117 @@
+//! Sockets of the file system.
+
+use std::net::Shutdown;
+use std::path::Path;
+use std::sync::Arc;
+
+use insula_core::Source;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::acceptor::Acceptor;
+use crate::{IoError, socket};
+
+/// Connections that may wait to be accepted. The operating system may have a lower limit.
+const BACKLOG: i32 = 1024;
+
+/// Takes connections at a path. What [`TcpListener`](crate::TcpListener) says of errors and
+/// cancellation holds here as well.
+#[derive(Clone, Debug)]
+pub struct UnixListener(Arc<Acceptor>);
+
+impl UnixListener {
+    /// Listens at a path, where nothing may be yet. Nobody deletes it.
+    ///
+    /// # Errors
+    /// What the operating system says; `Unsupported` on a seeded runtime.
+    pub fn bind(path: impl AsRef<Path>) -> Result<Self, IoError> {
+        let bind = |path: &Path| {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            socket.bind(&SockAddr::unix(path)?)?;
+            socket.listen(BACKLOG)?;
+            Acceptor::new(socket)
+        };
+        let acceptor = bind(path.as_ref()).map_err(|error| IoError::socket("listen", error))?;
+        Ok(Self(Arc::new(acceptor)))
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// What the operating system says. The listener goes on.
+    pub async fn accept(&self) -> Result<UnixStream, IoError> {
+        let (source, _) = self.0.accept().await?;
+        Ok(UnixStream(Arc::new(source)))
+    }
+}
+
+/// A connection inside of this machine. What [`TcpStream`](crate::TcpStream) says of clones,
+/// order and cancellation holds here as well.
+#[derive(Clone, Debug)]
+pub struct UnixStream(Arc<Source>);
+
+impl UnixStream {
+    /// Connects to who listens at a path.
+    ///
+    /// # Errors
+    /// What the operating system says; `Unsupported` on a seeded runtime.
+    pub async fn connect(path: impl AsRef<Path>) -> Result<Self, IoError> {
+        let failed = |error| IoError::socket("connect", error);
+        let address = SockAddr::unix(path.as_ref()).map_err(failed)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
+        let source = socket::connect(socket, &address).await.map_err(failed)?;
+        Ok(Self(Arc::new(source)))
+    }
+
+    /// Two ends of one connection.
+    ///
+    /// # Errors
+    /// What the operating system says; `Unsupported` on a seeded runtime.
+    pub fn pair() -> Result<(Self, Self), IoError> {
+        let failed = |error| IoError::socket("make a pair of sockets", error);
+        let (one, other) = Socket::pair(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
+        let one = socket::watch(one).map_err(failed)?;
+        let other = socket::watch(other).map_err(failed)?;
+        Ok((Self(Arc::new(one)), Self(Arc::new(other))))
+    }
+
+    /// Reads what is there, at least one byte; zero at the end.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub async fn read(&self, buffer: &mut [u8]) -> Result<usize, IoError> {
+        socket::read(&self.0, buffer).await
+    }
+
+    /// Fills the buffer.
+    ///
+    /// # Errors
+    /// What the operating system says, with the number of bytes read before; of kind
+    /// `UnexpectedEof` if the connection ends first.
+    pub async fn read_exact(&self, buffer: &mut [u8]) -> Result<(), IoError> {
+        socket::read_exact(&self.0, buffer).await
+    }
+
+    /// Writes as much as there is room for, at least one byte.
+    ///
+    /// # Errors
+    /// What the operating system says; of kind `BrokenPipe` if the other side is gone.
+    pub async fn write(&self, bytes: &[u8]) -> Result<usize, IoError> {
+        socket::write(&self.0, bytes).await
+    }
+
+    /// Writes everything, waiting for room.
+    ///
+    /// # Errors
+    /// What the operating system says, with the number of bytes written before.
+    pub async fn write_all(&self, bytes: &[u8]) -> Result<(), IoError> {
+        socket::write_all(&self.0, bytes).await
+    }
+
+    /// Ends one direction, or both. Whoever waits there finds the end.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn shut_down(&self, how: Shutdown) -> Result<(), IoError> {
+        socket::shut_down(&self.0, how)
+    }
+}
