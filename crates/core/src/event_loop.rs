@@ -25,7 +25,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use insula_sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use insula_sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::isolate::{Current, ErrorCause, ExitReason, Runnable, uncaught};
 use crate::microtask::Microtask;
@@ -64,6 +64,8 @@ pub(crate) struct Meter {
     /// Counts turns; it stands still while one turn takes long.
     pub(crate) turns: AtomicU32,
     pub(crate) running: AtomicBool,
+    /// Whose slice it is, or was last.
+    pub(crate) isolate: AtomicU64,
     /// The watcher asks for the end of the slice after this turn.
     pub(crate) interrupt: AtomicBool,
 }
@@ -81,7 +83,8 @@ enum SliceEnd {
 
 /// Runs a slice. Returns the isolate if it wants to go on.
 pub(crate) fn run_slice(runnable: Runnable, meter: &Meter, turns: u32) -> Option<Runnable> {
-    // Relaxed, all three of them: the watcher samples, and acts only on what stays the same.
+    // Relaxed, all of them: the watcher samples, and acts only on what stays the same.
+    meter.isolate.store(runnable.core().id, Ordering::Relaxed);
     meter.running.store(true, Ordering::Relaxed);
     let again = runnable.enter(|isolate| {
         let end = catch_unwind(AssertUnwindSafe(|| slice(isolate, meter, turns)))

@@ -28,6 +28,7 @@ mod event_loop;
 mod isolate;
 mod lane;
 mod microtask;
+mod name_server;
 mod native_port;
 mod panic;
 mod pinned;
@@ -56,6 +57,7 @@ pub use isolate::{
     UncaughtError, checkpoint, set_error_hook, spawn_local,
 };
 pub use microtask::schedule_microtask;
+pub use name_server::{IsolateNameServer, NameTaken};
 pub use native_port::NativePort;
 pub use panic::{PanicReport, catch_panic};
 pub use pinned::Pinned;

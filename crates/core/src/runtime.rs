@@ -10,7 +10,7 @@ use std::time::Duration;
 use insula_sync::atomic::{AtomicU64, Ordering};
 
 use crate::event_handler::EventHandler;
-use crate::isolate::{Current, IsolateCore, Oob, Priority, Runnable};
+use crate::isolate::{Current, Isolate, IsolateCore, Oob, Priority, Runnable};
 use crate::seeded::{self, SeededScheduler};
 use crate::thread_pool::{self, ThreadPool};
 use crate::time::{Clock, Instant};
@@ -190,6 +190,30 @@ impl Runtime {
     /// runtime is idle.
     pub fn monitor_ticks(&self) -> u32 {
         self.0.thread_pool().map_or(0, ThreadPool::monitor_ticks)
+    }
+
+    /// The isolates of the pool that stay inside of one turn for at least `time`, beginning
+    /// now: they compute, or block, and come to no interrupt check, so that they can be neither
+    /// paused nor killed meanwhile. Others go on beside them.
+    ///
+    /// # Blocking
+    /// For `time`.
+    pub fn stuck(&self, time: Duration) -> Vec<Isolate> {
+        let Some(pool) = self.0.thread_pool() else {
+            return Vec::new();
+        };
+        let before = pool.turns();
+        std::thread::sleep(time);
+        let now = pool.turns();
+        let is_stuck = |id| {
+            let in_turn = |turn: &&(u64, u32)| turn.0 == id;
+            let turn = before.iter().find(in_turn);
+            turn.is_some() && turn == now.iter().find(in_turn)
+        };
+        let all = self.0.register.all().into_iter();
+        all.filter(|isolate| is_stuck(isolate.id))
+            .map(Isolate::with_all_rights)
+            .collect()
     }
 
     /// Kills all isolates, waits until they have ended, and stops the threads. Isolates that

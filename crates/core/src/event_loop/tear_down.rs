@@ -57,12 +57,13 @@ fn tell(isolate: Current<'_>, reason: &ExitReason) {
         details.exit = Some(reason.clone());
         Told {
             exit_listeners: std::mem::take(&mut details.exit_listeners),
+            exit_calls: std::mem::take(&mut details.exit_calls),
             exit_waiters: std::mem::take(&mut details.exit_waiters),
             error_listeners: std::mem::take(&mut details.error_listeners),
             group: details.group.clone(),
         }
     });
-    for listener in told.exit_listeners {
+    for listener in told.exit_listeners.into_iter().chain(told.exit_calls) {
         panic::contain(|| listener.tell(reason));
     }
     for waiter in told.exit_waiters {
@@ -79,6 +80,7 @@ fn tell(isolate: Current<'_>, reason: &ExitReason) {
 
 struct Told {
     exit_listeners: Vec<ExitListener>,
+    exit_calls: Vec<ExitListener>,
     exit_waiters: Vec<Waker>,
     error_listeners: Vec<SendPort<UncaughtError>>,
     group: Option<IsolateGroup>,

@@ -96,6 +96,8 @@ pub(crate) struct Details {
     pub(crate) error_listeners: Vec<SendPort<UncaughtError>>,
     pub(crate) exit: Option<ExitReason>,
     pub(crate) exit_listeners: Vec<ExitListener>,
+    /// The runtime's own, behind all others: whoever gives up what belongs to the isolate.
+    pub(crate) exit_calls: Vec<ExitListener>,
     pub(crate) exit_waiters: Vec<Waker>,
 }
 

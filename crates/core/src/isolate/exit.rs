@@ -58,6 +58,14 @@ impl ExitListener {
         }
     }
 
+    /// Calls `function` on the isolate's thread, after everybody who came before.
+    pub(crate) fn call(port: PortId, function: impl FnOnce() + Send + 'static) -> Self {
+        Self {
+            port,
+            tell: Box::new(move |_| function()),
+        }
+    }
+
     pub(crate) fn tell(self, reason: &ExitReason) {
         (self.tell)(reason);
     }

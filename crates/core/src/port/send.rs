@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use super::bound::Ticket;
 use super::{PortId, PortSlot};
-use crate::isolate::IsolateCore;
+use crate::isolate::{ExitListener, IsolateCore};
 use crate::record::{Head, is_inline, words_of};
 
 /// Where messages of type `T` can be sent to, from any thread.
@@ -175,6 +175,22 @@ impl<T: Send + 'static> SendPort<T> {
     /// Whether the port still accepts messages.
     pub fn is_closed(&self) -> bool {
         !self.slot().is_open(&self.slot().isolate().lane.lock())
+    }
+
+    /// Calls `function` when the port's isolate has ended; if it has already, not at all.
+    pub(crate) fn when_isolate_ends(&self, function: impl FnOnce() + Send + 'static) {
+        let core = self.slot().isolate();
+        let listener = ExitListener::call(self.id(), function);
+        let mut lane = core.lane.lock();
+        let late = core.with_details(&mut lane, |details| {
+            if details.exit.is_some() {
+                return Some(listener);
+            }
+            details.exit_calls.push(listener);
+            None
+        });
+        drop(lane);
+        drop(late);
     }
 
     /// What identifies the port.

@@ -105,6 +105,19 @@ impl ThreadPool {
         }
     }
 
+    /// The isolates inside of a turn, each with a number that changes with the turn.
+    pub(crate) fn turns(&self) -> Vec<(u64, u32)> {
+        let started = self.started.load(Ordering::Acquire);
+        let meters = self.threads[..started].iter().map(|thread| &thread.meter);
+        meters
+            .filter(|meter| meter.running.load(Ordering::Relaxed))
+            .map(|meter| {
+                let turns = meter.turns.load(Ordering::Relaxed);
+                (meter.isolate.load(Ordering::Relaxed), turns)
+            })
+            .collect()
+    }
+
     /// Finds threads whose turn count has not moved since the last look. Asks the others to
     /// end their slice, since somebody waits.
     fn look(&self, seen: &mut [Option<u32>]) {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use insula_core::{
-    Isolate, ReceivePort, Runtime, SendError, SendPort, block_on, one_shot, yield_now,
+    Isolate, IsolateNameServer, ReceivePort, Runtime, SendError, SendPort, block_on, one_shot,
+    yield_now,
 };
 
 use crate::trace::for_each_seed;
@@ -78,6 +79,30 @@ fn four_senders_on_threads_keep_their_own_order() {
     }
     drop(sink);
     assert_eq!(finished.wait(), Ok(()));
+}
+
+/// A name belongs to one open port, and goes with its isolate.
+#[test]
+fn the_name_server_knows_open_ports() {
+    let runtime = Runtime::builder().seeded(1).build();
+    let (first, port) = Isolate::builder()
+        .runtime(&runtime)
+        .spawn_pair(|port: ReceivePort<u8>| port.listen(drop));
+    let other = Isolate::builder()
+        .runtime(&runtime)
+        .spawn_with_port(|port: ReceivePort<u8>| port.listen(drop));
+    assert_eq!(IsolateNameServer::register("letters", &port), Ok(()));
+    let taken = IsolateNameServer::register("letters", &other).unwrap_err();
+    assert_eq!(&*taken.name, "letters");
+    assert_eq!(IsolateNameServer::look_up("letters"), Some(port));
+    assert_eq!(IsolateNameServer::look_up::<u16>("letters"), None);
+    first.kill();
+    runtime.run_until_idle();
+    assert_eq!(IsolateNameServer::look_up::<u8>("letters"), None);
+    assert_eq!(IsolateNameServer::register("letters", &other), Ok(()));
+    assert!(IsolateNameServer::remove("letters"));
+    assert!(!IsolateNameServer::remove("letters"));
+    runtime.shut_down();
 }
 
 /// Case 72.

@@ -193,6 +193,30 @@ fn shutting_down_names_who_does_not_end() {
 
 /// No periodic wake-ups: the watcher does not look while nothing runs.
 #[test]
+fn a_computation_that_never_checks_is_named() {
+    let runtime = Runtime::builder().threads(1).build();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let busy = Isolate::builder()
+        .name("busy")
+        .runtime(&runtime)
+        .spawn(move |()| drop(stopped.recv()), ());
+    let idle = Isolate::builder()
+        .runtime(&runtime)
+        .spawn_with_port(|port: ReceivePort<()>| port.listen(drop));
+    // Until its turn has begun nothing is stuck.
+    let mut stuck = Vec::new();
+    while stuck.is_empty() {
+        stuck = runtime.stuck(std::time::Duration::from_millis(5));
+    }
+    assert_eq!((stuck.len(), &*stuck[0].name()), (1, "busy"));
+    busy.kill();
+    assert!(idle.send(()).is_ok());
+    drop(stop);
+    assert_eq!(block_on(busy.exited()), ExitReason::Killed);
+    runtime.shut_down();
+}
+
+#[test]
 fn an_idle_runtime_sleeps() {
     let runtime = Runtime::builder().threads(2).build();
     let ports: Vec<_> = (0..100).map(|_| responder(&runtime)).collect();
