@@ -1,0 +1,253 @@
+//! The cases that were recorded from a real Dart VM, and what Insula does.
+//!
+//! Each [`Case`] has the VM's case number, the name of the program that was recorded, and its
+//! set-up. A [`Check`] is a body that runs here, and the trace that it must leave. The traces
+//! are the VM's; where Insula's is another one on purpose, the case says why, the check has
+//! both, and under [`Compat::Dart`] the VM's must come back if the case says so.
+//!
+//! Bodies do not depend on real time: what took time in the VM computes on virtual time, and
+//! what happened "meanwhile" happens on another thread while the isolate's code waits for it.
+
+mod control;
+mod document;
+mod io;
+mod listeners;
+mod loop_and_timers;
+mod ports;
+mod rules;
+mod stage;
+
+use std::fmt;
+
+use insula_core::Compat;
+
+use crate::run::trace_of;
+use crate::{Log, On};
+pub use document::document;
+pub use rules::{RULES, Rule};
+
+/// One recorded case.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its number, with a letter where a program has several parts.
+    pub id: &'static str,
+    /// The recorded program.
+    pub program: &'static str,
+    /// What is done.
+    pub what: &'static str,
+    /// What Insula does about it.
+    pub verdict: Verdict,
+    /// What is run.
+    pub checks: &'static [Check],
+    /// What else is to be said.
+    pub note: &'static str,
+    /// Names of tests elsewhere that hold it too.
+    pub tests: &'static [&'static str],
+}
+
+/// What Insula does about a case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// What the VM does.
+    AsVm,
+    /// Something else on purpose, which [`Compat::Dart`] takes back.
+    DifferentUnlessDart(&'static str),
+    /// Something else on purpose, always.
+    Different(&'static str),
+    /// Nothing: it makes no sense in Rust. What checks there are show the counterpart.
+    NotApplicable(&'static str),
+    /// Nothing yet.
+    Later(&'static str),
+}
+
+/// A body to run, and what it must leave in the log.
+#[derive(Clone, Copy)]
+pub struct Check {
+    /// Which part of the case it is; empty if it is the whole.
+    pub part: &'static str,
+    /// What it must leave.
+    pub trace: &'static str,
+    /// What it leaves in the VM, where that is something else.
+    pub vm: Option<&'static str>,
+    /// It lets time pass, so it needs a virtual clock.
+    pub is_timed: bool,
+    body: fn(Log),
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Check")
+            .field("part", &self.part)
+            .field("trace", &self.trace)
+            .field("vm", &self.vm)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Case {
+    const fn new(
+        id: &'static str,
+        program: &'static str,
+        what: &'static str,
+        verdict: Verdict,
+        checks: &'static [Check],
+    ) -> Self {
+        Self {
+            id,
+            program,
+            what,
+            verdict,
+            checks,
+            note: "",
+            tests: &[],
+        }
+    }
+
+    const fn as_vm(
+        id: &'static str,
+        program: &'static str,
+        what: &'static str,
+        checks: &'static [Check],
+    ) -> Self {
+        Self::new(id, program, what, Verdict::AsVm, checks)
+    }
+
+    const fn note(mut self, note: &'static str) -> Self {
+        self.note = note;
+        self
+    }
+
+    const fn tests(mut self, tests: &'static [&'static str]) -> Self {
+        self.tests = tests;
+        self
+    }
+}
+
+impl Check {
+    const fn new(trace: &'static str, body: fn(Log)) -> Self {
+        Self {
+            part: "",
+            trace,
+            vm: None,
+            is_timed: false,
+            body,
+        }
+    }
+
+    /// For a body that lets time pass.
+    const fn timed(trace: &'static str, body: fn(Log)) -> Self {
+        let mut check = Self::new(trace, body);
+        check.is_timed = true;
+        check
+    }
+
+    const fn part(mut self, part: &'static str) -> Self {
+        self.part = part;
+        self
+    }
+
+    const fn vm(mut self, trace: &'static str) -> Self {
+        self.vm = Some(trace);
+        self
+    }
+
+    /// What must be seen under `compat` in a case with `verdict`.
+    fn expected(&self, verdict: Verdict, compat: Compat) -> &'static str {
+        match (verdict, self.vm) {
+            (Verdict::DifferentUnlessDart(_), Some(vm)) if compat == Compat::Dart => vm,
+            _ => self.trace,
+        }
+    }
+}
+
+/// All cases, in the order of their numbers.
+pub fn cases() -> impl Iterator<Item = &'static Case> {
+    [
+        loop_and_timers::CASES,
+        control::CASES,
+        listeners::CASES,
+        ports::CASES,
+        io::CASES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// What came of a case.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Every check left what it had to.
+    Passed,
+    /// Nothing of it runs there.
+    Nothing,
+    /// Some did not.
+    Failed(Vec<Failure>),
+}
+
+/// A check that left another trace than it had to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// The case.
+    pub id: &'static str,
+    /// The part of it.
+    pub part: &'static str,
+    /// Whose order of events the runtime followed.
+    pub compat: Compat,
+    /// Where it ran.
+    pub on: On,
+    /// What it had to leave.
+    pub expected: &'static str,
+    /// What it left.
+    pub seen: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            id,
+            part,
+            compat,
+            on,
+            ..
+        } = self;
+        writeln!(f, "case {id} {part} (as {compat:?}, {on})")?;
+        let (expected, seen) = (self.expected, self.seen.as_str());
+        let lines = |text: &'static str| text.split(", ");
+        let same = lines(expected)
+            .zip(seen.split(", "))
+            .take_while(|(expected, seen)| expected == seen)
+            .count();
+        writeln!(f, "  expected: {expected}")?;
+        writeln!(f, "  seen:     {seen}")?;
+        write!(f, "  the first {same} lines are the same")
+    }
+}
+
+/// Runs all that can run there of a case, in Insula's order of events and in the VM's.
+pub fn run(case: &Case, on: On) -> Outcome {
+    let mut failures = Vec::new();
+    let mut count = 0;
+    let checks = case.checks.iter();
+    for check in checks.filter(|check| on != On::Threads || !check.is_timed) {
+        count += 1;
+        for compat in [Compat::Insula, Compat::Dart] {
+            let expected = check.expected(case.verdict, compat);
+            let seen = trace_of(on, compat, check.body);
+            if seen != expected {
+                failures.push(Failure {
+                    id: case.id,
+                    part: check.part,
+                    compat,
+                    on,
+                    expected,
+                    seen,
+                });
+            }
+        }
+    }
+    match (failures.is_empty(), count) {
+        (true, 0) => Outcome::Nothing,
+        (true, _) => Outcome::Passed,
+        (false, _) => Outcome::Failed(failures),
+    }
+}

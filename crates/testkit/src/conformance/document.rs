@@ -1,0 +1,3 @@
+//! The document.
+/// Text.
+pub fn document() -> String { String::new() }

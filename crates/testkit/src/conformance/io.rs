@@ -1,0 +1,3 @@
+//! io
+use super::Case;
+pub(super) const CASES: &[Case] = &[];

@@ -1,0 +1,3 @@
+//! ports
+use super::Case;
+pub(super) const CASES: &[Case] = &[];

@@ -1,0 +1,14 @@
+//! What the Dart VM does with isolates, case by case and rule by rule, and what Insula does:
+//! written down as data, and checked.
+//!
+//! - [`conformance`]: the cases that were recorded from a real VM, each with what has to
+//!   happen, and the document that is made of them.
+//! - [`programs`]: random programs, and a naive model of what each must do.
+#![forbid(unsafe_code)]
+
+pub mod conformance;
+mod log;
+mod run;
+
+pub use log::Log;
+pub use run::{On, trace_of};

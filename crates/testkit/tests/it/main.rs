@@ -1,0 +1,3 @@
+//! Every case of the list, on virtual time with several seeds, and on threads.
+
+mod conformance;
