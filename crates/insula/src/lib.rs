@@ -47,12 +47,12 @@
 pub use insula_core::{
     Ask, AskError, Builder as IsolateBuilder, Capability, CellError, Compat, ControlPort, Entered,
     EntryOutput, EntryResult, ErrorCause, ExitReason, Exited, Handled, Instant, Isolate,
-    IsolateCell, IsolateGroup, IsolateId, IsolateLocal, KeepsAlive, Listener, NoReply, PanicReport,
-    Pinned, PortId, Priority, ReceivePort, Recv, Reply, ReplyTo, RootBuilder, RootIsolate,
-    RootPhase, Run, RunError, Runtime, RuntimeBuilder, SendError, SendPort, SendWait, Sleep,
-    StillRunning, Timer, UncaughtError, YieldNow, block_on, blocking, catch_panic, checkpoint,
-    isolate_local, one_shot, schedule_microtask, set_error_hook, sleep, sleep_until, spawn_local,
-    yield_now,
+    IsolateCell, IsolateGroup, IsolateId, IsolateLocal, IsolateNameServer, KeepsAlive, Listener,
+    NameTaken, NoReply, PanicReport, Pinned, PortId, Priority, ReceivePort, Recv, Reply, ReplyTo,
+    RootBuilder, RootIsolate, RootPhase, Run, RunError, Runtime, RuntimeBuilder, SendError,
+    SendPort, SendWait, Sleep, StillRunning, Timer, UncaughtError, YieldNow, block_on, blocking,
+    catch_panic, checkpoint, isolate_local, one_shot, schedule_microtask, set_error_hook, sleep,
+    sleep_until, spawn_local, yield_now,
 };
 pub use insula_macros::{contract, main, test};
 pub use insula_pool::{
@@ -65,9 +65,7 @@ pub use insula_rpc::{
     DetailedCall, Outcome, Payload, Phase, Reject, ReplyStream, ReplyStreamOf, Respond, Traffic,
     WorkerExit, WorkerId, serve,
 };
-pub use {
-    insula_embed as embed, insula_io as io, insula_pool as pool, insula_rpc as rpc,
-};
+pub use {insula_embed as embed, insula_io as io, insula_pool as pool, insula_rpc as rpc};
 
 #[doc(hidden)]
 pub use insula_rpc::__private;

@@ -196,10 +196,13 @@ fn shutting_down_names_who_does_not_end() {
 fn a_computation_that_never_checks_is_named() {
     let runtime = Runtime::builder().threads(1).build();
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    let busy = Isolate::builder()
-        .name("busy")
-        .runtime(&runtime)
-        .spawn(move |()| drop(stopped.recv()), ());
+    let busy = Isolate::builder().name("busy").runtime(&runtime).spawn(
+        move |()| {
+            // An error is what ends it.
+            let _ = stopped.recv();
+        },
+        (),
+    );
     let idle = Isolate::builder()
         .runtime(&runtime)
         .spawn_with_port(|port: ReceivePort<()>| port.listen(drop));
