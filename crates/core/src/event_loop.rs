@@ -37,8 +37,8 @@ use crate::runtime::Compat;
 use crate::slab::Slab;
 use crate::task::Task;
 use crate::timer::Timers;
-pub(crate) use out_of_band::check;
 use out_of_band::{Control, attend};
+pub(crate) use out_of_band::{check, drain_microtasks};
 pub(crate) use tear_down::end_unstarted;
 use tear_down::tear_down;
 

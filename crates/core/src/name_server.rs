@@ -37,7 +37,11 @@ pub struct NameTaken {
 
 impl fmt::Display for NameTaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a port is registered under the name '{}' already", self.name)
+        write!(
+            f,
+            "a port is registered under the name '{}' already",
+            self.name
+        )
     }
 }
 

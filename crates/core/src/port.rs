@@ -36,6 +36,7 @@ use crate::microtask::Microtask;
 use crate::record::{
     Head, RecordVtable, SystemRecord, VtableCell, is_inline, take_payload, words_of,
 };
+use crate::runtime::RuntimeCore;
 use crate::task::Wakeup;
 use bound::Bound;
 
@@ -208,7 +209,7 @@ impl PortSlot {
         // The slot's count on the isolate, given back in `free`.
         isolate.retain();
         port.isolate.set(isolate.this().as_ptr());
-        port.serial.set(isolate.runtime.next_port_serial());
+        port.serial.set(RuntimeCore::next_port_serial());
         port.vtable.0.set(record_of(vtable));
         port.bound.set(limit.map_or(std::ptr::null(), |limit| {
             Box::into_raw(Box::new(Bound::new(limit))).cast_const()

@@ -7,7 +7,8 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use insula_sync::atomic::{AtomicU64, Ordering};
+use insula_sync::Serial;
+use insula_sync::atomic::AtomicU64;
 
 use crate::event_handler::EventHandler;
 use crate::isolate::{Current, Isolate, IsolateCore, Oob, Priority, Runnable};
@@ -53,8 +54,6 @@ pub(crate) struct RuntimeCore {
     clock: Clock,
     event_handler: EventHandler,
     register: Register,
-    next_isolate: AtomicU64,
-    next_port: AtomicU64,
 }
 
 /// Who decides what runs next, and where.
@@ -403,8 +402,6 @@ impl RuntimeBuilder {
             compat: self.compat,
             clock,
             register: Register::new(),
-            next_isolate: AtomicU64::new(1),
-            next_port: AtomicU64::new(1),
         });
         if let Scheduler::Threads(pool) = &core.scheduler {
             pool.belongs_to(&core);
@@ -449,12 +446,16 @@ impl RuntimeCore {
         self.seeded().is_none()
     }
 
-    pub(crate) fn next_isolate_id(&self) -> u64 {
-        self.next_isolate.fetch_add(1, Ordering::Relaxed)
+    /// Of all runtimes of the process: cells, timers and listeners know their isolate by it.
+    pub(crate) fn next_isolate_id() -> u64 {
+        static NEXT: Serial = Serial::new();
+        NEXT.next()
     }
 
-    pub(crate) fn next_port_serial(&self) -> u64 {
-        self.next_port.fetch_add(1, Ordering::Relaxed)
+    /// Of all runtimes of the process: a listener finds its port by it, and trusts its type.
+    pub(crate) fn next_port_serial() -> u64 {
+        static NEXT: Serial = Serial::new();
+        NEXT.next()
     }
 
     /// Counts an isolate in, before it is scheduled for the first time. `false` if the runtime

@@ -25,6 +25,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use crate::event_handler::DeadlineKey;
+use crate::event_loop::drain_microtasks;
 use crate::isolate::{Current, IsolateRef};
 use crate::record::SystemRecord;
 use crate::slab::{Key, Slab};
@@ -327,14 +328,29 @@ impl SystemRecord for ZeroTimer {
             }
             Err(None) => {}
             Err(Some(place)) => {
+                let mut again = Again(isolate, Some(self.0));
                 let _armed = Armed(isolate);
-                fire_before(isolate, place);
-                // One of those may have cancelled it.
+                let goes_on = fire_before(isolate, place);
+                again.1 = None;
+                // One of those may have cancelled it, or ended the isolate.
                 let due = isolate.with_events(|events| events.timers.take_zero(self.0));
-                if let Some(due) = due {
+                if goes_on && let Some(due) = due {
                     due.run(isolate);
                 }
             }
+        }
+    }
+}
+
+/// A zero timer while others run that sort before it. If one of them panics its turn comes
+/// again, behind what is queued by then.
+struct Again<'a>(Current<'a>, Option<Key>);
+
+impl Drop for Again<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.1 {
+            // A dying isolate drops its timers.
+            let _ = self.0.post(ZeroTimer(key));
         }
     }
 }
@@ -358,14 +374,15 @@ impl SystemRecord for Timeout {
     }
 }
 
-fn fire_before(isolate: Current<'_>, limit: Place) {
+/// Runs what is due before `limit`. `false` if the isolate is to end, so that no more may run.
+fn fire_before(isolate: Current<'_>, limit: Place) -> bool {
     while let Some(due) = isolate.with_events(|events| events.timers.pop_before(limit)) {
         due.run(isolate);
-        isolate.run_microtasks();
-        if isolate.local().flags.ending.get() {
-            return;
+        if !drain_microtasks(isolate) {
+            return false;
         }
     }
+    true
 }
 
 /// Dropped after timers have fired, or when one panicked: what is left is waited for.

@@ -11,12 +11,14 @@
 
 mod mutex;
 mod parker;
+mod serial;
 mod state;
 
 pub mod cell;
 
 pub use mutex::{Condvar, Mutex, MutexGuard};
 pub use parker::Parker;
+pub use serial::Serial;
 pub use state::{StateGuard, StateLock};
 
 #[cfg(loom)]

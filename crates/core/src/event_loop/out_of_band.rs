@@ -111,6 +111,21 @@ pub(crate) fn check(isolate: Current<'_>) {
     }
 }
 
+/// Runs all microtasks between two callbacks of one event, control messages in between.
+/// `false` if the isolate is to end, so that no further callback may run.
+pub(crate) fn drain_microtasks(isolate: Current<'_>) -> bool {
+    loop {
+        isolate.run_microtasks();
+        if !isolate.interrupted() {
+            return true;
+        }
+        handle_messages(isolate);
+        if isolate.local().flags.ending.get() {
+            return false;
+        }
+    }
+}
+
 /// Handles the control messages that have arrived, all of them, in order.
 fn handle_messages(isolate: Current<'_>) {
     let mut lane = isolate.lane.lock();

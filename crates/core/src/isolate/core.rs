@@ -152,7 +152,7 @@ impl IsolateCore {
             lane: Lane::new(),
             this: NonNull::dangling(),
             refs: AtomicUsize::new(ALIVE),
-            id: runtime.next_isolate_id(),
+            id: RuntimeCore::next_isolate_id(),
             runtime,
             home,
             register_index: Cell::new(0),

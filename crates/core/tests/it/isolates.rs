@@ -283,6 +283,29 @@ fn a_cell_opens_only_at_home_and_once_at_a_time() {
     assert_eq!(result, Ok(Err(CellError::OtherIsolate)));
 }
 
+/// What knows its isolate by number must not take another runtime's isolate for it.
+#[test]
+fn numbers_are_those_of_the_process() {
+    let runtimes = [1, 2].map(|seed| Runtime::builder().seeded(seed).build());
+    let [first, second] = runtimes.map(|runtime| {
+        let made = runtime.block_on(async {
+            let cell = Isolate::run(|| {
+                let port = ReceivePort::<u8>::new();
+                (Isolate::current(), port.id(), IsolateCell::new(1))
+            });
+            cell.await.unwrap()
+        });
+        (runtime, made)
+    });
+    assert_ne!(first.1.0, second.1.0);
+    assert_ne!(first.1.1, second.1.1);
+    let cell = first.1.2;
+    let opened = second
+        .0
+        .block_on(async { Isolate::run(move || cell.try_with(|_| ())).await });
+    assert_eq!(opened, Ok(Err(CellError::OtherIsolate)));
+}
+
 static DROPPED: AtomicUsize = AtomicUsize::new(0);
 
 struct Local(Cell<u32>);

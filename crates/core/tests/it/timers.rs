@@ -210,3 +210,27 @@ fn cancelled_timers_in_the_thousands() {
         assert!(timers.into_iter().all(Timer::cancel));
     });
 }
+
+/// Microtasks run between two timers of one batch also if a control message has come meanwhile,
+/// and a kill among the control messages leaves the rest of the batch alone.
+#[test]
+fn control_messages_within_a_batch() {
+    let batch = |first: fn(&Isolate)| {
+        move |log: crate::trace::Log| {
+            for i in 0..3 {
+                let log = log.clone();
+                Timer::after(Duration::from_millis(2), move || {
+                    log.line(format!("t{i}"));
+                    insula_core::schedule_microtask(move || log.line(format!("m{i}")));
+                    if i == 0 {
+                        first(&Isolate::current().unwrap());
+                    }
+                });
+            }
+            Runtime::current().advance(Duration::from_millis(20));
+        }
+    };
+    let ping = batch(|me| drop(me.ping(insula_core::Priority::Immediate)));
+    crate::trace::expect_virtual_trace("t0 m0 t1 m1 t2 m2", ping);
+    crate::trace::expect_virtual_trace("t0", batch(Isolate::kill));
+}
