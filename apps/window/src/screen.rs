@@ -1,0 +1,228 @@
+//! Frames on the screen: the half that animates and the half that draws.
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use insula::embed::{Frame, FrameHandler};
+use insula::{Instant, IsolateCell};
+use softbuffer::{Context, Surface};
+use window::{Demo, FrameTimes, Meter, Ui, View, write_png};
+use winit::window::Window;
+
+/// What the frames of a window need, and the rest of the program may look at between them.
+pub(crate) struct Screen {
+    pub(crate) ui: IsolateCell<Ui>,
+    pub(crate) meter: Meter,
+    pub(crate) period: Duration,
+    /// What is being flown, if anything.
+    pub(crate) flight: Option<Flight>,
+    pub(crate) size: (u32, u32),
+    surface: Surface<Rc<Window>, Rc<Window>>,
+    last_time: Option<Instant>,
+    /// The first error of the window system; nothing is drawn after it.
+    pub(crate) failure: Option<String>,
+}
+
+/// A demo under way.
+pub(crate) struct Flight {
+    pub(crate) demo: Demo,
+    /// Where it has begun.
+    pub(crate) from: View,
+    /// When: at its first frame.
+    pub(crate) start: Option<Instant>,
+    pub(crate) is_over: bool,
+}
+
+impl Flight {
+    pub(crate) fn new(demo: Demo, from: View) -> Self {
+        Self {
+            demo,
+            from,
+            start: None,
+            is_over: false,
+        }
+    }
+
+    fn view(&mut self, time: Instant) -> View {
+        let start = *self.start.get_or_insert(time);
+        self.is_over = self.demo.is_over(time - start);
+        self.demo.view(&self.from, time - start)
+    }
+}
+
+impl Screen {
+    pub(crate) fn new(
+        window: &Rc<Window>,
+        ui: IsolateCell<Ui>,
+        period: Duration,
+    ) -> Result<Self, String> {
+        let context = Context::new(window.clone()).map_err(|error| error.to_string())?;
+        let surface = Surface::new(&context, window.clone()).map_err(|error| error.to_string())?;
+        Ok(Self {
+            ui,
+            meter: Meter::default(),
+            period,
+            flight: None,
+            size: (0, 0),
+            surface,
+            last_time: None,
+            failure: None,
+        })
+    }
+
+    /// The window has another size.
+    ///
+    /// # Panics
+    /// Outside of the isolate.
+    pub(crate) fn resize(&mut self, (width, height): (u32, u32)) {
+        let sides = NonZeroU32::new(width).zip(NonZeroU32::new(height));
+        // A window without a side cannot be drawn to.
+        self.size = (0, 0);
+        if let Some((columns, rows)) = sides {
+            match self.surface.resize(columns, rows) {
+                Ok(()) => self.size = (width, height),
+                Err(error) => self.fail(error.to_string()),
+            }
+            self.ui.with(|ui| ui.resize((width, height)));
+        }
+    }
+
+    /// Whether there will be something else to see.
+    ///
+    /// # Panics
+    /// Outside of the isolate.
+    pub(crate) fn needs_frame(&self) -> bool {
+        let is_flying = self.flight.as_ref().is_some_and(|flight| !flight.is_over);
+        is_flying || self.ui.with(|ui| ui.needs_frame())
+    }
+
+    /// Whether a flight has come to its end, and all of the last picture is there.
+    ///
+    /// # Panics
+    /// Outside of the isolate.
+    pub(crate) fn has_arrived(&self) -> bool {
+        let has_landed = self.flight.as_ref().is_some_and(|flight| flight.is_over);
+        has_landed && self.ui.with(|ui| ui.is_complete() && !ui.needs_frame())
+    }
+
+    /// Writes what is on the screen to a file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    ///
+    /// # Panics
+    /// Outside of the isolate.
+    pub(crate) fn save(&self, path: &Path) -> Result<(), String> {
+        let mut pixels = vec![0; self.size.0 as usize * self.size.1 as usize];
+        self.ui
+            .with(|ui| ui.paint(&mut pixels, &self.meter, self.period));
+        write_png(path, self.size, &pixels)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))
+    }
+
+    fn begin(&mut self, frame: &Frame) {
+        let elapsed = self.last_time.map_or(self.period, |last| frame.time - last);
+        self.last_time = Some(frame.time);
+        let view = self.flight.as_mut().filter(|flight| !flight.is_over);
+        let view = view.map(|flight| flight.view(frame.time));
+        self.ui.with(|ui| {
+            if let Some(view) = view {
+                ui.show(view);
+            }
+            // After a rest an animation begins slowly rather than with a jump.
+            ui.advance(elapsed.min(4 * self.period));
+        });
+        Ui::refill(&self.ui);
+    }
+
+    fn draw(&mut self) {
+        if self.size == (0, 0) || self.failure.is_some() {
+            return;
+        }
+        let presented = self.surface.buffer_mut().and_then(|mut buffer| {
+            self.ui
+                .with(|ui| ui.paint(&mut buffer, &self.meter, self.period));
+            buffer.present()
+        });
+        if let Err(error) = presented {
+            self.fail(error.to_string());
+        }
+    }
+
+    fn fail(&mut self, error: String) {
+        self.failure.get_or_insert(error);
+    }
+
+    /// Sums up all frames.
+    ///
+    /// # Errors
+    /// If nobody reads it.
+    pub(crate) fn write_text(&self, out: &mut dyn Write, tiles: &Tiles) -> std::io::Result<()> {
+        let Self { meter, period, .. } = self;
+        writeln!(
+            out,
+            "{} frames, {:.1} ms apart",
+            meter.count(),
+            period.as_secs_f64() * 1e3
+        )?;
+        writeln!(out, "  begin late by  {}", meter.late())?;
+        writeln!(out, "  take           {}", meter.work())?;
+        writeln!(out, "  are done after {}", meter.done())?;
+        writeln!(
+            out,
+            "{} tiles, {:.1} a second; {} calls dropped as stale",
+            tiles.done, tiles.per_second, tiles.dropped
+        )
+    }
+
+    /// As [`write_text`](Self::write_text), for a program.
+    ///
+    /// # Errors
+    /// If nobody reads it.
+    pub(crate) fn write_json(&self, out: &mut dyn Write, tiles: &Tiles) -> std::io::Result<()> {
+        let Self { meter, period, .. } = self;
+        writeln!(
+            out,
+            r#"{{"frames":{},"period_ms":{},"late_ms":{},"work_ms":{},"done_ms":{},"tiles":{},"tiles_per_second":{:.1},"dropped":{}}}"#,
+            meter.count(),
+            period.as_secs_f64() * 1e3,
+            meter.late().to_json(),
+            meter.work().to_json(),
+            meter.done().to_json(),
+            tiles.done,
+            tiles.per_second,
+            tiles.dropped
+        )
+    }
+}
+
+/// Tiles of the whole run.
+pub(crate) struct Tiles {
+    pub(crate) done: u64,
+    pub(crate) dropped: u64,
+    pub(crate) per_second: f64,
+}
+
+/// The screen as its frames and the rest of the program share it, on one thread.
+pub(crate) struct Shared(pub(crate) Rc<RefCell<Screen>>);
+
+impl FrameHandler for Shared {
+    fn begin_frame(&mut self, frame: &Frame) {
+        self.0.borrow_mut().begin(frame);
+    }
+
+    fn draw_frame(&mut self, _frame: &Frame) {
+        self.0.borrow_mut().draw();
+    }
+}
+
+impl Shared {
+    /// Counts a frame that has been drawn.
+    pub(crate) fn count(&self, times: FrameTimes) {
+        self.0.borrow_mut().meter.add(times);
+    }
+}

@@ -1,0 +1,117 @@
+//! The strip at the bottom of the window: how the frames are doing.
+
+use std::time::Duration;
+
+use crate::canvas::{Area, Canvas};
+use crate::meter::{Meter, SHOWN};
+
+/// How high the strip is, in pixels.
+pub(crate) const HEIGHT: usize = 44;
+
+const BACK: u32 = 0x000b_0e18;
+const EDGE: u32 = 0x0033_3c52;
+const TEXT: u32 = 0x00e8_ecf4;
+const DIM: u32 = 0x008c_96ac;
+const WORK: u32 = 0x003f_9bd8;
+const LATE: u32 = 0x00ff_b13b;
+
+/// What the strip says besides the times.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Facts {
+    /// Powers of two between the whole set and what is to be seen.
+    pub(crate) depth: f64,
+    /// Tiles computed in the last second.
+    pub(crate) tiles_per_second: f64,
+    /// Tiles still missing.
+    pub(crate) missing: usize,
+}
+
+/// Draws the strip.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, meter: &Meter, facts: &Facts, period: Duration) {
+    let whole = canvas.area();
+    let strip = Area {
+        top: whole.bottom.saturating_sub(HEIGHT),
+        ..whole
+    };
+    canvas.fill(strip, BACK);
+    let edge = Area {
+        bottom: (strip.top + 1).min(strip.bottom),
+        ..strip
+    };
+    canvas.fill(edge, EDGE);
+    write(canvas, strip.top, meter, facts);
+    graph(canvas, strip, meter, period);
+}
+
+fn write(canvas: &mut Canvas<'_>, top: usize, meter: &Meter, facts: &Facts) {
+    let late = meter.late();
+    let last = meter.last();
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let number = format!("{:>5.2}", late.p999);
+    let after = canvas.write(&number, (12, top + 15), 2, TEXT);
+    canvas.write("ms late", (after + 8, top + 13), 1, DIM);
+    canvas.write("p99.9", (after + 8, top + 24), 1, DIM);
+    let left = after + 92;
+    let upper = format!(
+        "frame {:>5.2} ms  late {:>5.2} ms  p50 {:.2}  p99 {:.2}  max {:.2}",
+        ms(last.work),
+        ms(last.late),
+        late.p50,
+        late.p99,
+        late.max,
+    );
+    let lower = format!(
+        "zoom {}  tiles {:>4.0}/s  missing {}",
+        magnification(facts.depth),
+        facts.tiles_per_second,
+        facts.missing,
+    );
+    canvas.write(&upper, (left, top + 11), 1, TEXT);
+    canvas.write(&lower, (left, top + 26), 1, DIM);
+}
+
+/// 2^depth as a person would write it.
+fn magnification(depth: f64) -> String {
+    let decimal = depth * std::f64::consts::LOG10_2;
+    if decimal < 4.0 {
+        return format!("{:.0}x", 10f64.powf(decimal));
+    }
+    let exponent = decimal.floor();
+    format!("{:.1}e{exponent:.0}x", 10f64.powf(decimal - exponent))
+}
+
+/// A column for each of the last frames: drawing from below, lateness on top of it. The line is
+/// one period.
+fn graph(canvas: &mut Canvas<'_>, strip: Area, meter: &Meter, period: Duration) {
+    let (top, bottom) = (strip.top + 6, strip.bottom.saturating_sub(5));
+    let right = strip.right.saturating_sub(12);
+    let left = right.saturating_sub(SHOWN);
+    if left < strip.right / 2 || bottom <= top {
+        return;
+    }
+    let height = bottom - top;
+    // The whole height is one and a half periods.
+    let most = period.as_secs_f64() * 1.5;
+    let rows = |time: Duration| (time.as_secs_f64() / most * height as f64).round() as usize;
+    let first = right - meter.recent().len();
+    for (index, times) in meter.recent().enumerate() {
+        let work = rows(times.work).clamp(1, height);
+        let both = rows(times.late + times.work).clamp(work, height);
+        let column = |from: usize, to: usize| Area {
+            left: first + index,
+            right: first + index + 1,
+            top: bottom - to,
+            bottom: bottom - from,
+        };
+        canvas.fill(column(0, work), WORK);
+        canvas.fill(column(work, both), LATE);
+    }
+    let line = bottom - rows(period).min(height);
+    let line = Area {
+        left,
+        right,
+        top: line,
+        bottom: line + 1,
+    };
+    canvas.tint(line, TEXT, 110);
+}

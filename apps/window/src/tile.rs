@@ -1,0 +1,109 @@
+//! Tiles: squares of the plane, computed as a whole.
+
+use std::sync::Arc;
+
+use crate::fixed::Fixed;
+use crate::fractal::{Grid, Reference};
+use crate::palette;
+use crate::view::View;
+
+/// Pixels on a side of a tile, as a power of two.
+pub(crate) const BITS: i32 = 7;
+/// Pixels on a side of a tile.
+pub(crate) const SIDE: usize = 1 << BITS;
+/// Pixels on a side with one more all around, so that a tile can be scaled smoothly up to its
+/// edge.
+pub(crate) const STRIDE: usize = SIDE + 2;
+
+/// Which square of the plane: one grid of them for each level.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct TileKey {
+    /// Pixels are 2^-level apart.
+    pub level: i32,
+    /// Column, to the right from the real part 0.
+    pub x: i128,
+    /// Row, downwards from the imaginary part 0.
+    pub y: i128,
+}
+
+/// The colors of a tile, as 0x00rrggbb, in rows of [`STRIDE`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tile(pub Box<[u32]>);
+
+/// A tile to be computed.
+#[derive(Clone, Debug)]
+pub struct TileRequest {
+    /// Which one.
+    pub key: TileKey,
+    /// A point in or near the tile.
+    pub reference: Arc<Reference>,
+}
+
+impl TileKey {
+    /// The tile of this level around a point.
+    pub(crate) fn at(level: i32, (re, im): (Fixed, Fixed)) -> Self {
+        Self {
+            level,
+            x: re.cell(BITS - level),
+            y: (Fixed::default() - im).cell(BITS - level),
+        }
+    }
+
+    /// The tile that contains this one, `up` levels above.
+    pub(crate) fn ancestor(&self, up: i32) -> Self {
+        Self {
+            level: self.level - up,
+            x: self.x >> up,
+            y: self.y >> up,
+        }
+    }
+
+    /// The four tiles of the next level that make up this one.
+    pub(crate) fn children(&self) -> [Self; 4] {
+        [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(x, y)| Self {
+            level: self.level + 1,
+            x: 2 * self.x + x,
+            y: 2 * self.y + y,
+        })
+    }
+
+    /// Its upper left corner in pixels of a window whose middle is `(0, 0)`, and its side.
+    pub(crate) fn place(&self, view: &View) -> (f64, f64, f64) {
+        let pixel = view.pixel();
+        let left = Fixed::scaled(self.x, BITS - self.level) - view.center.0;
+        let top = view.center.1 - Fixed::scaled(-self.y, BITS - self.level);
+        let side = SIDE as f64 * 2f64.powf(view.zoom - f64::from(self.level));
+        (left.to_f64() / pixel, top.to_f64() / pixel, side)
+    }
+
+    /// The middle of a pixel; -1 and [`SIDE`] are those around the tile.
+    fn pixel(&self, x: i128, y: i128) -> (Fixed, Fixed) {
+        let half_steps = |tile: i128, pixel: i128| 2 * ((tile << BITS) + pixel) + 1;
+        (
+            Fixed::scaled(half_steps(self.x, x), -self.level - 1),
+            Fixed::scaled(-half_steps(self.y, y), -self.level - 1),
+        )
+    }
+}
+
+impl TileRequest {
+    /// Computes the tile, row by row. Before each row, `check` may end it.
+    ///
+    /// # Errors
+    /// That of `check`.
+    pub fn compute<E>(&self, mut check: impl FnMut() -> Result<(), E>) -> Result<Tile, E> {
+        let grid = Grid {
+            corner: self.key.pixel(-1, -1),
+            level: self.key.level,
+            reference: &self.reference,
+        };
+        let mut times = [0f32; STRIDE];
+        let mut colors = Vec::with_capacity(STRIDE * STRIDE);
+        for y in 0..STRIDE {
+            check()?;
+            grid.row(y, &mut times);
+            colors.extend(times.iter().map(|time| palette::color(*time)));
+        }
+        Ok(Tile(colors.into()))
+    }
+}

@@ -1,0 +1,318 @@
+//! The logic of the user interface. It lives in the root isolate, on the window's thread: input,
+//! tiles that are done, and frames reach it one after the other.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{AbortHandle, AbortRegistration, Abortable};
+use insula::{Instant, IsolateCell, spawn_local};
+
+use crate::atlas::{Atlas, level_of};
+use crate::canvas::Canvas;
+use crate::fixed::Fixed;
+use crate::fractal::{Reference, steps_at};
+use crate::meter::Meter;
+use crate::service::FractalCaller;
+use crate::strip::{self, Facts};
+use crate::tile::{Tile, TileKey, TileRequest};
+use crate::view::View;
+
+/// How fast the picture follows the mouse's wheel: this share of the way is left after a second,
+/// as a power of e.
+const HASTE: f64 = 14.0;
+
+/// What the window shows, and what is being done about it.
+#[derive(Debug)]
+pub struct Ui {
+    /// Of the whole window, in pixels.
+    size: (u32, u32),
+    /// What is to be seen now.
+    view: View,
+    /// What the picture glides to.
+    target: View,
+    atlas: Atlas,
+    caller: FractalCaller,
+    /// How many tiles may be on their way: one for each worker, and one that it takes next.
+    most: usize,
+    calls: HashMap<TileKey, Asked>,
+    reference: Option<Arc<Reference>>,
+    /// Something is to be drawn that is not on the screen yet.
+    is_stale: bool,
+    is_complete: bool,
+    missing: usize,
+    counts: Counts,
+    rate: Rate,
+}
+
+/// What has become of the tiles that were asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Calls made.
+    pub asked: u64,
+    /// Tiles that came.
+    pub done: u64,
+    /// Calls dropped, because the tile was not to be seen any more.
+    pub dropped: u64,
+}
+
+/// A call that is on its way.
+#[derive(Debug)]
+struct Asked {
+    /// Its number, since a tile may be asked for, dropped and asked for again.
+    serial: u64,
+    abort: AbortHandle,
+}
+
+/// Tiles in the last second.
+#[derive(Debug, Default)]
+struct Rate {
+    since: Option<Instant>,
+    done: u64,
+    per_second: f64,
+}
+
+/// A call to be made.
+struct Order {
+    request: TileRequest,
+    serial: u64,
+    registration: AbortRegistration,
+    caller: FractalCaller,
+}
+
+impl Ui {
+    /// For a window of `size` pixels. Tiles come from `caller`, which has so many `workers`.
+    pub fn new(size: (u32, u32), caller: FractalCaller, workers: usize) -> Self {
+        let view = View::home(picture(size));
+        Self {
+            size,
+            view,
+            target: view,
+            atlas: Atlas::default(),
+            caller,
+            most: 2 * workers,
+            calls: HashMap::new(),
+            reference: None,
+            is_stale: true,
+            is_complete: false,
+            missing: 0,
+            counts: Counts::default(),
+            rate: Rate::default(),
+        }
+    }
+
+    /// The window has lost what was drawn.
+    pub fn redraw(&mut self) {
+        self.is_stale = true;
+    }
+
+    /// What is to be seen.
+    pub fn view(&self) -> View {
+        self.view
+    }
+
+    /// The window has another size.
+    pub fn resize(&mut self, size: (u32, u32)) {
+        self.size = size;
+        self.is_stale = true;
+    }
+
+    /// Drags the picture. It follows at once.
+    pub fn drag(&mut self, by: (f64, f64)) {
+        self.view.pan(by);
+        self.target.pan(by);
+        self.is_stale = true;
+    }
+
+    /// Glides so many pixels to the side.
+    pub fn pan(&mut self, by: (f64, f64)) {
+        self.target.pan(by);
+        self.is_stale = true;
+    }
+
+    /// Glides 2^`by` times closer to the point at a pixel of the window; without one, to the
+    /// middle.
+    pub fn zoom(&mut self, at: Option<(f64, f64)>, by: f64) {
+        let (width, height) = picture(self.size);
+        let middle = (f64::from(width) / 2.0, f64::from(height) / 2.0);
+        let at = at.map_or((0.0, 0.0), |at| (at.0 - middle.0, at.1 - middle.1));
+        self.target.zoom_at(at, by);
+        self.is_stale = true;
+    }
+
+    /// The view of the whole set.
+    pub fn home(&self) -> View {
+        View::home(picture(self.size))
+    }
+
+    /// Glides to a view.
+    pub fn glide(&mut self, target: View) {
+        self.target = target;
+        self.is_stale = true;
+    }
+
+    /// Shows a view at once.
+    pub fn show(&mut self, view: View) {
+        self.is_stale |= view != self.view;
+        (self.view, self.target) = (view, view);
+    }
+
+    /// Whether the next frame will differ from the last one.
+    pub fn needs_frame(&self) -> bool {
+        self.is_stale || self.view != self.target
+    }
+
+    /// Whether every tile of what is to be seen is there.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete && self.view == self.target
+    }
+
+    /// What has become of the tiles.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Goes on with the way to the target.
+    pub fn advance(&mut self, time: Duration) {
+        if self.view == self.target {
+            return;
+        }
+        self.is_stale = true;
+        let part = 1.0 - (-HASTE * time.as_secs_f64()).exp();
+        self.view = self.view.towards(&self.target, part);
+        if self.view.is_close_to(&self.target) {
+            self.view = self.target;
+        }
+    }
+
+    /// Draws the window.
+    pub fn paint(&mut self, pixels: &mut [u32], meter: &Meter, period: Duration) {
+        let width = self.size.0 as usize;
+        let (_, height) = picture(self.size);
+        let above = width * height as usize;
+        self.atlas
+            .draw(&self.view, &mut Canvas::new(&mut pixels[..above], width));
+        let facts = Facts {
+            depth: self.view.zoom - self.home().zoom,
+            tiles_per_second: self.rate.at(Instant::now(), self.counts.done),
+            missing: self.missing,
+        };
+        strip::draw(&mut Canvas::new(pixels, width), meter, &facts, period);
+        self.is_stale = false;
+    }
+
+    /// Drops the calls for tiles that are not to be seen any more, and asks for the most urgent
+    /// ones that are missing.
+    ///
+    /// # Panics
+    /// Outside of the isolate of `ui`.
+    pub fn refill(ui: &IsolateCell<Self>) {
+        for order in ui.with(Self::orders) {
+            let ui = ui.clone();
+            spawn_local(async move {
+                let Order {
+                    request,
+                    serial,
+                    registration,
+                    caller,
+                } = order;
+                let key = request.key;
+                let call = async { caller.tile(request).await };
+                // A call that is aborted is dropped, and so cancelled.
+                let Ok(answer) = Abortable::new(call, registration).await else {
+                    return;
+                };
+                ui.with(|ui| ui.answered(key, serial, answer.ok()));
+                Self::refill(&ui);
+            });
+        }
+    }
+
+    /// The calls to be made now.
+    fn orders(&mut self) -> Vec<Order> {
+        let missing = self.atlas.missing(&self.target, picture(self.size));
+        self.missing = missing.len();
+        self.is_complete = missing.is_empty();
+        let wanted: HashSet<_> = missing.iter().copied().collect();
+        let dropped = self.calls.extract_if(|key, _| !wanted.contains(key));
+        for (_, asked) in dropped {
+            asked.abort.abort();
+            self.counts.dropped += 1;
+        }
+        let mut orders = Vec::new();
+        for key in missing {
+            if self.calls.len() >= self.most {
+                break;
+            }
+            if !self.calls.contains_key(&key) {
+                orders.push(self.order(key));
+            }
+        }
+        orders
+    }
+
+    fn order(&mut self, key: TileKey) -> Order {
+        let serial = self.counts.asked;
+        self.counts.asked += 1;
+        let (abort, registration) = AbortHandle::new_pair();
+        self.calls.insert(key, Asked { serial, abort });
+        Order {
+            request: TileRequest {
+                key,
+                reference: self.reference(),
+            },
+            serial,
+            registration,
+            caller: self.caller.clone(),
+        }
+    }
+
+    /// A call has ended, with a tile unless it failed.
+    fn answered(&mut self, key: TileKey, serial: u64, tile: Option<Tile>) {
+        if self.calls.get(&key).is_some_and(|it| it.serial == serial) {
+            self.calls.remove(&key);
+        }
+        if let Some(tile) = tile {
+            self.atlas.insert(key, tile);
+            self.counts.done += 1;
+            self.is_stale = true;
+        }
+    }
+
+    /// A reference near what is to be seen, deep enough for it; the last one as long as it is.
+    fn reference(&mut self) -> Arc<Reference> {
+        let level = level_of(&self.target);
+        if let Some(reference) = &self.reference {
+            let (re, im) = reference.center();
+            let away = |a: Fixed, b: Fixed| (a - b).to_f64().abs() / self.target.pixel();
+            let (x, y) = (
+                away(re, self.target.center.0),
+                away(im, self.target.center.1),
+            );
+            if x.max(y) < 1e6 && reference.steps() >= steps_at(level) {
+                return reference.clone();
+            }
+        }
+        let steps = steps_at(level + 10);
+        let reference = Arc::new(Reference::new(self.target.center, steps));
+        self.reference.insert(reference).clone()
+    }
+}
+
+impl Rate {
+    /// Tiles per second, renewed once a second.
+    fn at(&mut self, now: Instant, done: u64) -> f64 {
+        let since = *self.since.get_or_insert(now);
+        let elapsed = (now - since).as_secs_f64();
+        if elapsed >= 1.0 {
+            self.per_second = (done - self.done) as f64 / elapsed;
+            (self.since, self.done) = (Some(now), done);
+        }
+        self.per_second
+    }
+}
+
+/// The part of the window above the strip.
+fn picture((width, height): (u32, u32)) -> (u32, u32) {
+    (width, height.saturating_sub(strip::HEIGHT as u32).max(1))
+}
