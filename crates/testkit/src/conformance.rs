@@ -69,9 +69,30 @@ pub struct Check {
     pub trace: &'static str,
     /// What it leaves in the VM, where that is something else.
     pub vm: Option<&'static str>,
-    /// It lets time pass, so it needs a virtual clock.
-    pub is_timed: bool,
+    /// Where it can run.
+    pub place: Place,
     body: fn(Log),
+}
+
+/// Where a check can run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// On virtual time and on threads.
+    Both,
+    /// On virtual time, because it lets time pass.
+    VirtualTime,
+    /// On threads, because it blocks them.
+    Threads,
+}
+
+impl Place {
+    fn is_on(self, on: On) -> bool {
+        match self {
+            Self::Both => true,
+            Self::VirtualTime => on != On::Threads,
+            Self::Threads => on == On::Threads,
+        }
+    }
 }
 
 impl fmt::Debug for Check {
@@ -129,7 +150,7 @@ impl Check {
             part: "",
             trace,
             vm: None,
-            is_timed: false,
+            place: Place::Both,
             body,
         }
     }
@@ -137,7 +158,14 @@ impl Check {
     /// For a body that lets time pass.
     const fn timed(trace: &'static str, body: fn(Log)) -> Self {
         let mut check = Self::new(trace, body);
-        check.is_timed = true;
+        check.place = Place::VirtualTime;
+        check
+    }
+
+    /// For a body that blocks threads.
+    const fn on_threads(trace: &'static str, body: fn(Log)) -> Self {
+        let mut check = Self::new(trace, body);
+        check.place = Place::Threads;
         check
     }
 
@@ -228,7 +256,7 @@ pub fn run(case: &Case, on: On) -> Outcome {
     let mut failures = Vec::new();
     let mut count = 0;
     let checks = case.checks.iter();
-    for check in checks.filter(|check| on != On::Threads || !check.is_timed) {
+    for check in checks.filter(|check| check.place.is_on(on)) {
         count += 1;
         for compat in [Compat::Insula, Compat::Dart] {
             let expected = check.expected(case.verdict, compat);

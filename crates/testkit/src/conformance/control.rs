@@ -2,10 +2,11 @@
 
 use insula_core::{
     Capability, Isolate, Priority, ReceivePort, SendPort, Timer, checkpoint, schedule_microtask,
-    spawn_local,
+    sleep, spawn_local,
 };
+use insula_io::File;
 
-use super::stage::{Finally, Lines, Order, child, elsewhere, lines, say, saying, server, tell};
+use super::stage::{Finally, Lines, Order, child, elsewhere, lines, ms, say, saying, server, tell};
 use super::{Case, Check, Verdict};
 use crate::Log;
 
@@ -156,6 +157,12 @@ pub(super) const CASES: &[Case] = &[
         &[Check::new("ping1, ping2, exit A, exit B", control_messages_behind_a_kill)],
     ),
     Case::as_vm(
+        "36",
+        "c75_kill_during_io_and_timers",
+        "a kill while files are looked at and a timer of 1 ms repeats",
+        &[Check::new("exit is the last message", a_kill_among_io_and_timers)],
+    ),
+    Case::as_vm(
         "37",
         "c78_pause_drops_nothing_and_backlog_order",
         "100,000 messages to a paused child",
@@ -247,7 +254,7 @@ fn pings_with_nothing_queued(log: Log) {
         }
     });
     tell(&port, busy);
-    Timer::after(super::stage::ms(50), move || drop(kept));
+    Timer::after(ms(50), move || drop(kept));
 }
 
 fn nested_pauses(log: Log) {
@@ -261,12 +268,12 @@ fn nested_pauses(log: Log) {
     ping(&isolate, &to, "PONG before", BeforeNextEvent);
     spawn_local(async move {
         isolate.resume(a);
-        drop(isolate.ping(Immediate).await);
+        let _ = isolate.ping(Immediate).await;
         isolate.resume(a);
         isolate.resume(Capability::new());
-        drop(isolate.ping(Immediate).await);
+        let _ = isolate.ping(Immediate).await;
         say(&to, "held");
-        drop(isolate.ping(Immediate).await);
+        let _ = isolate.ping(Immediate).await;
         isolate.resume(b);
         drop(port);
     });
@@ -279,7 +286,7 @@ fn no_credit_for_an_early_resume(log: Log) {
     isolate.pause_with(a);
     tell(&port, Order::Say("got 2"));
     spawn_local(async move {
-        drop(isolate.ping(Immediate).await);
+        let _ = isolate.ping(Immediate).await;
         say(&to, "held");
         isolate.resume(a);
         drop(port);
@@ -300,7 +307,7 @@ fn handles_without_capabilities(log: Log) {
         ping(&handle, &to, pong, Immediate);
     }
     spawn_local(async move {
-        drop(isolate.ping(AsEvent).await);
+        let _ = isolate.ping(AsEvent).await;
         tell(&port, Order::Say("got 1"));
         tell(&port, Order::act(|_| panic!("boom")));
         tell(&port, Order::Say("never"));
@@ -358,7 +365,7 @@ fn kill_a_paused_child(log: &Log, priority: Priority) {
         if priority == Immediate {
             end.recv().await;
         } else {
-            drop(isolate.ping(Immediate).await);
+            let _ = isolate.ping(Immediate).await;
         }
         say(&to, "resume");
         isolate.resume(pause);
@@ -383,7 +390,7 @@ fn killed_at_its_start(log: Log) {
     let isolate = spawn_paused(&log, &to);
     isolate.kill_at(BeforeNextEvent);
     spawn_local(async move {
-        drop(isolate.ping(Immediate).await);
+        let _ = isolate.ping(Immediate).await;
         say(&to, "held");
         say(&to, "resume");
         resume_start(&isolate);
@@ -401,7 +408,7 @@ fn paused_by_two(log: Log) {
     let other = isolate.pause();
     resume_start(&isolate);
     spawn_local(async move {
-        drop(isolate.ping(Immediate).await);
+        let _ = isolate.ping(Immediate).await;
         say(&to, "still paused");
         isolate.resume(other);
     });
@@ -422,7 +429,7 @@ fn a_pause_in_an_event(log: Log) {
             let (me, own) = (me.clone(), own.clone());
             elsewhere(move || {
                 me.pause_with(pause);
-                drop(own.send("held"));
+                let _ = own.send("held");
             });
             checkpoint();
             say(&out, "busy done");
@@ -430,14 +437,14 @@ fn a_pause_in_an_event(log: Log) {
             schedule_microtask(move || over.send(()));
         });
     });
-    drop(port.send("busy"));
+    let _ = port.send("busy");
     spawn_local(async move {
-        drop(is_over.await);
-        drop(isolate.ping(Immediate).await);
+        let _ = is_over.await;
+        let _ = isolate.ping(Immediate).await;
         say(&to, "resume");
         isolate.resume(pause);
         // Behind the message; the child holds a sender of its own port, so it has to be ended.
-        drop(isolate.ping(AsEvent).await);
+        let _ = isolate.ping(AsEvent).await;
         isolate.kill();
     });
 }
@@ -462,7 +469,7 @@ fn a_pause_of_itself(log: Log) {
         log.line("resume");
         let (isolate, pinged) = (isolate.clone(), isolate.ping(Immediate));
         spawn_local(async move {
-            drop(pinged.await);
+            let _ = pinged.await;
             isolate.resume(pause);
         });
     });
@@ -504,9 +511,9 @@ fn pings_around_a_resume(log: Log) {
     );
     spawn_local(async move {
         // Behind the busy event, and behind what came to the child meanwhile.
-        drop(isolate.ping(AsEvent).await);
-        drop(isolate.ping(AsEvent).await);
-        drop(isolate.ping(AsEvent).await);
+        let _ = isolate.ping(AsEvent).await;
+        let _ = isolate.ping(AsEvent).await;
+        let _ = isolate.ping(AsEvent).await;
         isolate.kill();
         drop(port);
     });
@@ -526,6 +533,32 @@ fn control_messages_behind_a_kill(log: Log) {
     tell(&port, busy);
 }
 
+fn a_kill_among_io_and_timers(log: Log) {
+    async fn entry(to: SendPort<&'static str>) {
+        let out = to.clone();
+        Timer::periodic(ms(1), move |_, _| drop(out.send("tick")));
+        loop {
+            let exists = File::exists(".").await;
+            drop(to.send(if exists.is_ok() { "io" } else { "io error" }));
+            sleep(ms(1)).await;
+        }
+    }
+    let mut port = ReceivePort::new();
+    let to = port.send_port();
+    let isolate = Isolate::builder().on_exit(&to, |_| "exit").spawn(entry, to);
+    spawn_local(async move {
+        for _ in 0..10 {
+            port.recv().await;
+        }
+        isolate.kill();
+        let mut last = None;
+        while let Some(line) = port.recv().await {
+            last = Some(line);
+        }
+        log.line(format!("{} is the last message", last.unwrap_or("nothing")));
+    });
+}
+
 fn a_backlog(log: Log) {
     const COUNT: u32 = 100_000;
     let to = lines(&log);
@@ -541,9 +574,9 @@ fn a_backlog(log: Log) {
         });
     });
     let pause = isolate.pause();
-    (0..COUNT).for_each(|i| drop(port.send(i)));
+    (0..COUNT).for_each(|i| _ = port.send(i));
     spawn_local(async move {
-        drop(isolate.ping(Immediate).await);
+        let _ = isolate.ping(Immediate).await;
         say(&to, "nothing yet");
         isolate.resume(pause);
         drop(port);

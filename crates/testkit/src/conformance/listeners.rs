@@ -3,7 +3,7 @@
 use std::fmt;
 
 use insula_core::{
-    ErrorCause, ExitReason, Isolate, IsolateCell, Priority, ReceivePort, Run, RunError, Runtime,
+    ErrorCause, ExitReason, Isolate, Priority, ReceivePort, Run, RunError, Runtime,
     SendPort, Timer, schedule_microtask, sleep, spawn_local,
 };
 
@@ -202,7 +202,7 @@ pub(super) const CASES: &[Case] = &[
         ),
         &[Check::new(
             "value 42, async value 1, typed error 7, async typed error 8, unit, fast, \
-             panicked here, hook: error beside, beside: ended, exit: ended, never: ended, kill: ended",
+             panicked here, error beside, beside: ended, exit: ended, never: ended, kill: ended",
             runs,
         )
         .vm(
@@ -317,7 +317,7 @@ fn an_error_in_a_handler(log: &Log, is_fatal: bool) {
     let entry = |to: Lines| {
         let port = ReceivePort::new();
         let own = port.send_port();
-        (0..4).for_each(|i| drop(own.send(i)));
+        (0..4).for_each(|i| _ = own.send(i));
         Timer::run(saying(&to, "timer"));
         port.listen(move |i: u32| {
             say(&to, format!("h{i}"));
@@ -335,7 +335,7 @@ fn errors_fatal_or_not(log: Log) {
     tell(&port, boom());
     tell(&port, Order::Say("alive 1"));
     spawn_local(async move {
-        drop(isolate.ping(Priority::AsEvent).await);
+        let _ = isolate.ping(Priority::AsEvent).await;
         isolate.set_errors_fatal(true);
         tell(&port, boom());
         tell(&port, Order::Say("never"));
@@ -394,7 +394,7 @@ fn exit_a_hundred_times(log: Log) {
             let mut port = ReceivePort::new();
             let to = port.send_port();
             fn entry(to: SendPort<&str>) {
-                drop(to.send("data"));
+                let _ = to.send("data");
                 Isolate::exit(&to, "final");
             }
             Isolate::builder().on_exit(&to, |_| "exit").spawn(entry, to);
@@ -483,7 +483,7 @@ fn main_ends(log: Log) {
                 (),
             );
             // On the other thread of main's runtime.
-            drop(has_started.wait());
+            let _ = has_started.wait();
             l.line("main done");
         });
         assert_eq!(result, Ok(()));
@@ -534,8 +534,7 @@ fn runs(log: Log) {
         });
         log.line(fast.await.expect("computed"));
         log.line(ended("here", Isolate::run(|| -> () { panic!("here") }).await));
-        let name = unheard(&log);
-        log.line(ended("beside", beside(name).await));
+        log.line(ended("beside", beside(&log).await));
         let exit = Isolate::run(|| -> () { Isolate::exit_silently() });
         log.line(ended("exit", exit.await));
         let never = Isolate::run_async(async || std::future::pending::<()>().await);
@@ -549,10 +548,14 @@ fn runs(log: Log) {
 }
 
 /// A computation that never ends, and an error beside it.
-fn beside(name: String) -> Run<()> {
-    let _ = (name, IsolateCell::new(()));
-    Isolate::run_async(async || {
+fn beside(log: &Log) -> Run<()> {
+    let (go, gone) = insula_core::one_shot();
+    let run = Isolate::run_async(async || {
+        drop(gone.await);
         Timer::run(|| panic!("beside"));
         std::future::pending::<()>().await;
-    })
+    });
+    run.isolate().add_error_listener(&errors(log));
+    go.send(());
+    run
 }

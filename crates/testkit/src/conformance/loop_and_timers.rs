@@ -2,7 +2,7 @@
 
 use insula_core::{
     Instant, Isolate, IsolateCell, Priority, ReceivePort, Timer, one_shot,
-    schedule_microtask, spawn_local,
+    schedule_microtask, sleep, spawn_local,
 };
 use std::future::poll_fn;
 use std::task::Poll;
@@ -11,6 +11,9 @@ use std::time::Duration;
 use super::stage::{child, compute, lines, ms, say, saying};
 use super::{Case, Check, Verdict};
 use crate::Log;
+
+const NO_TICK: &str = "a `Timer` is a number that can be copied; of one that is cancelled or has fired nothing is \
+     left that could tell its ticks. The callback is told them";
 
 pub(super) const CASES: &[Case] = &[
     Case::as_vm(
@@ -81,6 +84,63 @@ pub(super) const CASES: &[Case] = &[
         &[Check::timed("t0, m0, t1, error boom1, m1, t2, m2, t3, m3, exit", an_error_in_a_batch)
             .vm("t0, m0, t1, error boom1, t2, m1, m2, t3, m3, exit")],
     ),
+    Case::new(
+        "11",
+        "c08_periodic_missed_ticks",
+        "a period of 10 ms; the second callback computes for 55 ms",
+        Verdict::Different(NO_TICK),
+        &[Check::timed(
+            "tick 1 at 10 ms, tick 2 at 20 ms, tick 7 at 75 ms, tick 8 at 80 ms, tick 9 at 90 ms, \
+             active false, tick None",
+            missed_ticks,
+        )
+        .vm(
+            "tick 1 at 10 ms, tick 2 at 20 ms, tick 7 at 75 ms, tick 8 at 80 ms, tick 9 at 90 ms, \
+             active false, tick 9",
+        )],
+    )
+    .note("The ticks are the VM's: one callback counts all periods that were missed."),
+    Case::as_vm(
+        "12",
+        "c09_periodic_no_drift",
+        "25 periods of 20 ms, each callback computes for 7 ms",
+        &[Check::timed("25 callbacks, mean period 20 ms", no_drift)],
+    ),
+    Case::as_vm(
+        "13",
+        "c10_periodic_zero",
+        "a period of zero, beside a port that sends to itself",
+        &[Check::new(
+            "tick 1, port 1, tick 2, port 2, tick 3, port 3, tick 4",
+            a_period_of_zero,
+        )],
+    ),
+    Case::as_vm(
+        "14",
+        "c39_timer_while_paused",
+        "T(30) and a period of 20 ms; paused from 8 to 200 ms",
+        &[Check::timed(
+            "start, resume after 200 ms, tick 10, one-shot, tick 11, tick 12, exit",
+            timers_of_a_paused_isolate,
+        )],
+    )
+    .note("Recorded as \"a tick of 8 or more\"; on virtual time it is the tenth."),
+    Case::new(
+        "15",
+        "c65_timer_cancel_self_and_tick",
+        "a timer cancelled twice, a one-shot in its own callback, a period of less than a millisecond",
+        Verdict::Different(NO_TICK),
+        &[Check::timed(
+            "tick 1 active true, tick 2 active true, cancelled active false, \
+             inside one-shot active false tick None, fired tick None",
+            cancelled_timers,
+        )
+        .vm(
+            "tick 1 active true, tick 2 active true, cancelled active false, \
+             inside one-shot active false tick 1, fired tick 1",
+        )],
+    )
+    .note("A `Duration` is never negative."),
     Case::as_vm(
         "16",
         "c66_timer_early_fire",
@@ -126,7 +186,7 @@ fn a_fresh_program(log: Log) {
     let l = log.clone();
     let listener = port.listen(move |line: &str| l.line(line));
     log.line("sync body");
-    drop(sender.send("A"));
+    let _ = sender.send("A");
     let l = log.clone();
     Timer::run(move || {
         l.line("T0#1");
@@ -140,7 +200,7 @@ fn a_fresh_program(log: Log) {
         listener.close();
     });
     Timer::after(Duration::ZERO, log.later("delayed0"));
-    drop(sender.send("B"));
+    let _ = sender.send("B");
     let l = log.clone();
     schedule_microtask(move || {
         l.line("M1");
@@ -160,7 +220,7 @@ fn messages_and_zero_timers(log: Log) {
     let l = log.clone();
     port.listen(move |i: u32| l.line(format!("p{i}")));
     for i in 0..4 {
-        drop(sender.send(i));
+        let _ = sender.send(i);
         Timer::run(log.later(format!("t{i}")));
     }
 }
@@ -257,6 +317,99 @@ fn an_error_in_a_batch(log: Log) {
     child(&log, &to).errors_are_fatal(false).spawn(entry, to);
 }
 
+fn missed_ticks(log: Log) {
+    let begin = Instant::now();
+    Timer::periodic(ms(10), move |timer, tick| {
+        let passed = Instant::now() - begin;
+        log.line(format!("tick {tick} at {} ms", passed.as_millis()));
+        if tick == 2 {
+            compute(ms(55));
+        }
+        if tick == 9 {
+            timer.cancel();
+            log.line(format!("active {}", timer.is_active()));
+            log.line(format!("tick {:?}", timer.tick()));
+        }
+    });
+}
+
+fn no_drift(log: Log) {
+    let begin = Instant::now();
+    Timer::periodic(ms(20), move |timer, tick| {
+        let mean = (Instant::now() - begin).as_millis() / u128::from(tick);
+        compute(ms(7));
+        if tick == 25 {
+            timer.cancel();
+            log.line("25 callbacks");
+            log.line(format!("mean period {mean} ms"));
+        }
+    });
+}
+
+fn a_period_of_zero(log: Log) {
+    let port = ReceivePort::new();
+    let sender = port.send_port();
+    let l = log.clone();
+    Timer::periodic(Duration::ZERO, move |timer, tick| {
+        l.line(format!("tick {tick}"));
+        if tick == 4 {
+            timer.cancel();
+        }
+    });
+    drop(sender.send(1));
+    port.listen(move |i: u32| {
+        log.line(format!("port {i}"));
+        if i < 3 {
+            drop(sender.send(i + 1));
+        } else {
+            Isolate::current().expect("it runs in one").kill_at(Priority::AsEvent);
+        }
+    });
+}
+
+fn timers_of_a_paused_isolate(log: Log) {
+    let to = lines(&log);
+    let entry = |to: super::stage::Lines| {
+        say(&to, "start");
+        Timer::after(ms(30), saying(&to, "one-shot"));
+        Timer::periodic(ms(20), move |timer, tick| {
+            say(&to, format!("tick {tick}"));
+            if tick == 12 {
+                timer.cancel();
+            }
+        });
+    };
+    let isolate = child(&log, &to).spawn(entry, to.clone());
+    spawn_local(async move {
+        sleep(ms(8)).await;
+        let pause = isolate.pause();
+        sleep(ms(192)).await;
+        say(&to, "resume after 200 ms");
+        isolate.resume(pause);
+    });
+}
+
+fn cancelled_timers(log: Log) {
+    let l = log.clone();
+    Timer::periodic(ms(3), move |timer, tick| {
+        l.line(format!("tick {tick} active {}", timer.is_active()));
+        if tick == 2 {
+            timer.cancel();
+            timer.cancel();
+            l.line(format!("cancelled active {}", timer.is_active()));
+        }
+    });
+    let own = IsolateCell::new(None::<Timer>);
+    let (l, inside) = (log.clone(), own.clone());
+    let timer = Timer::after(ms(10), move || {
+        let timer = inside.with(|timer| timer.expect("set below"));
+        let (active, tick) = (timer.is_active(), timer.tick());
+        l.line(format!("inside one-shot active {active} tick {tick:?}"));
+    });
+    own.with(|own| *own = Some(timer));
+    Timer::after(ms(20), move || log.line(format!("fired tick {:?}", timer.tick())));
+}
+
 fn never_early(log: Log) {
     let early = IsolateCell::new(0);
     let left = IsolateCell::new(200);
@@ -277,13 +430,13 @@ fn what_a_handler_sends(log: Log) {
     let port = ReceivePort::new();
     let sender = port.send_port();
     for line in ["0", "1", "2"] {
-        drop(sender.send(line));
+        let _ = sender.send(line);
     }
     let mut sender = Some(sender);
     port.listen(move |line: &str| {
         log.line(line);
         if let Some(sender) = sender.take() {
-            drop(sender.send("tail"));
+            let _ = sender.send("tail");
             Timer::run(log.later("T0"));
         }
     });
@@ -314,7 +467,7 @@ fn futures_and_microtasks(log: Log) {
     let (complete, completed) = one_shot();
     let l = log.clone();
     spawn_local(async move {
-        drop(completed.await);
+        let _ = completed.await;
         l.line("sync completer callback");
     });
     let l = log.clone();
@@ -325,7 +478,7 @@ fn futures_and_microtasks(log: Log) {
         let (complete, completed) = one_shot();
         let log = l.clone();
         spawn_local(async move {
-            drop(completed.await);
+            let _ = completed.await;
             log.line("async completer callback");
         });
         complete.send(());

@@ -51,7 +51,7 @@ fn error_line(error: &UncaughtError) -> String {
 
 /// Sends a line; nobody is there if the port was closed.
 pub(super) fn say(lines: &Lines, line: impl ToString) {
-    drop(lines.send(line.to_string()));
+    let _ = lines.send(line.to_string());
 }
 
 /// What will send a line when it is called.
@@ -115,7 +115,7 @@ pub(super) fn server(builder: Builder, lines: &Lines) -> (Isolate, SendPort<Orde
 
 /// Tells a server something; one that has ended hears nothing.
 pub(super) fn tell(server: &SendPort<Order>, order: Order) {
-    drop(server.send(order));
+    let _ = server.send(order);
 }
 
 /// Runs `action` on another thread, outside of isolates, while the caller waits: what happens
