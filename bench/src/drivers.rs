@@ -2,6 +2,8 @@
 
 pub(crate) mod actor;
 pub(crate) mod async_channel;
+pub(crate) mod echo;
 pub(crate) mod executor;
+pub(crate) mod files;
 pub(crate) mod pool;
 pub(crate) mod thread_channel;

@@ -6,6 +6,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod calls;
+pub(crate) mod io;
 pub(crate) mod pool;
 pub(crate) mod ports;
 

@@ -34,7 +34,7 @@ use crate::suites::Suite;
 #[command(version, about)]
 struct Arguments {
     /// The suite to run, or `all`.
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present_any = ["list", "echo_clients"])]
     suite: Option<String>,
     /// A tenth of the work and 3 repetitions instead of 7.
     #[arg(long)]
@@ -57,6 +57,9 @@ struct Arguments {
     /// Runs the named system of the named case once and prints its numbers (for child processes).
     #[arg(long, hide = true)]
     one_repetition: bool,
+    /// Is the clients of an echo server: address, connections, rounds (for child processes).
+    #[arg(long, hide = true, value_name = "WHAT")]
+    echo_clients: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -73,6 +76,9 @@ fn main() -> ExitCode {
 }
 
 fn execute(arguments: &Arguments) -> io::Result<()> {
+    if let Some(what) = &arguments.echo_clients {
+        return drivers::echo::clients(what);
+    }
     let suites = chosen_suites(arguments)?;
     if arguments.one_repetition {
         return one_repetition(arguments, &suites);

@@ -2,6 +2,7 @@
 
 pub(crate) mod actix;
 pub(crate) mod async_channel;
+pub(crate) mod async_fs;
 pub(crate) mod crossbeam;
 pub(crate) mod flume;
 pub(crate) mod hand;
@@ -15,4 +16,5 @@ pub(crate) mod std_mpsc;
 pub(crate) mod tarpc;
 pub(crate) mod threadpool;
 pub(crate) mod tokio;
+pub(crate) mod tokio_io;
 pub(crate) mod xtra;

@@ -8,6 +8,7 @@ use crate::peers::runtimes::Runtimes;
 mod ask;
 mod fairness;
 mod idle;
+mod io;
 mod photos;
 mod pool;
 mod ports;
@@ -31,5 +32,6 @@ pub(crate) const ALL: &[Suite] = &[
     fairness::SUITE,
     pool::SUITE,
     idle::SUITE,
+    io::SUITE,
     photos::SUITE,
 ];

@@ -1,6 +1,9 @@
 //! Not peers: what the hardware and the kernel allow, as a measure for everybody.
 
+use std::fs;
 use std::hint::black_box;
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,6 +55,27 @@ pub(crate) fn copies_there_and_back(bytes: usize, count: u64) -> Duration {
     let elapsed = start.elapsed();
     assert_eq!((here[bytes - 1], there[0]), (1, 1));
     elapsed
+}
+
+/// A file is asked about by one thread.
+pub(crate) fn stats(path: &Path, count: u64) -> Duration {
+    let start = Instant::now();
+    let length = || fs::metadata(path).expect("the file is there").len();
+    let sum: u64 = (0..count).map(|_| black_box(length())).sum();
+    assert_ne!(sum, 0);
+    start.elapsed()
+}
+
+/// A file is read by one thread, into one buffer.
+pub(crate) fn read(path: &Path, length: u64, chunk: usize) -> Duration {
+    let start = Instant::now();
+    let mut file = fs::File::open(path).expect("the file is there");
+    let (mut buffer, mut total) = (vec![0; chunk], 0);
+    while let count @ 1.. = file.read(&mut buffer).expect("it can be read") {
+        total += count as u64;
+    }
+    assert_eq!(total, length);
+    start.elapsed()
 }
 
 /// Answers by a thread of its own while `heavy` other threads compute: the kernel's own fairness.

@@ -51,6 +51,12 @@ impl Flavor {
         runtime.block_on(async { start_task(root).await })
     }
 
+    /// With sockets and timers.
+    pub(crate) fn runtime_with_sockets(self) -> Runtime {
+        let runtime = self.builder().enable_all().build();
+        runtime.expect("the system gives two threads")
+    }
+
     fn builder(self) -> Builder {
         let mut builder = match self {
             Self::Multi => Builder::new_multi_thread(),

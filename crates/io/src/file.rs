@@ -1,5 +1,8 @@
 //! Open files, and files by path.
 
+#[cfg(all(test, unix))]
+mod tests;
+
 use std::fmt;
 use std::fs;
 use std::io;

@@ -15,6 +15,10 @@
 //! - Interrupted calls are made again, short writes are continued, and writing to who has gone is
 //!   an error and never a signal.
 //!
+//! # TLS
+//! With the feature `tls`: `TlsFilter` is operation 43, `TlsStream` a connection through it, by
+//! rustls, whose configurations (and which certificates are trusted) are the program's.
+//!
 //! # Differences from the Dart VM
 //! Locks are of whole files and belong to the open file rather than to the process, so that
 //! closing one handle never drops another one's lock. Dropping a file closes it. Listings are
@@ -35,6 +39,8 @@ mod service;
 mod slot;
 mod socket;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 mod udp;
 #[cfg(unix)]
 mod unix;
@@ -50,6 +56,8 @@ pub use op::IoOp;
 pub use service::{IoService, Operation, Request};
 pub use slot::Lease;
 pub use tcp::{TcpListener, TcpStream};
+#[cfg(feature = "tls")]
+pub use tls::{TlsBytes, TlsFilter, TlsState, TlsStream};
 pub use udp::UdpSocket;
 #[cfg(unix)]
 pub use unix::{UnixListener, UnixStream};

@@ -11,6 +11,8 @@ mod directory;
 mod network;
 mod open_file;
 mod path;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use directory::{
     DirectoryCreate, DirectoryCreateTemp, DirectoryDelete, DirectoryExists, DirectoryListNext,
@@ -27,6 +29,8 @@ pub use path::{
     FileRenameLink, FileResolveSymbolicLinks, FileSetLastAccessed, FileSetLastModified, FileStat,
     FileType,
 };
+#[cfg(feature = "tls")]
+pub use tls::TlsProcessFilter;
 
 /// Declares a request: its fields, and what it does with them on a thread of the service.
 macro_rules! request {

@@ -8,6 +8,8 @@ mod files;
 mod operations;
 mod paths;
 mod sockets;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,286 @@
+//! TLS: a filter between plain and encrypted bytes, run by the service, and streams through it.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use insula_sync::Mutex;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
+
+use crate::request::TlsProcessFilter;
+use crate::slot::Slot;
+use crate::{IoError, IoOp, IoService, TcpStream};
+
+/// Bytes that are read from a connection at a time.
+const CHUNK: usize = 16 * 1024;
+
+/// What goes through a filter at once, in both directions.
+#[derive(Clone, Default, Debug, PartialEq, Eq)]
+pub struct TlsBytes {
+    /// In: to be encrypted. Out: was decrypted.
+    pub plain: Vec<u8>,
+    /// In: came from the other side. Out: is to be sent there.
+    pub encrypted: Vec<u8>,
+    /// In: nothing more will be encrypted. Out: nothing more will be decrypted, because the other
+    /// side said so.
+    pub end: bool,
+    /// Out: the handshake is not over yet.
+    pub handshaking: bool,
+}
+
+/// What lies in a filter's slot.
+pub struct TlsState {
+    connection: Connection,
+}
+
+impl fmt::Debug for TlsState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsState(..)")
+    }
+}
+
+impl TlsState {
+    pub(crate) fn process(&mut self, input: &TlsBytes) -> Result<TlsBytes, IoError> {
+        let result = self.pass(input);
+        result.map_err(|error| IoError::of(IoOp::TlsProcessFilter, error))
+    }
+
+    fn pass(&mut self, input: &TlsBytes) -> io::Result<TlsBytes> {
+        let mut output = TlsBytes::default();
+        self.connection.set_buffer_limit(None);
+        self.connection.writer().write_all(&input.plain)?;
+        if input.end {
+            self.connection.send_close_notify();
+        }
+        let mut encrypted = input.encrypted.as_slice();
+        while !encrypted.is_empty() {
+            if self.connection.read_tls(&mut encrypted)? == 0 {
+                break;
+            }
+            output.end |= self.decrypt(&mut output.plain)?;
+        }
+        output.end |= self.decrypt(&mut output.plain)?;
+        while self.connection.wants_write() {
+            self.connection.write_tls(&mut output.encrypted)?;
+        }
+        output.handshaking = self.connection.is_handshaking();
+        Ok(output)
+    }
+
+    /// Whether the other side has said that it will send nothing more.
+    fn decrypt(&mut self, plain: &mut Vec<u8>) -> io::Result<bool> {
+        let state = self.connection.process_new_packets();
+        let state = state.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let mut part = vec![0; state.plaintext_bytes_to_read()];
+        self.connection.reader().read_exact(&mut part)?;
+        plain.append(&mut part);
+        Ok(state.peer_has_closed())
+    }
+}
+
+/// One side of a TLS connection, without the connection: bytes go in and come out. Operation 43
+/// of the service; [`TlsStream`] is made of it.
+#[derive(Clone)]
+pub struct TlsFilter {
+    slot: Arc<Slot<TlsState>>,
+    service: IoService,
+}
+
+impl TlsFilter {
+    /// The side that connects to `name`.
+    ///
+    /// # Errors
+    /// An argument error if that is no name, and what rustls says of the configuration.
+    pub fn client(config: Arc<ClientConfig>, name: &str) -> Result<Self, IoError> {
+        let make = || {
+            let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+            let name = ServerName::try_from(name.to_owned()).map_err(invalid)?;
+            ClientConnection::new(config, name).map_err(io::Error::other)
+        };
+        Self::new(make().map(Connection::Client))
+    }
+
+    /// The side that was connected to.
+    ///
+    /// # Errors
+    /// What rustls says of the configuration.
+    pub fn server(config: Arc<ServerConfig>) -> Result<Self, IoError> {
+        let connection = ServerConnection::new(config).map_err(io::Error::other);
+        Self::new(connection.map(Connection::Server))
+    }
+
+    fn new(connection: io::Result<Connection>) -> Result<Self, IoError> {
+        let connection = connection.map_err(|error| IoError::of(IoOp::TlsProcessFilter, error))?;
+        Ok(Self {
+            slot: Slot::new(TlsState { connection }),
+            service: IoService::global().clone(),
+        })
+    }
+
+    /// Passes bytes through, all of them. The first time, with nothing, begins the handshake.
+    ///
+    /// # Errors
+    /// Of kind `InvalidData` if the other side does not keep to TLS or is not whom it should be;
+    /// [`IoError::Pending`] while another call is under way.
+    pub async fn process(&self, input: TlsBytes) -> Result<TlsBytes, IoError> {
+        let filter = self.slot.lease()?;
+        let request = TlsProcessFilter { filter, input };
+        self.service.request(request).await
+    }
+}
+
+impl fmt::Debug for TlsFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsFilter(..)")
+    }
+}
+
+/// An encrypted TCP connection.
+///
+/// # Errors
+/// One thing at a time: what is begun while something else is under way may fail with
+/// [`IoError::Pending`].
+///
+/// # Cancellation
+/// Dropping a future before its end leaves the connection in an unknown state: use it no more.
+#[derive(Debug)]
+pub struct TlsStream {
+    stream: TcpStream,
+    filter: TlsFilter,
+    incoming: Mutex<Incoming>,
+}
+
+#[derive(Debug, Default)]
+struct Incoming {
+    /// Decrypted, and not read yet: at most what one chunk brings.
+    plain: Vec<u8>,
+    read: usize,
+    ended: bool,
+}
+
+impl TlsStream {
+    /// Makes a connection to `name` an encrypted one.
+    ///
+    /// # Errors
+    /// Those of the connection, and of kind `InvalidData` if the other side cannot be trusted.
+    pub async fn connect(
+        stream: TcpStream,
+        config: Arc<ClientConfig>,
+        name: &str,
+    ) -> Result<Self, IoError> {
+        Self::begin(stream, TlsFilter::client(config, name)?).await
+    }
+
+    /// Makes a connection that was accepted an encrypted one.
+    ///
+    /// # Errors
+    /// Those of the connection, and of kind `InvalidData` if the other side does not agree.
+    pub async fn accept(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Self, IoError> {
+        Self::begin(stream, TlsFilter::server(config)?).await
+    }
+
+    async fn begin(stream: TcpStream, filter: TlsFilter) -> Result<Self, IoError> {
+        let this = Self {
+            stream,
+            filter,
+            incoming: Mutex::new(Incoming::default()),
+        };
+        let mut handshaking = this.exchange(TlsBytes::default()).await?;
+        while handshaking {
+            let encrypted = this.receive().await?;
+            if encrypted.is_empty() {
+                let error = io::ErrorKind::UnexpectedEof.into();
+                return Err(IoError::of(IoOp::TlsProcessFilter, error));
+            }
+            let input = TlsBytes {
+                encrypted,
+                ..TlsBytes::default()
+            };
+            handshaking = this.exchange(input).await?;
+        }
+        Ok(this)
+    }
+
+    /// Reads what is there, at least one byte; zero at the end, if the other side has said that
+    /// it is one.
+    ///
+    /// # Errors
+    /// Those of the connection; of kind `UnexpectedEof` if it ends without a word, as when it is
+    /// cut off.
+    pub async fn read(&self, buffer: &mut [u8]) -> Result<usize, IoError> {
+        loop {
+            if let Some(count) = self.incoming.lock().take(buffer) {
+                return Ok(count);
+            }
+            let encrypted = self.receive().await?;
+            if encrypted.is_empty() {
+                let error = io::ErrorKind::UnexpectedEof.into();
+                return Err(IoError::of(IoOp::TlsProcessFilter, error));
+            }
+            let input = TlsBytes {
+                encrypted,
+                ..TlsBytes::default()
+            };
+            self.exchange(input).await?;
+        }
+    }
+
+    /// Encrypts and writes everything.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn write_all(&self, bytes: &[u8]) -> Result<(), IoError> {
+        let input = TlsBytes {
+            plain: bytes.to_vec(),
+            ..TlsBytes::default()
+        };
+        self.exchange(input).await.map(drop)
+    }
+
+    /// Tells the other side that nothing more will be written.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn finish(&self) -> Result<(), IoError> {
+        let input = TlsBytes {
+            end: true,
+            ..TlsBytes::default()
+        };
+        self.exchange(input).await.map(drop)
+    }
+
+    /// Passes bytes through the filter and sends what it wants sent. Whether it still shakes
+    /// hands.
+    async fn exchange(&self, input: TlsBytes) -> Result<bool, IoError> {
+        let output = self.filter.process(input).await?;
+        self.incoming.lock().add(output.plain, output.end);
+        self.stream.write_all(&output.encrypted).await?;
+        Ok(output.handshaking)
+    }
+
+    async fn receive(&self) -> Result<Vec<u8>, IoError> {
+        let mut encrypted = vec![0; CHUNK];
+        let count = self.stream.read(&mut encrypted).await?;
+        encrypted.truncate(count);
+        Ok(encrypted)
+    }
+}
+
+impl Incoming {
+    fn add(&mut self, mut plain: Vec<u8>, ended: bool) {
+        self.plain.drain(..self.read);
+        self.read = 0;
+        self.plain.append(&mut plain);
+        self.ended |= ended;
+    }
+
+    /// Moves what there is; nothing if more must be received first.
+    fn take(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let left = &self.plain[self.read..];
+        let count = left.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&left[..count]);
+        self.read += count;
+        (count != 0 || buffer.is_empty() || self.ended).then_some(count)
+    }
+}
