@@ -298,8 +298,14 @@ fn handles_without_capabilities(log: Log) {
     let control = isolate.control_port();
     let wrong = Some(Capability::new());
     for (handle, pong) in [
-        (Isolate::from_control_port(&control, None, None), "pong without"),
-        (Isolate::from_control_port(&control, wrong, wrong), "pong wrong"),
+        (
+            Isolate::from_control_port(&control, None, None),
+            "pong without",
+        ),
+        (
+            Isolate::from_control_port(&control, wrong, wrong),
+            "pong wrong",
+        ),
     ] {
         handle.pause();
         handle.kill();
@@ -586,7 +592,9 @@ fn a_backlog(log: Log) {
 fn one_resume(log: Log) {
     let to = lines(&log);
     let isolate = spawn_paused(&log, &to);
-    let own = isolate.pause_capability().expect("the spawner's handle has it");
+    let own = isolate
+        .pause_capability()
+        .expect("the spawner's handle has it");
     isolate.pause_with(own);
     isolate.pause_with(own);
     isolate.resume(own);

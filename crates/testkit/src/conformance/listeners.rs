@@ -3,8 +3,8 @@
 use std::fmt;
 
 use insula_core::{
-    ErrorCause, ExitReason, Isolate, Priority, ReceivePort, Run, RunError, Runtime,
-    SendPort, Timer, schedule_microtask, sleep, spawn_local,
+    ErrorCause, ExitReason, Isolate, Priority, ReceivePort, Run, RunError, Runtime, SendPort,
+    Timer, schedule_microtask, sleep, spawn_local,
 };
 
 use super::stage::{
@@ -235,7 +235,11 @@ fn exit_listeners(log: Log) {
     add(&d, "2");
     isolate.remove_exit_listener(&d);
     add(&r, "[list, 1, {k: 2}]");
-    isolate.resume(isolate.pause_capability().expect("the spawner's handle has it"));
+    isolate.resume(
+        isolate
+            .pause_capability()
+            .expect("the spawner's handle has it"),
+    );
 }
 
 fn asking_the_dead(log: Log) {
@@ -288,7 +292,11 @@ fn error_listeners(log: Log) {
     isolate.add_error_listener(&e1);
     isolate.add_error_listener(&e2);
     isolate.remove_error_listener(&e2);
-    isolate.resume(isolate.pause_capability().expect("the spawner's handle has it"));
+    isolate.resume(
+        isolate
+            .pause_capability()
+            .expect("the spawner's handle has it"),
+    );
 }
 
 fn an_error_in_a_microtask(log: &Log, is_fatal: bool) {
@@ -437,7 +445,9 @@ fn exit_to_a_closed_port(log: Log) {
 }
 
 /// What `#[insula::main]` does: a computation on a runtime that is shut down afterwards.
-fn as_main<R: Send + 'static>(computation: impl FnOnce() -> R + Send + 'static) -> Result<R, RunError> {
+fn as_main<R: Send + 'static>(
+    computation: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, RunError> {
     let runtime = Runtime::builder().threads(2).build();
     let result = runtime.block_on(async { Isolate::run_async(async move || computation()).await });
     runtime.shut_down();
@@ -445,10 +455,12 @@ fn as_main<R: Send + 'static>(computation: impl FnOnce() -> R + Send + 'static) 
 }
 
 fn exit_in_main(log: Log) {
-    elsewhere(move || match as_main(|| -> () { Isolate::exit_silently() }) {
-        Err(error) => log.line(format!("main has no result: {error:?}")),
-        Ok(()) => log.line("main has a result"),
-    });
+    elsewhere(
+        move || match as_main(|| -> () { Isolate::exit_silently() }) {
+            Err(error) => log.line(format!("main has no result: {error:?}")),
+            Ok(()) => log.line("main has a result"),
+        },
+    );
 }
 
 fn a_grandchild(log: Log) {
@@ -499,7 +511,9 @@ fn main_panics(log: Log) {
             panic!("oh");
         });
         match result {
-            Err(RunError::Panicked(report)) => log.line(format!("main panicked: {}", report.message())),
+            Err(RunError::Panicked(report)) => {
+                log.line(format!("main panicked: {}", report.message()));
+            }
             result => log.line(format!("{result:?}")),
         }
     });
@@ -523,9 +537,17 @@ fn runs(log: Log) {
         });
         log.line(format!("async value {}", value.await.expect("computed")));
         let typed = Isolate::run(|| Err::<(), u32>(7)).await.expect("computed");
-        log.line(format!("typed error {}", typed.expect_err("it is an error")));
-        let typed = Isolate::run_async(async || Err::<(), u32>(8)).await.expect("computed");
-        log.line(format!("async typed error {}", typed.expect_err("it is an error")));
+        log.line(format!(
+            "typed error {}",
+            typed.expect_err("it is an error")
+        ));
+        let typed = Isolate::run_async(async || Err::<(), u32>(8))
+            .await
+            .expect("computed");
+        log.line(format!(
+            "async typed error {}",
+            typed.expect_err("it is an error")
+        ));
         Isolate::run(|| ()).await.expect("computed");
         log.line("unit");
         let fast = Isolate::run_async(async || {
@@ -533,7 +555,10 @@ fn runs(log: Log) {
             "fast"
         });
         log.line(fast.await.expect("computed"));
-        log.line(ended("here", Isolate::run(|| -> () { panic!("here") }).await));
+        log.line(ended(
+            "here",
+            Isolate::run(|| -> () { panic!("here") }).await,
+        ));
         log.line(ended("beside", beside(&log).await));
         let exit = Isolate::run(|| -> () { Isolate::exit_silently() });
         log.line(ended("exit", exit.await));

@@ -1,8 +1,8 @@
 //! The event loop: turns, microtasks, timers. Cases 1 to 19.
 
 use insula_core::{
-    Instant, Isolate, IsolateCell, Priority, ReceivePort, Timer, one_shot,
-    schedule_microtask, sleep, spawn_local,
+    Instant, Isolate, IsolateCell, Priority, ReceivePort, Timer, one_shot, schedule_microtask,
+    sleep, spawn_local,
 };
 use std::future::poll_fn;
 use std::task::Poll;
@@ -362,7 +362,9 @@ fn a_period_of_zero(log: Log) {
         if i < 3 {
             drop(sender.send(i + 1));
         } else {
-            Isolate::current().expect("it runs in one").kill_at(Priority::AsEvent);
+            Isolate::current()
+                .expect("it runs in one")
+                .kill_at(Priority::AsEvent);
         }
     });
 }
@@ -407,7 +409,9 @@ fn cancelled_timers(log: Log) {
         l.line(format!("inside one-shot active {active} tick {tick:?}"));
     });
     own.with(|own| *own = Some(timer));
-    Timer::after(ms(20), move || log.line(format!("fired tick {:?}", timer.tick())));
+    Timer::after(ms(20), move || {
+        log.line(format!("fired tick {:?}", timer.tick()));
+    });
 }
 
 fn never_early(log: Log) {

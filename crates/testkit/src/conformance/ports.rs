@@ -380,19 +380,26 @@ fn one_sender_three_ports(log: Log) {
     ends.listen(move |()| {
         let seen = seen.with(std::mem::take);
         let in_order = seen.iter().copied().eq(0..seen.len());
-        log.line(format!("{} {}", seen.len(), if in_order { "in order" } else { "mixed up" }));
+        log.line(format!(
+            "{} {}",
+            seen.len(),
+            if in_order { "in order" } else { "mixed up" }
+        ));
         log.line("exit last");
     });
     let entry = |senders: Vec<SendPort<usize>>| {
         (0..3000).for_each(|i| drop(senders[i * 7 % 3].send(i)));
     };
-    Isolate::builder().on_exit(&end, |_| ()).spawn(entry, senders);
+    Isolate::builder()
+        .on_exit(&end, |_| ())
+        .spawn(entry, senders);
 }
 
 fn four_senders(log: Log) {
     let mut port = ReceivePort::new();
     for sender in 0..4_usize {
-        let entry = move |to: SendPort<(usize, u32)>| (0..2000).for_each(|i| drop(to.send((sender, i))));
+        let entry =
+            move |to: SendPort<(usize, u32)>| (0..2000).for_each(|i| drop(to.send((sender, i))));
         Isolate::spawn(entry, port.send_port());
     }
     spawn_local(async move {
@@ -418,14 +425,23 @@ fn moved_and_shared(log: Log) {
     spawn_local(async move {
         let vector = vec![1, 2];
         let place = vector.as_ptr().addr();
-        let same = round_trip(vector).await.as_ptr().addr() == place;
-        log.line(if same { "same vector" } else { "a copied vector" });
+        let back = round_trip(vector).await;
+        let same = back.as_ptr().addr() == place;
+        log.line(if same {
+            "same vector"
+        } else {
+            "a copied vector"
+        });
         let arc = Arc::new(1);
         let same = Arc::ptr_eq(&arc, &round_trip(arc.clone()).await);
         log.line(if same { "same arc" } else { "another arc" });
         let capability = Capability::new();
         let equal = round_trip(capability).await == capability && capability != Capability::new();
-        log.line(if equal { "equal capability" } else { "another capability" });
+        log.line(if equal {
+            "equal capability"
+        } else {
+            "another capability"
+        });
     });
 }
 
@@ -442,7 +458,11 @@ fn maps_and_locals(log: Log) {
         log.line(if has { "map has it" } else { "map lacks it" });
         GLOBAL.with(|global| global.set(42));
         let child = Isolate::run(|| GLOBAL.with(std::cell::Cell::get)).await;
-        log.line(if child == Ok(0) { "locals are fresh" } else { "locals are shared" });
+        log.line(if child == Ok(0) {
+            "locals are fresh"
+        } else {
+            "locals are shared"
+        });
     });
 }
 
@@ -468,11 +488,17 @@ fn bytes_that_come_back(log: Log) {
         let bytes = vec![7; 1 << 20].into_boxed_slice();
         let place = bytes.as_ptr().addr();
         let bytes = round_trip(bytes).await;
-        log.line(if bytes.as_ptr().addr() == place { "same bytes" } else { "a copy" });
+        log.line(if bytes.as_ptr().addr() == place {
+            "same bytes"
+        } else {
+            "a copy"
+        });
         let port = ReceivePort::new();
         let sender = port.send_port();
         drop(port);
-        let back = sender.send(bytes).map_err(insula_core::SendError::into_inner);
+        let back = sender
+            .send(bytes)
+            .map_err(insula_core::SendError::into_inner);
         let same = back.is_err_and(|bytes| bytes.as_ptr().addr() == place);
         log.line(if same { "back again" } else { "lost" });
     });
@@ -486,13 +512,25 @@ fn equal_ports(log: Log) {
         let hasher = RandomState::new();
         let words = [
             (back == first && port.send_port() == first, "equal"),
-            (hasher.hash_one(&back) == hasher.hash_one(&first), "same hash"),
+            (
+                hasher.hash_one(&back) == hasher.hash_one(&first),
+                "same hash",
+            ),
             (other.send_port() != first, "others differ"),
-            (HashMap::from([(first.clone(), 1)]).get(&back) == Some(&1), "found"),
+            (
+                HashMap::from([(first.clone(), 1)]).get(&back) == Some(&1),
+                "found",
+            ),
         ];
-        words.iter().for_each(|(holds, word)| log.line(if *holds { word } else { "not so" }));
+        words
+            .iter()
+            .for_each(|(holds, word)| log.line(if *holds { word } else { "not so" }));
         drop(port);
-        log.line(if back == first { "equal after close" } else { "not so" });
+        log.line(if back == first {
+            "equal after close"
+        } else {
+            "not so"
+        });
     });
 }
 
@@ -526,7 +564,11 @@ fn handles_before_messages(log: Log) {
     spawn_local(async move {
         let (mut before, mut after) = (0, 0);
         while let Some(i) = port.recv().await {
-            *(if handles.contains_key(&i) { &mut before } else { &mut after }) += 1;
+            *(if handles.contains_key(&i) {
+                &mut before
+            } else {
+                &mut after
+            }) += 1;
         }
         log.line(format!("{before} before"));
         log.line(format!("{after} after"));
@@ -536,11 +578,16 @@ fn handles_before_messages(log: Log) {
 fn ends_behind_messages(log: Log) {
     let mut port = ReceivePort::new();
     for i in 0..100 {
-        let entry = move |to: SendPort<(usize, bool)>| (0..50).for_each(|_| drop(to.send((i, false))));
+        let entry =
+            move |to: SendPort<(usize, bool)>| (0..50).for_each(|_| drop(to.send((i, false))));
         let to = port.send_port();
         let isolate = Isolate::builder().paused(true).spawn(entry, to.clone());
         isolate.add_exit_listener(&to, move |_| (i, true));
-        isolate.resume(isolate.pause_capability().expect("the spawner's handle has it"));
+        isolate.resume(
+            isolate
+                .pause_capability()
+                .expect("the spawner's handle has it"),
+        );
     }
     spawn_local(async move {
         let (mut counts, mut early) = ([0; 100], 0);
@@ -645,7 +692,11 @@ fn a_weak_port(log: Log) {
         isolate.add_exit_listener(&ends.send_port(), |_| ());
         ends.listen(move |()| {
             let refused = sender.send("external").is_err();
-            log.line(if refused { "external refused" } else { "external sent" });
+            log.line(if refused {
+                "external refused"
+            } else {
+                "external sent"
+            });
         });
     });
 }

@@ -32,3 +32,12 @@ fn every_case_leaves_its_trace_on_virtual_time() {
 fn every_case_leaves_its_trace_on_threads() {
     expect_all_as_written(&[On::Threads]);
 }
+
+/// Case 70: what the compiler cannot refuse, since a port moves with the future that holds it.
+#[test]
+fn a_receive_port_is_of_no_use_elsewhere() {
+    use insula_core::{Isolate, ReceivePort, RunError, block_on};
+    let port = block_on(Isolate::run(ReceivePort::<u8>::new)).unwrap();
+    let used = Isolate::run(move || drop(port.send_port()));
+    assert!(matches!(used.wait(), Err(RunError::Panicked(_))));
+}
