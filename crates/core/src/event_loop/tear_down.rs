@@ -3,9 +3,7 @@
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use crate::isolate::{
-    Current, ExitListener, ExitReason, IsolateCore, IsolateGroup, Runnable, UncaughtError,
-};
+use crate::isolate::{Current, ExitListener, ExitReason, IsolateCore, Runnable, UncaughtError};
 use crate::panic;
 use crate::port::{PortSlot, SendPort};
 
@@ -51,8 +49,16 @@ pub(super) fn tear_down(isolate: Current<'_>, reason: ExitReason) {
     unsafe { IsolateCore::release_self(core) };
 }
 
-/// Tells everybody who waits for the end, the listeners in their order, and leaves the group.
+/// Leaves the group, and then tells everybody who waits for the end, the listeners in their
+/// order: who has learned of the end does not find the isolate in its group.
 fn tell(isolate: Current<'_>, reason: &ExitReason) {
+    let group = isolate.peek_details(&mut isolate.lane.lock(), |details| details.group.clone());
+    if let Some(group) = group.flatten() {
+        group.leave(isolate.id);
+        if isolate.local().flags.is_root.get() {
+            group.kill_all();
+        }
+    }
     let told = isolate.with_details(&mut isolate.lane.lock(), |details| {
         details.exit = Some(reason.clone());
         Told {
@@ -60,7 +66,6 @@ fn tell(isolate: Current<'_>, reason: &ExitReason) {
             exit_calls: std::mem::take(&mut details.exit_calls),
             exit_waiters: std::mem::take(&mut details.exit_waiters),
             error_listeners: std::mem::take(&mut details.error_listeners),
-            group: details.group.clone(),
         }
     });
     for listener in told.exit_listeners.into_iter().chain(told.exit_calls) {
@@ -70,12 +75,6 @@ fn tell(isolate: Current<'_>, reason: &ExitReason) {
         panic::contain(|| waiter.wake());
     }
     drop(told.error_listeners);
-    if let Some(group) = told.group {
-        group.leave(isolate.id);
-        if isolate.local().flags.is_root.get() {
-            group.kill_all();
-        }
-    }
 }
 
 struct Told {
@@ -83,7 +82,6 @@ struct Told {
     exit_calls: Vec<ExitListener>,
     exit_waiters: Vec<Waker>,
     error_listeners: Vec<SendPort<UncaughtError>>,
-    group: Option<IsolateGroup>,
 }
 
 fn discard_records(isolate: Current<'_>) {
