@@ -37,7 +37,7 @@ use crate::runtime::Compat;
 use crate::slab::Slab;
 use crate::task::Task;
 use crate::timer::Timers;
-use out_of_band::{Control, attend};
+use out_of_band::{Control, attend, handle_last_messages};
 pub(crate) use out_of_band::{check, drain_microtasks};
 pub(crate) use tear_down::end_unstarted;
 use tear_down::tear_down;
@@ -144,6 +144,7 @@ fn caught(isolate: Current<'_>, payload: Box<dyn Any + Send>) -> SliceEnd {
     }
     let report = PanicReport::take(payload);
     if uncaught(isolate, ErrorCause::Panicked(report.clone())) {
+        handle_last_messages(isolate);
         return SliceEnd::Exit(ExitReason::Panicked(report));
     }
     let hold = isolate.runtime.compat() == Compat::Dart;

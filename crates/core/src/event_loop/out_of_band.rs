@@ -2,10 +2,13 @@
 //! the end.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::SliceEnd;
-use crate::isolate::{Capability, Current, ExitReason, Isolate, IsolateRef, Oob, Priority};
-use crate::panic;
+use crate::isolate::{
+    Capability, Current, ErrorCause, ExitReason, Isolate, IsolateRef, Oob, Priority, uncaught,
+};
+use crate::panic::{self, PanicReport};
 use crate::record::SystemRecord;
 use crate::runtime::Compat;
 
@@ -54,7 +57,10 @@ impl Action {
 pub(super) fn attend(isolate: Current<'_>) -> Option<SliceEnd> {
     let flags = &isolate.local().flags;
     loop {
-        handle_messages(isolate);
+        // One that called `exit` does nothing more (rule 33).
+        if !flags.ending.get() {
+            handle_messages(isolate);
+        }
         if flags.ending.get() {
             let reason = isolate.with_events(|events| events.control.exit.take());
             return Some(SliceEnd::Exit(reason.unwrap_or(ExitReason::Killed)));
@@ -122,6 +128,18 @@ pub(crate) fn drain_microtasks(isolate: Current<'_>) -> bool {
         handle_messages(isolate);
         if isolate.local().flags.ending.get() {
             return false;
+        }
+    }
+}
+
+/// Handles what had come before a fatal error, as behind a kill. Errors in there are told too.
+#[cold]
+pub(super) fn handle_last_messages(isolate: Current<'_>) {
+    let handle = || catch_unwind(AssertUnwindSafe(|| handle_messages(isolate)));
+    // Each time one message less.
+    while let Err(payload) = handle() {
+        if !payload.is::<panic::ToLoop>() {
+            uncaught(isolate, ErrorCause::Panicked(PanicReport::take(payload)));
         }
     }
 }

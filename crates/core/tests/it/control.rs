@@ -217,3 +217,35 @@ fn a_group_holds_the_children_too_and_ends_together() {
         |sizes| assert_eq!(sizes, Ok((2, 0))),
     );
 }
+
+/// Found by a random program: what came before a fatal error is answered, as behind a kill; an
+/// isolate that called `exit` does nothing more.
+#[test]
+fn the_last_control_messages() {
+    let ends = |end: fn()| {
+        move |log: Log| {
+            let l = log.clone();
+            Isolate::builder()
+                .on_exit(&lines(&log), |_| "end")
+                .on_error(&ReceivePort::new().send_port())
+                .spawn(
+                    move |()| {
+                        let me = Isolate::current().unwrap();
+                        drop(me.run_at(Priority::Immediate, move || l.line("pong")));
+                        end();
+                    },
+                    (),
+                );
+        }
+    };
+    expect_virtual_trace("pong end", ends(|| panic!("expected by the test")));
+    expect_virtual_trace("end", ends(|| Isolate::exit_silently()));
+}
+
+fn lines(log: &Log) -> SendPort<&'static str> {
+    let port = ReceivePort::new();
+    let sender = port.send_port();
+    let log = log.clone();
+    port.listen(move |line: &str| log.line(line));
+    sender
+}
