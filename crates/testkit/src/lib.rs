@@ -3,6 +3,7 @@
 //!
 //! - [`conformance`]: the cases that were recorded from a real VM, each with what has to
 //!   happen, and the document that is made of them.
+//! - [`programs`]: random programs, and a naive model of what each must do.
 #![forbid(unsafe_code)]
 #![expect(
     dropping_copy_types,
@@ -11,6 +12,7 @@
 
 pub mod conformance;
 mod log;
+pub mod programs;
 mod run;
 pub mod unsendable;
 

@@ -1,3 +1,5 @@
 //! Every case of the list, on virtual time with several seeds, and on threads.
 
 mod conformance;
+mod document;
+mod programs;

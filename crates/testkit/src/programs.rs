@@ -1,0 +1,292 @@
+//! Random programs of isolates, run for real and compared with what they must do.
+//!
+//! A [`Program`] is a tree: a node is a piece of code that logs its label and then does its
+//! operations, of which some make further nodes run later, as a microtask, a timer, or the
+//! handling of a message. A program of one isolate must leave exactly the trace of the naive
+//! [`model`], on every seed ([`single`]). Of several isolates some orders are open; what must
+//! hold in all of them is checked ([`several`]).
+//!
+//! A program that fails is shrunk by leaving out operations for as long as it still fails, and
+//! what is left is a case to be written down.
+
+pub mod model;
+mod rng;
+pub mod several;
+pub mod single;
+
+use std::fmt;
+use std::sync::Arc;
+
+use insula_core::{Compat, Priority};
+
+use rng::Rng;
+
+/// A piece of code.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Node {
+    /// What it logs first.
+    pub label: u32,
+    /// What it does then.
+    pub operations: Vec<Operation>,
+}
+
+/// What a node does. Targets and capabilities are small numbers: of a port or an isolate, and
+/// of one of three capabilities.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operation {
+    /// Schedules a microtask.
+    Microtask(Arc<Node>),
+    /// Starts a task, which is polled once.
+    Task(Arc<Node>),
+    /// Makes a timer of so many milliseconds.
+    Timer(u64, Arc<Node>),
+    /// Cancels the timer with this label, if it is pending.
+    Cancel(u32),
+    /// Sends a message.
+    Send(usize, Arc<Node>),
+    /// Closes a port.
+    Close(usize),
+    /// Pauses an isolate with a capability.
+    Pause(usize, usize),
+    /// Resumes an isolate with a capability.
+    Resume(usize, usize),
+    /// Asks an isolate to log a label.
+    Ping(usize, Priority, u32),
+    /// Kills an isolate.
+    Kill(usize, Priority),
+    /// Comes to an interrupt check.
+    Check,
+    /// Lets so many milliseconds pass.
+    Compute(u64),
+    /// Ends the isolate, without what is left of the node.
+    Exit,
+    /// Panics, without what is left of the node.
+    Panic,
+}
+
+/// Code for one isolate, or for each of several.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Program {
+    /// The isolates' entries.
+    pub entries: Vec<Node>,
+    /// Whether a panic ends its isolate.
+    pub errors_are_fatal: bool,
+    /// Whose order of events is followed.
+    pub compat: Compat,
+}
+
+/// Capabilities that a program uses.
+pub const CAPABILITIES: usize = 3;
+/// Ports of the only isolate of a program.
+pub const PORTS: usize = 3;
+
+impl Program {
+    /// A program of one isolate.
+    pub fn single(seed: u64) -> Self {
+        let mut generator = Generator::new(seed, PORTS, false);
+        let compat = [Compat::Insula, Compat::Dart][generator.rng.below(2)];
+        // The VM's quirk about an empty queue is about messages: a closed port queues none.
+        generator.closes = compat == Compat::Insula;
+        Self {
+            entries: vec![generator.node(5)],
+            errors_are_fatal: generator.rng.below(3) == 0,
+            compat,
+        }
+    }
+
+    /// A program of several isolates.
+    pub fn several(seed: u64) -> Self {
+        let mut generator = Generator::new(seed, 0, true);
+        generator.targets = 2 + generator.rng.below(3);
+        let entries = (0..generator.targets).map(|_| generator.node(4)).collect();
+        Self {
+            entries,
+            errors_are_fatal: generator.rng.below(3) == 0,
+            compat: Compat::Insula,
+        }
+    }
+
+    /// The smallest program that still fails, found by leaving out one operation after the
+    /// other.
+    #[must_use]
+    pub fn shrink(self, fails: impl Fn(&Self) -> bool) -> Self {
+        let mut smallest = self;
+        loop {
+            let smaller = (0..smallest.len())
+                .map(|index| smallest.without(index))
+                .find(|program| fails(program));
+            match smaller {
+                Some(program) => smallest = program,
+                None => return smallest,
+            }
+        }
+    }
+
+    /// How many operations it has.
+    pub fn len(&self) -> usize {
+        self.entries.iter().map(Node::len).sum()
+    }
+
+    /// Whether it does nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn without(&self, mut index: usize) -> Self {
+        let mut program = self.clone();
+        program.entries = self
+            .entries
+            .iter()
+            .map(|entry| entry.without(&mut index))
+            .collect();
+        program
+    }
+}
+
+impl Node {
+    fn len(&self) -> usize {
+        let below = |operation: &Operation| operation.node().map_or(0, |node| node.len());
+        self.operations.iter().map(|it| 1 + below(it)).sum()
+    }
+
+    /// Leaves out the operation with this number, and counts down to it.
+    fn without(&self, index: &mut usize) -> Self {
+        let mut operations = Vec::new();
+        for operation in &self.operations {
+            let is_it = *index == 0;
+            *index = index.wrapping_sub(1);
+            if is_it {
+                continue;
+            }
+            operations.push(match operation.node() {
+                Some(node) => operation.with_node(node.without(index)),
+                None => operation.clone(),
+            });
+        }
+        Self {
+            label: self.label,
+            operations,
+        }
+    }
+}
+
+impl Operation {
+    /// The code that it makes run later.
+    pub fn node(&self) -> Option<&Node> {
+        match self {
+            Self::Microtask(node)
+            | Self::Task(node)
+            | Self::Timer(_, node)
+            | Self::Send(_, node) => Some(node),
+            _ => None,
+        }
+    }
+
+    fn with_node(&self, node: Node) -> Self {
+        let node = Arc::new(node);
+        match self {
+            Self::Microtask(_) => Self::Microtask(node),
+            Self::Task(_) => Self::Task(node),
+            Self::Timer(delay, _) => Self::Timer(*delay, node),
+            Self::Send(target, _) => Self::Send(*target, node),
+            other => other.clone(),
+        }
+    }
+}
+
+struct Generator {
+    rng: Rng,
+    labels: u32,
+    targets: usize,
+    closes: bool,
+    is_several: bool,
+}
+
+impl Generator {
+    fn new(seed: u64, targets: usize, is_several: bool) -> Self {
+        Self {
+            rng: Rng::new(seed),
+            labels: 0,
+            targets,
+            closes: true,
+            is_several,
+        }
+    }
+
+    fn label(&mut self) -> u32 {
+        self.labels += 1;
+        self.labels
+    }
+
+    fn node(&mut self, depth: usize) -> Node {
+        let label = self.label();
+        let count = self.rng.below(depth + 1);
+        let operations = (0..count).map(|_| self.operation(depth - 1)).collect();
+        Node { label, operations }
+    }
+
+    fn child(&mut self, depth: usize) -> Arc<Node> {
+        Arc::new(self.node(depth))
+    }
+
+    fn operation(&mut self, depth: usize) -> Operation {
+        let target = self.rng.below(self.targets);
+        let capability = self.rng.below(CAPABILITIES);
+        match self.rng.below(32) {
+            0..6 => Operation::Microtask(self.child(depth)),
+            6..8 => Operation::Task(self.child(depth)),
+            8..11 => Operation::Timer(0, self.child(depth)),
+            11..14 => Operation::Timer(1 + self.rng.below(5) as u64, self.child(depth)),
+            14..20 => Operation::Send(target, self.child(depth)),
+            20 => Operation::Cancel(1 + self.rng.below(self.labels as usize + 4) as u32),
+            21 if self.closes => Operation::Close(target),
+            22..24 => Operation::Pause(target, capability),
+            24 => Operation::Resume(target, capability),
+            25..27 => Operation::Ping(target, self.priority(), self.labels + 1000),
+            27 if self.rng.below(2) == 0 => Operation::Kill(target, self.priority()),
+            28 if !self.is_several => Operation::Compute(1 + self.rng.below(6) as u64),
+            29 if self.rng.below(6) == 0 => Operation::Exit,
+            30 => Operation::Panic,
+            _ => Operation::Check,
+        }
+    }
+
+    fn priority(&mut self) -> Priority {
+        [
+            Priority::Immediate,
+            Priority::BeforeNextEvent,
+            Priority::AsEvent,
+        ][self.rng.below(3)]
+    }
+}
+
+/// One operation a line, indented by depth.
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fatal = if self.errors_are_fatal { "" } else { "not " };
+        writeln!(f, "as {:?}, errors are {fatal}fatal", self.compat)?;
+        self.entries
+            .iter()
+            .try_for_each(|entry| write_node(f, entry, 0))
+    }
+}
+
+fn write_node(f: &mut fmt::Formatter<'_>, node: &Node, depth: usize) -> fmt::Result {
+    writeln!(f, "{:depth$}node {}", "", node.label)?;
+    for operation in &node.operations {
+        let Some(node) = operation.node() else {
+            writeln!(f, "{:depth$}- {operation:?}", "")?;
+            continue;
+        };
+        let name = match operation {
+            Operation::Microtask(_) => "Microtask".to_owned(),
+            Operation::Task(_) => "Task".to_owned(),
+            Operation::Timer(delay, _) => format!("Timer({delay})"),
+            Operation::Send(target, _) => format!("Send to {target}"),
+            _ => format!("{operation:?}"),
+        };
+        writeln!(f, "{:depth$}- {name}", "")?;
+        write_node(f, node, depth + 2)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,302 @@
+//! Programs of several isolates, run, and what must hold of them in every order of events.
+//!
+//! Each isolate has one port, to which all can send. What is checked ([`Findings`]):
+//! - a sender's messages arrive in the order in which they were sent (rule 7);
+//! - an isolate that ended by itself has handled everything that it accepted, and any other a
+//!   part from the beginning of each sender's (rules 15, 19, 20 and 24);
+//! - nothing of an isolate comes after its exit message, and each tells its end once (rule 8);
+//! - all end, once nobody pauses them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use insula_core::{
+    Capability, ExitReason, Isolate, IsolateCell, Listener, ReceivePort, Runtime, SendPort, Timer,
+    checkpoint, schedule_microtask, sleep, spawn_local,
+};
+use insula_sync::Mutex;
+
+use super::{CAPABILITIES, Node, Operation, Program};
+use crate::On;
+
+/// Who sent it, and what.
+type Letter = (usize, Arc<Node>);
+
+/// What an isolate tells of itself.
+enum Report {
+    Ran,
+    Ended(ExitReason),
+}
+
+/// Everything that was seen of a run.
+#[derive(Default)]
+struct Seen {
+    /// By sender and receiver, in order.
+    accepted: Mutex<BTreeMap<(usize, usize), Vec<u32>>>,
+    handled: Mutex<BTreeMap<(usize, usize), Vec<u32>>>,
+    reports: Mutex<Vec<(usize, Report)>>,
+    closed: Mutex<Vec<usize>>,
+}
+
+/// What all isolates of a program know.
+struct Net {
+    seen: Arc<Seen>,
+    capabilities: [Capability; CAPABILITIES],
+    isolates: Mutex<Vec<(Isolate, SendPort<Letter>)>>,
+}
+
+/// What is wrong with a run; empty if nothing is.
+pub type Findings = Vec<String>;
+
+/// How often the world outside takes pauses back before a program counts as one that hangs.
+const PATIENCE: usize = 2_000;
+
+/// Runs a program, and looks for what may not be.
+pub fn findings(program: &Program, on: On) -> Findings {
+    let runtime = match on {
+        On::Threads => Runtime::builder().threads(2).build(),
+        On::Seeded(seed) => Runtime::builder().seeded(seed).build(),
+    };
+    let net = Arc::new(Net {
+        seen: Arc::new(Seen::default()),
+        capabilities: std::array::from_fn(|_| Capability::new()),
+        isolates: Mutex::new(Vec::new()),
+    });
+    let (listening, collector) = collect(&runtime, net.seen.clone());
+    for (index, entry) in program.entries.iter().enumerate() {
+        let isolate = spawn(&runtime, program, &net, index, entry.clone(), &collector);
+        net.isolates.lock().push(isolate);
+    }
+    // None has run: all are there when the first one sends.
+    let isolates = net.isolates.lock().clone();
+    for (isolate, _) in &isolates {
+        if let Some(own) = isolate.pause_capability() {
+            isolate.resume(own);
+        }
+    }
+    let all_end = drive(&runtime, on, &net.capabilities, &isolates);
+    drop(collector);
+    net.isolates.lock().clear();
+    drop(isolates);
+    if all_end {
+        // It ends when it has heard everything.
+        runtime.block_on(listening.exited());
+    }
+    runtime.shut_down();
+    let mut findings = net.seen.findings(program.entries.len());
+    if !all_end {
+        findings.push("not all end".to_owned());
+    }
+    findings
+}
+
+/// An isolate that hears what the others tell of themselves.
+fn collect(runtime: &Runtime, seen: Arc<Seen>) -> (Isolate, SendPort<(usize, Report)>) {
+    Isolate::builder()
+        .runtime(runtime)
+        .spawn_pair(move |port: ReceivePort<(usize, Report)>| {
+            port.listen(move |report| seen.reports.lock().push(report));
+        })
+}
+
+fn drive(
+    runtime: &Runtime,
+    on: On,
+    capabilities: &[Capability],
+    isolates: &[(Isolate, SendPort<Letter>)],
+) -> bool {
+    for _ in 0..PATIENCE {
+        match on {
+            On::Threads => runtime.block_on(sleep(Duration::from_millis(1))),
+            On::Seeded(_) => {
+                runtime.run_until_idle();
+                runtime.advance(Duration::from_millis(1));
+                runtime.run_until_idle();
+            }
+        }
+        // The one that collects is still there.
+        if runtime.isolate_count() == 1 {
+            return true;
+        }
+        for (isolate, _) in isolates {
+            for &capability in capabilities {
+                isolate.resume(capability);
+            }
+        }
+    }
+    false
+}
+
+fn spawn(
+    runtime: &Runtime,
+    program: &Program,
+    net: &Arc<Net>,
+    index: usize,
+    entry: Node,
+    collector: &SendPort<(usize, Report)>,
+) -> (Isolate, SendPort<Letter>) {
+    let (net, told) = (net.clone(), collector.clone());
+    Isolate::builder()
+        .runtime(runtime)
+        .paused(true)
+        .errors_are_fatal(program.errors_are_fatal)
+        // Nobody is interested in the errors, but they must not fill the terminal.
+        .on_error(&nobody(runtime))
+        .on_exit(collector, move |reason| (index, Report::Ended(reason.clone())))
+        .spawn_pair(move |port: ReceivePort<Letter>| {
+            port.keep_isolate_alive(false);
+            let listener = IsolateCell::new(None);
+            let member = Arc::new(Member {
+                net,
+                index,
+                told,
+                listener: listener.clone(),
+            });
+            let own = member.clone();
+            let opened = port.listen(move |(sender, node)| {
+                let mut handled = own.net.seen.handled.lock();
+                handled.entry((sender, own.index)).or_default().push(node.label);
+                drop(handled);
+                own.run(&node);
+            });
+            listener.with(|place| *place = Some(opened));
+            member.run(&entry);
+        })
+}
+
+/// A port that is closed.
+fn nobody<T: Send + 'static>(runtime: &Runtime) -> SendPort<T> {
+    Isolate::builder()
+        .runtime(runtime)
+        .spawn_with_port(|port: ReceivePort<T>| drop(port))
+}
+
+/// One of the isolates.
+struct Member {
+    net: Arc<Net>,
+    index: usize,
+    told: SendPort<(usize, Report)>,
+    listener: IsolateCell<Option<Listener<Letter>>>,
+}
+
+impl Member {
+    fn run(self: &Arc<Self>, node: &Node) {
+        drop(self.told.send((self.index, Report::Ran)));
+        node.operations
+            .iter()
+            .for_each(|operation| self.operate(operation));
+    }
+
+    fn later(self: &Arc<Self>, node: &Arc<Node>) -> impl FnOnce() + Send + 'static {
+        let (member, node) = (self.clone(), node.clone());
+        move || member.run(&node)
+    }
+
+    fn other(&self, target: usize) -> Option<(Isolate, SendPort<Letter>)> {
+        self.net.isolates.lock().get(target).cloned()
+    }
+
+    fn operate(self: &Arc<Self>, operation: &Operation) {
+        match operation {
+            Operation::Microtask(node) => schedule_microtask(self.later(node)),
+            Operation::Task(node) => {
+                let run = self.later(node);
+                spawn_local(async move { run() });
+            }
+            Operation::Timer(delay, node) => {
+                Timer::after(Duration::from_millis(*delay), self.later(node));
+            }
+            Operation::Send(target, node) => self.send(*target, node),
+            Operation::Close(_) => {
+                self.net.seen.closed.lock().push(self.index);
+                self.listener.with(|listener| listener.map(|it| it.close()));
+            }
+            Operation::Check => checkpoint(),
+            Operation::Exit => Isolate::exit_silently(),
+            Operation::Panic => panic!("expected"),
+            Operation::Cancel(_) | Operation::Compute(_) => {}
+            Operation::Pause(target, _)
+            | Operation::Resume(target, _)
+            | Operation::Ping(target, ..)
+            | Operation::Kill(target, _) => {
+                if let Some((isolate, _)) = self.other(*target) {
+                    self.control(&isolate, operation);
+                }
+            }
+        }
+    }
+
+    fn control(&self, isolate: &Isolate, operation: &Operation) {
+        match operation {
+            Operation::Pause(_, it) => isolate.pause_with(self.net.capabilities[*it]),
+            Operation::Resume(_, it) => isolate.resume(self.net.capabilities[*it]),
+            Operation::Ping(_, priority, _) => drop(isolate.ping(*priority)),
+            Operation::Kill(_, priority) => isolate.kill_at(*priority),
+            _ => {}
+        }
+    }
+
+    fn send(&self, target: usize, node: &Arc<Node>) {
+        let Some((_, port)) = self.other(target) else {
+            return;
+        };
+        if port.send((self.index, node.clone())).is_ok() {
+            let mut accepted = self.net.seen.accepted.lock();
+            let way = accepted.entry((self.index, target)).or_default();
+            way.push(node.label);
+        }
+    }
+}
+
+impl Seen {
+    fn findings(&self, isolates: usize) -> Findings {
+        let mut findings = Findings::new();
+        let reports = self.reports.lock();
+        let ends = (0..isolates).map(|index| end_of(index, &reports, &mut findings));
+        let ends: Vec<_> = ends.collect();
+        let (accepted, handled) = (self.accepted.lock(), self.handled.lock());
+        for (way, handled) in &*handled {
+            let accepted = accepted.get(way).map_or(&[][..], Vec::as_slice);
+            if !accepted.starts_with(handled) {
+                let (from, to) = way;
+                findings.push(format!(
+                    "{from} to {to}: sent {accepted:?}, arrived {handled:?}"
+                ));
+            }
+        }
+        for (way, accepted) in &*accepted {
+            let to = way.1;
+            let is_whole = matches!(ends[to], Some(ExitReason::Finished));
+            let arrived = handled.get(way).map_or(0, Vec::len);
+            if is_whole && !self.closed.lock().contains(&to) && arrived < accepted.len() {
+                findings.push(format!(
+                    "{} to {to}: {accepted:?}, lost after {arrived}",
+                    way.0
+                ));
+            }
+        }
+        findings
+    }
+}
+
+/// How an isolate ended, which it must have told once, as its last word.
+fn end_of(
+    index: usize,
+    reports: &[(usize, Report)],
+    findings: &mut Findings,
+) -> Option<ExitReason> {
+    let mut end = None;
+    for (_, report) in reports.iter().filter(|(it, _)| *it == index) {
+        if end.is_some() {
+            findings.push(format!("{index} says something after its end"));
+        }
+        if let Report::Ended(reason) = report {
+            end = Some(reason.clone());
+        }
+    }
+    if end.is_none() {
+        findings.push(format!("{index} does not tell its end"));
+    }
+    end
+}
