@@ -21,13 +21,15 @@ The project's own commands.
 
 cargo xtask test          format, clippy, tests with doc tests, docs, loom models, tidy
 cargo xtask test --full   the same, and: the bench's lints and a quick run of it, a check for
-                          other platforms, large photographs, Miri
+                          other platforms, large photographs, a window on a virtual
+                          display, glib's main loop, Miri
 cargo xtask tidy          holds the code against ARCHITECTURE.md: arrows between crates,
                           unsafe files, absences, dependencies
 cargo xtask help          this text
 
-A run of `test` stops at the first step that fails; with --keep-going it runs the others too. A
-step that this machine cannot do says why and is counted as not possible.
+A run of `test` stops at the first step that fails; with --keep-going it runs the others too.
+With --step=TEXT it runs only the steps, of all there are, whose names contain the text. A step
+that this machine cannot do says why and is counted as not possible.
 
 Exit status: 0 all is well, 1 something failed or the arguments were not understood.";
 
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
             println!("{HELP}");
             true
         }
-        Ok(Command::Test(plan)) => test::run(&root(), plan),
+        Ok(Command::Test(plan)) => test::run(&root(), &plan),
         Ok(Command::Tidy) => tidy::report(&root()),
         Err(fault) => {
             println!("{fault}\n\n{HELP}");
@@ -78,12 +80,19 @@ fn parse_plan(options: &[&str]) -> Result<Plan, String> {
     let mut plan = Plan {
         extent: Extent::Usual,
         on_failure: Failure::Stops,
+        only: String::new(),
     };
     for option in options {
         match *option {
             "--full" => plan.extent = Extent::Full,
             "--keep-going" => plan.on_failure = Failure::IsCounted,
-            _ => return Err(format!("`test` has no option {option}")),
+            _ => match option.strip_prefix("--step=") {
+                Some(text) => {
+                    plan.extent = Extent::Full;
+                    text.clone_into(&mut plan.only);
+                }
+                None => return Err(format!("`test` has no option {option}")),
+            },
         }
     }
     Ok(plan)

@@ -1,10 +1,10 @@
 //! Pictures of the window, as files.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::Path;
 
-/// Writes pixels (0x00rrggbb, in rows) as a PNG file.
+/// Writes pixels (0x00rrggbb, in rows) as a PNG file, which appears whole or not at all.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -16,10 +16,14 @@ pub fn write_png(path: &Path, (width, height): (u32, u32), pixels: &[u32]) -> io
             [red, green, blue]
         })
         .collect();
-    let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), width, height);
+    // Under another name first: whoever waits for the file does not find half of it.
+    let partial = path.with_extension("partial");
+    let file = BufWriter::new(File::create(&partial)?);
+    let mut encoder = png::Encoder::new(file, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     let mut writer = encoder.write_header().map_err(io::Error::other)?;
     writer.write_image_data(&bytes).map_err(io::Error::other)?;
-    writer.finish().map_err(io::Error::other)
+    writer.finish().map_err(io::Error::other)?;
+    fs::rename(partial, path)
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::photographs;
 use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass};
+use super::{display, foreign_loop, photographs};
 
 pub(super) const STEPS: &[Step] = &[
     Step {
@@ -30,6 +30,14 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "large photographs",
         run: photographs::process,
+    },
+    Step {
+        name: "the window on a virtual display",
+        run: display::look_at_window,
+    },
+    Step {
+        name: "an isolate in glib's main loop",
+        run: foreign_loop::run_glib,
     },
     Step {
         name: "Miri",
@@ -88,5 +96,7 @@ fn miri(root: &Path) -> Verdict {
     add_flags(&mut command, "MIRIFLAGS", flags);
     command.args(["test", "--package", "insula-core", "--lib", "--test", "it"]);
     command.args(["--target-dir", "target/miri", "--", "--skip", "threads::"]);
+    // Nor does it know sockets.
+    command.args(["--skip", "readiness::"]);
     pass(&mut command)
 }
