@@ -26,7 +26,7 @@ pub struct TileKey {
     pub y: i128,
 }
 
-/// The colors of a tile, as 0x00rrggbb, in rows of [`STRIDE`].
+/// The colors of a tile, as 0x00rrggbb, in rows of `STRIDE`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tile(pub Box<[u32]>);
 
