@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use insula_sync::wait;
 
-use crate::event_loop::{Meter, SLICE_TURNS, run_slice};
+use crate::event_loop::{SLICE_TURNS, run_slice};
 use crate::isolate::{Current, Home, Isolate, IsolateRef, New, Runnable, Settings};
 use crate::port::{Listener, ReceivePort};
 use crate::runtime::Runtime;
@@ -42,7 +42,10 @@ pub(crate) fn spawn(
     let thread_name = name.unwrap_or_else(|| isolate.name());
     let started = std::thread::Builder::new()
         .name(thread_name.to_string())
-        .spawn(move || drive(&isolate, &home));
+        .spawn(move || {
+            let surroundings = isolate.runtime.surroundings().clone();
+            surroundings.run(|| drive(&isolate, &home));
+        });
     match started {
         Ok(_) => {
             new.start(entry);
@@ -56,7 +59,6 @@ pub(crate) fn spawn(
 }
 
 fn drive(isolate: &IsolateRef, home: &Home) {
-    let meter = Meter::default();
     loop {
         wait_until_scheduled(isolate, home);
         if isolate.lane.is_dead() {
@@ -65,7 +67,7 @@ fn drive(isolate: &IsolateRef, home: &Home) {
         // SAFETY: a pinned isolate that is scheduled is run by its own thread, this one, and
         // by nobody else.
         let mut runnable = unsafe { Runnable::from_raw(isolate.as_ptr()) };
-        while let Some(again) = run_slice(runnable, &meter, SLICE_TURNS) {
+        while let Some(again) = run_slice(runnable, &home.meter, SLICE_TURNS) {
             runnable = again;
         }
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use insula_sync::wait;
 
-use crate::event_loop::{self, Meter};
+use crate::event_loop;
 use crate::isolate::{
     Builder, Current, EntryOutput, ExitReason, Home, Isolate, IsolateGroup, New, Runnable, Settings,
 };
@@ -52,7 +52,6 @@ use crate::task::Recheck;
 pub struct RootIsolate {
     isolate: Isolate,
     home: Arc<Home>,
-    meter: Meter,
     phase: RootPhase,
     /// Only the thread that made it may use it.
     not_send: PhantomData<*const ()>,
@@ -167,7 +166,6 @@ impl RootBuilder {
         let root = RootIsolate {
             isolate: new.handle(),
             home,
-            meter: Meter::default(),
             phase: RootPhase::Initialized,
             not_send: PhantomData,
         };
@@ -204,7 +202,7 @@ impl RootIsolate {
         }
         self.forward(RootPhase::Running);
         let runnable = self.runnable();
-        let again = event_loop::run_slice(runnable, &self.meter, 1);
+        let again = event_loop::run_slice(runnable, &self.home.meter, 1);
         if again.is_some() {
             return Handled::More;
         }

@@ -51,6 +51,7 @@ pub struct Runtime(Arc<RuntimeCore>);
 pub(crate) struct RuntimeCore {
     scheduler: Scheduler,
     compat: Compat,
+    surroundings: Surroundings,
     clock: Clock,
     event_handler: EventHandler,
     register: Register,
@@ -191,28 +192,31 @@ impl Runtime {
         self.0.thread_pool().map_or(0, ThreadPool::monitor_ticks)
     }
 
-    /// The isolates of the pool that stay inside of one turn for at least `time`, beginning
-    /// now: they compute, or block, and come to no interrupt check, so that they can be neither
-    /// paused nor killed meanwhile. Others go on beside them.
+    /// The isolates that stay inside of one turn for at least `time`, beginning now: they
+    /// compute, or block, and come to no interrupt check, so that they can be neither paused
+    /// nor killed meanwhile. Others go on beside them. An isolate that asks is among them.
     ///
     /// # Blocking
     /// For `time`.
     pub fn stuck(&self, time: Duration) -> Vec<Isolate> {
-        let Some(pool) = self.0.thread_pool() else {
+        let Scheduler::Threads(pool) = &self.0.scheduler else {
             return Vec::new();
         };
-        let before = pool.turns();
+        let before = self.turns(pool);
         std::thread::sleep(time);
-        let now = pool.turns();
-        let is_stuck = |id| {
-            let in_turn = |turn: &&(u64, u32)| turn.0 == id;
-            let turn = before.iter().find(in_turn);
-            turn.is_some() && turn == now.iter().find(in_turn)
-        };
+        let mut now = self.turns(pool);
+        now.retain(|turn| before.contains(turn));
         let all = self.0.register.all().into_iter();
-        all.filter(|isolate| is_stuck(isolate.id))
+        all.filter(|isolate| now.iter().any(|&(id, _)| id == isolate.id))
             .map(Isolate::with_all_rights)
             .collect()
+    }
+
+    /// The isolates inside of a turn, each with a number that changes with the turn.
+    fn turns(&self, pool: &ThreadPool) -> Vec<(u64, u32)> {
+        let all = self.0.register.all().into_iter();
+        let elsewhere = all.filter_map(|isolate| Some((isolate.id, isolate.turn_at_home()?)));
+        pool.turns().into_iter().chain(elsewhere).collect()
     }
 
     /// Kills all isolates, waits until they have ended, and stops the threads. Isolates that
@@ -315,6 +319,35 @@ pub struct RuntimeBuilder {
     name: Arc<str>,
     seed: Option<u64>,
     compat: Compat,
+    surroundings: Surroundings,
+}
+
+/// What each thread that runs isolates does around its work.
+#[derive(Clone, Default)]
+pub(crate) struct Surroundings(Option<Arc<Surround>>);
+
+type Surround = dyn Fn(&mut dyn FnMut()) + Send + Sync;
+
+impl Surroundings {
+    /// Runs a thread's work in them.
+    pub(crate) fn run(&self, work: impl FnOnce()) {
+        let mut work = Some(work);
+        let mut call = || {
+            if let Some(work) = work.take() {
+                work();
+            }
+        };
+        if let Some(surround) = &self.0 {
+            surround(&mut call);
+        }
+        call();
+    }
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "some" } else { "none" })
+    }
 }
 
 /// Whose order of events a runtime follows where the Dart VM's is a trap.
@@ -339,6 +372,7 @@ impl Default for RuntimeBuilder {
             name: Arc::from("insula"),
             seed: None,
             compat: Compat::default(),
+            surroundings: Surroundings::default(),
         }
     }
 }
@@ -378,6 +412,19 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Has every thread that runs pooled or pinned isolates do so inside of `surround`, which
+    /// calls what it is given: so a library finds the thread-local context that it wants.
+    ///
+    /// A seeded runtime has no threads: whoever drives it makes the surroundings. Likewise
+    /// whoever drives a root isolate.
+    pub fn around_threads(
+        mut self,
+        surround: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static,
+    ) -> Self {
+        self.surroundings = Surroundings(Some(Arc::new(surround)));
+        self
+    }
+
     /// Makes the runtime. Threads start with the first isolate.
     pub fn build(self) -> Runtime {
         crate::panic::install_hook();
@@ -400,6 +447,7 @@ impl RuntimeBuilder {
             event_handler: EventHandler::new(&clock),
             scheduler,
             compat: self.compat,
+            surroundings: self.surroundings,
             clock,
             register: Register::new(),
         });
@@ -418,6 +466,10 @@ impl RuntimeCore {
 
     pub(crate) fn compat(&self) -> Compat {
         self.compat
+    }
+
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
     }
 
     pub(crate) fn clock(&self) -> &Clock {

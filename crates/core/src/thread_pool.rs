@@ -241,7 +241,10 @@ impl ThreadPool {
             self.started.fetch_max(index + 1, Ordering::SeqCst);
             std::thread::Builder::new()
                 .name(format!("{}-{index}", self.name))
-                .spawn(move || run_thread(&runtime, index))
+                .spawn(move || {
+                    let surroundings = runtime.surroundings();
+                    surroundings.run(|| run_thread(&runtime, index));
+                })
                 .ok()
         });
         match started {

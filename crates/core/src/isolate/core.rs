@@ -210,6 +210,11 @@ impl IsolateCore {
     }
 
     /// Whether only one thread may run it.
+    /// The turn that it is inside of, if its home is another place than the pool.
+    pub(crate) fn turn_at_home(&self) -> Option<u32> {
+        self.home.as_ref()?.meter.turn()
+    }
+
     pub(crate) fn has_home(&self) -> bool {
         self.home.is_some()
     }

@@ -2,9 +2,12 @@
 
 use insula_sync::Parker;
 
+use crate::event_loop::Meter;
+
 /// The one thread that runs a pinned or a root isolate, as its senders see it.
 pub(crate) struct Home {
     parker: Parker,
+    pub(crate) meter: Meter,
     /// Tells an embedder's loop; a pinned isolate's thread only parks.
     notify: Option<Box<dyn Fn() + Send + Sync>>,
 }
@@ -14,6 +17,7 @@ impl Home {
     pub(crate) fn thread() -> Self {
         Self {
             parker: Parker::new(),
+            meter: Meter::default(),
             notify: None,
         }
     }
@@ -22,6 +26,7 @@ impl Home {
     pub(crate) fn embedder(notify: Box<dyn Fn() + Send + Sync>) -> Self {
         Self {
             parker: Parker::new(),
+            meter: Meter::default(),
             notify: Some(notify),
         }
     }

@@ -110,10 +110,9 @@ impl ThreadPool {
         let started = self.started.load(Ordering::Acquire);
         let meters = self.threads[..started].iter().map(|thread| &thread.meter);
         meters
-            .filter(|meter| meter.running.load(Ordering::Relaxed))
-            .map(|meter| {
-                let turns = meter.turns.load(Ordering::Relaxed);
-                (meter.isolate.load(Ordering::Relaxed), turns)
+            .filter_map(|meter| {
+                let turn = meter.turn()?;
+                Some((meter.isolate.load(Ordering::Relaxed), turn))
             })
             .collect()
     }

@@ -191,34 +191,36 @@ fn shutting_down_names_who_does_not_end() {
     runtime.shut_down();
 }
 
-/// No periodic wake-ups: the watcher does not look while nothing runs.
 #[test]
 fn a_computation_that_never_checks_is_named() {
     let runtime = Runtime::builder().threads(1).build();
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    let busy = Isolate::builder().name("busy").runtime(&runtime).spawn(
-        move |()| {
-            // An error is what ends it.
-            let _ = stopped.recv();
-        },
-        (),
-    );
-    let idle = Isolate::builder()
-        .runtime(&runtime)
-        .spawn_with_port(|port: ReceivePort<()>| port.listen(drop));
+    // An error is what ends it.
+    let block = move |()| assert!(stopped.recv().is_err());
+    let builder = |name| Isolate::builder().name(name).runtime(&runtime);
+    let busy = builder("busy").spawn(block, ());
+    let (stop_pinned, stopped) = std::sync::mpsc::channel::<()>();
+    let block = async move |_, ()| assert!(stopped.recv().is_err());
+    let pinned = builder("busy and pinned").spawn_pinned(block, ()).unwrap();
+    let idle = builder("idle").spawn_with_port(|port: ReceivePort<()>| port.listen(drop));
     // Until its turn has begun nothing is stuck.
-    let mut stuck = Vec::new();
-    while stuck.is_empty() {
-        stuck = runtime.stuck(std::time::Duration::from_millis(5));
+    let mut names = Vec::new();
+    while names.len() < 2 {
+        let stuck = runtime.stuck(Duration::from_millis(5));
+        names = stuck.iter().map(Isolate::name).collect();
     }
-    assert_eq!((stuck.len(), &*stuck[0].name()), (1, "busy"));
+    names.sort();
+    assert_eq!(names, ["busy".into(), "busy and pinned".into()]);
     busy.kill();
+    pinned.kill();
     assert!(idle.send(()).is_ok());
-    drop(stop);
+    drop((stop, stop_pinned));
     assert_eq!(block_on(busy.exited()), ExitReason::Killed);
+    assert_eq!(block_on(pinned.exited()), ExitReason::Killed);
     runtime.shut_down();
 }
 
+/// No periodic wake-ups: the watcher does not look while nothing runs.
 #[test]
 fn an_idle_runtime_sleeps() {
     let runtime = Runtime::builder().threads(2).build();
@@ -240,5 +242,30 @@ fn an_idle_runtime_sleeps() {
     assert_eq!(quiet, 5, "the monitor still looks though nothing runs");
     // And it is there again when it is needed.
     assert_eq!(block_on(ports[0].ask(Ping)), Ok(1));
+    runtime.shut_down();
+}
+
+/// Pooled and pinned isolates find what a library keeps per thread.
+#[test]
+fn every_thread_works_inside_of_its_surroundings() {
+    thread_local! {
+        static CONTEXT: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    }
+    let surround = |work: &mut dyn FnMut()| {
+        CONTEXT.set(7);
+        work();
+        CONTEXT.set(0);
+    };
+    let runtime = Runtime::builder()
+        .threads(1)
+        .around_threads(surround)
+        .build();
+    let (seen, all) = std::sync::mpsc::channel();
+    let seen_by_pinned = seen.clone();
+    let builder = || Isolate::builder().runtime(&runtime);
+    builder().spawn(move |()| seen.send(CONTEXT.get()).unwrap(), ());
+    let pinned = async move |_, ()| seen_by_pinned.send(CONTEXT.get()).unwrap();
+    builder().spawn_pinned(pinned, ()).unwrap();
+    assert_eq!(all.iter().collect::<Vec<_>>(), [7, 7]);
     runtime.shut_down();
 }
