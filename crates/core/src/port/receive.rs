@@ -277,12 +277,17 @@ impl<T: Send + 'static> ReceivePort<T> {
         self.listen_here(handler)
     }
 
+    /// What `listen` returns, for a handler that closes its own port.
+    pub(crate) fn listener(&self) -> Listener<T> {
+        Listener {
+            serial: self.slot().serial.get(),
+            marker: PhantomData,
+        }
+    }
+
     pub(crate) fn listen_here<F: FnMut(T) + 'static>(self, handler: F) -> Listener<T> {
         let port = ManuallyDrop::new(self);
-        let listener = Listener {
-            serial: port.slot().serial.get(),
-            marker: PhantomData,
-        };
+        let listener = port.listener();
         port.here(|isolate| set_handler::<T, F>(isolate, port.slot(), handler));
         // SAFETY: the handle's unit; the handle itself is never dropped.
         unsafe { PortSlot::release(port.slot, HANDLE) };
@@ -414,6 +419,18 @@ impl<T: Send + 'static> Listener<T> {
     /// Outside the isolate that opened the port.
     pub fn close(&self) {
         self.with_open_port(|isolate, slot| PortSlot::close(slot, isolate));
+    }
+
+    /// Says whether the port keeps its isolate alive, as
+    /// [`ReceivePort::keep_isolate_alive`] does. For a closed port it changes nothing.
+    ///
+    /// # Panics
+    /// Outside the isolate that opened the port.
+    pub fn keep_isolate_alive(&self, keep: bool) {
+        self.with_open_port(|_, slot| {
+            // SAFETY: an open port of the current isolate is alive.
+            unsafe { slot.as_ref() }.is_weak.set(!keep);
+        });
     }
 
     /// A new address of the port; `None` once it is closed.

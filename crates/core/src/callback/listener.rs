@@ -1,0 +1,88 @@
+//! Callbacks that become messages.
+
+use super::NotOnIsolateThread;
+use super::line::Line;
+use crate::port::{PortId, SendError};
+
+/// A callback that any thread may call without waiting: each call becomes an event of the isolate
+/// that made it. A cheap handle.
+///
+/// # Ordering
+/// Calls of one thread arrive in their order, and are first in, first out with all messages that
+/// the thread sends to the isolate. Each call is its own turn.
+///
+/// ```
+/// # insula_core::block_on(async {
+/// use insula_core::{Isolate, IsolateCell, ListenerCallback, one_shot};
+/// let sum = Isolate::run_async(async || {
+///     let (done, all) = one_shot();
+///     let (sum, mut done) = (IsolateCell::new(0), Some(done));
+///     let total = sum.clone();
+///     let add = ListenerCallback::new(move |n: u32| {
+///         total.with(|total| *total += n);
+///         if n == 4 && let Some(done) = done.take() {
+///             done.send(());
+///         }
+///     });
+///     std::thread::spawn(move || (1..=4).try_for_each(|n| add.call(n)));
+///     let _ = all.await;
+///     sum.with(|sum| *sum)
+/// });
+/// assert_eq!(sum.await, Ok(10));
+/// # });
+/// ```
+#[derive(Debug)]
+pub struct ListenerCallback<T: Send + 'static>(Line<T>);
+
+impl<T: Send + 'static> ListenerCallback<T> {
+    /// Makes a callback of the current isolate.
+    ///
+    /// A panic of `handler` is an error of the isolate, as in any event.
+    ///
+    /// # Panics
+    /// If there is no current isolate.
+    #[track_caller]
+    pub fn new(handler: impl FnMut(T) + Send + 'static) -> Self {
+        Self(Line::open(handler))
+    }
+
+    /// Calls, from any thread. Never waits.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] with the argument, if the callback is closed or its isolate has
+    /// ended. A call that was accepted is dropped if the callback is closed before its turn.
+    pub fn call(&self, argument: T) -> Result<(), SendError<T>> {
+        self.0.post(argument).map_err(SendError::Closed)
+    }
+
+    /// Closes the callback, from any thread: later calls fail, and those whose turn has not begun
+    /// are dropped. Tells whether it was open.
+    pub fn close(&self) -> bool {
+        self.0.close()
+    }
+
+    /// Whether calls are refused.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// Says whether the open callback keeps its isolate alive; at first it does.
+    ///
+    /// # Errors
+    /// If this is not the isolate that made the callback.
+    pub fn keep_isolate_alive(&self, keep: bool) -> Result<(), NotOnIsolateThread> {
+        self.0.keep_isolate_alive(keep)
+    }
+
+    /// What identifies the port of the callback, as
+    /// [`Isolate::why_alive`](crate::Isolate::why_alive) names it.
+    pub fn id(&self) -> PortId {
+        self.0.id()
+    }
+}
+
+impl<T: Send + 'static> Clone for ListenerCallback<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
