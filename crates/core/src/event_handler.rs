@@ -196,6 +196,12 @@ impl EventHandler {
         due.into_iter().for_each(Target::fire);
     }
 
+    /// Whether its thread has been started.
+    #[cfg(test)]
+    pub(crate) fn has_thread(&self) -> bool {
+        self.shared.deadlines.lock().thread.is_some()
+    }
+
     /// Ends the thread. Deadlines that were left are dropped unfired; who waits for a socket
     /// gets an error.
     pub(crate) fn stop(&self) {

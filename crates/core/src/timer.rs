@@ -547,3 +547,6 @@ impl Timer {
         })
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

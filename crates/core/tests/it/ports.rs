@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use insula_core::{
-    Isolate, IsolateNameServer, ReceivePort, Runtime, SendError, SendPort, block_on, one_shot,
-    yield_now,
+    Isolate, IsolateNameServer, ReceivePort, ReplyTo, Runtime, SendError, SendPort, block_on,
+    one_shot, yield_now,
 };
 
 use crate::trace::for_each_seed;
@@ -144,20 +144,37 @@ fn a_refused_message_comes_back() {
 
 #[test]
 fn a_large_message_and_an_aligned_one_travel_by_their_box() {
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
     #[repr(align(64))]
     struct Aligned([u8; 64]);
-    let port = Isolate::spawn_with_port(|port: ReceivePort<([u64; 100], Aligned)>| {
-        port.listen(|(words, aligned)| {
-            assert_eq!(words[99], 99);
-            assert_eq!(aligned, Aligned([7; 64]));
+    type Large = ([u64; 100], Aligned);
+    let port = Isolate::spawn_with_port(|port: ReceivePort<(Large, ReplyTo<Large>)>| {
+        port.listen(|((mut words, aligned), reply)| {
+            assert!((&raw const aligned).is_aligned());
+            words[0] = 1;
+            reply.send((words, aligned));
         })
     });
     let mut words = [0; 100];
     words[99] = 99;
-    port.send((words, Aligned([7; 64]))).unwrap();
-    let isolate_is_alive = !port.is_closed();
-    assert!(isolate_is_alive);
+    let message = (words, Aligned([7; 64]));
+    words[0] = 1;
+    let answer = block_on(port.ask(|reply| (message, reply)));
+    assert_eq!(answer, Ok((words, Aligned([7; 64]))));
+}
+
+/// What a message owns is neither copied nor looked at, whatever its size.
+#[test]
+fn what_a_message_owns_stays_where_it_is() {
+    let echo = Isolate::spawn_with_port(|port: ReceivePort<(Vec<u8>, ReplyTo<Vec<u8>>)>| {
+        port.listen(|(bytes, reply)| reply.send(bytes))
+    });
+    for size in [64, 1 << 10, 1 << 20] {
+        let bytes = vec![3; size];
+        let place = bytes.as_ptr();
+        let back = block_on(echo.ask(|reply| (bytes, reply)));
+        assert_eq!(back.map(|bytes| bytes.as_ptr()), Ok(place));
+    }
 }
 
 #[test]
