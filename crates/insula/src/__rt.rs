@@ -33,6 +33,19 @@ where
     finish(runtime, body)
 }
 
+/// The seed of tests that leave it open: the one in `INSULA_SEED`, so that other orders of
+/// events can be tried.
+///
+/// # Panics
+/// If that is no number.
+pub fn usual_seed() -> Option<u64> {
+    let seed = std::env::var("INSULA_SEED").map(|text| match text.trim().parse() {
+        Ok(seed) => seed,
+        Err(_) => panic!("INSULA_SEED is to be a whole number, not {text:?}"),
+    });
+    Some(seed.unwrap_or(1))
+}
+
 fn finish<R, Fut>(runtime: Runtime, body: impl FnOnce() -> Fut + Send + 'static) -> R
 where
     R: Send + 'static,

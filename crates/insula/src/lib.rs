@@ -15,6 +15,9 @@
 //! those who put something of their own behind a contract, and as [`embed`], for programs with a
 //! main loop of somebody else's; what a program needs every day also stands at the top.
 //!
+//! # Features
+//! - `tokio`: the module `tokio`, for libraries that need tokio inside of isolates.
+//!
 //! ```
 //! use insula::{Isolate, ReceivePort, RunError};
 //!
@@ -66,6 +69,9 @@ pub use insula_rpc::{
     WorkerExit, WorkerId, serve,
 };
 pub use {insula_embed as embed, insula_io as io, insula_pool as pool, insula_rpc as rpc};
+
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 #[doc(hidden)]
 pub use insula_rpc::__private;

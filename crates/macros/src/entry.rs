@@ -4,13 +4,21 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::parse::Parser;
 use syn::spanned::Spanned;
-use syn::{ItemFn, LitInt, Path, parse_quote};
+use syn::{ItemFn, LitBool, LitInt, Path, parse_quote};
 
 /// What stands in the parentheses of the attribute.
 struct Options {
     krate: Path,
     /// `threads` of `#[main]`, `seed` of `#[test]`.
     number: Option<LitInt>,
+    /// `start_paused` of `#[test]`.
+    is_paused: bool,
+}
+
+/// The options that an attribute has beside `crate`.
+struct Names {
+    number: &'static str,
+    flag: Option<&'static str>,
 }
 
 pub(crate) fn expand_main(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -22,7 +30,11 @@ pub(crate) fn expand_test(options: TokenStream, item: TokenStream) -> TokenStrea
 }
 
 fn try_main(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
-    let Options { krate, number } = parse_options("threads", options)?;
+    let names = Names {
+        number: "threads",
+        flag: None,
+    };
+    let Options { krate, number, .. } = parse_options(&names, options)?;
     let function = parse_entry("main", item)?;
     if let Some(threads) = &number
         && threads.base10_parse::<usize>()? == 0
@@ -42,12 +54,24 @@ fn try_main(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream>
 }
 
 fn try_test(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
-    let Options { krate, number } = parse_options("seed", options)?;
+    let names = Names {
+        number: "seed",
+        flag: Some("start_paused"),
+    };
+    let Options {
+        krate,
+        number,
+        is_paused,
+    } = parse_options(&names, options)?;
     let function = parse_entry("test", item)?;
     if let Some(seed) = &number {
         seed.base10_parse::<u64>()?;
     }
-    let seed = option(number.as_ref());
+    let seed = if is_paused && number.is_none() {
+        quote!(#krate::__rt::usual_seed())
+    } else {
+        option(number.as_ref())
+    };
     let outer = quote!(#[::core::prelude::v1::test]);
     Ok(assemble(
         &function,
@@ -107,22 +131,39 @@ fn parse_entry(attribute: &str, item: TokenStream) -> syn::Result<ItemFn> {
     Ok(function)
 }
 
-fn parse_options(number_name: &str, tokens: TokenStream) -> syn::Result<Options> {
+impl Names {
+    fn all(&self) -> String {
+        let flag = self.flag.map(|flag| format!("`{flag}`, "));
+        let flag = flag.unwrap_or_default();
+        format!(
+            "the options are {flag}`{} = N` and `crate = path`",
+            self.number
+        )
+    }
+}
+
+fn parse_options(names: &Names, tokens: TokenStream) -> syn::Result<Options> {
     let mut options = Options {
         krate: parse_quote!(::insula),
         number: None,
+        is_paused: false,
     };
     let parser = syn::meta::parser(|meta| {
         if meta.path.is_ident("crate") {
             options.krate = meta.value()?.call(Path::parse_mod_style)?;
             Ok(())
-        } else if meta.path.is_ident(number_name) {
+        } else if meta.path.is_ident(names.number) {
             options.number = Some(meta.value()?.parse()?);
             Ok(())
+        } else if names.flag.is_some_and(|flag| meta.path.is_ident(flag)) {
+            // As a word, or with a value.
+            options.is_paused = match meta.value() {
+                Ok(value) => value.parse::<LitBool>()?.value,
+                Err(_) => true,
+            };
+            Ok(())
         } else {
-            Err(meta.error(format!(
-                "the options are `{number_name} = N` and `crate = path`"
-            )))
+            Err(meta.error(names.all()))
         }
     });
     parser.parse2(tokens)?;

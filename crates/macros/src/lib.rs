@@ -77,6 +77,9 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// # Options
 /// - `seed = N`: runs on the seeded, single-threaded runtime with virtual time, so that the
 ///   same seed gives the same order of events every time;
+/// - `start_paused`: the same, with the seed in the environment variable `INSULA_SEED`, or 1;
+///   time stands still while anything can run and then jumps to the next timer, so that a test
+///   of time never sleeps;
 /// - `crate = path`: where the generated code finds the library; `::insula` unless given.
 #[proc_macro_attribute]
 pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {

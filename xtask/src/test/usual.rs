@@ -37,17 +37,17 @@ fn format(root: &Path) -> Verdict {
 }
 
 fn clippy(root: &Path) -> Verdict {
-    pass(cargo(root).args(["clippy", "--all-targets"]))
+    pass(cargo(root).args(["clippy", "--all-targets", "--all-features"]))
 }
 
 fn tests(root: &Path) -> Verdict {
-    pass(cargo(root).args(["test"]))
+    pass(cargo(root).args(["test", "--all-features"]))
 }
 
 fn docs(root: &Path) -> Verdict {
     let mut command = cargo(root);
     add_flags(&mut command, "RUSTDOCFLAGS", "-D warnings");
-    pass(command.args(["doc", "--no-deps"]))
+    pass(command.args(["doc", "--no-deps", "--all-features"]))
 }
 
 /// Runs every interleaving of the protocols that have a model, up to a number of preemptions.

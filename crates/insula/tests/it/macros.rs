@@ -39,6 +39,25 @@ async fn a_seeded_test_runs_on_virtual_time() {
     assert_eq!(Instant::now() - start, Duration::from_secs(3600));
 }
 
+/// A question that is never answered, a timer and a period: an hour in no time.
+#[insula::test(start_paused)]
+async fn a_paused_test_never_sleeps() {
+    let start = Instant::now();
+    let wall = std::time::Instant::now();
+    let mut ticks = ReceivePort::new();
+    let sender = ticks.send_port();
+    let timer = insula::Timer::periodic(Duration::from_secs(600), move |_, tick| {
+        // The port outlives the timer.
+        let _ = sender.send(tick);
+    });
+    for _ in 0..6 {
+        ticks.recv().await.expect("the timer has the sender");
+    }
+    timer.cancel();
+    assert_eq!(Instant::now() - start, Duration::from_secs(3600));
+    assert!(wall.elapsed() < Duration::from_secs(60));
+}
+
 #[insula::test]
 #[should_panic(expected = "told by the test")]
 async fn a_failing_test_fails() {

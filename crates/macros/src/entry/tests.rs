@@ -62,6 +62,24 @@ fn test_is_marked_as_a_test_and_passes_its_seed() {
         seeded.contains("run_test(::core::option::Option::Some(7),move||asyncmove{})"),
         "{seeded}"
     );
+    for (options, seed) in [
+        (quote!(start_paused), "::insula::__rt::usual_seed()"),
+        (quote!(start_paused = true), "::insula::__rt::usual_seed()"),
+        (quote!(start_paused = false), "::core::option::Option::None"),
+        (
+            quote!(seed = 2, start_paused),
+            "::core::option::Option::Some(2)",
+        ),
+    ] {
+        let paused = flat(expand_test(
+            options,
+            quote!(
+                async fn case() {}
+            ),
+        ));
+        let call = format!("run_test({seed},move||asyncmove{{}})");
+        assert!(paused.contains(&call), "{paused}");
+    }
 }
 
 #[test]

@@ -1,9 +1,24 @@
 //! Risk: something happens in another order than in the VM, and nobody meant it to.
 
+use std::marker::PhantomData;
+
 use insula_testkit::On;
 use insula_testkit::conformance::{Case, Failure, Outcome, cases, run};
 
 const SEEDS: u64 = 6;
+
+/// Tells whether a type is `Send`: what the type itself has goes before what a trait gives it.
+struct Of<T>(PhantomData<T>);
+
+trait Otherwise {
+    const IS_SEND: bool = false;
+}
+
+impl<T> Otherwise for Of<T> {}
+
+impl<T: Send> Of<T> {
+    const IS_SEND: bool = true;
+}
 
 fn failures_of(case: &Case, on: On) -> Vec<Failure> {
     match run(case, on) {
@@ -40,4 +55,24 @@ fn a_receive_port_is_of_no_use_elsewhere() {
     let port = block_on(Isolate::run(ReceivePort::<u8>::new)).unwrap();
     let used = Isolate::run(move || drop(port.send_port()));
     assert!(matches!(used.wait(), Err(RunError::Panicked(_))));
+}
+
+/// The counterpart of what the compiler refuses (`unsendable`): what is bound to one thread, and
+/// what is not.
+#[test]
+fn what_belongs_to_one_thread_is_not_send() {
+    use insula_core::{IsolateCell, Pinned, ReceivePort, RootIsolate, SendPort};
+    use std::rc::Rc;
+    let bound = [
+        Of::<Pinned>::IS_SEND,
+        Of::<RootIsolate>::IS_SEND,
+        Of::<SendPort<Rc<u8>>>::IS_SEND,
+        Of::<IsolateCell<Rc<u8>>>::IS_SEND,
+    ];
+    let free = [
+        Of::<SendPort<Vec<u8>>>::IS_SEND,
+        Of::<ReceivePort<Vec<u8>>>::IS_SEND,
+        Of::<IsolateCell<Vec<u8>>>::IS_SEND,
+    ];
+    assert_eq!((bound, free), ([false; 4], [true; 3]));
 }
