@@ -5,5 +5,7 @@ pub(crate) mod async_channel;
 pub(crate) mod echo;
 pub(crate) mod executor;
 pub(crate) mod files;
+pub(crate) mod frames;
 pub(crate) mod pool;
 pub(crate) mod thread_channel;
+pub(crate) mod timers;

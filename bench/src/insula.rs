@@ -6,9 +6,12 @@
 
 pub(crate) mod actor;
 pub(crate) mod calls;
+pub(crate) mod control;
+pub(crate) mod frames;
 pub(crate) mod io;
 pub(crate) mod pool;
 pub(crate) mod ports;
+pub(crate) mod timers;
 
 use std::future::Future;
 

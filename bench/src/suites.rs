@@ -6,13 +6,17 @@ use crate::case::Case;
 use crate::peers::runtimes::Runtimes;
 
 mod ask;
+mod control;
 mod fairness;
+mod frames;
 mod idle;
 mod io;
+mod microtasks;
 mod photos;
 mod pool;
 mod ports;
 mod spawn;
+mod timers;
 
 /// The package of this project whose version its rows name.
 const PACKAGE: &str = "insula";
@@ -33,5 +37,9 @@ pub(crate) const ALL: &[Suite] = &[
     pool::SUITE,
     idle::SUITE,
     io::SUITE,
+    timers::SUITE,
+    control::SUITE,
+    microtasks::SUITE,
+    frames::SUITE,
     photos::SUITE,
 ];

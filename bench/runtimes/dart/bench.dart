@@ -189,6 +189,40 @@ Future<void> lives(int count) async {
   line('spawn/memory used', used / count, 'B each');
 }
 
+/// Each is scheduled by the one before, through `schedule`.
+Future<double> chain(void Function(void Function()) schedule, int count) async {
+  final ended = Completer<void>();
+  final watch = Stopwatch()..start();
+  var left = count;
+  void link() {
+    if (--left == 0) {
+      watch.stop();
+      ended.complete();
+    } else {
+      schedule(link);
+    }
+  }
+
+  schedule(link);
+  await ended.future;
+  return rate(watch, count);
+}
+
+/// Timers of zero delay, made at once.
+Future<double> zeroTimers(int count) async {
+  final ended = Completer<void>();
+  final watch = Stopwatch()..start();
+  var fired = 0;
+  for (var i = 0; i < count; i++) {
+    Timer.run(() => fired++);
+  }
+  Timer.run(ended.complete);
+  await ended.future;
+  watch.stop();
+  check(fired == count, 'timers');
+  return rate(watch, count);
+}
+
 /// A warm-up of a tenth, then the case.
 Future<void> value(
   String name,
@@ -215,6 +249,12 @@ Future<void> main(List<String> arguments) async {
       await value(name, 'ns', (n) async => nsEach(await ask(1, n), n), of(50000));
     case 'ask-futures':
       await value(name, 'M/s', (n) async => rate(await ask(1000, n), n), of(200000));
+    case 'zero-timers-chain':
+      await value(name, 'M/s', (n) => chain(Timer.run, n), of(100000));
+    case 'zero-timers':
+      await value(name, 'M/s', zeroTimers, of(100000));
+    case 'microtasks':
+      await value(name, 'M/s', (n) => chain(scheduleMicrotask, n), of(10000000));
     case 'spawn':
       await lives(of(2000));
     default:

@@ -169,6 +169,27 @@ async function lives(count) {
   line("spawn/memory used", used, "B each");
 }
 
+/** Each is scheduled by the one before, through `schedule`. */
+async function chain(schedule, count) {
+  const start = process.hrtime.bigint();
+  await new Promise((ended) => {
+    let left = count;
+    const link = () => (--left === 0 ? ended() : schedule(link));
+    schedule(link);
+  });
+  return rate(start, count);
+}
+
+/** Immediates, made at once. */
+async function immediates(count) {
+  const start = process.hrtime.bigint();
+  let fired = 0;
+  for (let i = 0; i < count; i++) setImmediate(() => fired++);
+  await new Promise((ended) => setImmediate(ended));
+  check(fired === count, "immediates");
+  return rate(start, count);
+}
+
 function line(name, value, unit) {
   console.log(`${name}\t${value}\t${unit}`);
 }
@@ -192,6 +213,9 @@ async function main(name, divisor) {
     case "ask": return value(name, "ns", (n) => ask(1, n), of(20_000));
     case "ask-futures":
       return value(name, "M/s", async (n) => 1e3 / await ask(Math.min(n, 1_000), n), of(200_000));
+    case "zero-timers-chain": return value(name, "M/s", (n) => chain(setImmediate, n), of(1_000_000));
+    case "zero-timers": return value(name, "M/s", immediates, of(1_000_000));
+    case "microtasks": return value(name, "M/s", (n) => chain(queueMicrotask, n), of(10_000_000));
     case "spawn": return lives(20);
     default: throw new Error(`no such case: ${name}`);
   }

@@ -14,6 +14,7 @@ use insula_sync::wait;
 
 use crate::case::Sample;
 use crate::drivers::actor::ping_every_millisecond;
+use crate::drivers::frames::{Scene, Stage, drive};
 use crate::measure::Work;
 
 /// One cache line goes to another running thread and back.
@@ -106,4 +107,23 @@ pub(crate) fn latency_of_threads(heavy: u64, length: Duration) -> Sample {
         thread.join().expect("a computing thread does not panic");
     }
     sample
+}
+
+/// A loop of frames without anything to compute.
+pub(crate) fn frames(length: Duration) -> Sample {
+    drive(&mut Alone(Scene::new()), length)
+}
+
+struct Alone(Scene);
+
+impl Stage for Alone {
+    fn frame(&mut self) {
+        self.0.draw();
+    }
+
+    fn flush(&mut self) {}
+
+    fn tiles(&mut self) -> u64 {
+        self.0.came()
+    }
 }

@@ -79,6 +79,9 @@ const KNOWN: [Runtime; 4] = [
             "ask",
             "ask-futures",
             "spawn",
+            "zero-timers-chain",
+            "zero-timers",
+            "microtasks",
         ],
     },
     Runtime {
@@ -93,6 +96,9 @@ const KNOWN: [Runtime; 4] = [
             "ask",
             "ask-futures",
             "spawn",
+            "zero-timers-chain",
+            "zero-timers",
+            "microtasks",
         ],
     },
 ];

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::drivers::async_channel::AsyncChannel;
 use crate::drivers::executor::{Executor, THREADS};
-use crate::drivers::pool::Tick;
+use crate::drivers::pool::{ClosurePool, Tick};
 use crate::drivers::thread_channel::ThreadChannel;
 use crate::measure::Work;
 
@@ -273,5 +273,11 @@ impl Blocking {
             }
             results
         })
+    }
+}
+
+impl ClosurePool for Blocking {
+    fn execute(&self, job: impl FnOnce() + Send + 'static) {
+        self.0.spawn_blocking(job);
     }
 }

@@ -1,0 +1,152 @@
+//! A loop of frames on a thread of its own, as a window has it, while a pool computes the parts of
+//! the picture.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::case::Sample;
+use crate::drivers::executor::THREADS;
+use crate::measure::{Work, percentile};
+
+/// Between two frames: a display of 60 Hz.
+const PERIOD: Duration = Duration::from_nanos(16_666_667);
+/// Tiles that are always on the way: one for each thread, and one that it takes next.
+const ON_THE_WAY: usize = 2 * THREADS;
+/// What a tile takes on an undisturbed core.
+pub(crate) const TILE: Duration = Duration::from_millis(10);
+/// Of a tile, in pixels.
+const SIDE: usize = 256;
+/// Of the picture, in tiles.
+const COLUMNS: usize = 4;
+const ROWS: usize = 3;
+
+/// What runs in the thread of the frames.
+pub(crate) trait Stage {
+    /// A frame: asks for what is missing, and draws.
+    fn frame(&mut self);
+
+    /// Takes what has come since; called whenever the thread was unparked, and between frames.
+    fn flush(&mut self);
+
+    /// Tiles that have come so far.
+    fn tiles(&mut self) -> u64;
+}
+
+/// Drives `stage` for `length` at 60 frames a second. Returns p50, p99 and p99.9 of how late
+/// frames begin in milliseconds, and how many tiles come in a second.
+///
+/// A frame that should have begun already when the one before ends is left out, as a display does.
+pub(crate) fn drive(stage: &mut impl Stage, length: Duration) -> Sample {
+    let start = Instant::now();
+    let mut late = Vec::new();
+    let mut due = start;
+    while due < start + length {
+        let now = Instant::now();
+        if now >= due {
+            late.push((now - due).as_secs_f64() * 1e3);
+            stage.frame();
+            let now = Instant::now();
+            while due <= now {
+                due += PERIOD;
+            }
+        }
+        stage.flush();
+        // Whatever comes meanwhile unparks this thread.
+        thread::park_timeout(due.saturating_duration_since(Instant::now()));
+    }
+    let tiles = stage.tiles() as f64 / start.elapsed().as_secs_f64();
+    late.sort_by(f64::total_cmp);
+    let mut numbers = [0.5, 0.99, 0.999]
+        .map(|share| percentile(&late, share))
+        .to_vec();
+    numbers.push(tiles);
+    Sample(numbers)
+}
+
+/// A part of the picture.
+pub(crate) struct Tile {
+    number: u64,
+    pixels: Vec<u32>,
+}
+
+impl Tile {
+    /// Computes for [`TILE`].
+    pub(crate) fn compute(number: u64, work: Work) -> Self {
+        work.run();
+        Self {
+            number,
+            pixels: vec![number as u32; SIDE * SIDE],
+        }
+    }
+}
+
+/// The picture, and what is on the way.
+pub(crate) struct Scene {
+    pixels: Vec<u32>,
+    tiles: Vec<Option<Tile>>,
+    asked: u64,
+    came: u64,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        Self {
+            pixels: vec![0; COLUMNS * SIDE * ROWS * SIDE],
+            tiles: (0..COLUMNS * ROWS).map(|_| None).collect(),
+            asked: 0,
+            came: 0,
+        }
+    }
+
+    /// The number of a tile to be computed, if too few are on the way.
+    pub(crate) fn order(&mut self) -> Option<u64> {
+        let is_room = self.asked - self.came < ON_THE_WAY as u64;
+        is_room.then(|| {
+            self.asked += 1;
+            self.asked - 1
+        })
+    }
+
+    pub(crate) fn insert(&mut self, tile: Tile) {
+        assert!(tile.number < self.asked, "a tile that nobody asked for");
+        self.came += 1;
+        let place = tile.number as usize % self.tiles.len();
+        self.tiles[place] = Some(tile);
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.came < self.asked
+    }
+
+    pub(crate) fn came(&self) -> u64 {
+        self.came
+    }
+
+    /// Copies all tiles into the picture, row by row.
+    pub(crate) fn draw(&mut self) {
+        for (place, tile) in self.tiles.iter().enumerate() {
+            let Some(tile) = tile else { continue };
+            let corner = place / COLUMNS * SIDE * SIDE * COLUMNS + place % COLUMNS * SIDE;
+            for (row, pixels) in tile.pixels.chunks(SIDE).enumerate() {
+                let at = corner + row * SIDE * COLUMNS;
+                self.pixels[at..at + SIDE].copy_from_slice(pixels);
+            }
+        }
+        std::hint::black_box(&self.pixels);
+    }
+}
+
+/// From now on the calling thread computes only while nothing more urgent does, as the threads of
+/// `apps/window` that compute tiles. Does nothing but on Linux.
+pub(crate) fn step_back() {
+    #[cfg(target_os = "linux")]
+    {
+        thread_local! {
+            static IS_DONE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+        }
+        if !IS_DONE.replace(true) {
+            // Where that is forbidden, tiles and frames compete.
+            let _ = rustix::process::setpriority_process(None, 19);
+        }
+    }
+}
