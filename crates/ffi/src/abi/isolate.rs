@@ -1,0 +1,298 @@
+//! Isolates.
+
+use std::ffi::{c_char, c_void};
+
+use insula::{Capability, Isolate};
+
+use super::status::{Failure, Status, StatusCode};
+use super::timeout;
+use super::types::{
+    CapabilityHandle, EntryFn, FreeFn, IsolateHandle, PortHandle, RawValue, SpawnOptions,
+};
+use crate::guard::guard;
+use crate::handle;
+use crate::isolate::{self, Entry, Spawning};
+use crate::object::{self, Object};
+use crate::raw::{self, Out, User};
+use crate::value::read;
+
+/// Starts an isolate: `entry` is its first event, with `message`, which moves as by
+/// `insula_post`; null is the value null. The isolate lives until nothing is left that could
+/// wake it (an open port, a timer), or it is killed, exits, or has a fatal error. `options` may
+/// be null, and so may `isolate`: a handle has to be released.
+///
+/// `free_user` is called when the entry has returned, or was never called. If the function
+/// fails, it is not called, and everything is the caller's still.
+///
+/// Errors: those of `insula_post` for the message; `OUT_OF_RESOURCES`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_spawn(
+    options: *const SpawnOptions,
+    entry: EntryFn,
+    user: *mut c_void,
+    free_user: FreeFn,
+    message: *const RawValue,
+    isolate: *mut IsolateHandle,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::if_wanted(isolate) };
+        let function = entry.ok_or(Status::NullPointer)?;
+        // SAFETY: promised by the caller.
+        let options = unsafe { raw::read_if(options) };
+        let mut spawning = Spawning::default();
+        if let Some(options) = options {
+            if options.size as usize != size_of::<SpawnOptions>() {
+                return Err(Status::Version.into());
+            }
+            spawning = Spawning {
+                // SAFETY: promised by the caller.
+                name: unsafe { raw::text(options.name) }?,
+                flags: options.flags,
+                on_exit: options.on_exit,
+                on_error: options.on_error,
+            };
+        }
+        // SAFETY: promised by the caller.
+        let message = unsafe { read::value_or_null(message) }?;
+        let user = User::new(user, free_user);
+        let entry = Entry {
+            function,
+            user,
+            message,
+        };
+        let spawned = isolate::spawn(&spawning, entry)?;
+        if let Some(out) = out {
+            // If there is no room for a handle, the isolate runs all the same.
+            out.set(
+                handle::table()
+                    .insert(Object::Isolate(spawned))
+                    .unwrap_or(0),
+            );
+        }
+        Ok(())
+    })
+}
+
+/// A handle of the isolate whose code runs on this thread; to be released.
+///
+/// Errors: `NO_ISOLATE`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_isolate_current(isolate: *mut IsolateHandle) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(isolate) }?;
+        let current = Isolate::current().ok_or(Status::NoIsolate)?;
+        out.set(handle::table().insert(Object::Isolate(current))?);
+        Ok(())
+    })
+}
+
+/// Gives a handle back. The isolate does not need it.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_isolate_release(isolate: IsolateHandle) -> StatusCode {
+    guard(|| {
+        drop(object::remove::<Isolate>(isolate)?);
+        Ok(())
+    })
+}
+
+/// Copies the isolate's name into `buffer`, cut to `capacity` bytes with the zero byte behind
+/// it. `length` gets its whole length without that, and may be null, as may `buffer`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_isolate_name(
+    isolate: IsolateHandle,
+    buffer: *mut c_char,
+    capacity: u64,
+    length: *mut u64,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::if_wanted(length) };
+        let name = object::find::<Isolate>(isolate)?.name();
+        // SAFETY: promised by the caller.
+        unsafe { raw::copy_text(&name, buffer, capacity) };
+        if let Some(out) = out {
+            out.set(name.len() as u64);
+        }
+        Ok(())
+    })
+}
+
+/// Waits for the end of an isolate. `reason` gets one of `INSULA_EXIT_`..., and `buffer` the
+/// text of the reason, cut to `capacity` bytes; both may be null.
+///
+/// Errors: `TIMED_OUT`; `DEADLOCK` if the isolate waits for itself.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_isolate_wait(
+    isolate: IsolateHandle,
+    timeout_ns: u64,
+    reason: *mut u32,
+    buffer: *mut c_char,
+    capacity: u64,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::if_wanted(reason) };
+        let isolate: Isolate = object::find(isolate)?;
+        let ended = isolate::wait(&isolate, timeout(timeout_ns))?;
+        // SAFETY: promised by the caller.
+        unsafe { raw::copy_text(&ended.to_string(), buffer, capacity) };
+        if let Some(out) = out {
+            out.set(isolate::exit_code(&ended));
+        }
+        Ok(())
+    })
+}
+
+/// Ends an isolate, at a time that `priority` says: one of `INSULA_PRIORITY_`... A callback
+/// that neither returns nor calls `insula_checkpoint` cannot be stopped.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_isolate_kill(isolate: IsolateHandle, priority: u32) -> StatusCode {
+    guard(|| {
+        let priority = isolate::priority(priority)?;
+        object::find::<Isolate>(isolate)?.kill_at(priority);
+        Ok(())
+    })
+}
+
+/// Pauses an isolate after its current event, until `capability`, which has to be released, is
+/// given to `insula_isolate_resume`. Several pauses nest.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_isolate_pause(
+    isolate: IsolateHandle,
+    capability: *mut CapabilityHandle,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(capability) }?;
+        let isolate: Isolate = object::find(isolate)?;
+        let capability = Capability::new();
+        let bits = handle::table().insert(Object::Capability(capability))?;
+        isolate.pause_with(capability);
+        out.set(bits);
+        Ok(())
+    })
+}
+
+/// Takes one pause back; 0 stands for that of `INSULA_SPAWN_PAUSED`. A capability that pauses
+/// nothing does nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_isolate_resume(
+    isolate: IsolateHandle,
+    capability: CapabilityHandle,
+) -> StatusCode {
+    guard(|| {
+        let isolate: Isolate = object::find(isolate)?;
+        let capability = match capability {
+            0 => isolate.pause_capability().ok_or(Status::BadState)?,
+            bits => object::find(bits)?,
+        };
+        isolate.resume(capability);
+        Ok(())
+    })
+}
+
+/// Asks for a sign of life: `port` gets `response`, at a time that `priority` says; never, if
+/// the isolate has ended. A null `response` is the value null.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_isolate_ping(
+    isolate: IsolateHandle,
+    port: PortHandle,
+    response: *const RawValue,
+    priority: u32,
+) -> StatusCode {
+    guard(|| {
+        let priority = isolate::priority(priority)?;
+        let isolate: Isolate = object::find(isolate)?;
+        // SAFETY: promised by the caller.
+        let response = unsafe { read::value_or_null(response) }?;
+        isolate::ping(&isolate, port, response, priority)
+    })
+}
+
+/// Says whether an uncaught error ends the isolate; at first it does.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_isolate_set_errors_fatal(
+    isolate: IsolateHandle,
+    are_fatal: u32,
+) -> StatusCode {
+    guard(|| {
+        if are_fatal > 1 {
+            return Err(Failure::from(Status::BadValue));
+        }
+        object::find::<Isolate>(isolate)?.set_errors_fatal(are_fatal == 1);
+        Ok(())
+    })
+}
+
+/// Has a port told when the isolate has ended, behind everything that the isolate posted: with
+/// `response`, or with `[reason, text]` if that is null. If it has ended already, at once.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_isolate_add_exit_listener(
+    isolate: IsolateHandle,
+    port: PortHandle,
+    response: *const RawValue,
+) -> StatusCode {
+    guard(|| {
+        let isolate: Isolate = object::find(isolate)?;
+        let response = if response.is_null() {
+            None
+        } else {
+            // SAFETY: promised by the caller.
+            Some(unsafe { read::value(response) }?)
+        };
+        isolate::add_exit_listener(&isolate, port, response)
+    })
+}
+
+/// Takes an exit listener back.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_isolate_remove_exit_listener(
+    isolate: IsolateHandle,
+    port: PortHandle,
+) -> StatusCode {
+    guard(|| isolate::remove_exit_listener(&object::find(isolate)?, port))
+}
+
+/// Has a port of the current isolate told of every uncaught error of `isolate`, as
+/// `[text, place or null, name, is fatal]`, in order with its messages.
+///
+/// Errors: `NO_ISOLATE`, `WRONG_ISOLATE` if the port belongs to another one.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_isolate_add_error_listener(
+    isolate: IsolateHandle,
+    port: PortHandle,
+) -> StatusCode {
+    guard(|| isolate::add_error_listener(&object::find(isolate)?, port))
+}
+
+/// Takes an error listener back.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_isolate_remove_error_listener(
+    isolate: IsolateHandle,
+    port: PortHandle,
+) -> StatusCode {
+    guard(|| isolate::remove_error_listener(&object::find(isolate)?, port))
+}

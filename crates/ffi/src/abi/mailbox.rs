@@ -1,0 +1,455 @@
+//! Waiting for another thread or isolate: mailboxes, rendezvous, locks, condition variables.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use insula::{ConditionVariable, Mailbox, RawMutex};
+
+use super::status::{Outcome, Status, StatusCode};
+use super::timeout;
+use super::types::{
+    Buffer, BufferHandle, ConditionHandle, INSULA_ELEMENT_BYTES, MailboxHandle, MutexHandle,
+    RequestFn, RequesterHandle, ResponderHandle,
+};
+use crate::buffer::{self, BufferObject};
+use crate::guard::guard;
+use crate::mailbox::{self, MailboxObject, RequesterObject, ResponderObject};
+use crate::object::Object;
+use crate::raw::{self, Address, Out};
+use crate::value::TypedData;
+use crate::{handle, object};
+
+/// # Safety
+/// The pointer is as the top of the header tells.
+unsafe fn bytes(bytes: *const u8, length: u64) -> Result<TypedData, Status> {
+    // SAFETY: promised by the caller.
+    let bytes = unsafe { raw::slice(bytes, length) }?;
+    Ok(TypedData::new(INSULA_ELEMENT_BYTES, bytes))
+}
+
+/// Gives the bytes of a buffer back.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_buffer_free(buffer: BufferHandle) -> StatusCode {
+    guard(|| {
+        drop(object::remove::<BufferObject>(buffer)?);
+        Ok(())
+    })
+}
+
+/// Makes a mailbox: one slot for bytes, which may be none. To be released.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_mailbox_new(mailbox: *mut MailboxHandle) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(mailbox) }?;
+        let object = Object::Mailbox(Arc::new(Mailbox::new()));
+        out.set(handle::table().insert(object)?);
+        Ok(())
+    })
+}
+
+/// A handle of the same mailbox for another party; to be released. If a party releases its
+/// handle while another waits, that gets `PEER_DIED` as soon as it is alone.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_mailbox_share(
+    mailbox: MailboxHandle,
+    other: *mut MailboxHandle,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(other) }?;
+        let mailbox: MailboxObject = object::find(mailbox)?;
+        let object = Object::Mailbox(Arc::new(Mailbox::clone(&mailbox)));
+        out.set(handle::table().insert(object)?);
+        Ok(())
+    })
+}
+
+/// Puts a copy of bytes into a mailbox, as soon as it is empty. With a `timeout_ns` of 0 it is
+/// a try.
+///
+/// Errors: `FULL` (a try), `TIMED_OUT`, `CLOSED`, `PEER_DIED`, `DEADLOCK`, `ENDING`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_mailbox_put(
+    mailbox: MailboxHandle,
+    message: *const u8,
+    length: u64,
+    timeout_ns: u64,
+) -> StatusCode {
+    guard(|| {
+        let mailbox: MailboxObject = object::find(mailbox)?;
+        // SAFETY: promised by the caller.
+        let message = unsafe { bytes(message, length) }?;
+        mailbox::put(&mailbox, message, timeout(timeout_ns))
+    })
+}
+
+/// Takes bytes out of a mailbox, as soon as there are any. With a `timeout_ns` of 0 it is a
+/// try. The buffer has to be freed.
+///
+/// Errors: `EMPTY` (a try), `TIMED_OUT`, `CLOSED`, `PEER_DIED`, `DEADLOCK`, `ENDING`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_mailbox_take(
+    mailbox: MailboxHandle,
+    timeout_ns: u64,
+    message: *mut Buffer,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(message) }?;
+        let mailbox: MailboxObject = object::find(mailbox)?;
+        let taken = mailbox::take(&mailbox, timeout(timeout_ns))?;
+        out.set(buffer::keep(taken)?);
+        Ok(())
+    })
+}
+
+/// Says that this handle is the current isolate's: if that ends, those who wait for it get
+/// `PEER_DIED`.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_mailbox_attach(mailbox: MailboxHandle) -> StatusCode {
+    guard(|| {
+        require_isolate()?;
+        object::find::<MailboxObject>(mailbox)?.attach();
+        Ok(())
+    })
+}
+
+fn require_isolate() -> Outcome {
+    match insula::Isolate::current() {
+        Some(_) => Ok(()),
+        None => Err(Status::NoIsolate.into()),
+    }
+}
+
+/// Closes a mailbox for all parties: what is in it is dropped, who waits gets `CLOSED`.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_mailbox_close(mailbox: MailboxHandle) -> StatusCode {
+    guard(|| {
+        object::find::<MailboxObject>(mailbox)?.close();
+        Ok(())
+    })
+}
+
+/// Gives a handle of a mailbox back.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_mailbox_release(mailbox: MailboxHandle) -> StatusCode {
+    guard(|| {
+        drop(object::remove::<MailboxObject>(mailbox)?);
+        Ok(())
+    })
+}
+
+/// Makes the two sides of a rendezvous: one asks and waits, the other answers. Both have to be
+/// released; a side whose other side is released, or whose isolate has ended, gets `PEER_DIED`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_rendezvous_new(
+    requester: *mut RequesterHandle,
+    responder: *mut ResponderHandle,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let first = unsafe { Out::new(requester) }?;
+        // SAFETY: promised by the caller.
+        let second = unsafe { Out::new(responder) }?;
+        let (asks, answers) = mailbox::rendezvous();
+        let asks = handle::table().insert(Object::Requester(asks))?;
+        match handle::table().insert(Object::Responder(answers)) {
+            Ok(answers) => {
+                first.set(asks);
+                second.set(answers);
+                Ok(())
+            }
+            Err(status) => {
+                drop(handle::table().remove(asks));
+                Err(status.into())
+            }
+        }
+    })
+}
+
+/// Asks with a copy of bytes, and waits for the answer. The buffer has to be freed.
+///
+/// Errors: `BAD_STATE` if a request is under way; `TIMED_OUT`; `CLOSED`; `PEER_DIED`;
+/// `FAILED` if the request was declined; `DEADLOCK`, `ENDING`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_requester_request(
+    requester: RequesterHandle,
+    request: *const u8,
+    length: u64,
+    timeout_ns: u64,
+    answer: *mut Buffer,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(answer) }?;
+        let requester: RequesterObject = object::find(requester)?;
+        // SAFETY: promised by the caller.
+        let request = unsafe { bytes(request, length) }?;
+        let answer = mailbox::request(&requester, request, timeout(timeout_ns))?;
+        out.set(buffer::keep(answer)?);
+        Ok(())
+    })
+}
+
+/// Waits for a request, which has to be answered or declined. With a `timeout_ns` of 0 it is a
+/// try. The buffer has to be freed.
+///
+/// Errors: `BAD_STATE` if a request has not been answered; `EMPTY` (a try), `TIMED_OUT`,
+/// `CLOSED`, `PEER_DIED`, `DEADLOCK`, `ENDING`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_responder_receive(
+    responder: ResponderHandle,
+    timeout_ns: u64,
+    request: *mut Buffer,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(request) }?;
+        let responder: ResponderObject = object::find(responder)?;
+        let request = responder.receive(timeout(timeout_ns))?;
+        out.set(buffer::keep(request)?);
+        Ok(())
+    })
+}
+
+/// Answers the request with a copy of bytes.
+///
+/// Errors: `BAD_STATE` if there is none; `CANCELLED` if nobody waits for the answer any more;
+/// `CLOSED`, `PEER_DIED`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_responder_respond(
+    responder: ResponderHandle,
+    response: *const u8,
+    length: u64,
+) -> StatusCode {
+    guard(|| {
+        let responder: ResponderObject = object::find(responder)?;
+        // SAFETY: promised by the caller.
+        responder.respond(unsafe { bytes(response, length) }?)
+    })
+}
+
+/// Declines the request: who asked gets `FAILED`.
+///
+/// Errors: `BAD_STATE` if there is none.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_responder_decline(responder: ResponderHandle) -> StatusCode {
+    guard(|| {
+        let responder: ResponderObject = object::find(responder)?;
+        Ok(responder.side().decline()?)
+    })
+}
+
+/// Waits for requests, and gives each to `function`, which answers it with
+/// `insula_responder_respond`, until `insula_responder_stop`. What is not answered is declined.
+///
+/// Errors: as of `insula_responder_receive`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_responder_message_loop(
+    responder: ResponderHandle,
+    function: RequestFn,
+    user: *mut c_void,
+) -> StatusCode {
+    guard(|| {
+        let side: ResponderObject = object::find(responder)?;
+        side.message_loop(responder, function, Address(user))
+    })
+}
+
+/// Ends the message loop after the request that it handles.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_responder_stop(responder: ResponderHandle) -> StatusCode {
+    guard(|| {
+        object::find::<ResponderObject>(responder)?.stop();
+        Ok(())
+    })
+}
+
+/// Tells how far a rendezvous is: `state` gets one of `INSULA_RENDEZVOUS_`... `side` is either
+/// side.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_rendezvous_state(side: u64, state: *mut u32) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(state) }?;
+        let state = match handle::table().find(side)? {
+            Object::Requester(requester) => requester.state(),
+            Object::Responder(responder) => responder.side().state(),
+            _ => return Err(Status::WrongType.into()),
+        };
+        out.set(mailbox::state(state));
+        Ok(())
+    })
+}
+
+/// Says that this side is the current isolate's: if that ends, the other gets `PEER_DIED`.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_rendezvous_attach(side: u64) -> StatusCode {
+    guard(|| {
+        require_isolate()?;
+        match handle::table().find(side)? {
+            Object::Requester(requester) => requester.attach(),
+            Object::Responder(responder) => responder.side().attach(),
+            _ => return Err(Status::WrongType.into()),
+        }
+        Ok(())
+    })
+}
+
+/// Closes a rendezvous for both sides: who waits gets `CLOSED`.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_rendezvous_close(side: u64) -> StatusCode {
+    guard(|| {
+        match handle::table().find(side)? {
+            Object::Requester(requester) => requester.close(),
+            Object::Responder(responder) => responder.side().close(),
+            _ => return Err(Status::WrongType.into()),
+        }
+        Ok(())
+    })
+}
+
+/// Gives the handle of a side back.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_rendezvous_release(side: u64) -> StatusCode {
+    guard(|| match handle::table().find(side)? {
+        Object::Requester(_) | Object::Responder(_) => {
+            drop(handle::table().remove(side)?);
+            Ok(())
+        }
+        _ => Err(Status::WrongType.into()),
+    })
+}
+
+/// Makes a lock. It is not recursive. To be released.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_mutex_new(mutex: *mut MutexHandle) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(mutex) }?;
+        out.set(handle::table().insert(Object::Mutex(RawMutex::new()))?);
+        Ok(())
+    })
+}
+
+/// Takes a lock. With a `timeout_ns` of 0 it is a try.
+///
+/// Errors: `TIMED_OUT`; `DEADLOCK` if this thread has it already, or isolates would wait for
+/// each other in a circle; `ENDING`.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_mutex_lock(mutex: MutexHandle, timeout_ns: u64) -> StatusCode {
+    guard(|| {
+        let mutex: RawMutex = object::find(mutex)?;
+        mailbox::lock(&mutex, timeout(timeout_ns))
+    })
+}
+
+/// Gives a lock back.
+///
+/// Errors: `BAD_STATE` if whoever calls has not got it.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_mutex_unlock(mutex: MutexHandle) -> StatusCode {
+    guard(|| {
+        let mutex: RawMutex = object::find(mutex)?;
+        mutex.unlock().map_err(|_| Status::BadState.into())
+    })
+}
+
+/// Gives the handle of a lock back.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_mutex_release(mutex: MutexHandle) -> StatusCode {
+    guard(|| {
+        drop(object::remove::<RawMutex>(mutex)?);
+        Ok(())
+    })
+}
+
+/// Makes a condition variable. To be released.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_condition_new(condition: *mut ConditionHandle) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(condition) }?;
+        let object = Object::Condition(Arc::new(ConditionVariable::new()));
+        out.set(handle::table().insert(object)?);
+        Ok(())
+    })
+}
+
+/// Gives a lock back, waits to be notified, and takes the lock again. It may return without a
+/// reason, so what is waited for has to be looked at.
+///
+/// Errors: `TIMED_OUT`, `DEADLOCK`, `ENDING`; the lock is taken after the first of these.
+/// `BAD_STATE` if whoever calls has not got the lock.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_condition_wait(
+    condition: ConditionHandle,
+    mutex: MutexHandle,
+    timeout_ns: u64,
+) -> StatusCode {
+    guard(|| {
+        let condition: Arc<ConditionVariable> = object::find(condition)?;
+        let mutex: RawMutex = object::find(mutex)?;
+        mailbox::wait(&condition, &mutex, timeout(timeout_ns))
+    })
+}
+
+/// Wakes one who waits, or `all` (0 or 1).
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_condition_notify(condition: ConditionHandle, all: u32) -> StatusCode {
+    guard(|| {
+        let condition: Arc<ConditionVariable> = object::find(condition)?;
+        match all {
+            0 => condition.notify(),
+            1 => condition.notify_all(),
+            _ => return Err(Status::BadValue.into()),
+        }
+        Ok(())
+    })
+}
+
+/// Gives the handle of a condition variable back.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_condition_release(condition: ConditionHandle) -> StatusCode {
+    guard(|| {
+        drop(object::remove::<Arc<ConditionVariable>>(condition)?);
+        Ok(())
+    })
+}

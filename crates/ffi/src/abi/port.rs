@@ -1,0 +1,164 @@
+//! Ports and messages.
+
+use std::ffi::{c_char, c_void};
+
+use super::status::{Status, StatusCode};
+use super::types::{CapabilityHandle, FreeFn, INSULA_PORT_WEAK, MessageFn, PortHandle, RawValue};
+use crate::guard::guard;
+use crate::object::Object;
+use crate::raw::{self, Out, User};
+use crate::value::{Value, read};
+use crate::{callout, handle, native_port, object, port};
+
+/// Opens a port of the current isolate: `function` gets each message as an event of its own.
+///
+/// With a `limit` that is not 0, the port has room for so many messages that are posted and
+/// not yet handled. `flags` is 0 or `INSULA_PORT_WEAK`. The port is open until
+/// `insula_port_close`, or until its isolate ends; then `free_user` is called, on a thread of
+/// the isolate.
+///
+/// Errors: `NO_ISOLATE`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_port_open(
+    limit: u64,
+    flags: u32,
+    function: MessageFn,
+    user: *mut c_void,
+    free_user: FreeFn,
+    port: *mut PortHandle,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(port) }?;
+        if flags & !INSULA_PORT_WEAK != 0 {
+            return Err(Status::BadValue.into());
+        }
+        let opening = port::Opening {
+            function: function.ok_or(Status::NullPointer)?,
+            limit: usize::try_from(limit).map_err(|_| Status::BadLength)?,
+            is_weak: flags & INSULA_PORT_WEAK != 0,
+        };
+        out.set(port::open(&opening, User::new(user, free_user))?);
+        Ok(())
+    })
+}
+
+/// Opens a native port: `function` gets each message on a thread of the port's own, at most
+/// `max_concurrent` at once, and may block. Messages start in the order in which they were
+/// posted. `free_user` is called after the last one.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_native_port_open(
+    name: *const c_char,
+    max_concurrent: u32,
+    function: MessageFn,
+    user: *mut c_void,
+    free_user: FreeFn,
+    port: *mut PortHandle,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(port) }?;
+        // SAFETY: promised by the caller.
+        let name = unsafe { raw::text(name) }?;
+        let opening = native_port::Opening {
+            name: name.unwrap_or("native"),
+            function: function.ok_or(Status::NullPointer)?,
+            max_concurrent: max_concurrent as usize,
+        };
+        out.set(native_port::open(&opening, User::new(user, free_user))?);
+        Ok(())
+    })
+}
+
+/// Closes a port of the current isolate, or, from anywhere, a native port.
+///
+/// What is queued at an isolate's port is dropped; what is queued at a native port is still
+/// handled. Later posts fail.
+///
+/// Errors: `NO_ISOLATE`, `WRONG_ISOLATE`, `STALE_HANDLE` if it is closed already.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_port_close(port: PortHandle) -> StatusCode {
+    guard(|| match handle::table().find(port)? {
+        Object::Port(_) => port::close(port),
+        Object::NativePort(_) => native_port::close(port),
+        _ => Err(Status::WrongType.into()),
+    })
+}
+
+/// Posts a message to a port, from any thread. Never waits.
+///
+/// Texts, typed data and arrays are copied; external data moves. If it succeeds, every
+/// finalizer of external data in the message will be called exactly once. If it fails, nothing
+/// has moved, no finalizer has been or will be called, and everything is the caller's still.
+///
+/// Messages of one thread to one isolate arrive in the order in which they were posted, also
+/// across several ports.
+///
+/// Errors: `CLOSED` or `STALE_HANDLE` if the port is closed, `FULL`; for the message
+/// `NULL_POINTER`, `BAD_LENGTH`, `BAD_UTF8`, `BAD_VALUE`, `TOO_DEEP`, `UNSUPPORTED`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_post(port: PortHandle, message: *const RawValue) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        port::post(port, unsafe { read::value(message) }?)
+    })
+}
+
+/// As `insula_post`, with a number.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_post_int64(port: PortHandle, number: i64) -> StatusCode {
+    guard(|| port::post(port, Value::Int64(number)))
+}
+
+/// Takes external data over from the message that this thread is handling: the caller has to
+/// call its finalizer, once. `value` is the message or a part of it.
+///
+/// Errors: `NOT_FOUND` if it is no external data of that message, or was taken before.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_value_take(value: *const RawValue) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let raw = unsafe { raw::read(value) }?;
+        if callout::find_delivered(|value| value.give_away(raw.data, raw.peer)) {
+            Ok(())
+        } else {
+            Err(Status::NotFound.into())
+        }
+    })
+}
+
+/// Makes a capability: a token that is equal to no other one. Stale after
+/// `insula_capability_release`, and still equal to itself.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_capability_new(capability: *mut CapabilityHandle) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(capability) }?;
+        out.set(handle::table().insert(Object::Capability(insula::Capability::new()))?);
+        Ok(())
+    })
+}
+
+/// Gives a capability's memory back.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_capability_release(capability: CapabilityHandle) -> StatusCode {
+    guard(|| {
+        object::remove::<insula::Capability>(capability)?;
+        Ok(())
+    })
+}

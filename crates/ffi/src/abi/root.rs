@@ -1,0 +1,142 @@
+//! Root isolates: an isolate in a loop of yours.
+
+use std::ffi::{c_char, c_void};
+
+use insula::{ExitReason, Handled};
+
+use super::status::{Status, StatusCode};
+use super::types::{
+    FreeFn, INSULA_ROOT_EXITED, INSULA_ROOT_IDLE, INSULA_ROOT_MORE, INSULA_ROOT_PAUSED,
+    IsolateHandle, RootHandle, TaskFn,
+};
+use crate::guard::{guard, guard_stopping};
+use crate::handle;
+use crate::isolate::exit_code;
+use crate::object::Object;
+use crate::raw::{self, Out, User};
+use crate::root;
+
+/// Makes an isolate that this thread drives. `notify` is called, on any thread, when there is
+/// something to do: it must not block, and has to have this thread call
+/// `insula_root_handle_message`. The isolate does nothing until it is entered.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_root_create(
+    name: *const c_char,
+    notify: TaskFn,
+    user: *mut c_void,
+    free_user: FreeFn,
+    root: *mut RootHandle,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(root) }?;
+        // SAFETY: promised by the caller.
+        let name = unsafe { raw::text(name) }?;
+        let notify = notify.ok_or(Status::NullPointer)?;
+        let user = User::new(user, free_user);
+        out.set(root::create(name.unwrap_or("root"), notify, user)?);
+        Ok(())
+    })
+}
+
+/// A handle of the root isolate as an isolate; to be released.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_root_isolate(
+    root: RootHandle,
+    isolate: *mut IsolateHandle,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(isolate) }?;
+        out.set(handle::table().insert(Object::Isolate(root::isolate(root)?))?);
+        Ok(())
+    })
+}
+
+/// Calls a function as the code of the root isolate: there it opens its ports and starts its
+/// timers.
+///
+/// Errors: `WRONG_THREAD`, `IN_USE` if the thread runs an isolate already, `ENDING` if the root
+/// isolate has ended or ends of this.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_root_enter(
+    root: RootHandle,
+    function: TaskFn,
+    user: *mut c_void,
+) -> StatusCode {
+    guard(|| {
+        let function = function.ok_or(Status::NullPointer)?;
+        root::enter(root, function, user)
+    })
+}
+
+/// Handles the control messages that have arrived, then one message and its microtasks.
+/// `state` gets one of `INSULA_ROOT_`..., and may be null.
+///
+/// Errors: `WRONG_THREAD`, `IN_USE`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_root_handle_message(
+    root: RootHandle,
+    state: *mut u32,
+) -> StatusCode {
+    guard_stopping(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::if_wanted(state) };
+        let state = match root::handle_message(root)? {
+            Handled::Idle => INSULA_ROOT_IDLE,
+            Handled::More => INSULA_ROOT_MORE,
+            Handled::Paused => INSULA_ROOT_PAUSED,
+            Handled::Exited(_) => INSULA_ROOT_EXITED,
+        };
+        if let Some(out) = out {
+            out.set(state);
+        }
+        Ok(())
+    })
+}
+
+/// Runs the root isolate's loop on this thread until nothing is left that could wake it, or it
+/// ends in another way, and closes it. `reason` gets one of `INSULA_EXIT_`..., and may be null.
+///
+/// Errors: `WRONG_THREAD`, `IN_USE`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_root_run(root: RootHandle, reason: *mut u32) -> StatusCode {
+    guard_stopping(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::if_wanted(reason) };
+        tell(&root::run(root)?, out);
+        Ok(())
+    })
+}
+
+/// Ends the root isolate here and now, with all isolates of its group.
+///
+/// Errors: `WRONG_THREAD`, `IN_USE`, `STALE_HANDLE` if it is closed already.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_root_close(root: RootHandle) -> StatusCode {
+    guard_stopping(|| {
+        tell(&root::close(root)?, None);
+        Ok(())
+    })
+}
+
+fn tell(reason: &ExitReason, out: Option<Out<u32>>) {
+    if let Some(out) = out {
+        out.set(exit_code(reason));
+    }
+}

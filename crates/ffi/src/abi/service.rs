@@ -1,0 +1,216 @@
+//! Services on pools of workers, and calls of them.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::status::{Status, StatusCode};
+use super::timeout;
+use super::types::{
+    CallHandle, DoneFn, FreeFn, INSULA_SERVICE_REJECT_WHEN_FULL, RawValue, ServiceFn,
+    ServiceHandle, ServiceOptions,
+};
+use crate::guard::guard;
+use crate::object::{self, CallObject, Object};
+use crate::raw::{self, Out, User};
+use crate::service::{self, Done, Handler, ServiceObject, ServiceSettings};
+use crate::value::read;
+use crate::{handle, replying, state};
+
+/// Opens a service: `function` answers requests on the workers of a pool, several at once. It
+/// may block, and answers with `insula_reply` or `insula_fail` before it returns. `options` may
+/// be null. The service is open until `insula_service_close`, or until no handle of it is left
+/// and it has no name.
+///
+/// Blocks until the workers have started. Errors: `NAME_TAKEN`, `OUT_OF_RESOURCES`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_service_open(
+    options: *const ServiceOptions,
+    function: ServiceFn,
+    user: *mut c_void,
+    free_user: FreeFn,
+    service: *mut ServiceHandle,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(service) }?;
+        let function = function.ok_or(Status::NullPointer)?;
+        let mut opening = ServiceSettings::default();
+        // SAFETY: promised by the caller.
+        if let Some(options) = unsafe { raw::read_if(options) } {
+            if options.size as usize != size_of::<ServiceOptions>() {
+                return Err(Status::Version.into());
+            }
+            if options.flags & !INSULA_SERVICE_REJECT_WHEN_FULL != 0 {
+                return Err(Status::BadValue.into());
+            }
+            // SAFETY: promised by the caller.
+            let name = unsafe { raw::text(options.name) }?;
+            let count = |number: u32| (number != 0).then_some(number as usize);
+            opening = ServiceSettings {
+                name: name.map(str::to_owned),
+                workers: count(options.workers),
+                queue: count(options.queue),
+                rejects_when_full: options.flags & INSULA_SERVICE_REJECT_WHEN_FULL != 0,
+            };
+        }
+        let handler = Handler::C(function, User::new(user, free_user));
+        out.set(service::open(opening, handler)?);
+        Ok(())
+    })
+}
+
+/// A new handle of the service that was opened with that name, in C or in Rust; to be released.
+///
+/// Errors: `NOT_FOUND`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_service_find(
+    name: *const c_char,
+    service: *mut ServiceHandle,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(service) }?;
+        // SAFETY: promised by the caller.
+        let name = unsafe { raw::text(name) }?.ok_or(Status::NullPointer)?;
+        out.set(service::look_up(name)?);
+        Ok(())
+    })
+}
+
+/// Gives a handle of a service back.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_service_release(service: ServiceHandle) -> StatusCode {
+    guard(|| {
+        drop(object::remove::<Arc<ServiceObject>>(service)?);
+        Ok(())
+    })
+}
+
+/// Ends a service, and releases this handle of it: calls that are queued or run have
+/// `patience_ns` to end. Blocks until the workers have ended.
+///
+/// Errors: `DEADLOCK` in a callback of an isolate or of a service.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_service_close(service: ServiceHandle, patience_ns: u64) -> StatusCode {
+    guard(|| service::close(service, Duration::from_nanos(patience_ns)))
+}
+
+/// Answers the request that this thread's innermost callback handles. Texts, typed data and
+/// arrays are copied, external data moves, as by `insula_post`. The last answer counts; a
+/// callback that does not answer answers with the value null.
+///
+/// Errors: `BAD_STATE` outside of such a callback.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_reply(reply: *const RawValue) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let reply = unsafe { read::value_or_null(reply) }?;
+        Ok(replying::answer(Ok(reply))?)
+    })
+}
+
+/// Answers the request that this thread's innermost callback handles with an error: its caller
+/// gets `FAILED` and the text, which may be null.
+///
+/// Errors: `BAD_STATE` outside of such a callback.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_fail(text: *const c_char) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let text = unsafe { raw::text(text) }?;
+        let text = text.unwrap_or("(no message)").to_owned();
+        Ok(replying::answer(Err(text))?)
+    })
+}
+
+/// Begins a call of a service, and returns at once. `done` is told of its end, exactly once, on
+/// any thread. `request` moves as by `insula_post`; null is the value null. `call` is for
+/// `insula_call_cancel`; it may be null, and else has to be released.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_service_call(
+    service: ServiceHandle,
+    request: *const RawValue,
+    deadline_ns: u64,
+    done: DoneFn,
+    user: *mut c_void,
+    free_user: FreeFn,
+    call: *mut CallHandle,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::if_wanted(call) };
+        let done = done.ok_or(Status::NullPointer)?;
+        let service: Arc<ServiceObject> = object::find(service)?;
+        let runtime = state::runtime()?;
+        // SAFETY: promised by the caller.
+        let request = unsafe { read::value_or_null(request) }?;
+        let done = Done::new(done, User::new(user, free_user));
+        let isolate = service::call(&runtime, &service, request, timeout(deadline_ns), done);
+        if let Some(out) = out {
+            let call = Object::Call(CallObject(isolate));
+            // If there is no room for a handle, the call runs all the same.
+            out.set(handle::table().insert(call).unwrap_or(0));
+        }
+        Ok(())
+    })
+}
+
+/// As `insula_service_call`, on this thread: returns when `done`, which may be null, has been
+/// called here, with the status that it got.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_service_call_blocking(
+    service: ServiceHandle,
+    request: *const RawValue,
+    deadline_ns: u64,
+    done: DoneFn,
+    user: *mut c_void,
+) -> StatusCode {
+    guard(|| {
+        let service: Arc<ServiceObject> = object::find(service)?;
+        // SAFETY: promised by the caller.
+        let request = unsafe { read::value_or_null(request) }?;
+        let end = service::call_blocking(&service, request, timeout(deadline_ns))?;
+        let outcome = end.outcome();
+        if let Some(done) = done {
+            end.show(done, user);
+        }
+        outcome
+    })
+}
+
+/// Cancels a call: `done` is told of that, if it has not been told of something else.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_call_cancel(call: CallHandle) -> StatusCode {
+    guard(|| {
+        object::find::<CallObject>(call)?.0.kill();
+        Ok(())
+    })
+}
+
+/// Gives the handle of a call back. The call goes on.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_call_release(call: CallHandle) -> StatusCode {
+    guard(|| {
+        drop(object::remove::<CallObject>(call)?);
+        Ok(())
+    })
+}

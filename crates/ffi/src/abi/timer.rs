@@ -1,0 +1,146 @@
+//! Timers, microtasks, and what else the code of an isolate may ask for.
+
+use std::ffi::{c_char, c_void};
+use std::time::Duration;
+
+use super::status::{Status, StatusCode};
+use super::types::{FreeFn, PortHandle, RawValue, TaskFn, TimerFn, TimerHandle};
+use crate::guard::guard;
+use crate::raw::{self, Out, User};
+use crate::timer::Callback;
+use crate::value::read;
+use crate::{callout, port, timer};
+
+/// Starts a timer of the current isolate. With a `period_ns` of 0 it fires once, after
+/// `delay_ns`; else again and again, first after one period, and `delay_ns` has to be 0. A
+/// timer never fires early; a timer of no delay shares its order with messages. A pending timer
+/// keeps its isolate alive. `timer` may be null. A timer that has fired for the last time has a
+/// stale handle; `free_user` is called after that, or when it is cancelled, or with the end of
+/// the isolate.
+///
+/// Errors: `NO_ISOLATE`, `BAD_VALUE`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_timer_start(
+    delay_ns: u64,
+    period_ns: u64,
+    function: TimerFn,
+    user: *mut c_void,
+    free_user: FreeFn,
+    timer: *mut TimerHandle,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::if_wanted(timer) };
+        let function = function.ok_or(Status::NullPointer)?;
+        if delay_ns != 0 && period_ns != 0 {
+            return Err(Status::BadValue.into());
+        }
+        let callback = Callback {
+            function,
+            user: User::new(user, free_user),
+        };
+        let period = (period_ns != 0).then(|| Duration::from_nanos(period_ns));
+        let timer = timer::start(Duration::from_nanos(delay_ns), period, callback)?;
+        if let Some(out) = out {
+            out.set(timer);
+        }
+        Ok(())
+    })
+}
+
+/// Cancels a timer of the current isolate: its function is not called any more.
+///
+/// Errors: `STALE_HANDLE` if it was cancelled or has fired; `NO_ISOLATE`, `WRONG_ISOLATE`.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_timer_cancel(timer: TimerHandle) -> StatusCode {
+    guard(|| timer::cancel(timer))
+}
+
+/// Runs a function of the current isolate when the current event is done, before the next one.
+///
+/// Errors: `NO_ISOLATE`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_microtask(
+    function: TaskFn,
+    user: *mut c_void,
+    free_user: FreeFn,
+) -> StatusCode {
+    guard(|| {
+        let function = function.ok_or(Status::NullPointer)?;
+        insula::Isolate::current().ok_or(Status::NoIsolate)?;
+        let user = User::new(user, free_user);
+        insula::schedule_microtask(move || callout::in_isolate(|| function(user.data())));
+        Ok(())
+    })
+}
+
+/// Makes an uncaught error of the current isolate, as soon as the callback that runs returns.
+/// `text` may be null.
+///
+/// Errors: `NO_ISOLATE`.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_throw(text: *const c_char) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let text = unsafe { raw::text(text) }?;
+        callout::throw(text.unwrap_or("(no message)").to_owned())?;
+        Ok(())
+    })
+}
+
+/// Ends the current isolate as soon as the callback that runs returns; nothing else of it runs
+/// then. Before that posts `message` to `port`, unless `port` is 0.
+///
+/// Errors: `NO_ISOLATE`, and those of `insula_post`; then the isolate goes on.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_exit(port: PortHandle, message: *const RawValue) -> StatusCode {
+    guard(|| {
+        if insula::Isolate::current().is_none() || !callout::is_inside() {
+            return Err(Status::NoIsolate.into());
+        }
+        if port != 0 {
+            // SAFETY: promised by the caller.
+            port::post(port, unsafe { read::value_or_null(message) }?)?;
+        }
+        callout::exit()?;
+        Ok(())
+    })
+}
+
+/// An interrupt check for callbacks that compute for long: handles pauses, pings and kills that
+/// have arrived. Outside of isolates it does nothing.
+///
+/// Errors: `ENDING` if the isolate is to end: return from the callback.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_checkpoint() -> StatusCode {
+    guard(|| {
+        insula::checkpoint();
+        Ok(())
+    })
+}
+
+/// Calls a function that may block, on this thread, and lets another thread take this one's
+/// place in the pool meanwhile.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_blocking(function: TaskFn, user: *mut c_void) -> StatusCode {
+    guard(|| {
+        let function = function.ok_or(Status::NullPointer)?;
+        insula::blocking(|| callout::outside(|| function(user)));
+        Ok(())
+    })
+}

@@ -1,0 +1,191 @@
+//! The four kinds of callbacks into an isolate.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::time::Duration;
+
+use insula::{
+    BlockingCallback, CallbackError, GroupBoundCallback, GroupShared, Isolate,
+    IsolateLocalCallback, ListenerCallback, SendError,
+};
+
+use crate::abi::status::{Failure, Outcome, Status};
+use crate::abi::types::{self, CallbackHandle, RawValue};
+use crate::callout;
+use crate::handle::table;
+use crate::object::{self, Kind, Object};
+use crate::raw::User;
+use crate::replying::{Answer, answering};
+use crate::value::Value;
+use crate::value::view::deliver;
+
+/// What a callback calls.
+#[derive(Debug)]
+pub(crate) struct Target {
+    callback: CallbackHandle,
+    function: extern "C" fn(*mut c_void, CallbackHandle, *const RawValue),
+    user: User,
+}
+
+/// What a group-bound callback calls, on every thread at once.
+#[derive(Debug)]
+pub(crate) struct Shared(Target);
+
+impl GroupShared for Shared {}
+
+impl Target {
+    fn call(&self, arguments: Value) -> Answer {
+        answering(|| {
+            deliver(arguments, |arguments| {
+                (self.function)(self.user.data(), self.callback, arguments);
+            });
+        })
+    }
+
+    fn call_in_isolate(&self, arguments: Value) -> Answer {
+        callout::in_isolate(|| self.call(arguments))
+    }
+}
+
+/// A callback.
+#[derive(Clone, Debug)]
+pub(crate) enum CallbackObject {
+    Listener(ListenerCallback<Value>),
+    Blocking(BlockingCallback<Value, Answer>),
+    Local(IsolateLocalCallback<Value, Answer>),
+    Group(GroupBoundCallback<Shared, Value, Answer>),
+}
+
+/// How a callback is to be opened.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) kind: u32,
+    pub(crate) function: extern "C" fn(*mut c_void, CallbackHandle, *const RawValue),
+    pub(crate) is_weak: bool,
+}
+
+/// Opens a callback of the current isolate. `user` is the caller's still if it fails.
+pub(crate) fn open(opening: &Opening, user: User) -> Result<CallbackHandle, Failure> {
+    let reserved = match Isolate::current() {
+        None => Err(Status::NoIsolate),
+        Some(_) if opening.kind > types::INSULA_CALLBACK_GROUP_BOUND => Err(Status::BadValue),
+        Some(_) => table().reserve(Kind::Callback),
+    };
+    let bits = match reserved {
+        Ok(bits) => bits,
+        Err(status) => {
+            user.disown();
+            return Err(status.into());
+        }
+    };
+    let target = Target {
+        callback: bits,
+        function: opening.function,
+        user,
+    };
+    let object = match opening.kind {
+        types::INSULA_CALLBACK_LISTENER => {
+            let call = move |arguments| drop(target.call_in_isolate(arguments));
+            CallbackObject::Listener(ListenerCallback::new(call))
+        }
+        types::INSULA_CALLBACK_BLOCKING => {
+            let call = move |arguments| target.call_in_isolate(arguments);
+            CallbackObject::Blocking(BlockingCallback::new(call))
+        }
+        types::INSULA_CALLBACK_ISOLATE_LOCAL => {
+            let call = move |arguments| target.call_in_isolate(arguments);
+            CallbackObject::Local(IsolateLocalCallback::new(call))
+        }
+        _ => {
+            let call = |shared: &Shared, arguments| callout::outside(|| shared.0.call(arguments));
+            CallbackObject::Group(GroupBoundCallback::new(Shared(target), call))
+        }
+    };
+    if opening.is_weak {
+        object.keep_isolate_alive(false)?;
+    }
+    table().fill(bits, Object::Callback(Arc::new(object)));
+    Ok(bits)
+}
+
+impl CallbackObject {
+    /// Calls it, and returns the answer; that of a listener is the value null. Arguments that
+    /// were not handed over are the caller's still.
+    pub(crate) fn call(
+        &self,
+        arguments: Value,
+        timeout: Option<Duration>,
+    ) -> Result<Value, Failure> {
+        let called = match self {
+            Self::Listener(callback) => match callback.call(arguments) {
+                Ok(()) => return Ok(Value::Null),
+                Err(SendError::Closed(arguments) | SendError::Full(arguments)) => {
+                    arguments.disarm();
+                    return Err(Status::Closed.into());
+                }
+            },
+            Self::Blocking(callback) => match timeout {
+                Some(timeout) => callback.call_timeout(arguments, timeout),
+                None => callback.call(arguments),
+            },
+            Self::Local(callback) => callback.call(arguments),
+            Self::Group(callback) => callback.call(arguments),
+        };
+        match called {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(text)) => Err(Failure::new(Status::Failed, text)),
+            Err(error) => Err(failure(error)),
+        }
+    }
+
+    /// Closes it: calls that have not begun are dropped.
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Listener(callback) => callback.close(),
+            Self::Blocking(callback) => callback.close(),
+            Self::Local(callback) => callback.close(),
+            Self::Group(callback) => callback.close(),
+        };
+    }
+
+    /// Says whether it keeps its isolate alive. Only for that isolate.
+    pub(crate) fn keep_isolate_alive(&self, keep: bool) -> Outcome {
+        let done = match self {
+            Self::Listener(callback) => callback.keep_isolate_alive(keep),
+            Self::Blocking(callback) => callback.keep_isolate_alive(keep),
+            Self::Local(callback) => callback.keep_isolate_alive(keep),
+            Self::Group(callback) => callback.keep_isolate_alive(keep),
+        };
+        done.map_err(|_| match Isolate::current() {
+            None => Status::NoIsolate.into(),
+            Some(_) => Status::WrongIsolate.into(),
+        })
+    }
+}
+
+fn failure(error: CallbackError<Value>) -> Failure {
+    let text = error.to_string();
+    let status = match error {
+        CallbackError::Closed(Some(arguments)) => {
+            arguments.disarm();
+            Status::Closed
+        }
+        CallbackError::NotOnIsolateThread(arguments) => {
+            arguments.disarm();
+            Status::WrongIsolate
+        }
+        CallbackError::Closed(None) => Status::Cancelled,
+        CallbackError::PeerDied => Status::PeerDied,
+        CallbackError::NoReply | CallbackError::Panicked(_) => Status::Failed,
+        CallbackError::TimedOut => Status::TimedOut,
+        CallbackError::Deadlock(_) => Status::Deadlock,
+        _ => Status::Internal,
+    };
+    Failure::new(status, text)
+}
+
+/// Closes a callback, and its handle.
+pub(crate) fn close(bits: CallbackHandle) -> Outcome {
+    object::remove::<Arc<CallbackObject>>(bits)?.close();
+    Ok(())
+}

@@ -1,0 +1,301 @@
+//! Handles: numbers that C holds in place of our objects.
+//!
+//! # The number
+//! 8 bits say of what type it is, 32 are the *generation* of its slot, 24 the slot's index. A
+//! slot's generation grows each time that it is vacated, and a slot that has used up all its
+//! generations is never used again: so a number works exactly as long as its object is there,
+//! and never leads to another one. The first bit is 0, so the number fits a signed one.
+//!
+//! # The table
+//! Slots lie in segments, each twice as large as the one before, which are made on demand and
+//! stay; so a slot is found without a lock, and each has a lock of its own, held for a clone
+//! of the object and no longer. Objects are dropped, and their destructors run, outside of it.
+//! Which slots are free is under another lock, never held together with a slot's.
+
+use std::sync::OnceLock;
+
+use insula_sync::Mutex;
+
+use crate::abi::status::Status;
+use crate::object::{Kind, Object};
+
+const INDEX_BITS: u32 = 24;
+const KIND_SHIFT: u32 = 56;
+/// Slots of the first segment.
+const FIRST: usize = 64;
+const SEGMENTS: usize = 18;
+const MOST: usize = FIRST * ((1 << SEGMENTS) - 1);
+
+const _: () = assert!(MOST <= 1 << INDEX_BITS, "an index has to fit its bits");
+
+/// A handle as C holds it.
+pub(crate) type Bits = u64;
+
+#[derive(Debug)]
+pub(crate) struct Table {
+    segments: [OnceLock<Box<[Slot]>>; SEGMENTS],
+    free: Mutex<Free>,
+}
+
+#[derive(Debug, Default)]
+struct Slot(Mutex<SlotState>);
+
+#[derive(Debug, Default)]
+struct SlotState {
+    generation: u32,
+    content: Content,
+}
+
+#[derive(Debug, Default)]
+enum Content {
+    #[default]
+    Vacant,
+    /// Its object is about to come.
+    Reserved,
+    Object(Object),
+}
+
+#[derive(Debug)]
+struct Free {
+    /// Slots that were used before.
+    recycled: Vec<u32>,
+    /// All slots from here on have never been used.
+    unused: u32,
+    /// Live handles.
+    live: u64,
+    is_open: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Parts {
+    kind: u8,
+    generation: u32,
+    index: u32,
+}
+
+impl Parts {
+    fn of(bits: Bits) -> Self {
+        Self {
+            kind: (bits >> KIND_SHIFT) as u8,
+            generation: (bits >> INDEX_BITS) as u32,
+            index: (bits & ((1 << INDEX_BITS) - 1)) as u32,
+        }
+    }
+
+    fn bits(self) -> Bits {
+        u64::from(self.kind) << KIND_SHIFT
+            | u64::from(self.generation) << INDEX_BITS
+            | u64::from(self.index)
+    }
+}
+
+static TABLE: Table = Table {
+    segments: [const { OnceLock::new() }; SEGMENTS],
+    free: Mutex::new(Free {
+        recycled: Vec::new(),
+        unused: 0,
+        live: 0,
+        is_open: false,
+    }),
+};
+
+pub(crate) fn table() -> &'static Table {
+    &TABLE
+}
+
+impl Table {
+    /// From now on handles can be made.
+    pub(crate) fn open(&self) {
+        self.free.lock().is_open = true;
+    }
+
+    /// From now on no handle can be made; those that there are become stale, but for those of
+    /// root isolates, which only their own threads can end. Returns what they stood for.
+    pub(crate) fn close(&self) -> Vec<Object> {
+        let unused = {
+            let mut free = self.free.lock();
+            free.is_open = false;
+            free.unused
+        };
+        let is_root = |index: &u32| {
+            self.slot(*index).is_some_and(|slot| {
+                matches!(slot.0.lock().content, Content::Object(Object::Root(_)))
+            })
+        };
+        let indices = (0..unused).filter(|index| !is_root(index));
+        indices
+            .filter_map(|index| self.vacate(index, None).ok()?)
+            .collect()
+    }
+
+    pub(crate) fn insert(&self, object: Object) -> Result<Bits, Status> {
+        let kind = object.kind();
+        let bits = self.take_slot(kind, Content::Reserved)?;
+        self.fill(bits, object);
+        Ok(bits)
+    }
+
+    /// A handle whose object needs to know it. Stale until it is [filled](Self::fill).
+    pub(crate) fn reserve(&self, kind: Kind) -> Result<Bits, Status> {
+        self.take_slot(kind, Content::Reserved)
+    }
+
+    /// Gives a reserved handle its object; drops that if the table was closed meanwhile.
+    pub(crate) fn fill(&self, bits: Bits, object: Object) {
+        let parts = Parts::of(bits);
+        let Some(slot) = self.slot(parts.index) else {
+            return;
+        };
+        let mut state = slot.0.lock();
+        if state.generation == parts.generation && matches!(state.content, Content::Reserved) {
+            state.content = Content::Object(object);
+        } else {
+            drop(state);
+            drop(object);
+        }
+    }
+
+    /// A clone of the object.
+    #[inline]
+    pub(crate) fn find(&self, bits: Bits) -> Result<Object, Status> {
+        let parts = Parts::of(bits);
+        let slot = self.check(parts)?;
+        let state = slot.0.lock();
+        state.check(parts)?;
+        match &state.content {
+            Content::Object(object) if object.kind() as u8 == parts.kind => Ok(object.clone()),
+            Content::Object(_) => Err(Status::BadHandle),
+            Content::Vacant | Content::Reserved => Err(Status::StaleHandle),
+        }
+    }
+
+    /// Makes the handle stale, and returns its object.
+    pub(crate) fn remove(&self, bits: Bits) -> Result<Object, Status> {
+        let parts = Parts::of(bits);
+        self.check(parts)?;
+        self.vacate(parts.index, Some(parts))?
+            .ok_or(Status::StaleHandle)
+    }
+
+    pub(crate) fn live(&self) -> u64 {
+        self.free.lock().live
+    }
+
+    fn take_slot(&self, kind: Kind, content: Content) -> Result<Bits, Status> {
+        let index = {
+            let mut free = self.free.lock();
+            if !free.is_open {
+                return Err(Status::ShutDown);
+            }
+            let index = match free.recycled.pop() {
+                Some(index) => index,
+                None if (free.unused as usize) < MOST => {
+                    free.unused += 1;
+                    free.unused - 1
+                }
+                None => return Err(Status::OutOfResources),
+            };
+            free.live += 1;
+            index
+        };
+        let (segment, offset) = place(index);
+        let slots = self.segments[segment]
+            .get_or_init(|| (0..FIRST << segment).map(|_| Slot::default()).collect());
+        let mut state = slots[offset].0.lock();
+        state.content = content;
+        let generation = state.generation;
+        let kind = kind as u8;
+        Ok(Parts {
+            kind,
+            generation,
+            index,
+        }
+        .bits())
+    }
+
+    /// Empties a slot; with `parts` only if it has still that generation.
+    fn vacate(&self, index: u32, parts: Option<Parts>) -> Result<Option<Object>, Status> {
+        let slot = self.slot(index).ok_or(Status::BadHandle)?;
+        let mut state = slot.0.lock();
+        if let Some(parts) = parts {
+            state.check(parts)?;
+            if let Content::Object(object) = &state.content
+                && object.kind() as u8 != parts.kind
+            {
+                return Err(Status::BadHandle);
+            }
+        }
+        let content = std::mem::take(&mut state.content);
+        if matches!(content, Content::Vacant) {
+            return Ok(None);
+        }
+        state.generation += 1;
+        let is_used_up = state.generation == u32::MAX;
+        drop(state);
+        let mut free = self.free.lock();
+        free.live -= 1;
+        if !is_used_up {
+            // Bounded by the number of slots.
+            free.recycled.push(index);
+        }
+        drop(free);
+        match content {
+            Content::Object(object) => Ok(Some(object)),
+            Content::Vacant | Content::Reserved => Ok(None),
+        }
+    }
+
+    fn check(&self, parts: Parts) -> Result<&Slot, Status> {
+        if Kind::of(parts.kind).is_none() {
+            return Err(Status::BadHandle);
+        }
+        self.slot(parts.index).ok_or(Status::BadHandle)
+    }
+
+    #[inline]
+    fn slot(&self, index: u32) -> Option<&Slot> {
+        if index as usize >= MOST {
+            return None;
+        }
+        let (segment, offset) = place(index);
+        self.segments[segment].get()?.get(offset)
+    }
+}
+
+impl SlotState {
+    /// Whether a handle with these parts was ever given out, and still counts.
+    fn check(&self, parts: Parts) -> Result<(), Status> {
+        let is_vacant = matches!(self.content, Content::Vacant);
+        match parts.generation.cmp(&self.generation) {
+            std::cmp::Ordering::Less => Err(Status::StaleHandle),
+            std::cmp::Ordering::Equal if !is_vacant => Ok(()),
+            _ => Err(Status::BadHandle),
+        }
+    }
+}
+
+/// Segment and offset of a slot.
+#[inline]
+fn place(index: u32) -> (usize, usize) {
+    let number = index as usize + FIRST;
+    let segment = (number / FIRST).ilog2() as usize;
+    (segment, number - (FIRST << segment))
+}
+
+/// Removes a handle when it is dropped: kept by what the handle stands for, so that the handle
+/// does not outlive it.
+#[derive(Debug)]
+pub(crate) struct Entry(Bits);
+
+impl Entry {
+    pub(crate) fn new(bits: Bits) -> Self {
+        Self(bits)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // It is no error that somebody closed it before.
+        drop(table().remove(self.0));
+    }
+}

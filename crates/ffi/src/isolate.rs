@@ -1,0 +1,230 @@
+//! Isolates whose entry is a function of C.
+
+use std::ffi::c_void;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use insula::{ExitReason, Isolate, IsolateBuilder, Priority};
+use insula_sync::Mutex;
+
+use crate::abi::status::{Failure, Outcome, Status};
+use crate::abi::types::{self, PortHandle, RawValue};
+use crate::port::PortObject;
+use crate::raw::User;
+use crate::value::Value;
+use crate::value::view::deliver;
+use crate::{callout, object, state};
+
+/// How an isolate is to be started.
+#[derive(Debug, Default)]
+pub(crate) struct Spawning<'a> {
+    pub(crate) name: Option<&'a str>,
+    pub(crate) flags: u32,
+    pub(crate) on_exit: PortHandle,
+    pub(crate) on_error: PortHandle,
+}
+
+/// What the isolate does first.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) function: extern "C" fn(*mut c_void, *const RawValue) -> i32,
+    pub(crate) user: User,
+    pub(crate) message: Value,
+}
+
+impl Entry {
+    fn run(self) -> Result<(), String> {
+        callout::entry(|| {
+            deliver(self.message, |message| {
+                (self.function)(self.user.data(), message)
+            })
+        })
+    }
+
+    /// What it has is the caller's still.
+    fn disown(self) {
+        self.message.disarm();
+        self.user.disown();
+    }
+}
+
+/// Starts an isolate. What `entry` has is the caller's still if it fails.
+pub(crate) fn spawn(spawning: &Spawning<'_>, entry: Entry) -> Result<Isolate, Failure> {
+    let builder = match builder(spawning) {
+        Ok(builder) => builder,
+        Err(failure) => {
+            entry.disown();
+            return Err(failure);
+        }
+    };
+    if spawning.flags & types::INSULA_SPAWN_PINNED == 0 {
+        return Ok(builder.spawn(Entry::run, entry));
+    }
+    // A thread that cannot be started drops what it was given, so the entry lies elsewhere.
+    let entry = Arc::new(Mutex::new(Some(entry)));
+    let taken = entry.clone();
+    let spawned = builder.spawn_pinned(
+        move |_, ()| {
+            let entry = taken.lock().take();
+            let result = entry.map_or(Ok(()), Entry::run);
+            async move { result }
+        },
+        (),
+    );
+    spawned.map_err(|error| {
+        if let Some(entry) = entry.lock().take() {
+            entry.disown();
+        }
+        Failure::new(Status::OutOfResources, error.to_string())
+    })
+}
+
+fn builder(spawning: &Spawning<'_>) -> Result<IsolateBuilder, Failure> {
+    const ALL: u32 = types::INSULA_SPAWN_PAUSED
+        | types::INSULA_SPAWN_ERRORS_NOT_FATAL
+        | types::INSULA_SPAWN_PINNED;
+    if spawning.flags & !ALL != 0 {
+        return Err(Status::BadValue.into());
+    }
+    let mut builder = Isolate::builder()
+        .runtime(&state::runtime()?)
+        .paused(spawning.flags & types::INSULA_SPAWN_PAUSED != 0);
+    if spawning.flags & types::INSULA_SPAWN_ERRORS_NOT_FATAL != 0 {
+        builder = builder.errors_are_fatal(false);
+    }
+    if let Some(name) = spawning.name {
+        builder = builder.name(name);
+    }
+    if spawning.on_exit != 0 {
+        let port: Arc<PortObject> = object::find(spawning.on_exit)?;
+        builder = builder.on_exit(port.sender(), exit_value);
+    }
+    if spawning.on_error != 0 {
+        let port: Arc<PortObject> = object::find(spawning.on_error)?;
+        builder = builder.on_error(&port.error_sender()?);
+    }
+    Ok(builder)
+}
+
+/// A reason as a number.
+pub(crate) fn exit_code(reason: &ExitReason) -> u32 {
+    match reason {
+        ExitReason::Finished => types::INSULA_EXIT_FINISHED,
+        ExitReason::Exited => types::INSULA_EXIT_EXITED,
+        ExitReason::Killed => types::INSULA_EXIT_KILLED,
+        _ => types::INSULA_EXIT_FAILED,
+    }
+}
+
+/// What a port gets for the end of an isolate.
+fn exit_value(reason: &ExitReason) -> Value {
+    let code = Value::Int64(exit_code(reason).into());
+    Value::Array(vec![code, Value::text(&reason.to_string())])
+}
+
+/// Has `port` told of the end: with `response`, or with the reason.
+pub(crate) fn add_exit_listener(
+    isolate: &Isolate,
+    port: PortHandle,
+    response: Option<Value>,
+) -> Outcome {
+    let port: Arc<PortObject> = match object::find(port) {
+        Ok(port) => port,
+        Err(status) => {
+            if let Some(response) = &response {
+                response.disarm();
+            }
+            return Err(status.into());
+        }
+    };
+    isolate.add_exit_listener(port.sender(), |reason| {
+        response.unwrap_or_else(|| exit_value(reason))
+    });
+    Ok(())
+}
+
+/// Takes an exit listener back.
+pub(crate) fn remove_exit_listener(isolate: &Isolate, port: PortHandle) -> Outcome {
+    let port: Arc<PortObject> = object::find(port)?;
+    isolate.remove_exit_listener(port.sender());
+    Ok(())
+}
+
+/// Has a port of the current isolate told of errors.
+pub(crate) fn add_error_listener(isolate: &Isolate, port: PortHandle) -> Outcome {
+    let port: Arc<PortObject> = object::find(port)?;
+    isolate.add_error_listener(&port.error_sender()?);
+    Ok(())
+}
+
+/// Takes an error listener back.
+pub(crate) fn remove_error_listener(isolate: &Isolate, port: PortHandle) -> Outcome {
+    let port: Arc<PortObject> = object::find(port)?;
+    if let Some(sender) = port.known_error_sender() {
+        isolate.remove_error_listener(&sender);
+    }
+    Ok(())
+}
+
+/// Asks for a sign of life, sent to a port.
+pub(crate) fn ping(
+    isolate: &Isolate,
+    port: PortHandle,
+    response: Value,
+    priority: Priority,
+) -> Outcome {
+    let port: Arc<PortObject> = match object::find(port) {
+        Ok(port) => port,
+        Err(status) => {
+            response.disarm();
+            return Err(status.into());
+        }
+    };
+    isolate.ping_port(port.sender(), response, priority);
+    Ok(())
+}
+
+/// A priority from its number.
+pub(crate) fn priority(number: u32) -> Result<Priority, Status> {
+    match number {
+        types::INSULA_PRIORITY_IMMEDIATE => Ok(Priority::Immediate),
+        types::INSULA_PRIORITY_BEFORE_NEXT_EVENT => Ok(Priority::BeforeNextEvent),
+        types::INSULA_PRIORITY_AS_EVENT => Ok(Priority::AsEvent),
+        _ => Err(Status::BadValue),
+    }
+}
+
+/// Waits for the end of an isolate.
+pub(crate) fn wait(isolate: &Isolate, timeout: Option<Duration>) -> Result<ExitReason, Failure> {
+    if Isolate::current().as_ref() == Some(isolate) {
+        return Err(Status::Deadlock.into());
+    }
+    block_on(isolate.exited(), timeout)
+}
+
+/// Waits for a future on this thread, whose place in the pool goes to others.
+pub(crate) fn block_on<F: Future>(
+    future: F,
+    timeout: Option<Duration>,
+) -> Result<F::Output, Failure> {
+    let runtime = state::runtime()?;
+    let result = insula::blocking(|| {
+        runtime.block_on(async {
+            let mut future = pin!(future);
+            let mut limit = timeout.map(|timeout| Box::pin(insula::sleep(timeout)));
+            std::future::poll_fn(|cx| {
+                if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                    return Poll::Ready(Some(output));
+                }
+                match &mut limit {
+                    Some(limit) => limit.as_mut().poll(cx).map(|_| None),
+                    None => Poll::Pending,
+                }
+            })
+            .await
+        })
+    });
+    result.ok_or_else(|| Status::TimedOut.into())
+}

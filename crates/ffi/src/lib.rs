@@ -1,0 +1,52 @@
+//! The C ABI of Insula: what `insula.h` declares, and `libinsula` exports.
+//!
+//! The contract with C (ownership, threads, errors, shutdown, fork) stands at the top of the
+//! header, and so in `cbindgen.toml`, from which and from the sources under `abi/` the header is
+//! made.
+//!
+//! # Layers
+//! - `abi`: the exported functions and the types of C;
+//! - `guard`: what each of them goes through; `raw`: pointers of C;
+//! - `handle`, `object`: numbers in place of our objects;
+//! - `value`: messages; `callout`: calling C;
+//! - `state`: start, shutdown, fork; the others: one file for each type of handle.
+//!
+//! # For programs in Rust
+//! A library that is loaded by C or Dart and brings services written in Rust depends on this
+//! crate, opens them with [`open_service`], and exports the whole C ABI along with its own
+//! functions.
+//!
+//! # Locks
+//! A slot of the table, the list of free slots, the runtime's place, the count of callbacks,
+//! the error hook, a port's place for errors, and a pinned isolate's entry have one each. None
+//! is held while another is taken, but for the list of free slots, which is opened under the
+//! runtime's place; none while C code runs, and objects are dropped outside of all of them.
+
+pub mod abi;
+mod buffer;
+mod callback;
+mod callout;
+#[cfg(unix)]
+mod fork;
+mod guard;
+mod handle;
+mod isolate;
+mod mailbox;
+mod native_port;
+mod object;
+mod port;
+mod raw;
+mod replying;
+mod root;
+mod service;
+mod state;
+mod timer;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use abi::status::{Failure, Status};
+pub use abi::types::INSULA_ABI_VERSION as ABI_VERSION;
+pub use service::{ServiceSettings, open_service};
+pub use value::{External, NativePointer, Text, TypedData, Value};

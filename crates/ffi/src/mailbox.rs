@@ -1,0 +1,194 @@
+//! Mailboxes, rendezvous, locks and condition variables: blocking, for bytes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use insula::{
+    ConditionVariable, Mailbox, MailboxError, RawMutex, RendezvousState, Requester, Responder,
+    WaitError,
+};
+use insula_sync::atomic::{AtomicBool, Ordering};
+
+use crate::abi::status::{Failure, Outcome, Status};
+use crate::abi::types::{self, RequestFn, ResponderHandle};
+use crate::callout;
+use crate::raw::Address;
+use crate::value::TypedData;
+
+/// One party of a mailbox.
+pub(crate) type MailboxObject = Arc<Mailbox<TypedData>>;
+
+/// The side of a rendezvous that asks.
+pub(crate) type RequesterObject = Arc<Requester<TypedData, TypedData>>;
+
+/// The side of a rendezvous that answers.
+#[derive(Debug, Clone)]
+pub(crate) struct ResponderObject {
+    responder: Arc<Responder<TypedData, TypedData>>,
+    /// Whether the message loop is to end.
+    stops: Arc<AtomicBool>,
+}
+
+/// A lock.
+pub(crate) type MutexObject = RawMutex;
+
+/// A condition variable.
+pub(crate) type ConditionObject = Arc<ConditionVariable>;
+
+impl From<MailboxError> for Failure {
+    fn from(error: MailboxError) -> Self {
+        let status = match &error {
+            MailboxError::Closed => Status::Closed,
+            MailboxError::PeerDied => Status::PeerDied,
+            MailboxError::TimedOut => Status::TimedOut,
+            MailboxError::Full => Status::Full,
+            MailboxError::Empty => Status::Empty,
+            MailboxError::IllegalState => Status::BadState,
+            MailboxError::Unanswered => Status::Failed,
+            MailboxError::Abandoned => Status::Cancelled,
+            MailboxError::Deadlock(_) => Status::Deadlock,
+            _ => Status::Internal,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<WaitError> for Failure {
+    fn from(error: WaitError) -> Self {
+        let status = match &error {
+            WaitError::TimedOut => Status::TimedOut,
+            WaitError::Deadlock(_) => Status::Deadlock,
+            _ => Status::Internal,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+/// Puts bytes into a mailbox; no time at all is a try.
+pub(crate) fn put(
+    mailbox: &Mailbox<TypedData>,
+    bytes: TypedData,
+    timeout: Option<Duration>,
+) -> Outcome {
+    let put = match timeout {
+        None => mailbox.put(bytes),
+        Some(Duration::ZERO) => mailbox.try_put(bytes),
+        Some(timeout) => mailbox.put_timeout(bytes, timeout),
+    };
+    put.map_err(|undelivered| undelivered.error.into())
+}
+
+/// Takes bytes out of a mailbox; no time at all is a try.
+pub(crate) fn take(
+    mailbox: &Mailbox<TypedData>,
+    timeout: Option<Duration>,
+) -> Result<TypedData, Failure> {
+    Ok(match timeout {
+        None => mailbox.take(),
+        Some(Duration::ZERO) => mailbox.try_take(),
+        Some(timeout) => mailbox.take_timeout(timeout),
+    }?)
+}
+
+/// The two sides of a new rendezvous.
+pub(crate) fn rendezvous() -> (RequesterObject, ResponderObject) {
+    let (requester, responder) = insula::rendezvous();
+    let responder = ResponderObject {
+        responder: Arc::new(responder),
+        stops: Arc::default(),
+    };
+    (Arc::new(requester), responder)
+}
+
+/// Asks, and waits for the answer.
+pub(crate) fn request(
+    requester: &RequesterObject,
+    bytes: TypedData,
+    timeout: Option<Duration>,
+) -> Result<TypedData, Failure> {
+    let answer = match timeout {
+        None => requester.request(bytes),
+        Some(timeout) => requester.request_timeout(bytes, timeout),
+    };
+    answer.map_err(|error| error.error.into())
+}
+
+/// A state as a number.
+pub(crate) fn state(state: RendezvousState) -> u32 {
+    match state {
+        RendezvousState::None => types::INSULA_RENDEZVOUS_NONE,
+        RendezvousState::Request => types::INSULA_RENDEZVOUS_REQUEST,
+        RendezvousState::Response => types::INSULA_RENDEZVOUS_RESPONSE,
+    }
+}
+
+impl ResponderObject {
+    pub(crate) fn side(&self) -> &Responder<TypedData, TypedData> {
+        &self.responder
+    }
+
+    /// Waits for a request; no time at all is a try.
+    pub(crate) fn receive(&self, timeout: Option<Duration>) -> Result<TypedData, Failure> {
+        Ok(match timeout {
+            None => self.responder.receive(),
+            Some(Duration::ZERO) => self.responder.try_receive(),
+            Some(timeout) => self.responder.receive_timeout(timeout),
+        }?)
+    }
+
+    pub(crate) fn respond(&self, bytes: TypedData) -> Outcome {
+        let responded = self.responder.respond(bytes);
+        responded.map_err(|undelivered| undelivered.error.into())
+    }
+
+    /// Handles requests until it is stopped.
+    pub(crate) fn message_loop(
+        &self,
+        bits: ResponderHandle,
+        function: RequestFn,
+        user: Address,
+    ) -> Outcome {
+        let function = function.ok_or(Status::NullPointer)?;
+        self.stops.store(false, Ordering::Relaxed);
+        loop {
+            let request = self.responder.receive().map_err(Failure::from)?;
+            callout::outside(|| {
+                function(user.0, bits, request.as_ptr().cast(), request.len() as u64);
+            });
+            // What was answered cannot be declined, and need not be.
+            let _ = self.responder.decline();
+            // Relaxed: a thread that wants to be sure does it inside of the callback.
+            if self.stops.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ends the message loop after the request that it handles.
+    pub(crate) fn stop(&self) {
+        self.stops.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Takes a lock; no time at all is a try.
+pub(crate) fn lock(mutex: &RawMutex, timeout: Option<Duration>) -> Outcome {
+    Ok(match timeout {
+        None => mutex.lock(),
+        Some(Duration::ZERO) if mutex.try_lock() => Ok(()),
+        Some(Duration::ZERO) => Err(WaitError::TimedOut),
+        Some(timeout) => mutex.lock_timeout(timeout),
+    }?)
+}
+
+/// Waits for a condition variable, with the lock of the caller.
+pub(crate) fn wait(
+    condition: &ConditionVariable,
+    mutex: &RawMutex,
+    timeout: Option<Duration>,
+) -> Outcome {
+    if condition.wait_raw(mutex, timeout)? {
+        Ok(())
+    } else {
+        Err(Status::BadState.into())
+    }
+}

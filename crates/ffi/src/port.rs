@@ -1,0 +1,201 @@
+//! Ports of isolates whose messages go to a function of C.
+//!
+//! A port's handle is its address for everybody: it is valid until the port is closed by its
+//! isolate, or that ends. It keeps a sender, so the port keeps its isolate alive, unless it is
+//! weak. What the port's listener owns goes with the listener: the handle, and what belongs to
+//! the callback.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use insula::{Isolate, IsolateId, Listener, ReceivePort, SendError, SendPort, UncaughtError};
+use insula_sync::Mutex;
+
+use crate::abi::status::{Outcome, Status};
+use crate::abi::types::{PortHandle, RawValue};
+use crate::handle::{Entry, table};
+use crate::object::{self, Kind, Object};
+use crate::raw::User;
+use crate::value::Value;
+use crate::value::view::deliver;
+use crate::{callout, state};
+
+/// A port of an isolate.
+#[derive(Debug)]
+pub(crate) struct PortObject {
+    sender: SendPort<Value>,
+    listener: Listener<Value>,
+    owner: IsolateId,
+    receiver: Arc<Receiver>,
+    errors: Mutex<Option<Errors>>,
+}
+
+/// Where errors arrive that go to the same callback.
+#[derive(Debug, Clone)]
+struct Errors {
+    sender: SendPort<UncaughtError>,
+    listener: Listener<UncaughtError>,
+}
+
+#[derive(Debug)]
+struct Receiver {
+    port: PortHandle,
+    function: extern "C" fn(*mut c_void, PortHandle, *const RawValue),
+    user: User,
+}
+
+impl Receiver {
+    fn receive(&self, message: Value) {
+        callout::in_isolate(|| {
+            deliver(message, |message| {
+                (self.function)(self.user.data(), self.port, message);
+            });
+        });
+    }
+}
+
+/// How a port is to be opened.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) function: extern "C" fn(*mut c_void, PortHandle, *const RawValue),
+    pub(crate) limit: usize,
+    pub(crate) is_weak: bool,
+}
+
+/// Opens a port of the current isolate. `user` is the caller's still if it fails.
+pub(crate) fn open(opening: &Opening, user: User) -> Result<PortHandle, Status> {
+    let Some(isolate) = Isolate::current() else {
+        user.disown();
+        return Err(Status::NoIsolate);
+    };
+    let bits = match table().reserve(Kind::Port) {
+        Ok(bits) => bits,
+        Err(status) => {
+            user.disown();
+            return Err(status);
+        }
+    };
+    let port = if opening.limit == 0 {
+        ReceivePort::new()
+    } else {
+        ReceivePort::bounded(opening.limit)
+    };
+    port.keep_isolate_alive(!opening.is_weak);
+    let sender = port.send_port();
+    let receiver = Arc::new(Receiver {
+        port: bits,
+        function: opening.function,
+        user,
+    });
+    let (entry, called) = (Entry::new(bits), receiver.clone());
+    let listener = port.listen(move |message| {
+        let _kept = &entry;
+        called.receive(message);
+    });
+    let object = PortObject {
+        sender,
+        listener,
+        owner: isolate.id(),
+        receiver,
+        errors: Mutex::new(None),
+    };
+    table().fill(bits, Object::Port(Arc::new(object)));
+    Ok(bits)
+}
+
+impl PortObject {
+    fn require_owner(&self) -> Result<(), Status> {
+        match Isolate::current() {
+            None => Err(Status::NoIsolate),
+            Some(isolate) if isolate.id() == self.owner => Ok(()),
+            Some(_) => Err(Status::WrongIsolate),
+        }
+    }
+
+    /// Where to send to.
+    pub(crate) fn sender(&self) -> &SendPort<Value> {
+        &self.sender
+    }
+
+    /// Where errors that are to arrive at the port can be sent to. Only for its own isolate.
+    pub(crate) fn error_sender(&self) -> Result<SendPort<UncaughtError>, Status> {
+        self.require_owner()?;
+        if let Some(errors) = &*self.errors.lock() {
+            return Ok(errors.sender.clone());
+        }
+        // Only this isolate comes here, so nobody else opens one meanwhile.
+        let port = ReceivePort::new();
+        port.keep_isolate_alive(false);
+        let sender = port.send_port();
+        let receiver = self.receiver.clone();
+        let listener = port.listen(move |error| receiver.receive(error_value(&error)));
+        let before = self.errors.lock().replace(Errors {
+            sender: sender.clone(),
+            listener,
+        });
+        drop(before);
+        Ok(sender)
+    }
+
+    /// The place where errors arrive, if there is one.
+    pub(crate) fn known_error_sender(&self) -> Option<SendPort<UncaughtError>> {
+        let errors = self.errors.lock();
+        errors.as_ref().map(|errors| errors.sender.clone())
+    }
+}
+
+/// What a port gets for an error.
+fn error_value(error: &UncaughtError) -> Value {
+    let (text, place) = match &error.cause {
+        insula::ErrorCause::Panicked(report) => (report.message(), report.location()),
+        insula::ErrorCause::Failed(text) => (&**text, None),
+        _ => ("unknown", None),
+    };
+    Value::Array(vec![
+        Value::text(text),
+        place.map_or(Value::Null, Value::text),
+        Value::text(&error.name),
+        Value::Bool(error.is_fatal),
+    ])
+}
+
+/// Closes a port of the current isolate.
+pub(crate) fn close(bits: PortHandle) -> Outcome {
+    let port: Arc<PortObject> = object::find(bits)?;
+    port.require_owner()?;
+    drop(object::remove::<Arc<PortObject>>(bits)?);
+    let errors = port.errors.lock().take();
+    if let Some(errors) = errors {
+        errors.listener.close();
+    }
+    port.listener.close();
+    Ok(())
+}
+
+/// Posts a message to a port of any type. If it fails, what is external in the message is the
+/// caller's still.
+pub(crate) fn post(bits: PortHandle, message: Value) -> Outcome {
+    let target = match table().find(bits) {
+        Ok(target) => target,
+        Err(status) => return Err(refuse(&message, status).into()),
+    };
+    let sent = match &target {
+        Object::Port(port) => port.sender.send(message),
+        Object::NativePort(port) => port.post(message),
+        _ => return Err(refuse(&message, Status::WrongType).into()),
+    };
+    match sent {
+        Ok(()) => {
+            state::posted();
+            Ok(())
+        }
+        Err(SendError::Closed(message)) => Err(refuse(&message, Status::Closed).into()),
+        Err(SendError::Full(message)) => Err(refuse(&message, Status::Full).into()),
+    }
+}
+
+/// Gives what is external in a message back.
+fn refuse(message: &Value, status: Status) -> Status {
+    message.disarm();
+    status
+}

@@ -1,0 +1,204 @@
+//! The pointers that C hands over: read and written here, and nowhere without a look at null,
+//! length and alignment.
+//!
+//! What cannot be looked at is told in the header: a pointer that is not null points to what its
+//! type says, and what belongs to a callback may be used from every thread.
+
+use std::ffi::{CStr, c_char, c_void};
+
+use insula_sync::atomic::{AtomicBool, Ordering};
+
+use crate::abi::status::Status;
+use crate::abi::types::FreeFn;
+use crate::callout;
+
+/// Copies what `pointer` points to.
+///
+/// # Safety
+/// Null, or valid for reading.
+pub(crate) unsafe fn read<T: Copy>(pointer: *const T) -> Result<T, Status> {
+    if pointer.is_null() {
+        return Err(Status::NullPointer);
+    }
+    // SAFETY: not null, so by the caller's word valid; it need not be aligned.
+    Ok(unsafe { pointer.read_unaligned() })
+}
+
+/// As [`read`], where null stands for nothing.
+///
+/// # Safety
+/// As for [`read`].
+pub(crate) unsafe fn read_if<T: Copy>(pointer: *const T) -> Option<T> {
+    // SAFETY: by the caller's word.
+    unsafe { read(pointer) }.ok()
+}
+
+/// A place that the caller wants a result in.
+#[derive(Debug)]
+pub(crate) struct Out<T>(*mut T);
+
+impl<T> Out<T> {
+    /// # Safety
+    /// Null, or valid for writing as long as this exists, and used by nobody else meanwhile.
+    pub(crate) unsafe fn new(pointer: *mut T) -> Result<Self, Status> {
+        if pointer.is_null() {
+            return Err(Status::NullPointer);
+        }
+        Ok(Self(pointer))
+    }
+
+    /// # Safety
+    /// As for [`new`](Self::new).
+    pub(crate) unsafe fn if_wanted(pointer: *mut T) -> Option<Self> {
+        // SAFETY: by the caller's word.
+        unsafe { Self::new(pointer) }.ok()
+    }
+
+    pub(crate) fn set(self, value: T) {
+        // SAFETY: valid by the promise that `new` got; it need not be aligned.
+        unsafe { self.0.write_unaligned(value) };
+    }
+}
+
+/// `length` elements at `pointer`.
+///
+/// # Safety
+/// Null, or valid for reading so many elements, which nobody writes to during `'a`.
+pub(crate) unsafe fn slice<'a, T>(pointer: *const T, length: u64) -> Result<&'a [T], Status> {
+    let length = usize::try_from(length).map_err(|_| Status::BadLength)?;
+    let size = length.checked_mul(size_of::<T>());
+    if size.is_none_or(|size| size > isize::MAX as usize) {
+        return Err(Status::BadLength);
+    }
+    if length == 0 {
+        return Ok(&[]);
+    }
+    if pointer.is_null() {
+        return Err(Status::NullPointer);
+    }
+    if !pointer.is_aligned() {
+        return Err(Status::BadValue);
+    }
+    // SAFETY: not null, aligned, and no longer than memory can be; the rest by the caller's
+    // word.
+    Ok(unsafe { std::slice::from_raw_parts(pointer, length) })
+}
+
+/// A text that ends with a zero byte; `None` for null.
+///
+/// # Safety
+/// Null, or such a text, which nobody writes to during `'a`.
+pub(crate) unsafe fn text<'a>(pointer: *const c_char) -> Result<Option<&'a str>, Status> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not null, and ended by a zero byte by the caller's word.
+    let text = unsafe { CStr::from_ptr(pointer) };
+    text.to_str().map(Some).map_err(|_| Status::BadUtf8)
+}
+
+/// Copies as much of `text` as there is room for, with a zero byte behind it.
+///
+/// # Safety
+/// `buffer` is null or valid for writing `capacity` bytes.
+pub(crate) unsafe fn copy_text(text: &str, buffer: *mut c_char, capacity: u64) {
+    let Ok(capacity) = usize::try_from(capacity) else {
+        return;
+    };
+    if buffer.is_null() || capacity == 0 {
+        return;
+    }
+    let mut length = text.len().min(capacity - 1);
+    while !text.is_char_boundary(length) {
+        length -= 1;
+    }
+    let buffer = buffer.cast::<u8>();
+    // SAFETY: `length` is less than what there is room for; the text is ours, so they do not
+    // overlap.
+    unsafe { buffer.copy_from_nonoverlapping(text.as_ptr(), length) };
+    // SAFETY: as above.
+    let end = unsafe { buffer.add(length) };
+    // SAFETY: the last byte that there is room for, or an earlier one.
+    unsafe { end.write(0) };
+}
+
+/// What belongs to a callback. Frees it when it is dropped, so exactly once.
+#[derive(Debug)]
+pub(crate) struct User {
+    data: *mut c_void,
+    free: FreeFn,
+    /// Whether it is ours to free.
+    is_owned: AtomicBool,
+}
+
+// SAFETY: only handed back to C, which promised in the header that it may be used from any
+// thread (and, where callbacks can run at once, from several).
+unsafe impl Send for User {}
+// SAFETY: as above.
+unsafe impl Sync for User {}
+
+impl User {
+    pub(crate) fn new(data: *mut c_void, free: FreeFn) -> Self {
+        crate::state::callback_registered();
+        Self {
+            data,
+            free,
+            is_owned: AtomicBool::new(true),
+        }
+    }
+
+    pub(crate) fn data(&self) -> *mut c_void {
+        self.data
+    }
+
+    /// Gives it back unfreed, because its registration failed: it is the caller's still.
+    pub(crate) fn disown(&self) {
+        // Release: pairs with the Acquire in `drop`, which may happen on another thread.
+        self.is_owned.store(false, Ordering::Release);
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        if let Some(free) = self.free
+            && self.is_owned.load(Ordering::Acquire)
+        {
+            callout::outside(|| free(self.data));
+        }
+        crate::state::callback_freed();
+    }
+}
+
+/// An address that is only carried from one C function to another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Address(pub(crate) *mut c_void);
+
+// SAFETY: an address by itself is a number; whoever follows it promised in the header that it
+// may be followed from any thread.
+unsafe impl Send for Address {}
+// SAFETY: as above.
+unsafe impl Sync for Address {}
+
+/// The bytes of a value that we own, or that was moved to us: there as long as the value is,
+/// and nobody writes to them, by the promise that C gave when it moved them.
+pub(crate) fn with_bytes<R>(data: *const c_void, length: u64, f: impl FnOnce(&[u8]) -> R) -> R {
+    // SAFETY: as the function tells; lengths are looked at when a value is read.
+    let bytes = unsafe { slice(data.cast::<u8>(), length) };
+    f(bytes.unwrap_or_default())
+}
+
+/// Lets go of bytes, to be freed by [`free_leaked`]: their address and length, and the peer of
+/// that.
+pub(crate) fn leak(bytes: Vec<u8>) -> (Address, u64, Address) {
+    let length = bytes.len() as u64;
+    let owner = Box::into_raw(Box::new(bytes));
+    // SAFETY: just made, and nobody else has it yet.
+    let data = unsafe { (*owner).as_mut_ptr() };
+    (Address(data.cast()), length, Address(owner.cast()))
+}
+
+/// Frees bytes that were let go of.
+pub(crate) extern "C" fn free_leaked(peer: *mut c_void) {
+    // SAFETY: the peer that `leak` returned, and a finalizer is called once.
+    drop(unsafe { Box::from_raw(peer.cast::<Vec<u8>>()) });
+}

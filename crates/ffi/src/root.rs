@@ -1,0 +1,160 @@
+//! Root isolates: driven by a thread of C's own, and by no other.
+//!
+//! They cannot leave their thread, so they lie in that thread's own list; the table of handles
+//! knows only to which thread a handle belongs. While one is entered or handles a message, it
+//! is taken out of the list, so that a nested use finds it absent and is refused.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::thread::{self, ThreadId};
+
+use insula::{ExitReason, Handled, Isolate, RootIsolate};
+
+use crate::abi::status::{Failure, Outcome, Status};
+use crate::abi::types::RootHandle;
+use crate::handle::table;
+use crate::object::{self, Kind, Object};
+use crate::raw::User;
+use crate::{callout, state};
+
+/// Where a root isolate is.
+#[derive(Clone, Debug)]
+pub(crate) struct RootObject {
+    thread: ThreadId,
+    isolate: Isolate,
+}
+
+thread_local! {
+    static ROOTS: RefCell<HashMap<RootHandle, Option<RootIsolate>>> = RefCell::default();
+}
+
+/// Makes a root isolate of this thread. `user` is the caller's still if it fails.
+pub(crate) fn create(
+    name: &str,
+    notify: extern "C" fn(*mut c_void),
+    user: User,
+) -> Result<RootHandle, Status> {
+    let reserved = state::runtime().and_then(|it| Ok((it, table().reserve(Kind::Root)?)));
+    let (runtime, bits) = match reserved {
+        Ok(reserved) => reserved,
+        Err(status) => {
+            user.disown();
+            return Err(status);
+        }
+    };
+    let root = RootIsolate::builder(name)
+        .runtime(&runtime)
+        .notify(move || callout::outside(|| notify(user.data())))
+        .create();
+    let object = RootObject {
+        thread: thread::current().id(),
+        isolate: root.isolate().clone(),
+    };
+    ROOTS.with_borrow_mut(|roots| roots.insert(bits, Some(root)));
+    table().fill(bits, Object::Root(object));
+    Ok(bits)
+}
+
+/// The handle of a root isolate as that of an isolate.
+pub(crate) fn isolate(bits: RootHandle) -> Result<Isolate, Status> {
+    Ok(object::find::<RootObject>(bits)?.isolate)
+}
+
+/// Takes a root isolate of this thread out of the list.
+fn take(bits: RootHandle) -> Result<RootIsolate, Status> {
+    let object: RootObject = object::find(bits)?;
+    if object.thread != thread::current().id() {
+        return Err(Status::WrongThread);
+    }
+    let root = ROOTS.with_borrow_mut(|roots| roots.get_mut(&bits).and_then(Option::take));
+    root.ok_or(Status::InUse)
+}
+
+/// Uses a root isolate of this thread, and puts it back, also when a panic comes by.
+fn with<R>(bits: RootHandle, f: impl FnOnce(&mut RootIsolate) -> R) -> Result<R, Status> {
+    struct PutBack(RootHandle, Option<RootIsolate>);
+    impl Drop for PutBack {
+        fn drop(&mut self) {
+            let root = self.1.take();
+            let left = ROOTS.with_borrow_mut(|roots| match roots.get_mut(&self.0) {
+                Some(place) => std::mem::replace(place, root),
+                // It was closed meanwhile.
+                None => root,
+            });
+            drop(left);
+        }
+    }
+    let mut root = PutBack(bits, Some(take(bits)?));
+    root.1.as_mut().map(f).ok_or(Status::InUse)
+}
+
+/// Runs a function of C as the code of a root isolate.
+pub(crate) fn enter(
+    bits: RootHandle,
+    function: extern "C" fn(*mut c_void),
+    data: *mut c_void,
+) -> Outcome {
+    if Isolate::current().is_some() {
+        return Err(Failure::new(
+            Status::InUse,
+            "an isolate runs on this thread",
+        ));
+    }
+    let entered = with(bits, |root| {
+        root.enter(|_| callout::in_isolate(|| function(data)))
+    })?;
+    entered.ok_or_else(|| Failure::new(Status::Ending, "the root isolate has ended"))
+}
+
+/// Handles what is next.
+pub(crate) fn handle_message(bits: RootHandle) -> Result<Handled, Failure> {
+    if Isolate::current().is_some() {
+        return Err(Failure::new(
+            Status::InUse,
+            "an isolate runs on this thread",
+        ));
+    }
+    Ok(with(bits, RootIsolate::handle_message)?)
+}
+
+/// Runs the isolate's loop until it ends, and closes its handle.
+pub(crate) fn run(bits: RootHandle) -> Result<ExitReason, Failure> {
+    if Isolate::current().is_some() {
+        return Err(Failure::new(
+            Status::InUse,
+            "an isolate runs on this thread",
+        ));
+    }
+    let root = take(bits)?;
+    let reason = root.run_event_loop();
+    forget(bits);
+    Ok(reason)
+}
+
+/// Ends a root isolate with all of its group.
+pub(crate) fn close(bits: RootHandle) -> Result<ExitReason, Failure> {
+    if Isolate::current().is_some() {
+        return Err(Failure::new(
+            Status::InUse,
+            "an isolate runs on this thread",
+        ));
+    }
+    let root = take(bits)?;
+    forget(bits);
+    Ok(root.shut_down())
+}
+
+fn forget(bits: RootHandle) {
+    drop(ROOTS.with_borrow_mut(|roots| roots.remove(&bits)));
+    drop(table().remove(bits));
+}
+
+/// Ends all root isolates of this thread.
+pub(crate) fn forget_all_of_this_thread() {
+    let roots = ROOTS.with_borrow_mut(std::mem::take);
+    for (bits, root) in roots {
+        drop(table().remove(bits));
+        drop(root.map(RootIsolate::shut_down));
+    }
+}

@@ -1,0 +1,360 @@
+//! Services: a function that answers values with values, on the workers of a pool.
+//!
+//! A call is an isolate of its own that waits for the answer, so cancelling the call is killing
+//! the isolate. Whatever happens to it, [`Done`] is told exactly once, at the latest when it is
+//! dropped.
+
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use insula::{
+    CallError, Context, Isolate, Outcome as Ran, Overflow, Queue, Reject, Runtime, Shutdown,
+    WorkerPool, contract,
+};
+use insula_sync::Mutex;
+
+use crate::abi::status::{Failure, INSULA_OK, Outcome, Status, StatusCode};
+use crate::abi::types::{RawValue, ServiceHandle};
+use crate::callout;
+use crate::handle::table;
+use crate::isolate::block_on;
+use crate::object::{self, Object};
+use crate::raw::User;
+use crate::replying::{Answer, answering};
+use crate::value::Value;
+use crate::value::view::deliver;
+
+#[contract]
+pub(crate) trait Exchange {
+    /// Answers a value with a value.
+    async fn exchange(&self, cx: &Context, request: Value) -> Result<Value, Refusal>;
+}
+
+/// What the service's own code says of a request that it cannot answer.
+#[derive(Debug)]
+pub(crate) struct Refusal(String);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Who answers.
+pub(crate) enum Handler {
+    /// A function of C.
+    C(extern "C" fn(*mut c_void, *const RawValue), User),
+    /// A function of Rust.
+    Rust(Box<dyn Fn(Value) -> Answer + Send + Sync>),
+}
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::C(..) => "C",
+            Self::Rust(_) => "Rust",
+        })
+    }
+}
+
+struct Worker(Arc<Handler>);
+
+impl Exchange for Worker {
+    async fn exchange(&self, _cx: &Context, request: Value) -> Result<Value, Refusal> {
+        let answer = match &*self.0 {
+            Handler::Rust(function) => function(request),
+            Handler::C(function, user) => answering(|| {
+                callout::in_isolate(|| {
+                    deliver(request, |request| function(user.data(), request));
+                });
+            }),
+        };
+        answer.map_err(Refusal)
+    }
+}
+
+/// A service and its pool.
+pub(crate) struct ServiceObject {
+    name: Option<String>,
+    pool: WorkerPool<ExchangeResponder<Worker>>,
+    caller: ExchangeCaller,
+}
+
+impl fmt::Debug for ServiceObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceObject")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Services that can be found by name.
+static NAMES: Mutex<BTreeMap<String, Arc<ServiceObject>>> = Mutex::new(BTreeMap::new());
+
+/// How a service is to be opened.
+#[derive(Debug, Default, Clone)]
+pub struct ServiceSettings {
+    /// By which others find it.
+    pub name: Option<String>,
+    /// How many requests are answered at once; one per core by default.
+    pub workers: Option<usize>,
+    /// Room for calls that wait; 1,024 by default.
+    pub queue: Option<usize>,
+    /// Whether calls for which there is no room are refused, and do not wait.
+    pub rejects_when_full: bool,
+}
+
+/// Opens a service whose requests a function of Rust answers, with a value or with the text of
+/// an error. The runtime has to run. Returns a handle as `insula_service_open` does.
+///
+/// # Blocking
+/// Until the workers have started.
+///
+/// # Errors
+/// As of `insula_service_open`.
+pub fn open_service(
+    settings: ServiceSettings,
+    function: impl Fn(Value) -> Result<Value, String> + Send + Sync + 'static,
+) -> Result<ServiceHandle, Failure> {
+    crate::state::require_same_process()?;
+    crate::state::require_running()?;
+    open(settings, Handler::Rust(Box::new(function)))
+}
+
+/// Opens a service. What belongs to `handler` is the caller's still if it fails.
+pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<ServiceHandle, Failure> {
+    let handler = Arc::new(handler);
+    let opened = try_open(opening, &handler);
+    if opened.is_err()
+        && let Handler::C(_, user) = &*handler
+    {
+        // Workers that have started may still hold it.
+        user.disown();
+    }
+    opened
+}
+
+fn try_open(opening: ServiceSettings, handler: &Arc<Handler>) -> Result<ServiceHandle, Failure> {
+    let is_taken = |name: &String| NAMES.lock().contains_key(name);
+    if opening.name.as_ref().is_some_and(is_taken) {
+        return Err(Status::NameTaken.into());
+    }
+    let overflow = if opening.rejects_when_full {
+        Overflow::Reject
+    } else {
+        Overflow::Wait
+    };
+    let served = handler.clone();
+    let mut builder = WorkerPool::<ExchangeResponder<_>>::builder()
+        .name(opening.name.as_deref().unwrap_or("service"))
+        .queue(Queue::bounded(opening.queue.unwrap_or(1024)).overflow(overflow))
+        .worker(move |_| {
+            let worker = Worker(served.clone());
+            async move { Ok(worker) }
+        });
+    if let Some(workers) = opening.workers {
+        builder = builder.workers(workers);
+    }
+    let pool = block_on(builder.build(), None)?
+        .map_err(|error| Failure::new(Status::OutOfResources, error.to_string()))?;
+    let service = Arc::new(ServiceObject {
+        name: opening.name,
+        caller: pool.caller(),
+        pool,
+    });
+    let bits = table().insert(Object::Service(service.clone()))?;
+    if let Err(status) = publish(&service) {
+        drop(table().remove(bits));
+        return Err(status.into());
+    }
+    Ok(bits)
+}
+
+/// Makes the name of a service known.
+fn publish(service: &Arc<ServiceObject>) -> Result<(), Status> {
+    let Some(name) = &service.name else {
+        return Ok(());
+    };
+    let mut names = NAMES.lock();
+    if names.contains_key(name) {
+        return Err(Status::NameTaken);
+    }
+    names.insert(name.clone(), service.clone());
+    Ok(())
+}
+
+/// A new handle of the service of that name.
+pub(crate) fn look_up(name: &str) -> Result<ServiceHandle, Failure> {
+    let service = NAMES.lock().get(name).cloned();
+    let service = service.ok_or(Status::NotFound)?;
+    Ok(table().insert(Object::Service(service))?)
+}
+
+/// Ends a service: its running and queued calls have `patience` to end.
+pub(crate) fn close(bits: ServiceHandle, patience: Duration) -> Outcome {
+    if callout::is_inside() && Isolate::current().is_some() {
+        let text = "a service may not wait for its own end";
+        return Err(Failure::new(Status::Deadlock, text));
+    }
+    let service: Arc<ServiceObject> = object::remove(bits)?;
+    forget_name(&service);
+    block_on(service.pool.shut_down(Shutdown::graceful(patience)), None)?;
+    Ok(())
+}
+
+fn forget_name(service: &Arc<ServiceObject>) {
+    let Some(name) = &service.name else {
+        return;
+    };
+    let mut names = NAMES.lock();
+    if names.get(name).is_some_and(|it| Arc::ptr_eq(it, service)) {
+        let service = names.remove(name);
+        drop(names);
+        drop(service);
+    }
+}
+
+/// Lets go of all services that have a name.
+pub(crate) fn forget_all() {
+    let names = std::mem::take(&mut *NAMES.lock());
+    drop(names);
+}
+
+/// A function of C that is told of the end of a call.
+pub(crate) type Told = extern "C" fn(*mut c_void, StatusCode, u32, *const RawValue);
+
+/// Who is told of the end of a call, once.
+#[derive(Debug)]
+pub(crate) struct Done {
+    function: Option<Told>,
+    user: User,
+}
+
+impl Done {
+    pub(crate) fn new(function: Told, user: User) -> Self {
+        let function = Some(function);
+        Self { function, user }
+    }
+
+    fn tell(mut self, end: End) {
+        if let Some(function) = self.function.take() {
+            end.show(function, self.user.data());
+        }
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if let Some(function) = self.function.take() {
+            End::failed(Status::Cancelled, true, Status::Cancelled.text())
+                .show(function, self.user.data());
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    error: Option<Status>,
+    may_have_run: bool,
+    /// The answer, or the text of the error.
+    reply: Value,
+}
+
+impl End {
+    fn failed(error: Status, may_have_run: bool, text: &str) -> Self {
+        Self {
+            error: Some(error),
+            may_have_run,
+            reply: Value::text(text),
+        }
+    }
+
+    fn of(result: Result<Value, CallError<Refusal, Value>>) -> Self {
+        let error = match result {
+            Ok(reply) => {
+                return Self {
+                    error: None,
+                    may_have_run: true,
+                    reply,
+                };
+            }
+            Err(error) => error,
+        };
+        let status = match &error {
+            CallError::App(_) | CallError::Panicked { .. } => Status::Failed,
+            CallError::Rejected {
+                why: Reject::Shutdown,
+                ..
+            } => Status::Closed,
+            CallError::Rejected { .. } => Status::Rejected,
+            CallError::Cancelled { .. } => Status::Cancelled,
+            CallError::Deadline { .. } => Status::TimedOut,
+            CallError::WorkerDied { .. } => Status::PeerDied,
+            _ => Status::Internal,
+        };
+        let may_have_run = error.outcome() != Ran::NotStarted;
+        Self::failed(status, may_have_run, &error.to_string())
+    }
+
+    /// The error, for the function that waited for the call.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match (self.error, &self.reply) {
+            (None, _) => Ok(()),
+            (Some(status), Value::String(text)) => {
+                Err(Failure::new(status, text.as_str().to_owned()))
+            }
+            (Some(status), _) => Err(status.into()),
+        }
+    }
+
+    /// Shows it to a function of C.
+    pub(crate) fn show(self, function: Told, data: *mut c_void) {
+        let status = self.error.map_or(INSULA_OK, Status::code);
+        deliver(self.reply, |reply| {
+            callout::outside(|| function(data, status, self.may_have_run.into(), reply));
+        });
+    }
+}
+
+/// Begins a call; `done` is told of its end, on a thread of the runtime.
+pub(crate) fn call(
+    runtime: &Runtime,
+    service: &Arc<ServiceObject>,
+    request: Value,
+    deadline: Option<Duration>,
+    done: Done,
+) -> Isolate {
+    let caller = service.caller.clone();
+    let isolate = Isolate::builder().name("call").runtime(runtime);
+    isolate.spawn(
+        move |()| async move {
+            let call = caller.exchange(request);
+            let result = match deadline {
+                Some(deadline) => call.deadline(deadline).await,
+                None => call.await,
+            };
+            done.tell(End::of(result));
+        },
+        (),
+    )
+}
+
+/// Calls, and waits for the end on this thread.
+pub(crate) fn call_blocking(
+    service: &Arc<ServiceObject>,
+    request: Value,
+    deadline: Option<Duration>,
+) -> Result<End, Failure> {
+    let call = service.caller.exchange(request);
+    let call = match deadline {
+        Some(deadline) => call.deadline(deadline),
+        None => call,
+    };
+    Ok(End::of(block_on(call.into_future(), None)?))
+}

@@ -1,0 +1,3 @@
+//! Whether the header is that of the sources.
+
+mod header;

@@ -1,0 +1,76 @@
+//! Timers of isolates that call a function of C.
+
+use std::ffi::c_void;
+use std::time::Duration;
+
+use insula::{Isolate, IsolateId, Timer};
+
+use crate::abi::status::{Outcome, Status};
+use crate::abi::types::TimerHandle;
+use crate::callout;
+use crate::handle::{Entry, table};
+use crate::object::{self, Kind, Object};
+use crate::raw::User;
+
+/// A pending timer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimerObject {
+    timer: Timer,
+    owner: IsolateId,
+}
+
+/// What a timer calls.
+#[derive(Debug)]
+pub(crate) struct Callback {
+    pub(crate) function: extern "C" fn(*mut c_void, TimerHandle, u64),
+    pub(crate) user: User,
+}
+
+/// Starts a timer of the current isolate; one that runs again and again if there is a period.
+pub(crate) fn start(
+    delay: Duration,
+    period: Option<Duration>,
+    callback: Callback,
+) -> Result<TimerHandle, Status> {
+    let Some(isolate) = Isolate::current() else {
+        callback.user.disown();
+        return Err(Status::NoIsolate);
+    };
+    let owner = isolate.id();
+    let bits = match table().reserve(Kind::Timer) {
+        Ok(bits) => bits,
+        Err(status) => {
+            callback.user.disown();
+            return Err(status);
+        }
+    };
+    let entry = Entry::new(bits);
+    let fire = move |callback: &Callback, tick| {
+        callout::in_isolate(|| (callback.function)(callback.user.data(), bits, tick));
+    };
+    let timer = match period {
+        None => Timer::after(delay, move || {
+            // It is not pending any more.
+            drop(entry);
+            fire(&callback, 1);
+        }),
+        Some(period) => Timer::periodic(period, move |_, tick| {
+            let _kept = &entry;
+            fire(&callback, tick);
+        }),
+    };
+    table().fill(bits, Object::Timer(TimerObject { timer, owner }));
+    Ok(bits)
+}
+
+/// Cancels a pending timer of the current isolate.
+pub(crate) fn cancel(bits: TimerHandle) -> Outcome {
+    let object: TimerObject = object::find(bits)?;
+    match Isolate::current() {
+        None => return Err(Status::NoIsolate.into()),
+        Some(isolate) if isolate.id() != object.owner => return Err(Status::WrongIsolate.into()),
+        Some(_) => {}
+    }
+    object::remove::<TimerObject>(bits)?.timer.cancel();
+    Ok(())
+}

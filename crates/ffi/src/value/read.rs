@@ -1,0 +1,147 @@
+//! From C's values to ours.
+//!
+//! The depth and the number of parts are bounded, so that a value that contains itself is
+//! refused, and not followed for ever.
+
+use super::{Armed, External, NativePointer, Text, TypedData, Value, element_size};
+use crate::abi::status::Status;
+use crate::abi::types::{self, RawValue};
+use crate::raw::{self, Address};
+use crate::state;
+
+/// How deep arrays may be nested.
+const DEEPEST: u32 = 64;
+
+/// How many parts a message may have.
+const MOST_PARTS: u32 = 1 << 20;
+
+/// Copies a value; external data and addresses move. If it fails, nothing has moved.
+///
+/// # Safety
+/// Null, or a value as the header tells, which nobody changes meanwhile.
+pub(crate) unsafe fn value(pointer: *const RawValue) -> Result<Value, Status> {
+    // SAFETY: by the caller's word.
+    let raw = unsafe { raw::read(pointer) }?;
+    let mut reader = Reader { parts: MOST_PARTS };
+    // SAFETY: by the caller's word.
+    unsafe { reader.value(&raw, 0) }
+}
+
+/// As [`value`], where null stands for the value null.
+///
+/// # Safety
+/// As for [`value`].
+pub(crate) unsafe fn value_or_null(pointer: *const RawValue) -> Result<Value, Status> {
+    if pointer.is_null() {
+        return Ok(Value::Null);
+    }
+    // SAFETY: by the caller's word.
+    unsafe { value(pointer) }
+}
+
+struct Reader {
+    parts: u32,
+}
+
+impl Reader {
+    /// # Safety
+    /// What `raw` points to is as the header tells.
+    unsafe fn value(&mut self, raw: &RawValue, depth: u32) -> Result<Value, Status> {
+        self.parts = self.parts.checked_sub(1).ok_or(Status::TooDeep)?;
+        Ok(match raw.kind {
+            types::INSULA_KIND_NULL => Value::Null,
+            types::INSULA_KIND_BOOL => Value::Bool(boolean(raw.integer)?),
+            types::INSULA_KIND_INT32 => {
+                Value::Int32(i32::try_from(raw.integer).map_err(|_| Status::BadValue)?)
+            }
+            types::INSULA_KIND_INT64 => Value::Int64(raw.integer),
+            types::INSULA_KIND_DOUBLE => Value::Double(raw.real),
+            types::INSULA_KIND_STRING => {
+                // SAFETY: by the caller's word.
+                let bytes = unsafe { raw::slice(raw.data.cast::<u8>(), raw.length) }?;
+                let text = std::str::from_utf8(bytes).map_err(|_| Status::BadUtf8)?;
+                Value::String(Text::new(text))
+            }
+            // SAFETY: by the caller's word.
+            types::INSULA_KIND_ARRAY => unsafe { self.array(raw, depth) }?,
+            types::INSULA_KIND_TYPED_DATA => {
+                check_length(raw)?;
+                // SAFETY: by the caller's word.
+                let bytes = unsafe { raw::slice(raw.data.cast::<u8>(), raw.length) }?;
+                Value::TypedData(TypedData::new(raw.element, bytes))
+            }
+            types::INSULA_KIND_EXTERNAL_TYPED_DATA => external(raw, false)?,
+            types::INSULA_KIND_UNMODIFIABLE_EXTERNAL_TYPED_DATA => external(raw, true)?,
+            types::INSULA_KIND_SEND_PORT => Value::SendPort(raw.integer.cast_unsigned()),
+            types::INSULA_KIND_CAPABILITY => Value::Capability(raw.integer.cast_unsigned()),
+            types::INSULA_KIND_NATIVE_POINTER => Value::NativePointer(Box::new(NativePointer {
+                pointer: Address(raw.data.cast_mut()),
+                size: raw.length,
+                finalizer: raw.finalizer,
+                armed: Armed::new(),
+            })),
+            types::INSULA_KIND_UNSUPPORTED => return Err(Status::Unsupported),
+            _ => return Err(Status::BadValue),
+        })
+    }
+
+    /// # Safety
+    /// As for [`value`](Self::value).
+    unsafe fn array(&mut self, raw: &RawValue, depth: u32) -> Result<Value, Status> {
+        if depth == DEEPEST {
+            return Err(Status::TooDeep);
+        }
+        // SAFETY: by the caller's word.
+        let items = unsafe { raw::slice(raw.data.cast::<RawValue>(), raw.length) }?;
+        if items.len() > self.parts as usize {
+            return Err(Status::TooDeep);
+        }
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            // SAFETY: by the caller's word.
+            match unsafe { self.value(item, depth + 1) } {
+                Ok(value) => values.push(value),
+                Err(status) => {
+                    // What was read so far stays the caller's.
+                    values.iter().for_each(Value::disarm);
+                    return Err(status);
+                }
+            }
+        }
+        Ok(Value::Array(values))
+    }
+}
+
+fn boolean(integer: i64) -> Result<bool, Status> {
+    match integer {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Status::BadValue),
+    }
+}
+
+fn check_length(raw: &RawValue) -> Result<(), Status> {
+    let size = element_size(raw.element)?;
+    if !raw.length.is_multiple_of(size) || raw.length > isize::MAX as u64 {
+        return Err(Status::BadLength);
+    }
+    Ok(())
+}
+
+fn external(raw: &RawValue, is_unmodifiable: bool) -> Result<Value, Status> {
+    check_length(raw)?;
+    if raw.data.is_null() && raw.length != 0 {
+        return Err(Status::NullPointer);
+    }
+    let finalizer = raw.finalizer.ok_or(Status::NullPointer)?;
+    state::external_made();
+    Ok(Value::External(Box::new(External {
+        element: raw.element,
+        is_unmodifiable,
+        length: raw.length,
+        data: Address(raw.data.cast_mut()),
+        peer: Address(raw.peer),
+        finalizer,
+        armed: Armed::new(),
+    })))
+}
