@@ -197,7 +197,7 @@ impl EventHandler {
     }
 
     /// Whether its thread has been started.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn has_thread(&self) -> bool {
         self.shared.deadlines.lock().thread.is_some()
     }
