@@ -22,11 +22,14 @@
 //! count is taken, which takes no lock. No user code runs under any of them.
 
 mod block_on;
+mod blocking;
+mod callback;
 mod cell;
 mod event_handler;
 mod event_loop;
 mod isolate;
 mod lane;
+mod mailbox;
 mod microtask;
 mod name_server;
 mod native_port;
@@ -49,12 +52,21 @@ mod yield_now;
 mod loom_models;
 
 pub use block_on::block_on;
+pub use blocking::{AskBlockingError, Deadlock, WaitError};
+pub use callback::{
+    BlockingCallback, CallbackError, CallbackReply, GroupBoundCallback, GroupShared,
+    IsolateLocalCallback, ListenerCallback, NotOnIsolateThread,
+};
 pub use cell::{CellError, IsolateCell, IsolateLocal};
 pub use event_handler::{Direction, Handle as SourceHandle, Source};
 pub use isolate::{
     Async, Builder, Capability, ControlPort, EntryOutput, EntryResult, ErrorCause, ExitReason,
     Exited, Isolate, IsolateGroup, IsolateId, KeepsAlive, Plain, Priority, Run, RunError,
     UncaughtError, checkpoint, set_error_hook, spawn_local,
+};
+pub use mailbox::{
+    ConditionVariable, Mailbox, MailboxError, Mutex, MutexGuard, NotHeld, RawMutex,
+    RendezvousState, RequestError, Requester, Responder, Undelivered, rendezvous,
 };
 pub use microtask::schedule_microtask;
 pub use name_server::{IsolateNameServer, NameTaken};

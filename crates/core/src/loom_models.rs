@@ -3,6 +3,7 @@
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p insula-core --lib loom`
 
+mod callback;
 mod lane;
 mod ports;
 mod ring;

@@ -6,8 +6,8 @@
 //! more, and what a begun one settles is dropped, by whoever brought it and without the lock.
 //! Who comes first decides, under the cell's lock.
 //!
-//! Who settles publishes the settlement, then raises `settled`, then unparks the caller, who
-//! waits as `blocking` says: he watches for a moment, then he is in the graph of waits, and then
+//! Who settles publishes the settlement and then settles the caller's seat. The caller waits as
+//! `blocking` says: he watches the seat for a moment, then he is in the graph of waits, and then
 //! he sleeps.
 
 use std::sync::Arc;
@@ -15,13 +15,11 @@ use std::sync::Arc;
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, Ordering};
 
-use crate::blocking::{Awaited, Deadline, PartyId, Seat, Side, Spin, WaitError, wait};
+use crate::blocking::{Awaited, Deadline, Held, PartyId, Seat, Side, Spin, WaitError, wait};
 
 /// A cell for one settlement of type `S`, and the thread that waits for it.
 pub(crate) struct Wait<S> {
     state: Mutex<State<S>>,
-    /// Raised when the state is settled; what the caller looks at.
-    settled: AtomicBool,
     /// The called isolate has handed the duty to answer on, nobody knows to whom.
     handed_on: AtomicBool,
     called: PartyId,
@@ -41,7 +39,6 @@ impl<S: Send + 'static> Wait<S> {
     pub(crate) fn new(isolate: u64) -> Self {
         Self {
             state: Mutex::new(State::Queued),
-            settled: AtomicBool::new(false),
             handed_on: AtomicBool::new(false),
             called: PartyId::isolate(isolate),
             seat: Seat::new(),
@@ -76,9 +73,7 @@ impl<S: Send + 'static> Wait<S> {
         if let State::Queued | State::Begun = *state {
             *state = State::Settled(settlement);
             drop(state);
-            // Release pairs with the Acquire in `is_settled`.
-            self.settled.store(true, Ordering::Release);
-            self.seat.unpark();
+            self.seat.settle();
             return;
         }
         drop(state);
@@ -100,15 +95,10 @@ impl<S: Send + 'static> Wait<S> {
             spin,
             deadline,
             || (self.clone(), Side::Requester),
-            || self.is_settled().then(|| self.abandon()).flatten(),
+            || self.seat.is_settled().then(|| self.abandon()).flatten(),
         );
         // The settlement may have come at the last moment.
         end.or_else(|error| abandon.0.abandon().ok_or(error))
-    }
-
-    fn is_settled(&self) -> bool {
-        // Acquire pairs with the Release in `settle`.
-        self.settled.load(Ordering::Acquire)
     }
 
     /// Waits no more. Takes the settlement, if it has come.
@@ -121,8 +111,11 @@ impl<S: Send + 'static> Wait<S> {
 }
 
 impl<S: Send + 'static> Awaited for Wait<S> {
-    fn holder(&self, _: Side) -> Option<PartyId> {
-        let known = !self.is_settled() && !self.handed_on.load(Ordering::Relaxed);
-        known.then_some(self.called)
+    fn holder(&self, _: Side) -> Option<Held> {
+        let known = !self.seat.is_settled() && !self.handed_on.load(Ordering::Relaxed);
+        known.then_some(Held {
+            by: self.called,
+            is_certain: true,
+        })
     }
 }

@@ -33,6 +33,7 @@ use super::errors::UncaughtError;
 use super::exit::{ExitListener, ExitReason};
 use super::group::IsolateGroup;
 use super::home::Home;
+use crate::blocking::Seat;
 use crate::event_loop::EventLoop;
 use crate::lane::{Burst, Lane, LaneGuard};
 use crate::port::{PortSlot, SendPort};
@@ -99,6 +100,8 @@ pub(crate) struct Details {
     /// The runtime's own, behind all others: whoever gives up what belongs to the isolate.
     pub(crate) exit_calls: Vec<ExitListener>,
     pub(crate) exit_waiters: Vec<Waker>,
+    /// Where its code sits while it waits for a mailbox or the like.
+    pub(crate) seat: Option<Arc<Seat>>,
 }
 
 /// What only the running thread touches.
@@ -268,11 +271,17 @@ impl IsolateCore {
         if lane.is_dead() {
             return;
         }
-        self.with_details(&mut lane, |details| details.oob.push(message));
+        let seat = self.with_details(&mut lane, |details| {
+            details.oob.push(message);
+            details.seat.clone()
+        });
         let schedule = lane.mark_oob();
         drop(lane);
         if schedule {
             Self::schedule(self.this);
+        }
+        if let Some(seat) = seat {
+            seat.unpark();
         }
     }
 

@@ -121,6 +121,15 @@ impl Isolate {
     }
 }
 
+impl Current<'_> {
+    /// Whether an uncaught error would end the isolate.
+    pub(crate) fn errors_are_fatal(&self) -> bool {
+        let mut lane = self.lane.lock();
+        let survived = self.peek_details(&mut lane, |details| details.errors_survived);
+        !survived.unwrap_or(false)
+    }
+}
+
 /// Tells of an error of the current isolate. Returns whether it ends the isolate.
 #[cold]
 pub(crate) fn uncaught(isolate: Current<'_>, cause: ErrorCause) -> bool {

@@ -148,6 +148,20 @@ impl Isolate {
     }
 }
 
+impl Current<'_> {
+    /// Calls `function` when the current isolate ends, behind all listeners; without one, never.
+    pub(crate) fn at_exit(function: impl FnOnce() + Send + 'static) {
+        Current::with(|isolate| {
+            let Some(isolate) = isolate else {
+                return;
+            };
+            let call = ExitListener::call(isolate.port0.id(), function);
+            let mut lane = isolate.lane.lock();
+            isolate.with_details(&mut lane, |details| details.exit_calls.push(call));
+        });
+    }
+}
+
 /// Waits for the end of an isolate. Made by [`Isolate::exited`].
 ///
 /// # Cancellation

@@ -197,6 +197,11 @@ impl<T: Send + 'static> SendPort<T> {
     pub fn id(&self) -> PortId {
         PortId(self.slot().serial.get())
     }
+
+    /// The number of the port's isolate.
+    pub(crate) fn isolate_id(&self) -> u64 {
+        self.slot().isolate().id
+    }
 }
 
 impl<T> Clone for SendPort<T> {

@@ -1,7 +1,9 @@
 //! The engine from outside: what a user can see of isolates, on threads and on virtual time.
 
+mod callback;
 mod control;
 mod isolates;
+mod mailbox;
 mod ordering;
 mod ports;
 mod readiness;

@@ -1,0 +1,143 @@
+//! Waits that block a thread: what mailboxes, locks and blocking questions have in common.
+//!
+//! # Protocol of a wait
+//! Whoever waits has a [`Seat`]: a parker that somebody else unparks after having changed what
+//! is waited for. A wait
+//! 1. looks, and spins for a moment if spinning has paid of late (`spin.rs`);
+//! 2. refuses on a seeded runtime, where nobody else could run meanwhile;
+//! 3. enters the process-wide graph of waits (`graph.rs`), which refuses what would close a
+//!    cycle;
+//! 4. tells its isolate where it sits, so that control messages wake it, and its pool thread
+//!    that another one may take the place;
+//! 5. looks again and parks, in turn. Each look is an interrupt check: an isolate that was killed
+//!    unwinds out of its wait, and guards put everything back.
+//!
+//! Only 1 happens while both sides are awake. What is waited for is always published before the
+//! seat is unparked, and looked at after the parker's token was taken, so no wake-up is lost;
+//! a token too many only costs a look.
+//!
+//! # Who waits for whom
+//! A *party* is an isolate, or a thread outside of isolates (`party.rs`). What can be held (an
+//! end of a rendezvous, a handle of a mailbox, a lock) knows its holder by use. A wait without
+//! time-out is an edge from the one who waits to the holder of what would end it, as long as it
+//! has not been ended: stale edges are recognized, not raced against. A wait with a time-out ends
+//! by itself, so it is refused if it would close a cycle, but closes none for others.
+
+mod ask;
+mod graph;
+mod party;
+mod seat;
+mod spin;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::isolate::{Current, checkpoint};
+pub use ask::AskBlockingError;
+pub use graph::Deadlock;
+pub(crate) use graph::{Awaited, Side};
+pub(crate) use party::{Held, Holder, PartyId};
+pub(crate) use seat::Seat;
+pub(crate) use spin::Spin;
+
+/// Why a wait ended without what it waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The time was over first.
+    TimedOut,
+    /// The wait would never have ended.
+    Deadlock(Deadlock),
+    /// On a seeded runtime nobody else runs while one waits.
+    Seeded,
+}
+
+impl fmt::Display for WaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("the time is over"),
+            Self::Deadlock(deadlock) => deadlock.fmt(f),
+            Self::Seeded => f.write_str("a blocking wait on a seeded runtime would never end"),
+        }
+    }
+}
+
+impl std::error::Error for WaitError {}
+
+/// When a wait is to end. `None` is never.
+pub(crate) type Deadline = Option<Instant>;
+
+/// A time-out that is too long for the clock is none.
+pub(crate) fn deadline_in(timeout: Duration) -> Deadline {
+    Instant::now().checked_add(timeout)
+}
+
+/// Waits until `ready` gives something, which it does not do before the seat was unparked.
+///
+/// After an error `ready` may have become true meanwhile; the caller, who takes himself out of
+/// whatever queue he is in, sees that there.
+pub(crate) fn wait<R>(
+    seat: &Arc<Seat>,
+    spin: &Spin,
+    deadline: Deadline,
+    awaited: impl FnOnce() -> (Arc<dyn Awaited>, Side),
+    mut ready: impl FnMut() -> Option<R>,
+) -> Result<R, WaitError> {
+    if let Some(result) = ready() {
+        return Ok(result);
+    }
+    if crate::runtime::with_current(|runtime| runtime.is_some_and(|it| !it.has_threads())) {
+        return Err(WaitError::Seeded);
+    }
+    if let Some(result) = spin.until(&mut ready) {
+        return Ok(result);
+    }
+    let (awaited, side) = awaited();
+    let _edge = graph::enter(awaited, side, deadline.is_some()).map_err(WaitError::Deadlock)?;
+    let _seated = Seated::sit(seat);
+    crate::runtime::about_to_block();
+    loop {
+        if let Some(result) = ready() {
+            return Ok(result);
+        }
+        checkpoint();
+        match deadline {
+            None => seat.park(),
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(WaitError::TimedOut);
+                }
+                seat.park_timeout(left);
+            }
+        }
+    }
+}
+
+/// The current isolate, if there is one, knows where it waits. The place before is restored,
+/// since what a control message runs inside of a wait may itself wait.
+struct Seated(Option<Arc<Seat>>);
+
+impl Seated {
+    fn sit(seat: &Arc<Seat>) -> Self {
+        Self(tell_isolate(Some(seat.clone())))
+    }
+}
+
+impl Drop for Seated {
+    fn drop(&mut self) {
+        drop(tell_isolate(self.0.take()));
+    }
+}
+
+/// Returns the one before.
+fn tell_isolate(seat: Option<Arc<Seat>>) -> Option<Arc<Seat>> {
+    Current::with(|isolate| {
+        let isolate = isolate?;
+        let mut lane = isolate.lane.lock();
+        isolate.with_details(&mut lane, |details| {
+            std::mem::replace(&mut details.seat, seat)
+        })
+    })
+}

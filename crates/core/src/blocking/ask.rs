@@ -1,0 +1,123 @@
+//! Questions that block.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::{Awaited, Deadlock, Held, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait};
+use crate::isolate::Current;
+use crate::port::SendPort;
+use crate::reply::{AskError, ReplyTo};
+
+/// Why a blocking question has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AskBlockingError {
+    /// The question was not delivered, or dropped without an answer.
+    Ask(AskError),
+    /// The time was over first. The question is not taken back.
+    TimedOut,
+    /// The isolate that was asked waits, maybe through others, for this one. The question is not
+    /// taken back.
+    Deadlock(Deadlock),
+    /// On a seeded runtime nobody else runs while one waits. The question is not taken back.
+    Seeded,
+}
+
+impl From<WaitError> for AskBlockingError {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::TimedOut => Self::TimedOut,
+            WaitError::Deadlock(deadlock) => Self::Deadlock(deadlock),
+            WaitError::Seeded => Self::Seeded,
+        }
+    }
+}
+
+impl fmt::Display for AskBlockingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ask(error) => error.fmt(f),
+            Self::TimedOut => WaitError::TimedOut.fmt(f),
+            Self::Deadlock(deadlock) => deadlock.fmt(f),
+            Self::Seeded => WaitError::Seeded.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AskBlockingError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Ask(error) => Some(error),
+            Self::Deadlock(deadlock) => Some(deadlock),
+            Self::TimedOut | Self::Seeded => None,
+        }
+    }
+}
+
+/// A question on its way, as the graph sees it.
+struct Question {
+    asked: PartyId,
+    seat: Arc<Seat>,
+}
+
+impl Awaited for Question {
+    fn holder(&self, _: Side) -> Option<Held> {
+        (!self.seat.is_settled()).then_some(Held {
+            by: self.asked,
+            is_certain: true,
+        })
+    }
+}
+
+impl<T: Send + 'static> SendPort<T> {
+    /// As [`ask`](Self::ask), for code that cannot await: waits right here.
+    ///
+    /// # Blocking
+    /// Parks the thread, for at most `timeout` if there is one. An isolate gives its place in
+    /// the pool away; its own ports are not served meanwhile.
+    ///
+    /// # Cancellation
+    /// A kill of the waiting isolate unwinds out of the wait.
+    ///
+    /// # Errors
+    /// An [`AskBlockingError`]; among them a deadlock, if the isolate that is asked waits for
+    /// this one, in another blocking wait of this crate.
+    pub fn ask_blocking<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(ReplyTo<R>) -> T,
+        timeout: Option<Duration>,
+    ) -> Result<R, AskBlockingError> {
+        let deadline = timeout.and_then(deadline_in);
+        // Asked as from outside: the answer comes to a cell, not to the isolate's queue.
+        let mut ask = pin!(Current::leave(|| self.ask(question)));
+        let seat = Seat::new();
+        let question = Arc::new(Question {
+            asked: PartyId::isolate(self.isolate_id()),
+            seat: seat.clone(),
+        });
+        let waker = Waker::from(seat.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut is_asked = false;
+        let answer = wait(
+            &seat,
+            &Spin::default(),
+            deadline,
+            || (question, Side::Requester),
+            || {
+                // Polled first to leave the waker there, and then when that was called.
+                if is_asked && !seat.is_settled() {
+                    return None;
+                }
+                is_asked = true;
+                match ask.as_mut().poll(&mut cx) {
+                    Poll::Ready(answer) => Some(answer),
+                    Poll::Pending => None,
+                }
+            },
+        )?;
+        answer.map_err(AskBlockingError::Ask)
+    }
+}

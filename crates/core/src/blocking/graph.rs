@@ -1,0 +1,159 @@
+//! Who waits for whom, in the whole process.
+//!
+//! One lock around a map from those who wait to what they wait for. Only waits that park come
+//! here. An edge counts as long as its wait has not been ended: [`Awaited::holder`] is asked
+//! under the lock, each time. That is enough: whoever is found waiting on the way cannot end
+//! anybody else's wait, and who looks, does nothing else meanwhile; so all edges of a cycle that
+//! was found one after the other hold at once, and only a third party (who closes a mailbox, or
+//! kills an isolate) could still have broken it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+use std::thread::Thread;
+
+use insula_sync::Mutex;
+
+use super::party::{Held, PartyId};
+use crate::isolate::{Current, IsolateRef};
+
+/// A wait was refused, because all who could end it wait for this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deadlock {
+    /// Those who wait for each other, by name: first the one whose wait was refused, then whom it
+    /// would have waited for, and so on round the cycle.
+    pub names: Vec<Arc<str>>,
+}
+
+impl fmt::Display for Deadlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the wait would never end: ")?;
+        for name in &self.names {
+            write!(f, "{name} waits for ")?;
+        }
+        f.write_str(self.names.first().map_or("itself", |name| name))
+    }
+}
+
+impl std::error::Error for Deadlock {}
+
+/// Which of the sides of a thing waits, where it has two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Requester,
+    Responder,
+}
+
+/// Something that is waited for.
+pub(crate) trait Awaited: Send + Sync {
+    /// The party that alone could end the wait of this side. `None` if it has been ended, or
+    /// nobody in particular is known.
+    ///
+    /// Called under the lock of the graph: takes its own lock at most.
+    fn holder(&self, side: Side) -> Option<Held>;
+}
+
+struct Wait {
+    who: Who,
+    awaited: Arc<dyn Awaited>,
+    side: Side,
+}
+
+#[derive(Clone)]
+enum Who {
+    Isolate(IsolateRef),
+    Thread(Thread),
+}
+
+impl Who {
+    fn current() -> Self {
+        Current::with(|isolate| match isolate {
+            Some(isolate) => Self::Isolate(IsolateRef::new(isolate.core())),
+            None => Self::Thread(std::thread::current()),
+        })
+    }
+
+    fn name(&self) -> Arc<str> {
+        match self {
+            Self::Isolate(isolate) => isolate.name(),
+            Self::Thread(thread) => Arc::from(thread.name().unwrap_or("a thread without name")),
+        }
+    }
+}
+
+type Waits = HashMap<PartyId, Wait>;
+
+static WAITS: LazyLock<Mutex<Waits>> = LazyLock::new(Mutex::default);
+
+/// The wait of the current party, while it is in the graph.
+pub(super) struct Edge(Option<Entered>);
+
+struct Entered {
+    party: PartyId,
+    /// The party's wait before: what a control message runs inside of a wait may itself wait.
+    before: Option<Wait>,
+}
+
+/// Looks whether the wait would close a cycle, and if it is to last, enters it.
+///
+/// # Errors
+/// The cycle.
+pub(super) fn enter(
+    awaited: Arc<dyn Awaited>,
+    side: Side,
+    ends_by_itself: bool,
+) -> Result<Edge, Deadlock> {
+    if cfg!(loom) {
+        // A static outlives the models, loom's locks do not.
+        return Ok(Edge(None));
+    }
+    let (me, who) = (PartyId::current(), Who::current());
+    let mut waits = WAITS.lock();
+    // Whoever has used an end himself may have handed it on; others' waits for him are proof
+    // enough.
+    let first = awaited.holder(side);
+    let first = first.filter(|held| held.by != me || held.is_certain);
+    if let Some(others) = cycle(&waits, me, first.map(|held| held.by)) {
+        drop(waits);
+        let all = std::iter::once(&who).chain(&others);
+        let names = all.map(Who::name).collect();
+        return Err(Deadlock { names });
+    }
+    if ends_by_itself {
+        drop(waits);
+        return Ok(Edge(None));
+    }
+    let before = waits.insert(me, Wait { who, awaited, side });
+    Ok(Edge(Some(Entered { party: me, before })))
+}
+
+/// Those on the way from `at` back to `me`, if it leads there.
+fn cycle(waits: &Waits, me: PartyId, mut at: Option<PartyId>) -> Option<Vec<Who>> {
+    let mut way = Vec::new();
+    // A way without `me` on it may run in a circle that was refused to somebody else.
+    while way.len() <= waits.len() {
+        let party = at?;
+        if party == me {
+            return Some(way);
+        }
+        let wait = waits.get(&party)?;
+        way.push(wait.who.clone());
+        at = wait.awaited.holder(wait.side).map(|held| held.by);
+    }
+    None
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        if let Some(Entered { party, before }) = self.0.take() {
+            let mut waits = WAITS.lock();
+            let wait = match before {
+                Some(before) => waits.insert(party, before),
+                None => waits.remove(&party),
+            };
+            drop(waits);
+            // What was waited for may go with it, and user values with that: not under the lock.
+            drop(wait);
+        }
+    }
+}

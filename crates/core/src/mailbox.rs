@@ -1,0 +1,51 @@
+//! Synchronous mailboxes: hand-overs between two sides that wait for each other on their
+//! threads, without an event loop; and the locks that go with them.
+//!
+//! | type | what it is | file |
+//! |---|---|---|
+//! | [`Requester`], [`Responder`] | a rendezvous: a request, then its response | `mailbox/rendezvous.rs`, `mailbox/exchange.rs` |
+//! | [`Mailbox`] | one slot: `put` waits for room, `take` for a message | `mailbox/one_slot.rs`, `mailbox/slot.rs` |
+//! | [`Mutex`], [`RawMutex`], [`ConditionVariable`] | locks that isolates and other threads share | `mailbox/mutex.rs`, `mailbox/condition_variable.rs` |
+//!
+//! All of them may be used in isolates and on any other thread. How a wait goes, and what it
+//! gives away meanwhile, is told in `blocking.rs`. Values move; nothing is copied or serialized,
+//! so a large message costs what a small one does.
+//!
+//! # What every wait promises
+//! - It ends when what it waits for is there, when its time is over, when somebody closes the
+//!   mailbox, when the peer has gone, and when the waiting isolate is killed. If several happen
+//!   at once, a message that was handed over wins.
+//! - The peer has gone when its end was dropped: by its code, or with the stack, the tasks and
+//!   the queue of an isolate that panicked, was killed, or came to its end. The waiter is woken
+//!   at that moment. (An end that no drop reaches, since a static or foreign code has it, goes
+//!   with the isolate for which `attach` was called.)
+//! - A wait that would close a cycle of waits is refused, with the names in the cycle. An end is
+//!   taken to be with whoever `attach`ed it, or is named by `peer_is`, or alone has used it; one
+//!   that nobody has used yet, or several have, is with nobody in particular.
+//! - On a seeded runtime it is refused, as nobody else runs while one waits there.
+//!
+//! # Order
+//! Whoever begins to wait earlier is served earlier: takers of a mailbox, putters of a mailbox,
+//! those who want a lock, those who wait for a notification. Nobody overtakes them: a lock and a
+//! message are handed over to the first in the row, not thrown to whoever is quickest.
+
+mod condition_variable;
+mod error;
+mod exchange;
+mod mutex;
+mod one_slot;
+mod rendezvous;
+mod slot;
+
+#[cfg(test)]
+mod tests;
+
+pub use condition_variable::ConditionVariable;
+pub use error::{MailboxError, NotHeld, RequestError, Undelivered};
+#[cfg(all(test, loom))]
+pub(crate) use exchange::{Exchange, GaveUp};
+pub use mutex::{Mutex, MutexGuard, RawMutex};
+pub use one_slot::Mailbox;
+pub use rendezvous::{RendezvousState, Requester, Responder, rendezvous};
+#[cfg(all(test, loom))]
+pub(crate) use slot::{Putting, Slot, Taking};

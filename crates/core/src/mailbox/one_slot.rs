@@ -1,0 +1,371 @@
+//! The one-slot mailbox.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::{MailboxError, Undelivered};
+use super::slot::{Putting, Settled, Slot, Taking, Ticket};
+use crate::blocking::{
+    Awaited, Deadline, Held, Holder, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait,
+};
+use crate::isolate::Current;
+
+/// One slot, for any number of parties that put messages in and take them out.
+///
+/// Each party has a handle of its own, a clone; what the mailbox knows of its parties it knows
+/// by their handles. When all but one are gone, that one's waits end with `PeerDied`, after what
+/// was left in the slot. (A mailbox that was never cloned is shared by reference, and nobody can
+/// tell who is left.)
+///
+/// # Ordering
+/// Messages are taken in the order in which they were put, and putters and takers are served in
+/// the order in which they began to wait.
+///
+/// ```
+/// use insula_core::{Mailbox, MailboxError};
+///
+/// let mailbox = Mailbox::new();
+/// let other = mailbox.clone();
+/// let thread = std::thread::spawn(move || other.put(vec![1, 2, 3]));
+/// assert_eq!(mailbox.take()?, [1, 2, 3]);
+/// assert!(thread.join().is_ok_and(|put| put.is_ok()));
+/// assert_eq!(mailbox.take(), Err(MailboxError::PeerDied));
+/// # Ok::<(), MailboxError>(())
+/// ```
+pub struct Mailbox<T: Send + 'static> {
+    shared: Arc<Shared<T>>,
+    /// Of this handle.
+    holder: Arc<Holder>,
+}
+
+struct Shared<T> {
+    state: insula_sync::Mutex<State<T>>,
+    taking: Spin,
+    putting: Spin,
+}
+
+struct State<T> {
+    slot: Slot<T>,
+    /// One for each handle.
+    holders: Vec<Arc<Holder>>,
+}
+
+impl<T> State<T> {
+    /// A handle goes.
+    fn remove(&mut self, holder: &Arc<Holder>) -> Settled {
+        let before = self.holders.len();
+        self.holders.retain(|it| !Arc::ptr_eq(it, holder));
+        if self.holders.len() == 1 && before == 2 {
+            self.slot.peer_died()
+        } else {
+            Settled::new()
+        }
+    }
+}
+
+impl<T: Send + 'static> Mailbox<T> {
+    /// An empty mailbox.
+    pub fn new() -> Self {
+        let holder = Arc::new(Holder::unknown());
+        let state = State {
+            slot: Slot::new(),
+            holders: vec![holder.clone()],
+        };
+        let shared = Shared {
+            state: insula_sync::Mutex::new(state),
+            taking: Spin::default(),
+            putting: Spin::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            holder,
+        }
+    }
+
+    /// Puts a message in, and waits for room if there is one already.
+    ///
+    /// # Blocking
+    /// Until there is room. Spins for a moment, then parks the thread; an isolate gives its
+    /// place in the pool away.
+    ///
+    /// # Cancellation
+    /// A kill of the waiting isolate unwinds out of the wait, and the message is not put.
+    ///
+    /// # Errors
+    /// `Closed`, `PeerDied` and what every wait may give, with the message.
+    pub fn put(&self, message: T) -> Result<(), Undelivered<T>> {
+        self.put_until(message, None)
+    }
+
+    /// As [`put`](Self::put), waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As for `put`, and `TimedOut`.
+    pub fn put_timeout(&self, message: T, timeout: Duration) -> Result<(), Undelivered<T>> {
+        self.put_until(message, deadline_in(timeout))
+    }
+
+    /// Puts a message in if there is room.
+    ///
+    /// # Errors
+    /// `Full`, `Closed` and `PeerDied`, with the message.
+    pub fn try_put(&self, message: T) -> Result<(), Undelivered<T>> {
+        self.holder.used();
+        let putting = self.shared.state.lock().slot.put(message);
+        match putting {
+            Putting::Done(settled) => {
+                unpark(settled);
+                Ok(())
+            }
+            Putting::Full(message) => Err(Undelivered {
+                message,
+                error: MailboxError::Full,
+            }),
+            Putting::Refused(refused) => Err(refused),
+        }
+    }
+
+    fn put_until(&self, message: T, deadline: Deadline) -> Result<(), Undelivered<T>> {
+        self.holder.used();
+        let mut state = self.shared.state.lock();
+        let message = match state.slot.put(message) {
+            Putting::Done(settled) => {
+                drop(state);
+                unpark(settled);
+                return Ok(());
+            }
+            Putting::Refused(refused) => return Err(refused),
+            Putting::Full(message) => message,
+        };
+        let seat = Seat::new();
+        let ticket = state.slot.wait_to_put(message, &seat);
+        drop(state);
+        let waiting = Waiting {
+            shared: &self.shared,
+            ticket,
+            stop: |slot, ticket| Stopped::Put(slot.stop_putting(ticket, MailboxError::TimedOut)),
+        };
+        let waited = self.wait(&seat, &self.shared.putting, deadline);
+        waiting.over();
+        let error = waited.err().map_or(MailboxError::TimedOut, Into::into);
+        self.shared.state.lock().slot.stop_putting(ticket, error)
+    }
+
+    /// Takes the message out, and waits for one if there is none.
+    ///
+    /// # Blocking
+    /// As [`put`](Self::put), until there is a message.
+    ///
+    /// # Cancellation
+    /// A kill of the waiting isolate unwinds out of the wait. A message that was handed to it
+    /// already is dropped with it.
+    ///
+    /// # Errors
+    /// `Closed`, `PeerDied` and what every wait may give.
+    pub fn take(&self) -> Result<T, MailboxError> {
+        self.take_until(None)
+    }
+
+    /// As [`take`](Self::take), waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As for `take`, and `TimedOut`.
+    pub fn take_timeout(&self, timeout: Duration) -> Result<T, MailboxError> {
+        self.take_until(deadline_in(timeout))
+    }
+
+    /// Takes the message out if there is one.
+    ///
+    /// # Errors
+    /// `Empty`, `Closed` and `PeerDied`.
+    pub fn try_take(&self) -> Result<T, MailboxError> {
+        self.holder.used();
+        let taking = self.shared.state.lock().slot.take();
+        match taking {
+            Taking::Done(message, settled) => {
+                unpark(settled);
+                Ok(message)
+            }
+            Taking::Empty => Err(MailboxError::Empty),
+            Taking::Refused(error) => Err(error),
+        }
+    }
+
+    fn take_until(&self, deadline: Deadline) -> Result<T, MailboxError> {
+        self.holder.used();
+        let mut state = self.shared.state.lock();
+        match state.slot.take() {
+            Taking::Done(message, settled) => {
+                drop(state);
+                unpark(settled);
+                return Ok(message);
+            }
+            Taking::Refused(error) => return Err(error),
+            Taking::Empty => {}
+        }
+        let seat = Seat::new();
+        let ticket = state.slot.wait_to_take(&seat);
+        drop(state);
+        let waiting = Waiting {
+            shared: &self.shared,
+            ticket,
+            stop: |slot, ticket| Stopped::Take(slot.stop_taking(ticket, MailboxError::TimedOut)),
+        };
+        let waited = self.wait(&seat, &self.shared.taking, deadline);
+        waiting.over();
+        let error = waited.err().map_or(MailboxError::TimedOut, Into::into);
+        self.shared.state.lock().slot.stop_taking(ticket, error)
+    }
+
+    fn wait(&self, seat: &Arc<Seat>, spin: &Spin, deadline: Deadline) -> Result<(), WaitError> {
+        let awaited = || {
+            let turn = OneTurn {
+                shared: self.shared.clone(),
+                seat: seat.clone(),
+                own: self.holder.clone(),
+            };
+            (Arc::new(turn) as Arc<dyn Awaited>, Side::Requester)
+        };
+        let is_settled = || seat.is_settled().then_some(());
+        wait(seat, spin, deadline, awaited, is_settled)
+    }
+
+    /// Ends it for everybody: what is in it is dropped, whoever waits gets `Closed`, and so does
+    /// every later use.
+    pub fn close(&self) {
+        let remains = self.shared.state.lock().slot.close();
+        for seat in &remains.settled {
+            seat.settle();
+        }
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        let state = self.shared.state.lock();
+        state.slot.over() == Some(&MailboxError::Closed)
+    }
+
+    /// From now on this handle is the current isolate's, or thread's: it goes with the isolate,
+    /// also if no drop reaches it, and deadlocks are found from here on, not only from its first
+    /// use.
+    pub fn attach(&self) {
+        let party = PartyId::current();
+        self.holder.set(party);
+        let shared = Arc::downgrade(&self.shared);
+        let holder = self.holder.clone();
+        Current::at_exit(move || {
+            if let Some(shared) = shared.upgrade()
+                && holder.held().map(|held| held.by) == Some(party)
+            {
+                shared.remove(&holder);
+            }
+        });
+    }
+}
+
+impl<T> Shared<T> {
+    fn remove(&self, holder: &Arc<Holder>) {
+        let settled = self.state.lock().remove(holder);
+        unpark(settled);
+    }
+}
+
+fn unpark(settled: Settled) {
+    for seat in settled {
+        seat.settle();
+    }
+}
+
+enum Stopped<T> {
+    Put(Result<(), Undelivered<T>>),
+    Take(Result<T, MailboxError>),
+}
+
+/// Takes a wait back when it is left by unwinding.
+struct Waiting<'a, T> {
+    shared: &'a Shared<T>,
+    ticket: Ticket,
+    stop: fn(&mut Slot<T>, Ticket) -> Stopped<T>,
+}
+
+impl<T> Waiting<'_, T> {
+    fn over(self) {
+        // What the drop would do, the caller does, with the result.
+        let _ = std::mem::ManuallyDrop::new(self);
+    }
+}
+
+impl<T> Drop for Waiting<'_, T> {
+    fn drop(&mut self) {
+        let stopped = (self.stop)(&mut self.shared.state.lock().slot, self.ticket);
+        // A message, outside of the lock.
+        match stopped {
+            Stopped::Put(result) => drop(result),
+            Stopped::Take(result) => drop(result),
+        }
+    }
+}
+
+/// One party's wait, as the graph sees it.
+struct OneTurn<T> {
+    shared: Arc<Shared<T>>,
+    seat: Arc<Seat>,
+    own: Arc<Holder>,
+}
+
+impl<T: Send> Awaited for OneTurn<T> {
+    /// With one other handle, whoever holds that; with more, nobody alone could keep it waiting.
+    fn holder(&self, _: Side) -> Option<Held> {
+        if self.seat.is_settled() {
+            return None;
+        }
+        let state = self.shared.state.lock();
+        if state.holders.len() != 2 {
+            return None;
+        }
+        let mut others = state.holders.iter();
+        others.find(|it| !Arc::ptr_eq(it, &self.own))?.held()
+    }
+}
+
+impl<T: Send + 'static> Clone for Mailbox<T> {
+    /// A handle for another party.
+    fn clone(&self) -> Self {
+        let holder = Arc::new(Holder::unknown());
+        let mut state = self.shared.state.lock();
+        state.holders.push(holder.clone());
+        state.slot.peer_came();
+        drop(state);
+        Self {
+            shared: self.shared.clone(),
+            holder,
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for Mailbox<T> {
+    fn drop(&mut self) {
+        self.shared.remove(&self.holder);
+    }
+}
+
+impl<T: Send + 'static> Default for Mailbox<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Mailbox<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.state.lock();
+        let (takers, putters) = state.slot.waiting();
+        let over = state.slot.over().cloned();
+        drop(state);
+        f.debug_struct("Mailbox")
+            .field("takers", &takers)
+            .field("putters", &putters)
+            .field("over", &over)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,399 @@
+//! The two ends of a rendezvous.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use insula_sync::atomic::{AtomicBool, Ordering};
+
+use super::error::{MailboxError, RequestError, Undelivered};
+use super::exchange::{Exchange, GaveUp, Phase};
+use crate::blocking::{Awaited, Deadline, PartyId, Side, deadline_in, wait};
+use crate::isolate::{Current, Isolate};
+
+/// Makes the two ends of a rendezvous: one side makes a request and waits for the response, the
+/// other one receives requests and responds.
+///
+/// ```
+/// use insula_core::{Isolate, MailboxError, Responder, rendezvous};
+///
+/// let (requester, responder) = rendezvous::<u32, u32>();
+/// let work = |responder: Responder<u32, u32>| {
+///     responder.message_loop(|responder, n| {
+///         if n == 0 {
+///             responder.stop();
+///         }
+///         2 * n
+///     })
+/// };
+/// let worker = Isolate::run(move || work(responder));
+/// assert_eq!(requester.request(21)?, 42);
+/// assert_eq!(requester.request(0)?, 0);
+/// assert_eq!(worker.wait()?, Ok(()));
+/// assert_eq!(requester.request(1).map_err(|it| it.error), Err(MailboxError::PeerDied));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn rendezvous<Q: Send + 'static, A: Send + 'static>() -> (Requester<Q, A>, Responder<Q, A>) {
+    let exchange = Arc::new(Exchange::new());
+    let responder = Responder {
+        exchange: exchange.clone(),
+        is_stopped: AtomicBool::new(false),
+    };
+    (Requester { exchange }, responder)
+}
+
+/// In which state a rendezvous is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RendezvousState {
+    /// Nothing is under way.
+    None,
+    /// A request was made, and there is no response yet.
+    Request,
+    /// A response is there, and was not taken yet.
+    Response,
+}
+
+/// The end that makes requests. Made by [`rendezvous`].
+///
+/// Dropping it tells the responder that there will be no more.
+pub struct Requester<Q: Send + 'static, A: Send + 'static> {
+    exchange: Arc<Exchange<Q, A>>,
+}
+
+/// The end that responds. Made by [`rendezvous`].
+///
+/// Dropping it tells a waiting requester that the peer has died.
+pub struct Responder<Q: Send + 'static, A: Send + 'static> {
+    exchange: Arc<Exchange<Q, A>>,
+    is_stopped: AtomicBool,
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Requester<Q, A> {
+    /// Hands a request to the responder and waits for the response.
+    ///
+    /// # Blocking
+    /// Until there is a response or there will be none. Spins for a moment, then parks the
+    /// thread; an isolate gives its place in the pool away.
+    ///
+    /// # Cancellation
+    /// A kill of the waiting isolate unwinds out of the wait, and the request is taken back if
+    /// the responder has not received it.
+    ///
+    /// # Errors
+    /// A [`RequestError`], with the request if the responder did not receive it. While another
+    /// thread waits for a response to this end's request, that is `IllegalState`.
+    pub fn request(&self, request: Q) -> Result<A, RequestError<Q>> {
+        self.request_until(request, None)
+    }
+
+    /// As [`request`](Self::request), waiting for at most `timeout`.
+    ///
+    /// A response that comes later is given back to the responder, and the next request waits
+    /// behind it; it is never taken for that one's response.
+    ///
+    /// # Errors
+    /// As for `request`, and `TimedOut`.
+    pub fn request_timeout(&self, request: Q, timeout: Duration) -> Result<A, RequestError<Q>> {
+        self.request_until(request, deadline_in(timeout))
+    }
+
+    fn request_until(&self, request: Q, deadline: Deadline) -> Result<A, RequestError<Q>> {
+        let exchange = &self.exchange;
+        let end = &exchange.requester;
+        let Some(_claim) = end.claim() else {
+            return Err(RequestError {
+                error: MailboxError::IllegalState,
+                request: Some(request),
+            });
+        };
+        end.holder.used();
+        if let Err(Undelivered { message, error }) = exchange.post(request) {
+            let request = Some(message);
+            return Err(RequestError { error, request });
+        }
+        let asking = Asking(exchange);
+        let awaited = || (exchange.clone() as Arc<dyn Awaited>, Side::Requester);
+        let is_settled = || exchange.is_settled().then_some(());
+        let waited = wait(&end.seat, &end.spin, deadline, awaited, is_settled);
+        asking.over();
+        let error = match waited {
+            Ok(()) => match exchange.collect() {
+                Ok(response) => return Ok(response),
+                Err(MailboxError::Unanswered) => return Err(RequestError::taken()),
+                Err(error) => error,
+            },
+            Err(error) => error.into(),
+        };
+        match exchange.give_up() {
+            GaveUp::TookBack(request) => Err(RequestError {
+                error,
+                request: Some(request),
+            }),
+            GaveUp::Left => Err(RequestError {
+                error,
+                request: None,
+            }),
+            GaveUp::Answered(response) => response.ok_or_else(RequestError::taken),
+        }
+    }
+
+    /// In which state the rendezvous is at this moment.
+    pub fn state(&self) -> RendezvousState {
+        state(&self.exchange)
+    }
+
+    /// Ends it for both sides. Whoever waits gets `Closed`, and so does every later use; a
+    /// request that was not received goes back to the requester.
+    pub fn close(&self) {
+        self.exchange.close();
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.exchange.is_closed()
+    }
+
+    /// From now on this end is the current isolate's, or thread's: it goes with the isolate,
+    /// also if no drop reaches it, and deadlocks are found from here on, not only from its first
+    /// use.
+    pub fn attach(&self) {
+        attach(&self.exchange, Side::Requester);
+    }
+
+    /// Says that `isolate` holds the responder, or will: deadlocks are found from here on, not
+    /// only from its first use.
+    pub fn peer_is(&self, isolate: &Isolate) {
+        let party = PartyId::isolate(isolate.0.id);
+        self.exchange.responder.holder.set(party);
+    }
+}
+
+impl<Q> RequestError<Q> {
+    fn taken() -> Self {
+        Self {
+            error: MailboxError::Unanswered,
+            request: None,
+        }
+    }
+}
+
+/// Gives the request up when the wait is left by unwinding.
+struct Asking<'a, Q, A>(&'a Exchange<Q, A>);
+
+impl<Q, A> Asking<'_, Q, A> {
+    fn over(self) {
+        // What the drop would do, the caller does, with the result.
+        let _ = std::mem::ManuallyDrop::new(self);
+    }
+}
+
+impl<Q, A> Drop for Asking<'_, Q, A> {
+    fn drop(&mut self) {
+        drop(self.0.give_up());
+    }
+}
+
+/// Ends the responder's end when a handler is left by unwinding.
+struct Handling<'a, Q, A>(&'a Exchange<Q, A>);
+
+impl<Q, A> Handling<'_, Q, A> {
+    fn over(self) {
+        let _ = std::mem::ManuallyDrop::new(self);
+    }
+}
+
+impl<Q, A> Drop for Handling<'_, Q, A> {
+    fn drop(&mut self) {
+        self.0.leave(Side::Responder);
+    }
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
+    /// Waits for a request. It must be [responded to](Self::respond), or
+    /// [declined](Self::decline), before the next one.
+    ///
+    /// # Blocking
+    /// As [`Requester::request`].
+    ///
+    /// # Errors
+    /// `PeerDied` if the requester is gone; `IllegalState` while a response is owed, or while
+    /// another thread waits here; and those of every wait.
+    pub fn receive(&self) -> Result<Q, MailboxError> {
+        self.receive_until(None)
+    }
+
+    /// As [`receive`](Self::receive), waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// As for `receive`, and `TimedOut`.
+    pub fn receive_timeout(&self, timeout: Duration) -> Result<Q, MailboxError> {
+        self.receive_until(deadline_in(timeout))
+    }
+
+    /// Takes a request if there is one.
+    ///
+    /// # Errors
+    /// `Empty` if there is none; else as [`receive`](Self::receive).
+    pub fn try_receive(&self) -> Result<Q, MailboxError> {
+        let claim = self.exchange.responder.claim();
+        if claim.is_none() || self.exchange.owes() {
+            return Err(MailboxError::IllegalState);
+        }
+        self.exchange.responder.holder.used();
+        self.exchange.take().unwrap_or(Err(MailboxError::Empty))
+    }
+
+    fn receive_until(&self, deadline: Deadline) -> Result<Q, MailboxError> {
+        let exchange = &self.exchange;
+        let end = &exchange.responder;
+        let claim = end.claim();
+        if claim.is_none() || exchange.owes() {
+            return Err(MailboxError::IllegalState);
+        }
+        end.holder.used();
+        let awaited = || (exchange.clone() as Arc<dyn Awaited>, Side::Responder);
+        wait(&end.seat, &end.spin, deadline, awaited, || exchange.take())?
+    }
+
+    /// Responds to the request that was received last, and does not wait.
+    ///
+    /// # Errors
+    /// `IllegalState` if no response is owed, `Abandoned` if the requester does not wait for it
+    /// any more; with the response.
+    pub fn respond(&self, response: A) -> Result<(), Undelivered<A>> {
+        let exchange = &self.exchange;
+        let Some(_claim) = exchange.responder.claim() else {
+            return Err(Undelivered {
+                message: response,
+                error: MailboxError::IllegalState,
+            });
+        };
+        match exchange.answer(Some(response)) {
+            Err((Some(message), error)) => Err(Undelivered { message, error }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the request that was received last without a response: the requester gets
+    /// `Unanswered`.
+    ///
+    /// # Errors
+    /// As for [`respond`](Self::respond).
+    pub fn decline(&self) -> Result<(), MailboxError> {
+        let exchange = &self.exchange;
+        let claim = exchange.responder.claim();
+        if claim.is_none() {
+            return Err(MailboxError::IllegalState);
+        }
+        exchange.answer(None).map_err(|(_, error)| error)
+    }
+
+    /// Receives requests and responds with what `handler` makes of each, until the handler calls
+    /// [`stop`](Self::stop) on the responder that it is given.
+    ///
+    /// A response that nobody waits for any more is dropped.
+    ///
+    /// # Blocking
+    /// As [`receive`](Self::receive), again and again.
+    ///
+    /// # Panics
+    /// Where the handler does. The end is dead then, also if the panic is caught: the requester
+    /// gets `PeerDied` at once.
+    ///
+    /// # Errors
+    /// Why there will be no more requests: `PeerDied` and `Closed` among them.
+    pub fn message_loop(&self, mut handler: impl FnMut(&Self, Q) -> A) -> Result<(), MailboxError> {
+        // Relaxed: whoever stops it from elsewhere gets no promise when.
+        self.is_stopped.store(false, Ordering::Relaxed);
+        while !self.is_stopped.load(Ordering::Relaxed) {
+            let request = self.receive()?;
+            let handling = Handling(&self.exchange);
+            let response = handler(self, request);
+            handling.over();
+            match self.respond(response) {
+                Err(unwanted) if unwanted.error != MailboxError::Abandoned => {
+                    return Err(unwanted.error);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the message loop end after the response to the current request.
+    pub fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// In which state the rendezvous is at this moment.
+    pub fn state(&self) -> RendezvousState {
+        state(&self.exchange)
+    }
+
+    /// As [`Requester::close`].
+    pub fn close(&self) {
+        self.exchange.close();
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.exchange.is_closed()
+    }
+
+    /// As [`Requester::attach`].
+    pub fn attach(&self) {
+        attach(&self.exchange, Side::Responder);
+    }
+
+    /// Says that `isolate` holds the requester, or will.
+    pub fn peer_is(&self, isolate: &Isolate) {
+        let party = PartyId::isolate(isolate.0.id);
+        self.exchange.requester.holder.set(party);
+    }
+}
+
+fn state<Q, A>(exchange: &Exchange<Q, A>) -> RendezvousState {
+    match exchange.phase() {
+        Phase::None => RendezvousState::None,
+        Phase::Request => RendezvousState::Request,
+        Phase::Response => RendezvousState::Response,
+    }
+}
+
+/// Ties an end to the current party.
+fn attach<Q: Send + 'static, A: Send + 'static>(exchange: &Arc<Exchange<Q, A>>, side: Side) {
+    let party = PartyId::current();
+    exchange.end(side).holder.set(party);
+    let exchange = Arc::downgrade(exchange);
+    Current::at_exit(move || {
+        if let Some(exchange) = exchange.upgrade()
+            && exchange.end(side).holder.held().map(|held| held.by) == Some(party)
+        {
+            exchange.leave(side);
+        }
+    });
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Drop for Requester<Q, A> {
+    fn drop(&mut self) {
+        self.exchange.leave(Side::Requester);
+    }
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Drop for Responder<Q, A> {
+    fn drop(&mut self) {
+        self.exchange.leave(Side::Responder);
+    }
+}
+
+impl<Q: Send + 'static, A: Send + 'static> fmt::Debug for Requester<Q, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Requester").field(&self.state()).finish()
+    }
+}
+
+impl<Q: Send + 'static, A: Send + 'static> fmt::Debug for Responder<Q, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Responder").field(&self.state()).finish()
+    }
+}

@@ -1,0 +1,1 @@
+//! The waits of one slot, step by step.

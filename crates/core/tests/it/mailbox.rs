@@ -1,0 +1,45 @@
+//! Risk: somebody waits for ever: for a peer that died, in a circle, or for a wake-up that was
+//! lost; a message is lost, doubled, or taken for another one's response.
+
+mod deadlocks;
+mod locks;
+mod one_slot;
+mod rendezvous;
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use insula_core::{Isolate, Runtime, one_shot};
+
+/// Longer than anything here should take.
+const LONG: Duration = Duration::from_secs(20);
+/// Shorter than anybody minds.
+const SHORT: Duration = Duration::from_millis(20);
+
+/// Runs `f` in an isolate of `runtime` and hands its result to a thread.
+fn run_in<R: Send + 'static>(
+    runtime: &Runtime,
+    name: &str,
+    f: impl FnOnce() -> R + Send + 'static,
+) -> (Isolate, insula_core::Reply<R>) {
+    let (answer, reply) = one_shot();
+    let isolate = Isolate::builder()
+        .runtime(runtime)
+        .name(name)
+        .spawn(move |()| answer.send(f()), ());
+    (isolate, reply)
+}
+
+/// Waits until a thread that is about to wait does so.
+fn until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < LONG, "it never came to that");
+        std::thread::yield_now();
+    }
+}
+
+/// Until so many wait there, as its `Debug` tells.
+fn until_shown(waited_for: &impl Debug, text: &str) {
+    until(|| format!("{waited_for:?}").contains(text));
+}
