@@ -10,6 +10,7 @@ use crate::isolate::{
 };
 use crate::panic::{self, PanicReport};
 use crate::record::SystemRecord;
+use crate::reply::ReplyTo;
 use crate::runtime::Compat;
 
 /// What control messages have brought about.
@@ -31,6 +32,7 @@ pub(crate) struct Control {
 /// A kill or a call that waits for its place.
 enum Action {
     Kill,
+    Answer(ReplyTo<()>),
     Call(Box<dyn FnOnce() + Send>),
 }
 
@@ -47,6 +49,7 @@ impl Action {
     fn run(self, isolate: Current<'_>) {
         match self {
             Self::Kill => isolate.end_with(ExitReason::Killed),
+            Self::Answer(ping) => ping.send(()),
             Self::Call(function) => function(),
         }
     }
@@ -147,11 +150,14 @@ pub(super) fn handle_last_messages(isolate: Current<'_>) {
 /// Handles the control messages that have arrived, all of them, in order.
 fn handle_messages(isolate: Current<'_>) {
     let mut lane = isolate.lane.lock();
-    let arrived = lane
-        .take_oob()
-        .then(|| isolate.with_details(&mut lane, |details| std::mem::take(&mut details.oob)));
+    if lane.take_oob() {
+        // Moved over, so that both queues keep their memory for the next messages. It is in
+        // nobody else's hands: no code of a user runs here.
+        isolate.with_details(&mut lane, |details| {
+            isolate.with_events(|events| events.control.batch.extend(details.oob.drain(..)));
+        });
+    }
     drop(lane);
-    isolate.with_events(|events| events.control.batch.extend(arrived.into_iter().flatten()));
     // One at a time: if one panics, those behind it are still there.
     while let Some(message) = isolate.with_events(|events| events.control.batch.pop_front()) {
         handle(isolate, message);
@@ -162,6 +168,8 @@ fn handle(isolate: Current<'_>, message: Oob) {
     match message {
         Oob::Kill(Priority::Immediate) => isolate.end_with(ExitReason::Killed),
         Oob::Kill(priority) => delay(isolate, priority, Action::Kill),
+        Oob::Ping(Priority::Immediate, ping) => ping.send(()),
+        Oob::Ping(priority, ping) => delay(isolate, priority, Action::Answer(ping)),
         Oob::Call(Priority::Immediate, function) => function(),
         Oob::Call(priority, function) => delay(isolate, priority, Action::Call(function)),
         Oob::Pause(capability) => isolate.pause(capability),

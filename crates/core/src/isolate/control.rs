@@ -31,7 +31,7 @@ use insula_sync::atomic::{AtomicU64, Ordering};
 use super::{Isolate, IsolateRef};
 use crate::isolate::Current;
 use crate::port::SendPort;
-use crate::reply::{Reply, one_shot};
+use crate::reply::{Reply, ReplyTo, one_shot};
 
 /// A token that nobody can make anew or guess: whoever has it got it from somebody. Equality
 /// survives sending.
@@ -99,7 +99,9 @@ pub(crate) enum Oob {
     /// Until the capability comes back.
     Pause(Capability),
     Resume(Capability),
-    /// Call a function in the isolate: pings, inspection.
+    /// Answer: as `Call`, without a box.
+    Ping(Priority, ReplyTo<()>),
+    /// Call a function in the isolate.
     Call(Priority, Box<dyn FnOnce() + Send>),
 }
 
@@ -201,7 +203,7 @@ impl Isolate {
     /// gives [`NoReply`](crate::NoReply).
     pub fn ping(&self, priority: Priority) -> Reply<()> {
         let (answer, reply) = one_shot();
-        self.call(priority, move || answer.send(()));
+        self.0.post_oob(Oob::Ping(priority, answer));
         reply
     }
 
