@@ -43,8 +43,14 @@ struct Place {
 enum Action {
     Call(Box<dyn FnOnce()>),
     Wake(Wakeup),
-    /// Its callback is absent while it runs.
-    Repeat(Periodic, Option<Callback>),
+    /// In a box, since most timers run once and each moves in and out of the table.
+    Repeat(Box<Repeated>),
+}
+
+struct Repeated {
+    periodic: Periodic,
+    /// Absent while it runs.
+    callback: Option<Callback>,
 }
 
 type Callback = Box<dyn FnMut(Timer, u64)>;
@@ -127,14 +133,16 @@ impl Timers {
     }
 
     #[inline]
-    fn remove(&mut self, key: Key) -> Option<Entry> {
-        let entry = self.entries.remove(key)?;
-        let is_running = matches!(entry.action, Action::Repeat(_, None));
-        if !entry.is_zero && !is_running {
+    fn remove(&mut self, key: Key) -> Option<Action> {
+        let Entry {
+            is_zero, action, ..
+        } = self.entries.remove(key)?;
+        let is_running = matches!(&action, Action::Repeat(it) if it.callback.is_none());
+        if !is_zero && !is_running {
             self.stale += 1;
             self.clear_away();
         }
-        Some(entry)
+        Some(action)
     }
 
     fn clear_away(&mut self) {
@@ -199,9 +207,10 @@ impl Timers {
     #[inline]
     fn take(&mut self, key: Key) -> Option<Due> {
         let entry = self.entries.get_mut(key)?;
-        if let Action::Repeat(periodic, callback) = &mut entry.action {
-            let due = (*periodic, entry.place.due, callback.take()?);
-            return Some(Due::Again(key, due.0, due.1, due.2));
+        if let Action::Repeat(repeated) = &mut entry.action {
+            let callback = repeated.callback.take()?;
+            let due = entry.place.due;
+            return Some(Due::Again(key, repeated.periodic, due, callback));
         }
         self.entries
             .remove(key)
@@ -221,7 +230,7 @@ impl Due {
         match self {
             Self::Once(Action::Call(callback)) => callback(),
             Self::Once(Action::Wake(wakeup)) => wakeup.wake(isolate),
-            Self::Once(Action::Repeat(..)) => unreachable!("a periodic timer runs again"),
+            Self::Once(Action::Repeat(_)) => unreachable!("a periodic timer runs again"),
             Self::Again(key, periodic, due, callback) => {
                 Repetition::new(isolate, key, periodic, due, callback).run();
             }
@@ -258,8 +267,9 @@ impl<'a> Repetition<'a> {
         let periods = u128::from(missed + 1) * period.as_nanos();
         let next = due + Duration::from_nanos(u64::try_from(periods).unwrap_or(u64::MAX));
         isolate.with_events(|events| {
-            if let Some(entry) = events.timers.entries.get_mut(key) {
-                entry.action = Action::Repeat(periodic, None);
+            let entry = events.timers.entries.get_mut(key);
+            if let Some(Action::Repeat(repeated)) = entry.map(|entry| &mut entry.action) {
+                repeated.periodic = periodic;
             }
         });
         Self {
@@ -293,7 +303,9 @@ impl Drop for Repetition<'_> {
                 return false;
             };
             entry.place = place;
-            entry.action = Action::Repeat(self.periodic, self.callback.take());
+            if let Action::Repeat(repeated) = &mut entry.action {
+                repeated.callback = self.callback.take();
+            }
             if is_zero {
                 timers.zeros.push_back(key);
             } else {
@@ -411,8 +423,15 @@ fn arm(isolate: Current<'_>) {
 }
 
 fn start(isolate: Current<'_>, due: Instant, action: Action) -> Key {
-    let key = isolate.with_events(|events| events.timers.insert(due, action));
-    arm(isolate);
+    let (key, is_known) = isolate.with_events(|events| {
+        let timers = &mut events.timers;
+        let key = timers.insert(due, action);
+        (key, timers.armed.is_some_and(|armed| armed.due() <= due))
+    });
+    // Otherwise it may be the earliest.
+    if !is_known {
+        arm(isolate);
+    }
     key
 }
 
@@ -425,8 +444,9 @@ fn start_zero(isolate: Current<'_>, action: Action) -> Key {
 }
 
 fn cancel(isolate: Current<'_>, key: Key) -> bool {
-    let entry = isolate.with_events(|events| events.timers.remove(key));
-    entry.is_some()
+    let action = isolate.with_events(|events| events.timers.remove(key));
+    // Dropped out here, since it is the user's.
+    action.is_some()
 }
 
 /// A callback that runs later, once or again and again, in the isolate that made it. Dropping
@@ -487,8 +507,11 @@ impl Timer {
     /// # Panics
     /// If there is no current isolate.
     pub fn periodic(period: Duration, callback: impl FnMut(Self, u64) + Send + 'static) -> Self {
-        let periodic = Periodic { period, tick: 0 };
-        Self::start(period, Action::Repeat(periodic, Some(Box::new(callback))))
+        let repeated = Repeated {
+            periodic: Periodic { period, tick: 0 },
+            callback: Some(Box::new(callback)),
+        };
+        Self::start(period, Action::Repeat(Box::new(repeated)))
     }
 
     fn start(delay: Duration, action: Action) -> Self {
@@ -532,8 +555,8 @@ impl Timer {
     pub fn tick(self) -> Option<u64> {
         self.here(|isolate| {
             isolate.with_events(
-                |events| match events.timers.entries.get_mut(self.key)?.action {
-                    Action::Repeat(periodic, _) => Some(periodic.tick),
+                |events| match &events.timers.entries.get_mut(self.key)?.action {
+                    Action::Repeat(repeated) => Some(repeated.periodic.tick),
                     Action::Call(_) | Action::Wake(_) => None,
                 },
             )

@@ -471,13 +471,11 @@ impl<'a> Current<'a> {
     #[inline(always)]
     pub(crate) fn with_events<R>(&self, f: impl FnOnce(&mut EventLoop) -> R) -> R {
         #[cold]
-        fn make(place: &mut Option<Box<EventLoop>>) -> &mut EventLoop {
-            place.insert(Box::default())
+        fn make() -> Box<EventLoop> {
+            Box::default()
         }
-        match &mut *self.local().events.borrow_mut() {
-            Some(events) => f(events),
-            place => f(make(place)),
-        }
+        // Calls `f` in one place, so that it is inlined, and what it moves stays in registers.
+        f(self.local().events.borrow_mut().get_or_insert_with(make))
     }
 
     #[inline(always)]

@@ -59,10 +59,15 @@ impl Future for Sleep {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_later {
+            // The first poll: there is nothing to stop.
+            self.is_later = false;
+            self.state = register(self.deadline, cx);
+            return Poll::Pending;
+        }
         let poll = match &self.state {
             State::Done => Some(Poll::Ready(())),
             State::Isolate(home, key) => poll_timer(home, *key, cx),
-            State::Idle if self.is_later => None,
             State::Idle | State::Handler(..) => {
                 (self.deadline <= Instant::now()).then_some(Poll::Ready(()))
             }
@@ -76,7 +81,6 @@ impl Future for Sleep {
             }
             None => {
                 self.stop();
-                self.is_later = false;
                 self.state = register(self.deadline, cx);
                 Poll::Pending
             }
