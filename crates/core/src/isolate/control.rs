@@ -31,7 +31,7 @@ use insula_sync::atomic::{AtomicU64, Ordering};
 use super::{Isolate, IsolateRef};
 use crate::isolate::Current;
 use crate::port::SendPort;
-use crate::reply::{Reply, ReplyTo, one_shot};
+use crate::reply::{self, Ask, Reply, ReplyTo, one_shot};
 
 /// A token that nobody can make anew or guess: whoever has it got it from somebody. Equality
 /// survives sending.
@@ -199,12 +199,17 @@ impl Isolate {
         }
     }
 
-    /// Asks for a sign of life. An isolate that ends before it comes to it, or has ended,
-    /// gives [`NoReply`](crate::NoReply).
-    pub fn ping(&self, priority: Priority) -> Reply<()> {
-        let (answer, reply) = one_shot();
-        self.0.post_oob(Oob::Ping(priority, answer));
-        reply
+    /// Asks for a sign of life.
+    ///
+    /// # Errors
+    /// [`AskError::NoReply`](crate::AskError::NoReply), when awaited, if the isolate ends before
+    /// it comes to it, or has ended.
+    pub fn ping(&self, priority: Priority) -> Ask<()> {
+        let post = |ping| {
+            self.0.post_oob(ping);
+            Ok(())
+        };
+        reply::ask_by(|answer| Oob::Ping(priority, answer), post)
     }
 
     /// As [`ping`](Self::ping), answered with `response` to `port`; not at all by an isolate

@@ -19,7 +19,7 @@ fn make_in_isolate<C: Send + 'static>(
     let isolate = Isolate::builder()
         .runtime(runtime)
         .spawn(move |()| send.send(make()), ());
-    (isolate, made.wait().unwrap())
+    (isolate, made.wait().expect("the isolate makes it"))
 }
 
 /// Runs `f` in an isolate of its own, and returns what it returned.
@@ -28,7 +28,7 @@ fn in_other_isolate<R: Send + 'static>(
     f: impl FnOnce() -> R + Send + 'static,
 ) -> R {
     let _entered = runtime.enter();
-    Isolate::run(f).wait().unwrap()
+    Isolate::run(f).wait().expect("it does not fail")
 }
 
 /// A port whose only use is that its senders can be dropped with what holds them.

@@ -331,7 +331,7 @@ fn a_waiting_isolate_handles_control_messages() {
     let runtime = Runtime::builder().threads(1).build();
     let (requester, responder) = ends();
     let (isolate, served) = run_in(&runtime, "worker", move || responder.receive());
-    assert_eq!(isolate.ping(Priority::Immediate).wait(), Ok(()));
+    assert_eq!(block_on(isolate.ping(Priority::Immediate)), Ok(()));
     let asked = run_in(&runtime, "dispatcher", move || requester.request(8)).1;
     assert_eq!(served.wait(), Ok(Ok(8)));
     assert_eq!(
