@@ -1,6 +1,7 @@
 //! `cargo xtask test`: steps in a fixed order, unless told otherwise up to the first one that
 //! fails.
 
+mod dart;
 mod display;
 mod foreign_loop;
 mod full;

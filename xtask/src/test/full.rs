@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass};
-use super::{display, foreign_loop, photographs};
+use super::{dart, display, foreign_loop, photographs};
 
 pub(super) const STEPS: &[Step] = &[
     Step {
@@ -38,6 +38,10 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "an isolate in glib's main loop",
         run: foreign_loop::run_glib,
+    },
+    Step {
+        name: "the Dart package in a Dart VM",
+        run: dart::run_package,
     },
     Step {
         name: "Miri",

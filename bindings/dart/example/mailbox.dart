@@ -1,0 +1,40 @@
+/// One isolate asks another and waits for its answers, without event loops.
+///
+/// `dart example/mailbox.dart`
+library;
+
+import 'dart:convert';
+import 'dart:isolate';
+
+import 'package:insula/insula.dart';
+
+Future<void> main() async {
+  final (requester, responder) = Requester.open();
+
+  void request(String message) {
+    print('sending $message');
+    final response = requester.request(ascii.encode(message));
+    print('got back: ${ascii.decode(response)}');
+  }
+
+  final worker = Isolate.run(() => work(responder));
+  for (var i = 0; i < 5; i++) {
+    request('request #$i');
+  }
+  request('exit');
+  await worker;
+  requester.release();
+}
+
+void work(int handle) {
+  print('Isolate is running');
+  final responder = Responder.fromHandle(handle);
+  responder.messageLoop((message) {
+    final text = ascii.decode(message);
+    if (text == 'exit') responder.stop();
+    print('got $text from mailbox, responding');
+    return ascii.encode('response($text)');
+  });
+  responder.release();
+  print('Isolate is done');
+}

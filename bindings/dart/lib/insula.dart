@@ -1,0 +1,29 @@
+/// Insula for Dart: what Rust's isolates offer to Dart's.
+///
+/// * [WorkerPool] calls services that run on pools of Rust workers, with a
+///   [Future] or a [Stream] at the end.
+/// * [TransferableBuffer] is memory that Dart and Rust share without a copy.
+/// * [Mailbox], [Requester] and [Responder] let two isolates, or an isolate and
+///   native code, wait for each other without their event loops.
+/// * [BlockingCallback] and [ListenerCallback] are called by native threads.
+/// * [InsulaPort] is a port of Insula: of Rust, of C, or of this isolate.
+///
+/// Everything needs the library `libinsula_dart`; see [Insula.open].
+library;
+
+import 'dart:async';
+
+import 'src/buffer.dart';
+import 'src/callback.dart';
+import 'src/library.dart';
+import 'src/mailbox.dart';
+import 'src/port.dart';
+import 'src/worker_pool.dart';
+
+export 'src/buffer.dart' show TransferableBuffer;
+export 'src/callback.dart' show BlockingCallback, ListenerCallback;
+export 'src/library.dart' show Insula;
+export 'src/mailbox.dart' show Mailbox, RendezvousState, Requester, Responder;
+export 'src/port.dart' show InsulaPort;
+export 'src/status.dart' show InsulaException, Status;
+export 'src/worker_pool.dart' show Picture, PictureFormat, ResizeMode, WorkerPool;

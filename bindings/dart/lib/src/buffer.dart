@@ -1,0 +1,94 @@
+import 'dart:ffi';
+import 'dart:typed_data';
+
+import 'library.dart';
+
+/// Bytes outside of Dart's heap, which move to Rust, to C and to other
+/// isolates without a copy.
+///
+/// Who sends a buffer gives it away: [bytes] throws from then on. A view that
+/// was taken before stays readable, and its memory stays until it is collected
+/// too; what it shows is up to the new owner.
+///
+/// What comes back is an ordinary [Uint8List] over the native memory, or, in
+/// another isolate, a buffer made with [TransferableBuffer.receive].
+final class TransferableBuffer implements Finalizable {
+  /// [length] bytes, all zero.
+  factory TransferableBuffer(int length) {
+    RangeError.checkNotNegative(length, 'length');
+    final block = functions.alloc(length);
+    if (block == nullptr) throw OutOfMemoryError();
+    return TransferableBuffer._(block, length);
+  }
+
+  /// A copy of [bytes]: the last one that is made of them.
+  factory TransferableBuffer.from(List<int> bytes) {
+    final buffer = TransferableBuffer(bytes.length);
+    buffer.bytes.setAll(0, bytes);
+    return buffer;
+  }
+
+  /// Takes over what [send] returned in another isolate; to be called once.
+  factory TransferableBuffer.receive((int, int) sent) =>
+      TransferableBuffer._(Pointer.fromAddress(sent.$1), sent.$2);
+
+  TransferableBuffer._(this._block, this.length) {
+    _finalizer.attach(this, _block, detach: this, externalSize: length);
+  }
+
+  static final _finalizer = NativeFinalizer(functions.releaseAddress);
+
+  final Pointer<Void> _block;
+  Uint8List? _bytes;
+  bool _isGone = false;
+
+  /// How many bytes there are.
+  final int length;
+
+  /// Whether the buffer has been given away.
+  bool get isGone => _isGone;
+
+  /// The bytes, to read and to write. Every call returns the same view.
+  ///
+  /// Throws a [StateError] once the buffer has been given away.
+  Uint8List get bytes {
+    _checkOwned();
+    return _bytes ??= _view();
+  }
+
+  Uint8List _view() {
+    functions.retain(_block);
+    return functions.data(_block).asTypedList(
+          length,
+          finalizer: functions.releaseAddress,
+          token: _block,
+        );
+  }
+
+  /// Gives the buffer away, as a message for another Dart isolate, which takes
+  /// it over with [TransferableBuffer.receive]. One that never does so leaks
+  /// it.
+  (int, int) send() {
+    final block = giveAway();
+    return (block.address, length);
+  }
+
+  /// Gives the reference away: whoever gets it has to release it.
+  Pointer<Void> giveAway() {
+    _checkOwned();
+    _isGone = true;
+    _bytes = null;
+    _finalizer.detach(this);
+    return _block;
+  }
+
+  /// Takes the reference back, if giving it away failed.
+  void takeBack() {
+    _isGone = false;
+    _finalizer.attach(this, _block, detach: this, externalSize: length);
+  }
+
+  void _checkOwned() {
+    if (_isGone) throw StateError('the buffer has been given away');
+  }
+}

@@ -1,0 +1,93 @@
+import 'dart:async';
+import 'dart:ffi';
+import 'dart:isolate';
+
+import 'codec.dart';
+import 'library.dart';
+import 'status.dart';
+
+/// What both kinds of callbacks share: a number for native code, and a port.
+abstract base class _Callback implements Finalizable {
+  _Callback(String debugName) : _receive = RawReceivePort(null, debugName) {
+    address = functions.callbackNew(_receive.sendPort.nativePort);
+    _finalizer.attach(this, Pointer.fromAddress(address), detach: this);
+  }
+
+  static final _finalizer = NativeFinalizer(functions.callbackGone.cast());
+
+  final RawReceivePort _receive;
+  bool _isClosed = false;
+
+  /// What native code calls it by: the first argument of
+  /// `insula_dart_callback_call` and `insula_dart_callback_notify`.
+  late final int address;
+
+  /// Whether calls are refused.
+  bool get isClosed => _isClosed;
+
+  /// Whether the open callback keeps its isolate alive; at first it does.
+  bool get keepIsolateAlive => _receive.keepIsolateAlive;
+  set keepIsolateAlive(bool keep) => _receive.keepIsolateAlive = keep;
+
+  /// Closes the callback: later calls are refused, and calls that nobody has
+  /// answered end with [Status.closed]. Closing it again does nothing.
+  void close() {
+    if (_isClosed) return;
+    _isClosed = true;
+    _finalizer.detach(this);
+    _receive.close();
+    functions.callbackClose(address);
+  }
+}
+
+/// A function of this isolate that native threads call, and whose answer they
+/// wait for.
+///
+/// Each call is an event of the isolate, first in, first out with its messages
+/// and timers. The function may return a [Future]: the caller waits for it.
+/// If it throws, or the future ends with an error, the caller gets
+/// `INSULA_ERROR_FAILED` and the text.
+///
+/// A call from the isolate's own thread would wait for itself, and gets
+/// `INSULA_ERROR_DEADLOCK`. If the isolate ends, its callers get
+/// `INSULA_ERROR_PEER_DIED`.
+final class BlockingCallback extends _Callback {
+  /// A callback of the current isolate; to be closed.
+  BlockingCallback(FutureOr<Object?> Function(Object? argument) function)
+      : super('insula blocking callback') {
+    _receive.handler = (List<Object?> message) {
+      final call = message[0]! as int;
+      Future.sync(() => function(message[1])).then(
+        (answer) => _answer(call, 0, answer),
+        onError: (Object error) =>
+            _answer(call, Status.failed.code, error.toString()),
+      );
+    };
+  }
+
+  void _answer(int call, int status, Object? answer) {
+    if (_isClosed) return;
+    try {
+      // Whoever has stopped waiting wants no answer.
+      trySendValue(
+        answer,
+        (value) => functions.callbackAnswer(address, call, status, value),
+      );
+    } on ArgumentError catch (error) {
+      _answer(call, Status.failed.code, error.toString());
+    }
+  }
+}
+
+/// A function of this isolate that native threads call without waiting.
+///
+/// Each call is an event of the isolate. Errors are uncaught errors of the
+/// zone in which the callback was made.
+final class ListenerCallback extends _Callback {
+  /// A callback of the current isolate; to be closed.
+  ListenerCallback(void Function(Object? argument) function)
+      : super('insula listener callback') {
+    final bound = Zone.current.bindUnaryCallbackGuarded(function);
+    _receive.handler = (List<Object?> message) => bound(message[1]);
+  }
+}

@@ -1,0 +1,195 @@
+import 'dart:ffi';
+import 'dart:typed_data';
+
+import 'library.dart';
+import 'memory.dart';
+import 'native.dart';
+import 'status.dart';
+
+/// A place for one message, at which isolates and native threads wait for each
+/// other without their event loops.
+///
+/// Waiting blocks the isolate: nothing else of it runs meanwhile. So a mailbox
+/// is for isolates that have nothing else to do, such as a worker.
+///
+/// Each party has a handle of its own: see [share]. Waiting for a mailbox of
+/// which all others have given their handles back ends with [Status.peerDied].
+final class Mailbox {
+  /// A new mailbox, with one party.
+  factory Mailbox() => withMemory((memory) {
+        final handle = memory.handle();
+        check(functions.mailboxNew(handle));
+        return Mailbox.fromHandle(handle.value);
+      });
+
+  /// The party of a mailbox that [share] made, in this isolate or in another.
+  const Mailbox.fromHandle(this.handle);
+
+  /// What stands for this party, also for native code (`insula_mailbox`).
+  final int handle;
+
+  /// A handle for another party, to be sent to it, for [Mailbox.fromHandle].
+  int share() => withMemory((memory) {
+        final other = memory.handle();
+        check(functions.mailboxShare(handle, other));
+        return other.value;
+      });
+
+  /// Puts a copy of [message] in as soon as there is room, for at most
+  /// [timeout].
+  ///
+  /// Throws an [InsulaException]: [Status.timedOut], [Status.closed],
+  /// [Status.peerDied], [Status.deadlock].
+  void put(List<int> message, {Duration? timeout}) =>
+      check(_put(message, nanoseconds(timeout)));
+
+  /// As [put], but returns false if there is no room right now.
+  bool tryPut(List<int> message) => _try(_put(message, 0));
+
+  int _put(List<int> message, int timeout) => withMemory(
+        (memory) => functions.mailboxPut(
+            handle, memory.copy(message), message.length, timeout),
+      );
+
+  /// Takes a message out as soon as there is one, for at most [timeout].
+  ///
+  /// Throws as [put] does.
+  Uint8List take({Duration? timeout}) => withMemory((memory) {
+        final held = memory.held();
+        check(functions.mailboxTake(handle, nanoseconds(timeout), held));
+        return takeHeld(functions, held);
+      });
+
+  /// As [take], but returns null if there is nothing right now.
+  Uint8List? tryTake() => withMemory((memory) {
+        final held = memory.held();
+        final code = functions.mailboxTake(handle, 0, held);
+        return _try(code) ? takeHeld(functions, held) : null;
+      });
+
+  /// Closes the mailbox for everybody: whoever waits gets [Status.closed].
+  void close() => check(functions.mailboxClose(handle));
+
+  /// Gives this party's handle back.
+  void release() => check(functions.mailboxRelease(handle));
+
+  static bool _try(int code) {
+    final status = Status.of(code);
+    if (status == Status.full || status == Status.empty) return false;
+    check(code);
+    return true;
+  }
+}
+
+/// How far a rendezvous is.
+enum RendezvousState {
+  /// Nobody has asked.
+  none,
+
+  /// There is a request.
+  request,
+
+  /// There is a response, which has not been taken.
+  response,
+}
+
+/// What both sides of a rendezvous have.
+abstract base class _Side {
+  const _Side(this.handle);
+
+  /// What stands for this side, to be sent to another isolate or given to
+  /// native code.
+  final int handle;
+
+  /// How far the rendezvous is.
+  RendezvousState get state => withMemory((memory) {
+        final state = memory.bytes(4).cast<Uint32>();
+        check(functions.rendezvousState(handle, state));
+        return RendezvousState.values[state.value];
+      });
+
+  /// Closes the rendezvous for both sides: who waits gets [Status.closed].
+  void close() => check(functions.rendezvousClose(handle));
+
+  /// Gives this side back: the other gets [Status.peerDied].
+  void release() => check(functions.rendezvousRelease(handle));
+}
+
+/// The side of a rendezvous that asks, and waits for the answer.
+final class Requester extends _Side {
+  /// The side that [handle] stands for.
+  const Requester.fromHandle(super.handle);
+
+  /// A new rendezvous: this side, and the handle of the other one, for
+  /// [Responder.fromHandle].
+  static (Requester, int) open() => withMemory((memory) {
+        final requester = memory.handle();
+        final responder = memory.handle();
+        check(functions.rendezvousNew(requester, responder));
+        return (Requester.fromHandle(requester.value), responder.value);
+      });
+
+  /// Sends a copy of [message] and waits for the response, for at most
+  /// [timeout]. Blocks the isolate.
+  ///
+  /// Throws an [InsulaException]: [Status.badState] if a request is under way
+  /// already, [Status.failed] if it was declined, [Status.timedOut],
+  /// [Status.closed], [Status.peerDied].
+  Uint8List request(List<int> message, {Duration? timeout}) =>
+      withMemory((memory) {
+        final held = memory.held();
+        check(functions.request(handle, memory.copy(message), message.length,
+            nanoseconds(timeout), held));
+        return takeHeld(functions, held);
+      });
+}
+
+/// The side of a rendezvous that answers.
+final class Responder extends _Side {
+  /// The side that [handle] stands for.
+  Responder.fromHandle(super.handle);
+
+  bool _runs = true;
+
+  /// Waits for a request, for at most [timeout]. Blocks the isolate.
+  Uint8List receive({Duration? timeout}) => withMemory((memory) {
+        final held = memory.held();
+        check(functions.receive(handle, nanoseconds(timeout), held));
+        return takeHeld(functions, held);
+      });
+
+  /// Answers the request with a copy of [response].
+  void respond(List<int> response) => withMemory((memory) {
+        check(functions.respond(
+            handle, memory.copy(response), response.length));
+      });
+
+  /// Declines the request: its sender gets [Status.failed].
+  void decline() => check(functions.decline(handle));
+
+  /// Answers requests with what [answer] returns, until [stop] is called or the
+  /// other side has ended. If [answer] throws, the request is declined, and the
+  /// error goes on from here.
+  void messageLoop(List<int> Function(Uint8List request) answer) {
+    _runs = true;
+    while (_runs) {
+      final Uint8List request;
+      try {
+        request = receive();
+      } on InsulaException catch (error) {
+        if (error.status case Status.closed || Status.peerDied) return;
+        rethrow;
+      }
+      var isAnswered = false;
+      try {
+        respond(answer(request));
+        isAnswered = true;
+      } finally {
+        if (!isAnswered) decline();
+      }
+    }
+  }
+
+  /// Ends [messageLoop] when the request at hand has been answered.
+  void stop() => _runs = false;
+}

@@ -1,0 +1,38 @@
+import 'dart:ffi';
+import 'dart:isolate';
+
+import 'codec.dart';
+import 'library.dart';
+import 'status.dart';
+
+/// A port of Insula: what Rust and C post to, and what they gave us to post to.
+///
+/// Messages are `null`, [bool], [int], [double], [String], lists of messages,
+/// typed data (copied), buffers (moved) and ports. Those of one isolate to one
+/// port arrive in their order.
+final class InsulaPort {
+  /// The port with a [handle] that came from native code.
+  const InsulaPort(this.handle);
+
+  /// A port whose messages go to [port], from any thread. To be closed.
+  factory InsulaPort.to(SendPort port) => withMemory((memory) {
+        final handle = memory.handle();
+        check(functions.portOpen(port.nativePort, handle));
+        return InsulaPort(handle.value);
+      });
+
+  /// The number that stands for the port in this process, also for native code
+  /// and in other isolates.
+  final int handle;
+
+  /// Posts a message. Never waits.
+  ///
+  /// Throws an [InsulaException] with [Status.closed] or [Status.staleHandle]
+  /// if the port is closed; then buffers in the message stay ours.
+  void post(Object? message) =>
+      sendValue(message, (value) => functions.post(handle, value));
+
+  /// Closes a port that was made with [InsulaPort.to], or a native one: what
+  /// was posted before still arrives. Tells whether it was open.
+  bool close() => functions.portClose(handle) == 0;
+}

@@ -1,0 +1,286 @@
+//! Callbacks into Dart isolates, for whose answer any thread may wait.
+//!
+//! The VM can be posted to, but not asked. So a blocking call is a message `[call, argument]` to
+//! a port of the isolate, whose code runs the callback in a turn of its own and answers with
+//! `insula_dart_callback_answer`. The caller sleeps meanwhile.
+//!
+//! # The protocol
+//! A call is *queued*; then *answering*, while the isolate hands the answer over to the
+//! caller's function; then *over*, with a status. A time-out or a close ends a queued call; one
+//! that is being answered is waited for, since its function uses what is the caller's. All of it
+//! is decided under the callback's lock; functions run outside of it.
+//!
+//! A callback is closed by its isolate. The collector of Dart, and the end of the isolate, close
+//! it too (`insula_dart_callback_gone`), and then callers learn that their peer died.
+//!
+//! # Deadlock
+//! A call from the callback's own isolate, further down on its stack, would wait for itself, and
+//! is refused.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use insula_ffi::abi::status::{
+    INSULA_ERROR_BAD_HANDLE, INSULA_ERROR_CLOSED, INSULA_ERROR_DEADLOCK, INSULA_ERROR_FAILED,
+    INSULA_ERROR_NOT_FOUND, INSULA_ERROR_NULL_POINTER, INSULA_ERROR_PEER_DIED,
+    INSULA_ERROR_TIMED_OUT, INSULA_OK, StatusCode,
+};
+use insula_ffi::abi::types::{DoneFn, INSULA_FOREVER, RawValue};
+
+use crate::api::{self, DartPort};
+use crate::letter::{Letter, Owner};
+
+/// The call number of a call that nobody waits for.
+const NOTIFICATION: i64 = 0;
+
+struct Callback {
+    port: DartPort,
+    /// Whose it is, as the VM tells isolates apart.
+    isolate: usize,
+    calls: Mutex<Calls>,
+    over: Condvar,
+}
+
+#[derive(Default)]
+struct Calls {
+    /// Why there are no more calls.
+    closed: Option<StatusCode>,
+    last: i64,
+    pending: HashMap<i64, Call>,
+}
+
+enum Call {
+    Queued(Caller),
+    Answering,
+    Over(StatusCode),
+}
+
+/// Who wants the answer.
+struct Caller {
+    done: DoneFn,
+    user: *mut c_void,
+}
+
+// SAFETY: the caller's thread sleeps while another one calls its function with its pointer.
+unsafe impl Send for Caller {}
+
+type Callbacks = HashMap<usize, Arc<Callback>>;
+
+/// All open callbacks, by number. Numbers fit a pointer, because finalizers carry them in one.
+static CALLBACKS: LazyLock<Mutex<(usize, Callbacks)>> = LazyLock::new(Mutex::default);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it holds one.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn find(callback: usize) -> Result<Arc<Callback>, StatusCode> {
+    let found = lock(&CALLBACKS).1.get(&callback).cloned();
+    found.ok_or(INSULA_ERROR_BAD_HANDLE)
+}
+
+/// Makes a callback of the current Dart isolate, whose calls go to `port`. Returns its number.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_callback_new(port: DartPort) -> usize {
+    let callback = Arc::new(Callback {
+        port,
+        isolate: api::current_isolate(),
+        calls: Mutex::default(),
+        over: Condvar::new(),
+    });
+    let mut callbacks = lock(&CALLBACKS);
+    callbacks.0 += 1;
+    let number = callbacks.0;
+    callbacks.1.insert(number, callback);
+    number
+}
+
+/// Closes a callback: calls that are not being answered end with `CLOSED`. Later ones find none.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_callback_close(callback: usize) -> StatusCode {
+    close(callback, INSULA_ERROR_CLOSED)
+}
+
+/// A finalizer: the callback's Dart object, or its whole isolate, is gone.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_callback_gone(token: *mut c_void) {
+    let _ = close(token.addr(), INSULA_ERROR_PEER_DIED);
+}
+
+fn close(number: usize, why: StatusCode) -> StatusCode {
+    let removed = lock(&CALLBACKS).1.remove(&number);
+    let Some(callback) = removed else {
+        return INSULA_ERROR_BAD_HANDLE;
+    };
+    let mut calls = lock(&callback.calls);
+    calls.closed = Some(why);
+    for call in calls.pending.values_mut() {
+        if let Call::Queued(_) = call {
+            *call = Call::Over(why);
+        }
+    }
+    drop(calls);
+    callback.over.notify_all();
+    INSULA_OK
+}
+
+/// Calls, and waits for the answer for at most `timeout_ns` (`INSULA_FOREVER` is a time, too).
+/// `done` gets the answer, or null and the text of a failure, before this returns, while the
+/// calling thread waits, on the thread of the Dart isolate. The argument is copied, but for
+/// external data, which moves if the call was handed over.
+///
+/// Errors: `CLOSED`, `PEER_DIED`, `TIMED_OUT`, `FAILED` if the callback threw, `DEADLOCK` in the
+/// callback's own isolate.
+///
+/// # Safety
+/// The pointers are as `insula.h` tells; `done` may use `user` on any thread.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn insula_dart_callback_call(
+    callback: usize,
+    argument: *const RawValue,
+    timeout_ns: u64,
+    done: DoneFn,
+    user: *mut c_void,
+) -> StatusCode {
+    let callback = match find(callback) {
+        Ok(callback) => callback,
+        Err(status) => return status,
+    };
+    if callback.isolate != 0 && callback.isolate == api::current_isolate() {
+        return INSULA_ERROR_DEADLOCK;
+    }
+    let timeout = (timeout_ns != INSULA_FOREVER).then(|| Duration::from_nanos(timeout_ns));
+    let number = match callback.begin(Caller { done, user }) {
+        Ok(number) => number,
+        Err(status) => return status,
+    };
+    // SAFETY: promised by the caller.
+    let posted = unsafe { callback.post(number, argument) };
+    if posted != INSULA_OK {
+        lock(&callback.calls).pending.remove(&number);
+        return posted;
+    }
+    callback.wait(number, timeout)
+}
+
+/// Calls, and does not wait. The argument moves as by `insula_dart_callback_call`.
+///
+/// # Safety
+/// `argument` is null or a value as `insula.h` tells.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn insula_dart_callback_notify(
+    callback: usize,
+    argument: *const RawValue,
+) -> StatusCode {
+    match find(callback) {
+        // SAFETY: promised by the caller.
+        Ok(callback) => unsafe { callback.post(NOTIFICATION, argument) },
+        Err(status) => status,
+    }
+}
+
+/// Answers a call: with a value, or, if `status` is not 0, with a text. `NOT_FOUND` if nobody
+/// waits for it any more; then external data is the caller's still.
+///
+/// # Safety
+/// `answer` is null or a value as `insula.h` tells.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn insula_dart_callback_answer(
+    callback: usize,
+    call: i64,
+    status: StatusCode,
+    answer: *const RawValue,
+) -> StatusCode {
+    let callback = match find(callback) {
+        Ok(callback) => callback,
+        Err(status) => return status,
+    };
+    let caller = match lock(&callback.calls).pending.get_mut(&call) {
+        Some(pending @ Call::Queued(_)) => std::mem::replace(pending, Call::Answering),
+        _ => return INSULA_ERROR_NOT_FOUND,
+    };
+    if let Call::Queued(Caller {
+        done: Some(done),
+        user,
+    }) = caller
+    {
+        done(user, status, 1, answer);
+    }
+    let status = if status == INSULA_OK {
+        INSULA_OK
+    } else {
+        INSULA_ERROR_FAILED
+    };
+    lock(&callback.calls)
+        .pending
+        .insert(call, Call::Over(status));
+    callback.over.notify_all();
+    INSULA_OK
+}
+
+impl Callback {
+    fn begin(&self, caller: Caller) -> Result<i64, StatusCode> {
+        if caller.done.is_none() {
+            return Err(INSULA_ERROR_NULL_POINTER);
+        }
+        let mut calls = lock(&self.calls);
+        if let Some(why) = calls.closed {
+            return Err(why);
+        }
+        calls.last += 1;
+        let number = calls.last;
+        calls.pending.insert(number, Call::Queued(caller));
+        Ok(number)
+    }
+
+    /// # Safety
+    /// `argument` is null or a value as `insula.h` tells.
+    unsafe fn post(&self, number: i64, argument: *const RawValue) -> StatusCode {
+        let mut letter = Letter::new(Owner::Caller);
+        let call = letter.integer(number);
+        // SAFETY: by the caller's word.
+        match unsafe { letter.value(argument) } {
+            Ok(argument) => {
+                let message = letter.array([call, argument]);
+                // SAFETY: the argument is there until this function returns.
+                unsafe { letter.post(self.port, message) }
+            }
+            Err(status) => status,
+        }
+    }
+
+    /// Waits for the end of a call that has been posted.
+    fn wait(&self, number: i64, timeout: Option<Duration>) -> StatusCode {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut calls = lock(&self.calls);
+        loop {
+            let is_queued = match calls.pending.get(&number) {
+                Some(Call::Over(status)) => {
+                    let status = *status;
+                    calls.pending.remove(&number);
+                    return status;
+                }
+                Some(Call::Queued(_)) => true,
+                Some(Call::Answering) | None => false,
+            };
+            let left = deadline.map(|it| it.saturating_duration_since(Instant::now()));
+            calls = match left {
+                Some(Duration::ZERO) if is_queued => {
+                    calls.pending.remove(&number);
+                    return INSULA_ERROR_TIMED_OUT;
+                }
+                Some(left) if is_queued => {
+                    let woken = self.over.wait_timeout(calls, left);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+                // Nobody can take the answer back.
+                _ => self
+                    .over
+                    .wait(calls)
+                    .unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Values of the C ABI as messages to Dart.
+//!
+//! A letter is built from values that are valid meanwhile, and posted at once. External data in
+//! them moves: into the VM if it accepts the letter, whose collector then calls the finalizer;
+//! otherwise it goes back to whom it came from, or is finalized here.
+
+use std::ffi::c_void;
+use std::slice;
+
+use insula_ffi::abi::port::insula_value_take;
+use insula_ffi::abi::status::{
+    INSULA_ERROR_BAD_LENGTH, INSULA_ERROR_CLOSED, INSULA_ERROR_NULL_POINTER, INSULA_ERROR_TOO_DEEP,
+    INSULA_ERROR_UNSUPPORTED, INSULA_OK, StatusCode,
+};
+use insula_ffi::abi::types as c;
+use insula_ffi::abi::types::RawValue;
+
+use crate::api::{self, Array, Content, DartPort, Data, External, Kind, Object};
+
+/// How deep arrays may be nested.
+const DEEPEST: u32 = 64;
+
+/// Whose external data it is while the letter is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Owner {
+    /// Of a message that this thread is handling: taken out of it.
+    Message,
+    /// Of whoever wants to have it posted, and still his if that fails.
+    Caller,
+}
+
+/// A message in the making. Boxes keep their places while the vectors grow.
+pub(crate) struct Letter {
+    owner: Owner,
+    arrays: Vec<Box<[*mut Object]>>,
+    #[expect(clippy::vec_box, reason = "the VM is given their addresses")]
+    objects: Vec<Box<Object>>,
+    moved: Vec<*mut Moved>,
+}
+
+/// External data on its way into the VM.
+struct Moved {
+    peer: *mut c_void,
+    finalizer: extern "C" fn(*mut c_void),
+}
+
+/// The VM's collector is done with external data.
+extern "C" fn collected(_isolate_data: *mut c_void, peer: *mut c_void) {
+    // SAFETY: made by `Box::into_raw` in `external`, and given to the VM, which calls this once.
+    let moved = unsafe { Box::from_raw(peer.cast::<Moved>()) };
+    (moved.finalizer)(moved.peer);
+}
+
+impl Letter {
+    pub(crate) fn new(owner: Owner) -> Self {
+        Self {
+            owner,
+            arrays: Vec::new(),
+            objects: Vec::new(),
+            moved: Vec::new(),
+        }
+    }
+
+    fn object(&mut self, kind: Kind, content: Content) -> *mut Object {
+        self.objects.push(Box::new(Object { kind, content }));
+        let last = self.objects.last_mut();
+        last.map_or(std::ptr::null_mut(), |object| &raw mut **object)
+    }
+
+    pub(crate) fn integer(&mut self, integer: i64) -> *mut Object {
+        self.object(Kind::Int64, Content { integer })
+    }
+
+    pub(crate) fn array(&mut self, items: impl Into<Box<[*mut Object]>>) -> *mut Object {
+        let mut items = items.into();
+        let array = Array {
+            length: items.len().cast_signed(),
+            items: items.as_mut_ptr(),
+        };
+        self.arrays.push(items);
+        self.object(Kind::Array, Content { array })
+    }
+
+    /// A value, which has to stay until the letter is posted. Null stands for the value null.
+    ///
+    /// # Safety
+    /// `value` is null or a value as `insula.h` tells.
+    pub(crate) unsafe fn value(
+        &mut self,
+        value: *const RawValue,
+    ) -> Result<*mut Object, StatusCode> {
+        if value.is_null() {
+            return Ok(self.object(Kind::Null, Content { integer: 0 }));
+        }
+        // SAFETY: not null, and good by the caller's word.
+        let value = unsafe { &*value };
+        // SAFETY: by the caller's word.
+        unsafe { self.part(value, 0) }
+    }
+
+    /// # Safety
+    /// What `value` points to is as `insula.h` tells.
+    unsafe fn part(&mut self, value: &RawValue, depth: u32) -> Result<*mut Object, StatusCode> {
+        Ok(match value.kind {
+            c::INSULA_KIND_NULL => self.object(Kind::Null, Content { integer: 0 }),
+            c::INSULA_KIND_BOOL => {
+                let truth = value.integer != 0;
+                self.object(Kind::Bool, Content { truth })
+            }
+            c::INSULA_KIND_INT32
+            | c::INSULA_KIND_INT64
+            | c::INSULA_KIND_SEND_PORT
+            | c::INSULA_KIND_CAPABILITY => self.integer(value.integer),
+            c::INSULA_KIND_NATIVE_POINTER => self.integer(value.data.addr() as i64),
+            c::INSULA_KIND_DOUBLE => self.object(Kind::Double, Content { real: value.real }),
+            c::INSULA_KIND_STRING => {
+                let text = value.data.cast();
+                self.object(Kind::String, Content { text })
+            }
+            // SAFETY: by the caller's word.
+            c::INSULA_KIND_ARRAY => unsafe { self.items(value, depth) }?,
+            c::INSULA_KIND_TYPED_DATA => {
+                let data = Data {
+                    element: value.element,
+                    length: elements(value)?,
+                    bytes: value.data.cast(),
+                };
+                self.object(Kind::TypedData, Content { data })
+            }
+            c::INSULA_KIND_EXTERNAL_TYPED_DATA
+            | c::INSULA_KIND_UNMODIFIABLE_EXTERNAL_TYPED_DATA => self.external(value)?,
+            _ => return Err(INSULA_ERROR_UNSUPPORTED),
+        })
+    }
+
+    /// # Safety
+    /// As for [`part`](Self::part).
+    unsafe fn items(&mut self, value: &RawValue, depth: u32) -> Result<*mut Object, StatusCode> {
+        if depth == DEEPEST {
+            return Err(INSULA_ERROR_TOO_DEEP);
+        }
+        let length = usize::try_from(value.length).map_err(|_| INSULA_ERROR_BAD_LENGTH)?;
+        if length == 0 {
+            return Ok(self.array([]));
+        }
+        // SAFETY: the array of a value, by the caller's word.
+        let values = unsafe { slice::from_raw_parts(value.data.cast::<RawValue>(), length) };
+        let mut items = Vec::with_capacity(length);
+        for item in values {
+            // SAFETY: by the caller's word.
+            items.push(unsafe { self.part(item, depth + 1) }?);
+        }
+        Ok(self.array(items))
+    }
+
+    fn external(&mut self, value: &RawValue) -> Result<*mut Object, StatusCode> {
+        let finalizer = value.finalizer.ok_or(INSULA_ERROR_NULL_POINTER)?;
+        let length = elements(value)?;
+        if self.owner == Owner::Message {
+            // SAFETY: a part of the message that this thread is handling.
+            let taken = unsafe { insula_value_take(value) };
+            if taken != INSULA_OK {
+                return Err(taken);
+            }
+        }
+        let moved = Box::into_raw(Box::new(Moved {
+            peer: value.peer,
+            finalizer,
+        }));
+        self.moved.push(moved);
+        let external = External {
+            element: value.element,
+            length,
+            bytes: value.data.cast_mut().cast(),
+            peer: moved.cast(),
+            finalizer: collected,
+        };
+        let kind = match value.kind {
+            c::INSULA_KIND_EXTERNAL_TYPED_DATA => Kind::ExternalTypedData,
+            _ => Kind::UnmodifiableExternalTypedData,
+        };
+        Ok(self.object(kind, Content { external }))
+    }
+
+    /// Posts the letter.
+    ///
+    /// # Safety
+    /// `message` is of this letter, and what went into it is still there.
+    pub(crate) unsafe fn post(mut self, port: DartPort, message: *mut Object) -> StatusCode {
+        // SAFETY: the boxes of this letter; what they point to is there by the caller's word.
+        if unsafe { api::post(port, message) } {
+            // The VM's now.
+            self.moved.clear();
+            return INSULA_OK;
+        }
+        INSULA_ERROR_CLOSED
+    }
+}
+
+impl Drop for Letter {
+    fn drop(&mut self) {
+        for moved in self.moved.drain(..) {
+            // SAFETY: made by `Box::into_raw` in `external`, and not given to the VM.
+            let moved = unsafe { Box::from_raw(moved) };
+            if self.owner == Owner::Message {
+                (moved.finalizer)(moved.peer);
+            }
+        }
+    }
+}
+
+/// How many elements typed data has.
+fn elements(value: &RawValue) -> Result<isize, StatusCode> {
+    let size = match value.element {
+        c::INSULA_ELEMENT_BYTES
+        | c::INSULA_ELEMENT_INT8
+        | c::INSULA_ELEMENT_UINT8
+        | c::INSULA_ELEMENT_UINT8_CLAMPED => 1,
+        c::INSULA_ELEMENT_INT16 | c::INSULA_ELEMENT_UINT16 => 2,
+        c::INSULA_ELEMENT_INT32 | c::INSULA_ELEMENT_UINT32 | c::INSULA_ELEMENT_FLOAT32 => 4,
+        c::INSULA_ELEMENT_INT64 | c::INSULA_ELEMENT_UINT64 | c::INSULA_ELEMENT_FLOAT64 => 8,
+        c::INSULA_ELEMENT_INT32X4 | c::INSULA_ELEMENT_FLOAT32X4 | c::INSULA_ELEMENT_FLOAT64X2 => 16,
+        _ => return Err(INSULA_ERROR_UNSUPPORTED),
+    };
+    isize::try_from(value.length / size).map_err(|_| INSULA_ERROR_BAD_LENGTH)
+}

@@ -1,0 +1,67 @@
+//! Ports of Dart isolates, for everybody who can post to a port of Insula.
+
+use std::ffi::c_void;
+
+use insula_ffi::abi::port::insula_native_port_open;
+use insula_ffi::abi::status::StatusCode;
+use insula_ffi::abi::types::{PortHandle, RawValue};
+
+use crate::api::DartPort;
+use crate::letter::{Letter, Owner};
+
+/// Posts a value to a Dart port, from any thread. Copies it, but for external data, which moves.
+///
+/// Errors: `CLOSED` if there is no such port; what is external is the caller's still.
+///
+/// # Safety
+/// `message` is null or a value as `insula.h` tells.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn insula_dart_post(
+    port: DartPort,
+    message: *const RawValue,
+) -> StatusCode {
+    let mut letter = Letter::new(Owner::Caller);
+    // SAFETY: promised by the caller.
+    match unsafe { letter.value(message) } {
+        // SAFETY: the message is there until this function returns.
+        Ok(message) => unsafe { letter.post(port, message) },
+        Err(status) => status,
+    }
+}
+
+/// Opens a port whose messages go on to a Dart port, in their order. Close it with
+/// `insula_port_close`: what was posted before still arrives.
+///
+/// # Safety
+/// `handle` is null or valid for writing.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn insula_dart_port_open(
+    port: DartPort,
+    handle: *mut PortHandle,
+) -> StatusCode {
+    let user = Box::into_raw(Box::new(port)).cast::<c_void>();
+    // SAFETY: the pointers are good, and `user` may be used on any thread.
+    let status = unsafe {
+        insula_native_port_open(c"dart".as_ptr(), 1, Some(pass_on), user, Some(free), handle)
+    };
+    if status != 0 {
+        free(user);
+    }
+    status
+}
+
+extern "C" fn pass_on(user: *mut c_void, _port: PortHandle, message: *const RawValue) {
+    // SAFETY: the number that `insula_dart_port_open` made, until `free`.
+    let port = unsafe { *user.cast::<DartPort>() };
+    let mut letter = Letter::new(Owner::Message);
+    // SAFETY: valid during this call.
+    if let Ok(message) = unsafe { letter.value(message) } {
+        // SAFETY: as above. A port that is closed wants nothing.
+        let _ = unsafe { letter.post(port, message) };
+    }
+}
+
+extern "C" fn free(user: *mut c_void) {
+    // SAFETY: made by `insula_dart_port_open`, and freed once.
+    drop(unsafe { Box::from_raw(user.cast::<DartPort>()) });
+}

@@ -1,0 +1,269 @@
+//! Native threads and services to try the package with: what its tests and examples need on the
+//! other side. They know nothing of Dart but callbacks and ports.
+
+use std::ffi::{c_char, c_void};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use insula_ffi::abi::port::{insula_native_port_open, insula_port_close, insula_post};
+use insula_ffi::abi::service::{insula_reply, insula_service_open};
+use insula_ffi::abi::status::{INSULA_OK, StatusCode};
+use insula_ffi::abi::timer::insula_checkpoint;
+use insula_ffi::abi::types::{self as c, INSULA_FOREVER, PortHandle, RawValue, ServiceHandle};
+
+use crate::callback::{insula_dart_callback_call, insula_dart_callback_notify};
+use crate::pictures::{array, bytes_of, external, fail, integer, items, options};
+
+/// Opens a service that answers every request according to its first part: `['echo', value]`
+/// with the value (external data moves back), `['sleep', ms]` after that time, `['fail', text]`
+/// with a failure, `['zeros', n]` with so many bytes; and, called as a stream, `['count', n]`
+/// with the numbers from 0 to n - 1, `['forever']` until it is cancelled.
+///
+/// # Safety
+/// The pointers are as `insula.h` tells.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn insula_dart_sample_open(
+    name: *const c_char,
+    workers: u32,
+    service: *mut ServiceHandle,
+) -> StatusCode {
+    let options = options(name, workers);
+    let null = std::ptr::null_mut();
+    // SAFETY: promised by the caller; `serve` needs nothing of its own.
+    unsafe { insula_service_open(&raw const options, Some(serve), null, None, service) }
+}
+
+extern "C" fn serve(_user: *mut c_void, request: *const RawValue) {
+    // SAFETY: valid during this call.
+    let parts = unsafe { items(request) };
+    match parts {
+        // A stream: where the items go, and the request.
+        [port, inner] if port.kind == c::INSULA_KIND_SEND_PORT => {
+            // SAFETY: as above.
+            serve_stream(port.integer.cast_unsigned(), unsafe { items(inner) });
+        }
+        [what, value] => {
+            // SAFETY: as above.
+            let what = unsafe { bytes_of(what) };
+            // SAFETY: as above.
+            unsafe { answer(what, value) };
+        }
+        _ => fail("a request has two parts".to_owned()),
+    }
+}
+
+/// # Safety
+/// `value` is a part of the request that this thread handles.
+unsafe fn answer(what: &[u8], value: &RawValue) {
+    match what {
+        b"echo" => {
+            // SAFETY: by the caller's word; what is external is passed on, and taken first.
+            unsafe { echo(value) };
+        }
+        b"sleep" => {
+            thread::sleep(Duration::from_millis(value.integer.unsigned_abs()));
+            // SAFETY: a good value.
+            let _ = unsafe { insula_reply(value) };
+        }
+        b"zeros" => {
+            let bytes = external(vec![0; value.integer.unsigned_abs() as usize]);
+            // SAFETY: a good value, which moves.
+            let _ = unsafe { insula_reply(&raw const bytes) };
+        }
+        // SAFETY: by the caller's word.
+        b"fail" => fail(String::from_utf8_lossy(unsafe { bytes_of(value) }).into_owned()),
+        _ => fail("unknown request".to_owned()),
+    }
+}
+
+/// # Safety
+/// As for [`answer`].
+unsafe fn echo(value: &RawValue) {
+    if matches!(
+        value.kind,
+        c::INSULA_KIND_EXTERNAL_TYPED_DATA | c::INSULA_KIND_UNMODIFIABLE_EXTERNAL_TYPED_DATA
+    ) {
+        // SAFETY: a part of the request. From here on it is ours, and moves on with the reply.
+        if unsafe { insula_ffi::abi::port::insula_value_take(value) } != INSULA_OK {
+            return fail("the data is not to be had".to_owned());
+        }
+    }
+    // SAFETY: a good value.
+    let _ = unsafe { insula_reply(value) };
+}
+
+fn serve_stream(port: PortHandle, request: &[RawValue]) {
+    let (what, count) = match request {
+        [what] => (what, i64::MAX),
+        [what, count] => (what, count.integer),
+        _ => return fail("a request has one or two parts".to_owned()),
+    };
+    // SAFETY: a part of the request that this thread handles.
+    let what = unsafe { bytes_of(what) };
+    if what != b"count" && what != b"forever" {
+        return fail("unknown stream".to_owned());
+    }
+    for number in 0..count {
+        let item = integer(number);
+        // SAFETY: a good value.
+        let posted = unsafe { insula_post(port, &raw const item) };
+        // Whoever has had enough closes the port, or ends the call.
+        if posted != INSULA_OK || insula_checkpoint() != INSULA_OK {
+            return;
+        }
+        if what == b"forever" {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Starts two threads. Each calls the blocking callback with its number (3 or 5) and, with one
+/// less than the answer, the one that is only notified.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_sample_callbacks(blocking: usize, listener: usize) {
+    for (thread, argument) in [(1, 3), (2, 5)] {
+        thread::spawn(move || work(thread, argument, blocking, listener));
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a sample shows what it does")]
+fn work(thread: u32, argument: i64, blocking: usize, listener: usize) {
+    println!("thread {thread}: calls blocking({argument})");
+    match call(blocking, argument, INSULA_FOREVER) {
+        Ok(answer) => {
+            println!("thread {thread}: blocking({argument}) returned {answer}");
+            println!("thread {thread}: calls nonBlocking({})", answer - 1);
+            let argument = integer(answer - 1);
+            // SAFETY: a good value.
+            let status = unsafe { insula_dart_callback_notify(listener, &raw const argument) };
+            if status != INSULA_OK {
+                println!("thread {thread}: status {status}");
+            }
+        }
+        Err(status) => println!("thread {thread}: status {status}"),
+    }
+}
+
+/// Calls a callback with a number, and returns the number that it answers.
+fn call(callback: usize, argument: i64, timeout_ns: u64) -> Result<i64, StatusCode> {
+    let argument = integer(argument);
+    let mut answer = 0_i64;
+    let user = (&raw mut answer).cast();
+    // SAFETY: a good value; the answer's place outlives the call.
+    let status = unsafe {
+        insula_dart_callback_call(callback, &raw const argument, timeout_ns, Some(store), user)
+    };
+    if status == INSULA_OK {
+        Ok(answer)
+    } else {
+        Err(status)
+    }
+}
+
+extern "C" fn store(user: *mut c_void, _: StatusCode, _: u32, reply: *const RawValue) {
+    if reply.is_null() {
+        return;
+    }
+    // SAFETY: the answer's place, whose thread waits.
+    let place = unsafe { &mut *user.cast::<i64>() };
+    // SAFETY: valid during this call.
+    *place = unsafe { (*reply).integer };
+}
+
+/// Calls a callback right here: in a Dart isolate that would be a deadlock.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_sample_call_here(
+    callback: usize,
+    argument: i64,
+) -> StatusCode {
+    call(callback, argument, INSULA_FOREVER)
+        .err()
+        .unwrap_or(INSULA_OK)
+}
+
+/// Calls a callback on a thread of its own, `count` times in a row, and posts the mean time of a
+/// round trip in nanoseconds, or minus the status of the call that failed.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_sample_round_trips(
+    callback: usize,
+    count: u32,
+    timeout_ns: u64,
+    port: PortHandle,
+) {
+    thread::spawn(move || {
+        let start = std::time::Instant::now();
+        let failed = (0..count).find_map(|n| call(callback, i64::from(n), timeout_ns).err());
+        let each = start.elapsed().as_nanos() / u128::from(count.max(1));
+        let result = failed.map_or(each as i64, |status| -i64::from(status));
+        let message = integer(result);
+        // SAFETY: a good value. Nobody is left to be told if it fails.
+        let _ = unsafe { insula_post(port, &raw const message) };
+    });
+}
+
+/// Starts two threads that call methods of a Dart isolate by posting `[thread, reply port,
+/// method, argument]` to `port`: `addThree`, for whose answer they wait, and `note`.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_sample_requests(port: PortHandle) {
+    for (thread, argument) in [(1, 3), (2, 5)] {
+        thread::spawn(move || request(port, thread, argument));
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a sample shows what it does")]
+fn request(port: PortHandle, thread: i64, argument: i64) {
+    let (send, answers) = mpsc::channel::<i64>();
+    let user = Box::into_raw(Box::new(send)).cast();
+    let mut replies: PortHandle = 0;
+    let name = c"replies".as_ptr();
+    // SAFETY: the pointers are good; a sender may be used on any thread.
+    let opened = unsafe {
+        insula_native_port_open(name, 1, Some(on_reply), user, Some(free), &raw mut replies)
+    };
+    if opened != INSULA_OK {
+        free(user);
+        return println!("thread {thread}: status {opened}");
+    }
+    println!("thread {thread}: calls addThree({argument})");
+    post_request(port, thread, replies, "addThree", argument);
+    if let Ok(answer) = answers.recv() {
+        println!("thread {thread}: addThree({argument}) returned {answer}");
+        println!("thread {thread}: calls note({})", answer - 1);
+        post_request(port, thread, 0, "note", answer - 1);
+    }
+    insula_port_close(replies);
+}
+
+fn post_request(port: PortHandle, thread: i64, replies: PortHandle, method: &str, argument: i64) {
+    let text = format!("{method}\0");
+    let method = RawValue {
+        kind: c::INSULA_KIND_STRING,
+        length: method.len() as u64,
+        data: text.as_ptr().cast(),
+        ..RawValue::default()
+    };
+    let parts = [
+        integer(thread),
+        integer(replies.cast_signed()),
+        method,
+        integer(argument),
+    ];
+    let message = array(&parts);
+    // SAFETY: a good value, copied during the call. A closed port wants nothing.
+    let _ = unsafe { insula_post(port, &raw const message) };
+}
+
+extern "C" fn on_reply(user: *mut c_void, _port: PortHandle, reply: *const RawValue) {
+    // SAFETY: the sender that `request` made, until `free`.
+    let send = unsafe { &*user.cast::<mpsc::Sender<i64>>() };
+    // SAFETY: valid during this call.
+    let answer = unsafe { (*reply).integer };
+    // The thread may have given up.
+    let _ = send.send(answer);
+}
+
+extern "C" fn free(user: *mut c_void) {
+    // SAFETY: made by `request`, and freed once.
+    drop(unsafe { Box::from_raw(user.cast::<mpsc::Sender<i64>>()) });
+}

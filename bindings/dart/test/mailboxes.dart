@@ -1,0 +1,126 @@
+/// Risk: an isolate waits for ever, or gets what was not for it.
+library;
+
+import 'dart:isolate';
+
+import 'package:insula/insula.dart';
+
+import 'harness.dart';
+
+void define() {
+  test('a mailbox holds one message, which may be empty', () {
+    final mailbox = Mailbox();
+    expect(mailbox.tryTake(), null);
+    mailbox.put([1, 2]);
+    expect(mailbox.tryPut([3]), false);
+    expect(mailbox.take(), [1, 2]);
+    mailbox.put([]);
+    expect(mailbox.take(), <int>[]);
+    mailbox.release();
+  });
+
+  test('a mailbox has time-outs', () async {
+    final mailbox = Mailbox();
+    const short = Duration(milliseconds: 5);
+    final empty = await errorOf(() => mailbox.take(timeout: short));
+    expect((empty as InsulaException).status, Status.timedOut);
+    mailbox.put([1]);
+    final full = await errorOf(() => mailbox.put([2], timeout: short));
+    expect((full as InsulaException).status, Status.timedOut);
+    mailbox.release();
+  });
+
+  test('two isolates hand messages over', () async {
+    final there = Mailbox();
+    final back = Mailbox();
+    final (a, b) = (there.share(), back.share());
+    final other = Isolate.run(() {
+      final (requests, answers) = (
+        Mailbox.fromHandle(a),
+        Mailbox.fromHandle(b),
+      );
+      for (var i = 0; i < 500; i++) {
+        final request = requests.take();
+        answers.put([for (final byte in request) byte + 1]);
+      }
+      requests.release();
+      answers.release();
+    });
+    for (var i = 0; i < 500; i++) {
+      there.put([i & 127, 1]);
+      expect(back.take(), [(i & 127) + 1, 2]);
+    }
+    await other;
+    there.release();
+    back.release();
+  });
+
+  test('closing wakes whoever waits', () async {
+    final mailbox = Mailbox();
+    final other = mailbox.share();
+    final waits = Isolate.run(() {
+      try {
+        Mailbox.fromHandle(other).take();
+      } on InsulaException catch (error) {
+        return error.status;
+      }
+      return Status.ok;
+    });
+    await Future<void>.delayed(const Duration(milliseconds: 20));
+    mailbox.close();
+    expect(await waits, Status.closed);
+    mailbox.release();
+  });
+
+  test('a party that gives its handle back wakes the other', () async {
+    final mailbox = Mailbox();
+    final other = mailbox.share();
+    final waits = Isolate.run(() {
+      try {
+        Mailbox.fromHandle(other).take();
+      } on InsulaException catch (error) {
+        return error.status;
+      }
+      return Status.ok;
+    });
+    await Future<void>.delayed(const Duration(milliseconds: 20));
+    mailbox.release();
+    expect(await waits, Status.peerDied);
+  });
+
+  test('a rendezvous asks and answers', () async {
+    final (requester, side) = Requester.open();
+    final done = Isolate.run(() {
+      final responder = Responder.fromHandle(side);
+      responder.messageLoop((request) {
+        if (request.isEmpty) responder.stop();
+        return [...request, request.length];
+      });
+      responder.release();
+    });
+    expect(requester.state, RendezvousState.none);
+    expect(requester.request([5, 6]), [5, 6, 2]);
+    expect(requester.request([]), [0]);
+    await done;
+    final error = await errorOf(() => requester.request([1]));
+    expect((error as InsulaException).status, Status.peerDied);
+    requester.release();
+  });
+
+  test('a request that throws is declined', () async {
+    final (requester, side) = Requester.open();
+    final failed = Isolate.run(() {
+      try {
+        Responder.fromHandle(side).messageLoop((request) {
+          throw StateError('on purpose');
+        });
+      } on StateError catch (error) {
+        return error.message;
+      }
+    });
+    final error = await errorOf(() => requester.request([1]));
+    expect((error as InsulaException).status, Status.failed);
+    expect(await failed, 'on purpose');
+    requester.release();
+  });
+}

@@ -1,0 +1,115 @@
+/// Risk: an answer is lost, comes twice, comes to the wrong call, or an error
+/// is told as another one.
+library;
+
+import 'dart:isolate';
+import 'dart:typed_data';
+
+import 'package:insula/insula.dart';
+
+import 'harness.dart';
+import 'sample.dart';
+
+void define() {
+  test('a pool answers with what it was asked', () async {
+    final pool = openSample('values');
+    final messages = [
+      null,
+      true,
+      -1,
+      1 << 52,
+      1.5,
+      'größer als ASCII',
+      '',
+      [
+        1,
+        ['two', null],
+        <Object?>[],
+      ],
+      Uint8List.fromList([1, 2, 3]),
+      Float64List.fromList([0.5, -2]),
+    ];
+    for (final message in messages) {
+      expect(await pool.call(['echo', message]), message);
+    }
+    pool.close();
+  });
+
+  test('many calls at once each get their own answer', () async {
+    final pool = openSample('many');
+    final answers = await Future.wait([
+      for (var i = 0; i < 2000; i++) pool.call(['echo', i]),
+    ]);
+    expect(answers, List.generate(2000, (i) => i));
+    pool.close();
+  });
+
+  test('a pool is found by its name in every isolate', () async {
+    final pool = openSample('everywhere');
+    final answer = await Isolate.run(
+      () => WorkerPool.find('everywhere').call(['echo', 7]),
+    );
+    expect(answer, 7);
+    pool.close();
+    final error = await errorOf(() => WorkerPool.find('everywhere'));
+    expect((error as InsulaException).status, Status.notFound);
+  });
+
+  test('a failure of the service has its text', () async {
+    final pool = openSample('failing');
+    final error = await errorOf(() => pool.call(['fail', 'on purpose']));
+    expect((error as InsulaException).status, Status.failed);
+    expect(error.message.contains('on purpose'), true, error.message);
+    expect(error.mayHaveRun, true);
+    pool.close();
+  });
+
+  test('a deadline ends a call', () async {
+    final pool = openSample('late', workers: 1);
+    final error = await errorOf(
+      () => pool.call(
+        ['sleep', 200],
+        deadline: const Duration(milliseconds: 10),
+      ),
+    );
+    expect((error as InsulaException).status, Status.timedOut);
+    pool.close(patience: const Duration(seconds: 1));
+  });
+
+  test('a closed pool refuses calls', () async {
+    final pool = openSample('closed')..close();
+    final error = await errorOf(() => pool.call(['echo', 1]));
+    expect(error is InsulaException, true, '$error');
+  });
+
+  test('what native code cannot have is refused at once', () async {
+    final pool = openSample('refusing');
+    final error = await errorOf(() => pool.call(['echo', DateTime(2000)]));
+    expect(error is ArgumentError, true, '$error');
+    pool.close();
+  });
+
+  test('a stream gives its items in order and then ends', () async {
+    final pool = openSample('stream');
+    final items = await pool.stream(['count', 1000]).toList();
+    expect(items, List.generate(1000, (i) => i));
+    expect(await pool.stream(['count', 0]).toList(), <Object?>[]);
+    pool.close();
+  });
+
+  test('a stream that fails says why', () async {
+    final pool = openSample('bad stream');
+    final error = await errorOf(() => pool.stream(['nothing']).drain<void>());
+    expect((error as InsulaException).status, Status.failed);
+    pool.close();
+  });
+
+  test('a cancelled stream ends its call', () async {
+    final pool = openSample('endless', workers: 1);
+    final items = await pool.stream(['forever']).take(5).toList();
+    expect(items, [0, 1, 2, 3, 4]);
+    // The one worker is free again.
+    expect(await pool.call(['echo', 1]), 1);
+    pool.close();
+  });
+}

