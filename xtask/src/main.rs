@@ -19,7 +19,8 @@ use test::{Extent, Failure, Plan};
 const HELP: &str = "\
 The project's own commands.
 
-cargo xtask test          format, clippy, tests with doc tests, docs, loom models, tidy
+cargo xtask test          format, clippy, tests with doc tests, programs in C and C++, docs,
+                          loom models, tidy
 cargo xtask test --full   the same, and: the bench's lints and a quick run of it, a check for
                           other platforms, large photographs, a window on a virtual
                           display, glib's main loop, Miri

@@ -3,6 +3,7 @@
 
 mod dart;
 mod display;
+mod ffi;
 mod foreign_loop;
 mod full;
 mod packages;

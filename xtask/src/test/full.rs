@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass};
-use super::{dart, display, foreign_loop, photographs};
+use super::{dart, display, ffi, foreign_loop, photographs};
 
 pub(super) const STEPS: &[Step] = &[
     Step {
@@ -42,6 +42,18 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "the Dart package in a Dart VM",
         run: dart::run_package,
+    },
+    Step {
+        name: "ten million random calls of the C ABI",
+        run: ffi::run_random_calls,
+    },
+    Step {
+        name: "programs in C and C++ under AddressSanitizer",
+        run: ffi::run_under_address_sanitizer,
+    },
+    Step {
+        name: "programs in C and C++ under ThreadSanitizer",
+        run: ffi::run_under_thread_sanitizer,
     },
     Step {
         name: "Miri",

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::ffi;
 use super::{Step, Trouble, Verdict, add_flags, cargo, pass};
 use crate::tidy;
 
@@ -17,6 +18,14 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "tests and doc tests",
         run: tests,
+    },
+    Step {
+        name: "programs in C",
+        run: ffi::run_c,
+    },
+    Step {
+        name: "programs in C++",
+        run: ffi::run_cpp,
     },
     Step {
         name: "docs",
