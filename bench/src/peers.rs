@@ -18,5 +18,6 @@ pub(crate) mod tarpc;
 pub(crate) mod threadpool;
 pub(crate) mod tokio;
 pub(crate) mod tokio_io;
+pub(crate) mod tokio_native;
 pub(crate) mod tokio_time;
 pub(crate) mod xtra;

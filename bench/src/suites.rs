@@ -12,6 +12,7 @@ mod frames;
 mod idle;
 mod io;
 mod microtasks;
+mod native;
 mod photos;
 mod pool;
 mod ports;
@@ -41,5 +42,6 @@ pub(crate) const ALL: &[Suite] = &[
     control::SUITE,
     microtasks::SUITE,
     frames::SUITE,
+    native::SUITE,
     photos::SUITE,
 ];
