@@ -3,6 +3,9 @@
 //! A call is refused in a forked child, before the start and after the shutdown; a panic ends
 //! here, as `INSULA_ERROR_INTERNAL`. What went wrong stays with the thread, as a text.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -12,6 +12,9 @@
 //! of the object and no longer. Objects are dropped, and their destructors run, outside of it.
 //! Which slots are free is under another lock, never held together with a slot's.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::OnceLock;
 
 use insula_sync::Mutex;
@@ -89,40 +92,47 @@ impl Parts {
     }
 }
 
-static TABLE: Table = Table {
-    segments: [const { OnceLock::new() }; SEGMENTS],
-    free: Mutex::new(Free {
-        recycled: Vec::new(),
-        unused: 0,
-        live: 0,
-        is_open: false,
-    }),
-};
+static TABLE: Table = Table::new();
 
 pub(crate) fn table() -> &'static Table {
     &TABLE
 }
 
 impl Table {
+    const fn new() -> Self {
+        Self {
+            segments: [const { OnceLock::new() }; SEGMENTS],
+            free: Mutex::new(Free {
+                recycled: Vec::new(),
+                unused: 0,
+                live: 0,
+                is_open: false,
+            }),
+        }
+    }
+
     /// From now on handles can be made.
     pub(crate) fn open(&self) {
         self.free.lock().is_open = true;
     }
 
-    /// From now on no handle can be made; those that there are become stale, but for those of
-    /// root isolates, which only their own threads can end. Returns what they stood for.
-    pub(crate) fn close(&self) -> Vec<Object> {
+    /// From now on no handle can be made; those that there are become stale, but for those
+    /// whose objects are spared. Returns what the others stood for.
+    pub(crate) fn close(&self, is_spared: fn(&Object) -> bool) -> Vec<Object> {
         let unused = {
             let mut free = self.free.lock();
             free.is_open = false;
             free.unused
         };
-        let is_root = |index: &u32| {
-            self.slot(*index).is_some_and(|slot| {
-                matches!(slot.0.lock().content, Content::Object(Object::Root(_)))
-            })
+        let goes = |index: &u32| {
+            self.slot(*index)
+                .is_some_and(|slot| match &slot.0.lock().content {
+                    Content::Vacant => false,
+                    Content::Reserved => true,
+                    Content::Object(object) => !is_spared(object),
+                })
         };
-        let indices = (0..unused).filter(|index| !is_root(index));
+        let indices = (0..unused).filter(goes);
         indices
             .filter_map(|index| self.vacate(index, None).ok()?)
             .collect()

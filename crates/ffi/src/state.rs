@@ -134,7 +134,8 @@ pub(crate) fn shut_down(timeout: Option<Duration>) -> Outcome {
     let left = || timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
     let runtime = begin_shut_down()?;
     // Handles, and what they lead to, are dropped outside of every lock.
-    end_all(handle::table().close());
+    let is_root = |object: &Object| matches!(object, Object::Root(_));
+    end_all(handle::table().close(is_root));
     crate::service::forget_all();
     drop(set_error_hook(None));
     crate::root::forget_all_of_this_thread();
@@ -144,7 +145,8 @@ pub(crate) fn shut_down(timeout: Option<Duration>) -> Outcome {
             .shut_down_timeout(left)
             .map_err(|late| Failure::new(Status::TimedOut, late.to_string()))?,
     }
-    end_all(handle::table().close());
+    // The roots of threads that have gone without closing them.
+    end_all(handle::table().close(|_| false));
     wait_for_callbacks(left)?;
     *RUNTIME.lock() = None;
     set_phase(INSULA_PHASE_STOPPED);

@@ -235,7 +235,23 @@ static void *from_another_thread(void *user) {
     return NULL;
 }
 
+/* A thread that ends and leaves its root isolate behind ends that as well. */
+static void *leaves_a_root_behind(void *user) {
+    insula_root root;
+    CHECK(insula_root_create("left", nothing, NULL, count_free, &root));
+    *(insula_root *)user = root;
+    return NULL;
+}
+
 static void threads(void) {
+    insula_root left = 0;
+    pthread_t leaver;
+    int before = freed;
+    EXPECT(pthread_create(&leaver, NULL, leaves_a_root_behind, &left) == 0);
+    pthread_join(leaver, NULL);
+    FAILS(insula_root_close(left), INSULA_ERROR_WRONG_THREAD);
+    EXPECT(freed <= before + 1);
+
     shared it = { 0, 0 };
     CHECK(insula_root_create("misuse", nothing, NULL, NULL, &it.root));
     CHECK(insula_root_enter(it.root, inside_root, &it));

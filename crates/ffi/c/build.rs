@@ -1,0 +1,13 @@
+//! The shared library stays where it is when it is unloaded: its threads, and what the operating
+//! system calls in the child of a fork, would run into nothing otherwise.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let unix = ["linux", "android", "freebsd"];
+    let system = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
+    if unix.contains(&system.as_str()) {
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    }
+}
