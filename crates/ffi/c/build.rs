@@ -1,7 +1,6 @@
 //! The shared library stays where it is when it is unloaded: its threads, and what the operating
 //! system calls in the child of a fork, would run into nothing otherwise.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
