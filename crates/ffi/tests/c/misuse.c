@@ -291,6 +291,35 @@ static void waits(void) {
     CHECK(insula_mutex_release(mutex));
 }
 
+/* Called when the thread's own storage is gone. */
+static void at_the_end_of_a_thread(void *user) {
+    (void)user;
+    insula_mailbox mailbox;
+    CHECK(insula_mailbox_new(&mailbox));
+    CHECK(insula_mailbox_release(mailbox));
+    FAILS(insula_mailbox_release(mailbox), INSULA_ERROR_STALE_HANDLE);
+    EXPECT(insula_last_error() != NULL);
+    FAILS(insula_throw("x"), INSULA_ERROR_NO_ISOLATE);
+    FAILS(insula_reply(NULL), INSULA_ERROR_BAD_STATE);
+}
+
+static pthread_key_t key;
+
+static void *ends(void *user) {
+    EXPECT(pthread_setspecific(key, user) == 0);
+    /* So that the library has something to put away. */
+    FAILS(insula_mailbox_release(0), INSULA_ERROR_BAD_HANDLE);
+    return NULL;
+}
+
+static void destructors(void) {
+    EXPECT(pthread_key_create(&key, at_the_end_of_a_thread) == 0);
+    pthread_t thread;
+    EXPECT(pthread_create(&thread, NULL, ends, &key) == 0);
+    pthread_join(thread, NULL);
+    pthread_key_delete(key);
+}
+
 static void spawning(void) {
     int before = freed;
     insula_spawn_options options = INSULA_SPAWN_OPTIONS_INIT;
@@ -361,6 +390,7 @@ int main(void) {
     outside_of_isolates();
     threads();
     waits();
+    destructors();
     spawning();
     fork_is_refused();
     after_the_shutdown();
