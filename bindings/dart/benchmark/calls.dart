@@ -15,7 +15,9 @@ const size = 100 << 20;
 
 Future<void> main() async {
   final pool = openSample('benchmark');
-  await report('call into a pool and back', calls, () => pool.call(['echo', 1]));
+  await report('call into a pool and back', calls, () {
+    return pool.call(['echo', 1]);
+  });
   await report('Isolate.run', calls ~/ 4, () => Isolate.run(() => 1));
   await report('100 MiB to a pool and back, a buffer', 10, () async {
     final answer = await pool.call(['echo', _next()]);

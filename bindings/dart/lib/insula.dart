@@ -1,3 +1,10 @@
+/// @docImport 'src/buffer.dart';
+/// @docImport 'src/callback.dart';
+/// @docImport 'src/library.dart';
+/// @docImport 'src/mailbox.dart';
+/// @docImport 'src/port.dart';
+/// @docImport 'src/worker_pool.dart';
+///
 /// Insula for Dart: what Rust's isolates offer to Dart's.
 ///
 /// * [WorkerPool] calls services that run on pools of Rust workers, with a
@@ -11,19 +18,11 @@
 /// Everything needs the library `libinsula_dart`; see [Insula.open].
 library;
 
-import 'dart:async';
-
-import 'src/buffer.dart';
-import 'src/callback.dart';
-import 'src/library.dart';
-import 'src/mailbox.dart';
-import 'src/port.dart';
-import 'src/worker_pool.dart';
-
 export 'src/buffer.dart' show TransferableBuffer;
 export 'src/callback.dart' show BlockingCallback, ListenerCallback;
 export 'src/library.dart' show Insula;
 export 'src/mailbox.dart' show Mailbox, RendezvousState, Requester, Responder;
 export 'src/port.dart' show InsulaPort;
 export 'src/status.dart' show InsulaException, Status;
-export 'src/worker_pool.dart' show Picture, PictureFormat, ResizeMode, WorkerPool;
+export 'src/worker_pool.dart'
+    show Picture, PictureFormat, ResizeMode, WorkerPool;

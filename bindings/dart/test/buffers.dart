@@ -26,7 +26,7 @@ void define() {
 
   test('a buffer stays ours if it cannot be sent', () async {
     final buffer = TransferableBuffer.from([1]);
-    const InsulaPort nowhere = InsulaPort(0);
+    const nowhere = InsulaPort(0);
     expect(await errorOf(() => nowhere.post(buffer)) is InsulaException, true);
     expect(buffer.isGone, false);
     expect(buffer.bytes, [1]);
