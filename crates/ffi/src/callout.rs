@@ -103,14 +103,18 @@ pub(crate) fn delivering<R>(value: Value, function: impl FnOnce(&Value) -> R) ->
         return function(&value);
     }
     let value = Rc::new(value);
-    DELIVERED.with_borrow_mut(|values| values.push(value.clone()));
+    // A thread that ends has no place for it any more: then it cannot be taken.
+    let is_kept = DELIVERED.try_with(|values| values.borrow_mut().push(value.clone()));
     let result = function(&value);
-    DELIVERED.with_borrow_mut(Vec::pop);
+    if is_kept.is_ok() {
+        let _ = DELIVERED.try_with(|values| values.borrow_mut().pop());
+    }
     result
 }
 
 /// Looks through the messages that are being handled, the innermost first.
 pub(crate) fn find_delivered(matches: impl Fn(&Value) -> bool) -> bool {
-    let values = DELIVERED.with_borrow(Vec::clone);
+    let values = DELIVERED.try_with(|values| values.borrow().clone());
+    let values = values.unwrap_or_default();
     values.iter().rev().any(|value| matches(value))
 }

@@ -19,35 +19,39 @@ struct Place;
 
 impl Drop for Place {
     fn drop(&mut self) {
-        drop(ANSWERS.with_borrow_mut(Vec::pop));
+        drop(with_answers(Vec::pop));
     }
+}
+
+/// `None` on a thread that ends and has no places any more.
+fn with_answers<R>(f: impl FnOnce(&mut Vec<Option<Answer>>) -> R) -> Option<R> {
+    ANSWERS
+        .try_with(|answers| f(&mut answers.borrow_mut()))
+        .ok()
 }
 
 /// Runs a callback that may answer; the value null if it does not.
 pub(crate) fn answering(function: impl FnOnce()) -> Answer {
-    ANSWERS.with_borrow_mut(|answers| answers.push(None));
+    with_answers(|answers| answers.push(None));
     let _place = Place;
     function();
-    let answer = ANSWERS.with_borrow_mut(|answers| answers.last_mut().and_then(Option::take));
-    answer.unwrap_or(Ok(Value::Null))
+    let answer = with_answers(|answers| answers.last_mut().and_then(Option::take));
+    answer.flatten().unwrap_or(Ok(Value::Null))
 }
 
 /// Answers for the innermost callback; the last answer counts.
 pub(crate) fn answer(answer: Answer) -> Result<(), Status> {
-    let before = ANSWERS.with_borrow_mut(|answers| match answers.last_mut() {
-        Some(place) => Ok(place.replace(answer)),
-        None => Err(answer),
+    let mut answer = Some(answer);
+    let before = with_answers(|answers| {
+        let place = answers.last_mut()?;
+        Some(std::mem::replace(place, answer.take()))
     });
-    match before {
-        Ok(before) => {
-            drop(before);
-            Ok(())
-        }
-        Err(answer) => {
-            if let Ok(value) = &answer {
-                value.disarm();
-            }
-            Err(Status::BadState)
-        }
+    if let Some(Ok(value)) = &answer {
+        value.disarm();
+    }
+    // What was answered before is dropped here, outside of everything.
+    match before.flatten() {
+        Some(_before) => Ok(()),
+        None => Err(Status::BadState),
     }
 }

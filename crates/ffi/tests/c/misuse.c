@@ -301,14 +301,20 @@ static void at_the_end_of_a_thread(void *user) {
     EXPECT(insula_last_error() != NULL);
     FAILS(insula_throw("x"), INSULA_ERROR_NO_ISOLATE);
     FAILS(insula_reply(NULL), INSULA_ERROR_BAD_STATE);
+    insula_value value = insula_null();
+    FAILS(insula_value_take(&value), INSULA_ERROR_NOT_FOUND);
 }
 
 static pthread_key_t key;
 
 static void *ends(void *user) {
     EXPECT(pthread_setspecific(key, user) == 0);
-    /* So that the library has something to put away. */
+    /* The library's storage is put away before that is called. */
+    insula_value nothing_to_take = insula_null();
     FAILS(insula_mailbox_release(0), INSULA_ERROR_BAD_HANDLE);
+    FAILS(insula_reply(NULL), INSULA_ERROR_BAD_STATE);
+    FAILS(insula_throw("x"), INSULA_ERROR_NO_ISOLATE);
+    FAILS(insula_value_take(&nothing_to_take), INSULA_ERROR_NOT_FOUND);
     return NULL;
 }
 
