@@ -2,17 +2,14 @@
 //! 87, and S1 to S5.
 
 use insula_core::{
-    Isolate, IsolateNameServer, ReceivePort, Runtime, blocking, one_shot, schedule_microtask,
-    spawn_local,
+    Isolate, IsolateLocalCallback, IsolateNameServer, ListenerCallback, Mailbox, MailboxError,
+    ReceivePort, Runtime, Timer, blocking, one_shot, schedule_microtask, spawn_local,
 };
 use insula_io::{Directory, File, IoError, IoService, OpenMode, request};
 
 use super::stage::{Lines, child, elsewhere, lines, say, saying};
 use super::{Case, Check, Verdict};
 use crate::Log;
-
-const NO_FOREIGN_CODE: &str =
-    "code in other languages, and callbacks that it calls, come with the C interface";
 
 pub(super) const CASES: &[Case] = &[
     Case::as_vm(
@@ -47,26 +44,47 @@ pub(super) const CASES: &[Case] = &[
         "more_wait_and_are_counted",
         "a_wider_service_has_room_for_them",
     ]),
-    Case::new(
+    Case::as_vm(
         "83",
         "c82_post_cobject",
-        "objects posted from C",
-        Verdict::Later(NO_FOREIGN_CODE),
-        &[],
-    ),
-    Case::new(
+        "objects posted by a foreign thread, to a port and to a closed one",
+        &[Check::new("1, true, text, x, refused", posts_from_outside)],
+    )
+    .note("What C posts is tested in C (`crates/ffi/tests/c`): a value of no kind, a handle of no port and a closed port give their statuses."),
+    Case::as_vm(
         "84",
         "c46_native_callable",
         "native callbacks: listening, and local to the isolate",
-        Verdict::Later(NO_FOREIGN_CODE),
-        &[],
-    ),
-    Case::new(
+        &[
+            Check::new(
+                "sync end, micro main, timer A, listener 1, M 1, port x, listener 2, M 2, timer B",
+                listener_among_others,
+            )
+            .part("order"),
+            Check::new("local 5, after", local_callback).part("local"),
+            Check::new("closed true, closed false, refused", closed_listener).part("close"),
+            Check::new("exit", listener_that_keeps_nobody_alive).part("liveness"),
+        ],
+    )
+    .tests(&[
+        "calls_are_in_order_with_messages_and_have_turns_of_their_own",
+        "a_local_callback_refuses_other_threads_and_other_isolates",
+        "a_closed_callback_gives_the_argument_back",
+    ]),
+    Case::as_vm(
         "85",
         "c54_native_listener_error",
         "a native callback that throws",
-        Verdict::Later(NO_FOREIGN_CODE),
-        &[],
+        &[
+            Check::new("x0, x1, error boom1, exit", |log| {
+                listener_that_panics(log, true);
+            })
+            .part("fatal"),
+            Check::new("x0, x1, error boom1, x2, exit", |log| {
+                listener_that_panics(log, false);
+            })
+            .part("not fatal"),
+        ],
     ),
     Case::new(
         "86",
@@ -83,13 +101,14 @@ pub(super) const CASES: &[Case] = &[
     )
     .note("How many threads may be added is bounded: by 256 unless set, here by 300.")
     .tests(&["isolates_that_block_all_run"]),
-    Case::new(
+    Case::as_vm(
         "S1",
         "native_synchronization",
         "a mailbox that is full, closed, or waited for",
-        Verdict::Later("the mailbox comes with the C interface"),
-        &[],
-    ),
+        &[Check::new("put, full, closed", mailbox)],
+    )
+    .note("Here `put` waits for room; what refuses at once is `try_put`.")
+    .tests(&["close_drops_what_is_inside_and_wakes_everybody"]),
     Case::as_vm("S2", "flutter/fml", "message loops are merged and unmerged", &[]).tests(&[
         "merged_tasks_run_in_one_order_and_both_observe",
         "after_an_unmerge_everybody_runs_his_own",
@@ -110,6 +129,131 @@ pub(super) const CASES: &[Case] = &[
         ],
     ),
 ];
+
+/// What a foreign thread has to say.
+enum Posted {
+    Number(i64),
+    Flag(bool),
+    Text(&'static str),
+}
+
+fn posts_from_outside(log: Log) {
+    let port = ReceivePort::new();
+    let sender = port.send_port();
+    let own = sender.clone();
+    let heard = log.clone();
+    port.listen(move |posted| match posted {
+        Posted::Number(number) => heard.line(number),
+        Posted::Flag(flag) => heard.line(flag),
+        Posted::Text(text) => heard.line(text),
+    });
+    elsewhere(move || {
+        for posted in [Posted::Number(1), Posted::Flag(true), Posted::Text("text")] {
+            assert!(sender.send(posted).is_ok());
+        }
+    });
+    assert!(own.send(Posted::Text("x")).is_ok());
+    let closed = ReceivePort::<Posted>::new();
+    let sender = closed.send_port();
+    closed.close();
+    Timer::run(move || {
+        elsewhere(move || {
+            if sender.send(Posted::Number(2)).is_err() {
+                log.line("refused");
+            }
+        });
+    });
+}
+
+fn listener_among_others(log: Log) {
+    let l = log.clone();
+    let callback = ListenerCallback::new(move |x: u32| {
+        l.line(format!("listener {x}"));
+        let l = l.clone();
+        schedule_microtask(move || l.line(format!("M {x}")));
+    });
+    let to = lines(&log);
+    let timer = |name: &'static str| {
+        let log = log.clone();
+        Timer::run(move || log.line(format!("timer {name}")));
+    };
+    timer("A");
+    assert!(callback.call(1).is_ok());
+    say(&to, "port x");
+    assert!(callback.call(2).is_ok());
+    timer("B");
+    let l = log.clone();
+    schedule_microtask(move || l.line("micro main"));
+    log.line("sync end");
+}
+
+fn local_callback(log: Log) {
+    let l = log.clone();
+    let callback = IsolateLocalCallback::new(move |x: u32| l.line(format!("local {x}")));
+    assert!(callback.call(5).is_ok());
+    log.line("after");
+}
+
+fn closed_listener(log: Log) {
+    let l = log.clone();
+    let callback = ListenerCallback::new(move |x: u32| l.line(format!("listener {x}")));
+    assert!(callback.call(9).is_ok());
+    log.line(format!("closed {}", callback.close()));
+    log.line(format!("closed {}", callback.close()));
+    if callback.call(10).is_err() {
+        log.line("refused");
+    }
+}
+
+/// Its handle is held by another isolate, which lives on.
+fn listener_that_keeps_nobody_alive(log: Log) {
+    let to = lines(&log);
+    let handles = ReceivePort::new();
+    let handle = handles.send_port();
+    let mut held = Vec::new();
+    handles.listen(move |callback: ListenerCallback<u32>| held.push(callback));
+    child(&log, &to).spawn(
+        move |()| {
+            let callback = ListenerCallback::new(|_: u32| {});
+            assert!(callback.keep_isolate_alive(false).is_ok());
+            assert!(handle.send(callback).is_ok());
+        },
+        (),
+    );
+}
+
+fn listener_that_panics(log: Log, is_fatal: bool) {
+    let to = lines(&log);
+    child(&log, &to).errors_are_fatal(is_fatal).spawn(
+        |to: Lines| {
+            let callback = ListenerCallback::new(move |x: u32| {
+                say(&to, format!("x{x}"));
+                assert!(x != 1, "boom1");
+            });
+            for x in 0..3 {
+                assert!(callback.call(x).is_ok());
+            }
+        },
+        to,
+    );
+}
+
+fn mailbox(log: Log) {
+    let mailbox = Mailbox::new();
+    if mailbox.try_put(1).is_ok() {
+        log.line("put");
+    }
+    if mailbox
+        .try_put(2)
+        .is_err_and(|it| it.error == MailboxError::Full)
+    {
+        log.line("full");
+    }
+    mailbox.close();
+    if mailbox.take() == Err(MailboxError::Closed) {
+        log.line("closed");
+    }
+}
 
 fn refused_operations(log: Log) {
     spawn_local(async move {
