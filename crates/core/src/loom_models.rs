@@ -5,6 +5,7 @@
 
 mod callback;
 mod lane;
+mod mailbox;
 mod ports;
 mod ring;
 mod sleep;

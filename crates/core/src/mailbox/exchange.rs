@@ -8,11 +8,15 @@
 //! |---|---|---|---|---|
 //! | `NONE` | at the beginning, or a request was taken back | requester | requester | requester: `REQUEST` |
 //! | `REQUEST` | a request waits | full | requester | responder: `TAKEN`; requester: `NONE` |
-//! | `TAKEN` | the responder works | requester | responder | responder: `RESPONSE`, `UNANSWERED`; requester: `ABANDONED` |
+//! | `TAKEN` | the responder works | responder | responder | responder: `RESPONSE`, `UNANSWERED`; requester: `ABANDONED` |
 //! | `RESPONSE` | a response waits, or was taken | requester | full | requester: `REQUEST` |
 //! | `UNANSWERED` | there will be no response | requester | requester | requester: `REQUEST` |
-//! | `ABANDONED` | the responder works, and nobody waits for it | requester | responder | responder: `NONE`; requester: `BEHIND` |
-//! | `BEHIND` | the same, and the next request waits | full | responder | responder: `REQUEST`; requester: `ABANDONED` |
+//! | `ABANDONED` | the responder works, and nobody waits for it | responder; the other one requester | responder | responder: `NONE`; requester: `BEHIND` |
+//! | `BEHIND` | the same, and the next request waits in the other cell | full; the other one responder | responder | responder: `REQUEST`; requester: `ABANDONED` |
+//!
+//! There are two request cells; the bit `OTHER` says which one the state is about. The step to
+//! `BEHIND` turns it, since the responder may not have moved the abandoned request out of its
+//! cell yet, and the step back to `ABANDONED` turns it back. When the responder responds, it has.
 //!
 //! "requester" and "responder" in a cell's column: that side may touch the cell. A full cell
 //! belongs to whoever makes the next step out of the state: both may try, one compare-exchange
@@ -50,6 +54,9 @@ const CLOSED: u32 = 8;
 const REQUESTER_GONE: u32 = 16;
 const RESPONDER_GONE: u32 = 32;
 
+/// Which of the request cells.
+const OTHER: u32 = 64;
+
 /// What is shared by the two ends.
 pub(crate) struct Exchange<Q, A> {
     line: Line<Q, A>,
@@ -61,7 +68,7 @@ pub(crate) struct Exchange<Q, A> {
 #[repr(align(128))]
 struct Line<Q, A> {
     word: AtomicU32,
-    request: UnsafeCell<Option<Q>>,
+    requests: [UnsafeCell<Option<Q>>; 2],
     response: UnsafeCell<Option<A>>,
 }
 
@@ -136,7 +143,7 @@ impl<Q, A> Exchange<Q, A> {
         Self {
             line: Line {
                 word: AtomicU32::new(NONE),
-                request: UnsafeCell::new(None),
+                requests: [UnsafeCell::new(None), UnsafeCell::new(None)],
                 response: UnsafeCell::new(None),
             },
             requester: End::new(),
@@ -150,26 +157,22 @@ impl<Q, A> Exchange<Q, A> {
         self.line.word.load(Ordering::Acquire)
     }
 
-    /// From `word`, as it was read, to another state. The word that is there instead, if it is
-    /// another one.
+    /// From `word`, as it was read, to another one. The word that is there instead, if it is
+    /// not that.
     #[inline]
-    fn step(&self, word: u32, state: u32) -> Result<(), u32> {
+    fn step(&self, word: u32, next: u32) -> Result<(), u32> {
         self.line
             .word
-            .compare_exchange(
-                word,
-                (word & !STATE) | state,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            )
+            .compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire)
             .map(drop)
     }
 
-    fn set_request(&self, request: Option<Q>) -> Option<Q> {
-        self.line
-            .request
-            // SAFETY: each caller is the side that the table of states names.
-            .with_mut(|cell| std::mem::replace(unsafe { &mut *cell }, request))
+    /// Changes what is in the request cell that `word` names.
+    #[inline]
+    fn set_request(&self, word: u32, request: Option<Q>) -> Option<Q> {
+        let cell = &self.line.requests[usize::from(word & OTHER != 0)];
+        // SAFETY: each caller is the side that the table of states names.
+        cell.with_mut(|cell| std::mem::replace(unsafe { &mut *cell }, request))
     }
 
     fn set_response(&self, response: Option<A>) -> Option<A> {
@@ -183,23 +186,23 @@ impl<Q, A> Exchange<Q, A> {
     #[inline]
     pub(crate) fn post(&self, request: Q) -> Result<(), Undelivered<Q>> {
         let mut word = self.word();
-        let mut request = Some(request);
+        let mut message = request;
         loop {
-            let next = match word & STATE {
-                NONE | RESPONSE | UNANSWERED => REQUEST,
-                _ => BEHIND,
-            };
-            if let Some(error) = over(word, RESPONDER_GONE)
-                && let Some(message) = request.take().or_else(|| self.set_request(None))
-            {
+            if let Some(error) = over(word, RESPONDER_GONE) {
                 return Err(Undelivered { message, error });
             }
-            if request.is_some() {
-                self.set_request(request.take());
-            }
-            match self.step(word, next) {
-                Ok(()) => break,
-                Err(now) => word = now,
+            let next = match word & STATE {
+                NONE | RESPONSE | UNANSWERED => with_state(word, REQUEST),
+                _ => with_state(word ^ OTHER, BEHIND),
+            };
+            self.set_request(next, Some(message));
+            let Err(now) = self.step(word, next) else {
+                break;
+            };
+            word = now;
+            match self.set_request(next, None) {
+                Some(back) => message = back,
+                None => unreachable!("nobody else may touch it before the step"),
             }
         }
         self.responder.seat.unpark();
@@ -229,10 +232,9 @@ impl<Q, A> Exchange<Q, A> {
         let mut word = self.word();
         loop {
             let next = match word & STATE {
-                REQUEST => NONE,
-                BEHIND => ABANDONED,
-                TAKEN if word & RESPONDER_GONE != 0 => NONE,
-                TAKEN => ABANDONED,
+                REQUEST => with_state(word, NONE),
+                BEHIND => with_state(word ^ OTHER, ABANDONED),
+                TAKEN => with_state(word, ABANDONED),
                 RESPONSE => return GaveUp::Answered(self.set_response(None)),
                 UNANSWERED => return GaveUp::Answered(None),
                 _ => return GaveUp::Left,
@@ -240,7 +242,7 @@ impl<Q, A> Exchange<Q, A> {
             match self.step(word, next) {
                 Ok(()) if word & STATE == TAKEN => return GaveUp::Left,
                 Ok(()) => {
-                    let request = self.set_request(None);
+                    let request = self.set_request(word, None);
                     return request.map_or(GaveUp::Left, GaveUp::TookBack);
                 }
                 Err(now) => word = now,
@@ -259,8 +261,8 @@ impl<Q, A> Exchange<Q, A> {
                 let broken = (word & RESPONDER_GONE != 0).then_some(MailboxError::IllegalState);
                 return over(word, REQUESTER_GONE).or(broken).map(Err);
             }
-            match self.step(word, TAKEN) {
-                Ok(()) => return self.set_request(None).map(Ok),
+            match self.step(word, with_state(word, TAKEN)) {
+                Ok(()) => return self.set_request(word, None).map(Ok),
                 Err(now) => word = now,
             }
         }
@@ -293,7 +295,7 @@ impl<Q, A> Exchange<Q, A> {
             };
             // Behind this step the cell may be the requester's.
             let unwanted = (!is_wanted).then(|| self.set_response(None));
-            match (self.step(word, next), unwanted) {
+            match (self.step(word, with_state(word, next)), unwanted) {
                 (Ok(()), None) => break,
                 (Ok(()), Some(response)) => return Err((response, MailboxError::Abandoned)),
                 (Err(now), unwanted) => {
@@ -346,6 +348,11 @@ impl<Q, A> Exchange<Q, A> {
             _ => Phase::None,
         }
     }
+}
+
+#[inline]
+fn with_state(word: u32, state: u32) -> u32 {
+    (word & !STATE) | state
 }
 
 /// Why one side need not wait for the other any more, which `gone` says of the other.

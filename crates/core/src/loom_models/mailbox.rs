@@ -1,0 +1,240 @@
+//! Risk: a side of a mailbox sleeps though its wait is over; a message is dropped twice, never,
+//! or had by both sides, when close, drop, the end of a peer or a time-out meets the hand-over.
+
+use std::sync::Arc;
+
+use loom::thread;
+
+use insula_sync::atomic::{AtomicUsize, Ordering};
+
+use crate::blocking::{Seat, Side};
+use crate::mailbox::{Exchange, GaveUp, Putting, Slot, Taking};
+use crate::{Mailbox, MailboxError, rendezvous};
+
+/// Counts its drops.
+#[derive(Debug)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
+
+/// request vs receive, with real waits: the requester parks or not, the responder parks or not.
+#[test]
+fn request_and_response() {
+    check(|| {
+        let (requester, responder) = rendezvous::<u8, u8>();
+        let there = thread::spawn(move || {
+            let request = responder.receive().unwrap();
+            responder.respond(request + 1).unwrap();
+        });
+        assert_eq!(requester.request(1), Ok(2));
+        there.join().unwrap();
+    });
+}
+
+/// request vs drop of the responder, which may have received it: the waiter wakes.
+#[test]
+fn request_vs_dead_responder() {
+    check(|| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let (requester, responder) = rendezvous::<Counted, u8>();
+        let there = thread::spawn(move || {
+            drop(responder.try_receive());
+            drop(responder);
+        });
+        let error = requester.request(Counted(dropped.clone())).unwrap_err();
+        assert_eq!(error.error, MailboxError::PeerDied);
+        there.join().unwrap();
+        drop(error);
+        assert_eq!(dropped.load(Ordering::SeqCst), 1);
+    });
+}
+
+/// receive vs drop of the requester.
+#[test]
+fn receive_vs_dead_requester() {
+    check(|| {
+        let (requester, responder) = rendezvous::<u8, u8>();
+        let there = thread::spawn(move || drop(requester));
+        assert_eq!(responder.receive(), Err(MailboxError::PeerDied));
+        there.join().unwrap();
+    });
+}
+
+/// close vs a request that is received and answered: one outcome, and both wake.
+#[test]
+fn request_vs_close() {
+    check(|| {
+        let (requester, responder) = rendezvous::<u8, u8>();
+        let responder = Arc::new(responder);
+        let closer = {
+            let responder = responder.clone();
+            thread::spawn(move || responder.close())
+        };
+        let there = thread::spawn(move || match responder.receive() {
+            Ok(request) => responder.respond(request + 1).map_err(|it| it.error),
+            Err(error) => Err(error),
+        });
+        let here = requester.request(1);
+        let there = there.join().unwrap();
+        closer.join().unwrap();
+        match here {
+            Ok(response) => assert_eq!((response, there), (2, Ok(()))),
+            Err(error) => {
+                assert_eq!(error.error, MailboxError::Closed);
+                // Either it came back, or the responder had it.
+                let had_it = there != Err(MailboxError::Closed);
+                assert_eq!(error.request.is_none(), had_it);
+            }
+        }
+    });
+}
+
+/// time-out vs take and respond: the request comes back, or its response does, or the responder
+/// is told that nobody waits; each value is dropped once. Then the next request gets its own
+/// response.
+#[test]
+fn time_out_vs_response() {
+    check(|| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let exchange = Arc::new(Exchange::<Counted, Counted>::new());
+        let there = {
+            let (exchange, dropped) = (exchange.clone(), dropped.clone());
+            thread::spawn(move || match exchange.take() {
+                Some(Ok(request)) => {
+                    drop(request);
+                    Some(exchange.answer(Some(Counted(dropped))).is_ok())
+                }
+                _ => None,
+            })
+        };
+        exchange.post(Counted(dropped.clone())).unwrap();
+        let gave_up = exchange.give_up();
+        // Stands behind one that the responder still has, or in an empty exchange.
+        exchange.post(Counted(dropped.clone())).unwrap();
+        let answered = there.join().unwrap();
+        match (&gave_up, answered) {
+            (GaveUp::Answered(Some(_)), Some(true))
+            | (GaveUp::Left, Some(false))
+            | (GaveUp::TookBack(_), None) => {}
+            // It took the second one.
+            (GaveUp::TookBack(_), Some(true)) => {
+                assert!(exchange.is_settled());
+                drop(exchange.collect().unwrap());
+                exchange.post(Counted(dropped.clone())).unwrap();
+            }
+            other => panic!("{other:?}"),
+        }
+        drop(gave_up);
+        let before = dropped.load(Ordering::SeqCst);
+        drop(exchange.take().unwrap().unwrap());
+        assert_eq!(dropped.load(Ordering::SeqCst), before + 1);
+        exchange.answer(None).map_err(|it| it.1).unwrap();
+        assert_eq!(exchange.collect().unwrap_err(), MailboxError::Unanswered);
+        drop(exchange);
+    });
+}
+
+/// time-out vs the death of the responder that has the request.
+#[test]
+fn time_out_vs_dead_responder() {
+    check(|| {
+        let exchange = Arc::new(Exchange::<u8, u8>::new());
+        exchange.post(1).unwrap();
+        let there = {
+            let exchange = exchange.clone();
+            thread::spawn(move || {
+                let taken = exchange.take().is_some();
+                exchange.leave(Side::Responder);
+                taken
+            })
+        };
+        let gave_up = exchange.give_up();
+        let taken = there.join().unwrap();
+        assert_eq!(matches!(gave_up, GaveUp::Left), taken, "{gave_up:?}");
+        let refused = exchange.post(2).unwrap_err();
+        assert_eq!(
+            (refused.message, refused.error),
+            (2, MailboxError::PeerDied)
+        );
+    });
+}
+
+/// put vs take, with real waits: two messages through one slot, so that both sides wait.
+#[test]
+fn put_vs_take() {
+    check(|| {
+        let mailbox = Mailbox::new();
+        let other = mailbox.clone();
+        let there = thread::spawn(move || {
+            other.put(1).unwrap();
+            other.put(2).unwrap();
+        });
+        assert_eq!(mailbox.take(), Ok(1));
+        assert_eq!(mailbox.take(), Ok(2));
+        there.join().unwrap();
+    });
+}
+
+/// take vs put and then the drop of the other handle: the message first, then the death.
+#[test]
+fn take_vs_dead_peer() {
+    check(|| {
+        let mailbox = Mailbox::new();
+        let other = mailbox.clone();
+        let there = thread::spawn(move || other.put(1).unwrap());
+        assert_eq!(mailbox.take(), Ok(1));
+        assert_eq!(mailbox.take(), Err(MailboxError::PeerDied));
+        there.join().unwrap();
+    });
+}
+
+/// put vs close: the message is dropped once, wherever it is by then.
+#[test]
+fn put_vs_close() {
+    check(|| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let mailbox = Mailbox::new();
+        mailbox.try_put(Counted(dropped.clone())).unwrap();
+        let closer = mailbox.clone();
+        let there = thread::spawn(move || closer.close());
+        let refused = mailbox.put(Counted(dropped.clone())).unwrap_err();
+        assert_eq!(refused.error, MailboxError::Closed);
+        there.join().unwrap();
+        drop(refused);
+        assert_eq!(dropped.load(Ordering::SeqCst), 2);
+    });
+}
+
+/// time-out vs put: the message is the taker's, or it is still there for the next one.
+#[test]
+fn time_out_vs_put() {
+    check(|| {
+        let slot = Arc::new(insula_sync::Mutex::new(Slot::new()));
+        let seat = Seat::new();
+        let ticket = slot.lock().wait_to_take(&seat);
+        let there = {
+            let slot = slot.clone();
+            thread::spawn(move || match slot.lock().put(7) {
+                Putting::Done(settled) => settled.len(),
+                Putting::Full(_) | Putting::Refused(_) => panic!("there is room"),
+            })
+        };
+        let taken = slot.lock().stop_taking(ticket, MailboxError::TimedOut);
+        let settled = there.join().unwrap();
+        assert_eq!(taken.is_ok(), settled == 1);
+        match (taken, slot.lock().take()) {
+            (Ok(7), Taking::Empty) | (Err(MailboxError::TimedOut), Taking::Done(7, _)) => {}
+            _ => panic!("once, and once only"),
+        }
+    });
+}
