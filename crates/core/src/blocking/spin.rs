@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use insula_sync::atomic::{AtomicU32, Ordering};
 use insula_sync::wait;
 
-/// How long one spin lasts at most: longer than it takes to wake a sleeping core (11 us one way,
-/// 2026-11, `insula-bench -- mailbox`), so that one side that is awake finds the other one
-/// again.
+/// How long one spin lasts at most: longer than it takes to wake a sleeping core, so that one
+/// side that is awake finds the other one again.
 const WINDOW: Duration = Duration::from_micros(20);
 
 /// Looks between two readings of the clock.
