@@ -10,11 +10,12 @@
 
 #include "common.h"
 
-static volatile sig_atomic_t signals;
+/* Any thread may be the one that is interrupted. */
+static int signals;
 
 static void on_signal(int number) {
     (void)number;
-    signals += 1;
+    __atomic_fetch_add(&signals, 1, __ATOMIC_RELAXED);
 }
 
 static insula_requester requester;
@@ -74,7 +75,7 @@ int main(void) {
     CHECK(insula_service_open(NULL, on_service, NULL, NULL, &service));
     insula_mailbox mailbox;
     CHECK(insula_mailbox_new(&mailbox));
-    while (signals < 100) {
+    while (__atomic_load_n(&signals, __ATOMIC_RELAXED) < 100) {
         ask(8);
         CHECK(insula_service_call_blocking(service, NULL, INSULA_FOREVER, on_done, NULL));
         /* A time-out is never early. */
