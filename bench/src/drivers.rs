@@ -7,5 +7,6 @@ pub(crate) mod executor;
 pub(crate) mod files;
 pub(crate) mod frames;
 pub(crate) mod pool;
+pub(crate) mod rendezvous;
 pub(crate) mod thread_channel;
 pub(crate) mod timers;

@@ -9,6 +9,7 @@ pub(crate) mod calls;
 pub(crate) mod control;
 pub(crate) mod frames;
 pub(crate) mod io;
+pub(crate) mod mailbox;
 pub(crate) mod native;
 pub(crate) mod pool;
 pub(crate) mod ports;

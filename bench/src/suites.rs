@@ -11,6 +11,7 @@ mod fairness;
 mod frames;
 mod idle;
 mod io;
+mod mailbox;
 mod microtasks;
 mod native;
 mod photos;
@@ -38,6 +39,7 @@ pub(crate) const ALL: &[Suite] = &[
     pool::SUITE,
     idle::SUITE,
     io::SUITE,
+    mailbox::SUITE,
     timers::SUITE,
     control::SUITE,
     microtasks::SUITE,
