@@ -69,11 +69,7 @@ pub(crate) trait Rendezvous: 'static {
     fn open<T: Message>() -> (Self::Requester<T>, Self::Responder<T>);
     fn request<T: Message>(requester: &Self::Requester<T>, message: T) -> T;
     /// Responds to `count` requests with what `handler` makes of them.
-    fn serve<T: Message>(
-        responder: &Self::Responder<T>,
-        count: u64,
-        handler: impl FnMut(T) -> T,
-    );
+    fn serve<T: Message>(responder: &Self::Responder<T>, count: u64, handler: impl FnMut(T) -> T);
 }
 
 /// Where the two threads run.

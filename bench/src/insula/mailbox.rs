@@ -19,11 +19,7 @@ impl Rendezvous for Own {
         requester.request(message).expect("the responder is there")
     }
 
-    fn serve<T: Message>(
-        responder: &Responder<T, T>,
-        count: u64,
-        mut handler: impl FnMut(T) -> T,
-    ) {
+    fn serve<T: Message>(responder: &Responder<T, T>, count: u64, mut handler: impl FnMut(T) -> T) {
         let mut left = count;
         let ended = responder.message_loop(|responder, message| {
             left -= 1;

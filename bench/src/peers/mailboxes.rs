@@ -200,11 +200,7 @@ impl Rendezvous for Futex {
         requester.wait_for(RESPONSE)
     }
 
-    fn serve<T: Message>(
-        responder: &Arc<Watched<T>>,
-        count: u64,
-        mut handler: impl FnMut(T) -> T,
-    ) {
+    fn serve<T: Message>(responder: &Arc<Watched<T>>, count: u64, mut handler: impl FnMut(T) -> T) {
         for _ in 0..count {
             let request = responder.wait_for(REQUEST);
             responder.hand_over(handler(request), RESPONSE);

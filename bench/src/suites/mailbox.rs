@@ -81,12 +81,7 @@ fn case<T: Message>(name: &str, question: Question) -> Case {
     case
 }
 
-fn add<R: Rendezvous, T: Message>(
-    case: &mut Case,
-    name: &str,
-    package: &str,
-    question: Question,
-) {
+fn add<R: Rendezvous, T: Message>(case: &mut Case, name: &str, package: &str, question: Question) {
     let version = versions::of(package);
     add_as::<R, T>(case, name, Kind::ThreadChannel, version, question);
 }
