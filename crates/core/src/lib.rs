@@ -18,8 +18,10 @@
 //! and `thread_pool/sleep.rs`.
 //!
 //! # Lock order
-//! No two locks are ever held at once, but for a shard of the register while an isolate's
-//! count is taken, which takes no lock. No user code runs under any of them.
+//! No two locks are ever held at once, with two exceptions: under the graph of blocking waits, one
+//! at a time, the state of what is waited for is looked at; and under the name server's table,
+//! whether a port is open. A shard of the register is held while an isolate's count is taken,
+//! which takes no lock. No user code runs under any of them.
 
 mod block_on;
 mod blocking;
