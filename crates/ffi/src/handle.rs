@@ -192,22 +192,20 @@ impl Table {
     }
 
     fn take_slot(&self, kind: Kind, content: Content) -> Result<Bits, Status> {
-        let index = {
-            let mut free = self.free.lock();
-            if !free.is_open {
-                return Err(Status::ShutDown);
+        // Held until the slot has its content: a close that comes next finds it there.
+        let mut free = self.free.lock();
+        if !free.is_open {
+            return Err(Status::ShutDown);
+        }
+        let index = match free.recycled.pop() {
+            Some(index) => index,
+            None if (free.unused as usize) < MOST => {
+                free.unused += 1;
+                free.unused - 1
             }
-            let index = match free.recycled.pop() {
-                Some(index) => index,
-                None if (free.unused as usize) < MOST => {
-                    free.unused += 1;
-                    free.unused - 1
-                }
-                None => return Err(Status::OutOfResources),
-            };
-            free.live += 1;
-            index
+            None => return Err(Status::OutOfResources),
         };
+        free.live += 1;
         let (segment, offset) = place(index);
         let slots = self.segments[segment]
             .get_or_init(|| (0..FIRST << segment).map(|_| Slot::default()).collect());

@@ -105,3 +105,18 @@ fn other_bits_are_no_handles() {
     ));
     assert!(table.find(bits).is_ok());
 }
+
+/// A handle that is being made when everything is closed is found, or refused.
+#[test]
+fn a_close_finds_every_handle_that_was_made_before_it() {
+    for _ in 0..500 {
+        let table = open_table();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| while table.insert(capability()).is_ok() {});
+            }
+            drop(table.close(|_| false));
+        });
+        assert_eq!(table.live(), 0);
+    }
+}
