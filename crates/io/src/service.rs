@@ -118,7 +118,8 @@ impl IoService {
         self.port.waiting()
     }
 
-    /// Operations that are under way.
+    /// Operations that are under way. One is counted until after its result was sent, so that
+    /// who has just received the last result may still see a 1 here.
     pub fn running(&self) -> usize {
         self.port.running()
     }
