@@ -18,15 +18,22 @@
 //!
 //! # Who waits for whom
 //! A *party* is an isolate, or a thread outside of isolates (`party.rs`). What can be held (an
-//! end of a rendezvous, a handle of a mailbox, a lock) knows its holder by use. A wait without
-//! time-out is an edge from the one who waits to the holder of what would end it, as long as it
-//! has not been ended: stale edges are recognized, not raced against. A wait with a time-out ends
-//! by itself, so it is refused if it would close a cycle, but closes none for others.
+//! end of a rendezvous, a handle of a mailbox, a lock) knows its holder by use; an answer, a
+//! result and a call know the isolates they come from (`future.rs`). A wait without time-out is an
+//! edge from the one who waits to the holder of what would end it, as long as it has not been
+//! ended: stale edges are recognized, not raced against. A wait with a time-out ends by itself, so
+//! it is refused if it would close a cycle, but closes none for others.
+//!
+//! What anybody could complete is not in the graph: a future under
+//! [`block_on`](crate::block_on), the other half of a [`one_shot`](crate::one_shot), a
+//! notification.
 
 mod ask;
+mod future;
 mod graph;
 mod party;
 mod seat;
+mod send;
 mod spin;
 
 use std::fmt;
@@ -35,10 +42,12 @@ use std::time::{Duration, Instant};
 
 use crate::isolate::{Current, checkpoint};
 pub use ask::AskBlockingError;
+pub use future::{Completer, block_on_by};
 pub use graph::Deadlock;
 pub(crate) use graph::{Awaited, Side};
 pub(crate) use party::{Held, Holder, PartyId};
 pub(crate) use seat::Seat;
+pub use send::SendBlockingError;
 pub(crate) use spin::Spin;
 
 /// Why a wait ended without what it waited for.
@@ -63,7 +72,14 @@ impl fmt::Display for WaitError {
     }
 }
 
-impl std::error::Error for WaitError {}
+impl std::error::Error for WaitError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Deadlock(deadlock) => Some(deadlock),
+            Self::TimedOut | Self::Seeded => None,
+        }
+    }
+}
 
 /// When a wait is to end. `None` is never.
 pub(crate) type Deadline = Option<Instant>;

@@ -47,7 +47,7 @@ pub struct Isolate(pub(crate) IsolateRef, Rights);
 
 /// Identifies an isolate in this process. Never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct IsolateId(u64);
+pub struct IsolateId(pub(crate) u64);
 
 impl Isolate {
     /// Starts a pooled isolate on the current runtime: `entry` runs as its first event.

@@ -54,7 +54,9 @@ mod yield_now;
 mod loom_models;
 
 pub use block_on::block_on;
-pub use blocking::{AskBlockingError, Deadlock, WaitError};
+pub use blocking::{
+    AskBlockingError, Completer, Deadlock, SendBlockingError, WaitError, block_on_by,
+};
 pub use callback::{
     BlockingCallback, CallbackError, CallbackReply, GroupBoundCallback, GroupShared,
     IsolateLocalCallback, ListenerCallback, NotOnIsolateThread,

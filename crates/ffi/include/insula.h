@@ -606,7 +606,7 @@ insula_status insula_isolate_name(insula_isolate isolate,
 // Waits for the end of an isolate. `reason` gets one of `INSULA_EXIT_`..., and `buffer` the
 // text of the reason, cut to `capacity` bytes; both may be null.
 //
-// Errors: `TIMED_OUT`; `DEADLOCK` if the isolate waits for itself.
+// Errors: `TIMED_OUT`; `DEADLOCK` if the isolate waits, maybe through others, for this one.
 insula_status insula_isolate_wait(insula_isolate isolate,
                                   uint64_t timeout_ns,
                                   uint32_t *reason,
@@ -1019,7 +1019,8 @@ insula_status insula_service_call(insula_service service,
                                   insula_call *call);
 
 // As `insula_service_call`, on this thread: returns when `done`, which may be null, has been
-// called here, with the status that it got.
+// called here, with the status that it got: among others `DEADLOCK`, if all workers that could
+// start or answer it wait, maybe through others, for this isolate.
 insula_status insula_service_call_blocking(insula_service service,
                                            const insula_value *request,
                                            uint64_t deadline_ns,

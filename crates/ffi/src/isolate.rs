@@ -198,10 +198,13 @@ pub(crate) fn priority(number: u32) -> Result<Priority, Status> {
 
 /// Waits for the end of an isolate.
 pub(crate) fn wait(isolate: &Isolate, timeout: Option<Duration>) -> Result<ExitReason, Failure> {
-    if Isolate::current().as_ref() == Some(isolate) {
-        return Err(Status::Deadlock.into());
-    }
-    block_on(isolate.exited(), timeout)
+    let _entered = state::runtime()?.enter();
+    let id = Arc::new(isolate.id());
+    Ok(insula::block_on_by(
+        isolate.exited(),
+        |_| id.clone(),
+        timeout,
+    )?)
 }
 
 /// Waits for a future on this thread, whose place in the pool goes to others.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use insula::{
     CallError, Context, Isolate, Outcome as Ran, Overflow, Queue, Reject, Runtime, Shutdown,
-    WorkerPool, contract,
+    WaitError, WorkerPool, contract,
 };
 use insula_sync::Mutex;
 
@@ -296,6 +296,10 @@ impl End {
             CallError::Cancelled { .. } => Status::Cancelled,
             CallError::Deadline { .. } => Status::TimedOut,
             CallError::WorkerDied { .. } => Status::PeerDied,
+            CallError::NotWaited {
+                why: WaitError::Deadlock(_),
+                ..
+            } => Status::Deadlock,
             _ => Status::Internal,
         };
         let may_have_run = error.outcome() != Ran::NotStarted;
@@ -351,10 +355,11 @@ pub(crate) fn call_blocking(
     request: Value,
     deadline: Option<Duration>,
 ) -> Result<End, Failure> {
+    let _entered = crate::state::runtime()?.enter();
     let call = service.caller.exchange(request);
     let call = match deadline {
         Some(deadline) => call.deadline(deadline),
         None => call,
     };
-    Ok(End::of(block_on(call.into_future(), None)?))
+    Ok(End::of(call.blocking()))
 }

@@ -4,11 +4,11 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use insula_core::{Instant, sleep};
+use insula_core::{Instant, IsolateId, sleep};
 use insula_rpc::{
     Admission, Contract, Endpoint, How, Refusal, Reject, Signal, Ticket, WorkerExit, WorkerId,
 };
@@ -36,6 +36,8 @@ pub(crate) struct Shared<C: Contract> {
     /// and is never cloned for a call. Locked alone; what runs under it is the runtime's own.
     lanes: Vec<Vec<Mutex<Option<Waker>>>>,
     state: Mutex<State<Entry<C>>>,
+    /// Where the workers live, each from its start on.
+    isolates: Vec<OnceLock<IsolateId>>,
     /// Written once, at the end. Locked alone.
     pub(crate) report: Mutex<Option<ShutdownReport>>,
 }
@@ -100,9 +102,20 @@ impl<C: Contract> Endpoint<C> for Shared<C> {
         let withdrawn = self.state.lock().withdraw(Key::from_bits(ticket.0));
         drop(withdrawn);
     }
+
+    fn isolates(&self) -> Vec<IsolateId> {
+        let known: Option<Vec<_>> = self.isolates.iter().map(|it| it.get().copied()).collect();
+        known.unwrap_or_default()
+    }
 }
 
 impl<C: Contract> Shared<C> {
+    /// A worker has its isolate.
+    pub(crate) fn moved_in(&self, worker: usize, isolate: IsolateId) {
+        // A worker keeps its isolate, so that there is only the first time.
+        let _ = self.isolates[worker].set(isolate);
+    }
+
     pub(crate) fn new(setup: Setup) -> Self {
         let Setup {
             workers,
@@ -121,6 +134,7 @@ impl<C: Contract> Shared<C> {
             lanes: (0..workers)
                 .map(|_| (0..lanes).map(|_| Mutex::new(None)).collect())
                 .collect(),
+            isolates: (0..workers).map(|_| OnceLock::new()).collect(),
             state: Mutex::new(State::new(workers, lanes, queue, balance)),
             report: Mutex::new(None),
         }

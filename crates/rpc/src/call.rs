@@ -3,12 +3,12 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
+use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
-use insula_core::{Instant, Sleep, block_on, sleep_until};
+use insula_core::{Completer, Instant, Sleep, WaitError, block_on_by, sleep_until};
 
-use crate::cell::{Answer, CallCell, Left};
+use crate::cell::{Answer, CallCell, Callees, Left};
 use crate::context::{Context, WorkerId};
 use crate::contract::{Admission, Endpoint, Method, Ticket};
 use crate::error::{CallError, Outcome, Phase};
@@ -95,15 +95,24 @@ impl<'a, M: Method> Call<'a, M> {
         DetailedCall(self.exchange())
     }
 
-    /// Makes the call from a plain thread.
+    /// Makes the call and waits right here, for code that cannot await.
     ///
     /// # Blocking
-    /// Waits for the answer. Inside an isolate, await the call instead.
+    /// Parks the thread. An isolate gives its place in the pool away; its own ports are not
+    /// served meanwhile, so await the call where that is possible.
+    ///
+    /// # Cancellation
+    /// A kill of the waiting isolate unwinds out of the wait and cancels the call.
     ///
     /// # Errors
-    /// As the future of the call.
+    /// As the future of the call, and [`CallError::NotWaited`] if the isolates that could answer
+    /// wait for this one, in another blocking wait.
     pub fn blocking(self) -> Result<M::Response, CallError<M::Error, M::Request>> {
-        block_on(self.into_future())
+        let mut call = self.into_future();
+        match block_on_by(&mut call, |call| call.0.callees(), None) {
+            Ok(answer) => answer,
+            Err(why) => call.0.give_up(why),
+        }
     }
 
     fn exchange(self) -> Exchange<'a, M> {
@@ -245,6 +254,41 @@ impl<M: Method> Exchange<'_, M> {
             request,
         };
         Poll::Ready((Err(error), Traffic::default(), None))
+    }
+
+    /// Whom a caller waits for that blocks now.
+    fn callees(&self) -> Arc<dyn Completer> {
+        match &self.stage {
+            Stage::Sent { cell, .. } => Arc::new(Callees {
+                cell: Arc::clone(cell),
+                queued_at: self.endpoint.isolates(),
+            }),
+            Stage::Unsent(_) | Stage::Over => unreachable!("it has been sent and waits"),
+        }
+    }
+
+    /// The caller cannot wait. An answer that came at the last moment is still his.
+    fn give_up(&mut self, why: WaitError) -> Answer<M> {
+        let Stage::Sent { cell, ticket, .. } = std::mem::replace(&mut self.stage, Stage::Over)
+        else {
+            unreachable!("it has been sent and waits");
+        };
+        let (outcome, request) = match cell.leave() {
+            Left::Unstarted(request) => {
+                self.endpoint.withdraw(ticket);
+                (Outcome::NotStarted, request)
+            }
+            Left::Running => (Outcome::MaybeExecuted, None),
+            Left::Ended => match cell.poll_answer(Waker::noop()) {
+                Some((answer, ..)) => return answer,
+                None => (Outcome::MaybeExecuted, None),
+            },
+        };
+        Err(CallError::NotWaited {
+            why,
+            outcome,
+            request,
+        })
     }
 }
 

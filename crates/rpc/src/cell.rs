@@ -35,13 +35,15 @@
 //! call under it, so that an answer is counted before it can be seen.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::task::Waker;
 
-use insula_core::Instant;
+use insula_core::{Completer, Instant, IsolateId};
 use insula_sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use insula_sync::{Mutex, MutexGuard};
 
 use crate::WorkerId;
+use crate::context::Scope;
 use crate::contract::{Method, Refusal};
 use crate::error::{CallError, CancelledBy, Outcome, Phase, WorkerExit};
 use crate::payload::Traffic;
@@ -83,6 +85,32 @@ struct Slot<M: Method> {
     watchers: Vec<Waker>,
     traffic: Traffic,
     worker: Option<WorkerId>,
+    /// Where the handler runs.
+    isolate: Option<IsolateId>,
+}
+
+/// Who could end the wait of a caller that blocks.
+pub(crate) struct Callees<M: Method> {
+    pub(crate) cell: Arc<CallCell<M>>,
+    /// Any of whom may start the call.
+    pub(crate) queued_at: Vec<IsolateId>,
+}
+
+impl<M: Method> Completer for Callees<M> {
+    fn each_isolate(&self, found: &mut dyn FnMut(IsolateId)) {
+        let slot = self.cell.slot.lock();
+        let (state, is_answered) = (&self.cell.state, slot.answer.is_some());
+        let started_at = slot.isolate;
+        match state.load(Ordering::Relaxed) {
+            QUEUED => self.queued_at.iter().copied().for_each(found),
+            STARTED if !is_answered => started_at.into_iter().for_each(found),
+            _ => {}
+        }
+    }
+
+    fn is_limited(&self) -> bool {
+        self.cell.deadline.is_some()
+    }
 }
 
 /// How the caller's side left a call.
@@ -126,6 +154,7 @@ impl<M: Method> CallCell<M> {
                 watchers: Vec::new(),
                 traffic,
                 worker: None,
+                isolate: None,
             }),
         }
     }
@@ -150,9 +179,10 @@ impl<M: Method> CallCell<M> {
     }
 
     /// The callee starts the call and takes the request.
-    pub(crate) fn start(&self, worker: WorkerId) -> Option<M::Request> {
+    pub(crate) fn start(&self, scope: &Scope) -> Option<M::Request> {
         let mut slot = self.go(QUEUED, STARTED)?;
-        slot.worker = Some(worker);
+        slot.worker = Some(scope.worker);
+        slot.isolate = scope.isolate;
         slot.request.take()
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use insula_core::Instant;
+use insula_core::{Instant, IsolateId};
 
 use crate::WorkerId;
 use crate::cell::Signal;
@@ -120,6 +120,13 @@ pub trait Endpoint<C>: fmt::Debug + Send + Sync + 'static {
     fn submit(&self, call: C, admission: Admission) -> Ticket;
     /// The caller of an unstarted call has gone; whatever still lies here of it can go too.
     fn withdraw(&self, ticket: Ticket);
+
+    /// The isolates that start calls here, if all of them are known: any of them may be the one
+    /// that starts a call which has not started yet. A caller that blocks uses it to see that
+    /// all of them wait for him.
+    fn isolates(&self) -> Vec<IsolateId> {
+        Vec::new()
+    }
 }
 
 /// What a call does when there is no room for it.

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use insula_core::WaitError;
+
 use crate::WorkerId;
 
 /// Why a call has no response.
@@ -57,6 +59,15 @@ pub enum CallError<E, Q = ()> {
         message: String,
         /// `file:line:column` of the panic, if it is known.
         location: Option<String>,
+    },
+    /// A blocking wait for the answer would never have ended. The call was cancelled.
+    NotWaited {
+        /// Why it would not.
+        why: WaitError,
+        /// Whether the handler may have run.
+        outcome: Outcome,
+        /// The request, if the handler has not started.
+        request: Option<Q>,
     },
 }
 
@@ -135,7 +146,8 @@ impl<E, Q> CallError<E, Q> {
             Self::Panicked { .. } => Outcome::MaybeExecuted,
             Self::Cancelled { outcome, .. }
             | Self::Deadline { outcome, .. }
-            | Self::WorkerDied { outcome, .. } => *outcome,
+            | Self::WorkerDied { outcome, .. }
+            | Self::NotWaited { outcome, .. } => *outcome,
         }
     }
 
@@ -144,7 +156,8 @@ impl<E, Q> CallError<E, Q> {
         match self {
             Self::Rejected { request, .. }
             | Self::Deadline { request, .. }
-            | Self::WorkerDied { request, .. } => request,
+            | Self::WorkerDied { request, .. }
+            | Self::NotWaited { request, .. } => request,
             Self::App(_) | Self::Cancelled { .. } | Self::Panicked { .. } => None,
         }
     }
@@ -172,6 +185,11 @@ impl<E, Q> CallError<E, Q> {
                 request: None,
             },
             Self::Panicked { message, location } => CallError::Panicked { message, location },
+            Self::NotWaited { why, outcome, .. } => CallError::NotWaited {
+                why,
+                outcome,
+                request: None,
+            },
         }
     }
 
@@ -226,6 +244,16 @@ impl<E: fmt::Debug, Q> fmt::Debug for CallError<E, Q> {
                 .field("message", message)
                 .field("location", location)
                 .finish(),
+            Self::NotWaited {
+                why,
+                outcome,
+                request,
+            } => f
+                .debug_struct("NotWaited")
+                .field("why", why)
+                .field("outcome", outcome)
+                .field("has_request", &request.is_some())
+                .finish(),
         }
     }
 }
@@ -257,6 +285,7 @@ impl<E: fmt::Display, Q> fmt::Display for CallError<E, Q> {
                 message,
                 location: None,
             } => write!(f, "handler panicked: {message}"),
+            Self::NotWaited { why, .. } => why.fmt(f),
         }
     }
 }
@@ -266,6 +295,7 @@ impl<E: Error + 'static, Q> Error for CallError<E, Q> {
         match self {
             // The text of `App` is the handler's own, so its source continues below it.
             Self::App(error) => error.source(),
+            Self::NotWaited { why, .. } => why.source(),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use insula_core::{ReceivePort, SendError, SendPort};
+use insula_core::{Isolate, IsolateId, ReceivePort, SendError, SendPort};
 
 use crate::context::{Scope, WorkerId};
 use crate::contract::{Admission, Contract, Endpoint, Refusal, Respond, Ticket};
@@ -26,6 +26,7 @@ pub async fn serve<R: Respond>(mut port: ReceivePort<R::Contract>, responder: R)
         worker: WorkerId::new(0),
         incarnation: 0,
         grace: GRACE,
+        isolate: Isolate::current().map(|it| it.id()),
         ledger: None,
     };
     while let Some(call) = port.recv().await {
@@ -54,4 +55,8 @@ impl<C: Contract> Endpoint<C> for SendPort<C> {
 
     /// The request has gone back to its caller; the empty call stays in the port until its turn.
     fn withdraw(&self, _ticket: Ticket) {}
+
+    fn isolates(&self) -> Vec<IsolateId> {
+        vec![self.isolate_id()]
+    }
 }

@@ -1,12 +1,10 @@
 //! Questions that block.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::{Awaited, Deadlock, Held, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait};
+use super::{Deadlock, WaitError, block_on_by};
 use crate::isolate::Current;
 use crate::port::SendPort;
 use crate::reply::{AskError, ReplyTo};
@@ -57,21 +55,6 @@ impl std::error::Error for AskBlockingError {
     }
 }
 
-/// A question on its way, as the graph sees it.
-struct Question {
-    asked: PartyId,
-    seat: Arc<Seat>,
-}
-
-impl Awaited for Question {
-    fn holder(&self, _: Side) -> Option<Held> {
-        (!self.seat.is_settled()).then_some(Held {
-            by: self.asked,
-            is_certain: true,
-        })
-    }
-}
-
 impl<T: Send + 'static> SendPort<T> {
     /// As [`ask`](Self::ask), for code that cannot await: waits right here.
     ///
@@ -90,34 +73,9 @@ impl<T: Send + 'static> SendPort<T> {
         question: impl FnOnce(ReplyTo<R>) -> T,
         timeout: Option<Duration>,
     ) -> Result<R, AskBlockingError> {
-        let deadline = timeout.and_then(deadline_in);
         // Asked as from outside: the answer comes to a cell, not to the isolate's queue.
-        let mut ask = pin!(Current::leave(|| self.ask(question)));
-        let seat = Seat::new();
-        let question = Arc::new(Question {
-            asked: PartyId::isolate(self.isolate_id()),
-            seat: seat.clone(),
-        });
-        let waker = Waker::from(seat.clone());
-        let mut cx = Context::from_waker(&waker);
-        let mut is_asked = false;
-        let answer = wait(
-            &seat,
-            &Spin::default(),
-            deadline,
-            || (question, Side::Requester),
-            || {
-                // Polled first to leave the waker there, and then when that was called.
-                if is_asked && !seat.is_settled() {
-                    return None;
-                }
-                is_asked = true;
-                match ask.as_mut().poll(&mut cx) {
-                    Poll::Ready(answer) => Some(answer),
-                    Poll::Pending => None,
-                }
-            },
-        )?;
-        answer.map_err(AskBlockingError::Ask)
+        let ask = Current::leave(|| self.ask(question));
+        let asked = Arc::new(self.isolate_id());
+        block_on_by(ask, |_| asked.clone(), timeout)?.map_err(AskBlockingError::Ask)
     }
 }

@@ -1,13 +1,17 @@
 //! Who waits for whom, in the whole process.
 //!
 //! One lock around a map from those who wait to what they wait for. Only waits that park come
-//! here. An edge counts as long as its wait has not been ended: [`Awaited::holder`] is asked
+//! here. What is waited for may be in the hands of several, any of whom could bring it about (a
+//! call in the queue of a pool); then the wait is hopeless when all of them wait for this one,
+//! directly or through others. With one holder each this is a cycle.
+//!
+//! An edge counts as long as its wait has not been ended: [`Awaited::each_holder`] is asked
 //! under the lock, each time. That is enough: whoever is found waiting on the way cannot end
 //! anybody else's wait, and who looks, does nothing else meanwhile; so all edges of a cycle that
 //! was found one after the other hold at once, and only a third party (who closes a mailbox, or
 //! kills an isolate) could still have broken it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::thread::Thread;
@@ -46,11 +50,16 @@ pub(crate) enum Side {
 
 /// Something that is waited for.
 pub(crate) trait Awaited: Send + Sync {
-    /// The party that alone could end the wait of this side. `None` if it has been ended, or
-    /// nobody in particular is known.
+    /// Tells each of the parties who could end the wait of this side, and nobody else could.
+    /// Not called if it has been ended, or nobody in particular is known.
     ///
-    /// Called under the lock of the graph: takes its own lock at most.
-    fn holder(&self, side: Side) -> Option<Held>;
+    /// Runs under the lock of the graph: takes its own lock at most.
+    fn each_holder(&self, side: Side, found: &mut dyn FnMut(Held));
+
+    /// Whether the wait ends by itself, even without a time-out of its own.
+    fn is_limited(&self) -> bool {
+        false
+    }
 }
 
 struct Wait {
@@ -101,7 +110,7 @@ struct Entered {
 pub(super) fn enter(
     awaited: Arc<dyn Awaited>,
     side: Side,
-    ends_by_itself: bool,
+    has_timeout: bool,
 ) -> Result<Edge, Deadlock> {
     if cfg!(loom) {
         // A static outlives the models, loom's locks do not.
@@ -109,17 +118,13 @@ pub(super) fn enter(
     }
     let (me, who) = (PartyId::current(), Who::current());
     let mut waits = WAITS.lock();
-    // Whoever has used an end himself may have handed it on; others' waits for him are proof
-    // enough.
-    let first = awaited.holder(side);
-    let first = first.filter(|held| held.by != me || held.is_certain);
-    if let Some(others) = cycle(&waits, me, first.map(|held| held.by)) {
+    if let Some(others) = cycle(&waits, me, &*awaited, side) {
         drop(waits);
         let all = std::iter::once(&who).chain(&others);
         let names = all.map(Who::name).collect();
         return Err(Deadlock { names });
     }
-    if ends_by_itself {
+    if has_timeout || awaited.is_limited() {
         drop(waits);
         return Ok(Edge(None));
     }
@@ -127,20 +132,33 @@ pub(super) fn enter(
     Ok(Edge(Some(Entered { party: me, before })))
 }
 
-/// Those on the way from `at` back to `me`, if it leads there.
-fn cycle(waits: &Waits, me: PartyId, mut at: Option<PartyId>) -> Option<Vec<Who>> {
-    let mut way = Vec::new();
-    // A way without `me` on it may run in a circle that was refused to somebody else.
-    while way.len() <= waits.len() {
-        let party = at?;
-        if party == me {
-            return Some(way);
+/// Those who wait on the ways from a wait back to `me`, if all of its ways lead there.
+fn cycle(waits: &Waits, me: PartyId, awaited: &dyn Awaited, side: Side) -> Option<Vec<Who>> {
+    let (mut reached, mut to_visit) = (HashSet::new(), Vec::new());
+    // Whoever has used an end himself may have handed it on; others' waits for him are proof
+    // enough.
+    awaited.each_holder(side, &mut |held| {
+        if held.by != me || held.is_certain {
+            to_visit.push(held.by);
         }
+    });
+    let mut others = Vec::new();
+    while let Some(party) = to_visit.pop() {
+        if !reached.insert(party) || party == me {
+            continue;
+        }
+        // Who does not wait may yet end it, and so may who waits for nobody in particular.
         let wait = waits.get(&party)?;
-        way.push(wait.who.clone());
-        at = wait.awaited.holder(wait.side).map(|held| held.by);
+        let known = to_visit.len();
+        wait.awaited
+            .each_holder(wait.side, &mut |held| to_visit.push(held.by));
+        if to_visit.len() == known {
+            return None;
+        }
+        others.push(wait.who.clone());
     }
-    None
+    // A way without `me` on it may run in a circle that was refused to somebody else.
+    reached.contains(&me).then_some(others)
 }
 
 impl Drop for Edge {

@@ -50,6 +50,13 @@ pub(crate) struct Held {
     pub(crate) is_certain: bool,
 }
 
+impl Held {
+    pub(crate) fn certain(by: PartyId) -> Self {
+        let is_certain = true;
+        Self { by, is_certain }
+    }
+}
+
 const NOBODY: u64 = 0;
 const SEVERAL: u64 = u64::MAX;
 /// The lowest bit, below the party.

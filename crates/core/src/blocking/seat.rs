@@ -36,6 +36,12 @@ impl Seat {
         self.parker.unpark();
     }
 
+    /// Before another look at what may need several wake-ups.
+    pub(super) fn unsettle(&self) {
+        // Acquire, as in `is_settled`: what was published before the wake-up is looked at next.
+        self.settled.swap(false, Ordering::Acquire);
+    }
+
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {
         self.settled.load(Ordering::Acquire)

@@ -111,11 +111,9 @@ impl<S: Send + 'static> Wait<S> {
 }
 
 impl<S: Send + 'static> Awaited for Wait<S> {
-    fn holder(&self, _: Side) -> Option<Held> {
-        let known = !self.seat.is_settled() && !self.handed_on.load(Ordering::Relaxed);
-        known.then_some(Held {
-            by: self.called,
-            is_certain: true,
-        })
+    fn each_holder(&self, _: Side, found: &mut dyn FnMut(Held)) {
+        if !self.seat.is_settled() && !self.handed_on.load(Ordering::Relaxed) {
+            found(Held::certain(self.called));
+        }
     }
 }

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::Isolate;
+use crate::blocking::{WaitError, block_on_by};
 use crate::panic::{PanicReport, catch_panic};
 use crate::reply::{Reply, one_shot};
 
@@ -18,6 +20,8 @@ pub enum RunError {
     /// Its isolate ended before the result was there: it was killed, or waited for something
     /// that nothing could bring about.
     Ended,
+    /// A blocking [`wait`](Run::wait) for it would never have ended.
+    NotWaited(WaitError),
 }
 
 impl fmt::Display for RunError {
@@ -25,11 +29,19 @@ impl fmt::Display for RunError {
         match self {
             Self::Panicked(report) => write!(f, "the computation panicked at {report}"),
             Self::Ended => f.write_str("the computation ended without a result"),
+            Self::NotWaited(why) => why.fmt(f),
         }
     }
 }
 
-impl std::error::Error for RunError {}
+impl std::error::Error for RunError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NotWaited(why) => Some(why),
+            Self::Panicked(_) | Self::Ended => None,
+        }
+    }
+}
 
 /// Waits for the result of a computation. Made by [`Isolate::run`] and
 /// [`Isolate::run_async`].
@@ -101,15 +113,22 @@ async fn catch_panics<F: Future>(future: F) -> Result<F::Output, PanicReport> {
 }
 
 impl<R> Run<R> {
-    /// Waits on a plain thread.
+    /// Waits right here, for code that cannot await.
     ///
     /// # Blocking
-    /// Parks the thread. In an isolate, await it instead.
+    /// Parks the thread. An isolate gives its place in the pool away; its own ports are not
+    /// served meanwhile.
+    ///
+    /// # Cancellation
+    /// A kill of the waiting isolate unwinds out of the wait, and kills the computation too.
     ///
     /// # Errors
-    /// A [`RunError`] if there is no result.
+    /// A [`RunError`] if there is no result; among them a deadlock, if the computation waits for
+    /// this isolate in another blocking wait of this crate.
     pub fn wait(self) -> Result<R, RunError> {
-        crate::block_on(self)
+        let isolate = Arc::new(self.isolate.id());
+        let result = block_on_by(self, |_| isolate.clone(), None);
+        result.unwrap_or_else(|why| Err(RunError::NotWaited(why)))
     }
 
     /// The isolate that computes.

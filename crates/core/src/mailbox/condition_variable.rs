@@ -48,9 +48,7 @@ pub struct ConditionVariable {
 struct Notification;
 
 impl Awaited for Notification {
-    fn holder(&self, _: Side) -> Option<Held> {
-        None
-    }
+    fn each_holder(&self, _: Side, _: &mut dyn FnMut(Held)) {}
 }
 
 impl ConditionVariable {

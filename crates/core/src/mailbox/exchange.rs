@@ -368,7 +368,7 @@ fn over(word: u32, gone: u32) -> Option<MailboxError> {
 }
 
 impl<Q: Send, A: Send> Awaited for Exchange<Q, A> {
-    fn holder(&self, side: Side) -> Option<Held> {
+    fn each_holder(&self, side: Side, found: &mut dyn FnMut(Held)) {
         let word = self.word();
         let (is_settled, other) = match side {
             Side::Requester => (self.is_settled(), &self.responder),
@@ -379,10 +379,9 @@ impl<Q: Send, A: Send> Awaited for Exchange<Q, A> {
                 (!is_idle || is_over, &self.requester)
             }
         };
-        if is_settled {
-            return None;
+        if !is_settled {
+            other.holder.held().into_iter().for_each(found);
         }
-        other.holder.held()
     }
 }
 

@@ -159,15 +159,11 @@ impl Drop for Waiting<'_> {
 struct OneTurn(Arc<Lock>, Arc<Seat>);
 
 impl Awaited for OneTurn {
-    fn holder(&self, _: Side) -> Option<Held> {
-        if self.1.is_settled() {
-            return None;
+    fn each_holder(&self, _: Side, found: &mut dyn FnMut(Held)) {
+        if !self.1.is_settled() {
+            let held_by = self.0.state.lock().held_by;
+            held_by.map(Held::certain).into_iter().for_each(found);
         }
-        let held_by = self.0.state.lock().held_by;
-        held_by.map(|by| Held {
-            by,
-            is_certain: true,
-        })
     }
 }
 

@@ -315,17 +315,16 @@ struct OneTurn<T> {
 }
 
 impl<T: Send> Awaited for OneTurn<T> {
-    /// With one other handle, whoever holds that; with more, nobody alone could keep it waiting.
-    fn holder(&self, _: Side) -> Option<Held> {
+    /// Whoever holds the other handles, if that is known of all of them.
+    fn each_holder(&self, _: Side, found: &mut dyn FnMut(Held)) {
         if self.seat.is_settled() {
-            return None;
+            return;
         }
         let state = self.shared.state.lock();
-        if state.holders.len() != 2 {
-            return None;
-        }
-        let mut others = state.holders.iter();
-        others.find(|it| !Arc::ptr_eq(it, &self.own))?.held()
+        let others = state.holders.iter();
+        let others = others.filter(|it| !Arc::ptr_eq(it, &self.own));
+        let others: Option<Vec<_>> = others.map(|it| it.held()).collect();
+        others.into_iter().flatten().for_each(found);
     }
 }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use super::bound::Ticket;
 use super::{PortId, PortSlot};
-use crate::isolate::{ExitListener, IsolateCore};
+use crate::isolate::{ExitListener, IsolateCore, IsolateId};
 use crate::record::{Head, is_inline, words_of};
 
 /// Where messages of type `T` can be sent to, from any thread.
@@ -161,17 +161,6 @@ impl<T: Send + 'static> SendPort<T> {
         }
     }
 
-    /// As [`send_wait`](Self::send_wait), for threads without an executor.
-    ///
-    /// # Blocking
-    /// Parks the thread while the port is full. In an isolate, prefer `send_wait`.
-    ///
-    /// # Errors
-    /// Gives the message back if the port is or becomes closed.
-    pub fn send_blocking(&self, message: T) -> Result<(), SendError<T>> {
-        crate::block_on(self.send_wait(message))
-    }
-
     /// Whether the port still accepts messages.
     pub fn is_closed(&self) -> bool {
         !self.slot().is_open(&self.slot().isolate().lane.lock())
@@ -198,9 +187,9 @@ impl<T: Send + 'static> SendPort<T> {
         PortId(self.slot().serial.get())
     }
 
-    /// The number of the port's isolate.
-    pub(crate) fn isolate_id(&self) -> u64 {
-        self.slot().isolate().id
+    /// The isolate that the port belongs to.
+    pub fn isolate_id(&self) -> IsolateId {
+        IsolateId(self.slot().isolate().id)
     }
 }
 
@@ -271,6 +260,11 @@ impl<T: Send + 'static> Future for SendWait<'_, T> {
 }
 
 impl<T: Send + 'static> SendWait<'_, T> {
+    /// The message, until it was sent or given back.
+    pub(crate) fn take(mut self) -> Option<T> {
+        self.message.take()
+    }
+
     /// The port was full a moment ago: joins the row, then looks again.
     fn poll_waiting(&mut self, cx: &Context<'_>) -> Poll<Result<(), SendError<T>>> {
         let slot = self.port.slot();

@@ -1,5 +1,6 @@
 //! The engine from outside: what a user can see of isolates, on threads and on virtual time.
 
+mod blocking;
 mod callback;
 mod control;
 mod isolates;

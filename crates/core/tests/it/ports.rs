@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use insula_core::{
-    Isolate, IsolateNameServer, ReceivePort, ReplyTo, Runtime, SendError, SendPort, block_on,
-    one_shot, yield_now,
+    Isolate, IsolateNameServer, ReceivePort, ReplyTo, Runtime, SendBlockingError, SendError,
+    SendPort, block_on, one_shot, yield_now,
 };
 
 use crate::trace::for_each_seed;
@@ -308,7 +308,7 @@ fn a_sender_that_waits_learns_that_the_port_closed() {
             drop(port);
         });
     port.send(1).unwrap();
-    assert_eq!(port.send_blocking(2), Err(SendError::Closed(2)));
+    assert_eq!(port.send_blocking(2), Err(SendBlockingError::Closed(2)));
     runtime.shut_down();
 }
 

@@ -131,7 +131,7 @@ pub unsafe extern "C" fn insula_isolate_name(
 /// Waits for the end of an isolate. `reason` gets one of `INSULA_EXIT_`..., and `buffer` the
 /// text of the reason, cut to `capacity` bytes; both may be null.
 ///
-/// Errors: `TIMED_OUT`; `DEADLOCK` if the isolate waits for itself.
+/// Errors: `TIMED_OUT`; `DEADLOCK` if the isolate waits, maybe through others, for this one.
 ///
 /// # Safety
 /// The pointers are as the top of this file tells.

@@ -172,7 +172,8 @@ pub unsafe extern "C" fn insula_service_call(
 }
 
 /// As `insula_service_call`, on this thread: returns when `done`, which may be null, has been
-/// called here, with the status that it got.
+/// called here, with the status that it got: among others `DEADLOCK`, if all workers that could
+/// start or answer it wait, maybe through others, for this isolate.
 ///
 /// # Safety
 /// The pointers are as the top of this file tells.

@@ -30,6 +30,14 @@ static void on_request(void *user, const insula_value *request) {
     if (request->kind == INSULA_KIND_NULL) {
         return;
     }
+    if (request->kind == INSULA_KIND_BOOL) {
+        /* The only worker would wait for itself. */
+        insula_value nested = insula_int64(1);
+        EXPECT(insula_service_call_blocking(service, &nested, INSULA_FOREVER, NULL, NULL) ==
+               INSULA_ERROR_DEADLOCK);
+        CHECK(insula_reply(request));
+        return;
+    }
     if (request->kind == INSULA_KIND_INT64 && request->integer == 0) {
         flag_set(&is_held);
         flag_wait(&gate);
@@ -90,6 +98,11 @@ static void answers(void) {
     insula_value request = insula_int64(21);
     CHECK(insula_service_call_blocking(service, &request, INSULA_FOREVER, on_done, &it));
     EXPECT(it.status == INSULA_OK && it.integer == 42);
+
+    end nested = END_INIT;
+    request = insula_bool(1);
+    CHECK(insula_service_call_blocking(service, &request, INSULA_FOREVER, on_done, &nested));
+    EXPECT(nested.status == INSULA_OK);
 
     end null = END_INIT;
     CHECK(insula_service_call(service, NULL, INSULA_FOREVER, on_done, &null, count_free, NULL));

@@ -3,6 +3,7 @@
 
 mod balance;
 mod cancellation;
+mod deadlocks;
 mod desk;
 mod panics;
 mod queue;

@@ -1,0 +1,86 @@
+//! Sends that block.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{WaitError, block_on_by};
+use crate::port::{SendError, SendPort};
+
+/// A message was not delivered by a send that blocks, and comes back.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendBlockingError<T> {
+    /// The port has been closed, or its isolate is dead.
+    Closed(T),
+    /// The port is full, and there is no waiting for it: that would never end.
+    NotWaited(T, WaitError),
+}
+
+impl<T> SendBlockingError<T> {
+    /// The message.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Closed(message) | Self::NotWaited(message, _) => message,
+        }
+    }
+}
+
+impl<T> fmt::Debug for SendBlockingError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(_) => f.write_str("Closed(..)"),
+            Self::NotWaited(_, why) => write!(f, "NotWaited(.., {why:?})"),
+        }
+    }
+}
+
+impl<T> fmt::Display for SendBlockingError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(_) => f.write_str("the port is closed"),
+            Self::NotWaited(_, why) => write!(f, "the port is full: {why}"),
+        }
+    }
+}
+
+impl<T> std::error::Error for SendBlockingError<T> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Closed(_) => None,
+            Self::NotWaited(_, why) => Some(why),
+        }
+    }
+}
+
+impl<T: Send + 'static> SendPort<T> {
+    /// As [`send_wait`](Self::send_wait), for code that cannot await: waits right here.
+    ///
+    /// # Blocking
+    /// Parks the thread while the port is full. An isolate gives its place in the pool away; its
+    /// own ports are not served meanwhile.
+    ///
+    /// # Cancellation
+    /// A kill of the waiting isolate unwinds out of the wait, and drops the message.
+    ///
+    /// # Errors
+    /// Gives the message back if the port is or becomes closed, and if its isolate waits for this
+    /// one, maybe through others, in another blocking wait of this crate.
+    pub fn send_blocking(&self, message: T) -> Result<(), SendBlockingError<T>> {
+        let message = match self.send(message) {
+            Ok(()) => return Ok(()),
+            Err(SendError::Closed(message)) => return Err(SendBlockingError::Closed(message)),
+            Err(SendError::Full(message)) => message,
+        };
+        let receiver = Arc::new(self.isolate_id());
+        let mut sending = self.send_wait(message);
+        match block_on_by(&mut sending, |_| receiver.clone(), None) {
+            Ok(sent) => sent.map_err(|error| SendBlockingError::Closed(error.into_inner())),
+            Err(why) => {
+                let Some(message) = sending.take() else {
+                    unreachable!("it is there until the future is ready");
+                };
+                Err(SendBlockingError::NotWaited(message, why))
+            }
+        }
+    }
+}

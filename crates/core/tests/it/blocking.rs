@@ -1,0 +1,243 @@
+//! Risk: who blocks for a result, an answer or room waits for ever, because those he waits for
+//! wait for him.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use insula_core::{
+    AskBlockingError, Deadlock, ExitReason, Isolate, IsolateId, ReceivePort, ReplyTo, RunError,
+    Runtime, SendBlockingError, SendPort, WaitError, block_on_by, one_shot,
+};
+use insula_sync::Mutex;
+
+const FOREVER: Duration = Duration::from_secs(1 << 20);
+
+fn names(deadlock: &Deadlock) -> Vec<&str> {
+    deadlock.names.iter().map(|name| &**name).collect()
+}
+
+/// Runs `f` in an isolate of `runtime` and hands its result to a thread.
+fn run_in<R: Send + 'static>(
+    runtime: &Runtime,
+    name: &str,
+    f: impl FnOnce() -> R + Send + 'static,
+) -> (Isolate, insula_core::Reply<R>) {
+    let (answer, reply) = one_shot();
+    let isolate = Isolate::builder()
+        .runtime(runtime)
+        .name(name)
+        .spawn(move |()| answer.send(f()), ());
+    (isolate, reply)
+}
+
+/// Whoever comes second is refused, be it the computation with its question or its parent.
+#[test]
+fn a_computation_and_its_parent_never_wait_for_each_other() {
+    let runtime = Runtime::builder().threads(2).build();
+    for _ in 0..50 {
+        let (_, ended) = run_in(&runtime, "parent", || {
+            let port = ReceivePort::<ReplyTo<u8>>::new();
+            let parent = port.send_port();
+            Isolate::run(move || parent.ask_blocking(|reply| reply, None)).wait()
+        });
+        match ended.wait().expect("nobody is killed") {
+            Ok(Err(AskBlockingError::Deadlock(deadlock))) => {
+                assert_eq!(names(&deadlock)[1..], ["parent"]);
+            }
+            Err(RunError::NotWaited(WaitError::Deadlock(deadlock))) => {
+                assert_eq!(names(&deadlock)[..1], ["parent"]);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    runtime.shut_down();
+}
+
+#[test]
+fn a_computation_that_waits_for_nobody_is_waited_for() {
+    let runtime = Runtime::builder().threads(1).build();
+    let (_, ended) = run_in(&runtime, "parent", || {
+        Isolate::run(|| Isolate::run(|| 5).wait()).wait()
+    });
+    assert_eq!(ended.wait(), Ok(Ok(Ok(5))));
+    runtime.shut_down();
+}
+
+#[test]
+fn a_kill_ends_the_wait_for_a_computation_and_the_computation() {
+    let runtime = Runtime::builder().threads(2).build();
+    let (answer, computation) = one_shot();
+    let (parent, _ended) = run_in(&runtime, "parent", || {
+        let run = Isolate::run_async(async || insula_core::sleep(FOREVER).await);
+        answer.send(run.isolate().clone());
+        run.wait()
+    });
+    let computation = computation.wait().expect("the parent tells");
+    parent.kill();
+    assert_eq!(runtime.block_on(parent.exited()), ExitReason::Killed);
+    assert_eq!(runtime.block_on(computation.exited()), ExitReason::Killed);
+    runtime.shut_down();
+}
+
+#[test]
+fn two_who_fill_each_others_ports_are_not_both_let_wait() {
+    let runtime = Runtime::builder().threads(2).build();
+    for _ in 0..50 {
+        let sides = ["left", "right"].map(|name| {
+            let (answer, port) = one_shot();
+            let (other, others) = one_shot::<SendPort<u32>>();
+            let (_, ended) = run_in(&runtime, name, move || {
+                let port = ReceivePort::<u32>::bounded(1);
+                answer.send(port.send_port());
+                let other = others.wait().expect("the test tells");
+                let sent = (other.send_blocking(1), other.send_blocking(2));
+                drop(port);
+                sent
+            });
+            (port.wait().expect("the side tells"), other, ended)
+        });
+        let [(left, to_left, left_ended), (right, to_right, right_ended)] = sides;
+        to_left.send(right);
+        to_right.send(left);
+        let mut refused = Vec::new();
+        for ended in [left_ended, right_ended] {
+            match ended.wait().expect("nobody is killed") {
+                (Ok(()), Err(SendBlockingError::NotWaited(2, WaitError::Deadlock(who)))) => {
+                    refused.push(who.names.len());
+                }
+                // Whoever was refused ends, and its port closes.
+                (Ok(()), Err(SendBlockingError::Closed(2))) => {}
+                (Err(SendBlockingError::Closed(1)), _) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(refused, [2]);
+    }
+    runtime.shut_down();
+}
+
+#[test]
+fn who_fills_the_own_port_gets_the_message_back() {
+    let runtime = Runtime::builder().threads(1).build();
+    let (_, ended) = run_in(&runtime, "hermit", || {
+        let port = ReceivePort::<u32>::bounded(1);
+        let own = port.send_port();
+        (own.send_blocking(1), own.send_blocking(2), port)
+    });
+    let (first, second, _port) = ended.wait().expect("nobody is killed");
+    assert_eq!(first, Ok(()));
+    let error = second.expect_err("nobody could make room");
+    assert_eq!(
+        error.to_string(),
+        "the port is full: the wait would never end: hermit waits for hermit"
+    );
+    assert_eq!(error.into_inner(), 2);
+    runtime.shut_down();
+}
+
+/// Nobody runs the isolate that is waited for on a seeded runtime.
+#[test]
+fn a_seeded_runtime_refuses() {
+    let runtime = Runtime::builder().seeded(1).build();
+    let result =
+        runtime.block_on(async { Isolate::run_async(async || Isolate::run(|| 1).wait()).await });
+    assert_eq!(result, Ok(Err(RunError::NotWaited(WaitError::Seeded))));
+    runtime.shut_down();
+}
+
+/// A future that somebody wakes all the time, until at last it is for something.
+#[derive(Clone, Default)]
+struct Nervous(Arc<Mutex<(bool, Option<Waker>)>>);
+
+impl Nervous {
+    fn wake(&self, is_done: bool) {
+        let waker = {
+            let mut state = self.0.lock();
+            state.0 |= is_done;
+            state.1.clone()
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Future for Nervous {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let new = Some(cx.waker().clone());
+        let mut state = self.0.lock();
+        let before = std::mem::replace(&mut state.1, new);
+        let is_done = state.0;
+        drop(state);
+        drop(before);
+        if is_done {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+/// While it is woken it seems not to wait, so that the other one does not see it; then it has to
+/// see the other one.
+#[test]
+fn who_was_woken_for_nothing_looks_again() {
+    let runtime = Runtime::builder().threads(2).build();
+    for _ in 0..if cfg!(miri) { 2 } else { 30 } {
+        let future = Nervous::default();
+        let (other, others) = one_shot::<IsolateId>();
+        let (answer, port) = one_shot();
+        let (_, waited) = run_in(&runtime, "nervous", {
+            let future = future.clone();
+            move || {
+                let port = ReceivePort::<ReplyTo<u8>>::new();
+                answer.send(port.send_port());
+                let other = Arc::new(others.wait().expect("the test tells"));
+                block_on_by(future, |_| other.clone(), None)
+            }
+        });
+        let port = port.wait().expect("it tells");
+        let is_over = Arc::new(AtomicBool::new(false));
+        let disturber = std::thread::spawn({
+            let (future, is_over) = (future.clone(), is_over.clone());
+            move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    future.wake(false);
+                }
+            }
+        });
+        let (calm, asked) = run_in(&runtime, "calm", move || {
+            let asked = port.ask_blocking(|reply| reply, None);
+            future.wake(true);
+            asked
+        });
+        other.send(calm.id());
+        let ends = (waited.wait(), asked.wait());
+        is_over.store(true, Ordering::Relaxed);
+        disturber.join().expect("it only wakes");
+        match ends {
+            (Ok(Err(WaitError::Deadlock(_))), Ok(Err(AskBlockingError::Ask(_)))) => {}
+            (Ok(Ok(())), Ok(Err(AskBlockingError::Deadlock(_)))) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    runtime.shut_down();
+}
+
+/// A time-out is an end, and so is refused only where it would close a circle.
+#[test]
+fn a_limited_wait_ends_in_time() {
+    let runtime = Runtime::builder().threads(1).build();
+    let (_, waited) = run_in(&runtime, "patient", || {
+        let never = Nervous::default();
+        let idle = Isolate::spawn(async |()| insula_core::sleep(FOREVER).await, ());
+        let idle = Arc::new(idle.id());
+        block_on_by(never, |_| idle.clone(), Some(Duration::from_millis(5)))
+    });
+    assert_eq!(waited.wait(), Ok(Err(WaitError::TimedOut)));
+    runtime.shut_down();
+}
