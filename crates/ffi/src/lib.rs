@@ -8,7 +8,7 @@
 //! - `abi`: the exported functions and the types of C;
 //! - `guard`: what each of them goes through; `raw`: pointers of C;
 //! - `handle`, `object`: numbers in place of our objects;
-//! - `value`: messages; `callout`: calling C;
+//! - `value`: messages; `callout`: calling C; `in_place`: calls without an isolate;
 //! - `state`: start, shutdown, fork; the others: one file for each type of handle.
 //!
 //! # For programs in Rust
@@ -18,9 +18,10 @@
 //!
 //! # Locks
 //! A slot of the table, the list of free slots, the runtime's place, the count of callbacks,
-//! the error hook, a port's place for errors, and a pinned isolate's entry have one each. None
-//! is held while another is taken, but for the list of free slots, which is opened under the
-//! runtime's place; none while C code runs, and objects are dropped outside of all of them.
+//! the error hook, a port's place for errors, a pinned isolate's entry, and a call's stage have
+//! one each. None is held while another is taken, but for the list of free slots, which is opened
+//! under the runtime's place; none while C code runs, and objects are dropped outside of all of
+//! them.
 
 pub mod abi;
 mod buffer;
@@ -30,6 +31,7 @@ mod callout;
 mod fork;
 mod guard;
 mod handle;
+mod in_place;
 mod isolate;
 mod mailbox;
 mod native_port;

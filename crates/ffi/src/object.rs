@@ -8,18 +8,33 @@ use crate::abi::status::Status;
 use crate::buffer::BufferObject;
 use crate::callback::CallbackObject;
 use crate::handle::{Bits, table};
+use crate::in_place::InPlace;
 use crate::mailbox::{
     ConditionObject, MailboxObject, MutexObject, RequesterObject, ResponderObject,
 };
 use crate::native_port::NativePortObject;
 use crate::port::PortObject;
 use crate::root::RootObject;
-use crate::service::ServiceObject;
+use crate::service::{End, ServiceObject};
 use crate::timer::TimerObject;
 
-/// A call that may be cancelled: the isolate that waits for its answer.
+/// A call that may be cancelled.
 #[derive(Clone, Debug)]
-pub(crate) struct CallObject(pub(crate) Isolate);
+pub(crate) enum CallObject {
+    /// An isolate waits for its answer.
+    Isolate(Isolate),
+    /// Nobody does.
+    InPlace(Arc<InPlace<End>>),
+}
+
+impl CallObject {
+    pub(crate) fn cancel(&self) {
+        match self {
+            Self::Isolate(isolate) => isolate.kill(),
+            Self::InPlace(call) => call.cancel(),
+        }
+    }
+}
 
 /// An object by its type.
 pub(crate) trait Item: Sized {

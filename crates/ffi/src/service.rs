@@ -1,7 +1,8 @@
 //! Services: a function that answers values with values, on the workers of a pool.
 //!
 //! A call is an isolate of its own that waits for the answer, so cancelling the call is killing
-//! the isolate. Whatever happens to it, [`Done`] is told exactly once, at the latest when it is
+//! the isolate; or, for whoever takes answers on the workers' threads, nothing but a future
+//! ([`InPlace`]). Whatever happens to it, [`Done`] is told exactly once, at the latest when it is
 //! dropped.
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::abi::status::{Failure, INSULA_OK, Outcome, Status, StatusCode};
 use crate::abi::types::{RawValue, ServiceHandle};
 use crate::callout;
 use crate::handle::table;
+use crate::in_place::InPlace;
 use crate::isolate::block_on;
 use crate::object::{self, Object};
 use crate::raw::User;
@@ -346,6 +348,24 @@ pub(crate) fn call(
             done.tell(End::of(result));
         },
         (),
+    )
+}
+
+/// Begins a call; `done` is told of its end by whoever ends it, on his thread, and so must not
+/// wait.
+pub(crate) fn call_in_place(
+    service: &Arc<ServiceObject>,
+    request: Value,
+    done: Done,
+) -> Arc<InPlace<End>> {
+    let caller = service.caller.clone();
+    InPlace::start(
+        async move { End::of(caller.exchange(request).await) },
+        move |end| match end {
+            Some(end) => done.tell(end),
+            // It tells of the cancellation.
+            None => drop(done),
+        },
     )
 }
 

@@ -163,7 +163,39 @@ pub unsafe extern "C" fn insula_service_call(
         let done = Done::new(done, User::new(user, free_user));
         let isolate = service::call(&runtime, &service, request, timeout(deadline_ns), done);
         if let Some(out) = out {
-            let call = Object::Call(CallObject(isolate));
+            let call = Object::Call(CallObject::Isolate(isolate));
+            // If there is no room for a handle, the call runs all the same.
+            out.set(handle::table().insert(call).unwrap_or(0));
+        }
+        Ok(())
+    })
+}
+
+/// As [`insula_service_call`] without a deadline, for libraries in Rust: no isolate waits for the
+/// answer. `done` is called by whoever ends the call, in the middle of his work: by the worker
+/// on its thread, or by this function. So it has to be short, and must not wait.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+pub unsafe fn service_call_in_place(
+    service: ServiceHandle,
+    request: *const RawValue,
+    done: DoneFn,
+    user: *mut c_void,
+    free_user: FreeFn,
+    call: *mut CallHandle,
+) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::if_wanted(call) };
+        let done = done.ok_or(Status::NullPointer)?;
+        let service: Arc<ServiceObject> = object::find(service)?;
+        // SAFETY: promised by the caller.
+        let request = unsafe { read::value_or_null(request) }?;
+        let done = Done::new(done, User::new(user, free_user));
+        let started = service::call_in_place(&service, request, done);
+        if let Some(out) = out {
+            let call = Object::Call(CallObject::InPlace(started));
             // If there is no room for a handle, the call runs all the same.
             out.set(handle::table().insert(call).unwrap_or(0));
         }
@@ -202,7 +234,7 @@ pub unsafe extern "C" fn insula_service_call_blocking(
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_call_cancel(call: CallHandle) -> StatusCode {
     guard(|| {
-        object::find::<CallObject>(call)?.0.kill();
+        object::find::<CallObject>(call)?.cancel();
         Ok(())
     })
 }
