@@ -60,4 +60,56 @@ void define() {
     }
     pool.close();
   });
+
+  test('large data arrives in its place, small data too', () async {
+    final pool = openSample('nested');
+    for (final length in [0, 1, 1000, 1 << 20, 3 << 20]) {
+      final answer = await pool.call(['nested', length]) as List<Object?>;
+      final inner = answer[1]! as List<Object?>;
+      expect(inner[0], 7);
+      for (final (list, byte) in [(answer[0], 1), (inner[1], 2)]) {
+        final bytes = list! as Uint8List;
+        expect(bytes.length, length);
+        expect(bytes.every((it) => it == byte), true);
+      }
+    }
+    pool.close();
+  });
+
+  test('large buffers that nobody wants any more are freed', () async {
+    final pool = openSample('large');
+    // More than there are addresses in a program of 32 bits.
+    for (var i = 0; i < 60; i++) {
+      final buffer = TransferableBuffer(100 << 20)..bytes[i] = 1;
+      final answer = await pool.call(['echo', buffer]) as Uint8List;
+      expect(answer.length, 100 << 20);
+      expect(answer[i], 1);
+    }
+    pool.close();
+  });
+
+  test('a view keeps the memory of a buffer that was given back', () async {
+    final views = <Uint8List>[];
+    for (var i = 0; i < 100; i++) {
+      final buffer = TransferableBuffer(2 << 20)..bytes[i] = i;
+      views.add(Uint8List.sublistView(buffer.bytes, i, i + 10));
+      buffer.release();
+      expect(buffer.isGone, true);
+    }
+    // Memory that was freed would be taken by these.
+    for (var i = 0; i < 200; i++) {
+      TransferableBuffer(2 << 20)
+        ..bytes.fillRange(0, 1000, 255)
+        ..release();
+    }
+    final garbage = [for (var i = 0; i < 200; i++) List.filled(100000, i)];
+    expect(garbage.length, 200);
+    for (var i = 0; i < 100; i++) {
+      expect(views[i], [i, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+    final error = await errorOf(() => TransferableBuffer(1)
+      ..release()
+      ..release());
+    expect(error is StateError, true);
+  });
 }

@@ -33,10 +33,17 @@ final class TransferableBuffer implements Finalizable {
       TransferableBuffer._(Pointer.fromAddress(sent.$1), sent.$2);
 
   TransferableBuffer._(this._block, this.length) {
-    _finalizer.attach(this, _block, detach: this, externalSize: length);
+    _attach();
   }
 
   static final _finalizer = NativeFinalizer(functions.releaseAddress);
+
+  void _attach() => _finalizer.attach(
+        this,
+        _block,
+        detach: this,
+        externalSize: functions.weight(length),
+      );
 
   final Pointer<Void> _block;
   Uint8List? _bytes;
@@ -56,14 +63,13 @@ final class TransferableBuffer implements Finalizable {
     return _bytes ??= _view();
   }
 
-  Uint8List _view() {
-    functions.retain(_block);
-    return functions.data(_block).asTypedList(
-          length,
-          finalizer: functions.releaseAddress,
-          token: _block,
-        );
-  }
+  Uint8List _view() =>
+      listOver(functions.data(_block), length, _Reference(_block));
+
+  /// Gives the memory back now, and not when the collector finds the buffer;
+  /// a view that was taken keeps it. The buffer is gone then, as if it had been
+  /// sent.
+  void release() => functions.release(giveAway());
 
   /// Gives the buffer away, as a message for another Dart isolate, which takes
   /// it over with [TransferableBuffer.receive]. One that never does so leaks
@@ -85,10 +91,30 @@ final class TransferableBuffer implements Finalizable {
   /// Takes the reference back, if giving it away failed.
   void takeBack() {
     _isGone = false;
-    _finalizer.attach(this, _block, detach: this, externalSize: length);
+    _attach();
   }
 
   void _checkOwned() {
     if (_isGone) throw StateError('the buffer has been given away');
   }
+}
+
+/// A reference of its own to a buffer.
+final class _Reference implements Finalizable {
+  _Reference(Pointer<Void> block) {
+    functions.retain(block);
+    TransferableBuffer._finalizer.attach(this, block);
+  }
+}
+
+final _keepers = Expando<Object>('insula: what keeps the memory of lists');
+
+/// The [length] bytes at [bytes] as a list, which keeps [keeper], which keeps
+/// the memory. Views of the list keep the list.
+///
+/// The VM is told of no size, so a large list brings no collection with it.
+Uint8List listOver(Pointer<Uint8> bytes, int length, Object keeper) {
+  final list = bytes.asTypedList(length);
+  _keepers[list] = keeper;
+  return list;
 }

@@ -36,6 +36,34 @@ int trySendValue(Object? message, int Function(Pointer<Value> value) body) {
   });
 }
 
+/// [value] with its light data, of which [light] tells, as lists: see
+/// `letter.rs` for how it is written. Nothing is copied.
+Object? withLight(Object? value, Object? light) {
+  if (light is! List<Object?>) return value;
+  var result = value;
+  var at = 0;
+  int next() => light[at++]! as int;
+  while (at < light.length) {
+    final bytes = Pointer<Uint8>.fromAddress(next());
+    final length = next();
+    var keeper = value;
+    List<Object?>? holder;
+    var index = 0;
+    for (var depth = next(); depth > 0; depth--) {
+      holder = keeper! as List<Object?>;
+      index = next();
+      keeper = holder[index];
+    }
+    final list = listOver(bytes, length, keeper!);
+    if (holder == null) {
+      result = list;
+    } else {
+      holder[index] = list;
+    }
+  }
+  return result;
+}
+
 final class _Encoder {
   _Encoder(this._memory);
 

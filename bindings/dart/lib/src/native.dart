@@ -65,6 +65,8 @@ final class Functions {
       void Function(Pointer<Void>)>('insula_dart_buffer_retain', isLeaf: true);
   late final release = _library.lookupFunction<Void Function(Pointer<Void>),
       void Function(Pointer<Void>)>('insula_dart_buffer_release', isLeaf: true);
+  late final weight = _library.lookupFunction<Uint64 Function(Uint64),
+      int Function(int)>('insula_dart_buffer_weight', isLeaf: true);
   late final releaseAddress = _library
       .lookup<NativeFinalizerFunction>('insula_dart_buffer_release');
 

@@ -52,8 +52,8 @@ final class WorkerPool {
     final end = Completer<Object?>.sync();
     calls.begin(
       request,
-      (value, id, call) => functions.serviceCall(
-          _service, value, nanoseconds(deadline), calls.port, id, call),
+      (value, id) => functions.serviceCall(
+          _service, value, nanoseconds(deadline), calls.port, id, nullptr),
       _Pending(
         onEnd: (status, mayHaveRun, answer) {
           if (status == 0) {
@@ -74,17 +74,20 @@ final class WorkerPool {
   /// A paused stream keeps what arrives. Errors are as for [call].
   Stream<Object?> stream(Object? request, {Duration? deadline}) {
     final calls = _Calls.current;
-    int? id;
+    var handle = 0;
     late final StreamController<Object?> items;
     items = StreamController<Object?>(
-      onListen: () {
-        id = calls.begin(
+      onListen: () => withMemory((memory) {
+        final place = memory.handle();
+        calls.begin(
           request,
-          (value, id, call) => functions.serviceStream(
-              _service, value, nanoseconds(deadline), calls.port, id, call),
+          (value, id) => functions.serviceStream(
+              _service, value, nanoseconds(deadline), calls.port, id, place),
           _Pending(
             onItem: items.add,
             onEnd: (status, mayHaveRun, answer) {
+              functions.callRelease(handle);
+              handle = 0;
               if (status != 0) {
                 items.addError(_failure(status, mayHaveRun, answer));
               }
@@ -92,10 +95,10 @@ final class WorkerPool {
             },
           ),
         );
-      },
+        handle = place.value;
+      }),
       onCancel: () {
-        final call = id;
-        if (call != null) calls.cancel(call);
+        if (handle != 0) functions.callCancel(handle);
       },
     );
     return items.stream;
@@ -216,10 +219,12 @@ final class _Pending {
 
   final void Function(Object? item)? onItem;
   final void Function(int status, bool mayHaveRun, Object? answer) onEnd;
-  int handle = 0;
 }
 
 /// The calls of this isolate that are under way.
+///
+/// All of them share one port of the isolate, and have numbers. The port keeps
+/// the isolate alive while there are any.
 final class _Calls {
   _Calls._() {
     _receive.handler = _handle;
@@ -233,42 +238,42 @@ final class _Calls {
 
   final _receive = RawReceivePort(null, 'insula calls');
   final _pending = <int, _Pending>{};
+  bool _keepsAlive = false;
   int _last = 0;
 
   late final int port = _receive.sendPort.nativePort;
 
-  int begin(
+  /// Makes a call, whose number it gives to [call].
+  void begin(
     Object? request,
-    int Function(Pointer<Value> value, int id, Pointer<Uint64> call) call,
+    int Function(Pointer<Value> value, int id) call,
     _Pending pending,
   ) {
     final id = ++_last;
-    withMemory((memory) {
-      final handle = memory.handle();
-      sendValue(request, (value) => call(value, id, handle));
-      pending.handle = handle.value;
-    });
+    sendValue(request, (value) => call(value, id));
     _pending[id] = pending;
-    _receive.keepIsolateAlive = true;
-    return id;
+    _keepAlive(true);
   }
 
-  void cancel(int id) {
-    final pending = _pending[id];
-    if (pending != null) functions.callCancel(pending.handle);
+  /// Setting it costs more than looking.
+  void _keepAlive(bool keeps) {
+    if (keeps == _keepsAlive) return;
+    _keepsAlive = keeps;
+    _receive.keepIsolateAlive = keeps;
   }
 
   void _handle(List<Object?> message) {
     final id = message[0]! as int;
-    final pending = _pending[id];
-    if (pending == null) return;
     if (message[1] == 0) {
-      pending.onItem?.call(message[2]);
+      _pending[id]?.onItem?.call(withLight(message[2], message[3]));
       return;
     }
-    _pending.remove(id);
-    _receive.keepIsolateAlive = _pending.isNotEmpty;
-    functions.callRelease(pending.handle);
-    pending.onEnd(message[2]! as int, message[3] == 1, message[4]);
+    // Whoever gets the answer may well make the next call at once.
+    _pending.remove(id)?.onEnd(
+          message[2]! as int,
+          message[3] == 1,
+          withLight(message[4], message[5]),
+        );
+    _keepAlive(_pending.isNotEmpty);
   }
 }

@@ -5,21 +5,76 @@
 //! `insula_dart_buffer_release`, which is therefore the finalizer of all of them. So bytes are
 //! never copied, and never freed while somebody can see them. Who writes while somebody else
 //! reads is for the program to decide; the package takes the view away from who sends.
+//!
+//! # What Dart's collector is told
+//! To tell the VM of 100 MiB that one of its objects keeps is to have it collect on the spot,
+//! which takes milliseconds. Not to tell it would be to fill the memory with buffers that nobody
+//! wants any more. So large pieces are *light*, which is to say that the VM is not told, as long
+//! as all that are alive in the process have no more than [`FREE`] bytes together. Past that each
+//! new one has its full weight, and the collections that this leads to find the light ones too.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
-/// The head of a buffer, as large as the strictest alignment of its elements.
-#[repr(C, align(16))]
+/// The head of a buffer. Aligned as memory of C is everywhere, so that the bytes need not be
+/// zeroed one by one: for large ones the operating system does it, as they are touched.
+#[repr(C, align(8))]
 struct Head {
     references: AtomicUsize,
     length: usize,
 }
 
+/// Smaller pieces are never light: the VM knows best what to do with them.
+const LARGE: usize = 1 << 20;
+
+/// How many bytes of large pieces there may be before the VM is told of more: a sixteenth of the
+/// addresses that a program of 32 bits has, four times as much elsewhere.
+const FREE: usize = if usize::BITS == 32 {
+    256 << 20
+} else {
+    1 << 30
+};
+
+/// Bytes of the large pieces that are alive.
+static ALIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// A large piece has come to be, of which Dart may hear.
+pub(crate) fn count_in(length: usize) {
+    if length >= LARGE {
+        // Relaxed, as below: a number to go by, with which nothing else is published.
+        ALIVE.fetch_add(length, Ordering::Relaxed);
+    }
+}
+
+/// A piece that was counted in is gone.
+pub(crate) fn count_out(length: usize) {
+    if length >= LARGE {
+        ALIVE.fetch_sub(length, Ordering::Relaxed);
+    }
+}
+
+/// Whether the VM need not be told of a piece that has been counted in.
+pub(crate) fn is_light(length: usize) -> bool {
+    length >= LARGE && ALIVE.load(Ordering::Relaxed) <= FREE
+}
+
+/// Of how many bytes the VM is to be told that an object of its keeps a buffer of `length`.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_buffer_weight(length: u64) -> u64 {
+    match usize::try_from(length) {
+        Ok(bytes) if is_light(bytes) => 0,
+        _ => length,
+    }
+}
+
+/// The strictest alignment of elements.
+const ALIGNMENT: usize = 16;
+
+/// Head and bytes, and between them what it takes to align these.
 fn layout(length: usize) -> Option<Layout> {
-    let bytes = Layout::from_size_align(length, 1).ok()?;
+    let bytes = Layout::from_size_align(length.checked_add(ALIGNMENT)?, 1).ok()?;
     Some(Layout::new::<Head>().extend(bytes).ok()?.0)
 }
 
@@ -43,17 +98,21 @@ pub(crate) extern "C" fn insula_dart_buffer_new(length: u64) -> *mut c_void {
     };
     // SAFETY: just allocated for it.
     unsafe { head.write(value) };
+    count_in(length);
     head.as_ptr().cast()
 }
 
-/// Where the bytes of a buffer are.
+/// Where the bytes of a buffer are: at a multiple of 16.
 ///
 /// # Safety
 /// The caller has a reference to `buffer`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn insula_dart_buffer_data(buffer: *mut c_void) -> *mut u8 {
-    // SAFETY: the bytes begin right behind the head, in the same memory.
-    unsafe { buffer.cast::<u8>().add(size_of::<Head>()) }
+    // SAFETY: behind the head are 16 bytes more than the length, in the same memory.
+    let behind = unsafe { buffer.cast::<u8>().add(size_of::<Head>()) };
+    let gap = behind.addr().next_multiple_of(ALIGNMENT) - behind.addr();
+    // SAFETY: less than those 16 bytes.
+    unsafe { behind.add(gap) }
 }
 
 /// One more reference.
@@ -88,4 +147,5 @@ pub(crate) unsafe extern "C" fn insula_dart_buffer_release(buffer: *mut c_void) 
         // SAFETY: allocated with this layout, and nobody's any more.
         unsafe { dealloc(head.cast(), layout) };
     }
+    count_out(length);
 }

@@ -1,7 +1,8 @@
 //! Calls of services by Dart, with a Future or a Stream at the other end.
 //!
-//! The Dart port gets `[id, 0, item]` for each item of a stream, and at the end of each call
-//! `[id, 1, status, may have run, answer]`, where the answer to a failed call is a text.
+//! The Dart port gets `[id, 0, item, light]` for each item of a stream, and at the end of each
+//! call `[id, 1, status, may have run, answer, light]`, where the answer to a failed call is a text,
+//! and `light` tells of the light data in the answer, as `letter` does.
 //!
 //! A stream is a call whose request is `[port, request]`: the service posts items to that port,
 //! and its answer is the end. The port is a native one, which passes the items on; the end goes
@@ -11,15 +12,15 @@ use std::ffi::{CStr, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use insula_ffi::abi::port::{insula_native_port_open, insula_port_close, insula_post};
-use insula_ffi::abi::service::insula_service_call;
+use insula_ffi::abi::service::{insula_service_call, service_call_in_place};
 use insula_ffi::abi::status::{INSULA_OK, StatusCode};
 use insula_ffi::abi::types::{
-    CallHandle, INSULA_KIND_ARRAY, INSULA_KIND_NATIVE_POINTER, INSULA_KIND_SEND_PORT,
-    INSULA_KIND_STRING, PortHandle, RawValue, ServiceHandle,
+    CallHandle, DoneFn, FreeFn, INSULA_FOREVER, INSULA_KIND_ARRAY, INSULA_KIND_NATIVE_POINTER,
+    INSULA_KIND_SEND_PORT, INSULA_KIND_STRING, PortHandle, RawValue, ServiceHandle,
 };
 
 use crate::api::DartPort;
-use crate::letter::{Letter, Owner};
+use crate::letter::Letter;
 
 const ITEM: i64 = 0;
 const END: i64 = 1;
@@ -35,11 +36,12 @@ impl Address {
     /// # Safety
     /// `value` is null or a value of the message that this thread is handling.
     unsafe fn tell_item(self, value: *const RawValue) {
-        let mut letter = Letter::new(Owner::Message);
+        let mut letter = Letter::to_package();
         let (id, kind) = (letter.integer(self.id), letter.integer(ITEM));
         // SAFETY: by the caller's word.
         if let Ok(item) = unsafe { letter.value(value) } {
-            let message = letter.array([id, kind, item]);
+            let light = letter.light();
+            let message = letter.array([id, kind, item, light]);
             // SAFETY: as above. Nobody listens any more if it fails.
             let _ = unsafe { letter.post(self.port, message) };
         }
@@ -48,7 +50,7 @@ impl Address {
     /// # Safety
     /// As for [`tell_item`](Self::tell_item).
     unsafe fn tell_end(self, status: StatusCode, may_have_run: u32, value: *const RawValue) {
-        let mut letter = Letter::new(Owner::Message);
+        let mut letter = Letter::to_package();
         let head = [self.id, END, i64::from(status), i64::from(may_have_run)]
             .map(|number| letter.integer(number));
         // SAFETY: by the caller's word.
@@ -56,7 +58,8 @@ impl Address {
         let status = match answer {
             Ok(answer) => {
                 let [id, kind, status, ran] = head;
-                let message = letter.array([id, kind, status, ran, answer]);
+                let light = letter.light();
+                let message = letter.array([id, kind, status, ran, answer, light]);
                 // SAFETY: as above. Nobody listens any more if it fails.
                 let _ = unsafe { letter.post(self.port, message) };
                 return;
@@ -69,7 +72,8 @@ impl Address {
     }
 }
 
-/// Calls a service. Its end goes to `port`, in a message with `id`.
+/// Calls a service. Its end goes to `port`, in a message with `id`: right from the thread of the
+/// worker that answers, unless there is a deadline to be watched.
 ///
 /// # Safety
 /// The pointers are as for `insula_service_call`.
@@ -83,17 +87,14 @@ pub(crate) unsafe extern "C" fn insula_dart_service_call(
     call: *mut CallHandle,
 ) -> StatusCode {
     let user = Box::into_raw(Box::new(Address { port, id })).cast::<c_void>();
-    // SAFETY: promised by the caller; `user` may be used on any thread.
-    let status = unsafe {
-        insula_service_call(
-            service,
-            request,
-            deadline_ns,
-            Some(call_done),
-            user,
-            Some(free_call),
-            call,
-        )
+    let (done, free): (DoneFn, FreeFn) = (Some(call_done), Some(free_call));
+    let status = if deadline_ns == INSULA_FOREVER {
+        // SAFETY: promised by the caller; `user` may be used on any thread, and posting to a Dart
+        // port waits for nobody.
+        unsafe { service_call_in_place(service, request, done, user, free, call) }
+    } else {
+        // SAFETY: as above.
+        unsafe { insula_service_call(service, request, deadline_ns, done, user, free, call) }
     };
     if status != INSULA_OK {
         free_call(user);

@@ -3,6 +3,13 @@
 //! A letter is built from values that are valid meanwhile, and posted at once. External data in
 //! them moves: into the VM if it accepts the letter, whose collector then calls the finalizer;
 //! otherwise it goes back to whom it came from, or is finalized here.
+//!
+//! # Light data
+//! The VM counts external data by its length, and may collect when it comes. In letters to the
+//! package itself a large piece that is *light* (see `buffer`) therefore travels as typed data of
+//! one byte, with the same address and the same finalizer, and beside the message stand its
+//! length and its place in there. The package makes a list over all of it, which keeps the one of
+//! one byte. A letter that nobody reads loses nothing: the VM finalizes what was in it.
 
 use std::ffi::c_void;
 use std::slice;
@@ -16,6 +23,7 @@ use insula_ffi::abi::types as c;
 use insula_ffi::abi::types::RawValue;
 
 use crate::api::{self, Array, Content, DartPort, Data, External, Kind, Object};
+use crate::buffer::{count_in, count_out, insula_dart_buffer_release, is_light};
 
 /// How deep arrays may be nested.
 const DEEPEST: u32 = 64;
@@ -36,29 +44,67 @@ pub(crate) struct Letter {
     #[expect(clippy::vec_box, reason = "the VM is given their addresses")]
     objects: Vec<Box<Object>>,
     moved: Vec<*mut Moved>,
+    /// Of each light piece its address, its length, and its place: how many indices, and these
+    /// from the outermost array to the innermost.
+    light: Vec<i64>,
+    /// Where we are in the value, if light pieces may travel as such.
+    place: Option<Vec<i64>>,
 }
 
 /// External data on its way into the VM.
 struct Moved {
     peer: *mut c_void,
     finalizer: extern "C" fn(*mut c_void),
+    /// What was counted in for it.
+    counted: usize,
+}
+
+impl Moved {
+    fn finalize(self) {
+        (self.finalizer)(self.peer);
+        count_out(self.counted);
+    }
 }
 
 /// The VM's collector is done with external data.
 extern "C" fn collected(_isolate_data: *mut c_void, peer: *mut c_void) {
     // SAFETY: made by `Box::into_raw` in `external`, and given to the VM, which calls this once.
     let moved = unsafe { Box::from_raw(peer.cast::<Moved>()) };
-    (moved.finalizer)(moved.peer);
+    moved.finalize();
 }
 
 impl Letter {
+    /// A letter to any port.
     pub(crate) fn new(owner: Owner) -> Self {
         Self {
             owner,
             arrays: Vec::new(),
             objects: Vec::new(),
             moved: Vec::new(),
+            light: Vec::new(),
+            place: None,
         }
+    }
+
+    /// A letter to the package, with parts of a message that this thread is handling.
+    pub(crate) fn to_package() -> Self {
+        let mut letter = Self::new(Owner::Message);
+        letter.place = Some(Vec::new());
+        letter
+    }
+
+    /// Where the light pieces are of what was written so far; null if there are none.
+    pub(crate) fn light(&mut self) -> *mut Object {
+        if self.light.is_empty() {
+            return self.null();
+        }
+        let numbers = std::mem::take(&mut self.light);
+        let numbers: Vec<_> = numbers.into_iter().map(|it| self.integer(it)).collect();
+        self.array(numbers)
+    }
+
+    fn null(&mut self) -> *mut Object {
+        self.object(Kind::Null, Content { integer: 0 })
     }
 
     fn object(&mut self, kind: Kind, content: Content) -> *mut Object {
@@ -90,7 +136,7 @@ impl Letter {
         value: *const RawValue,
     ) -> Result<*mut Object, StatusCode> {
         if value.is_null() {
-            return Ok(self.object(Kind::Null, Content { integer: 0 }));
+            return Ok(self.null());
         }
         // SAFETY: not null, and good by the caller's word.
         let value = unsafe { &*value };
@@ -102,7 +148,7 @@ impl Letter {
     /// What `value` points to is as `insula.h` tells.
     unsafe fn part(&mut self, value: &RawValue, depth: u32) -> Result<*mut Object, StatusCode> {
         Ok(match value.kind {
-            c::INSULA_KIND_NULL => self.object(Kind::Null, Content { integer: 0 }),
+            c::INSULA_KIND_NULL => self.null(),
             c::INSULA_KIND_BOOL => {
                 let truth = value.integer != 0;
                 self.object(Kind::Bool, Content { truth })
@@ -146,9 +192,15 @@ impl Letter {
         // SAFETY: the array of a value, by the caller's word.
         let values = unsafe { slice::from_raw_parts(value.data.cast::<RawValue>(), length) };
         let mut items = Vec::with_capacity(length);
-        for item in values {
+        for (index, item) in (0..).zip(values) {
+            if let Some(place) = &mut self.place {
+                place.push(index);
+            }
             // SAFETY: by the caller's word.
             items.push(unsafe { self.part(item, depth + 1) }?);
+            if let Some(place) = &mut self.place {
+                place.pop();
+            }
         }
         Ok(self.array(items))
     }
@@ -163,23 +215,50 @@ impl Letter {
                 return Err(taken);
             }
         }
-        let moved = Box::into_raw(Box::new(Moved {
+        let release: unsafe extern "C" fn(*mut c_void) = insula_dart_buffer_release;
+        let is_own = std::ptr::fn_addr_eq(finalizer, release);
+        let mut moved = Moved {
             peer: value.peer,
             finalizer,
-        }));
-        self.moved.push(moved);
-        let external = External {
+            counted: 0,
+        };
+        let mut external = External {
             element: value.element,
             length,
             bytes: value.data.cast_mut().cast(),
-            peer: moved.cast(),
+            peer: std::ptr::null_mut(),
             finalizer: collected,
         };
-        let kind = match value.kind {
-            c::INSULA_KIND_EXTERNAL_TYPED_DATA => Kind::ExternalTypedData,
-            _ => Kind::UnmodifiableExternalTypedData,
+        let is_plain = value.kind == c::INSULA_KIND_EXTERNAL_TYPED_DATA;
+        if is_plain && value.element == c::INSULA_ELEMENT_UINT8 && self.place.is_some() {
+            let bytes = length.unsigned_abs();
+            if !is_own {
+                // Buffers are counted for as long as they exist.
+                count_in(bytes);
+                moved.counted = bytes;
+            }
+            if is_light(bytes) {
+                external.length = 1;
+                self.note_light(value.data, length);
+            }
+        }
+        let moved = Box::into_raw(Box::new(moved));
+        self.moved.push(moved);
+        external.peer = moved.cast();
+        let kind = if is_plain {
+            Kind::ExternalTypedData
+        } else {
+            Kind::UnmodifiableExternalTypedData
         };
         Ok(self.object(kind, Content { external }))
+    }
+
+    fn note_light(&mut self, bytes: *const c_void, length: isize) {
+        let Some(place) = &self.place else {
+            return;
+        };
+        let head = [bytes.addr() as i64, length as i64, place.len() as i64];
+        self.light.extend(head.iter().chain(place));
     }
 
     /// Posts the letter.
@@ -203,7 +282,9 @@ impl Drop for Letter {
             // SAFETY: made by `Box::into_raw` in `external`, and not given to the VM.
             let moved = unsafe { Box::from_raw(moved) };
             if self.owner == Owner::Message {
-                (moved.finalizer)(moved.peer);
+                moved.finalize();
+            } else {
+                count_out(moved.counted);
             }
         }
     }

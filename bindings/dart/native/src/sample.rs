@@ -17,7 +17,8 @@ use crate::pictures::{array, bytes_of, external, fail, integer, items, options};
 
 /// Opens a service that answers every request according to its first part: `['echo', value]`
 /// with the value (external data moves back), `['sleep', ms]` after that time, `['fail', text]`
-/// with a failure, `['zeros', n]` with so many bytes; and, called as a stream, `['count', n]`
+/// with a failure, `['zeros', n]` with so many bytes, `['nested', n]` with so many twice, as
+/// `[ones, [7, twos]]`; and, called as a stream, `['count', n]`
 /// with the numbers from 0 to n - 1, `['forever']` until it is cancelled.
 ///
 /// # Safety
@@ -70,6 +71,14 @@ unsafe fn answer(what: &[u8], value: &RawValue) {
             let bytes = external(vec![0; value.integer.unsigned_abs() as usize]);
             // SAFETY: a good value, which moves.
             let _ = unsafe { insula_reply(&raw const bytes) };
+        }
+        b"nested" => {
+            let bytes = |fill| external(vec![fill; value.integer.unsigned_abs() as usize]);
+            let inner = [integer(7), bytes(2)];
+            let outer = [bytes(1), array(&inner)];
+            let answer = array(&outer);
+            // SAFETY: a good value, whose bytes move.
+            let _ = unsafe { insula_reply(&raw const answer) };
         }
         // SAFETY: by the caller's word.
         b"fail" => fail(String::from_utf8_lossy(unsafe { bytes_of(value) }).into_owned()),
