@@ -3,7 +3,8 @@
 //! # Protocol of a wait
 //! Whoever waits has a [`Seat`]: a parker that somebody else unparks after having changed what
 //! is waited for. A wait
-//! 1. looks, and spins for a moment if spinning has paid of late (`spin.rs`);
+//! 1. looks, and spins for a moment if spinning has paid of late (`spin.rs`); then a thread
+//!    outside of isolates offers its core to others once, since the other side may wait for it;
 //! 2. refuses on a seeded runtime, where nobody else could run meanwhile;
 //! 3. enters the process-wide graph of waits (`graph.rs`), which refuses what would close a
 //!    cycle;
@@ -106,7 +107,7 @@ pub(crate) fn wait<R>(
     if crate::runtime::with_current(|runtime| runtime.is_some_and(|it| !it.has_threads())) {
         return Err(WaitError::Seeded);
     }
-    if let Some(result) = spin.until(&mut ready) {
+    if let Some(result) = spin.until(&mut ready).or_else(|| yielded(&mut ready)) {
         return Ok(result);
     }
     let (awaited, side) = awaited();
@@ -129,6 +130,17 @@ pub(crate) fn wait<R>(
             }
         }
     }
+}
+
+/// Looks again after others had the core. Where both sides are on one core this is how the other
+/// one gets to answer, at half the price of sleeping and being woken. An isolate does not do it:
+/// others of its pool would wait for the thread meanwhile, and be told so only later.
+fn yielded<R>(ready: &mut impl FnMut() -> Option<R>) -> Option<R> {
+    if cfg!(loom) || Current::with(|isolate| isolate.is_some()) {
+        return None;
+    }
+    insula_sync::wait::yield_thread();
+    ready()
 }
 
 /// The current isolate, if there is one, knows where it waits. The place before is restored,

@@ -1,42 +1,51 @@
-//! The word and the two cells of a rendezvous, without any waiting.
+//! The word and the cells of a rendezvous, without any waiting.
 //!
 //! # States
 //! The low bits of the word; the other bits say what is over for good (`CLOSED`, and which end
 //! is gone), and stay.
 //!
-//! | state | what | request cell | response cell | left by |
-//! |---|---|---|---|---|
-//! | `NONE` | at the beginning, or a request was taken back | requester | requester | requester: `REQUEST` |
-//! | `REQUEST` | a request waits | full | requester | responder: `TAKEN`; requester: `NONE` |
-//! | `TAKEN` | the responder works | responder | responder | responder: `RESPONSE`, `UNANSWERED`; requester: `ABANDONED` |
-//! | `RESPONSE` | a response waits, or was taken | requester | full | requester: `REQUEST` |
-//! | `UNANSWERED` | there will be no response | requester | requester | requester: `REQUEST` |
-//! | `ABANDONED` | the responder works, and nobody waits for it | responder; the other one requester | responder | responder: `NONE`; requester: `BEHIND` |
-//! | `BEHIND` | the same, and the next request waits in the other cell | full; the other one responder | responder | responder: `REQUEST`; requester: `ABANDONED` |
+//! | state | what | request cell | left by |
+//! |---|---|---|---|
+//! | `NONE` | at the beginning, or a request was taken back | requester | requester: `REQUEST` |
+//! | `REQUEST` | a request waits | full | responder: `TAKEN`; requester: `NONE` |
+//! | `TAKEN` | the responder works | responder | responder: `ANSWERED`; requester: `ABANDONED` |
+//! | `ANSWERED` | a response waits, or was taken, or there is none | requester | requester: `REQUEST` |
+//! | `ABANDONED` | the responder works, and nobody waits for it | responder; the other one requester | responder: `NONE`; requester: `BEHIND` |
+//! | `BEHIND` | the same, and the next request waits in the other cell | full; the other one responder | responder: `REQUEST`; requester: `ABANDONED` |
 //!
 //! There are two request cells; the bit `OTHER` says which one the state is about. The step to
 //! `BEHIND` turns it, since the responder may not have moved the abandoned request out of its
 //! cell yet, and the step back to `ABANDONED` turns it back. When the responder responds, it has.
 //!
-//! "requester" and "responder" in a cell's column: that side may touch the cell. A full cell
+//! "requester" and "responder" in the cell's column: that side may touch the cell. A full cell
 //! belongs to whoever makes the next step out of the state: both may try, one compare-exchange
 //! decides. Publishing releases the cell, the step that takes it acquires it.
+//!
+//! The response cell is the responder's from its step to `ANSWERED` on, and the requester's from
+//! when the responder has counted the answer, to the next request. So who finds `ANSWERED` without
+//! the count waits for it: it comes at once, as no foreign code runs between the two. Closing
+//! changes the count as well, in its lowest bit; a requester that waits looks at nothing else.
 //!
 //! That there is one requester and one responder at a time is not a matter of the word: each
 //! side has a [claim](End::claim), which a second user of the same end does not get. A
 //! requester keeps it from the request until it has the response, which is why nobody needs a
-//! step from `RESPONSE` back to `NONE`: a new request may be made in both.
+//! step from `ANSWERED` back to `NONE`: a new request may be made in both.
 //!
 //! # Cost
-//! While both sides are awake, a round trip is three compare-exchanges of the word (request,
-//! take, response), which both sides look at meanwhile; the claims and seats are written to by
-//! one side only, and have cache lines of their own.
+//! While both sides are awake, a round trip costs what its cache lines take from core to core.
+//! There are two. That of the request goes to the responder, who takes the request and steps to
+//! `ANSWERED` there, undisturbed; that of the response goes to the requester, who looks at
+//! nothing else meanwhile. With the next request the requester writes to the first line without
+//! having read it: it remembers what it was left as. Whatever else is written to belongs to one
+//! side and has lines of its own.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use insula_sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use insula_sync::cell::UnsafeCell;
+use insula_sync::wait;
 
 use super::error::{MailboxError, Undelivered};
 use crate::blocking::{Awaited, Held, Holder, Seat, Side, Spin};
@@ -44,10 +53,9 @@ use crate::blocking::{Awaited, Held, Holder, Seat, Side, Spin};
 const NONE: u32 = 0;
 const REQUEST: u32 = 1;
 const TAKEN: u32 = 2;
-const RESPONSE: u32 = 3;
-const UNANSWERED: u32 = 4;
-const ABANDONED: u32 = 5;
-const BEHIND: u32 = 6;
+const ANSWERED: u32 = 3;
+const ABANDONED: u32 = 4;
+const BEHIND: u32 = 5;
 const STATE: u32 = 7;
 
 const CLOSED: u32 = 8;
@@ -57,19 +65,55 @@ const RESPONDER_GONE: u32 = 32;
 /// Which of the request cells.
 const OTHER: u32 = 64;
 
+/// The lowest bit of the count of answers: there will be no more.
+const NO_MORE: u32 = 1;
+/// One answer.
+const ANSWER: u32 = 2;
+
 /// What is shared by the two ends.
 pub(crate) struct Exchange<Q, A> {
-    line: Line<Q, A>,
+    request: RequestLine<Q>,
+    response: ResponseLine<A>,
+    memory: Memory,
+    seats: Seats,
     pub(super) requester: End,
     pub(super) responder: End,
 }
 
-/// What both sides look at.
+/// What a responder that waits looks at.
 #[repr(align(128))]
-struct Line<Q, A> {
+struct RequestLine<Q> {
     word: AtomicU32,
-    requests: [UnsafeCell<Option<Q>>; 2],
-    response: UnsafeCell<Option<A>>,
+    cells: [UnsafeCell<Option<Q>>; 2],
+}
+
+/// What a requester that waits looks at.
+#[repr(align(128))]
+struct ResponseLine<A> {
+    /// How many requests were answered or declined, and `NO_MORE`. Only whether it changed counts.
+    answers: AtomicU32,
+    /// What was moved out stays behind as bits, so that the requester does not write here; only
+    /// the count says whether there is something. `None` was declined.
+    cell: UnsafeCell<Option<ManuallyDrop<A>>>,
+}
+
+/// What the requester knows. Changed with its claim only.
+#[repr(align(128))]
+struct Memory {
+    /// The count of answers, at the last one that it took.
+    answers: AtomicU32,
+    /// What the word is, unless an end is over by now; or `UNKNOWN`.
+    word: AtomicU32,
+}
+
+/// More bits than a word ever has.
+const UNKNOWN: u32 = u32::MAX;
+
+/// Where the sides sleep. Never changes.
+#[repr(align(128))]
+struct Seats {
+    requester: Arc<Seat>,
+    responder: Arc<Seat>,
 }
 
 // SAFETY: the cells are touched by one thread at a time, as the table of states says; values
@@ -84,7 +128,6 @@ pub(super) struct End {
     claimed: AtomicBool,
     pub(super) holder: Holder,
     pub(super) spin: Spin,
-    pub(super) seat: Arc<Seat>,
 }
 
 /// The right to act for a side.
@@ -96,7 +139,6 @@ impl End {
             claimed: AtomicBool::new(false),
             holder: Holder::unknown(),
             spin: Spin::default(),
-            seat: Seat::new(),
         }
     }
 
@@ -141,10 +183,21 @@ pub(crate) enum Phase {
 impl<Q, A> Exchange<Q, A> {
     pub(crate) fn new() -> Self {
         Self {
-            line: Line {
+            request: RequestLine {
                 word: AtomicU32::new(NONE),
-                requests: [UnsafeCell::new(None), UnsafeCell::new(None)],
-                response: UnsafeCell::new(None),
+                cells: [UnsafeCell::new(None), UnsafeCell::new(None)],
+            },
+            response: ResponseLine {
+                answers: AtomicU32::new(0),
+                cell: UnsafeCell::new(None),
+            },
+            memory: Memory {
+                answers: AtomicU32::new(0),
+                word: AtomicU32::new(NONE),
+            },
+            seats: Seats {
+                requester: Seat::new(),
+                responder: Seat::new(),
             },
             requester: End::new(),
             responder: End::new(),
@@ -154,14 +207,14 @@ impl<Q, A> Exchange<Q, A> {
     #[inline]
     fn word(&self) -> u32 {
         // Acquire pairs with the Release of every step.
-        self.line.word.load(Ordering::Acquire)
+        self.request.word.load(Ordering::Acquire)
     }
 
     /// From `word`, as it was read, to another one. The word that is there instead, if it is
     /// not that.
     #[inline]
     fn step(&self, word: u32, next: u32) -> Result<(), u32> {
-        self.line
+        self.request
             .word
             .compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire)
             .map(drop)
@@ -170,33 +223,31 @@ impl<Q, A> Exchange<Q, A> {
     /// Changes what is in the request cell that `word` names.
     #[inline]
     fn set_request(&self, word: u32, request: Option<Q>) -> Option<Q> {
-        let cell = &self.line.requests[usize::from(word & OTHER != 0)];
+        let cell = &self.request.cells[usize::from(word & OTHER != 0)];
         // SAFETY: each caller is the side that the table of states names.
         cell.with_mut(|cell| std::mem::replace(unsafe { &mut *cell }, request))
-    }
-
-    fn set_response(&self, response: Option<A>) -> Option<A> {
-        self.line
-            .response
-            // SAFETY: each caller is the side that the table of states names.
-            .with_mut(|cell| std::mem::replace(unsafe { &mut *cell }, response))
     }
 
     /// Makes a request. Only with the requester's claim.
     #[inline]
     pub(crate) fn post(&self, request: Q) -> Result<(), Undelivered<Q>> {
-        let mut word = self.word();
+        // Relaxed: it is the requester's own.
+        let mut word = match self.memory.word.load(Ordering::Relaxed) {
+            UNKNOWN => self.word(),
+            remembered => remembered,
+        };
         let mut message = request;
         loop {
             if let Some(error) = over(word, RESPONDER_GONE) {
                 return Err(Undelivered { message, error });
             }
             let next = match word & STATE {
-                NONE | RESPONSE | UNANSWERED => with_state(word, REQUEST),
+                NONE | ANSWERED => with_state(word, REQUEST),
                 _ => with_state(word ^ OTHER, BEHIND),
             };
             self.set_request(next, Some(message));
             let Err(now) = self.step(word, next) else {
+                word = next;
                 break;
             };
             word = now;
@@ -205,38 +256,68 @@ impl<Q, A> Exchange<Q, A> {
                 None => unreachable!("nobody else may touch it before the step"),
             }
         }
-        self.responder.seat.unpark();
+        self.remember(with_state(word, ANSWERED));
+        self.seats.responder.unpark();
         Ok(())
+    }
+
+    fn remember(&self, word: u32) {
+        // Relaxed: it is the requester's own.
+        self.memory.word.store(word, Ordering::Relaxed);
     }
 
     /// Whether the requester has to wait no longer.
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {
-        let word = self.word();
-        matches!(word & STATE, RESPONSE | UNANSWERED) || over(word, RESPONDER_GONE).is_some()
+        // Acquire pairs with the Release of the count.
+        let answers = self.response.answers.load(Ordering::Acquire);
+        answers != self.memory.answers.load(Ordering::Relaxed)
     }
 
     /// Takes the response, if that is how the wait was settled.
     #[inline]
     pub(crate) fn collect(&self) -> Result<A, MailboxError> {
-        let word = self.word();
-        match word & STATE {
-            RESPONSE => self.set_response(None).ok_or(MailboxError::Unanswered),
-            UNANSWERED => Err(MailboxError::Unanswered),
-            _ => Err(over(word, RESPONDER_GONE).unwrap_or(MailboxError::IllegalState)),
+        match self.take_answer() {
+            Some(response) => response.ok_or(MailboxError::Unanswered),
+            None => {
+                let error = over(self.word(), RESPONDER_GONE);
+                Err(error.unwrap_or(MailboxError::IllegalState))
+            }
         }
+    }
+
+    /// What the responder made of the request, if it was answered or declined. Once for each
+    /// request, and not after another one was made.
+    #[inline]
+    fn take_answer(&self) -> Option<Option<A>> {
+        let before = self.memory.answers.load(Ordering::Relaxed);
+        let count = || self.response.answers.load(Ordering::Acquire) & !NO_MORE;
+        let mut answers = count();
+        if answers == before {
+            if self.word() & STATE != ANSWERED {
+                return None;
+            }
+            while answers == before {
+                wait::yield_thread();
+                answers = count();
+            }
+        }
+        self.memory.answers.store(answers, Ordering::Relaxed);
+        // SAFETY: it was counted, so the cell is the requester's, and is read once.
+        let response = self.response.cell.with(|cell| unsafe { cell.read() });
+        Some(response.map(ManuallyDrop::into_inner))
     }
 
     /// Stops waiting for the response.
     pub(crate) fn give_up(&self) -> GaveUp<Q, A> {
+        self.remember(UNKNOWN);
         let mut word = self.word();
         loop {
             let next = match word & STATE {
                 REQUEST => with_state(word, NONE),
                 BEHIND => with_state(word ^ OTHER, ABANDONED),
                 TAKEN => with_state(word, ABANDONED),
-                RESPONSE => return GaveUp::Answered(self.set_response(None)),
-                UNANSWERED => return GaveUp::Answered(None),
+                ANSWERED => return self.take_answer().map_or(GaveUp::Left, GaveUp::Answered),
                 _ => return GaveUp::Left,
             };
             match self.step(word, next) {
@@ -278,35 +359,27 @@ impl<Q, A> Exchange<Q, A> {
     #[inline]
     pub(crate) fn answer(&self, response: Option<A>) -> Result<(), (Option<A>, MailboxError)> {
         let mut word = self.word();
-        let answered = if response.is_some() {
-            RESPONSE
-        } else {
-            UNANSWERED
-        };
-        if !self.owes() {
-            return Err((response, MailboxError::IllegalState));
-        }
-        self.set_response(response);
         loop {
-            let (next, is_wanted) = match word & STATE {
-                TAKEN => (answered, true),
-                BEHIND => (REQUEST, false),
-                _ => (NONE, false),
+            let next = match word & STATE {
+                TAKEN => ANSWERED,
+                BEHIND => REQUEST,
+                ABANDONED => NONE,
+                _ => return Err((response, MailboxError::IllegalState)),
             };
-            // Behind this step the cell may be the requester's.
-            let unwanted = (!is_wanted).then(|| self.set_response(None));
-            match (self.step(word, with_state(word, next)), unwanted) {
-                (Ok(()), None) => break,
-                (Ok(()), Some(response)) => return Err((response, MailboxError::Abandoned)),
-                (Err(now), unwanted) => {
-                    word = now;
-                    if let Some(response) = unwanted {
-                        self.set_response(response);
-                    }
-                }
+            match self.step(word, with_state(word, next)) {
+                Ok(()) if next == ANSWERED => break,
+                Ok(()) => return Err((response, MailboxError::Abandoned)),
+                Err(now) => word = now,
             }
         }
-        self.requester.seat.unpark();
+        let response = response.map(ManuallyDrop::new);
+        self.response
+            .cell
+            // SAFETY: it is the responder's from the step to the count. What is overwritten are
+            // bits.
+            .with_mut(|cell| unsafe { cell.write(response) });
+        self.response.answers.fetch_add(ANSWER, Ordering::Release);
+        self.seats.requester.unpark();
         Ok(())
     }
 
@@ -328,9 +401,20 @@ impl<Q, A> Exchange<Q, A> {
     }
 
     fn finish(&self, bit: u32) {
-        self.line.word.fetch_or(bit, Ordering::AcqRel);
-        self.requester.seat.unpark();
-        self.responder.seat.unpark();
+        self.request.word.fetch_or(bit, Ordering::AcqRel);
+        if bit != REQUESTER_GONE {
+            // After the word, which says why.
+            self.response.answers.fetch_or(NO_MORE, Ordering::Release);
+        }
+        self.seats.requester.unpark();
+        self.seats.responder.unpark();
+    }
+
+    pub(super) fn seat(&self, side: Side) -> &Arc<Seat> {
+        match side {
+            Side::Requester => &self.seats.requester,
+            Side::Responder => &self.seats.responder,
+        }
     }
 
     pub(super) fn end(&self, side: Side) -> &End {
@@ -344,7 +428,7 @@ impl<Q, A> Exchange<Q, A> {
         match self.word() & STATE {
             REQUEST | TAKEN | BEHIND => Phase::Request,
             // A response that was taken leaves no other trace than that nobody waits.
-            RESPONSE if self.requester.is_claimed() => Phase::Response,
+            ANSWERED if self.requester.is_claimed() => Phase::Response,
             _ => Phase::None,
         }
     }
@@ -374,7 +458,7 @@ impl<Q: Send, A: Send> Awaited for Exchange<Q, A> {
             Side::Requester => (self.is_settled(), &self.responder),
             Side::Responder => {
                 // One that has just taken a request does not wait, though its edge still stands.
-                let is_idle = matches!(word & STATE, NONE | RESPONSE | UNANSWERED);
+                let is_idle = matches!(word & STATE, NONE | ANSWERED);
                 let is_over = over(word, REQUESTER_GONE).is_some();
                 (!is_idle || is_over, &self.requester)
             }

@@ -114,7 +114,8 @@ impl<Q: Send + 'static, A: Send + 'static> Requester<Q, A> {
         let asking = Asking(exchange);
         let awaited = || (exchange.clone() as Arc<dyn Awaited>, Side::Requester);
         let is_settled = || exchange.is_settled().then_some(());
-        let waited = wait(&end.seat, &end.spin, deadline, awaited, is_settled);
+        let seat = exchange.seat(Side::Requester);
+        let waited = wait(seat, &end.spin, deadline, awaited, is_settled);
         asking.over();
         let error = match waited {
             Ok(()) => match exchange.collect() {
@@ -252,7 +253,8 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
         }
         end.holder.used();
         let awaited = || (exchange.clone() as Arc<dyn Awaited>, Side::Responder);
-        wait(&end.seat, &end.spin, deadline, awaited, || exchange.take())?
+        let seat = exchange.seat(Side::Responder);
+        wait(seat, &end.spin, deadline, awaited, || exchange.take())?
     }
 
     /// Responds to the request that was received last, and does not wait.
