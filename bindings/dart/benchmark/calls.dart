@@ -10,7 +10,7 @@ import 'package:insula/insula.dart';
 
 import '../test/sample.dart';
 
-const calls = 2000;
+const calls = 20000;
 const size = 100 << 20;
 
 Future<void> main() async {
@@ -18,8 +18,8 @@ Future<void> main() async {
   await report('call into a pool and back', calls, () {
     return pool.call(['echo', 1]);
   });
-  await report('Isolate.run', calls ~/ 4, () => Isolate.run(() => 1));
-  await report('100 MiB to a pool and back, a buffer', 10, () async {
+  await report('Isolate.run', calls ~/ 20, () => Isolate.run(() => 1));
+  await report('100 MiB to a pool and back, a buffer', 50, () async {
     final answer = await pool.call(['echo', _next()]);
     if ((answer! as Uint8List).length != size) throw StateError('lost');
   }, prepare: () => _buffer = TransferableBuffer(size));
@@ -33,7 +33,7 @@ Future<void> main() async {
   final callback = BlockingCallback((n) => n);
   final receive = ReceivePort();
   final port = InsulaPort.to(receive.sendPort);
-  startRoundTrips(callback.address, calls, -1, port.handle);
+  startRoundTrips(callback.address, calls ~/ 4, -1, port.handle);
   final each = await receive.first as int;
   print('blocking callback, round trip: ${_micros(each / 1000)}');
   callback.close();

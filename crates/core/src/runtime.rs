@@ -13,7 +13,7 @@ use insula_sync::atomic::AtomicU64;
 use crate::event_handler::EventHandler;
 use crate::isolate::{Current, Isolate, IsolateCore, Oob, Priority, Runnable};
 use crate::seeded::{self, SeededScheduler};
-use crate::thread_pool::{self, ThreadPool};
+use crate::thread_pool::{self, SEARCH, ThreadPool};
 use crate::time::{Clock, Instant};
 use crate::timer::Timers;
 use register::Register;
@@ -316,6 +316,7 @@ impl Drop for Entered {
 pub struct RuntimeBuilder {
     threads: Option<usize>,
     spares: usize,
+    search: Duration,
     name: Arc<str>,
     seed: Option<u64>,
     compat: Compat,
@@ -369,6 +370,7 @@ impl Default for RuntimeBuilder {
         Self {
             threads: None,
             spares: DEFAULT_SPARES,
+            search: SEARCH,
             name: Arc::from("insula"),
             seed: None,
             compat: Compat::default(),
@@ -389,6 +391,18 @@ impl RuntimeBuilder {
     /// set. With none, isolates that compute for long make others wait.
     pub fn spare_threads(mut self, spares: usize) -> Self {
         self.spares = spares;
+        self
+    }
+
+    /// How long a thread without work looks around for some before it goes to sleep; 20 us unless
+    /// set. Work that comes in that time need not wake anybody.
+    ///
+    /// With zero it leaves its core at once. That is better where threads that are not the
+    /// runtime's bring most of the work, a piece at a time, and wait for each answer: the kernel
+    /// likes to wake such a thread on the core of whoever answered, where it then has to wait until
+    /// that one has looked around.
+    pub fn search_time(mut self, time: Duration) -> Self {
+        self.search = time;
         self
     }
 
@@ -437,10 +451,8 @@ impl RuntimeBuilder {
                 let threads = self
                     .threads
                     .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-                (
-                    Scheduler::Threads(ThreadPool::new(threads, self.spares, self.name)),
-                    Clock::System,
-                )
+                let pool = ThreadPool::new(threads, self.spares, self.search, self.name);
+                (Scheduler::Threads(pool), Clock::System)
             }
         };
         let core = Arc::new(RuntimeCore {

@@ -8,11 +8,12 @@
 //! - The *injector*: what came from outside of the pool, and from stuck threads.
 //!
 //! A thread takes from its slot (a limited number of times in a row), its ring, the injector,
-//! and now and then from the injector first. One without work searches for [`SEARCH`] and then
-//! parks ([`sleep`]). A searcher steals half a ring where at least [`BACKLOG_NS`] of work waits
-//! (its length times the owner's mean slice), or anything from a stuck thread. Likewise who
-//! adds to a ring wakes a thread only for such a backlog: for less, waking costs more than it
-//! brings (17 us for a sleeping core against some 30 ns a message).
+//! and now and then from the injector first. One without work searches for a while,
+//! [`SEARCH`] unless the runtime was told otherwise, and then parks ([`sleep`]). A searcher
+//! steals half a ring where at least [`BACKLOG_NS`] of work waits (its length times the owner's
+//! mean slice), or anything from a stuck thread. Likewise who adds to a ring wakes a thread only
+//! for such a backlog: for less, waking costs more than it brings (17 us for a sleeping core
+//! against some 30 ns a message).
 //!
 //! # Compensation
 //! While runnable isolates wait and threads run, the [`monitor`] looks every millisecond. A
@@ -44,8 +45,8 @@ use monitor::Monitor;
 pub(crate) use ring::Ring;
 use sleep::{Injected, Sleep, Wake};
 
-/// How long a thread without work looks for some before it parks.
-const SEARCH: Duration = Duration::from_micros(20);
+/// How long a thread without work looks for some before it parks, unless it is told otherwise.
+pub(crate) const SEARCH: Duration = Duration::from_micros(20);
 
 /// Queued work that is worth another thread: several times what waking one costs.
 const BACKLOG_NS: u64 = 200_000;
@@ -72,6 +73,7 @@ pub(crate) struct ThreadPool {
     sleep: Sleep,
     monitor: Monitor,
     stopped: AtomicBool,
+    search: Duration,
     handles: Mutex<Vec<JoinHandle<()>>>,
     name: Arc<str>,
     runtime: OnceLock<std::sync::Weak<RuntimeCore>>,
@@ -151,7 +153,7 @@ struct Worker {
 }
 
 impl ThreadPool {
-    pub(crate) fn new(threads: usize, spares: usize, name: Arc<str>) -> Self {
+    pub(crate) fn new(threads: usize, spares: usize, search: Duration, name: Arc<str>) -> Self {
         Self {
             threads: (0..threads + spares).map(|_| PoolThread::new()).collect(),
             started: AtomicUsize::new(0),
@@ -159,6 +161,7 @@ impl ThreadPool {
             sleep: Sleep::new(threads, threads + spares),
             monitor: Monitor::new(),
             stopped: AtomicBool::new(false),
+            search,
             handles: Mutex::new(Vec::new()),
             name,
             runtime: OnceLock::new(),
@@ -393,7 +396,7 @@ impl ThreadPool {
             if let Some(raw) = self.injector.take(Some(own)).or_else(|| self.steal(worker)) {
                 return Some(raw);
             }
-            if start.elapsed() >= SEARCH || self.stopped.load(Ordering::Relaxed) {
+            if start.elapsed() >= self.search || self.stopped.load(Ordering::Relaxed) {
                 return None;
             }
             for _ in 0..16 {

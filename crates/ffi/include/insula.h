@@ -255,6 +255,10 @@
 // How many types of elements there are.
 #define INSULA_ELEMENT_COUNT 15
 
+// Threads without work leave their cores at once, in place of looking around for some for 20 us:
+// better where other threads bring most of the work, a piece at a time, and wait for each answer.
+#define INSULA_INIT_PARK_AT_ONCE 1
+
 // The isolate is paused before its entry, until `insula_isolate_resume` with capability 0.
 #define INSULA_SPAWN_PAUSED 1
 
@@ -361,7 +365,7 @@ typedef struct {
     uint32_t threads;
     // Threads that may be added while others are blocked; 0 for 256.
     uint32_t spare_threads;
-    // 0.
+    // `INSULA_INIT_PARK_AT_ONCE`, or 0.
     uint32_t flags;
     // What the threads' names begin with; null for `insula`.
     const char *name;

@@ -94,6 +94,8 @@ fn set_phase(phase: u32) {
 pub(crate) struct Settings {
     pub(crate) threads: Option<usize>,
     pub(crate) spare_threads: Option<usize>,
+    /// Whether threads without work do not look around for some.
+    pub(crate) parks_at_once: bool,
     pub(crate) name: Option<String>,
 }
 
@@ -114,6 +116,9 @@ pub(crate) fn start(settings: Settings) -> Outcome {
     }
     if let Some(spares) = settings.spare_threads {
         builder = builder.spare_threads(spares);
+    }
+    if settings.parks_at_once {
+        builder = builder.search_time(Duration::ZERO);
     }
     if let Some(name) = settings.name {
         builder = builder.name(name);

@@ -269,3 +269,25 @@ fn every_thread_works_inside_of_its_surroundings() {
     assert_eq!(all.iter().collect::<Vec<_>>(), [7, 7]);
     runtime.shut_down();
 }
+
+/// Nobody looks around for work that comes while a thread goes to sleep: it has to be woken.
+#[test]
+fn work_is_found_by_threads_that_never_look_around() {
+    let runtime = Runtime::builder()
+        .threads(2)
+        .search_time(Duration::ZERO)
+        .build();
+    let (answers, all) = std::sync::mpsc::channel();
+    for number in 0..2000 {
+        let answers = answers.clone();
+        let builder = Isolate::builder().runtime(&runtime);
+        builder.spawn(move |()| answers.send(number).unwrap(), ());
+        // One at a time, then in pairs.
+        if number < 1000 || number % 2 == 1 {
+            assert!(all.recv().is_ok());
+        }
+    }
+    drop(answers);
+    assert_eq!(all.iter().count(), 500);
+    runtime.shut_down();
+}

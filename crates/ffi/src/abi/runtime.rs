@@ -5,8 +5,8 @@ use std::ffi::{c_char, c_void};
 use super::status::{self, Failure, Status, StatusCode};
 use super::timeout;
 use super::types::{
-    Buffer, Config, ErrorFn, FreeFn, INSULA_ABI_VERSION, RawValue, ServiceOptions, SpawnOptions,
-    StatusInfo,
+    Buffer, Config, ErrorFn, FreeFn, INSULA_ABI_VERSION, INSULA_INIT_PARK_AT_ONCE, RawValue,
+    ServiceOptions, SpawnOptions, StatusInfo,
 };
 use crate::guard::{guard, guard_always, last_error};
 use crate::handle;
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn insula_init(config: *const Config) -> StatusCode {
                 return Err(mismatch(name, theirs, ours));
             }
         }
-        if config.flags != 0 {
+        if config.flags & !INSULA_INIT_PARK_AT_ONCE != 0 {
             return Err(Status::BadValue.into());
         }
         // SAFETY: promised by the caller.
@@ -88,6 +88,7 @@ pub unsafe extern "C" fn insula_init(config: *const Config) -> StatusCode {
         state::start(Settings {
             threads: count(config.threads),
             spare_threads: count(config.spare_threads),
+            parks_at_once: config.flags & INSULA_INIT_PARK_AT_ONCE != 0,
             name: name.map(str::to_owned),
         })
     })

@@ -147,6 +147,10 @@ impl Default for RawValue {
     }
 }
 
+/// Threads without work leave their cores at once, in place of looking around for some for 20 us:
+/// better where other threads bring most of the work, a piece at a time, and wait for each answer.
+pub const INSULA_INIT_PARK_AT_ONCE: u32 = 1;
+
 /// How the runtime is to be started. Begin with `INSULA_CONFIG_INIT`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -169,7 +173,7 @@ pub struct Config {
     pub threads: u32,
     /// Threads that may be added while others are blocked; 0 for 256.
     pub spare_threads: u32,
-    /// 0.
+    /// `INSULA_INIT_PARK_AT_ONCE`, or 0.
     pub flags: u32,
     /// What the threads' names begin with; null for `insula`.
     pub name: *const c_char,

@@ -78,7 +78,7 @@ static void versions(void) {
     FAILS(insula_init(&config), INSULA_ERROR_VERSION);
     EXPECT(strstr(insula_last_error(), "insula_value") != NULL);
     config.value_size -= 8;
-    config.flags = 1;
+    config.flags = 2;
     FAILS(insula_init(&config), INSULA_ERROR_BAD_VALUE);
     config.flags = 0;
     config.name = "\xff";
