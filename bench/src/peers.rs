@@ -4,6 +4,7 @@ pub(crate) mod actix;
 pub(crate) mod async_channel;
 pub(crate) mod async_fs;
 pub(crate) mod crossbeam;
+pub(crate) mod dart;
 pub(crate) mod flume;
 pub(crate) mod frames;
 pub(crate) mod hand;

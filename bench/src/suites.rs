@@ -7,6 +7,7 @@ use crate::peers::runtimes::Runtimes;
 
 mod ask;
 mod control;
+mod dart;
 mod fairness;
 mod frames;
 mod idle;
@@ -45,5 +46,6 @@ pub(crate) const ALL: &[Suite] = &[
     microtasks::SUITE,
     frames::SUITE,
     native::SUITE,
+    dart::SUITE,
     photos::SUITE,
 ];

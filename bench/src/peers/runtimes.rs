@@ -205,13 +205,13 @@ impl Drop for Runtimes {
     }
 }
 
-fn left_out(name: &str, key: &str, error: &io::Error, metrics: usize) -> Sample {
+pub(super) fn left_out(name: &str, key: &str, error: &io::Error, metrics: usize) -> Sample {
     // Standard error itself may be gone; the missing row still tells.
     let _ = writeln!(io::stderr(), "\n{name} is left out of {key}: {error}");
     Sample(vec![f64::NAN; metrics])
 }
 
-fn run_program(command: &[PathBuf], key: &str, scale: Scale) -> io::Result<String> {
+pub(super) fn run_program(command: &[PathBuf], key: &str, scale: Scale) -> io::Result<String> {
     let divisor = if scale.quick { "10" } else { "1" };
     let mut child = Command::new(&command[0])
         .args(&command[1..])
@@ -243,7 +243,7 @@ fn run_program(command: &[PathBuf], key: &str, scale: Scale) -> io::Result<Strin
 }
 
 /// One number per metric, NaN where the program printed none in the right unit.
-fn numbers(output: &str, key: &str, metrics: &[Metric]) -> Sample {
+pub(super) fn numbers(output: &str, key: &str, metrics: &[Metric]) -> Sample {
     let number_of = |metric: &Metric| {
         let long = format!("{key}/{}", metric.name);
         output.lines().find_map(|line| {
@@ -267,7 +267,7 @@ fn source(path: &str) -> PathBuf {
         .join(path)
 }
 
-fn is_on_path(program: &str) -> bool {
+pub(super) fn is_on_path(program: &str) -> bool {
     let name = format!("{program}{}", env::consts::EXE_SUFFIX);
     env::var_os("PATH")
         .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(&name).is_file()))
@@ -297,7 +297,7 @@ fn dart_version() -> Option<String> {
     line.split_whitespace().nth(3).map(str::to_owned)
 }
 
-fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
+pub(super) fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

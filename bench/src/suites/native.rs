@@ -7,6 +7,7 @@ use crate::case::{Case, Kind, Metric};
 use crate::insula::Shape;
 use crate::insula::native as own;
 use crate::measure::{millions_per_second, ns_each};
+use crate::peers::dart::DartPackage;
 use crate::peers::runtimes::Runtimes;
 use crate::peers::tokio::Flavor;
 use crate::peers::tokio_native as tokio;
@@ -52,6 +53,10 @@ fn posts() -> Case {
         let bounded = move |count| tokio::post_blocking(flavor, BOUND, count);
         let name = flavor.name("tokio mpsc blocking_send");
         add(name, "tokio", Box::new(bounded));
+    }
+    if let Some(vm) = DartPackage::find() {
+        vm.add_to(&mut case, "insula_dart_post to a Dart isolate", "port");
+        vm.add_to(&mut case, "Dart's NativeCallable.listener", "listener");
     }
     case
 }

@@ -12,8 +12,10 @@ use insula_ffi::abi::status::{INSULA_OK, StatusCode};
 use insula_ffi::abi::timer::insula_checkpoint;
 use insula_ffi::abi::types::{self as c, INSULA_FOREVER, PortHandle, RawValue, ServiceHandle};
 
+use crate::api::DartPort;
 use crate::callback::{insula_dart_callback_call, insula_dart_callback_notify};
 use crate::pictures::{array, bytes_of, external, fail, integer, items, options};
+use crate::port::insula_dart_post;
 
 /// Opens a service that answers every request according to its first part: `['echo', value]`
 /// with the value (external data moves back), `['sleep', ms]` after that time, `['fail', text]`
@@ -275,4 +277,23 @@ extern "C" fn on_reply(user: *mut c_void, _port: PortHandle, reply: *const RawVa
 extern "C" fn free(user: *mut c_void) {
     // SAFETY: made by `request`, and freed once.
     drop(unsafe { Box::from_raw(user.cast::<mpsc::Sender<i64>>()) });
+}
+
+/// Posts the numbers from 0 to `count` - 1 to a Dart port, on a thread of its own.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_sample_posts(port: DartPort, count: u32) {
+    thread::spawn(move || {
+        for number in 0..count {
+            let number = integer(number.into());
+            // SAFETY: a good value. A port that is closed wants nothing.
+            let _ = unsafe { insula_dart_post(port, &raw const number) };
+        }
+    });
+}
+
+/// Calls a function with the numbers from 0 to `count` - 1, on a thread of its own: for a
+/// `NativeCallable.listener`.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_sample_listener(function: extern "C" fn(i64), count: u32) {
+    thread::spawn(move || (0..count).for_each(|number| function(number.into())));
 }
