@@ -11,9 +11,9 @@
 //! and now and then from the injector first. One without work searches for a while,
 //! [`SEARCH`] unless the runtime was told otherwise, and then parks ([`sleep`]). A searcher
 //! steals half a ring where at least [`BACKLOG_NS`] of work waits (its length times the owner's
-//! mean slice), or anything from a stuck thread. Likewise who adds to a ring wakes a thread only
-//! for such a backlog: for less, waking costs more than it brings (17 us for a sleeping core
-//! against some 30 ns a message).
+//! mean slice; [`FINE_BACKLOG_NS`] where that is short), or anything from a stuck thread.
+//! Likewise who adds to a ring wakes a thread only for such a backlog: for less, waking costs
+//! more than it brings (17 us for a sleeping core against some 30 ns a message).
 //!
 //! # Compensation
 //! While runnable isolates wait and threads run, the [`monitor`] looks every millisecond. A
@@ -50,6 +50,13 @@ pub(crate) const SEARCH: Duration = Duration::from_micros(20);
 
 /// Queued work that is worth another thread: several times what waking one costs.
 const BACKLOG_NS: u64 = 200_000;
+
+/// The same where slices are shorter than [`COARSE_NS`]: what they share then moves from core to
+/// core with each of them, which costs as much as many a slice.
+const FINE_BACKLOG_NS: u64 = 500_000;
+
+/// Slices as long as this hardly notice where they run.
+const COARSE_NS: u64 = 10_000;
 
 /// Picks from the next slot in a row, before the ring gets its turn.
 const NEXT_STREAK: u32 = 64;
@@ -214,7 +221,7 @@ impl ThreadPool {
             older.push(raw);
             thread.overflow.push(older);
         }
-        if self.sleep.could_use_a_thread() && thread.backlog_ns() >= BACKLOG_NS {
+        if self.sleep.could_use_a_thread() && thread.has_backlog() {
             self.wake(self.sleep.wake_one());
         }
     }
@@ -517,12 +524,19 @@ impl PoolThread {
         self.ring().len() + self.overflow.len.load(Ordering::Relaxed)
     }
 
-    fn backlog_ns(&self) -> u64 {
-        self.queue_len() as u64 * u64::from(self.slice_ns.load(Ordering::Relaxed))
+    /// Whether enough waits here for another thread to help.
+    fn has_backlog(&self) -> bool {
+        let slice = u64::from(self.slice_ns.load(Ordering::Relaxed));
+        let enough = if slice < COARSE_NS {
+            FINE_BACKLOG_NS
+        } else {
+            BACKLOG_NS
+        };
+        self.queue_len() as u64 * slice >= enough
     }
 
     fn is_open_to_thieves(&self) -> bool {
-        self.stuck.load(Ordering::SeqCst) || self.backlog_ns() >= BACKLOG_NS
+        self.stuck.load(Ordering::SeqCst) || self.has_backlog()
     }
 }
 

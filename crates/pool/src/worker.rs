@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use insula_core::{Instant, Isolate, IsolateId, spawn_local, yield_now};
+use insula_core::{Instant, Isolate, spawn_local, yield_now};
 use insula_rpc::{Contract, How, Respond, Scope, WorkerId, catch, contain};
 
 use crate::error::{FactoryError, WorkerFault};
@@ -125,7 +125,6 @@ async fn run_lanes<R: Respond>(seed: &Seed<R>, incarnation: u32, responder: &Arc
             at,
             grace: seed.shared.grace,
             incarnation,
-            isolate: Isolate::current().map(|it| it.id()),
             books: Arc::new(books),
         }
     };
@@ -143,7 +142,6 @@ struct Lane<R: Respond> {
     at: Place,
     grace: Duration,
     incarnation: u32,
-    isolate: Option<IsolateId>,
     books: Arc<LaneBooks>,
 }
 
@@ -154,7 +152,6 @@ impl<R: Respond> Lane<R> {
             worker: WorkerId::new(at.worker as u32),
             incarnation: self.incarnation,
             grace: self.grace,
-            isolate: self.isolate,
             ledger: Some(Arc::clone(&self.books) as _),
         };
         // Everything below is polled by this one task, so this waker serves for all of it.

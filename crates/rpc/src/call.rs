@@ -261,7 +261,7 @@ impl<M: Method> Exchange<'_, M> {
         match &self.stage {
             Stage::Sent { cell, .. } => Arc::new(Callees {
                 cell: Arc::clone(cell),
-                queued_at: self.endpoint.isolates(),
+                isolates: self.endpoint.isolates(),
             }),
             Stage::Unsent(_) | Stage::Over => unreachable!("it has been sent and waits"),
         }

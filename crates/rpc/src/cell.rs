@@ -43,7 +43,6 @@ use insula_sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use insula_sync::{Mutex, MutexGuard};
 
 use crate::WorkerId;
-use crate::context::Scope;
 use crate::contract::{Method, Refusal};
 use crate::error::{CallError, CancelledBy, Outcome, Phase, WorkerExit};
 use crate::payload::Traffic;
@@ -85,25 +84,25 @@ struct Slot<M: Method> {
     watchers: Vec<Waker>,
     traffic: Traffic,
     worker: Option<WorkerId>,
-    /// Where the handler runs.
-    isolate: Option<IsolateId>,
 }
 
 /// Who could end the wait of a caller that blocks.
 pub(crate) struct Callees<M: Method> {
     pub(crate) cell: Arc<CallCell<M>>,
-    /// Any of whom may start the call.
-    pub(crate) queued_at: Vec<IsolateId>,
+    /// Of the workers, each in its place; empty if that is not known.
+    pub(crate) isolates: Vec<IsolateId>,
 }
 
 impl<M: Method> Completer for Callees<M> {
     fn each_isolate(&self, found: &mut dyn FnMut(IsolateId)) {
         let slot = self.cell.slot.lock();
-        let (state, is_answered) = (&self.cell.state, slot.answer.is_some());
-        let started_at = slot.isolate;
-        match state.load(Ordering::Relaxed) {
-            QUEUED => self.queued_at.iter().copied().for_each(found),
-            STARTED if !is_answered => started_at.into_iter().for_each(found),
+        match (self.cell.state.load(Ordering::Relaxed), slot.worker) {
+            // Any of them may start it.
+            (QUEUED, _) => self.isolates.iter().copied().for_each(found),
+            (STARTED, Some(worker)) if slot.answer.is_none() => {
+                let isolate = self.isolates.get(worker.index());
+                isolate.copied().into_iter().for_each(found);
+            }
             _ => {}
         }
     }
@@ -154,7 +153,6 @@ impl<M: Method> CallCell<M> {
                 watchers: Vec::new(),
                 traffic,
                 worker: None,
-                isolate: None,
             }),
         }
     }
@@ -179,10 +177,9 @@ impl<M: Method> CallCell<M> {
     }
 
     /// The callee starts the call and takes the request.
-    pub(crate) fn start(&self, scope: &Scope) -> Option<M::Request> {
+    pub(crate) fn start(&self, worker: WorkerId) -> Option<M::Request> {
         let mut slot = self.go(QUEUED, STARTED)?;
-        slot.worker = Some(scope.worker);
-        slot.isolate = scope.isolate;
+        slot.worker = Some(worker);
         slot.request.take()
     }
 

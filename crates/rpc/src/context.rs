@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use insula_core::{Instant, IsolateId, yield_now};
+use insula_core::{Instant, yield_now};
 
 use crate::cell::Signal;
 use crate::contract::Ended;
@@ -43,8 +43,6 @@ pub struct Scope {
     pub incarnation: u32,
     /// How long a cancelled handler may go on before its future is dropped.
     pub grace: Duration,
-    /// The isolate that runs them, if it is one: a caller that blocks waits for it.
-    pub isolate: Option<IsolateId>,
     /// Is told of every call that ends here.
     pub ledger: Option<Arc<dyn Ledger>>,
 }

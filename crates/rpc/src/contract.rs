@@ -121,9 +121,9 @@ pub trait Endpoint<C>: fmt::Debug + Send + Sync + 'static {
     /// The caller of an unstarted call has gone; whatever still lies here of it can go too.
     fn withdraw(&self, ticket: Ticket);
 
-    /// The isolates that start calls here, if all of them are known: any of them may be the one
-    /// that starts a call which has not started yet. A caller that blocks uses it to see that
-    /// all of them wait for him.
+    /// The isolates of all workers, by their place; empty if that is not known. Any of them may
+    /// start a call which has not started yet. A caller that blocks uses it to see that those
+    /// who could answer wait for him.
     fn isolates(&self) -> Vec<IsolateId> {
         Vec::new()
     }

@@ -59,7 +59,7 @@ impl<M: Method> Pending<M> {
         {
             return Err(not_started(How::Expired));
         }
-        let Some(request) = cell.start(scope) else {
+        let Some(request) = cell.start(scope.worker) else {
             return Err(not_started(How::Cancelled));
         };
         let cx = Context::new(cell, scope, deadline);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use insula_core::{Isolate, IsolateId, ReceivePort, SendError, SendPort};
+use insula_core::{IsolateId, ReceivePort, SendError, SendPort};
 
 use crate::context::{Scope, WorkerId};
 use crate::contract::{Admission, Contract, Endpoint, Refusal, Respond, Ticket};
@@ -26,7 +26,6 @@ pub async fn serve<R: Respond>(mut port: ReceivePort<R::Contract>, responder: R)
         worker: WorkerId::new(0),
         incarnation: 0,
         grace: GRACE,
-        isolate: Isolate::current().map(|it| it.id()),
         ledger: None,
     };
     while let Some(call) = port.recv().await {

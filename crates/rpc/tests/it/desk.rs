@@ -69,7 +69,6 @@ impl Worker {
             worker: WorkerId::new(5),
             incarnation: 2,
             grace,
-            isolate: None,
             ledger: None,
         };
         Self {
