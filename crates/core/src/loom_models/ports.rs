@@ -132,3 +132,21 @@ fn kill_vs_send() {
         assert_eq!(model.dropped(), 1);
     });
 }
+
+/// Whoever spawns while the runtime shuts down: the isolate runs, or is ended by the shutdown, or
+/// by the one who spawned it, and is gone when both are done.
+#[test]
+fn spawn_vs_shutdown() {
+    loom::model(|| {
+        let model = Model::new();
+        let runtime = model.runtime.clone();
+        let counted = model.counted();
+        let spawner = thread::spawn(move || {
+            let _entered = runtime.enter();
+            drop(Isolate::spawn(move |()| drop(counted), ()));
+        });
+        model.runtime.shut_down();
+        spawner.join().unwrap();
+        assert_eq!(model.dropped(), 1);
+    });
+}

@@ -56,11 +56,13 @@ impl Register {
 
     /// Adds an isolate; `false` if the register is closed, so that it must be killed.
     pub(super) fn add(&self, isolate: &IsolateCore) -> bool {
+        // Counted before it is listed: whoever closes the register and finds it in a list, waits
+        // until it is gone.
+        self.len.fetch_add(1, Ordering::SeqCst);
         let mut shard = self.shard(isolate).lock();
         isolate.register_index.set(shard.len() as u32);
         shard.push(Listed(isolate.this()));
         drop(shard);
-        self.len.fetch_add(1, Ordering::SeqCst);
         !self.closed.load(Ordering::SeqCst)
     }
 
