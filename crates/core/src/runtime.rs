@@ -284,14 +284,20 @@ pub struct StillRunning {
     pub names: Vec<Arc<str>>,
 }
 
+impl StillRunning {
+    /// Names in its text.
+    const SHOWN: usize = 10;
+}
+
 impl fmt::Display for StillRunning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} isolates have not ended: {}",
-            self.names.len(),
-            self.names.join(", ")
-        )
+        let all = self.names.len();
+        let shown = &self.names[..all.min(Self::SHOWN)];
+        write!(f, "{all} isolates have not ended: {}", shown.join(", "))?;
+        match all - shown.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }
 

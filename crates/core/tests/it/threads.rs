@@ -192,6 +192,15 @@ fn shutting_down_names_who_does_not_end() {
 }
 
 #[test]
+fn of_many_that_have_not_ended_some_are_named() {
+    let names = (0..12).map(|n| n.to_string().into()).collect();
+    assert_eq!(
+        insula_core::StillRunning { names }.to_string(),
+        "12 isolates have not ended: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
+    );
+}
+
+#[test]
 fn a_computation_that_never_checks_is_named() {
     let runtime = Runtime::builder().threads(1).build();
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
