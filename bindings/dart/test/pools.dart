@@ -2,6 +2,7 @@
 /// is told as another one.
 library;
 
+import 'dart:async';
 import 'dart:isolate';
 import 'dart:typed_data';
 
@@ -80,6 +81,45 @@ void define() {
     final pool = openSample('closed')..close();
     final error = await errorOf(() => pool.call(['echo', 1]));
     expect(error is InsulaException, true, '$error');
+  });
+
+  test('calls that wait or run end with their pool', () async {
+    final pool = openSample('ending', workers: 1);
+    Future<Object?> end(int number) async {
+      try {
+        return await pool.call(['sleep', number]);
+      } on InsulaException catch (error) {
+        return error.status;
+      }
+    }
+
+    final ends = [for (var i = 0; i < 3; i++) end(50 + i)];
+    pool.close();
+    final [first, ...rest] = await Future.wait(ends);
+    // It may have been done in the time that it is given to stop.
+    expect(first == 50 || first is Status, true, '$first');
+    for (final status in rest) {
+      expect(status is Status, true, '$status');
+    }
+  });
+
+  test('an isolate may end before its answer comes', () async {
+    final pool = openSample('nobody', workers: 1);
+    for (var i = 0; i < 20; i++) {
+      final receive = ReceivePort();
+      await Isolate.spawn(
+        (_) {
+          final pool = WorkerPool.find('nobody');
+          unawaited(pool.call(['zeros', 2 << 20]));
+          Isolate.exit();
+        },
+        null,
+        onExit: receive.sendPort,
+      );
+      await receive.first;
+    }
+    expect(await pool.call(['echo', 1]), 1);
+    pool.close();
   });
 
   test('what native code cannot have is refused at once', () async {
