@@ -43,7 +43,7 @@ use std::time::{Duration, Instant};
 
 use crate::isolate::{Current, checkpoint};
 pub use ask::AskBlockingError;
-pub use future::{Completer, block_on_by};
+pub use future::{Completer, block_on_by, block_on_completer};
 pub use graph::Deadlock;
 pub(crate) use graph::{Awaited, Side};
 pub(crate) use party::{Held, Holder, PartyId};

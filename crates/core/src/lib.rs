@@ -54,9 +54,9 @@ mod yield_now;
 mod loom_models;
 
 pub use block_on::block_on;
-pub use blocking::{
-    AskBlockingError, Completer, Deadlock, SendBlockingError, WaitError, block_on_by,
-};
+pub use blocking::{AskBlockingError, Deadlock, SendBlockingError, WaitError, block_on_by};
+#[doc(hidden)]
+pub use blocking::{Completer, block_on_completer};
 pub use callback::{
     BlockingCallback, CallbackError, CallbackReply, GroupBoundCallback, GroupShared,
     IsolateLocalCallback, ListenerCallback, NotOnIsolateThread,

@@ -199,10 +199,9 @@ pub(crate) fn priority(number: u32) -> Result<Priority, Status> {
 /// Waits for the end of an isolate.
 pub(crate) fn wait(isolate: &Isolate, timeout: Option<Duration>) -> Result<ExitReason, Failure> {
     let _entered = state::runtime()?.enter();
-    let id = Arc::new(isolate.id());
     Ok(insula::block_on_by(
         isolate.exited(),
-        |_| id.clone(),
+        isolate.id(),
         timeout,
     )?)
 }

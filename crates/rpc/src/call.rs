@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
-use insula_core::{Completer, Instant, Sleep, WaitError, block_on_by, sleep_until};
+use insula_core::{Completer, Instant, Sleep, WaitError, block_on_completer, sleep_until};
 
 use crate::cell::{Answer, CallCell, Callees, Left};
 use crate::context::{Context, WorkerId};
@@ -109,7 +109,7 @@ impl<'a, M: Method> Call<'a, M> {
     /// wait for this one, in another blocking wait.
     pub fn blocking(self) -> Result<M::Response, CallError<M::Error, M::Request>> {
         let mut call = self.into_future();
-        match block_on_by(&mut call, |call| call.0.callees(), None) {
+        match block_on_completer(&mut call, |call| call.0.callees(), None) {
             Ok(answer) => answer,
             Err(why) => call.0.give_up(why),
         }

@@ -1,7 +1,6 @@
 //! Questions that block.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Deadlock, WaitError, block_on_by};
@@ -75,7 +74,6 @@ impl<T: Send + 'static> SendPort<T> {
     ) -> Result<R, AskBlockingError> {
         // Asked as from outside: the answer comes to a cell, not to the isolate's queue.
         let ask = Current::leave(|| self.ask(question));
-        let asked = Arc::new(self.isolate_id());
-        block_on_by(ask, |_| asked.clone(), timeout)?.map_err(AskBlockingError::Ask)
+        block_on_by(ask, self.isolate_id(), timeout)?.map_err(AskBlockingError::Ask)
     }
 }

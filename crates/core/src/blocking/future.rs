@@ -14,12 +14,14 @@ use std::time::Duration;
 use super::{Awaited, Held, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait};
 use crate::isolate::{Current, IsolateId};
 
-/// Tells which isolates could complete what a thread waits for. See [`block_on_by`].
+/// Tells which isolates could complete what a thread waits for.
+///
+/// For the crates of this project only: it is asked under a lock of the runtime, so it takes its
+/// own lock at most, and runs nobody else's code.
+#[doc(hidden)]
 pub trait Completer: Send + Sync + 'static {
     /// Calls `found` with each isolate that could complete it as things stand, when nobody else
     /// could; not at all if that is not known, or it is completed.
-    ///
-    /// Called under a lock of the runtime: takes its own lock at most, and waits for nothing.
     fn each_isolate(&self, found: &mut dyn FnMut(IsolateId));
 
     /// Whether it will be completed in any case, be it with an error: as with a time-out, the
@@ -74,13 +76,12 @@ impl<F> Drop for Outside<F> {
     }
 }
 
-/// As [`block_on`](crate::block_on), for a future of which it is known who completes it:
-/// `completer` is asked after each poll that completed nothing. So the wait is one of those that
-/// are never part of a circle, and a kill ends it.
+/// As [`block_on`](crate::block_on), for a future that `isolate` completes and nobody else. So
+/// the wait is one of those that are never part of a circle, and a kill ends it.
 ///
 /// # Blocking
-/// Parks the thread. An isolate gives its place in the pool away; its own ports are not served
-/// meanwhile.
+/// Parks the thread, for at most `timeout` if there is one. An isolate gives its place in the pool
+/// away; its own ports are not served meanwhile.
 ///
 /// # Cancellation
 /// A kill of the waiting isolate unwinds out of the wait. The future is dropped.
@@ -89,6 +90,17 @@ impl<F> Drop for Outside<F> {
 /// A [`WaitError`]: the time is over, the wait would never end, or nobody else can run
 /// meanwhile.
 pub fn block_on_by<F: Future + Unpin>(
+    future: F,
+    isolate: IsolateId,
+    timeout: Option<Duration>,
+) -> Result<F::Output, WaitError> {
+    let completer = Arc::new(isolate);
+    block_on_completer(future, |_| completer.clone(), timeout)
+}
+
+/// As [`block_on_by`]; `completer` is asked after each poll that completed nothing.
+#[doc(hidden)]
+pub fn block_on_completer<F: Future + Unpin>(
     future: F,
     completer: impl Fn(&F) -> Arc<dyn Completer>,
     timeout: Option<Duration>,

@@ -1,7 +1,6 @@
 //! Sends that block.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::{WaitError, block_on_by};
 use crate::port::{SendError, SendPort};
@@ -71,9 +70,8 @@ impl<T: Send + 'static> SendPort<T> {
             Err(SendError::Closed(message)) => return Err(SendBlockingError::Closed(message)),
             Err(SendError::Full(message)) => message,
         };
-        let receiver = Arc::new(self.isolate_id());
         let mut sending = self.send_wait(message);
-        match block_on_by(&mut sending, |_| receiver.clone(), None) {
+        match block_on_by(&mut sending, self.isolate_id(), None) {
             Ok(sent) => sent.map_err(|error| SendBlockingError::Closed(error.into_inner())),
             Err(why) => {
                 let Some(message) = sending.take() else {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::Isolate;
@@ -126,8 +125,8 @@ impl<R> Run<R> {
     /// A [`RunError`] if there is no result; among them a deadlock, if the computation waits for
     /// this isolate in another blocking wait of this crate.
     pub fn wait(self) -> Result<R, RunError> {
-        let isolate = Arc::new(self.isolate.id());
-        let result = block_on_by(self, |_| isolate.clone(), None);
+        let isolate = self.isolate.id();
+        let result = block_on_by(self, isolate, None);
         result.unwrap_or_else(|why| Err(RunError::NotWaited(why)))
     }
 

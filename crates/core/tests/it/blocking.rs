@@ -196,8 +196,8 @@ fn who_was_woken_for_nothing_looks_again() {
             move || {
                 let port = ReceivePort::<ReplyTo<u8>>::new();
                 answer.send(port.send_port());
-                let other = Arc::new(others.wait().expect("the test tells"));
-                block_on_by(future, |_| other.clone(), None)
+                let other = others.wait().expect("the test tells");
+                block_on_by(future, other, None)
             }
         });
         let port = port.wait().expect("it tells");
@@ -235,8 +235,7 @@ fn a_limited_wait_ends_in_time() {
     let (_, waited) = run_in(&runtime, "patient", || {
         let never = Nervous::default();
         let idle = Isolate::spawn(async |()| insula_core::sleep(FOREVER).await, ());
-        let idle = Arc::new(idle.id());
-        block_on_by(never, |_| idle.clone(), Some(Duration::from_millis(5)))
+        block_on_by(never, idle.id(), Some(Duration::from_millis(5)))
     });
     assert_eq!(waited.wait(), Ok(Err(WaitError::TimedOut)));
     runtime.shut_down();
