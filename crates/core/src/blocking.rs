@@ -3,8 +3,9 @@
 //! # Protocol of a wait
 //! Whoever waits has a [`Seat`]: a parker that somebody else unparks after having changed what
 //! is waited for. A wait
-//! 1. looks, and spins for a moment if spinning has paid of late (`spin.rs`); then a thread
-//!    outside of isolates offers its core to others once, since the other side may wait for it;
+//! 1. looks, and spins for a moment if spinning has paid of late (`spin.rs`) and nobody waits for
+//!    this thread of the pool; then a thread outside of isolates offers its core to others once,
+//!    since the other side may wait for it;
 //! 2. refuses on a seeded runtime, where nobody else could run meanwhile;
 //! 3. enters the process-wide graph of waits (`graph.rs`), which refuses what would close a
 //!    cycle;
@@ -107,7 +108,10 @@ pub(crate) fn wait<R>(
     if crate::runtime::with_current(|runtime| runtime.is_some_and(|it| !it.has_threads())) {
         return Err(WaitError::Seeded);
     }
-    if let Some(result) = spin.until(&mut ready).or_else(|| yielded(&mut ready)) {
+    // Whoever waits for this thread gets it at once; maybe it is the one who would answer.
+    if !crate::runtime::others_wait()
+        && let Some(result) = spin.until(&mut ready).or_else(|| yielded(&mut ready))
+    {
         return Ok(result);
     }
     let (awaited, side) = awaited();

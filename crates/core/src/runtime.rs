@@ -561,4 +561,4 @@ pub(crate) fn enter_forever(runtime: &Arc<RuntimeCore>) {
     set_entered(Some(Runtime(runtime.clone())));
 }
 
-pub(crate) use thread_pool::about_to_block;
+pub(crate) use thread_pool::{about_to_block, others_wait};

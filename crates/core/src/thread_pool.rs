@@ -575,6 +575,17 @@ pub(crate) fn about_to_block() {
     }
 }
 
+/// Whether this is a thread of a pool on which others wait to run.
+pub(crate) fn others_wait() -> bool {
+    // SAFETY: set by the thread itself for as long as its `Worker` lives.
+    let Some(worker) = (unsafe { WORKER.with(Cell::get).as_ref() }) else {
+        return false;
+    };
+    // SAFETY: the runtime, which the thread keeps alive, owns the pool.
+    let pool = unsafe { &*worker.pool };
+    pool.has_other_work(&pool.threads[worker.index])
+}
+
 /// Runs `f`, which may block or compute for long, and lets another thread take this one's
 /// place in the pool at once, so that other isolates go on. On any other thread it just runs
 /// `f`.
