@@ -14,6 +14,9 @@ use insula_core::{
 };
 use insula_sync::Mutex;
 
+/// So often is tried what depends on who comes first; Miri interprets less often.
+const TIMES: u32 = if cfg!(miri) { 2 } else { 50 };
+
 const FOREVER: Duration = Duration::from_secs(1 << 20);
 
 fn names(deadlock: &Deadlock) -> Vec<&str> {
@@ -38,7 +41,7 @@ fn run_in<R: Send + 'static>(
 #[test]
 fn a_computation_and_its_parent_never_wait_for_each_other() {
     let runtime = Runtime::builder().threads(2).build();
-    for _ in 0..50 {
+    for _ in 0..TIMES {
         let (_, ended) = run_in(&runtime, "parent", || {
             let port = ReceivePort::<ReplyTo<u8>>::new();
             let parent = port.send_port();
@@ -86,7 +89,7 @@ fn a_kill_ends_the_wait_for_a_computation_and_the_computation() {
 #[test]
 fn two_who_fill_each_others_ports_are_not_both_let_wait() {
     let runtime = Runtime::builder().threads(2).build();
-    for _ in 0..50 {
+    for _ in 0..TIMES {
         let sides = ["left", "right"].map(|name| {
             let (answer, port) = one_shot();
             let (other, others) = one_shot::<SendPort<u32>>();
@@ -187,7 +190,7 @@ impl Future for Nervous {
 #[test]
 fn who_was_woken_for_nothing_looks_again() {
     let runtime = Runtime::builder().threads(2).build();
-    for _ in 0..if cfg!(miri) { 2 } else { 30 } {
+    for _ in 0..TIMES {
         let future = Nervous::default();
         let (other, others) = one_shot::<IsolateId>();
         let (answer, port) = one_shot();
