@@ -42,7 +42,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::isolate::{Current, checkpoint};
+use crate::isolate::{Current, checkpoint_before_sleep};
 pub use ask::AskBlockingError;
 pub use future::{Completer, block_on_by, block_on_completer};
 pub use graph::Deadlock;
@@ -122,7 +122,7 @@ pub(crate) fn wait<R>(
         if let Some(result) = ready() {
             return Ok(result);
         }
-        checkpoint();
+        checkpoint_before_sleep();
         match deadline {
             None => seat.park(),
             Some(deadline) => {

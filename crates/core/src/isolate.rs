@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 pub(crate) use self::core::{Current, Details, IsolateCore, IsolateRef, Runnable};
 pub use alive::KeepsAlive;
+pub(crate) use control::checkpoint_before_sleep;
 pub use control::{Capability, ControlPort, Priority, checkpoint};
 pub(crate) use control::{Oob, Rights};
 pub use entry::{Async, EntryOutput, EntryResult, Plain, spawn_local};

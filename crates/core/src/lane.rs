@@ -112,6 +112,14 @@ impl Lane {
         self.word.peek().is_some_and(|state| state & OOB != 0)
     }
 
+    /// As [`peek_oob`](Self::peek_oob), for who sleeps if there is none: while somebody else holds
+    /// the lane, that one cannot tell.
+    pub(crate) fn has_oob(&self) -> bool {
+        let state = self.word.peek();
+        let state = state.unwrap_or_else(|| self.lock().word.state);
+        state & OOB != 0
+    }
+
     pub(crate) fn is_dead(&self) -> bool {
         self.lock().is_dead()
     }

@@ -30,6 +30,7 @@ use insula_sync::atomic::{AtomicU64, Ordering};
 
 use super::{Isolate, IsolateRef};
 use crate::isolate::Current;
+use crate::lane::Lane;
 use crate::port::SendPort;
 use crate::reply::{self, Ask, Reply, ReplyTo, one_shot};
 
@@ -260,9 +261,20 @@ impl Isolate {
 /// of isolates it does nothing.
 #[inline]
 pub fn checkpoint() {
+    check_if(Lane::peek_oob);
+}
+
+/// As [`checkpoint`], for who sleeps afterwards until the next control message: misses none that
+/// came before.
+pub(crate) fn checkpoint_before_sleep() {
+    check_if(Lane::has_oob);
+}
+
+#[inline]
+fn check_if(is_interrupted: impl Fn(&Lane) -> bool) {
     Current::with(|isolate| {
         if let Some(isolate) = isolate
-            && isolate.lane.peek_oob()
+            && is_interrupted(&isolate.lane)
         {
             crate::event_loop::check(isolate);
         }

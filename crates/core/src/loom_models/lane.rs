@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
+use insula_sync::Parker;
 use insula_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::isolate::Current;
@@ -125,6 +126,32 @@ fn one_sender_in_a_row() {
         sender.join().unwrap();
         model.run(false);
         assert_eq!(model.sum.load(Ordering::Relaxed), 6);
+    });
+}
+
+/// kill vs wait: who sleeps until something comes is woken by a control message, also when
+/// somebody else holds the lane while he looks for one.
+#[test]
+fn kill_vs_wait() {
+    loom::model(|| {
+        let model = Model::new();
+        let parker = Arc::new(Parker::new());
+        let killer = thread::spawn({
+            let (model, parker) = (model.clone(), parker.clone());
+            move || {
+                let _schedules = model.lane.lock().mark_oob();
+                parker.unpark();
+            }
+        });
+        let other = thread::spawn({
+            let model = model.clone();
+            move || drop(model.lane.lock())
+        });
+        while !model.lane.has_oob() {
+            parker.park();
+        }
+        killer.join().unwrap();
+        other.join().unwrap();
     });
 }
 
