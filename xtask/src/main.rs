@@ -23,7 +23,8 @@ cargo xtask test          format, clippy, tests with doc tests, programs in C an
                           loom models, tidy
 cargo xtask test --full   the same, and: the bench's lints and a quick run of it, a check for
                           other platforms, large photographs, a window on a virtual
-                          display, glib's main loop, Miri
+                          display, glib's main loop, the Dart package in a Dart VM, ten
+                          million random calls of the C ABI, sanitizers, Miri
 cargo xtask tidy          holds the code against ARCHITECTURE.md: arrows between crates,
                           unsafe files, absences, dependencies
 cargo xtask help          this text
