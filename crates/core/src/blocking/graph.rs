@@ -135,13 +135,16 @@ pub(super) fn enter(
 /// Those who wait on the ways from a wait back to `me`, if all of its ways lead there.
 fn cycle(waits: &Waits, me: PartyId, awaited: &dyn Awaited, side: Side) -> Option<Vec<Who>> {
     let (mut reached, mut to_visit) = (HashSet::new(), Vec::new());
-    // Whoever has used an end himself may have handed it on; others' waits for him are proof
-    // enough.
+    // Whoever has used an end himself may have handed it on, nobody knows to whom; others' waits
+    // for him are proof enough.
+    let mut may_be_others = false;
     awaited.each_holder(side, &mut |held| {
-        if held.by != me || held.is_certain {
-            to_visit.push(held.by);
-        }
+        may_be_others |= held.by == me && !held.is_certain;
+        to_visit.push(held.by);
     });
+    if may_be_others {
+        return None;
+    }
     let mut others = Vec::new();
     while let Some(party) = to_visit.pop() {
         if !reached.insert(party) || party == me {

@@ -211,6 +211,54 @@ fn takers_of_each_others_mailboxes_are_refused() {
     runtime.shut_down();
 }
 
+/// The last of three who could put something does not wait for the others to do it; but where one
+/// of the handles may be somebody else's by now, he does.
+#[test]
+fn the_last_taker_of_a_mailbox_is_refused() {
+    for is_handed_on in [false, true] {
+        let runtime = Runtime::builder().threads(2).build();
+        let mailbox = Mailbox::<u8>::new();
+        let takers: Vec<_> = ["one", "two"]
+            .map(|name| {
+                let own = mailbox.clone();
+                run_in(&runtime, name, move || {
+                    own.attach();
+                    own.take()
+                })
+            })
+            .into();
+        let (last, spare) = (mailbox.clone(), mailbox);
+        super::until_shown(&spare, "takers: 2");
+        let (_, taken) = run_in(&runtime, "last", move || {
+            if is_handed_on {
+                // Used here, and as far as anybody knows elsewhere from now on.
+                let _ = spare.try_take();
+            } else {
+                drop(spare);
+            }
+            last.attach();
+            // Until the others are not only in the row but asleep.
+            let taken = loop {
+                match last.take_timeout(SHORT) {
+                    Err(MailboxError::TimedOut) if !is_handed_on => {}
+                    taken => break taken,
+                }
+            };
+            (0..3).for_each(|_| drop(last.put(7)));
+            taken
+        });
+        match taken.wait().unwrap() {
+            Err(MailboxError::Deadlock(who)) if !is_handed_on => assert_eq!(who.names.len(), 3),
+            Err(MailboxError::TimedOut) if is_handed_on => {}
+            other => panic!("{other:?}"),
+        }
+        for (_, taken) in takers {
+            assert!(taken.wait().is_ok());
+        }
+        runtime.shut_down();
+    }
+}
+
 /// A time-out ends a wait, so that nobody else is refused because of it.
 #[test]
 fn a_wait_that_ends_by_itself_closes_no_cycle() {
