@@ -1,7 +1,9 @@
 //! Risk: a side of a mailbox sleeps though its wait is over; a message is dropped twice, never,
 //! or had by both sides, when close, drop, the end of a peer or a time-out meets the hand-over.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use loom::thread;
 
@@ -9,7 +11,7 @@ use insula_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::blocking::{Seat, Side};
 use crate::mailbox::{Exchange, GaveUp, Putting, Slot, Taking};
-use crate::{Mailbox, MailboxError, rendezvous};
+use crate::{IsolateId, Mailbox, MailboxError, block_on_by, rendezvous};
 
 /// Counts its drops.
 #[derive(Debug)]
@@ -241,5 +243,38 @@ fn time_out_vs_put() {
             (Ok(7), Taking::Empty) | (Err(MailboxError::TimedOut), Taking::Done(7, _)) => {}
             _ => panic!("once, and once only"),
         }
+    });
+}
+
+/// Woken for nothing, and then for something: the wait for a future ends, whatever of the two comes
+/// between its poll and its sleep.
+#[test]
+fn two_wakes_vs_wait() {
+    check(|| {
+        let shared = Arc::new(insula_sync::Mutex::new((false, None::<Waker>)));
+        let there = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                for is_done in [false, true] {
+                    let waker = {
+                        let mut shared = shared.lock();
+                        shared.0 |= is_done;
+                        shared.1.clone()
+                    };
+                    waker.into_iter().for_each(Waker::wake);
+                }
+            })
+        };
+        let future = poll_fn(|cx| {
+            let mut shared = shared.lock();
+            shared.1 = Some(cx.waker().clone());
+            if shared.0 {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        assert_eq!(block_on_by(future, IsolateId(1), None), Ok(()));
+        there.join().unwrap();
     });
 }

@@ -9,33 +9,17 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use insula_core::{
-    AskBlockingError, Deadlock, ExitReason, Isolate, IsolateId, ReceivePort, ReplyTo, RunError,
-    Runtime, SendBlockingError, SendPort, WaitError, block_on_by, one_shot,
+    AskBlockingError, ExitReason, Isolate, IsolateId, ReceivePort, ReplyTo, RunError, Runtime,
+    SendBlockingError, SendPort, WaitError, block_on_by, one_shot,
 };
 use insula_sync::Mutex;
+
+use crate::mailbox::{names, run_in};
 
 /// So often is tried what depends on who comes first; Miri interprets less often.
 const TIMES: u32 = if cfg!(miri) { 2 } else { 50 };
 
 const FOREVER: Duration = Duration::from_secs(1 << 20);
-
-fn names(deadlock: &Deadlock) -> Vec<&str> {
-    deadlock.names.iter().map(|name| &**name).collect()
-}
-
-/// Runs `f` in an isolate of `runtime` and hands its result to a thread.
-fn run_in<R: Send + 'static>(
-    runtime: &Runtime,
-    name: &str,
-    f: impl FnOnce() -> R + Send + 'static,
-) -> (Isolate, insula_core::Reply<R>) {
-    let (answer, reply) = one_shot();
-    let isolate = Isolate::builder()
-        .runtime(runtime)
-        .name(name)
-        .spawn(move |()| answer.send(f()), ());
-    (isolate, reply)
-}
 
 /// Whoever comes second is refused, be it the computation with its question or its parent.
 #[test]

@@ -9,15 +9,20 @@ mod rendezvous;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use insula_core::{Isolate, Runtime, one_shot};
+use insula_core::{Deadlock, Isolate, Runtime, one_shot};
 
 /// Longer than anything here should take.
 const LONG: Duration = Duration::from_secs(20);
 /// Shorter than anybody minds.
 const SHORT: Duration = Duration::from_millis(20);
 
+/// Of those who wait in a circle.
+pub(crate) fn names(deadlock: &Deadlock) -> Vec<&str> {
+    deadlock.names.iter().map(|name| &**name).collect()
+}
+
 /// Runs `f` in an isolate of `runtime` and hands its result to a thread.
-fn run_in<R: Send + 'static>(
+pub(crate) fn run_in<R: Send + 'static>(
     runtime: &Runtime,
     name: &str,
     f: impl FnOnce() -> R + Send + 'static,

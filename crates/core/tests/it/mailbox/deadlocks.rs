@@ -8,11 +8,7 @@ use insula_core::{
     ReplyTo, Runtime, WaitError, one_shot, rendezvous,
 };
 
-use super::{LONG, SHORT, run_in};
-
-fn names(deadlock: &Deadlock) -> Vec<&str> {
-    deadlock.names.iter().map(|name| &**name).collect()
-}
+use super::{LONG, SHORT, names, run_in};
 
 /// `count` isolates in a ring: each serves one, and makes a request of the next. Exactly one is
 /// refused, with all names; then the others come to their end.
