@@ -4,6 +4,8 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
 
+use insula::Runtime;
+
 use super::status::{Status, StatusCode};
 use super::timeout;
 use super::types::{
@@ -14,7 +16,7 @@ use crate::guard::guard;
 use crate::object::{self, CallObject, Object};
 use crate::raw::{self, Out, User};
 use crate::service::{self, Done, Handler, ServiceObject, ServiceSettings};
-use crate::value::read;
+use crate::value::{Value, read};
 use crate::{handle, replying, state};
 
 /// Opens a service: `function` answers requests on the workers of a pool, several at once. It
@@ -152,23 +154,20 @@ pub unsafe extern "C" fn insula_service_call(
     free_user: FreeFn,
     call: *mut CallHandle,
 ) -> StatusCode {
-    guard(|| {
-        // SAFETY: promised by the caller.
-        let out = unsafe { Out::if_wanted(call) };
-        let done = done.ok_or(Status::NullPointer)?;
-        let service: Arc<ServiceObject> = object::find(service)?;
-        let runtime = state::runtime()?;
-        // SAFETY: promised by the caller.
-        let request = unsafe { read::value_or_null(request) }?;
-        let done = Done::new(done, User::new(user, free_user));
-        let isolate = service::call(&runtime, &service, request, timeout(deadline_ns), done);
-        if let Some(out) = out {
-            let call = Object::Call(CallObject::Isolate(isolate));
-            // If there is no room for a handle, the call runs all the same.
-            out.set(handle::table().insert(call).unwrap_or(0));
-        }
-        Ok(())
-    })
+    let told = (done, user, free_user);
+    // SAFETY: promised by the caller.
+    unsafe {
+        begin(
+            service,
+            request,
+            told,
+            call,
+            |runtime, service, request, done| {
+                let deadline = timeout(deadline_ns);
+                CallObject::Isolate(service::call(runtime, service, request, deadline, done))
+            },
+        )
+    }
 }
 
 /// As [`insula_service_call`] without a deadline, for libraries in Rust: no isolate waits for the
@@ -185,19 +184,40 @@ pub unsafe fn service_call_in_place(
     free_user: FreeFn,
     call: *mut CallHandle,
 ) -> StatusCode {
+    let told = (done, user, free_user);
+    // SAFETY: promised by the caller.
+    unsafe {
+        begin(service, request, told, call, |_, service, request, done| {
+            CallObject::InPlace(service::call_in_place(service, request, done))
+        })
+    }
+}
+
+/// What the functions have in common that begin a call and return.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+unsafe fn begin(
+    service: ServiceHandle,
+    request: *const RawValue,
+    (done, user, free_user): (DoneFn, *mut c_void, FreeFn),
+    call: *mut CallHandle,
+    start: impl FnOnce(&Runtime, &Arc<ServiceObject>, Value, Done) -> CallObject,
+) -> StatusCode {
     guard(|| {
         // SAFETY: promised by the caller.
         let out = unsafe { Out::if_wanted(call) };
         let done = done.ok_or(Status::NullPointer)?;
         let service: Arc<ServiceObject> = object::find(service)?;
+        let runtime = state::runtime()?;
         // SAFETY: promised by the caller.
         let request = unsafe { read::value_or_null(request) }?;
+        // From here on nothing fails: until now what belongs to `done` was the caller's.
         let done = Done::new(done, User::new(user, free_user));
-        let started = service::call_in_place(&service, request, done);
+        let started = start(&runtime, &service, request, done);
         if let Some(out) = out {
-            let call = Object::Call(CallObject::InPlace(started));
             // If there is no room for a handle, the call runs all the same.
-            out.set(handle::table().insert(call).unwrap_or(0));
+            out.set(handle::table().insert(Object::Call(started)).unwrap_or(0));
         }
         Ok(())
     })
