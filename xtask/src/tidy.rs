@@ -9,6 +9,7 @@
 mod absences;
 mod arrows;
 mod document;
+mod eager;
 mod promises;
 mod source;
 mod texts;
@@ -87,6 +88,7 @@ fn violations(root: &Path) -> Result<Vec<Violation>, String> {
     let mut found = arrows::check(&workspace)?;
     found.extend(unsafe_list::check(&workspace)?);
     found.extend(absences::check(&workspace));
+    found.extend(eager::check(&workspace)?);
     found.extend(promises::check(&workspace)?);
     found.extend(texts::check(&workspace));
     Ok(found)

@@ -1,7 +1,7 @@
 //! Risk: a rule that never fires, and the workspace itself.
 
 use super::source::Source;
-use super::{Text, absences, document, texts};
+use super::{Text, absences, document, eager, texts};
 
 fn text(path: &str, content: &str) -> Text {
     Text {
@@ -69,6 +69,30 @@ fn locks_are_found_however_they_are_named() {
     let harmless =
         "use std::sync::{Arc, OnceLock, Weak};\nuse insula_sync::Mutex;\n// std::sync::Mutex";
     assert!(absent(path, harmless).is_empty());
+}
+
+#[test]
+fn a_value_with_a_destructor_is_not_made_in_vain() {
+    let lines = |content: &str| -> Vec<usize> {
+        let sources = [
+            source(
+                "a.rs",
+                "impl<T> Drop for Claim<'_, T> { fn drop(&mut self) {} }",
+            ),
+            source("b.rs", content),
+        ];
+        let found = eager::check_sources(&sources).unwrap();
+        found.iter().map(|violation| violation.line).collect()
+    };
+    assert_eq!(lines("fn f() { won\n.then_some(Claim(&place)) }"), [2]);
+    assert_eq!(
+        lines("fn f() { a.unwrap_or(Ok((1, Claim { at: 1 }))) }"),
+        [1]
+    );
+    assert_eq!(lines("fn f() { a.or(Some(self::Claim::new())) }"), [1]);
+    let harmless = "fn f() { won.then(|| Claim(&place)); won.then_some(claim); \
+                    won.then_some(Other(1)); a.or(Claim::None); a.map_or(1, |b| Claim(b)); Claim(1).or(2) }";
+    assert!(lines(harmless).is_empty());
 }
 
 #[test]

@@ -111,7 +111,8 @@ impl ConditionVariable {
         notified: bool,
         lock: impl FnOnce() -> Result<R, WaitError>,
     ) -> Result<R, WaitError> {
-        let waking = notified.then_some(Waking(self));
+        // Made only if there is a notification to pass on: dropping it notifies.
+        let waking = notified.then(|| Waking(self));
         let locked = lock()?;
         if let Some(waking) = waking {
             waking.over();

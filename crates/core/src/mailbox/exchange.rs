@@ -142,11 +142,12 @@ impl End {
         }
     }
 
-    /// `None` while somebody else acts for this side.
+    /// `None` while another thread acts for this side.
     #[inline]
     pub(super) fn claim(&self) -> Option<Claim<'_>> {
-        // Acquire pairs with the Release of the claim before.
-        (!self.claimed.swap(true, Ordering::Acquire)).then_some(Claim(&self.claimed))
+        // Acquire pairs with the Release of the claim before. The claim is made only once it is
+        // won: dropping one gives the place free, also if the place is that of another thread.
+        (!self.claimed.swap(true, Ordering::Acquire)).then(|| Claim(&self.claimed))
     }
 
     fn is_claimed(&self) -> bool {

@@ -211,6 +211,27 @@ fn a_killed_waiter_passes_its_notification_on() {
     runtime.shut_down();
 }
 
+/// It was told nothing, so there is nothing that it could pass on.
+#[test]
+fn a_waiter_whose_time_is_over_wakes_no_other() {
+    let shared = Arc::new((Mutex::new(()), ConditionVariable::new()));
+    let other = shared.clone();
+    let waiter = std::thread::spawn(move || {
+        let (lock, changed) = &*other;
+        let (_guard, notified) = changed.wait_timeout(lock.lock().unwrap(), LONG).unwrap();
+        notified
+    });
+    let (lock, changed) = &*shared;
+    until_shown(changed, "waiting: 1");
+    for _ in 0..3 {
+        let (_guard, notified) = changed.wait_timeout(lock.lock().unwrap(), SHORT).unwrap();
+        assert!(!notified);
+    }
+    until_shown(changed, "waiting: 1");
+    changed.notify();
+    assert!(waiter.join().unwrap());
+}
+
 #[test]
 fn a_seeded_runtime_refuses_to_wait() {
     let runtime = Runtime::builder().seeded(1).build();

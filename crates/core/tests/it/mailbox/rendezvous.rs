@@ -8,7 +8,7 @@ use insula_core::{
     block_on, one_shot, rendezvous,
 };
 
-use super::{SHORT, run_in, until};
+use super::{LONG, SHORT, run_in, until};
 
 type Ends = (Requester<u64, u64>, Responder<u64, u64>);
 
@@ -105,6 +105,54 @@ fn illegal_use_is_an_error() {
         (declined.request, declined.error),
         (None, MailboxError::Unanswered)
     );
+}
+
+/// A refusal that gave the winner's place free would let the user after it in.
+#[test]
+fn however_often_a_second_requester_is_refused_the_first_keeps_its_place() {
+    let (requester, responder) = ends();
+    let requester = Arc::new(requester);
+    let first = {
+        let requester = requester.clone();
+        std::thread::spawn(move || requester.request(1))
+    };
+    until(|| responder.state() == RendezvousState::Request);
+    for n in 2..6 {
+        let refused = requester.request_timeout(n, SHORT).unwrap_err();
+        assert_eq!(
+            (refused.request, refused.error),
+            (Some(n), MailboxError::IllegalState)
+        );
+    }
+    assert_eq!(responder.receive_timeout(LONG), Ok(1));
+    responder.respond(10).unwrap();
+    assert_eq!(first.join().unwrap(), Ok(10));
+    // And the place is free again afterwards.
+    let last = requester.request_timeout(7, SHORT).unwrap_err();
+    assert_eq!(last.error, MailboxError::TimedOut);
+}
+
+#[test]
+fn however_often_a_second_responder_is_refused_the_first_keeps_its_place() {
+    let (requester, responder) = ends();
+    let responder = Arc::new(responder);
+    let first = {
+        let responder = responder.clone();
+        std::thread::spawn(move || {
+            let request = responder.receive();
+            (request, responder.respond(20))
+        })
+    };
+    until(|| responder.try_receive() == Err(MailboxError::IllegalState));
+    for _ in 0..3 {
+        let illegal = MailboxError::IllegalState;
+        assert_eq!(responder.try_receive(), Err(illegal.clone()));
+        assert_eq!(responder.receive_timeout(SHORT), Err(illegal.clone()));
+        assert_eq!(responder.decline(), Err(illegal.clone()));
+        assert_eq!(responder.respond(3).unwrap_err().error, illegal);
+    }
+    assert_eq!(requester.request(2), Ok(20));
+    assert_eq!(first.join().unwrap(), (Ok(2), Ok(())));
 }
 
 #[test]
