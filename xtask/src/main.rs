@@ -9,6 +9,7 @@
 
 mod test;
 mod tidy;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -27,6 +28,9 @@ cargo xtask test --full   the same, and: the bench's lints and a quick run of it
                           million random calls of the C ABI, sanitizers, Miri
 cargo xtask tidy          holds the code against ARCHITECTURE.md: arrows between crates,
                           unsafe files, absences, dependencies
+cargo xtask watch PROGRAM ARGUMENTS
+                          runs one test program, as the step of the tests does: kills it when
+                          no test ends for 20 s, and names the tests that had not finished
 cargo xtask help          this text
 
 A run of `test` stops at the first step that fails; with --keep-going it runs the others too.
@@ -39,16 +43,18 @@ enum Command {
     Help,
     Test(Plan),
     Tidy,
+    Watch(Vec<OsString>),
 }
 
 fn main() -> ExitCode {
-    let is_well = match parse(std::env::args().skip(1)) {
+    let is_well = match parse(std::env::args_os().skip(1).collect()) {
         Ok(Command::Help) => {
             println!("{HELP}");
             true
         }
         Ok(Command::Test(plan)) => test::run(&root(), &plan),
         Ok(Command::Tidy) => tidy::report(&root()),
+        Ok(Command::Watch(words)) => watch::run(&words),
         Err(fault) => {
             println!("{fault}\n\n{HELP}");
             false
@@ -61,9 +67,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, String> {
-    let arguments: Vec<_> = arguments.collect();
-    let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+fn parse(mut arguments: Vec<OsString>) -> Result<Command, String> {
+    if arguments.first().is_some_and(|word| word == "watch") {
+        return Ok(Command::Watch(arguments.split_off(1)));
+    }
+    let words: Vec<_> = arguments
+        .iter()
+        .map(|word| word.to_string_lossy())
+        .collect();
+    let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
     if words
         .iter()
         .any(|word| ["help", "--help", "-h"].contains(word))

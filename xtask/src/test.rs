@@ -124,6 +124,16 @@ fn cargo(root: &Path) -> Command {
     command
 }
 
+/// The options with which cargo runs each test program under `cargo xtask watch`.
+fn watched() -> Result<[String; 2], Trouble> {
+    let program = std::env::current_exe()
+        .map_err(|error| Trouble::Failed(format!("cannot tell this program's path: {error}")))?;
+    // On Linux the path of a program that was built anew meanwhile ends like this.
+    let program = program.to_string_lossy().replace(" (deleted)", "");
+    let runner = format!("target.'cfg(all())'.runner = [{program:?}, \"watch\"]");
+    Ok(["--config".to_owned(), runner])
+}
+
 /// Adds flags behind those that the user has set.
 fn add_flags(command: &mut Command, variable: &str, flags: &str) {
     let flags = match std::env::var(variable) {

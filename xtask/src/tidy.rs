@@ -116,9 +116,12 @@ fn read_texts(root: &Path, folder: &Path, texts: &mut Vec<Text>) -> Result<(), S
     let unreadable = |error| format!("cannot read {}: {error}", folder.display());
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
+        // In a linked worktree `.git` is a file that names another folder.
+        if path.ends_with(".git") {
+            continue;
+        }
         if path.is_dir() {
-            let is_ours = !path.ends_with(".git") && !path.ends_with("target");
-            if is_ours && !path.is_symlink() {
+            if !path.ends_with("target") && !path.is_symlink() {
                 read_texts(root, &path, texts)?;
             }
         } else if let Ok(content) = fs::read_to_string(&path) {

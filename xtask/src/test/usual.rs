@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::ffi;
-use super::{Step, Trouble, Verdict, add_flags, cargo, pass};
+use super::{Step, Trouble, Verdict, add_flags, cargo, pass, watched};
 use crate::tidy;
 
 pub(super) const STEPS: &[Step] = &[
@@ -49,8 +49,10 @@ fn clippy(root: &Path) -> Verdict {
     pass(cargo(root).args(["clippy", "--all-targets", "--all-features"]))
 }
 
+/// Each test program runs under `cargo xtask watch`, so that a hang ends and is named.
 fn tests(root: &Path) -> Verdict {
-    pass(cargo(root).args(["test", "--all-features"]))
+    let mut command = cargo(root);
+    pass(command.args(["test", "--all-features"]).args(watched()?))
 }
 
 fn docs(root: &Path) -> Verdict {

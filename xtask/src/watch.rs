@@ -1,0 +1,253 @@
+//! `cargo xtask watch PROGRAM ARGUMENTS`: runs one test program and does not let a hang stall
+//! the run.
+//!
+//! Cargo starts each test program through this command (`CARGO_TARGET_…_RUNNER`). The output is
+//! passed on as it comes. When no test has ended for [`IDLE_LIMIT`] and the program computes
+//! nothing either, or when no test has ended for [`BUSY_LIMIT`], the program is killed and the
+//! tests that had begun and not ended are named.
+//!
+//! Libtest does not say that a test has begun. It starts the tests in the order of `--list`, a
+//! fixed number at once, and this command sets that number. So those that have begun are the first
+//! of the list: as many as have ended, and that number more.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a program may neither end a test nor compute. A test that waits is never far from its
+/// end; the longest of the tests that compute takes a minute on a loaded machine.
+const IDLE_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long a program may compute without ending a test.
+const BUSY_LIMIT: Duration = Duration::from_secs(300);
+
+/// A program that used less than this share of one core did not compute.
+const IDLE_SHARE: f64 = 0.05;
+
+/// Where libtest finds how many tests to run at once.
+const JOBS: &str = "RUST_TEST_THREADS";
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Runs the program to its end. Returns whether it succeeded.
+pub(crate) fn run(words: &[OsString]) -> bool {
+    let Some((program, arguments)) = words.split_first() else {
+        println!("`watch` needs a program to run");
+        return false;
+    };
+    let jobs = jobs();
+    let mut command = Command::new(program);
+    command.args(arguments).stdout(Stdio::piped());
+    command.env(JOBS, jobs.to_string());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            println!("cannot run {}: {error}", program.display());
+            return false;
+        }
+    };
+    match watch(&mut child) {
+        Ok(status) => status.success(),
+        Err(ended) => {
+            report(program, arguments, &ended, jobs);
+            false
+        }
+    }
+}
+
+/// How many tests run at once: what the user has set, or one for each core.
+fn jobs() -> usize {
+    let set = std::env::var(JOBS).ok().and_then(|jobs| jobs.parse().ok());
+    set.unwrap_or_else(|| thread::available_parallelism().map_or(2, usize::from))
+}
+
+/// Passes the output on until the program ends. Gives the names of the tests that have ended if
+/// the program was killed for its silence.
+fn watch(child: &mut Child) -> Result<ExitStatus, HashSet<String>> {
+    let lines = child.stdout.take().map(pass_on);
+    let mut ended = HashSet::new();
+    let mut idle = Idle::since_now(child.id());
+    let mut last_end = Instant::now();
+    loop {
+        let line = match &lines {
+            Some(lines) => lines.recv_timeout(LOOK_EVERY),
+            None => Err(RecvTimeoutError::Disconnected),
+        };
+        match line {
+            Ok(line) => {
+                ended.extend(ended_test(&line));
+                last_end = Instant::now();
+                idle = Idle::since_now(child.id());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            // The output is closed; the exit status follows.
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(LOOK_EVERY / 50),
+        }
+        if let Ok(Some(status)) = child.try_wait() {
+            // What is still on its way. A process that the program left behind may keep the
+            // output open, so this does not wait for its end.
+            while lines
+                .as_ref()
+                .is_some_and(|it| it.recv_timeout(LOOK_EVERY).is_ok())
+            {}
+            return Ok(status);
+        }
+        if idle.lasts(IDLE_LIMIT) || last_end.elapsed() > BUSY_LIMIT {
+            // Best effort: a program that cannot be killed has just ended.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(ended);
+        }
+    }
+}
+
+/// Copies the output as it comes, and gives its lines.
+fn pass_on(mut output: impl Read + Send + 'static) -> Receiver<String> {
+    // Unbounded: the other side does nothing but read, and the copy is made here.
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        let mut line = Vec::new();
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = output.read(&mut bytes) {
+            let mut stdout = std::io::stdout().lock();
+            let _ = stdout.write_all(&bytes[..count]);
+            let _ = stdout.flush();
+            drop(stdout);
+            for byte in &bytes[..count] {
+                if *byte == b'\n' {
+                    let text = String::from_utf8_lossy(&line).into_owned();
+                    if sender.send(text).is_err() {
+                        return;
+                    }
+                    line.clear();
+                } else {
+                    line.push(*byte);
+                }
+            }
+        }
+    });
+    lines
+}
+
+/// The test whose end a line tells.
+fn ended_test(line: &str) -> Option<String> {
+    let (name, _verdict) = line.strip_prefix("test ")?.split_once(" ... ")?;
+    Some(name.trim_end_matches(" - should panic").to_owned())
+}
+
+/// How long a process has computed nothing.
+struct Idle {
+    process: u32,
+    since: Instant,
+    cpu: Option<Duration>,
+}
+
+impl Idle {
+    fn since_now(process: u32) -> Self {
+        Self {
+            process,
+            since: Instant::now(),
+            cpu: cpu_time(process),
+        }
+    }
+
+    fn lasts(&mut self, limit: Duration) -> bool {
+        let time = self.since.elapsed();
+        if time < limit {
+            return false;
+        }
+        let (Some(before), Some(now)) = (self.cpu, cpu_time(self.process)) else {
+            // Where it cannot be told, only the limit for programs that compute holds.
+            return false;
+        };
+        let share = now.saturating_sub(before).as_secs_f64() / time.as_secs_f64();
+        if share >= IDLE_SHARE {
+            *self = Self::since_now(self.process);
+            return false;
+        }
+        true
+    }
+}
+
+/// The CPU time of a process and of its children that were waited for, on Linux.
+fn cpu_time(process: u32) -> Option<Duration> {
+    const TICKS_PER_SECOND: u64 = 100;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name, in parentheses, may hold blanks. The times are the fields 14 to 17 of proc(5).
+    let (_, fields) = stat.rsplit_once(')')?;
+    let times = fields.split_whitespace().skip(11).take(4);
+    let ticks: u64 = times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+}
+
+fn report(program: &OsString, arguments: &[OsString], ended: &HashSet<String>, jobs: usize) {
+    println!(
+        "\nHANG: {} was killed: no test has ended for {} s, or for {} s of computing",
+        program.display(),
+        IDLE_LIMIT.as_secs(),
+        BUSY_LIMIT.as_secs(),
+    );
+    let list = Command::new(program)
+        .args(arguments)
+        .arg("--list")
+        .stderr(Stdio::null())
+        .output();
+    let Ok(list) = list else {
+        return;
+    };
+    let list = String::from_utf8_lossy(&list.stdout);
+    for name in unfinished(&list, ended, jobs) {
+        println!("HANG: not finished: {name}");
+    }
+}
+
+/// The tests of a list that have begun and not ended, where `jobs` run at once.
+fn unfinished<'l>(list: &'l str, ended: &HashSet<String>, jobs: usize) -> Vec<&'l str> {
+    list.lines()
+        .filter_map(|line| line.strip_suffix(": test"))
+        .take(ended.len() + jobs)
+        .filter(|name| !ended.contains(*name))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tests_that_have_begun_and_not_ended_are_named() {
+        let list = "a: test\nb: test\nc: test\nd: test\ne: test\n\n5 tests, 0 benchmarks\n";
+        let ended = ["a", "c"].map(str::to_owned).into();
+        assert_eq!(unfinished(list, &ended, 2), ["b", "d"]);
+    }
+
+    #[test]
+    fn a_line_tells_which_test_has_ended() {
+        let ended = |line| ended_test(line);
+        assert_eq!(ended("test a::b ... ok").as_deref(), Some("a::b"));
+        let panics = "test a - should panic ... FAILED";
+        assert_eq!(ended(panics).as_deref(), Some("a"));
+        assert_eq!(ended("running 2 tests"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_sleeps_is_idle_and_one_that_computes_is_not() {
+        let limit = Duration::from_millis(500);
+        let idle_after_limit = |program: &str, arguments: &[&str]| {
+            let mut child = Command::new(program).args(arguments).spawn().expect("runs");
+            let mut idle = Idle::since_now(child.id());
+            thread::sleep(limit);
+            let lasts = idle.lasts(limit);
+            child.kill().expect("is there");
+            child.wait().expect("has ended");
+            lasts
+        };
+        assert!(idle_after_limit("sleep", &["9"]));
+        assert!(!idle_after_limit("sh", &["-c", "while :; do :; done"]));
+    }
+}
