@@ -21,7 +21,9 @@
  * external data and native pointers in messages (see insula_post) and for `user`: what belongs
  * to a callback is kept until `free_user`, which may be null, is called with it, once, when the
  * callback is not running and never will be again. If the function that takes it fails,
- * `free_user` is not called. What a callback is given is valid until it returns.
+ * `free_user` is not called: a function that fails has moved nothing and freed nothing, in every
+ * case but those that insula_callback_call and insula_service_call_blocking name. What a callback
+ * is given is valid until it returns.
  *
  * Threads. Every function may be called from every thread, unless it says otherwise. Callbacks
  * of an isolate never run at the same time; those of native ports and services do, and notify
@@ -579,7 +581,8 @@ insula_status insula_set_error_hook(insula_error_fn function, void *user, insula
 // Starts an isolate: `entry` is its first event, with `message`, which moves as by
 // `insula_post`; null is the value null. The isolate lives until nothing is left that could
 // wake it (an open port, a timer), or it is killed, exits, or has a fatal error. `options` may
-// be null, and so may `isolate`: a handle has to be released.
+// be null, and so may `isolate`: a handle has to be released. It is written before the entry can
+// begin, and is 0 if the function fails.
 //
 // `free_user` is called when the entry has returned, or was never called. If the function
 // fails, it is not called, and everything is the caller's still.
@@ -1013,7 +1016,8 @@ insula_status insula_fail(const char *text);
 
 // Begins a call of a service, and returns at once. `done` is told of its end, exactly once, on
 // any thread. `request` moves as by `insula_post`; null is the value null. `call` is for
-// `insula_call_cancel`; it may be null, and else has to be released.
+// `insula_call_cancel`; it may be null, and else has to be released. It is written before `done`
+// can be called.
 insula_status insula_service_call(insula_service service,
                                   const insula_value *request,
                                   uint64_t deadline_ns,
@@ -1025,6 +1029,9 @@ insula_status insula_service_call(insula_service service,
 // As `insula_service_call`, on this thread: returns when `done`, which may be null, has been
 // called here, with the status that it got: among others `DEADLOCK`, if all workers that could
 // start or answer it wait, maybe through others, for this isolate.
+//
+// Where it fails and `may_have_run` is 0, nothing has moved; so it is after `CLOSED` and
+// `REJECTED`. Where `may_have_run` is 1, the request was handed over.
 insula_status insula_service_call_blocking(insula_service service,
                                            const insula_value *request,
                                            uint64_t deadline_ns,

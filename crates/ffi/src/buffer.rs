@@ -4,18 +4,24 @@ use std::sync::Arc;
 
 use crate::abi::status::Status;
 use crate::abi::types::Buffer;
-use crate::handle::table;
-use crate::object::Object;
+use crate::handle::{Reservation, table};
+use crate::object::{Kind, Object};
 use crate::value::TypedData;
 
 /// The bytes of a buffer.
 pub(crate) type BufferObject = Arc<TypedData>;
 
-/// Gives bytes a handle.
-pub(crate) fn keep(bytes: TypedData) -> Result<Buffer, Status> {
+/// A handle for bytes that are about to be taken from somewhere: once they have been taken,
+/// nothing may fail.
+pub(crate) fn reserve() -> Result<Reservation<'static>, Status> {
+    table().reserve(Kind::Buffer)
+}
+
+/// Gives bytes a handle. Fails in a shutdown only, which drops everything.
+pub(crate) fn keep(reserved: Reservation<'_>, bytes: TypedData) -> Result<Buffer, Status> {
     let bytes = Arc::new(bytes);
     Ok(Buffer {
-        handle: table().insert(Object::Buffer(bytes.clone()))?,
+        handle: reserved.try_fill(Object::Buffer(bytes.clone()))?,
         length: bytes.len() as u64,
         bytes: bytes.as_ptr().cast(),
     })

@@ -12,6 +12,7 @@ use insula::{
 use crate::abi::status::{Failure, Outcome, Status};
 use crate::abi::types::{self, CallbackHandle, RawValue};
 use crate::callout;
+use crate::custody::Custody;
 use crate::handle::table;
 use crate::object::{self, Kind, Object};
 use crate::raw::User;
@@ -64,22 +65,17 @@ pub(crate) struct Opening {
     pub(crate) is_weak: bool,
 }
 
-/// Opens a callback of the current isolate. `user` is the caller's still if it fails.
+/// Opens a callback of the current isolate.
 pub(crate) fn open(opening: &Opening, user: User) -> Result<CallbackHandle, Failure> {
-    let reserved = match Isolate::current() {
-        None => Err(Status::NoIsolate),
-        Some(_) if opening.kind > types::INSULA_CALLBACK_GROUP_BOUND => Err(Status::BadValue),
-        Some(_) => table().reserve(Kind::Callback),
-    };
-    let bits = match reserved {
-        Ok(bits) => bits,
-        Err(status) => {
-            user.disown();
-            return Err(status.into());
-        }
-    };
+    if Isolate::current().is_none() {
+        return Err(Status::NoIsolate.into());
+    }
+    if opening.kind > types::INSULA_CALLBACK_GROUP_BOUND {
+        return Err(Status::BadValue.into());
+    }
+    let reserved = table().reserve(Kind::Callback)?;
     let target = Target {
-        callback: bits,
+        callback: reserved.bits(),
         function: opening.function,
         user,
     };
@@ -104,25 +100,23 @@ pub(crate) fn open(opening: &Opening, user: User) -> Result<CallbackHandle, Fail
     if opening.is_weak {
         object.keep_isolate_alive(false)?;
     }
-    table().fill(bits, Object::Callback(Arc::new(object)));
-    Ok(bits)
+    Ok(reserved.fill(Object::Callback(Arc::new(object))))
 }
 
 impl CallbackObject {
-    /// Calls it, and returns the answer; that of a listener is the value null. Arguments that
-    /// were not handed over are the caller's still.
+    /// Calls it, and returns the answer; that of a listener is the value null. Accepts `custody`
+    /// once the arguments are handed over.
     pub(crate) fn call(
         &self,
         arguments: Value,
         timeout: Option<Duration>,
+        custody: &Custody,
     ) -> Result<Value, Failure> {
         let called = match self {
             Self::Listener(callback) => match callback.call(arguments) {
                 Ok(()) => return Ok(Value::Null),
-                Err(SendError::Closed(arguments) | SendError::Full(arguments)) => {
-                    arguments.disarm();
-                    return Err(Status::Closed.into());
-                }
+                Err(SendError::Closed(_)) => return Err(Status::Closed.into()),
+                Err(SendError::Full(_)) => return Err(Status::Full.into()),
             },
             Self::Blocking(callback) => match timeout {
                 Some(timeout) => callback.call_timeout(arguments, timeout),
@@ -131,10 +125,16 @@ impl CallbackObject {
             Self::Local(callback) => callback.call(arguments),
             Self::Group(callback) => callback.call(arguments),
         };
+        if !matches!(
+            called,
+            Err(CallbackError::Closed(Some(_)) | CallbackError::NotOnIsolateThread(_))
+        ) {
+            custody.accept();
+        }
         match called {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(text)) => Err(Failure::new(Status::Failed, text)),
-            Err(error) => Err(failure(error)),
+            Err(error) => Err(failure(&error)),
         }
     }
 
@@ -163,17 +163,11 @@ impl CallbackObject {
     }
 }
 
-fn failure(error: CallbackError<Value>) -> Failure {
+fn failure(error: &CallbackError<Value>) -> Failure {
     let text = error.to_string();
     let status = match error {
-        CallbackError::Closed(Some(arguments)) => {
-            arguments.disarm();
-            Status::Closed
-        }
-        CallbackError::NotOnIsolateThread(arguments) => {
-            arguments.disarm();
-            Status::WrongIsolate
-        }
+        CallbackError::Closed(Some(_)) => Status::Closed,
+        CallbackError::NotOnIsolateThread(_) => Status::WrongIsolate,
         CallbackError::Closed(None) => Status::Cancelled,
         CallbackError::PeerDied => Status::PeerDied,
         CallbackError::NoReply | CallbackError::Panicked(_) => Status::Failed,

@@ -5,7 +5,8 @@
 //! No lock of this library is held during a callback; `depth` tells functions that wait for
 //! the end of all callbacks that they would wait for themselves.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 
@@ -20,11 +21,20 @@ enum Wish {
     Exit,
 }
 
+// A callback also runs on a thread that ends and whose storage has been freed. So what belongs to
+// a callback has no destructor here: it is put back or taken out when the callback returns.
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    static WISH: Cell<Option<Wish>> = const { Cell::new(None) };
-    /// Messages with external data that are being handled, the innermost last.
-    static DELIVERED: RefCell<Vec<Rc<Value>>> = const { RefCell::new(Vec::new()) };
+    static WISH: Cell<Option<ManuallyDrop<Wish>>> = const { Cell::new(None) };
+    /// The innermost message with external data that is being handled.
+    static DELIVERED: Cell<Option<ManuallyDrop<Rc<Delivered>>>> = const { Cell::new(None) };
+}
+
+/// A message within reach of `insula_value_take`.
+struct Delivered {
+    value: Value,
+    /// The one that was being handled when this one came.
+    outer: Option<Rc<Self>>,
 }
 
 /// Counts one callback in, and out when dropped.
@@ -57,9 +67,8 @@ pub(crate) fn outside<R>(function: impl FnOnce() -> R) -> R {
 
 /// Calls a function of C as the code of the current isolate, and does what it wished for.
 pub(crate) fn in_isolate<R>(function: impl FnOnce() -> R) -> R {
-    let before = WISH.take();
-    let result = outside(function);
-    match WISH.replace(before) {
+    let (result, wished) = wishing(function);
+    match wished {
         None => result,
         // Unwinds Rust frames only, from here to the isolate's loop.
         Some(Wish::Throw(text)) => resume_unwind(Box::new(text)),
@@ -69,9 +78,8 @@ pub(crate) fn in_isolate<R>(function: impl FnOnce() -> R) -> R {
 
 /// As [`in_isolate`], for an entry, whose error is its result and not a panic.
 pub(crate) fn entry(function: impl FnOnce() -> i32) -> Result<(), String> {
-    let before = WISH.take();
-    let code = outside(function);
-    match WISH.replace(before) {
+    let (code, wished) = wishing(function);
+    match wished {
         Some(Wish::Exit) => Isolate::exit_silently(),
         Some(Wish::Throw(text)) => Err(text),
         None if code == 0 => Ok(()),
@@ -93,8 +101,20 @@ fn wish(wish: Wish) -> Result<(), Status> {
     if Isolate::current().is_none() || !is_inside() {
         return Err(Status::NoIsolate);
     }
-    WISH.set(Some(wish));
+    drop(replace_wish(Some(wish)));
     Ok(())
+}
+
+/// Calls a function of C, and returns what it wished for as well.
+fn wishing<R>(function: impl FnOnce() -> R) -> (R, Option<Wish>) {
+    let before = replace_wish(None);
+    let result = outside(function);
+    (result, replace_wish(before))
+}
+
+fn replace_wish(wish: Option<Wish>) -> Option<Wish> {
+    let before = WISH.replace(wish.map(ManuallyDrop::new));
+    before.map(ManuallyDrop::into_inner)
 }
 
 /// Keeps `value` within reach of `insula_value_take` during `function`.
@@ -102,19 +122,41 @@ pub(crate) fn delivering<R>(value: Value, function: impl FnOnce(&Value) -> R) ->
     if !value.has_external() {
         return function(&value);
     }
-    let value = Rc::new(value);
-    // A thread that ends has no place for it any more: then it cannot be taken.
-    let is_kept = DELIVERED.try_with(|values| values.borrow_mut().push(value.clone()));
-    let result = function(&value);
-    if is_kept.is_ok() {
-        let _ = DELIVERED.try_with(|values| values.borrow_mut().pop());
+    /// Puts the outer one back, also when somebody unwinds.
+    struct Shown(Rc<Delivered>);
+    impl Drop for Shown {
+        fn drop(&mut self) {
+            drop(replace_delivered(self.0.outer.clone()));
+        }
     }
-    result
+    let shown = Shown(Rc::new(Delivered {
+        value,
+        outer: delivered(),
+    }));
+    drop(replace_delivered(Some(shown.0.clone())));
+    function(&shown.0.value)
+}
+
+fn replace_delivered(it: Option<Rc<Delivered>>) -> Option<Rc<Delivered>> {
+    let before = DELIVERED.replace(it.map(ManuallyDrop::new));
+    before.map(ManuallyDrop::into_inner)
+}
+
+/// The message that is being handled.
+fn delivered() -> Option<Rc<Delivered>> {
+    let it = replace_delivered(None);
+    drop(replace_delivered(it.clone()));
+    it
 }
 
 /// Looks through the messages that are being handled, the innermost first.
 pub(crate) fn find_delivered(matches: impl Fn(&Value) -> bool) -> bool {
-    let values = DELIVERED.try_with(|values| values.borrow().clone());
-    let values = values.unwrap_or_default();
-    values.iter().rev().any(|value| matches(value))
+    let mut next = delivered();
+    while let Some(it) = next {
+        if matches(&it.value) {
+            return true;
+        }
+        next = it.outer.clone();
+    }
+    false
 }

@@ -11,6 +11,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::abi::status::{Failure, INSULA_OK, Outcome, Status, StatusCode};
+use crate::custody::Custody;
 use crate::state;
 
 thread_local! {
@@ -23,6 +24,17 @@ pub(crate) fn guard(function: impl FnOnce() -> Outcome) -> StatusCode {
         state::require_running()?;
         function()
     })
+}
+
+/// As [`guard`], for a function that takes something over: what it read under the custody is the
+/// library's if it succeeds, and else the caller's.
+pub(crate) fn guard_taking(function: impl FnOnce(&Custody) -> Outcome) -> StatusCode {
+    let custody = Custody::default();
+    let status = guard(|| function(&custody));
+    if status == INSULA_OK {
+        custody.accept();
+    }
+    status
 }
 
 /// Runs the body of a function with which what still runs is ended.

@@ -139,30 +139,36 @@ impl Table {
     }
 
     pub(crate) fn insert(&self, object: Object) -> Result<Bits, Status> {
-        let kind = object.kind();
+        self.reserve(object.kind())?.try_fill(object)
+    }
+
+    /// A handle for an object that does not exist yet, so that making the object is the last step
+    /// of a call, behind which nothing fails. Stale until it is filled.
+    pub(crate) fn reserve(&self, kind: Kind) -> Result<Reservation<'_>, Status> {
         let bits = self.take_slot(kind, Content::Reserved)?;
-        self.fill(bits, object);
-        Ok(bits)
+        Ok(Reservation {
+            table: self,
+            bits,
+            is_used: false,
+        })
     }
 
-    /// A handle whose object needs to know it. Stale until it is [filled](Self::fill).
-    pub(crate) fn reserve(&self, kind: Kind) -> Result<Bits, Status> {
-        self.take_slot(kind, Content::Reserved)
-    }
-
-    /// Gives a reserved handle its object; drops that if the table was closed meanwhile.
-    pub(crate) fn fill(&self, bits: Bits, object: Object) {
+    /// Gives a reserved handle its object, and tells whether that was possible: drops it if the
+    /// handle has one, or the table was closed meanwhile.
+    pub(crate) fn fill(&self, bits: Bits, object: Object) -> bool {
         let parts = Parts::of(bits);
         let Some(slot) = self.slot(parts.index) else {
-            return;
+            return false;
         };
         let mut state = slot.0.lock();
-        if state.generation == parts.generation && matches!(state.content, Content::Reserved) {
+        let is_reserved = matches!(state.content, Content::Reserved);
+        if state.generation == parts.generation && is_reserved {
             state.content = Content::Object(object);
-        } else {
-            drop(state);
-            drop(object);
+            return true;
         }
+        drop(state);
+        drop(object);
+        false
     }
 
     /// A clone of the object.
@@ -288,6 +294,47 @@ fn place(index: u32) -> (usize, usize) {
     let number = index as usize + FIRST;
     let segment = (number / FIRST).ilog2() as usize;
     (segment, number - (FIRST << segment))
+}
+
+/// A handle that has no object yet. It is given back if it never gets one.
+#[derive(Debug)]
+pub(crate) struct Reservation<'a> {
+    table: &'a Table,
+    bits: Bits,
+    is_used: bool,
+}
+
+impl Reservation<'_> {
+    pub(crate) fn bits(&self) -> Bits {
+        self.bits
+    }
+
+    /// Gives the handle its object, unless it has got one from elsewhere. If a shutdown has
+    /// closed the table meanwhile, the handle is stale from the start.
+    pub(crate) fn fill(self, object: Object) -> Bits {
+        let bits = self.bits;
+        let _ = self.try_fill(object);
+        bits
+    }
+
+    /// As [`fill`](Self::fill), where a stale handle would be of no use.
+    pub(crate) fn try_fill(mut self, object: Object) -> Result<Bits, Status> {
+        self.is_used = true;
+        if self.table.fill(self.bits, object) {
+            Ok(self.bits)
+        } else {
+            Err(Status::ShutDown)
+        }
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if !self.is_used {
+            // It is no error that a shutdown was faster.
+            drop(self.table.remove(self.bits));
+        }
+    }
 }
 
 /// Removes a handle when it is dropped: kept by what the handle stands for, so that the handle

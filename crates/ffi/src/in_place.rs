@@ -51,9 +51,9 @@ enum Meanwhile {
 pub(crate) struct InPlace<T>(Mutex<Stage<T>>);
 
 impl<T: 'static> InPlace<T> {
-    /// Polls `future` here, and from then on wherever it is woken. `end` gets its output, or
-    /// `None` if it was cancelled first; exactly once.
-    pub(crate) fn start(
+    /// Polls `future` when it [begins](Self::begin), and from then on wherever it is woken. `end`
+    /// gets its output, or `None` if it was cancelled first; exactly once.
+    pub(crate) fn new(
         future: impl Future<Output = T> + Send + 'static,
         end: impl FnOnce(Option<T>) + Send + 'static,
     ) -> Arc<Self> {
@@ -61,9 +61,12 @@ impl<T: 'static> InPlace<T> {
             future: Box::pin(future),
             end: Box::new(end),
         };
-        let started = Arc::new(Self(Mutex::new(Stage::Polling(Meanwhile::Nothing))));
-        started.poll(work);
-        started
+        Arc::new(Self(Mutex::new(Stage::Waiting(work))))
+    }
+
+    /// Polls for the first time, right here.
+    pub(crate) fn begin(self: &Arc<Self>) {
+        self.wake_by_ref();
     }
 
     /// Drops the future, and tells its end that there is no output. If it is being polled, the

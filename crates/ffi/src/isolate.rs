@@ -7,10 +7,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use insula::{ExitReason, Isolate, IsolateBuilder, Priority};
-use insula_sync::Mutex;
 
 use crate::abi::status::{Failure, Outcome, Status};
 use crate::abi::types::{self, PortHandle, RawValue};
+use crate::handle::{Bits, table};
+use crate::object::Object;
 use crate::port::PortObject;
 use crate::raw::User;
 use crate::value::Value;
@@ -32,53 +33,36 @@ pub(crate) struct Entry {
     pub(crate) function: extern "C" fn(*mut c_void, *const RawValue) -> i32,
     pub(crate) user: User,
     pub(crate) message: Value,
+    /// The isolate's handle, which has to be there when the entry runs.
+    pub(crate) handle: Option<Bits>,
 }
 
 impl Entry {
     fn run(self) -> Result<(), String> {
+        self.user.delivered();
+        if let (Some(bits), Some(isolate)) = (self.handle, Isolate::current()) {
+            table().fill(bits, Object::Isolate(isolate));
+        }
         callout::entry(|| {
             deliver(self.message, |message| {
                 (self.function)(self.user.data(), message)
             })
         })
     }
-
-    /// What it has is the caller's still.
-    fn disown(self) {
-        self.message.disarm();
-        self.user.disown();
-    }
 }
 
-/// Starts an isolate. What `entry` has is the caller's still if it fails.
+/// Starts an isolate.
 pub(crate) fn spawn(spawning: &Spawning<'_>, entry: Entry) -> Result<Isolate, Failure> {
-    let builder = match builder(spawning) {
-        Ok(builder) => builder,
-        Err(failure) => {
-            entry.disown();
-            return Err(failure);
-        }
-    };
+    let builder = builder(spawning)?;
     if spawning.flags & types::INSULA_SPAWN_PINNED == 0 {
         return Ok(builder.spawn(Entry::run, entry));
     }
-    // A thread that cannot be started drops what it was given, so the entry lies elsewhere.
-    let entry = Arc::new(Mutex::new(Some(entry)));
-    let taken = entry.clone();
-    let spawned = builder.spawn_pinned(
-        move |_, ()| {
-            let entry = taken.lock().take();
-            let result = entry.map_or(Ok(()), Entry::run);
-            async move { result }
-        },
-        (),
-    );
-    spawned.map_err(|error| {
-        if let Some(entry) = entry.lock().take() {
-            entry.disown();
-        }
-        Failure::new(Status::OutOfResources, error.to_string())
-    })
+    let run = |_, entry: Entry| {
+        let result = entry.run();
+        async move { result }
+    };
+    let spawned = builder.spawn_pinned(run, entry);
+    spawned.map_err(|error| Failure::new(Status::OutOfResources, error.to_string()))
 }
 
 fn builder(spawning: &Spawning<'_>) -> Result<IsolateBuilder, Failure> {
@@ -130,15 +114,7 @@ pub(crate) fn add_exit_listener(
     port: PortHandle,
     response: Option<Value>,
 ) -> Outcome {
-    let port: Arc<PortObject> = match object::find(port) {
-        Ok(port) => port,
-        Err(status) => {
-            if let Some(response) = &response {
-                response.disarm();
-            }
-            return Err(status.into());
-        }
-    };
+    let port: Arc<PortObject> = object::find(port)?;
     isolate.add_exit_listener(port.sender(), |reason| {
         response.unwrap_or_else(|| exit_value(reason))
     });
@@ -175,13 +151,7 @@ pub(crate) fn ping(
     response: Value,
     priority: Priority,
 ) -> Outcome {
-    let port: Arc<PortObject> = match object::find(port) {
-        Ok(port) => port,
-        Err(status) => {
-            response.disarm();
-            return Err(status.into());
-        }
-    };
+    let port: Arc<PortObject> = object::find(port)?;
     isolate.ping_port(port.sender(), response, priority);
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! - `abi`: the exported functions and the types of C;
 //! - `guard`: what each of them goes through; `raw`: pointers of C;
 //! - `handle`, `object`: numbers in place of our objects;
+//! - `custody`: what a call hands over, and when it changes its owner;
 //! - `value`: messages; `callout`: calling C; `in_place`: calls without an isolate;
 //! - `state`: start, shutdown, fork; the others: one file for each type of handle.
 //!
@@ -18,8 +19,8 @@
 //!
 //! # Locks
 //! A slot of the table, the list of free slots, the runtime's place, the count of callbacks,
-//! the error hook, a port's place for errors, a pinned isolate's entry, and a call's stage have
-//! one each. None is held while another is taken, but for the list of free slots, which is opened
+//! the error hook, a port's place for errors, a pinned isolate's entry, a call's stage, and a
+//! custody's stage have one each. None is held while another is taken, but for the list of free slots, which is opened
 //! under the runtime's place; none while C code runs, and objects are dropped outside of all of
 //! them.
 
@@ -27,6 +28,7 @@ pub mod abi;
 mod buffer;
 mod callback;
 mod callout;
+mod custody;
 #[cfg(unix)]
 mod fork;
 mod guard;

@@ -31,15 +31,10 @@ pub(crate) struct Opening<'a> {
     pub(crate) max_concurrent: usize,
 }
 
-/// Opens a native port. `user` is the caller's still if it fails.
+/// Opens a native port.
 pub(crate) fn open(opening: &Opening<'_>, user: User) -> Result<PortHandle, Status> {
-    let bits = match table().reserve(Kind::NativePort) {
-        Ok(bits) => bits,
-        Err(status) => {
-            user.disown();
-            return Err(status);
-        }
-    };
+    let reserved = table().reserve(Kind::NativePort)?;
+    let bits = reserved.bits();
     let function = opening.function;
     let handler = move |message: Value| {
         deliver(message, |message| {
@@ -47,8 +42,7 @@ pub(crate) fn open(opening: &Opening<'_>, user: User) -> Result<PortHandle, Stat
         });
     };
     let port = NativePort::new(opening.name, handler, opening.max_concurrent);
-    table().fill(bits, Object::NativePort(NativePortObject(port)));
-    Ok(bits)
+    Ok(reserved.fill(Object::NativePort(NativePortObject(port))))
 }
 
 /// Closes a native port: what was posted before is still handled.

@@ -62,19 +62,11 @@ pub(crate) struct Opening {
     pub(crate) is_weak: bool,
 }
 
-/// Opens a port of the current isolate. `user` is the caller's still if it fails.
+/// Opens a port of the current isolate.
 pub(crate) fn open(opening: &Opening, user: User) -> Result<PortHandle, Status> {
-    let Some(isolate) = Isolate::current() else {
-        user.disown();
-        return Err(Status::NoIsolate);
-    };
-    let bits = match table().reserve(Kind::Port) {
-        Ok(bits) => bits,
-        Err(status) => {
-            user.disown();
-            return Err(status);
-        }
-    };
+    let isolate = Isolate::current().ok_or(Status::NoIsolate)?;
+    let reserved = table().reserve(Kind::Port)?;
+    let bits = reserved.bits();
     let port = if opening.limit == 0 {
         ReceivePort::new()
     } else {
@@ -99,8 +91,7 @@ pub(crate) fn open(opening: &Opening, user: User) -> Result<PortHandle, Status> 
         receiver,
         errors: Mutex::new(None),
     };
-    table().fill(bits, Object::Port(Arc::new(object)));
-    Ok(bits)
+    Ok(reserved.fill(Object::Port(Arc::new(object))))
 }
 
 impl PortObject {
@@ -172,30 +163,19 @@ pub(crate) fn close(bits: PortHandle) -> Outcome {
     Ok(())
 }
 
-/// Posts a message to a port of any type. If it fails, what is external in the message is the
-/// caller's still.
+/// Posts a message to a port of any type.
 pub(crate) fn post(bits: PortHandle, message: Value) -> Outcome {
-    let target = match table().find(bits) {
-        Ok(target) => target,
-        Err(status) => return Err(refuse(&message, status).into()),
-    };
-    let sent = match &target {
+    let sent = match &table().find(bits)? {
         Object::Port(port) => port.sender.send(message),
         Object::NativePort(port) => port.post(message),
-        _ => return Err(refuse(&message, Status::WrongType).into()),
+        _ => return Err(Status::WrongType.into()),
     };
     match sent {
         Ok(()) => {
             state::posted();
             Ok(())
         }
-        Err(SendError::Closed(message)) => Err(refuse(&message, Status::Closed).into()),
-        Err(SendError::Full(message)) => Err(refuse(&message, Status::Full).into()),
+        Err(SendError::Closed(_message)) => Err(Status::Closed.into()),
+        Err(SendError::Full(_message)) => Err(Status::Full.into()),
     }
-}
-
-/// Gives what is external in a message back.
-fn refuse(message: &Value, status: Status) -> Status {
-    message.disarm();
-    status
 }

@@ -6,11 +6,9 @@
 
 use std::ffi::{CStr, c_char, c_void};
 
-use insula_sync::atomic::{AtomicBool, Ordering};
-
 use crate::abi::status::Status;
 use crate::abi::types::FreeFn;
-use crate::callout;
+use crate::custody::{Custody, Duty, Share};
 
 /// Copies what `pointer` points to.
 ///
@@ -54,7 +52,7 @@ impl<T> Out<T> {
         unsafe { Self::new(pointer) }.ok()
     }
 
-    pub(crate) fn set(self, value: T) {
+    pub(crate) fn set(&self, value: T) {
         // SAFETY: valid by the promise that `new` got; it need not be aligned.
         unsafe { self.0.write_unaligned(value) };
     }
@@ -122,13 +120,14 @@ pub(crate) unsafe fn copy_text(text: &str, buffer: *mut c_char, capacity: u64) {
     unsafe { end.write(0) };
 }
 
-/// What belongs to a callback. Frees it when it is dropped, so exactly once.
+/// What belongs to a callback. Frees it when it is dropped, so exactly once; but if the call that
+/// brought it fails, it is the caller's still.
 #[derive(Debug)]
 pub(crate) struct User {
     data: *mut c_void,
     free: FreeFn,
-    /// Whether it is ours to free.
-    is_owned: AtomicBool,
+    /// Where there is something to free, whose it is.
+    custody: Option<Share>,
 }
 
 // SAFETY: only handed back to C, which promised in the header that it may be used from any
@@ -138,12 +137,12 @@ unsafe impl Send for User {}
 unsafe impl Sync for User {}
 
 impl User {
-    pub(crate) fn new(data: *mut c_void, free: FreeFn) -> Self {
+    pub(crate) fn new(data: *mut c_void, free: FreeFn, custody: &Custody) -> Self {
         crate::state::callback_registered();
         Self {
             data,
             free,
-            is_owned: AtomicBool::new(true),
+            custody: free.map(|_| custody.share()),
         }
     }
 
@@ -151,21 +150,21 @@ impl User {
         self.data
     }
 
-    /// Gives it back unfreed, because its registration failed: it is the caller's still.
-    pub(crate) fn disown(&self) {
-        // Release: pairs with the Acquire in `drop`, which may happen on another thread.
-        self.is_owned.store(false, Ordering::Release);
+    /// What it belongs to runs, so the call that brought it cannot take it back.
+    pub(crate) fn delivered(&self) {
+        if let Some(custody) = &self.custody {
+            custody.accept();
+        }
     }
 }
 
 impl Drop for User {
     fn drop(&mut self) {
-        if let Some(free) = self.free
-            && self.is_owned.load(Ordering::Acquire)
-        {
-            callout::outside(|| free(self.data));
-        }
-        crate::state::callback_freed();
+        let gone = crate::state::callback_freed;
+        Share::settle_if(
+            self.custody.as_ref(),
+            Duty::free(self.free, Address(self.data), gone),
+        );
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a callback answers: `insula_reply` and `insula_fail` put it into a place of the thread,
 //! from which whoever called the callback takes it.
 
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::mem::ManuallyDrop;
 
 use crate::abi::status::Status;
 use crate::value::Value;
@@ -9,49 +10,43 @@ use crate::value::Value;
 /// An answer: a value, or the text of a failure.
 pub(crate) type Answer = Result<Value, String>;
 
+/// What a callback has answered so far.
+struct Place(Option<Answer>);
+
 thread_local! {
-    /// For each callback on this thread's stack that may answer, the innermost last.
-    static ANSWERS: RefCell<Vec<Option<Answer>>> = const { RefCell::new(Vec::new()) };
+    /// The place of the innermost callback on this thread's stack that may answer. It has no
+    /// destructor, so that it is there on a thread that ends as well: [`Outer`] takes it out.
+    static PLACE: Cell<Option<ManuallyDrop<Place>>> = const { Cell::new(None) };
 }
 
-/// Takes the place away again, also when somebody unwinds.
-struct Place;
+fn replace(place: Option<Place>) -> Option<Place> {
+    let before = PLACE.replace(place.map(ManuallyDrop::new));
+    before.map(ManuallyDrop::into_inner)
+}
 
-impl Drop for Place {
+/// The place of the callback further out; comes back when this is dropped, also when somebody
+/// unwinds.
+struct Outer(Option<Place>);
+
+impl Drop for Outer {
     fn drop(&mut self) {
-        drop(with_answers(Vec::pop));
+        drop(replace(self.0.take()));
     }
-}
-
-/// `None` on a thread that ends and has no places any more.
-fn with_answers<R>(f: impl FnOnce(&mut Vec<Option<Answer>>) -> R) -> Option<R> {
-    ANSWERS
-        .try_with(|answers| f(&mut answers.borrow_mut()))
-        .ok()
 }
 
 /// Runs a callback that may answer; the value null if it does not.
 pub(crate) fn answering(function: impl FnOnce()) -> Answer {
-    with_answers(|answers| answers.push(None));
-    let _place = Place;
+    let _outer = Outer(replace(Some(Place(None))));
     function();
-    let answer = with_answers(|answers| answers.last_mut().and_then(Option::take));
-    answer.flatten().unwrap_or(Ok(Value::Null))
+    let answer = replace(None).and_then(|place| place.0);
+    answer.unwrap_or(Ok(Value::Null))
 }
 
 /// Answers for the innermost callback; the last answer counts.
 pub(crate) fn answer(answer: Answer) -> Result<(), Status> {
-    let mut answer = Some(answer);
-    let before = with_answers(|answers| {
-        let place = answers.last_mut()?;
-        Some(std::mem::replace(place, answer.take()))
-    });
-    if let Some(Ok(value)) = &answer {
-        value.disarm();
-    }
+    let before = replace(None).ok_or(Status::BadState)?;
+    drop(replace(Some(Place(Some(answer)))));
     // What was answered before is dropped here, outside of everything.
-    match before.flatten() {
-        Some(_before) => Ok(()),
-        None => Err(Status::BadState),
-    }
+    drop(before);
+    Ok(())
 }

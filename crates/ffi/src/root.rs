@@ -25,24 +25,25 @@ pub(crate) struct RootObject {
     isolate: Isolate,
 }
 
+type Roots = HashMap<RootHandle, Option<RootIsolate>>;
+
 thread_local! {
-    static ROOTS: RefCell<HashMap<RootHandle, Option<RootIsolate>>> = RefCell::default();
+    static ROOTS: RefCell<Roots> = RefCell::default();
 }
 
-/// Makes a root isolate of this thread. `user` is the caller's still if it fails.
+/// `None` on a thread that ends and has no list any more; its root isolates have ended with it.
+fn with_roots<R>(f: impl FnOnce(&mut Roots) -> R) -> Option<R> {
+    ROOTS.try_with(|roots| f(&mut roots.borrow_mut())).ok()
+}
+
+/// Makes a root isolate of this thread.
 pub(crate) fn create(
     name: &str,
     notify: extern "C" fn(*mut c_void),
     user: User,
-) -> Result<RootHandle, Status> {
-    let reserved = state::runtime().and_then(|it| Ok((it, table().reserve(Kind::Root)?)));
-    let (runtime, bits) = match reserved {
-        Ok(reserved) => reserved,
-        Err(status) => {
-            user.disown();
-            return Err(status);
-        }
-    };
+) -> Result<RootHandle, Failure> {
+    let runtime = state::runtime()?;
+    let reserved = table().reserve(Kind::Root)?;
     let root = RootIsolate::builder(name)
         .runtime(&runtime)
         .notify(move || callout::outside(|| notify(user.data())))
@@ -51,9 +52,15 @@ pub(crate) fn create(
         thread: thread::current().id(),
         isolate: root.isolate().clone(),
     };
-    ROOTS.with_borrow_mut(|roots| roots.insert(bits, Some(root)));
-    table().fill(bits, Object::Root(object));
-    Ok(bits)
+    let mut root = Some(root);
+    let bits = reserved.bits();
+    with_roots(|roots| roots.insert(bits, root.take()));
+    if let Some(root) = root {
+        root.shut_down();
+        let text = "the thread ends, and has no place for a root isolate any more";
+        return Err(Failure::new(Status::BadState, text));
+    }
+    Ok(reserved.fill(Object::Root(object)))
 }
 
 /// The handle of a root isolate as that of an isolate.
@@ -67,8 +74,8 @@ fn take(bits: RootHandle) -> Result<RootIsolate, Status> {
     if object.thread != thread::current().id() {
         return Err(Status::WrongThread);
     }
-    let root = ROOTS.with_borrow_mut(|roots| roots.get_mut(&bits).and_then(Option::take));
-    root.ok_or(Status::InUse)
+    let root = with_roots(|roots| roots.get_mut(&bits).and_then(Option::take));
+    root.flatten().ok_or(Status::InUse)
 }
 
 /// Uses a root isolate of this thread, and puts it back, also when a panic comes by.
@@ -77,7 +84,7 @@ fn with<R>(bits: RootHandle, f: impl FnOnce(&mut RootIsolate) -> R) -> Result<R,
     impl Drop for PutBack {
         fn drop(&mut self) {
             let root = self.1.take();
-            let left = ROOTS.with_borrow_mut(|roots| match roots.get_mut(&self.0) {
+            let left = with_roots(|roots| match roots.get_mut(&self.0) {
                 Some(place) => std::mem::replace(place, root),
                 // It was closed meanwhile.
                 None => root,
@@ -146,14 +153,14 @@ pub(crate) fn close(bits: RootHandle) -> Result<ExitReason, Failure> {
 }
 
 fn forget(bits: RootHandle) {
-    drop(ROOTS.with_borrow_mut(|roots| roots.remove(&bits)));
+    drop(with_roots(|roots| roots.remove(&bits)));
     drop(table().remove(bits));
 }
 
 /// Ends all root isolates of this thread.
 pub(crate) fn forget_all_of_this_thread() {
-    let roots = ROOTS.with_borrow_mut(std::mem::take);
-    for (bits, root) in roots {
+    let roots = with_roots(std::mem::take);
+    for (bits, root) in roots.into_iter().flatten() {
         drop(table().remove(bits));
         drop(root.map(RootIsolate::shut_down));
     }

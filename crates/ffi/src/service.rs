@@ -16,15 +16,17 @@ use insula::{
     WaitError, WorkerPool, contract,
 };
 use insula_sync::Mutex;
+use insula_sync::atomic::{AtomicBool, Ordering};
 
 use crate::abi::status::{Failure, INSULA_OK, Outcome, Status, StatusCode};
 use crate::abi::types::{RawValue, ServiceHandle};
 use crate::callout;
-use crate::handle::table;
+use crate::custody::{Custody, Duty, Share};
+use crate::handle::{Reservation, table};
 use crate::in_place::InPlace;
 use crate::isolate::block_on;
-use crate::object::{self, Object};
-use crate::raw::User;
+use crate::object::{self, CallObject, Object};
+use crate::raw::{Address, User};
 use crate::replying::{Answer, answering};
 use crate::value::Value;
 use crate::value::view::deliver;
@@ -32,7 +34,30 @@ use crate::value::view::deliver;
 #[contract]
 pub(crate) trait Exchange {
     /// Answers a value with a value.
-    async fn exchange(&self, cx: &Context, request: Value) -> Result<Value, Refusal>;
+    async fn exchange(&self, cx: &Context, request: Request) -> Result<Value, Refusal>;
+}
+
+/// A request, and how far it is.
+#[derive(Debug)]
+pub(crate) struct Request {
+    value: Value,
+    progress: Progress,
+}
+
+/// Whether a worker has begun with a call. The flag is read when the call has been withdrawn:
+/// what has not begun then never will.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress(Arc<AtomicBool>);
+
+impl Progress {
+    fn begin(&self) {
+        // Release and Acquire: who reads it has seen the queue's lock after the worker.
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// What the service's own code says of a request that it cannot answer.
@@ -67,9 +92,14 @@ impl fmt::Debug for Handler {
 struct Worker(Arc<Handler>);
 
 impl Exchange for Worker {
-    async fn exchange(&self, _cx: &Context, request: Value) -> Result<Value, Refusal> {
+    async fn exchange(&self, _cx: &Context, request: Request) -> Result<Value, Refusal> {
+        request.progress.begin();
+        let request = request.value;
         let answer = match &*self.0 {
-            Handler::Rust(function) => function(request),
+            Handler::Rust(function) => {
+                request.delivered();
+                function(request)
+            }
             Handler::C(function, user) => answering(|| {
                 callout::in_isolate(|| {
                     deliver(request, |request| function(user.data(), request));
@@ -128,20 +158,10 @@ pub fn open_service(
     open(settings, Handler::Rust(Box::new(function)))
 }
 
-/// Opens a service. What belongs to `handler` is the caller's still if it fails.
+/// Opens a service. If it fails, workers that have started may hold `handler` for a while, but
+/// get no request any more.
 pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<ServiceHandle, Failure> {
     let handler = Arc::new(handler);
-    let opened = try_open(opening, &handler);
-    if opened.is_err()
-        && let Handler::C(_, user) = &*handler
-    {
-        // Workers that have started may still hold it.
-        user.disown();
-    }
-    opened
-}
-
-fn try_open(opening: ServiceSettings, handler: &Arc<Handler>) -> Result<ServiceHandle, Failure> {
     let is_taken = |name: &String| NAMES.lock().contains_key(name);
     if opening.name.as_ref().is_some_and(is_taken) {
         return Err(Status::NameTaken.into());
@@ -230,21 +250,34 @@ pub(crate) fn forget_all() {
 /// A function of C that is told of the end of a call.
 pub(crate) type Told = extern "C" fn(*mut c_void, StatusCode, u32, *const RawValue);
 
-/// Who is told of the end of a call, once.
+/// Who is told of the end of a call, once; but not if the call could not be made.
 #[derive(Debug)]
 pub(crate) struct Done {
     function: Option<Told>,
     user: User,
+    custody: Share,
+    progress: Progress,
 }
 
 impl Done {
-    pub(crate) fn new(function: Told, user: User) -> Self {
-        let function = Some(function);
-        Self { function, user }
+    pub(crate) fn new(function: Told, user: User, custody: &Custody) -> Self {
+        Self {
+            function: Some(function),
+            user,
+            custody: custody.share(),
+            progress: Progress::default(),
+        }
+    }
+
+    /// The request of the call whose end this is told of.
+    fn request(&self, value: Value) -> Request {
+        let progress = self.progress.clone();
+        Request { value, progress }
     }
 
     fn tell(mut self, end: End) {
         if let Some(function) = self.function.take() {
+            self.custody.accept();
             end.show(function, self.user.data());
         }
     }
@@ -253,8 +286,8 @@ impl Done {
 impl Drop for Done {
     fn drop(&mut self) {
         if let Some(function) = self.function.take() {
-            End::failed(Status::Cancelled, true, Status::Cancelled.text())
-                .show(function, self.user.data());
+            let (data, progress) = (Address(self.user.data()), self.progress.clone());
+            self.custody.settle(Duty::tell(function, data, progress));
         }
     }
 }
@@ -277,7 +310,13 @@ impl End {
         }
     }
 
-    fn of(result: Result<Value, CallError<Refusal, Value>>) -> Self {
+    /// Of a call that was cancelled when it was so far.
+    pub(crate) fn cancelled(progress: &Progress) -> Self {
+        let text = Status::Cancelled.text();
+        Self::failed(Status::Cancelled, progress.has_begun(), text)
+    }
+
+    fn of(result: Result<Value, CallError<Refusal, Request>>) -> Self {
         let error = match result {
             Ok(reply) => {
                 return Self {
@@ -335,12 +374,17 @@ pub(crate) fn call(
     request: Value,
     deadline: Option<Duration>,
     done: Done,
-) -> Isolate {
+    handle: Option<Reservation<'_>>,
+) {
     let caller = service.caller.clone();
     let isolate = Isolate::builder().name("call").runtime(runtime);
-    isolate.spawn(
+    let bits = handle.as_ref().map(Reservation::bits);
+    let isolate = isolate.spawn(
         move |()| async move {
-            let call = caller.exchange(request);
+            if let (Some(bits), Some(isolate)) = (bits, Isolate::current()) {
+                table().fill(bits, Object::Call(CallObject::Isolate(isolate)));
+            }
+            let call = caller.exchange(done.request(request));
             let result = match deadline {
                 Some(deadline) => call.deadline(deadline).await,
                 None => call.await,
@@ -348,7 +392,10 @@ pub(crate) fn call(
             done.tell(End::of(result));
         },
         (),
-    )
+    );
+    if let Some(handle) = handle {
+        handle.fill(Object::Call(CallObject::Isolate(isolate)));
+    }
 }
 
 /// Begins a call; `done` is told of its end by whoever ends it, on his thread, and so must not
@@ -357,29 +404,41 @@ pub(crate) fn call_in_place(
     service: &Arc<ServiceObject>,
     request: Value,
     done: Done,
-) -> Arc<InPlace<End>> {
-    let caller = service.caller.clone();
-    InPlace::start(
+    handle: Option<Reservation<'_>>,
+) {
+    let (caller, request) = (service.caller.clone(), done.request(request));
+    let call = InPlace::new(
         async move { End::of(caller.exchange(request).await) },
         move |end| match end {
             Some(end) => done.tell(end),
             // It tells of the cancellation.
             None => drop(done),
         },
-    )
+    );
+    if let Some(handle) = handle {
+        handle.fill(Object::Call(CallObject::InPlace(call.clone())));
+    }
+    call.begin();
 }
 
-/// Calls, and waits for the end on this thread.
+/// Calls, and waits for the end on this thread. Accepts `custody` if the call may have run.
 pub(crate) fn call_blocking(
     service: &Arc<ServiceObject>,
     request: Value,
     deadline: Option<Duration>,
+    custody: &Custody,
 ) -> Result<End, Failure> {
     let _entered = crate::state::runtime()?.enter();
-    let call = service.caller.exchange(request);
+    let progress = Progress::default();
+    let value = request;
+    let call = service.caller.exchange(Request { value, progress });
     let call = match deadline {
         Some(deadline) => call.deadline(deadline),
         None => call,
     };
-    Ok(End::of(call.blocking()))
+    let end = End::of(call.blocking());
+    if end.may_have_run {
+        custody.accept();
+    }
+    Ok(end)
 }

@@ -32,18 +32,9 @@ pub(crate) fn start(
     period: Option<Duration>,
     callback: Callback,
 ) -> Result<TimerHandle, Status> {
-    let Some(isolate) = Isolate::current() else {
-        callback.user.disown();
-        return Err(Status::NoIsolate);
-    };
-    let owner = isolate.id();
-    let bits = match table().reserve(Kind::Timer) {
-        Ok(bits) => bits,
-        Err(status) => {
-            callback.user.disown();
-            return Err(status);
-        }
-    };
+    let owner = Isolate::current().ok_or(Status::NoIsolate)?.id();
+    let reserved = table().reserve(Kind::Timer)?;
+    let bits = reserved.bits();
     let entry = Entry::new(bits);
     let fire = move |callback: &Callback, tick| {
         callout::in_isolate(|| (callback.function)(callback.user.data(), bits, tick));
@@ -59,8 +50,7 @@ pub(crate) fn start(
             fire(&callback, tick);
         }),
     };
-    table().fill(bits, Object::Timer(TimerObject { timer, owner }));
-    Ok(bits)
+    Ok(reserved.fill(Object::Timer(TimerObject { timer, owner })))
 }
 
 /// Cancels a pending timer of the current isolate.

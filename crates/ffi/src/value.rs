@@ -4,9 +4,9 @@
 //! Who is to call a finalizer is a matter of who owns the value. While C builds one, C does. A
 //! function that accepts it takes it over, and from then on it is called exactly once: when the
 //! value is dropped, wherever that happens, unless the receiver took the data over in turn.
-//! A function that fails leaves everything with its caller, so it [disarms](Value::disarm) what
-//! it had made. A native pointer's finalizer is for pointers that never arrived: a delivery
-//! disarms it.
+//! A function that fails leaves everything with its caller: each part that has a finalizer
+//! carries the [custody](crate::custody) of the call that brought it. A native pointer's
+//! finalizer is for pointers that never arrived: a delivery disarms it.
 
 pub(crate) mod read;
 pub(crate) mod view;
@@ -17,8 +17,9 @@ use insula_sync::atomic::{AtomicBool, Ordering};
 
 use crate::abi::status::Status;
 use crate::abi::types;
+use crate::custody::{Duty, Share};
 use crate::raw::{self, Address};
-use crate::{callout, state};
+use crate::state;
 
 /// A message, or a part of one.
 #[derive(Debug)]
@@ -146,14 +147,15 @@ pub struct External {
     peer: Address,
     finalizer: extern "C" fn(*mut c_void),
     armed: Armed,
+    /// Of the call that brought it; none for bytes of the library's own.
+    custody: Option<Share>,
 }
 
 impl Drop for External {
     fn drop(&mut self) {
-        if self.armed.take() {
-            callout::outside(|| (self.finalizer)(self.peer.0));
-        }
-        state::external_gone();
+        let finalizer = self.armed.take().then_some(self.finalizer);
+        let duty = Duty::free(finalizer, self.peer, state::external_gone);
+        Share::settle_if(self.custody.as_ref(), duty);
     }
 }
 
@@ -164,14 +166,15 @@ pub struct NativePointer {
     size: u64,
     finalizer: types::FinalizerFn,
     armed: Armed,
+    /// Of the call that brought it, if there is a finalizer.
+    custody: Option<Share>,
 }
 
 impl Drop for NativePointer {
     fn drop(&mut self) {
-        if self.armed.take()
-            && let Some(finalizer) = self.finalizer
-        {
-            callout::outside(|| finalizer(self.pointer.0));
+        if self.armed.take() {
+            let duty = Duty::free(self.finalizer, self.pointer, || {});
+            Share::settle_if(self.custody.as_ref(), duty);
         }
     }
 }
@@ -210,6 +213,7 @@ impl Value {
             peer,
             finalizer: raw::free_leaked,
             armed: Armed::new(),
+            custody: None,
         }))
     }
 
@@ -227,20 +231,20 @@ impl Value {
         Self::String(Text::new(text))
     }
 
-    /// Leaves all external data and addresses with whoever had them before.
-    pub(crate) fn disarm(&self) {
-        self.each(&mut |value| match value {
-            Self::External(external) => drop(external.armed.take()),
-            Self::NativePointer(pointer) => drop(pointer.armed.take()),
-            _ => {}
-        });
-    }
-
-    /// The addresses in it are the receiver's now.
+    /// It has arrived: the call that brought it cannot take it back, and the addresses in it are
+    /// the receiver's.
     pub(crate) fn delivered(&self) {
         self.each(&mut |value| {
-            if let Self::NativePointer(pointer) = value {
-                pointer.armed.take();
+            let custody = match value {
+                Self::External(external) => &external.custody,
+                Self::NativePointer(pointer) => {
+                    pointer.armed.take();
+                    &pointer.custody
+                }
+                _ => return,
+            };
+            if let Some(custody) = custody {
+                custody.accept();
             }
         });
     }

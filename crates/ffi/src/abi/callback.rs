@@ -7,7 +7,7 @@ use super::status::{Status, StatusCode};
 use super::timeout;
 use super::types::{CallbackFn, CallbackHandle, FreeFn, INSULA_PORT_WEAK, RawValue, ResultFn};
 use crate::callback::{self, CallbackObject, Opening};
-use crate::guard::guard;
+use crate::guard::{guard, guard_taking};
 use crate::raw::{Out, User};
 use crate::value::read;
 use crate::value::view::deliver;
@@ -30,7 +30,7 @@ pub unsafe extern "C" fn insula_callback_open(
     free_user: FreeFn,
     callback: *mut CallbackHandle,
 ) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(callback) }?;
         if flags & !INSULA_PORT_WEAK != 0 {
@@ -41,7 +41,8 @@ pub unsafe extern "C" fn insula_callback_open(
             function: function.ok_or(Status::NullPointer)?,
             is_weak: flags & INSULA_PORT_WEAK != 0,
         };
-        out.set(callback::open(&opening, User::new(user, free_user))?);
+        let user = User::new(user, free_user, custody);
+        out.set(callback::open(&opening, user)?);
         Ok(())
     })
 }
@@ -66,11 +67,11 @@ pub unsafe extern "C" fn insula_callback_call(
     result: ResultFn,
     user: *mut c_void,
 ) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         let callback: Arc<CallbackObject> = object::find(callback)?;
         // SAFETY: promised by the caller.
-        let arguments = unsafe { read::value_or_null(arguments) }?;
-        let answer = callback.call(arguments, timeout(timeout_ns))?;
+        let arguments = unsafe { read::value_or_null(arguments, custody) }?;
+        let answer = callback.call(arguments, timeout(timeout_ns), custody)?;
         if let Some(result) = result {
             deliver(answer, |answer| callout::outside(|| result(user, answer)));
         }

@@ -9,17 +9,19 @@ use super::timeout;
 use super::types::{
     CapabilityHandle, EntryFn, FreeFn, IsolateHandle, PortHandle, RawValue, SpawnOptions,
 };
-use crate::guard::guard;
+use crate::guard::{guard, guard_taking};
 use crate::handle;
+use crate::handle::Reservation;
 use crate::isolate::{self, Entry, Spawning};
-use crate::object::{self, Object};
+use crate::object::{self, Kind, Object};
 use crate::raw::{self, Out, User};
 use crate::value::read;
 
 /// Starts an isolate: `entry` is its first event, with `message`, which moves as by
 /// `insula_post`; null is the value null. The isolate lives until nothing is left that could
 /// wake it (an open port, a timer), or it is killed, exits, or has a fatal error. `options` may
-/// be null, and so may `isolate`: a handle has to be released.
+/// be null, and so may `isolate`: a handle has to be released. It is written before the entry can
+/// begin, and is 0 if the function fails.
 ///
 /// `free_user` is called when the entry has returned, or was never called. If the function
 /// fails, it is not called, and everything is the caller's still.
@@ -37,7 +39,7 @@ pub unsafe extern "C" fn insula_spawn(
     message: *const RawValue,
     isolate: *mut IsolateHandle,
 ) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         // SAFETY: promised by the caller.
         let out = unsafe { Out::if_wanted(isolate) };
         let function = entry.ok_or(Status::NullPointer)?;
@@ -57,21 +59,25 @@ pub unsafe extern "C" fn insula_spawn(
             };
         }
         // SAFETY: promised by the caller.
-        let message = unsafe { read::value_or_null(message) }?;
-        let user = User::new(user, free_user);
+        let message = unsafe { read::value_or_null(message, custody) }?;
+        let user = User::new(user, free_user, custody);
+        let handle = match &out {
+            Some(_) => Some(handle::table().reserve(Kind::Isolate)?),
+            None => None,
+        };
+        let bits = handle.as_ref().map(Reservation::bits);
+        // The entry may begin before the isolate is spawned, and finds the handle in its place.
+        let show = |bits| out.iter().for_each(|out| out.set(bits));
+        show(bits.unwrap_or(0));
         let entry = Entry {
             function,
             user,
             message,
+            handle: bits,
         };
-        let spawned = isolate::spawn(&spawning, entry)?;
-        if let Some(out) = out {
-            // If there is no room for a handle, the isolate runs all the same.
-            out.set(
-                handle::table()
-                    .insert(Object::Isolate(spawned))
-                    .unwrap_or(0),
-            );
+        let spawned = isolate::spawn(&spawning, entry).inspect_err(|_| show(0))?;
+        if let Some(handle) = handle {
+            handle.fill(Object::Isolate(spawned));
         }
         Ok(())
     })
@@ -220,11 +226,11 @@ pub unsafe extern "C" fn insula_isolate_ping(
     response: *const RawValue,
     priority: u32,
 ) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         let priority = isolate::priority(priority)?;
         let isolate: Isolate = object::find(isolate)?;
         // SAFETY: promised by the caller.
-        let response = unsafe { read::value_or_null(response) }?;
+        let response = unsafe { read::value_or_null(response, custody) }?;
         isolate::ping(&isolate, port, response, priority)
     })
 }
@@ -255,13 +261,13 @@ pub unsafe extern "C" fn insula_isolate_add_exit_listener(
     port: PortHandle,
     response: *const RawValue,
 ) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         let isolate: Isolate = object::find(isolate)?;
         let response = if response.is_null() {
             None
         } else {
             // SAFETY: promised by the caller.
-            Some(unsafe { read::value(response) }?)
+            Some(unsafe { read::value(response, custody) }?)
         };
         isolate::add_exit_listener(&isolate, port, response)
     })

@@ -110,8 +110,9 @@ pub unsafe extern "C" fn insula_mailbox_take(
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(message) }?;
         let mailbox: MailboxObject = object::find(mailbox)?;
+        let reserved = buffer::reserve()?;
         let taken = mailbox::take(&mailbox, timeout(timeout_ns))?;
-        out.set(buffer::keep(taken)?);
+        out.set(buffer::keep(reserved, taken)?);
         Ok(())
     })
 }
@@ -204,8 +205,9 @@ pub unsafe extern "C" fn insula_requester_request(
         let requester: RequesterObject = object::find(requester)?;
         // SAFETY: promised by the caller.
         let request = unsafe { bytes(request, length) }?;
+        let reserved = buffer::reserve()?;
         let answer = mailbox::request(&requester, request, timeout(timeout_ns))?;
-        out.set(buffer::keep(answer)?);
+        out.set(buffer::keep(reserved, answer)?);
         Ok(())
     })
 }
@@ -228,8 +230,9 @@ pub unsafe extern "C" fn insula_responder_receive(
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(request) }?;
         let responder: ResponderObject = object::find(responder)?;
+        let reserved = buffer::reserve()?;
         let request = responder.receive(timeout(timeout_ns))?;
-        out.set(buffer::keep(request)?);
+        out.set(buffer::keep(reserved, request)?);
         Ok(())
     })
 }

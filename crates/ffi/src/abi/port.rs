@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use super::status::{Status, StatusCode};
 use super::types::{CapabilityHandle, FreeFn, INSULA_PORT_WEAK, MessageFn, PortHandle, RawValue};
-use crate::guard::guard;
+use crate::guard::{guard, guard_taking};
 use crate::object::Object;
 use crate::raw::{self, Out, User};
 use crate::value::{Value, read};
@@ -30,7 +30,7 @@ pub unsafe extern "C" fn insula_port_open(
     free_user: FreeFn,
     port: *mut PortHandle,
 ) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(port) }?;
         if flags & !INSULA_PORT_WEAK != 0 {
@@ -41,7 +41,8 @@ pub unsafe extern "C" fn insula_port_open(
             limit: usize::try_from(limit).map_err(|_| Status::BadLength)?,
             is_weak: flags & INSULA_PORT_WEAK != 0,
         };
-        out.set(port::open(&opening, User::new(user, free_user))?);
+        let user = User::new(user, free_user, custody);
+        out.set(port::open(&opening, user)?);
         Ok(())
     })
 }
@@ -61,7 +62,7 @@ pub unsafe extern "C" fn insula_native_port_open(
     free_user: FreeFn,
     port: *mut PortHandle,
 ) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(port) }?;
         // SAFETY: promised by the caller.
@@ -71,7 +72,8 @@ pub unsafe extern "C" fn insula_native_port_open(
             function: function.ok_or(Status::NullPointer)?,
             max_concurrent: max_concurrent as usize,
         };
-        out.set(native_port::open(&opening, User::new(user, free_user))?);
+        let user = User::new(user, free_user, custody);
+        out.set(native_port::open(&opening, user)?);
         Ok(())
     })
 }
@@ -107,9 +109,9 @@ pub extern "C" fn insula_port_close(port: PortHandle) -> StatusCode {
 /// The pointers are as the top of this file tells.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_post(port: PortHandle, message: *const RawValue) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         // SAFETY: promised by the caller.
-        port::post(port, unsafe { read::value(message) }?)
+        port::post(port, unsafe { read::value(message, custody) }?)
     })
 }
 

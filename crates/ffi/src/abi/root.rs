@@ -9,7 +9,7 @@ use super::types::{
     FreeFn, INSULA_ROOT_EXITED, INSULA_ROOT_IDLE, INSULA_ROOT_MORE, INSULA_ROOT_PAUSED,
     IsolateHandle, RootHandle, TaskFn,
 };
-use crate::guard::{guard, guard_stopping};
+use crate::guard::{guard, guard_stopping, guard_taking};
 use crate::handle;
 use crate::isolate::exit_code;
 use crate::object::Object;
@@ -30,13 +30,13 @@ pub unsafe extern "C" fn insula_root_create(
     free_user: FreeFn,
     root: *mut RootHandle,
 ) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(root) }?;
         // SAFETY: promised by the caller.
         let name = unsafe { raw::text(name) }?;
         let notify = notify.ok_or(Status::NullPointer)?;
-        let user = User::new(user, free_user);
+        let user = User::new(user, free_user, custody);
         out.set(root::create(name.unwrap_or("root"), notify, user)?);
         Ok(())
     })

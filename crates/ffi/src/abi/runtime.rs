@@ -8,7 +8,7 @@ use super::types::{
     Buffer, Config, ErrorFn, FreeFn, INSULA_ABI_VERSION, INSULA_INIT_PARK_AT_ONCE, RawValue,
     ServiceOptions, SpawnOptions, StatusInfo,
 };
-use crate::guard::{guard, guard_always, last_error};
+use crate::guard::{guard_always, guard_taking, last_error};
 use crate::handle;
 use crate::raw::{self, Out, User};
 use crate::state::{self, ErrorHook, Settings};
@@ -157,8 +157,8 @@ pub unsafe extern "C" fn insula_set_error_hook(
     user: *mut c_void,
     free_user: FreeFn,
 ) -> StatusCode {
-    guard(|| {
-        let hook = ErrorHook::new(function, User::new(user, free_user));
+    guard_taking(|custody| {
+        let hook = ErrorHook::new(function, User::new(user, free_user, custody));
         drop(state::set_error_hook(hook));
         Ok(())
     })

@@ -12,8 +12,9 @@ use super::types::{
     CallHandle, DoneFn, FreeFn, INSULA_SERVICE_REJECT_WHEN_FULL, RawValue, ServiceFn,
     ServiceHandle, ServiceOptions,
 };
-use crate::guard::guard;
-use crate::object::{self, CallObject, Object};
+use crate::guard::{guard, guard_taking};
+use crate::handle::Reservation;
+use crate::object::{self, CallObject, Kind};
 use crate::raw::{self, Out, User};
 use crate::service::{self, Done, Handler, ServiceObject, ServiceSettings};
 use crate::value::{Value, read};
@@ -36,7 +37,7 @@ pub unsafe extern "C" fn insula_service_open(
     free_user: FreeFn,
     service: *mut ServiceHandle,
 ) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(service) }?;
         let function = function.ok_or(Status::NullPointer)?;
@@ -59,7 +60,7 @@ pub unsafe extern "C" fn insula_service_open(
                 rejects_when_full: options.flags & INSULA_SERVICE_REJECT_WHEN_FULL != 0,
             };
         }
-        let handler = Handler::C(function, User::new(user, free_user));
+        let handler = Handler::C(function, User::new(user, free_user, custody));
         out.set(service::open(opening, handler)?);
         Ok(())
     })
@@ -114,9 +115,9 @@ pub extern "C" fn insula_service_close(service: ServiceHandle, patience_ns: u64)
 /// The pointers are as the top of this file tells.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_reply(reply: *const RawValue) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         // SAFETY: promised by the caller.
-        let reply = unsafe { read::value_or_null(reply) }?;
+        let reply = unsafe { read::value_or_null(reply, custody) }?;
         Ok(replying::answer(Ok(reply))?)
     })
 }
@@ -140,7 +141,8 @@ pub unsafe extern "C" fn insula_fail(text: *const c_char) -> StatusCode {
 
 /// Begins a call of a service, and returns at once. `done` is told of its end, exactly once, on
 /// any thread. `request` moves as by `insula_post`; null is the value null. `call` is for
-/// `insula_call_cancel`; it may be null, and else has to be released.
+/// `insula_call_cancel`; it may be null, and else has to be released. It is written before `done`
+/// can be called.
 ///
 /// # Safety
 /// The pointers are as the top of this file tells.
@@ -162,9 +164,9 @@ pub unsafe extern "C" fn insula_service_call(
             request,
             told,
             call,
-            |runtime, service, request, done| {
+            |runtime, service, request, done, handle| {
                 let deadline = timeout(deadline_ns);
-                CallObject::Isolate(service::call(runtime, service, request, deadline, done))
+                service::call(runtime, service, request, deadline, done, handle);
             },
         )
     }
@@ -187,9 +189,15 @@ pub unsafe fn service_call_in_place(
     let told = (done, user, free_user);
     // SAFETY: promised by the caller.
     unsafe {
-        begin(service, request, told, call, |_, service, request, done| {
-            CallObject::InPlace(service::call_in_place(service, request, done))
-        })
+        begin(
+            service,
+            request,
+            told,
+            call,
+            |_, service, request, done, handle| {
+                service::call_in_place(service, request, done, handle);
+            },
+        )
     }
 }
 
@@ -202,23 +210,26 @@ unsafe fn begin(
     request: *const RawValue,
     (done, user, free_user): (DoneFn, *mut c_void, FreeFn),
     call: *mut CallHandle,
-    start: impl FnOnce(&Runtime, &Arc<ServiceObject>, Value, Done) -> CallObject,
+    start: impl FnOnce(&Runtime, &Arc<ServiceObject>, Value, Done, Option<Reservation<'_>>),
 ) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         // SAFETY: promised by the caller.
         let out = unsafe { Out::if_wanted(call) };
         let done = done.ok_or(Status::NullPointer)?;
         let service: Arc<ServiceObject> = object::find(service)?;
         let runtime = state::runtime()?;
         // SAFETY: promised by the caller.
-        let request = unsafe { read::value_or_null(request) }?;
-        // From here on nothing fails: until now what belongs to `done` was the caller's.
-        let done = Done::new(done, User::new(user, free_user));
-        let started = start(&runtime, &service, request, done);
-        if let Some(out) = out {
-            // If there is no room for a handle, the call runs all the same.
-            out.set(handle::table().insert(Object::Call(started)).unwrap_or(0));
+        let request = unsafe { read::value_or_null(request, custody) }?;
+        let done = Done::new(done, User::new(user, free_user, custody), custody);
+        let reserved = match &out {
+            Some(_) => Some(handle::table().reserve(Kind::Call)?),
+            None => None,
+        };
+        // `done` may be called before the call is begun, and finds the handle in its place.
+        if let (Some(out), Some(reserved)) = (out, &reserved) {
+            out.set(reserved.bits());
         }
+        start(&runtime, &service, request, done, reserved);
         Ok(())
     })
 }
@@ -226,6 +237,9 @@ unsafe fn begin(
 /// As `insula_service_call`, on this thread: returns when `done`, which may be null, has been
 /// called here, with the status that it got: among others `DEADLOCK`, if all workers that could
 /// start or answer it wait, maybe through others, for this isolate.
+///
+/// Where it fails and `may_have_run` is 0, nothing has moved; so it is after `CLOSED` and
+/// `REJECTED`. Where `may_have_run` is 1, the request was handed over.
 ///
 /// # Safety
 /// The pointers are as the top of this file tells.
@@ -237,11 +251,11 @@ pub unsafe extern "C" fn insula_service_call_blocking(
     done: DoneFn,
     user: *mut c_void,
 ) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         let service: Arc<ServiceObject> = object::find(service)?;
         // SAFETY: promised by the caller.
-        let request = unsafe { read::value_or_null(request) }?;
-        let end = service::call_blocking(&service, request, timeout(deadline_ns))?;
+        let request = unsafe { read::value_or_null(request, custody) }?;
+        let end = service::call_blocking(&service, request, timeout(deadline_ns), custody)?;
         let outcome = end.outcome();
         if let Some(done) = done {
             end.show(done, user);

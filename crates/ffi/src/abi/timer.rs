@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::status::{Status, StatusCode};
 use super::types::{FreeFn, PortHandle, RawValue, TaskFn, TimerFn, TimerHandle};
-use crate::guard::guard;
+use crate::guard::{guard, guard_taking};
 use crate::raw::{self, Out, User};
 use crate::timer::Callback;
 use crate::value::read;
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn insula_timer_start(
     free_user: FreeFn,
     timer: *mut TimerHandle,
 ) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         // SAFETY: promised by the caller.
         let out = unsafe { Out::if_wanted(timer) };
         let function = function.ok_or(Status::NullPointer)?;
@@ -40,7 +40,7 @@ pub unsafe extern "C" fn insula_timer_start(
         }
         let callback = Callback {
             function,
-            user: User::new(user, free_user),
+            user: User::new(user, free_user, custody),
         };
         let period = (period_ns != 0).then(|| Duration::from_nanos(period_ns));
         let timer = timer::start(Duration::from_nanos(delay_ns), period, callback)?;
@@ -71,10 +71,10 @@ pub unsafe extern "C" fn insula_microtask(
     user: *mut c_void,
     free_user: FreeFn,
 ) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         let function = function.ok_or(Status::NullPointer)?;
         insula::Isolate::current().ok_or(Status::NoIsolate)?;
-        let user = User::new(user, free_user);
+        let user = User::new(user, free_user, custody);
         insula::schedule_microtask(move || callout::in_isolate(|| function(user.data())));
         Ok(())
     })
@@ -106,13 +106,13 @@ pub unsafe extern "C" fn insula_throw(text: *const c_char) -> StatusCode {
 /// The pointers are as the top of this file tells.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_exit(port: PortHandle, message: *const RawValue) -> StatusCode {
-    guard(|| {
+    guard_taking(|custody| {
         if insula::Isolate::current().is_none() || !callout::is_inside() {
             return Err(Status::NoIsolate.into());
         }
         if port != 0 {
             // SAFETY: promised by the caller.
-            port::post(port, unsafe { read::value_or_null(message) }?)?;
+            port::post(port, unsafe { read::value_or_null(message, custody) }?)?;
         }
         callout::exit()?;
         Ok(())

@@ -60,10 +60,18 @@ fn a_slot_that_has_used_up_its_generations_is_left_alone() {
 #[test]
 fn a_reserved_handle_leads_nowhere_until_it_is_filled() {
     let table = open_table();
-    let bits = table.reserve(Kind::Capability).unwrap();
+    let reserved = table.reserve(Kind::Capability).unwrap();
+    let bits = reserved.bits();
     assert!(matches!(table.find(bits), Err(Status::StaleHandle)));
-    table.fill(bits, capability());
+    reserved.fill(capability());
     assert!(table.find(bits).is_ok());
+}
+
+#[test]
+fn a_reservation_that_is_not_used_gives_its_handle_back() {
+    let table = open_table();
+    drop(table.reserve(Kind::Capability).unwrap());
+    assert_eq!(table.live(), 0);
 }
 
 #[test]
@@ -74,8 +82,12 @@ fn a_closed_table_keeps_nothing_and_takes_nothing() {
     assert_eq!(table.close(|_| false).len(), 1);
     assert!(matches!(table.find(kept), Err(Status::StaleHandle)));
     // Whoever reserved it comes too late.
-    table.fill(reserved, capability());
-    assert!(matches!(table.find(reserved), Err(Status::StaleHandle)));
+    let bits = reserved.bits();
+    assert!(matches!(
+        reserved.try_fill(capability()),
+        Err(Status::ShutDown)
+    ));
+    assert!(matches!(table.find(bits), Err(Status::StaleHandle)));
     assert!(matches!(table.insert(capability()), Err(Status::ShutDown)));
     assert_eq!(table.live(), 0);
     table.open();

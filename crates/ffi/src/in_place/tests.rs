@@ -11,6 +11,15 @@ use insula_sync::atomic::{AtomicU32, Ordering};
 
 use super::InPlace;
 
+fn start<T: 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+    end: impl FnOnce(Option<T>) + Send + 'static,
+) -> Arc<InPlace<T>> {
+    let started = InPlace::new(future, end);
+    started.begin();
+    started
+}
+
 /// Where ends are told, in their order.
 type Ends = Arc<Mutex<Vec<Option<u32>>>>;
 
@@ -22,7 +31,7 @@ fn note(ends: &Ends) -> impl FnOnce(Option<u32>) + Send + 'static {
 #[test]
 fn what_is_ready_ends_at_once() {
     let ends = Ends::default();
-    let started = InPlace::start(ready(1), note(&ends));
+    let started = start(ready(1), note(&ends));
     assert_eq!(*ends.lock(), [Some(1)]);
     started.cancel();
     assert_eq!(*ends.lock(), [Some(1)], "it was over already");
@@ -40,7 +49,7 @@ fn a_wake_up_during_the_poll_leads_to_another_one() {
         cx.waker().wake_by_ref();
         Poll::Pending
     });
-    InPlace::start(future, note(&ends));
+    start(future, note(&ends));
     assert_eq!(*ends.lock(), [Some(3)]);
 }
 
@@ -49,7 +58,7 @@ fn whoever_wakes_it_polls_it() {
     let ends = Ends::default();
     let (answer, answered) = one_shot();
     let future = async move { answered.await.unwrap_or(0) };
-    let started = InPlace::start(future, note(&ends));
+    let started = start(future, note(&ends));
     assert_eq!(*ends.lock(), []);
     answer.send(7);
     assert_eq!(*ends.lock(), [Some(7)]);
@@ -66,7 +75,7 @@ fn a_cancelled_one_is_dropped_and_told_so() {
         drop(inside);
         1
     };
-    let started = InPlace::start(future, note(&ends));
+    let started = start(future, note(&ends));
     started.cancel();
     started.cancel();
     assert_eq!(*ends.lock(), [None]);
@@ -88,7 +97,7 @@ fn one_that_cancels_itself_ends_when_its_poll_returns() {
         }
         Poll::<u32>::Pending
     });
-    let started = InPlace::start(future, note(&ends));
+    let started = start(future, note(&ends));
     *own.lock() = Some(Arc::clone(&started));
     let waker = waker.lock().take().expect("it was polled");
     waker.wake();
@@ -113,7 +122,7 @@ fn wake_ups_from_several_threads_are_none_lost() {
                 Poll::Pending
             }
         });
-        InPlace::start(future, note(&ends));
+        start(future, note(&ends));
         let waker = wakers.lock().clone().expect("it was polled");
         thread::scope(|scope| {
             for _ in 0..3 {
@@ -133,7 +142,7 @@ fn an_answer_and_a_cancellation_at_once_are_one_end() {
         let ends = Ends::default();
         let (answer, answered) = one_shot();
         let future = async move { answered.await.unwrap_or(0) };
-        let started = InPlace::start(future, note(&ends));
+        let started = start(future, note(&ends));
         thread::scope(|scope| {
             scope.spawn(|| started.cancel());
             scope.spawn(move || answer.send(1));

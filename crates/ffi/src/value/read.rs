@@ -6,6 +6,7 @@
 use super::{Armed, External, NativePointer, Text, TypedData, Value, element_size};
 use crate::abi::status::Status;
 use crate::abi::types::{self, RawValue};
+use crate::custody::Custody;
 use crate::raw::{self, Address};
 use crate::state;
 
@@ -15,14 +16,17 @@ const DEEPEST: u32 = 64;
 /// How many parts a message may have.
 const MOST_PARTS: u32 = 1 << 20;
 
-/// Copies a value; external data and addresses move. If it fails, nothing has moved.
+/// Copies a value; external data and addresses move when `custody` is accepted.
 ///
 /// # Safety
 /// Null, or a value as the header tells, which nobody changes meanwhile.
-pub(crate) unsafe fn value(pointer: *const RawValue) -> Result<Value, Status> {
+pub(crate) unsafe fn value(pointer: *const RawValue, custody: &Custody) -> Result<Value, Status> {
     // SAFETY: by the caller's word.
     let raw = unsafe { raw::read(pointer) }?;
-    let mut reader = Reader { parts: MOST_PARTS };
+    let mut reader = Reader {
+        parts: MOST_PARTS,
+        custody,
+    };
     // SAFETY: by the caller's word.
     unsafe { reader.value(&raw, 0) }
 }
@@ -31,19 +35,23 @@ pub(crate) unsafe fn value(pointer: *const RawValue) -> Result<Value, Status> {
 ///
 /// # Safety
 /// As for [`value`].
-pub(crate) unsafe fn value_or_null(pointer: *const RawValue) -> Result<Value, Status> {
+pub(crate) unsafe fn value_or_null(
+    pointer: *const RawValue,
+    custody: &Custody,
+) -> Result<Value, Status> {
     if pointer.is_null() {
         return Ok(Value::Null);
     }
     // SAFETY: by the caller's word.
-    unsafe { value(pointer) }
+    unsafe { value(pointer, custody) }
 }
 
-struct Reader {
+struct Reader<'a> {
     parts: u32,
+    custody: &'a Custody,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// # Safety
     /// What `raw` points to is as the header tells.
     unsafe fn value(&mut self, raw: &RawValue, depth: u32) -> Result<Value, Status> {
@@ -70,8 +78,8 @@ impl Reader {
                 let bytes = unsafe { raw::slice(raw.data.cast::<u8>(), raw.length) }?;
                 Value::TypedData(TypedData::new(raw.element, bytes))
             }
-            types::INSULA_KIND_EXTERNAL_TYPED_DATA => external(raw, false)?,
-            types::INSULA_KIND_UNMODIFIABLE_EXTERNAL_TYPED_DATA => external(raw, true)?,
+            types::INSULA_KIND_EXTERNAL_TYPED_DATA => self.external(raw, false)?,
+            types::INSULA_KIND_UNMODIFIABLE_EXTERNAL_TYPED_DATA => self.external(raw, true)?,
             types::INSULA_KIND_SEND_PORT => Value::SendPort(raw.integer.cast_unsigned()),
             types::INSULA_KIND_CAPABILITY => Value::Capability(raw.integer.cast_unsigned()),
             types::INSULA_KIND_NATIVE_POINTER => Value::NativePointer(Box::new(NativePointer {
@@ -79,6 +87,7 @@ impl Reader {
                 size: raw.length,
                 finalizer: raw.finalizer,
                 armed: Armed::new(),
+                custody: raw.finalizer.map(|_| self.custody.share()),
             })),
             types::INSULA_KIND_UNSUPPORTED => return Err(Status::Unsupported),
             _ => return Err(Status::BadValue),
@@ -99,16 +108,28 @@ impl Reader {
         let mut values = Vec::with_capacity(items.len());
         for item in items {
             // SAFETY: by the caller's word.
-            match unsafe { self.value(item, depth + 1) } {
-                Ok(value) => values.push(value),
-                Err(status) => {
-                    // What was read so far stays the caller's.
-                    values.iter().for_each(Value::disarm);
-                    return Err(status);
-                }
-            }
+            values.push(unsafe { self.value(item, depth + 1) }?);
         }
         Ok(Value::Array(values))
+    }
+
+    fn external(&self, raw: &RawValue, is_unmodifiable: bool) -> Result<Value, Status> {
+        check_length(raw)?;
+        if raw.data.is_null() && raw.length != 0 {
+            return Err(Status::NullPointer);
+        }
+        let finalizer = raw.finalizer.ok_or(Status::NullPointer)?;
+        state::external_made();
+        Ok(Value::External(Box::new(External {
+            element: raw.element,
+            is_unmodifiable,
+            length: raw.length,
+            data: Address(raw.data.cast_mut()),
+            peer: Address(raw.peer),
+            finalizer,
+            armed: Armed::new(),
+            custody: Some(self.custody.share()),
+        })))
     }
 }
 
@@ -126,22 +147,4 @@ fn check_length(raw: &RawValue) -> Result<(), Status> {
         return Err(Status::BadLength);
     }
     Ok(())
-}
-
-fn external(raw: &RawValue, is_unmodifiable: bool) -> Result<Value, Status> {
-    check_length(raw)?;
-    if raw.data.is_null() && raw.length != 0 {
-        return Err(Status::NullPointer);
-    }
-    let finalizer = raw.finalizer.ok_or(Status::NullPointer)?;
-    state::external_made();
-    Ok(Value::External(Box::new(External {
-        element: raw.element,
-        is_unmodifiable,
-        length: raw.length,
-        data: Address(raw.data.cast_mut()),
-        peer: Address(raw.peer),
-        finalizer,
-        armed: Armed::new(),
-    })))
 }
