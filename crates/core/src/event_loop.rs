@@ -19,7 +19,7 @@ mod out_of_band;
 mod tear_down;
 
 use std::any::Any;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -49,8 +49,10 @@ pub(crate) struct EventLoop {
     pub(crate) tasks: Slab<Task>,
     pub(crate) timers: Timers,
     pub(crate) replies: PendingReplies,
-    /// Open ports but for the first one.
-    pub(crate) ports: Vec<NonNull<PortSlot>>,
+    /// Open ports but for the first one, by serial number and so in the order of opening.
+    pub(crate) ports: BTreeMap<u64, NonNull<PortSlot>>,
+    /// Ports that have places to give back, each once.
+    pub(crate) owing: Vec<NonNull<PortSlot>>,
     /// Values of `isolate_local!`, by the address of their key.
     pub(crate) locals: HashMap<usize, Rc<dyn Any>>,
     /// Names of ports that have one, by serial number.
@@ -250,18 +252,17 @@ fn refill(isolate: Current<'_>) -> Refill {
     Refill::Idle
 }
 
-/// Whether anything outside could still post to this isolate.
+/// Whether anything outside could still post to this isolate. All of it is counted, so this
+/// takes the same few steps however many ports and tasks there are.
 #[inline]
 fn may_be_woken(isolate: Current<'_>) -> bool {
-    if isolate.port0.may_receive() || isolate.local().flags.is_root.get() {
+    let local = isolate.local();
+    if local.keeping_ports.get() != 0 || local.flags.is_root.get() {
         return true;
     }
-    let events = isolate.local().events.borrow();
-    events.as_ref().is_some_and(|events| {
-        !events.replies.is_empty()
-            || !events.timers.is_empty()
-            // SAFETY: an open port's slot is alive.
-            || events.ports.iter().any(|slot| unsafe { slot.as_ref() }.may_receive())
-            || events.tasks.values().any(Task::may_be_woken)
-    })
+    let events = local.events.borrow();
+    events
+        .as_ref()
+        .is_some_and(|events| !events.replies.is_empty() || !events.timers.is_empty())
+        || isolate.awaited_tasks.may_wake()
 }

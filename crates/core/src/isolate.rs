@@ -8,6 +8,7 @@ mod errors;
 mod exit;
 mod group;
 mod home;
+mod listeners;
 mod run;
 
 #[cfg(test)]
@@ -26,10 +27,11 @@ pub(crate) use control::{Oob, Rights};
 pub use entry::{Async, EntryOutput, EntryResult, Plain, spawn_local};
 pub(crate) use errors::uncaught;
 pub use errors::{ErrorCause, UncaughtError, set_error_hook};
-pub(crate) use exit::ExitListener;
+pub(crate) use exit::{ExitCall, ExitCalls, ExitListener};
 pub use exit::{ExitReason, Exited};
 pub use group::IsolateGroup;
 pub(crate) use home::Home;
+pub(crate) use listeners::Listeners;
 pub use run::{Run, RunError};
 
 use crate::event_loop;
@@ -232,13 +234,13 @@ impl Builder {
         response: impl FnOnce(&ExitReason) -> T + Send + 'static,
     ) -> Self {
         let listener = ExitListener::new(port, response);
-        self.details().exit_listeners.push(listener);
+        self.details().exit_listeners.set(port.id(), listener);
         self
     }
 
     /// As [`Isolate::add_error_listener`], from the start.
     pub fn on_error(mut self, port: &SendPort<UncaughtError>) -> Self {
-        self.details().error_listeners.push(port.clone());
+        self.details().error_listeners.set(port.id(), port.clone());
         self
     }
 
@@ -295,10 +297,11 @@ impl Builder {
         let new = self.create();
         let handle = handle(&new);
         // Nobody runs the isolate yet, so its local part is ours until it is scheduled.
-        let port = new
-            .0
-            .enter(|isolate| ReceivePort::open(isolate, bound, place));
-        let sender = port.make_sender();
+        let (port, sender) = new.0.enter(|isolate| {
+            let port = ReceivePort::open(isolate, bound, place);
+            let sender = port.make_sender(isolate);
+            (port, sender)
+        });
         new.start(move |_: Current<'_>| entry(port).settle());
         (handle, sender)
     }

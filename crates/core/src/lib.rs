@@ -20,7 +20,7 @@
 //! # Lock order
 //! No two locks are ever held at once, with two exceptions: under the graph of blocking waits, one
 //! at a time, the state of what is waited for is looked at; and under the name server's table,
-//! whether a port is open. A shard of the register is held while an isolate's count is taken,
+//! whether a port is open, and what its isolate's end calls. A shard of the register is held while an isolate's count is taken,
 //! which takes no lock. No user code runs under any of them.
 
 mod block_on;
@@ -48,6 +48,7 @@ mod task;
 mod thread_pool;
 mod time;
 mod timer;
+mod waiters;
 mod yield_now;
 
 #[cfg(all(test, loom))]

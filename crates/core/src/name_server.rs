@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use insula_sync::Mutex;
 
+use crate::isolate::ExitCall;
 use crate::port::{PortId, SendPort};
 
 /// A process-wide table of ports by name, so that isolates find each other without having been
@@ -52,18 +53,34 @@ struct Registration {
     /// A `SendPort` of some type.
     port: Box<dyn Any + Send>,
     is_closed: fn(&dyn Any) -> bool,
+    /// Removes the entry when the port's isolate ends.
+    exit_call: ExitCall,
 }
 
 impl Registration {
-    fn new<T: Send + 'static>(port: &SendPort<T>) -> Self {
-        Self {
+    /// `None` if the port's isolate has ended.
+    fn new<T: Send + 'static>(name: &Arc<str>, port: &SendPort<T>) -> Option<Self> {
+        let (name, id) = (name.clone(), port.id());
+        let exit_call = port.when_isolate_ends(move || {
+            // The call is over, so there is nothing to cancel.
+            drop(remove_if(&name, |registered| registered.id == id));
+        })?;
+        Some(Self {
             id: port.id(),
             port: Box::new(port.clone()),
             is_closed: |port| {
                 port.downcast_ref::<SendPort<T>>()
                     .is_none_or(SendPort::is_closed)
             },
-        }
+            exit_call,
+        })
+    }
+
+    /// Ends an entry before its isolate does. Returns whether its port was open.
+    fn cancel(self) -> bool {
+        let was_open = !self.is_closed();
+        self.exit_call.cancel();
+        was_open
     }
 
     fn is_closed(&self) -> bool {
@@ -88,13 +105,16 @@ impl IsolateNameServer {
         if names.get(&name).is_some_and(|taken| !taken.is_closed()) {
             return Err(NameTaken { name });
         }
-        let before = names.insert(name.clone(), Registration::new(port));
+        // Under the table's lock, so that a `remove` which finds the entry finds its call too.
+        let before = match Registration::new(&name, port) {
+            Some(registration) => names.insert(name, registration),
+            // An isolate that has ended has no open port to be found.
+            None => names.remove(&name),
+        };
         drop(names);
-        drop(before);
-        let id = port.id();
-        port.when_isolate_ends(move || {
-            remove_if(&name, |registered| registered.id == id);
-        });
+        if let Some(before) = before {
+            before.cancel();
+        }
         Ok(())
     }
 
@@ -111,7 +131,7 @@ impl IsolateNameServer {
 
     /// Takes a name back. Returns whether an open port had it.
     pub fn remove(name: &str) -> bool {
-        remove_if(name, |_| true).is_some_and(|removed| !removed.is_closed())
+        remove_if(name, |_| true).is_some_and(Registration::cancel)
     }
 }
 

@@ -14,6 +14,13 @@
 //! record, so that the receiver learns of it behind the last message, and an idle isolate
 //! looks once more whether it still waits for anything.
 //!
+//! # Which ports keep their isolate alive
+//! Those that are open, that some sender could send to, and that are not weak. An isolate asks
+//! whether it has any each time that it runs out of records, so it counts them
+//! (`keeping_ports`) and looks at none. Only the isolate itself changes the answer: it makes the
+//! first sender, it says whether a port is weak, and the last sender's end and the port's come
+//! to it as records. Each of these calls [`recount`](PortSlot::recount).
+//!
 //! # Close against send
 //! `open` changes under the lane's lock, under which a sender looks at it. So a send either
 //! comes before the close, and its message is in the lane and dropped in its turn (rule 32),
@@ -38,6 +45,7 @@ use crate::record::{
 };
 use crate::runtime::RuntimeCore;
 use crate::task::Wakeup;
+use crate::waiters::Woken;
 use bound::Bound;
 
 pub(crate) use bound::return_credits;
@@ -66,6 +74,8 @@ pub(crate) struct PortSlot {
     orphaned: Cell<bool>,
     /// It does not keep its isolate alive. Only the isolate's.
     is_weak: Cell<bool>,
+    /// It is counted among the ports that keep its isolate alive. Only the isolate's.
+    keeps: Cell<bool>,
     opened_at: Cell<&'static Location<'static>>,
 }
 
@@ -143,9 +153,7 @@ impl<T: 'static> Drops<T> {
             // SAFETY: the record is this port's, and delivered once.
             let message = unsafe { take_message::<T>(payload) };
             // SAFETY: the slot of a record is alive.
-            if let Some(bound) = unsafe { head.slot::<PortSlot>() }.bound() {
-                bound.message_taken(isolate);
-            }
+            unsafe { head.slot::<PortSlot>() }.message_taken(isolate);
             drop(message);
         },
         discard: discard_message::<T>,
@@ -186,6 +194,7 @@ impl PortSlot {
             open: Cell::new(false),
             orphaned: Cell::new(true),
             is_weak: Cell::new(false),
+            keeps: Cell::new(false),
             opened_at: Cell::new(Location::caller()),
         }
     }
@@ -198,18 +207,20 @@ impl PortSlot {
         place: &'static Location<'static>,
     ) -> NonNull<Self> {
         let slot = if isolate.local().flags.port0_used.replace(true) {
-            let slot = NonNull::from(Box::leak(Box::new(Self::unopened())));
-            isolate.with_events(|events| events.ports.push(slot));
-            slot
+            NonNull::from(Box::leak(Box::new(Self::unopened())))
         } else {
             NonNull::from(&isolate.core().port0)
         };
+        let serial = RuntimeCore::next_port_serial();
+        if slot != NonNull::from(&isolate.core().port0) {
+            isolate.with_events(|events| events.ports.insert(serial, slot));
+        }
         // SAFETY: just made, or this isolate's own.
         let port = unsafe { slot.as_ref() };
         // The slot's count on the isolate, given back in `free`.
         isolate.retain();
         port.isolate.set(isolate.this().as_ptr());
-        port.serial.set(RuntimeCore::next_port_serial());
+        port.serial.set(serial);
         port.vtable.0.set(record_of(vtable));
         port.bound.set(limit.map_or(std::ptr::null(), |limit| {
             Box::into_raw(Box::new(Bound::new(limit))).cast_const()
@@ -226,11 +237,9 @@ impl PortSlot {
         let slot = if first.serial.get() == serial {
             NonNull::from(first)
         } else {
-            // SAFETY: the slots in the list are alive.
-            let is_it = |slot: &NonNull<Self>| unsafe { slot.as_ref() }.serial.get() == serial;
-            isolate.with_events(|events| events.ports.iter().copied().find(is_it))?
+            isolate.with_events(|events| events.ports.get(&serial).copied())?
         };
-        // SAFETY: as above; the first one lies in the isolate itself.
+        // SAFETY: the slots in the table are alive; the first one lies in the isolate itself.
         let open = unsafe { slot.as_ref() }.open.get();
         open.then_some(slot)
     }
@@ -267,6 +276,30 @@ impl PortSlot {
         // count: they go without a word.
         let refs = self.refs.load(Ordering::Acquire);
         refs & RECEIVER != 0 && refs >= SENDER && !self.is_weak.get()
+    }
+
+    /// Counts the port in or out, after anything that changes whether it keeps its isolate
+    /// alive.
+    fn recount(&self, isolate: Current<'_>) {
+        let keeps = self.may_receive();
+        if self.keeps.replace(keeps) != keeps {
+            let ports = &isolate.local().keeping_ports;
+            let count = ports.get();
+            ports.set(if keeps { count + 1 } else { count - 1 });
+        }
+    }
+
+    /// Says whether the port is to keep its isolate alive.
+    fn set_weak(&self, isolate: Current<'_>, is_weak: bool) {
+        self.is_weak.set(is_weak);
+        self.recount(isolate);
+    }
+
+    /// Counts a sender in that the isolate itself makes.
+    fn make_sender(&self, isolate: Current<'_>) {
+        self.add_sender();
+        self.orphaned.set(false);
+        self.recount(isolate);
     }
 
     pub(crate) fn id(&self) -> PortId {
@@ -357,9 +390,7 @@ impl PortSlot {
             }
             waiters
         };
-        for waiter in waiters.into_iter().flatten() {
-            waiter.wake();
-        }
+        waiters.unwrap_or_default().wake();
     }
 
     /// Closes the port from outside its isolate, where a receiver was dropped.
@@ -382,16 +413,14 @@ impl PortSlot {
         if schedule {
             IsolateCore::schedule(core.this());
         }
-        for waiter in waiters.into_iter().flatten() {
-            waiter.wake();
-        }
+        waiters.unwrap_or_default().wake();
     }
 
     /// From open to closed. `None` if it was closed before; otherwise who waits for room.
-    fn shut(&self, lane: &mut LaneGuard<'_>) -> Option<Vec<std::task::Waker>> {
-        self.open.replace(false).then(|| match self.bound() {
-            Some(bound) => bound.take_waiters(lane),
-            None => Vec::new(),
+    fn shut(&self, lane: &mut LaneGuard<'_>) -> Option<Woken> {
+        self.open.replace(false).then(|| {
+            let bound = self.bound();
+            bound.map_or_else(Woken::default, |bound| bound.take_waiters(lane))
         })
     }
 
@@ -438,9 +467,7 @@ impl PortSlot {
         let slot = unsafe { this.as_ref() };
         let waiters = slot.shut(&mut slot.isolate().lane.lock());
         let old = slot.retire((slot.vtable().closed)(), std::ptr::null_mut());
-        for waiter in waiters.into_iter().flatten() {
-            waiter.wake();
-        }
+        waiters.unwrap_or_default().wake();
         drop(old);
         // SAFETY: the receiver's unit, once.
         unsafe { Self::release(this, RECEIVER) };
@@ -479,10 +506,20 @@ impl SystemRecord for Close {
         unsafe { self.0.as_ref() }.stop_receiving(isolate);
         // SAFETY: as above.
         let serial = unsafe { self.0.as_ref() }.serial.get();
-        isolate.with_events(|events| {
-            events.ports.retain(|&port| port != self.0);
-            events.port_names.remove(&serial);
+        let name = isolate.with_events(|events| {
+            events.ports.remove(&serial);
+            events.port_names.remove(&serial)
         });
+        drop(name);
+        // SAFETY: as above.
+        let slot = unsafe { self.0.as_ref() };
+        if let Some(bound) = slot.bound() {
+            bound.close(isolate);
+        }
+        if slot.keeps.replace(false) {
+            let ports = &isolate.local().keeping_ports;
+            ports.set(ports.get() - 1);
+        }
         // SAFETY: as above, given back once.
         unsafe { PortSlot::release(self.0, RECEIVER) };
     }
@@ -501,7 +538,9 @@ impl SystemRecord for LastSender {
         let left = unsafe { PortSlot::release(self.0, SENDER) };
         if left < SENDER && left & RECEIVER != 0 {
             // SAFETY: the receiver's unit stands, and only this isolate takes it away.
-            unsafe { self.0.as_ref() }.orphan(isolate);
+            let slot = unsafe { self.0.as_ref() };
+            slot.recount(isolate);
+            slot.orphan(isolate);
         }
     }
 

@@ -8,9 +8,18 @@
 //! just before the poll, the second when the record arrives, so a wake-up during the poll
 //! queues it again.
 //!
-//! A task that somebody outside can still wake keeps its isolate alive. When the last such
-//! waker is dropped without a wake-up, a [`Recheck`] record makes the isolate look again
-//! whether anything is left to wait for.
+//! # Which tasks keep their isolate alive
+//! Those with a clone of their waker: code outside can wake them. A task's header counts its
+//! clones, and the isolate counts the tasks that have any ([`AwaitedTasks`]), so that it need
+//! not look at each of them whenever it runs out of records. The first clone counts the task
+//! in. The last one to go counts it out, and if that is on another thread, a [`Recheck`] record
+//! makes the isolate look again whether anything is left to wait for.
+//!
+//! A task that ends is counted out too, and its header is marked [`ENDED`], so that its wakers
+//! no longer count. The mark and the number of clones share one atomic word, so exactly one of
+//! the two, the end or the last clone's drop, counts the task out. A first clone cannot meet the
+//! end: as long as there is none, only the poll has a waker to clone, and the end comes after
+//! it.
 
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -19,7 +28,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 
-use insula_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use insula_sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use crate::isolate::{Current, IsolateRef};
 use crate::record::SystemRecord;
@@ -33,8 +42,33 @@ pub(crate) struct TaskHeader {
     key: Key,
     /// A `Wake` record for it is on its way.
     posted: AtomicBool,
-    /// Clones of the waker that are out.
+    /// Clones of the waker that are out, and the mark [`ENDED`].
     wakers: AtomicUsize,
+}
+
+/// The task is over. More than there can be wakers.
+const ENDED: usize = 1 << (usize::BITS - 1);
+
+/// How many tasks of an isolate code outside can wake.
+#[derive(Default)]
+pub(crate) struct AwaitedTasks(AtomicU32);
+
+impl AwaitedTasks {
+    #[inline]
+    pub(crate) fn may_wake(&self) -> bool {
+        // Acquire pairs with the Release of `less`: what a waker's holder did before it dropped
+        // it is seen.
+        self.0.load(Ordering::Acquire) != 0
+    }
+
+    fn more(&self) {
+        // Relaxed: a task is counted in during a poll, which the isolate's next look follows.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn less(&self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
 }
 
 /// A task's place in its isolate.
@@ -73,6 +107,15 @@ impl Task {
     pub(crate) fn may_be_woken(&self) -> bool {
         // Acquire pairs with the Release of the decrement in `waker_dropped`.
         self.header.wakers.load(Ordering::Acquire) != 0
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        // AcqRel, as in `waker_dropped`: one of the two counts the task out.
+        if self.header.wakers.fetch_or(ENDED, Ordering::AcqRel) != 0 {
+            self.header.isolate.awaited_tasks.less();
+        }
     }
 }
 
@@ -209,8 +252,13 @@ impl TaskHeader {
 
     /// One waker less; the last one to go makes the isolate look whether it still waits.
     fn waker_dropped(&self) {
+        // An ended task's are no news: the mark makes the number larger than 1.
+        if self.wakers.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
+        self.isolate.awaited_tasks.less();
         // With a record on its way the isolate looks anyway.
-        if self.wakers.fetch_sub(1, Ordering::AcqRel) != 1 || self.posted.load(Ordering::Acquire) {
+        if self.posted.load(Ordering::Acquire) {
             return;
         }
         let home = self.isolate.as_ptr().as_ptr().cast_const();
@@ -276,7 +324,10 @@ fn raw_waker(header: *const TaskHeader) -> RawWaker {
 unsafe fn clone_waker(data: *const ()) -> RawWaker {
     let header = data.cast::<TaskHeader>();
     // SAFETY: the waker that is cloned keeps the header alive.
-    unsafe { (*header).wakers.fetch_add(1, Ordering::Relaxed) };
+    let task = unsafe { &*header };
+    if task.wakers.fetch_add(1, Ordering::Relaxed) == 0 {
+        task.isolate.awaited_tasks.more();
+    }
     // SAFETY: as above; the new waker owns the new count.
     unsafe { Arc::increment_strong_count(header) };
     raw_waker(header)

@@ -443,7 +443,16 @@ fn start_zero(isolate: Current<'_>, action: Action) -> Key {
     key
 }
 
-fn cancel(isolate: Current<'_>, key: Key) -> bool {
+/// Starts a timer of the runtime's own.
+pub(crate) fn call_at(
+    isolate: Current<'_>,
+    due: Instant,
+    callback: impl FnOnce() + 'static,
+) -> Key {
+    start(isolate, due, Action::Call(Box::new(callback)))
+}
+
+pub(crate) fn cancel(isolate: Current<'_>, key: Key) -> bool {
     let action = isolate.with_events(|events| events.timers.remove(key));
     // Dropped out here, since it is the user's.
     action.is_some()

@@ -21,7 +21,7 @@ use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicU32, Ordering};
@@ -29,6 +29,7 @@ use polling::{Event, Events, PollMode, Poller};
 
 use super::Shared;
 use crate::runtime::Runtime;
+use crate::waiters::{self, Ticket};
 
 #[cfg(unix)]
 use std::os::fd::{AsFd as AsHandle, BorrowedFd as BorrowedHandle, OwnedFd};
@@ -83,9 +84,8 @@ struct Side {
 
 #[derive(Default)]
 struct Waiters {
-    /// Bounded by the number of tasks that wait; nearly always one.
-    wakers: Vec<(u64, Waker)>,
-    next_serial: u64,
+    /// Nearly always one.
+    row: waiters::Waiters,
     stopped: bool,
 }
 
@@ -232,7 +232,7 @@ impl Source {
             source: self,
             direction,
             seen,
-            serial: None,
+            ticket: Ticket::default(),
         }
     }
 
@@ -264,7 +264,7 @@ impl State {
 
     /// What is waited for at the moment.
     fn interest(&self, key: usize) -> Event {
-        let waits = |side: &Side| !side.waiters.lock().wakers.is_empty();
+        let waits = |side: &Side| !side.waiters.lock().row.is_empty();
         Event::new(key, waits(&self.read), waits(&self.write))
     }
 
@@ -297,32 +297,9 @@ impl Side {
     fn become_ready(&self) {
         let mut waiters = self.waiters.lock();
         self.count.fetch_add(1, Ordering::Release);
-        let wakers = mem::take(&mut waiters.wakers);
+        let woken = waiters.row.take_all();
         drop(waiters);
-        for (_, waker) in wakers {
-            waker.wake();
-        }
-    }
-}
-
-impl Waiters {
-    fn set(&mut self, serial: &mut Option<u64>, waker: Waker) -> Option<Waker> {
-        let serial = *serial.get_or_insert_with(|| {
-            self.next_serial += 1;
-            self.next_serial
-        });
-        match self.wakers.iter_mut().find(|(it, _)| *it == serial) {
-            Some((_, before)) => Some(mem::replace(before, waker)),
-            None => {
-                self.wakers.push((serial, waker));
-                None
-            }
-        }
-    }
-
-    fn forget(&mut self, serial: u64) -> Option<(u64, Waker)> {
-        let place = self.wakers.iter().position(|(it, _)| *it == serial)?;
-        Some(self.wakers.swap_remove(place))
+        woken.wake();
     }
 }
 
@@ -331,7 +308,7 @@ struct Wait<'a> {
     source: &'a Source,
     direction: Direction,
     seen: u32,
-    serial: Option<u64>,
+    ticket: Ticket,
 }
 
 impl Future for Wait<'_> {
@@ -348,7 +325,7 @@ impl Future for Wait<'_> {
         if side.seen() != this.seen {
             return Poll::Ready(Ok(()));
         }
-        let before = waiters.set(&mut this.serial, waker);
+        let before = waiters.row.wait(&mut this.ticket, waker);
         drop(waiters);
         drop(before);
         match this.source.renew_interest() {
@@ -360,9 +337,9 @@ impl Future for Wait<'_> {
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        if let Some(serial) = self.serial {
+        if self.ticket.is_some() {
             let side = self.source.state.side(self.direction);
-            let waker = side.waiters.lock().forget(serial);
+            let waker = side.waiters.lock().row.forget(&mut self.ticket);
             drop(waker);
         }
     }

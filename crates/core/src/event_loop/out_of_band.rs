@@ -1,7 +1,7 @@
 //! What goes before the next event: control messages, actions that they delayed, pauses, and
 //! the end.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::SliceEnd;
@@ -21,8 +21,8 @@ pub(crate) struct Control {
     batch: VecDeque<Oob>,
     /// To be done before the next event, in this order.
     delayed: VecDeque<Action>,
-    /// Who has to resume before it goes on.
-    paused_by: Vec<Capability>,
+    /// Capabilities that have to come back before it goes on.
+    paused_by: HashSet<Capability>,
     /// Why it is to end.
     exit: Option<ExitReason>,
     /// Why it ends when it is not paused any more.
@@ -174,8 +174,7 @@ fn handle(isolate: Current<'_>, message: Oob) {
         Oob::Call(priority, function) => delay(isolate, priority, Action::Call(function)),
         Oob::Pause(capability) => isolate.pause(capability),
         Oob::Resume(capability) => isolate.with_events(|events| {
-            let paused_by = &mut events.control.paused_by;
-            paused_by.retain(|pause| *pause != capability);
+            events.control.paused_by.remove(&capability);
         }),
     }
 }
@@ -233,10 +232,7 @@ impl Current<'_> {
     /// From the next event on.
     pub(crate) fn pause(self, capability: Capability) {
         self.with_events(|events| {
-            let paused_by = &mut events.control.paused_by;
-            if !paused_by.contains(&capability) {
-                paused_by.push(capability);
-            }
+            events.control.paused_by.insert(capability);
         });
         self.local().flags.attention.set(true);
     }

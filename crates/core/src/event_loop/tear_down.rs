@@ -1,11 +1,13 @@
 //! The end of an isolate.
 
 use std::ptr::NonNull;
-use std::task::Waker;
 
-use crate::isolate::{Current, ExitListener, ExitReason, IsolateCore, Runnable, UncaughtError};
+use crate::isolate::{
+    Current, ExitCalls, ExitListener, ExitReason, IsolateCore, Listeners, Runnable, UncaughtError,
+};
 use crate::panic;
 use crate::port::{PortSlot, SendPort};
+use crate::waiters::Woken;
 
 /// Ends an isolate that came too late to start, on the thread that made it.
 pub(crate) fn end_unstarted(runnable: &Runnable) {
@@ -28,7 +30,7 @@ pub(super) fn tear_down(isolate: Current<'_>, reason: ExitReason) {
     // Destructors may touch the isolate once more, and so make a new event loop.
     while let Some(events) = { local.events.take() } {
         isolate.runtime.forget_deadline(&events.timers);
-        let ports = events.ports.clone();
+        let ports: Vec<_> = events.ports.values().copied().collect();
         panic::contain(|| drop(events));
         for slot in ports {
             // SAFETY: the slot is alive until its receiver's count goes, which is now.
@@ -64,24 +66,25 @@ fn tell(isolate: Current<'_>, reason: &ExitReason) {
         Told {
             exit_listeners: std::mem::take(&mut details.exit_listeners),
             exit_calls: std::mem::take(&mut details.exit_calls),
-            exit_waiters: std::mem::take(&mut details.exit_waiters),
+            exit_waiters: details.exit_waiters.take_all(),
             error_listeners: std::mem::take(&mut details.error_listeners),
         }
     });
-    for listener in told.exit_listeners.into_iter().chain(told.exit_calls) {
+    for listener in told.exit_listeners.into_values() {
         panic::contain(|| listener.tell(reason));
     }
-    for waiter in told.exit_waiters {
-        panic::contain(|| waiter.wake());
+    for function in told.exit_calls.into_functions() {
+        panic::contain(function);
     }
+    told.exit_waiters.wake();
     drop(told.error_listeners);
 }
 
 struct Told {
-    exit_listeners: Vec<ExitListener>,
-    exit_calls: Vec<ExitListener>,
-    exit_waiters: Vec<Waker>,
-    error_listeners: Vec<SendPort<UncaughtError>>,
+    exit_listeners: Listeners<ExitListener>,
+    exit_calls: ExitCalls,
+    exit_waiters: Woken,
+    error_listeners: Listeners<SendPort<UncaughtError>>,
 }
 
 fn discard_records(isolate: Current<'_>) {

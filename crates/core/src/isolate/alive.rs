@@ -84,7 +84,7 @@ fn reasons(isolate: Current<'_>) -> Vec<KeepsAlive> {
     };
     let first = Some(&isolate.core().port0);
     // SAFETY: an open port's slot is alive.
-    let others = events.ports.iter().map(|slot| unsafe { slot.as_ref() });
+    let others = events.ports.values().map(|slot| unsafe { slot.as_ref() });
     let mut reasons: Vec<_> = first
         .into_iter()
         .chain(others)

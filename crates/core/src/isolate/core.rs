@@ -24,15 +24,15 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::task::Waker;
 
 use insula_sync::atomic::{AtomicUsize, Ordering, fence};
 
 use super::control::{Capabilities, Oob};
 use super::errors::UncaughtError;
-use super::exit::{ExitListener, ExitReason};
+use super::exit::{ExitCalls, ExitListener, ExitReason};
 use super::group::IsolateGroup;
 use super::home::Home;
+use super::listeners::Listeners;
 use crate::blocking::Seat;
 use crate::event_loop::EventLoop;
 use crate::lane::{Burst, Lane, LaneGuard};
@@ -40,7 +40,8 @@ use crate::port::{PortSlot, SendPort};
 use crate::record::{SystemRecord, system_head};
 use crate::runtime::RuntimeCore;
 use crate::slab::Key;
-use crate::task::Polling;
+use crate::task::{AwaitedTasks, Polling};
+use crate::waiters::Waiters;
 
 insula_sync::thread_cell! {
     /// The isolate whose turn runs on this thread.
@@ -75,6 +76,7 @@ pub(crate) struct IsolateCore {
     /// Place in the runtime's register, which guards it.
     pub(crate) register_index: Cell<u32>,
     details: Cell<Option<Box<Details>>>,
+    pub(crate) awaited_tasks: AwaitedTasks,
     local: Local,
     pub(crate) port0: PortSlot,
 }
@@ -94,12 +96,12 @@ pub(crate) struct Details {
     pub(crate) group: Option<IsolateGroup>,
     /// An uncaught error does not end the isolate.
     pub(crate) errors_survived: bool,
-    pub(crate) error_listeners: Vec<SendPort<UncaughtError>>,
+    pub(crate) error_listeners: Listeners<SendPort<UncaughtError>>,
     pub(crate) exit: Option<ExitReason>,
-    pub(crate) exit_listeners: Vec<ExitListener>,
-    /// The runtime's own, behind all others: whoever gives up what belongs to the isolate.
-    pub(crate) exit_calls: Vec<ExitListener>,
-    pub(crate) exit_waiters: Vec<Waker>,
+    pub(crate) exit_listeners: Listeners<ExitListener>,
+    /// The runtime's own, behind all others: they give up what belongs to the isolate.
+    pub(crate) exit_calls: ExitCalls,
+    pub(crate) exit_waiters: Waiters,
     /// Where its code sits while it waits for a mailbox or the like.
     pub(crate) seat: Option<Arc<Seat>>,
 }
@@ -113,6 +115,8 @@ pub(crate) struct Local {
     pub(crate) polling: Cell<Option<Polling>>,
     /// A poll that goes before the microtask queue.
     pub(crate) front: Cell<Option<Key>>,
+    /// How many ports keep the isolate alive: those that say so themselves, see `port`.
+    pub(crate) keeping_ports: Cell<u32>,
     pub(crate) flags: Flags,
 }
 
@@ -123,7 +127,7 @@ pub(crate) struct Flags {
     pub(crate) microtasks: Cell<bool>,
     /// The isolate wants to go to the back of the run queue after this turn.
     pub(crate) yielded: Cell<bool>,
-    /// A bounded port has room to give back.
+    /// A bounded port has places to give back.
     pub(crate) credits: Cell<bool>,
     /// `port0` has been opened once.
     pub(crate) port0_used: Cell<bool>,
@@ -160,12 +164,14 @@ impl IsolateCore {
             home,
             register_index: Cell::new(0),
             details: Cell::new(details),
+            awaited_tasks: AwaitedTasks::default(),
             local: Local {
                 burst: Burst::new(),
                 refs: Cell::new(0),
                 events: RefCell::new(None),
                 polling: Cell::new(None),
                 front: Cell::new(None),
+                keeping_ports: Cell::new(0),
                 flags: Flags::default(),
             },
             port0: PortSlot::unopened(),

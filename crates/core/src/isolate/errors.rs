@@ -76,11 +76,7 @@ impl Isolate {
         let port = port.clone();
         let mut lane = self.0.lane.lock();
         let surplus = self.0.with_details(&mut lane, |details| {
-            if details.error_listeners.contains(&port) {
-                return Some(port);
-            }
-            details.error_listeners.push(port);
-            None
+            details.error_listeners.set(port.id(), port)
         });
         drop(lane);
         drop(surplus);
@@ -90,9 +86,7 @@ impl Isolate {
     pub fn remove_error_listener(&self, port: &SendPort<UncaughtError>) {
         let mut lane = self.0.lane.lock();
         let removed = self.0.peek_details(&mut lane, |details| {
-            let listeners = &mut details.error_listeners;
-            let index = listeners.iter().position(|listener| listener == port)?;
-            Some(listeners.remove(index))
+            details.error_listeners.remove(port.id())
         });
         drop(lane);
         drop(removed);
@@ -136,7 +130,8 @@ pub(crate) fn uncaught(isolate: Current<'_>, cause: ErrorCause) -> bool {
     let mut lane = isolate.lane.lock();
     let (is_fatal, listeners) = isolate
         .peek_details(&mut lane, |details| {
-            (!details.errors_survived, details.error_listeners.clone())
+            let listeners = details.error_listeners.values().cloned().collect();
+            (!details.errors_survived, listeners)
         })
         .unwrap_or((true, Vec::new()));
     drop(lane);

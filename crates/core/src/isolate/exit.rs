@@ -1,14 +1,16 @@
 //! How isolates end, and who is told.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::{Current, Isolate};
+use super::{Current, Isolate, IsolateCore, IsolateRef};
 use crate::panic::PanicReport;
-use crate::port::{PortId, SendPort};
+use crate::port::SendPort;
+use crate::waiters::Ticket;
 
 /// Why an isolate ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +41,7 @@ impl fmt::Display for ExitReason {
 }
 
 /// Who wants a message when the isolate has ended.
-pub(crate) struct ExitListener {
-    port: PortId,
-    tell: Box<dyn FnOnce(&ExitReason) + Send>,
-}
+pub(crate) struct ExitListener(Box<dyn FnOnce(&ExitReason) + Send>);
 
 impl ExitListener {
     /// Sends what `response` makes of the reason.
@@ -51,23 +50,72 @@ impl ExitListener {
         response: impl FnOnce(&ExitReason) -> T + Send + 'static,
     ) -> Self {
         let to = port.clone();
-        Self {
-            port: port.id(),
-            // Nobody is there to learn that the port was closed.
-            tell: Box::new(move |reason| drop(to.send(response(reason)))),
-        }
-    }
-
-    /// Calls `function` on the isolate's thread, after everybody who came before.
-    pub(crate) fn call(port: PortId, function: impl FnOnce() + Send + 'static) -> Self {
-        Self {
-            port,
-            tell: Box::new(move |_| function()),
-        }
+        // A listener that closed its port does not listen.
+        Self(Box::new(move |reason| drop(to.send(response(reason)))))
     }
 
     pub(crate) fn tell(self, reason: &ExitReason) {
-        (self.tell)(reason);
+        (self.0)(reason);
+    }
+}
+
+/// Functions of the runtime that are called when the isolate ends, in the order in which they
+/// were added. Each can be taken back.
+#[derive(Default)]
+pub(crate) struct ExitCalls {
+    calls: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
+    next: u64,
+}
+
+impl ExitCalls {
+    fn add(&mut self, function: Box<dyn FnOnce() + Send>) -> u64 {
+        let ticket = self.next;
+        self.next += 1;
+        self.calls.insert(ticket, function);
+        ticket
+    }
+
+    pub(crate) fn into_functions(self) -> impl Iterator<Item = Box<dyn FnOnce() + Send>> {
+        self.calls.into_values()
+    }
+}
+
+/// A function that is called when an isolate ends, unless it is [cancelled](Self::cancel)
+/// before. Dropping this changes nothing.
+pub(crate) struct ExitCall {
+    isolate: IsolateRef,
+    ticket: u64,
+}
+
+impl ExitCall {
+    /// Calls `function` when `isolate` ends, on its thread, behind all listeners. `None`, and no
+    /// call, if it has ended.
+    pub(crate) fn new(
+        isolate: &IsolateCore,
+        function: impl FnOnce() + Send + 'static,
+    ) -> Option<Self> {
+        let function: Box<dyn FnOnce() + Send> = Box::new(function);
+        let mut lane = isolate.lane.lock();
+        let added = isolate.with_details(&mut lane, |details| match details.exit {
+            Some(_) => Err(function),
+            None => Ok(details.exit_calls.add(function)),
+        });
+        drop(lane);
+        let ticket = added.ok()?;
+        Some(Self {
+            isolate: IsolateRef::new(isolate),
+            ticket,
+        })
+    }
+
+    /// Takes the function back, and drops it. Does nothing once it was called.
+    pub(crate) fn cancel(self) {
+        let mut lane = self.isolate.lane.lock();
+        let function = self.isolate.peek_details(&mut lane, |details| {
+            details.exit_calls.calls.remove(&self.ticket)
+        });
+        drop(lane);
+        drop(function);
     }
 }
 
@@ -89,14 +137,8 @@ impl Isolate {
             if let Some(reason) = &details.exit {
                 return Some((listener, Some(reason.clone())));
             }
-            let listeners = &mut details.exit_listeners;
-            match listeners.iter_mut().find(|it| it.port == listener.port) {
-                Some(place) => Some((std::mem::replace(place, listener), None)),
-                None => {
-                    listeners.push(listener);
-                    None
-                }
-            }
+            let before = details.exit_listeners.set(port.id(), listener);
+            before.map(|before| (before, None))
         });
         drop(lane);
         if let Some((listener, Some(reason))) = outcome {
@@ -108,9 +150,7 @@ impl Isolate {
     pub fn remove_exit_listener<T: Send + 'static>(&self, port: &SendPort<T>) {
         let mut lane = self.0.lane.lock();
         let removed = self.0.peek_details(&mut lane, |details| {
-            let listeners = &mut details.exit_listeners;
-            let index = listeners.iter().position(|it| it.port == port.id())?;
-            Some(listeners.remove(index))
+            details.exit_listeners.remove(port.id())
         });
         drop(lane);
         drop(removed);
@@ -118,7 +158,10 @@ impl Isolate {
 
     /// Waits for the end of the isolate and tells why; at once if it has ended already.
     pub fn exited(&self) -> Exited {
-        Exited(self.clone())
+        Exited {
+            isolate: self.clone(),
+            ticket: Ticket::default(),
+        }
     }
 
     /// Sends `message` to `port` and ends the current isolate: nothing else of it runs, but for
@@ -150,15 +193,8 @@ impl Isolate {
 
 impl Current<'_> {
     /// Calls `function` when the current isolate ends, behind all listeners; without one, never.
-    pub(crate) fn at_exit(function: impl FnOnce() + Send + 'static) {
-        Current::with(|isolate| {
-            let Some(isolate) = isolate else {
-                return;
-            };
-            let call = ExitListener::call(isolate.port0.id(), function);
-            let mut lane = isolate.lane.lock();
-            isolate.with_details(&mut lane, |details| details.exit_calls.push(call));
-        });
+    pub(crate) fn at_exit(function: impl FnOnce() + Send + 'static) -> Option<ExitCall> {
+        Current::with(|isolate| ExitCall::new(isolate?.core(), function))
     }
 }
 
@@ -166,27 +202,53 @@ impl Current<'_> {
 ///
 /// # Cancellation
 /// Dropping it only stops the waiting.
-#[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
-pub struct Exited(Isolate);
+pub struct Exited {
+    isolate: Isolate,
+    ticket: Ticket,
+}
 
 impl Future for Exited {
     type Output = ExitReason;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
-        let core = &self.0.0;
+        let Self { isolate, ticket } = self.get_mut();
+        let core = &isolate.0;
         // A waker is foreign code: it is cloned before the lane is held, and dropped after.
         let mut waker = Some(cx.waker().clone());
         let mut lane = core.lane.lock();
-        core.with_details(&mut lane, |details| {
+        let (poll, before) = core.with_details(&mut lane, |details| {
             if let Some(reason) = &details.exit {
-                return Poll::Ready(reason.clone());
+                return (Poll::Ready(reason.clone()), None);
             }
-            let waiters = &mut details.exit_waiters;
-            if !waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
-                waiters.extend(waker.take());
-            }
-            Poll::Pending
-        })
+            let before = waker
+                .take()
+                .and_then(|waker| details.exit_waiters.wait(ticket, waker));
+            (Poll::Pending, before)
+        });
+        drop(lane);
+        drop(before);
+        poll
+    }
+}
+
+impl Drop for Exited {
+    fn drop(&mut self) {
+        if !self.ticket.is_some() {
+            return;
+        }
+        let core = &self.isolate.0;
+        let mut lane = core.lane.lock();
+        let waker = core.peek_details(&mut lane, |details| {
+            details.exit_waiters.forget(&mut self.ticket)
+        });
+        drop(lane);
+        drop(waker);
+    }
+}
+
+impl fmt::Debug for Exited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Exited").field(&self.isolate).finish()
     }
 }

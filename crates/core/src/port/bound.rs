@@ -2,15 +2,37 @@
 //!
 //! A message takes a place when it is sent and gives it back when the handler (or `recv`)
 //! takes it. Places are given back in batches of half the bound, and whenever the isolate has
-//! run out of records, so that a steady stream touches the lane's lock rarely.
+//! run out of records, so that a steady stream touches the lane's lock rarely. Until then the
+//! port *owes* them. The isolate keeps a list of the ports that owe some, so that giving back
+//! costs nothing for all its other ports.
+//!
+//! # Who gets a place that is given back
+//! Waiters stand in a row, and each place that is given back calls the first one in it. A called
+//! waiter leaves the row. Its place is not kept for it: whichever send comes first takes the
+//! place. A called waiter that comes too late goes back to where it stood in the row. One that
+//! is dropped calls the next in its stead.
+//!
+//! A called waiter may also be kept and never polled again, which nothing tells. So that those
+//! behind it get the place that it does not use, the isolate looks again [`PATIENCE`] after it
+//! gave places back: if there is room then, and a row, it calls as many more as there is room
+//! for. It goes on until the row is empty, or the port full, where the next place that is given
+//! back calls the next waiter anyway. Calling all waiters at once would do without a timer, but
+//! then each message of a crowded port would cost a poll of each waiter.
 
 use std::cell::{Cell, UnsafeCell};
-use std::collections::VecDeque;
+use std::ptr::NonNull;
 use std::task::Waker;
+use std::time::Duration;
 
 use super::PortSlot;
 use crate::isolate::Current;
 use crate::lane::LaneGuard;
+use crate::slab::Key;
+use crate::timer;
+use crate::waiters::{Ticket, Waiters, Woken};
+
+/// How long the first waiters of a row may leave a place unused before others are called.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 pub(super) struct Bound {
     limit: usize,
@@ -18,19 +40,17 @@ pub(super) struct Bound {
     shared: UnsafeCell<Shared>,
     /// Messages taken whose places have not been given back; the isolate's own.
     taken: Cell<usize>,
+    /// It is in the isolate's list of those that owe places; the isolate's own.
+    owes: Cell<bool>,
+    /// The timer after which it looks for unused places; the isolate's own.
+    check: Cell<Option<Key>>,
 }
 
 #[derive(Default)]
 struct Shared {
     used: usize,
-    next_ticket: u64,
-    /// Bounded by the number of senders that wait, each of which is a live future.
-    waiting: VecDeque<(u64, Waker)>,
+    waiting: Waiters,
 }
-
-/// A place in the row of those who wait for room.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Ticket(u64);
 
 impl Bound {
     pub(super) fn new(limit: usize) -> Self {
@@ -39,6 +59,8 @@ impl Bound {
             limit,
             shared: UnsafeCell::default(),
             taken: Cell::new(0),
+            owes: Cell::new(false),
+            check: Cell::new(None),
         }
     }
 
@@ -56,89 +78,138 @@ impl Bound {
         room
     }
 
-    /// Joins the row of those who wait.
-    pub(super) fn wait(&self, lane: &mut LaneGuard<'_>, waker: Waker) -> Ticket {
-        let shared = self.shared(lane);
-        let ticket = shared.next_ticket;
-        shared.next_ticket += 1;
-        shared.waiting.push_back((ticket, waker));
-        Ticket(ticket)
+    /// Joins the row, or goes back to its place in it. Returns the waker that it had there.
+    pub(super) fn wait(
+        &self,
+        lane: &mut LaneGuard<'_>,
+        ticket: &mut Ticket,
+        waker: Waker,
+    ) -> Option<Waker> {
+        self.shared(lane).waiting.wait(ticket, waker)
     }
 
-    /// Leaves the row. `None` if this one has been woken; otherwise its waker.
-    pub(super) fn leave(&self, lane: &mut LaneGuard<'_>, ticket: Ticket) -> Option<Waker> {
-        let waiting = &mut self.shared(lane).waiting;
-        let at = waiting.iter().position(|(other, _)| *other == ticket.0)?;
-        waiting.remove(at).map(|(_, waker)| waker)
-    }
-
-    /// The next in the row, if there is room for it.
-    pub(super) fn next_waiter(&self, lane: &mut LaneGuard<'_>) -> Option<Waker> {
+    /// Leaves the row for good. Returns a waker to drop, which is that of a waiter that was not
+    /// called, and otherwise one to wake, which is that of the waiter called in its stead.
+    pub(super) fn leave(&self, lane: &mut LaneGuard<'_>, ticket: &mut Ticket) -> Left {
         let shared = self.shared(lane);
+        if let Some(own) = shared.waiting.forget(ticket) {
+            return Left::Row(own);
+        }
         if shared.used < self.limit {
-            shared.waiting.pop_front().map(|(_, waker)| waker)
+            Left::Called(shared.waiting.pop())
         } else {
-            None
+            Left::Called(None)
         }
     }
 
-    pub(super) fn take_waiters(&self, lane: &mut LaneGuard<'_>) -> Vec<Waker> {
-        self.shared(lane)
-            .waiting
-            .drain(..)
-            .map(|(_, waker)| waker)
-            .collect()
+    pub(super) fn take_waiters(&self, lane: &mut LaneGuard<'_>) -> Woken {
+        self.shared(lane).waiting.take_all()
     }
 
-    /// A message has been taken by its handler.
-    #[inline(always)]
-    pub(super) fn message_taken(&self, isolate: Current<'_>) {
-        let taken = self.taken.get() + 1;
-        self.taken.set(taken);
-        if taken * 2 >= self.limit {
-            self.give_back(isolate);
-        } else {
-            isolate.local().flags.credits.set(true);
+    /// The isolate forgets the port.
+    pub(super) fn close(&self, isolate: Current<'_>) {
+        if self.owes.get() {
+            // The list must not point to a slot that is gone.
+            return_credits(isolate);
+        }
+        if let Some(timer) = self.check.take() {
+            timer::cancel(isolate, timer);
         }
     }
 
-    fn give_back(&self, isolate: Current<'_>) {
+    fn give_back(&self, slot: &PortSlot, isolate: Current<'_>) {
         let taken = self.taken.replace(0);
-        if taken == 0 {
-            return;
+        if taken != 0 {
+            self.call_waiters(slot, isolate, taken);
         }
-        let waiters: Vec<Waker> = {
+    }
+
+    /// Calls as many waiters as there is room for, once `taken` places are given back.
+    fn call_waiters(&self, slot: &PortSlot, isolate: Current<'_>, taken: usize) {
+        let (called, more) = {
             let mut lane = isolate.lane.lock();
             let shared = self.shared(&mut lane);
             shared.used -= taken;
-            let room = (self.limit - shared.used).min(shared.waiting.len());
-            shared
-                .waiting
-                .drain(..room)
-                .map(|(_, waker)| waker)
-                .collect()
+            let called = shared.waiting.take(self.limit - shared.used);
+            (called, !shared.waiting.is_empty())
         };
-        for waiter in waiters {
-            waiter.wake();
+        self.check_later(slot, isolate, more);
+        called.wake();
+    }
+
+    /// Starts the timer if there is a row, and stops it if there is none.
+    fn check_later(&self, slot: &PortSlot, isolate: Current<'_>, is_needed: bool) {
+        if is_needed == self.check.get().is_some() || isolate.local().flags.dying.get() {
+            return;
+        }
+        if let Some(timer) = self.check.take() {
+            timer::cancel(isolate, timer);
+            return;
+        }
+        let serial = slot.serial.get();
+        let check = move || {
+            Current::with(|isolate| {
+                if let Some(isolate) = isolate
+                    && let Some(slot) = PortSlot::find(isolate, serial)
+                {
+                    // SAFETY: an open port of the current isolate is alive.
+                    let slot = unsafe { slot.as_ref() };
+                    if let Some(bound) = slot.bound() {
+                        bound.check.set(None);
+                        bound.call_waiters(slot, isolate, 0);
+                    }
+                }
+            });
+        };
+        let due = isolate.runtime.clock().now() + PATIENCE;
+        self.check.set(Some(timer::call_at(isolate, due, check)));
+    }
+}
+
+/// What a waiter left behind.
+pub(super) enum Left {
+    /// Its waker, to be dropped outside of the lock.
+    Row(Waker),
+    /// The next waiter, to be woken outside of the lock.
+    Called(Option<Waker>),
+}
+
+impl PortSlot {
+    /// A message has been taken by its handler.
+    #[inline(always)]
+    pub(super) fn message_taken(&self, isolate: Current<'_>) {
+        if let Some(bound) = self.bound() {
+            let taken = bound.taken.get() + 1;
+            bound.taken.set(taken);
+            // Half of the limit. No more can be taken than were sent, which is at most the limit.
+            if taken >= bound.limit - taken {
+                bound.give_back(self, isolate);
+            } else if !bound.owes.get() {
+                self.owe(isolate);
+            }
+        }
+    }
+
+    fn owe(&self, isolate: Current<'_>) {
+        if let Some(bound) = self.bound() {
+            bound.owes.set(true);
+            isolate.with_events(|events| events.owing.push(NonNull::from(self)));
+            isolate.local().flags.credits.set(true);
         }
     }
 }
 
-/// Gives all places back that the current isolate's ports have taken.
+/// Gives all places back that the current isolate's ports owe.
 #[cold]
 pub(crate) fn return_credits(isolate: Current<'_>) {
     isolate.local().flags.credits.set(false);
-    let give_back = |slot: &PortSlot| {
+    while let Some(slot) = isolate.with_events(|events| events.owing.pop()) {
+        // SAFETY: a slot that is in the list is alive: `Close` empties the list before it lets
+        // go of one.
+        let slot = unsafe { slot.as_ref() };
         if let Some(bound) = slot.bound() {
-            bound.give_back(isolate);
+            bound.owes.set(false);
+            bound.give_back(slot, isolate);
         }
-    };
-    if isolate.port0.has_receiver() {
-        give_back(&isolate.port0);
-    }
-    let others = isolate.with_events(|events| events.ports.clone());
-    for slot in others {
-        // SAFETY: the slot of an open port is alive; waking a sender closes none of them.
-        give_back(unsafe { slot.as_ref() });
     }
 }

@@ -114,9 +114,7 @@ impl<T: Send + 'static, F: FnMut(T) + 'static> Calls<T, F> {
                 let message = unsafe { take_message::<T>(payload) };
                 // SAFETY: the slot of a record is alive.
                 let slot = unsafe { head.slot::<PortSlot>() };
-                if let Some(bound) = slot.bound() {
-                    bound.message_taken(isolate);
-                }
+                slot.message_taken(isolate);
                 // SAFETY: with this vtable the receiver is a box of this type. It is called
                 // only here, once at a time, and a replaced one is not dropped before the
                 // turn's microtasks, so the reference stays good during the call.
@@ -194,12 +192,12 @@ impl<T: Send + 'static> ReceivePort<T> {
     /// # Panics
     /// Outside the isolate that opened the port.
     pub fn send_port(&self) -> SendPort<T> {
-        self.here(|_| self.make_sender())
+        self.here(|isolate| self.make_sender(isolate))
     }
 
-    pub(crate) fn make_sender(&self) -> SendPort<T> {
-        self.slot().add_sender();
-        self.slot().orphaned.set(false);
+    /// `isolate` is that of the port.
+    pub(crate) fn make_sender(&self, isolate: Current<'_>) -> SendPort<T> {
+        self.slot().make_sender(isolate);
         SendPort::from_slot(self.slot)
     }
 
@@ -220,7 +218,7 @@ impl<T: Send + 'static> ReceivePort<T> {
     /// # Panics
     /// Outside the isolate that opened the port.
     pub fn keep_isolate_alive(&self, keep: bool) {
-        self.here(|_| self.slot().is_weak.set(!keep));
+        self.here(|isolate| self.slot().set_weak(isolate, !keep));
     }
 
     /// The next message, in the order of arrival; `None` when no [`SendPort`] is left and all
@@ -251,9 +249,7 @@ impl<T: Send + 'static> ReceivePort<T> {
                 return Poll::Pending;
             }
             if let Some(message) = Buffers::<T>::buffer(slot).queue.pop_front() {
-                if let Some(bound) = slot.bound() {
-                    bound.message_taken(isolate);
-                }
+                slot.message_taken(isolate);
                 return Poll::Ready(Some(message));
             }
             if slot.orphaned.get() {
@@ -427,9 +423,9 @@ impl<T: Send + 'static> Listener<T> {
     /// # Panics
     /// Outside the isolate that opened the port.
     pub fn keep_isolate_alive(&self, keep: bool) {
-        self.with_open_port(|_, slot| {
+        self.with_open_port(|isolate, slot| {
             // SAFETY: an open port of the current isolate is alive.
-            unsafe { slot.as_ref() }.is_weak.set(!keep);
+            unsafe { slot.as_ref() }.set_weak(isolate, !keep);
         });
     }
 
@@ -438,11 +434,9 @@ impl<T: Send + 'static> Listener<T> {
     /// # Panics
     /// Outside the isolate that opened the port.
     pub fn send_port(&self) -> Option<SendPort<T>> {
-        self.with_open_port(|_, slot| {
+        self.with_open_port(|isolate, slot| {
             // SAFETY: an open port of the current isolate is alive.
-            let port = unsafe { slot.as_ref() };
-            port.add_sender();
-            port.orphaned.set(false);
+            unsafe { slot.as_ref() }.make_sender(isolate);
             SendPort::from_slot(slot)
         })
     }

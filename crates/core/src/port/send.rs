@@ -8,10 +8,12 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
-use super::bound::Ticket;
+use super::bound::Left;
 use super::{PortId, PortSlot};
-use crate::isolate::{ExitListener, IsolateCore, IsolateId};
+use crate::isolate::{ExitCall, IsolateCore, IsolateId};
+use crate::panic;
 use crate::record::{Head, is_inline, words_of};
+use crate::waiters::Ticket;
 
 /// Where messages of type `T` can be sent to, from any thread.
 ///
@@ -146,10 +148,14 @@ impl<T: Send + 'static> SendPort<T> {
     /// Sends a message as soon as the port has room. An unbounded port always has.
     ///
     /// # Ordering
-    /// Those who wait are woken in the order in which they began to wait.
+    /// Those who wait are woken in the order in which they began to wait. No place is kept for
+    /// one that was woken: until it is polled, another send may take the place, and a millisecond
+    /// later the next ones that wait are woken too. So a future that is kept and not polled
+    /// blocks none of the others.
     ///
     /// # Cancellation
-    /// Dropping the future before it is ready drops the message unsent.
+    /// Dropping the future before it is ready drops the message unsent, and wakes the next one
+    /// that waits if this one had been woken.
     ///
     /// # Errors
     /// Gives the message back if the port is or becomes closed.
@@ -157,7 +163,7 @@ impl<T: Send + 'static> SendPort<T> {
         SendWait {
             port: self,
             message: Some(message),
-            ticket: None,
+            ticket: Ticket::default(),
         }
     }
 
@@ -167,19 +173,11 @@ impl<T: Send + 'static> SendPort<T> {
     }
 
     /// Calls `function` when the port's isolate has ended; if it has already, not at all.
-    pub(crate) fn when_isolate_ends(&self, function: impl FnOnce() + Send + 'static) {
-        let core = self.slot().isolate();
-        let listener = ExitListener::call(self.id(), function);
-        let mut lane = core.lane.lock();
-        let late = core.with_details(&mut lane, |details| {
-            if details.exit.is_some() {
-                return Some(listener);
-            }
-            details.exit_calls.push(listener);
-            None
-        });
-        drop(lane);
-        drop(late);
+    pub(crate) fn when_isolate_ends(
+        &self,
+        function: impl FnOnce() + Send + 'static,
+    ) -> Option<ExitCall> {
+        ExitCall::new(self.slot().isolate(), function)
     }
 
     /// What identifies the port.
@@ -233,7 +231,7 @@ impl<T: Send + 'static> fmt::Debug for SendPort<T> {
 pub struct SendWait<'a, T: Send + 'static> {
     port: &'a SendPort<T>,
     message: Option<T>,
-    ticket: Option<Ticket>,
+    ticket: Ticket,
 }
 
 impl<T: Send + 'static> Unpin for SendWait<'_, T> {}
@@ -243,19 +241,17 @@ impl<T: Send + 'static> Future for SendWait<'_, T> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let message = self
+        let mut message = self
             .message
             .take()
             .expect("polled again after it was ready");
-        if self.ticket.is_none() {
+        if !self.ticket.is_some() {
             match self.port.send(message) {
-                Err(SendError::Full(message)) => self.message = Some(message),
+                Err(SendError::Full(full)) => message = full,
                 result => return Poll::Ready(result),
             }
-        } else {
-            self.message = Some(message);
         }
-        self.poll_waiting(cx)
+        self.poll_waiting(message, cx)
     }
 }
 
@@ -266,7 +262,7 @@ impl<T: Send + 'static> SendWait<'_, T> {
     }
 
     /// The port was full a moment ago: joins the row, then looks again.
-    fn poll_waiting(&mut self, cx: &Context<'_>) -> Poll<Result<(), SendError<T>>> {
+    fn poll_waiting(&mut self, message: T, cx: &Context<'_>) -> Poll<Result<(), SendError<T>>> {
         let slot = self.port.slot();
         let Some(bound) = slot.bound() else {
             unreachable!("an unbounded port is never full");
@@ -274,16 +270,9 @@ impl<T: Send + 'static> SendWait<'_, T> {
         // A waker is foreign code: cloned before the lane is held, dropped after.
         let waker = cx.waker().clone();
         let mut lane = slot.isolate().lane.lock();
-        let stale = self
-            .ticket
-            .take()
-            .and_then(|ticket| bound.leave(&mut lane, ticket));
-        self.ticket = Some(bound.wait(&mut lane, waker));
+        let before = bound.wait(&mut lane, &mut self.ticket, waker);
         drop(lane);
-        drop(stale);
-        let Some(message) = self.message.take() else {
-            unreachable!("set by the caller");
-        };
+        drop(before);
         match self.port.send(message) {
             Err(SendError::Full(message)) => {
                 self.message = Some(message);
@@ -296,21 +285,19 @@ impl<T: Send + 'static> SendWait<'_, T> {
         }
     }
 
-    /// Leaves the row. One that was woken and did not use its room wakes the next.
+    /// Leaves the row. One that was called and did not use its place calls the next.
     fn leave(&mut self) {
-        let (Some(ticket), Some(bound)) = (self.ticket.take(), self.port.slot().bound()) else {
+        if !self.ticket.is_some() {
             return;
-        };
-        let mut lane = self.port.slot().isolate().lane.lock();
-        let own = bound.leave(&mut lane, ticket);
-        let next = if own.is_none() {
-            bound.next_waiter(&mut lane)
-        } else {
-            None
-        };
-        drop(lane);
-        if let Some(next) = next {
-            next.wake();
+        }
+        let slot = self.port.slot();
+        let left = slot
+            .bound()
+            .map(|bound| bound.leave(&mut slot.isolate().lane.lock(), &mut self.ticket));
+        match left {
+            Some(Left::Called(Some(next))) => panic::contain(|| next.wake()),
+            Some(Left::Row(own)) => drop(own),
+            Some(Left::Called(None)) | None => {}
         }
     }
 }

@@ -3,14 +3,16 @@
 //! Split in shards, each a list under a lock, so that threads that spawn do not meet. An
 //! isolate remembers its place in its shard's list; that memory is guarded by the shard's lock.
 
+use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use insula_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use insula_sync::{Condvar, Mutex};
 
 use crate::isolate::{IsolateCore, IsolateRef};
+use crate::waiters::{Ticket, Waiters};
 
 /// One in models: which shard an isolate has depends on how many there have been in the process,
 /// and a model must do the same in each of its runs.
@@ -20,7 +22,7 @@ pub(super) struct Register {
     shards: [Mutex<Vec<Listed>>; SHARDS],
     len: AtomicUsize,
     closed: AtomicBool,
-    waiting: Mutex<Vec<Waker>>,
+    waiting: Mutex<Waiters>,
     empty: Condvar,
 }
 
@@ -43,7 +45,7 @@ impl Register {
             shards: std::array::from_fn(|_| Mutex::new(Vec::new())),
             len: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
-            waiting: Mutex::new(Vec::new()),
+            waiting: Mutex::default(),
             empty: Condvar::new(),
         }
     }
@@ -75,9 +77,9 @@ impl Register {
         }
         drop(shard);
         if self.len.fetch_sub(1, Ordering::SeqCst) == 1 && self.closed.load(Ordering::SeqCst) {
-            let waiting = std::mem::take(&mut *self.waiting.lock());
+            let waiting = self.waiting.lock().take_all();
             self.empty.notify_all();
-            waiting.into_iter().for_each(Waker::wake);
+            waiting.wake();
         }
     }
 
@@ -125,14 +127,37 @@ impl Register {
 
     /// As [`wait_until_empty`](Self::wait_until_empty), for whoever also has to run isolates.
     pub(super) fn emptied(&self) -> impl Future<Output = ()> {
-        std::future::poll_fn(|cx| {
-            let waker = cx.waker().clone();
-            let mut waiting = self.waiting.lock();
-            if self.len() == 0 {
-                return Poll::Ready(());
-            }
-            waiting.push(waker);
-            Poll::Pending
-        })
+        Emptied {
+            register: self,
+            ticket: Ticket::default(),
+        }
+    }
+}
+
+struct Emptied<'a> {
+    register: &'a Register,
+    ticket: Ticket,
+}
+
+impl Future for Emptied<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let mut waiting = self.register.waiting.lock();
+        if self.register.len() == 0 {
+            return Poll::Ready(());
+        }
+        let before = waiting.wait(&mut self.ticket, waker);
+        drop(waiting);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+impl Drop for Emptied<'_> {
+    fn drop(&mut self) {
+        let waker = self.register.waiting.lock().forget(&mut self.ticket);
+        drop(waker);
     }
 }

@@ -4,6 +4,7 @@ mod blocking;
 mod callback;
 mod control;
 mod isolates;
+mod kept;
 mod mailbox;
 mod ordering;
 mod ports;

@@ -1,12 +1,16 @@
 //! Risk: messages are lost, doubled or reordered; a sender waits for ever or is told wrongly.
 
 use std::collections::HashSet;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake};
+use std::time::Duration;
 
 use insula_core::{
     Isolate, IsolateNameServer, ReceivePort, ReplyTo, Runtime, SendBlockingError, SendError,
-    SendPort, block_on, one_shot, yield_now,
+    SendPort, SendWait, block_on, one_shot, sleep, yield_now,
 };
 
 use crate::trace::for_each_seed;
@@ -336,6 +340,136 @@ fn a_waiting_sender_that_gives_up_lets_the_next_one_in() {
         .await
     });
     assert_eq!(result, Ok((Some(0), Some(2), None)));
+    runtime.shut_down();
+}
+
+/// A waker that says whether it was woken.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A sender that waits, and whether it was woken.
+struct Waiter<'a> {
+    sending: Pin<Box<SendWait<'a, u32>>>,
+    flag: Arc<Flag>,
+}
+
+impl<'a> Waiter<'a> {
+    fn new(port: &'a SendPort<u32>, message: u32) -> Self {
+        let mut waiter = Self {
+            sending: Box::pin(port.send_wait(message)),
+            flag: Arc::default(),
+        };
+        assert_eq!(waiter.poll(), Poll::Pending);
+        waiter
+    }
+
+    fn poll(&mut self) -> Poll<Result<(), SendError<u32>>> {
+        let waker = self.flag.clone().into();
+        self.sending.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+
+    fn was_woken(&self) -> bool {
+        self.flag.0.swap(false, Ordering::SeqCst)
+    }
+}
+
+/// An isolate with a full port for one message, which takes one whenever it is told to.
+fn full_port(runtime: &Runtime) -> (SendPort<u32>, impl Fn() + use<>) {
+    let (told, tell) = one_shot::<SendPort<()>>();
+    let port = Isolate::builder()
+        .runtime(runtime)
+        .bounded(1)
+        .spawn_with_port(async move |mut port: ReceivePort<u32>| {
+            let mut takes = ReceivePort::new();
+            told.send(takes.send_port());
+            while let Some(()) = takes.recv().await {
+                port.recv().await;
+            }
+        });
+    runtime.run_until_idle();
+    let take = runtime.block_on(tell).expect("the isolate lives");
+    port.send(0).expect("the isolate lives");
+    let driven = runtime.clone();
+    let take = move || {
+        take.send(()).expect("the isolate lives");
+        driven.run_until_idle();
+    };
+    (port, take)
+}
+
+#[test]
+fn a_waiting_sender_that_is_kept_and_not_polled_blocks_no_other() {
+    let runtime = Runtime::builder().seeded(3).build();
+    let (port, take) = full_port(&runtime);
+    let waiters: Vec<_> = (1..=3).map(|i| Waiter::new(&port, i)).collect();
+    take();
+    assert!(waiters[0].was_woken());
+    assert!(!waiters[1].was_woken() && !waiters[2].was_woken());
+    // The first two never come. The third gets the place that they do not use.
+    for waiter in &waiters[1..] {
+        runtime.block_on(sleep(Duration::from_millis(2)));
+        runtime.run_until_idle();
+        assert!(waiter.was_woken());
+    }
+    let [mut first, _second, mut third]: [_; 3] = waiters.try_into().ok().unwrap();
+    assert_eq!(third.poll(), Poll::Ready(Ok(())));
+    // Who comes late waits again, in front of those who came after it.
+    assert_eq!(first.poll(), Poll::Pending);
+    let fourth = Waiter::new(&port, 4);
+    take();
+    assert!(first.was_woken() && !fourth.was_woken());
+    assert_eq!(first.poll(), Poll::Ready(Ok(())));
+    drop((first, third, fourth));
+    runtime.shut_down();
+}
+
+#[test]
+fn a_place_is_not_kept_for_a_sender_that_was_woken() {
+    let runtime = Runtime::builder().seeded(4).build();
+    let (port, take) = full_port(&runtime);
+    let mut waiter = Waiter::new(&port, 1);
+    take();
+    assert!(waiter.was_woken());
+    assert_eq!(port.send(2), Ok(()));
+    assert_eq!(waiter.poll(), Poll::Pending);
+    take();
+    assert_eq!(waiter.poll(), Poll::Ready(Ok(())));
+    drop(waiter);
+    runtime.shut_down();
+}
+
+#[test]
+fn a_woken_sender_that_is_dropped_passes_its_place_on() {
+    let runtime = Runtime::builder().seeded(5).build();
+    let (port, take) = full_port(&runtime);
+    let (first, mut second) = (Waiter::new(&port, 1), Waiter::new(&port, 2));
+    take();
+    assert!(first.was_woken() && !second.was_woken());
+    drop(first);
+    assert!(second.was_woken());
+    assert_eq!(second.poll(), Poll::Ready(Ok(())));
+    drop(second);
+    runtime.shut_down();
+}
+
+#[test]
+fn many_waiting_senders_are_woken_once_for_each_place() {
+    let runtime = Runtime::builder().seeded(6).build();
+    let (port, take) = full_port(&runtime);
+    let mut waiters: Vec<_> = (0..200).map(|i| Waiter::new(&port, i)).collect();
+    for next in 0..200 {
+        take();
+        let woken: Vec<_> = (0..200).filter(|&i| waiters[i].was_woken()).collect();
+        assert_eq!(woken, [next]);
+        assert_eq!(waiters[next].poll(), Poll::Ready(Ok(())));
+    }
+    drop(waiters);
     runtime.shut_down();
 }
 

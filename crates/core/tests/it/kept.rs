@@ -1,0 +1,252 @@
+//! Risk: what gave up waiting, or was taken back, stays: memory grows with each round, and so
+//! does the time to go through it.
+//!
+//! Each test does the same round over and over on a seeded runtime, which this thread drives
+//! alone, and counts the bytes that this thread has allocated and not freed.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use insula_core::{
+    Isolate, IsolateGroup, IsolateNameServer, Priority, ReceivePort, ReplyTo, Runtime, SendPort,
+    Timer, UncaughtError, one_shot, sleep, spawn_local,
+};
+
+thread_local! {
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+}
+
+/// The system's allocator, which also counts for each thread.
+struct Counting;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn count(bytes: isize) {
+    // At the end of a thread its count is gone, and of no use.
+    let _ = LIVE.try_with(|live| live.set(live.get() + bytes));
+}
+
+// SAFETY: the system's allocator does the work; the count has no influence on it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size().cast_signed());
+        // SAFETY: by the caller's word.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count(-layout.size().cast_signed());
+        // SAFETY: by the caller's word.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+const ROUNDS: usize = if cfg!(miri) { 150 } else { 1000 };
+
+/// Bytes that `ROUNDS` rounds leave behind, once tables have grown to what a round needs.
+fn kept(runtime: &Runtime, mut round: impl FnMut()) -> isize {
+    let _entered = runtime.enter();
+    let mut run = || {
+        for _ in 0..ROUNDS {
+            round();
+            runtime.run_until_idle();
+        }
+        LIVE.get()
+    };
+    let before = run();
+    run() - before
+}
+
+fn runtime() -> Runtime {
+    Runtime::builder().seeded(1).build()
+}
+
+fn poll_once(future: impl Future) {
+    let future = pin!(future);
+    drop(future.poll(&mut Context::from_waker(Waker::noop())));
+}
+
+/// An isolate that lives for as long as the port does, and drops its messages.
+fn sink<T: Send + 'static>(runtime: &Runtime) -> (Isolate, SendPort<T>) {
+    let builder = Isolate::builder().runtime(runtime);
+    builder.spawn_pair(|port: ReceivePort<T>| {
+        port.listen(drop);
+    })
+}
+
+/// What an isolate keeps when `round` runs in a turn of it, over and over.
+fn kept_in_isolate(round: impl FnMut() + Send + 'static) -> isize {
+    let runtime = runtime();
+    let mut round = round;
+    let port = Isolate::builder()
+        .runtime(&runtime)
+        .spawn_with_port(move |port: ReceivePort<()>| {
+            port.listen(move |()| round());
+        });
+    let kept = kept(&runtime, || port.send(()).expect("it lives"));
+    drop(port);
+    runtime.shut_down();
+    kept
+}
+
+#[test]
+fn who_no_longer_waits_for_an_end_is_forgotten() {
+    let runtime = runtime();
+    let (isolate, _port) = sink::<()>(&runtime);
+    assert_eq!(kept(&runtime, || poll_once(isolate.exited())), 0);
+    runtime.shut_down();
+}
+
+#[test]
+fn a_name_that_was_taken_back_is_forgotten() {
+    let runtime = runtime();
+    let (_isolate, port) = sink::<()>(&runtime);
+    let name = "a name that was taken back";
+    let register = || {
+        IsolateNameServer::register(name, &port).unwrap();
+        assert!(IsolateNameServer::remove(name));
+    };
+    assert_eq!(kept(&runtime, register), 0);
+    runtime.shut_down();
+}
+
+#[test]
+fn a_name_that_passes_from_a_closed_port_to_another_is_kept_once() {
+    let name = "a name that passes on";
+    let kept = kept_in_isolate(move || {
+        let port = ReceivePort::<()>::new();
+        IsolateNameServer::register(name, &port.send_port()).unwrap();
+    });
+    IsolateNameServer::remove(name);
+    assert_eq!(kept, 0);
+}
+
+#[test]
+fn listeners_that_were_taken_back_are_forgotten() {
+    let runtime = runtime();
+    let (isolate, _port) = sink::<()>(&runtime);
+    let (_ends, ends) = sink::<u8>(&runtime);
+    let (_errors, errors) = sink::<UncaughtError>(&runtime);
+    let round = || {
+        isolate.add_exit_listener(&ends, |_| 1);
+        isolate.add_exit_listener(&ends, |_| 2);
+        isolate.remove_exit_listener(&ends);
+        isolate.add_error_listener(&errors);
+        isolate.add_error_listener(&errors);
+        isolate.remove_error_listener(&errors);
+    };
+    assert_eq!(kept(&runtime, round), 0);
+    runtime.shut_down();
+}
+
+#[test]
+fn a_sender_that_gave_up_is_forgotten() {
+    let runtime = runtime();
+    let port = Isolate::builder()
+        .runtime(&runtime)
+        .bounded(1)
+        .spawn_with_port(|port: ReceivePort<u8>| async move {
+            let _port = port;
+            pending::<()>().await;
+        });
+    port.send(1).unwrap();
+    assert_eq!(kept(&runtime, || poll_once(port.send_wait(2))), 0);
+    runtime.shut_down();
+}
+
+#[test]
+fn a_question_that_nobody_waits_for_is_forgotten() {
+    let runtime = runtime();
+    let (isolate, port) = sink::<ReplyTo<u8>>(&runtime);
+    let round = || {
+        poll_once(port.ask(|reply| reply));
+        poll_once(isolate.ping(Priority::Immediate));
+        let (_answer, reply) = one_shot::<u8>();
+        poll_once(reply);
+    };
+    assert_eq!(kept(&runtime, round), 0);
+    runtime.shut_down();
+    let asks = kept_in_isolate(|| {
+        let port = ReceivePort::<ReplyTo<u8>>::new();
+        let sender = port.send_port();
+        poll_once(sender.ask(|reply| reply));
+        let listener = port.listen(|reply| reply.send(1));
+        poll_once(sender.ask(|reply| reply));
+        listener.close();
+    });
+    assert_eq!(asks, 0);
+}
+
+#[test]
+fn time_that_nobody_waits_for_is_forgotten() {
+    let runtime = runtime();
+    let hour = Duration::from_secs(3600);
+    assert_eq!(kept(&runtime, || poll_once(sleep(hour))), 0);
+    runtime.shut_down();
+    let in_isolate = kept_in_isolate(move || {
+        poll_once(sleep(hour));
+        assert!(Timer::after(hour, || ()).cancel());
+        assert!(Timer::run(|| ()).cancel());
+        assert!(Timer::periodic(hour, |_, _| ()).cancel());
+    });
+    assert_eq!(in_isolate, 0);
+}
+
+#[test]
+fn ports_and_tasks_that_ended_are_forgotten() {
+    let kept = kept_in_isolate(|| {
+        let mut port = ReceivePort::bounded(4);
+        port.set_name("short-lived");
+        let sender = port.send_port();
+        sender.send(1).unwrap();
+        poll_once(port.recv());
+        spawn_local(async move {
+            assert_eq!(port.recv().await, Some(1));
+            let second = sender.send_wait(2);
+            let _ = sender.send(3);
+            drop(second);
+        });
+        ReceivePort::<()>::new().listen(drop).close();
+    });
+    assert_eq!(kept, 0);
+}
+
+#[test]
+fn isolates_that_ended_are_forgotten() {
+    let runtime = runtime();
+    let group = IsolateGroup::new("round");
+    let round = || {
+        let isolate = Isolate::builder()
+            .runtime(&runtime)
+            .group(&group)
+            .name("short-lived")
+            .spawn(|()| (), ());
+        let pause = isolate.pause();
+        isolate.resume(pause);
+        poll_once(isolate.exited());
+        poll_once(isolate.why_alive());
+        drop(Isolate::run(|| 1));
+        runtime.run_until_idle();
+        assert_eq!(runtime.isolate_count(), 0);
+    };
+    assert_eq!(kept(&runtime, round), 0);
+    runtime.shut_down();
+}
+
+#[test]
+fn pauses_that_were_taken_back_are_forgotten() {
+    let runtime = runtime();
+    let (isolate, _port) = sink::<()>(&runtime);
+    let round = || {
+        let pause = isolate.pause();
+        runtime.run_until_idle();
+        isolate.resume(pause);
+    };
+    assert_eq!(kept(&runtime, round), 0);
+    runtime.shut_down();
+}
