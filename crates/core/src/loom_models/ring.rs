@@ -49,6 +49,32 @@ fn schedule_vs_steal() {
     });
 }
 
+/// publish vs steal: what the owner has just pushed a thief either does not see at all or takes
+/// as it is.
+#[test]
+fn publish_vs_steal() {
+    loom::model(|| {
+        let shared = Arc::new(Shared(Ring::new()));
+        let thief = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let mut taken = Vec::new();
+                let count = shared.0.take_half(|item| taken.push(item.as_ptr().addr()));
+                assert_eq!(taken.len(), count, "a place was seen before its item");
+                taken
+            })
+        };
+        shared.0.push(item(1)).unwrap();
+        shared.0.push(item(2)).unwrap();
+        let mut taken = thief.join().unwrap();
+        while let Some(item) = shared.0.pop() {
+            taken.push(item.as_ptr().addr());
+        }
+        taken.sort_unstable();
+        assert_eq!(taken, [1, 2]);
+    });
+}
+
 /// The ring wraps while a thief holds an old head.
 #[test]
 fn wrap_vs_steal() {

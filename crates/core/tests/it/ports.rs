@@ -264,6 +264,21 @@ fn a_bounded_port_takes_so_many_and_no_more() {
 }
 
 #[test]
+fn a_cleared_port_gives_back_the_room_of_what_it_drops() {
+    let runtime = Runtime::builder().seeded(1).build();
+    let port = Isolate::builder()
+        .runtime(&runtime)
+        .bounded(3)
+        .spawn_with_port(|port: ReceivePort<u32>| port.listen(drop).clear());
+    for _ in 0..5 {
+        (0..3).for_each(|i| port.send(i).unwrap());
+        assert_eq!(port.send(3), Err(SendError::Full(3)));
+        runtime.run_until_idle();
+    }
+    runtime.shut_down();
+}
+
+#[test]
 fn senders_that_wait_get_room_and_keep_their_order() {
     for limit in [1, 2, 7, 64] {
         for_each_bounded(limit);

@@ -1,9 +1,13 @@
 //! The risk: a wake-up that is lost, or waited for by somebody who has gone.
 #![cfg(unix)]
 
+use std::future::poll_fn;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use insula_core::{Direction, Isolate, Runtime, Source, block_on, sleep};
@@ -21,6 +25,26 @@ async fn read_byte(source: &Source, mut stream: &UnixStream) -> std::io::Result<
     let attempt = || stream.read_exact(&mut byte);
     source.io(Direction::Read, attempt).await?;
     Ok(byte[0])
+}
+
+/// A waker that says whether it was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// What `future` returns; `None` if that takes so long that its wake-up has been lost.
+async fn soon<F: Future>(future: F) -> Option<F::Output> {
+    let (mut future, mut lost) = (pin!(future), pin!(sleep(Duration::from_secs(10))));
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => lost.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }
 
 #[test]
@@ -119,6 +143,62 @@ fn the_end_of_the_runtime_ends_the_wait() -> std::io::Result<()> {
     let _entered = runtime.enter();
     let refused = pair().map(drop).map_err(|it| it.kind());
     assert_eq!(refused, Err(ErrorKind::BrokenPipe));
+    Ok(())
+}
+
+/// Readers and writers alike are woken, and told.
+#[test]
+fn the_end_of_the_runtime_wakes_both_directions() -> std::io::Result<()> {
+    let runtime = Runtime::builder().threads(1).build();
+    let (source, near, _far) = {
+        let _entered = runtime.enter();
+        pair()?
+    };
+    while (&near).write(&[1; 4096]).is_ok() {}
+    let mut read = pin!(source.io(Direction::Read, || (&near).read(&mut [0])));
+    let mut write = pin!(source.io(Direction::Write, || (&near).write(&[2])));
+    let [readers, writers] = [(); 2].map(|()| Arc::new(Woken::default()));
+    let (read_waker, write_waker) = (readers.clone().into(), writers.clone().into());
+    let mut read_context = Context::from_waker(&read_waker);
+    let mut write_context = Context::from_waker(&write_waker);
+    assert!(read.as_mut().poll(&mut read_context).is_pending());
+    assert!(write.as_mut().poll(&mut write_context).is_pending());
+    runtime.shut_down();
+    for (woken, result) in [
+        (readers, read.as_mut().poll(&mut read_context)),
+        (writers, write.as_mut().poll(&mut write_context)),
+    ] {
+        assert!(woken.0.load(Ordering::SeqCst));
+        let kind = result.map_err(|it| it.kind());
+        assert_eq!(kind, Poll::Ready(Err(ErrorKind::BrokenPipe)));
+    }
+    Ok(())
+}
+
+/// A file is nothing that epoll waits for. What it had taken is free again, once.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn a_source_that_cannot_be_registered_leaves_its_place_to_one_other() -> std::io::Result<()> {
+    let runtime = Runtime::builder().threads(1).build();
+    let _entered = runtime.enter();
+    for _ in 0..2 {
+        let refused = Source::new(std::fs::File::open("/proc/self/exe")?);
+        assert!(refused.is_err());
+    }
+    let mut pairs = [pair()?, pair()?, pair()?];
+    let mut reads = Vec::new();
+    for (n, (source, near, far)) in (0..).zip(&mut pairs) {
+        let mut read = Box::pin(read_byte(source, near));
+        let context = &mut Context::from_waker(Waker::noop());
+        assert!(read.as_mut().poll(context).is_pending());
+        reads.push((read, far, n));
+    }
+    for (read, far, n) in reads {
+        far.write_all(&[n])?;
+        // It waits already, and so looks again only if it is told to.
+        assert_eq!(block_on(soon(read)).map(Result::ok), Some(Some(n)));
+    }
+    runtime.shut_down();
     Ok(())
 }
 

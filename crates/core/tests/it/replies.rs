@@ -1,5 +1,6 @@
 //! Risk: somebody waits for an answer that never comes, or gets another one's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use insula_core::{
@@ -125,6 +126,39 @@ fn nobody_minds_an_answer_that_comes_too_late() {
         },
         |result| assert_eq!(result, Ok(())),
     );
+}
+
+/// An answer counts on the isolate that waits for it. One that comes to an isolate that ends
+/// gives that count back, and with it the isolate's memory and its hold on the runtime.
+#[test]
+fn an_answer_that_is_discarded_frees_its_isolate() {
+    let witness = Arc::new(());
+    let held = witness.clone();
+    let runtime = Runtime::builder()
+        .seeded(1)
+        .around_threads(move |run| {
+            let _held = &held;
+            run();
+        })
+        .build();
+    let asker = Isolate::builder().runtime(&runtime).spawn(
+        async |()| {
+            let mut port = ReceivePort::new();
+            let sender = port.send_port();
+            let _small = sender.ask(|reply| Question(1, reply));
+            let Some(Question(_, reply)) = port.recv().await else {
+                unreachable!("it was sent");
+            };
+            Isolate::current().unwrap().kill();
+            // Behind the kill, which comes first.
+            reply.send(2);
+        },
+        (),
+    );
+    runtime.block_on(asker.exited());
+    runtime.shut_down();
+    drop((asker, runtime));
+    assert_eq!(Arc::strong_count(&witness), 1, "something is left");
 }
 
 #[test]

@@ -134,6 +134,35 @@ fn a_periodic_timer_counts_what_it_missed() {
     });
 }
 
+/// Cancelled in its own callback it has no place among those that wait, and takes none away:
+/// neither then nor when another one is cancelled.
+#[test]
+fn a_periodic_timer_that_cancels_itself_leaves_the_others_alone() {
+    for another in [false, true] {
+        let runtime = Runtime::builder().seeded(1).build();
+        let log = crate::trace::Log::default();
+        let l = log.clone();
+        let body = move |()| {
+            let once = l.clone();
+            Timer::after(Duration::from_millis(50), move || once.line(50));
+            let cancelled = Timer::after(Duration::from_millis(90), || unreachable!("cancelled"));
+            assert!(another || cancelled.cancel());
+            Timer::periodic(Duration::from_millis(10), move |timer, tick| {
+                l.line(10 * tick);
+                if tick == 2 {
+                    assert!(timer.cancel());
+                    assert_eq!(cancelled.cancel(), another);
+                }
+            });
+        };
+        Isolate::builder().runtime(&runtime).spawn(body, ());
+        runtime.block_on(async { sleep(Duration::from_secs(1)).await });
+        assert_eq!(log.text(), "10 20 50");
+        assert_eq!(runtime.isolate_count(), 0);
+        runtime.shut_down();
+    }
+}
+
 /// Case 10: the others of a batch run although one panics, and so do all microtasks.
 #[test]
 fn a_panic_in_a_timer_loses_nothing() {

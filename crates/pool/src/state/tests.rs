@@ -166,6 +166,53 @@ fn a_withdrawn_call_leaves_room_and_is_never_started() {
 }
 
 #[test]
+fn a_withdrawn_call_leaves_room_for_one_and_no_more() {
+    let mut state = state(
+        1,
+        1,
+        Queue::bounded(2).overflow(Overflow::Reject),
+        Balance::default(),
+    );
+    queued(&mut state, 1);
+    let key = queued(&mut state, 2);
+    assert_eq!(state.withdraw(key), Some(2));
+    assert_eq!(state.withdraw(key), None);
+    assert_eq!((state.queued(), state.tally.withdrawn), (1, 1));
+    queued(&mut state, 3);
+    assert_eq!(refused(&mut state, 4, true), Reject::QueueFull);
+    assert_eq!(next(&mut state, 0, 0), Some(1));
+    state.finish(at(0, 0));
+    queued(&mut state, 5);
+    assert_eq!(refused(&mut state, 6, true), Reject::QueueFull);
+}
+
+#[test]
+fn a_worker_that_fails_while_draining_is_rebuilt_for_what_is_queued() {
+    let mut state = state(1, 1, Queue::default(), Balance::default());
+    for job in 1..=3 {
+        queued(&mut state, job);
+    }
+    assert_eq!(next(&mut state, 0, 0), Some(1));
+    assert!(state.drain(false).is_some_and(|it| it.refuse.is_empty()));
+    for (incarnation, job) in [(1, 2), (2, 3)] {
+        assert!(state.suspect(0).refuse.is_empty());
+        state.finish(at(0, 0));
+        assert!(is_closed(&mut state, 0, 0));
+        let (rebuilt, actions) = state.rebuild(0);
+        assert_eq!(rebuilt, Some(incarnation));
+        assert!(actions.refuse.is_empty() && !state.is_over());
+        assert!(state.ready(0).0);
+        assert_eq!(next(&mut state, 0, 0), Some(job));
+    }
+    // Nothing is left to be rebuilt for.
+    assert!(state.suspect(0).refuse.is_empty());
+    state.finish(at(0, 0));
+    assert!(is_closed(&mut state, 0, 0));
+    assert_eq!(state.rebuild(0).0, None);
+    assert!(state.is_over());
+}
+
+#[test]
 fn a_suspect_worker_finishes_its_calls_and_is_rebuilt() {
     let mut state = state(1, 3, Queue::default(), Balance::default());
     queued(&mut state, 1);
