@@ -568,6 +568,9 @@ insula_status insula_init(const insula_config *config);
 //
 // Errors: `TIMED_OUT` if something has not ended after `timeout_ns`; call again to go on
 // waiting. `DEADLOCK` from inside of an isolate or a callback. `NOT_STARTED`, `SHUT_DOWN`.
+//
+// Several threads may shut down at the same time; each returns when this runtime has ended, and
+// ends nothing that was started since.
 insula_status insula_shut_down(uint64_t timeout_ns);
 
 // Tells how the library is at this moment. May be called at any time.
@@ -980,7 +983,7 @@ insula_status insula_callback_keep_isolate_alive(insula_callback callback, uint3
 // be null. The service is open until `insula_service_close`, or until no handle of it is left
 // and it has no name.
 //
-// Blocks until the workers have started. Errors: `NAME_TAKEN`, `OUT_OF_RESOURCES`.
+// Blocks until the workers have started. Errors: `NAME_TAKEN`, `OUT_OF_RESOURCES`, `SHUT_DOWN`.
 insula_status insula_service_open(const insula_service_options *options,
                                   insula_service_fn function,
                                   void *user,
@@ -996,9 +999,13 @@ insula_status insula_service_find(const char *name, insula_service *service);
 insula_status insula_service_release(insula_service service);
 
 // Ends a service, and releases this handle of it: calls that are queued or run have
-// `patience_ns` to end. Blocks until the workers have ended.
+// `patience_ns` to end; then queued ones are turned away, running ones are cancelled, and callers
+// whose function does not stop within two seconds get `PEER_DIED`. Blocks until the last
+// function has returned and `free_user` has been called, however long that takes: a function
+// that computes for long asks `insula_checkpoint`.
 //
-// Errors: `DEADLOCK` in a callback of an isolate or of a service.
+// Errors: `DEADLOCK` in a callback of an isolate or of a service; `SHUT_DOWN` if the runtime is
+// shut down meanwhile, which ends the service as well.
 insula_status insula_service_close(insula_service service, uint64_t patience_ns);
 
 // Answers the request that this thread's innermost callback handles. Texts, typed data and

@@ -1,9 +1,7 @@
 //! Isolates whose entry is a function of C.
 
 use std::ffi::c_void;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use insula::{ExitReason, Isolate, IsolateBuilder, Priority};
@@ -174,29 +172,4 @@ pub(crate) fn wait(isolate: &Isolate, timeout: Option<Duration>) -> Result<ExitR
         isolate.id(),
         timeout,
     )?)
-}
-
-/// Waits for a future on this thread, whose place in the pool goes to others.
-pub(crate) fn block_on<F: Future>(
-    future: F,
-    timeout: Option<Duration>,
-) -> Result<F::Output, Failure> {
-    let runtime = state::runtime()?;
-    let result = insula::blocking(|| {
-        runtime.block_on(async {
-            let mut future = pin!(future);
-            let mut limit = timeout.map(|timeout| Box::pin(insula::sleep(timeout)));
-            std::future::poll_fn(|cx| {
-                if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                    return Poll::Ready(Some(output));
-                }
-                match &mut limit {
-                    Some(limit) => limit.as_mut().poll(cx).map(|_| None),
-                    None => Poll::Pending,
-                }
-            })
-            .await
-        })
-    });
-    result.ok_or_else(|| Status::TimedOut.into())
 }

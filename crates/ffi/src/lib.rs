@@ -18,8 +18,8 @@
 //! functions.
 //!
 //! # Locks
-//! A slot of the table, the list of free slots, the runtime's place, the count of callbacks,
-//! the error hook, a port's place for errors, a pinned isolate's entry, a call's stage, and a
+//! A slot of the table, the list of free slots, the runtime's place, the waits that a shutdown
+//! ends, the count of callbacks, the error hook, whether a service's workers are gone, a port's place for errors, a pinned isolate's entry, a call's stage, and a
 //! custody's stage have one each. None is held while another is taken, but for the list of free slots, which is opened
 //! under the runtime's place; none while C code runs, and objects are dropped outside of all of
 //! them.

@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use insula::{
@@ -24,10 +26,10 @@ use crate::callout;
 use crate::custody::{Custody, Duty, Share};
 use crate::handle::{Reservation, table};
 use crate::in_place::InPlace;
-use crate::isolate::block_on;
 use crate::object::{self, CallObject, Object};
 use crate::raw::{Address, User};
 use crate::replying::{Answer, answering};
+use crate::state::while_running;
 use crate::value::Value;
 use crate::value::view::deliver;
 
@@ -89,13 +91,53 @@ impl fmt::Debug for Handler {
     }
 }
 
-struct Worker(Arc<Handler>);
+/// What the workers share. It goes with the last of their isolates, which is after the last
+/// function has returned: first what belongs to the function, then the signal.
+struct Served {
+    handler: Handler,
+    _signal: Signal,
+}
+
+/// Whether the workers of a service have ended.
+#[derive(Debug, Default)]
+struct Gone(Mutex<(bool, Vec<Waker>)>);
+
+/// Tells it, when it is dropped.
+struct Signal(Arc<Gone>);
+
+impl Drop for Signal {
+    fn drop(&mut self) {
+        let mut gone = self.0.0.lock();
+        gone.0 = true;
+        let wakers = std::mem::take(&mut gone.1);
+        drop(gone);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Gone {
+    async fn wait(&self) {
+        poll_fn(|cx| {
+            let waker = cx.waker().clone();
+            let mut gone = self.0.lock();
+            if gone.0 {
+                return Poll::Ready(());
+            }
+            // Bounded by the polls of those who close the service, through a handle each.
+            gone.1.push(waker);
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+struct Worker(Arc<Served>);
 
 impl Exchange for Worker {
     async fn exchange(&self, _cx: &Context, request: Request) -> Result<Value, Refusal> {
         request.progress.begin();
         let request = request.value;
-        let answer = match &*self.0 {
+        let answer = match &self.0.handler {
             Handler::Rust(function) => {
                 request.delivered();
                 function(request)
@@ -115,6 +157,7 @@ pub(crate) struct ServiceObject {
     name: Option<String>,
     pool: WorkerPool<ExchangeResponder<Worker>>,
     caller: ExchangeCaller,
+    gone: Arc<Gone>,
 }
 
 impl fmt::Debug for ServiceObject {
@@ -161,7 +204,11 @@ pub fn open_service(
 /// Opens a service. If it fails, workers that have started may hold `handler` for a while, but
 /// get no request any more.
 pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<ServiceHandle, Failure> {
-    let handler = Arc::new(handler);
+    let gone = Arc::new(Gone::default());
+    let served = Arc::new(Served {
+        handler,
+        _signal: Signal(gone.clone()),
+    });
     let is_taken = |name: &String| NAMES.lock().contains_key(name);
     if opening.name.as_ref().is_some_and(is_taken) {
         return Err(Status::NameTaken.into());
@@ -171,7 +218,6 @@ pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<Service
     } else {
         Overflow::Wait
     };
-    let served = handler.clone();
     let mut builder = WorkerPool::<ExchangeResponder<_>>::builder()
         .name(opening.name.as_deref().unwrap_or("service"))
         .queue(Queue::bounded(opening.queue.unwrap_or(1024)).overflow(overflow))
@@ -182,12 +228,13 @@ pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<Service
     if let Some(workers) = opening.workers {
         builder = builder.workers(workers);
     }
-    let pool = block_on(builder.build(), None)?
+    let pool = while_running(builder.build())?
         .map_err(|error| Failure::new(Status::OutOfResources, error.to_string()))?;
     let service = Arc::new(ServiceObject {
         name: opening.name,
         caller: pool.caller(),
         pool,
+        gone,
     });
     let bits = table().insert(Object::Service(service.clone()))?;
     if let Err(status) = publish(&service) {
@@ -225,7 +272,11 @@ pub(crate) fn close(bits: ServiceHandle, patience: Duration) -> Outcome {
     }
     let service: Arc<ServiceObject> = object::remove(bits)?;
     forget_name(&service);
-    block_on(service.pool.shut_down(Shutdown::graceful(patience)), None)?;
+    while_running(async {
+        service.pool.shut_down(Shutdown::graceful(patience)).await;
+        // A function that does not stop is given up by the pool, and waited for here.
+        service.gone.wait().await;
+    })?;
     Ok(())
 }
 

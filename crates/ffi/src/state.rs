@@ -2,9 +2,22 @@
 //!
 //! # Phases
 //! Not started, running, stopping, stopped, and from there to running again. Only `start` and
-//! `shut_down` change the phase, under the lock of [`RUNTIME`]; everybody else looks at it
-//! without a lock. So a call that looked may still be at work when the shutdown begins. It finds the
+//! `shut_down` change the phase, under the lock of [`LIFE`]; everything else looks at it without a
+//! lock. So a call that looked may still be at work when the shutdown begins. It finds the
 //! table of handles closed, or makes an isolate that the runtime kills; both are defined.
+//!
+//! # Shutdowns at the same time
+//! Each start begins a *generation*, and a shutdown belongs to the one that it found. Of several
+//! shutdowns of a generation one at a time *drives*: it closes, kills and waits, and it alone
+//! declares the end, which ends the generation. The others wait until the generation has ended,
+//! which is success however much was started since, or until the one that drives has given up for
+//! lack of time; then one of them goes on. Before that each ends the root isolates of its own
+//! thread, which no other thread can, so that the one that drives does not wait for them in vain.
+//!
+//! # Waits over a shutdown
+//! A wait for something of the runtime is over when the runtime stops, because what would end the
+//! wait may never come: [`while_running`] gives up then. The end is told to each such wait under
+//! the lock of [`WAITS`], after the phase was set; a wait that is entered later sees the phase.
 //!
 //! # The end of callbacks
 //! Everything that C registered is counted from its registration until it has been freed. A
@@ -15,7 +28,11 @@
 //! The child of a fork has one thread and copies of locks that may be held. A handler of the
 //! operating system sets a flag there, which every call looks at first.
 
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use insula::Runtime;
@@ -31,7 +48,18 @@ use crate::object::Object;
 use crate::raw::User;
 use crate::{callout, handle};
 
-static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
+static LIFE: Mutex<Life> = Mutex::new(Life {
+    runtime: None,
+    generation: 0,
+    is_driven: false,
+});
+/// Notified when a shutdown stops to drive.
+static UNDRIVEN: std::sync::LazyLock<Condvar> = std::sync::LazyLock::new(Condvar::new);
+/// How each wait that a shutdown ends is woken.
+static WAITS: Mutex<Waits> = Mutex::new(Waits {
+    next: 0,
+    wakers: BTreeMap::new(),
+});
 static PHASE: AtomicU8 = AtomicU8::new(INSULA_PHASE_NOT_STARTED as u8);
 static FORKED: AtomicBool = AtomicBool::new(false);
 static POSTS: AtomicU64 = AtomicU64::new(0);
@@ -39,6 +67,22 @@ static EXTERNALS: AtomicU64 = AtomicU64::new(0);
 static CALLBACKS: Mutex<u64> = Mutex::new(0);
 static CALLBACKS_GONE: std::sync::LazyLock<Condvar> = std::sync::LazyLock::new(Condvar::new);
 static ERROR_HOOK: Mutex<Option<Arc<ErrorHook>>> = Mutex::new(None);
+
+/// The runtime from its start to the end of its shutdown.
+#[derive(Debug)]
+struct Life {
+    runtime: Option<Runtime>,
+    /// How many runtimes have come to their end.
+    generation: u64,
+    /// Whether a shutdown is at work.
+    is_driven: bool,
+}
+
+#[derive(Debug)]
+struct Waits {
+    next: u64,
+    wakers: BTreeMap<u64, Waker>,
+}
 
 /// Whom to tell of errors that no listener gets.
 #[derive(Debug)]
@@ -100,7 +144,7 @@ pub(crate) struct Settings {
 }
 
 pub(crate) fn start(settings: Settings) -> Outcome {
-    let mut runtime = RUNTIME.lock();
+    let mut life = LIFE.lock();
     match phase() {
         INSULA_PHASE_RUNNING => return Err(Status::AlreadyStarted.into()),
         INSULA_PHASE_STOPPING => {
@@ -123,7 +167,7 @@ pub(crate) fn start(settings: Settings) -> Outcome {
     if let Some(name) = settings.name {
         builder = builder.name(name);
     }
-    *runtime = Some(builder.build());
+    life.runtime = Some(builder.build());
     handle::table().open();
     set_phase(INSULA_PHASE_RUNNING);
     Ok(())
@@ -137,13 +181,16 @@ pub(crate) fn shut_down(timeout: Option<Duration>) -> Outcome {
     }
     let start = Instant::now();
     let left = || timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
-    let runtime = begin_shut_down()?;
+    let (runtime, generation) = begin_shut_down()?;
+    crate::root::forget_all_of_this_thread();
+    let Some(driving) = Driving::begin(generation, &left)? else {
+        return Ok(());
+    };
     // Handles, and what they lead to, are dropped outside of every lock.
     let is_root = |object: &Object| matches!(object, Object::Root(_));
     end_all(handle::table().close(is_root));
     crate::service::forget_all();
     drop(set_error_hook(None));
-    crate::root::forget_all_of_this_thread();
     match left() {
         None => runtime.shut_down(),
         Some(left) => runtime
@@ -153,9 +200,108 @@ pub(crate) fn shut_down(timeout: Option<Duration>) -> Outcome {
     // The roots of threads that have gone without closing them.
     end_all(handle::table().close(|_| false));
     wait_for_callbacks(left)?;
-    *RUNTIME.lock() = None;
-    set_phase(INSULA_PHASE_STOPPED);
+    driving.finish();
     Ok(())
+}
+
+/// The right to shut a generation down, of one thread at a time.
+#[derive(Debug)]
+struct Driving(());
+
+impl Driving {
+    /// Waits for the right; `None` if the generation has ended meanwhile.
+    fn begin(
+        generation: u64,
+        left: &impl Fn() -> Option<Duration>,
+    ) -> Result<Option<Self>, Failure> {
+        let mut life = LIFE.lock();
+        loop {
+            if life.generation != generation {
+                return Ok(None);
+            }
+            if !life.is_driven {
+                life.is_driven = true;
+                return Ok(Some(Self(())));
+            }
+            life = match left() {
+                None => UNDRIVEN.wait(life),
+                Some(left) if left.is_zero() => {
+                    let text = "another shutdown has not come to its end";
+                    return Err(Failure::new(Status::TimedOut, text));
+                }
+                Some(left) => UNDRIVEN.wait_timeout(life, left),
+            };
+        }
+    }
+
+    /// Everything has ended.
+    fn finish(self) {
+        let mut life = LIFE.lock();
+        let runtime = life.runtime.take();
+        life.generation += 1;
+        set_phase(INSULA_PHASE_STOPPED);
+        drop(life);
+        drop(runtime);
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        LIFE.lock().is_driven = false;
+        UNDRIVEN.notify_all();
+    }
+}
+
+/// Runs a future on this thread, whose place in the pool goes to others, with the runtime entered.
+/// Gives up when the runtime stops.
+pub(crate) fn while_running<F: Future>(future: F) -> Result<F::Output, Status> {
+    let runtime = runtime()?;
+    let mut wait = Wait(None);
+    let mut future = pin!(future);
+    let either = poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        wait.enter(cx.waker());
+        // Only now: who stops the runtime sets the phase, and then wakes who has entered.
+        match require_running() {
+            Ok(()) => Poll::Pending,
+            Err(status) => Poll::Ready(Err(status)),
+        }
+    });
+    insula::blocking(|| runtime.block_on(either))
+}
+
+/// One of the waits that a shutdown ends.
+struct Wait(Option<u64>);
+
+impl Wait {
+    fn enter(&mut self, waker: &Waker) {
+        let waker = waker.clone();
+        let mut waits = WAITS.lock();
+        let number = *self.0.get_or_insert_with(|| {
+            waits.next += 1;
+            waits.next
+        });
+        // Bounded by the number of threads that wait.
+        let before = waits.wakers.insert(number, waker);
+        drop(waits);
+        drop(before);
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if let Some(number) = self.0 {
+            let waker = WAITS.lock().wakers.remove(&number);
+            drop(waker);
+        }
+    }
+}
+
+fn end_waits() {
+    let wakers = std::mem::take(&mut WAITS.lock().wakers);
+    wakers.into_values().for_each(Waker::wake);
 }
 
 /// Wakes whoever waits for one of these objects, and drops them.
@@ -163,16 +309,19 @@ fn end_all(objects: Vec<Object>) {
     objects.iter().for_each(Object::end);
 }
 
-fn begin_shut_down() -> Result<Runtime, Status> {
-    let runtime = RUNTIME.lock();
+fn begin_shut_down() -> Result<(Runtime, u64), Status> {
+    let life = LIFE.lock();
     match phase() {
         INSULA_PHASE_NOT_STARTED => return Err(Status::NotStarted),
         INSULA_PHASE_STOPPED => return Err(Status::ShutDown),
         _ => {}
     }
-    let runtime = runtime.clone().ok_or(Status::ShutDown)?;
+    let runtime = life.runtime.clone().ok_or(Status::ShutDown)?;
+    let generation = life.generation;
     set_phase(INSULA_PHASE_STOPPING);
-    Ok(runtime)
+    drop(life);
+    end_waits();
+    Ok((runtime, generation))
 }
 
 fn wait_for_callbacks(left: impl Fn() -> Option<Duration>) -> Outcome {
@@ -192,7 +341,7 @@ fn wait_for_callbacks(left: impl Fn() -> Option<Duration>) -> Outcome {
 
 /// The runtime, for whoever spawns or waits.
 pub(crate) fn runtime() -> Result<Runtime, Status> {
-    RUNTIME.lock().clone().ok_or(Status::ShutDown)
+    LIFE.lock().runtime.clone().ok_or(Status::ShutDown)
 }
 
 pub(crate) fn callback_registered() {

@@ -131,6 +131,10 @@ impl<C: Contract> Ending<C> {
                 self.isolates.iter().for_each(Isolate::kill);
             }
         }
+        self.publish(lost);
+    }
+
+    fn publish(&self, lost: u64) {
         let after = self.shared.totals();
         let cancelled = after.count(How::Cancelled) + after.count(How::Expired);
         self.shared.publish(ShutdownReport {
@@ -138,6 +142,16 @@ impl<C: Contract> Ending<C> {
             cancelled: cancelled - self.cancelled_before + self.refused,
             lost,
         });
+    }
+}
+
+/// The isolate may be killed, or never run, because the runtime shuts down. The shutdown of the
+/// pool has an end all the same.
+impl<C: Contract> Drop for Ending<C> {
+    fn drop(&mut self) {
+        if self.shared.report.lock().is_none() {
+            self.publish(0);
+        }
     }
 }
 

@@ -53,20 +53,16 @@ pub(crate) struct Seed<R: Respond> {
     pub(crate) factory: Factory<R::Service>,
 }
 
-/// Tells the pool when the isolate ends, however it ends.
-struct Presence<'a, R: Respond>(&'a Seed<R>);
-
-impl<R: Respond> Drop for Presence<'_, R> {
+/// Tells the pool when the isolate ends, however it ends; also if it never ran, because its
+/// runtime was shut down.
+impl<R: Respond> Drop for Seed<R> {
     fn drop(&mut self) {
-        self.0
-            .shared
-            .lose(self.0.worker.index(), WorkerFault::Ended);
+        self.shared.lose(self.worker.index(), WorkerFault::Ended);
     }
 }
 
 /// The entry of a worker's isolate.
 pub(crate) async fn run<R: Respond>(seed: Seed<R>) {
-    let _presence = Presence(&seed);
     let Seed { shared, worker, .. } = &seed;
     if let Some(isolate) = Isolate::current() {
         shared.moved_in(worker.index(), isolate.id());

@@ -107,6 +107,9 @@ fn mismatch(name: &str, theirs: u32, ours: usize) -> Failure {
 ///
 /// Errors: `TIMED_OUT` if something has not ended after `timeout_ns`; call again to go on
 /// waiting. `DEADLOCK` from inside of an isolate or a callback. `NOT_STARTED`, `SHUT_DOWN`.
+///
+/// Several threads may shut down at the same time; each returns when this runtime has ended, and
+/// ends nothing that was started since.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_shut_down(timeout_ns: u64) -> StatusCode {
     guard_always(|| state::shut_down(timeout(timeout_ns)))

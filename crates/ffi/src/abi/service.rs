@@ -25,7 +25,7 @@ use crate::{handle, replying, state};
 /// be null. The service is open until `insula_service_close`, or until no handle of it is left
 /// and it has no name.
 ///
-/// Blocks until the workers have started. Errors: `NAME_TAKEN`, `OUT_OF_RESOURCES`.
+/// Blocks until the workers have started. Errors: `NAME_TAKEN`, `OUT_OF_RESOURCES`, `SHUT_DOWN`.
 ///
 /// # Safety
 /// The pointers are as the top of this file tells.
@@ -97,9 +97,13 @@ pub extern "C" fn insula_service_release(service: ServiceHandle) -> StatusCode {
 }
 
 /// Ends a service, and releases this handle of it: calls that are queued or run have
-/// `patience_ns` to end. Blocks until the workers have ended.
+/// `patience_ns` to end; then queued ones are turned away, running ones are cancelled, and callers
+/// whose function does not stop within two seconds get `PEER_DIED`. Blocks until the last
+/// function has returned and `free_user` has been called, however long that takes: a function
+/// that computes for long asks `insula_checkpoint`.
 ///
-/// Errors: `DEADLOCK` in a callback of an isolate or of a service.
+/// Errors: `DEADLOCK` in a callback of an isolate or of a service; `SHUT_DOWN` if the runtime is
+/// shut down meanwhile, which ends the service as well.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_service_close(service: ServiceHandle, patience_ns: u64) -> StatusCode {
     guard(|| service::close(service, Duration::from_nanos(patience_ns)))

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use insula_core::block_on;
-use insula_pool::{PoolPhase, Shutdown};
+use insula_core::{Runtime, block_on};
+use insula_pool::{BuildError, PoolPhase, Shutdown};
 use insula_rpc::{CallError, CancelledBy, Outcome, Reject, WorkerExit};
 
 use crate::desk::{start, until};
@@ -218,4 +218,17 @@ fn a_shutdown_under_load_accounts_for_every_call() {
         stats.rejected
     );
     assert_eq!(stats.submitted, stats.answered + stats.rejected);
+}
+
+/// A pool on a runtime that is gone is refused, and one whose runtime goes has an end.
+#[test]
+fn a_pool_ends_with_its_runtime() {
+    let runtime = Runtime::builder().threads(2).build();
+    let _entered = runtime.enter();
+    let desk = Desk::default();
+    let pool = block_on(self::pool(&desk, 2).build()).unwrap();
+    runtime.shut_down();
+    block_on(pool.shut_down(Shutdown::graceful(LONG)));
+    let late = block_on(self::pool(&desk, 2).build());
+    assert!(matches!(late, Err(BuildError::Startup { .. })), "{late:?}");
 }
