@@ -70,7 +70,7 @@ pub use isolate::{
     UncaughtError, checkpoint, set_error_hook, spawn_local,
 };
 pub use mailbox::{
-    ConditionVariable, Mailbox, MailboxError, Mutex, MutexGuard, NotHeld, RawMutex,
+    ConditionVariable, LockError, Mailbox, MailboxError, Mutex, MutexGuard, NotHeld, RawMutex,
     RendezvousState, RequestError, Requester, Responder, Undelivered, rendezvous,
 };
 pub use microtask::schedule_microtask;

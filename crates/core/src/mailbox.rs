@@ -4,17 +4,19 @@
 //! | type | what it is | file |
 //! |---|---|---|
 //! | [`Requester`], [`Responder`] | a rendezvous: a request, then its response | `mailbox/rendezvous.rs`, `mailbox/exchange.rs` |
-//! | [`Mailbox`] | one slot: `put` waits for room, `take` for a message | `mailbox/one_slot.rs`, `mailbox/slot.rs` |
-//! | [`Mutex`], [`RawMutex`], [`ConditionVariable`] | locks that isolates and other threads share | `mailbox/mutex.rs`, `mailbox/condition_variable.rs` |
+//! | [`Mailbox`] | one slot: `put` waits for room, `take` for a message | `mailbox/one_slot.rs`, `mailbox/slot.rs`, `mailbox/row.rs` |
+//! | [`Mutex`], [`RawMutex`], [`ConditionVariable`] | locks that isolates and other threads share | `mailbox/mutex.rs`, `mailbox/condition_variable.rs`, `mailbox/row.rs` |
 //!
 //! All of them may be used in isolates and on any other thread. How a wait goes, and what it
 //! gives away meanwhile, is told in `blocking.rs`. Values move; nothing is copied or serialized,
 //! so a large message costs what a small one does.
 //!
 //! # What every wait promises
-//! - It ends when what it waits for is there, when its time is over, when somebody closes the
-//!   mailbox, when the peer has gone, and when the waiting isolate is killed. If several happen
-//!   at once, a message that was handed over wins.
+//! - It ends when what it waits for is there, when its time is over, when the mailbox, the lock or
+//!   the condition variable is closed, when the peer has gone, and when the waiting isolate is
+//!   killed. If several happen at once, what was handed over wins.
+//! - A wait that ends without its result leaves no trace. A message, a lock or a notification
+//!   that was handed over at the moment of a kill goes on to the next waiter.
 //! - The peer has gone when its end was dropped: by its code, or with the stack, the tasks and
 //!   the queue of an isolate that panicked, was killed, or came to its end. The waiter is woken
 //!   at that moment. (An end that no drop reaches, since a static or foreign code has it, goes
@@ -25,9 +27,9 @@
 //! - On a seeded runtime it is refused, as nobody else runs while one waits there.
 //!
 //! # Order
-//! Whoever begins to wait earlier is served earlier: takers of a mailbox, putters of a mailbox,
-//! those who want a lock, those who wait for a notification. Nobody overtakes them: a lock and a
-//! message are handed over to the first in the row, not thrown to whoever is quickest.
+//! Waiters are served in the order in which they began to wait: takers and putters of a mailbox,
+//! waiters for a lock and for a notification. A later one does not overtake them: a lock and a
+//! message are handed over to the first in the row.
 
 mod condition_variable;
 mod error;
@@ -35,13 +37,14 @@ mod exchange;
 mod mutex;
 mod one_slot;
 mod rendezvous;
+mod row;
 mod slot;
 
 #[cfg(test)]
 mod tests;
 
 pub use condition_variable::ConditionVariable;
-pub use error::{MailboxError, NotHeld, RequestError, Undelivered};
+pub use error::{LockError, MailboxError, NotHeld, RequestError, Undelivered};
 #[cfg(all(test, loom))]
 pub(crate) use exchange::{Exchange, GaveUp};
 pub use mutex::{Mutex, MutexGuard, RawMutex};

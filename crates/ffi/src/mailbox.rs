@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use insula::{
-    ConditionVariable, Mailbox, MailboxError, RawMutex, RendezvousState, Requester, Responder,
-    WaitError,
+    ConditionVariable, LockError, Mailbox, MailboxError, RawMutex, RendezvousState, Requester,
+    Responder, WaitError,
 };
 use insula_sync::atomic::{AtomicBool, Ordering};
 
@@ -61,6 +61,16 @@ impl From<WaitError> for Failure {
             _ => Status::Internal,
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::NotWaited(error) => error.into(),
+            LockError::Closed => Self::new(Status::Closed, error.to_string()),
+            _ => Self::new(Status::Internal, error.to_string()),
+        }
     }
 }
 
@@ -175,7 +185,8 @@ pub(crate) fn lock(mutex: &RawMutex, timeout: Option<Duration>) -> Outcome {
     Ok(match timeout {
         None => mutex.lock(),
         Some(Duration::ZERO) if mutex.try_lock() => Ok(()),
-        Some(Duration::ZERO) => Err(WaitError::TimedOut),
+        Some(Duration::ZERO) if mutex.is_closed() => Err(LockError::Closed),
+        Some(Duration::ZERO) => Err(LockError::NotWaited(WaitError::TimedOut)),
         Some(timeout) => mutex.lock_timeout(timeout),
     }?)
 }

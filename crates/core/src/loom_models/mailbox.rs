@@ -11,7 +11,10 @@ use insula_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::blocking::{Seat, Side};
 use crate::mailbox::{Exchange, GaveUp, Putting, Slot, Taking};
-use crate::{IsolateId, Mailbox, MailboxError, block_on_by, rendezvous};
+use crate::{
+    ConditionVariable, IsolateId, LockError, Mailbox, MailboxError, RawMutex, block_on_by,
+    rendezvous,
+};
 
 /// Counts its drops.
 #[derive(Debug)]
@@ -243,6 +246,90 @@ fn time_out_vs_put() {
             (Ok(7), Taking::Empty) | (Err(MailboxError::TimedOut), Taking::Done(7, _)) => {}
             _ => panic!("once, and once only"),
         }
+    });
+}
+
+/// A kill vs the hand-over of a lock: the waiter after the killed one gets it, or it is free.
+#[test]
+fn killed_waiter_vs_unlock() {
+    check_bound(2, || {
+        let mutex = RawMutex::new();
+        mutex.lock().unwrap();
+        let killed = {
+            let mutex = mutex.clone();
+            thread::spawn(move || match mutex.acquire_or_join().unwrap() {
+                // As the unwinding of its stack does it.
+                Some(waiting) => drop(waiting),
+                None => mutex.unlock().unwrap(),
+            })
+        };
+        let next = {
+            let mutex = mutex.clone();
+            thread::spawn(move || {
+                mutex.lock().unwrap();
+                mutex.unlock().unwrap();
+            })
+        };
+        mutex.unlock().unwrap();
+        killed.join().unwrap();
+        next.join().unwrap();
+        assert!(mutex.try_lock());
+    });
+}
+
+/// A close vs the hand-over of a lock: the waiter gets the lock or the error, and wakes.
+#[test]
+fn close_vs_unlock() {
+    check(|| {
+        let mutex = RawMutex::new();
+        mutex.lock().unwrap();
+        let waiter = {
+            let mutex = mutex.clone();
+            thread::spawn(move || match mutex.lock() {
+                Ok(()) => mutex.unlock().unwrap(),
+                Err(error) => assert_eq!(error, LockError::Closed),
+            })
+        };
+        mutex.close();
+        mutex.unlock().unwrap();
+        waiter.join().unwrap();
+        assert!(!mutex.try_lock());
+    });
+}
+
+/// A kill vs a notification: the waiter after the killed one gets it.
+#[test]
+fn killed_waiter_vs_notify() {
+    check(|| {
+        let condition = Arc::new(ConditionVariable::new());
+        let killed = condition.enqueue().unwrap();
+        let next = condition.enqueue().unwrap();
+        let there = {
+            let condition = condition.clone();
+            thread::spawn(move || condition.notify())
+        };
+        drop(killed);
+        assert!(next.wait(None).unwrap().is_some());
+        there.join().unwrap();
+    });
+}
+
+/// A kill vs a put: the message is still there for the next taker, once.
+#[test]
+fn killed_taker_vs_put() {
+    check(|| {
+        let slot = Arc::new(insula_sync::Mutex::new(Slot::new()));
+        let seat = Seat::new();
+        let ticket = slot.lock().wait_to_take(&seat);
+        let there = {
+            let slot = slot.clone();
+            thread::spawn(move || assert!(matches!(slot.lock().put(7), Putting::Done(_))))
+        };
+        let (message, settled) = slot.lock().abandon_taking(ticket);
+        assert!(message.is_none() && settled.is_empty());
+        there.join().unwrap();
+        assert!(matches!(slot.lock().take(), Taking::Done(7, _)));
+        assert!(matches!(slot.lock().take(), Taking::Empty));
     });
 }
 

@@ -121,6 +121,40 @@ impl<Q> Error for RequestError<Q> {
     }
 }
 
+/// Why a lock was not acquired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockError {
+    /// The wait ended without the lock: its time is over, or it would never have ended.
+    NotWaited(WaitError),
+    /// The lock or the condition variable was closed.
+    Closed,
+}
+
+impl From<WaitError> for LockError {
+    fn from(error: WaitError) -> Self {
+        Self::NotWaited(error)
+    }
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotWaited(error) => error.fmt(f),
+            Self::Closed => f.write_str("the lock is closed"),
+        }
+    }
+}
+
+impl Error for LockError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NotWaited(error) => Some(error),
+            Self::Closed => None,
+        }
+    }
+}
+
 /// Somebody unlocked what he had not locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotHeld;

@@ -1,23 +1,26 @@
 //! Locks that isolates and other threads share.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::NotHeld;
-use crate::blocking::{
-    Awaited, Deadline, Held, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait,
-};
+use super::error::{LockError, NotHeld};
+use super::row::{self, Left, Row, Settled, Ticket};
+use crate::blocking::{Awaited, Deadline, Held, PartyId, Seat, Side, Spin, deadline_in, wait};
 
-/// A lock without a value, taken and given back by two calls, for those who cannot hold a
+/// A lock without a value, taken and given back by two calls, for code that cannot hold a
 /// guard. A handle: its clones are the same lock.
 ///
-/// Not recursive: to take a lock that one holds is a deadlock, and refused as one.
+/// Not recursive: to take a lock that the caller holds is a deadlock, and refused as one.
 ///
 /// # Ordering
-/// It is handed to whoever has waited longest.
+/// The lock is handed to the waiter that has waited longest.
+///
+/// # Cancellation
+/// A waiter that gives up leaves no trace. One that was handed the lock at that moment, and
+/// cannot return it to its caller since a kill or a panic unwinds its stack, hands it to the next
+/// waiter.
 #[derive(Clone)]
 pub struct RawMutex(Arc<Lock>);
 
@@ -26,39 +29,49 @@ struct Lock {
     spin: Spin,
 }
 
-#[derive(Default)]
 struct State {
-    held_by: Option<PartyId>,
-    /// Bounded by the number of threads: each waits once.
-    waiting: VecDeque<(PartyId, Arc<Seat>)>,
+    holder: Option<PartyId>,
+    /// Why it cannot be acquired any more. While this is set, no waiter is in the row.
+    over: Option<LockError>,
+    row: Row<PartyId, Result<(), LockError>>,
 }
 
 impl State {
-    /// Takes somebody out of the row, who does not wait any more. `false` if he has the lock.
-    fn stop(&mut self, seat: &Arc<Seat>) -> bool {
-        let before = self.waiting.len();
-        self.waiting.retain(|it| !Arc::ptr_eq(&it.1, seat));
-        self.waiting.len() != before
+    /// Hands the lock to the first waiter.
+    #[must_use = "it sleeps"]
+    fn pass_on(&mut self) -> Option<Arc<Seat>> {
+        let mut next = None;
+        let seat = self.row.settle_first(|party| {
+            next = Some(party);
+            Ok(())
+        });
+        self.holder = next;
+        seat
     }
 
-    /// Hands the lock to the next one.
-    fn pass_on(&mut self) -> Option<Arc<Seat>> {
-        let next = self.waiting.pop_front();
-        self.held_by = next.as_ref().map(|it| it.0);
-        next.map(|it| it.1)
+    /// Refuses all waiters, and all that come.
+    #[must_use = "they sleep"]
+    fn end(&mut self, error: &LockError) -> Settled {
+        self.over = Some(error.clone());
+        self.row.settle_all(|_| Err(error.clone()))
     }
 }
 
 impl RawMutex {
-    /// A lock that nobody holds.
+    /// A lock without a holder.
     pub fn new() -> Self {
+        let state = State {
+            holder: None,
+            over: None,
+            row: Row::new(),
+        };
         Self(Arc::new(Lock {
-            state: insula_sync::Mutex::default(),
+            state: insula_sync::Mutex::new(state),
             spin: Spin::default(),
         }))
     }
 
-    /// Takes the lock.
+    /// Acquires the lock.
     ///
     /// # Blocking
     /// Until it is free. Spins for a moment, then parks the thread; an isolate gives its place
@@ -68,89 +81,132 @@ impl RawMutex {
     /// A kill of the waiting isolate unwinds out of the wait.
     ///
     /// # Errors
-    /// A [`WaitError`]; the lock is not held then.
-    pub fn lock(&self) -> Result<(), WaitError> {
+    /// A [`LockError`]; the lock is not held then.
+    pub fn lock(&self) -> Result<(), LockError> {
         self.lock_until(None)
     }
 
-    /// As [`lock`](Self::lock), waiting for at most `timeout`.
+    /// As [`lock`](Self::lock), waiting for at most `timeout`. If the lock is handed over at the
+    /// moment at which the time is over, it is held.
     ///
     /// # Errors
-    /// A [`WaitError`]; the lock is not held then.
-    pub fn lock_timeout(&self, timeout: Duration) -> Result<(), WaitError> {
+    /// A [`LockError`]; the lock is not held then.
+    pub fn lock_timeout(&self, timeout: Duration) -> Result<(), LockError> {
         self.lock_until(deadline_in(timeout))
     }
 
-    /// Takes the lock if it is free, and tells whether it was.
+    /// Acquires the lock if it is free, and tells whether it was. A closed lock is not free.
     pub fn try_lock(&self) -> bool {
         let mut state = self.0.state.lock();
-        let is_free = state.held_by.is_none();
+        let is_free = state.holder.is_none() && state.over.is_none();
         if is_free {
-            state.held_by = Some(PartyId::current());
+            state.holder = Some(PartyId::current());
         }
         is_free
     }
 
-    fn lock_until(&self, deadline: Deadline) -> Result<(), WaitError> {
-        let party = PartyId::current();
-        let mut state = self.0.state.lock();
-        if state.held_by.is_none() {
-            state.held_by = Some(party);
+    fn lock_until(&self, deadline: Deadline) -> Result<(), LockError> {
+        let Some(waiting) = self.acquire_or_join()? else {
             return Ok(());
-        }
-        let seat = Seat::new();
-        state.waiting.push_back((party, seat.clone()));
-        drop(state);
-        let waiting = Waiting(self, &seat);
+        };
+        let seat = waiting.seat.clone();
         let awaited = || {
             let turn = OneTurn(self.0.clone(), seat.clone());
             (Arc::new(turn) as Arc<dyn Awaited>, Side::Requester)
         };
         let is_settled = || seat.is_settled().then_some(());
         let waited = wait(&seat, &self.0.spin, deadline, awaited, is_settled);
-        let _ = std::mem::ManuallyDrop::new(waiting);
-        match waited {
-            // It came at the last moment.
-            Err(_) if !self.0.state.lock().stop(&seat) => Ok(()),
-            waited => waited,
+        match (waiting.leave(), waited) {
+            // Also if the time was over as well.
+            (Left::Settled(outcome), _) => outcome,
+            (Left::Unsettled(_), Err(error)) => Err(error.into()),
+            (Left::Unsettled(_), Ok(())) => unreachable!("the seat is settled after the outcome"),
         }
     }
 
-    /// Gives the lock back.
+    /// Acquires the lock if it is free. Otherwise the current party joins the row.
+    pub(crate) fn acquire_or_join(&self) -> Result<Option<Waiting<'_>>, LockError> {
+        let party = PartyId::current();
+        let mut state = self.0.state.lock();
+        if let Some(error) = &state.over {
+            return Err(error.clone());
+        }
+        if state.holder.is_none() {
+            state.holder = Some(party);
+            return Ok(None);
+        }
+        let seat = Seat::new();
+        let ticket = state.row.join(&seat, party);
+        Ok(Some(Waiting {
+            mutex: self,
+            ticket: Some(ticket),
+            seat,
+        }))
+    }
+
+    /// Releases the lock, also after it was closed.
     ///
     /// # Errors
-    /// If it is not this isolate, or thread, that holds it.
+    /// If this isolate, or thread, does not hold it.
     pub fn unlock(&self) -> Result<(), NotHeld> {
         let party = PartyId::current();
         let mut state = self.0.state.lock();
-        if state.held_by != Some(party) {
+        if state.holder != Some(party) {
             return Err(NotHeld);
         }
         let next = state.pass_on();
         drop(state);
-        if let Some(next) = next {
-            next.settle();
-        }
+        row::wake(next);
         Ok(())
     }
 
-    /// Gives it back for a guard, which may be dropped outside of the isolate that took it.
+    /// Closes the lock for good: each waiter gets [`LockError::Closed`], and so does each later
+    /// attempt to acquire it. The holder keeps the lock until it releases it.
+    pub fn close(&self) {
+        let settled = self.0.state.lock().end(&LockError::Closed);
+        row::wake(settled);
+    }
+
+    /// Whether the lock was closed.
+    pub fn is_closed(&self) -> bool {
+        self.0.state.lock().over == Some(LockError::Closed)
+    }
+
+    /// Releases the lock for a guard, which may be dropped outside of the isolate that acquired
+    /// it, and for a waiter that cannot use it.
     fn release(&self) {
         let next = self.0.state.lock().pass_on();
-        if let Some(next) = next {
-            next.settle();
-        }
+        row::wake(next);
     }
 }
 
-/// Takes a wait back when it is left by unwinding.
-struct Waiting<'a>(&'a RawMutex, &'a Arc<Seat>);
+/// A place in the row. When the wait is left by unwinding, a lock that was handed over at that
+/// moment goes to the next waiter.
+pub(crate) struct Waiting<'a> {
+    mutex: &'a RawMutex,
+    /// `None` once it was taken back.
+    ticket: Option<Ticket>,
+    seat: Arc<Seat>,
+}
+
+impl Waiting<'_> {
+    pub(crate) fn leave(mut self) -> Left<PartyId, Result<(), LockError>> {
+        match self.left() {
+            Some(left) => left,
+            None => unreachable!("only this takes the ticket back, and the drop"),
+        }
+    }
+
+    fn left(&mut self) -> Option<Left<PartyId, Result<(), LockError>>> {
+        let ticket = self.ticket.take()?;
+        Some(self.mutex.0.state.lock().row.leave(ticket))
+    }
+}
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let has_it = !self.0.0.state.lock().stop(self.1);
-        if has_it {
-            self.0.release();
+        if let Some(Left::Settled(Ok(()))) = self.left() {
+            self.mutex.release();
         }
     }
 }
@@ -161,8 +217,8 @@ struct OneTurn(Arc<Lock>, Arc<Seat>);
 impl Awaited for OneTurn {
     fn each_holder(&self, _: Side, found: &mut dyn FnMut(Held)) {
         if !self.1.is_settled() {
-            let held_by = self.0.state.lock().held_by;
-            held_by.map(Held::certain).into_iter().for_each(found);
+            let holder = self.0.state.lock().holder;
+            holder.map(Held::certain).into_iter().for_each(found);
         }
     }
 }
@@ -176,7 +232,7 @@ impl Default for RawMutex {
 impl fmt::Debug for RawMutex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.0.state.lock();
-        let (is_held, waiting) = (state.held_by.is_some(), state.waiting.len());
+        let (is_held, waiting) = (state.holder.is_some(), state.row.len());
         drop(state);
         f.debug_struct("RawMutex")
             .field("is_held", &is_held)
@@ -228,8 +284,8 @@ impl<T> Mutex<T> {
     /// As [`RawMutex::lock`].
     ///
     /// # Errors
-    /// A [`WaitError`].
-    pub fn lock(&self) -> Result<MutexGuard<'_, T>, WaitError> {
+    /// A [`LockError`].
+    pub fn lock(&self) -> Result<MutexGuard<'_, T>, LockError> {
         self.raw.lock()?;
         Ok(self.guard())
     }
@@ -237,8 +293,8 @@ impl<T> Mutex<T> {
     /// As [`lock`](Self::lock), waiting for at most `timeout`.
     ///
     /// # Errors
-    /// A [`WaitError`].
-    pub fn lock_timeout(&self, timeout: Duration) -> Result<MutexGuard<'_, T>, WaitError> {
+    /// A [`LockError`].
+    pub fn lock_timeout(&self, timeout: Duration) -> Result<MutexGuard<'_, T>, LockError> {
         self.raw.lock_timeout(timeout)?;
         Ok(self.guard())
     }
@@ -254,9 +310,19 @@ impl<T> Mutex<T> {
     /// As [`RawMutex::lock`].
     ///
     /// # Errors
-    /// A [`WaitError`].
-    pub fn run_locked<R>(&self, action: impl FnOnce(&mut T) -> R) -> Result<R, WaitError> {
+    /// A [`LockError`].
+    pub fn run_locked<R>(&self, action: impl FnOnce(&mut T) -> R) -> Result<R, LockError> {
         Ok(action(&mut *self.lock()?))
+    }
+
+    /// As [`RawMutex::close`]. The value stays, for [`into_inner`](Self::into_inner).
+    pub fn close(&self) {
+        self.raw.close();
+    }
+
+    /// Whether the lock was closed.
+    pub fn is_closed(&self) -> bool {
+        self.raw.is_closed()
     }
 
     /// Takes the value out.

@@ -1,11 +1,13 @@
 //! The one-slot mailbox.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{MailboxError, Undelivered};
-use super::slot::{Putting, Settled, Slot, Taking, Ticket};
+use super::row::{self, Settled, Ticket};
+use super::slot::{Putting, Slot, Taking};
 use crate::blocking::{
     Awaited, Deadline, Held, Holder, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait,
 };
@@ -35,6 +37,8 @@ use crate::isolate::Current;
 /// ```
 pub struct Mailbox<T: Send + 'static> {
     shared: Arc<Shared<T>>,
+    /// The number of this handle.
+    handle: u64,
     /// Of this handle.
     holder: Arc<Holder>,
 }
@@ -47,16 +51,23 @@ struct Shared<T> {
 
 struct State<T> {
     slot: Slot<T>,
-    /// One for each handle.
-    holders: Vec<Arc<Holder>>,
+    /// One for each handle, by its number. Bounded by the handles.
+    holders: BTreeMap<u64, Arc<Holder>>,
+    /// The number of the last handle. 64 bits do not run out.
+    last: u64,
 }
 
 impl<T> State<T> {
+    fn add(&mut self) -> (u64, Arc<Holder>) {
+        let holder = Arc::new(Holder::unknown());
+        self.last += 1;
+        self.holders.insert(self.last, holder.clone());
+        (self.last, holder)
+    }
+
     /// A handle goes.
-    fn remove(&mut self, holder: &Arc<Holder>) -> Settled {
-        let before = self.holders.len();
-        self.holders.retain(|it| !Arc::ptr_eq(it, holder));
-        if self.holders.len() == 1 && before == 2 {
+    fn remove(&mut self, handle: u64) -> Settled {
+        if self.holders.remove(&handle).is_some() && self.holders.len() == 1 {
             self.slot.peer_died()
         } else {
             Settled::new()
@@ -67,11 +78,12 @@ impl<T> State<T> {
 impl<T: Send + 'static> Mailbox<T> {
     /// An empty mailbox.
     pub fn new() -> Self {
-        let holder = Arc::new(Holder::unknown());
-        let state = State {
+        let mut state = State {
             slot: Slot::new(),
-            holders: vec![holder.clone()],
+            holders: BTreeMap::new(),
+            last: 0,
         };
+        let (handle, holder) = state.add();
         let shared = Shared {
             state: insula_sync::Mutex::new(state),
             taking: Spin::default(),
@@ -79,6 +91,7 @@ impl<T: Send + 'static> Mailbox<T> {
         };
         Self {
             shared: Arc::new(shared),
+            handle,
             holder,
         }
     }
@@ -115,7 +128,7 @@ impl<T: Send + 'static> Mailbox<T> {
         let putting = self.shared.state.lock().slot.put(message);
         match putting {
             Putting::Done(settled) => {
-                unpark(settled);
+                row::wake(settled);
                 Ok(())
             }
             Putting::Full(message) => Err(Undelivered {
@@ -132,7 +145,7 @@ impl<T: Send + 'static> Mailbox<T> {
         let message = match state.slot.put(message) {
             Putting::Done(settled) => {
                 drop(state);
-                unpark(settled);
+                row::wake(settled);
                 return Ok(());
             }
             Putting::Refused(refused) => return Err(refused),
@@ -158,8 +171,8 @@ impl<T: Send + 'static> Mailbox<T> {
     /// As [`put`](Self::put), until there is a message.
     ///
     /// # Cancellation
-    /// A kill of the waiting isolate unwinds out of the wait. A message that was handed to it
-    /// already is dropped with it.
+    /// A kill of the waiting isolate unwinds out of the wait. A message that was handed to it at
+    /// that moment goes on to the next taker, or stays in the mailbox.
     ///
     /// # Errors
     /// `Closed`, `PeerDied` and what every wait may give.
@@ -184,7 +197,7 @@ impl<T: Send + 'static> Mailbox<T> {
         let taking = self.shared.state.lock().slot.take();
         match taking {
             Taking::Done(message, settled) => {
-                unpark(settled);
+                row::wake(settled);
                 Ok(message)
             }
             Taking::Empty => Err(MailboxError::Empty),
@@ -198,7 +211,7 @@ impl<T: Send + 'static> Mailbox<T> {
         match state.slot.take() {
             Taking::Done(message, settled) => {
                 drop(state);
-                unpark(settled);
+                row::wake(settled);
                 return Ok(message);
             }
             Taking::Refused(error) => return Err(error),
@@ -210,7 +223,7 @@ impl<T: Send + 'static> Mailbox<T> {
         let waiting = Waiting {
             shared: &self.shared,
             ticket,
-            stop: |slot, ticket| Stopped::Take(slot.stop_taking(ticket, MailboxError::TimedOut)),
+            stop: |slot, ticket| Stopped::Take(slot.abandon_taking(ticket)),
         };
         let waited = self.wait(&seat, &self.shared.taking, deadline);
         waiting.over();
@@ -235,9 +248,7 @@ impl<T: Send + 'static> Mailbox<T> {
     /// every later use.
     pub fn close(&self) {
         let remains = self.shared.state.lock().slot.close();
-        for seat in &remains.settled {
-            seat.settle();
-        }
+        row::wake(remains.settled.iter().cloned());
     }
 
     /// Whether it was closed.
@@ -253,33 +264,27 @@ impl<T: Send + 'static> Mailbox<T> {
         let party = PartyId::current();
         self.holder.set(party);
         let shared = Arc::downgrade(&self.shared);
-        let holder = self.holder.clone();
+        let (handle, holder) = (self.handle, self.holder.clone());
         Current::at_exit(move || {
             if let Some(shared) = shared.upgrade()
                 && holder.held().map(|held| held.by) == Some(party)
             {
-                shared.remove(&holder);
+                shared.remove(handle);
             }
         });
     }
 }
 
 impl<T> Shared<T> {
-    fn remove(&self, holder: &Arc<Holder>) {
-        let settled = self.state.lock().remove(holder);
-        unpark(settled);
-    }
-}
-
-fn unpark(settled: Settled) {
-    for seat in settled {
-        seat.settle();
+    fn remove(&self, handle: u64) {
+        let settled = self.state.lock().remove(handle);
+        row::wake(settled);
     }
 }
 
 enum Stopped<T> {
     Put(Result<(), Undelivered<T>>),
-    Take(Result<T, MailboxError>),
+    Take((Option<T>, Settled)),
 }
 
 /// Takes a wait back when it is left by unwinding.
@@ -299,10 +304,14 @@ impl<T> Waiting<'_, T> {
 impl<T> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
         let stopped = (self.stop)(&mut self.shared.state.lock().slot, self.ticket);
-        // A message, outside of the lock.
+        // A message is dropped when the lock is released, and after the next waiter was woken: its
+        // destructor may panic.
         match stopped {
             Stopped::Put(result) => drop(result),
-            Stopped::Take(result) => drop(result),
+            Stopped::Take((message, settled)) => {
+                row::wake(settled);
+                drop(message);
+            }
         }
     }
 }
@@ -321,7 +330,7 @@ impl<T: Send> Awaited for OneTurn<T> {
             return;
         }
         let state = self.shared.state.lock();
-        let others = state.holders.iter();
+        let others = state.holders.values();
         let others = others.filter(|it| !Arc::ptr_eq(it, &self.own));
         let others: Option<Vec<_>> = others.map(|it| it.held()).collect();
         others.into_iter().flatten().for_each(found);
@@ -331,13 +340,13 @@ impl<T: Send> Awaited for OneTurn<T> {
 impl<T: Send + 'static> Clone for Mailbox<T> {
     /// A handle for another party.
     fn clone(&self) -> Self {
-        let holder = Arc::new(Holder::unknown());
         let mut state = self.shared.state.lock();
-        state.holders.push(holder.clone());
+        let (handle, holder) = state.add();
         state.slot.peer_came();
         drop(state);
         Self {
             shared: self.shared.clone(),
+            handle,
             holder,
         }
     }
@@ -345,7 +354,7 @@ impl<T: Send + 'static> Clone for Mailbox<T> {
 
 impl<T: Send + 'static> Drop for Mailbox<T> {
     fn drop(&mut self) {
-        self.shared.remove(&self.holder);
+        self.shared.remove(self.handle);
     }
 }
 

@@ -1,38 +1,33 @@
-//! The slot of a mailbox and those who wait for it, as a pure state machine.
+//! The slot of a mailbox and its waiters, as a pure state machine.
 //!
 //! It is always true that
-//! - takers wait only while the slot is empty, putters only while it is full;
-//! - whoever waits stands in a row, and is settled in that order: a message goes to the first
-//!   taker without touching the slot, and room to the first putter, whose message moves up;
-//! - who was settled finds his result under his ticket, and nobody else can take it from him.
+//! - takers wait only while there is no message, putters only while there is no room;
+//! - waiters are settled in the order of their [`Row`]: a message goes to the first taker without
+//!   touching the slot, and room to the first putter, whose message moves up;
+//! - a waiter that was settled finds its result under its ticket, and no other can take it;
+//! - a message that was handed to a taker which cannot use it (a kill unwinds its wait) goes on to
+//!   the next taker. If there is none it is *returned*: it is taken before what is in the slot,
+//!   since it was put before.
 //!
-//! Every step returns the seats that it has settled, for the caller to unpark when the lock is
-//! open again.
+//! Every step returns the seats that it has settled, for the caller to wake when the lock is
+//! released.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::{MailboxError, Undelivered};
+use super::row::{Left, Row, Settled, Ticket};
 use crate::blocking::Seat;
-
-/// Of one wait in one mailbox.
-pub(crate) type Ticket = u64;
-
-/// Whose waits a step has ended.
-pub(crate) type Settled = Vec<Arc<Seat>>;
 
 pub(crate) struct Slot<T> {
     message: Option<T>,
+    /// Messages of takers that could not use them, by their tickets. Bounded by the number of
+    /// takers: while one is here, nothing is put and no taker waits.
+    returned: BTreeMap<Ticket, T>,
     /// Over for good, and why.
     over: Option<MailboxError>,
-    /// Bounded by the number of threads, as is the next one: each waits once.
-    takers: VecDeque<(Ticket, Arc<Seat>)>,
-    putters: VecDeque<(Ticket, Arc<Seat>, T)>,
-    /// Of takers that have not fetched it yet.
-    taken: Vec<(Ticket, Result<T, MailboxError>)>,
-    /// Of putters that have not seen it yet.
-    put: Vec<(Ticket, Result<(), Undelivered<T>>)>,
-    next: Ticket,
+    takers: Row<(), Result<T, MailboxError>>,
+    putters: Row<T, Result<(), Undelivered<T>>>,
 }
 
 /// What became of an attempt to put.
@@ -50,22 +45,20 @@ pub(crate) enum Taking<T> {
     Refused(MailboxError),
 }
 
-/// What was in it when it ended, to be dropped outside of the lock.
+/// What was in it when it ended, to be dropped when the lock is released.
 pub(crate) struct Remains<T> {
     pub(crate) settled: Settled,
-    pub(super) _message: Option<T>,
+    pub(super) _messages: (Option<T>, BTreeMap<Ticket, T>),
 }
 
 impl<T> Slot<T> {
     pub(crate) fn new() -> Self {
         Self {
             message: None,
+            returned: BTreeMap::new(),
             over: None,
-            takers: VecDeque::new(),
-            putters: VecDeque::new(),
-            taken: Vec::new(),
-            put: Vec::new(),
-            next: 0,
+            takers: Row::new(),
+            putters: Row::new(),
         }
     }
 
@@ -78,56 +71,66 @@ impl<T> Slot<T> {
         (self.takers.len(), self.putters.len())
     }
 
+    fn is_full(&self) -> bool {
+        self.message.is_some() || !self.returned.is_empty()
+    }
+
     /// Hands a message over, without waiting.
     pub(crate) fn put(&mut self, message: T) -> Putting<T> {
         if let Some(error) = self.over.clone() {
             return Putting::Refused(Undelivered { message, error });
         }
-        if let Some((ticket, seat)) = self.takers.pop_front() {
-            self.taken.push((ticket, Ok(message)));
-            return Putting::Done(vec![seat]);
+        match self.hand_over(message) {
+            Ok(seat) => Putting::Done(vec![seat]),
+            Err(message) if self.is_full() => Putting::Full(message),
+            Err(message) => {
+                self.message = Some(message);
+                Putting::Done(Settled::new())
+            }
         }
-        if self.message.is_some() {
-            return Putting::Full(message);
+    }
+
+    /// Gives a message to the first taker. It comes back if none waits.
+    fn hand_over(&mut self, message: T) -> Result<Arc<Seat>, T> {
+        if self.takers.is_empty() {
+            return Err(message);
         }
-        self.message = Some(message);
-        Putting::Done(Settled::new())
+        match self.takers.settle_first(|()| Ok(message)) {
+            Some(seat) => Ok(seat),
+            None => unreachable!("there is a taker"),
+        }
     }
 
     /// Takes the message, without waiting.
     pub(crate) fn take(&mut self) -> Taking<T> {
-        let Some(message) = self.message.take() else {
+        let returned = self.returned.pop_first().map(|(_, message)| message);
+        let Some(message) = returned.or_else(|| self.message.take()) else {
             return match self.over.clone() {
                 Some(error) => Taking::Refused(error),
                 None => Taking::Empty,
             };
         };
         let mut settled = Settled::new();
-        if let Some((ticket, seat, next)) = self.putters.pop_front() {
-            self.message = Some(next);
-            self.put.push((ticket, Ok(())));
-            settled.push(seat);
+        if !self.is_full() {
+            let Self {
+                putters, message, ..
+            } = self;
+            settled.extend(putters.settle_first(|next| {
+                *message = Some(next);
+                Ok(())
+            }));
         }
         Taking::Done(message, settled)
     }
 
     /// After [`put`](Self::put) found it full.
     pub(crate) fn wait_to_put(&mut self, message: T, seat: &Arc<Seat>) -> Ticket {
-        let ticket = self.ticket();
-        self.putters.push_back((ticket, seat.clone(), message));
-        ticket
+        self.putters.join(seat, message)
     }
 
     /// After [`take`](Self::take) found it empty.
     pub(crate) fn wait_to_take(&mut self, seat: &Arc<Seat>) -> Ticket {
-        let ticket = self.ticket();
-        self.takers.push_back((ticket, seat.clone()));
-        ticket
-    }
-
-    fn ticket(&mut self) -> Ticket {
-        self.next += 1;
-        self.next
+        self.takers.join(seat, ())
     }
 
     /// Ends a wait to put. If it was not settled yet, the message comes back with `error`.
@@ -136,13 +139,9 @@ impl<T> Slot<T> {
         ticket: Ticket,
         error: MailboxError,
     ) -> Result<(), Undelivered<T>> {
-        if let Some(at) = self.put.iter().position(|it| it.0 == ticket) {
-            return self.put.swap_remove(at).1;
-        }
-        let at = self.putters.iter().position(|it| it.0 == ticket);
-        match at.and_then(|at| self.putters.remove(at)) {
-            Some((_, _, message)) => Err(Undelivered { message, error }),
-            None => unreachable!("a ticket is used once"),
+        match self.putters.leave(ticket) {
+            Left::Settled(result) => result,
+            Left::Unsettled(message) => Err(Undelivered { message, error }),
         }
     }
 
@@ -152,30 +151,47 @@ impl<T> Slot<T> {
         ticket: Ticket,
         error: MailboxError,
     ) -> Result<T, MailboxError> {
-        if let Some(at) = self.taken.iter().position(|it| it.0 == ticket) {
-            return self.taken.swap_remove(at).1;
+        match self.takers.leave(ticket) {
+            Left::Settled(result) => result,
+            Left::Unsettled(()) => Err(error),
         }
-        self.takers.retain(|it| it.0 != ticket);
-        Err(error)
     }
 
-    /// It was closed: what is in it goes, whoever waits is told, and so are all who come.
+    /// Ends the wait of a taker that cannot use a message: one that was handed to it goes on to
+    /// the next one. It comes back if the mailbox was closed, to be dropped.
+    pub(crate) fn abandon_taking(&mut self, ticket: Ticket) -> (Option<T>, Settled) {
+        let Left::Settled(Ok(message)) = self.takers.leave(ticket) else {
+            return (None, Settled::new());
+        };
+        if self.over == Some(MailboxError::Closed) {
+            return (Some(message), Settled::new());
+        }
+        match self.hand_over(message) {
+            Ok(seat) => (None, vec![seat]),
+            Err(message) => {
+                self.returned.insert(ticket, message);
+                (None, Settled::new())
+            }
+        }
+    }
+
+    /// It was closed: what is in it goes, the waiters are told, and so are all that come.
     #[must_use = "what was in it is dropped outside of the lock"]
     pub(crate) fn close(&mut self) -> Remains<T> {
-        let message = self.message.take();
+        let messages = (self.message.take(), std::mem::take(&mut self.returned));
         Remains {
             settled: self.end(&MailboxError::Closed),
-            _message: message,
+            _messages: messages,
         }
     }
 
-    /// Nobody else is left: whoever waits is told. What is in the slot may still be taken.
+    /// No other party is left: the waiters are told. What is in the slot may still be taken.
     #[must_use = "they sleep"]
     pub(crate) fn peer_died(&mut self) -> Settled {
         self.end(&MailboxError::PeerDied)
     }
 
-    /// Somebody else is there again.
+    /// Another party is there again.
     pub(crate) fn peer_came(&mut self) {
         if self.over == Some(MailboxError::PeerDied) {
             self.over = None;
@@ -186,17 +202,11 @@ impl<T> Slot<T> {
         if self.over != Some(MailboxError::Closed) {
             self.over = Some(error.clone());
         }
-        let mut settled = Settled::new();
-        for (ticket, seat) in self.takers.drain(..) {
-            self.taken.push((ticket, Err(error.clone())));
-            settled.push(seat);
-        }
-        for (ticket, seat, message) in self.putters.drain(..) {
+        let mut settled = self.takers.settle_all(|()| Err(error.clone()));
+        settled.extend(self.putters.settle_all(|message| {
             let error = error.clone();
-            let refused = Undelivered { message, error };
-            self.put.push((ticket, Err(refused)));
-            settled.push(seat);
-        }
+            Err(Undelivered { message, error })
+        }));
         settled
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use insula_core::{
-    ConditionVariable, Isolate, Mutex, NotHeld, RawMutex, Runtime, WaitError, block_on, catch_panic,
+    ConditionVariable, Isolate, LockError, Mailbox, Mutex, NotHeld, RawMutex, Runtime, WaitError,
+    block_on, catch_panic,
 };
 
 use super::{LONG, SHORT, run_in, until_shown};
@@ -69,7 +70,7 @@ fn waiting_for_a_lock_times_out_and_can_be_killed() {
     let guard = mutex.lock().unwrap();
     let other = mutex.clone();
     let late = std::thread::spawn(move || other.lock_timeout(SHORT).err());
-    assert_eq!(late.join().unwrap(), Some(WaitError::TimedOut));
+    assert_eq!(late.join().unwrap(), Some(WaitError::TimedOut.into()));
     let other = mutex.clone();
     let (isolate, never) = run_in(&runtime, "waiter", move || other.lock().is_ok());
     until_shown(&mutex, "waiting: 1");
@@ -232,6 +233,119 @@ fn a_waiter_whose_time_is_over_wakes_no_other() {
     assert!(waiter.join().unwrap());
 }
 
+/// However the kill and the hand-over meet, the next one gets the lock.
+#[test]
+fn a_waiter_that_is_killed_when_it_gets_the_lock_hands_it_on() {
+    let runtime = Runtime::builder().threads(2).build();
+    for _ in 0..super::super::MANY / 30 {
+        let mutex = RawMutex::new();
+        mutex.lock().unwrap();
+        let other = mutex.clone();
+        let (isolate, first) = run_in(&runtime, "killed", move || {
+            other.lock().unwrap();
+            other.unlock().unwrap();
+        });
+        until_shown(&mutex, "waiting: 1");
+        let other = mutex.clone();
+        let (_, second) = run_in(&runtime, "second", move || other.lock_timeout(LONG));
+        until_shown(&mutex, "waiting: 2");
+        let killer = std::thread::spawn(move || isolate.kill());
+        mutex.unlock().unwrap();
+        assert_eq!(second.wait(), Ok(Ok(())));
+        killer.join().unwrap();
+        let _ = first.wait();
+    }
+    runtime.shut_down();
+}
+
+/// However the kill and the hand-over meet, a message that was accepted is taken.
+#[test]
+fn a_taker_that_is_killed_when_it_gets_a_message_loses_none() {
+    let runtime = Runtime::builder().threads(2).build();
+    for n in 0..super::super::MANY / 30 {
+        let mailbox = Mailbox::new();
+        let (taker, next) = (mailbox.clone(), mailbox.clone());
+        let (isolate, taken) = run_in(&runtime, "killed", move || taker.take().unwrap());
+        until_shown(&mailbox, "takers: 1");
+        let killer = std::thread::spawn(move || isolate.kill());
+        mailbox.put(n).unwrap();
+        killer.join().unwrap();
+        match taken.wait() {
+            Ok(taken) => assert_eq!(taken, n),
+            Err(_) => assert_eq!(next.try_take(), Ok(n)),
+        }
+    }
+    runtime.shut_down();
+}
+
+#[test]
+fn a_closed_lock_refuses_all_but_its_holder() {
+    let mutex = Arc::new(Mutex::new(1));
+    let mut guard = mutex.lock().unwrap();
+    let other = mutex.clone();
+    let thread = std::thread::spawn(move || other.lock().map(drop));
+    until_shown(&mutex, "waiting: 1");
+    mutex.close();
+    assert_eq!(thread.join().unwrap(), Err(LockError::Closed));
+    assert!(mutex.is_closed());
+    *guard += 1;
+    drop(guard);
+    assert_eq!(mutex.lock().map(drop), Err(LockError::Closed));
+    assert_eq!(mutex.lock_timeout(SHORT).map(drop), Err(LockError::Closed));
+    assert!(mutex.try_lock().is_none());
+    let mutex = Arc::into_inner(mutex).unwrap();
+    assert_eq!(mutex.into_inner(), 2);
+}
+
+#[test]
+fn a_closed_condition_variable_wakes_all_with_an_error() {
+    let shared = Arc::new((RawMutex::new(), ConditionVariable::new()));
+    let waiters: Vec<_> = [None, Some(LONG)]
+        .map(|timeout| {
+            let other = shared.clone();
+            std::thread::spawn(move || {
+                other.0.lock().unwrap();
+                let waited = other.1.wait_raw(&other.0, timeout);
+                (waited, other.0.unlock())
+            })
+        })
+        .into();
+    let (lock, changed) = &*shared;
+    until_shown(changed, "waiting: 2");
+    changed.close();
+    for waiter in waiters {
+        let waited = waiter.join().unwrap();
+        assert_eq!(waited, (Err(LockError::Closed), Err(NotHeld)));
+    }
+    // A later wait is refused, and releases the lock all the same.
+    lock.lock().unwrap();
+    assert_eq!(changed.wait_raw(lock, None), Err(LockError::Closed));
+    assert!(lock.try_lock());
+    changed.notify();
+    changed.notify_all();
+}
+
+#[test]
+fn a_notified_waiter_whose_lock_is_closed_passes_its_notification_on() {
+    let (closed, open) = (RawMutex::new(), RawMutex::new());
+    let shared = Arc::new((closed, open, ConditionVariable::new()));
+    let wait_with = |lock: fn(&(RawMutex, RawMutex, ConditionVariable)) -> &RawMutex| {
+        let other = shared.clone();
+        std::thread::spawn(move || {
+            lock(&other).lock().unwrap();
+            other.2.wait_raw(lock(&other), Some(LONG))
+        })
+    };
+    let first = wait_with(|shared| &shared.0);
+    until_shown(&shared.2, "waiting: 1");
+    let second = wait_with(|shared| &shared.1);
+    until_shown(&shared.2, "waiting: 2");
+    shared.0.close();
+    shared.2.notify();
+    assert_eq!(first.join().unwrap(), Err(LockError::Closed));
+    assert_eq!(second.join().unwrap(), Ok(true));
+}
+
 #[test]
 fn a_seeded_runtime_refuses_to_wait() {
     let runtime = Runtime::builder().seeded(1).build();
@@ -240,6 +354,6 @@ fn a_seeded_runtime_refuses_to_wait() {
     let guard = held.lock().unwrap();
     let refused = runtime.block_on(async { Isolate::run(move || mutex.lock().err()).await });
     drop(guard);
-    assert_eq!(refused, Ok(Some(WaitError::Seeded)));
+    assert_eq!(refused, Ok(Some(WaitError::Seeded.into())));
     runtime.shut_down();
 }
