@@ -763,9 +763,12 @@ insula_status insula_throw(const char *text);
 insula_status insula_exit(insula_port port, const insula_value *message);
 
 // An interrupt check for callbacks that compute for long: handles pauses, pings and kills that
-// have arrived. Outside of isolates it does nothing.
+// have arrived. A callback goes on only while this returns `INSULA_OK`.
 //
-// Errors: `ENDING` if the isolate is to end: return from the callback.
+// Errors: `ENDING` if the isolate is to end, because it was killed or the runtime shuts down: at
+// each check from then on. In a function of a service also `CANCELLED` if nobody needs the answer
+// any more, and `TIMED_OUT` if the deadline of the call has passed. Outside of isolates only
+// `SHUT_DOWN` once the runtime shuts down, and `NOT_STARTED`.
 insula_status insula_checkpoint(void);
 
 // Calls a function that may block, on this thread, and lets another thread take this one's
@@ -1020,6 +1023,13 @@ insula_status insula_reply(const insula_value *reply);
 //
 // Errors: `BAD_STATE` outside of such a callback.
 insula_status insula_fail(const char *text);
+
+// Tells the function of a service how much time the call has that it answers: `remaining_ns` gets
+// the time until the deadline, or `INSULA_FOREVER` if the call has none.
+//
+// Errors: `TIMED_OUT` if the deadline has passed, `CANCELLED` if nobody needs the answer any more:
+// return, the worker is occupied until then. `BAD_STATE` outside of such a function.
+insula_status insula_call_remaining(uint64_t *remaining_ns);
 
 // Begins a call of a service, and returns at once. `done` is told of its end, exactly once, on
 // any thread. `request` moves as by `insula_post`; null is the value null. `call` is for

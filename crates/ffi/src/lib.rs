@@ -43,6 +43,7 @@ mod raw;
 mod replying;
 mod root;
 mod service;
+mod serving;
 mod state;
 mod timer;
 mod value;

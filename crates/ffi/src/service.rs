@@ -29,6 +29,7 @@ use crate::in_place::InPlace;
 use crate::object::{self, CallObject, Object};
 use crate::raw::{Address, User};
 use crate::replying::{Answer, answering};
+use crate::serving::serving;
 use crate::state::while_running;
 use crate::value::Value;
 use crate::value::view::deliver;
@@ -134,10 +135,10 @@ impl Gone {
 struct Worker(Arc<Served>);
 
 impl Exchange for Worker {
-    async fn exchange(&self, _cx: &Context, request: Request) -> Result<Value, Refusal> {
+    async fn exchange(&self, cx: &Context, request: Request) -> Result<Value, Refusal> {
         request.progress.begin();
         let request = request.value;
-        let answer = match &self.0.handler {
+        let answer = serving(cx, || match &self.0.handler {
             Handler::Rust(function) => {
                 request.delivered();
                 function(request)
@@ -147,7 +148,7 @@ impl Exchange for Worker {
                     deliver(request, |request| function(user.data(), request));
                 });
             }),
-        };
+        });
         answer.map_err(Refusal)
     }
 }

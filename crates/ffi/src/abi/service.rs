@@ -9,8 +9,8 @@ use insula::Runtime;
 use super::status::{Status, StatusCode};
 use super::timeout;
 use super::types::{
-    CallHandle, DoneFn, FreeFn, INSULA_SERVICE_REJECT_WHEN_FULL, RawValue, ServiceFn,
-    ServiceHandle, ServiceOptions,
+    CallHandle, DoneFn, FreeFn, INSULA_FOREVER, INSULA_SERVICE_REJECT_WHEN_FULL, RawValue,
+    ServiceFn, ServiceHandle, ServiceOptions,
 };
 use crate::guard::{guard, guard_taking};
 use crate::handle::Reservation;
@@ -18,7 +18,7 @@ use crate::object::{self, CallObject, Kind};
 use crate::raw::{self, Out, User};
 use crate::service::{self, Done, Handler, ServiceObject, ServiceSettings};
 use crate::value::{Value, read};
-use crate::{handle, replying, state};
+use crate::{handle, replying, serving, state};
 
 /// Opens a service: `function` answers requests on the workers of a pool, several at once. It
 /// may block, and answers with `insula_reply` or `insula_fail` before it returns. `options` may
@@ -140,6 +140,26 @@ pub unsafe extern "C" fn insula_fail(text: *const c_char) -> StatusCode {
         let text = unsafe { raw::text(text) }?;
         let text = text.unwrap_or("(no message)").to_owned();
         Ok(replying::answer(Err(text))?)
+    })
+}
+
+/// Tells the function of a service how much time the call has that it answers: `remaining_ns` gets
+/// the time until the deadline, or `INSULA_FOREVER` if the call has none.
+///
+/// Errors: `TIMED_OUT` if the deadline has passed, `CANCELLED` if nobody needs the answer any more:
+/// return, the worker is occupied until then. `BAD_STATE` outside of such a function.
+///
+/// # Safety
+/// The pointers are as the top of this file tells.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn insula_call_remaining(remaining_ns: *mut u64) -> StatusCode {
+    guard(|| {
+        // SAFETY: promised by the caller.
+        let out = unsafe { Out::new(remaining_ns) }?;
+        let left = serving::remaining()?.map(|left| left.as_nanos());
+        let left = left.and_then(|left| u64::try_from(left).ok());
+        out.set(left.unwrap_or(INSULA_FOREVER));
+        Ok(())
     })
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::status::{Status, StatusCode};
 use super::types::{FreeFn, PortHandle, RawValue, TaskFn, TimerFn, TimerHandle};
-use crate::guard::{guard, guard_taking};
+use crate::guard::{guard, guard_always, guard_taking};
 use crate::raw::{self, Out, User};
 use crate::timer::Callback;
 use crate::value::read;
-use crate::{callout, port, timer};
+use crate::{callout, port, serving, state, timer};
 
 /// Starts a timer of the current isolate. With a `period_ns` of 0 it fires once, after
 /// `delay_ns`; else again and again, first after one period, and `delay_ns` has to be 0. A
@@ -120,14 +120,22 @@ pub unsafe extern "C" fn insula_exit(port: PortHandle, message: *const RawValue)
 }
 
 /// An interrupt check for callbacks that compute for long: handles pauses, pings and kills that
-/// have arrived. Outside of isolates it does nothing.
+/// have arrived. A callback goes on only while this returns `INSULA_OK`.
 ///
-/// Errors: `ENDING` if the isolate is to end: return from the callback.
+/// Errors: `ENDING` if the isolate is to end, because it was killed or the runtime shuts down: at
+/// each check from then on. In a function of a service also `CANCELLED` if nobody needs the answer
+/// any more, and `TIMED_OUT` if the deadline of the call has passed. Outside of isolates only
+/// `SHUT_DOWN` once the runtime shuts down, and `NOT_STARTED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_checkpoint() -> StatusCode {
-    guard(|| {
+    guard_always(|| {
+        if insula::Isolate::current().is_none() {
+            return Ok(state::require_running()?);
+        }
+        // If it is to end, this unwinds, as far as to the guard.
         insula::checkpoint();
-        Ok(())
+        state::require_running().map_err(|_| Status::Ending)?;
+        Ok(serving::check()?)
     })
 }
 
