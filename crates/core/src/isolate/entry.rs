@@ -9,7 +9,8 @@ use crate::isolate::ExitReason;
 use crate::task::{LocalFuture, Task};
 
 /// What an entry point gives back: nothing, or a `Result<(), E>` whose error ends the isolate,
-/// or a future of one of these, which becomes the isolate's first task.
+/// or `!` if it loops until the isolate is killed, or a future of one of these, which becomes the
+/// isolate's first task.
 ///
 /// `Kind` only tells plain functions from `async` ones; leave it to inference.
 pub trait EntryOutput<Kind>: 'static {
@@ -32,6 +33,25 @@ impl EntryResult for () {
 impl<E: Display + 'static> EntryResult for Result<(), E> {
     fn into_failure(self) -> Option<String> {
         self.err().map(|error| error.to_string())
+    }
+}
+
+/// The type `!`: on stable Rust it has no name but that of what a function returns.
+type Never = <fn() -> ! as Returns>::Output;
+
+#[doc(hidden)]
+pub trait Returns {
+    type Output;
+}
+
+impl<R> Returns for fn() -> R {
+    type Output = R;
+}
+
+/// An entry that never returns: it computes, or waits, until the isolate is killed.
+impl EntryResult for Never {
+    fn into_failure(self) -> Option<String> {
+        self
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use insula_core::{
     CellError, ExitReason, Isolate, IsolateCell, ReceivePort, RunError, Runtime, Timer, block_on,
-    catch_panic, one_shot, schedule_microtask, sleep, spawn_local, yield_now,
+    catch_panic, checkpoint, one_shot, schedule_microtask, sleep, spawn_local, yield_now,
 };
 
 use crate::trace::for_each_seed;
@@ -380,4 +380,48 @@ fn the_same_seed_gives_the_same_run() {
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1), run(2));
+}
+
+/// Plain, `async` and pinned: all that ends them is a kill.
+#[test]
+fn an_entry_may_loop_for_ever() {
+    let runtime = Runtime::builder().threads(1).build();
+    let _entered = runtime.enter();
+    let isolates = [
+        Isolate::spawn(
+            |()| {
+                loop {
+                    checkpoint();
+                }
+            },
+            (),
+        ),
+        Isolate::spawn(
+            async |()| {
+                loop {
+                    yield_now().await;
+                }
+            },
+            (),
+        ),
+        Isolate::spawn(|()| panic!("it never returns either"), ()),
+        Isolate::builder()
+            .spawn_pinned(
+                async |_, ()| {
+                    loop {
+                        yield_now().await;
+                    }
+                },
+                (),
+            )
+            .unwrap(),
+    ];
+    let reasons = isolates.map(|isolate| {
+        isolate.kill();
+        block_on(isolate.exited())
+    });
+    assert_eq!(reasons[0], ExitReason::Killed);
+    assert_eq!(reasons[1], ExitReason::Killed);
+    assert_eq!(reasons[3], ExitReason::Killed);
+    runtime.shut_down();
 }
