@@ -12,6 +12,16 @@
 //! it, and nobody else does.
 //!
 //! What a socket's readiness means stands in [`readiness`].
+//!
+//! # Foreign code
+//! Deadlines outside of isolates, and all sockets, have wakers of any executor. They are woken and
+//! dropped without a lock, and their panics are contained, because all other deadlines depend on
+//! this thread.
+//!
+//! # Shutdown
+//! By then no isolate is left, and all other futures that wait are woken: a `sleep` is over at
+//! once, also one that begins later, and a wait for a socket ends with an error. So no future
+//! waits for ever for a thread that has ended.
 
 mod readiness;
 
@@ -24,6 +34,7 @@ use insula_sync::{Condvar, Mutex, MutexGuard};
 use polling::{Event, Events, Poller};
 
 use crate::isolate::IsolateRef;
+use crate::panic::wake_contained;
 use crate::time::{Clock, Instant};
 use crate::timer::Timeout;
 use readiness::Sources;
@@ -52,7 +63,7 @@ impl Target {
         match self {
             // A dead isolate has no timers.
             Self::Isolate(isolate) => drop(isolate.post(Timeout)),
-            Self::Waker(waker) => waker.wake(),
+            Self::Waker(waker) => wake_contained(waker),
         }
     }
 }
@@ -109,17 +120,16 @@ impl Deadlines {
 
     /// Takes everything that is due out, in order.
     fn take_due(&mut self, now: Instant) -> Vec<Target> {
+        // Behind all that is due at `now`, be that the end of time: no deadline gets this number.
         let later = self.entries.split_off(&DeadlineKey {
-            due: now + NANOSECOND,
-            serial: 0,
+            due: now,
+            serial: u64::MAX,
         });
         std::mem::replace(&mut self.entries, later)
             .into_values()
             .collect()
     }
 }
-
-const NANOSECOND: std::time::Duration = std::time::Duration::from_nanos(1);
 
 #[derive(Default)]
 pub(crate) struct EventHandler {
@@ -143,46 +153,60 @@ impl EventHandler {
         }
     }
 
-    /// Registers an isolate's earliest timer in place of the one it had.
+    /// Registers an isolate's earliest timer in place of the one it had. `None` once the handler
+    /// has been stopped, when no isolate is left to run.
     pub(crate) fn arm(
         &self,
         before: Option<DeadlineKey>,
         due: Instant,
         isolate: IsolateRef,
-    ) -> DeadlineKey {
+    ) -> Option<DeadlineKey> {
         self.register(before, due, Target::Isolate(isolate))
     }
 
-    /// Wakes a future outside of isolates.
-    pub(crate) fn wake_at(&self, due: Instant, waker: Waker) -> DeadlineKey {
+    /// Wakes a future outside of isolates. `None` once the handler has been stopped: nothing will
+    /// wake it any more.
+    pub(crate) fn wake_at(&self, due: Instant, waker: Waker) -> Option<DeadlineKey> {
         self.register(None, due, Target::Waker(waker))
     }
 
-    #[expect(
-        clippy::expect_used,
-        reason = "a process that cannot start a thread has no timers"
-    )]
-    fn register(&self, before: Option<DeadlineKey>, due: Instant, target: Target) -> DeadlineKey {
+    /// # Panics
+    /// If the thread cannot be started. Nothing has been registered then.
+    fn register(
+        &self,
+        before: Option<DeadlineKey>,
+        due: Instant,
+        target: Target,
+    ) -> Option<DeadlineKey> {
         let mut deadlines = self.shared.deadlines.lock();
         let old = before.and_then(|key| deadlines.entries.remove(&key));
-        let key = deadlines.insert(due, target);
-        if !self.is_virtual {
-            self.shared
-                .start_thread(&mut deadlines)
-                .expect("the event handler's thread could not be started");
+        let started = if self.is_virtual {
+            Ok(())
+        } else {
+            self.shared.start_thread(&mut deadlines)
+        };
+        if deadlines.stopped || started.is_err() {
+            drop(deadlines);
+            drop((old, target));
+            if let Err(error) = started {
+                panic!("the thread that timers need could not be started: {error}");
+            }
+            return None;
         }
+        let key = deadlines.insert(due, target);
         if deadlines.wakes_for(due) {
             self.shared.wake(deadlines);
         } else {
             drop(deadlines);
         }
         drop(old);
-        key
+        Some(key)
     }
 
-    pub(crate) fn disarm(&self, key: DeadlineKey) {
+    /// Takes a deadline back. Tells whether it was still to come.
+    pub(crate) fn disarm(&self, key: DeadlineKey) -> bool {
         let target = self.shared.deadlines.lock().entries.remove(&key);
-        drop(target);
+        target.is_some()
     }
 
     /// The next deadline, for whoever moves a virtual clock.
@@ -202,15 +226,15 @@ impl EventHandler {
         self.shared.deadlines.lock().thread.is_some()
     }
 
-    /// Ends the thread. Deadlines that were left are dropped unfired; who waits for a socket
-    /// gets an error.
+    /// Ends the thread and wakes all futures that wait. A `sleep` finds that it is over, and a
+    /// wait for a socket ends with an error.
     pub(crate) fn stop(&self) {
         let mut deadlines = self.shared.deadlines.lock();
         deadlines.stopped = true;
         let thread = deadlines.thread.take();
         let left = std::mem::take(&mut deadlines.entries);
         self.shared.wake(deadlines);
-        drop(left);
+        left.into_values().for_each(Target::fire);
         let sources = self.shared.sources.lock().stop();
         for source in sources {
             source.stop();
@@ -218,7 +242,7 @@ impl EventHandler {
         if let Some(thread) = thread
             && thread.thread().id() != std::thread::current().id()
         {
-            // It runs nothing of the user's that could panic, but for a foreign waker.
+            // It runs no code of the user's but wakers, whose panics are contained.
             let _ = thread.join();
         }
     }

@@ -76,6 +76,8 @@ pub use mailbox::{
 pub use microtask::schedule_microtask;
 pub use name_server::{IsolateNameServer, NameTaken};
 pub use native_port::NativePort;
+#[doc(hidden)]
+pub use panic::{Kept, contain, wake_contained};
 pub use panic::{PanicReport, catch_panic};
 pub use pinned::Pinned;
 pub use port::{Listener, PortId, ReceivePort, Recv, SendError, SendPort, SendWait};

@@ -37,7 +37,7 @@ use insula_sync::atomic::{AtomicUsize, Ordering};
 use insula_sync::{Condvar, Mutex, MutexGuard, wait};
 
 use crate::isolate::Current;
-use crate::panic::catch_panic;
+use crate::panic::{Kept, catch_panic, contain};
 use crate::port::SendError;
 use crate::reply::{self, Ask, ReplyTo};
 use crate::runtime;
@@ -86,7 +86,8 @@ struct Handles<T: Send + 'static>(Arc<Port<T>>);
 
 struct Port<T> {
     name: Box<str>,
-    handler: Box<dyn Fn(T) + Send + Sync>,
+    /// Dropped by the last thread, or the last handle.
+    handler: Kept<dyn Fn(T) + Send + Sync>,
     state: Mutex<State<T>>,
     called: Condvar,
     /// Whoever is the lookout sleeps here.
@@ -114,7 +115,7 @@ impl<T: Send + 'static> NativePort<T> {
     fn open(name: Box<str>, handler: Box<dyn Fn(T) + Send + Sync>, max_concurrent: usize) -> Self {
         Self(Arc::new(Handles(Arc::new(Port {
             name,
-            handler,
+            handler: Kept::new(handler),
             state: Mutex::new(State::new(
                 max_concurrent.max(1),
                 std::thread::available_parallelism().map_or(1, usize::from),
@@ -249,6 +250,9 @@ impl<T: Send + 'static> Port<T> {
                     lost.len()
                 ));
             }
+            for message in lost {
+                contain(|| drop(message));
+            }
         }
     }
 
@@ -351,9 +355,12 @@ impl<T: Send + 'static> Port<T> {
     }
 
     fn handle(&self, message: T) {
-        if let Err(panic) = catch_panic(|| (self.handler)(message)) {
-            self.report(&format_args!("panicked: {panic}"));
-        }
+        // Nothing escapes, or the thread would be lost to the port.
+        contain(|| {
+            if let Err(panic) = catch_panic(|| self.handler.get()(message)) {
+                self.report(&format_args!("panicked: {panic}"));
+            }
+        });
     }
 
     /// Tells of an error that has nobody else to go to.
@@ -362,7 +369,8 @@ impl<T: Send + 'static> Port<T> {
         reason = "an error that nobody handles must not vanish"
     )]
     fn report(&self, error: &fmt::Arguments<'_>) {
-        eprintln!("native port '{}' {error}", self.name);
+        // It panics where nobody reads the stream any more.
+        contain(|| eprintln!("native port '{}' {error}", self.name));
     }
 }
 

@@ -1,16 +1,17 @@
 //! Panics: kept inside the isolate in which they happen, and told once.
 
+mod origin;
+
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Once};
+use std::task::Waker;
 
 use crate::isolate::Current;
 
 thread_local! {
-    /// Where the last panic of this thread's isolate happened.
-    static LOCATION: Cell<Option<String>> = const { Cell::new(None) };
     /// Panics are being caught by the runtime outside of isolates.
     static CATCHING: Cell<bool> = const { Cell::new(false) };
 }
@@ -44,11 +45,9 @@ impl PanicReport {
                     .map(|text| Arc::from(text.as_str()))
             })
             .unwrap_or_else(|| Arc::from("(no message)"));
+        let location = origin::take(&*payload).map(Arc::from);
         contain(|| drop(payload));
-        Self {
-            message,
-            location: LOCATION.take().map(Arc::from),
-        }
+        Self { message, location }
     }
 }
 
@@ -87,12 +86,50 @@ pub(crate) fn unwind_to_loop() -> ! {
 }
 
 /// Runs a destructor or a foreign waker, whose panic has nobody else to go to.
-pub(crate) fn contain(f: impl FnOnce()) {
+pub fn contain(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         // Dropping the payload may panic as well; then it is let go of as it is.
         if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
             let _leaked = std::mem::ManuallyDrop::new(second);
         }
+    }
+}
+
+/// Wakes a waker of foreign code and contains its panic, so that the caller goes on and wakes the
+/// wakers behind it.
+pub fn wake_contained(waker: Waker) {
+    contain(|| waker.wake());
+}
+
+/// A function of the user's that the runtime keeps. Its last owner may be a thread of the
+/// runtime, so a panic of its destructor is contained.
+pub struct Kept<F: ?Sized>(Option<Box<F>>);
+
+impl<F: ?Sized> Kept<F> {
+    /// Takes the function over.
+    pub fn new(function: Box<F>) -> Self {
+        Self(Some(function))
+    }
+
+    /// Returns the function, to be called.
+    pub fn get(&self) -> &F {
+        match &self.0 {
+            Some(function) => function,
+            None => unreachable!("only the destructor takes it"),
+        }
+    }
+}
+
+impl<F: ?Sized> fmt::Debug for Kept<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept(..)")
+    }
+}
+
+impl<F: ?Sized> Drop for Kept<F> {
+    fn drop(&mut self) {
+        let function = self.0.take();
+        contain(|| drop(function));
     }
 }
 
@@ -107,8 +144,8 @@ pub(crate) fn install_hook() {
     INSTALLED.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if CATCHING.get() || Current::with(|isolate| isolate.is_some()) {
-                LOCATION.set(info.location().map(ToString::to_string));
+            if CATCHING.get() || Current::or_left(|isolate| isolate.is_some()) {
+                origin::note(info);
             } else {
                 before(info);
             }

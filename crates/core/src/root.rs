@@ -95,7 +95,7 @@ pub struct RootBuilder {
 
 impl RootBuilder {
     /// Is called, on any thread, when there is something to do. It must not block, and not
-    /// handle it there and then.
+    /// handle it there and then. A panic in it is contained: the sender does not see it.
     pub fn notify(mut self, notify: impl Fn() + Send + Sync + 'static) -> Self {
         self.notify = Box::new(notify);
         self

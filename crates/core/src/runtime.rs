@@ -12,6 +12,7 @@ use insula_sync::atomic::AtomicU64;
 
 use crate::event_handler::EventHandler;
 use crate::isolate::{Current, Isolate, IsolateCore, Oob, Priority, Runnable};
+use crate::panic::{Kept, contain};
 use crate::seeded::{self, SeededScheduler};
 use crate::thread_pool::{self, SEARCH, ThreadPool};
 use crate::time::{Clock, Instant};
@@ -219,8 +220,20 @@ impl Runtime {
         pool.turns().into_iter().chain(elsewhere).collect()
     }
 
+    /// Returns whether a shutdown has begun. Isolates that are spawned from then on are dead from
+    /// the start; after the shutdown, a [`sleep`](crate::sleep) outside of isolates ends at once.
+    pub fn is_shut_down(&self) -> bool {
+        self.0.register.is_closed()
+    }
+
     /// Kills all isolates, waits until they have ended, and stops the threads. Isolates that
     /// are spawned from now on are dead from the start. Doing it again does nothing.
+    ///
+    /// Futures outside of isolates do not wait for the runtime any longer. A
+    /// [`sleep`](crate::sleep) on its clock is ready at once, and with it the deadline of a call. A
+    /// wait for a socket that it watches ends with `BrokenPipe`, and a question that its isolates
+    /// have not answered with [`NoReply`](crate::NoReply). [Native ports](crate::NativePort), and
+    /// the operations on files that they carry out, do not belong to a runtime and go on.
     ///
     /// # Blocking
     /// Until every isolate has come to an interrupt check. Code that never returns to its loop
@@ -331,12 +344,12 @@ pub struct RuntimeBuilder {
 
 /// What each thread that runs isolates does around its work.
 #[derive(Clone, Default)]
-pub(crate) struct Surroundings(Option<Arc<Surround>>);
+pub(crate) struct Surroundings(Option<Arc<Kept<Surround>>>);
 
 type Surround = dyn Fn(&mut dyn FnMut()) + Send + Sync;
 
 impl Surroundings {
-    /// Runs a thread's work in them.
+    /// Runs a thread's work in them; outside of them, if they did not get as far as calling it.
     pub(crate) fn run(&self, work: impl FnOnce()) {
         let mut work = Some(work);
         let mut call = || {
@@ -345,7 +358,7 @@ impl Surroundings {
             }
         };
         if let Some(surround) = &self.0 {
-            surround(&mut call);
+            contain(|| surround.get()(&mut call));
         }
         call();
     }
@@ -435,13 +448,15 @@ impl RuntimeBuilder {
     /// Has every thread that runs pooled or pinned isolates do so inside of `surround`, which
     /// calls what it is given: so a library finds the thread-local context that it wants.
     ///
+    /// A thread works without them if `surround` panics before it has called.
+    ///
     /// A seeded runtime has no threads: whoever drives it makes the surroundings. Likewise
     /// whoever drives a root isolate.
     pub fn around_threads(
         mut self,
         surround: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static,
     ) -> Self {
-        self.surroundings = Surroundings(Some(Arc::new(surround)));
+        self.surroundings = Surroundings(Some(Arc::new(Kept::new(Box::new(surround)))));
         self
     }
 
@@ -543,7 +558,7 @@ impl RuntimeCore {
     /// An isolate's timers are dropped.
     pub(crate) fn forget_deadline(&self, timers: &Timers) {
         if let Some(key) = timers.armed() {
-            self.event_handler.disarm(key);
+            let _ = self.event_handler.disarm(key);
         }
     }
 }

@@ -419,7 +419,7 @@ fn arm(isolate: Current<'_>) {
         .runtime
         .event_handler()
         .arm(armed, due, IsolateRef::new(isolate.core()));
-    isolate.with_events(|events| events.timers.armed = Some(key));
+    isolate.with_events(|events| events.timers.armed = key);
 }
 
 fn start(isolate: Current<'_>, due: Instant, action: Action) -> Key {

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
-use insula_core::{Instant, Runtime};
+use insula_core::{Instant, Kept, Runtime};
 use insula_sync::Parker;
 use insula_sync::atomic::AtomicU64;
 
@@ -91,13 +91,17 @@ impl MessageLoop {
     /// `wake` is called on any thread, whenever [`next_due`](Self::next_due) may be earlier than
     /// what the driver knows, and when the loop should end. It only has to make sure that the
     /// driver calls [`flush_tasks`](Self::flush_tasks) soon: it carries no time, because two calls
-    /// may overtake each other. It must not call back into the loop.
+    /// may overtake each other. It must not call back into the loop. A panic in it is contained.
     pub fn in_foreign_loop(
         label: impl Into<Arc<str>>,
         runtime: &Runtime,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        Self::create(label.into(), runtime.clone(), Wake::Call(Box::new(wake)))
+        Self::create(
+            label.into(),
+            runtime.clone(),
+            Wake::Call(Kept::new(Box::new(wake))),
+        )
     }
 
     fn create(label: Arc<str>, runtime: Runtime, wake: Wake) -> Self {

@@ -33,6 +33,11 @@ impl TaskQueue {
         is_first
     }
 
+    /// Returns all tasks, in any order.
+    pub(crate) fn into_tasks(self) -> impl Iterator<Item = Run> {
+        self.0.into_iter().map(|waiting| waiting.run)
+    }
+
     /// How many tasks wait, due or not.
     pub(crate) fn len(&self) -> usize {
         self.0.len()

@@ -26,7 +26,7 @@
 use std::sync::Arc;
 use std::thread::ThreadId;
 
-use insula_core::Instant;
+use insula_core::{Instant, Kept, contain};
 use insula_sync::atomic::{AtomicU64, Ordering};
 use insula_sync::{Mutex, MutexGuard, Parker};
 
@@ -56,7 +56,7 @@ pub(crate) enum Wake {
     /// It sleeps here, in [`Shared::run`].
     Park(Parker),
     /// It sleeps in somebody else's loop.
-    Call(Box<dyn Fn() + Send + Sync>),
+    Call(Kept<dyn Fn() + Send + Sync>),
 }
 
 struct State {
@@ -337,7 +337,11 @@ impl Shared {
         let rest = std::mem::take(&mut state.tasks);
         let observers = std::mem::replace(&mut state.observers, Arc::from([]));
         drop(state);
-        drop((rest, observers));
+        // Each by itself: a destructor that panics keeps none of the others from running.
+        for task in rest.into_tasks() {
+            contain(|| drop(task));
+        }
+        contain(|| drop(observers));
     }
 
     fn leave_owner(self: &Arc<Self>) {
@@ -442,7 +446,8 @@ impl Shared {
     fn wake(&self) {
         match &self.wake {
             Wake::Park(parker) => parker.unpark(),
-            Wake::Call(wake) => wake(),
+            // Its panic is neither one of the task's poster nor one of the task that has ended.
+            Wake::Call(wake) => contain(|| wake.get()()),
         }
     }
 }

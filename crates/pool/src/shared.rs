@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use insula_core::{Instant, IsolateId, sleep};
+use insula_core::{Instant, IsolateId, sleep, wake_contained};
 use insula_rpc::{
     Admission, Contract, Endpoint, How, Refusal, Reject, Signal, Ticket, WorkerExit, WorkerId,
 };
@@ -155,7 +155,7 @@ impl<C: Contract> Shared<C> {
             Next::Run(entry) => Poll::Ready(Some(entry)),
             Next::Park => Poll::Pending,
             Next::Close(supervisor) => {
-                supervisor.into_iter().for_each(Waker::wake);
+                supervisor.into_iter().for_each(wake_contained);
                 Poll::Ready(None)
             }
         }
@@ -342,7 +342,7 @@ impl<C: Contract> Shared<C> {
             .into_iter()
             .for_each(|(entry, why)| entry.refuse(why));
         unpark.into_iter().for_each(|place| self.unpark(place));
-        wake.into_iter().for_each(Waker::wake);
+        wake.into_iter().for_each(wake_contained);
         drop(discard);
     }
 
@@ -375,7 +375,7 @@ impl<C: Contract> Shared<C> {
     /// Wakes whoever waits for a change.
     pub(crate) fn changed(&self) {
         let watchers = self.state.lock().take_watchers();
-        watchers.into_iter().for_each(Waker::wake);
+        watchers.into_iter().for_each(wake_contained);
     }
 
     /// Waits until `look` finds something; it is asked whenever a worker has changed.

@@ -38,7 +38,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::task::Waker;
 
-use insula_core::{Completer, Instant, IsolateId};
+use insula_core::{Completer, Instant, IsolateId, wake_contained};
 use insula_sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use insula_sync::{Mutex, MutexGuard};
 
@@ -273,7 +273,7 @@ impl<M: Method> CallCell<M> {
             let (answer, caller) = (slot.answer.take(), slot.caller.take());
             drop(slot);
             drop((answer, caller));
-            watchers.into_iter().for_each(Waker::wake);
+            watchers.into_iter().for_each(wake_contained);
             return Left::Running;
         }
         Left::Ended
@@ -284,26 +284,33 @@ impl<M: Method> CallCell<M> {
         &self,
         waker: &Waker,
     ) -> Option<(Answer<M>, Traffic, Option<WorkerId>)> {
-        let mut slot = self.slot.lock();
-        if let Some(answer) = slot.answer.take() {
-            return Some((answer, slot.traffic, slot.worker));
-        }
-        if slot
-            .caller
-            .as_ref()
-            .is_none_or(|caller| !caller.will_wake(waker))
-        {
-            let old = slot.caller.replace(waker.clone());
+        let mut new = None;
+        loop {
+            let mut slot = self.slot.lock();
+            if let Some(answer) = slot.answer.take() {
+                return Some((answer, slot.traffic, slot.worker));
+            }
+            let caller = slot.caller.as_ref();
+            if caller.is_some_and(|caller| caller.will_wake(waker)) {
+                return None;
+            }
+            // A waker is foreign code: cloned without the lock, and only if that is needed.
+            let Some(new) = new.take() else {
+                drop(slot);
+                new = Some(waker.clone());
+                continue;
+            };
+            let old = slot.caller.replace(new);
             drop(slot);
             drop(old);
+            return None;
         }
-        None
     }
 }
 
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
-        waker.wake();
+        wake_contained(waker);
     }
 }
 
@@ -330,15 +337,25 @@ impl<M: Method> Signal for CallCell<M> {
     }
 
     fn watch(&self, waker: &Waker) -> bool {
-        let mut slot = self.slot.lock();
-        // Looked at under the lock: a cancellation that comes later finds the waker here.
-        if self.is_cancelled() {
-            return true;
+        let mut new = None;
+        loop {
+            let mut slot = self.slot.lock();
+            // Looked at under the lock: a cancellation that comes later finds the waker here.
+            if self.is_cancelled() {
+                return true;
+            }
+            if slot.watchers.iter().any(|watcher| watcher.will_wake(waker)) {
+                return false;
+            }
+            // A waker is foreign code: cloned without the lock, and only if that is needed.
+            let Some(new) = new.take() else {
+                drop(slot);
+                new = Some(waker.clone());
+                continue;
+            };
+            slot.watchers.push(new);
+            return false;
         }
-        if !slot.watchers.iter().any(|watcher| watcher.will_wake(waker)) {
-            slot.watchers.push(waker.clone());
-        }
-        false
     }
 
     fn cancel(&self) {
@@ -349,7 +366,7 @@ impl<M: Method> Signal for CallCell<M> {
         // The flag is set before the watchers are taken; `watch` looks at it under the lock.
         self.stop.store(true, Ordering::Relaxed);
         let watchers = std::mem::take(&mut self.slot.lock().watchers);
-        watchers.into_iter().for_each(Waker::wake);
+        watchers.into_iter().for_each(wake_contained);
     }
 
     fn abandon(&self, worker: WorkerId, exit: WorkerExit) -> bool {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::task::{self, Poll, Waker, ready};
 
 use futures_core::Stream;
+use insula_core::wake_contained;
 use insula_sync::Mutex;
 
 use crate::cell::{CallCell, Signal};
@@ -90,6 +91,15 @@ impl<T, E> ReplyStream<T, E> {
     }
 
     fn poll_item(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<T, CallError<E>>>> {
+        self.poll_item_with(cx.waker(), None)
+    }
+
+    /// `new` is a clone of `waker` for the lock's holder to keep, if it has been asked for.
+    fn poll_item_with(
+        &mut self,
+        waker: &Waker,
+        new: Option<Waker>,
+    ) -> Poll<Option<Result<T, CallError<E>>>> {
         if self.is_over {
             return Poll::Ready(None);
         }
@@ -114,10 +124,17 @@ impl<T, E> ReplyStream<T, E> {
                 End::Failed(error) => Some(Err(error)),
             });
         }
-        let old = set_waker(&mut state.reader, cx.waker());
-        drop(state);
-        drop(old);
-        Poll::Pending
+        match set_waker(&mut state.reader, waker, new) {
+            Place::Set(old) => {
+                drop(state);
+                drop(old);
+                Poll::Pending
+            }
+            Place::NeedsClone => {
+                drop(state);
+                self.poll_item_with(waker, Some(waker.clone()))
+            }
+        }
     }
 }
 
@@ -183,6 +200,11 @@ enum Credit {
 
 impl<T, E> Writer<T, E> {
     fn poll_credit(&self, cx: &task::Context<'_>) -> Poll<Credit> {
+        self.poll_credit_with(cx.waker(), None)
+    }
+
+    /// As for `poll_item_with`.
+    fn poll_credit_with(&self, waker: &Waker, new: Option<Waker>) -> Poll<Credit> {
         let mut state = self.channel.0.lock();
         if state.is_abandoned {
             return Poll::Ready(Credit::Abandoned);
@@ -190,10 +212,17 @@ impl<T, E> Writer<T, E> {
         if state.items.len() < WINDOW {
             return Poll::Ready(Credit::Granted);
         }
-        let old = set_waker(&mut state.writer, cx.waker());
-        drop(state);
-        drop(old);
-        Poll::Pending
+        match set_waker(&mut state.writer, waker, new) {
+            Place::Set(old) => {
+                drop(state);
+                drop(old);
+                Poll::Pending
+            }
+            Place::NeedsClone => {
+                drop(state);
+                self.poll_credit_with(waker, Some(waker.clone()))
+            }
+        }
     }
 
     /// Puts an item into the place that a credit stands for.
@@ -352,16 +381,27 @@ fn watch<E>(watchdog: &mut Watchdog<'_>, task: &mut task::Context<'_>) -> Poll<(
     ))
 }
 
-/// Remembers a waker; gives back the one that it replaces, to be dropped outside the lock.
-fn set_waker(place: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
+/// What became of a waker that was to be remembered.
+enum Place {
+    /// It is remembered. The one that it replaced is dropped outside the lock.
+    Set(Option<Waker>),
+    /// A clone of it is needed, which is foreign code, and so made outside the lock.
+    NeedsClone,
+}
+
+/// Remembers `new`, a clone of `waker`, unless an equal one is remembered.
+fn set_waker(place: &mut Option<Waker>, waker: &Waker, new: Option<Waker>) -> Place {
     if place.as_ref().is_some_and(|old| old.will_wake(waker)) {
-        return None;
+        return Place::Set(new);
     }
-    place.replace(waker.clone())
+    match new {
+        Some(new) => Place::Set(place.replace(new)),
+        None => Place::NeedsClone,
+    }
 }
 
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
-        waker.wake();
+        wake_contained(waker);
     }
 }

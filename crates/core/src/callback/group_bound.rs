@@ -130,8 +130,8 @@ impl<S: GroupShared, T: 'static, R: 'static> GroupBoundCallback<S, T, R> {
         if self.line.is_closed() {
             return Err(CallbackError::Closed(Some(argument)));
         }
-        let run = || Current::leave(|| (self.handler)(&self.shared, argument));
-        catch_panic(run).map_err(CallbackError::Panicked)
+        let run = || catch_panic(|| (self.handler)(&self.shared, argument));
+        Current::leave(run).map_err(CallbackError::Panicked)
     }
 
     /// Closes the callback, from any thread: later calls fail, those that run go on. Tells

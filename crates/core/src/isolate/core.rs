@@ -48,6 +48,12 @@ insula_sync::thread_cell! {
     static CURRENT: *const IsolateCore = ptr::null();
 }
 
+insula_sync::thread_cell! {
+    /// The isolate whose turn this thread has [left](Current::leave), if it has left one. Null
+    /// or in the middle of a turn, further down the stack.
+    static LEFT: *const IsolateCore = ptr::null();
+}
+
 #[inline(always)]
 fn current() -> *const IsolateCore {
     CURRENT.with(Cell::get)
@@ -456,14 +462,31 @@ impl<'a> Current<'a> {
 
     /// Runs `f` as code outside of isolates, on the isolate's thread.
     pub(crate) fn leave<R>(f: impl FnOnce() -> R) -> R {
-        struct Return(*const IsolateCore);
+        struct Return {
+            current: *const IsolateCore,
+            left: *const IsolateCore,
+        }
         impl Drop for Return {
             fn drop(&mut self) {
-                set_current(self.0);
+                LEFT.with(|left| left.set(self.left));
+                set_current(self.current);
             }
         }
-        let _return = Return(set_current(ptr::null()));
+        let current = set_current(ptr::null());
+        let left = LEFT.with(Cell::get);
+        if !current.is_null() {
+            LEFT.with(|left| left.set(current));
+        }
+        let _return = Return { current, left };
         f()
+    }
+
+    /// Runs `f` with the current isolate, or else with the one that this thread has left in the
+    /// middle of a turn.
+    pub(crate) fn or_left<R>(f: impl FnOnce(Option<Current<'_>>) -> R) -> R {
+        let current = NonNull::new(current().cast_mut());
+        let core = current.or_else(|| NonNull::new(LEFT.with(Cell::get).cast_mut()));
+        f(core.map(|core| Current(core, PhantomData)))
     }
 
     #[inline(always)]

@@ -159,8 +159,10 @@ pub(crate) fn uncaught(isolate: Current<'_>, cause: ErrorCause) -> bool {
 )]
 fn call_hook(error: &UncaughtError) {
     let hook = HOOK.lock().clone();
-    match hook {
-        Some(hook) => crate::panic::contain(|| hook(error)),
+    // A stream that nobody reads any more makes `eprintln` panic, and a hook that has been
+    // replaced meanwhile is dropped here.
+    crate::panic::contain(move || match hook {
+        Some(hook) => hook(error),
         None => eprintln!("{error}"),
-    }
+    });
 }

@@ -3,13 +3,17 @@
 use insula_sync::Parker;
 
 use crate::event_loop::Meter;
+use crate::panic::{Kept, contain};
+
+/// Called by the thread that schedules the isolate.
+type Notify = dyn Fn() + Send + Sync;
 
 /// The one thread that runs a pinned or a root isolate, as its senders see it.
 pub(crate) struct Home {
     parker: Parker,
     pub(crate) meter: Meter,
     /// Tells an embedder's loop; a pinned isolate's thread only parks.
-    notify: Option<Box<dyn Fn() + Send + Sync>>,
+    notify: Option<Kept<Notify>>,
 }
 
 impl Home {
@@ -23,11 +27,11 @@ impl Home {
     }
 
     /// A foreign loop, which is told by `notify` that there is something to do.
-    pub(crate) fn embedder(notify: Box<dyn Fn() + Send + Sync>) -> Self {
+    pub(crate) fn embedder(notify: Box<Notify>) -> Self {
         Self {
             parker: Parker::new(),
             meter: Meter::default(),
-            notify: Some(notify),
+            notify: Some(Kept::new(notify)),
         }
     }
 
@@ -35,7 +39,8 @@ impl Home {
     pub(crate) fn wake(&self) {
         self.parker.unpark();
         if let Some(notify) = &self.notify {
-            notify();
+            // The sender, which may be a thread of the runtime, has no part in its panic.
+            contain(|| notify.get()());
         }
     }
 

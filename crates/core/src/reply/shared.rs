@@ -8,6 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use insula_sync::Mutex;
 
+use crate::panic::wake_contained;
+
 /// Nobody will answer: the question, or the right to answer it, was dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoReply;
@@ -42,8 +44,9 @@ impl<R> Shared<R> {
                 let waker = waker.take();
                 *state = State::Answered(value);
                 drop(state);
+                // The asker's code: its panic is not one of the answerer.
                 if let Some(waker) = waker {
-                    waker.wake();
+                    wake_contained(waker);
                 }
                 return;
             }

@@ -83,6 +83,11 @@ impl Register {
         }
     }
 
+    /// Whether nothing new may live.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len.load(Ordering::SeqCst)
     }

@@ -16,10 +16,19 @@ use crate::task::{self, Wakeup};
 use crate::time::Instant;
 
 /// Waits until `duration` has passed: in an isolate as one of its timers, elsewhere (on any
-/// executor) through the current runtime's event handler.
+/// executor) through the event handler of the runtime that is current at the first poll.
 ///
 /// # Cancellation
 /// Dropping the future takes the deadline back.
+///
+/// # Shutdown
+/// In an isolate the future is dropped with the isolate. Elsewhere it is ready at once when its
+/// runtime is [shut down](Runtime::shut_down), and so is one that is polled first after that: it
+/// ends early rather than never. A loop that sleeps asks [`Runtime::is_shut_down`] whether to go
+/// on.
+///
+/// # Panics
+/// When polled, if the operating system has no thread left for the runtime's first deadline.
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep {
         deadline: Instant::now() + duration,
@@ -28,7 +37,7 @@ pub fn sleep(duration: Duration) -> Sleep {
     }
 }
 
-/// As [`sleep`], until an instant.
+/// As [`sleep`], until an instant. An instant that has passed is over at once.
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep {
         deadline,
@@ -51,6 +60,7 @@ enum State {
     /// A timer of an isolate.
     Isolate(IsolateRef, Key),
     Handler(Runtime, DeadlineKey),
+    /// Also of a runtime that has been shut down.
     Done,
 }
 
@@ -62,14 +72,17 @@ impl Future for Sleep {
         if self.is_later {
             // The first poll: there is nothing to stop.
             self.is_later = false;
-            self.state = register(self.deadline, cx);
-            return Poll::Pending;
+            return self.wait(None, cx);
         }
         let poll = match &self.state {
             State::Done => Some(Poll::Ready(())),
             State::Isolate(home, key) => poll_timer(home, *key, cx),
-            State::Idle | State::Handler(..) => {
-                (self.deadline <= Instant::now()).then_some(Poll::Ready(()))
+            State::Idle => (self.deadline <= Instant::now()).then_some(Poll::Ready(())),
+            // It has fired if it is not there any more, be it by the shutdown of its runtime.
+            State::Handler(runtime, key) => {
+                let handler = runtime.core().event_handler();
+                let is_over = self.deadline <= runtime.now() || !handler.disarm(*key);
+                is_over.then_some(Poll::Ready(()))
             }
         };
         match poll {
@@ -80,9 +93,8 @@ impl Future for Sleep {
                 Poll::Ready(())
             }
             None => {
-                self.stop();
-                self.state = register(self.deadline, cx);
-                Poll::Pending
+                let runtime = self.stop();
+                self.wait(runtime, cx)
             }
         }
     }
@@ -94,20 +106,36 @@ impl Sleep {
         self.deadline
     }
 
-    fn stop(&mut self) {
+    /// Outside of isolates with `runtime`, or else with the current one.
+    fn wait(&mut self, runtime: Option<Runtime>, cx: &Context<'_>) -> Poll<()> {
+        self.state = register(self.deadline, runtime, cx);
+        match self.state {
+            State::Done => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Returns the runtime with which it waited.
+    fn stop(&mut self) -> Option<Runtime> {
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Idle | State::Done => {}
-            State::Isolate(home, key) => Current::with(|current| match current {
-                Some(isolate) if isolate.is(&raw const *home) => drop(cancel(isolate, key)),
-                // A dead isolate has dropped its timers.
-                _ => drop(home.post(Cancel(key))),
-            }),
-            State::Handler(runtime, key) => runtime.core().event_handler().disarm(key),
+            State::Idle | State::Done => None,
+            State::Isolate(home, key) => {
+                Current::with(|current| match current {
+                    Some(isolate) if isolate.is(&raw const *home) => drop(cancel(isolate, key)),
+                    // A dead isolate has dropped its timers.
+                    _ => drop(home.post(Cancel(key))),
+                });
+                None
+            }
+            State::Handler(runtime, key) => {
+                runtime.core().event_handler().disarm(key);
+                Some(runtime)
+            }
         }
     }
 }
 
-fn register(deadline: Instant, cx: &Context<'_>) -> State {
+fn register(deadline: Instant, runtime: Option<Runtime>, cx: &Context<'_>) -> State {
     Current::with(|current| match current {
         Some(isolate) => {
             let action = Action::Wake(Wakeup::capture(isolate, cx));
@@ -115,10 +143,12 @@ fn register(deadline: Instant, cx: &Context<'_>) -> State {
             State::Isolate(IsolateRef::new(isolate.core()), key)
         }
         None => {
-            let runtime = Runtime::current();
+            let runtime = runtime.unwrap_or_else(Runtime::current);
             let handler = runtime.core().event_handler();
-            let key = handler.wake_at(deadline, cx.waker().clone());
-            State::Handler(runtime, key)
+            match handler.wake_at(deadline, cx.waker().clone()) {
+                Some(key) => State::Handler(runtime, key),
+                None => State::Done,
+            }
         }
     })
 }

@@ -3,17 +3,21 @@
 mod blocking;
 mod callback;
 mod control;
+mod foreign;
 mod isolates;
 mod kept;
 mod mailbox;
 mod ordering;
+mod origins;
 mod ports;
 mod readiness;
 mod replies;
 mod root;
+mod shutdown;
 mod threads;
 mod timers;
 mod trace;
+mod watchdog;
 
 /// Seeds for tests on the seeded runtime: each is another order of events.
 const SEEDS: std::ops::Range<u64> = 0..if cfg!(miri) { 2 } else { 24 };

@@ -102,3 +102,40 @@ fn a_loop_of_its_own_runs_until_it_is_terminated() {
     });
     assert!(!it.task_runner().post(|| {}));
 }
+
+/// Its panic is neither one of the poster nor one of what runs when a loop ends.
+#[test]
+fn a_wake_function_that_panics_harms_no_poster() {
+    let stage = Stage::new();
+    let woken = || panic!("a callback's panic");
+    let it = MessageLoop::in_foreign_loop("it", &stage.runtime, woken);
+    let runner = it.task_runner();
+    let write = stage.write("ran");
+    let posted = thread::spawn(move || runner.post(write)).join();
+    assert!(matches!(posted, Ok(true)));
+    assert_eq!(it.flush_tasks(Flush::All).tasks, 1);
+    assert_eq!(stage.read(), "ran");
+    it.task_runner().terminate();
+}
+
+/// Each is dropped by itself.
+#[test]
+fn tasks_whose_destructors_panic_do_not_abort_the_end() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic!("a destructor's panic");
+        }
+    }
+    let stage = Stage::new();
+    let it = stage.make_loop("it");
+    let runner = it.task_runner();
+    for _ in 0..2 {
+        let panics = Panics;
+        runner.post_delayed(Duration::from_secs(1), move || drop(panics));
+    }
+    let dropped = stage.write_when_dropped("dropped");
+    runner.post_delayed(Duration::from_secs(2), move || drop(dropped));
+    drop(it);
+    assert_eq!(stage.read(), "dropped");
+}
