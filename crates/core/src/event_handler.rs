@@ -120,14 +120,15 @@ impl Deadlines {
 
     /// Takes everything that is due out, in order.
     fn take_due(&mut self, now: Instant) -> Vec<Target> {
-        // Behind all that is due at `now`, be that the end of time: no deadline gets this number.
-        let later = self.entries.split_off(&DeadlineKey {
-            due: now,
-            serial: u64::MAX,
-        });
-        std::mem::replace(&mut self.entries, later)
-            .into_values()
-            .collect()
+        // One by one, so that what is not due costs nothing; and by comparison, so that the last
+        // instant of all is due when the clock has come to it.
+        let mut due = Vec::new();
+        while let Some(first) = self.entries.first_entry()
+            && first.key().due <= now
+        {
+            due.push(first.remove());
+        }
+        due
     }
 }
 

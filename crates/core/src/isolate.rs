@@ -36,7 +36,7 @@ pub use run::{Run, RunError};
 
 use crate::event_loop;
 use crate::pinned::{self, Pinned};
-use crate::port::{ReceivePort, SendPort};
+use crate::port::{ReceivePort, SendPort, check_limit};
 use crate::record::{SystemRecord, is_inline};
 use crate::runtime::Runtime;
 
@@ -207,8 +207,9 @@ impl Builder {
     /// messages that are sent and not yet taken.
     ///
     /// # Panics
-    /// When spawning, if `limit` is 0.
+    /// If `limit` is 0.
     pub fn bounded(mut self, limit: usize) -> Self {
+        check_limit(Some(limit));
         self.bound = Some(limit);
         self
     }

@@ -238,7 +238,7 @@ impl<T: Send + 'static> Port<T> {
     fn start_thread(self: &Arc<Self>, number: u64) {
         let port = self.clone();
         let started = std::thread::Builder::new()
-            .name(format!("{}-{number}", self.name))
+            .name(runtime::thread_name(&format!("{}-{number}", self.name)))
             .spawn(move || port.serve());
         if let Err(error) = started {
             let mut state = self.state.lock();

@@ -16,7 +16,7 @@ use insula_sync::wait;
 use crate::event_loop::{SLICE_TURNS, run_slice};
 use crate::isolate::{Current, Home, Isolate, IsolateRef, New, Runnable, Settings};
 use crate::port::{Listener, ReceivePort};
-use crate::runtime::Runtime;
+use crate::runtime::{self, Runtime};
 
 /// How long a pinned isolate's thread watches for work before it sleeps. A wake-up of a
 /// sleeping core costs about as much (17 us, PEERS.md part A).
@@ -41,7 +41,7 @@ pub(crate) fn spawn(
     let isolate = handle.0.clone();
     let thread_name = name.unwrap_or_else(|| isolate.name());
     let started = std::thread::Builder::new()
-        .name(thread_name.to_string())
+        .name(runtime::thread_name(&thread_name))
         .spawn(move || {
             let surroundings = isolate.runtime.surroundings().clone();
             surroundings.run(|| drive(&isolate, &home));

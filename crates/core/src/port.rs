@@ -48,7 +48,7 @@ use crate::task::Wakeup;
 use crate::waiters::Woken;
 use bound::Bound;
 
-pub(crate) use bound::return_credits;
+pub(crate) use bound::{check_limit, return_credits};
 pub use receive::{Listener, ReceivePort, Recv};
 pub use send::{SendError, SendPort, SendWait};
 

@@ -22,6 +22,9 @@ use register::Register;
 /// Threads that the pool may add to replace stuck or blocked ones, unless told otherwise.
 const DEFAULT_SPARES: usize = 256;
 
+/// Larger numbers of threads count as this one, which is more than operating systems start.
+const MOST_THREADS: usize = 65_536;
+
 insula_sync::thread_cell! {
     /// The runtime that this thread works with outside of isolates.
     static ENTERED: Option<Runtime> = None;
@@ -400,16 +403,16 @@ impl Default for RuntimeBuilder {
 
 impl RuntimeBuilder {
     /// Threads that run isolates at a time; by default as many as the process may use cores.
-    /// They start as they are needed.
+    /// They start as they are needed. 0 counts as 1, and more than 65,536 as 65,536.
     pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = Some(threads.max(1));
+        self.threads = Some(threads.clamp(1, MOST_THREADS));
         self
     }
 
     /// Threads that may be added while others are blocked or inside one long turn; 256 unless
     /// set. With none, isolates that compute for long make others wait.
     pub fn spare_threads(mut self, spares: usize) -> Self {
-        self.spares = spares;
+        self.spares = spares.min(MOST_THREADS);
         self
     }
 
@@ -561,6 +564,11 @@ impl RuntimeCore {
             let _ = self.event_handler.disarm(key);
         }
     }
+}
+
+/// The name of a thread, which the operating system wants without NUL.
+pub(crate) fn thread_name(name: &str) -> String {
+    name.replace('\0', "\u{2400}")
 }
 
 /// Runs `f` with the current runtime, if there is one, without starting the global one.

@@ -250,7 +250,7 @@ impl ThreadPool {
         let started = runtime.and_then(|runtime| {
             self.started.fetch_max(index + 1, Ordering::SeqCst);
             std::thread::Builder::new()
-                .name(format!("{}-{index}", self.name))
+                .name(runtime::thread_name(&format!("{}-{index}", self.name)))
                 .spawn(move || {
                     let surroundings = runtime.surroundings();
                     surroundings.run(|| run_thread(&runtime, index));

@@ -244,7 +244,7 @@ struct Repetition<'a> {
     isolate: Current<'a>,
     key: Key,
     periodic: Periodic,
-    next: Instant,
+    next: Option<Instant>,
     callback: Option<Callback>,
 }
 
@@ -263,9 +263,12 @@ impl<'a> Repetition<'a> {
         } else {
             u64::try_from(overdue.as_nanos() / period.as_nanos()).unwrap_or(u64::MAX)
         };
-        periodic.tick += 1 + missed;
-        let periods = u128::from(missed + 1) * period.as_nanos();
+        let passed = missed.saturating_add(1);
+        periodic.tick = periodic.tick.saturating_add(passed);
+        let periods = u128::from(passed) * period.as_nanos();
         let next = due + Duration::from_nanos(u64::try_from(periods).unwrap_or(u64::MAX));
+        // At the end of time, where instants saturate, no further one follows.
+        let next = (next > due || period.is_zero()).then_some(next);
         isolate.with_events(|events| {
             let entry = events.timers.entries.get_mut(key);
             if let Some(Action::Repeat(repeated)) = entry.map(|entry| &mut entry.action) {
@@ -296,9 +299,13 @@ impl Drop for Repetition<'_> {
     fn drop(&mut self) {
         let (isolate, key) = (self.isolate, self.key);
         let is_zero = self.periodic.period.is_zero();
+        let Some(next) = self.next else {
+            drop(isolate.with_events(|events| events.timers.entries.remove(key)));
+            return;
+        };
         let goes_on = isolate.with_events(|events| {
             let timers = &mut events.timers;
-            let place = timers.next_place(self.next);
+            let place = timers.next_place(next);
             let Some(entry) = timers.entries.get_mut(key) else {
                 return false;
             };

@@ -193,7 +193,8 @@ impl LoopThread {
         let name: Arc<str> = Arc::from(label);
         let (send, receive) = insula_core::one_shot();
         let thread = std::thread::Builder::new()
-            .name(label.to_owned())
+            // The operating system wants the name without NUL.
+            .name(label.replace('\0', "\u{2400}"))
             .spawn(move || {
                 let _entered = runtime.enter();
                 let this = MessageLoop::new(name);

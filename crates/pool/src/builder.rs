@@ -14,6 +14,9 @@ use crate::pool::WorkerPool;
 use crate::shared::{Setup, Shared, within};
 use crate::worker::{Factory, Seed, WorkerContext, run};
 
+/// Calls that all workers of a pool together may run at once.
+const MOST_PLACES: usize = 1 << 20;
+
 /// Collects the settings of a [`WorkerPool`]; see [`WorkerPool::builder`].
 #[must_use = "a pool is built by `build().await`"]
 pub struct PoolBuilder<R: Respond> {
@@ -50,7 +53,8 @@ impl<R: Respond> PoolBuilder<R> {
         self
     }
 
-    /// How many workers; as many as the process may use cores unless given.
+    /// How many workers; as many as the process may use cores unless given. Times
+    /// [`concurrency_per_worker`](Self::concurrency_per_worker) it is at most 1,048,576.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -121,14 +125,7 @@ impl<R: Respond> PoolBuilder<R> {
                 "there is no factory: call `worker(..)`",
             ));
         };
-        if workers == 0 || u32::try_from(workers).is_err() {
-            return Err(BuildError::Settings("a pool has at least one worker"));
-        }
-        if self.lanes == 0 {
-            return Err(BuildError::Settings(
-                "a worker runs at least one call at once",
-            ));
-        }
+        check(workers, self.lanes)?;
         let timeout = self.startup_timeout;
         let shared = Arc::new(Shared::<R::Contract>::new(Setup {
             name: self.name,
@@ -167,6 +164,22 @@ impl<R: Respond> PoolBuilder<R> {
             }
         }
     }
+}
+
+/// Numbers that a pool can make room for: a place for each call that may run at once exists from
+/// the start.
+fn check(workers: usize, lanes: usize) -> Result<(), BuildError> {
+    let problem = if workers == 0 {
+        "a pool has at least one worker: see `workers(..)`"
+    } else if lanes == 0 {
+        "a worker runs at least one call at once: see `concurrency_per_worker(..)`"
+    } else if workers.checked_mul(lanes).is_none_or(|it| it > MOST_PLACES) {
+        "workers times calls per worker is at most 1,048,576: see `workers(..)` and \
+         `concurrency_per_worker(..)`"
+    } else {
+        return Ok(());
+    };
+    Err(BuildError::Settings(problem))
 }
 
 impl<R: Respond> fmt::Debug for PoolBuilder<R> {

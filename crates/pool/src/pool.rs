@@ -125,7 +125,7 @@ impl<C: Contract> Ending<C> {
         let mut lost = 0;
         if !self.shared.is_over_within(self.patience).await {
             self.refused += self.shared.stop_all();
-            let grace = Self::LEAST_GRACE.max(self.shared.grace * 2);
+            let grace = Self::LEAST_GRACE.max(self.shared.grace.saturating_mul(2));
             if !self.shared.is_over_within(grace).await {
                 lost = self.shared.abandon_all();
                 self.isolates.iter().for_each(Isolate::kill);

@@ -54,7 +54,6 @@ struct Shared {
 
 impl Bound {
     pub(super) fn new(limit: usize) -> Self {
-        assert!(limit > 0, "a bounded port needs room for one message");
         Self {
             limit,
             shared: UnsafeCell::default(),
@@ -164,6 +163,14 @@ impl Bound {
         let due = isolate.runtime.clock().now() + PATIENCE;
         self.check.set(Some(timer::call_at(isolate, due, check)));
     }
+}
+
+/// Before anything is made that a panic would leave half done.
+///
+/// # Panics
+/// If there is no room at all.
+pub(crate) fn check_limit(limit: Option<usize>) {
+    assert_ne!(limit, Some(0), "a bounded port needs room for one message");
 }
 
 /// What a waiter left behind.

@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
+use super::bound;
 use super::send::SendPort;
 use super::{
     Drops, HANDLE, Mode, PortId, PortSlot, PortVtable, discard_message, message_words, take_message,
@@ -156,6 +157,7 @@ impl<T: Send + 'static> ReceivePort<T> {
 
     #[track_caller]
     fn open_current(limit: Option<usize>) -> Self {
+        bound::check_limit(limit);
         let place = Location::caller();
         Current::with(|isolate| {
             let isolate = isolate.expect("a ReceivePort needs a current isolate");

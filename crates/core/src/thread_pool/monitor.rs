@@ -13,6 +13,7 @@ use insula_sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use insula_sync::{Mutex, Parker};
 
 use super::ThreadPool;
+use crate::runtime;
 
 /// Time between two looks.
 const TICK: Duration = Duration::from_millis(1);
@@ -62,7 +63,7 @@ impl ThreadPool {
             return;
         };
         let thread = std::thread::Builder::new()
-            .name(format!("{}-monitor", self.name))
+            .name(runtime::thread_name(&format!("{}-monitor", self.name)))
             .spawn(move || {
                 if let Some(pool) = runtime.thread_pool() {
                     pool.watch_threads();

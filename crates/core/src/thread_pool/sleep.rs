@@ -52,6 +52,8 @@ pub(crate) struct Sleep {
 
 struct Roster {
     status: Vec<Status>,
+    /// Vacant threads, the one with the lowest index on top.
+    vacant: Vec<usize>,
     /// Parked threads, the last one to park on top: its caches are the warmest.
     parked: Vec<usize>,
     awake: usize,
@@ -66,7 +68,7 @@ impl Roster {
         }
         let wake = match self.parked.pop() {
             Some(index) => Wake::Unpark(index),
-            None => Wake::Start(self.status.iter().position(|it| *it == Status::Vacant)?),
+            None => Wake::Start(self.vacant.pop()?),
         };
         let (Wake::Unpark(index) | Wake::Start(index)) = wake;
         self.status[index] = Status::Awake;
@@ -98,8 +100,8 @@ impl Roster {
         if self.awake >= self.limit {
             return 0;
         }
-        let vacant = self.status.contains(&Status::Vacant);
-        (self.parked.len() + usize::from(vacant)).min(self.limit - self.awake)
+        let vacant = usize::from(!self.vacant.is_empty());
+        (self.parked.len() + vacant).min(self.limit - self.awake)
     }
 }
 
@@ -108,6 +110,7 @@ impl Sleep {
     pub(crate) fn new(limit: usize, threads: usize) -> Self {
         let roster = Roster {
             status: vec![Status::Vacant; threads],
+            vacant: (0..threads).rev().collect(),
             parked: Vec::new(),
             awake: 0,
             stuck: 0,
@@ -234,6 +237,7 @@ impl Sleep {
     pub(crate) fn start_failed(&self, index: usize) {
         self.with(|roster| {
             roster.status[index] = Status::Vacant;
+            roster.vacant.push(index);
             roster.awake -= 1;
         });
         self.searching.fetch_sub(1, Ordering::SeqCst);

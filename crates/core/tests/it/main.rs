@@ -3,6 +3,7 @@
 mod blocking;
 mod callback;
 mod control;
+mod extremes;
 mod foreign;
 mod isolates;
 mod kept;

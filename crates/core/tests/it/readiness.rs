@@ -209,3 +209,28 @@ fn a_seeded_runtime_refuses_sockets() {
     let refused = pair().map(drop).map_err(|it| it.kind());
     assert_eq!(refused, Err(ErrorKind::Unsupported));
 }
+
+#[test]
+fn a_deadline_at_the_end_of_time_keeps_no_socket_waiting() -> std::io::Result<()> {
+    let runtime = Runtime::builder().threads(1).build();
+    let _entered = runtime.enter();
+    let (source, near, mut far) = pair()?;
+    block_on(async {
+        // Known to the poller before it sleeps, and never due.
+        let mut never = pin!(sleep(Duration::MAX));
+        poll_fn(|cx| {
+            assert!(never.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            far.write_all(&[7])
+        });
+        let mut byte = pin!(read_byte(&source, &near));
+        let read = poll_fn(|cx| byte.as_mut().poll(cx)).await;
+        assert_eq!(read.ok(), Some(7));
+    });
+    runtime.shut_down();
+    Ok(())
+}

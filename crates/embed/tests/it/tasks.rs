@@ -188,3 +188,19 @@ fn four_runners_may_be_one() {
     assert!(runners.ui.runs_tasks_on_current_thread());
     assert_eq!((&*runners.label, runners.raster.label()), ("app", "main"));
 }
+
+#[test]
+fn a_loop_takes_any_name_and_any_delay() {
+    let long = "x".repeat(1 << 20);
+    for label in ["", "\0", "a\0b", &long] {
+        let thread = LoopThread::start(label).expect("a thread can be started");
+        let runner = thread.task_runner();
+        assert_eq!(runner.label(), label);
+        for delay in [Duration::from_secs(u64::MAX), Duration::MAX] {
+            assert!(runner.post_delayed(delay, || ()));
+        }
+        let (done, answer) = one_shot();
+        assert!(runner.post_delayed(Duration::ZERO, move || done.send(1)));
+        assert_eq!(answer.wait(), Ok(1));
+    }
+}

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use insula_core::{Isolate, Runtime, block_on};
-use insula_pool::{BuildError, PoolPhase, WorkerCondition, WorkerFault, WorkerPool};
+use insula_pool::{
+    BuildError, PoolPhase, Queue, Shutdown, WorkerCondition, WorkerFault, WorkerPool,
+};
 
+use crate::desk::start;
 use crate::service::{Desk, JobsResponder, pool};
 
 #[test]
@@ -116,4 +119,61 @@ fn settings_that_make_no_sense_are_refused() {
             Err(BuildError::Settings(_))
         ));
     }
+}
+
+#[test]
+fn settings_at_the_end_of_their_range_work_or_are_refused() {
+    let desk = Desk::default();
+    block_on(async {
+        let most = 1 << 20;
+        for (workers, calls) in [
+            (0, 1),
+            (usize::MAX, 1),
+            (u32::MAX as usize, 1),
+            (1, 0),
+            (1, usize::MAX),
+            (2, most),
+            (usize::MAX, usize::MAX),
+        ] {
+            let built = pool(&desk, workers).concurrency_per_worker(calls).build();
+            let Err(BuildError::Settings(why)) = built.await else {
+                panic!("{workers} workers for {calls} calls each");
+            };
+            // It names what to change.
+            assert!(why.contains("workers(..)") || why.contains("per_worker(..)"));
+        }
+        for (time, bound) in [
+            (Duration::MAX, usize::MAX),
+            (Duration::from_secs(u64::MAX), 1),
+        ] {
+            let pool = pool(&desk, 1)
+                .grace(time)
+                .startup_timeout(time)
+                .queue(Queue::bounded(bound))
+                .build()
+                .await
+                .unwrap();
+            let caller = pool.caller();
+            assert_eq!(caller.echo(7).deadline(time).await.unwrap(), 7);
+            pool.shut_down(Shutdown::graceful(time)).await;
+        }
+    });
+}
+
+#[test]
+fn an_endless_grace_ends_when_the_handlers_do() {
+    let desk = Desk::default();
+    block_on(async {
+        let pool = pool(&desk, 1).grace(Duration::MAX).build().await.unwrap();
+        let caller = pool.caller();
+        let mut call = caller.wait_for(1).into_future();
+        start(&mut call);
+        desk.noted("at 1").await;
+        let end = join(pool.shut_down(Shutdown::now()), async {
+            desk.open(1);
+            drop(call.await);
+        });
+        let (report, ()) = end.await;
+        assert_eq!(report.lost, 0);
+    });
 }
