@@ -818,7 +818,8 @@ insula_status insula_buffer_free(insula_buffer_handle buffer);
 insula_status insula_mailbox_new(insula_mailbox *mailbox);
 
 // A handle of the same mailbox for another party; to be released. If a party releases its
-// handle while another waits, that gets `PEER_DIED` as soon as it is alone.
+// handle while another waits, that gets `PEER_DIED` as soon as it is alone. Releasing the last
+// handle closes the mailbox.
 insula_status insula_mailbox_share(insula_mailbox mailbox, insula_mailbox *other);
 
 // Puts a copy of bytes into a mailbox, as soon as it is empty. With a `timeout_ns` of 0 it is
@@ -845,7 +846,7 @@ insula_status insula_mailbox_attach(insula_mailbox mailbox);
 // Closes a mailbox for all parties: what is in it is dropped, who waits gets `CLOSED`.
 insula_status insula_mailbox_close(insula_mailbox mailbox);
 
-// Gives a handle of a mailbox back.
+// Gives a handle of a mailbox back. The last one closes the mailbox: who waits gets `CLOSED`.
 insula_status insula_mailbox_release(insula_mailbox mailbox);
 
 // Makes the two sides of a rendezvous: one asks and waits, the other answers. Both have to be
@@ -892,7 +893,8 @@ insula_status insula_responder_message_loop(insula_responder responder,
                                             insula_request_fn function,
                                             void *user);
 
-// Ends the message loop after the request that it handles.
+// Ends the message loop after the request that it handles, or at once if it waits. Without a
+// loop, the next one ends at once.
 insula_status insula_responder_stop(insula_responder responder);
 
 // Tells how far a rendezvous is: `state` gets one of `INSULA_RENDEZVOUS_`... `side` is either
@@ -914,7 +916,9 @@ insula_status insula_mutex_new(insula_mutex *mutex);
 // Takes a lock. With a `timeout_ns` of 0 it is a try.
 //
 // Errors: `TIMED_OUT`; `DEADLOCK` if this thread has it already, or isolates would wait for
-// each other in a circle; `ENDING`.
+// each other in a circle; `ENDING`; `CLOSED` if its handle is released or the runtime is shut down
+// meanwhile; `PEER_DIED` if the isolate that had the lock ended without giving it back. The lock is
+// not held after any of them.
 insula_status insula_mutex_lock(insula_mutex mutex, uint64_t timeout_ns);
 
 // Gives a lock back.
@@ -922,7 +926,7 @@ insula_status insula_mutex_lock(insula_mutex mutex, uint64_t timeout_ns);
 // Errors: `BAD_STATE` if whoever calls has not got it.
 insula_status insula_mutex_unlock(insula_mutex mutex);
 
-// Gives the handle of a lock back.
+// Gives the handle of a lock back. Who waits for the lock gets `CLOSED`.
 insula_status insula_mutex_release(insula_mutex mutex);
 
 // Makes a condition variable. To be released.
@@ -932,6 +936,8 @@ insula_status insula_condition_new(insula_condition *condition);
 // reason, so what is waited for has to be looked at.
 //
 // Errors: `TIMED_OUT`, `DEADLOCK`, `ENDING`; the lock is taken after the first of these.
+// `CLOSED` if the handle of the lock or the condition variable is released or the runtime is shut
+// down meanwhile, `PEER_DIED` as for `insula_mutex_lock`: the lock is not held then.
 // `BAD_STATE` if whoever calls has not got the lock.
 insula_status insula_condition_wait(insula_condition condition,
                                     insula_mutex mutex,
@@ -940,7 +946,7 @@ insula_status insula_condition_wait(insula_condition condition,
 // Wakes one who waits, or `all` (0 or 1).
 insula_status insula_condition_notify(insula_condition condition, uint32_t all);
 
-// Gives the handle of a condition variable back.
+// Gives the handle of a condition variable back. Who waits for it gets `CLOSED`.
 insula_status insula_condition_release(insula_condition condition);
 
 // Opens a callback of the current isolate. `kind` is one of `INSULA_CALLBACK_`..., `flags` is

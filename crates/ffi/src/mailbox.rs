@@ -7,7 +7,7 @@ use insula::{
     ConditionVariable, LockError, Mailbox, MailboxError, RawMutex, RendezvousState, Requester,
     Responder, WaitError,
 };
-use insula_sync::atomic::{AtomicBool, Ordering};
+use insula_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::abi::status::{Failure, Outcome, Status};
 use crate::abi::types::{self, RequestFn, ResponderHandle};
@@ -16,18 +16,49 @@ use crate::raw::Address;
 use crate::value::TypedData;
 
 /// One party of a mailbox.
-pub(crate) type MailboxObject = Arc<Mailbox<TypedData>>;
+///
+/// A thread that waits keeps its party, so that it would wait for ever once the last handle is
+/// released: then no handle is left to put or to take. So the last handle closes the mailbox.
+#[derive(Clone, Debug)]
+pub(crate) struct MailboxObject {
+    pub(crate) mailbox: Arc<Mailbox<TypedData>>,
+    /// How many handles the mailbox has.
+    handles: Arc<AtomicUsize>,
+}
+
+impl MailboxObject {
+    pub(crate) fn new() -> Self {
+        Self {
+            mailbox: Arc::new(Mailbox::new()),
+            handles: Arc::new(AtomicUsize::new(1)),
+        }
+    }
+
+    /// Another party, for a handle of its own.
+    pub(crate) fn share(&self) -> Self {
+        // Relaxed: the handle that is shared is there as well.
+        self.handles.fetch_add(1, Ordering::Relaxed);
+        Self {
+            mailbox: Arc::new(Mailbox::clone(&self.mailbox)),
+            handles: self.handles.clone(),
+        }
+    }
+
+    /// A handle of it is gone.
+    pub(crate) fn released(&self) {
+        // Release and Acquire: the last handle comes after whatever was done with the others.
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.mailbox.close();
+        }
+    }
+}
 
 /// The side of a rendezvous that asks.
 pub(crate) type RequesterObject = Arc<Requester<TypedData, TypedData>>;
 
 /// The side of a rendezvous that answers.
 #[derive(Debug, Clone)]
-pub(crate) struct ResponderObject {
-    responder: Arc<Responder<TypedData, TypedData>>,
-    /// Whether the message loop is to end.
-    stops: Arc<AtomicBool>,
-}
+pub(crate) struct ResponderObject(Arc<Responder<TypedData, TypedData>>);
 
 /// A lock.
 pub(crate) type MutexObject = RawMutex;
@@ -103,11 +134,7 @@ pub(crate) fn take(
 /// The two sides of a new rendezvous.
 pub(crate) fn rendezvous() -> (RequesterObject, ResponderObject) {
     let (requester, responder) = insula::rendezvous();
-    let responder = ResponderObject {
-        responder: Arc::new(responder),
-        stops: Arc::default(),
-    };
-    (Arc::new(requester), responder)
+    (Arc::new(requester), ResponderObject(Arc::new(responder)))
 }
 
 /// Asks, and waits for the answer.
@@ -134,20 +161,20 @@ pub(crate) fn state(state: RendezvousState) -> u32 {
 
 impl ResponderObject {
     pub(crate) fn side(&self) -> &Responder<TypedData, TypedData> {
-        &self.responder
+        &self.0
     }
 
     /// Waits for a request; no time at all is a try.
     pub(crate) fn receive(&self, timeout: Option<Duration>) -> Result<TypedData, Failure> {
         Ok(match timeout {
-            None => self.responder.receive(),
-            Some(Duration::ZERO) => self.responder.try_receive(),
-            Some(timeout) => self.responder.receive_timeout(timeout),
+            None => self.0.receive(),
+            Some(Duration::ZERO) => self.0.try_receive(),
+            Some(timeout) => self.0.receive_timeout(timeout),
         }?)
     }
 
     pub(crate) fn respond(&self, bytes: TypedData) -> Outcome {
-        let responded = self.responder.respond(bytes);
+        let responded = self.0.respond(bytes);
         responded.map_err(|undelivered| undelivered.error.into())
     }
 
@@ -159,24 +186,19 @@ impl ResponderObject {
         user: Address,
     ) -> Outcome {
         let function = function.ok_or(Status::NullPointer)?;
-        self.stops.store(false, Ordering::Relaxed);
-        loop {
-            let request = self.responder.receive().map_err(Failure::from)?;
+        while let Some(request) = self.0.receive_unless_stopped()? {
             callout::outside(|| {
                 function(user.0, bits, request.as_ptr().cast(), request.len() as u64);
             });
             // What was answered cannot be declined, and need not be.
-            let _ = self.responder.decline();
-            // Relaxed: a thread that wants to be sure does it inside of the callback.
-            if self.stops.load(Ordering::Relaxed) {
-                return Ok(());
-            }
+            let _ = self.0.decline();
         }
+        Ok(())
     }
 
-    /// Ends the message loop after the request that it handles.
+    /// Ends the message loop after the request that it handles, or at once if it waits.
     pub(crate) fn stop(&self) {
-        self.stops.store(true, Ordering::Relaxed);
+        self.0.stop();
     }
 }
 

@@ -107,9 +107,11 @@ impl Object {
     pub(crate) fn end(&self) {
         match self {
             Self::Callback(callback) => callback.close(),
-            Self::Mailbox(mailbox) => mailbox.close(),
+            Self::Mailbox(it) => it.mailbox.close(),
             Self::Requester(requester) => requester.close(),
             Self::Responder(responder) => responder.side().close(),
+            Self::Mutex(mutex) => mutex.close(),
+            Self::Condition(condition) => condition.close(),
             _ => {}
         }
     }

@@ -244,7 +244,33 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
         self.exchange.take().unwrap_or(Err(MailboxError::Empty))
     }
 
+    /// As [`receive`](Self::receive), for a loop that [`stop`](Self::stop) ends: `None` if it was
+    /// called, and takes that back.
+    ///
+    /// # Errors
+    /// As for `receive`.
+    pub fn receive_unless_stopped(&self) -> Result<Option<Q>, MailboxError> {
+        self.receive_or(None, || {
+            // Acquire pairs with the Release in `stop`.
+            let is_stopped = self.is_stopped.load(Ordering::Acquire);
+            if is_stopped {
+                self.is_stopped.store(false, Ordering::Relaxed);
+            }
+            is_stopped
+        })
+    }
+
     fn receive_until(&self, deadline: Deadline) -> Result<Q, MailboxError> {
+        let received = self.receive_or(deadline, || false)?;
+        received.ok_or(MailboxError::Empty)
+    }
+
+    /// Waits for a request, or until `gives_up`, which changes only before the seat is unparked.
+    fn receive_or(
+        &self,
+        deadline: Deadline,
+        gives_up: impl Fn() -> bool,
+    ) -> Result<Option<Q>, MailboxError> {
         let exchange = &self.exchange;
         let end = &exchange.responder;
         let claim = end.claim();
@@ -254,7 +280,13 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
         end.holder.used();
         let awaited = || (exchange.clone() as Arc<dyn Awaited>, Side::Responder);
         let seat = exchange.seat(Side::Responder);
-        wait(seat, &end.spin, deadline, awaited, || exchange.take())?
+        let look = || {
+            if gives_up() {
+                return Some(Ok(None));
+            }
+            exchange.take().map(|taken| taken.map(Some))
+        };
+        wait(seat, &end.spin, deadline, awaited, look)?
     }
 
     /// Responds to the request that was received last, and does not wait.
@@ -290,8 +322,8 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
         exchange.answer(None).map_err(|(_, error)| error)
     }
 
-    /// Receives requests and responds with what `handler` makes of each, until the handler calls
-    /// [`stop`](Self::stop) on the responder that it is given.
+    /// Receives requests and responds with what `handler` makes of each, until
+    /// [`stop`](Self::stop) is called.
     ///
     /// A response that nobody waits for any more is dropped.
     ///
@@ -305,10 +337,7 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
     /// # Errors
     /// Why there will be no more requests: `PeerDied` and `Closed` among them.
     pub fn message_loop(&self, mut handler: impl FnMut(&Self, Q) -> A) -> Result<(), MailboxError> {
-        // Relaxed: whoever stops it from elsewhere gets no promise when.
-        self.is_stopped.store(false, Ordering::Relaxed);
-        while !self.is_stopped.load(Ordering::Relaxed) {
-            let request = self.receive()?;
+        while let Some(request) = self.receive_unless_stopped()? {
             let handling = Handling(&self.exchange);
             let response = handler(self, request);
             handling.over();
@@ -322,9 +351,12 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
         Ok(())
     }
 
-    /// Makes the message loop end after the response to the current request.
+    /// Makes the message loop end: after the response to the current request, or at once if the
+    /// loop waits. Without a loop, the next one ends at once.
     pub fn stop(&self) {
-        self.is_stopped.store(true, Ordering::Relaxed);
+        // Release pairs with the Acquire of the loop, which sees what came before the stop.
+        self.is_stopped.store(true, Ordering::Release);
+        self.exchange.seat(Side::Responder).unpark();
     }
 
     /// In which state the rendezvous is at this moment.

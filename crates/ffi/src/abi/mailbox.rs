@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use insula::{ConditionVariable, Mailbox, RawMutex};
+use insula::{ConditionVariable, RawMutex};
 
 use super::status::{Outcome, Status, StatusCode};
 use super::timeout;
@@ -14,7 +14,7 @@ use super::types::{
 use crate::buffer::{self, BufferObject};
 use crate::guard::guard;
 use crate::mailbox::{self, MailboxObject, RequesterObject, ResponderObject};
-use crate::object::Object;
+use crate::object::{Kind, Object};
 use crate::raw::{self, Address, Out};
 use crate::value::TypedData;
 use crate::{handle, object};
@@ -45,14 +45,15 @@ pub unsafe extern "C" fn insula_mailbox_new(mailbox: *mut MailboxHandle) -> Stat
     guard(|| {
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(mailbox) }?;
-        let object = Object::Mailbox(Arc::new(Mailbox::new()));
+        let object = Object::Mailbox(MailboxObject::new());
         out.set(handle::table().insert(object)?);
         Ok(())
     })
 }
 
 /// A handle of the same mailbox for another party; to be released. If a party releases its
-/// handle while another waits, that gets `PEER_DIED` as soon as it is alone.
+/// handle while another waits, that gets `PEER_DIED` as soon as it is alone. Releasing the last
+/// handle closes the mailbox.
 ///
 /// # Safety
 /// The pointers are as the top of this file tells.
@@ -65,8 +66,8 @@ pub unsafe extern "C" fn insula_mailbox_share(
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(other) }?;
         let mailbox: MailboxObject = object::find(mailbox)?;
-        let object = Object::Mailbox(Arc::new(Mailbox::clone(&mailbox)));
-        out.set(handle::table().insert(object)?);
+        let reserved = handle::table().reserve(Kind::Mailbox)?;
+        out.set(reserved.fill(Object::Mailbox(mailbox.share())));
         Ok(())
     })
 }
@@ -89,7 +90,7 @@ pub unsafe extern "C" fn insula_mailbox_put(
         let mailbox: MailboxObject = object::find(mailbox)?;
         // SAFETY: promised by the caller.
         let message = unsafe { bytes(message, length) }?;
-        mailbox::put(&mailbox, message, timeout(timeout_ns))
+        mailbox::put(&mailbox.mailbox, message, timeout(timeout_ns))
     })
 }
 
@@ -111,7 +112,7 @@ pub unsafe extern "C" fn insula_mailbox_take(
         let out = unsafe { Out::new(message) }?;
         let mailbox: MailboxObject = object::find(mailbox)?;
         let reserved = buffer::reserve()?;
-        let taken = mailbox::take(&mailbox, timeout(timeout_ns))?;
+        let taken = mailbox::take(&mailbox.mailbox, timeout(timeout_ns))?;
         out.set(buffer::keep(reserved, taken)?);
         Ok(())
     })
@@ -123,7 +124,7 @@ pub unsafe extern "C" fn insula_mailbox_take(
 pub extern "C" fn insula_mailbox_attach(mailbox: MailboxHandle) -> StatusCode {
     guard(|| {
         require_isolate()?;
-        object::find::<MailboxObject>(mailbox)?.attach();
+        object::find::<MailboxObject>(mailbox)?.mailbox.attach();
         Ok(())
     })
 }
@@ -139,16 +140,16 @@ fn require_isolate() -> Outcome {
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_mailbox_close(mailbox: MailboxHandle) -> StatusCode {
     guard(|| {
-        object::find::<MailboxObject>(mailbox)?.close();
+        object::find::<MailboxObject>(mailbox)?.mailbox.close();
         Ok(())
     })
 }
 
-/// Gives a handle of a mailbox back.
+/// Gives a handle of a mailbox back. The last one closes the mailbox: who waits gets `CLOSED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_mailbox_release(mailbox: MailboxHandle) -> StatusCode {
     guard(|| {
-        drop(object::remove::<MailboxObject>(mailbox)?);
+        object::remove::<MailboxObject>(mailbox)?.released();
         Ok(())
     })
 }
@@ -287,7 +288,8 @@ pub unsafe extern "C" fn insula_responder_message_loop(
     })
 }
 
-/// Ends the message loop after the request that it handles.
+/// Ends the message loop after the request that it handles, or at once if it waits. Without a
+/// loop, the next one ends at once.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_responder_stop(responder: ResponderHandle) -> StatusCode {
     guard(|| {
@@ -372,7 +374,9 @@ pub unsafe extern "C" fn insula_mutex_new(mutex: *mut MutexHandle) -> StatusCode
 /// Takes a lock. With a `timeout_ns` of 0 it is a try.
 ///
 /// Errors: `TIMED_OUT`; `DEADLOCK` if this thread has it already, or isolates would wait for
-/// each other in a circle; `ENDING`.
+/// each other in a circle; `ENDING`; `CLOSED` if its handle is released or the runtime is shut down
+/// meanwhile; `PEER_DIED` if the isolate that had the lock ended without giving it back. The lock is
+/// not held after any of them.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_mutex_lock(mutex: MutexHandle, timeout_ns: u64) -> StatusCode {
     guard(|| {
@@ -392,11 +396,11 @@ pub extern "C" fn insula_mutex_unlock(mutex: MutexHandle) -> StatusCode {
     })
 }
 
-/// Gives the handle of a lock back.
+/// Gives the handle of a lock back. Who waits for the lock gets `CLOSED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_mutex_release(mutex: MutexHandle) -> StatusCode {
     guard(|| {
-        drop(object::remove::<RawMutex>(mutex)?);
+        object::remove::<RawMutex>(mutex)?.close();
         Ok(())
     })
 }
@@ -420,6 +424,8 @@ pub unsafe extern "C" fn insula_condition_new(condition: *mut ConditionHandle) -
 /// reason, so what is waited for has to be looked at.
 ///
 /// Errors: `TIMED_OUT`, `DEADLOCK`, `ENDING`; the lock is taken after the first of these.
+/// `CLOSED` if the handle of the lock or the condition variable is released or the runtime is shut
+/// down meanwhile, `PEER_DIED` as for `insula_mutex_lock`: the lock is not held then.
 /// `BAD_STATE` if whoever calls has not got the lock.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_condition_wait(
@@ -448,11 +454,11 @@ pub extern "C" fn insula_condition_notify(condition: ConditionHandle, all: u32) 
     })
 }
 
-/// Gives the handle of a condition variable back.
+/// Gives the handle of a condition variable back. Who waits for it gets `CLOSED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_condition_release(condition: ConditionHandle) -> StatusCode {
     guard(|| {
-        drop(object::remove::<Arc<ConditionVariable>>(condition)?);
+        object::remove::<Arc<ConditionVariable>>(condition)?.close();
         Ok(())
     })
 }

@@ -1,6 +1,7 @@
 //! Requests and responses: order, states, time-outs, and every way in which a peer can die.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use insula_core::{
@@ -437,4 +438,20 @@ fn a_seeded_runtime_refuses_to_wait() {
     let received = runtime.block_on(async move { responder.receive() });
     assert_eq!(received, Err(MailboxError::Seeded));
     runtime.shut_down();
+}
+
+/// Risk: a loop that waits for a request sleeps over the stop.
+#[test]
+fn a_stop_ends_a_loop_that_waits_and_one_that_comes_later() {
+    let (requester, responder) = ends();
+    let responder = Arc::new(responder);
+    for _ in 0..100 {
+        let looping = responder.clone();
+        let worker = thread::spawn(move || looping.message_loop(|_, n| n));
+        assert_eq!(requester.request(7).unwrap(), 7);
+        responder.stop();
+        assert_eq!(worker.join().unwrap(), Ok(()));
+    }
+    responder.stop();
+    assert_eq!(responder.message_loop(|_, n| n), Ok(()));
 }

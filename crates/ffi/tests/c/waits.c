@@ -1,0 +1,170 @@
+/*
+ * Waits without a limit: each of them ends when what it waits for can never come, because the
+ * handle is released, the loop is stopped, or the runtime is shut down.
+ */
+#include <time.h>
+#include <unistd.h>
+
+#include "common.h"
+
+static insula_mutex mutex;
+static insula_condition condition;
+static insula_mailbox mailbox;
+static insula_requester requester;
+static insula_responder responder;
+
+static void start(void) {
+    insula_config config = INSULA_CONFIG_INIT;
+    config.threads = 2;
+    CHECK(insula_init(&config));
+}
+
+/* A wait on a thread of its own. */
+typedef struct {
+    insula_status (*wait)(void);
+    insula_status status;
+    flag has_begun;
+    pthread_t thread;
+} waiter;
+
+static void *waiter_main(void *user) {
+    waiter *it = user;
+    flag_set(&it->has_begun);
+    it->status = it->wait();
+    return NULL;
+}
+
+/* Most of the time it waits when this returns; what it gets is the same if it comes later, but
+   for a handle that is stale by then, and a runtime that is over. */
+static void begin(waiter *it, insula_status (*wait)(void)) {
+    flag fresh = FLAG_INIT;
+    it->wait = wait;
+    it->has_begun = fresh;
+    EXPECT(pthread_create(&it->thread, NULL, waiter_main, it) == 0);
+    flag_wait(&it->has_begun);
+    struct timespec time = { 0, 20000000 };
+    nanosleep(&time, NULL);
+}
+
+static insula_status end(waiter *it) {
+    pthread_join(it->thread, NULL);
+    return it->status;
+}
+
+static void expect_closed(waiter *it) {
+    insula_status status = end(it);
+    if (status != INSULA_ERROR_CLOSED && status != INSULA_ERROR_STALE_HANDLE &&
+        status != INSULA_ERROR_SHUT_DOWN) {
+        fprintf(stderr, "a wait ended with %d\n", (int)status);
+        exit(1);
+    }
+}
+
+static insula_status lock(void) {
+    return insula_mutex_lock(mutex, INSULA_FOREVER);
+}
+
+static insula_status wait_for_condition(void) {
+    insula_status status = insula_mutex_lock(mutex, INSULA_FOREVER);
+    return status != INSULA_OK ? status : insula_condition_wait(condition, mutex, INSULA_FOREVER);
+}
+
+static insula_status take(void) {
+    insula_buffer buffer;
+    insula_status status = insula_mailbox_take(mailbox, INSULA_FOREVER, &buffer);
+    if (status == INSULA_OK) {
+        CHECK(insula_buffer_free(buffer.handle));
+    }
+    return status;
+}
+
+static void on_request(void *user, insula_responder self, const uint8_t *bytes, uint64_t length) {
+    (void)user;
+    CHECK(insula_responder_respond(self, bytes, length));
+}
+
+static insula_status loop(void) {
+    return insula_responder_message_loop(responder, on_request, NULL);
+}
+
+static insula_status request(void) {
+    insula_buffer buffer;
+    insula_status status = insula_requester_request(requester, NULL, 0, INSULA_FOREVER, &buffer);
+    if (status == INSULA_OK) {
+        CHECK(insula_buffer_free(buffer.handle));
+    }
+    return status;
+}
+
+static void a_handle_is_released(void) {
+    waiter it;
+    CHECK(insula_mutex_new(&mutex));
+    CHECK(insula_mutex_lock(mutex, INSULA_FOREVER));
+    begin(&it, lock);
+    CHECK(insula_mutex_release(mutex));
+    expect_closed(&it);
+
+    CHECK(insula_mutex_new(&mutex));
+    CHECK(insula_condition_new(&condition));
+    begin(&it, wait_for_condition);
+    CHECK(insula_condition_release(condition));
+    expect_closed(&it);
+
+    /* The last handle of a mailbox, but not an earlier one. */
+    insula_mailbox other;
+    CHECK(insula_mailbox_new(&mailbox));
+    CHECK(insula_mailbox_share(mailbox, &other));
+    begin(&it, take);
+    CHECK(insula_mailbox_put(other, (const uint8_t *)"", 0, INSULA_FOREVER));
+    EXPECT(end(&it) == INSULA_OK);
+    begin(&it, take);
+    CHECK(insula_mailbox_release(mailbox));
+    CHECK(insula_mailbox_release(other));
+    expect_closed(&it);
+}
+
+static void a_loop_is_stopped(void) {
+    waiter it;
+    CHECK(insula_rendezvous_new(&requester, &responder));
+    begin(&it, loop);
+    EXPECT(request() == INSULA_OK);
+    CHECK(insula_responder_stop(responder));
+    EXPECT(end(&it) == INSULA_OK);
+    CHECK(insula_responder_stop(responder));
+    EXPECT(loop() == INSULA_OK);
+    begin(&it, loop);
+    CHECK(insula_rendezvous_close(requester));
+    EXPECT(end(&it) == INSULA_ERROR_CLOSED);
+    CHECK(insula_rendezvous_release(requester));
+    CHECK(insula_rendezvous_release(responder));
+}
+
+static void the_runtime_is_shut_down(void) {
+    insula_status (*waits[])(void) = { lock, wait_for_condition, take, loop, request };
+    enum { WAITS = sizeof waits / sizeof *waits };
+    for (int i = 0; i < WAITS; i++) {
+        waiter it;
+        CHECK(insula_mutex_new(&mutex));
+        CHECK(insula_condition_new(&condition));
+        CHECK(insula_mailbox_new(&mailbox));
+        CHECK(insula_rendezvous_new(&requester, &responder));
+        if (waits[i] == lock) {
+            CHECK(insula_mutex_lock(mutex, INSULA_FOREVER));
+        }
+        begin(&it, waits[i]);
+        CHECK(insula_shut_down(INSULA_FOREVER));
+        expect_closed(&it);
+        start();
+    }
+}
+
+int main(void) {
+    alarm(60);
+    start();
+    a_handle_is_released();
+    a_loop_is_stopped();
+    the_runtime_is_shut_down();
+    CHECK(insula_shut_down(INSULA_FOREVER));
+    puts("every wait came to its end");
+    return 0;
+}
