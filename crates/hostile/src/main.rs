@@ -1,0 +1,203 @@
+//! Hostile programs, generated: a net for faults that nobody thought of.
+//!
+//! # How it goes
+//! A seed becomes a program (`program`): a tree of operations over the public API, whose
+//! closures, destructors, wakers and thread-local destructors panic, wait, send, spawn, kill and
+//! drop handles. A child process runs programs one after the other (`run`, `child`), so that an
+//! abort and a hang end that process and are seen by its parent. Books are kept of everything
+//! that the program did (`oracle`): every value is dropped exactly once, every isolate's end is
+//! told exactly once, every wait ends, and nothing is left allocated, running or open.
+//!
+//! A program that fails is shrunk (`shrink`) and printed; what is printed can be run again, and
+//! belongs into `programs/` when it has shown a fault.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod child;
+mod oracle;
+mod program;
+mod run;
+mod shrink;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use child::{Driver, Failure, Job};
+use program::{Kind, Program};
+
+#[global_allocator]
+static ALLOCATOR: oracle::Counted = oracle::Counted;
+
+const HELP: &str = "\
+Runs random programs that misuse Insula, and tells which of them fail.
+
+insula-hostile run [options]          runs the programs of many seeds
+    --kind seeded|threads|both        on which runtime; both unless given
+    --from N                          the first seed; 0 unless given
+    --count N                         how many seeds; 1000 unless given
+    --jobs N                          processes at a time; as many as cores unless given
+    --limit SECONDS                   time without progress that is a hang; 10 unless given
+    --shrink                          shrinks what fails, and prints it
+insula-hostile one KIND SEED          prints one program and runs it, in this process
+insula-hostile file PATH [TIMES]      runs the program of a file, in this process
+insula-hostile shrink KIND SEED       shrinks one program that fails
+insula-hostile shrink-file PATH       the same for the program of a file
+insula-hostile show KIND SEED         prints one program
+
+Seeds repeat programs exactly; what a program does on threads depends on their order too.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match command(&arguments) {
+        Ok(code) => code,
+        Err(why) => {
+            tell_error(&format!("{why}\n\n{HELP}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn command(arguments: &[String]) -> Result<ExitCode, String> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match &words[..] {
+        ["run", options @ ..] => run_many(options),
+        ["child", kind, from, count, limit] => {
+            child::serve(
+                parse_kind(kind)?,
+                number(from)?,
+                number(count)?,
+                number(limit)?,
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        ["one", kind, seed] => {
+            let program = Program::generate(parse_kind(kind)?, number(seed)?);
+            tell(&program.to_string());
+            Ok(run_here(&program, 1))
+        }
+        ["show", kind, seed] => {
+            let program = Program::generate(parse_kind(kind)?, number(seed)?);
+            tell(&program.to_string());
+            Ok(ExitCode::SUCCESS)
+        }
+        ["file", path] => Ok(run_here(&read(path)?, 1)),
+        ["file", path, times] => Ok(run_here(&read(path)?, number(times)?)),
+        ["shrink", kind, seed] => {
+            let program = Program::generate(parse_kind(kind)?, number(seed)?);
+            Ok(shrink_here(&program))
+        }
+        ["shrink-file", path] => Ok(shrink_here(&read(path)?)),
+        ["--help" | "-h" | "help"] => {
+            tell(HELP);
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Err("no such command".to_owned()),
+    }
+}
+
+fn read(path: &str) -> Result<Program, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let text: Vec<&str> = lines.collect();
+    Program::parse(&text.join("\n")).map_err(|error| format!("{path}: {error}"))
+}
+
+fn parse_kind(word: &str) -> Result<Kind, String> {
+    match word {
+        "seeded" => Ok(Kind::Seeded),
+        "threads" => Ok(Kind::Threads),
+        _ => Err(format!("a kind is 'seeded' or 'threads', not '{word}'")),
+    }
+}
+
+fn number<T: std::str::FromStr>(word: &str) -> Result<T, String> {
+    word.parse().map_err(|_| format!("'{word}' is no number"))
+}
+
+fn run_here(program: &Program, times: u32) -> ExitCode {
+    child::prepare();
+    for _ in 0..times {
+        let faults = child::run_watched(program, Duration::from_secs(10));
+        if !faults.is_empty() {
+            tell_error(&faults.join("\n"));
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn shrink_here(program: &Program) -> ExitCode {
+    match shrink::shrink(program) {
+        Some((least, why)) => {
+            tell(&format!("# {why}\n{least}"));
+            ExitCode::FAILURE
+        }
+        None => {
+            tell("it does not fail");
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn run_many(options: &[&str]) -> Result<ExitCode, String> {
+    let mut kinds = vec![Kind::Seeded, Kind::Threads];
+    let (mut from, mut count, mut limit) = (0, 1000, 10);
+    let mut jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut shrinks = false;
+    let mut options = options.iter();
+    while let Some(option) = options.next() {
+        let mut value = || options.next().ok_or(format!("{option} needs a value"));
+        match *option {
+            "--kind" => match *value()? {
+                "both" => {}
+                kind => kinds = vec![parse_kind(kind)?],
+            },
+            "--from" => from = number(value()?)?,
+            "--count" => count = number(value()?)?,
+            "--jobs" => jobs = number(value()?)?,
+            "--limit" => limit = number(value()?)?,
+            "--shrink" => shrinks = true,
+            _ => return Err(format!("no such option: {option}")),
+        }
+    }
+    let mut failures = Vec::new();
+    for kind in kinds {
+        let driver = Driver::new(Job {
+            kind,
+            from,
+            count,
+            limit,
+        });
+        failures.extend(driver.run(jobs.max(1)));
+    }
+    for failure in &failures {
+        tell(&report(failure, shrinks));
+    }
+    tell(&format!("{} of the programs failed", failures.len()));
+    Ok(if failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn report(failure: &Failure, shrinks: bool) -> String {
+    let Failure { kind, seed, what } = failure;
+    let mut text = format!(
+        "FAILED {kind} {seed}: {what}\n    repeat with: cargo run -p insula-hostile -- one {kind} {seed}"
+    );
+    if shrinks && let Some((least, why)) = shrink::shrink(&Program::generate(*kind, *seed)) {
+        text.push_str(&format!("\n# {why}\n{least}"));
+    }
+    text
+}
+
+#[expect(clippy::print_stdout, reason = "a program's own output")]
+fn tell(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "a program's own output")]
+fn tell_error(text: &str) {
+    eprintln!("{text}");
+}

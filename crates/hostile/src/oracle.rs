@@ -1,0 +1,235 @@
+//! What must hold for every program, and the books that tell whether it did.
+
+mod memory;
+mod process;
+#[cfg(test)]
+mod tests;
+
+use insula_sync::Mutex;
+use insula_sync::atomic::{AtomicU64, Ordering};
+
+pub(crate) use memory::{Counted, Memory};
+pub(crate) use process::Residents;
+
+/// The books of one program.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    parcels: Mutex<Vec<ParcelState>>,
+    isolates: Mutex<Vec<IsolateState>>,
+    conditions: [Mutex<ConditionState>; 3],
+    waits: Mutex<Vec<Option<String>>>,
+    faults: Mutex<Vec<String>>,
+    steps: AtomicU64,
+}
+
+/// What became of a value.
+#[derive(Clone, Copy, Default)]
+struct ParcelState {
+    accepted: bool,
+    handled: bool,
+    dropped: bool,
+}
+
+/// How often an isolate's end was told.
+struct IsolateState {
+    told: u32,
+}
+
+/// A condition variable's notifications, and those who got one.
+#[derive(Default)]
+struct ConditionState {
+    begun: u64,
+    ended: u64,
+    notified: u64,
+    woken: u64,
+}
+
+impl Ledger {
+    /// Most faults that are kept of one program.
+    const MOST: usize = 20;
+
+    /// Enters a fault.
+    pub(crate) fn fault(&self, what: impl Into<String>) {
+        let mut faults = self.faults.lock();
+        if faults.len() < Self::MOST {
+            faults.push(what.into());
+        }
+    }
+
+    /// The faults so far.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        self.faults.lock().clone()
+    }
+
+    /// Counts an operation.
+    pub(crate) fn step(&self) -> u64 {
+        // Relaxed: a number, which publishes nothing.
+        self.steps.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Operations so far.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    /// Enters a new value.
+    pub(crate) fn parcel(&self) -> usize {
+        let mut parcels = self.parcels.lock();
+        parcels.push(ParcelState::default());
+        parcels.len() - 1
+    }
+
+    fn change(&self, number: usize, change: impl FnOnce(&mut ParcelState) -> Option<&'static str>) {
+        let wrong = change(&mut self.parcels.lock()[number]);
+        if let Some(wrong) = wrong {
+            self.fault(format!("value {number} {wrong}"));
+        }
+    }
+
+    /// A send of the value was accepted. It may have been handled by now.
+    pub(crate) fn accepted(&self, number: usize) {
+        self.change(number, |parcel| {
+            parcel.accepted = true;
+            None
+        });
+    }
+
+    /// A send of the value was refused, and it came back.
+    pub(crate) fn refused(&self, number: usize) {
+        self.change(number, |parcel| {
+            let was_delivered = parcel.handled || parcel.dropped;
+            was_delivered.then_some("was refused, and delivered all the same")
+        });
+    }
+
+    /// The value was handled.
+    pub(crate) fn handled(&self, number: usize) {
+        self.change(number, |parcel| {
+            let again = std::mem::replace(&mut parcel.handled, true);
+            (again || parcel.dropped).then_some("was handled twice, or after it was dropped")
+        });
+    }
+
+    /// The value was dropped.
+    pub(crate) fn dropped(&self, number: usize) {
+        self.change(number, |parcel| {
+            let again = std::mem::replace(&mut parcel.dropped, true);
+            again.then_some("was dropped twice")
+        });
+    }
+
+    /// Enters a new isolate.
+    pub(crate) fn isolate(&self) -> usize {
+        let mut isolates = self.isolates.lock();
+        isolates.push(IsolateState { told: 0 });
+        isolates.len() - 1
+    }
+
+    /// The isolate's end was told.
+    pub(crate) fn told(&self, number: usize) {
+        self.isolates.lock()[number].told += 1;
+    }
+
+    /// Enters a wait, until what is returned is dropped.
+    pub(crate) fn wait(&self, what: impl FnOnce() -> String) -> Wait<'_> {
+        let what = Some(what());
+        let mut waits = self.waits.lock();
+        let number = match waits.iter().position(Option::is_none) {
+            Some(free) => {
+                waits[free] = what;
+                free
+            }
+            None => {
+                waits.push(what);
+                waits.len() - 1
+            }
+        };
+        Wait(self, number)
+    }
+
+    /// A wait for a condition variable begins.
+    pub(crate) fn condition_waits(&self, condition: usize) {
+        self.conditions[condition].lock().begun += 1;
+    }
+
+    /// It has ended. There are no spurious wake-ups: each had a notification of its own.
+    pub(crate) fn condition_waited(&self, condition: usize, was_notified: bool) {
+        let mut state = self.conditions[condition].lock();
+        state.ended += 1;
+        state.woken += u64::from(was_notified);
+    }
+
+    /// One notification is about to be sent.
+    pub(crate) fn notifies(&self, condition: usize) {
+        self.conditions[condition].lock().notified += 1;
+    }
+
+    /// Waits that have ended, before all are notified.
+    pub(crate) fn waits_ended(&self, condition: usize) -> u64 {
+        self.conditions[condition].lock().ended
+    }
+
+    /// All were notified, after so many waits had ended.
+    pub(crate) fn notified_all(&self, condition: usize, ended: u64) {
+        let mut state = self.conditions[condition].lock();
+        state.notified += state.begun - ended;
+    }
+
+    /// A time: the number of values made so far.
+    pub(crate) fn now(&self) -> usize {
+        self.parcels.lock().len()
+    }
+
+    /// What has not ended, for a report of a hang.
+    pub(crate) fn unfinished(&self) -> String {
+        let waits = self.waits.lock();
+        let waits: Vec<&str> = waits.iter().flatten().map(String::as_str).collect();
+        format!("{} steps; waiting: {}", self.steps(), waits.join("; "))
+    }
+
+    /// Closes the books.
+    pub(crate) fn close(&self) -> Vec<String> {
+        let mut faults = self.faults();
+        for (number, parcel) in self.parcels.lock().iter().enumerate() {
+            if !parcel.dropped {
+                let how = match (parcel.accepted, parcel.handled) {
+                    (_, true) => "handled",
+                    (true, false) => "sent",
+                    (false, false) => "made",
+                };
+                faults.push(format!("value {number} was {how} and never dropped"));
+            }
+        }
+        for (number, isolate) in self.isolates.lock().iter().enumerate() {
+            if isolate.told != 1 {
+                let told = isolate.told;
+                faults.push(format!("the end of isolate {number} was told {told} times"));
+            }
+        }
+        for wait in self.waits.lock().iter().flatten() {
+            faults.push(format!("a wait has not ended: {wait}"));
+        }
+        for (number, condition) in self.conditions.iter().enumerate() {
+            let ConditionState {
+                notified, woken, ..
+            } = *condition.lock();
+            if woken > notified {
+                faults.push(format!(
+                    "condition variable {number} was notified {notified} times, and {woken} woke"
+                ));
+            }
+        }
+        faults.truncate(Self::MOST);
+        faults
+    }
+}
+
+/// A wait that has not ended.
+pub(crate) struct Wait<'a>(&'a Ledger, usize);
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let what = self.0.waits.lock()[self.1].take();
+        drop(what);
+    }
+}

@@ -1,0 +1,74 @@
+//! The threads and descriptors of this process.
+
+use std::time::{Duration, Instant};
+
+/// How many threads and descriptors there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Residents {
+    /// Threads, but for the global runtime's.
+    pub(crate) threads: usize,
+    /// Descriptors.
+    pub(crate) descriptors: usize,
+}
+
+impl Residents {
+    /// Longest time that threads get to end, once nothing holds them.
+    const SETTLED: Duration = Duration::from_secs(3);
+
+    /// How many there are now; zero where the system does not tell.
+    pub(crate) fn now() -> Self {
+        let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+        Self {
+            threads: threads(),
+            // The folder that is being read is one itself, each time.
+            descriptors,
+        }
+    }
+
+    /// Whether there are at most `own` threads more than before.
+    pub(crate) fn has_at_most(self, own: usize) -> bool {
+        threads() <= self.threads + own
+    }
+
+    /// Waits until there are no more than before.
+    ///
+    /// # Errors
+    /// Says what is left after a while.
+    pub(crate) fn settle(self) -> Result<(), String> {
+        let start = Instant::now();
+        loop {
+            let now = Self::now();
+            let threads = now.threads.saturating_sub(self.threads);
+            let descriptors = now.descriptors.saturating_sub(self.descriptors);
+            if threads == 0 && descriptors == 0 {
+                return Ok(());
+            }
+            if start.elapsed() > Self::SETTLED {
+                return Err(format!(
+                    "{threads} threads and {descriptors} descriptors are left"
+                ));
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    }
+}
+
+/// Threads of this process. The global runtime's stay, and are known by their names: programs'
+/// runtimes have other ones, but for the thread of their event handler.
+fn threads() -> usize {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return 0;
+    };
+    let (mut events, mut others) = (0usize, 0);
+    for task in tasks.flatten() {
+        let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        match name.trim_end() {
+            // It ended just now.
+            "" => {}
+            "insula-events" => events += 1,
+            name if name.starts_with("insula-") => {}
+            _ => others += 1,
+        }
+    }
+    others + events.saturating_sub(1)
+}

@@ -1,0 +1,195 @@
+//! Programs from seeds.
+//!
+//! A program has operations of a few families only, chosen anew for each: what is rare among all
+//! operations is frequent among those few, so that rare combinations come up within a thousand
+//! programs.
+
+use std::sync::Arc;
+
+use super::{Chore, Count, Family, Flag, Kind, Ms, Op, Part, Program, Script, Slot};
+
+/// How deep scripts nest.
+const DEPTH: u32 = 6;
+
+/// Where parts come from: a random generator, and what of the program's size is left.
+pub(crate) struct Gen {
+    state: u64,
+    kind: Kind,
+    seed: u64,
+    budget: u32,
+    depth: u32,
+    /// Those of the program.
+    families: Vec<Family>,
+}
+
+impl Gen {
+    /// Starts the program of a seed.
+    pub(crate) fn new(kind: Kind, seed: u64) -> Self {
+        let mut source = Self {
+            state: seed ^ 0x1234_5678_9ABC_DEF0,
+            kind,
+            seed,
+            budget: 0,
+            depth: 0,
+            families: Vec::new(),
+        };
+        let count = 2 + source.below(6);
+        // What programs are made of in any case.
+        source.families = vec![Family::Flow, Family::Isolate, Family::Control, Family::Task];
+        for _ in 0..count {
+            let index = source.below(Family::ALL.len() as u64) as usize;
+            source.families.push(Family::ALL[index]);
+        }
+        source
+    }
+
+    /// The splitmix64 generator of Steele, Lea and Flood (2014).
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// The weight of an operation of that family, in this program.
+    pub(crate) fn weight(&self, family: Family, weight: u32) -> u32 {
+        // A family that was drawn twice is twice as frequent. One that was not is not quite
+        // absent, so that each sum of weights is above zero.
+        let times = self.families.iter().filter(|it| **it == family).count() as u32;
+        match family {
+            Family::Flow | Family::Isolate | Family::Control | Family::Task => weight * 4 * times,
+            _ => weight * (16 * times).max(1),
+        }
+    }
+
+    /// An index, with these weights.
+    pub(crate) fn weighted(&mut self, weights: &[u32]) -> usize {
+        let sum: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+        let mut left = self.below(sum.max(1));
+        for (index, &weight) in weights.iter().enumerate() {
+            if left < u64::from(weight) {
+                return index;
+            }
+            left -= u64::from(weight);
+        }
+        0
+    }
+
+    /// A script that most often is empty: one in `rarity` is not.
+    pub(crate) fn rare_script(&mut self, rarity: u64) -> Script {
+        if self.below(rarity) == 0 {
+            self.script()
+        } else {
+            Script::default()
+        }
+    }
+
+    /// A script of what is left of the program's size.
+    pub(crate) fn script(&mut self) -> Script {
+        let longest = 1 + self.below(4);
+        self.script_of(longest as u32)
+    }
+
+    fn script_of(&mut self, longest: u32) -> Script {
+        let mut ops = Vec::new();
+        if self.depth < DEPTH {
+            self.depth += 1;
+            while self.budget > 0 && (ops.len() as u32) < longest {
+                self.budget -= 1;
+                ops.push(self.op());
+            }
+            self.depth -= 1;
+        }
+        Script(Arc::new(ops))
+    }
+
+    /// An operation. What most of them need is an isolate around them, so that on the outside
+    /// there is often one.
+    fn op(&mut self) -> Op {
+        if self.depth > 1 || self.below(2) == 0 {
+            return Op::generate(self);
+        }
+        let slot = Slot::generate(self);
+        match self.below(5) {
+            0 => Op::Serve(slot, slot, Part::generate(self), self.script()),
+            1 | 2 => Op::SpawnAsync(slot, self.script()),
+            _ => Op::Spawn(slot, Flag(false), self.script()),
+        }
+    }
+
+    /// Makes what the program's families work on.
+    fn set_up(&mut self) -> Vec<Op> {
+        let mut ops = Vec::new();
+        for family in self.families.clone() {
+            let slot = Slot::generate(self);
+            match family {
+                Family::Mailbox => ops.push(Op::NewMailbox(slot)),
+                Family::Rendezvous => ops.push(Op::NewRendezvous(slot)),
+                Family::Port | Family::Ask | Family::Name => {
+                    let answering = Part::generate(self);
+                    ops.push(Op::Serve(slot, slot, answering, self.rare_script(2)));
+                }
+                Family::Native => {
+                    let answering = Part::generate(self);
+                    ops.push(Op::NewNative(
+                        slot,
+                        Count(2),
+                        answering,
+                        self.rare_script(2),
+                    ));
+                }
+                Family::Runtime => ops.push(Op::NewRuntime(Slot(1), Count(1))),
+                _ => {}
+            }
+        }
+        ops
+    }
+
+    /// A part one level deeper, or `otherwise` if that is too deep.
+    pub(crate) fn inner<P>(&mut self, generate: fn(&mut Self) -> P, otherwise: fn() -> P) -> P {
+        if self.depth >= DEPTH {
+            return otherwise();
+        }
+        self.depth += 1;
+        let part = generate(self);
+        self.depth -= 1;
+        part
+    }
+
+    /// The whole program.
+    pub(crate) fn program(&mut self) -> Program {
+        self.budget = 6 + self.below(5) as u32;
+        let prelude = self.rare_script(2);
+        self.budget = 5;
+        let local_init = self.rare_script(3);
+        self.budget = 5;
+        let local_drop = self.rare_script(2);
+        let rounds = if self.below(8) == 0 {
+            1 + self.below(3)
+        } else {
+            0
+        };
+        let rounds = (0..rounds).map(|_| Chore::generate(self)).collect();
+        self.budget = 8 + self.below(40) as u32;
+        let mut main = self.set_up();
+        main.extend(self.script_of(12).0.iter().cloned());
+        Program {
+            seed: self.seed,
+            kind: self.kind,
+            threads: 1 + self.below(3) as u8,
+            clears_first: self.below(2) == 0,
+            linger: Ms(self.below(3) as u8),
+            prelude,
+            rounds,
+            local_init,
+            local_drop,
+            main: Script(Arc::new(main)),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Interprets a program, and judges what it did.
+
+mod flow;
+mod futures;
+mod isolates;
+mod locals;
+mod ports;
+mod rounds;
+mod runtimes;
+mod waits;
+mod waker;
+mod whole;
+mod world;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use insula_core::{Entered, Isolate};
+
+use crate::program::{How, Kind, Op, Patience, Script};
+use world::{At, Deeper, Guard, Place};
+
+pub(crate) use whole::{Watched, execute};
+
+/// What a script keeps until it ends. Dropped in this order.
+#[derive(Default)]
+struct Scope {
+    guards: Vec<Guard>,
+    entered: Vec<Entered>,
+}
+
+/// Runs a script right here.
+fn run(script: &Script, at: &At) {
+    let Some(_deeper) = Deeper::enter() else {
+        return;
+    };
+    let mut scope = Scope::default();
+    for op in script.0.iter() {
+        if !at.may_go_on() {
+            return;
+        }
+        run_op(op, at, &mut scope);
+    }
+}
+
+fn run_op(op: &Op, at: &At, scope: &mut Scope) {
+    let is_done = flow::op(op, at, scope)
+        || runtimes::op(op, at, scope)
+        || isolates::op(op, at)
+        || ports::op(op, at)
+        || waits::op(op, at)
+        || futures::op(op, at);
+    assert!(is_done, "an operation without a meaning");
+}
+
+/// Runs a script as a task does: what can be awaited is.
+fn run_async(script: Script, at: At) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let mut scope = Scope::default();
+        for op in script.0.iter() {
+            if !at.may_go_on() {
+                return;
+            }
+            if let Op::Wait(awaited, How::Await()) = op {
+                if let Some(future) = futures::make(awaited, &at) {
+                    future.await;
+                }
+            } else {
+                let _deeper = Deeper::enter();
+                run_op(op, &at, &mut scope);
+            }
+        }
+    })
+}
+
+/// Whether a wait without end may be begun here. In an isolate, a kill ends it; on threads that
+/// only wait, the end of the program does.
+fn may_wait_forever(at: &At) -> bool {
+    if Isolate::current().is_some() {
+        return true;
+    }
+    at.world.program.kind == Kind::Threads && Place::here() == Place::Free
+}
+
+/// How long to wait: `None` is without end.
+fn patience(at: &At, patience: Patience) -> Option<Duration> {
+    let short = Duration::from_millis(1);
+    match patience.0 {
+        Some(ms) => Some(Duration::from_millis(u64::from(ms.0))),
+        None => (!may_wait_forever(at)).then_some(short),
+    }
+}

@@ -1,0 +1,93 @@
+//! Panics, destructors, threads: what a script does without an isolate.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::time::Duration;
+
+use insula_core::{Isolate, catch_panic, checkpoint};
+
+use super::world::{At, Guard, Place, at_thread_exit, contain};
+use super::{Scope, run};
+use crate::program::{Kind, Op, Script, Slot};
+
+/// What all panics of programs say.
+pub(crate) const PANIC: &str = "hostile";
+
+pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
+    match op {
+        // A panic during a panic would end the process, by the rules of the language.
+        Op::Panic() if !std::thread::panicking() => panic_any(PANIC),
+        Op::PanicWith(load) if !std::thread::panicking() => panic_any(at.parcel(&load.0)),
+        Op::Panic() | Op::PanicWith(_) => {}
+        Op::Catch(inside) => contain(|| run(inside, at)),
+        Op::CatchPanic(inside) => drop(catch_panic(|| run(inside, at))),
+        Op::Rethrow(inside) => {
+            let caught = catch_unwind(AssertUnwindSafe(|| run(inside, at)));
+            if let Err(payload) = caught {
+                if std::thread::panicking() {
+                    contain(|| drop(payload));
+                } else {
+                    resume_unwind(payload);
+                }
+            }
+        }
+        Op::Guard(on_drop) => scope.guards.push(Guard(at.hook(on_drop))),
+        Op::Check() => checkpoint(),
+        Op::Work(ms) => std::thread::sleep(Duration::from_micros(100 * u64::from(ms.0))),
+        Op::Blocking(inside) => insula_core::blocking(|| run(inside, at)),
+        Op::Thread(inside) => thread(inside, at, true),
+        Op::BareThread(inside) => thread(inside, at, false),
+        Op::AtThreadExit(inside) => at_thread_exit(Guard(at.hook(inside))),
+        Op::Exit() if may_exit() => Isolate::exit_silently(),
+        Op::ExitWith(port, load) if may_exit() => {
+            let letter = super::world::Letter::new(at.parcel(&load.0));
+            if let Some(port) = at.world.ports.get(*port) {
+                Isolate::exit(&port, letter);
+            }
+        }
+        Op::Exit() | Op::ExitWith(..) => {}
+        _ => return false,
+    }
+    true
+}
+
+fn may_exit() -> bool {
+    !std::thread::panicking() && Isolate::current().is_some()
+}
+
+/// Starts a thread. A seeded program waits for it right here, since its order of events follows
+/// from its seed.
+fn thread(inside: &Script, at: &At, enters: bool) {
+    let outside = At {
+        world: at.world.clone(),
+        home: None,
+    };
+    let hook = outside.hook(inside);
+    let is_seeded = at.world.program.kind == Kind::Seeded;
+    let body = move || {
+        let place = if is_seeded {
+            Place::Elsewhere
+        } else {
+            Place::Free
+        };
+        let _place = place.set();
+        contain(|| {
+            let runtime = enters
+                .then(|| hook.at().world.runtimes.get(Slot(0)))
+                .flatten();
+            let _entered = runtime.as_ref().map(insula_core::Runtime::enter);
+            hook.run();
+            // Locks that it holds would be held for ever.
+            for lock in &hook.at().world.raw_locks {
+                let _ = lock.unlock();
+            }
+        });
+    };
+    let Ok(handle) = std::thread::Builder::new().spawn(body) else {
+        return;
+    };
+    if is_seeded {
+        let _ = handle.join();
+    } else {
+        at.world.threads.lock().push(handle);
+    }
+}

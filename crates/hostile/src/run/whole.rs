@@ -1,0 +1,194 @@
+//! One program from its start to its end.
+//!
+//! The program runs on a thread of its own, so that everything of that thread's ends with it.
+//! After the main script the runtime must still work; then everything is shut down, which must
+//! end all waits of isolates; then what threads outside of isolates wait for is closed.
+
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use insula_core::{Isolate, Runtime, one_shot, sleep};
+use insula_sync::atomic::{AtomicBool, Ordering};
+
+use super::world::{At, Place, World, contain};
+use super::{locals, rounds, run};
+use crate::oracle::{Memory, Residents};
+use crate::program::{Kind, Program, Slot};
+
+/// What a watchdog sees of a program that runs.
+#[derive(Clone)]
+pub(crate) struct Watched(Arc<World>);
+
+impl Watched {
+    /// What has not ended.
+    pub(crate) fn unfinished(&self) -> String {
+        self.0.ledger.unfinished()
+    }
+}
+
+/// Runs a program, again if it seems to have left memory behind, and returns its faults. `watch`
+/// is told what to watch. The first program of a process finds the library unused.
+pub(crate) fn execute(program: &Program, watch: impl Fn(Option<Watched>)) -> Vec<String> {
+    /// Times that a program must leave something behind in a row.
+    const TIMES: usize = 4;
+    static IS_USED: AtomicBool = AtomicBool::new(false);
+    let mut leaks = Vec::new();
+    while leaks.len() < TIMES {
+        let is_used = IS_USED.swap(true, Ordering::Relaxed);
+        let threads = if is_used {
+            Runtime::global().thread_count()
+        } else {
+            0
+        };
+        let before = Residents::now();
+        let memory = Memory::now();
+        let faults = execute_once(program, before, &watch);
+        if !faults.is_empty() {
+            return faults;
+        }
+        if !is_used {
+            warm_up();
+            continue;
+        }
+        if let Err(left) = before.settle() {
+            return vec![left];
+        }
+        let now = Memory::now();
+        if !now.has_grown(memory) {
+            return Vec::new();
+        }
+        if Runtime::global().thread_count() == threads {
+            leaks.push(now.blocks - memory.blocks);
+        }
+    }
+    vec![format!("blocks of memory are left, each time: {leaks:?}")]
+}
+
+/// Has the global runtime start what it has, which stays.
+fn warm_up() {
+    let global = Runtime::global();
+    global.block_on(sleep(Duration::from_millis(1)));
+    let _ = Isolate::run(|| insula_core::blocking(|| ())).wait();
+}
+
+fn execute_once(
+    program: &Program,
+    before: Residents,
+    watch: &impl Fn(Option<Watched>),
+) -> Vec<String> {
+    let world = World::new(program.clone());
+    watch(Some(Watched(world.clone())));
+    locals::set_current(Some(world.clone()));
+    let inner = world.clone();
+    let thread = std::thread::Builder::new()
+        .name("driver".to_owned())
+        .spawn(move || drive(&inner, before));
+    match thread.map(std::thread::JoinHandle::join) {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => world.ledger.fault("the program's thread panicked"),
+        Err(error) => world.ledger.fault(format!("no thread: {error}")),
+    }
+    finish(&world, before, 0);
+    told(&world);
+    locals::set_current(None);
+    watch(None);
+    world.ledger.close()
+}
+
+fn drive(world: &Arc<World>, before: Residents) {
+    let at = At {
+        world: world.clone(),
+        home: None,
+    };
+    contain(|| run(&world.program.prelude, &at));
+    let builder = Runtime::builder().name("hostile");
+    let runtime = match world.program.kind {
+        Kind::Seeded => builder.seeded(world.program.seed).build(),
+        Kind::Threads => builder.threads(usize::from(world.program.threads)).build(),
+    };
+    world.all_runtimes.lock().push(runtime.clone());
+    world.runtimes.put(Slot(0), runtime.clone());
+    rounds::execute(&at, &runtime);
+    {
+        let _place = Place::Driver.set();
+        let _entered = runtime.enter();
+        contain(|| run(&world.program.main, &at));
+    }
+    contain(|| world.entered.clear());
+    let linger = Duration::from_millis(u64::from(world.program.linger.0));
+    runtime.block_on(sleep(linger));
+    probe(&runtime);
+    if world.program.clears_first {
+        contain(|| world.clear());
+    }
+    shut_down_all(world);
+    finish(world, before, 1);
+    if let Err(error) = Isolate::run(|| ()).wait() {
+        world
+            .ledger
+            .fault(format!("the thread is left entered: {error}"));
+    }
+}
+
+/// The runtime must still do what it is for.
+fn probe(runtime: &Runtime) {
+    runtime.block_on(sleep(Duration::from_millis(1)));
+    let (answer, reply) = one_shot();
+    Isolate::builder()
+        .runtime(runtime)
+        .spawn(move |()| answer.send(()), ());
+    // Without an answer if something killed the isolate; but the wait ends.
+    let _ = runtime.block_on(reply);
+}
+
+fn shut_down_all(world: &World) {
+    loop {
+        let next = world.all_runtimes.lock().pop();
+        let Some(runtime) = next else { return };
+        runtime.shut_down();
+    }
+}
+
+/// Ends what is no isolate: threads, handlers of native ports, and what the global runtime got.
+/// `own` threads of the program's are still needed.
+fn finish(world: &World, before: Residents, own: usize) {
+    let start = Instant::now();
+    let global = Runtime::global();
+    loop {
+        contain(|| world.close_all());
+        shut_down_all(world);
+        let mut threads = world.threads.lock();
+        let all = std::mem::take(&mut *threads);
+        let (ended, others) = all.into_iter().partition(JoinHandle::is_finished);
+        *threads = others;
+        let is_joined = threads.is_empty();
+        drop(threads);
+        let ended: Vec<JoinHandle<()>> = ended;
+        for thread in ended {
+            drop(thread.join());
+        }
+        if global.isolate_count() > 0 {
+            global.kill_all();
+        } else if is_joined {
+            // What is left after a while is reported elsewhere.
+            if before.has_at_most(own) || start.elapsed() > Duration::from_secs(3) {
+                break;
+            }
+        }
+        std::thread::sleep(Duration::from_micros(50));
+    }
+    contain(|| world.close_all());
+}
+
+/// Asks for the ends of isolates that have no listener.
+fn told(world: &World) {
+    let exits = std::mem::take(&mut *world.exits.lock());
+    for (number, mut exited) in exits {
+        let mut cx = Context::from_waker(Waker::noop());
+        if std::pin::Pin::new(&mut exited).poll(&mut cx).is_ready() {
+            world.ledger.told(number);
+        }
+    }
+}

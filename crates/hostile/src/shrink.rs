@@ -1,0 +1,57 @@
+//! Programs that fail, made smaller.
+
+use crate::child::supervise;
+use crate::program::Program;
+
+/// Times that a smaller program may pass before it counts as one that does not fail.
+const TRIES: u32 = 6;
+
+/// Runs per try, in one process.
+const RUNS: u32 = 5;
+
+/// Takes operations out as long as the program fails. `None` if it does not fail at all.
+pub(crate) fn shrink(program: &Program) -> Option<(Program, String)> {
+    let mut why = failure(program)?;
+    let mut least = program.clone();
+    loop {
+        let before = least.count();
+        for unwrap in [false, true] {
+            let mut index = 0;
+            while index < least.count() {
+                let smaller = least.without(index, unwrap);
+                let found = (smaller.count() < least.count())
+                    .then(|| failure(&smaller))
+                    .flatten();
+                match found {
+                    Some(what) => (least, why) = (smaller, what),
+                    None => index += 1,
+                }
+            }
+        }
+        if least.count() == before {
+            return Some((least, why));
+        }
+    }
+}
+
+/// How a program fails.
+fn failure(program: &Program) -> Option<String> {
+    let path = std::env::temp_dir().join(format!("insula-hostile-{}", std::process::id()));
+    std::fs::write(&path, program.to_string()).ok()?;
+    let arguments = [
+        "file".to_owned(),
+        path.to_string_lossy().into_owned(),
+        RUNS.to_string(),
+    ];
+    let mut found = None;
+    for _ in 0..TRIES {
+        let mut said = String::new();
+        let outcome = supervise(&arguments, 3, |line| said.push_str(line));
+        if !outcome.is_success() {
+            found = Some(format!("{said} {}", outcome.describe()));
+            break;
+        }
+    }
+    let _ = std::fs::remove_file(path);
+    found
+}

@@ -1,0 +1,3 @@
+//! The tests of the generator of hostile programs.
+
+mod programs;
