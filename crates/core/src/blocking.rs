@@ -19,9 +19,10 @@
 //! a token too many only costs a look.
 //!
 //! # Who waits for whom
-//! A *party* is an isolate, or a thread outside of isolates (`party.rs`). What can be held (an
-//! end of a rendezvous, a handle of a mailbox, a lock) knows its holder by use; an answer, a
-//! result and a call know the isolates they come from (`future.rs`). A wait without time-out is an
+//! A *party* is an isolate, or a thread outside of isolates (`party.rs`). A lock knows its holder;
+//! an end of a rendezvous and a handle of a mailbox know the party that attached them, or that
+//! the other end named; an answer, a result and a call know the isolates they come from
+//! (`future.rs`). What is held by a party that ends is given up then (`life.rs`). A wait without time-out is an
 //! edge from the one who waits to the holder of what would end it, as long as it has not been
 //! ended: stale edges are recognized, not raced against. A wait with a time-out ends by itself, so
 //! it is refused if it would close a cycle, but closes none for others.
@@ -33,6 +34,7 @@
 mod ask;
 mod future;
 mod graph;
+mod life;
 mod party;
 mod seat;
 mod send;
@@ -47,7 +49,8 @@ pub use ask::AskBlockingError;
 pub use future::{Completer, block_on_by, block_on_completer};
 pub use graph::Deadlock;
 pub(crate) use graph::{Awaited, Side};
-pub(crate) use party::{Held, Holder, PartyId};
+pub(crate) use life::{EndCall, Ended};
+pub(crate) use party::{Holder, Party, PartyId};
 pub(crate) use seat::Seat;
 pub use send::SendBlockingError;
 pub(crate) use spin::Spin;

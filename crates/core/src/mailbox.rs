@@ -19,11 +19,12 @@
 //!   that was handed over at the moment of a kill goes on to the next waiter.
 //! - The peer has gone when its end was dropped: by its code, or with the stack, the tasks and
 //!   the queue of an isolate that panicked, was killed, or came to its end. The waiter is woken
-//!   at that moment. (An end that no drop reaches, since a static or foreign code has it, goes
-//!   with the isolate for which `attach` was called.)
-//! - A wait that would close a cycle of waits is refused, with the names in the cycle. An end is
-//!   taken to be with whoever `attach`ed it, or is named by `peer_is`, or alone has used it; one
-//!   that nobody has used yet, or several have, is with nobody in particular.
+//!   at that moment. An end that no drop reaches, since a static or foreign code has it, goes
+//!   with the isolate or the thread that attached it (`attach`), or that the other end named
+//!   (`peer_is`); a lock whose holder ends without releasing it refuses its waiters.
+//! - A wait that would close a cycle of waits is refused, with the names in the cycle. The holder
+//!   of an end is the party that attached it or was named for it, until another one uses it;
+//!   otherwise no holder is known, and a wait for the end is not refused.
 //! - On a seeded runtime it is refused, as nobody else runs while one waits there.
 //!
 //! # Order

@@ -100,6 +100,7 @@ impl From<LockError> for Failure {
         match error {
             LockError::NotWaited(error) => error.into(),
             LockError::Closed => Self::new(Status::Closed, error.to_string()),
+            LockError::OwnerEnded => Self::new(Status::PeerDied, error.to_string()),
             _ => Self::new(Status::Internal, error.to_string()),
         }
     }

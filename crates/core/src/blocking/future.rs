@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::{Awaited, Held, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait};
+use super::{Awaited, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait};
 use crate::isolate::{Current, IsolateId};
 
 /// Tells which isolates could complete what a thread waits for.
@@ -44,10 +44,10 @@ struct Question {
 }
 
 impl Awaited for Question {
-    fn each_holder(&self, _: Side, found: &mut dyn FnMut(Held)) {
+    fn each_holder(&self, _: Side, found: &mut dyn FnMut(PartyId)) {
         if !self.seat.is_settled() {
             self.completer.each_isolate(&mut |isolate| {
-                found(Held::certain(PartyId::isolate(isolate.0)));
+                found(PartyId::isolate(isolate.0));
             });
         }
     }

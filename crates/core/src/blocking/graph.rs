@@ -5,6 +5,10 @@
 //! call in the queue of a pool); then the wait is hopeless when all of them wait for this one,
 //! directly or through others. With one holder each this is a cycle.
 //!
+//! Only certain holders make an edge (`party.rs`): a wait is refused if it would never end, and not
+//! because the one use that is known of an end makes that likely. So every refusal is right, and
+//! a cycle over ends that no party attached is not found; `mailbox.rs` says how to attach one.
+//!
 //! An edge counts as long as its wait has not been ended: [`Awaited::each_holder`] is asked
 //! under the lock, each time. That is enough: whoever is found waiting on the way cannot end
 //! anybody else's wait, and who looks, does nothing else meanwhile; so all edges of a cycle that
@@ -18,7 +22,7 @@ use std::thread::Thread;
 
 use insula_sync::Mutex;
 
-use super::party::{Held, PartyId};
+use super::party::PartyId;
 use crate::isolate::{Current, IsolateRef};
 
 /// A wait was refused, because all who could end it wait for this one.
@@ -50,11 +54,12 @@ pub(crate) enum Side {
 
 /// Something that is waited for.
 pub(crate) trait Awaited: Send + Sync {
-    /// Tells each of the parties who could end the wait of this side, and nobody else could.
-    /// Not called if it has been ended, or nobody in particular is known.
+    /// Calls `found` with each of the parties that could end the wait of this side, when no other
+    /// could and this is certain: a wait is refused on the strength of it. Does not call it if the
+    /// wait has been ended, or if one of these parties is not known.
     ///
     /// Runs under the lock of the graph: takes its own lock at most.
-    fn each_holder(&self, side: Side, found: &mut dyn FnMut(Held));
+    fn each_holder(&self, side: Side, found: &mut dyn FnMut(PartyId));
 
     /// Whether the wait ends by itself, even without a time-out of its own.
     fn is_limited(&self) -> bool {
@@ -135,33 +140,29 @@ pub(super) fn enter(
 /// Those who wait on the ways from a wait back to `me`, if all of its ways lead there.
 fn cycle(waits: &Waits, me: PartyId, awaited: &dyn Awaited, side: Side) -> Option<Vec<Who>> {
     let (mut reached, mut to_visit) = (HashSet::new(), Vec::new());
-    // Whoever has used an end himself may have handed it on, nobody knows to whom; others' waits
-    // for him are proof enough.
-    let mut may_be_others = false;
-    awaited.each_holder(side, &mut |held| {
-        may_be_others |= held.by == me && !held.is_certain;
-        to_visit.push(held.by);
-    });
-    if may_be_others {
-        return None;
-    }
+    awaited.each_holder(side, &mut |party| to_visit.push(party));
     let mut others = Vec::new();
     while let Some(party) = to_visit.pop() {
         if !reached.insert(party) || party == me {
             continue;
         }
-        // Who does not wait may yet end it, and so may who waits for nobody in particular.
+        // A party that does not wait may yet end it, and so may one whose wait others may end than
+        // those that are known.
         let wait = waits.get(&party)?;
         let known = to_visit.len();
         wait.awaited
-            .each_holder(wait.side, &mut |held| to_visit.push(held.by));
+            .each_holder(wait.side, &mut |party| to_visit.push(party));
         if to_visit.len() == known {
             return None;
         }
         others.push(wait.who.clone());
     }
     // A way without `me` on it may run in a circle that was refused to somebody else.
-    reached.contains(&me).then_some(others)
+    if reached.contains(&me) {
+        Some(others)
+    } else {
+        None
+    }
 }
 
 impl Drop for Edge {

@@ -1,13 +1,14 @@
-//! Who waits, and who holds something.
+//! Who waits, who holds something, and what happens when a holder ends.
 
 use std::fmt;
 
 use insula_sync::Serial;
 use insula_sync::atomic::{AtomicU64, Ordering};
 
-use crate::isolate::Current;
+use super::life::{EndCall, Ended, ThreadLife};
+use crate::isolate::{Current, Isolate, IsolateRef};
 
-/// An isolate, or a thread outside of isolates.
+/// The number of an isolate, or of a thread outside of isolates.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct PartyId(u64);
 
@@ -41,51 +42,89 @@ impl PartyId {
     }
 }
 
-/// Who could end a wait.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Held {
-    pub(crate) by: PartyId,
-    /// Somebody said so, or the lock says so. Otherwise its use says so, and it may have moved on
-    /// unused since.
-    pub(crate) is_certain: bool,
+/// A party, with a way to be told of its end.
+#[derive(Clone)]
+pub(crate) struct Party {
+    pub(crate) id: PartyId,
+    life: Life,
 }
 
-impl Held {
-    pub(crate) fn certain(by: PartyId) -> Self {
-        let is_certain = true;
-        Self { by, is_certain }
+#[derive(Clone)]
+enum Life {
+    Isolate(IsolateRef),
+    /// `None` if the thread is past its end already, so that nothing more is told of it.
+    Thread(Option<ThreadLife>),
+}
+
+impl Party {
+    pub(crate) fn current() -> Self {
+        Current::with(|isolate| match isolate {
+            Some(isolate) => Self {
+                id: PartyId::isolate(isolate.id),
+                life: Life::Isolate(IsolateRef::new(isolate.core())),
+            },
+            None => Self {
+                id: PartyId::thread(),
+                life: Life::Thread(ThreadLife::current()),
+            },
+        })
+    }
+
+    pub(crate) fn isolate(isolate: &Isolate) -> Self {
+        Self {
+            id: PartyId::isolate(isolate.0.id),
+            life: Life::Isolate(IsolateRef::new(&isolate.0)),
+        }
+    }
+
+    /// Calls `function` when the party has ended: behind all destructors of an isolate, and among
+    /// those of a thread's storage. Runs no call under a lock.
+    ///
+    /// # Errors
+    /// The party has ended; there is no call.
+    pub(crate) fn when_ended(
+        &self,
+        function: impl FnOnce() + Send + 'static,
+    ) -> Result<EndCall, Ended> {
+        match &self.life {
+            Life::Isolate(isolate) => EndCall::of_isolate(isolate, function),
+            Life::Thread(Some(thread)) => thread.when_ended(function),
+            Life::Thread(None) => Ok(EndCall::never()),
+        }
     }
 }
 
-const NOBODY: u64 = 0;
-const SEVERAL: u64 = u64::MAX;
+const UNUSED: u64 = 0;
+const SHARED: u64 = u64::MAX;
 /// The lowest bit, below the party.
 const CERTAIN: u64 = 1;
 
-/// Who holds something, as far as its use shows.
+/// The party that holds something, as far as that is certain: it attached the thing, or its peer
+/// named it.
 ///
-/// More than one user makes it nobody's in particular for good: a wait for it is then never
-/// taken for a part of a cycle, so that no wait is refused which would have ended.
+/// A use by another party proves that the thing was handed on, so that no holder is known from
+/// then on. A use alone proves nothing: the user may hand the thing on afterwards, unused, and a
+/// wait for it must not be taken for a part of a cycle.
 pub(crate) struct Holder(AtomicU64);
 
 impl Holder {
     pub(crate) fn unknown() -> Self {
-        Self(AtomicU64::new(NOBODY))
+        Self(AtomicU64::new(UNUSED))
     }
 
     /// The current party uses it.
     #[inline]
     pub(crate) fn used(&self) {
         let party = PartyId::current().0 << 1;
-        // Relaxed throughout: who looks holds the lock of the graph, which this party took
+        // Relaxed throughout: a reader holds the lock of the graph, which this party acquired
         // later, before it waited.
         let before = self.0.load(Ordering::Relaxed);
-        if before & !CERTAIN != party && before != SEVERAL {
+        if before & !CERTAIN != party && before != SHARED {
             let first =
                 self.0
-                    .compare_exchange(NOBODY, party, Ordering::Relaxed, Ordering::Relaxed);
+                    .compare_exchange(UNUSED, party, Ordering::Relaxed, Ordering::Relaxed);
             if first.is_err() {
-                self.0.store(SEVERAL, Ordering::Relaxed);
+                self.0.store(SHARED, Ordering::Relaxed);
             }
         }
     }
@@ -95,19 +134,22 @@ impl Holder {
         self.0.store(party.0 << 1 | CERTAIN, Ordering::Relaxed);
     }
 
-    pub(crate) fn held(&self) -> Option<Held> {
+    /// The holder, if it is certain.
+    pub(crate) fn party(&self) -> Option<PartyId> {
         match self.0.load(Ordering::Relaxed) {
-            NOBODY | SEVERAL => None,
-            known => Some(Held {
-                by: PartyId(known >> 1),
-                is_certain: known & CERTAIN != 0,
-            }),
+            SHARED => None,
+            known => (known & CERTAIN != 0).then_some(PartyId(known >> 1)),
         }
+    }
+
+    /// Whether several parties have used it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == SHARED
     }
 }
 
 impl fmt::Debug for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Holder").field(&self.held()).finish()
+        f.debug_tuple("Holder").field(&self.party()).finish()
     }
 }

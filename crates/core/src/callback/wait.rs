@@ -15,7 +15,7 @@ use std::sync::Arc;
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, Ordering};
 
-use crate::blocking::{Awaited, Deadline, Held, PartyId, Seat, Side, Spin, WaitError, wait};
+use crate::blocking::{Awaited, Deadline, PartyId, Seat, Side, Spin, WaitError, wait};
 
 /// A cell for one settlement of type `S`, and the thread that waits for it.
 pub(crate) struct Wait<S> {
@@ -111,9 +111,9 @@ impl<S: Send + 'static> Wait<S> {
 }
 
 impl<S: Send + 'static> Awaited for Wait<S> {
-    fn each_holder(&self, _: Side, found: &mut dyn FnMut(Held)) {
+    fn each_holder(&self, _: Side, found: &mut dyn FnMut(PartyId)) {
         if !self.seat.is_settled() && !self.handed_on.load(Ordering::Relaxed) {
-            found(Held::certain(self.called));
+            found(self.called);
         }
     }
 }

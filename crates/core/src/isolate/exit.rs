@@ -191,13 +191,6 @@ impl Isolate {
     }
 }
 
-impl Current<'_> {
-    /// Calls `function` when the current isolate ends, behind all listeners; without one, never.
-    pub(crate) fn at_exit(function: impl FnOnce() + Send + 'static) -> Option<ExitCall> {
-        Current::with(|isolate| ExitCall::new(isolate?.core(), function))
-    }
-}
-
 /// Waits for the end of an isolate. Made by [`Isolate::exited`].
 ///
 /// # Cancellation

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::LockError;
 use super::mutex::{MutexGuard, RawMutex};
 use super::row::{self, Left, Row, Ticket};
-use crate::blocking::{Awaited, Deadline, Held, Seat, Side, Spin, WaitError, deadline_in, wait};
+use crate::blocking::{Awaited, Deadline, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait};
 
 /// Lets isolates and other threads wait until somebody notifies them.
 ///
@@ -64,7 +64,7 @@ pub(crate) enum Notified {
 struct Notification;
 
 impl Awaited for Notification {
-    fn each_holder(&self, _: Side, _: &mut dyn FnMut(Held)) {}
+    fn each_holder(&self, _: Side, _: &mut dyn FnMut(PartyId)) {}
 }
 
 impl ConditionVariable {

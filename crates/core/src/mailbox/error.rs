@@ -129,6 +129,9 @@ pub enum LockError {
     NotWaited(WaitError),
     /// The lock or the condition variable was closed.
     Closed,
+    /// The holder's isolate, or thread, ended without releasing the lock. What the lock protects
+    /// may be half changed; [`RawMutex::recover`](crate::RawMutex::recover) makes the lock free.
+    OwnerEnded,
 }
 
 impl From<WaitError> for LockError {
@@ -142,6 +145,7 @@ impl fmt::Display for LockError {
         match self {
             Self::NotWaited(error) => error.fmt(f),
             Self::Closed => f.write_str("the lock is closed"),
+            Self::OwnerEnded => f.write_str("the holder of the lock ended without releasing it"),
         }
     }
 }
@@ -150,7 +154,7 @@ impl Error for LockError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::NotWaited(error) => Some(error),
-            Self::Closed => None,
+            Self::Closed | Self::OwnerEnded => None,
         }
     }
 }

@@ -48,7 +48,7 @@ use insula_sync::cell::UnsafeCell;
 use insula_sync::wait;
 
 use super::error::{MailboxError, Undelivered};
-use crate::blocking::{Awaited, Held, Holder, Seat, Side, Spin};
+use crate::blocking::{Awaited, EndCall, Ended, Holder, Party, PartyId, Seat, Side, Spin};
 
 const NONE: u32 = 0;
 const REQUEST: u32 = 1;
@@ -128,6 +128,8 @@ pub(super) struct End {
     claimed: AtomicBool,
     pub(super) holder: Holder,
     pub(super) spin: Spin,
+    /// What gives the end up when its holder ends.
+    end_call: insula_sync::Mutex<Option<EndCall>>,
 }
 
 /// The right to act for a side.
@@ -139,6 +141,15 @@ impl End {
             claimed: AtomicBool::new(false),
             holder: Holder::unknown(),
             spin: Spin::default(),
+            end_call: insula_sync::Mutex::new(None),
+        }
+    }
+
+    /// Exchanges the call at the end of the holder.
+    fn set_end_call(&self, call: Option<EndCall>) {
+        let before = std::mem::replace(&mut *self.end_call.lock(), call);
+        if let Some(before) = before {
+            before.cancel();
         }
     }
 
@@ -452,8 +463,39 @@ fn over(word: u32, gone: u32) -> Option<MailboxError> {
     }
 }
 
+impl<Q: Send + 'static, A: Send + 'static> Exchange<Q, A> {
+    /// An end is `party`'s from now on: the end is gone when the party has ended, unless another
+    /// party has used it meanwhile.
+    pub(super) fn attach(self: &Arc<Self>, side: Side, party: &Party) {
+        let id = party.id;
+        self.end(side).holder.set(id);
+        let exchange = Arc::downgrade(self);
+        let call = party.when_ended(move || {
+            if let Some(exchange) = exchange.upgrade() {
+                exchange.holder_ended(side, id);
+            }
+        });
+        match call {
+            Ok(call) => self.end(side).set_end_call(Some(call)),
+            Err(Ended) => self.holder_ended(side, id),
+        }
+    }
+
+    fn holder_ended(&self, side: Side, party: PartyId) {
+        if self.end(side).holder.party() == Some(party) {
+            self.leave(side);
+        }
+    }
+
+    /// The object of an end is dropped.
+    pub(super) fn dropped(&self, side: Side) {
+        self.end(side).set_end_call(None);
+        self.leave(side);
+    }
+}
+
 impl<Q: Send, A: Send> Awaited for Exchange<Q, A> {
-    fn each_holder(&self, side: Side, found: &mut dyn FnMut(Held)) {
+    fn each_holder(&self, side: Side, found: &mut dyn FnMut(PartyId)) {
         let word = self.word();
         let (is_settled, other) = match side {
             Side::Requester => (self.is_settled(), &self.responder),
@@ -465,7 +507,7 @@ impl<Q: Send, A: Send> Awaited for Exchange<Q, A> {
             }
         };
         if !is_settled {
-            other.holder.held().into_iter().for_each(found);
+            other.holder.party().into_iter().for_each(found);
         }
     }
 }

@@ -1,4 +1,18 @@
 //! Locks that isolates and other threads share.
+//!
+//! # A holder that ends
+//! A lock whose holder ends without releasing it is *abandoned*: what it protects may be half
+//! changed, so its waiters and all that come get [`LockError::OwnerEnded`], until
+//! [`RawMutex::recover`] makes it free again. An isolate that ends drops its guards first, so this
+//! happens to guards that leak, and to locks without guards.
+//!
+//! Only a lock that has waiters asks to be told of its holder's end: a party that joins the row
+//! registers a call with the holder ([`Lock::watch`]), and so does a release that hands the lock
+//! over while others wait. The call names the *turn* of the holder, a number that each acquisition
+//! gets, so a call that comes late does nothing. The release cancels it. Calls are registered and
+//! cancelled while the lock's state is not locked; what may have changed meanwhile is looked at
+//! again by the turn. A lock without waiters costs nothing; whether its holder has ended is found
+//! by the first waiter, whose call is refused then.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -7,7 +21,9 @@ use std::time::Duration;
 
 use super::error::{LockError, NotHeld};
 use super::row::{self, Left, Row, Settled, Ticket};
-use crate::blocking::{Awaited, Deadline, Held, PartyId, Seat, Side, Spin, deadline_in, wait};
+use crate::blocking::{
+    Awaited, Deadline, EndCall, Ended, Party, PartyId, Seat, Side, Spin, deadline_in, wait,
+};
 
 /// A lock without a value, taken and given back by two calls, for code that cannot hold a
 /// guard. A handle: its clones are the same lock.
@@ -30,23 +46,54 @@ struct Lock {
 }
 
 struct State {
-    holder: Option<PartyId>,
+    holder: Option<Holder>,
+    /// The turn of the last holder. 64 bits do not run out.
+    turn: u64,
     /// Why it cannot be acquired any more. While this is set, no waiter is in the row.
     over: Option<LockError>,
-    row: Row<PartyId, Result<(), LockError>>,
+    row: Row<Party, Result<(), LockError>>,
+}
+
+struct Holder {
+    party: Party,
+    turn: u64,
+    /// Set while there are waiters, or a little later.
+    end_call: Option<EndCall>,
+}
+
+/// What a release leaves to do when the state is not locked any more.
+#[must_use = "the next holder sleeps"]
+struct Released {
+    before: Option<Holder>,
+    next: Option<Arc<Seat>>,
 }
 
 impl State {
+    fn acquire(&mut self, party: Party) {
+        self.turn += 1;
+        self.holder = Some(Holder {
+            party,
+            turn: self.turn,
+            end_call: None,
+        });
+    }
+
     /// Hands the lock to the first waiter.
-    #[must_use = "it sleeps"]
-    fn pass_on(&mut self) -> Option<Arc<Seat>> {
-        let mut next = None;
-        let seat = self.row.settle_first(|party| {
-            next = Some(party);
+    fn pass_on(&mut self) -> Released {
+        let before = self.holder.take();
+        if self.over == Some(LockError::OwnerEnded) {
+            // It was only late: another destructor of the same thread's storage.
+            self.over = None;
+        }
+        let mut party = None;
+        let next = self.row.settle_first(|waiter| {
+            party = Some(waiter);
             Ok(())
         });
-        self.holder = next;
-        seat
+        if let Some(party) = party {
+            self.acquire(party);
+        }
+        Released { before, next }
     }
 
     /// Refuses all waiters, and all that come.
@@ -62,6 +109,7 @@ impl RawMutex {
     pub fn new() -> Self {
         let state = State {
             holder: None,
+            turn: 0,
             over: None,
             row: Row::new(),
         };
@@ -95,12 +143,13 @@ impl RawMutex {
         self.lock_until(deadline_in(timeout))
     }
 
-    /// Acquires the lock if it is free, and tells whether it was. A closed lock is not free.
+    /// Acquires the lock if it is free, and tells whether it was. A lock that is closed, or whose
+    /// holder ended, is not free.
     pub fn try_lock(&self) -> bool {
         let mut state = self.0.state.lock();
         let is_free = state.holder.is_none() && state.over.is_none();
         if is_free {
-            state.holder = Some(PartyId::current());
+            state.acquire(Party::current());
         }
         is_free
     }
@@ -126,22 +175,25 @@ impl RawMutex {
 
     /// Acquires the lock if it is free. Otherwise the current party joins the row.
     pub(crate) fn acquire_or_join(&self) -> Result<Option<Waiting<'_>>, LockError> {
-        let party = PartyId::current();
+        let party = Party::current();
         let mut state = self.0.state.lock();
         if let Some(error) = &state.over {
             return Err(error.clone());
         }
         if state.holder.is_none() {
-            state.holder = Some(party);
+            state.acquire(party);
             return Ok(None);
         }
         let seat = Seat::new();
         let ticket = state.row.join(&seat, party);
-        Ok(Some(Waiting {
+        drop(state);
+        let waiting = Waiting {
             mutex: self,
             ticket: Some(ticket),
             seat,
-        }))
+        };
+        self.0.watch();
+        Ok(Some(waiting))
     }
 
     /// Releases the lock, also after it was closed.
@@ -151,13 +203,28 @@ impl RawMutex {
     pub fn unlock(&self) -> Result<(), NotHeld> {
         let party = PartyId::current();
         let mut state = self.0.state.lock();
-        if state.holder != Some(party) {
+        if state.holder.as_ref().map(|holder| holder.party.id) != Some(party) {
             return Err(NotHeld);
         }
-        let next = state.pass_on();
+        let released = state.pass_on();
         drop(state);
-        row::wake(next);
+        self.0.after(released);
         Ok(())
+    }
+
+    /// Makes a lock free again whose holder ended without releasing it. Returns whether it was
+    /// such a lock. What it protects may be in any state.
+    ///
+    /// The end of a holder is found by the next party that waits for the lock.
+    pub fn recover(&self) -> bool {
+        let mut state = self.0.state.lock();
+        let is_abandoned = state.over == Some(LockError::OwnerEnded);
+        if is_abandoned {
+            let released = state.pass_on();
+            drop(state);
+            self.0.after(released);
+        }
+        is_abandoned
     }
 
     /// Closes the lock for good: each waiter gets [`LockError::Closed`], and so does each later
@@ -175,8 +242,73 @@ impl RawMutex {
     /// Releases the lock for a guard, which may be dropped outside of the isolate that acquired
     /// it, and for a waiter that cannot use it.
     fn release(&self) {
-        let next = self.0.state.lock().pass_on();
-        row::wake(next);
+        let released = self.0.state.lock().pass_on();
+        self.0.after(released);
+    }
+}
+
+impl Lock {
+    /// The rest of a release, which takes the locks of others.
+    fn after(self: &Arc<Self>, released: Released) {
+        let Released { before, next } = released;
+        if let Some(next) = next {
+            next.settle();
+            self.watch();
+        }
+        if let Some(call) = before.and_then(|before| before.end_call) {
+            call.cancel();
+        }
+    }
+
+    /// Asks to be told of the holder's end, if there is a waiter and this was not asked yet.
+    fn watch(self: &Arc<Self>) {
+        let state = self.state.lock();
+        let Some(holder) = &state.holder else {
+            return;
+        };
+        if holder.end_call.is_some() || state.row.is_empty() {
+            return;
+        }
+        let (party, turn) = (holder.party.clone(), holder.turn);
+        drop(state);
+        let lock = Arc::downgrade(self);
+        let call = party.when_ended(move || {
+            if let Some(lock) = lock.upgrade() {
+                lock.holder_ended(turn);
+            }
+        });
+        match call {
+            Ok(call) => self.watched(turn, call),
+            Err(Ended) => self.holder_ended(turn),
+        }
+    }
+
+    /// Keeps the call for the release, unless that has come already.
+    fn watched(&self, turn: u64, call: EndCall) {
+        let mut state = self.state.lock();
+        let unwanted = match &mut state.holder {
+            // Another waiter may have asked as well.
+            Some(holder) if holder.turn == turn => holder.end_call.replace(call),
+            _ => Some(call),
+        };
+        drop(state);
+        if let Some(call) = unwanted {
+            call.cancel();
+        }
+    }
+
+    fn holder_ended(&self, turn: u64) {
+        let mut state = self.state.lock();
+        let holds = state
+            .holder
+            .as_ref()
+            .is_some_and(|holder| holder.turn == turn);
+        if !holds || state.over.is_some() {
+            return;
+        }
+        let settled = state.end(&LockError::OwnerEnded);
+        drop(state);
+        row::wake(settled);
     }
 }
 
@@ -190,14 +322,14 @@ pub(crate) struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    pub(crate) fn leave(mut self) -> Left<PartyId, Result<(), LockError>> {
+    pub(crate) fn leave(mut self) -> Left<Party, Result<(), LockError>> {
         match self.left() {
             Some(left) => left,
             None => unreachable!("only this takes the ticket back, and the drop"),
         }
     }
 
-    fn left(&mut self) -> Option<Left<PartyId, Result<(), LockError>>> {
+    fn left(&mut self) -> Option<Left<Party, Result<(), LockError>>> {
         let ticket = self.ticket.take()?;
         Some(self.mutex.0.state.lock().row.leave(ticket))
     }
@@ -215,10 +347,12 @@ impl Drop for Waiting<'_> {
 struct OneTurn(Arc<Lock>, Arc<Seat>);
 
 impl Awaited for OneTurn {
-    fn each_holder(&self, _: Side, found: &mut dyn FnMut(Held)) {
+    fn each_holder(&self, _: Side, found: &mut dyn FnMut(PartyId)) {
         if !self.1.is_settled() {
-            let holder = self.0.state.lock().holder;
-            holder.map(Held::certain).into_iter().for_each(found);
+            let state = self.0.state.lock();
+            let holder = state.holder.as_ref().map(|holder| holder.party.id);
+            drop(state);
+            holder.into_iter().for_each(found);
         }
     }
 }
@@ -243,8 +377,10 @@ impl fmt::Debug for RawMutex {
 
 /// A value that isolates and other threads use one at a time, put in an `Arc` for all of them.
 ///
-/// Whoever waits for it does so as for a mailbox: with time-outs, without a pool thread's place,
-/// and not in a circle. A panic while it is held leaves no trace but the value as it was.
+/// A wait for it is like one for a mailbox: with time-outs, without a pool thread's place, and not
+/// in a cycle. A panic while it is held leaves no trace but the value as it was. If the holder's
+/// isolate or thread ends and its guard has leaked, the value cannot be reached any more: all
+/// waiters get [`LockError::OwnerEnded`].
 ///
 /// ```
 /// use std::sync::Arc;

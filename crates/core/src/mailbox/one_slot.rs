@@ -9,16 +9,16 @@ use super::error::{MailboxError, Undelivered};
 use super::row::{self, Settled, Ticket};
 use super::slot::{Putting, Slot, Taking};
 use crate::blocking::{
-    Awaited, Deadline, Held, Holder, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait,
+    Awaited, Deadline, EndCall, Ended, Holder, Party, PartyId, Seat, Side, Spin, WaitError,
+    deadline_in, wait,
 };
-use crate::isolate::Current;
 
 /// One slot, for any number of parties that put messages in and take them out.
 ///
 /// Each party has a handle of its own, a clone; what the mailbox knows of its parties it knows
 /// by their handles. When all but one are gone, that one's waits end with `PeerDied`, after what
-/// was left in the slot. (A mailbox that was never cloned is shared by reference, and nobody can
-/// tell who is left.)
+/// was left in the slot. (A mailbox that was never cloned is shared by reference, and how many
+/// parties are left is not known.)
 ///
 /// # Ordering
 /// Messages are taken in the order in which they were put, and putters and takers are served in
@@ -41,6 +41,8 @@ pub struct Mailbox<T: Send + 'static> {
     handle: u64,
     /// Of this handle.
     holder: Arc<Holder>,
+    /// What gives the handle up when its holder ends.
+    end_call: insula_sync::Mutex<Option<EndCall>>,
 }
 
 struct Shared<T> {
@@ -93,6 +95,7 @@ impl<T: Send + 'static> Mailbox<T> {
             shared: Arc::new(shared),
             handle,
             holder,
+            end_call: insula_sync::Mutex::new(None),
         }
     }
 
@@ -257,21 +260,37 @@ impl<T: Send + 'static> Mailbox<T> {
         state.slot.over() == Some(&MailboxError::Closed)
     }
 
-    /// From now on this handle is the current isolate's, or thread's: it goes with the isolate,
-    /// also if no drop reaches it, and deadlocks are found from here on, not only from its first
-    /// use.
+    /// From now on this handle is the current isolate's, or thread's: it is gone when the isolate
+    /// or the thread has ended, also if no drop reaches it, and waits for it are part of the
+    /// search for deadlocks. A use by another party ends both.
     pub fn attach(&self) {
-        let party = PartyId::current();
-        self.holder.set(party);
+        let party = Party::current();
+        self.holder.set(party.id);
         let shared = Arc::downgrade(&self.shared);
-        let (handle, holder) = (self.handle, self.holder.clone());
-        Current::at_exit(move || {
-            if let Some(shared) = shared.upgrade()
-                && holder.held().map(|held| held.by) == Some(party)
-            {
+        let (handle, holder, id) = (self.handle, self.holder.clone(), party.id);
+        let holder_ended = move |shared: &Shared<T>| {
+            if holder.party() == Some(id) {
                 shared.remove(handle);
             }
+        };
+        let at_the_end = holder_ended.clone();
+        let call = party.when_ended(move || {
+            if let Some(shared) = shared.upgrade() {
+                at_the_end(&shared);
+            }
         });
+        match call {
+            Ok(call) => self.set_end_call(Some(call)),
+            Err(Ended) => holder_ended(&self.shared),
+        }
+    }
+
+    /// Exchanges the call at the end of the holder.
+    fn set_end_call(&self, call: Option<EndCall>) {
+        let before = std::mem::replace(&mut *self.end_call.lock(), call);
+        if let Some(before) = before {
+            before.cancel();
+        }
     }
 }
 
@@ -324,15 +343,16 @@ struct OneTurn<T> {
 }
 
 impl<T: Send> Awaited for OneTurn<T> {
-    /// Whoever holds the other handles, if that is known of all of them.
-    fn each_holder(&self, _: Side, found: &mut dyn FnMut(Held)) {
-        if self.seat.is_settled() {
+    /// The holders of the other handles, if each of them is certain. With a handle that several
+    /// parties share by reference another one of them could end the wait.
+    fn each_holder(&self, _: Side, found: &mut dyn FnMut(PartyId)) {
+        if self.seat.is_settled() || self.own.is_shared() {
             return;
         }
         let state = self.shared.state.lock();
         let others = state.holders.values();
         let others = others.filter(|it| !Arc::ptr_eq(it, &self.own));
-        let others: Option<Vec<_>> = others.map(|it| it.held()).collect();
+        let others: Option<Vec<_>> = others.map(|it| it.party()).collect();
         others.into_iter().flatten().for_each(found);
     }
 }
@@ -348,12 +368,14 @@ impl<T: Send + 'static> Clone for Mailbox<T> {
             shared: self.shared.clone(),
             handle,
             holder,
+            end_call: insula_sync::Mutex::new(None),
         }
     }
 }
 
 impl<T: Send + 'static> Drop for Mailbox<T> {
     fn drop(&mut self) {
+        self.set_end_call(None);
         self.shared.remove(self.handle);
     }
 }

@@ -8,8 +8,8 @@ use insula_sync::atomic::{AtomicBool, Ordering};
 
 use super::error::{MailboxError, RequestError, Undelivered};
 use super::exchange::{Exchange, GaveUp, Phase};
-use crate::blocking::{Awaited, Deadline, PartyId, Side, deadline_in, wait};
-use crate::isolate::{Current, Isolate};
+use crate::blocking::{Awaited, Deadline, Party, Side, deadline_in, wait};
+use crate::isolate::Isolate;
 
 /// Makes the two ends of a rendezvous: one side makes a request and waits for the response, the
 /// other one receives requests and responds.
@@ -154,18 +154,18 @@ impl<Q: Send + 'static, A: Send + 'static> Requester<Q, A> {
         self.exchange.is_closed()
     }
 
-    /// From now on this end is the current isolate's, or thread's: it goes with the isolate,
-    /// also if no drop reaches it, and deadlocks are found from here on, not only from its first
-    /// use.
+    /// From now on this end is the current isolate's, or thread's: it is gone when the isolate or
+    /// the thread has ended, also if no drop reaches it, and waits for it are part of the search
+    /// for deadlocks. A use by another party ends both.
     pub fn attach(&self) {
-        attach(&self.exchange, Side::Requester);
+        self.exchange.attach(Side::Requester, &Party::current());
     }
 
-    /// Says that `isolate` holds the responder, or will: deadlocks are found from here on, not
-    /// only from its first use.
+    /// Says that `isolate` holds the responder, or will, as if it had called
+    /// [`attach`](Responder::attach): the responder is gone when the isolate has ended.
     pub fn peer_is(&self, isolate: &Isolate) {
-        let party = PartyId::isolate(isolate.0.id);
-        self.exchange.responder.holder.set(party);
+        let party = Party::isolate(isolate);
+        self.exchange.attach(Side::Responder, &party);
     }
 }
 
@@ -376,13 +376,14 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
 
     /// As [`Requester::attach`].
     pub fn attach(&self) {
-        attach(&self.exchange, Side::Responder);
+        self.exchange.attach(Side::Responder, &Party::current());
     }
 
-    /// Says that `isolate` holds the requester, or will.
+    /// Says that `isolate` holds the requester, or will, as if it had called
+    /// [`attach`](Requester::attach).
     pub fn peer_is(&self, isolate: &Isolate) {
-        let party = PartyId::isolate(isolate.0.id);
-        self.exchange.requester.holder.set(party);
+        let party = Party::isolate(isolate);
+        self.exchange.attach(Side::Requester, &party);
     }
 }
 
@@ -394,29 +395,15 @@ fn state<Q, A>(exchange: &Exchange<Q, A>) -> RendezvousState {
     }
 }
 
-/// Ties an end to the current party.
-fn attach<Q: Send + 'static, A: Send + 'static>(exchange: &Arc<Exchange<Q, A>>, side: Side) {
-    let party = PartyId::current();
-    exchange.end(side).holder.set(party);
-    let exchange = Arc::downgrade(exchange);
-    Current::at_exit(move || {
-        if let Some(exchange) = exchange.upgrade()
-            && exchange.end(side).holder.held().map(|held| held.by) == Some(party)
-        {
-            exchange.leave(side);
-        }
-    });
-}
-
 impl<Q: Send + 'static, A: Send + 'static> Drop for Requester<Q, A> {
     fn drop(&mut self) {
-        self.exchange.leave(Side::Requester);
+        self.exchange.dropped(Side::Requester);
     }
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Drop for Responder<Q, A> {
     fn drop(&mut self) {
-        self.exchange.leave(Side::Responder);
+        self.exchange.dropped(Side::Responder);
     }
 }
 

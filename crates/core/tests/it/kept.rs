@@ -12,8 +12,9 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use insula_core::{
-    Isolate, IsolateGroup, IsolateNameServer, Priority, ReceivePort, ReplyTo, Runtime, SendPort,
-    Timer, UncaughtError, one_shot, sleep, spawn_local,
+    ConditionVariable, Isolate, IsolateGroup, IsolateNameServer, Mailbox, Priority, RawMutex,
+    ReceivePort, ReplyTo, Runtime, SendPort, Timer, UncaughtError, one_shot, rendezvous, sleep,
+    spawn_local,
 };
 
 thread_local! {
@@ -249,4 +250,51 @@ fn pauses_that_were_taken_back_are_forgotten() {
     };
     assert_eq!(kept(&runtime, round), 0);
     runtime.shut_down();
+}
+
+/// The end of the isolate would have to tell them all.
+#[test]
+fn an_attached_end_that_is_dropped_is_forgotten() {
+    let this = Isolate::spawn(|()| (), ());
+    let kept = kept_in_isolate(move || {
+        let mailbox = Mailbox::<u8>::new();
+        let other = mailbox.clone();
+        for _ in 0..2 {
+            mailbox.attach();
+            other.attach();
+        }
+        let (requester, responder) = rendezvous::<u8, u8>();
+        requester.attach();
+        requester.peer_is(&this);
+        responder.attach();
+        responder.peer_is(&this);
+    });
+    assert_eq!(kept, 0);
+}
+
+/// On a seeded runtime each wait is refused, after the waiter has joined the row.
+#[test]
+fn a_wait_for_a_lock_or_a_mailbox_that_was_given_up_is_forgotten() {
+    let (lock, condition, mailbox) = (RawMutex::new(), ConditionVariable::new(), Mailbox::new());
+    let other = mailbox.clone();
+    let kept = kept_in_isolate(move || {
+        lock.lock().expect("it is free");
+        assert!(lock.lock().is_err());
+        assert!(condition.wait_raw(&lock, Some(Duration::MAX)).is_err());
+        assert!(lock.try_lock());
+        lock.unlock().expect("it was taken");
+        assert!(mailbox.take().is_err());
+        mailbox.try_put(1).expect("there is room");
+        assert!(other.put(2).is_err());
+        assert_eq!(other.try_take(), Ok(1));
+    });
+    assert_eq!(kept, 0);
+}
+
+/// Handles come and go; a mailbox knows those that are there.
+#[test]
+fn handles_of_a_mailbox_that_are_dropped_are_forgotten() {
+    let mailbox = Mailbox::<u8>::new();
+    let kept = kept_in_isolate(move || drop(mailbox.clone()));
+    assert_eq!(kept, 0);
 }

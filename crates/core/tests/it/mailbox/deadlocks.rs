@@ -257,6 +257,82 @@ fn the_last_taker_of_a_mailbox_is_refused() {
     }
 }
 
+/// The use of an end does not prove where it is: it may be handed on afterwards. So the holder of
+/// an end that was used, and not attached, is not certain, wherever on the way it is found.
+#[test]
+fn a_wait_for_an_isolate_that_waits_for_a_responder_handed_on_is_not_refused() {
+    let answers = Isolate::run(|| {
+        let (requester, responder) = rendezvous::<u32, u32>();
+        let asks = move || (requester.request(1).unwrap(), requester.request(2).unwrap());
+        let asking = Isolate::run(asks);
+        let answer = |responder: &insula_core::Responder<u32, u32>| {
+            let request = responder.receive().unwrap();
+            responder.respond(10 * request).unwrap();
+        };
+        answer(&responder);
+        super::until(|| responder.state() == insula_core::RendezvousState::Request);
+        // Both sleeps make it likely that the waits are in the graph; it holds without them, too.
+        std::thread::sleep(SHORT);
+        let later = move |()| {
+            std::thread::sleep(3 * SHORT);
+            answer(&responder);
+        };
+        Isolate::spawn(later, ());
+        asking.wait()
+    });
+    assert_eq!(answers.wait(), Ok(Ok((10, 20))));
+}
+
+#[test]
+fn a_wait_for_an_isolate_that_waits_for_a_handle_handed_on_is_not_refused() {
+    let taken = Isolate::run(|| {
+        let mailbox = Mailbox::<u32>::new();
+        let other = mailbox.clone();
+        let taking = Isolate::run(move || (other.take().unwrap(), other.take().unwrap()));
+        mailbox.put(1).unwrap();
+        super::until_shown(&mailbox, "takers: 1");
+        std::thread::sleep(SHORT);
+        let later = move |()| {
+            std::thread::sleep(3 * SHORT);
+            mailbox.put(2).unwrap();
+        };
+        Isolate::spawn(later, ());
+        taking.wait()
+    });
+    assert_eq!(taken.wait(), Ok(Ok((1, 2))));
+}
+
+/// With one handle for two parties, either can end the other's wait.
+#[test]
+fn a_taker_whose_handle_is_shared_by_reference_is_not_refused() {
+    let runtime = Runtime::builder().threads(2).build();
+    let mailbox = Arc::new(Mailbox::<u8>::new());
+    let (peers, own) = ((*mailbox).clone(), mailbox.clone());
+    mailbox.try_put(0).unwrap();
+    let (taker, taken) = run_in(&runtime, "taker", move || {
+        assert_eq!(own.take(), Ok(0));
+        own.take()
+    });
+    super::until_shown(&mailbox, "takers: 1");
+    // That this thread has used the handle too is known from here on.
+    mailbox.put(1).unwrap();
+    assert_eq!(taken.wait(), Ok(Ok(1)));
+    drop(taker);
+    let own = mailbox.clone();
+    let (taker, taken) = run_in(&runtime, "taker", move || own.take());
+    super::until_shown(&mailbox, "takers: 1");
+    std::thread::sleep(SHORT);
+    let (_, waited) = run_in(&runtime, "peer", move || {
+        peers.attach();
+        insula_core::block_on_by(taker.exited(), taker.id(), Some(LONG)).is_ok()
+    });
+    std::thread::sleep(SHORT);
+    mailbox.put(2).unwrap();
+    assert_eq!(taken.wait(), Ok(Ok(2)));
+    assert_eq!(waited.wait(), Ok(true));
+    runtime.shut_down();
+}
+
 /// A time-out ends a wait, so that nobody else is refused because of it.
 #[test]
 fn a_wait_that_ends_by_itself_closes_no_cycle() {

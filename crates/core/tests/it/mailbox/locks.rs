@@ -346,6 +346,136 @@ fn a_notified_waiter_whose_lock_is_closed_passes_its_notification_on() {
     assert_eq!(second.join().unwrap(), Ok(true));
 }
 
+/// Otherwise its waiters, and all that come, wait for ever.
+#[test]
+fn a_lock_whose_holder_ended_refuses_its_waiters_until_it_is_recovered() {
+    let runtime = Runtime::builder().threads(2).build();
+    for is_killed in [false, true] {
+        let lock = RawMutex::new();
+        let other = lock.clone();
+        let (go_on, goes_on) = insula_core::one_shot::<()>();
+        let (isolate, _) = run_in(&runtime, "holder", move || {
+            other.lock().unwrap();
+            goes_on.wait()
+        });
+        super::until(|| !lock.try_lock() || lock.unlock().is_err());
+        let other = lock.clone();
+        let waiter = std::thread::spawn(move || other.lock());
+        let other = lock.clone();
+        let (_, waits) = run_in(&runtime, "waiter", move || other.lock_timeout(LONG));
+        until_shown(&lock, "waiting: 2");
+        if is_killed {
+            isolate.kill();
+        }
+        go_on.send(());
+        assert_eq!(waiter.join().unwrap(), Err(LockError::OwnerEnded));
+        assert_eq!(waits.wait(), Ok(Err(LockError::OwnerEnded)));
+        block_on(isolate.exited());
+        assert_eq!(lock.lock(), Err(LockError::OwnerEnded));
+        assert_eq!(lock.lock_timeout(SHORT), Err(LockError::OwnerEnded));
+        assert!(!lock.try_lock());
+        assert_eq!(lock.unlock(), Err(NotHeld));
+        assert!(lock.recover());
+        assert!(!lock.recover());
+        assert_eq!(lock.lock(), Ok(()));
+        assert_eq!(lock.unlock(), Ok(()));
+    }
+    runtime.shut_down();
+}
+
+/// The first to come finds out, if no other waited before.
+#[test]
+fn a_lock_whose_holder_ended_before_anybody_waited_refuses_all() {
+    let runtime = Runtime::builder().threads(1).build();
+    let lock = RawMutex::new();
+    let other = lock.clone();
+    let (isolate, locked) = run_in(&runtime, "holder", move || other.lock());
+    assert_eq!(locked.wait(), Ok(Ok(())));
+    block_on(isolate.exited());
+    assert_eq!(lock.lock_timeout(LONG), Err(LockError::OwnerEnded));
+    assert!(lock.recover() && lock.try_lock());
+    // And a thread's end is as good as an isolate's.
+    let other = lock.clone();
+    lock.unlock().unwrap();
+    assert_eq!(
+        std::thread::spawn(move || other.lock()).join().unwrap(),
+        Ok(())
+    );
+    assert_eq!(lock.lock_timeout(LONG), Err(LockError::OwnerEnded));
+    runtime.shut_down();
+}
+
+/// The end of each holder is told, not only of the one that was waited for first.
+#[test]
+fn a_lock_that_was_handed_to_an_isolate_which_ends_refuses_the_others() {
+    let runtime = Runtime::builder().threads(2).build();
+    let lock = RawMutex::new();
+    lock.lock().unwrap();
+    let other = lock.clone();
+    let (isolate, next) = run_in(&runtime, "next", move || other.lock());
+    until_shown(&lock, "waiting: 1");
+    let other = lock.clone();
+    let last = std::thread::spawn(move || other.lock());
+    until_shown(&lock, "waiting: 2");
+    lock.unlock().unwrap();
+    assert_eq!(next.wait(), Ok(Ok(())));
+    assert_eq!(last.join().unwrap(), Err(LockError::OwnerEnded));
+    block_on(isolate.exited());
+    runtime.shut_down();
+}
+
+/// The end of a party that held the lock once, and released it, is nothing to it.
+#[test]
+fn the_end_of_a_former_holder_changes_nothing() {
+    let runtime = Runtime::builder().threads(2).build();
+    let lock = RawMutex::new();
+    let other = lock.clone();
+    let (go_on, goes_on) = insula_core::one_shot::<()>();
+    let (isolate, _) = run_in(&runtime, "former", move || {
+        other.lock().unwrap();
+        let _ = goes_on.wait();
+        other.unlock().unwrap();
+    });
+    super::until(|| !lock.try_lock() || lock.unlock().is_err());
+    let (hold, holds) = std::sync::mpsc::channel::<()>();
+    let other = lock.clone();
+    let waiter = std::thread::spawn(move || {
+        let locked = other.lock();
+        let _ = holds.recv();
+        (locked, other.unlock())
+    });
+    until_shown(&lock, "waiting: 1");
+    go_on.send(());
+    block_on(isolate.exited());
+    let other = lock.clone();
+    let last = std::thread::spawn(move || other.lock().map(|()| other.unlock()));
+    until_shown(&lock, "waiting: 1");
+    drop(hold);
+    assert_eq!(waiter.join().unwrap(), (Ok(()), Ok(())));
+    assert_eq!(last.join().unwrap(), Ok(Ok(())));
+    assert!(!lock.recover());
+    runtime.shut_down();
+}
+
+#[test]
+fn a_guard_that_leaked_in_an_isolate_or_thread_that_ended_refuses_all() {
+    let runtime = Runtime::builder().threads(1).build();
+    for is_isolate in [false, true] {
+        let mutex: &'static Mutex<u8> = Box::leak(Box::new(Mutex::new(1)));
+        let leak = || Box::leak(Box::new(mutex.lock().unwrap())).wrapping_add(1);
+        if is_isolate {
+            let (isolate, leaked) = run_in(&runtime, "leaks", leak);
+            assert_eq!(leaked.wait(), Ok(2));
+            block_on(isolate.exited());
+        } else {
+            assert_eq!(std::thread::spawn(leak).join().unwrap(), 2);
+        }
+        assert_eq!(mutex.lock().map(drop), Err(LockError::OwnerEnded));
+        assert!(mutex.try_lock().is_none());
+    }
+    runtime.shut_down();
+}
+
 #[test]
 fn a_seeded_runtime_refuses_to_wait() {
     let runtime = Runtime::builder().seeded(1).build();

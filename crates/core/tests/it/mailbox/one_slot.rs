@@ -210,6 +210,23 @@ fn a_kill_ends_a_wait_and_leaves_the_row() {
 }
 
 #[test]
+fn an_attached_handle_goes_with_its_isolate_or_thread() {
+    for is_isolate in [false, true] {
+        let mailbox = Mailbox::<u8>::new();
+        let kept = std::sync::Arc::new(mailbox.clone());
+        let other = kept.clone();
+        let attach = move || other.attach();
+        if is_isolate {
+            Isolate::spawn(move |()| attach(), ());
+        } else {
+            std::thread::spawn(attach).join().unwrap();
+        }
+        assert_eq!(mailbox.take(), Err(MailboxError::PeerDied));
+        drop(kept);
+    }
+}
+
+#[test]
 fn a_seeded_runtime_refuses_to_wait() {
     let runtime = Runtime::builder().seeded(1).build();
     let results = runtime.block_on(async {

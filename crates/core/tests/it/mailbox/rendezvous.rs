@@ -336,6 +336,53 @@ fn an_attached_end_goes_with_its_isolate() {
     drop(kept);
 }
 
+/// The thread's end is its isolate's end, for a thread outside of isolates.
+#[test]
+fn an_attached_end_goes_with_its_thread() {
+    let (requester, responder) = ends();
+    let responder = Arc::new(responder);
+    let kept = responder.clone();
+    let peer = std::thread::spawn(move || {
+        responder.attach();
+        assert_eq!(responder.receive(), Ok(1));
+    });
+    let error = requester.request(1).unwrap_err();
+    assert_eq!(error.error, MailboxError::PeerDied);
+    peer.join().unwrap();
+    drop(kept);
+}
+
+/// What the peer says of an end is as good as what its holder says.
+#[test]
+fn an_end_that_was_said_to_be_an_isolates_goes_with_it() {
+    let (requester, responder) = ends();
+    let responder = Arc::new(responder);
+    let kept = responder.clone();
+    let (end, ends_then) = one_shot::<()>();
+    let peer = Isolate::spawn(
+        move |()| {
+            let _ = ends_then.wait();
+            drop(responder);
+        },
+        (),
+    );
+    requester.peer_is(&peer);
+    let asked =
+        std::thread::spawn(move || (requester.request(1).map_err(|it| it.error), requester));
+    until(|| kept.state() == RendezvousState::Request);
+    end.send(());
+    let (error, requester) = asked.join().unwrap();
+    assert_eq!(error, Err(MailboxError::PeerDied));
+    drop(requester);
+    // Said of an isolate that has ended, it is gone at once.
+    block_on(peer.exited());
+    let (requester, kept) = ends();
+    requester.peer_is(&peer);
+    let error = requester.request(1).unwrap_err();
+    assert_eq!(error.error, MailboxError::PeerDied);
+    drop(kept);
+}
+
 /// A handler's panic ends the end, also if the isolate goes on.
 #[test]
 fn a_broken_message_loop_is_a_dead_peer() {

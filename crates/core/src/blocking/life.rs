@@ -1,0 +1,119 @@
+//! Calls at the end of an isolate or of a thread outside of isolates.
+//!
+//! What a party holds may outlive it: a lock that was never released, an end of a mailbox in a
+//! static or in foreign code. Its waiters are told when the party ends, by a call that is
+//! registered with the party and cancelled when it is not wanted any more, so that nothing of it
+//! stays.
+//!
+//! The end of a thread is the destruction of its storage, which `std` gives no order: destructors
+//! of other storage of the thread may run after the calls. What a thread does then is not lost
+//! (a lock that it releases is free again), only its end is not told a second time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use insula_sync::Mutex;
+
+use crate::isolate::{ExitCall, IsolateCore};
+use crate::panic;
+
+/// The party has ended already.
+#[derive(Debug)]
+pub(crate) struct Ended;
+
+type Function = Box<dyn FnOnce() + Send>;
+
+/// A call when a party ends, unless it is [cancelled](Self::cancel) before. Dropping this changes
+/// nothing.
+pub(crate) struct EndCall(Kind);
+
+enum Kind {
+    Isolate(ExitCall),
+    Thread(ThreadLife, u64),
+    Never,
+}
+
+impl EndCall {
+    pub(super) fn of_isolate(
+        isolate: &IsolateCore,
+        function: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, Ended> {
+        let call = ExitCall::new(isolate, function).ok_or(Ended)?;
+        Ok(Self(Kind::Isolate(call)))
+    }
+
+    /// For a party whose end is not told.
+    pub(super) fn never() -> Self {
+        Self(Kind::Never)
+    }
+
+    /// Takes the call back. Does nothing once it was made.
+    pub(crate) fn cancel(self) {
+        match self.0 {
+            Kind::Isolate(call) => call.cancel(),
+            Kind::Thread(life, ticket) => {
+                let call = life.0.lock().calls.remove(&ticket);
+                drop(call);
+            }
+            Kind::Never => {}
+        }
+    }
+}
+
+/// A thread outside of isolates, up to its end.
+#[derive(Clone)]
+pub(crate) struct ThreadLife(Arc<Mutex<Calls>>);
+
+#[derive(Default)]
+struct Calls {
+    has_ended: bool,
+    next: u64,
+    calls: BTreeMap<u64, Function>,
+}
+
+thread_local! {
+    static OWN: OwnLife = OwnLife(ThreadLife(Arc::default()));
+}
+
+/// Ends with the thread.
+struct OwnLife(ThreadLife);
+
+impl ThreadLife {
+    /// `None` once the thread has ended.
+    pub(super) fn current() -> Option<Self> {
+        if cfg!(loom) {
+            // The threads of a model share the storage of one thread.
+            return None;
+        }
+        OWN.try_with(|own| own.0.clone()).ok()
+    }
+
+    pub(super) fn when_ended(
+        &self,
+        function: impl FnOnce() + Send + 'static,
+    ) -> Result<EndCall, Ended> {
+        let function: Function = Box::new(function);
+        let mut calls = self.0.lock();
+        if calls.has_ended {
+            drop(calls);
+            return Err(Ended);
+        }
+        calls.next += 1;
+        let ticket = calls.next;
+        calls.calls.insert(ticket, function);
+        drop(calls);
+        Ok(EndCall(Kind::Thread(self.clone(), ticket)))
+    }
+}
+
+impl Drop for OwnLife {
+    fn drop(&mut self) {
+        let mut calls = self.0.0.lock();
+        calls.has_ended = true;
+        let all = std::mem::take(&mut calls.calls);
+        drop(calls);
+        for call in all.into_values() {
+            panic::contain(call);
+        }
+    }
+}
