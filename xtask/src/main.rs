@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use test::{Extent, Failure, Plan};
+use test::{Extent, Failure, Installing, Plan};
 
 const HELP: &str = "\
 The project's own commands.
@@ -35,7 +35,9 @@ cargo xtask help          this text
 
 A run of `test` stops at the first step that fails; with --keep-going it runs the others too.
 With --step=TEXT it runs only the steps, of all there are, whose names contain the text. A step
-that this machine cannot do says why and is counted as not possible.
+that this machine cannot do says what is missing and is counted as not possible; with --install
+it installs that: packages of Debian, among them some of a second architecture, and targets and
+toolchains of rustup.
 
 Exit status: 0 all is well, 1 something failed or the arguments were not understood.";
 
@@ -94,11 +96,13 @@ fn parse_plan(options: &[&str]) -> Result<Plan, String> {
     let mut plan = Plan {
         extent: Extent::Usual,
         on_failure: Failure::Stops,
+        installing: Installing::Forbidden,
         only: String::new(),
     };
     for option in options {
         match *option {
             "--full" => plan.extent = Extent::Full,
+            "--install" => plan.installing = Installing::Allowed,
             "--keep-going" => plan.on_failure = Failure::IsCounted,
             _ => match option.strip_prefix("--step=") {
                 Some(text) => {

@@ -14,6 +14,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+pub(crate) use packages::Installing;
+
 /// Which steps to run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
@@ -34,6 +36,7 @@ pub(crate) enum Failure {
 pub(crate) struct Plan {
     pub(crate) extent: Extent,
     pub(crate) on_failure: Failure,
+    pub(crate) installing: Installing,
     /// What the names of the steps have to contain.
     pub(crate) only: String,
 }
@@ -67,6 +70,7 @@ pub(crate) fn run(root: &Path, plan: &Plan) -> bool {
     } else {
         &[]
     };
+    packages::set(plan.installing);
     let mut count = Count::default();
     let mut lines = Vec::new();
     let steps = usual::STEPS.iter().chain(more);

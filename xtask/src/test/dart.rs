@@ -107,14 +107,6 @@ impl Vm {
             capture(unpack.current_dir(folder).args(["xzf", &name])).map_err(impossible)?;
         }
         let runs = || capture(Command::new(&program).arg("--version")).is_ok();
-        if !runs() {
-            // Needs the rights of an administrator, as installing does.
-            let foreign = Command::new("dpkg")
-                .args(["--add-architecture", "i386"])
-                .status();
-            let updated = Command::new("apt-get").args(["update", "--quiet"]).status();
-            drop((foreign, updated));
-        }
         packages::require(LIBRARIES, runs)?;
         Ok(program)
     }
@@ -125,7 +117,7 @@ impl Vm {
         build.args(["build", "--package", "insula-dart"]);
         let mut folder = target_folder(root);
         if self.is_32_bit {
-            require_target()?;
+            packages::require_target(TARGET_32)?;
             build.args(["--target", TARGET_32]);
             folder.push(TARGET_32);
         }
@@ -155,18 +147,6 @@ impl Vm {
 fn target_folder(root: &Path) -> PathBuf {
     let named = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     named.unwrap_or_else(|| root.join("target"))
-}
-
-fn require_target() -> Result<(), Trouble> {
-    let impossible = |why| Trouble::Impossible(format!("{TARGET_32} cannot be had: {why}"));
-    let mut list = Command::new("rustup");
-    let list = capture(list.args(["target", "list", "--installed"])).map_err(impossible)?;
-    let list = String::from_utf8_lossy(&list.stdout).into_owned();
-    if !list.lines().any(|line| line.trim() == TARGET_32) {
-        let mut add = Command::new("rustup");
-        capture(add.args(["target", "add", TARGET_32])).map_err(impossible)?;
-    }
-    Ok(())
 }
 
 /// A VM that knows the package.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::packages::has_program;
+use super::packages::{has_program, provide};
 use super::{Trouble, Verdict, capture, cargo, pass};
 
 /// Where programs are: what they print stands beside those that have a file `.expected`.
@@ -205,18 +205,14 @@ fn require(language: Language) -> Result<(), Trouble> {
 }
 
 fn require_nightly() -> Result<(), Trouble> {
-    let list = ["component", "list", "--toolchain", "nightly", "--installed"];
-    let installed = capture(Command::new("rustup").args(list));
-    let has_sources =
-        |output: std::process::Output| String::from_utf8_lossy(&output.stdout).contains("rust-src");
-    if installed.is_ok_and(has_sources) {
-        return Ok(());
-    }
-    println!("there is no nightly compiler with the standard library's sources; trying to add it");
-    let install = "toolchain install nightly --profile minimal --component rust-src";
-    capture(Command::new("rustup").args(install.split(' ')))
-        .map(drop)
-        .map_err(|why| Trouble::Impossible(format!("a nightly compiler could not be had: {why}")))
+    let has_sources = || {
+        let list = ["component", "list", "--toolchain", "nightly", "--installed"];
+        let installed = capture(Command::new("rustup").args(list));
+        installed.is_ok_and(|list| String::from_utf8_lossy(&list.stdout).contains("rust-src"))
+    };
+    let what = "a nightly compiler with the standard library's sources";
+    let install = "rustup toolchain install nightly --profile minimal --component rust-src";
+    provide(what, &[install], has_sources)
 }
 
 /// The platform of the compiler, such as `x86_64-unknown-linux-gnu`.

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass};
-use super::{dart, display, ffi, foreign_loop, photographs};
+use super::{Step, Verdict, add_flags, capture, cargo, pass};
+use super::{dart, display, ffi, foreign_loop, packages, photographs};
 
 pub(super) const STEPS: &[Step] = &[
     Step {
@@ -80,16 +80,7 @@ fn bench_run(root: &Path) -> Verdict {
 
 /// Compiles the default members for another platform, without linking or running anything.
 fn check(root: &Path, target: &str) -> Verdict {
-    let list = capture(Command::new("rustup").args(["target", "list", "--installed"]))
-        .map_err(|why| Trouble::Impossible(format!("cannot tell the installed targets: {why}")))?;
-    if !String::from_utf8_lossy(&list.stdout)
-        .lines()
-        .any(|line| line.trim() == target)
-    {
-        println!("{target} is not installed; trying to add it");
-        capture(Command::new("rustup").args(["target", "add", target]))
-            .map_err(|why| Trouble::Impossible(format!("{target} is not installed, and {why}")))?;
-    }
+    packages::require_target(target)?;
     pass(cargo(root).args(["check", "--target", target]))
 }
 
@@ -98,13 +89,10 @@ fn check(root: &Path, target: &str) -> Verdict {
 fn miri(root: &Path) -> Verdict {
     let nightly = ["run", "nightly", "cargo", "miri"];
     let version = || capture(Command::new("rustup").args(nightly).arg("--version"));
-    if version().is_err() {
-        println!("there is no Miri in a nightly toolchain; trying to add it");
-        let install = "toolchain install nightly --profile minimal --component miri,rust-src";
-        capture(Command::new("rustup").args(install.split(' ')))
-            .and_then(|_| version())
-            .map_err(|why| Trouble::Impossible(format!("Miri could not be had: {why}")))?;
-    }
+    let install = "rustup toolchain install nightly --profile minimal --component miri,rust-src";
+    packages::provide("Miri in a nightly toolchain", &[install], || {
+        version().is_ok()
+    })?;
     let mut command = Command::new("rustup");
     command.current_dir(root).args(nightly);
     // The runtime reads the clock, and the global one's threads never end.
