@@ -4,8 +4,8 @@
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p insula-core --lib loom`
 
 mod callback;
+mod event_loop;
 mod lane;
 mod mailbox;
 mod ports;
 mod ring;
-mod sleep;

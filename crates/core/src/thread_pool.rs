@@ -24,6 +24,8 @@
 //!
 //! An idle pool makes no wake-ups: threads and monitor are parked.
 
+#[cfg(all(test, loom))]
+mod loom_models;
 mod monitor;
 mod ring;
 pub(crate) mod sleep;
@@ -157,6 +159,19 @@ struct Worker {
     streak: Cell<u32>,
     slices: Cell<u32>,
     sampled: Cell<Instant>,
+}
+
+impl Worker {
+    fn new(pool: &ThreadPool, index: usize) -> Self {
+        Self {
+            pool,
+            index,
+            picks: Cell::new(0),
+            streak: Cell::new(0),
+            slices: Cell::new(0),
+            sampled: Cell::new(Instant::now()),
+        }
+    }
 }
 
 impl ThreadPool {
@@ -307,7 +322,7 @@ impl ThreadPool {
             let again = run_slice(runnable, &thread.meter, SLICE_TURNS);
             self.sample(worker);
             if thread.stuck.load(Ordering::Relaxed) {
-                return self.come_unstuck(worker, again);
+                return self.come_unstuck(worker, again.map(Runnable::into_raw));
             }
             match again {
                 None => return,
@@ -342,12 +357,12 @@ impl ThreadPool {
 
     /// A turn that took long is over.
     #[cold]
-    fn come_unstuck(&self, worker: &Worker, again: Option<Runnable>) {
+    fn come_unstuck(&self, worker: &Worker, again: Option<Raw>) {
         let thread = &self.threads[worker.index];
         thread.stuck.store(false, Ordering::SeqCst);
         if self.sleep.unstick(worker.index) {
             if let Some(again) = again {
-                self.push_to_ring(worker, again.into_raw());
+                self.push_to_ring(worker, again);
             }
             return;
         }
@@ -355,7 +370,7 @@ impl ThreadPool {
         let mut queue: Vec<Raw> = thread.take_next().into_iter().collect();
         while thread.ring().take_half(|item| queue.push(item)) != 0 {}
         queue.extend(std::iter::from_fn(|| thread.overflow.take(None)));
-        queue.extend(again.map(Runnable::into_raw));
+        queue.extend(again);
         if !queue.is_empty() {
             self.inject(queue);
         }
@@ -544,14 +559,7 @@ fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
     let Some(pool) = runtime.thread_pool() else {
         return;
     };
-    let worker = Worker {
-        pool,
-        index,
-        picks: Cell::new(0),
-        streak: Cell::new(0),
-        slices: Cell::new(0),
-        sampled: Cell::new(Instant::now()),
-    };
+    let worker = Worker::new(pool, index);
     WORKER.with(|it| it.set(&raw const worker));
     runtime::enter_forever(runtime);
     // A thread that was started or woken counts as searching.

@@ -26,7 +26,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
-use insula_sync::atomic::{AtomicU64, Ordering};
+use insula_sync::Serial;
 
 use super::{Isolate, IsolateRef};
 use crate::isolate::Current;
@@ -46,11 +46,10 @@ impl Capability {
     /// A capability that is equal to no other one.
     #[expect(clippy::new_without_default, reason = "each one is another")]
     pub fn new() -> Self {
-        static MINT: LazyLock<(AtomicU64, RandomState)> = LazyLock::new(Default::default);
-        let (serials, secrets) = &*MINT;
-        // Relaxed: only uniqueness counts.
-        let serial = serials.fetch_add(1, Ordering::Relaxed);
-        let secret = secrets.hash_one(serial);
+        static SERIALS: Serial = Serial::new();
+        static SECRETS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let serial = SERIALS.next();
+        let secret = SECRETS.hash_one(serial);
         Self { serial, secret }
     }
 }

@@ -120,7 +120,7 @@ impl ThreadPool {
 
     /// Finds threads whose turn count has not moved since the last look. Asks the others to
     /// end their slice, since somebody waits.
-    fn look(&self, seen: &mut [Option<u32>]) {
+    pub(super) fn look(&self, seen: &mut [Option<u32>]) {
         let started = self.started.load(Ordering::Acquire);
         for (index, (thread, seen)) in self.threads[..started].iter().zip(seen).enumerate() {
             if !thread.meter.running.load(Ordering::Relaxed) {
