@@ -154,6 +154,11 @@ impl EventHandler {
         }
     }
 
+    /// Starts the thread before anything waits for it.
+    pub(crate) fn start(&self) -> io::Result<()> {
+        self.shared.start_thread(&mut self.shared.deadlines.lock())
+    }
+
     /// Registers an isolate's earliest timer in place of the one it had. `None` once the handler
     /// has been stopped, when no isolate is left to run.
     pub(crate) fn arm(

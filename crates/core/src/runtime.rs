@@ -180,6 +180,19 @@ impl Runtime {
         }
     }
 
+    /// Starts the first of the threads, and that of the timers, which start with the first isolate
+    /// and the first timer otherwise: so a lack of threads shows here.
+    ///
+    /// # Errors
+    /// A thread could not be started.
+    pub fn start_threads(&self) -> std::io::Result<()> {
+        if let Some(pool) = self.0.thread_pool() {
+            pool.start_first()?;
+            self.0.event_handler.start()?;
+        }
+        Ok(())
+    }
+
     /// Isolates that have been spawned and have not ended.
     pub fn isolate_count(&self) -> usize {
         self.0.register.len()

@@ -32,6 +32,7 @@ pub(crate) mod sleep;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -255,14 +256,27 @@ impl ThreadPool {
         match wake {
             None => {}
             Some(Wake::Unpark(index)) => self.threads[index].parker.unpark(),
+            // Isolates that wait are found by the threads there are, or at the next try.
+            Some(Wake::Start(index)) => drop(self.start_thread(index)),
+        }
+    }
+
+    /// Starts a thread, unless one is awake or can be woken, so that a lack of threads shows.
+    pub(crate) fn start_first(&self) -> io::Result<()> {
+        match self.sleep.wake_one() {
             Some(Wake::Start(index)) => self.start_thread(index),
+            other => {
+                self.wake(other);
+                Ok(())
+            }
         }
     }
 
     #[cold]
-    fn start_thread(&self, index: usize) {
+    fn start_thread(&self, index: usize) -> io::Result<()> {
         let runtime = self.runtime.get().and_then(std::sync::Weak::upgrade);
-        let started = runtime.and_then(|runtime| {
+        let started = runtime.ok_or_else(|| io::ErrorKind::NotFound.into());
+        let started = started.and_then(|runtime| {
             self.started.fetch_max(index + 1, Ordering::SeqCst);
             std::thread::Builder::new()
                 .name(runtime::thread_name(&format!("{}-{index}", self.name)))
@@ -270,12 +284,16 @@ impl ThreadPool {
                     let surroundings = runtime.surroundings();
                     surroundings.run(|| run_thread(&runtime, index));
                 })
-                .ok()
         });
         match started {
-            Some(handle) => self.handles.lock().push(handle),
-            // Isolates that wait are found by the threads there are, or at the next try.
-            None => self.sleep.start_failed(index),
+            Ok(handle) => {
+                self.handles.lock().push(handle);
+                Ok(())
+            }
+            Err(error) => {
+                self.sleep.start_failed(index);
+                Err(error)
+            }
         }
     }
 

@@ -363,9 +363,10 @@ typedef struct {
     uint32_t service_options_size;
     // `sizeof(insula_buffer)`.
     uint32_t buffer_size;
-    // Threads that run isolates at a time; 0 for one per core.
+    // Threads that run isolates at a time; 0 for one per core. Larger numbers count as 65,536.
     uint32_t threads;
-    // Threads that may be added while others are blocked; 0 for 256.
+    // Threads that may be added while others are blocked; 0 for 256. Larger numbers count as
+    // 65,536.
     uint32_t spare_threads;
     // `INSULA_INIT_PARK_AT_ONCE`, or 0.
     uint32_t flags;
@@ -517,7 +518,7 @@ typedef struct {
     uint32_t size;
     // A sum of `INSULA_SERVICE_`...
     uint32_t flags;
-    // How many requests are answered at once; 0 for one per core.
+    // How many requests are answered at once, 65,536 at most; 0 for one per core.
     uint32_t workers;
     // Room for calls that wait; 0 for 1,024.
     uint32_t queue;
@@ -557,7 +558,8 @@ const char *insula_last_error(void);
 
 // Starts the runtime, after a look at whether header and library fit together.
 //
-// Errors: `VERSION`, `ALREADY_STARTED`, also while a shutdown is going on.
+// Errors: `VERSION`, `ALREADY_STARTED`, also while a shutdown is going on; `OUT_OF_RESOURCES` if
+// no thread can be started.
 insula_status insula_init(const insula_config *config);
 
 // Ends everything: closes all handles, kills all isolates, and waits until they have ended

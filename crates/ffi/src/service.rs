@@ -185,6 +185,9 @@ pub struct ServiceSettings {
     pub rejects_when_full: bool,
 }
 
+/// How many workers a service may have.
+const MOST_WORKERS: usize = 65_536;
+
 /// Opens a service whose requests a function of Rust answers, with a value or with the text of
 /// an error. The runtime has to run. Returns a handle as `insula_service_open` does.
 ///
@@ -227,6 +230,10 @@ pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<Service
             async move { Ok(worker) }
         });
     if let Some(workers) = opening.workers {
+        if workers > MOST_WORKERS {
+            let text = format!("{workers} workers are more than {MOST_WORKERS}, which is the most");
+            return Err(Failure::new(Status::OutOfResources, text));
+        }
         builder = builder.workers(workers);
     }
     let pool = while_running(builder.build())?

@@ -167,7 +167,13 @@ pub(crate) fn start(settings: Settings) -> Outcome {
     if let Some(name) = settings.name {
         builder = builder.name(name);
     }
-    life.runtime = Some(builder.build());
+    let runtime = builder.build();
+    if let Err(error) = runtime.start_threads() {
+        runtime.shut_down();
+        let text = format!("no thread can be started: {error}");
+        return Err(Failure::new(Status::OutOfResources, text));
+    }
+    life.runtime = Some(runtime);
     handle::table().open();
     set_phase(INSULA_PHASE_RUNNING);
     Ok(())

@@ -57,7 +57,19 @@ pub struct Text(Box<str>);
 impl Text {
     /// Copies a text.
     pub fn new(text: &str) -> Self {
-        let mut owned = String::with_capacity(text.len() + 1);
+        Self::fill(String::with_capacity(text.len() + 1), text)
+    }
+
+    /// As [`new`](Self::new), for a text that may be too long for memory.
+    pub(crate) fn try_new(text: &str) -> Result<Self, Status> {
+        let mut owned = String::new();
+        owned
+            .try_reserve_exact(text.len() + 1)
+            .map_err(|_| Status::OutOfResources)?;
+        Ok(Self::fill(owned, text))
+    }
+
+    fn fill(mut owned: String, text: &str) -> Self {
         owned.push_str(text);
         owned.push('\0');
         Self(owned.into())
@@ -80,8 +92,22 @@ pub struct TypedData {
 impl TypedData {
     /// Copies bytes; `element` is one of `INSULA_ELEMENT_`...
     pub fn new(element: u32, bytes: &[u8]) -> Self {
+        Self::fill(Vec::with_capacity(bytes.len().div_ceil(16)), element, bytes)
+    }
+
+    /// As [`new`](Self::new), for bytes that may be too many for memory.
+    pub(crate) fn try_new(element: u32, bytes: &[u8]) -> Result<Self, Status> {
+        let mut words = Vec::new();
+        words
+            .try_reserve_exact(bytes.len().div_ceil(16))
+            .map_err(|_| Status::OutOfResources)?;
+        Ok(Self::fill(words, element, bytes))
+    }
+
+    /// Of words for which there is room already, and no more than that: so turning them into a
+    /// slice allocates nothing.
+    fn fill(mut words: Vec<u128>, element: u32, bytes: &[u8]) -> Self {
         let (whole, rest) = bytes.as_chunks::<16>();
-        let mut words = Vec::with_capacity(whole.len() + 1);
         words.extend(whole.iter().map(|word| u128::from_ne_bytes(*word)));
         if !rest.is_empty() {
             let mut last = [0; 16];

@@ -24,7 +24,7 @@ use crate::{handle, object};
 unsafe fn bytes(bytes: *const u8, length: u64) -> Result<TypedData, Status> {
     // SAFETY: promised by the caller.
     let bytes = unsafe { raw::slice(bytes, length) }?;
-    Ok(TypedData::new(INSULA_ELEMENT_BYTES, bytes))
+    TypedData::try_new(INSULA_ELEMENT_BYTES, bytes)
 }
 
 /// Gives the bytes of a buffer back.

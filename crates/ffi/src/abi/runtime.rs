@@ -34,7 +34,8 @@ pub extern "C" fn insula_last_error() -> *const c_char {
 
 /// Starts the runtime, after a look at whether header and library fit together.
 ///
-/// Errors: `VERSION`, `ALREADY_STARTED`, also while a shutdown is going on.
+/// Errors: `VERSION`, `ALREADY_STARTED`, also while a shutdown is going on; `OUT_OF_RESOURCES` if
+/// no thread can be started.
 ///
 /// # Safety
 /// The pointers are as the top of this file tells.

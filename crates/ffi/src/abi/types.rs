@@ -169,9 +169,10 @@ pub struct Config {
     pub service_options_size: u32,
     /// `sizeof(insula_buffer)`.
     pub buffer_size: u32,
-    /// Threads that run isolates at a time; 0 for one per core.
+    /// Threads that run isolates at a time; 0 for one per core. Larger numbers count as 65,536.
     pub threads: u32,
-    /// Threads that may be added while others are blocked; 0 for 256.
+    /// Threads that may be added while others are blocked; 0 for 256. Larger numbers count as
+    /// 65,536.
     pub spare_threads: u32,
     /// `INSULA_INIT_PARK_AT_ONCE`, or 0.
     pub flags: u32,
@@ -291,7 +292,7 @@ pub struct ServiceOptions {
     pub size: u32,
     /// A sum of `INSULA_SERVICE_`...
     pub flags: u32,
-    /// How many requests are answered at once; 0 for one per core.
+    /// How many requests are answered at once, 65,536 at most; 0 for one per core.
     pub workers: u32,
     /// Room for calls that wait; 0 for 1,024.
     pub queue: u32,

@@ -68,7 +68,7 @@ impl Reader<'_> {
                 // SAFETY: by the caller's word.
                 let bytes = unsafe { raw::slice(raw.data.cast::<u8>(), raw.length) }?;
                 let text = std::str::from_utf8(bytes).map_err(|_| Status::BadUtf8)?;
-                Value::String(Text::new(text))
+                Value::String(Text::try_new(text)?)
             }
             // SAFETY: by the caller's word.
             types::INSULA_KIND_ARRAY => unsafe { self.array(raw, depth) }?,
@@ -76,7 +76,7 @@ impl Reader<'_> {
                 check_length(raw)?;
                 // SAFETY: by the caller's word.
                 let bytes = unsafe { raw::slice(raw.data.cast::<u8>(), raw.length) }?;
-                Value::TypedData(TypedData::new(raw.element, bytes))
+                Value::TypedData(TypedData::try_new(raw.element, bytes)?)
             }
             types::INSULA_KIND_EXTERNAL_TYPED_DATA => self.external(raw, false)?,
             types::INSULA_KIND_UNMODIFIABLE_EXTERNAL_TYPED_DATA => self.external(raw, true)?,
@@ -105,7 +105,10 @@ impl Reader<'_> {
         if items.len() > self.parts as usize {
             return Err(Status::TooDeep);
         }
-        let mut values = Vec::with_capacity(items.len());
+        let mut values = Vec::new();
+        values
+            .try_reserve_exact(items.len())
+            .map_err(|_| Status::OutOfResources)?;
         for item in items {
             // SAFETY: by the caller's word.
             values.push(unsafe { self.value(item, depth + 1) }?);
