@@ -6,6 +6,7 @@ mod display;
 mod ffi;
 mod foreign_loop;
 mod full;
+mod growth;
 mod packages;
 mod photographs;
 mod usual;

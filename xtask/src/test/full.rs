@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Step, Verdict, add_flags, capture, cargo, pass};
-use super::{dart, display, ffi, foreign_loop, packages, photographs};
+use super::{dart, display, ffi, foreign_loop, growth, packages, photographs};
 
 pub(super) const STEPS: &[Step] = &[
     Step {
@@ -54,6 +54,10 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "programs in C and C++ under ThreadSanitizer",
         run: ffi::run_under_thread_sanitizer,
+    },
+    Step {
+        name: "growth: what n of anything cost",
+        run: growth::measure,
     },
     Step {
         name: "Miri",
