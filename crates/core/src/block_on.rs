@@ -1,25 +1,14 @@
 //! Waiting for a future on a plain thread.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use insula_sync::Parker;
-
-use crate::isolate::Current;
-
-struct Unpark(Parker);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
-}
+use crate::blocking::{Deadline, Seat, Seated, WaitError, deadline_in};
+use crate::isolate::{Current, Ending, check_wait, check_wait_without_error};
 
 /// Runs a future to its end on this thread, which sleeps whenever the future waits.
 ///
@@ -27,26 +16,89 @@ impl Wake for Unpark {
 /// Blocks the thread. An isolate that calls it hands its thread's place in the pool over, so
 /// that others go on; awaiting is better still. The future runs outside of the isolate: it may
 /// ask and spawn, but not use the isolate's own ports, which nobody serves meanwhile.
+///
+/// # Cancellation
+/// A kill of the isolate, or the shutdown of its runtime, unwinds out of the wait and drops the
+/// future. It does so also in a destructor that runs because the isolate has ended, if the future
+/// is not ready at once. In a destructor that runs while the stack unwinds it cannot, since that
+/// would abort the process: there the wait lasts until the future is ready.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    let runtime = crate::Runtime::of_isolate();
-    let _entered = runtime.as_ref().map(crate::Runtime::enter);
-    Current::leave(|| park_until_ready(future))
+    let check = || {
+        check_wait_without_error();
+        Ok::<_, Infallible>(())
+    };
+    match drive(future, None, check) {
+        Ok(Some(output)) => output,
+        Ok(None) => unreachable!("without a deadline it is never over"),
+        Err(never) => match never {},
+    }
 }
 
-fn park_until_ready<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let unpark = Arc::new(Unpark(Parker::new()));
-    let waker = Waker::from(unpark.clone());
-    let mut cx = Context::from_waker(&waker);
-    let mut announced = false;
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
-            return value;
+/// As [`block_on`], for callers that have an error to return.
+///
+/// # Errors
+/// If the isolate is to end, and cannot unwind out of the wait.
+pub(crate) fn block_on_or_end<F: Future>(future: F) -> Result<F::Output, Ending> {
+    drive(future, None, check_wait).map(|output| match output {
+        Some(output) => output,
+        None => unreachable!("without a deadline it is never over"),
+    })
+}
+
+/// As [`block_on_or_end`], for at most `timeout`.
+///
+/// # Errors
+/// Also if the time is over first.
+pub(crate) fn block_on_until<F: Future>(
+    future: F,
+    timeout: Option<Duration>,
+) -> Result<F::Output, WaitError> {
+    let output = drive(future, timeout.and_then(deadline_in), check_wait)?;
+    output.ok_or(WaitError::TimedOut)
+}
+
+/// Polls and waits in turn. `check` is an interrupt check, which ends the wait by an error or by
+/// unwinding; it comes after each poll, so that it also ends a future that never lets the thread
+/// sleep.
+///
+/// `None` if the deadline has passed first.
+fn drive<F: Future, E>(
+    future: F,
+    deadline: Deadline,
+    check: impl Fn() -> Result<(), E>,
+) -> Result<Option<F::Output>, E> {
+    let runtime = crate::Runtime::of_isolate();
+    let _entered = runtime.as_ref().map(crate::Runtime::enter);
+    Current::leave(|| {
+        let mut future = pin!(future);
+        let seat = Seat::new();
+        let waker = Waker::from(seat.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut seated = None;
+        loop {
+            seat.unsettle();
+            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                return Ok(Some(output));
+            }
+            check()?;
+            if !seat.is_settled() {
+                seated.get_or_insert_with(|| sit_down(&seat));
+            }
+            while !seat.is_settled() {
+                // Once more: a message before the seat was known did not wake it.
+                check()?;
+                if !seat.park_until(deadline) {
+                    return Ok(None);
+                }
+            }
         }
-        if !announced {
-            announced = true;
-            crate::runtime::about_to_block();
-        }
-        unpark.0.park();
-    }
+    })
+}
+
+/// The isolate learns where it waits, so that control messages wake it, and its pool thread that
+/// another one may take its place.
+fn sit_down(seat: &Arc<Seat>) -> Seated {
+    let seated = Seated::sit(seat);
+    crate::runtime::about_to_block();
+    seated
 }

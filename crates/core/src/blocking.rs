@@ -11,8 +11,13 @@
 //!    cycle;
 //! 4. tells its isolate where it sits, so that control messages wake it, and its pool thread
 //!    that another one may take the place;
-//! 5. looks again and parks, in turn. Each look is an interrupt check: an isolate that was killed
-//!    unwinds out of its wait, and guards put everything back.
+//! 5. looks again and parks, in turn.
+//!
+//! A wait that does not end at its first look is an interrupt check, and so is each look in 5: an
+//! isolate that is to end unwinds out of its wait, and guards put everything back. Where it cannot
+//! unwind (`isolate/control.rs` says where that is) the wait returns [`WaitError::Ending`]. Code
+//! that has left its isolate, such as a future under [`block_on`](crate::block_on), waits as that
+//! isolate in this respect.
 //!
 //! Only 1 happens while both sides are awake. What is waited for is always published before the
 //! seat is unparked, and looked at after the parker's token was taken, so no wake-up is lost;
@@ -44,7 +49,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::isolate::{Current, checkpoint_before_sleep};
+use crate::isolate::{Current, Ending, check_wait};
 pub use ask::AskBlockingError;
 pub use future::{Completer, block_on_by, block_on_completer};
 pub use graph::Deadlock;
@@ -65,6 +70,16 @@ pub enum WaitError {
     Deadlock(Deadlock),
     /// On a seeded runtime nobody else runs while one waits.
     Seeded,
+    /// The waiting isolate is to end, and cannot unwind out of the wait: this is a destructor that
+    /// runs while the stack unwinds, or because the isolate has ended. Elsewhere a wait of such an
+    /// isolate does not return.
+    Ending,
+}
+
+impl From<Ending> for WaitError {
+    fn from(_: Ending) -> Self {
+        Self::Ending
+    }
 }
 
 impl fmt::Display for WaitError {
@@ -73,6 +88,7 @@ impl fmt::Display for WaitError {
             Self::TimedOut => f.write_str("the time is over"),
             Self::Deadlock(deadlock) => deadlock.fmt(f),
             Self::Seeded => f.write_str("a blocking wait on a seeded runtime would never end"),
+            Self::Ending => Ending.fmt(f),
         }
     }
 }
@@ -81,7 +97,7 @@ impl std::error::Error for WaitError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Deadlock(deadlock) => Some(deadlock),
-            Self::TimedOut | Self::Seeded => None,
+            Self::TimedOut | Self::Seeded | Self::Ending => None,
         }
     }
 }
@@ -108,6 +124,7 @@ pub(crate) fn wait<R>(
     if let Some(result) = ready() {
         return Ok(result);
     }
+    check_wait()?;
     if crate::runtime::with_current(|runtime| runtime.is_some_and(|it| !it.has_threads())) {
         return Err(WaitError::Seeded);
     }
@@ -125,16 +142,9 @@ pub(crate) fn wait<R>(
         if let Some(result) = ready() {
             return Ok(result);
         }
-        checkpoint_before_sleep();
-        match deadline {
-            None => seat.park(),
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(WaitError::TimedOut);
-                }
-                seat.park_timeout(left);
-            }
+        check_wait()?;
+        if !seat.park_until(deadline) {
+            return Err(WaitError::TimedOut);
         }
     }
 }
@@ -150,12 +160,12 @@ fn yielded<R>(ready: &mut impl FnMut() -> Option<R>) -> Option<R> {
     ready()
 }
 
-/// The current isolate, if there is one, knows where it waits. The place before is restored,
-/// since what a control message runs inside of a wait may itself wait.
-struct Seated(Option<Arc<Seat>>);
+/// The isolate whose code waits here, if there is one, knows where it waits. The place before is
+/// restored, since what a control message runs inside of a wait may itself wait.
+pub(crate) struct Seated(Option<Arc<Seat>>);
 
 impl Seated {
-    fn sit(seat: &Arc<Seat>) -> Self {
+    pub(crate) fn sit(seat: &Arc<Seat>) -> Self {
         Self(tell_isolate(Some(seat.clone())))
     }
 }
@@ -168,7 +178,7 @@ impl Drop for Seated {
 
 /// Returns the one before.
 fn tell_isolate(seat: Option<Arc<Seat>>) -> Option<Arc<Seat>> {
-    Current::with(|isolate| {
+    Current::with_or_left(|isolate| {
         let isolate = isolate?;
         let mut lane = isolate.lane.lock();
         isolate.with_details(&mut lane, |details| {

@@ -71,6 +71,9 @@ pub enum CallbackError<T> {
     Deadlock(Deadlock),
     /// On a seeded runtime nobody else runs while one waits. Nothing was called.
     Seeded,
+    /// As [`WaitError::Ending`]. Its turn does not begin any more; if it had begun it runs to its
+    /// end, and its answer is dropped.
+    Ending,
     /// This is not the thread that runs the isolate at the moment. The argument comes back.
     NotOnIsolateThread(T),
     /// The callback panicked, on this thread.
@@ -86,6 +89,7 @@ impl<T> fmt::Display for CallbackError<T> {
             Self::TimedOut => f.write_str("the callback did not answer in time"),
             Self::Deadlock(deadlock) => deadlock.fmt(f),
             Self::Seeded => WaitError::Seeded.fmt(f),
+            Self::Ending => WaitError::Ending.fmt(f),
             Self::NotOnIsolateThread(_) => NotOnIsolateThread.fmt(f),
             Self::Panicked(report) => write!(f, "the callback panicked at {report}"),
         }
@@ -102,6 +106,7 @@ impl<T> fmt::Debug for CallbackError<T> {
             Self::TimedOut => f.write_str("TimedOut"),
             Self::Deadlock(deadlock) => f.debug_tuple("Deadlock").field(deadlock).finish(),
             Self::Seeded => f.write_str("Seeded"),
+            Self::Ending => f.write_str("Ending"),
             Self::NotOnIsolateThread(_) => f.write_str("NotOnIsolateThread(..)"),
             Self::Panicked(report) => f.debug_tuple("Panicked").field(report).finish(),
         }

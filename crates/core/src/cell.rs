@@ -1,6 +1,8 @@
 //! State that is shared inside one isolate: [`IsolateCell`] and `isolate_local!`.
 
+use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
+use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -125,6 +127,66 @@ impl<T> fmt::Debug for IsolateCell<T> {
     }
 }
 
+/// An isolate's copies of the statics that `isolate_local!` declares.
+///
+/// A copy is made once. It is dropped in the teardown, the newest first, when everything else of
+/// the isolate is gone; from then on it is gone too, also for its own destructor.
+#[derive(Default)]
+pub(crate) struct Locals {
+    /// By the address of the static. `None` once it is dropped.
+    copies: HashMap<usize, Option<Rc<dyn Any>>>,
+    /// Those that are not dropped, in the order in which they were made.
+    made: Vec<usize>,
+}
+
+impl Locals {
+    fn get(&self, key: usize) -> Result<Option<Rc<dyn Any>>, LocalError> {
+        match self.copies.get(&key) {
+            None => Ok(None),
+            Some(Some(copy)) => Ok(Some(copy.clone())),
+            Some(None) => Err(LocalError::Dropped),
+        }
+    }
+
+    /// Keeps a new copy, and returns the one to use: an earlier one, if making this one has made
+    /// that.
+    fn keep(&mut self, key: usize, copy: &Rc<dyn Any>) -> Result<Rc<dyn Any>, LocalError> {
+        if let Some(before) = self.get(key)? {
+            return Ok(before);
+        }
+        self.copies.insert(key, Some(copy.clone()));
+        self.made.push(key);
+        Ok(copy.clone())
+    }
+
+    /// Takes the newest copy, whose static has none from here on.
+    pub(crate) fn take_newest(&mut self) -> Option<Rc<dyn Any>> {
+        let key = self.made.pop()?;
+        self.copies.get_mut(&key)?.take()
+    }
+}
+
+/// Why there is no copy of an `isolate_local!`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum LocalError {
+    /// There is no current isolate.
+    NoIsolate,
+    /// The isolate has ended, and its copy has been dropped, or is just being dropped.
+    Dropped,
+}
+
+impl fmt::Display for LocalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoIsolate => "an isolate local needs a current isolate",
+            Self::Dropped => "the isolate has ended, and dropped its copy of this isolate local",
+        })
+    }
+}
+
+impl std::error::Error for LocalError {}
+
 /// A static of which each isolate has its own copy. Declared by
 /// [`isolate_local!`](crate::isolate_local).
 pub struct IsolateLocal<T: 'static> {
@@ -138,23 +200,31 @@ impl<T: Send + 'static> IsolateLocal<T> {
     }
 
     /// Runs `f` with the current isolate's copy, which is made on first use and dropped with
-    /// the isolate.
+    /// the isolate: behind its tasks, timers and ports, the newest copy first.
     ///
     /// # Panics
-    /// If there is no current isolate.
+    /// If there is no current isolate. Also when the copy has been dropped, which its own
+    /// destructor, and those of older copies, may find: see [`try_with`](Self::try_with).
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+        self.try_with(f).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`with`](Self::with).
+    ///
+    /// # Errors
+    /// Where `with` panics.
+    pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, LocalError> {
         let key = std::ptr::from_ref(self).addr();
-        let value = Current::with(|isolate| {
-            let isolate = isolate.expect("an isolate local needs a current isolate");
-            let found = isolate.with_events(|events| events.locals.get(&key).cloned());
-            found.unwrap_or_else(|| {
-                let value: Rc<dyn std::any::Any> = Rc::new((self.init)());
-                isolate.with_events(|events| events.locals.insert(key, value.clone()));
-                value
-            })
-        });
-        match value.downcast_ref::<T>() {
-            Some(value) => f(value),
+        let copy = Current::with(|isolate| {
+            let isolate = isolate.ok_or(LocalError::NoIsolate)?;
+            if let Some(found) = isolate.with_events(|events| events.locals.get(key))? {
+                return Ok(found);
+            }
+            let copy: Rc<dyn Any> = Rc::new((self.init)());
+            isolate.with_events(|events| events.locals.keep(key, &copy))
+        })?;
+        match copy.downcast_ref::<T>() {
+            Some(copy) => Ok(f(copy)),
             None => unreachable!("the key's address belongs to one static of one type"),
         }
     }

@@ -22,22 +22,22 @@ use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use insula_sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use crate::cell::Locals;
 use crate::isolate::{Current, ErrorCause, ExitReason, Runnable, uncaught};
 use crate::microtask::Microtask;
 use crate::panic::{self, PanicReport};
 use crate::port::{self, PortSlot};
 use crate::record::Head;
 use crate::reply::PendingReplies;
-use crate::runtime::Compat;
+use crate::runtime::{Compat, Hosted};
 use crate::slab::Slab;
 use crate::task::Task;
 use crate::timer::Timers;
-use out_of_band::{Control, attend, handle_last_messages};
+use out_of_band::{Control, attend, handle_messages_while_unwinding};
 pub(crate) use out_of_band::{check, drain_microtasks};
 pub(crate) use tear_down::end_unstarted;
 use tear_down::tear_down;
@@ -53,8 +53,7 @@ pub(crate) struct EventLoop {
     pub(crate) ports: BTreeMap<u64, NonNull<PortSlot>>,
     /// Ports that have places to give back, each once.
     pub(crate) owing: Vec<NonNull<PortSlot>>,
-    /// Values of `isolate_local!`, by the address of their key.
-    pub(crate) locals: HashMap<usize, Rc<dyn Any>>,
+    pub(crate) locals: Locals,
     /// Names of ports that have one, by serial number.
     pub(crate) port_names: HashMap<u64, Arc<str>>,
     pub(crate) control: Control,
@@ -124,6 +123,8 @@ fn exit(isolate: Current<'_>, reason: ExitReason) -> bool {
 /// Runs code of a host as the isolate's, between two of its events, and then the microtasks.
 /// `None` if it panicked.
 pub(crate) fn enter<R>(runnable: &Runnable, f: impl FnOnce() -> R) -> Option<R> {
+    let runtime = runnable.core().runtime.clone();
+    let _hosted = Hosted::begin(&runtime);
     runnable.enter(|isolate| {
         let mut result = None;
         let end = catch_unwind(AssertUnwindSafe(|| {
@@ -155,7 +156,7 @@ fn caught(isolate: Current<'_>, payload: Box<dyn Any + Send>) -> SliceEnd {
     }
     let report = PanicReport::take(payload);
     if uncaught(isolate, ErrorCause::Panicked(report.clone())) {
-        handle_last_messages(isolate);
+        handle_messages_while_unwinding(isolate);
         return SliceEnd::Exit(ExitReason::Panicked(report));
     }
     let hold = isolate.runtime.compat() == Compat::Dart;

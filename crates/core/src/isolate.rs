@@ -21,9 +21,8 @@ use std::sync::Arc;
 
 pub(crate) use self::core::{Current, Details, IsolateCore, IsolateRef, Runnable};
 pub use alive::KeepsAlive;
-pub(crate) use control::checkpoint_before_sleep;
-pub use control::{Capability, ControlPort, Priority, checkpoint};
-pub(crate) use control::{Oob, Rights};
+pub use control::{Capability, ControlPort, Ending, Priority, checkpoint, try_checkpoint};
+pub(crate) use control::{Oob, Rights, check_wait, check_wait_without_error};
 pub use entry::{Async, EntryOutput, EntryResult, Plain, spawn_local};
 pub(crate) use errors::uncaught;
 pub use errors::{ErrorCause, UncaughtError, set_error_hook};
@@ -35,6 +34,7 @@ pub(crate) use listeners::Listeners;
 pub use run::{Run, RunError};
 
 use crate::event_loop;
+use crate::panic::contain;
 use crate::pinned::{self, Pinned};
 use crate::port::{ReceivePort, SendPort, check_limit};
 use crate::record::{SystemRecord, is_inline};
@@ -420,7 +420,11 @@ impl New {
     {
         let runtime = self.core().runtime.clone();
         if !runtime.register(self.core()) {
-            return self.end_unstarted();
+            self.end_unstarted();
+            // As a teardown does it: its panic is no error of the one who spawns. After the end,
+            // since the entry may hold the isolate's port, whose close would schedule the isolate.
+            contain(|| drop(entry));
+            return;
         }
         // A small entry lies in the lane itself; a large one goes by its box.
         if size_of::<F>() <= 24 && is_inline::<Start<F>>() {
@@ -447,7 +451,8 @@ impl New {
 
     fn post<F: FnOnce(Current<'_>) + Send + 'static>(self, start: Start<F>) {
         // A new isolate is dead only if the runtime has shut down meanwhile and killed it.
-        let _ = self.core().post(start);
+        let refused = self.core().post(start);
+        contain(|| drop(refused));
     }
 }
 

@@ -62,12 +62,12 @@ pub use callback::{
     BlockingCallback, CallbackError, CallbackReply, GroupBoundCallback, GroupShared,
     IsolateLocalCallback, ListenerCallback, NotOnIsolateThread,
 };
-pub use cell::{CellError, IsolateCell, IsolateLocal};
+pub use cell::{CellError, IsolateCell, IsolateLocal, LocalError};
 pub use event_handler::{Direction, Handle as SourceHandle, Source};
 pub use isolate::{
-    Async, Builder, Capability, ControlPort, EntryOutput, EntryResult, ErrorCause, ExitReason,
-    Exited, Isolate, IsolateGroup, IsolateId, KeepsAlive, Plain, Priority, Run, RunError,
-    UncaughtError, checkpoint, set_error_hook, spawn_local,
+    Async, Builder, Capability, ControlPort, Ending, EntryOutput, EntryResult, ErrorCause,
+    ExitReason, Exited, Isolate, IsolateGroup, IsolateId, KeepsAlive, Plain, Priority, Run,
+    RunError, UncaughtError, checkpoint, set_error_hook, spawn_local, try_checkpoint,
 };
 pub use mailbox::{
     ConditionVariable, LockError, Mailbox, MailboxError, Mutex, MutexGuard, NotHeld, RawMutex,

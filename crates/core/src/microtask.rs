@@ -76,8 +76,6 @@ impl Current<'_> {
 pub fn schedule_microtask(function: impl FnOnce() + Send + 'static) {
     Current::with(|isolate| {
         let isolate = isolate.expect("schedule_microtask needs a current isolate");
-        if !isolate.local().flags.dying.get() {
-            isolate.push_microtask(Microtask::Call(Box::new(function)));
-        }
+        isolate.push_microtask(Microtask::Call(Box::new(function)));
     });
 }

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Once};
 use std::task::Waker;
 
-use crate::isolate::Current;
+use crate::isolate::{Current, Ending};
 
 thread_local! {
     /// Panics are being caught by the runtime outside of isolates.
@@ -62,6 +62,10 @@ impl fmt::Display for PanicReport {
 
 /// Runs `f` and turns a panic into a report, without printing anything.
 ///
+/// The end of the current isolate, by a kill or [`Isolate::exit`](crate::Isolate::exit), is no
+/// panic, and unwinds through this; where the thread unwinds already, that is impossible, and the
+/// report says that the isolate is to end.
+///
 /// # Errors
 /// The report, if `f` panicked.
 pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Result<R, PanicReport> {
@@ -71,7 +75,13 @@ pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Result<R, PanicReport> {
     CATCHING.set(before);
     result.map_err(|payload| {
         if payload.is::<ToLoop>() {
-            resume_unwind(payload);
+            if !std::thread::panicking() {
+                resume_unwind(payload);
+            }
+            return PanicReport {
+                message: Arc::from(Ending.to_string()),
+                location: None,
+            };
         }
         PanicReport::take(payload)
     })
@@ -99,6 +109,34 @@ pub fn contain(f: impl FnOnce()) {
 /// wakers behind it.
 pub fn wake_contained(waker: Waker) {
     contain(|| waker.wake());
+}
+
+/// Drops values of a user, each for itself: one that panics does not keep the others from being
+/// dropped, and two of them do not abort the process, as they would inside one destructor. Their
+/// panics have nobody else to go to, as in a teardown.
+pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
+    for value in values {
+        contain(move || drop(value));
+    }
+}
+
+/// As [`drop_each`], in code of an isolate that goes on: the first panic leaves this when all are
+/// dropped, unless the thread unwinds already.
+pub(crate) fn drop_all<T>(values: impl IntoIterator<Item = T>) {
+    let mut first = None;
+    for value in values {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(move || drop(value))) {
+            let surplus = match first {
+                None => first.replace(payload),
+                Some(_) => Some(payload),
+            };
+            contain(move || drop(surplus));
+        }
+    }
+    match first {
+        Some(payload) if !std::thread::panicking() => resume_unwind(payload),
+        first => contain(move || drop(first)),
+    }
 }
 
 /// A function of the user's that the runtime keeps. Its last owner may be a thread of the
@@ -135,12 +173,15 @@ impl<F: ?Sized> Drop for Kept<F> {
 
 /// Makes panics of isolates silent where they happen, because an uncaught error is told with
 /// the isolate's name, and keeps their location. Panics elsewhere go where they went before.
+///
+/// On a thread that unwinds the hook cannot be installed; std panics, and so aborts. Then it is
+/// left to the next call, which comes at the latest from the first thread that runs an isolate.
 pub(crate) fn install_hook() {
-    if cfg!(loom) {
-        // Loom's own panics come from outside its model, where there is no current isolate.
+    static INSTALLED: Once = Once::new();
+    // Loom's own panics come from outside its model, where there is no current isolate.
+    if cfg!(loom) || INSTALLED.is_completed() || std::thread::panicking() {
         return;
     }
-    static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {

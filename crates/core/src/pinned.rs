@@ -15,8 +15,9 @@ use insula_sync::wait;
 
 use crate::event_loop::{SLICE_TURNS, run_slice};
 use crate::isolate::{Current, Home, Isolate, IsolateRef, New, Runnable, Settings};
+use crate::panic;
 use crate::port::{Listener, ReceivePort};
-use crate::runtime::{self, Runtime};
+use crate::runtime::{self, Hosted, Runtime};
 
 /// How long a pinned isolate's thread watches for work before it sleeps. A wake-up of a
 /// sleeping core costs about as much (17 us, PEERS.md part A).
@@ -59,6 +60,8 @@ pub(crate) fn spawn(
 }
 
 fn drive(isolate: &IsolateRef, home: &Home) {
+    let _hosted = Hosted::begin(&isolate.runtime);
+    panic::install_hook();
     loop {
         wait_until_scheduled(isolate, home);
         if isolate.lane.is_dead() {

@@ -40,6 +40,7 @@ use insula_sync::atomic::{AtomicUsize, Ordering};
 use crate::isolate::{Current, IsolateCore};
 use crate::lane::LaneGuard;
 use crate::microtask::Microtask;
+use crate::panic::contain;
 use crate::record::{
     Head, RecordVtable, SystemRecord, VtableCell, is_inline, take_payload, words_of,
 };
@@ -206,13 +207,16 @@ impl PortSlot {
         limit: Option<usize>,
         place: &'static Location<'static>,
     ) -> NonNull<Self> {
+        // In a teardown it is closed from the start: nothing would be received, and nobody would
+        // close it.
+        let opens = !isolate.is_dying();
         let slot = if isolate.local().flags.port0_used.replace(true) {
             NonNull::from(Box::leak(Box::new(Self::unopened())))
         } else {
             NonNull::from(&isolate.core().port0)
         };
         let serial = RuntimeCore::next_port_serial();
-        if slot != NonNull::from(&isolate.core().port0) {
+        if opens && slot != NonNull::from(&isolate.core().port0) {
             isolate.with_events(|events| events.ports.insert(serial, slot));
         }
         // SAFETY: just made, or this isolate's own.
@@ -221,13 +225,15 @@ impl PortSlot {
         isolate.retain();
         port.isolate.set(isolate.this().as_ptr());
         port.serial.set(serial);
+        let vtable = if opens { vtable } else { (vtable.closed)() };
         port.vtable.0.set(record_of(vtable));
         port.bound.set(limit.map_or(std::ptr::null(), |limit| {
             Box::into_raw(Box::new(Bound::new(limit))).cast_const()
         }));
         port.opened_at.set(place);
-        port.open.set(true);
-        port.refs.store(RECEIVER | HANDLE, Ordering::Relaxed);
+        port.open.set(opens);
+        let receiver = if opens { RECEIVER } else { 0 };
+        port.refs.store(receiver | HANDLE, Ordering::Relaxed);
         slot
     }
 
@@ -468,7 +474,7 @@ impl PortSlot {
         let waiters = slot.shut(&mut slot.isolate().lane.lock());
         let old = slot.retire((slot.vtable().closed)(), std::ptr::null_mut());
         waiters.unwrap_or_default().wake();
-        drop(old);
+        contain(|| drop(old));
         // SAFETY: the receiver's unit, once.
         unsafe { Self::release(this, RECEIVER) };
     }

@@ -23,8 +23,9 @@ use crate::isolate::{
     Builder, Current, EntryOutput, ExitReason, Home, Isolate, IsolateGroup, New, Runnable, Settings,
 };
 use crate::panic::contain;
+use crate::panic::install_hook;
 use crate::pinned::Pinned;
-use crate::runtime::Runtime;
+use crate::runtime::{Hosted, Runtime};
 use crate::task::Recheck;
 
 /// An isolate that runs where and when its host says.
@@ -201,8 +202,11 @@ impl RootIsolate {
             return self.at_rest();
         }
         self.forward(RootPhase::Running);
+        install_hook();
         let runnable = self.runnable();
+        let hosted = Hosted::begin(&self.isolate.0.runtime);
         let again = event_loop::run_slice(runnable, &self.home.meter, 1);
+        drop(hosted);
         if again.is_some() {
             return Handled::More;
         }

@@ -4,19 +4,20 @@ mod register;
 
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use insula_sync::Serial;
 use insula_sync::atomic::AtomicU64;
 
+use crate::block_on::block_on_until;
 use crate::event_handler::EventHandler;
 use crate::isolate::{Current, Isolate, IsolateCore, Oob, Priority, Runnable};
 use crate::panic::{Kept, contain};
 use crate::seeded::{self, SeededScheduler};
 use crate::thread_pool::{self, SEARCH, ThreadPool};
 use crate::time::{Clock, Instant};
-use crate::timer::Timers;
 use register::Register;
 
 /// Threads that the pool may add to replace stuck or blocked ones, unless told otherwise.
@@ -26,23 +27,68 @@ const DEFAULT_SPARES: usize = 256;
 const MOST_THREADS: usize = 65_536;
 
 insula_sync::thread_cell! {
-    /// The runtime that this thread works with outside of isolates.
-    static ENTERED: Option<Runtime> = None;
+    /// The runtimes that this thread has entered and not left: outside of isolates it works with
+    /// the last one. Each has the serial number of its guard, since guards may be dropped in any
+    /// order.
+    static ENTERED: Vec<(u64, Runtime)> = Vec::new();
 }
 
-/// Looks at the runtime that this thread has entered.
+insula_sync::thread_cell! {
+    /// The runtimes of the isolates whose code may be on this thread's stack. Only compared.
+    static HOSTED: Vec<*const RuntimeCore> = Vec::new();
+}
+
+/// Looks at the runtime that this thread has entered. A thread whose storage is gone has entered
+/// none.
 fn entered<R>(f: impl FnOnce(Option<&Runtime>) -> R) -> R {
-    ENTERED.with(|cell| {
-        let runtime = cell.take();
-        let result = f(runtime.as_ref());
-        cell.set(runtime);
-        result
-    })
+    let mut f = Some(f);
+    let result = ENTERED.try_with(|cell| {
+        let f = f.take()?;
+        let entries = cell.take();
+        let result = f(entries.last().map(|entry| &entry.1));
+        cell.set(entries);
+        Some(result)
+    });
+    match (result, f) {
+        (Ok(Some(result)), _) => result,
+        (_, Some(f)) => f(None),
+        (_, None) => unreachable!("it is called once"),
+    }
 }
 
-/// Returns the one before.
-fn set_entered(runtime: Option<Runtime>) -> Option<Runtime> {
-    ENTERED.with(|cell| cell.replace(runtime))
+/// Changes what this thread has entered. Does nothing on a thread whose storage is gone.
+fn change_entered<R>(f: impl FnOnce(&mut Vec<(u64, Runtime)>) -> R) -> Option<R> {
+    let changed = ENTERED.try_with(|cell| {
+        let mut entries = cell.take();
+        let result = f(&mut entries);
+        cell.set(entries);
+        result
+    });
+    changed.ok()
+}
+
+/// Isolates of a runtime run on this thread, until it is dropped.
+pub(crate) struct Hosted(PhantomData<*const ()>);
+
+impl Hosted {
+    pub(crate) fn begin(runtime: &RuntimeCore) -> Self {
+        let _ = HOSTED.try_with(|cell| {
+            let mut hosted = cell.take();
+            hosted.push(std::ptr::from_ref(runtime));
+            cell.set(hosted);
+        });
+        Self(PhantomData)
+    }
+}
+
+impl Drop for Hosted {
+    fn drop(&mut self) {
+        let _ = HOSTED.try_with(|cell| {
+            let mut hosted = cell.take();
+            hosted.pop();
+            cell.set(hosted);
+        });
+    }
 }
 
 /// Runs isolates. A cheap handle; the runtime lives until it is [shut
@@ -111,9 +157,24 @@ impl Runtime {
     }
 
     /// Makes this the current runtime of this thread until the guard is dropped.
+    ///
+    /// Guards may be dropped in any order: the current runtime is always that of the newest guard
+    /// there is.
+    ///
+    /// ```compile_fail,E0277
+    /// let guard = insula_core::Runtime::global().enter();
+    /// std::thread::spawn(move || drop(guard));
+    /// ```
     pub fn enter(&self) -> Entered {
+        let serial = change_entered(|entries| {
+            // The numbers rise, so this one is no other guard's, also if some are gone.
+            let serial = entries.last().map_or(0, |newest| newest.0 + 1);
+            entries.push((serial, self.clone()));
+            serial
+        });
         Entered {
-            before: set_entered(Some(self.clone())),
+            serial: serial.unwrap_or(0),
+            not_send: PhantomData,
         }
     }
 
@@ -255,8 +316,14 @@ impl Runtime {
     /// Until every isolate has come to an interrupt check. Code that never returns to its loop
     /// cannot be stopped: see [`shut_down_timeout`](Self::shut_down_timeout).
     ///
+    /// # Cancellation
+    /// A kill of an isolate of another runtime that waits here unwinds out of the wait. The
+    /// shutdown has begun, and goes on.
+    ///
     /// # Panics
-    /// Inside of an isolate of this runtime, which would wait for its own end.
+    /// Inside of an isolate of this runtime, which would wait for its own end; also in a future
+    /// that the isolate blocks on. In a destructor that runs while the stack of the isolate unwinds
+    /// it does not panic, but begins the shutdown and does not wait.
     pub fn shut_down(&self) {
         let _ = self.shut_down_within(None);
     }
@@ -267,34 +334,56 @@ impl Runtime {
     /// Names the isolates that have not ended. Their threads, and they, are left as they are.
     ///
     /// # Panics
-    /// Inside of an isolate of this runtime.
+    /// As [`shut_down`](Self::shut_down).
     pub fn shut_down_timeout(&self, timeout: Duration) -> Result<(), StillRunning> {
         self.shut_down_within(Some(timeout))
     }
 
     fn shut_down_within(&self, timeout: Option<Duration>) -> Result<(), StillRunning> {
-        let inside = Current::with(|isolate| {
-            isolate.is_some_and(|isolate| Arc::ptr_eq(&isolate.runtime, &self.0))
-        });
+        let inside = self.is_hosted_here();
         assert!(
-            !inside,
-            "an isolate cannot wait for its own runtime to shut down"
+            !inside || std::thread::panicking(),
+            "an isolate cannot wait for its own runtime to shut down, nor can a future that it \
+             blocks on: call `shut_down` on a thread that runs none of the runtime's isolates"
         );
         for isolate in self.0.register.close() {
             isolate.post_oob(Oob::Kill(Priority::Immediate));
         }
+        if inside {
+            return Err(self.still_running());
+        }
         match &self.0.scheduler {
             Scheduler::Seeded(_) => self.block_on(self.0.register.emptied()),
             Scheduler::Threads(pool) => {
-                if !self.0.register.wait_until_empty(timeout) {
-                    let names = self.0.register.all().iter().map(|it| it.name()).collect();
-                    return Err(StillRunning { names });
+                let emptied = block_on_until(self.0.register.emptied(), timeout);
+                if emptied.is_err() {
+                    return Err(self.still_running());
                 }
                 pool.stop();
             }
         }
         self.0.event_handler.stop();
         Ok(())
+    }
+
+    fn still_running(&self) -> StillRunning {
+        let names = self.0.register.all().iter().map(|it| it.name()).collect();
+        StillRunning { names }
+    }
+
+    /// Whether code of one of its isolates may be further up this thread's stack.
+    fn is_hosted_here(&self) -> bool {
+        let inside = Current::with(|isolate| {
+            isolate.is_some_and(|isolate| Arc::ptr_eq(&isolate.runtime, &self.0))
+        });
+        let this = Arc::as_ptr(&self.0);
+        let is_hosted = HOSTED.try_with(|cell| {
+            let hosted = cell.take();
+            let found = hosted.contains(&this);
+            cell.set(hosted);
+            found
+        });
+        inside || is_hosted.unwrap_or(false)
     }
 }
 
@@ -332,16 +421,22 @@ impl fmt::Display for StillRunning {
 
 impl std::error::Error for StillRunning {}
 
-/// Keeps a runtime entered. Made by [`Runtime::enter`].
+/// Keeps a runtime entered, on the thread that entered it. Made by [`Runtime::enter`].
 #[derive(Debug)]
 #[must_use = "dropping it leaves the runtime"]
 pub struct Entered {
-    before: Option<Runtime>,
+    serial: u64,
+    not_send: PhantomData<*const ()>,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        set_entered(self.before.take());
+        let left = change_entered(|entries| {
+            // Nearly always the last one.
+            let index = entries.iter().rposition(|entry| entry.0 == self.serial)?;
+            Some(entries.remove(index))
+        });
+        drop(left);
     }
 }
 
@@ -570,13 +665,6 @@ impl RuntimeCore {
     pub(crate) fn unregister(&self, isolate: Current<'_>) {
         self.register.remove(isolate.core());
     }
-
-    /// An isolate's timers are dropped.
-    pub(crate) fn forget_deadline(&self, timers: &Timers) {
-        if let Some(key) = timers.armed() {
-            let _ = self.event_handler.disarm(key);
-        }
-    }
 }
 
 /// The name of a thread, which the operating system wants without NUL.
@@ -594,7 +682,7 @@ pub(crate) fn with_current<R>(f: impl FnOnce(Option<&RuntimeCore>) -> R) -> R {
 
 /// Makes a runtime the current one of a thread of its own.
 pub(crate) fn enter_forever(runtime: &Arc<RuntimeCore>) {
-    set_entered(Some(Runtime(runtime.clone())));
+    let _kept = std::mem::ManuallyDrop::new(Runtime(runtime.clone()).enter());
 }
 
 pub(crate) use thread_pool::{about_to_block, others_wait};

@@ -17,7 +17,7 @@ use insula_sync::{Mutex, Parker};
 
 use crate::event_loop::{Meter, run_slice};
 use crate::isolate::Runnable;
-use crate::runtime::RuntimeCore;
+use crate::runtime::{Hosted, RuntimeCore};
 
 /// Longest slice, in turns.
 const MAX_TURNS: u64 = 4;
@@ -96,7 +96,10 @@ impl SeededScheduler {
         let Some((runnable, turns)) = self.pick() else {
             return false;
         };
-        if let Some(again) = run_slice(runnable, &self.meter, turns) {
+        let hosted = Hosted::begin(&runnable.core().runtime);
+        let again = run_slice(runnable, &self.meter, turns);
+        drop(hosted);
+        if let Some(again) = again {
             self.state.lock().queue.push(again);
         }
         true
@@ -120,6 +123,7 @@ impl SeededScheduler {
 /// Runs everything that can run at the present time.
 pub(crate) fn run_until_idle(seeded: &SeededScheduler) {
     seeded.claim();
+    crate::panic::install_hook();
     while seeded.step() {}
 }
 
@@ -143,6 +147,7 @@ pub(crate) fn drive<F: Future>(runtime: &Arc<RuntimeCore>, future: F) -> F::Outp
         unreachable!("only called for a seeded runtime");
     };
     seeded.claim();
+    crate::panic::install_hook();
     let woken = Arc::new(Woken {
         flag: AtomicBool::new(true),
         runtime: runtime.clone(),

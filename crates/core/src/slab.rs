@@ -73,6 +73,20 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    /// Removes all values, in the order of their places. No key that was given out fits another
+    /// value later.
+    pub(crate) fn take_all(&mut self) -> Vec<T> {
+        let mut all = Vec::with_capacity(self.len());
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            if let Some(value) = entry.value.take() {
+                entry.generation = entry.generation.wrapping_add(1);
+                self.free.push(index as u32);
+                all.push(value);
+            }
+        }
+        all
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -26,11 +26,12 @@ use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::ptr;
 use std::sync::Arc;
-use std::task::{Context, RawWaker, RawWakerVTable, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use insula_sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use crate::isolate::{Current, IsolateRef};
+use crate::panic::contain;
 use crate::record::SystemRecord;
 use crate::slab::Key;
 
@@ -127,7 +128,7 @@ pub(crate) fn run(isolate: Current<'_>, key: Key) {
         task.queued = false;
         Some((Arc::as_ptr(&task.header), task.future.take()?))
     });
-    let Some((header, mut future)) = taken else {
+    let Some((header, future)) = taken else {
         return;
     };
     let before = local.polling.replace(Some(Polling { key, header }));
@@ -135,39 +136,57 @@ pub(crate) fn run(isolate: Current<'_>, key: Key) {
     // the poll: a task is removed by its own end alone, or by the isolate's, after this turn.
     // This waker owns no count, and is never dropped.
     let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(header)) });
-    let polled = Polled {
+    let mut polled = Polled {
         isolate,
         key,
         before,
+        future: Some(future),
     };
-    let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
+    let poll = polled.poll(&mut Context::from_waker(&waker));
+    let future = polled.future.take();
     drop(polled);
-    let finished = isolate.with_events(|events| {
-        if poll.is_ready() {
-            return events.tasks.remove(key);
-        }
-        if let Some(task) = events.tasks.get_mut(key) {
-            task.future = Some(future);
-        }
-        None
-    });
-    drop(finished);
+    if poll.is_pending() {
+        let surplus = isolate.with_events(|events| match events.tasks.get_mut(key) {
+            Some(task) => std::mem::replace(&mut task.future, future),
+            None => future,
+        });
+        drop(surplus);
+    } else {
+        let task = isolate.with_events(|events| events.tasks.remove(key));
+        // What the future still holds is the user's, and may use the isolate.
+        drop(future);
+        drop(task);
+    }
 }
 
-/// The end of a poll. If that panicked, the task is no more.
+/// A poll. If it panics, the task is no more.
 struct Polled<'a> {
     isolate: Current<'a>,
     key: Key,
     before: Option<Polling>,
+    /// Taken after a poll that did not panic.
+    future: Option<LocalFuture>,
+}
+
+impl Polled<'_> {
+    #[inline]
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.future {
+            Some(future) => future.as_mut().poll(cx),
+            None => unreachable!("it is polled once"),
+        }
+    }
 }
 
 impl Drop for Polled<'_> {
     fn drop(&mut self) {
         self.isolate.local().polling.set(self.before);
-        if std::thread::panicking() {
+        if let Some(future) = self.future.take() {
             let task = self
                 .isolate
                 .with_events(|events| events.tasks.remove(self.key));
+            // The thread unwinds, so a second panic must not leave this.
+            contain(|| drop(future));
             drop(task);
         }
     }

@@ -43,6 +43,7 @@ use insula_sync::{Mutex, Parker, wait};
 
 use crate::event_loop::{Meter, SLICE_TURNS, run_slice};
 use crate::isolate::{IsolateCore, Runnable};
+use crate::panic;
 use crate::runtime::{self, RuntimeCore};
 use monitor::Monitor;
 pub(crate) use ring::Ring;
@@ -517,7 +518,7 @@ impl ThreadPool {
         for handle in handles {
             if handle.thread().id() != own {
                 // User code's panics do not get as far as the thread.
-                let _ = handle.join();
+                panic::contain(|| drop(handle.join()));
             }
         }
     }
@@ -580,6 +581,8 @@ fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
     let worker = Worker::new(pool, index);
     WORKER.with(|it| it.set(&raw const worker));
     runtime::enter_forever(runtime);
+    let _hosted = runtime::Hosted::begin(runtime);
+    panic::install_hook();
     // A thread that was started or woken counts as searching.
     pool.sleep.found_work();
     pool.watch();

@@ -91,10 +91,6 @@ impl Timers {
         self.entries.len()
     }
 
-    pub(crate) fn armed(&self) -> Option<DeadlineKey> {
-        self.armed
-    }
-
     fn next_place(&mut self, due: Instant) -> Place {
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -143,6 +139,14 @@ impl Timers {
             self.clear_away();
         }
         Some(action)
+    }
+
+    /// Takes all of them out, for a teardown, and what the event handler knows of them.
+    pub(crate) fn take_all(&mut self) -> (Vec<impl Sized + use<>>, Option<DeadlineKey>) {
+        self.heap.clear();
+        self.zeros.clear();
+        self.stale = 0;
+        (self.entries.take_all(), self.armed.take())
     }
 
     fn clear_away(&mut self) {

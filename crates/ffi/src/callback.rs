@@ -173,6 +173,7 @@ fn failure(error: &CallbackError<Value>) -> Failure {
         CallbackError::NoReply | CallbackError::Panicked(_) => Status::Failed,
         CallbackError::TimedOut => Status::TimedOut,
         CallbackError::Deadlock(_) => Status::Deadlock,
+        CallbackError::Ending => Status::Ending,
         _ => Status::Internal,
     };
     Failure::new(status, text)

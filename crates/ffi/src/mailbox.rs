@@ -78,6 +78,7 @@ impl From<MailboxError> for Failure {
             MailboxError::Unanswered => Status::Failed,
             MailboxError::Abandoned => Status::Cancelled,
             MailboxError::Deadlock(_) => Status::Deadlock,
+            MailboxError::Ending => Status::Ending,
             _ => Status::Internal,
         };
         Self::new(status, error.to_string())
@@ -89,6 +90,7 @@ impl From<WaitError> for Failure {
         let status = match &error {
             WaitError::TimedOut => Status::TimedOut,
             WaitError::Deadlock(_) => Status::Deadlock,
+            WaitError::Ending => Status::Ending,
             _ => Status::Internal,
         };
         Self::new(status, error.to_string())

@@ -49,17 +49,17 @@
 
 pub use insula_core::{
     Ask, AskBlockingError, AskError, BlockingCallback, Builder as IsolateBuilder, CallbackError,
-    CallbackReply, Capability, CellError, Compat, ConditionVariable, ControlPort, Deadlock,
+    CallbackReply, Capability, CellError, Compat, ConditionVariable, ControlPort, Deadlock, Ending,
     Entered, EntryOutput, EntryResult, ErrorCause, ExitReason, Exited, GroupBoundCallback,
     GroupShared, Handled, Instant, Isolate, IsolateCell, IsolateGroup, IsolateId, IsolateLocal,
-    IsolateLocalCallback, IsolateNameServer, KeepsAlive, Listener, ListenerCallback, LockError,
-    Mailbox, MailboxError, Mutex, MutexGuard, NameTaken, NativePort, NoReply, NotHeld,
+    IsolateLocalCallback, IsolateNameServer, KeepsAlive, Listener, ListenerCallback, LocalError,
+    LockError, Mailbox, MailboxError, Mutex, MutexGuard, NameTaken, NativePort, NoReply, NotHeld,
     NotOnIsolateThread, PanicReport, Pinned, PortId, Priority, RawMutex, ReceivePort, Recv,
     RendezvousState, Reply, ReplyTo, RequestError, Requester, Responder, RootBuilder, RootIsolate,
     RootPhase, Run, RunError, Runtime, RuntimeBuilder, SendBlockingError, SendError, SendPort,
     SendWait, Sleep, StillRunning, Timer, UncaughtError, Undelivered, WaitError, YieldNow,
     block_on, block_on_by, blocking, catch_panic, checkpoint, isolate_local, one_shot, rendezvous,
-    schedule_microtask, set_error_hook, sleep, sleep_until, spawn_local, yield_now,
+    schedule_microtask, set_error_hook, sleep, sleep_until, spawn_local, try_checkpoint, yield_now,
 };
 pub use insula_macros::{contract, main, test};
 pub use insula_pool::{

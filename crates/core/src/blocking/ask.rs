@@ -21,6 +21,8 @@ pub enum AskBlockingError {
     Deadlock(Deadlock),
     /// On a seeded runtime nobody else runs while one waits. The question is not taken back.
     Seeded,
+    /// As [`WaitError::Ending`]. The question is not taken back.
+    Ending,
 }
 
 impl From<WaitError> for AskBlockingError {
@@ -29,6 +31,7 @@ impl From<WaitError> for AskBlockingError {
             WaitError::TimedOut => Self::TimedOut,
             WaitError::Deadlock(deadlock) => Self::Deadlock(deadlock),
             WaitError::Seeded => Self::Seeded,
+            WaitError::Ending => Self::Ending,
         }
     }
 }
@@ -40,6 +43,7 @@ impl fmt::Display for AskBlockingError {
             Self::TimedOut => WaitError::TimedOut.fmt(f),
             Self::Deadlock(deadlock) => deadlock.fmt(f),
             Self::Seeded => WaitError::Seeded.fmt(f),
+            Self::Ending => WaitError::Ending.fmt(f),
         }
     }
 }
@@ -49,7 +53,7 @@ impl std::error::Error for AskBlockingError {
         match self {
             Self::Ask(error) => Some(error),
             Self::Deadlock(deadlock) => Some(deadlock),
-            Self::TimedOut | Self::Seeded => None,
+            Self::TimedOut | Self::Seeded | Self::Ending => None,
         }
     }
 }

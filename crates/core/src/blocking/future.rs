@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::{Awaited, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait};
-use crate::isolate::{Current, IsolateId};
+use crate::isolate::{Current, IsolateId, check_wait};
 
 /// Tells which isolates could complete what a thread waits for.
 ///
@@ -116,6 +116,8 @@ pub fn block_on_completer<F: Future + Unpin>(
         if let Poll::Ready(output) = future.poll(&mut Context::from_waker(&waker)) {
             return Ok(output);
         }
+        // A future that is woken each time it is polled comes to no check of `wait`.
+        check_wait()?;
         let awaited = || {
             let completer = completer(future.get());
             let seat = seat.clone();

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::task::Wake;
-use std::time::Duration;
+use std::time::Instant;
 
 use insula_sync::Parker;
 use insula_sync::atomic::{AtomicBool, Ordering};
+
+use super::Deadline;
 
 /// A parker of one wait at a time, for whoever ends it.
 ///
@@ -37,7 +39,7 @@ impl Seat {
     }
 
     /// Before another look at what may need several wake-ups.
-    pub(super) fn unsettle(&self) {
+    pub(crate) fn unsettle(&self) {
         // Acquire, as in `is_settled`: what was published before the wake-up is looked at next.
         self.settled.swap(false, Ordering::Acquire);
     }
@@ -47,17 +49,27 @@ impl Seat {
         self.settled.load(Ordering::Acquire)
     }
 
-    pub(super) fn park(&self) {
-        self.parker.park();
-    }
-
-    pub(super) fn park_timeout(&self, timeout: Duration) {
-        self.parker.park_timeout(timeout);
+    /// Sleeps until somebody unparks it, or the deadline. `false` if that has passed already.
+    pub(crate) fn park_until(&self, deadline: Deadline) -> bool {
+        let Some(deadline) = deadline else {
+            self.parker.park();
+            return true;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        self.parker.park_timeout(left);
+        true
     }
 }
 
 impl Wake for Seat {
     fn wake(self: Arc<Self>) {
+        self.settle();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
         self.settle();
     }
 }

@@ -148,6 +148,7 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
             Err(WaitError::TimedOut) => Err(CallbackError::TimedOut),
             Err(WaitError::Deadlock(deadlock)) => Err(CallbackError::Deadlock(deadlock)),
             Err(WaitError::Seeded) => Err(CallbackError::Seeded),
+            Err(WaitError::Ending) => Err(CallbackError::Ending),
         }
     }
 

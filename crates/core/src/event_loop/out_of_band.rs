@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::SliceEnd;
 use crate::isolate::{
-    Capability, Current, ErrorCause, ExitReason, Isolate, IsolateRef, Oob, Priority, uncaught,
+    Capability, Current, Ending, ErrorCause, ExitReason, Isolate, IsolateRef, Oob, Priority,
+    uncaught,
 };
 use crate::panic::{self, PanicReport};
 use crate::record::SystemRecord;
@@ -27,6 +28,18 @@ pub(crate) struct Control {
     exit: Option<ExitReason>,
     /// Why it ends when it is not paused any more.
     held_exit: Option<ExitReason>,
+}
+
+impl Control {
+    /// Takes out what holds values of users, for a teardown.
+    pub(super) fn take_all(
+        &mut self,
+    ) -> (VecDeque<impl Sized + use<>>, VecDeque<impl Sized + use<>>) {
+        (
+            std::mem::take(&mut self.batch),
+            std::mem::take(&mut self.delayed),
+        )
+    }
 }
 
 /// A kill or a call that waits for its place.
@@ -107,17 +120,21 @@ fn park(isolate: Current<'_>) -> bool {
     true
 }
 
-/// An interrupt check in the middle of an event.
+/// An interrupt check in the middle of an event. An error says that the isolate is to end.
 #[cold]
-pub(crate) fn check(isolate: Current<'_>) {
-    let flags = &isolate.local().flags;
-    if flags.dying.get() {
-        return;
+pub(crate) fn check(isolate: Current<'_>) -> Result<(), Ending> {
+    if isolate.is_dying() {
+        return Err(Ending);
     }
-    handle_messages(isolate);
-    if flags.ending.get() {
-        panic::unwind_to_loop();
+    if std::thread::panicking() {
+        handle_messages_while_unwinding(isolate);
+    } else {
+        handle_messages(isolate);
     }
+    if isolate.is_ending() {
+        return Err(Ending);
+    }
+    Ok(())
 }
 
 /// Runs all microtasks between two callbacks of one event, control messages in between.
@@ -135,14 +152,21 @@ pub(crate) fn drain_microtasks(isolate: Current<'_>) -> bool {
     }
 }
 
-/// Handles what had come before a fatal error, as behind a kill. Errors in there are told too.
+/// As [`handle_messages`], where no panic may leave this: each is told as an error, and ends the
+/// isolate if it is fatal. So it is in a destructor while the thread unwinds, and behind a fatal
+/// error, for what had come before that.
 #[cold]
-pub(super) fn handle_last_messages(isolate: Current<'_>) {
+pub(super) fn handle_messages_while_unwinding(isolate: Current<'_>) {
     let handle = || catch_unwind(AssertUnwindSafe(|| handle_messages(isolate)));
     // Each time one message less.
     while let Err(payload) = handle() {
-        if !payload.is::<panic::ToLoop>() {
-            uncaught(isolate, ErrorCause::Panicked(PanicReport::take(payload)));
+        // One that called `exit` has said already that the isolate is to end.
+        if payload.is::<panic::ToLoop>() {
+            continue;
+        }
+        let report = PanicReport::take(payload);
+        if uncaught(isolate, ErrorCause::Panicked(report.clone())) {
+            isolate.end_with(ExitReason::Panicked(report));
         }
     }
 }
@@ -200,6 +224,18 @@ impl Current<'_> {
         self.lane.peek_oob() || self.local().flags.ending.get()
     }
 
+    /// Whether the isolate is to end, or is being torn down. It stays so.
+    #[inline(always)]
+    pub(crate) fn is_ending(self) -> bool {
+        self.local().flags.ending.get() || self.is_dying()
+    }
+
+    /// Whether the isolate is being torn down.
+    #[inline(always)]
+    pub(crate) fn is_dying(self) -> bool {
+        self.local().flags.dying.get()
+    }
+
     /// Nothing more is to run: the isolate ends as soon as its code comes back to the loop.
     pub(crate) fn end_with(self, reason: ExitReason) {
         self.with_events(|events| {
@@ -214,6 +250,7 @@ impl Current<'_> {
     pub(super) fn hold_exit(self, reason: ExitReason) {
         let dropped = self.with_events(|events| {
             events.control.held_exit = Some(reason);
+            events.control.exit = None;
             (
                 std::mem::take(&mut events.microtasks),
                 std::mem::take(&mut events.control.delayed),
@@ -226,7 +263,8 @@ impl Current<'_> {
         if let Some(capability) = handle.pause_capability() {
             self.pause(capability);
         }
-        panic::contain(|| drop(dropped));
+        panic::drop_each(dropped.0);
+        panic::drop_each(dropped.1);
     }
 
     /// From the next event on.

@@ -1,5 +1,6 @@
 //! The end of an isolate.
 
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use crate::isolate::{
@@ -7,48 +8,118 @@ use crate::isolate::{
 };
 use crate::panic;
 use crate::port::{PortSlot, SendPort};
+use crate::runtime::Hosted;
 use crate::waiters::Woken;
 
 /// Ends an isolate that came too late to start, on the thread that made it.
 pub(crate) fn end_unstarted(runnable: &Runnable) {
+    // A copy, since the isolate's own goes with it.
+    let runtime = runnable.core().runtime.clone();
+    let _hosted = Hosted::begin(&runtime);
     runnable.enter(|isolate| tear_down(isolate, ExitReason::Killed));
 }
 
 /// Ends an isolate: nothing more is accepted, what is left is dropped (records in order, then
-/// tasks, timers and the rest, then the ports), those who wait for the end are told, and the
-/// isolate's own count goes.
+/// tasks, timers and the rest, then the ports, then the locals), those who wait for the end are
+/// told, and the isolate's own count goes.
+///
+/// # Destructors
+/// Each value of a user is dropped for itself, so that a panic ends nothing but its destructor. What
+/// a destructor sends is sent. What it starts in this isolate never runs: a port that it opens is
+/// closed, and tasks, timers and microtasks are dropped in the next of at most [`ROUNDS`] rounds.
+/// They are not dropped at once, since a destructor that starts itself anew would have no end. What
+/// is left after the last round is leaked. A wait ends with an error (`isolate/control.rs`).
 pub(super) fn tear_down(isolate: Current<'_>, reason: ExitReason) {
-    let local = isolate.local();
-    local.flags.dying.set(true);
+    isolate.local().flags.dying.set(true);
     let unheard = {
         let mut lane = isolate.lane.lock();
         lane.go_dead();
         isolate.peek_details(&mut lane, |details| std::mem::take(&mut details.oob))
     };
-    panic::contain(|| drop(unheard));
+    panic::drop_each(unheard.into_iter().flatten());
     discard_records(isolate);
-    // Destructors may touch the isolate once more, and so make a new event loop.
-    while let Some(events) = { local.events.take() } {
-        isolate.runtime.forget_deadline(&events.timers);
-        let ports: Vec<_> = events.ports.values().copied().collect();
-        panic::contain(|| drop(events));
-        for slot in ports {
-            // SAFETY: the slot is alive until its receiver's count goes, which is now.
-            panic::contain(|| unsafe { PortSlot::tear_down(slot) });
-        }
-    }
-    if isolate.port0.has_receiver() {
-        panic::contain(|| {
-            // SAFETY: as above; the isolate's own count keeps `port0` in place.
-            unsafe { PortSlot::tear_down(NonNull::from(&isolate.port0)) };
-        });
-    }
+    drop_rounds(isolate);
     tell(isolate, &reason);
+    // Those who were told have run code of users, too.
+    if !drop_rounds(isolate) {
+        let _leaked = ManuallyDrop::new(isolate.local().events.take());
+    }
     let core = isolate.this();
     isolate.runtime.clone().unregister(isolate);
     // SAFETY: this is the isolate's own count, and nothing touches the isolate after it: the
     // caller only resets its thread's pointer.
     unsafe { IsolateCore::release_self(core) };
+}
+
+/// How often a teardown drops what destructors have started meanwhile.
+const ROUNDS: usize = 8;
+
+/// Drops everything of the isolate's that holds values of users, and what their destructors make.
+/// `false` if there is still something, after the last round.
+fn drop_rounds(isolate: Current<'_>) -> bool {
+    (0..ROUNDS).any(|_| {
+        let dropped = drop_round(isolate);
+        let dropped = drop_locals(isolate) || dropped;
+        !dropped
+    })
+}
+
+/// Drops what there is, but for the locals. Returns whether there was anything.
+fn drop_round(isolate: Current<'_>) -> bool {
+    isolate.local().front.set(None);
+    isolate.local().flags.microtasks.set(false);
+    let has_events = isolate.local().events.borrow().is_some();
+    let mut count = 0;
+    if has_events {
+        let (timers, armed) = isolate.with_events(|events| events.timers.take_all());
+        if let Some(key) = armed {
+            let _ = isolate.runtime.event_handler().disarm(key);
+        }
+        count += drop_counted(isolate.with_events(|events| std::mem::take(&mut events.microtasks)));
+        count += drop_counted(isolate.with_events(|events| events.tasks.take_all()));
+        count += drop_counted(timers);
+        count += drop_counted(isolate.with_events(|events| events.replies.take_all()));
+        let (batch, delayed) = isolate.with_events(|events| events.control.take_all());
+        count += drop_counted(batch) + drop_counted(delayed);
+        let ports = isolate.with_events(|events| {
+            // The list must not point to slots that are gone.
+            events.owing.clear();
+            std::mem::take(&mut events.ports)
+        });
+        count += ports.len();
+        for slot in ports.into_values() {
+            // SAFETY: the slot is alive until its receiver's count goes, which is now.
+            unsafe { PortSlot::tear_down(slot) };
+        }
+    }
+    if isolate.port0.has_receiver() {
+        count += 1;
+        // SAFETY: as above; the isolate's own count keeps `port0` in place.
+        unsafe { PortSlot::tear_down(NonNull::from(&isolate.port0)) };
+    }
+    count != 0
+}
+
+/// Drops values, each for itself, and tells how many there were.
+fn drop_counted<T>(values: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>) -> usize {
+    let values = values.into_iter();
+    let count = values.len();
+    panic::drop_each(values);
+    count
+}
+
+/// Drops the locals. Each is made once, so this ends. Returns whether there were any.
+fn drop_locals(isolate: Current<'_>) -> bool {
+    let newest = || {
+        let mut events = isolate.local().events.borrow_mut();
+        events.as_mut()?.locals.take_newest()
+    };
+    let mut found = false;
+    while let Some(local) = newest() {
+        found = true;
+        panic::contain(|| drop(local));
+    }
+    found
 }
 
 /// Leaves the group, and then tells everybody who waits for the end, the listeners in their
@@ -77,7 +148,7 @@ fn tell(isolate: Current<'_>, reason: &ExitReason) {
         panic::contain(function);
     }
     told.exit_waiters.wake();
-    drop(told.error_listeners);
+    panic::drop_each(told.error_listeners.into_values());
 }
 
 struct Told {

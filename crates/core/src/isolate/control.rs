@@ -3,7 +3,7 @@
 //! # Protocol
 //! A control message goes to the isolate's out-of-band lane, and is handled at the next
 //! *interrupt check*: between turns, between microtasks, wherever a future of this crate is
-//! polled, and in [`checkpoint`]. Those of one sender are handled in the order in which they
+//! polled, in a wait, and in [`checkpoint`]. Those of one sender are handled in the order in which they
 //! were sent, all that have arrived at once, also behind a kill among them (rules 11 and 22).
 //!
 //! A ping or a kill has a [`Priority`]. `Immediate` acts at the check itself. The other two
@@ -16,6 +16,20 @@
 //! the event that it handles, microtasks included; from then on only control messages are
 //! handled, and all others wait in the lane. A paused isolate is in no run queue: its lane
 //! says `PAUSED`, and only the out-of-band lane schedules it.
+//!
+//! # The end
+//! An isolate that is killed, or has called `exit`, *is to end*: a flag says so from then on until
+//! it has ended. Every check looks at the flag, so code that catches the unwinding of one check
+//! is unwound by the next. What a check does depends on where it is:
+//!
+//! | the check is | it |
+//! |---|---|
+//! | in ordinary code | unwinds to the event loop |
+//! | in a destructor, while the thread unwinds | returns: a second unwinding would abort. A wait returns an error |
+//! | in the teardown | returns, and a wait returns an error; [`block_on`](crate::block_on), which has none, unwinds out of the destructor |
+//!
+//! A function that a control message runs while the thread unwinds may panic: that is an uncaught
+//! error of the isolate, and does not leave the check.
 //!
 //! # Rights
 //! A handle has the right to pause, and the right to terminate, if it was made by the spawner
@@ -183,8 +197,9 @@ impl Isolate {
     }
 
     /// Ends the isolate at its next interrupt check: between two turns, or two microtasks, or
-    /// in [`checkpoint`]. Nothing that is queued runs any more; its values are dropped. Code
-    /// that never comes to a check cannot be stopped, because a thread cannot be killed:
+    /// in a wait or a [`checkpoint`]. Nothing that is queued runs any more; its values are
+    /// dropped. A kill stays in force until the isolate has ended: code that catches the
+    /// unwinding is unwound again at its next check. Code that never comes to a check cannot be stopped, because a thread cannot be killed:
     /// [`Runtime::stuck`](crate::Runtime::stuck) names it, and other isolates go on.
     ///
     /// Does nothing to an isolate that has ended.
@@ -256,26 +271,74 @@ impl Isolate {
 /// do not come back to the event loop for long.
 ///
 /// If the isolate is to end, the stack is unwound from here, destructors run, and the call
-/// does not return. (`catch_unwind` around it delays the end until the next check.) Outside
-/// of isolates it does nothing.
+/// does not return. (`catch_unwind` around it delays the end until the next check.) In a
+/// destructor that runs because the stack unwinds already, or because the isolate has ended, it
+/// returns. Outside of isolates it does nothing.
 #[inline]
 pub fn checkpoint() {
-    check_if(Lane::peek_oob);
+    if check_if(Lane::peek_oob).is_err() && may_unwind() {
+        crate::panic::unwind_to_loop();
+    }
 }
 
-/// As [`checkpoint`], for who sleeps afterwards until the next control message: misses none that
-/// came before.
-pub(crate) fn checkpoint_before_sleep() {
-    check_if(Lane::has_oob);
+/// The current isolate is to end: it was killed, its runtime shuts down, or it has called
+/// [`Isolate::exit`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ending;
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the isolate is to end")
+    }
 }
 
-#[inline]
-fn check_if(is_interrupted: impl Fn(&Lane) -> bool) {
-    Current::with(|isolate| {
-        if let Some(isolate) = isolate
-            && is_interrupted(&isolate.lane)
-        {
-            crate::event_loop::check(isolate);
+impl std::error::Error for Ending {}
+
+/// As [`checkpoint`], for code that cannot be unwound, or wants to return by itself: never
+/// unwinds. A control message may still run a function that panics.
+///
+/// # Errors
+/// [`Ending`] from when the isolate is to end until it has ended, destructors in its teardown
+/// included. The code should return to the event loop.
+pub fn try_checkpoint() -> Result<(), Ending> {
+    check_if(Lane::peek_oob)
+}
+
+/// The check of a wait, before it sleeps until the next control message: misses none that came
+/// before. Unwinds if the isolate is to end.
+///
+/// # Errors
+/// If the isolate is to end, and unwinding is impossible here.
+pub(crate) fn check_wait() -> Result<(), Ending> {
+    check_if(Lane::has_oob).inspect_err(|_| {
+        if may_unwind() {
+            crate::panic::unwind_to_loop();
         }
-    });
+    })
+}
+
+/// As [`check_wait`], for a wait without an error to return. Where the thread unwinds already,
+/// the wait goes on; in a teardown it unwinds out of the destructor that waits.
+pub(crate) fn check_wait_without_error() {
+    if check_if(Lane::has_oob).is_err() && !std::thread::panicking() {
+        crate::panic::unwind_to_loop();
+    }
+}
+
+/// Handles what `is_interrupted` sees. An error says that the isolate is to end.
+#[inline]
+fn check_if(is_interrupted: impl Fn(&Lane) -> bool) -> Result<(), Ending> {
+    Current::with_or_left(|isolate| match isolate {
+        Some(isolate) if isolate.is_ending() || is_interrupted(&isolate.lane) => {
+            crate::event_loop::check(isolate)
+        }
+        _ => Ok(()),
+    })
+}
+
+/// Whether a check may leave the code by unwinding: not from a destructor, where that could
+/// abort the process, or would end the teardown's next step.
+fn may_unwind() -> bool {
+    let is_dying = Current::with_or_left(|isolate| isolate.is_some_and(|it| it.is_dying()));
+    !is_dying && !std::thread::panicking()
 }

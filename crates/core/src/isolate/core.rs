@@ -49,8 +49,9 @@ insula_sync::thread_cell! {
 }
 
 insula_sync::thread_cell! {
-    /// The isolate whose turn this thread has [left](Current::leave), if it has left one. Null
-    /// or in the middle of a turn, further down the stack.
+    /// The isolate whose turn this thread has [left](Current::leave), if it has left one: its
+    /// code outside of isolates runs here, a future under `block_on` or a group-bound callback.
+    /// Null, or in the middle of a turn further down the stack, and so alive.
     static LEFT: *const IsolateCore = ptr::null();
 }
 
@@ -439,10 +440,18 @@ impl Runnable {
     pub(crate) fn enter<R>(&self, f: impl FnOnce(Current<'_>) -> R) -> R {
         // A scheduled isolate has not been torn down, so its own count stands; it stays
         // scheduled at least until `f` gives that up as its last act.
-        let before = set_current(self.0.as_ptr());
-        let result = f(Current(self.0, PhantomData));
-        set_current(before);
-        result
+        let _reset = Reset(set_current(self.0.as_ptr()));
+        f(Current(self.0, PhantomData))
+    }
+}
+
+/// Makes an isolate the current one again, also when the stack unwinds.
+struct Reset(*const IsolateCore);
+
+impl Drop for Reset {
+    #[inline(always)]
+    fn drop(&mut self) {
+        set_current(self.0);
     }
 }
 
@@ -462,22 +471,19 @@ impl<'a> Current<'a> {
 
     /// Runs `f` as code outside of isolates, on the isolate's thread.
     pub(crate) fn leave<R>(f: impl FnOnce() -> R) -> R {
-        struct Return {
-            current: *const IsolateCore,
-            left: *const IsolateCore,
-        }
+        /// The isolate that was left before.
+        struct Return(*const IsolateCore);
         impl Drop for Return {
             fn drop(&mut self) {
-                LEFT.with(|left| left.set(self.left));
-                set_current(self.current);
+                LEFT.with(|left| left.set(self.0));
             }
         }
-        let current = set_current(ptr::null());
-        let left = LEFT.with(Cell::get);
-        if !current.is_null() {
-            LEFT.with(|left| left.set(current));
+        let isolate = current();
+        if isolate.is_null() {
+            return f();
         }
-        let _return = Return { current, left };
+        let _return = Return(LEFT.with(|left| left.replace(isolate)));
+        let _reset = Reset(set_current(ptr::null()));
         f()
     }
 
@@ -487,6 +493,21 @@ impl<'a> Current<'a> {
         let current = NonNull::new(current().cast_mut());
         let core = current.or_else(|| NonNull::new(LEFT.with(Cell::get).cast_mut()));
         f(core.map(|core| Current(core, PhantomData)))
+    }
+
+    /// As [`or_left`](Self::or_left), and inside of that isolate: a control message for it, which
+    /// may run its code, concerns code that has left it as well.
+    #[inline]
+    pub(crate) fn with_or_left<R>(f: impl FnOnce(Option<Current<'_>>) -> R) -> R {
+        if !current().is_null() {
+            return Self::with(f);
+        }
+        let left = LEFT.with(Cell::get);
+        if left.is_null() {
+            return f(None);
+        }
+        let _reset = Reset(set_current(left));
+        Self::with(f)
     }
 
     #[inline(always)]

@@ -107,12 +107,12 @@ pub(super) fn finish(result: impl EntryResult) {
 impl Current<'_> {
     /// Starts a local task; it is polled for the first time as a microtask.
     pub(crate) fn spawn_task(self, future: LocalFuture) {
-        if self.local().flags.dying.get() {
-            return;
-        }
         let key =
             self.with_events(|events| events.tasks.insert_with(|key| Task::new(self, key, future)));
-        self.push_poll(key);
+        // In a teardown it is dropped in the next round.
+        if !self.is_dying() {
+            self.push_poll(key);
+        }
     }
 }
 

@@ -171,7 +171,8 @@ impl Isolate {
     /// check.
     ///
     /// # Panics
-    /// If there is no current isolate.
+    /// If there is no current isolate. In a destructor that runs while the stack unwinds, it
+    /// aborts the process as any panic does there.
     pub fn exit<T: Send + 'static>(port: &SendPort<T>, message: T) -> ! {
         // To a closed port nobody listens, and the isolate ends all the same.
         let _ = port.send(message);

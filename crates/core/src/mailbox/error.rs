@@ -30,6 +30,8 @@ pub enum MailboxError {
     Deadlock(Deadlock),
     /// On a seeded runtime nobody else runs while one waits.
     Seeded,
+    /// As [`WaitError::Ending`].
+    Ending,
 }
 
 impl From<WaitError> for MailboxError {
@@ -38,6 +40,7 @@ impl From<WaitError> for MailboxError {
             WaitError::TimedOut => Self::TimedOut,
             WaitError::Deadlock(deadlock) => Self::Deadlock(deadlock),
             WaitError::Seeded => Self::Seeded,
+            WaitError::Ending => Self::Ending,
         }
     }
 }
@@ -55,6 +58,7 @@ impl fmt::Display for MailboxError {
             Self::Abandoned => "nobody waits for the response any more",
             Self::Deadlock(deadlock) => return deadlock.fmt(f),
             Self::Seeded => return WaitError::Seeded.fmt(f),
+            Self::Ending => return WaitError::Ending.fmt(f),
         })
     }
 }

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::isolate::Current;
 use crate::microtask::Microtask;
+use crate::panic::{contain, drop_all};
 use crate::record::{Head, RecordVtable, is_inline};
 use crate::task::{self, Wakeup};
 
@@ -80,7 +81,9 @@ impl<T: Send + 'static> Buffers<T> {
         },
         drop_receiver: |receiver| {
             // SAFETY: with this vtable a receiver that is not null is a box of this type.
-            drop(unsafe { Box::from_raw(receiver.cast::<Buffer<T>>()) });
+            let Buffer { queue, waiting } = *unsafe { Box::from_raw(receiver.cast::<Buffer<T>>()) };
+            contain(|| drop(waiting));
+            drop_all(queue);
         },
         closed: || Drops::<T>::CLOSED,
     };
@@ -310,6 +313,10 @@ fn set_handler<T: Send + 'static, F: FnMut(T) + 'static>(
     slot: &PortSlot,
     handler: F,
 ) {
+    if slot.vtable().mode == Mode::Closed {
+        // Only in a teardown, which drops what is queued.
+        return isolate.push_microtask(Microtask::Call(Box::new(move || drop(handler))));
+    }
     let buffered = slot.vtable().mode == Mode::Buffered && !slot.receiver.get().is_null();
     let waiting = if buffered {
         std::mem::take(&mut Buffers::<T>::buffer(slot).queue)

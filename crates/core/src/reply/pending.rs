@@ -36,6 +36,11 @@ impl PendingReplies {
         self.0.is_empty()
     }
 
+    /// Takes all of them out, for a teardown.
+    pub(crate) fn take_all(&mut self) -> Vec<impl Sized + use<>> {
+        self.0.take_all()
+    }
+
     /// Questions without an answer, and answers that nobody has taken yet.
     pub(crate) fn len(&self) -> usize {
         self.0.len()

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use insula_sync::Mutex;
 
+use crate::block_on::block_on_or_end;
 use crate::panic::wake_contained;
 
 /// Nobody will answer: the question, or the right to answer it, was dropped.
@@ -70,10 +71,15 @@ impl<R> Reply<R> {
     /// # Blocking
     /// Parks the thread. In an isolate, await it instead.
     ///
+    /// # Cancellation
+    /// A kill of the waiting isolate unwinds out of the wait.
+    ///
     /// # Errors
-    /// [`NoReply`] if there will be no answer.
+    /// [`NoReply`] if there will be no answer. Also if the waiting isolate is to end and cannot
+    /// unwind out of the wait: in a destructor that runs while the stack unwinds, or because the
+    /// isolate has ended.
     pub fn wait(self) -> Result<R, NoReply> {
-        crate::block_on(self)
+        block_on_or_end(self).unwrap_or(Err(NoReply))
     }
 }
 

@@ -3,13 +3,13 @@
 //! Split in shards, each a list under a lock, so that threads that spawn do not meet. An
 //! isolate remembers its place in its shard's list; that memory is guarded by the shard's lock.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
+use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use insula_sync::{Condvar, Mutex};
 
 use crate::isolate::{IsolateCore, IsolateRef};
 use crate::waiters::{Ticket, Waiters};
@@ -22,8 +22,8 @@ pub(super) struct Register {
     shards: [Mutex<Vec<Listed>>; SHARDS],
     len: AtomicUsize,
     closed: AtomicBool,
+    /// Those who wait until it is empty. Bounded by the calls of `shut_down` that wait.
     waiting: Mutex<Waiters>,
-    empty: Condvar,
 }
 
 /// An isolate that has not been torn down: its own count keeps it alive.
@@ -46,7 +46,6 @@ impl Register {
             len: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             waiting: Mutex::default(),
-            empty: Condvar::new(),
         }
     }
 
@@ -78,7 +77,6 @@ impl Register {
         drop(shard);
         if self.len.fetch_sub(1, Ordering::SeqCst) == 1 && self.closed.load(Ordering::SeqCst) {
             let waiting = self.waiting.lock().take_all();
-            self.empty.notify_all();
             waiting.wake();
         }
     }
@@ -111,26 +109,7 @@ impl Register {
         self.all()
     }
 
-    /// Waits on a plain thread; only for a closed register.
-    pub(super) fn wait_until_empty(&self, timeout: Option<Duration>) -> bool {
-        let start = Instant::now();
-        let mut waiting = self.waiting.lock();
-        while self.len() != 0 {
-            waiting = match timeout {
-                None => self.empty.wait(waiting),
-                Some(timeout) => {
-                    let left = timeout.saturating_sub(start.elapsed());
-                    if left.is_zero() {
-                        return false;
-                    }
-                    self.empty.wait_timeout(waiting, left)
-                }
-            };
-        }
-        true
-    }
-
-    /// As [`wait_until_empty`](Self::wait_until_empty), for whoever also has to run isolates.
+    /// Waits until the last isolate has left; only for a closed register.
     pub(super) fn emptied(&self) -> impl Future<Output = ()> {
         Emptied {
             register: self,

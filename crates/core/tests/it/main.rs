@@ -2,9 +2,11 @@
 
 mod blocking;
 mod callback;
+mod child;
 mod control;
 mod extremes;
 mod foreign;
+mod hostile_ends;
 mod isolates;
 mod kept;
 mod mailbox;

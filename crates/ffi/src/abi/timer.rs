@@ -132,8 +132,7 @@ pub extern "C" fn insula_checkpoint() -> StatusCode {
         if insula::Isolate::current().is_none() {
             return Ok(state::require_running()?);
         }
-        // If it is to end, this unwinds, as far as to the guard.
-        insula::checkpoint();
+        insula::try_checkpoint().map_err(|_| Status::Ending)?;
         state::require_running().map_err(|_| Status::Ending)?;
         Ok(serving::check()?)
     })
