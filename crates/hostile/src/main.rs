@@ -27,6 +27,9 @@ use program::{Kind, Program};
 #[global_allocator]
 static ALLOCATOR: oracle::Counted = oracle::Counted;
 
+/// Seconds without an end that are a hang, unless told otherwise.
+const LIMIT: u64 = 10;
+
 const HELP: &str = "\
 Runs random programs that misuse Insula, and tells which of them fail.
 
@@ -38,7 +41,7 @@ insula-hostile run [options]          runs the programs of many seeds
     --limit SECONDS                   time without progress that is a hang; 10 unless given
     --shrink                          shrinks what fails, and prints it
 insula-hostile one KIND SEED          prints one program and runs it, in this process
-insula-hostile file PATH [TIMES]      runs the program of a file, in this process
+insula-hostile file PATH [TIMES [LIMIT]]   runs the program of a file, in this process
 insula-hostile shrink KIND SEED       shrinks one program that fails
 insula-hostile shrink-file PATH       the same for the program of a file
 insula-hostile show KIND SEED         prints one program
@@ -73,15 +76,16 @@ fn command(arguments: &[String]) -> Result<ExitCode, String> {
         ["one", kind, seed] => {
             let program = Program::generate(parse_kind(kind)?, number(seed)?);
             tell(&program.to_string());
-            Ok(run_here(&program, 1))
+            Ok(run_here(&program, 1, LIMIT))
         }
         ["show", kind, seed] => {
             let program = Program::generate(parse_kind(kind)?, number(seed)?);
             tell(&program.to_string());
             Ok(ExitCode::SUCCESS)
         }
-        ["file", path] => Ok(run_here(&read(path)?, 1)),
-        ["file", path, times] => Ok(run_here(&read(path)?, number(times)?)),
+        ["file", path] => Ok(run_here(&read(path)?, 1, LIMIT)),
+        ["file", path, times] => Ok(run_here(&read(path)?, number(times)?, LIMIT)),
+        ["file", path, times, limit] => Ok(run_here(&read(path)?, number(times)?, number(limit)?)),
         ["shrink", kind, seed] => {
             let program = Program::generate(parse_kind(kind)?, number(seed)?);
             Ok(shrink_here(&program))
@@ -114,10 +118,10 @@ fn number<T: std::str::FromStr>(word: &str) -> Result<T, String> {
     word.parse().map_err(|_| format!("'{word}' is no number"))
 }
 
-fn run_here(program: &Program, times: u32) -> ExitCode {
+fn run_here(program: &Program, times: u32, limit: u64) -> ExitCode {
     child::prepare();
     for _ in 0..times {
-        let faults = child::run_watched(program, Duration::from_secs(10));
+        let faults = child::run_watched(program, Duration::from_secs(limit));
         if !faults.is_empty() {
             tell_error(&faults.join("\n"));
             return ExitCode::FAILURE;
@@ -141,7 +145,7 @@ fn shrink_here(program: &Program) -> ExitCode {
 
 fn run_many(options: &[&str]) -> Result<ExitCode, String> {
     let mut kinds = vec![Kind::Seeded, Kind::Threads];
-    let (mut from, mut count, mut limit) = (0, 1000, 10);
+    let (mut from, mut count, mut limit) = (0, 1000, LIMIT);
     let mut jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut shrinks = false;
     let mut options = options.iter();

@@ -4,10 +4,13 @@ use crate::child::supervise;
 use crate::program::Program;
 
 /// Times that a smaller program may pass before it counts as one that does not fail.
-const TRIES: u32 = 6;
+const TRIES: u32 = 3;
 
 /// Runs per try, in one process.
 const RUNS: u32 = 5;
+
+/// Seconds after which a program hangs.
+const LIMIT: u64 = 2;
 
 /// Takes operations out as long as the program fails. `None` if it does not fail at all.
 pub(crate) fn shrink(program: &Program) -> Option<(Program, String)> {
@@ -42,11 +45,12 @@ fn failure(program: &Program) -> Option<String> {
         "file".to_owned(),
         path.to_string_lossy().into_owned(),
         RUNS.to_string(),
+        LIMIT.to_string(),
     ];
     let mut found = None;
     for _ in 0..TRIES {
         let mut said = String::new();
-        let outcome = supervise(&arguments, 3, |line| said.push_str(line));
+        let outcome = supervise(&arguments, LIMIT, |line| said.push_str(line));
         if !outcome.is_success() {
             found = Some(format!("{said} {}", outcome.describe()));
             break;
