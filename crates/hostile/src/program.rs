@@ -382,7 +382,7 @@ grammar! {
             2 NewRuntime(runtime: Slot, threads: Count),
             3 ShutDown(runtime: Slot),
             2 ShutDownUnderBlockOn(runtime: Slot),
-            2 Enter(runtime: Slot),
+            2 Enter(runtime: Slot, inside: Script),
             2 StashEntered(runtime: Slot, entered: Slot),
             2 DropEntered(entered: Slot),
             2 Advance(runtime: Slot, ms: Ms),

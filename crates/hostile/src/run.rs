@@ -15,18 +15,17 @@ mod world;
 use std::pin::Pin;
 use std::time::Duration;
 
-use insula_core::{Entered, Isolate};
+use insula_core::Isolate;
 
 use crate::program::{How, Kind, Op, Patience, Script};
 use world::{At, Deeper, Guard, Place};
 
 pub(crate) use whole::{Watched, execute};
 
-/// What a script keeps until it ends. Dropped in this order.
+/// What a script keeps until it ends.
 #[derive(Default)]
 struct Scope {
     guards: Vec<Guard>,
-    entered: Vec<Entered>,
 }
 
 /// Runs a script right here.
@@ -45,7 +44,7 @@ fn run(script: &Script, at: &At) {
 
 fn run_op(op: &Op, at: &At, scope: &mut Scope) {
     let is_done = flow::op(op, at, scope)
-        || runtimes::op(op, at, scope)
+        || runtimes::op(op, at)
         || isolates::op(op, at)
         || ports::op(op, at)
         || waits::op(op, at)

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use insula_core::{Isolate, IsolateCell, ReceivePort, RootIsolate, Runtime};
 
-use super::world::{At, Guard, Parcel, Place};
-use super::{Scope, locals, run};
+use super::world::{At, Guard, Parcel, Place, drop_entered, stash_entered};
+use super::{locals, run};
 use crate::program::{Flag, Kind, Op, RootEnd, Script, Slot};
 
-pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
+pub(crate) fn op(op: &Op, at: &At) -> bool {
     let world = &at.world;
     match op {
         Op::NewRuntime(slot, threads) => new_runtime(at, *slot, threads.0),
@@ -20,17 +20,18 @@ pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
                 insula_core::block_on(async move { shut_down(&inner, slot) });
             }
         }
-        Op::Enter(slot) => {
+        Op::Enter(slot, inside) => {
             if let Some(runtime) = world.runtimes.get(*slot) {
-                scope.entered.push(runtime.enter());
+                let _entered = runtime.enter();
+                run(inside, at);
             }
         }
         Op::StashEntered(slot, entered) => {
             if let Some(runtime) = world.runtimes.get(*slot) {
-                world.entered.put(*entered, runtime.enter());
+                stash_entered(*entered, runtime.enter());
             }
         }
-        Op::DropEntered(entered) => drop(world.entered.take(*entered)),
+        Op::DropEntered(entered) => drop_entered(*entered),
         Op::Advance(slot, ms) => {
             if let Some(runtime) = world.runtimes.get(*slot)
                 && world.program.kind == Kind::Seeded

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use insula_core::{Isolate, Runtime, one_shot, sleep};
 use insula_sync::atomic::{AtomicBool, Ordering};
 
-use super::world::{At, Place, World, contain};
+use super::world::{At, Place, World, contain, drop_entered};
 use super::{locals, rounds, run};
 use crate::oracle::{Memory, Residents};
 use crate::program::{Kind, Program, Slot};
@@ -116,7 +116,7 @@ fn drive(world: &Arc<World>, before: Residents) {
         let _entered = runtime.enter();
         contain(|| run(&world.program.main, &at));
     }
-    contain(|| world.entered.clear());
+    (0..3).map(Slot).for_each(drop_entered);
     let linger = Duration::from_millis(u64::from(world.program.linger.0));
     runtime.block_on(sleep(linger));
     probe(&runtime);

@@ -101,7 +101,6 @@ pub(crate) struct World {
     pub(crate) local: Table<IsolateLocalCallback<Parcel, ()>>,
     pub(crate) grouped: Table<GroupBoundCallback<Hook, Parcel, ()>>,
     pub(crate) natives: Table<NativePort<Letter>>,
-    pub(crate) entered: Table<Entered>,
     /// All that have not been shut down.
     pub(crate) all_runtimes: Mutex<Vec<Runtime>>,
     pub(crate) locks: [insula_core::Mutex<u32>; 3],
@@ -226,7 +225,6 @@ impl World {
             local: Table::default(),
             grouped: Table::default(),
             natives: Table::default(),
-            entered: Table::default(),
             all_runtimes: Mutex::new(Vec::new()),
             locks: std::array::from_fn(|_| insula_core::Mutex::new(0)),
             raw_locks: std::array::from_fn(|_| RawMutex::new()),
@@ -263,7 +261,6 @@ impl World {
 
     /// Drops every handle.
     pub(crate) fn clear(&self) {
-        self.entered.clear();
         self.isolates.clear();
         self.groups.clear();
         self.ports.clear();
@@ -418,6 +415,8 @@ pub(crate) enum Place {
 thread_local! {
     static PLACE: Cell<Place> = const { Cell::new(Place::Elsewhere) };
     static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// Guards that are dropped in any order, or with the thread.
+    static ENTERED: RefCell<[Option<Entered>; 3]> = const { RefCell::new([None, None, None]) };
     static AT_EXIT: RefCell<AtExit> = const { RefCell::new(AtExit(Vec::new())) };
 }
 
@@ -479,6 +478,28 @@ pub(crate) fn at_thread_exit(guard: Guard) {
     let _ = AT_EXIT.try_with(|exits| {
         if let Ok(mut exits) = exits.try_borrow_mut() {
             exits.0.extend(guard.take());
+        }
+    });
+    drop(guard);
+}
+
+/// Keeps a guard, of this thread. What was kept there is dropped.
+pub(crate) fn stash_entered(slot: Slot, guard: Entered) {
+    let mut guard = Some(guard);
+    let _ = ENTERED.try_with(|all| {
+        if let Ok(mut all) = all.try_borrow_mut() {
+            std::mem::swap(&mut all[usize::from(slot.0) % 3], &mut guard);
+        }
+    });
+    drop(guard);
+}
+
+/// Drops a guard that was kept.
+pub(crate) fn drop_entered(slot: Slot) {
+    let mut guard = None;
+    let _ = ENTERED.try_with(|all| {
+        if let Ok(mut all) = all.try_borrow_mut() {
+            std::mem::swap(&mut all[usize::from(slot.0) % 3], &mut guard);
         }
     });
     drop(guard);
