@@ -52,4 +52,6 @@ pub use mutex::{Mutex, MutexGuard, RawMutex};
 pub use one_slot::Mailbox;
 pub use rendezvous::{RendezvousState, Requester, Responder, rendezvous};
 #[cfg(all(test, loom))]
+pub(crate) use row::Left;
+#[cfg(all(test, loom))]
 pub(crate) use slot::{Putting, Slot, Taking};

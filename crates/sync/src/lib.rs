@@ -44,6 +44,24 @@ macro_rules! thread_cell {
     };
 }
 
+/// Declares a value of which each thread has its own, to be opened with `with` or `try_with`. It is
+/// dropped when the thread ends, also one of loom's.
+#[macro_export]
+macro_rules! thread_value {
+    ($(#[$attribute:meta])* $visibility:vis static $name:ident: $type:ty = $init:expr;) => {
+        #[cfg(not(loom))]
+        ::std::thread_local! {
+            $(#[$attribute])*
+            $visibility static $name: $type = $init;
+        }
+        #[cfg(loom)]
+        $crate::__loom::thread_local! {
+            $(#[$attribute])*
+            $visibility static $name: $type = $init;
+        }
+    };
+}
+
 /// Atomic integers, pointers and fences.
 pub mod atomic {
     #[cfg(loom)]

@@ -125,6 +125,12 @@ pub fn block_on_completer<F: Future + Unpin>(
             (question, Side::Requester)
         };
         let settled = || seat.is_settled().then_some(());
-        wait(&seat, &spin, deadline, awaited, settled)?;
+        if let Err(error) = wait(&seat, &spin, deadline, awaited, settled) {
+            // Looked at once more: what came when the time was over is not lost.
+            return match future.poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(output) => Ok(output),
+                Poll::Pending => Err(error),
+            };
+        }
     }
 }

@@ -71,7 +71,7 @@ struct Calls {
     calls: BTreeMap<u64, Function>,
 }
 
-thread_local! {
+insula_sync::thread_value! {
     static OWN: OwnLife = OwnLife(ThreadLife(Arc::default()));
 }
 
@@ -81,10 +81,6 @@ struct OwnLife(ThreadLife);
 impl ThreadLife {
     /// `None` once the thread has ended.
     pub(super) fn current() -> Option<Self> {
-        if cfg!(loom) {
-            // The threads of a model share the storage of one thread.
-            return None;
-        }
         OWN.try_with(|own| own.0.clone()).ok()
     }
 

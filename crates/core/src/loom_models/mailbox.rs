@@ -10,7 +10,7 @@ use loom::thread;
 use insula_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::blocking::{Seat, Side};
-use crate::mailbox::{Exchange, GaveUp, Putting, Slot, Taking};
+use crate::mailbox::{Exchange, GaveUp, Left, Putting, Slot, Taking};
 use crate::{
     ConditionVariable, IsolateId, LockError, Mailbox, MailboxError, RawMutex, block_on_by,
     rendezvous,
@@ -294,6 +294,45 @@ fn close_vs_unlock() {
         mutex.unlock().unwrap();
         waiter.join().unwrap();
         assert!(!mutex.try_lock());
+    });
+}
+
+/// The end of a time vs the hand-over of a lock: the waiter has it, or it is free.
+#[test]
+fn time_out_vs_unlock() {
+    check(|| {
+        let mutex = RawMutex::new();
+        mutex.lock().unwrap();
+        let late = {
+            let mutex = mutex.clone();
+            thread::spawn(move || match mutex.acquire_or_join().unwrap() {
+                Some(waiting) => matches!(waiting.leave(), Left::Settled(Ok(()))),
+                None => true,
+            })
+        };
+        mutex.unlock().unwrap();
+        assert_eq!(late.join().unwrap(), !mutex.try_lock());
+    });
+}
+
+/// The end of a holder vs a waiter: before, meanwhile or after, the waiter wakes.
+#[test]
+fn lock_vs_end_of_holder() {
+    check(|| {
+        let mutex = RawMutex::new();
+        let holder = {
+            let mutex = mutex.clone();
+            // Its thread ends with the lock, in whichever order the two acquire it.
+            thread::spawn(move || mutex.lock().unwrap())
+        };
+        match mutex.lock() {
+            Ok(()) => mutex.unlock().unwrap(),
+            Err(error) => {
+                assert_eq!(error, LockError::OwnerEnded);
+                assert!(mutex.recover() && mutex.try_lock());
+            }
+        }
+        holder.join().unwrap();
     });
 }
 

@@ -8,11 +8,11 @@
 //!
 //! Only a lock that has waiters asks to be told of its holder's end: a party that joins the row
 //! registers a call with the holder ([`Lock::watch`]), and so does a release that hands the lock
-//! over while others wait. The call names the *turn* of the holder, a number that each acquisition
-//! gets, so a call that comes late does nothing. The release cancels it. Calls are registered and
-//! cancelled while the lock's state is not locked; what may have changed meanwhile is looked at
-//! again by the turn. A lock without waiters costs nothing; whether its holder has ended is found
-//! by the first waiter, whose call is refused then.
+//! over while others wait. The call names the acquisition by its number, so a call that comes late
+//! does nothing. The release cancels it. Calls are registered and cancelled while the lock's state
+//! is not locked; whether the holder has changed meanwhile is seen by the number. A lock without
+//! waiters costs nothing: whether its holder has ended is found by the first waiter, whose call is
+//! refused then.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -47,8 +47,8 @@ struct Lock {
 
 struct State {
     holder: Option<Holder>,
-    /// The turn of the last holder. 64 bits do not run out.
-    turn: u64,
+    /// The number of the last acquisition. 64 bits do not run out.
+    acquisition: u64,
     /// Why it cannot be acquired any more. While this is set, no waiter is in the row.
     over: Option<LockError>,
     row: Row<Party, Result<(), LockError>>,
@@ -56,7 +56,7 @@ struct State {
 
 struct Holder {
     party: Party,
-    turn: u64,
+    acquisition: u64,
     /// Set while there are waiters, or a little later.
     end_call: Option<EndCall>,
 }
@@ -70,10 +70,10 @@ struct Released {
 
 impl State {
     fn acquire(&mut self, party: Party) {
-        self.turn += 1;
+        self.acquisition += 1;
         self.holder = Some(Holder {
             party,
-            turn: self.turn,
+            acquisition: self.acquisition,
             end_call: None,
         });
     }
@@ -109,7 +109,7 @@ impl RawMutex {
     pub fn new() -> Self {
         let state = State {
             holder: None,
-            turn: 0,
+            acquisition: 0,
             over: None,
             row: Row::new(),
         };
@@ -269,26 +269,26 @@ impl Lock {
         if holder.end_call.is_some() || state.row.is_empty() {
             return;
         }
-        let (party, turn) = (holder.party.clone(), holder.turn);
+        let (party, acquisition) = (holder.party.clone(), holder.acquisition);
         drop(state);
         let lock = Arc::downgrade(self);
         let call = party.when_ended(move || {
             if let Some(lock) = lock.upgrade() {
-                lock.holder_ended(turn);
+                lock.holder_ended(acquisition);
             }
         });
         match call {
-            Ok(call) => self.watched(turn, call),
-            Err(Ended) => self.holder_ended(turn),
+            Ok(call) => self.watched(acquisition, call),
+            Err(Ended) => self.holder_ended(acquisition),
         }
     }
 
     /// Keeps the call for the release, unless that has come already.
-    fn watched(&self, turn: u64, call: EndCall) {
+    fn watched(&self, acquisition: u64, call: EndCall) {
         let mut state = self.state.lock();
         let unwanted = match &mut state.holder {
             // Another waiter may have asked as well.
-            Some(holder) if holder.turn == turn => holder.end_call.replace(call),
+            Some(holder) if holder.acquisition == acquisition => holder.end_call.replace(call),
             _ => Some(call),
         };
         drop(state);
@@ -297,12 +297,12 @@ impl Lock {
         }
     }
 
-    fn holder_ended(&self, turn: u64) {
+    fn holder_ended(&self, acquisition: u64) {
         let mut state = self.state.lock();
         let holds = state
             .holder
             .as_ref()
-            .is_some_and(|holder| holder.turn == turn);
+            .is_some_and(|holder| holder.acquisition == acquisition);
         if !holds || state.over.is_some() {
             return;
         }

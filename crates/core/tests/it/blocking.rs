@@ -227,3 +227,20 @@ fn a_limited_wait_ends_in_time() {
     assert_eq!(waited.wait(), Ok(Err(WaitError::TimedOut)));
     runtime.shut_down();
 }
+
+/// What comes between the last look and the end of the time is not lost.
+#[test]
+fn a_result_that_comes_when_the_time_is_over_is_returned() {
+    let idle = Isolate::spawn(async |()| insula_core::sleep(FOREVER).await, ());
+    let mut is_there = false;
+    let late = std::future::poll_fn(|_| {
+        if std::mem::replace(&mut is_there, true) {
+            Poll::Ready(7)
+        } else {
+            Poll::Pending
+        }
+    });
+    let waited = block_on_by(late, idle.id(), Some(Duration::ZERO));
+    assert_eq!(waited, Ok(7));
+    idle.kill();
+}
