@@ -30,7 +30,14 @@
  * and free callbacks and finalizers run on any thread. No lock of the library is held during a
  * callback, so it may call every function here; those that would wait for the callback itself
  * return INSULA_ERROR_DEADLOCK. A callback must return normally: a C++ exception that leaves it
- * ends the process, and longjmp out of it is undefined.
+ * ends the process, as pthread_exit in it does, and longjmp out of it is undefined. Do not cancel
+ * a thread (pthread_cancel) that may be inside of the library. A thread that ends, in destructors of
+ * pthread_key and at exit, may call every function; it cannot have root isolates any more, and
+ * insula_last_error is empty there.
+ *
+ * Signals. Only insula_abi_version and insula_status_text may be called in a signal handler; any
+ * other function may take a lock that the interrupted code holds. A handler that wants to post
+ * writes to a pipe instead, and a thread of yours that reads the pipe posts.
  *
  * Start and shutdown. insula_init first, once; everything else but the few functions that say
  * so returns INSULA_ERROR_NOT_STARTED before it and INSULA_ERROR_SHUT_DOWN from the beginning
@@ -91,7 +98,7 @@
 // This process was forked from the one that started the runtime.
 #define INSULA_ERROR_FORKED 12
 
-// The port is closed, or its isolate has ended.
+// What the function was to use is closed, or its isolate has ended. Nothing has moved.
 #define INSULA_ERROR_CLOSED 13
 
 // There is no room at the moment.
@@ -411,7 +418,8 @@ typedef struct {
     uint32_t flags;
     // For reports; null for a number.
     const char *name;
-    // Gets `[reason, text]` when the isolate has ended; 0 for nobody.
+    // Gets `[reason, text]` when the isolate has ended; 0 for none. A port of an isolate: a native
+    // one is of the `WRONG_TYPE`.
     insula_port on_exit;
     // A port of the spawning isolate that gets `[text, place, name, is fatal]` with every
     // uncaught error; 0 for nobody.
@@ -639,6 +647,8 @@ insula_status insula_isolate_resume(insula_isolate isolate, insula_capability ca
 
 // Asks for a sign of life: `port` gets `response`, at a time that `priority` says; never, if
 // the isolate has ended. A null `response` is the value null.
+//
+// Errors: `WRONG_TYPE` if `port` is a native port.
 insula_status insula_isolate_ping(insula_isolate isolate,
                                   insula_port port,
                                   const insula_value *response,
@@ -649,6 +659,8 @@ insula_status insula_isolate_set_errors_fatal(insula_isolate isolate, uint32_t a
 
 // Has a port told when the isolate has ended, behind everything that the isolate posted: with
 // `response`, or with `[reason, text]` if that is null. If it has ended already, at once.
+//
+// Errors: `WRONG_TYPE` if `port` is a native port.
 insula_status insula_isolate_add_exit_listener(insula_isolate isolate,
                                                insula_port port,
                                                const insula_value *response);
@@ -659,7 +671,8 @@ insula_status insula_isolate_remove_exit_listener(insula_isolate isolate, insula
 // Has a port of the current isolate told of every uncaught error of `isolate`, as
 // `[text, place or null, name, is fatal]`, in order with its messages.
 //
-// Errors: `NO_ISOLATE`, `WRONG_ISOLATE` if the port belongs to another one.
+// Errors: `NO_ISOLATE`, `WRONG_ISOLATE` if the port belongs to another one, `WRONG_TYPE` if it is
+// a native port.
 insula_status insula_isolate_add_error_listener(insula_isolate isolate, insula_port port);
 
 // Takes an error listener back.

@@ -89,9 +89,12 @@ pub(super) fn run_random_calls(root: &Path) -> Verdict {
     let mut build = plain(root)?;
     build.environment = &[
         ("INSULA_FFI_CALLS", "10000000"),
+        ("INSULA_FFI_STEPS", "3000000"),
         ("INSULA_FFI_THREADS", "8"),
     ];
-    build.make_and_run(Path::new("crates/ffi/tests/c/random.c"), Language::C)
+    let folder = Path::new("crates/ffi/tests/c");
+    build.make_and_run(&folder.join("random.c"), Language::C)?;
+    build.make_and_run(&folder.join("churn.c"), Language::C)
 }
 
 fn run_plain(root: &Path, language: Language) -> Verdict {

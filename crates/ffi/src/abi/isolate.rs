@@ -217,6 +217,8 @@ pub extern "C" fn insula_isolate_resume(
 /// Asks for a sign of life: `port` gets `response`, at a time that `priority` says; never, if
 /// the isolate has ended. A null `response` is the value null.
 ///
+/// Errors: `WRONG_TYPE` if `port` is a native port.
+///
 /// # Safety
 /// The pointers are as the top of this file tells.
 #[unsafe(no_mangle)]
@@ -253,6 +255,8 @@ pub extern "C" fn insula_isolate_set_errors_fatal(
 /// Has a port told when the isolate has ended, behind everything that the isolate posted: with
 /// `response`, or with `[reason, text]` if that is null. If it has ended already, at once.
 ///
+/// Errors: `WRONG_TYPE` if `port` is a native port.
+///
 /// # Safety
 /// The pointers are as the top of this file tells.
 #[unsafe(no_mangle)]
@@ -285,7 +289,8 @@ pub extern "C" fn insula_isolate_remove_exit_listener(
 /// Has a port of the current isolate told of every uncaught error of `isolate`, as
 /// `[text, place or null, name, is fatal]`, in order with its messages.
 ///
-/// Errors: `NO_ISOLATE`, `WRONG_ISOLATE` if the port belongs to another one.
+/// Errors: `NO_ISOLATE`, `WRONG_ISOLATE` if the port belongs to another one, `WRONG_TYPE` if it is
+/// a native port.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_isolate_add_error_listener(
     isolate: IsolateHandle,

@@ -31,7 +31,7 @@ pub const INSULA_ERROR_SHUT_DOWN: i32 = 10;
 pub const INSULA_ERROR_ALREADY_STARTED: i32 = 11;
 /// This process was forked from the one that started the runtime.
 pub const INSULA_ERROR_FORKED: i32 = 12;
-/// The port is closed, or its isolate has ended.
+/// What the function was to use is closed, or its isolate has ended. Nothing has moved.
 pub const INSULA_ERROR_CLOSED: i32 = 13;
 /// There is no room at the moment.
 pub const INSULA_ERROR_FULL: i32 = 14;

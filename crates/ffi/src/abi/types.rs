@@ -197,7 +197,8 @@ pub struct SpawnOptions {
     pub flags: u32,
     /// For reports; null for a number.
     pub name: *const c_char,
-    /// Gets `[reason, text]` when the isolate has ended; 0 for nobody.
+    /// Gets `[reason, text]` when the isolate has ended; 0 for none. A port of an isolate: a native
+    /// one is of the `WRONG_TYPE`.
     pub on_exit: PortHandle,
     /// A port of the spawning isolate that gets `[text, place, name, is fatal]` with every
     /// uncaught error; 0 for nobody.

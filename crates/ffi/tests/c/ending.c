@@ -202,9 +202,56 @@ static void a_service_that_does_not_stop(void) {
     EXPECT(running.status != INSULA_OK && running.may_have_run == 1);
 }
 
+/* Handles that are written by one call and used by what it begins. */
+typedef struct {
+    insula_isolate isolate;
+    insula_call call;
+    flag is_over;
+} early;
+
+static int32_t early_entry(void *user, const insula_value *message) {
+    (void)message;
+    early *it = user;
+    EXPECT(it->isolate != 0);
+    CHECK(insula_isolate_release(it->isolate));
+    flag_set(&it->is_over);
+    return 0;
+}
+
+static void early_done(void *user, insula_status status, uint32_t may_have_run,
+                       const insula_value *reply) {
+    (void)status;
+    (void)may_have_run;
+    (void)reply;
+    early *it = user;
+    CHECK(insula_call_release(it->call));
+    flag_set(&it->is_over);
+}
+
+static void on_nothing(void *user, const insula_value *request) {
+    (void)user;
+    (void)request;
+}
+
+static void what_begins_finds_its_handle(void) {
+    insula_service service;
+    CHECK(insula_service_open(NULL, on_nothing, NULL, NULL, &service));
+    for (int i = 0; i < 200; i++) {
+        early it = { 0, 0, FLAG_INIT };
+        CHECK(insula_spawn(NULL, early_entry, &it, NULL, NULL, &it.isolate));
+        flag_wait(&it.is_over);
+        early called = { 0, 0, FLAG_INIT };
+        CHECK(insula_service_call(service, NULL, INSULA_FOREVER, early_done, &called, NULL,
+                                  &called.call));
+        flag_wait(&called.is_over);
+    }
+    CHECK(insula_service_close(service, INSULA_FOREVER));
+}
+
 int main(void) {
     alarm(60);
     start();
+    what_begins_finds_its_handle();
     an_isolate_that_is_killed();
     an_isolate_over_a_shutdown();
     calls_that_are_cancelled();

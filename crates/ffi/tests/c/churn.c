@@ -1,0 +1,398 @@
+/*
+ * Several threads open, close, call, post, wait, shut down and start anew, in random order and
+ * with handles that they share and that may be stale. No call may hang or blame the library;
+ * what one accepts is given back exactly once (it lies on the heap, and its finalizer frees it),
+ * and what one refuses is the caller's, who frees it at once.
+ *
+ * INSULA_FFI_STEPS says how many steps to make (30000), INSULA_FFI_THREADS on how many threads
+ * (4), INSULA_FFI_SEED from which seed (1).
+ */
+#include <time.h>
+#include <unistd.h>
+
+#include "common.h"
+
+#define SLOTS 6
+
+typedef enum { NATIVE, SERVICE, CALL, ISOLATE, MAILBOX, MUTEX, CONDITION, KINDS } kind;
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t slots[KINDS][SLOTS];
+static long accepted, given_back, begun, told, running, starts, shutdowns;
+
+static void count(long *counter, long number) {
+    pthread_mutex_lock(&mutex);
+    *counter += number;
+    pthread_mutex_unlock(&mutex);
+}
+
+static long look(const long *counter) {
+    pthread_mutex_lock(&mutex);
+    long number = *counter;
+    pthread_mutex_unlock(&mutex);
+    return number;
+}
+
+typedef struct {
+    uint64_t seed;
+    long steps;
+    pthread_t thread;
+} worker;
+
+static int below(worker *it, int limit) {
+    it->seed ^= it->seed << 13;
+    it->seed ^= it->seed >> 7;
+    it->seed ^= it->seed << 17;
+    return (int)(it->seed % (uint64_t)limit);
+}
+
+static uint64_t any(worker *it, kind of) {
+    int slot = below(it, SLOTS);
+    pthread_mutex_lock(&mutex);
+    uint64_t handle = slots[of][slot];
+    pthread_mutex_unlock(&mutex);
+    return handle;
+}
+
+static void keep(worker *it, kind of, uint64_t handle) {
+    int slot = below(it, SLOTS);
+    pthread_mutex_lock(&mutex);
+    uint64_t before = slots[of][slot];
+    slots[of][slot] = handle;
+    pthread_mutex_unlock(&mutex);
+    insula_status status = INSULA_OK;
+    switch (of) {
+    case NATIVE: status = insula_port_close(before); break;
+    case SERVICE: status = insula_service_release(before); break;
+    case CALL: status = insula_call_release(before); break;
+    case ISOLATE: status = insula_isolate_release(before); break;
+    case MAILBOX: status = insula_mailbox_release(before); break;
+    case MUTEX: status = insula_mutex_release(before); break;
+    case CONDITION: status = insula_condition_release(before); break;
+    default: break;
+    }
+    EXPECT(status != INSULA_ERROR_INTERNAL);
+}
+
+/* On the heap: a second free, or one that is missing, is found by the tools, and by the books. */
+static void *something(void) {
+    char *it = malloc(16);
+    EXPECT(it != NULL);
+    it[0] = 'i';
+    return it;
+}
+
+static void give_back(void *peer) {
+    EXPECT(*(char *)peer == 'i');
+    free(peer);
+    count(&given_back, 1);
+}
+
+/* `peer` was given to a call that returned `status`. */
+static insula_status settle(insula_status status, void *peer) {
+    if (status == INSULA_OK) {
+        count(&accepted, 1);
+    } else {
+        EXPECT(*(char *)peer == 'i');
+        free(peer);
+    }
+    return status;
+}
+
+static insula_value loaded(void *peer) {
+    return insula_external(INSULA_ELEMENT_UINT8, peer, 1, peer, give_back);
+}
+
+static void on_message(void *user, insula_port port, const insula_value *message) {
+    (void)port;
+    EXPECT(*(char *)user == 'i');
+    EXPECT(message->kind != INSULA_KIND_EXTERNAL_TYPED_DATA || *(char *)message->peer == 'i');
+}
+
+static void on_request(void *user, const insula_value *request) {
+    EXPECT(*(char *)user == 'i');
+    if (request->kind == INSULA_KIND_BOOL) {
+        /* Until it is told to stop. */
+        while (insula_checkpoint() == INSULA_OK) {
+        }
+    }
+    (void)insula_reply(NULL);
+}
+
+static void on_done(void *user, insula_status status, uint32_t may_have_run,
+                    const insula_value *reply) {
+    (void)may_have_run;
+    (void)reply;
+    EXPECT(*(char *)user == 'i' && status != INSULA_ERROR_INTERNAL);
+    count(&told, 1);
+}
+
+static int32_t entry(void *user, const insula_value *message) {
+    EXPECT(*(char *)user == 'i');
+    if (message->kind == INSULA_KIND_EXTERNAL_TYPED_DATA) {
+        insula_port port;
+        (void)insula_port_open(0, 0, on_message, NULL, NULL, &port);
+    }
+    return 0;
+}
+
+static uint64_t some_time(worker *it) {
+    static const uint64_t times[] = { 0, 1000, 1000000, INSULA_FOREVER };
+    return times[below(it, 4)];
+}
+
+static insula_status start(void) {
+    insula_config config = INSULA_CONFIG_INIT;
+    config.threads = 2;
+    insula_status status = insula_init(&config);
+    EXPECT(status == INSULA_OK || status == INSULA_ERROR_ALREADY_STARTED);
+    count(&starts, status == INSULA_OK);
+    return status;
+}
+
+static void on_hook(void *user, const char *isolate, const char *text) {
+    (void)isolate;
+    (void)text;
+    EXPECT(*(char *)user == 'i');
+}
+
+static insula_status open_service(worker *it) {
+    insula_service_options options = INSULA_SERVICE_OPTIONS_INIT;
+    options.workers = 1 + (uint32_t)below(it, 2);
+    options.queue = 4;
+    options.flags = (uint32_t)below(it, 2);
+    options.name = below(it, 3) == 0 ? "named" : NULL;
+    insula_service service = 0;
+    void *peer = something();
+    insula_status status = insula_service_open(&options, on_request, peer, give_back, &service);
+    if (settle(status, peer) == INSULA_OK) {
+        keep(it, SERVICE, service);
+    }
+    return status;
+}
+
+static insula_status call_service(worker *it) {
+    insula_value request = below(it, 8) == 0 ? insula_bool(1) : insula_null();
+    insula_call call = 0;
+    void *peer = something();
+    insula_status status = insula_service_call(any(it, SERVICE), &request, some_time(it), on_done,
+                                               peer, give_back, &call);
+    if (settle(status, peer) == INSULA_OK) {
+        count(&begun, 1);
+        keep(it, CALL, call);
+    }
+    return status;
+}
+
+/* Whether the service may have begun with a call that failed. */
+static void note_whether_it_ran(void *user, insula_status status, uint32_t may_have_run,
+                                const insula_value *reply) {
+    (void)status;
+    (void)reply;
+    *(uint32_t *)user = may_have_run;
+}
+
+static insula_status call_blocking(worker *it) {
+    void *peer = something();
+    insula_value request = loaded(peer);
+    uint32_t has_moved = 0;
+    insula_status status = insula_service_call_blocking(any(it, SERVICE), &request, some_time(it),
+                                                        note_whether_it_ran, &has_moved);
+    settle(has_moved ? INSULA_OK : INSULA_ERROR_FAILED, peer);
+    return status;
+}
+
+static insula_status spawn(worker *it) {
+    insula_isolate isolate = 0;
+    insula_spawn_options options = INSULA_SPAWN_OPTIONS_INIT;
+    options.flags = below(it, 8) == 0 ? INSULA_SPAWN_PINNED : 0;
+    void *peer = something(), *user = something();
+    insula_value message = loaded(peer);
+    insula_status status = insula_spawn(&options, entry, user, give_back, &message, &isolate);
+    settle(status, peer);
+    if (settle(status, user) == INSULA_OK) {
+        keep(it, ISOLATE, isolate);
+    }
+    return status;
+}
+
+static insula_status step(worker *it) {
+    switch (below(it, 24)) {
+    case 0:
+        return below(it, 40) == 0 ? start() : INSULA_OK;
+    case 1: {
+        if (below(it, 40) != 0) {
+            return INSULA_OK;
+        }
+        insula_status status = insula_shut_down(some_time(it));
+        EXPECT(status == INSULA_OK || status == INSULA_ERROR_SHUT_DOWN ||
+               status == INSULA_ERROR_TIMED_OUT);
+        count(&shutdowns, status == INSULA_OK);
+        return status;
+    }
+    case 2:
+        return open_service(it);
+    case 3:
+        return below(it, 4) == 0 ? insula_service_close(any(it, SERVICE), some_time(it))
+                                 : INSULA_OK;
+    case 4: {
+        insula_service service = 0;
+        insula_status status = insula_service_find("named", &service);
+        if (status == INSULA_OK) {
+            keep(it, SERVICE, service);
+        }
+        return status;
+    }
+    case 5:
+    case 6:
+    case 7:
+        return call_service(it);
+    case 8:
+        return call_blocking(it);
+    case 9:
+        return insula_call_cancel(any(it, CALL));
+    case 10: {
+        insula_port port = 0;
+        void *peer = something();
+        insula_status status =
+            insula_native_port_open("churn", 2, on_message, peer, give_back, &port);
+        if (settle(status, peer) == INSULA_OK) {
+            keep(it, NATIVE, port);
+        }
+        return status;
+    }
+    case 11:
+    case 12:
+    case 13: {
+        void *peer = something();
+        insula_value message = loaded(peer);
+        return settle(insula_post(any(it, NATIVE), &message), peer);
+    }
+    case 14:
+        return spawn(it);
+    case 15:
+        return insula_isolate_kill(any(it, ISOLATE), (uint32_t)below(it, 3));
+    case 16:
+        return insula_isolate_wait(any(it, ISOLATE), some_time(it), NULL, NULL, 0);
+    case 17: {
+        uint64_t fresh = 0;
+        insula_status status;
+        switch (below(it, 3)) {
+        case 0:
+            status = insula_mailbox_new(&fresh);
+            if (status == INSULA_OK) {
+                keep(it, MAILBOX, fresh);
+            }
+            return status;
+        case 1:
+            status = insula_mutex_new(&fresh);
+            if (status == INSULA_OK) {
+                keep(it, MUTEX, fresh);
+            }
+            return status;
+        default:
+            status = insula_condition_new(&fresh);
+            if (status == INSULA_OK) {
+                keep(it, CONDITION, fresh);
+            }
+            return status;
+        }
+    }
+    case 18:
+        return insula_mailbox_put(any(it, MAILBOX), (const uint8_t *)"x", 1, some_time(it));
+    case 19: {
+        insula_buffer buffer;
+        insula_status status = insula_mailbox_take(any(it, MAILBOX), some_time(it), &buffer);
+        if (status == INSULA_OK) {
+            (void)insula_buffer_free(buffer.handle);
+        }
+        return status;
+    }
+    case 20: {
+        insula_mutex lock = any(it, MUTEX);
+        insula_status status = insula_mutex_lock(lock, some_time(it));
+        if (status == INSULA_OK && below(it, 2) == 0) {
+            status = insula_condition_wait(any(it, CONDITION), lock, some_time(it));
+        }
+        (void)insula_mutex_unlock(lock);
+        return status;
+    }
+    case 21:
+        return insula_condition_notify(any(it, CONDITION), (uint32_t)below(it, 2));
+    case 22: {
+        void *peer = something();
+        return settle(insula_set_error_hook(on_hook, peer, give_back), peer);
+    }
+    default: {
+        insula_status_info info = INSULA_STATUS_INFO_INIT;
+        return insula_inspect(&info);
+    }
+    }
+}
+
+static void *run(void *user) {
+    worker *it = user;
+    for (long i = 0; i < it->steps; i++) {
+        insula_status status = step(it);
+        if (status == INSULA_ERROR_SHUT_DOWN) {
+            /* Does not count: most steps are to find a runtime that runs. */
+            i -= 1;
+            if (below(it, 4) == 0) {
+                (void)start();
+            }
+            struct timespec pause = { 0, 100000 };
+            nanosleep(&pause, NULL);
+        }
+        if (status == INSULA_ERROR_INTERNAL) {
+            fprintf(stderr, "the library blames itself: %s\n", insula_last_error());
+            exit(1);
+        }
+    }
+    count(&running, -1);
+    return NULL;
+}
+
+static long setting(const char *name, long otherwise) {
+    const char *text = getenv(name);
+    return text == NULL ? otherwise : atol(text);
+}
+
+int main(void) {
+    long threads = setting("INSULA_FFI_THREADS", 4);
+    long steps = setting("INSULA_FFI_STEPS", 30000);
+    long seed = setting("INSULA_FFI_SEED", 1);
+    worker *workers = calloc((size_t)threads, sizeof *workers);
+    EXPECT(workers != NULL);
+    (void)start();
+    running = threads;
+    for (long i = 0; i < threads; i++) {
+        workers[i].seed = (uint64_t)(seed + i) * 0x9e3779b97f4a7c15ull + 1;
+        workers[i].steps = steps / threads;
+        EXPECT(pthread_create(&workers[i].thread, NULL, run, &workers[i]) == 0);
+    }
+    /* Some waits end with the runtime only, and a shutdown has an end whatever goes on. */
+    while (look(&running) > 0) {
+        struct timespec pause = { 0, 20000000 };
+        nanosleep(&pause, NULL);
+        alarm(60);
+        insula_status status = insula_shut_down(INSULA_FOREVER);
+        EXPECT(status == INSULA_OK || status == INSULA_ERROR_SHUT_DOWN);
+        count(&shutdowns, status == INSULA_OK);
+        (void)start();
+    }
+    for (long i = 0; i < threads; i++) {
+        pthread_join(workers[i].thread, NULL);
+    }
+    (void)start();
+    CHECK(insula_shut_down(INSULA_FOREVER));
+    insula_status_info info = INSULA_STATUS_INFO_INIT;
+    CHECK(insula_inspect(&info));
+    fprintf(stderr, "seed %ld: %ld starts, %ld shutdowns, %ld things accepted, %ld calls begun\n",
+            seed, starts, shutdowns, accepted, begun);
+    EXPECT(info.handles == 0 && info.callbacks == 0 && info.external_values == 0);
+    EXPECT(accepted == given_back);
+    EXPECT(begun == told);
+    free(workers);
+    puts("everything was given back once");
+    return 0;
+}
