@@ -123,7 +123,7 @@ static void an_isolate_that_is_killed(void) {
     flag_wait(&it.has_begun);
     CHECK(insula_isolate_kill(isolate, INSULA_PRIORITY_IMMEDIATE));
     flag_wait(&it.has_ended);
-    EXPECT(it.status == INSULA_ERROR_ENDING);
+    EXPECT(it.status == INSULA_ERROR_ENDING && it.again == INSULA_ERROR_ENDING);
     CHECK(insula_isolate_wait(isolate, INSULA_FOREVER, NULL, NULL, 0));
     CHECK(insula_isolate_release(isolate));
 }

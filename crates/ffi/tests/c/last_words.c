@@ -96,6 +96,11 @@ static void judge(item *it, insula_status status) {
         _exit(1);
     }
     *(status == INSULA_OK ? &accepted : &refused) += 1;
+    /* Everything works there, but for a root isolate, which has to lie in the thread. */
+    if (status != INSULA_OK && status != INSULA_ERROR_BAD_STATE) {
+        fprintf(stderr, "%s: %s (%d)\n", it->call, insula_status_text(status), (int)status);
+        _exit(1);
+    }
     pthread_mutex_unlock(&mutex);
 }
 
@@ -118,9 +123,7 @@ static void say_everything(void) {
     insula_root another = 0;
     it = fresh("root_create");
     judge(it, insula_root_create("late", on_notify, it, release, &another));
-    if (it->status == INSULA_OK) {
-        CHECK(insula_root_close(another));
-    }
+    EXPECT(it->status == INSULA_ERROR_BAD_STATE);
 
     insula_service opened = 0;
     it = fresh("service_open");
@@ -141,9 +144,9 @@ static void say_everything(void) {
 
     insula_buffer buffer;
     insula_status status = insula_mailbox_take(mailbox, SECOND / 1000, &buffer);
-    EXPECT(status == INSULA_ERROR_TIMED_OUT || status == INSULA_ERROR_INTERNAL);
+    EXPECT(status == INSULA_ERROR_TIMED_OUT);
     status = insula_isolate_wait(sleeper, SECOND / 1000, NULL, NULL, 0);
-    EXPECT(status == INSULA_ERROR_TIMED_OUT || status == INSULA_ERROR_INTERNAL);
+    EXPECT(status == INSULA_ERROR_TIMED_OUT);
 }
 
 static void at_key(void *value) {

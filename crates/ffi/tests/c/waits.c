@@ -1,6 +1,7 @@
 /*
  * Waits without a limit: each of them ends when what it waits for can never come, because the
- * handle is released, the loop is stopped, or the runtime is shut down.
+ * handle is released, the loop is stopped, the owner of the lock has ended, or the runtime is shut
+ * down.
  */
 #include <time.h>
 #include <unistd.h>
@@ -139,6 +140,23 @@ static void a_loop_is_stopped(void) {
     CHECK(insula_rendezvous_release(responder));
 }
 
+static int32_t lock_and_end(void *user, const insula_value *message) {
+    (void)user;
+    (void)message;
+    CHECK(insula_mutex_lock(mutex, INSULA_FOREVER));
+    return 0;
+}
+
+static void the_owner_of_a_lock_has_ended(void) {
+    CHECK(insula_mutex_new(&mutex));
+    insula_isolate isolate;
+    CHECK(insula_spawn(NULL, lock_and_end, NULL, NULL, NULL, &isolate));
+    CHECK(insula_isolate_wait(isolate, INSULA_FOREVER, NULL, NULL, 0));
+    CHECK(insula_isolate_release(isolate));
+    EXPECT(insula_mutex_lock(mutex, INSULA_FOREVER) == INSULA_ERROR_PEER_DIED);
+    CHECK(insula_mutex_release(mutex));
+}
+
 static void the_runtime_is_shut_down(void) {
     insula_status (*waits[])(void) = { lock, wait_for_condition, take, loop, request };
     enum { WAITS = sizeof waits / sizeof *waits };
@@ -163,6 +181,7 @@ int main(void) {
     start();
     a_handle_is_released();
     a_loop_is_stopped();
+    the_owner_of_a_lock_has_ended();
     the_runtime_is_shut_down();
     CHECK(insula_shut_down(INSULA_FOREVER));
     puts("every wait came to its end");
