@@ -64,6 +64,41 @@ fn post_vs_merge() {
     });
 }
 
+/// post beside merge: another thread posts to a loop while it is merged, and both loops sleep or
+/// are about to. The thread of the loop that is to run the task is woken for it.
+#[test]
+fn post_beside_merge() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(|| {
+        // Before the loops' own, so that the task is due for them.
+        let now = Instant::now();
+        let (a, b) = two_loops();
+        let ran = Arc::new(Ran::default());
+        let owner = run(&a);
+        let poster = {
+            let (task, a, b) = (ran.task(), a.clone(), b.clone());
+            let ends = [a, b.clone()];
+            thread::spawn(move || {
+                let end = move || ends.iter().for_each(Shared::terminate);
+                b.post(
+                    now,
+                    Box::new(move || {
+                        task();
+                        end();
+                    }),
+                )
+            })
+        };
+        // It comes too late if the task has ended them.
+        let _ = a.merge(&b);
+        b.run(&|| now);
+        assert!(poster.join().unwrap());
+        owner.join().unwrap();
+        assert_eq!(ran.count.load(Ordering::Relaxed), 1);
+    });
+}
+
 /// merge vs run: the old thread runs tasks while the new owner begins to; no two at once.
 #[test]
 fn merge_vs_run() {

@@ -15,6 +15,9 @@
 //! Nothing is read ahead and nothing is buffered: data stays in the operating system until
 //! somebody asks for it.
 
+#[cfg(all(test, loom, unix))]
+mod loom_models;
+
 use std::fmt;
 use std::future::Future;
 use std::io;
