@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::blocking::{Deadline, Seat, Seated, WaitError, deadline_in};
 use crate::isolate::{Current, Ending, check_wait, check_wait_without_error};
+use crate::runtime::BegunWait;
 
 /// Runs a future to its end on this thread, which sleeps whenever the future waits.
 ///
@@ -22,6 +23,10 @@ use crate::isolate::{Current, Ending, check_wait, check_wait_without_error};
 /// future. It does so also in a destructor that runs because the isolate has ended, if the future
 /// is not ready at once. In a destructor that runs while the stack unwinds it cannot, since that
 /// would abort the process: there the wait lasts until the future is ready.
+///
+/// # Panics
+/// In an isolate, if no thread of the runtime is left to run isolates, as
+/// [`WaitError::NoThreads`] tells.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let check = || {
         check_wait_without_error();
@@ -81,12 +86,19 @@ fn drive<F: Future, E>(
                 return Ok(Some(output));
             }
             check()?;
+            let mut begun = None;
             if !seat.is_settled() {
                 seated.get_or_insert_with(|| sit_down(&seat));
+                if deadline.is_none() && !std::thread::panicking() {
+                    begun = crate::runtime::begin_wait(&seat);
+                }
             }
             while !seat.is_settled() {
                 // Once more: a message before the seat was known did not wake it.
                 check()?;
+                if begun.as_ref().is_some_and(BegunWait::is_refused) {
+                    panic!("{}", WaitError::NoThreads);
+                }
                 if !seat.park_until(deadline) {
                     return Ok(None);
                 }

@@ -50,6 +50,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::isolate::{Current, Ending, check_wait};
+use crate::runtime::BegunWait;
 pub use ask::AskBlockingError;
 pub use future::{Completer, block_on_by, block_on_completer};
 pub use graph::Deadlock;
@@ -74,6 +75,11 @@ pub enum WaitError {
     /// runs while the stack unwinds, or because the isolate has ended. Elsewhere a wait of such an
     /// isolate does not return.
     Ending,
+    /// No thread of the runtime is left to run isolates: all of them, the spare ones included, are
+    /// blocked in waits, and isolates that could end one of them may be among those that wait to
+    /// run. More threads can be allowed with
+    /// [`RuntimeBuilder::spare_threads`](crate::RuntimeBuilder::spare_threads).
+    NoThreads,
 }
 
 impl From<Ending> for WaitError {
@@ -89,6 +95,10 @@ impl fmt::Display for WaitError {
             Self::Deadlock(deadlock) => deadlock.fmt(f),
             Self::Seeded => f.write_str("a blocking wait on a seeded runtime would never end"),
             Self::Ending => Ending.fmt(f),
+            Self::NoThreads => f.write_str(
+                "all threads of the runtime are blocked in waits, and none is left to run isolates: \
+                 allow more with `RuntimeBuilder::spare_threads`",
+            ),
         }
     }
 }
@@ -97,7 +107,7 @@ impl std::error::Error for WaitError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Deadlock(deadlock) => Some(deadlock),
-            Self::TimedOut | Self::Seeded | Self::Ending => None,
+            Self::TimedOut | Self::Seeded | Self::Ending | Self::NoThreads => None,
         }
     }
 }
@@ -138,11 +148,18 @@ pub(crate) fn wait<R>(
     let _edge = graph::enter(awaited, side, deadline.is_some()).map_err(WaitError::Deadlock)?;
     let _seated = Seated::sit(seat);
     crate::runtime::about_to_block();
+    let begun = match deadline {
+        None => crate::runtime::begin_wait(seat),
+        Some(_) => None,
+    };
     loop {
         if let Some(result) = ready() {
             return Ok(result);
         }
         check_wait()?;
+        if begun.as_ref().is_some_and(BegunWait::is_refused) {
+            return Err(WaitError::NoThreads);
+        }
         if !seat.park_until(deadline) {
             return Err(WaitError::TimedOut);
         }

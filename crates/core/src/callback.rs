@@ -74,6 +74,8 @@ pub enum CallbackError<T> {
     /// As [`WaitError::Ending`]. Its turn does not begin any more; if it had begun it runs to its
     /// end, and its answer is dropped.
     Ending,
+    /// As [`WaitError::NoThreads`], and as with `Ending`.
+    NoThreads,
     /// This is not the thread that runs the isolate at the moment. The argument comes back.
     NotOnIsolateThread(T),
     /// The callback panicked, on this thread.
@@ -90,6 +92,7 @@ impl<T> fmt::Display for CallbackError<T> {
             Self::Deadlock(deadlock) => deadlock.fmt(f),
             Self::Seeded => WaitError::Seeded.fmt(f),
             Self::Ending => WaitError::Ending.fmt(f),
+            Self::NoThreads => WaitError::NoThreads.fmt(f),
             Self::NotOnIsolateThread(_) => NotOnIsolateThread.fmt(f),
             Self::Panicked(report) => write!(f, "the callback panicked at {report}"),
         }
@@ -107,6 +110,7 @@ impl<T> fmt::Debug for CallbackError<T> {
             Self::Deadlock(deadlock) => f.debug_tuple("Deadlock").field(deadlock).finish(),
             Self::Seeded => f.write_str("Seeded"),
             Self::Ending => f.write_str("Ending"),
+            Self::NoThreads => f.write_str("NoThreads"),
             Self::NotOnIsolateThread(_) => f.write_str("NotOnIsolateThread(..)"),
             Self::Panicked(report) => f.debug_tuple("Panicked").field(report).finish(),
         }

@@ -519,6 +519,10 @@ impl RuntimeBuilder {
 
     /// Threads that may be added while others are blocked or inside one long turn; 256 unless
     /// set. With none, isolates that compute for long make others wait.
+    ///
+    /// If all threads are blocked in waits of this crate while isolates wait to run, and nothing
+    /// outside ends one of the waits for a second, the newest wait is refused with
+    /// [`WaitError::NoThreads`](crate::WaitError::NoThreads).
     pub fn spare_threads(mut self, spares: usize) -> Self {
         self.spares = spares.min(MOST_THREADS);
         self
@@ -685,4 +689,4 @@ pub(crate) fn enter_forever(runtime: &Arc<RuntimeCore>) {
     let _kept = std::mem::ManuallyDrop::new(Runtime(runtime.clone()).enter());
 }
 
-pub(crate) use thread_pool::{about_to_block, others_wait};
+pub(crate) use thread_pool::{BegunWait, about_to_block, begin_wait, others_wait};

@@ -20,7 +20,8 @@
 //! thread that has been inside one turn since the last look is *stuck*: it no longer counts,
 //! its queue is open to thieves, and another thread takes its place, a new one if need be. A
 //! section that blocks says so itself ([`blocking`]). When the turn ends, the thread takes its
-//! place back if there is room, and otherwise gives its queue away and parks.
+//! place back if there is room, and otherwise gives its queue away and parks. What happens when
+//! all threads wait and none is left is told in [`starvation`].
 //!
 //! An idle pool makes no wake-ups: threads and monitor are parked.
 
@@ -29,6 +30,7 @@ mod loom_models;
 mod monitor;
 mod ring;
 pub(crate) mod sleep;
+mod starvation;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -41,6 +43,7 @@ use std::time::{Duration, Instant};
 use insula_sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use insula_sync::{Mutex, Parker, wait};
 
+use crate::blocking::Seat;
 use crate::event_loop::{Meter, SLICE_TURNS, run_slice};
 use crate::isolate::{IsolateCore, Runnable};
 use crate::panic;
@@ -48,6 +51,8 @@ use crate::runtime::{self, RuntimeCore};
 use monitor::Monitor;
 pub(crate) use ring::Ring;
 use sleep::{Injected, Sleep, Wake};
+pub(crate) use starvation::BegunWait;
+use starvation::Waits;
 
 /// How long a thread without work looks for some before it parks, unless it is told otherwise.
 pub(crate) const SEARCH: Duration = Duration::from_micros(20);
@@ -100,6 +105,7 @@ struct PoolThread {
     /// Mean length of its slices of late, for the backlog.
     slice_ns: AtomicU32,
     stuck: AtomicBool,
+    waits: Arc<Waits>,
 }
 
 #[derive(Default)]
@@ -534,6 +540,7 @@ impl PoolThread {
             parker: Parker::new(),
             slice_ns: AtomicU32::new(0),
             stuck: AtomicBool::new(false),
+            waits: Arc::default(),
         }
     }
 
@@ -602,6 +609,16 @@ pub(crate) fn about_to_block() {
         // SAFETY: the runtime, which the thread keeps alive, owns the pool.
         unsafe { &*worker.pool }.about_to_block(worker);
     }
+}
+
+/// Tells the pool, if this is one of its threads, of a wait without a time-out, until the result
+/// is dropped.
+pub(crate) fn begin_wait(seat: &Arc<Seat>) -> Option<BegunWait> {
+    // SAFETY: set by the thread itself for as long as its `Worker` lives.
+    let worker = unsafe { WORKER.with(Cell::get).as_ref() }?;
+    // SAFETY: the runtime, which the thread keeps alive, owns the pool.
+    let pool = unsafe { &*worker.pool };
+    Some(pool.threads[worker.index].waits.begin(seat))
 }
 
 /// Whether this is a thread of a pool on which others wait to run.

@@ -174,6 +174,7 @@ fn failure(error: &CallbackError<Value>) -> Failure {
         CallbackError::TimedOut => Status::TimedOut,
         CallbackError::Deadlock(_) => Status::Deadlock,
         CallbackError::Ending => Status::Ending,
+        CallbackError::NoThreads => Status::OutOfResources,
         _ => Status::Internal,
     };
     Failure::new(status, text)

@@ -79,6 +79,7 @@ impl From<MailboxError> for Failure {
             MailboxError::Abandoned => Status::Cancelled,
             MailboxError::Deadlock(_) => Status::Deadlock,
             MailboxError::Ending => Status::Ending,
+            MailboxError::NoThreads => Status::OutOfResources,
             _ => Status::Internal,
         };
         Self::new(status, error.to_string())
@@ -91,6 +92,7 @@ impl From<WaitError> for Failure {
             WaitError::TimedOut => Status::TimedOut,
             WaitError::Deadlock(_) => Status::Deadlock,
             WaitError::Ending => Status::Ending,
+            WaitError::NoThreads => Status::OutOfResources,
             _ => Status::Internal,
         };
         Self::new(status, error.to_string())

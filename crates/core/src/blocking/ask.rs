@@ -23,6 +23,8 @@ pub enum AskBlockingError {
     Seeded,
     /// As [`WaitError::Ending`]. The question is not taken back.
     Ending,
+    /// As [`WaitError::NoThreads`]. The question is not taken back.
+    NoThreads,
 }
 
 impl From<WaitError> for AskBlockingError {
@@ -32,6 +34,7 @@ impl From<WaitError> for AskBlockingError {
             WaitError::Deadlock(deadlock) => Self::Deadlock(deadlock),
             WaitError::Seeded => Self::Seeded,
             WaitError::Ending => Self::Ending,
+            WaitError::NoThreads => Self::NoThreads,
         }
     }
 }
@@ -44,6 +47,7 @@ impl fmt::Display for AskBlockingError {
             Self::Deadlock(deadlock) => deadlock.fmt(f),
             Self::Seeded => WaitError::Seeded.fmt(f),
             Self::Ending => WaitError::Ending.fmt(f),
+            Self::NoThreads => WaitError::NoThreads.fmt(f),
         }
     }
 }
@@ -53,7 +57,7 @@ impl std::error::Error for AskBlockingError {
         match self {
             Self::Ask(error) => Some(error),
             Self::Deadlock(deadlock) => Some(deadlock),
-            Self::TimedOut | Self::Seeded | Self::Ending => None,
+            Self::TimedOut | Self::Seeded | Self::Ending | Self::NoThreads => None,
         }
     }
 }

@@ -149,6 +149,7 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
             Err(WaitError::Deadlock(deadlock)) => Err(CallbackError::Deadlock(deadlock)),
             Err(WaitError::Seeded) => Err(CallbackError::Seeded),
             Err(WaitError::Ending) => Err(CallbackError::Ending),
+            Err(WaitError::NoThreads) => Err(CallbackError::NoThreads),
         }
     }
 

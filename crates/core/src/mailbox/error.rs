@@ -32,6 +32,8 @@ pub enum MailboxError {
     Seeded,
     /// As [`WaitError::Ending`].
     Ending,
+    /// As [`WaitError::NoThreads`].
+    NoThreads,
 }
 
 impl From<WaitError> for MailboxError {
@@ -41,6 +43,7 @@ impl From<WaitError> for MailboxError {
             WaitError::Deadlock(deadlock) => Self::Deadlock(deadlock),
             WaitError::Seeded => Self::Seeded,
             WaitError::Ending => Self::Ending,
+            WaitError::NoThreads => Self::NoThreads,
         }
     }
 }
@@ -59,6 +62,7 @@ impl fmt::Display for MailboxError {
             Self::Deadlock(deadlock) => return deadlock.fmt(f),
             Self::Seeded => return WaitError::Seeded.fmt(f),
             Self::Ending => return WaitError::Ending.fmt(f),
+            Self::NoThreads => return WaitError::NoThreads.fmt(f),
         })
     }
 }

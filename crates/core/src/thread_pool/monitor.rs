@@ -81,6 +81,7 @@ impl ThreadPool {
 
     fn watch_threads(&self) {
         let mut seen = vec![None; self.threads.len()];
+        let mut starved = None;
         while !self.stopped.load(Ordering::SeqCst) {
             let mut idle_ticks = 0;
             while idle_ticks < IDLE_TICKS && !self.stopped.load(Ordering::SeqCst) {
@@ -88,8 +89,10 @@ impl ThreadPool {
                 self.monitor.ticks.fetch_add(1, Ordering::Relaxed);
                 if self.work_waits() {
                     self.look(&mut seen);
+                    self.look_for_starvation(&mut starved);
                 } else {
                     seen.fill(None);
+                    starved = None;
                 }
                 idle_ticks = if self.sleep.all_parked() {
                     idle_ticks + 1

@@ -56,6 +56,8 @@ struct Roster {
     vacant: Vec<usize>,
     /// Parked threads, the last one to park on top: its caches are the warmest.
     parked: Vec<usize>,
+    /// The last thread that was to be started could not be.
+    start_failed: bool,
     awake: usize,
     stuck: usize,
     limit: usize,
@@ -68,7 +70,11 @@ impl Roster {
         }
         let wake = match self.parked.pop() {
             Some(index) => Wake::Unpark(index),
-            None => Wake::Start(self.vacant.pop()?),
+            None => {
+                let index = self.vacant.pop()?;
+                self.start_failed = false;
+                Wake::Start(index)
+            }
         };
         let (Wake::Unpark(index) | Wake::Start(index)) = wake;
         self.status[index] = Status::Awake;
@@ -112,6 +118,7 @@ impl Sleep {
             status: vec![Status::Vacant; threads],
             vacant: (0..threads).rev().collect(),
             parked: Vec::new(),
+            start_failed: false,
             awake: 0,
             stuck: 0,
             limit,
@@ -197,6 +204,14 @@ impl Sleep {
         })
     }
 
+    /// How many threads are stuck, if there are no others and none can be added.
+    pub(crate) fn stuck_if_exhausted(&self) -> Option<usize> {
+        let roster = self.roster.lock();
+        let more = !roster.vacant.is_empty() && !roster.start_failed;
+        let exhausted = roster.awake == 0 && roster.parked.is_empty() && !more;
+        exhausted.then_some(roster.stuck)
+    }
+
     /// A thread is in a turn that takes long, or is about to block.
     pub(crate) fn stick(&self, index: usize) -> bool {
         self.with(|roster| {
@@ -238,6 +253,7 @@ impl Sleep {
         self.with(|roster| {
             roster.status[index] = Status::Vacant;
             roster.vacant.push(index);
+            roster.start_failed = true;
             roster.awake -= 1;
         });
         self.searching.fetch_sub(1, Ordering::SeqCst);

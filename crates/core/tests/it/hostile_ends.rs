@@ -3,6 +3,7 @@
 //! not ended.
 
 mod kills;
+mod starvation;
 mod teardown;
 mod unwinding;
 mod waits;
