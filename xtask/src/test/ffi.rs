@@ -97,6 +97,33 @@ pub(super) fn run_random_calls(root: &Path) -> Verdict {
     build.make_and_run(&folder.join("churn.c"), Language::C)
 }
 
+/// A program against the library that cargo-c has installed: found with pkg-config, and with CMake
+/// if there is one.
+pub(super) fn run_installed_by_cargo_c(root: &Path) -> Verdict {
+    require(Language::C)?;
+    for (program, how) in [
+        ("cargo-cinstall", "cargo install --locked cargo-c"),
+        ("pkg-config", "the package pkg-config"),
+    ] {
+        if !has_program(program) {
+            let text = format!("there is no {program}: {how} brings it");
+            return Err(Trouble::Impossible(text));
+        }
+    }
+    let build = plain(root)?;
+    let prefix = root.join(&build.out).join("cargo-c");
+    let lib = prefix.join("lib");
+    let mut install = cargo(root);
+    install.args(["cinstall", "--package", "insula-c", "--prefix"]);
+    pass(install.arg(&prefix).arg("--libdir").arg(&lib))?;
+    build.run_with_pkg_config(&prefix, &lib)?;
+    if !has_program("cmake") {
+        println!("there is no cmake, so the configuration for it was not used");
+        return Ok(());
+    }
+    build.run_with_cmake(&prefix, &lib)
+}
+
 fn run_plain(root: &Path, language: Language) -> Verdict {
     require(language)?;
     let build = plain(root)?;
@@ -310,6 +337,52 @@ impl<'a> Build<'a> {
             "LD_LIBRARY_PATH"
         };
         self.run(&program, &[(variable, &lib)], &source)
+    }
+
+    fn run_with_pkg_config(&self, prefix: &Path, lib: &Path) -> Verdict {
+        let source = Path::new("examples/ffi/hello.c");
+        let program = self.out.join(format!("hello-cargo-c{EXE_SUFFIX}"));
+        let mut compile = self.compiler(Language::C);
+        compile
+            .arg(source)
+            .args(flags_of_installed(lib, &prefix.join("include")));
+        pass(compile.args(SYSTEM).arg("-o").arg(&program))?;
+        self.run(&program, &[("LD_LIBRARY_PATH", lib)], source)?;
+        // The program asks for a name with a version in it.
+        let needed = capture(Command::new("readelf").arg("-d").arg(&program));
+        match needed {
+            Ok(output) if String::from_utf8_lossy(&output.stdout).contains("libinsula.so.") => {
+                Ok(())
+            }
+            Ok(_) => Err(Trouble::Failed("libinsula has no SONAME".to_owned())),
+            Err(why) => {
+                println!("the SONAME was not looked at: {why}");
+                Ok(())
+            }
+        }
+    }
+
+    fn run_with_cmake(&self, prefix: &Path, lib: &Path) -> Verdict {
+        let folder = self.root.join(&self.out).join("cmake");
+        fs::create_dir_all(&folder).map_err(|error| unreadable(&folder, &error))?;
+        let examples = self.root.join("examples/ffi");
+        let list = format!(
+            "cmake_minimum_required(VERSION 3.16)\nproject(hello C)\n\
+             find_package(insula CONFIG REQUIRED)\n\
+             add_executable(hello {0}/hello.c)\ntarget_include_directories(hello PRIVATE {0})\n\
+             target_compile_definitions(hello PRIVATE _POSIX_C_SOURCE=200809L)\n\
+             target_link_libraries(hello PRIVATE insula::insula)\n",
+            examples.display()
+        );
+        let file = folder.join("CMakeLists.txt");
+        fs::write(&file, list).map_err(|error| unreadable(&file, &error))?;
+        let made = folder.join("made");
+        let mut configure = Command::new("cmake");
+        configure.arg("-S").arg(&folder).arg("-B").arg(&made);
+        pass(configure.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display())))?;
+        pass(Command::new("cmake").arg("--build").arg(&made))?;
+        let source = Path::new("examples/ffi/hello.c");
+        self.run(&made.join("hello"), &[("LD_LIBRARY_PATH", lib)], source)
     }
 
     /// Header, shared library and package file, where an installation would put them.

@@ -48,6 +48,10 @@ pub(super) const STEPS: &[Step] = &[
         run: ffi::run_random_calls,
     },
     Step {
+        name: "libinsula, as cargo-c installs it",
+        run: ffi::run_installed_by_cargo_c,
+    },
+    Step {
         name: "programs in C and C++ under AddressSanitizer",
         run: ffi::run_under_address_sanitizer,
     },
