@@ -25,9 +25,6 @@ final _listener = Insula.library.lookupFunction<
     Void Function(Pointer<NativeFunction<Void Function(Int64)>>, Uint32),
     void Function(Pointer<NativeFunction<Void Function(Int64)>>,
         int)>('insula_dart_sample_listener');
-final _data = Insula.library.lookupFunction<
-    Pointer<Void> Function(IntPtr),
-    Pointer<Void> Function(int)>('insula_dart_buffer_data');
 
 void check(bool ok, String what) {
   if (!ok) throw StateError('check failed: $what');
@@ -36,10 +33,10 @@ void check(bool ok, String what) {
 /// The service that answers with what it is asked.
 WorkerPool openEcho() {
   const name = 'bench';
-  final (text, _) =
-      TransferableBuffer.from([...utf8.encode(name), 0]).send();
-  final (place, _) = TransferableBuffer(8).send();
-  check(_open(_data(text), 2, _data(place)) == 0, 'a service');
+  final text = TransferableBuffer.from([...utf8.encode(name), 0]);
+  final place = TransferableBuffer(8);
+  final opened = _open(text.address.cast(), 2, place.address.cast());
+  check(opened == 0, 'a service');
   return WorkerPool.find(name);
 }
 

@@ -101,7 +101,7 @@ fn word_size(command: &[PathBuf]) -> Option<f64> {
 
 fn build_library(root: &Path, word_size: f64) -> Option<PathBuf> {
     // Standard error itself may be gone.
-    let _ = writeln!(io::stderr(), "building insula-dart for the Dart VM");
+    let _ = writeln!(io::stderr(), "building insula-dart-samples for the Dart VM");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.current_dir(root).stdin(Stdio::null()).args([
@@ -109,7 +109,7 @@ fn build_library(root: &Path, word_size: f64) -> Option<PathBuf> {
         "--quiet",
         "--release",
         "--package",
-        "insula-dart",
+        "insula-dart-samples",
     ]);
     let named = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let mut folder = named.unwrap_or_else(|| root.join("target"));
@@ -118,5 +118,5 @@ fn build_library(root: &Path, word_size: f64) -> Option<PathBuf> {
         folder.push(TARGET_32);
     }
     let is_built = build.status().is_ok_and(|status| status.success());
-    is_built.then(|| folder.join("release/libinsula_dart.so"))
+    is_built.then(|| folder.join("release/libinsula_dart_samples.so"))
 }

@@ -8,6 +8,8 @@ import 'dart:io';
 
 import 'package:insula/insula.dart';
 
+import 'pictures.dart';
+
 Future<void> main(List<String> arguments) async {
   if (arguments.length != 2) {
     stderr.writeln('usage: images.dart PHOTOS OUT');
@@ -15,7 +17,7 @@ Future<void> main(List<String> arguments) async {
     return;
   }
   final [photos, out] = arguments;
-  final pool = WorkerPool.pictures();
+  final pool = PicturePool.open('images');
   final stopwatch = Stopwatch()..start();
   final made = await Future.wait([
     for (final file in picturesIn(Directory(photos))) make(pool, file, out),
@@ -36,7 +38,7 @@ List<File> picturesIn(Directory folder) {
 }
 
 /// Makes one picture, and returns how long a worker took.
-Future<Duration> make(WorkerPool pool, File file, String out) async {
+Future<Duration> make(PicturePool pool, File file, String out) async {
   final name = file.uri.pathSegments.last;
   final picture = await pool.picture(
     await readIntoBuffer(file),

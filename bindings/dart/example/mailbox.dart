@@ -4,7 +4,6 @@
 library;
 
 import 'dart:convert';
-import 'dart:isolate';
 
 import 'package:insula/insula.dart';
 
@@ -17,7 +16,7 @@ Future<void> main() async {
     print('got back: ${ascii.decode(response)}');
   }
 
-  final worker = Isolate.run(() => work(responder));
+  final worker = Insula.run(work, responder, parties: [responder]);
   for (var i = 0; i < 5; i++) {
     request('request #$i');
   }

@@ -1,4 +1,5 @@
 /// @docImport 'src/buffer.dart';
+/// @docImport 'src/call.dart';
 /// @docImport 'src/callback.dart';
 /// @docImport 'src/library.dart';
 /// @docImport 'src/mailbox.dart';
@@ -8,7 +9,7 @@
 /// Insula for Dart: what Rust's isolates offer to Dart's.
 ///
 /// * [WorkerPool] calls services that run on pools of Rust workers, with a
-///   [Future] or a [Stream] at the end.
+///   [Call], which is a [Future], or a [Stream] at the end.
 /// * [TransferableBuffer] is memory that Dart and Rust share without a copy.
 /// * [Mailbox], [Requester] and [Responder] let two isolates, or an isolate and
 ///   native code, wait for each other without their event loops.
@@ -19,10 +20,10 @@
 library;
 
 export 'src/buffer.dart' show TransferableBuffer;
+export 'src/call.dart' show Call;
 export 'src/callback.dart' show BlockingCallback, ListenerCallback;
 export 'src/library.dart' show Insula;
 export 'src/mailbox.dart' show Mailbox, RendezvousState, Requester, Responder;
 export 'src/port.dart' show InsulaPort;
 export 'src/status.dart' show InsulaException, Status;
-export 'src/worker_pool.dart'
-    show Picture, PictureFormat, ResizeMode, WorkerPool;
+export 'src/worker_pool.dart' show WorkerPool;

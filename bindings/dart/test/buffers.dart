@@ -43,6 +43,31 @@ void define() {
     expect(TransferableBuffer.receive(back).bytes, [1, 7, 3]);
   });
 
+  test('a buffer is received once', () async {
+    final sent = TransferableBuffer.from([1]).send();
+    expect(TransferableBuffer.receive(sent).bytes, [1]);
+    for (final number in [sent, 0, -1, sent + 1000]) {
+      final error = await errorOf(() => TransferableBuffer.receive(number));
+      expect(error is StateError, true, '$error');
+    }
+  });
+
+  test('what is no byte is refused', () async {
+    for (final byte in [-1, 256]) {
+      final error = await errorOf(() => TransferableBuffer.from([0, byte]));
+      expect(error is RangeError, true, '$error');
+      expect((error as RangeError).invalidValue, byte);
+      expect(error.name, 'bytes[1]');
+    }
+  });
+
+  test('a length that no memory has is refused', () async {
+    final negative = await errorOf(() => TransferableBuffer(-1));
+    expect((negative as RangeError).name, 'length');
+    final huge = await errorOf(() => TransferableBuffer(1 << 62));
+    expect(huge is OutOfMemoryError, true, '$huge');
+  });
+
   test('what Rust made arrives whole', () async {
     final pool = openSample('zeros');
     final zeros = await pool.call(['zeros', 1 << 24]) as Uint8List;
@@ -107,9 +132,10 @@ void define() {
     for (var i = 0; i < 100; i++) {
       expect(views[i], [i, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     }
-    final error = await errorOf(() => TransferableBuffer(1)
-      ..release()
-      ..release());
-    expect(error is StateError, true);
+    final error = await errorOf(() => (TransferableBuffer(1)
+          ..release()
+          ..release())
+        .bytes);
+    expect(error.toString().contains('TransferableBuffer'), true, '$error');
   });
 }

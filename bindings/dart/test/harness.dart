@@ -4,8 +4,12 @@ library;
 
 import 'dart:async';
 import 'dart:io';
+import 'dart:isolate';
 
 final _tests = <(String, FutureOr<void> Function())>[];
+
+/// How long a test may take before all of them are ended.
+const _limit = Duration(seconds: 60);
 
 /// Adds a test.
 void test(String name, FutureOr<void> Function() body) =>
@@ -14,14 +18,18 @@ void test(String name, FutureOr<void> Function() body) =>
 /// Runs all tests in their order, those whose name contains [only] if given,
 /// and ends the process with their number of failures.
 Future<void> runTests({String only = ''}) async {
+  final watchdog = await _startWatchdog();
   var failed = 0;
   var run = 0;
   for (final (name, body) in _tests) {
     if (!name.contains(only)) continue;
     run++;
+    watchdog.send(name);
+    final watch = Stopwatch()..start();
     try {
-      await Future.sync(body).timeout(const Duration(seconds: 60));
-      print('ok    $name');
+      await Future.sync(body).timeout(_limit);
+      final seconds = (watch.elapsedMilliseconds / 1000).toStringAsFixed(1);
+      print('ok    $name ($seconds s)');
     } catch (error, stack) {
       failed++;
       print('FAIL  $name: $error\n$stack');
@@ -30,6 +38,29 @@ Future<void> runTests({String only = ''}) async {
   print('$run tests, $failed failed');
   await stdout.flush();
   exit(failed == 0 ? 0 : 1);
+}
+
+/// An isolate that ends the process if a test hangs, of whose name it is told:
+/// one that blocks its isolate for ever, too.
+Future<SendPort> _startWatchdog() async {
+  final ready = ReceivePort();
+  await Isolate.spawn(_watch, ready.sendPort);
+  return await ready.first as SendPort;
+}
+
+void _watch(SendPort ready) {
+  final names = RawReceivePort();
+  Timer? timer;
+  names.handler = (String name) {
+    timer?.cancel();
+    timer = Timer(_limit + const Duration(seconds: 5), () {
+      stdout.writeln('FAIL  $name: does not end');
+      unawaited(
+        stdout.flush().then((_) => Process.killPid(pid, ProcessSignal.sigkill)),
+      );
+    });
+  };
+  ready.send(names.sendPort);
 }
 
 /// Fails unless both are equal; lists by their items.
@@ -58,4 +89,15 @@ Future<Object> errorOf(FutureOr<void> Function() body) async {
     return error;
   }
   throw StateError('no error');
+}
+
+/// Waits until [condition] holds, and fails if it takes too long.
+Future<void> eventually(bool Function() condition, String what) async {
+  final watch = Stopwatch()..start();
+  while (!condition()) {
+    if (watch.elapsed > const Duration(seconds: 20)) {
+      throw StateError('never: $what');
+    }
+    await Future<void>.delayed(const Duration(milliseconds: 2));
+  }
 }

@@ -7,6 +7,26 @@ import 'package:insula/insula.dart';
 
 import 'harness.dart';
 
+void _answerWithLength(int side) {
+  final responder = Responder.fromHandle(side);
+  responder.messageLoop((request) {
+    if (request.isEmpty) responder.stop();
+    return [...request, request.length];
+  });
+  responder.release();
+}
+
+String? _throwAtRequest(int side) {
+  try {
+    Responder.fromHandle(side).messageLoop((request) {
+      throw StateError('on purpose');
+    });
+  } on StateError catch (error) {
+    return error.message;
+  }
+  return null;
+}
+
 void define() {
   test('a mailbox holds one message, which may be empty', () {
     final mailbox = Mailbox();
@@ -90,14 +110,7 @@ void define() {
 
   test('a rendezvous asks and answers', () async {
     final (requester, side) = Requester.open();
-    final done = Isolate.run(() {
-      final responder = Responder.fromHandle(side);
-      responder.messageLoop((request) {
-        if (request.isEmpty) responder.stop();
-        return [...request, request.length];
-      });
-      responder.release();
-    });
+    final done = Insula.run(_answerWithLength, side, parties: [side]);
     expect(requester.state, RendezvousState.none);
     expect(requester.request([5, 6]), [5, 6, 2]);
     expect(requester.request([]), [0]);
@@ -109,15 +122,7 @@ void define() {
 
   test('a request that throws is declined', () async {
     final (requester, side) = Requester.open();
-    final failed = Isolate.run(() {
-      try {
-        Responder.fromHandle(side).messageLoop((request) {
-          throw StateError('on purpose');
-        });
-      } on StateError catch (error) {
-        return error.message;
-      }
-    });
+    final failed = Insula.run(_throwAtRequest, side, parties: [side]);
     final error = await errorOf(() => requester.request([1]));
     expect((error as InsulaException).status, Status.failed);
     expect(await failed, 'on purpose');

@@ -1,4 +1,5 @@
-/// The native side of the tests: services and threads of `libinsula_dart`.
+/// The native side of the tests: services and threads of
+/// `libinsula_dart_samples`.
 library;
 
 import 'dart:convert';
@@ -33,33 +34,67 @@ final startRoundTrips = _library.lookupFunction<
     Void Function(UintPtr, Uint32, Uint64, Uint64),
     void Function(int, int, int, int)>('insula_dart_sample_round_trips');
 
-/// Opens the sample service under a name and finds it by that name.
-WorkerPool openSample(String name, {int workers = 2}) {
-  final buffer = TransferableBuffer(64);
-  final text = utf8.encode(name);
-  buffer.bytes.setAll(0, text);
-  // The view's own address is nobody's business but the tests'.
-  final handle = TransferableBuffer(8);
-  using(buffer, handle, (name, place) {
-    final status = _open(name, workers, place.cast());
-    if (status != 0) throw InsulaException(status);
-  });
-  return WorkerPool.find(name);
+/// How many items the sample streams of this process have sent so far.
+final sentItems = _library.lookupFunction<Uint64 Function(), int Function()>(
+    'insula_dart_sample_sent');
+
+/// How many requests the sample services of this process are answering.
+final runningRequests = _library
+    .lookupFunction<Uint64 Function(), int Function()>(
+        'insula_dart_sample_running');
+
+/// The status with which the last callback ended that a sample service called.
+final calledStatus = _library.lookupFunction<Int32 Function(), int Function()>(
+    'insula_dart_sample_called');
+
+/// Opens the service `counter`.
+final openCounter = _library.lookupFunction<Int32 Function(), int Function()>(
+    'insula_dart_sample_counter_open');
+
+/// The library at one moment (`insula_status_info`).
+final class _StatusInfo extends Struct {
+  @Uint32()
+  external int size;
+  @Uint32()
+  external int phase;
+  @Uint64()
+  external int isolates;
+  @Uint64()
+  external int threads;
+  @Uint64()
+  external int handles;
+  @Uint64()
+  external int callbacks;
+  @Uint64()
+  external int externals;
+  @Uint64()
+  external int posts;
 }
 
-/// Calls [body] with the addresses of two buffers.
-void using(
-  TransferableBuffer a,
-  TransferableBuffer b,
-  void Function(Pointer<Uint8> a, Pointer<Uint8> b) body,
-) {
-  final data = _library.lookupFunction<Pointer<Uint8> Function(IntPtr),
-      Pointer<Uint8> Function(int)>('insula_dart_buffer_data');
-  final release = _library.lookupFunction<Void Function(IntPtr),
-      void Function(int)>('insula_dart_buffer_release');
-  final (first, _) = a.send();
-  final (second, _) = b.send();
-  body(data(first), data(second));
-  release(first);
-  release(second);
+final _status = _library.lookupFunction<Int32 Function(Pointer<_StatusInfo>),
+    int Function(Pointer<_StatusInfo>)>('insula_inspect');
+
+/// How many handles there are in this process.
+int liveHandles() {
+  final memory = TransferableBuffer(sizeOf<_StatusInfo>());
+  final info = memory.address.cast<_StatusInfo>();
+  info.ref.size = sizeOf<_StatusInfo>();
+  final status = _status(info);
+  if (status != 0) throw InsulaException(status);
+  final handles = info.ref.handles;
+  memory.release();
+  return handles;
+}
+
+/// Opens the sample service under a name and finds it by that name.
+WorkerPool openSample(String name, {int workers = 2}) {
+  final text = TransferableBuffer.from([...utf8.encode(name), 0]);
+  final handle = TransferableBuffer(8);
+  final place = handle.address.cast<Uint64>();
+  final status = _open(text.address, workers, place);
+  if (status != 0) throw InsulaException(status);
+  final service = place.value;
+  text.release();
+  handle.release();
+  return WorkerPool.fromHandle(service);
 }

@@ -15,7 +15,7 @@
 //! # For programs in Rust
 //! A library that is loaded by C or Dart and brings services written in Rust depends on this
 //! crate, opens them with [`open_service`], and exports the whole C ABI along with its own
-//! functions.
+//! functions. Such a library may show a [`Value`] to a function that takes one of C with [`show`].
 //!
 //! # Locks
 //! A slot of the table, the list of free slots, the runtime's place, the waits that a shutdown
@@ -54,4 +54,5 @@ mod tests;
 pub use abi::status::{Failure, Status};
 pub use abi::types::INSULA_ABI_VERSION as ABI_VERSION;
 pub use service::{ServiceSettings, open_service};
+pub use value::view::deliver as show;
 pub use value::{External, NativePointer, Text, TypedData, Value};

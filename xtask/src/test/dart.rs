@@ -1,7 +1,7 @@
 //! The Dart package, in a real Dart VM.
 //!
 //! The VM is the one that the variable `INSULA_DART` names, or `dart` of the path, or else the
-//! one inside of a package of npm, which is a program of 32 bits. The library is built for the
+//! one inside of a package of npm, which is a program of 32 bits. The libraries are built for the
 //! word size that the VM has.
 
 use std::fs;
@@ -58,8 +58,8 @@ pub(super) fn run_package(root: &Path) -> Verdict {
     let folder = root.join("target/dart");
     fs::create_dir_all(&folder).map_err(|error| failed("a folder cannot be made", &error))?;
     let vm = Vm::find(&folder)?;
-    let library = vm.build_library(root)?;
-    let vm = vm.with_package(root, &folder, &library)?;
+    let libraries = vm.build_libraries(root)?;
+    let vm = vm.with_package(root, &folder, &libraries)?;
     pass(&mut vm.run("test/all.dart"))?;
     for (name, lines) in EXAMPLES {
         check_example(&vm, name, lines)?;
@@ -111,10 +111,11 @@ impl Vm {
         Ok(program)
     }
 
-    /// Builds the library for this VM, and says where it is.
-    fn build_library(&self, root: &Path) -> Result<PathBuf, Trouble> {
+    /// Builds the library and that of the samples for this VM, and says in which folder they are.
+    fn build_libraries(&self, root: &Path) -> Result<PathBuf, Trouble> {
         let mut build = cargo(root);
         build.args(["build", "--package", "insula-dart"]);
+        build.args(["--package", "insula-dart-samples"]);
         let mut folder = target_folder(root);
         if self.is_32_bit {
             packages::require_target(TARGET_32)?;
@@ -122,11 +123,11 @@ impl Vm {
             folder.push(TARGET_32);
         }
         pass(&mut build)?;
-        Ok(folder.join("debug/libinsula_dart.so"))
+        Ok(folder.join("debug"))
     }
 
     /// Tells the VM where the package is, as `dart pub get` would.
-    fn with_package(self, root: &Path, folder: &Path, library: &Path) -> Result<Ready, Trouble> {
+    fn with_package(self, root: &Path, folder: &Path, libraries: &Path) -> Result<Ready, Trouble> {
         let package = root.join("bindings/dart");
         let config = folder.join("package_config.json");
         let text = format!(
@@ -139,7 +140,7 @@ impl Vm {
             program: self.program,
             config,
             package,
-            library: library.to_owned(),
+            libraries: libraries.to_owned(),
         })
     }
 }
@@ -154,7 +155,8 @@ struct Ready {
     program: PathBuf,
     config: PathBuf,
     package: PathBuf,
-    library: PathBuf,
+    /// The folder that they are in.
+    libraries: PathBuf,
 }
 
 impl Ready {
@@ -163,7 +165,10 @@ impl Ready {
         let mut config = std::ffi::OsString::from("--packages=");
         config.push(&self.config);
         command.current_dir(&self.package).arg(config).arg(file);
-        command.env("INSULA_LIBRARY", &self.library);
+        let library = |name| self.libraries.join(name);
+        command.env("INSULA_LIBRARY", library("libinsula_dart_samples.so"));
+        // For the test that it has no samples.
+        command.env("INSULA_PRODUCTION", library("libinsula_dart.so"));
         command
     }
 }

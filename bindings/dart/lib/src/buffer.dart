@@ -2,6 +2,7 @@ import 'dart:ffi';
 import 'dart:typed_data';
 
 import 'library.dart';
+import 'memory.dart';
 
 /// Bytes outside of Dart's heap, which move to Rust, to C and to other
 /// isolates without a copy.
@@ -24,13 +25,20 @@ final class TransferableBuffer implements Finalizable {
   /// A copy of [bytes]: the last one that is made of them.
   factory TransferableBuffer.from(List<int> bytes) {
     final buffer = TransferableBuffer(bytes.length);
-    buffer.bytes.setAll(0, bytes);
+    setBytes(buffer.bytes, bytes);
     return buffer;
   }
 
-  /// Takes over what [send] returned in another isolate; to be called once.
-  factory TransferableBuffer.receive((int, int) sent) =>
-      TransferableBuffer._(Pointer.fromAddress(sent.$1), sent.$2);
+  /// Takes over what [send] returned in another isolate.
+  ///
+  /// Throws a [StateError] if that has been done before.
+  factory TransferableBuffer.receive(int sent) {
+    final block = functions.fetch(sent);
+    if (block == nullptr) {
+      throw StateError('there is no TransferableBuffer $sent, or no more');
+    }
+    return TransferableBuffer._(block, functions.length(block));
+  }
 
   TransferableBuffer._(this._block, this.length) {
     _attach();
@@ -66,18 +74,24 @@ final class TransferableBuffer implements Finalizable {
   Uint8List _view() =>
       listOver(functions.data(_block), length, _Reference(_block));
 
+  /// Where the bytes are, for native code that is called while the buffer is here.
+  ///
+  /// Throws a [StateError] once the buffer has been given away.
+  Pointer<Uint8> get address {
+    _checkOwned();
+    return functions.data(_block);
+  }
+
   /// Gives the memory back now, and not when the collector finds the buffer;
   /// a view that was taken keeps it. The buffer is gone then, as if it had been
-  /// sent.
-  void release() => functions.release(giveAway());
-
-  /// Gives the buffer away, as a message for another Dart isolate, which takes
-  /// it over with [TransferableBuffer.receive]. One that never does so leaks
-  /// it.
-  (int, int) send() {
-    final block = giveAway();
-    return (block.address, length);
+  /// sent. If it is gone already, this does nothing.
+  void release() {
+    if (!_isGone) functions.release(giveAway());
   }
+
+  /// Gives the buffer away, as a number for another Dart isolate, which takes
+  /// it over with [TransferableBuffer.receive]. If none does so, it is leaked.
+  int send() => functions.leave(giveAway());
 
   /// Gives the reference away: whoever gets it has to release it.
   Pointer<Void> giveAway() {
@@ -95,7 +109,9 @@ final class TransferableBuffer implements Finalizable {
   }
 
   void _checkOwned() {
-    if (_isGone) throw StateError('the buffer has been given away');
+    if (_isGone) {
+      throw StateError('this TransferableBuffer has been given away');
+    }
   }
 }
 

@@ -7,15 +7,21 @@ import 'library.dart';
 import 'status.dart';
 
 /// What both kinds of callbacks share: a number for native code, and a port.
+///
+/// Native code has the number, so a callback stays until it is closed, or until
+/// its isolate ends: its port's handler keeps it.
 abstract base class _Callback implements Finalizable {
-  _Callback(String debugName) : _receive = RawReceivePort(null, debugName) {
-    address = functions.callbackNew(_receive.sendPort.nativePort);
+  _Callback(String debugName) {
+    // First of all: without a library nothing may be left open.
+    final native = functions;
+    _receive = RawReceivePort(null, debugName);
+    address = native.callbackNew(_receive.sendPort.nativePort);
     _finalizer.attach(this, Pointer.fromAddress(address), detach: this);
   }
 
   static final _finalizer = NativeFinalizer(functions.callbackGone.cast());
 
-  final RawReceivePort _receive;
+  late final RawReceivePort _receive;
   bool _isClosed = false;
 
   /// What native code calls it by: the first argument of
@@ -88,6 +94,8 @@ final class ListenerCallback extends _Callback {
   ListenerCallback(void Function(Object? argument) function)
       : super('insula listener callback') {
     final bound = Zone.current.bindUnaryCallbackGuarded(function);
-    _receive.handler = (List<Object?> message) => bound(message[1]);
+    _receive.handler = (List<Object?> message) {
+      if (!_isClosed) bound(message[1]);
+    };
   }
 }

@@ -4,6 +4,8 @@ import 'dart:typed_data';
 import 'library.dart';
 import 'memory.dart';
 import 'native.dart';
+import 'owner.dart';
+import 'party.dart';
 import 'status.dart';
 
 /// A place for one message, at which isolates and native threads wait for each
@@ -12,9 +14,10 @@ import 'status.dart';
 /// Waiting blocks the isolate: nothing else of it runs meanwhile. So a mailbox
 /// is for isolates that have nothing else to do, such as a worker.
 ///
-/// Each party has a handle of its own: see [share]. Waiting for a mailbox of
-/// which all others have given their handles back ends with [Status.peerDied].
-final class Mailbox {
+/// Each party has a handle of its own: see [share]. A party that is released, or
+/// dropped, or whose isolate ends, is gone, and waiting for a mailbox of which all
+/// others are gone ends with [Status.peerDied].
+final class Mailbox extends Owner {
   /// A new mailbox, with one party.
   factory Mailbox() => withMemory((memory) {
         final handle = memory.handle();
@@ -22,13 +25,17 @@ final class Mailbox {
         return Mailbox.fromHandle(handle.value);
       });
 
-  /// The party of a mailbox that [share] made, in this isolate or in another.
-  const Mailbox.fromHandle(this.handle);
-
-  /// What stands for this party, also for native code (`insula_mailbox`).
-  final int handle;
+  /// The party of a mailbox that [share] made, in this isolate or in another;
+  /// to be called once.
+  Mailbox.fromHandle(int handle)
+      : super(handle, functions.mailboxReleaseAddress, weight: 512) {
+    takeOver(handle);
+  }
 
   /// A handle for another party, to be sent to it, for [Mailbox.fromHandle].
+  ///
+  /// Until it is taken over it belongs to nobody, unless the isolate that is to
+  /// do so is begun with it, by `Insula.run` or `Insula.spawn`.
   int share() => withMemory((memory) {
         final other = memory.handle();
         check(functions.mailboxShare(handle, other));
@@ -39,9 +46,10 @@ final class Mailbox {
   /// [timeout].
   ///
   /// Throws an [InsulaException]: [Status.timedOut], [Status.closed],
-  /// [Status.peerDied], [Status.deadlock].
+  /// [Status.peerDied], [Status.deadlock]; an [ArgumentError] if [timeout] is
+  /// negative; and a [StateError] if this party has been closed or released.
   void put(List<int> message, {Duration? timeout}) =>
-      check(_put(message, nanoseconds(timeout)));
+      check(_timed(_put(message, nanoseconds(timeout, 'timeout'))));
 
   /// As [put], but returns false if there is no room right now.
   bool tryPut(List<int> message) => _try(_put(message, 0));
@@ -56,7 +64,8 @@ final class Mailbox {
   /// Throws as [put] does.
   Uint8List take({Duration? timeout}) => withMemory((memory) {
         final held = memory.held();
-        check(functions.mailboxTake(handle, nanoseconds(timeout), held));
+        final time = nanoseconds(timeout, 'timeout');
+        check(_timed(functions.mailboxTake(handle, time, held)));
         return takeHeld(functions, held);
       });
 
@@ -67,11 +76,13 @@ final class Mailbox {
         return _try(code) ? takeHeld(functions, held) : null;
       });
 
-  /// Closes the mailbox for everybody: whoever waits gets [Status.closed].
-  void close() => check(functions.mailboxClose(handle));
-
-  /// Gives this party's handle back.
-  void release() => check(functions.mailboxRelease(handle));
+  /// Closes the mailbox for all parties, and gives this one back: others that
+  /// wait get [Status.closed]. Doing so again does nothing.
+  void close() {
+    if (isReleased) return;
+    functions.mailboxClose(handle);
+    release();
+  }
 
   static bool _try(int code) {
     final status = Status.of(code);
@@ -80,6 +91,12 @@ final class Mailbox {
     return true;
   }
 }
+
+/// To the C ABI no time at all is a try, with errors of its own.
+int _timed(int code) => switch (Status.of(code)) {
+      Status.full || Status.empty => Status.timedOut.code,
+      _ => code,
+    };
 
 /// How far a rendezvous is.
 enum RendezvousState {
@@ -94,12 +111,11 @@ enum RendezvousState {
 }
 
 /// What both sides of a rendezvous have.
-abstract base class _Side {
-  const _Side(this.handle);
-
-  /// What stands for this side, to be sent to another isolate or given to
-  /// native code.
-  final int handle;
+abstract base class _Side extends Owner {
+  _Side(int handle)
+      : super(handle, functions.rendezvousReleaseAddress, weight: 1024) {
+    takeOver(handle);
+  }
 
   /// How far the rendezvous is.
   RendezvousState get state => withMemory((memory) {
@@ -108,20 +124,28 @@ abstract base class _Side {
         return RendezvousState.values[state.value];
       });
 
-  /// Closes the rendezvous for both sides: who waits gets [Status.closed].
-  void close() => check(functions.rendezvousClose(handle));
-
-  /// Gives this side back: the other gets [Status.peerDied].
-  void release() => check(functions.rendezvousRelease(handle));
+  /// Closes the rendezvous for both sides, and gives this one back: the other
+  /// gets [Status.closed]. Doing so again does nothing.
+  ///
+  /// A side that is released, or dropped, or whose isolate ends, is gone, and
+  /// the other gets [Status.peerDied].
+  void close() {
+    if (isReleased) return;
+    functions.rendezvousClose(handle);
+    release();
+  }
 }
 
 /// The side of a rendezvous that asks, and waits for the answer.
 final class Requester extends _Side {
-  /// The side that [handle] stands for.
-  const Requester.fromHandle(super.handle);
+  /// The side that a handle stands for; to be called once.
+  Requester.fromHandle(super.handle);
 
   /// A new rendezvous: this side, and the handle of the other one, for
   /// [Responder.fromHandle].
+  ///
+  /// Until the handle is taken over it belongs to nobody, unless the isolate
+  /// that is to do so is begun with it, by `Insula.run` or `Insula.spawn`.
   static (Requester, int) open() => withMemory((memory) {
         final requester = memory.handle();
         final responder = memory.handle();
@@ -134,19 +158,20 @@ final class Requester extends _Side {
   ///
   /// Throws an [InsulaException]: [Status.badState] if a request is under way
   /// already, [Status.failed] if it was declined, [Status.timedOut],
-  /// [Status.closed], [Status.peerDied].
+  /// [Status.closed], [Status.peerDied]; an [ArgumentError] if [timeout] is
+  /// negative; and a [StateError] if this side has been closed or released.
   Uint8List request(List<int> message, {Duration? timeout}) =>
       withMemory((memory) {
         final held = memory.held();
         check(functions.request(handle, memory.copy(message), message.length,
-            nanoseconds(timeout), held));
+            nanoseconds(timeout, 'timeout'), held));
         return takeHeld(functions, held);
       });
 }
 
 /// The side of a rendezvous that answers.
 final class Responder extends _Side {
-  /// The side that [handle] stands for.
+  /// The side that a handle stands for; to be called once.
   Responder.fromHandle(super.handle);
 
   bool _runs = true;
@@ -154,7 +179,8 @@ final class Responder extends _Side {
   /// Waits for a request, for at most [timeout]. Blocks the isolate.
   Uint8List receive({Duration? timeout}) => withMemory((memory) {
         final held = memory.held();
-        check(functions.receive(handle, nanoseconds(timeout), held));
+        final time = nanoseconds(timeout, 'timeout');
+        check(_timed(functions.receive(handle, time, held)));
         return takeHeld(functions, held);
       });
 

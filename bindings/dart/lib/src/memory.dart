@@ -23,7 +23,7 @@ final class Memory {
   /// A copy of [bytes].
   Pointer<Uint8> copy(List<int> bytes) {
     final memory = this.bytes(bytes.length);
-    memory.asTypedList(bytes.length).setAll(0, bytes);
+    setBytes(memory.asTypedList(bytes.length), bytes);
     return memory;
   }
 
@@ -45,11 +45,23 @@ final class Memory {
   void free() => _blocks.forEach(_functions.release);
 }
 
+/// Copies [bytes] to the beginning of [to].
+///
+/// Throws a [RangeError] if one of them has more than eight bits.
+void setBytes(Uint8List to, List<int> bytes) {
+  if (bytes is! Uint8List && bytes is! Uint8ClampedList) {
+    for (var i = 0; i < bytes.length; i++) {
+      RangeError.checkValueInInterval(bytes[i], 0, 255, 'bytes[$i]');
+    }
+  }
+  to.setAll(0, bytes);
+}
+
 /// Copies what the library holds, and gives it back.
 Uint8List takeHeld(Functions functions, Pointer<HeldBytes> held) {
-  final bytes = Uint8List.fromList(
-    held.ref.bytes.asTypedList(held.ref.length),
-  );
-  functions.bufferFree(held.ref.handle);
-  return bytes;
+  try {
+    return Uint8List.fromList(held.ref.bytes.asTypedList(held.ref.length));
+  } finally {
+    functions.bufferFree(held.ref.handle);
+  }
 }

@@ -45,9 +45,30 @@ abstract final class Kind {
 /// Never: what time-outs of the C ABI say for waiting without a limit.
 const forever = -1;
 
-/// A time-out for the C ABI.
-int nanoseconds(Duration? timeout) =>
-    timeout == null ? forever : timeout.inMicroseconds * 1000;
+/// The longest time-out that has a limit: 292 years.
+const _longest = 0x7fffffffffffffff;
+
+/// A time-out for the C ABI; null is [forever].
+///
+/// Throws an [ArgumentError] with the parameter's [name] if it is negative.
+int nanoseconds(Duration? time, String name) {
+  if (time == null) return forever;
+  final micros = time.inMicroseconds;
+  if (micros < 0) {
+    throw ArgumentError.value(time, name, 'must not be negative');
+  }
+  return micros > _longest ~/ 1000 ? _longest : micros * 1000;
+}
+
+/// [value], which native code takes in 32 bits without a sign.
+///
+/// Throws a [RangeError] with the parameter's [name] if it is less than
+/// [least], or has more bits.
+int unsigned32(int value, String name, {int least = 0}) =>
+    RangeError.checkValueInInterval(value, least, 0xffffffff, name);
+
+/// A function of the C ABI that releases a handle.
+typedef ReleaseFunction = NativeFunction<Int32 Function(Uint64)>;
 
 /// The functions, looked up once for each isolate.
 final class Functions {
@@ -69,6 +90,28 @@ final class Functions {
       int Function(int)>('insula_dart_buffer_weight', isLeaf: true);
   late final releaseAddress = _library
       .lookup<NativeFinalizerFunction>('insula_dart_buffer_release');
+  late final leave = _library.lookupFunction<Uint64 Function(Pointer<Void>),
+      int Function(Pointer<Void>)>('insula_dart_buffer_leave', isLeaf: true);
+  late final fetch = _library.lookupFunction<Pointer<Void> Function(Uint64),
+      Pointer<Void> Function(int)>('insula_dart_buffer_fetch', isLeaf: true);
+  late final length = _library.lookupFunction<Uint64 Function(Pointer<Void>),
+      int Function(Pointer<Void>)>('insula_dart_buffer_length', isLeaf: true);
+
+  late final leaseNew = _library.lookupFunction<
+      Pointer<Void> Function(Uint64, Pointer<ReleaseFunction>),
+      Pointer<Void> Function(
+          int, Pointer<ReleaseFunction>)>('insula_dart_lease_new');
+  late final leaseEnd = _library.lookupFunction<Int32 Function(Pointer<Void>),
+      int Function(Pointer<Void>)>('insula_dart_lease_end');
+  late final leaseForget = _library.lookupFunction<Void Function(Pointer<Void>),
+      void Function(Pointer<Void>)>('insula_dart_lease_forget');
+  late final leaseGone =
+      _library.lookup<NativeFinalizerFunction>('insula_dart_lease_gone');
+  late final partyReleaseAddress =
+      _library.lookup<ReleaseFunction>('insula_dart_party_release');
+  late final partyRelease = _library
+      .lookupFunction<Int32 Function(Uint64), int Function(int)>(
+          'insula_dart_party_release');
 
   late final init = _library.lookupFunction<
       Int32 Function(Pointer<Void>, Uint32),
@@ -80,6 +123,8 @@ final class Functions {
   late final portClose = _library
       .lookupFunction<Int32 Function(Uint64), int Function(int)>(
           'insula_port_close');
+  late final portCloseAddress =
+      _library.lookup<ReleaseFunction>('insula_port_close');
   late final post = _library.lookupFunction<
       Int32 Function(Uint64, Pointer<Value>),
       int Function(int, Pointer<Value>)>('insula_post');
@@ -90,29 +135,23 @@ final class Functions {
   late final serviceClose = _library.lookupFunction<
       Int32 Function(Uint64, Uint64),
       int Function(int, int)>('insula_service_close');
-  late final serviceRelease = _library
-      .lookupFunction<Int32 Function(Uint64), int Function(int)>(
-          'insula_service_release');
-  late final serviceCall = _library.lookupFunction<
-      Int32 Function(
-          Uint64, Pointer<Value>, Uint64, Int64, Int64, Pointer<Uint64>),
-      int Function(int, Pointer<Value>, int, int, int,
-          Pointer<Uint64>)>('insula_dart_service_call');
-  late final serviceStream = _library.lookupFunction<
-      Int32 Function(
-          Uint64, Pointer<Value>, Uint64, Int64, Int64, Pointer<Uint64>),
-      int Function(int, Pointer<Value>, int, int, int,
-          Pointer<Uint64>)>('insula_dart_service_stream');
-  late final callCancel = _library
-      .lookupFunction<Int32 Function(Uint64), int Function(int)>(
-          'insula_call_cancel');
-  late final callRelease = _library
-      .lookupFunction<Int32 Function(Uint64), int Function(int)>(
-          'insula_call_release');
-  late final picturesOpen = _library.lookupFunction<
-      Int32 Function(Pointer<Uint8>, Uint32, Pointer<Uint64>),
-      int Function(
-          Pointer<Uint8>, int, Pointer<Uint64>)>('insula_dart_pictures_open');
+  late final serviceReleaseAddress =
+      _library.lookup<ReleaseFunction>('insula_service_release');
+  late final callsNew = _library.lookupFunction<Pointer<Void> Function(Int64),
+      Pointer<Void> Function(int)>('insula_dart_calls_new');
+  late final callsGone =
+      _library.lookup<NativeFinalizerFunction>('insula_dart_calls_gone');
+  late final callBegin = _library.lookupFunction<
+      Int32 Function(Pointer<Void>, Int64, Uint64, Pointer<Value>, Uint64,
+          Uint32),
+      int Function(Pointer<Void>, int, int, Pointer<Value>, int,
+          int)>('insula_dart_call_begin');
+  late final callCancel = _library.lookupFunction<
+      Int32 Function(Pointer<Void>, Int64),
+      int Function(Pointer<Void>, int)>('insula_dart_call_cancel');
+  late final streamGrant = _library.lookupFunction<
+      Int32 Function(Pointer<Void>, Int64, Uint32),
+      int Function(Pointer<Void>, int, int)>('insula_dart_stream_grant');
 
   late final callbackNew = _library
       .lookupFunction<UintPtr Function(Int64), int Function(int)>(
@@ -145,9 +184,8 @@ final class Functions {
   late final mailboxClose = _library
       .lookupFunction<Int32 Function(Uint64), int Function(int)>(
           'insula_mailbox_close');
-  late final mailboxRelease = _library
-      .lookupFunction<Int32 Function(Uint64), int Function(int)>(
-          'insula_mailbox_release');
+  late final mailboxReleaseAddress =
+      _library.lookup<ReleaseFunction>('insula_mailbox_release');
 
   late final rendezvousNew = _library.lookupFunction<
       Int32 Function(Pointer<Uint64>, Pointer<Uint64>),
@@ -172,7 +210,6 @@ final class Functions {
   late final rendezvousClose = _library
       .lookupFunction<Int32 Function(Uint64), int Function(int)>(
           'insula_rendezvous_close');
-  late final rendezvousRelease = _library
-      .lookupFunction<Int32 Function(Uint64), int Function(int)>(
-          'insula_rendezvous_release');
+  late final rendezvousReleaseAddress =
+      _library.lookup<ReleaseFunction>('insula_rendezvous_release');
 }

@@ -8,6 +8,15 @@ enum Status {
   /// This is no handle.
   badHandle(2, 'this is no handle'),
 
+  /// It is a handle of something else.
+  wrongType(4, 'this is a handle of something else'),
+
+  /// A number is not among those that are allowed.
+  badValue(7, 'the value is not among those that are allowed'),
+
+  /// The runtime has been shut down.
+  shutDown(10, 'the runtime has been shut down'),
+
   /// What the handle stood for is gone.
   staleHandle(3, 'what the handle stood for is gone'),
 
@@ -38,8 +47,17 @@ enum Status {
   /// The callee's own code failed.
   failed(25, 'the callee failed'),
 
+  /// The isolate of Rust that waits is to end.
+  ending(26, 'the isolate is to end'),
+
+  /// The operating system, or a table, has no room.
+  outOfResources(27, 'the system has no room for it'),
+
   /// Not allowed in the state in which it is.
   badState(29, 'not allowed in this state'),
+
+  /// The name is taken.
+  nameTaken(30, 'the name is taken'),
 
   /// There is none of that name.
   notFound(31, 'there is none of this name'),

@@ -1,5 +1,5 @@
-/* What libinsula_dart offers to native code beside insula.h: messages to Dart ports, and
- * callbacks into Dart isolates. All of it may be called from any thread.
+/* What libinsula_dart offers to native code beside insula.h: messages to Dart ports, streams to
+ * Dart isolates, and callbacks into them. All of it may be called from any thread.
  *
  * The numbers of callbacks come from Dart (`BlockingCallback.address`,
  * `ListenerCallback.address`), those of ports too (`SendPort.nativePort`). */
@@ -21,15 +21,31 @@ extern "C" {
 insula_status insula_dart_post(int64_t dart_port, const insula_value *message);
 
 /* Opens a port of Insula whose messages go on to a Dart port, in their order. Close it with
- * insula_port_close: what was posted before still arrives. */
+ * insula_port_close: what was posted before still arrives. The first message after the end of the
+ * Dart port closes it too. */
 insula_status insula_dart_port_open(int64_t dart_port, insula_port *port);
+
+/* Sends an item to a Dart program that called a service with `WorkerPool.stream`: the request is
+ * an array of two values, the stream (of the kind INSULA_KIND_SEND_PORT, its number in `integer`)
+ * and what the program asked. The end of the call is the end of the stream.
+ *
+ * Waits for at most timeout_ns (INSULA_FOREVER for ever; 0 is a try) while the program is not
+ * ready for more. Texts, typed data and arrays are copied; external data moves, unless the
+ * function fails.
+ *
+ * Errors: CLOSED if the stream is over, because its reader has had enough, its isolate has ended,
+ * or the call has: the service should return; FULL (a try); TIMED_OUT; ENDING; UNSUPPORTED,
+ * TOO_DEEP, BAD_LENGTH. */
+insula_status insula_dart_stream_send(uint64_t stream, const insula_value *item,
+                                      uint64_t timeout_ns);
 
 /* Calls a BlockingCallback, and waits for the answer of its isolate for at most timeout_ns
  * (INSULA_FOREVER for ever). `done` gets it before this returns, while the calling thread waits,
  * on the thread of the isolate: with the status 0 and the answer, or with a status and a text.
  *
  * Errors: BAD_HANDLE if the callback is closed; CLOSED if it was closed meanwhile; PEER_DIED if
- * its isolate has ended; TIMED_OUT; FAILED if it threw; DEADLOCK on the thread of its isolate. */
+ * its isolate has ended; TIMED_OUT; FAILED if it threw; DEADLOCK on the thread of its isolate;
+ * ENDING if this thread runs an isolate of Insula that is to end. */
 insula_status insula_dart_callback_call(uintptr_t callback, const insula_value *argument,
                                         uint64_t timeout_ns, insula_done_fn done, void *user);
 

@@ -20,7 +20,7 @@ use insula_ffi::abi::types::{
 const MAJOR: i32 = 2;
 
 /// A port of a Dart isolate, as its VM numbers it.
-pub(crate) type DartPort = i64;
+pub type DartPort = i64;
 
 /// What the VM calls when its collector has found external data without references.
 pub(crate) type DartFinalizer = extern "C" fn(isolate_data: *mut c_void, peer: *mut c_void);

@@ -6,6 +6,11 @@
 //! never copied, and never freed while somebody can see them. Who writes while somebody else
 //! reads is for the program to decide; the package takes the view away from who sends.
 //!
+//! # From isolate to isolate
+//! A message between Dart isolates can carry numbers, but no references. So a buffer that is sent
+//! to another isolate is left here under a number (`insula_dart_buffer_leave`), for whoever asks
+//! for that number first (`insula_dart_buffer_fetch`). No number is given out twice.
+//!
 //! # What Dart's collector is told
 //! To tell the VM of 100 MiB that one of its objects keeps is to have it collect on the spot,
 //! which takes milliseconds. Not to tell it would be to fill the memory with buffers that nobody
@@ -14,9 +19,13 @@
 //! new one has its full weight, and the collections that this leads to find the light ones too.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::collections::HashMap;
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::sync::{LazyLock, Mutex};
+
+use crate::lease::lock;
 
 /// The head of a buffer. Aligned as memory of C is everywhere, so that the bytes need not be
 /// zeroed one by one: for large ones the operating system does it, as they are touched.
@@ -148,4 +157,40 @@ pub(crate) unsafe extern "C" fn insula_dart_buffer_release(buffer: *mut c_void) 
         unsafe { dealloc(head.cast(), layout) };
     }
     count_out(length);
+}
+
+/// A reference to a buffer between two isolates.
+struct Left(*mut c_void);
+
+// SAFETY: a reference, which may be given back on any thread.
+unsafe impl Send for Left {}
+
+/// The buffers between two isolates, by number, and the last number. Bounded by what programs send.
+static LEFT: LazyLock<Mutex<(u64, HashMap<u64, Left>)>> = LazyLock::new(Mutex::default);
+
+/// Leaves the caller's reference for another isolate, and returns its number.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_buffer_leave(buffer: *mut c_void) -> u64 {
+    let mut left = lock(&LEFT);
+    left.0 += 1;
+    let number = left.0;
+    left.1.insert(number, Left(buffer));
+    number
+}
+
+/// Takes over the reference that was left with this number; null if there is none (any more).
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_buffer_fetch(number: u64) -> *mut c_void {
+    let left = lock(&LEFT).1.remove(&number);
+    left.map_or(std::ptr::null_mut(), |left| left.0)
+}
+
+/// How many bytes a buffer has.
+///
+/// # Safety
+/// The caller has a reference to `buffer`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn insula_dart_buffer_length(buffer: *mut c_void) -> u64 {
+    // SAFETY: alive by the caller's reference; the length never changes.
+    unsafe { (*buffer.cast::<Head>()).length as u64 }
 }

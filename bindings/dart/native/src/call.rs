@@ -1,56 +1,66 @@
-//! Calls of services by Dart, with a Future or a Stream at the other end.
+//! Calls of services by Dart isolates, with a Future or a Stream at the other end.
 //!
-//! The Dart port gets `[id, 0, item, light]` for each item of a stream, and at the end of each
-//! call `[id, 1, status, may have run, answer, light]`, where the answer to a failed call is a text,
-//! and `light` tells of the light data in the answer, as `letter` does.
+//! Each isolate has one table of the calls that are under way, by the numbers that the package
+//! gives them, and one Dart port. The port gets `[id, 0, item, light]` for each item of a stream,
+//! and at the end of each call `[id, 1, status, may have run, answer, light]`, where the answer to
+//! a failed call is a text, and `light` tells of the light data in the answer, as `letter` does.
 //!
-//! A stream is a call whose request is `[port, request]`: the service posts items to that port,
-//! and its answer is the end. The port is a native one, which passes the items on; the end goes
-//! through it as well, so it arrives behind them.
+//! # Ends
+//! A call is in the table from before it begins until its end is told, which happens once: with
+//! an answer, an error, or a cancellation, whichever the call decides for. To cancel a call that
+//! has ended does nothing. The end of the isolate cancels all of its calls, through the
+//! finalizer of the table (`insula_dart_calls_gone`): nobody is left to whom an answer is of use.
 
-use std::ffi::{CStr, c_void};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex};
 
-use insula_ffi::abi::port::{insula_native_port_open, insula_port_close, insula_post};
-use insula_ffi::abi::service::{insula_service_call, service_call_in_place};
-use insula_ffi::abi::status::{INSULA_OK, StatusCode};
+use insula_ffi::abi::service::{
+    insula_call_cancel, insula_call_release, insula_service_call, service_call_in_place,
+};
+use insula_ffi::abi::status::{INSULA_ERROR_NOT_FOUND, INSULA_OK, StatusCode};
 use insula_ffi::abi::types::{
-    CallHandle, DoneFn, FreeFn, INSULA_FOREVER, INSULA_KIND_ARRAY, INSULA_KIND_NATIVE_POINTER,
-    INSULA_KIND_SEND_PORT, INSULA_KIND_STRING, PortHandle, RawValue, ServiceHandle,
+    CallHandle, DoneFn, FreeFn, INSULA_FOREVER, INSULA_KIND_ARRAY, INSULA_KIND_SEND_PORT, RawValue,
+    ServiceHandle,
 };
 
 use crate::api::DartPort;
-use crate::letter::Letter;
+use crate::lease::{do_later, lock};
+use crate::letter::{Letter, Owner};
+use crate::stream::Stream;
 
 const ITEM: i64 = 0;
 const END: i64 = 1;
 
 /// Where the messages of one call go.
-#[derive(Clone, Copy)]
-struct Address {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address {
     port: DartPort,
     id: i64,
 }
 
 impl Address {
     /// # Safety
-    /// `value` is null or a value of the message that this thread is handling.
-    unsafe fn tell_item(self, value: *const RawValue) {
-        let mut letter = Letter::to_package();
+    /// `value` is null, or a value as `insula.h` tells, of `owner`.
+    pub(crate) unsafe fn tell_item(self, value: *const RawValue, owner: Owner) -> StatusCode {
+        let mut letter = Letter::to_package(owner);
         let (id, kind) = (letter.integer(self.id), letter.integer(ITEM));
         // SAFETY: by the caller's word.
-        if let Ok(item) = unsafe { letter.value(value) } {
-            let light = letter.light();
-            let message = letter.array([id, kind, item, light]);
-            // SAFETY: as above. Nobody listens any more if it fails.
-            let _ = unsafe { letter.post(self.port, message) };
+        match unsafe { letter.value(value) } {
+            Ok(item) => {
+                let light = letter.light();
+                let message = letter.array([id, kind, item, light]);
+                // SAFETY: as above.
+                unsafe { letter.post(self.port, message) }
+            }
+            Err(status) => status,
         }
     }
 
     /// # Safety
-    /// As for [`tell_item`](Self::tell_item).
+    /// `value` is null, or a value of the message that this thread is handling.
     unsafe fn tell_end(self, status: StatusCode, may_have_run: u32, value: *const RawValue) {
-        let mut letter = Letter::to_package();
+        let mut letter = Letter::to_package(Owner::Message);
         let head = [self.id, END, i64::from(status), i64::from(may_have_run)]
             .map(|number| letter.integer(number));
         // SAFETY: by the caller's word.
@@ -72,34 +82,227 @@ impl Address {
     }
 }
 
-/// Calls a service. Its end goes to `port`, in a message with `id`: right from the thread of the
-/// worker that answers, unless there is a deadline to be watched.
+/// The calls of one isolate that are under way.
+struct Calls {
+    port: DartPort,
+    open: Mutex<HashMap<i64, Open>>,
+}
+
+/// A call that has not ended.
+struct Open {
+    /// 0 until the call has begun, and if there was no room for a handle.
+    handle: CallHandle,
+    stream: Option<Arc<Stream>>,
+}
+
+/// What a call keeps until its end is told.
+struct Ticket {
+    calls: Arc<Calls>,
+    address: Address,
+}
+
+/// Makes the table of the current isolate's calls, whose messages go to `port`.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_calls_new(port: DartPort) -> *mut c_void {
+    let calls = Arc::new(Calls {
+        port,
+        open: Mutex::default(),
+    });
+    Arc::into_raw(calls).cast_mut().cast()
+}
+
+/// A finalizer: the isolate has ended. Cancels its calls.
 ///
 /// # Safety
-/// The pointers are as for `insula_service_call`.
+/// `calls` is of `insula_dart_calls_new`, and is not used afterwards.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn insula_dart_service_call(
+pub(crate) unsafe extern "C" fn insula_dart_calls_gone(calls: *mut c_void) {
+    // SAFETY: made by `insula_dart_calls_new`; the VM calls the finalizer once.
+    let calls = unsafe { Arc::from_raw(calls.cast::<Calls>()) };
+    do_later(move || calls.cancel_all());
+}
+
+/// Calls a service. Its end goes to the table's port, in a message with `id`: right from the
+/// thread of the worker that answers, unless there is a deadline to be watched.
+///
+/// With a `window` that is not 0 it is the call of a stream, for whose items there is that much
+/// room at first: the service gets `[stream, request]`, and sends items with
+/// `insula_dart_stream_send`.
+///
+/// # Safety
+/// `calls` is of `insula_dart_calls_new`; `request` is as for `insula_service_call`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn insula_dart_call_begin(
+    calls: *mut c_void,
+    id: i64,
     service: ServiceHandle,
     request: *const RawValue,
     deadline_ns: u64,
-    port: DartPort,
-    id: i64,
-    call: *mut CallHandle,
+    window: u32,
 ) -> StatusCode {
-    let user = Box::into_raw(Box::new(Address { port, id })).cast::<c_void>();
-    let (done, free): (DoneFn, FreeFn) = (Some(call_done), Some(free_call));
-    let status = if deadline_ns == INSULA_FOREVER {
-        // SAFETY: promised by the caller; `user` may be used on any thread, and posting to a Dart
-        // port waits for nobody.
-        unsafe { service_call_in_place(service, request, done, user, free, call) }
-    } else {
-        // SAFETY: as above.
-        unsafe { insula_service_call(service, request, deadline_ns, done, user, free, call) }
+    // SAFETY: promised by the caller.
+    let calls = unsafe { shared(calls) };
+    let address = Address {
+        port: calls.port,
+        id,
     };
-    if status != INSULA_OK {
-        free_call(user);
+    if window == 0 {
+        // SAFETY: promised by the caller.
+        return unsafe { calls.begin(address, service, request, deadline_ns, None) };
     }
-    status
+    let stream = Stream::open(address, window);
+    let payload = if request.is_null() {
+        RawValue::default()
+    } else {
+        // SAFETY: promised by the caller.
+        unsafe { request.read() }
+    };
+    let number = RawValue {
+        kind: INSULA_KIND_SEND_PORT,
+        integer: stream.number().cast_signed(),
+        ..RawValue::default()
+    };
+    let parts = [number, payload];
+    let request = RawValue {
+        kind: INSULA_KIND_ARRAY,
+        length: parts.len() as u64,
+        data: parts.as_ptr().cast(),
+        ..RawValue::default()
+    };
+    // SAFETY: the parts are there during the call; what they point to, by the caller's word.
+    unsafe {
+        calls.begin(
+            address,
+            service,
+            &raw const request,
+            deadline_ns,
+            Some(stream),
+        )
+    }
+}
+
+/// Cancels a call, whose end then tells so, unless it has another one already.
+///
+/// Errors: `NOT_FOUND` if its end has been told.
+///
+/// # Safety
+/// `calls` is of `insula_dart_calls_new`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn insula_dart_call_cancel(calls: *mut c_void, id: i64) -> StatusCode {
+    // SAFETY: promised by the caller.
+    unsafe { shared(calls) }.cancel(id)
+}
+
+/// Makes room for so many more items of a stream.
+///
+/// Errors: `NOT_FOUND` if its end has been told.
+///
+/// # Safety
+/// `calls` is of `insula_dart_calls_new`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn insula_dart_stream_grant(
+    calls: *mut c_void,
+    id: i64,
+    items: u32,
+) -> StatusCode {
+    // SAFETY: promised by the caller.
+    let calls = unsafe { shared(calls) };
+    let stream = lock(&calls.open).get(&id).and_then(|it| it.stream.clone());
+    match stream {
+        Some(stream) => {
+            stream.grant(items);
+            INSULA_OK
+        }
+        None => INSULA_ERROR_NOT_FOUND,
+    }
+}
+
+/// # Safety
+/// `calls` is of `insula_dart_calls_new`, and its finalizer has not run.
+unsafe fn shared(calls: *mut c_void) -> Arc<Calls> {
+    let calls = calls.cast_const().cast::<Calls>();
+    // SAFETY: alive by the caller's word.
+    unsafe { Arc::increment_strong_count(calls) };
+    // SAFETY: the reference that was just made.
+    unsafe { Arc::from_raw(calls) }
+}
+
+impl Calls {
+    /// # Safety
+    /// The pointers are as for `insula_service_call`.
+    unsafe fn begin(
+        self: &Arc<Self>,
+        address: Address,
+        service: ServiceHandle,
+        request: *const RawValue,
+        deadline_ns: u64,
+        stream: Option<Arc<Stream>>,
+    ) -> StatusCode {
+        let id = address.id;
+        lock(&self.open).insert(id, Open { handle: 0, stream });
+        let calls = self.clone();
+        let user = Box::into_raw(Box::new(Ticket { calls, address })).cast::<c_void>();
+        let (done, free): (DoneFn, FreeFn) = (Some(call_done), Some(free_ticket));
+        let mut handle: CallHandle = 0;
+        let call = &raw mut handle;
+        let status = if deadline_ns == INSULA_FOREVER {
+            // SAFETY: promised by the caller; `user` may be used on any thread, and posting to a
+            // Dart port waits for nobody.
+            unsafe { service_call_in_place(service, request, done, user, free, call) }
+        } else {
+            // SAFETY: as above.
+            unsafe { insula_service_call(service, request, deadline_ns, done, user, free, call) }
+        };
+        if status != INSULA_OK {
+            drop(self.remove(id));
+            free_ticket(user);
+            return status;
+        }
+        let is_open = match lock(&self.open).get_mut(&id) {
+            Some(open) => {
+                open.handle = handle;
+                true
+            }
+            None => false,
+        };
+        if !is_open {
+            // It has ended meanwhile.
+            let _ = insula_call_release(handle);
+        }
+        INSULA_OK
+    }
+
+    /// A call that has ended, or has not begun, is no longer in the table.
+    fn remove(&self, id: i64) -> Option<Open> {
+        let open = lock(&self.open).remove(&id)?;
+        if let Some(stream) = &open.stream {
+            stream.end();
+        }
+        Some(open)
+    }
+
+    fn cancel(&self, id: i64) -> StatusCode {
+        let call = lock(&self.open)
+            .get(&id)
+            .map(|open| (open.handle, open.stream.clone()));
+        let Some((handle, stream)) = call else {
+            return INSULA_ERROR_NOT_FOUND;
+        };
+        if let Some(stream) = stream {
+            stream.end();
+        }
+        // Its end comes back to this table, so no lock may be held. A call that ends meanwhile is
+        // stale.
+        let _ = insula_call_cancel(handle);
+        INSULA_OK
+    }
+
+    fn cancel_all(&self) {
+        let open: Vec<_> = lock(&self.open).keys().copied().collect();
+        for id in open {
+            self.cancel(id);
+        }
+    }
 }
 
 extern "C" fn call_done(
@@ -108,188 +311,26 @@ extern "C" fn call_done(
     may_have_run: u32,
     reply: *const RawValue,
 ) {
-    // SAFETY: what `insula_dart_service_call` made, until `free_call`.
-    let address = unsafe { *user.cast::<Address>() };
-    // SAFETY: valid during this call.
-    unsafe { address.tell_end(status, may_have_run, reply) };
-}
-
-extern "C" fn free_call(user: *mut c_void) {
-    // SAFETY: made by `insula_dart_service_call`, and freed once.
-    drop(unsafe { Box::from_raw(user.cast::<Address>()) });
-}
-
-/// A stream on its way.
-struct Streaming {
-    address: Address,
-    items: Mutex<PortHandle>,
-    /// How the call ended, until that is told.
-    end: Mutex<Option<(StatusCode, u32, String)>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Nothing panics while it holds one.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Calls a service that posts items. They and the end go to `port`, in messages with `id`.
-///
-/// # Safety
-/// The pointers are as for `insula_service_call`.
-#[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn insula_dart_service_stream(
-    service: ServiceHandle,
-    request: *const RawValue,
-    deadline_ns: u64,
-    port: DartPort,
-    id: i64,
-    call: *mut CallHandle,
-) -> StatusCode {
-    let streaming = Arc::new(Streaming {
-        address: Address { port, id },
-        items: Mutex::new(0),
-        end: Mutex::new(None),
-    });
-    let mut items: PortHandle = 0;
-    let user = into_user(streaming.clone());
-    // SAFETY: the pointers are good, and `user` may be used on any thread.
-    let opened = unsafe {
-        insula_native_port_open(
-            c"items".as_ptr(),
-            1,
-            Some(pass_on),
-            user,
-            Some(free_streaming),
-            &raw mut items,
-        )
-    };
-    if opened != INSULA_OK {
-        free_streaming(user);
-        return opened;
-    }
-    *lock(&streaming.items) = items;
-    let payload = if request.is_null() {
-        RawValue::default()
+    // SAFETY: what `begin` made, until `free_ticket`.
+    let ticket = unsafe { &*user.cast::<Ticket>() };
+    let open = ticket.calls.remove(ticket.address.id);
+    let is_stream = open.as_ref().is_some_and(|open| open.stream.is_some());
+    // The answer of a stream that ended well is of no interest.
+    let reply = if is_stream && status == INSULA_OK {
+        std::ptr::null()
     } else {
-        // SAFETY: promised by the caller.
-        unsafe { request.read() }
+        reply
     };
-    let items_port = RawValue {
-        kind: INSULA_KIND_SEND_PORT,
-        integer: items.cast_signed(),
-        ..RawValue::default()
-    };
-    let parts = [items_port, payload];
-    let request = RawValue {
-        kind: INSULA_KIND_ARRAY,
-        length: parts.len() as u64,
-        data: parts.as_ptr().cast(),
-        ..RawValue::default()
-    };
-    let user = into_user(streaming);
-    // SAFETY: the request is there during the call; the rest as above.
-    let called = unsafe {
-        insula_service_call(
-            service,
-            &raw const request,
-            deadline_ns,
-            Some(stream_done),
-            user,
-            Some(free_streaming),
-            call,
-        )
-    };
-    if called != INSULA_OK {
-        free_streaming(user);
-        insula_port_close(items);
-    }
-    called
-}
-
-fn into_user(streaming: Arc<Streaming>) -> *mut c_void {
-    Arc::into_raw(streaming).cast_mut().cast()
-}
-
-extern "C" fn free_streaming(user: *mut c_void) {
-    // SAFETY: made by `into_user`, and freed once.
-    drop(unsafe { Arc::from_raw(user.cast::<Streaming>()) });
-}
-
-/// The call has ended: its end follows the items.
-extern "C" fn stream_done(
-    user: *mut c_void,
-    status: StatusCode,
-    may_have_run: u32,
-    reply: *const RawValue,
-) {
-    // SAFETY: made by `into_user`, until `free_streaming`.
-    let streaming = unsafe { &*user.cast::<Streaming>() };
-    // SAFETY: null, or valid during this call.
-    let text = unsafe { text_of(reply) };
-    *lock(&streaming.end) = Some((status, may_have_run, text));
-    let items = *lock(&streaming.items);
-    let mark = RawValue {
-        kind: INSULA_KIND_NATIVE_POINTER,
-        data: user.cast_const(),
-        ..RawValue::default()
-    };
-    // SAFETY: a good value. It fails only when the runtime ends, and with it this port.
-    let posted = unsafe { insula_post(items, &raw const mark) };
-    if posted != INSULA_OK {
-        streaming.tell_end();
-    }
-    insula_port_close(items);
-}
-
-impl Streaming {
-    fn tell_end(&self) {
-        let Some((status, may_have_run, text)) = lock(&self.end).take() else {
-            return;
-        };
-        let mut text = text.replace('\0', " ");
-        let length = text.len() as u64;
-        text.push('\0');
-        let answer = RawValue {
-            kind: INSULA_KIND_STRING,
-            length,
-            data: text.as_ptr().cast(),
-            ..RawValue::default()
-        };
-        // SAFETY: the text is there during the call, and nothing in it is external.
-        unsafe {
-            self.address
-                .tell_end(status, may_have_run, &raw const answer);
-        };
-    }
-}
-
-/// An item, or the mark behind the last one, which nobody else can make: it is the address of
-/// this very stream.
-extern "C" fn pass_on(user: *mut c_void, _port: PortHandle, item: *const RawValue) {
-    // SAFETY: made by `into_user`, until `free_streaming`.
-    let streaming = unsafe { &*user.cast::<Streaming>() };
     // SAFETY: valid during this call.
-    let value = unsafe { &*item };
-    if value.kind == INSULA_KIND_NATIVE_POINTER && value.data == user.cast_const() {
-        streaming.tell_end();
-    } else {
-        // SAFETY: as above.
-        unsafe { streaming.address.tell_item(item) };
+    unsafe { ticket.address.tell_end(status, may_have_run, reply) };
+    if let Some(Open { handle, .. }) = open
+        && handle != 0
+    {
+        let _ = insula_call_release(handle);
     }
 }
 
-/// # Safety
-/// `value` is null or a value as `insula.h` tells.
-unsafe fn text_of(value: *const RawValue) -> String {
-    if value.is_null() {
-        return String::new();
-    }
-    // SAFETY: by the caller's word.
-    let value = unsafe { &*value };
-    if value.kind != INSULA_KIND_STRING {
-        return String::new();
-    }
-    // SAFETY: a text of a message ends with a zero byte.
-    let text = unsafe { CStr::from_ptr(value.data.cast()) };
-    text.to_string_lossy().into_owned()
+extern "C" fn free_ticket(user: *mut c_void) {
+    // SAFETY: made by `begin`, and freed once.
+    drop(unsafe { Box::from_raw(user.cast::<Ticket>()) });
 }

@@ -137,7 +137,7 @@ fn close(number: usize, why: StatusCode) -> StatusCode {
 /// # Safety
 /// The pointers are as `insula.h` tells; `done` may use `user` on any thread.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn insula_dart_callback_call(
+pub unsafe extern "C" fn insula_dart_callback_call(
     callback: usize,
     argument: *const RawValue,
     timeout_ns: u64,
@@ -170,7 +170,7 @@ pub(crate) unsafe extern "C" fn insula_dart_callback_call(
 /// # Safety
 /// `argument` is null or a value as `insula.h` tells.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn insula_dart_callback_notify(
+pub unsafe extern "C" fn insula_dart_callback_notify(
     callback: usize,
     argument: *const RawValue,
 ) -> StatusCode {

@@ -86,9 +86,9 @@ impl Letter {
         }
     }
 
-    /// A letter to the package, with parts of a message that this thread is handling.
-    pub(crate) fn to_package() -> Self {
-        let mut letter = Self::new(Owner::Message);
+    /// A letter to the package.
+    pub(crate) fn to_package(owner: Owner) -> Self {
+        let mut letter = Self::new(owner);
         letter.place = Some(Vec::new());
         letter
     }

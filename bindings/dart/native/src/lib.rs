@@ -3,13 +3,20 @@
 //! It exports the whole C ABI (`insula.h`), which Dart calls directly, and beside it what C has
 //! no use for:
 //! - `api`: functions of the Dart VM, from the table that its dynamic API hands over;
+//! - `lease`: handles that objects of Dart own, and what becomes of them when these are gone;
 //! - `letter`: values of the C ABI as messages to Dart ports, with their external data moved;
 //! - `port`: ports of Dart as ports of Insula, so that everybody can post to them;
-//! - `call`: calls of services whose end, or whose items, go to a Dart port;
+//! - `call`: calls of services whose end goes to a Dart port, and their cancellation;
+//! - `stream`: calls whose items go there too, no faster than the program takes them;
 //! - `callback`: callbacks into Dart isolates, for whose answer any thread may wait;
-//! - `buffer`: memory that Dart and Rust share without a copy;
-//! - `pictures`: the picture service of the program `images`;
-//! - `sample`: native threads and services for the package's tests and examples.
+//! - `buffer`: memory that Dart and Rust share without a copy.
+//!
+//! # Libraries with services of their own
+//! A program loads one library. Where it wants services in Rust, that is a `cdylib` of its own
+//! which depends on this crate: all functions above become functions of that library, and it
+//! opens its services with [`open_service`] in a function that Dart looks up and calls. It has to
+//! use something of this crate, or the linker leaves it out. `bindings/dart/samples` is such a
+//! library.
 //!
 //! # Memory
 //! What crosses to Dart for good is external typed data: Dart's collector calls its finalizer.
@@ -24,9 +31,20 @@ mod api;
 mod buffer;
 mod call;
 mod callback;
+mod lease;
 mod letter;
-mod pictures;
 mod port;
-mod sample;
+mod stream;
 
-pub use insula_ffi::ABI_VERSION;
+pub use insula_ffi::{
+    ABI_VERSION, External, Failure, ServiceSettings, Status, Text, TypedData, Value, open_service,
+};
+pub use stream::{Items, NotSent};
+
+/// The functions of `insula_dart.h`, for Rust code that works with values of C.
+pub mod abi {
+    pub use crate::api::DartPort;
+    pub use crate::callback::{insula_dart_callback_call, insula_dart_callback_notify};
+    pub use crate::port::{insula_dart_port_open, insula_dart_post};
+    pub use crate::stream::insula_dart_stream_send;
+}

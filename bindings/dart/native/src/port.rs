@@ -1,9 +1,12 @@
 //! Ports of Dart isolates, for everybody who can post to a port of Insula.
+//!
+//! A Dart port is closed by its isolate, or by the end of the isolate. The first message after
+//! that closes the port of Insula as well, so that later ones are refused with an error.
 
 use std::ffi::c_void;
 
-use insula_ffi::abi::port::insula_native_port_open;
-use insula_ffi::abi::status::StatusCode;
+use insula_ffi::abi::port::{insula_native_port_open, insula_port_close};
+use insula_ffi::abi::status::{INSULA_ERROR_CLOSED, StatusCode};
 use insula_ffi::abi::types::{PortHandle, RawValue};
 
 use crate::api::DartPort;
@@ -16,10 +19,7 @@ use crate::letter::{Letter, Owner};
 /// # Safety
 /// `message` is null or a value as `insula.h` tells.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn insula_dart_post(
-    port: DartPort,
-    message: *const RawValue,
-) -> StatusCode {
+pub unsafe extern "C" fn insula_dart_post(port: DartPort, message: *const RawValue) -> StatusCode {
     let mut letter = Letter::new(Owner::Caller);
     // SAFETY: promised by the caller.
     match unsafe { letter.value(message) } {
@@ -35,7 +35,7 @@ pub(crate) unsafe extern "C" fn insula_dart_post(
 /// # Safety
 /// `handle` is null or valid for writing.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn insula_dart_port_open(
+pub unsafe extern "C" fn insula_dart_port_open(
     port: DartPort,
     handle: *mut PortHandle,
 ) -> StatusCode {
@@ -50,14 +50,16 @@ pub(crate) unsafe extern "C" fn insula_dart_port_open(
     status
 }
 
-extern "C" fn pass_on(user: *mut c_void, _port: PortHandle, message: *const RawValue) {
+extern "C" fn pass_on(user: *mut c_void, handle: PortHandle, message: *const RawValue) {
     // SAFETY: the number that `insula_dart_port_open` made, until `free`.
     let port = unsafe { *user.cast::<DartPort>() };
     let mut letter = Letter::new(Owner::Message);
     // SAFETY: valid during this call.
     if let Ok(message) = unsafe { letter.value(message) } {
-        // SAFETY: as above. A port that is closed wants nothing.
-        let _ = unsafe { letter.post(port, message) };
+        // SAFETY: as above.
+        if unsafe { letter.post(port, message) } == INSULA_ERROR_CLOSED {
+            let _ = insula_port_close(handle);
+        }
     }
 }
 

@@ -93,7 +93,7 @@ fn data(kind: u32, data: *const c_void, length: u64) -> RawValue {
 }
 
 /// Shows a value to a function of C and drops it afterwards.
-pub(crate) fn deliver<R>(value: Value, function: impl FnOnce(*const RawValue) -> R) -> R {
+pub fn deliver<R>(value: Value, function: impl FnOnce(*const RawValue) -> R) -> R {
     value.delivered();
     callout::delivering(value, |value| {
         let mut arena = Arena::default();

@@ -2,26 +2,56 @@
 //! other side. They know nothing of Dart but callbacks and ports.
 
 use std::ffi::{c_char, c_void};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use insula_dart::abi::{
+    DartPort, insula_dart_callback_call, insula_dart_callback_notify, insula_dart_post,
+    insula_dart_stream_send,
+};
 use insula_ffi::abi::port::{insula_native_port_open, insula_port_close, insula_post};
 use insula_ffi::abi::service::{insula_reply, insula_service_open};
 use insula_ffi::abi::status::{INSULA_OK, StatusCode};
 use insula_ffi::abi::timer::insula_checkpoint;
 use insula_ffi::abi::types::{self as c, INSULA_FOREVER, PortHandle, RawValue, ServiceHandle};
 
-use crate::api::DartPort;
-use crate::callback::{insula_dart_callback_call, insula_dart_callback_notify};
 use crate::pictures::{array, bytes_of, external, fail, integer, items, options};
-use crate::port::insula_dart_post;
+
+/// How many items streams have sent.
+static SENT: AtomicU64 = AtomicU64::new(0);
+
+/// How many requests are being answered.
+static RUNNING: AtomicU64 = AtomicU64::new(0);
+
+/// What the last `['callback', ..]` ended with.
+static CALLED: AtomicI32 = AtomicI32::new(-1);
+
+/// The status with which the last callback ended that a sample service called; -1 before that.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_sample_called() -> StatusCode {
+    CALLED.load(Ordering::Relaxed)
+}
+
+/// How many items the streams of this process have sent so far.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_sample_sent() -> u64 {
+    SENT.load(Ordering::Relaxed)
+}
+
+/// How many requests the sample services of this process are answering.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_sample_running() -> u64 {
+    RUNNING.load(Ordering::Relaxed)
+}
 
 /// Opens a service that answers every request according to its first part: `['echo', value]`
 /// with the value (external data moves back), `['sleep', ms]` after that time, `['fail', text]`
 /// with a failure, `['zeros', n]` with so many bytes, `['nested', n]` with so many twice, as
-/// `[ones, [7, twos]]`; and, called as a stream, `['count', n]`
-/// with the numbers from 0 to n - 1, `['forever']` until it is cancelled.
+/// `[ones, [7, twos]]`, `['work', ms]` after that time or as soon as it is cancelled, `['callback', address]`
+/// when the callback has answered; and, called as a stream, `['count', n]` with the numbers from 0 to n - 1, `['forever']` until it is
+/// cancelled.
 ///
 /// # Safety
 /// The pointers are as `insula.h` tells.
@@ -38,7 +68,16 @@ pub(crate) unsafe extern "C" fn insula_dart_sample_open(
 }
 
 extern "C" fn serve(_user: *mut c_void, request: *const RawValue) {
+    RUNNING.fetch_add(1, Ordering::Relaxed);
     // SAFETY: valid during this call.
+    unsafe { serve_one(request) };
+    RUNNING.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// # Safety
+/// `request` is the one that this thread handles.
+unsafe fn serve_one(request: *const RawValue) {
+    // SAFETY: by the caller's word.
     let parts = unsafe { items(request) };
     match parts {
         // A stream: where the items go, and the request.
@@ -68,6 +107,18 @@ unsafe fn answer(what: &[u8], value: &RawValue) {
             thread::sleep(Duration::from_millis(value.integer.unsigned_abs()));
             // SAFETY: a good value.
             let _ = unsafe { insula_reply(value) };
+        }
+        b"work" => {
+            let end = Instant::now() + Duration::from_millis(value.integer.unsigned_abs());
+            while Instant::now() < end && insula_checkpoint() == INSULA_OK {
+                thread::sleep(Duration::from_millis(1));
+            }
+            // SAFETY: a good value.
+            let _ = unsafe { insula_reply(value) };
+        }
+        b"callback" => {
+            let status = call(value.integer.unsigned_abs() as usize, 0, INSULA_FOREVER).err();
+            CALLED.store(status.unwrap_or(INSULA_OK), Ordering::Relaxed);
         }
         b"zeros" => {
             let bytes = external(vec![0; value.integer.unsigned_abs() as usize]);
@@ -104,7 +155,7 @@ unsafe fn echo(value: &RawValue) {
     let _ = unsafe { insula_reply(value) };
 }
 
-fn serve_stream(port: PortHandle, request: &[RawValue]) {
+fn serve_stream(stream: u64, request: &[RawValue]) {
     let (what, count) = match request {
         [what] => (what, i64::MAX),
         [what, count] => (what, count.integer),
@@ -118,14 +169,11 @@ fn serve_stream(port: PortHandle, request: &[RawValue]) {
     for number in 0..count {
         let item = integer(number);
         // SAFETY: a good value.
-        let posted = unsafe { insula_post(port, &raw const item) };
-        // Whoever has had enough closes the port, or ends the call.
-        if posted != INSULA_OK || insula_checkpoint() != INSULA_OK {
+        let sent = unsafe { insula_dart_stream_send(stream, &raw const item, INSULA_FOREVER) };
+        if sent != INSULA_OK {
             return;
         }
-        if what == b"forever" {
-            thread::sleep(Duration::from_millis(1));
-        }
+        SENT.fetch_add(1, Ordering::Relaxed);
     }
 }
 
