@@ -111,6 +111,21 @@ void define() {
     await messages.cancel();
   });
 
+  test('a worker that waits for an answer ends with its pool', () async {
+    final pool = openSample('waits for Dart', workers: 1);
+    final called = Completer<void>();
+    final callback = BlockingCallback((n) {
+      called.complete();
+      return Completer<void>().future;
+    });
+    pool.call(['callback', callback.address]).ignore();
+    await called.future;
+    // This isolate cannot answer meanwhile.
+    pool.close();
+    expect(Status.of(calledStatus()), Status.ending);
+    callback.close();
+  });
+
   test('a callback keeps its isolate alive unless told not to', () async {
     final exit = ReceivePort();
     await Isolate.spawn((_) {

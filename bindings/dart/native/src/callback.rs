@@ -10,6 +10,11 @@
 //! that is being answered is waited for, since its function uses what is the caller's. All of it
 //! is decided under the callback's lock; functions run outside of it.
 //!
+//! A caller waits at its *bell*, a mailbox that is closed when its call is over. So an isolate of
+//! Insula that calls gives its place in the pool away, and a kill ends its wait: it unwinds, and
+//! the call is withdrawn if it is still queued. Only while it is being answered, which takes as
+//! long as the caller's function, nothing ends the wait.
+//!
 //! A callback is closed by its isolate. The collector of Dart, and the end of the isolate, close
 //! it too (`insula_dart_callback_gone`), and then callers learn that their peer died.
 //!
@@ -19,17 +24,20 @@
 
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use insula::{Mailbox, MailboxError};
 use insula_ffi::abi::status::{
-    INSULA_ERROR_BAD_HANDLE, INSULA_ERROR_CLOSED, INSULA_ERROR_DEADLOCK, INSULA_ERROR_FAILED,
-    INSULA_ERROR_NOT_FOUND, INSULA_ERROR_NULL_POINTER, INSULA_ERROR_PEER_DIED,
+    INSULA_ERROR_BAD_HANDLE, INSULA_ERROR_CLOSED, INSULA_ERROR_DEADLOCK, INSULA_ERROR_ENDING,
+    INSULA_ERROR_FAILED, INSULA_ERROR_NOT_FOUND, INSULA_ERROR_NULL_POINTER, INSULA_ERROR_PEER_DIED,
     INSULA_ERROR_TIMED_OUT, INSULA_OK, StatusCode,
 };
 use insula_ffi::abi::types::{DoneFn, INSULA_FOREVER, RawValue};
 
 use crate::api::{self, DartPort};
+use crate::lease::lock;
 use crate::letter::{Letter, Owner};
 
 /// The call number of a call that nobody waits for.
@@ -40,6 +48,7 @@ struct Callback {
     /// Whose it is, as the VM tells isolates apart.
     isolate: usize,
     calls: Mutex<Calls>,
+    /// For callers that nothing may wake but the end of an answer.
     over: Condvar,
 }
 
@@ -51,10 +60,22 @@ struct Calls {
     pending: HashMap<i64, Call>,
 }
 
-enum Call {
+struct Call {
+    stage: Stage,
+    bell: Arc<Mailbox<()>>,
+}
+
+enum Stage {
     Queued(Caller),
     Answering,
     Over(StatusCode),
+}
+
+impl Call {
+    fn end(&mut self, status: StatusCode) {
+        self.stage = Stage::Over(status);
+        self.bell.close();
+    }
 }
 
 /// Who wants the answer.
@@ -70,11 +91,6 @@ type Callbacks = HashMap<usize, Arc<Callback>>;
 
 /// All open callbacks, by number. Numbers fit a pointer, because finalizers carry them in one.
 static CALLBACKS: LazyLock<Mutex<(usize, Callbacks)>> = LazyLock::new(Mutex::default);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it holds one.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn find(callback: usize) -> Result<Arc<Callback>, StatusCode> {
     let found = lock(&CALLBACKS).1.get(&callback).cloned();
@@ -117,8 +133,8 @@ fn close(number: usize, why: StatusCode) -> StatusCode {
     let mut calls = lock(&callback.calls);
     calls.closed = Some(why);
     for call in calls.pending.values_mut() {
-        if let Call::Queued(_) = call {
-            *call = Call::Over(why);
+        if let Stage::Queued(_) = call.stage {
+            call.end(why);
         }
     }
     drop(calls);
@@ -132,7 +148,7 @@ fn close(number: usize, why: StatusCode) -> StatusCode {
 /// external data, which moves if the call was handed over.
 ///
 /// Errors: `CLOSED`, `PEER_DIED`, `TIMED_OUT`, `FAILED` if the callback threw, `DEADLOCK` in the
-/// callback's own isolate.
+/// callback's own isolate, `ENDING` if the isolate of Insula that waits is to end.
 ///
 /// # Safety
 /// The pointers are as `insula.h` tells; `done` may use `user` on any thread.
@@ -198,10 +214,13 @@ pub(crate) unsafe extern "C" fn insula_dart_callback_answer(
         Err(status) => return status,
     };
     let caller = match lock(&callback.calls).pending.get_mut(&call) {
-        Some(pending @ Call::Queued(_)) => std::mem::replace(pending, Call::Answering),
+        Some(Call {
+            stage: stage @ Stage::Queued(_),
+            ..
+        }) => std::mem::replace(stage, Stage::Answering),
         _ => return INSULA_ERROR_NOT_FOUND,
     };
-    if let Call::Queued(Caller {
+    if let Stage::Queued(Caller {
         done: Some(done),
         user,
     }) = caller
@@ -213,9 +232,9 @@ pub(crate) unsafe extern "C" fn insula_dart_callback_answer(
     } else {
         INSULA_ERROR_FAILED
     };
-    lock(&callback.calls)
-        .pending
-        .insert(call, Call::Over(status));
+    if let Some(call) = lock(&callback.calls).pending.get_mut(&call) {
+        call.end(status);
+    }
     callback.over.notify_all();
     INSULA_OK
 }
@@ -231,7 +250,11 @@ impl Callback {
         }
         calls.last += 1;
         let number = calls.last;
-        calls.pending.insert(number, Call::Queued(caller));
+        let call = Call {
+            stage: Stage::Queued(caller),
+            bell: Arc::new(Mailbox::new()),
+        };
+        calls.pending.insert(number, call);
         Ok(number)
     }
 
@@ -254,33 +277,41 @@ impl Callback {
     /// Waits for the end of a call that has been posted.
     fn wait(&self, number: i64, timeout: Option<Duration>) -> StatusCode {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let bell = lock(&self.calls)
+            .pending
+            .get(&number)
+            .map(|call| call.bell.clone());
+        let rung = bell.map(|bell| {
+            catch_unwind(AssertUnwindSafe(|| match deadline {
+                None => bell.take(),
+                Some(deadline) => {
+                    bell.take_timeout(deadline.saturating_duration_since(Instant::now()))
+                }
+            }))
+        });
+        let gave_up = match rung {
+            // An isolate that is to end unwinds out of the wait, unless it unwinds already.
+            Some(Err(_) | Ok(Err(MailboxError::Ending))) => INSULA_ERROR_ENDING,
+            _ => INSULA_ERROR_TIMED_OUT,
+        };
         let mut calls = lock(&self.calls);
         loop {
-            let is_queued = match calls.pending.get(&number) {
-                Some(Call::Over(status)) => {
+            match calls.pending.get(&number).map(|call| &call.stage) {
+                Some(Stage::Over(status)) => {
                     let status = *status;
                     calls.pending.remove(&number);
                     return status;
                 }
-                Some(Call::Queued(_)) => true,
-                Some(Call::Answering) | None => false,
-            };
-            let left = deadline.map(|it| it.saturating_duration_since(Instant::now()));
-            calls = match left {
-                Some(Duration::ZERO) if is_queued => {
+                Some(Stage::Queued(_)) | None => {
                     calls.pending.remove(&number);
-                    return INSULA_ERROR_TIMED_OUT;
-                }
-                Some(left) if is_queued => {
-                    let woken = self.over.wait_timeout(calls, left);
-                    woken.unwrap_or_else(PoisonError::into_inner).0
+                    return gave_up;
                 }
                 // Nobody can take the answer back.
-                _ => self
-                    .over
-                    .wait(calls)
-                    .unwrap_or_else(PoisonError::into_inner),
-            };
+                Some(Stage::Answering) => {
+                    let woken = self.over.wait(calls);
+                    calls = woken.unwrap_or_else(PoisonError::into_inner);
+                }
+            }
         }
     }
 }
