@@ -6,6 +6,7 @@ import 'dart:async';
 import 'dart:ffi';
 import 'dart:io';
 import 'dart:isolate';
+import 'dart:typed_data';
 
 import 'package:insula/insula.dart';
 
@@ -84,6 +85,15 @@ void _endWithRequester((int, End) start) {
 }
 
 void _endAtOnce(End end) => end.now();
+
+void _putForEver(SendPort ready) {
+  final mailbox = Mailbox();
+  final message = Uint8List(1 << 20);
+  ready.send(null);
+  for (;;) {
+    mailbox.tryPut(message);
+  }
+}
 
 void define() {
   for (final end in End.values) {
@@ -244,6 +254,20 @@ void define() {
     expect(garbage > 0, true);
     expect(await pool.call(['echo', 1]), 1);
     pool.close();
+  });
+
+  test('an isolate that is killed in a call leaves no memory', () async {
+    final before = aliveBytes();
+    for (var i = 0; i < 20; i++) {
+      final ready = ReceivePort();
+      final exit = ReceivePort();
+      final isolate = await Isolate.spawn(_putForEver, ready.sendPort,
+          onExit: exit.sendPort);
+      await ready.first;
+      isolate.kill(priority: Isolate.immediate);
+      await exit.first;
+    }
+    await eventually(() => aliveBytes() <= before, 'the memory is freed');
   });
 
   test('a callback and a port stay though Dart forgets them', () async {

@@ -34,6 +34,10 @@ final startRoundTrips = _library.lookupFunction<
     Void Function(UintPtr, Uint32, Uint64, Uint64),
     void Function(int, int, int, int)>('insula_dart_sample_round_trips');
 
+/// How many bytes the large buffers of this process have.
+final aliveBytes = _library.lookupFunction<Uint64 Function(), int Function()>(
+    'insula_dart_buffer_alive');
+
 /// How many items the sample streams of this process have sent so far.
 final sentItems = _library.lookupFunction<Uint64 Function(), int Function()>(
     'insula_dart_sample_sent');

@@ -66,14 +66,14 @@ final class Mailbox extends Owner {
         final held = memory.held();
         final time = nanoseconds(timeout, 'timeout');
         check(_timed(functions.mailboxTake(handle, time, held)));
-        return takeHeld(functions, held);
+        return copyHeld(held);
       });
 
   /// As [take], but returns null if there is nothing right now.
   Uint8List? tryTake() => withMemory((memory) {
         final held = memory.held();
         final code = functions.mailboxTake(handle, 0, held);
-        return _try(code) ? takeHeld(functions, held) : null;
+        return _try(code) ? copyHeld(held) : null;
       });
 
   /// Closes the mailbox for all parties, and gives this one back: others that
@@ -165,7 +165,7 @@ final class Requester extends _Side {
         final held = memory.held();
         check(functions.request(handle, memory.copy(message), message.length,
             nanoseconds(timeout, 'timeout'), held));
-        return takeHeld(functions, held);
+        return copyHeld(held);
       });
 }
 
@@ -181,7 +181,7 @@ final class Responder extends _Side {
         final held = memory.held();
         final time = nanoseconds(timeout, 'timeout');
         check(_timed(functions.receive(handle, time, held)));
-        return takeHeld(functions, held);
+        return copyHeld(held);
       });
 
   /// Answers the request with a copy of [response].

@@ -5,19 +5,24 @@ import 'dart:typed_data';
 import 'native.dart';
 
 /// Memory for the time of one call.
+///
+/// It is behind a mark in the isolate's arena, so that it is freed too if the
+/// isolate is killed during the call.
 final class Memory {
   /// Nothing yet.
-  Memory(this._functions);
+  Memory(this._functions) : _arena = _Arena.of(_functions) {
+    _mark = _functions.arenaMark(_arena.token);
+  }
 
   final Functions _functions;
-  final List<Pointer<Void>> _blocks = [];
+  final _Arena _arena;
+  late final int _mark;
 
   /// So many bytes, all zero, at an address that is a multiple of 16.
   Pointer<Uint8> bytes(int length) {
-    final block = _functions.alloc(length);
-    if (block == nullptr) throw OutOfMemoryError();
-    _blocks.add(block);
-    return _functions.data(block);
+    final memory = _functions.arenaBytes(_arena.token, length);
+    if (memory == nullptr) throw OutOfMemoryError();
+    return memory;
   }
 
   /// A copy of [bytes].
@@ -38,11 +43,29 @@ final class Memory {
   /// A place for a handle.
   Pointer<Uint64> handle() => bytes(8).cast();
 
-  /// A place for bytes that the library holds.
-  Pointer<HeldBytes> held() => bytes(sizeOf<HeldBytes>()).cast();
+  /// A place for bytes that the library holds until [free].
+  Pointer<HeldBytes> held() {
+    final memory = _functions.arenaHeld(_arena.token);
+    if (memory == nullptr) throw OutOfMemoryError();
+    return memory.cast();
+  }
 
   /// Gives everything back.
-  void free() => _blocks.forEach(_functions.release);
+  void free() => _functions.arenaGoBack(_arena.token, _mark);
+}
+
+/// The scratch memory of this isolate, as long as it lives.
+final class _Arena implements Finalizable {
+  _Arena(Functions functions) : token = functions.arenaNew() {
+    (_finalizer ??= NativeFinalizer(functions.arenaGone)).attach(this, token);
+  }
+
+  factory _Arena.of(Functions functions) => _current ??= _Arena(functions);
+
+  static _Arena? _current;
+  static NativeFinalizer? _finalizer;
+
+  final Pointer<Void> token;
 }
 
 /// Copies [bytes] to the beginning of [to].
@@ -57,11 +80,6 @@ void setBytes(Uint8List to, List<int> bytes) {
   to.setAll(0, bytes);
 }
 
-/// Copies what the library holds, and gives it back.
-Uint8List takeHeld(Functions functions, Pointer<HeldBytes> held) {
-  try {
-    return Uint8List.fromList(held.ref.bytes.asTypedList(held.ref.length));
-  } finally {
-    functions.bufferFree(held.ref.handle);
-  }
-}
+/// A copy of what the library holds.
+Uint8List copyHeld(Pointer<HeldBytes> held) =>
+    Uint8List.fromList(held.ref.bytes.asTypedList(held.ref.length));

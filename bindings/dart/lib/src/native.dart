@@ -97,6 +97,26 @@ final class Functions {
   late final length = _library.lookupFunction<Uint64 Function(Pointer<Void>),
       int Function(Pointer<Void>)>('insula_dart_buffer_length', isLeaf: true);
 
+  late final arenaNew = _library
+      .lookupFunction<Pointer<Void> Function(), Pointer<Void> Function()>(
+          'insula_dart_arena_new');
+  late final arenaGone =
+      _library.lookup<NativeFinalizerFunction>('insula_dart_arena_gone');
+  late final arenaBytes = _library.lookupFunction<
+      Pointer<Uint8> Function(Pointer<Void>, Uint64),
+      Pointer<Uint8> Function(
+          Pointer<Void>, int)>('insula_dart_arena_bytes', isLeaf: true);
+  late final arenaHeld = _library.lookupFunction<
+      Pointer<Uint8> Function(Pointer<Void>),
+      Pointer<Uint8> Function(
+          Pointer<Void>)>('insula_dart_arena_held', isLeaf: true);
+  late final arenaMark = _library.lookupFunction<Uint64 Function(Pointer<Void>),
+      int Function(Pointer<Void>)>('insula_dart_arena_mark', isLeaf: true);
+  late final arenaGoBack = _library.lookupFunction<
+      Void Function(Pointer<Void>, Uint64),
+      void Function(
+          Pointer<Void>, int)>('insula_dart_arena_go_back', isLeaf: true);
+
   late final leaseNew = _library.lookupFunction<
       Pointer<Void> Function(Uint64, Pointer<ReleaseFunction>),
       Pointer<Void> Function(
@@ -166,9 +186,6 @@ final class Functions {
       int Function(
           int, int, int, Pointer<Value>)>('insula_dart_callback_answer');
 
-  late final bufferFree = _library
-      .lookupFunction<Int32 Function(Uint64), int Function(int)>(
-          'insula_buffer_free');
   late final mailboxNew = _library.lookupFunction<
       Int32 Function(Pointer<Uint64>),
       int Function(Pointer<Uint64>)>('insula_mailbox_new');

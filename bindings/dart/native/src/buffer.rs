@@ -69,6 +69,12 @@ pub(crate) fn is_light(length: usize) -> bool {
     length >= LARGE && ALIVE.load(Ordering::Relaxed) <= FREE
 }
 
+/// How many bytes the large pieces have that are alive.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn insula_dart_buffer_alive() -> u64 {
+    ALIVE.load(Ordering::Relaxed) as u64
+}
+
 /// Of how many bytes the VM is to be told that an object of its keeps a buffer of `length`.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_buffer_weight(length: u64) -> u64 {

@@ -3,6 +3,7 @@
 //! It exports the whole C ABI (`insula.h`), which Dart calls directly, and beside it what C has
 //! no use for:
 //! - `api`: functions of the Dart VM, from the table that its dynamic API hands over;
+//! - `arena`: memory for the time of one call;
 //! - `lease`: handles that objects of Dart own, and what becomes of them when these are gone;
 //! - `letter`: values of the C ABI as messages to Dart ports, with their external data moved;
 //! - `port`: ports of Dart as ports of Insula, so that everybody can post to them;
@@ -28,6 +29,7 @@
 //! VM. Nothing here calls into Dart in any other way.
 
 mod api;
+mod arena;
 mod buffer;
 mod call;
 mod callback;
