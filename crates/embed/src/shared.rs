@@ -341,7 +341,11 @@ impl Shared {
         for task in rest.into_tasks() {
             contain(|| drop(task));
         }
-        contain(|| drop(observers));
+        let each: Vec<_> = observers.iter().cloned().collect();
+        drop(observers);
+        for observer in each {
+            contain(|| drop(observer));
+        }
     }
 
     fn leave_owner(self: &Arc<Self>) {

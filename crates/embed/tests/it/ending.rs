@@ -139,3 +139,25 @@ fn tasks_whose_destructors_panic_do_not_abort_the_end() {
     drop(it);
     assert_eq!(stage.read(), "dropped");
 }
+
+/// Two panics inside of one destructor would abort the process.
+#[test]
+fn observers_whose_destructors_panic_are_all_dropped() {
+    struct PanicsInDrop(mpsc::Sender<()>);
+    impl Drop for PanicsInDrop {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+            panic!("bug in a destructor");
+        }
+    }
+    let (sender, dropped) = mpsc::channel();
+    let stage = Stage::new();
+    let it = stage.make_loop("it");
+    for _ in 0..2 {
+        let held = PanicsInDrop(sender.clone());
+        it.add_observer(move || _ = &held);
+    }
+    it.task_runner().terminate();
+    drop(it);
+    assert_eq!(dropped.try_iter().count(), 2);
+}
