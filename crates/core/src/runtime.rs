@@ -518,7 +518,8 @@ impl RuntimeBuilder {
     }
 
     /// Threads that may be added while others are blocked or inside one long turn; 256 unless
-    /// set. With none, isolates that compute for long make others wait.
+    /// set. With none, isolates that compute for long make others wait. More than 65,536 count as
+    /// 65,536.
     ///
     /// If all threads are blocked in waits of this crate while isolates wait to run, and nothing
     /// outside ends one of the waits for a second, the newest wait is refused with
