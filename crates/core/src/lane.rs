@@ -86,12 +86,7 @@ impl Lane {
                 filled: false,
                 words: [MaybeUninit::uninit(); FIRST_WORDS],
             }),
-            inner: UnsafeCell::new(Inner {
-                write: 0,
-                capacity: 0,
-                head: BlockPtr::NONE,
-                tail: BlockPtr::NONE,
-            }),
+            inner: UnsafeCell::new(Inner::new()),
         }
     }
 
@@ -141,6 +136,47 @@ impl Lane {
             // SAFETY: filled, so it begins with a header.
             Some((unsafe { Head::read_from(at) }, at.wrapping_add(1)))
         })
+    }
+
+    /// Hands answers out that have not had their turn: `settle` is called with the header and the
+    /// payload of each record that has come, moves the payload out or leaves it, and tells which.
+    /// What it leaves stays in its order.
+    ///
+    /// # Safety
+    /// The caller is in the middle of a turn of the isolate, or has entered it while it is idle.
+    pub(crate) unsafe fn sift(
+        &self,
+        burst: &Burst,
+        mut settle: impl FnMut(Head, *const u64) -> bool,
+    ) {
+        let mut kept = Inner::new();
+        let lane = self.lock();
+        // An idle isolate that was entered may be scheduled at any time, and then `first` is the
+        // runner's.
+        let first = if lane.word.state & SCHEDULED == 0 {
+            None
+        } else {
+            // SAFETY: the isolate is scheduled, and the caller is its runner.
+            unsafe { self.take_first() }
+        };
+        drop(lane);
+        let mut next = first;
+        loop {
+            // SAFETY: the caller is the runner.
+            match next.take().or_else(|| unsafe { burst.next() }) {
+                Some((head, payload)) => {
+                    if !settle(head, payload) {
+                        // SAFETY: the record is passed on whole, and not read here again.
+                        unsafe { kept.push_raw(head, payload) };
+                    }
+                }
+                None if self.lock().take_chain(burst) => {}
+                None => break,
+            }
+        }
+        if kept.write != 0 {
+            burst.exchange(kept.head, kept.tail, kept.write).free();
+        }
     }
 
     /// Whether the isolate has been scheduled, and may run; `None` while somebody holds the
@@ -286,6 +322,27 @@ impl LaneGuard<'_> {
 }
 
 impl Inner {
+    fn new() -> Self {
+        Self {
+            write: 0,
+            capacity: 0,
+            head: BlockPtr::NONE,
+            tail: BlockPtr::NONE,
+        }
+    }
+
+    /// Appends a record that lies elsewhere.
+    ///
+    /// # Safety
+    /// `payload` is that of a record with this header, and is not used there any more.
+    unsafe fn push_raw(&mut self, head: Head, payload: *const u64) {
+        let at = self.reserve(1 + head.words());
+        // SAFETY: room for one word and the payload's.
+        unsafe { head.write_to(at) };
+        // SAFETY: as above; the payload lies in another block, or in the lane itself.
+        unsafe { payload.copy_to_nonoverlapping(at.wrapping_add(1), head.words() as usize) };
+    }
+
     #[inline(always)]
     fn reserve(&mut self, words: u32) -> *mut u64 {
         if self.write + words <= self.capacity {

@@ -158,6 +158,7 @@ impl<T: 'static> Drops<T> {
             drop(message);
         },
         discard: discard_message::<T>,
+        settle: None,
     };
     const CLOSED: &'static PortVtable = &Self::with_mode(Mode::Closed);
     const IGNORED: &'static PortVtable = &Self::with_mode(Mode::Ignored);

@@ -14,6 +14,7 @@ use std::mem;
 use std::ptr::NonNull;
 
 use crate::isolate::Current;
+use crate::reply::Settled;
 
 /// With the header word, one cache line.
 pub(crate) const INLINE_BYTES: usize = 56;
@@ -24,7 +25,13 @@ pub(crate) struct RecordVtable {
     pub(crate) deliver: unsafe fn(Head, *const u64, Current<'_>),
     /// Moves the payload out and drops it. Called once, instead of `deliver`.
     pub(crate) discard: unsafe fn(Head, *const u64, Current<'_>),
+    /// Of an answer: moves the payload out and puts it where its question finds it, ahead of its
+    /// turn. Called once, instead of the others.
+    pub(crate) settle: Option<Settle>,
 }
+
+/// Settles a question; what its place held before is returned, for its waiter to be woken.
+pub(crate) type Settle = unsafe fn(*const u64, Current<'_>) -> Settled;
 
 /// Payload words that a header can count; they fit [`INLINE_BYTES`].
 const COUNT_MASK: usize = 7;
@@ -147,6 +154,9 @@ pub(crate) unsafe fn take_payload<P>(payload: *const u64) -> P {
 pub(crate) trait SystemRecord: Sized + 'static {
     fn run(self, isolate: Current<'_>);
 
+    /// As [`RecordVtable::settle`].
+    const SETTLE: Option<Settle> = None;
+
     /// Never reached its isolate's loop; runs user code only by dropping fields.
     fn discard(self, _isolate: Current<'_>) {}
 }
@@ -164,6 +174,7 @@ impl<P: SystemRecord> System<P> {
             // SAFETY: as above.
             unsafe { take_payload::<P>(payload) }.discard(isolate);
         },
+        settle: P::SETTLE,
     });
 }
 

@@ -7,6 +7,10 @@
 //!   from one to a later call.
 //! - Anybody else shares a small locked cell with the answerer.
 //!
+//! An isolate that blocks handles no records. So a question that is waited for under
+//! [`block_on`](crate::block_on) is *detached* from its place in the table: it gets a cell, which
+//! the answerer finds under the lock of the lane, and answers to.
+//!
 //! A `ReplyTo` that is dropped answers "nobody will answer". So every question ends, also when
 //! the isolate that was asked panics, is killed, or drops the question with its queue.
 
@@ -21,7 +25,7 @@ use crate::slab::Key;
 
 use pending::{Answer, Dropped};
 pub use pending::{Ask, AskError};
-pub(crate) use pending::{PendingReplies, ask_by};
+pub(crate) use pending::{DetachedReplies, PendingReplies, Settled, ask_by};
 use shared::Shared;
 pub use shared::{NoReply, Reply};
 
@@ -63,7 +67,7 @@ impl<R: Send + 'static> Drop for ReplyTo<R> {
     fn drop(&mut self) {
         // SAFETY: `send` does not come here, so the way is taken this once.
         match unsafe { ManuallyDrop::take(&mut self.0) } {
-            Way::Isolate(isolate, key) => drop(isolate.post(Dropped(key))),
+            Way::Isolate(isolate, key) => Dropped::send::<R>(isolate, key),
             Way::Shared(shared) => shared.answer(None),
         }
     }

@@ -3,7 +3,7 @@
 //! | part | who |
 //! |---|---|
 //! | `lane`, `refs`, `port0.refs` | any thread, atomically |
-//! | `details`, a port's `open` and its bound | who holds the lane |
+//! | `details`, `has_detached`, a port's `open` and its bound | who holds the lane |
 //! | `local`, a port's receiver | the thread that runs the isolate, which is proved by a [`Current`] |
 //! | the rest | any thread, never changed after creation |
 //!
@@ -38,6 +38,7 @@ use crate::event_loop::EventLoop;
 use crate::lane::{Burst, Lane, LaneGuard};
 use crate::port::{PortSlot, SendPort};
 use crate::record::{SystemRecord, system_head};
+use crate::reply::DetachedReplies;
 use crate::runtime::RuntimeCore;
 use crate::slab::Key;
 use crate::task::{AwaitedTasks, Polling};
@@ -83,6 +84,8 @@ pub(crate) struct IsolateCore {
     /// Place in the runtime's register, which guards it.
     pub(crate) register_index: Cell<u32>,
     details: Cell<Option<Box<Details>>>,
+    /// There are `detached` questions in the details. Guarded by the lane.
+    pub(crate) has_detached: Cell<bool>,
     pub(crate) awaited_tasks: AwaitedTasks,
     local: Local,
     pub(crate) port0: PortSlot,
@@ -109,6 +112,8 @@ pub(crate) struct Details {
     /// The runtime's own, behind all others: they give up what belongs to the isolate.
     pub(crate) exit_calls: ExitCalls,
     pub(crate) exit_waiters: Waiters,
+    /// Questions whose answers do not come by the lane any more (see `reply/pending.rs`).
+    pub(crate) detached: DetachedReplies,
     /// Where its code sits while it waits for a mailbox or the like.
     pub(crate) seat: Option<Arc<Seat>>,
 }
@@ -171,6 +176,7 @@ impl IsolateCore {
             home,
             register_index: Cell::new(0),
             details: Cell::new(details),
+            has_detached: Cell::new(false),
             awaited_tasks: AwaitedTasks::default(),
             local: Local {
                 burst: Burst::new(),
@@ -485,6 +491,26 @@ impl<'a> Current<'a> {
         let _return = Return(LEFT.with(|left| left.replace(isolate)));
         let _reset = Reset(set_current(ptr::null()));
         f()
+    }
+
+    /// Runs `f` inside of an isolate that this thread has left. `None` if it has left another one,
+    /// or none.
+    pub(crate) fn back_in<R>(
+        core: *const IsolateCore,
+        f: impl FnOnce(Current<'_>) -> R,
+    ) -> Option<R> {
+        struct Return(*const IsolateCore);
+        impl Drop for Return {
+            fn drop(&mut self) {
+                set_current(self.0);
+            }
+        }
+        let left = NonNull::new(LEFT.with(Cell::get).cast_mut())?;
+        if !ptr::eq(left.as_ptr(), core) {
+            return None;
+        }
+        let _return = Return(set_current(core));
+        Some(f(Current(left, PhantomData)))
     }
 
     /// Runs `f` with the current isolate, or else with the one that this thread has left in the

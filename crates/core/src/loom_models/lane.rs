@@ -15,6 +15,7 @@ use crate::record::{Head, RecordVtable, SystemVtable};
 static VTABLE: SystemVtable = SystemVtable(&RecordVtable {
     deliver: |_, _, _: Current<'_>| unreachable!(),
     discard: |_, _, _: Current<'_>| unreachable!(),
+    settle: None,
 });
 
 struct Model {

@@ -72,6 +72,7 @@ impl<T: Send + 'static> Buffers<T> {
                 std::mem::take(&mut buffer.waiting).wake(isolate);
             },
             discard: discard_message::<T>,
+            settle: None,
         },
         mode: Mode::Buffered,
         orphan: |receiver| {
@@ -126,6 +127,7 @@ impl<T: Send + 'static, F: FnMut(T) + 'static> Calls<T, F> {
                 handler(message);
             },
             discard: discard_message::<T>,
+            settle: None,
         },
         mode: Mode::Called,
         orphan: |_| Wakeup::Nobody,

@@ -1,5 +1,18 @@
 //! An isolate's unanswered calls.
+//!
+//! # Questions that are detached
+//! The future of a question may be polled outside of its isolate, on the isolate's own thread: under
+//! [`block_on`](crate::block_on). Answers that lie in the lane have no turn meanwhile. So the first
+//! such poll makes a cell and
+//! 1. registers it with the question's key, under the lock of the lane. The answerer holds that
+//!    lock when it appends the record of an answer, and looks there first; so the answer has been
+//!    appended before, or goes to the cell;
+//! 2. goes through the records that have been appended, and settles the answers among them ahead of
+//!    their turn. All other records stay as they are;
+//! 3. takes the question out of the table. If it was answered the cell is not needed; otherwise
+//!    the future waits for the cell from now on, as that of any other thread.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -8,11 +21,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::ReplyTo;
-use super::shared::Reply;
+use super::shared::{self, Reply, Shared};
 use crate::isolate::{Current, IsolateCore, IsolateRef};
+use crate::lane::LaneGuard;
+use crate::panic::contain;
 use crate::port::{SendError, SendPort};
 use crate::record::{
-    Head, RecordVtable, SystemRecord, SystemVtable, is_inline, take_payload, words_of,
+    Head, RecordVtable, Settle, SystemRecord, SystemVtable, is_inline, system_head, take_payload,
+    words_of,
 };
 use crate::slab::{Key, Slab};
 use crate::task::{self, Wakeup};
@@ -28,6 +44,52 @@ enum Pending {
     Answered(Value),
     /// There will be no answer.
     Dropped,
+}
+
+/// What a question's place held before it was settled.
+pub(crate) struct Settled(Pending);
+
+impl Settled {
+    /// Wakes who waited for it.
+    fn wake(self, isolate: Current<'_>) {
+        if let Pending::Waiting(wakeup) = self.0 {
+            wakeup.wake(isolate);
+        }
+    }
+}
+
+/// Questions that are detached, each with its cell, a [`Shared`] of some type. Bounded by the
+/// questions that have not been answered.
+#[derive(Default)]
+pub(crate) struct DetachedReplies(Vec<(Key, Box<dyn Any + Send>)>);
+
+/// Takes the cell of a question that is detached.
+#[inline(always)]
+fn take_detached<R: Send + 'static>(
+    isolate: &IsolateCore,
+    lane: &mut LaneGuard<'_>,
+    key: Key,
+) -> Option<Shared<R>> {
+    #[cold]
+    fn take(
+        isolate: &IsolateCore,
+        lane: &mut LaneGuard<'_>,
+        key: Key,
+    ) -> Option<Box<dyn Any + Send>> {
+        isolate.with_details(lane, |details| {
+            let detached = &mut details.detached.0;
+            let index = detached.iter().position(|(other, _)| *other == key)?;
+            let (_, cell) = detached.swap_remove(index);
+            isolate.has_detached.set(!detached.is_empty());
+            Some(cell)
+        })
+    }
+    if !isolate.has_detached.get() {
+        return None;
+    }
+    let cell = take(isolate, lane, key)?.downcast::<Shared<R>>();
+    // The key belongs to a question of this type.
+    cell.ok().map(|cell| *cell)
 }
 
 impl PendingReplies {
@@ -109,7 +171,7 @@ impl<P: Send + 'static> Answer<P> {
             let (key, value) = unsafe { take_payload::<(Key, P)>(payload) };
             // SAFETY: the record carries a count, see `post`.
             unsafe { IsolateCore::release(isolate.this()) };
-            settle(isolate, key, Some(Value::new(value)));
+            settle(isolate, key, Some(Value::new(value))).wake(isolate);
         },
         discard: |_, payload, isolate| {
             // SAFETY: as above.
@@ -117,6 +179,13 @@ impl<P: Send + 'static> Answer<P> {
             // SAFETY: as above.
             drop(unsafe { take_payload::<(Key, P)>(payload) });
         },
+        settle: Some(|payload, isolate| {
+            // SAFETY: as for `deliver`, in whose place this is called.
+            let (key, value) = unsafe { take_payload::<(Key, P)>(payload) };
+            // SAFETY: as above.
+            unsafe { IsolateCore::release(isolate.this()) };
+            settle(isolate, key, Some(Value::new(value)))
+        }),
     });
 }
 
@@ -125,17 +194,26 @@ impl Answer<()> {
     #[inline]
     pub(super) fn send<R: Send + 'static>(isolate: IsolateRef, key: Key, value: R) {
         if is_inline::<(Key, R)>() && Value::fits::<R>() {
-            Self::post(isolate, key, value);
+            Self::post::<R, R>(isolate, key, value, |value| value);
         } else {
-            Self::post(isolate, key, Box::new(value));
+            Self::post::<R, Box<R>>(isolate, key, Box::new(value), |value| *value);
         }
     }
 
     /// The record takes over the count on the isolate, which gives it back without an atomic
     /// operation.
     #[inline(always)]
-    fn post<P: Send + 'static>(isolate: IsolateRef, key: Key, value: P) {
+    fn post<R: Send + 'static, P: Send + 'static>(
+        isolate: IsolateRef,
+        key: Key,
+        value: P,
+        unboxed: impl FnOnce(P) -> R,
+    ) {
         let mut lane = isolate.lane.lock();
+        if let Some(cell) = take_detached::<R>(&isolate, &mut lane, key) {
+            drop(lane);
+            return cell.answer(Some(unboxed(value)));
+        }
         if lane.is_dead() {
             drop(lane);
             drop(value);
@@ -160,9 +238,36 @@ impl Answer<()> {
 /// The record of an answer that will not come.
 pub(super) struct Dropped(pub(super) Key);
 
+impl Dropped {
+    /// Tells who has asked for an `R`.
+    pub(super) fn send<R: Send + 'static>(isolate: IsolateRef, key: Key) {
+        let mut lane = isolate.lane.lock();
+        if let Some(cell) = take_detached::<R>(&isolate, &mut lane, key) {
+            drop(lane);
+            return cell.answer(None);
+        }
+        if lane.is_dead() {
+            return;
+        }
+        // SAFETY: not dead, and the head is that of a `Dropped`.
+        unsafe { lane.push(system_head::<Self>(), Self(key)) };
+        let schedule = lane.mark_scheduled();
+        drop(lane);
+        if schedule {
+            IsolateCore::schedule(isolate.as_ptr());
+        }
+    }
+}
+
 impl SystemRecord for Dropped {
+    const SETTLE: Option<Settle> = Some(|payload, isolate| {
+        // SAFETY: the record is of this type, and settled once.
+        let this = unsafe { take_payload::<Self>(payload) };
+        settle(isolate, this.0, None)
+    });
+
     fn run(self, isolate: Current<'_>) {
-        settle(isolate, self.0, None);
+        settle(isolate, self.0, None).wake(isolate);
     }
 }
 
@@ -177,15 +282,14 @@ impl SystemRecord for Forget {
 
 /// Puts an answer where its future finds it. A late one is dropped.
 #[inline]
-fn settle(isolate: Current<'_>, key: Key, answer: Option<Value>) {
+fn settle(isolate: Current<'_>, key: Key, answer: Option<Value>) -> Settled {
     let settled = answer.map_or(Pending::Dropped, Pending::Answered);
-    let before = isolate.with_events(|events| match events.replies.0.get_mut(key) {
-        Some(pending) => std::mem::replace(pending, settled),
-        None => settled,
-    });
-    if let Pending::Waiting(wakeup) = before {
-        wakeup.wake(isolate);
-    }
+    Settled(
+        isolate.with_events(|events| match events.replies.0.get_mut(key) {
+            Some(pending) => std::mem::replace(pending, settled),
+            None => settled,
+        }),
+    )
 }
 
 /// Why there is no answer.
@@ -218,7 +322,8 @@ impl std::error::Error for AskError {}
 /// Dropping it drops the answer when it comes; the question is not taken back.
 ///
 /// # Panics
-/// One that was made in an isolate panics when it is polled elsewhere.
+/// One that was made in an isolate may be polled there, and on the isolate's own thread under
+/// [`block_on`](crate::block_on). It panics when it is first polled elsewhere.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Ask<R: Send + 'static>(State<R>);
 
@@ -288,16 +393,18 @@ impl<R: Send + 'static> Future for Ask<R> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let result = match &mut self.0 {
             State::Pending(home, key) => {
-                let key = *key;
-                Current::with(|current| match current {
-                    Some(isolate) if isolate.is(&raw const **home) => {
-                        if task::must_return(isolate, cx) {
-                            return Poll::Pending;
-                        }
-                        poll_here(isolate, key, cx)
+                let (home, key) = (home.as_ptr().as_ptr().cast_const(), *key);
+                let here = Current::with(|current| {
+                    let isolate = current.filter(|isolate| isolate.is(home))?;
+                    if task::must_return(isolate, cx) {
+                        return Some(Poll::Pending);
                     }
-                    _ => panic!("an Ask can only be polled by the isolate that asked"),
-                })
+                    Some(poll_here(isolate, key, cx))
+                });
+                match here {
+                    Some(poll) => poll,
+                    None => return self.detach(home, key, cx),
+                }
             }
             State::Shared(reply) => Pin::new(reply)
                 .poll(cx)
@@ -311,6 +418,70 @@ impl<R: Send + 'static> Future for Ask<R> {
         }
         result
     }
+}
+
+impl<R: Send + 'static> Ask<R> {
+    /// The first poll outside of the isolate.
+    #[cold]
+    fn detach(
+        &mut self,
+        home: *const IsolateCore,
+        key: Key,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<R, AskError>> {
+        let (cell, reply) = shared::pair::<R>();
+        let settled = Current::back_in(home, |isolate| {
+            register(isolate, key, Box::new(cell));
+            let woken = settle_all(isolate);
+            let settled = isolate.with_events(|events| events.replies.0.remove(key));
+            if let Some(Pending::Waiting(_)) = settled {
+                self.0 = State::Shared(reply);
+            } else {
+                self.0 = State::Done;
+                let cell = take_detached::<R>(isolate.core(), &mut isolate.lane.lock(), key);
+                drop(cell);
+            }
+            for settled in woken {
+                // Also a late answer, whose destructor is the user's.
+                contain(|| settled.wake(isolate));
+            }
+            settled
+        });
+        match settled {
+            None => panic!("an Ask can only be polled by the isolate that asked"),
+            // SAFETY: as in `poll_here`.
+            Some(Some(Pending::Answered(value))) => Poll::Ready(Ok(unsafe { open(value) })),
+            Some(Some(Pending::Waiting(wakeup))) => {
+                drop(wakeup);
+                Pin::new(self).poll(cx)
+            }
+            Some(Some(Pending::Dropped) | None) => Poll::Ready(Err(AskError::NoReply)),
+        }
+    }
+}
+
+/// From here on the answer goes to the cell.
+fn register(isolate: Current<'_>, key: Key, cell: Box<dyn Any + Send>) {
+    let mut lane = isolate.lane.lock();
+    isolate.with_details(&mut lane, |details| details.detached.0.push((key, cell)));
+    isolate.has_detached.set(true);
+}
+
+/// Settles all questions whose answers have come, ahead of their turns.
+fn settle_all(isolate: Current<'_>) -> Vec<Settled> {
+    let mut settled = Vec::new();
+    let settle = |head: Head, payload| {
+        // SAFETY: a record's head is alive, see `turn` in the event loop.
+        let Some(settle) = (unsafe { head.vtable() }).settle else {
+            return false;
+        };
+        // SAFETY: the lane hands each record out once, and forgets those that are settled.
+        settled.push(unsafe { settle(payload, isolate) });
+        true
+    };
+    // SAFETY: this is the isolate's thread, in the middle of its turn.
+    unsafe { isolate.lane.sift(&isolate.local().burst, settle) };
+    settled
 }
 
 fn poll_here<R>(isolate: Current<'_>, key: Key, cx: &Context<'_>) -> Poll<Result<R, AskError>> {

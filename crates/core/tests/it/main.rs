@@ -4,6 +4,7 @@ mod blocking;
 mod callback;
 mod child;
 mod control;
+mod detached;
 mod extremes;
 mod foreign;
 mod hostile_ends;
