@@ -35,6 +35,7 @@ use polling::{Event, Events, Poller};
 
 use crate::isolate::IsolateRef;
 use crate::panic::wake_contained;
+use crate::thread_pool::{begin_own_thread, is_own_thread};
 use crate::time::{Clock, Instant};
 use crate::timer::Timeout;
 use readiness::Sources;
@@ -246,7 +247,7 @@ impl EventHandler {
             source.stop();
         }
         if let Some(thread) = thread
-            && thread.thread().id() != std::thread::current().id()
+            && !is_own_thread(&thread)
         {
             // It runs no code of the user's but wakers, whose panics are contained.
             let _ = thread.join();
@@ -297,6 +298,7 @@ impl Shared {
     }
 
     fn run(&self, clock: &Clock) {
+        begin_own_thread();
         let mut events = Events::new();
         let mut deadlines = self.deadlines.lock();
         while !deadlines.stopped {

@@ -17,7 +17,7 @@ use crate::event_loop::{SLICE_TURNS, run_slice};
 use crate::isolate::{Current, Home, Isolate, IsolateRef, New, Runnable, Settings};
 use crate::panic;
 use crate::port::{Listener, ReceivePort};
-use crate::runtime::{self, Hosted, Runtime};
+use crate::runtime::{Hosted, Runtime};
 
 /// How long a pinned isolate's thread watches for work before it sleeps. A wake-up of a
 /// sleeping core costs about as much (17 us, PEERS.md part A).
@@ -41,12 +41,10 @@ pub(crate) fn spawn(
     let handle = new.handle();
     let isolate = handle.0.clone();
     let thread_name = name.unwrap_or_else(|| isolate.name());
-    let started = std::thread::Builder::new()
-        .name(runtime::thread_name(&thread_name))
-        .spawn(move || {
-            let surroundings = isolate.runtime.surroundings().clone();
-            surroundings.run(|| drive(&isolate, &home));
-        });
+    let started = runtime.core().new_thread(&thread_name).spawn(move || {
+        let surroundings = isolate.runtime.surroundings().clone();
+        surroundings.run(|| drive(&isolate, &home));
+    });
     match started {
         Ok(_) => {
             new.start(entry);

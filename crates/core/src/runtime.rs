@@ -26,6 +26,10 @@ const DEFAULT_SPARES: usize = 256;
 /// Larger numbers of threads count as this one, which is more than operating systems start.
 const MOST_THREADS: usize = 65_536;
 
+/// What a thread's stack may have. Much smaller ones cannot even tell of a panic, and operating
+/// systems refuse much larger ones.
+const STACK_BYTES: std::ops::RangeInclusive<usize> = (64 << 10)..=(1 << 30);
+
 insula_sync::thread_cell! {
     /// The runtimes that this thread has entered and not left: outside of isolates it works with
     /// the last one. Each has the serial number of its guard, since guards may be dropped in any
@@ -100,6 +104,7 @@ pub struct Runtime(Arc<RuntimeCore>);
 
 pub(crate) struct RuntimeCore {
     scheduler: Scheduler,
+    stack_size: Option<usize>,
     compat: Compat,
     surroundings: Surroundings,
     clock: Clock,
@@ -448,6 +453,7 @@ pub struct RuntimeBuilder {
     spares: usize,
     search: Duration,
     name: Arc<str>,
+    stack_size: Option<usize>,
     seed: Option<u64>,
     compat: Compat,
     surroundings: Surroundings,
@@ -502,6 +508,7 @@ impl Default for RuntimeBuilder {
             spares: DEFAULT_SPARES,
             search: SEARCH,
             name: Arc::from("insula"),
+            stack_size: None,
             seed: None,
             compat: Compat::default(),
             surroundings: Surroundings::default(),
@@ -544,6 +551,16 @@ impl RuntimeBuilder {
     /// What the threads' names begin with.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// The bytes that the stacks of the threads have which run pooled and pinned isolates. Unless
+    /// set they are those of any thread of Rust: 2 MiB, or what `RUST_MIN_STACK` says. Less than
+    /// 64 KiB counts as 64 KiB, and more than 1 GiB as 1 GiB.
+    ///
+    /// A stack that overflows aborts the process.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes.clamp(*STACK_BYTES.start(), *STACK_BYTES.end()));
         self
     }
 
@@ -595,6 +612,7 @@ impl RuntimeBuilder {
         let core = Arc::new(RuntimeCore {
             event_handler: EventHandler::new(&clock),
             scheduler,
+            stack_size: self.stack_size,
             compat: self.compat,
             surroundings: self.surroundings,
             clock,
@@ -615,6 +633,15 @@ impl RuntimeCore {
 
     pub(crate) fn compat(&self) -> Compat {
         self.compat
+    }
+
+    /// A thread that runs isolates.
+    pub(crate) fn new_thread(&self, name: &str) -> std::thread::Builder {
+        let thread = std::thread::Builder::new().name(thread_name(name));
+        match self.stack_size {
+            Some(bytes) => thread.stack_size(bytes),
+            None => thread,
+        }
     }
 
     pub(crate) fn surroundings(&self) -> &Surroundings {

@@ -10,7 +10,6 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::ThreadId;
 
 use insula_sync::atomic::{AtomicBool, Ordering};
 use insula_sync::{Mutex, Parker};
@@ -33,8 +32,8 @@ struct State {
     /// Bounded by the number of isolates.
     queue: Vec<Runnable>,
     rng: Rng,
-    /// The thread that runs everything.
-    driver: Option<ThreadId>,
+    /// The number of the thread that runs everything.
+    driver: Option<u64>,
 }
 
 /// The splitmix64 generator of Steele, Lea and Flood (2014): one word of state, good enough to
@@ -111,7 +110,7 @@ impl SeededScheduler {
     /// If another thread has driven this runtime before: isolates' state that is not `Send`
     /// lives on that one.
     fn claim(&self) {
-        let this = std::thread::current().id();
+        let this = insula_sync::thread_number();
         let driver = *self.state.lock().driver.get_or_insert(this);
         assert_eq!(
             driver, this,

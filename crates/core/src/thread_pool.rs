@@ -37,7 +37,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use insula_sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
@@ -285,8 +285,8 @@ impl ThreadPool {
         let started = runtime.ok_or_else(|| io::ErrorKind::NotFound.into());
         let started = started.and_then(|runtime| {
             self.started.fetch_max(index + 1, Ordering::SeqCst);
-            std::thread::Builder::new()
-                .name(runtime::thread_name(&format!("{}-{index}", self.name)))
+            runtime
+                .new_thread(&format!("{}-{index}", self.name))
                 .spawn(move || {
                     let surroundings = runtime.surroundings();
                     surroundings.run(|| run_thread(&runtime, index));
@@ -519,10 +519,9 @@ impl ThreadPool {
         for thread in &self.threads {
             thread.parker.unpark();
         }
-        let own = std::thread::current().id();
         let handles = std::mem::take(&mut *self.handles.lock());
         for handle in handles {
-            if handle.thread().id() != own {
+            if !is_own_thread(&handle) {
                 // User code's panics do not get as far as the thread.
                 panic::contain(|| drop(handle.join()));
             }
@@ -581,7 +580,24 @@ impl PoolThread {
     }
 }
 
+insula_sync::thread_cell! {
+    /// What a thread of the runtime is known by to who joins it. `std::thread::current` panics at
+    /// the very end of a thread.
+    static OWN: Option<ThreadId> = None;
+}
+
+/// A thread of the runtime begins.
+pub(crate) fn begin_own_thread() {
+    OWN.with(|own| own.set(Some(std::thread::current().id())));
+}
+
+/// Whether this is the thread of the handle, which has called [`begin_own_thread`].
+pub(crate) fn is_own_thread(handle: &JoinHandle<()>) -> bool {
+    OWN.with(Cell::get) == Some(handle.thread().id())
+}
+
 fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
+    begin_own_thread();
     let Some(pool) = runtime.thread_pool() else {
         return;
     };

@@ -24,11 +24,10 @@
 //! Tasks, observers, wake functions and destructors run under none.
 
 use std::sync::Arc;
-use std::thread::ThreadId;
 
 use insula_core::{Instant, Kept, contain};
 use insula_sync::atomic::{AtomicU64, Ordering};
-use insula_sync::{Mutex, MutexGuard, Parker};
+use insula_sync::{Mutex, MutexGuard, Parker, thread_number};
 
 use crate::message_loop::{Flush, Flushed};
 use crate::queue::{Place, Run, TaskQueue};
@@ -44,7 +43,8 @@ pub(crate) struct Shared {
     /// Also the place in the lock order.
     id: u64,
     label: Arc<str>,
-    thread: ThreadId,
+    /// The number of the thread that made it.
+    thread: u64,
     /// The order of posting, of all loops that can be merged.
     order: Arc<AtomicU64>,
     wake: Wake,
@@ -105,7 +105,7 @@ impl Shared {
             // in an order takes them under a lock.
             id: order.fetch_add(1, Ordering::Relaxed),
             label,
-            thread: std::thread::current().id(),
+            thread: thread_number(),
             order,
             wake,
             state: Mutex::new(State {
@@ -146,7 +146,7 @@ impl Shared {
     /// Whether tasks run on the calling thread, at the moment.
     pub(crate) fn runs_here(self: &Arc<Self>) -> bool {
         let runner = self.state.lock().runner(self);
-        runner.thread == std::thread::current().id()
+        runner.thread == thread_number()
     }
 
     pub(crate) fn is_ending(&self) -> bool {

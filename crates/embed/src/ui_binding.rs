@@ -1,8 +1,9 @@
 //! The root isolate on a loop: messages become tasks, and frames are moments of it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::rc::{Rc, Weak};
 
 use insula_core::{
@@ -90,9 +91,14 @@ struct Bound {
     _pin: Pin,
 }
 
+/// Each binding takes itself out, so that there is nothing to drop at the end of the thread.
+type Bindings = ManuallyDrop<BTreeMap<u64, Weak<Bound>>>;
+
 thread_local! {
     /// The bindings of this thread, so that tasks, which travel between threads, can name one.
-    static BINDINGS: RefCell<HashMap<u64, Weak<Bound>>> = RefCell::new(HashMap::new());
+    /// Without a destructor it can be used to the very end of the thread.
+    static BINDINGS: RefCell<Bindings> =
+        const { RefCell::new(ManuallyDrop::new(BTreeMap::new())) };
     static NEXT: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -291,8 +297,13 @@ fn find(key: u64) -> Option<Rc<Bound>> {
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        // At the end of the thread the map may be gone, and all bindings with it.
-        let _ = BINDINGS.try_with(|bindings| bindings.borrow_mut().remove(&self.key));
+        BINDINGS.with_borrow_mut(|bindings| {
+            bindings.remove(&self.key);
+            if bindings.is_empty() {
+                // An empty map may still have memory.
+                **bindings = BTreeMap::new();
+            }
+        });
     }
 }
 

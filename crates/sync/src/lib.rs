@@ -13,6 +13,7 @@ mod mutex;
 mod parker;
 mod serial;
 mod state;
+mod thread;
 
 pub mod cell;
 
@@ -20,6 +21,7 @@ pub use mutex::{Condvar, Mutex, MutexGuard};
 pub use parker::Parker;
 pub use serial::Serial;
 pub use state::{StateGuard, StateLock};
+pub use thread::thread_number;
 
 #[cfg(loom)]
 #[doc(hidden)]

@@ -24,6 +24,7 @@ use insula_sync::Mutex;
 
 use super::party::PartyId;
 use crate::isolate::{Current, IsolateRef};
+use crate::panic::catch_panic;
 
 /// A wait was refused, because all who could end it wait for this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,21 +77,25 @@ struct Wait {
 #[derive(Clone)]
 enum Who {
     Isolate(IsolateRef),
-    Thread(Thread),
+    /// `None` at the very end of a thread, when it does not know itself any more.
+    Thread(Option<Thread>),
 }
 
 impl Who {
     fn current() -> Self {
         Current::with(|isolate| match isolate {
             Some(isolate) => Self::Isolate(IsolateRef::new(isolate.core())),
-            None => Self::Thread(std::thread::current()),
+            None => Self::Thread(catch_panic(std::thread::current).ok()),
         })
     }
 
     fn name(&self) -> Arc<str> {
         match self {
             Self::Isolate(isolate) => isolate.name(),
-            Self::Thread(thread) => Arc::from(thread.name().unwrap_or("a thread without name")),
+            Self::Thread(thread) => {
+                let name = thread.as_ref().and_then(Thread::name);
+                Arc::from(name.unwrap_or("a thread without name"))
+            }
         }
     }
 }

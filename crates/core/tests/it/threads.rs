@@ -300,3 +300,36 @@ fn work_is_found_by_threads_that_never_look_around() {
     assert_eq!(all.iter().count(), 500);
     runtime.shut_down();
 }
+
+/// Uses at least so many bytes of the stack.
+fn deep(bytes: usize) -> usize {
+    let frame = std::hint::black_box([1u8; 4096]);
+    let below = bytes.checked_sub(frame.len()).map_or(0, deep);
+    below + usize::from(std::hint::black_box(&frame)[bytes % 4096])
+}
+
+/// A thread of the pool, one that takes the place of a blocked one, and one of a pinned isolate.
+#[test]
+fn every_thread_has_the_stack_that_was_asked_for() {
+    crate::child::in_child(|| {
+        const BYTES: usize = 24 << 20;
+        let runtime = Runtime::builder().threads(1).stack_size(4 * BYTES).build();
+        let _entered = runtime.enter();
+        assert_ne!(Isolate::run(|| deep(BYTES)).wait(), Ok(0));
+        let (end, blocked) = std::sync::mpsc::channel::<()>();
+        let first = Isolate::run(move || insula_core::blocking(|| blocked.recv().is_err()));
+        assert_ne!(Isolate::run(|| deep(BYTES)).wait(), Ok(0));
+        drop(end);
+        assert_eq!(first.wait(), Ok(true));
+        let pinned = Isolate::builder().spawn_pinned(async |_, ()| assert_ne!(deep(BYTES), 0), ());
+        let reason = insula_core::block_on(pinned.unwrap().exited());
+        assert_eq!(reason, insula_core::ExitReason::Finished);
+        runtime.shut_down();
+        for bytes in [0, usize::MAX] {
+            let runtime = Runtime::builder().threads(1).stack_size(bytes).build();
+            let _entered = runtime.enter();
+            assert_eq!(Isolate::run(|| 7).wait(), Ok(7));
+            runtime.shut_down();
+        }
+    });
+}
