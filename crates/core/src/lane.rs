@@ -13,6 +13,7 @@
 //! | `OOB` | the out-of-band lane has something | who posts there | the running thread, when it takes it |
 //! | `PAUSED` | scheduled, but paused and in no run queue | the running thread, instead of going idle | who posts out of band; that one schedules it |
 //! | `DEAD` | nothing is accepted any more | the running thread, once | never |
+//! | `DETACHED` | some answers go elsewhere (`reply/pending.rs`) | the running thread | who takes the last of them out |
 //!
 //! "Running" needs no bit of its own: sends meanwhile see `SCHEDULED` and go home. No wake-up
 //! is lost because emptiness and `SCHEDULED` change under the same lock: either the sender's
@@ -45,6 +46,7 @@ const SCHEDULED: u8 = 1;
 const OOB: u8 = 2;
 const DEAD: u8 = 4;
 const PAUSED: u8 = 8;
+const DETACHED: u8 = 16;
 
 /// Words of the record that lies in the lane itself, header included.
 const FIRST_WORDS: usize = 4;
@@ -201,6 +203,17 @@ impl LaneGuard<'_> {
     #[inline(always)]
     pub(crate) fn is_dead(&self) -> bool {
         self.word.state & DEAD != 0
+    }
+
+    /// Whether the isolate has questions that are detached.
+    #[inline(always)]
+    pub(crate) fn has_detached(&self) -> bool {
+        self.word.state & DETACHED != 0
+    }
+
+    pub(crate) fn set_detached(&mut self, has_detached: bool) {
+        self.word.state &= !DETACHED;
+        self.word.state |= if has_detached { DETACHED } else { 0 };
     }
 
     /// Says that the lane is not empty any more. The caller that gets `true` schedules the

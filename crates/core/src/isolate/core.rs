@@ -3,7 +3,7 @@
 //! | part | who |
 //! |---|---|
 //! | `lane`, `refs`, `port0.refs` | any thread, atomically |
-//! | `details`, `has_detached`, a port's `open` and its bound | who holds the lane |
+//! | `details`, a port's `open` and its bound | who holds the lane |
 //! | `local`, a port's receiver | the thread that runs the isolate, which is proved by a [`Current`] |
 //! | the rest | any thread, never changed after creation |
 //!
@@ -84,8 +84,6 @@ pub(crate) struct IsolateCore {
     /// Place in the runtime's register, which guards it.
     pub(crate) register_index: Cell<u32>,
     details: Cell<Option<Box<Details>>>,
-    /// There are `detached` questions in the details. Guarded by the lane.
-    pub(crate) has_detached: Cell<bool>,
     pub(crate) awaited_tasks: AwaitedTasks,
     local: Local,
     pub(crate) port0: PortSlot,
@@ -112,7 +110,8 @@ pub(crate) struct Details {
     /// The runtime's own, behind all others: they give up what belongs to the isolate.
     pub(crate) exit_calls: ExitCalls,
     pub(crate) exit_waiters: Waiters,
-    /// Questions whose answers do not come by the lane any more (see `reply/pending.rs`).
+    /// Questions whose answers do not come by the lane any more (see `reply/pending.rs`). While
+    /// there are any the lane says `DETACHED`.
     pub(crate) detached: DetachedReplies,
     /// Where its code sits while it waits for a mailbox or the like.
     pub(crate) seat: Option<Arc<Seat>>,
@@ -176,7 +175,6 @@ impl IsolateCore {
             home,
             register_index: Cell::new(0),
             details: Cell::new(details),
-            has_detached: Cell::new(false),
             awaited_tasks: AwaitedTasks::default(),
             local: Local {
                 burst: Burst::new(),

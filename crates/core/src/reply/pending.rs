@@ -76,15 +76,16 @@ fn take_detached<R: Send + 'static>(
         lane: &mut LaneGuard<'_>,
         key: Key,
     ) -> Option<Box<dyn Any + Send>> {
-        isolate.with_details(lane, |details| {
+        let (cell, has_more) = isolate.with_details(lane, |details| {
             let detached = &mut details.detached.0;
             let index = detached.iter().position(|(other, _)| *other == key)?;
             let (_, cell) = detached.swap_remove(index);
-            isolate.has_detached.set(!detached.is_empty());
-            Some(cell)
-        })
+            Some((cell, !detached.is_empty()))
+        })?;
+        lane.set_detached(has_more);
+        Some(cell)
     }
-    if !isolate.has_detached.get() {
+    if !lane.has_detached() {
         return None;
     }
     let cell = take(isolate, lane, key)?.downcast::<Shared<R>>();
@@ -464,7 +465,7 @@ impl<R: Send + 'static> Ask<R> {
 fn register(isolate: Current<'_>, key: Key, cell: Box<dyn Any + Send>) {
     let mut lane = isolate.lane.lock();
     isolate.with_details(&mut lane, |details| details.detached.0.push((key, cell)));
-    isolate.has_detached.set(true);
+    lane.set_detached(true);
 }
 
 /// Settles all questions whose answers have come, ahead of their turns.
