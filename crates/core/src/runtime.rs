@@ -2,9 +2,11 @@
 
 mod register;
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -34,23 +36,39 @@ insula_sync::thread_cell! {
     /// The runtimes that this thread has entered and not left: outside of isolates it works with
     /// the last one. Each has the serial number of its guard, since guards may be dropped in any
     /// order.
-    static ENTERED: Vec<(u64, Runtime)> = Vec::new();
+    ///
+    /// Without a destructor, as [`HOSTED`], so that it can be used to the very end of the thread:
+    /// also in the destructors of other thread-local values. The guards take everything out.
+    static ENTERED: ManuallyDrop<Vec<(u64, Runtime)>> = ManuallyDrop::new(Vec::new());
 }
 
 insula_sync::thread_cell! {
     /// The runtimes of the isolates whose code may be on this thread's stack. Only compared.
-    static HOSTED: Vec<*const RuntimeCore> = Vec::new();
+    static HOSTED: ManuallyDrop<Vec<*const RuntimeCore>> = ManuallyDrop::new(Vec::new());
 }
 
-/// Looks at the runtime that this thread has entered. A thread whose storage is gone has entered
-/// none.
+insula_sync::thread_cell! {
+    /// The guard of a thread that never leaves its runtime. Dropped at the end of the thread.
+    static FOREVER: Option<Entered> = None;
+}
+
+/// Puts a list back, unless it is empty: nothing drops it there.
+fn put_back<T>(cell: &Cell<ManuallyDrop<Vec<T>>>, list: ManuallyDrop<Vec<T>>) {
+    if list.is_empty() {
+        drop(ManuallyDrop::into_inner(list));
+    } else {
+        cell.set(list);
+    }
+}
+
+/// Looks at the runtime that this thread has entered.
 fn entered<R>(f: impl FnOnce(Option<&Runtime>) -> R) -> R {
     let mut f = Some(f);
     let result = ENTERED.try_with(|cell| {
         let f = f.take()?;
         let entries = cell.take();
         let result = f(entries.last().map(|entry| &entry.1));
-        cell.set(entries);
+        put_back(cell, entries);
         Some(result)
     });
     match (result, f) {
@@ -60,12 +78,12 @@ fn entered<R>(f: impl FnOnce(Option<&Runtime>) -> R) -> R {
     }
 }
 
-/// Changes what this thread has entered. Does nothing on a thread whose storage is gone.
+/// Changes what this thread has entered.
 fn change_entered<R>(f: impl FnOnce(&mut Vec<(u64, Runtime)>) -> R) -> Option<R> {
     let changed = ENTERED.try_with(|cell| {
         let mut entries = cell.take();
         let result = f(&mut entries);
-        cell.set(entries);
+        put_back(cell, entries);
         result
     });
     changed.ok()
@@ -79,7 +97,7 @@ impl Hosted {
         let _ = HOSTED.try_with(|cell| {
             let mut hosted = cell.take();
             hosted.push(std::ptr::from_ref(runtime));
-            cell.set(hosted);
+            put_back(cell, hosted);
         });
         Self(PhantomData)
     }
@@ -90,7 +108,7 @@ impl Drop for Hosted {
         let _ = HOSTED.try_with(|cell| {
             let mut hosted = cell.take();
             hosted.pop();
-            cell.set(hosted);
+            put_back(cell, hosted);
         });
     }
 }
@@ -385,7 +403,7 @@ impl Runtime {
         let is_hosted = HOSTED.try_with(|cell| {
             let hosted = cell.take();
             let found = hosted.contains(&this);
-            cell.set(hosted);
+            put_back(cell, hosted);
             found
         });
         inside || is_hosted.unwrap_or(false)
@@ -714,7 +732,9 @@ pub(crate) fn with_current<R>(f: impl FnOnce(Option<&RuntimeCore>) -> R) -> R {
 
 /// Makes a runtime the current one of a thread of its own.
 pub(crate) fn enter_forever(runtime: &Arc<RuntimeCore>) {
-    let _kept = std::mem::ManuallyDrop::new(Runtime(runtime.clone()).enter());
+    let entered = Runtime(runtime.clone()).enter();
+    // At the end of the thread there is no place for it, and it is left at once.
+    let _ = FOREVER.try_with(|forever| forever.set(Some(entered)));
 }
 
 pub(crate) use thread_pool::{BegunWait, about_to_block, begin_wait, others_wait};

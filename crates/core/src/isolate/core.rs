@@ -497,17 +497,11 @@ impl<'a> Current<'a> {
         core: *const IsolateCore,
         f: impl FnOnce(Current<'_>) -> R,
     ) -> Option<R> {
-        struct Return(*const IsolateCore);
-        impl Drop for Return {
-            fn drop(&mut self) {
-                set_current(self.0);
-            }
-        }
         let left = NonNull::new(LEFT.with(Cell::get).cast_mut())?;
         if !ptr::eq(left.as_ptr(), core) {
             return None;
         }
-        let _return = Return(set_current(core));
+        let _reset = Reset(set_current(core));
         Some(f(Current(left, PhantomData)))
     }
 

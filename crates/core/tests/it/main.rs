@@ -18,6 +18,7 @@ mod readiness;
 mod replies;
 mod root;
 mod shutdown;
+mod thread_end;
 mod threads;
 mod timers;
 mod trace;
