@@ -45,7 +45,7 @@ fn touch_storage(runtime: &Runtime) {
     assert!(caught.is_ok());
     let port = Isolate::spawn_with_port(|port: ReceivePort<[u64; 4]>| port.listen(drop));
     for n in 0..4000 {
-        port.send([n; 4]).unwrap();
+        port.send([n; 4]).expect("the port is open");
     }
     block_on(sleep(MS));
 }
@@ -58,7 +58,7 @@ fn at_both_ends(runtime: &Runtime, function: fn(&Runtime)) {
             let entered = runtime.clone();
             let last = move || {
                 function(&entered);
-                done.send(()).unwrap();
+                done.send(()).expect("it is waited for");
             };
             if is_first {
                 at_end(last);
@@ -68,7 +68,7 @@ fn at_both_ends(runtime: &Runtime, function: fn(&Runtime)) {
                 at_end(last);
             }
         });
-        thread.join().unwrap();
+        thread.join().expect("its destructors do not panic");
         assert_eq!(end.try_recv(), Ok(()), "the destructor has run");
     }
 }
