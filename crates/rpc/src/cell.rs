@@ -35,6 +35,7 @@
 //! call under it, so that an answer is counted before it can be seen.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -81,7 +82,10 @@ struct Slot<M: Method> {
     /// Whom the answer wakes.
     caller: Option<Waker>,
     /// Whom a cancellation wakes: the tasks that run the handler, one entry each.
-    watchers: Vec<Waker>,
+    /// By the places that they were given: each future that watches has one, and takes its waker
+    /// away when it is dropped.
+    watchers: BTreeMap<u64, Waker>,
+    next_watcher: u64,
     traffic: Traffic,
     worker: Option<WorkerId>,
 }
@@ -129,7 +133,11 @@ pub trait Signal: Any + Send + Sync {
     /// Who cancelled the call, if somebody did.
     fn cancelled_by(&self) -> Option<CancelledBy>;
     /// Has `waker` woken at the cancellation. `true` if it has happened already.
-    fn watch(&self, waker: &Waker) -> bool;
+    ///
+    /// `place` is that of the future which watches, `None` at first: it has one waker here.
+    fn watch(&self, place: &mut Option<u64>, waker: &Waker) -> bool;
+    /// The future of this place watches no more.
+    fn forget(&self, place: u64);
     /// The caller lets go of a running call.
     fn cancel(&self);
     /// Asks the handler to stop because its worker shuts down.
@@ -150,7 +158,8 @@ impl<M: Method> CallCell<M> {
                 request: Some(request),
                 answer: None,
                 caller: Some(caller),
-                watchers: Vec::new(),
+                watchers: BTreeMap::new(),
+                next_watcher: 0,
                 traffic,
                 worker: None,
             }),
@@ -273,7 +282,7 @@ impl<M: Method> CallCell<M> {
             let (answer, caller) = (slot.answer.take(), slot.caller.take());
             drop(slot);
             drop((answer, caller));
-            watchers.into_iter().for_each(wake_contained);
+            watchers.into_values().for_each(wake_contained);
             return Left::Running;
         }
         Left::Ended
@@ -336,7 +345,7 @@ impl<M: Method> Signal for CallCell<M> {
             .then_some(CancelledBy::Shutdown)
     }
 
-    fn watch(&self, waker: &Waker) -> bool {
+    fn watch(&self, place: &mut Option<u64>, waker: &Waker) -> bool {
         let mut new = None;
         loop {
             let mut slot = self.slot.lock();
@@ -344,7 +353,8 @@ impl<M: Method> Signal for CallCell<M> {
             if self.is_cancelled() {
                 return true;
             }
-            if slot.watchers.iter().any(|watcher| watcher.will_wake(waker)) {
+            let known = place.and_then(|place| slot.watchers.get(&place));
+            if known.is_some_and(|known| known.will_wake(waker)) {
                 return false;
             }
             // A waker is foreign code: cloned without the lock, and only if that is needed.
@@ -353,9 +363,18 @@ impl<M: Method> Signal for CallCell<M> {
                 new = Some(waker.clone());
                 continue;
             };
-            slot.watchers.push(new);
+            let own = place.unwrap_or(slot.next_watcher);
+            slot.next_watcher += u64::from(place.replace(own).is_none());
+            let before = slot.watchers.insert(own, new);
+            drop(slot);
+            drop(before);
             return false;
         }
+    }
+
+    fn forget(&self, place: u64) {
+        let waker = self.slot.lock().watchers.remove(&place);
+        drop(waker);
     }
 
     fn cancel(&self) {
@@ -366,7 +385,7 @@ impl<M: Method> Signal for CallCell<M> {
         // The flag is set before the watchers are taken; `watch` looks at it under the lock.
         self.stop.store(true, Ordering::Relaxed);
         let watchers = std::mem::take(&mut self.slot.lock().watchers);
-        watchers.into_iter().for_each(wake_contained);
+        watchers.into_values().for_each(wake_contained);
     }
 
     fn abandon(&self, worker: WorkerId, exit: WorkerExit) -> bool {

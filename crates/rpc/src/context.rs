@@ -187,9 +187,9 @@ impl Context {
         self.grace
     }
 
-    /// Has `waker` woken at the cancellation; tells who cancelled if it has happened.
-    pub(crate) fn watch(&self, waker: &Waker) -> Option<CancelledBy> {
-        watch(&*self.signal, waker)
+    /// Watches for the cancellation.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        Watch::new(&*self.signal)
     }
 }
 
@@ -209,15 +209,40 @@ impl CancelToken {
 }
 
 async fn cancelled(signal: &dyn Signal) -> Cancelled {
-    let by = poll_fn(|cx| watch(signal, cx.waker()).map_or(Poll::Pending, Poll::Ready)).await;
+    let mut watch = Watch::new(signal);
+    let by = poll_fn(|cx| watch.look(cx.waker()).map_or(Poll::Pending, Poll::Ready)).await;
     Cancelled { by }
 }
 
-fn watch(signal: &dyn Signal, waker: &Waker) -> Option<CancelledBy> {
-    // A cancellation is never taken back, so that there is a cause once there is a flag.
-    signal
-        .watch(waker)
-        .then(|| signal.cancelled_by().unwrap_or(CancelledBy::Caller))
+/// Waits for a cancellation, and is forgotten when it is dropped.
+pub(crate) struct Watch<'a> {
+    signal: &'a dyn Signal,
+    place: Option<u64>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(signal: &'a dyn Signal) -> Self {
+        Self {
+            signal,
+            place: None,
+        }
+    }
+
+    /// Has `waker` woken at the cancellation; tells who cancelled if it has happened.
+    pub(crate) fn look(&mut self, waker: &Waker) -> Option<CancelledBy> {
+        // A cancellation is never taken back, so that there is a cause once there is a flag.
+        self.signal
+            .watch(&mut self.place, waker)
+            .then(|| self.signal.cancelled_by().unwrap_or(CancelledBy::Caller))
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.signal.forget(place);
+        }
+    }
 }
 
 impl fmt::Debug for Context {

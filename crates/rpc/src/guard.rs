@@ -6,7 +6,7 @@ use std::task::{self, Poll};
 
 use insula_core::{Sleep, catch_panic, sleep};
 
-use crate::context::Context;
+use crate::context::{Context, Watch};
 use crate::error::CancelledBy;
 
 /// Why a handler came to no result of its own.
@@ -128,6 +128,7 @@ pub async fn contain<F: Future>(future: F) -> Result<F::Output, Panic> {
 /// Sees to it that a cancelled call ends.
 pub(crate) struct Watchdog<'a> {
     cx: &'a Context,
+    watch: Watch<'a>,
     /// Runs from the moment at which the cancellation was seen.
     grace: Option<Grace>,
 }
@@ -139,7 +140,11 @@ struct Grace {
 
 impl<'a> Watchdog<'a> {
     pub(crate) fn new(cx: &'a Context) -> Self {
-        Self { cx, grace: None }
+        Self {
+            cx,
+            watch: cx.watch(),
+            grace: None,
+        }
     }
 
     /// Ready once the call has been cancelled and its grace period is over.
@@ -147,7 +152,7 @@ impl<'a> Watchdog<'a> {
         let grace = match &mut self.grace {
             Some(grace) => grace,
             none => {
-                let Some(by) = self.cx.watch(task.waker()) else {
+                let Some(by) = self.watch.look(task.waker()) else {
                     return Poll::Pending;
                 };
                 let period = self.cx.grace();
