@@ -247,6 +247,31 @@ static void no_memory_for_a_copy(void) {
     CHECK(insula_shut_down(INSULA_FOREVER));
 }
 
+static int32_t never(void *user, const insula_value *message) {
+    (void)user;
+    (void)message;
+    _exit(1);
+}
+
+static void no_thread_for_a_pinned_isolate(void) {
+    insula_config config = INSULA_CONFIG_INIT;
+    config.threads = 1;
+    CHECK(insula_init(&config));
+    rlim_t size = size_of_process();
+    struct rlimit limit = { size + (1 << 20), size + (1 << 20) };
+    EXPECT(setrlimit(RLIMIT_AS, &limit) == 0);
+    insula_spawn_options options = INSULA_SPAWN_OPTIONS_INIT;
+    options.flags = INSULA_SPAWN_PINNED;
+    freed = 0;
+    insula_value message = insula_external(INSULA_ELEMENT_UINT8, many, 1, many, on_free);
+    insula_isolate isolate = 7;
+    EXPECT(insula_spawn(&options, never, many, on_free, &message, &isolate) ==
+           INSULA_ERROR_OUT_OF_RESOURCES);
+    EXPECT(freed == 0 && isolate == 0);
+    CHECK(insula_shut_down(INSULA_FOREVER));
+    EXPECT(freed == 0);
+}
+
 /* Whatever is told on the standard error stream goes here, and has to be nothing. */
 static FILE *kept;
 static int said;
@@ -281,6 +306,7 @@ int main(void) {
     memset(many, 'm', MANY);
     with_little_memory(1 << 20, no_thread_can_be_started);
     with_little_memory(40 << 20, no_memory_for_a_copy);
+    with_little_memory(1ul << 30, no_thread_for_a_pinned_isolate);
     free(many);
 
     the_numbers_of_threads();
