@@ -348,3 +348,29 @@ fn a_wait_in_the_teardown_ends_at_once() {
         shut_down(&runtime);
     });
 }
+
+/// The newest guard says which runtime is the current one, whichever goes first.
+#[test]
+fn guards_of_entered_runtimes_may_be_dropped_in_any_order() {
+    let (open, over) = (
+        Runtime::builder().threads(1).build(),
+        Runtime::builder().threads(1).build(),
+    );
+    shut_down(&over);
+    let is_over = || Runtime::current().is_shut_down();
+    let first = open.enter();
+    let second = over.enter();
+    let third = open.enter();
+    assert!(!is_over());
+    drop(first);
+    assert!(!is_over());
+    drop(third);
+    assert!(is_over());
+    let fourth = open.enter();
+    drop(second);
+    assert!(!is_over());
+    drop(fourth);
+    assert!(!is_over());
+    shut_down(&open);
+    assert!(!is_over(), "the thread has left it");
+}
