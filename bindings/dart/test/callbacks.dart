@@ -20,6 +20,12 @@ Future<int> roundTrips(int callback, int count, {int timeoutMs = 5000}) async {
   return result;
 }
 
+/// An error that cannot even say what it is.
+final class _Mute extends Error {
+  @override
+  String toString() => throw StateError('on purpose');
+}
+
 void define() {
   test('native threads wait for the answers of an isolate', () async {
     final called = <int>[];
@@ -61,6 +67,25 @@ void define() {
     final status = -await roundTrips(callback.address, 1);
     expect(Status.of(status), Status.failed);
     callback.close();
+  });
+
+  test('an answer that cannot be sent goes to the caller as an error',
+      () async {
+    final gone = TransferableBuffer(1)..release();
+    final circle = <Object?>[];
+    circle.add(circle);
+    for (final answer in <Object? Function()>[
+      () => DateTime(2000),
+      () => gone,
+      () => circle,
+      () => throw _Mute(),
+      () => Future<void>.error(_Mute()),
+    ]) {
+      final callback = BlockingCallback((_) => answer());
+      final status = -await roundTrips(callback.address, 1);
+      expect(Status.of(status), Status.failed, '$answer');
+      callback.close();
+    }
   });
 
   test('a caller has a time-out', () async {

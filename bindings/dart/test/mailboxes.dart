@@ -16,6 +16,32 @@ void _answerWithLength(int side) {
   responder.release();
 }
 
+List<int> _answerLate(List<int> parties) {
+  final [side, first, second] = parties;
+  final started = Mailbox.fromHandle(first);
+  final goOn = Mailbox.fromHandle(second);
+  final seen = <int>[];
+  Responder.fromHandle(side).messageLoop((request) {
+    seen.add(request[0]);
+    if (request[0] == 1) {
+      started.put([]);
+      // Until the requester has given up.
+      goOn.take();
+    }
+    return request;
+  });
+  return seen;
+}
+
+String? _answerWithNoBytes(int side) {
+  try {
+    Responder.fromHandle(side).messageLoop((_) => [1000]);
+  } on RangeError catch (error) {
+    return error.name;
+  }
+  return null;
+}
+
 String? _throwAtRequest(int side) {
   try {
     Responder.fromHandle(side).messageLoop((request) {
@@ -117,6 +143,32 @@ void define() {
     await done;
     final error = await errorOf(() => requester.request([1]));
     expect((error as InsulaException).status, Status.peerDied);
+    requester.release();
+  });
+
+  test('a requester that gave up does not end the message loop', () async {
+    final (requester, side) = Requester.open();
+    final started = Mailbox();
+    final goOn = Mailbox();
+    final parties = [side, started.share(), goOn.share()];
+    final done = Insula.run(_answerLate, parties, parties: parties);
+    final late = errorOf(() {
+      requester.request([1], timeout: const Duration(milliseconds: 30));
+    });
+    expect((await late as InsulaException).status, Status.timedOut);
+    started.take();
+    goOn.put([]);
+    expect(requester.request([2]), [2]);
+    requester.release();
+    expect(await done, [1, 2]);
+  });
+
+  test('a response that is no response declines the request', () async {
+    final (requester, side) = Requester.open();
+    final failed = Insula.run(_answerWithNoBytes, side, parties: [side]);
+    final error = await errorOf(() => requester.request([1]));
+    expect((error as InsulaException).status, Status.failed);
+    expect(await failed, 'bytes[0]');
     requester.release();
   });
 

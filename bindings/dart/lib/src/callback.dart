@@ -64,24 +64,39 @@ final class BlockingCallback extends _Callback {
     _receive.handler = (List<Object?> message) {
       final call = message[0]! as int;
       Future.sync(() => function(message[1])).then(
-        (answer) => _answer(call, 0, answer),
-        onError: (Object error) =>
-            _answer(call, Status.failed.code, error.toString()),
+        (answer) => _answer(call, answer),
+        onError: (Object error) => _fail(call, error),
       );
     };
   }
 
-  void _answer(int call, int status, Object? answer) {
-    if (_isClosed) return;
+  void _answer(int call, Object? answer) {
     try {
-      // Whoever has stopped waiting wants no answer.
-      trySendValue(
-        answer,
-        (value) => functions.callbackAnswer(address, call, status, value),
-      );
-    } on ArgumentError catch (error) {
-      _answer(call, Status.failed.code, error.toString());
+      _send(call, Status.ok, answer);
+      // The caller waits, whatever is wrong with the answer.
+      // ignore: avoid_catches_without_on_clauses
+    } catch (error) {
+      _fail(call, error);
     }
+  }
+
+  void _fail(int call, Object error) {
+    var text = 'an error without a text';
+    try {
+      text = error.toString();
+      // It is the program's own code, and the caller waits.
+      // ignore: avoid_catches_without_on_clauses
+    } catch (_) {}
+    _send(call, Status.failed, text);
+  }
+
+  /// A caller that has stopped waiting wants no answer.
+  void _send(int call, Status status, Object? answer) {
+    if (_isClosed) return;
+    trySendValue(
+      answer,
+      (value) => functions.callbackAnswer(address, call, status.code, value),
+    );
   }
 }
 

@@ -185,20 +185,25 @@ final class Responder extends _Side {
       });
 
   /// Answers the request with a copy of [response].
-  void respond(List<int> response) => withMemory((memory) {
-        check(functions.respond(
-            handle, memory.copy(response), response.length));
-      });
+  ///
+  /// Throws an [InsulaException]: [Status.badState] if there is none,
+  /// [Status.cancelled] if nobody waits for the answer any more,
+  /// [Status.closed], [Status.peerDied].
+  void respond(List<int> response) => check(_respond(response));
+
+  int _respond(List<int> response) => withMemory((memory) =>
+      functions.respond(handle, memory.copy(response), response.length));
 
   /// Declines the request: its sender gets [Status.failed].
   void decline() => check(functions.decline(handle));
 
-  /// Answers requests with what [answer] returns, until [stop] is called or the
-  /// other side has ended. If [answer] throws, the request is declined, and the
-  /// error goes on from here.
+  /// Answers requests with what [answer] returns, until [stop] is called, this
+  /// side is closed or released, or the other side has ended. A response that
+  /// nobody waits for any more is dropped. If [answer] throws, the request is
+  /// declined, and the error goes on from here.
   void messageLoop(List<int> Function(Uint8List request) answer) {
     _runs = true;
-    while (_runs) {
+    while (_runs && !isReleased) {
       final Uint8List request;
       try {
         request = receive();
@@ -206,12 +211,22 @@ final class Responder extends _Side {
         if (error.status case Status.closed || Status.peerDied) return;
         rethrow;
       }
-      var isAnswered = false;
+      var code = -1;
       try {
-        respond(answer(request));
-        isAnswered = true;
+        final response = answer(request);
+        if (isReleased) return;
+        code = _respond(response);
       } finally {
-        if (!isAnswered) decline();
+        // Whoever has asked waits.
+        if (code == -1 && !isReleased) functions.decline(handle);
+      }
+      switch (Status.of(code)) {
+        case Status.ok || Status.cancelled:
+          continue;
+        case Status.closed || Status.peerDied:
+          return;
+        case _:
+          check(code);
       }
     }
   }
