@@ -85,6 +85,8 @@ impl Address {
 /// The calls of one isolate that are under way.
 struct Calls {
     port: DartPort,
+    /// Bounded by what the isolate has called and was not told the end of. No call begins or ends,
+    /// and no stream is granted to, under this lock.
     open: Mutex<HashMap<i64, Open>>,
 }
 

@@ -42,7 +42,8 @@ const MARK: u64 = 0x7f << 56;
 
 type Streams = HashMap<u64, Arc<Stream>>;
 
-/// All streams that are not over, by number, and the last number.
+/// All streams that are not over, by number, and the last number. Bounded by the calls that are
+/// under way.
 static STREAMS: LazyLock<Mutex<(u64, Streams)>> = LazyLock::new(Mutex::default);
 
 /// A stream on its way.
