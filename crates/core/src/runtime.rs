@@ -584,6 +584,9 @@ impl RuntimeBuilder {
 
     /// A runtime without threads, on virtual time, whose order of events follows from `seed`
     /// alone. It runs inside of [`Runtime::block_on`].
+    ///
+    /// [Shut it down](Runtime::shut_down) at the end: isolates that have not ended are not freed
+    /// with the last handle, because they refer to their runtime.
     pub fn seeded(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self

@@ -234,7 +234,7 @@ fn require(language: Language) -> Result<(), Trouble> {
     Err(Trouble::Impossible(format!("there is no {compiler}")))
 }
 
-fn require_nightly() -> Result<(), Trouble> {
+pub(super) fn require_nightly() -> Result<(), Trouble> {
     let has_sources = || {
         let list = ["component", "list", "--toolchain", "nightly", "--installed"];
         let installed = capture(Command::new("rustup").args(list));
@@ -246,7 +246,7 @@ fn require_nightly() -> Result<(), Trouble> {
 }
 
 /// The platform of the compiler, such as `x86_64-unknown-linux-gnu`.
-fn host() -> Result<String, Trouble> {
+pub(super) fn host() -> Result<String, Trouble> {
     let output = capture(Command::new("rustc").arg("-vV")).map_err(Trouble::Impossible)?;
     let said = String::from_utf8_lossy(&output.stdout);
     let host = said.lines().find_map(|line| line.strip_prefix("host: "));

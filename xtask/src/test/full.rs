@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Step, Verdict, add_flags, capture, cargo, pass};
+use super::{Step, Verdict, add_flags, capture, cargo, pass, watched};
 use super::{dart, display, ffi, foreign_loop, growth, packages, photographs};
 
 pub(super) const STEPS: &[Step] = &[
@@ -64,6 +64,10 @@ pub(super) const STEPS: &[Step] = &[
         run: growth::measure,
     },
     Step {
+        name: "tests under AddressSanitizer, with the search for leaks",
+        run: tests_under_address_sanitizer,
+    },
+    Step {
         name: "Miri",
         run: miri,
     },
@@ -90,6 +94,27 @@ fn bench_run(root: &Path) -> Verdict {
 fn check(root: &Path, target: &str) -> Verdict {
     packages::require_target(target)?;
     pass(cargo(root).args(["check", "--target", target]))
+}
+
+/// Runs the libraries' tests with AddressSanitizer. At the end of each test program it searches
+/// for memory that nothing refers to any more.
+///
+/// The memory of a runtime that still has threads is referred to from their stacks, so that only
+/// what the runtime has lost counts as a leak.
+fn tests_under_address_sanitizer(root: &Path) -> Verdict {
+    let host = ffi::host()?;
+    ffi::require_nightly()?;
+    let mut command = Command::new("rustup");
+    command.current_dir(root);
+    command.args(["run", "nightly", "cargo", "test", "--lib", "--tests"]);
+    command.args(["--target", &host, "--target-dir", "target/sanitizers/tests"]);
+    for package in ["sync", "core", "rpc", "pool", "embed", "io", "ffi"] {
+        command.args(["--package", &format!("insula-{package}")]);
+    }
+    command.args(["--package", "insula"]).args(watched()?);
+    add_flags(&mut command, "RUSTFLAGS", "-Zsanitizer=address");
+    command.env("ASAN_OPTIONS", "detect_leaks=1");
+    pass(&mut command)
 }
 
 /// Interprets the engine's tests, and so finds undefined behavior on the paths that they take.

@@ -304,6 +304,8 @@ fn numbers_are_those_of_the_process() {
         .0
         .block_on(async { Isolate::run(move || cell.try_with(|_| ())).await });
     assert_eq!(opened, Ok(Err(CellError::OtherIsolate)));
+    first.0.shut_down();
+    second.0.shut_down();
 }
 
 static DROPPED: AtomicUsize = AtomicUsize::new(0);

@@ -201,6 +201,7 @@ fn a_call_inside_of_a_seeded_runtime_is_refused() {
         Isolate::run(move || callback.call(1)).await
     });
     assert!(matches!(seen, Ok(Err(CallbackError::Seeded))));
+    runtime.shut_down();
 }
 
 #[test]
