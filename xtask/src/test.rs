@@ -7,6 +7,7 @@ mod ffi;
 mod foreign_loop;
 mod full;
 mod growth;
+mod mutants;
 mod packages;
 mod photographs;
 mod usual;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Step, Verdict, add_flags, capture, cargo, pass, watched};
-use super::{dart, display, ffi, foreign_loop, growth, packages, photographs};
+use super::{dart, display, ffi, foreign_loop, growth, mutants, packages, photographs};
 
 pub(super) const STEPS: &[Step] = &[
     Step {
@@ -71,6 +71,10 @@ pub(super) const STEPS: &[Step] = &[
         name: "Miri",
         run: miri,
     },
+    Step {
+        name: "a part of the mutants",
+        run: mutants::try_some,
+    },
 ];
 
 fn bench_clippy(root: &Path) -> Verdict {
@@ -118,7 +122,6 @@ fn tests_under_address_sanitizer(root: &Path) -> Verdict {
 }
 
 /// Interprets the engine's tests, and so finds undefined behavior on the paths that they take.
-/// Those on real threads compute for too long to be interpreted.
 fn miri(root: &Path) -> Verdict {
     let nightly = ["run", "nightly", "cargo", "miri"];
     let version = || capture(Command::new("rustup").args(nightly).arg("--version"));
@@ -131,9 +134,21 @@ fn miri(root: &Path) -> Verdict {
     // The runtime reads the clock, and the global one's threads never end.
     let flags = "-Zmiri-disable-isolation -Zmiri-ignore-leaks";
     add_flags(&mut command, "MIRIFLAGS", flags);
-    command.args(["test", "--package", "insula-core", "--lib", "--test", "it"]);
-    command.args(["--target-dir", "target/miri", "--", "--skip", "threads::"]);
-    // Nor does it know sockets.
-    command.args(["--skip", "readiness::"]);
+    let has_nextest = capture(Command::new("cargo").args(["nextest", "--version"])).is_ok();
+    // Miri runs one thread at a time; nextest runs one Miri for each core.
+    if has_nextest {
+        command.args(["nextest", "run", "--no-fail-fast"]);
+    } else {
+        command.arg("test");
+    }
+    command.args(["--package", "insula-core", "--lib", "--test", "it"]);
+    command.args(["--target-dir", "target/miri", "--"]);
+    for module in NOT_INTERPRETED {
+        command.args(["--skip", module]);
+    }
     pass(&mut command)
 }
+
+/// Modules of tests that Miri leaves out: those on real threads compute for too long to be
+/// interpreted, and it knows no sockets.
+const NOT_INTERPRETED: &[&str] = &["threads::", "readiness::"];

@@ -1,0 +1,64 @@
+//! Mutations of the code whose faults are the hardest to see: `cargo mutants` changes one
+//! expression at a time, and the tests of its crate have to fail.
+//!
+//! All mutants take hours on two cores, so a run tries one part of them. The part follows from
+//! the number of commits, so that one run after another covers them all. With
+//! `INSULA_MUTANTS=all` a run tries all of them.
+//!
+//! `.cargo/mutants.toml` lists the mutants that may survive, each with its reason.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::{Trouble, Verdict, capture, packages, pass};
+
+/// The parts that a run chooses from. One part has some 30 mutants and takes ten minutes.
+const PARTS: u64 = 24;
+
+/// What is mutated.
+const FILES: &[&str] = &[
+    "crates/core/src/lane.rs",
+    "crates/core/src/lane/*.rs",
+    "crates/core/src/thread_pool.rs",
+    "crates/core/src/thread_pool/*.rs",
+    "crates/core/src/timer.rs",
+    "crates/core/src/timer/*.rs",
+    "crates/core/src/mailbox/*.rs",
+    "crates/core/src/callback/*.rs",
+    "crates/rpc/src/**/*.rs",
+    "crates/pool/src/**/*.rs",
+];
+
+/// Tries one part of the mutants, or all.
+///
+/// # Errors
+/// If a mutant survives that is not listed.
+pub(super) fn try_some(root: &Path) -> Verdict {
+    let version = ["mutants", "--version"];
+    let install = "cargo install --locked cargo-mutants";
+    packages::provide("cargo-mutants", &[install], || {
+        capture(Command::new("cargo").args(version)).is_ok()
+    })?;
+    let mut command = Command::new("cargo");
+    command.current_dir(root).args(["mutants", "--no-shuffle"]);
+    command.args(["--output", "target", "--jobs", "2"]);
+    // A hang counts as caught, after a while that no test takes.
+    command.args(["--timeout", "120", "--build-timeout", "600"]);
+    for file in FILES {
+        command.args(["--file", file]);
+    }
+    if std::env::var_os("INSULA_MUTANTS").is_none_or(|value| value != "all") {
+        let part = format!("{}/{PARTS}", commits(root)? % PARTS);
+        command.args(["--shard", &part, "--sharding", "round-robin"]);
+    }
+    command.args(["--", "--lib", "--tests"]);
+    pass(&mut command)
+}
+
+fn commits(root: &Path) -> Result<u64, Trouble> {
+    let mut git = Command::new("git");
+    git.current_dir(root).args(["rev-list", "--count", "HEAD"]);
+    let output = capture(&mut git).map_err(Trouble::Impossible)?;
+    let count = String::from_utf8_lossy(&output.stdout).trim().parse();
+    count.map_err(|_| Trouble::Failed("git tells no number of commits".to_owned()))
+}
