@@ -131,6 +131,28 @@ void define() {
     pool.close();
   });
 
+  test('lists are nested as deep as they may be, and no deeper', () async {
+    final pool = openSample('deep');
+    Object? nested(int depth) {
+      Object? value = depth;
+      for (var i = 0; i < depth; i++) {
+        value = [value];
+      }
+      return value;
+    }
+
+    // The request is a list itself.
+    expect(await pool.call(['echo', nested(63)]), nested(63));
+    final circle = <Object?>[];
+    circle.add(circle);
+    for (final value in [nested(64), nested(10000), circle]) {
+      final error = await errorOf(() => pool.call(['echo', value]));
+      expect(error is ArgumentError, true, '$error');
+      expect((error as ArgumentError).name, 'message');
+    }
+    pool.close();
+  });
+
   test('a stream gives its items in order and then ends', () async {
     final pool = openSample('stream');
     final items = await pool.stream(['count', 1000]).toList();

@@ -76,7 +76,10 @@ final class _Encoder {
     }
   }
 
-  void write(Value to, Object? message) {
+  /// How deep lists may be nested: to the C ABI they may be no deeper.
+  static const _deepest = 64;
+
+  void write(Value to, Object? message, [int depth = 0]) {
     switch (message) {
       case null:
         to.kind = Kind.none;
@@ -102,13 +105,20 @@ final class _Encoder {
       case TypedData():
         _writeTypedData(to, message);
       case List():
+        if (depth == _deepest) {
+          throw ArgumentError.value(
+            '(a list)',
+            'message',
+            'lists are nested more than $_deepest deep',
+          );
+        }
         final items = _memory.bytes(message.length * sizeOf<Value>());
         final first = items.cast<Value>();
         to.kind = Kind.array;
         to.length = message.length;
         to.data = items.cast();
         for (var i = 0; i < message.length; i++) {
-          write((first + i).ref, message[i]);
+          write((first + i).ref, message[i], depth + 1);
         }
       default:
         throw ArgumentError.value(

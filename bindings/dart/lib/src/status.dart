@@ -11,8 +11,14 @@ enum Status {
   /// It is a handle of something else.
   wrongType(4, 'this is a handle of something else'),
 
+  /// A length that no memory can have.
+  badLength(5, 'no memory can have this length'),
+
   /// A number is not among those that are allowed.
   badValue(7, 'the value is not among those that are allowed'),
+
+  /// A message is nested too deeply, or has too many parts.
+  tooDeep(8, 'the message is too deep, or has too many parts'),
 
   /// The runtime has been shut down.
   shutDown(10, 'the runtime has been shut down'),
@@ -61,6 +67,12 @@ enum Status {
 
   /// There is none of that name.
   notFound(31, 'there is none of this name'),
+
+  /// A value of a kind that cannot be sent.
+  unsupported(32, 'a value of this kind cannot be sent'),
+
+  /// The library is at fault.
+  internal(33, 'the library is at fault'),
 
   /// Any other code.
   other(-1, 'it failed');

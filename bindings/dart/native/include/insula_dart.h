@@ -2,7 +2,8 @@
  * Dart isolates, and callbacks into them. All of it may be called from any thread.
  *
  * The numbers of callbacks come from Dart (`BlockingCallback.address`,
- * `ListenerCallback.address`), those of ports too (`SendPort.nativePort`). */
+ * `ListenerCallback.address`), those of ports too (`SendPort.nativePort`). A library in Rust that
+ * depends on the crate insula-dart has these functions as `insula_dart::abi`. */
 #ifndef INSULA_DART_H
 #define INSULA_DART_H
 
