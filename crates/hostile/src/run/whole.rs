@@ -81,17 +81,18 @@ fn execute_once(
     let world = World::new(program.clone());
     watch(Some(Watched(world.clone())));
     locals::set_current(Some(world.clone()));
-    let inner = world.clone();
-    let thread = std::thread::Builder::new()
-        .name("driver".to_owned())
-        .spawn(move || drive(&inner, before));
-    match thread.map(std::thread::JoinHandle::join) {
-        Ok(Ok(())) => {}
-        Ok(Err(_)) => world.ledger.fault("the program's thread panicked"),
-        Err(error) => world.ledger.fault(format!("no thread: {error}")),
+    // What a thread keeps for later, such as spent blocks of memory, ends with it.
+    for step in [drive, tidy_up] {
+        let inner = world.clone();
+        let thread = std::thread::Builder::new()
+            .name("driver".to_owned())
+            .spawn(move || step(&inner, before));
+        match thread.map(JoinHandle::join) {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => world.ledger.fault("the program's thread panicked"),
+            Err(error) => world.ledger.fault(format!("no thread: {error}")),
+        }
     }
-    finish(&world, before, 0);
-    told(&world);
     locals::set_current(None);
     watch(None);
     world.ledger.close()
@@ -116,7 +117,6 @@ fn drive(world: &Arc<World>, before: Residents) {
         let _entered = runtime.enter();
         contain(|| run(&world.program.main, &at));
     }
-    (0..3).map(Slot).for_each(drop_entered);
     let linger = Duration::from_millis(u64::from(world.program.linger.0));
     runtime.block_on(sleep(linger));
     probe(&runtime);
@@ -125,11 +125,19 @@ fn drive(world: &Arc<World>, before: Residents) {
     }
     shut_down_all(world);
     finish(world, before, 1);
+    // What a seeded program keeps, it keeps on this thread.
+    (0..3).map(Slot).for_each(drop_entered);
     if let Err(error) = Isolate::run(|| ()).wait() {
         world
             .ledger
             .fault(format!("the thread is left entered: {error}"));
     }
+}
+
+/// What the end of the first thread left behind.
+fn tidy_up(world: &Arc<World>, before: Residents) {
+    finish(world, before, 1);
+    told(world);
 }
 
 /// The runtime must still do what it is for.
