@@ -289,9 +289,10 @@ impl<T: Send + 'static> ReceivePort<T> {
     }
 
     pub(crate) fn listen_here<F: FnMut(T) + 'static>(self, handler: F) -> Listener<T> {
+        let listener = self.listener();
+        self.here(|isolate| set_handler::<T, F>(isolate, self.slot(), handler));
+        // Not before: where this is refused the receiver is dropped, and so closes its port.
         let port = ManuallyDrop::new(self);
-        let listener = port.listener();
-        port.here(|isolate| set_handler::<T, F>(isolate, port.slot(), handler));
         // SAFETY: the handle's unit; the handle itself is never dropped.
         unsafe { PortSlot::release(port.slot, HANDLE) };
         listener

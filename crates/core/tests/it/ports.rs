@@ -502,3 +502,29 @@ fn a_receive_port_belongs_to_its_isolate() {
     drop(port);
     assert!(sender.send(1).is_err());
 }
+
+/// A port whose owner lives on: the refusal consumes the receiver, and must close its port.
+#[test]
+fn a_port_that_another_isolate_wants_to_listen_to_is_closed() {
+    let runtime = Runtime::builder().seeded(1).build();
+    let (give, got) = one_shot();
+    let owner = Isolate::builder().runtime(&runtime).spawn(
+        async move |()| {
+            let port = ReceivePort::<u8>::new();
+            let sender = port.send_port();
+            give.send((port, sender));
+            std::future::pending::<()>().await;
+        },
+        (),
+    );
+    let sender = runtime.block_on(async move {
+        let (port, sender) = got.await.unwrap();
+        let refused = Isolate::run(move || drop(port.listen(drop))).await;
+        assert!(refused.is_err());
+        sender
+    });
+    assert!(sender.is_closed());
+    drop(sender);
+    owner.kill();
+    runtime.shut_down();
+}
