@@ -26,8 +26,8 @@ cargo xtask test --full   the same, and: the bench's lints and a quick run of it
                           other platforms, large photographs, a window on a virtual
                           display, glib's main loop, the Dart package in a Dart VM, ten
                           million random calls of the C ABI, sanitizers, leaks,
-                          the growth of costs under valgrind, Miri, a part of the
-                          mutants
+                          the growth of costs under valgrind, 200,000 hostile
+                          programs, Miri, a part of the mutants
 cargo xtask tidy          holds the code against ARCHITECTURE.md: arrows between crates,
                           unsafe files, absences, dependencies
 cargo xtask watch PROGRAM ARGUMENTS

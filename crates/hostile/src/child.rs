@@ -18,7 +18,7 @@ use crate::program::{Kind, Program};
 use crate::run::{Watched, execute};
 
 /// Programs that one child runs. The first of each finds the library unused.
-const CHUNK: u64 = 40;
+const CHUNK: u64 = 20;
 
 /// Bytes that are kept of what a child said on its error stream.
 const TAIL: usize = 2000;

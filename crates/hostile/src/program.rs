@@ -105,6 +105,11 @@ pub(crate) struct Patience(pub(crate) Option<Ms>);
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Load(pub(crate) Script);
 
+/// What runs at a bad moment: in a destructor while the stack unwinds, while an isolate or a
+/// thread ends. Often one operation that does harm there.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Nasty(pub(crate) Script);
+
 /// A waker of user code: what runs when it wakes, is cloned and is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Wakes {
@@ -239,7 +244,9 @@ grammar! {
             4 Catch(inside: Script),
             2 CatchPanic(inside: Script),
             2 Rethrow(inside: Script),
-            8 Guard(on_drop: Script),
+            6 Guard(on_drop: Nasty),
+            6 Unwind(on_drop: Nasty),
+            6 Hold(on_drop: Nasty),
             3 Check(),
             2 Work(ms: Ms),
             1 Blocking(inside: Script),
@@ -247,7 +254,7 @@ grammar! {
         Thread {
             4 Thread(inside: Script),
             2 BareThread(inside: Script),
-            4 AtThreadExit(inside: Script),
+            6 AtThreadExit(inside: Nasty),
         }
         Isolate {
             8 Spawn(isolate: Slot, fails: Flag, inside: Script),

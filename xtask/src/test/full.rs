@@ -68,6 +68,10 @@ pub(super) const STEPS: &[Step] = &[
         run: tests_under_address_sanitizer,
     },
     Step {
+        name: "200,000 hostile programs",
+        run: hostile_programs,
+    },
+    Step {
         name: "Miri",
         run: miri,
     },
@@ -92,6 +96,16 @@ fn bench_run(root: &Path) -> Verdict {
         "ask",
         "--quick",
     ]))
+}
+
+/// Programs that misuse everything, most of them on virtual time, where they take less of it.
+fn hostile_programs(root: &Path) -> Verdict {
+    for (kind, count) in [("seeded", "150000"), ("threads", "50000")] {
+        let mut command = cargo(root);
+        command.args(["run", "--release", "--package", "insula-hostile", "--"]);
+        pass(command.args(["run", "--kind", kind, "--count", count, "--limit", "20"]))?;
+    }
+    Ok(())
 }
 
 /// Compiles the default members for another platform, without linking or running anything.

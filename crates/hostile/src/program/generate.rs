@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
-use super::{Chore, Count, Family, Flag, Kind, Ms, Op, Part, Program, Script, Slot};
+use super::{
+    Chore, Count, Family, Flag, Future, How, Kind, Load, Ms, Op, Part, Patience, Program, Script,
+    Slot,
+};
 
 /// How deep scripts nest.
 const DEPTH: u32 = 6;
@@ -109,6 +112,39 @@ impl Gen {
         Script(Arc::new(ops))
     }
 
+    /// A script for a bad moment: often one operation that does harm there.
+    pub(crate) fn nasty(&mut self) -> Script {
+        if self.below(3) == 0 {
+            return self.script();
+        }
+        let slot = Slot::generate(self);
+        let nothing = Script::default;
+        let op = match self.below(14) {
+            0..=2 => Op::Panic(),
+            3 => Op::Check(),
+            4 => Op::Take(slot, Patience(None)),
+            5 => Op::Spawn(slot, Flag(false), nothing()),
+            6 => Op::Post(slot, Load(nothing())),
+            7 => Op::Run(nothing()),
+            8 => Op::WithLocal(slot, nothing()),
+            9 => Op::Kill(slot, slot),
+            10 => Op::Wait(Future::Sleep(Ms(1)), How::BlockOn()),
+            11 => Op::Lock(slot, Patience(None), nothing()),
+            12 => Op::Send(slot, Load(nothing())),
+            _ => Op::generate(self),
+        };
+        Script(Arc::new(vec![op]))
+    }
+
+    /// As `nasty`, once in `rarity` times; else nothing.
+    pub(crate) fn rarely_nasty(&mut self, rarity: u64) -> Script {
+        if self.below(rarity) == 0 {
+            self.nasty()
+        } else {
+            Script::default()
+        }
+    }
+
     /// An operation. What most of them need is an isolate around them, so that on the outside
     /// there is often one.
     fn op(&mut self) -> Op {
@@ -165,11 +201,15 @@ impl Gen {
     /// The whole program.
     pub(crate) fn program(&mut self) -> Program {
         self.budget = 6 + self.below(5) as u32;
-        let prelude = self.rare_script(2);
+        let prelude = match self.below(4) {
+            0 => Script(Arc::new(vec![Op::Unwind(Part::generate(self))])),
+            1 => self.script(),
+            _ => Script::default(),
+        };
         self.budget = 5;
-        let local_init = self.rare_script(3);
+        let local_init = self.rarely_nasty(3);
         self.budget = 5;
-        let local_drop = self.rare_script(2);
+        let local_drop = self.rarely_nasty(2);
         let rounds = if self.below(8) == 0 {
             1 + self.below(3)
         } else {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::{
-    Chore, Count, Flag, Future, Kind, Load, Ms, Part, Patience, Program, Script, Slot, Wakes,
+    Chore, Count, Flag, Future, Kind, Load, Ms, Nasty, Part, Patience, Program, Script, Slot, Wakes,
 };
 
 /// Longest script that is printed in one line, in characters.
@@ -307,30 +307,39 @@ impl Part for Patience {
     }
 }
 
-impl Part for Load {
-    fn generate(source: &mut super::Gen) -> Self {
-        Self(source.rare_script(4))
-    }
+macro_rules! scripts {
+    ($($type:ident: |$source:ident| $generate:expr;)*) => {$(
+        impl Part for $type {
+            fn generate($source: &mut super::Gen) -> Self {
+                Self($generate)
+            }
 
-    fn write(&self, to: &mut Writer) {
-        self.0.write(to);
-    }
+            fn write(&self, to: &mut Writer) {
+                self.0.write(to);
+            }
 
-    fn read(from: &mut Reader<'_>) -> Result<Self, String> {
-        Script::read(from).map(Self)
-    }
+            fn read(from: &mut Reader<'_>) -> Result<Self, String> {
+                Script::read(from).map(Self)
+            }
 
-    fn each_script(&mut self, visit: &mut dyn FnMut(&mut Script)) {
-        visit(&mut self.0);
-    }
+            fn each_script(&mut self, visit: &mut dyn FnMut(&mut Script)) {
+                visit(&mut self.0);
+            }
+        }
+    )*};
+}
+
+scripts! {
+    Load: |source| source.rarely_nasty(4);
+    Nasty: |source| source.nasty();
 }
 
 impl Part for Wakes {
     fn generate(source: &mut super::Gen) -> Self {
         Self {
-            wake: source.rare_script(2),
-            clone: source.rare_script(6),
-            last: source.rare_script(5),
+            wake: source.rarely_nasty(2),
+            clone: source.rarely_nasty(6),
+            last: source.rarely_nasty(5),
         }
     }
 

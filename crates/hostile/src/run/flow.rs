@@ -30,13 +30,20 @@ pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
                 }
             }
         }
-        Op::Guard(on_drop) => scope.guards.push(Guard(at.hook(on_drop))),
+        Op::Guard(on_drop) => scope.guards.push(Guard(at.hook(&on_drop.0))),
+        Op::Unwind(on_drop) => {
+            let _guard = Guard(at.hook(&on_drop.0));
+            if !std::thread::panicking() {
+                panic_any(PANIC);
+            }
+        }
+        Op::Hold(on_drop) => hold(Guard(at.hook(&on_drop.0))),
         Op::Check() => checkpoint(),
         Op::Work(ms) => std::thread::sleep(Duration::from_micros(100 * u64::from(ms.0))),
         Op::Blocking(inside) => insula_core::blocking(|| run(inside, at)),
         Op::Thread(inside) => thread(inside, at, true),
         Op::BareThread(inside) => thread(inside, at, false),
-        Op::AtThreadExit(inside) => at_thread_exit(Guard(at.hook(inside))),
+        Op::AtThreadExit(inside) => at_thread_exit(Guard(at.hook(&inside.0))),
         Op::Exit() if may_exit() => Isolate::exit_silently(),
         Op::ExitWith(port, load) if may_exit() => {
             let letter = super::world::Letter::new(at.parcel(&load.0));
@@ -48,6 +55,16 @@ pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Keeps a guard until the isolate ends; outside of isolates, for no time.
+fn hold(guard: Guard) {
+    if Isolate::current().is_some() {
+        insula_core::spawn_local(async move {
+            std::future::pending::<()>().await;
+            drop(guard);
+        });
+    }
 }
 
 fn may_exit() -> bool {

@@ -43,3 +43,23 @@ fn programs_that_failed_once_do_not_fail_again() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+fn run(kind: &str, count: &str) {
+    // Two of these run side by side.
+    let arguments = [
+        "run", "--kind", kind, "--count", count, "--jobs", "1", "--limit", "20",
+    ];
+    if let Err(why) = hostile(&arguments) {
+        panic!("{why}");
+    }
+}
+
+#[test]
+fn programs_on_virtual_time_end_well() {
+    run("seeded", "1400");
+}
+
+#[test]
+fn programs_on_threads_end_well() {
+    run("threads", "600");
+}
