@@ -51,7 +51,8 @@ Future<void> spawnQuietly<M>(
   List<int> parties = const [],
 }) async {
   final errors = RawReceivePort((_) {})..keepIsolateAlive = false;
-  await Insula.spawn(entry, message, parties: parties, onError: errors.sendPort);
+  final onError = errors.sendPort;
+  await Insula.spawn(entry, message, parties: parties, onError: onError);
 }
 
 /// The status that [wait] ends with.
@@ -85,6 +86,10 @@ void _endWithRequester((int, End) start) {
 }
 
 void _endAtOnce(End end) => end.now();
+
+Status _takeOnce(int party) => statusOf(
+      () => Mailbox.fromHandle(party).take(timeout: _long),
+    );
 
 void _putForEver(SendPort ready) {
   final mailbox = Mailbox();
@@ -332,6 +337,51 @@ void define() {
     }
   });
 
+  test('what a closure takes to another isolate by chance is of no use there',
+      () async {
+    final pool = openSample('by chance');
+    final mailbox = Mailbox();
+    final (requester, side) = Requester.open();
+    // These use all of them, so the closure below has all of them.
+    Future<Object?> ask() => pool.call(['echo', 1]);
+    void put() => mailbox.put([1]);
+    RendezvousState look() => requester.state;
+    final errors = await Isolate.run(() async => [
+          for (final use in [ask, put, look, mailbox.release, pool.close])
+            '${await errorOf(use)}',
+        ]);
+    for (final (index, name)
+        in ['WorkerPool', 'Mailbox', 'Requester', 'Mailbox', 'WorkerPool']
+            .indexed) {
+      final text = 'this $name belongs to another isolate';
+      expect(errors[index].contains(text), true, errors[index]);
+    }
+    // Nor has its end harmed the originals.
+    expect(await ask(), 1);
+    put();
+    expect(mailbox.take(), [1]);
+    expect(look(), RendezvousState.none);
+    Responder.fromHandle(side).close();
+    mailbox.close();
+    pool.close();
+  });
+
+  test('a wait keeps what it waits at', () async {
+    final mailbox = Mailbox();
+    final party = mailbox.share();
+    final waits = Insula.run(_takeOnce, party, parties: [party]);
+    // Collections of all isolates: there nothing but the wait has the party.
+    var garbage = 0;
+    for (var i = 0; i < 100; i++) {
+      garbage += List.filled(200000, i).length;
+      if (i % 10 == 0) await Future<void>.delayed(Duration.zero);
+    }
+    expect(garbage > 0, true);
+    mailbox.put([1], timeout: _long);
+    expect(await waits, Status.ok);
+    mailbox.close();
+  });
+
   test('to close what others have closed is no error', () async {
     final mailbox = Mailbox();
     final other = Mailbox.fromHandle(mailbox.share());
@@ -352,7 +402,7 @@ void define() {
     final library = DynamicLibrary.open(path);
     expect(library.providesSymbol('insula_dart_call_begin'), true);
     expect(library.providesSymbol('insula_mailbox_take'), true);
-    for (final name in ['sample_open', 'sample_counter_open', 'pictures_open']) {
+    for (final name in ['sample_open', 'pictures_open', 'sample_sent']) {
       expect(library.providesSymbol('insula_dart_$name'), false, name);
       expect(Insula.library.providesSymbol('insula_dart_$name'), true, name);
     }

@@ -74,7 +74,8 @@ final class TransferableBuffer implements Finalizable {
   Uint8List _view() =>
       listOver(functions.data(_block), length, _Reference(_block));
 
-  /// Where the bytes are, for native code that is called while the buffer is here.
+  /// Where the bytes are, for native code that is called while the buffer is
+  /// here.
   ///
   /// Throws a [StateError] once the buffer has been given away.
   Pointer<Uint8> get address {

@@ -14,9 +14,9 @@ import 'status.dart';
 /// Waiting blocks the isolate: nothing else of it runs meanwhile. So a mailbox
 /// is for isolates that have nothing else to do, such as a worker.
 ///
-/// Each party has a handle of its own: see [share]. A party that is released, or
-/// dropped, or whose isolate ends, is gone, and waiting for a mailbox of which all
-/// others are gone ends with [Status.peerDied].
+/// Each party has a handle of its own: see [share]. A party that is released,
+/// or dropped, or whose isolate ends, is gone, and waiting for a mailbox of
+/// which all others are gone ends with [Status.peerDied].
 final class Mailbox extends Owner {
   /// A new mailbox, with one party.
   factory Mailbox() => withMemory((memory) {
@@ -38,7 +38,7 @@ final class Mailbox extends Owner {
   /// do so is begun with it, by `Insula.run` or `Insula.spawn`.
   int share() => withMemory((memory) {
         final other = memory.handle();
-        check(functions.mailboxShare(handle, other));
+        use((handle) => check(functions.mailboxShare(handle, other)));
         return other.value;
       });
 
@@ -55,8 +55,10 @@ final class Mailbox extends Owner {
   bool tryPut(List<int> message) => _try(_put(message, 0));
 
   int _put(List<int> message, int timeout) => withMemory(
-        (memory) => functions.mailboxPut(
-            handle, memory.copy(message), message.length, timeout),
+        (memory) => use(
+          (handle) => functions.mailboxPut(
+              handle, memory.copy(message), message.length, timeout),
+        ),
       );
 
   /// Takes a message out as soon as there is one, for at most [timeout].
@@ -65,14 +67,15 @@ final class Mailbox extends Owner {
   Uint8List take({Duration? timeout}) => withMemory((memory) {
         final held = memory.held();
         final time = nanoseconds(timeout, 'timeout');
-        check(_timed(functions.mailboxTake(handle, time, held)));
+        use((handle) =>
+            check(_timed(functions.mailboxTake(handle, time, held))));
         return copyHeld(held);
       });
 
   /// As [take], but returns null if there is nothing right now.
   Uint8List? tryTake() => withMemory((memory) {
         final held = memory.held();
-        final code = functions.mailboxTake(handle, 0, held);
+        final code = use((handle) => functions.mailboxTake(handle, 0, held));
         return _try(code) ? copyHeld(held) : null;
       });
 
@@ -80,7 +83,7 @@ final class Mailbox extends Owner {
   /// wait get [Status.closed]. Doing so again does nothing.
   void close() {
     if (isReleased) return;
-    functions.mailboxClose(handle);
+    use(functions.mailboxClose);
     release();
   }
 
@@ -120,7 +123,7 @@ abstract base class _Side extends Owner {
   /// How far the rendezvous is.
   RendezvousState get state => withMemory((memory) {
         final state = memory.bytes(4).cast<Uint32>();
-        check(functions.rendezvousState(handle, state));
+        use((handle) => check(functions.rendezvousState(handle, state)));
         return RendezvousState.values[state.value];
       });
 
@@ -131,7 +134,7 @@ abstract base class _Side extends Owner {
   /// the other gets [Status.peerDied].
   void close() {
     if (isReleased) return;
-    functions.rendezvousClose(handle);
+    use(functions.rendezvousClose);
     release();
   }
 }
@@ -163,8 +166,10 @@ final class Requester extends _Side {
   Uint8List request(List<int> message, {Duration? timeout}) =>
       withMemory((memory) {
         final held = memory.held();
-        check(functions.request(handle, memory.copy(message), message.length,
-            nanoseconds(timeout, 'timeout'), held));
+        final time = nanoseconds(timeout, 'timeout');
+        final copy = memory.copy(message);
+        use((handle) => check(
+            functions.request(handle, copy, message.length, time, held)));
         return copyHeld(held);
       });
 }
@@ -180,7 +185,7 @@ final class Responder extends _Side {
   Uint8List receive({Duration? timeout}) => withMemory((memory) {
         final held = memory.held();
         final time = nanoseconds(timeout, 'timeout');
-        check(_timed(functions.receive(handle, time, held)));
+        use((handle) => check(_timed(functions.receive(handle, time, held))));
         return copyHeld(held);
       });
 
@@ -191,11 +196,15 @@ final class Responder extends _Side {
   /// [Status.closed], [Status.peerDied].
   void respond(List<int> response) => check(_respond(response));
 
-  int _respond(List<int> response) => withMemory((memory) =>
-      functions.respond(handle, memory.copy(response), response.length));
+  int _respond(List<int> response) => withMemory(
+        (memory) => use(
+          (handle) =>
+              functions.respond(handle, memory.copy(response), response.length),
+        ),
+      );
 
   /// Declines the request: its sender gets [Status.failed].
-  void decline() => check(functions.decline(handle));
+  void decline() => check(use(functions.decline));
 
   /// Answers requests with what [answer] returns, until [stop] is called, this
   /// side is closed or released, or the other side has ended. A response that
@@ -217,8 +226,8 @@ final class Responder extends _Side {
         if (isReleased) return;
         code = _respond(response);
       } finally {
-        // Whoever has asked waits.
-        if (code == -1 && !isReleased) functions.decline(handle);
+        // The requester waits.
+        if (code == -1 && !isReleased) use(functions.decline);
       }
       switch (Status.of(code)) {
         case Status.ok || Status.cancelled:

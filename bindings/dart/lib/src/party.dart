@@ -97,8 +97,8 @@ final class _Body<M, R> {
 
 /// Throws an [ArgumentError] if one of them cannot be sent to an isolate.
 ///
-/// The VM says so too, but by an event of this isolate, which may be waiting for
-/// the new one by then.
+/// The VM says so too, but by an event of this isolate, which may be waiting
+/// for the new one by then.
 void _requireSendable(Function body, Object? message, List<int> parties) {
   if (parties.isEmpty) return;
   final port = RawReceivePort();

@@ -11,7 +11,8 @@ import 'status.dart';
 /// A service on a pool of Rust workers.
 ///
 /// Requests and answers are messages, as [call] tells. While calls are under
-/// way they keep the isolate alive; if it ends all the same, they are cancelled.
+/// way they keep the isolate alive; if it ends all the same, they are
+/// cancelled.
 final class WorkerPool extends Owner {
   /// The pool that native code opened under that name.
   ///
@@ -49,8 +50,10 @@ final class WorkerPool extends Owner {
       calls.begin(
         id,
         request,
-        (value) =>
-            functions.callBegin(calls.token, id, handle, value, time, 0),
+        (value) => use(
+          (handle) =>
+              functions.callBegin(calls.token, id, handle, value, time, 0),
+        ),
         Pending(
           onEnd: (status, mayHaveRun, answer) {
             if (status == 0) {
@@ -93,8 +96,10 @@ final class WorkerPool extends Owner {
         calls.begin(
           id,
           request,
-          (value) =>
-              functions.callBegin(calls.token, id, handle, value, time, window),
+          (value) => use(
+            (handle) => functions.callBegin(
+                calls.token, id, handle, value, time, window),
+          ),
           Pending(
             onItem: items.add,
             onEnd: (status, mayHaveRun, answer) {
@@ -105,7 +110,7 @@ final class WorkerPool extends Owner {
             },
           ),
         );
-        // Whatever it is: the listener gets it, and nobody else is there to.
+        // Whatever it is, the listener gets it: it has no other way to learn.
         // ignore: avoid_catches_without_on_clauses
       } catch (error, stack) {
         items.addError(error, stack);
@@ -138,7 +143,7 @@ final class WorkerPool extends Owner {
   void close({Duration patience = Duration.zero}) {
     final time = nanoseconds(patience, 'patience');
     if (isReleased) return;
-    final code = functions.serviceClose(handle, time);
+    final code = use((handle) => functions.serviceClose(handle, time));
     switch (Status.of(code)) {
       // Others have closed it.
       case Status.ok || Status.staleHandle || Status.shutDown:

@@ -34,7 +34,7 @@ impl Drop for Block {
         if self.holds {
             // SAFETY: the block has a reference until the end of this function.
             let place = unsafe { insula_dart_buffer_data(self.memory) };
-            // SAFETY: zero at first, and a buffer if the library has put one there. It is aligned.
+            // SAFETY: aligned; zero at first, and a buffer once the library has put one there.
             let held = unsafe { place.cast::<Buffer>().read() };
             if held.handle != 0 {
                 let _ = insula_buffer_free(held.handle);

@@ -9,7 +9,7 @@
 //! A call is in the table from before it begins until its end is told, which happens once: with
 //! an answer, an error, or a cancellation, whichever the call decides for. To cancel a call that
 //! has ended does nothing. The end of the isolate cancels all of its calls, through the
-//! finalizer of the table (`insula_dart_calls_gone`): nobody is left to whom an answer is of use.
+//! finalizer of the table (`insula_dart_calls_gone`): no reader of the answers is left.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -70,7 +70,7 @@ impl Address {
                 let [id, kind, status, ran] = head;
                 let light = letter.light();
                 let message = letter.array([id, kind, status, ran, answer, light]);
-                // SAFETY: as above. Nobody listens any more if it fails.
+                // SAFETY: as above. If it fails, the isolate has ended.
                 let _ = unsafe { letter.post(self.port, message) };
                 return;
             }

@@ -1,7 +1,7 @@
 //! What objects of Dart own in this library, and how it is given back.
 //!
 //! A *lease* is a handle together with the function of the C ABI that releases it. The object of
-//! the package that has the lease ends it when it is closed. Otherwise a finalizer ends it: when
+//! the package that has the lease (`owner.dart`) ends it when it is closed. Otherwise a finalizer ends it: when
 //! Dart's collector finds the object, or when the object's isolate ends, however it ends. So an
 //! isolate that has died has released its ends of mailboxes and rendezvous, and the waits of its
 //! peers end with `PEER_DIED`.

@@ -9,10 +9,10 @@
 //! listener consumes items: none while the subscription is paused. So there are never more items
 //! on their way than the window says. Without a credit the sender waits.
 //!
-//! Credits are under the stream's lock. Who waits for one takes a token out of a mailbox of one
-//! slot, the *bell*, and looks again. A grant rings the bell, which is to say that it puts a token
-//! in unless there is one; a sender that has found more than one credit rings it for the next
-//! one. So while there are credits and somebody waits, the bell rings, or somebody looks.
+//! Credits are under the stream's lock. A sender that waits for one takes a token out of a mailbox
+//! of one slot, the *bell*, and looks again. A grant rings the bell: it puts a token in unless there
+//! is one. A sender that has found more than one credit rings the bell for the next sender. So
+//! while there are credits and a sender waits, a token is in the bell, or a sender looks.
 //!
 //! # Ends
 //! A stream is over when its call has ended (with an answer, a deadline, or a cancellation), when
@@ -100,7 +100,7 @@ impl Stream {
     }
 
     fn ring(&self) {
-        // One token is enough, and a closed bell wakes everybody.
+        // One token is enough, and a closed bell wakes all senders.
         let _ = self.bell.try_put(());
     }
 
