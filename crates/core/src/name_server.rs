@@ -62,8 +62,7 @@ impl Registration {
     fn new<T: Send + 'static>(name: &Arc<str>, port: &SendPort<T>) -> Option<Self> {
         let (name, id) = (name.clone(), port.id());
         let exit_call = port.when_isolate_ends(move || {
-            // The call is over, so there is nothing to cancel.
-            drop(remove_if(&name, |registered| registered.id == id));
+            forget(&name, id);
         })?;
         Some(Self {
             id: port.id(),
@@ -140,3 +139,12 @@ fn remove_if(name: &str, condition: impl Fn(&Registration) -> bool) -> Option<Re
     names.get(name).filter(|registered| condition(registered))?;
     names.remove(name)
 }
+
+/// The port's isolate has ended. Another port may have got its name just before.
+fn forget(name: &str, id: PortId) {
+    // The call at its end is this one, so there is nothing to cancel.
+    drop(remove_if(name, |registered| registered.id == id));
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -138,3 +138,6 @@ fn is_lack(error: &io::Error) -> bool {
         .raw_os_error()
         .is_some_and(|code| CODES.contains(&code))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use insula_sync::atomic::{AtomicUsize, Ordering};
 use insula_sync::{Condvar, Mutex};
 
 use super::NativePort;
+use super::state::{Call, State};
 use crate::SendError;
 
 /// Posts of one thread; Miri interprets fewer.
@@ -53,6 +54,46 @@ fn messages_start_in_the_order_in_which_they_were_posted() {
     }
     until("all are handled", || seen.lock().len() == MANY);
     assert!(seen.lock().iter().copied().eq(0..MANY));
+}
+
+#[test]
+fn a_port_that_closes_calls_the_threads_that_sleep() {
+    let mut state = State::new(2, 2);
+    for number in 1..=2 {
+        assert_eq!(state.post(number), Ok(Call::NewThread(number)));
+        assert!(state.take().is_some_and(|(_, call)| call == Call::Nobody));
+    }
+    for _ in 0..2 {
+        state.handled(Duration::ZERO);
+        assert!(state.take().is_none() && state.sleep());
+    }
+    assert_eq!(state.threads(), 2);
+    assert!(!state.is_called());
+    assert!(state.close() && !state.close());
+    for _ in 0..2 {
+        assert!(state.is_called(), "it sleeps on");
+        assert!(state.wake_up() && state.take().is_none() && !state.sleep());
+    }
+    assert_eq!(state.threads(), 0);
+}
+
+#[test]
+fn a_thread_that_could_not_be_started_leaves_its_place() {
+    let mut state = State::new(1, 1);
+    for number in 1..=3 {
+        assert_eq!(state.post(number), Ok(Call::NewThread(number)));
+        assert_eq!(state.start_failed(), [number]);
+        assert_eq!((state.threads(), state.waiting()), (0, 0));
+    }
+    // With another thread to take it, the message waits.
+    let mut state = State::new(2, 2);
+    assert_eq!(state.post(1), Ok(Call::NewThread(1)));
+    assert!(state.take().is_some());
+    assert_eq!(state.post(2), Ok(Call::NewThread(2)));
+    assert!(state.start_failed().is_empty());
+    assert_eq!((state.threads(), state.waiting()), (1, 1));
+    state.handled(Duration::ZERO);
+    assert!(state.take().is_some_and(|(message, _)| message == 2));
 }
 
 #[test]

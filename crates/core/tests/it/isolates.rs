@@ -125,6 +125,35 @@ fn an_isolate_lives_while_something_can_wake_it() {
 }
 
 /// Case 80: timers run though all ports are closed.
+/// The waker of a task that has ended wakes nothing, wherever it is kept.
+#[test]
+fn the_waker_of_a_task_that_ended_keeps_no_isolate_alive() {
+    let runtime = Runtime::builder().seeded(1).build();
+    let kept = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let wakers = kept.clone();
+    let body = move |()| {
+        let keep = move || {
+            let wakers = wakers.clone();
+            std::future::poll_fn(move |cx| {
+                wakers.lock().unwrap().push(cx.waker().clone());
+                std::task::Poll::Ready(())
+            })
+        };
+        insula_core::spawn_local(keep());
+        keep()
+    };
+    Isolate::builder().runtime(&runtime).spawn(body, ());
+    runtime.run_until_idle();
+    assert_eq!(kept.lock().unwrap().len(), 2);
+    assert_eq!(
+        runtime.isolate_count(),
+        0,
+        "it waits for a task that is over"
+    );
+    drop(kept);
+    runtime.shut_down();
+}
+
 #[test]
 fn pending_timers_run_before_the_end() {
     crate::trace::expect_virtual_trace("zero thirty", |log| {

@@ -196,6 +196,13 @@ fn time_that_nobody_waits_for_is_forgotten() {
         assert!(Timer::periodic(hour, |_, _| ()).cancel());
     });
     assert_eq!(in_isolate, 0);
+    // Each is due before the one that the runtime knew of.
+    let mut due = 2 * hour;
+    let earlier_and_earlier = kept_in_isolate(move || {
+        due -= Duration::from_millis(1);
+        assert!(Timer::after(due, || ()).cancel());
+    });
+    assert_eq!(earlier_and_earlier, 0);
 }
 
 #[test]

@@ -444,6 +444,34 @@ fn a_waiting_sender_that_is_kept_and_not_polled_blocks_no_other() {
     runtime.shut_down();
 }
 
+/// A `ReceivePort` may be dropped anywhere. Its isolate lives on, and so would the wait.
+#[test]
+fn a_waiting_sender_learns_that_the_port_was_dropped_elsewhere() {
+    let runtime = Runtime::builder().seeded(3).build();
+    let (give, given) = one_shot();
+    let isolate = Isolate::builder().runtime(&runtime).spawn(
+        async |give: ReplyTo<(ReceivePort<u32>, SendPort<u32>)>| {
+            let port = ReceivePort::bounded(1);
+            let sender = port.send_port();
+            give.send((port, sender));
+            let mut others = ReceivePort::<()>::new();
+            let _sender = others.send_port();
+            others.recv().await;
+        },
+        give,
+    );
+    let (port, sender) = runtime.block_on(given).expect("it is given");
+    runtime.run_until_idle();
+    sender.send(1).expect("there is room");
+    let mut waiter = Waiter::new(&sender, 2);
+    drop(port);
+    assert!(waiter.was_woken());
+    assert_eq!(waiter.poll(), Poll::Ready(Err(SendError::Closed(2))));
+    drop(waiter);
+    isolate.kill();
+    runtime.shut_down();
+}
+
 #[test]
 fn a_place_is_not_kept_for_a_sender_that_was_woken() {
     let runtime = Runtime::builder().seeded(4).build();

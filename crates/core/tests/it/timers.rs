@@ -25,6 +25,28 @@ fn no_sleep_is_short() {
     assert!(start.elapsed() >= Duration::from_millis(3));
 }
 
+/// The runtime's thread sleeps until the first deadline it knows. One that is earlier wakes it.
+#[test]
+fn a_deadline_that_comes_later_and_is_due_earlier_is_met() {
+    let runtime = Runtime::builder().threads(1).build();
+    runtime.block_on(async {
+        let mut long = std::pin::pin!(sleep(Duration::from_secs(30)));
+        std::future::poll_fn(|cx| {
+            assert!(long.as_mut().poll(cx).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+        for _ in 0..3 {
+            // Meanwhile it goes to sleep for the long one.
+            std::thread::sleep(Duration::from_millis(10));
+            let start = std::time::Instant::now();
+            sleep(Duration::from_millis(1)).await;
+            assert!(start.elapsed() < Duration::from_secs(10), "it overslept");
+        }
+    });
+    runtime.shut_down();
+}
+
 #[test]
 fn virtual_time_jumps_to_the_next_deadline() {
     let start = std::time::Instant::now();

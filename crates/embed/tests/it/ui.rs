@@ -149,6 +149,48 @@ fn timers_and_other_isolates_reach_the_root() {
     assert_eq!(settle(), "timer");
 }
 
+/// Sets its successor in the middle of its only frame.
+struct Predecessor {
+    binding: Rc<UiBinding>,
+    successor: Option<Painter>,
+    draw: Box<dyn Fn()>,
+}
+
+impl FrameHandler for Predecessor {
+    fn begin_frame(&mut self, _: &Frame) {
+        let successor = self.successor.take().expect("it has one frame");
+        self.binding.set_frame_handler(successor);
+    }
+
+    fn draw_frame(&mut self, _: &Frame) {
+        (self.draw)();
+    }
+}
+
+#[test]
+fn a_handler_that_is_replaced_in_its_frame_ends_that_frame_and_no_other() {
+    let stage = Stage::new();
+    let ui = stage.make_loop("ui");
+    let binding = Rc::new(bind(&stage, &ui));
+    let successor = Painter {
+        begin: Box::new(stage.write("begin")),
+        micro: Arc::new(stage.write("micro")),
+        draw: Box::new(stage.write("draw")),
+        frames: Rc::default(),
+    };
+    binding.set_frame_handler(Predecessor {
+        binding: binding.clone(),
+        successor: Some(successor),
+        draw: Box::new(stage.write("last")),
+    });
+    let now = stage.runtime.now();
+    assert_eq!(binding.begin_frame(now).map(|frame| frame.number), Some(1));
+    assert_eq!(stage.read(), "last");
+    assert_eq!(Rc::strong_count(&binding), 1, "the first one is gone");
+    assert_eq!(binding.begin_frame(now).map(|frame| frame.number), Some(2));
+    assert_eq!(stage.read(), "begin micro draw");
+}
+
 #[test]
 fn a_loop_with_an_isolate_stays_on_its_thread() {
     let stage = Stage::new();

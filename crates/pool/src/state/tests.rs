@@ -97,6 +97,19 @@ fn round_robin_takes_turns_and_skips_the_busy() {
 }
 
 #[test]
+fn round_robin_goes_round_though_all_have_room() {
+    let mut state = state(3, 2, Queue::default(), Balance::RoundRobin);
+    for (worker, lane) in (0..3).flat_map(|worker| [(worker, 0), (worker, 1)]) {
+        assert_eq!(next(&mut state, worker, lane), None);
+    }
+    let turns = (0..6).map(|job| match state.submit(job, true) {
+        Submitted::Handed(place) => place.worker,
+        _ => panic!("{job} was not handed over"),
+    });
+    assert_eq!(turns.collect::<Vec<_>>(), [0, 1, 2, 0, 1, 2]);
+}
+
+#[test]
 fn least_loaded_prefers_the_worker_with_fewer_calls() {
     let mut state = state(2, 2, Queue::default(), Balance::LeastLoaded);
     queued(&mut state, 0);

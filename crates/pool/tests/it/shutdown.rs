@@ -1,5 +1,6 @@
 //! Risk: a shutdown hangs, loses a call, or reports something else than what happened.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -84,6 +85,40 @@ fn an_impatient_shutdown_cancels_what_is_left() {
             assert_eq!(answer.unwrap_err().into_request(), Some(n as u64));
         }
     });
+}
+
+/// A caller holds the pool's books, and nothing of the isolates that its workers were.
+#[test]
+fn a_caller_that_outlives_its_pool_keeps_no_isolate() {
+    let witness = Arc::new(());
+    let held = witness.clone();
+    let runtime = Runtime::builder()
+        .threads(1)
+        .around_threads(move |run| {
+            let _held = &held;
+            run();
+        })
+        .build();
+    let desk = Desk::default();
+    let caller = runtime.block_on(async {
+        let pool = pool(&desk, 2).build().await.unwrap();
+        let caller = pool.caller();
+        assert_eq!(caller.echo(1).await.ok(), Some(1));
+        pool.shut_down(Shutdown::now()).await;
+        caller
+    });
+    runtime.shut_down();
+    drop(runtime);
+    let start = std::time::Instant::now();
+    while Arc::strong_count(&witness) > 1 {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "something is left"
+        );
+        std::thread::yield_now();
+    }
+    let error = block_on(async { caller.echo(2).await.unwrap_err() });
+    assert_eq!(error.outcome(), Outcome::NotStarted);
 }
 
 #[test]

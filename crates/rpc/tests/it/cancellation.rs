@@ -1,11 +1,12 @@
 //! Risk: work that nobody needs goes on, or a cancellation hits a call that has its answer.
 
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use insula_rpc::{CallError, CancelledBy, Contract, How, Outcome};
 
-use crate::desk::{Desk, Worker, poll};
+use crate::desk::{Desk, Woken, Worker, poll};
 use crate::probe::Recorder;
 
 #[test]
@@ -51,6 +52,38 @@ fn a_running_handler_is_told_and_may_end_by_itself() {
     };
     assert_eq!(ended.how, How::Cancelled, "its late answer is dropped");
     assert_eq!(recorder.take(), ["wait", "cancelled by its caller"]);
+}
+
+#[test]
+fn a_handler_that_waits_is_woken_to_be_told_of_a_shutdown() {
+    let (desk, recorder) = (Desk::default(), Recorder::default());
+    let caller = desk.caller();
+    let mut reply = caller.wait().into_future();
+    assert!(poll(&mut reply).is_pending());
+    let worker = Worker::new(&recorder, Duration::from_secs(60));
+    let call = desk.take();
+    let signal = call.pending().signal().expect("it waits");
+    let mut running = worker.start(call);
+    let woken = Arc::new(Woken::default());
+    assert!(woken.poll(&mut running).is_pending());
+    signal.stop();
+    assert!(woken.take(), "the handler sleeps on");
+    assert!(poll(&mut running).is_ready());
+    assert_eq!(recorder.take().len(), 2, "it ended by itself");
+}
+
+/// A call may be polled by one task after the other.
+#[test]
+fn an_answer_wakes_who_asked_last() {
+    let (desk, recorder) = (Desk::default(), Recorder::default());
+    let caller = desk.caller();
+    let mut reply = caller.echo("yes".into()).into_future();
+    let [first, last] = [(); 2].map(|()| Arc::new(Woken::default()));
+    assert!(first.poll(&mut reply).is_pending());
+    assert!(last.poll(&mut reply).is_pending());
+    Worker::new(&recorder, Duration::ZERO).run(desk.take());
+    assert!(last.take() && !first.take());
+    assert!(matches!(poll(&mut reply), Poll::Ready(Ok(_))));
 }
 
 #[test]

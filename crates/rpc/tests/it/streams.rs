@@ -1,13 +1,14 @@
 //! Risk: a stream that broke looks like one that ended, or a slow reader fills the memory.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use insula_core::block_on;
 use insula_rpc::{CallError, CancelledBy, Contract, Ended, How, Outcome, ReplyStream, WINDOW};
 
-use crate::desk::{Desk, Worker, poll};
+use crate::desk::{Desk, Woken, Worker, poll};
 use crate::probe::{Oops, ProbeCaller, Recorder};
 
 type Items = ReplyStream<u32, Oops>;
@@ -72,6 +73,24 @@ fn items_come_in_order_and_end_cleanly() {
             ..
         })
     ));
+}
+
+/// The end may come long after the last item, when the reader waits already.
+#[test]
+fn the_end_wakes_who_waits_for_another_item() {
+    let stage = Stage::new();
+    // As many as one poll of the producer hands over.
+    let (mut items, mut running) = stage.open(stage.caller.count(WINDOW as u32 * 2).into_future());
+    let reader = Arc::new(Woken::default());
+    for _ in 0..2 {
+        for _ in 0..WINDOW {
+            assert!(matches!(next(&mut items), Poll::Ready(Some(Ok(_)))));
+        }
+        assert!(reader.poll(&mut Box::pin(items.next())).is_pending());
+        let _ended_or_not = poll(&mut running);
+        assert!(reader.take(), "the reader sleeps on");
+    }
+    assert!(matches!(next(&mut items), Poll::Ready(None)));
 }
 
 #[test]
