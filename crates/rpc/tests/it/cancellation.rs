@@ -81,7 +81,8 @@ fn an_answer_wakes_who_asked_last() {
     let [first, last] = [(); 2].map(|()| Arc::new(Woken::default()));
     assert!(first.poll(&mut reply).is_pending());
     assert!(last.poll(&mut reply).is_pending());
-    Worker::new(&recorder, Duration::ZERO).run(desk.take());
+    let ended = Worker::new(&recorder, Duration::ZERO).run(desk.take());
+    assert_eq!(ended.how, How::Answered);
     assert!(last.take() && !first.take());
     assert!(matches!(poll(&mut reply), Poll::Ready(Ok(_))));
 }
