@@ -377,6 +377,10 @@ typedef struct {
     uint32_t spare_threads;
     // `INSULA_INIT_PARK_AT_ONCE`, or 0.
     uint32_t flags;
+    // Bytes of the stacks of the threads that run isolates, pinned ones too; 0 for 2 MiB, or what
+    // the environment variable `RUST_MIN_STACK` says. Less than 64 KiB counts as 64 KiB; more than
+    // 1 GiB is a `BAD_VALUE`. A stack that overflows aborts the process.
+    uint64_t stack_size;
     // What the threads' names begin with; null for `insula`.
     const char *name;
 } insula_config;
@@ -566,8 +570,8 @@ const char *insula_last_error(void);
 
 // Starts the runtime, after a look at whether header and library fit together.
 //
-// Errors: `VERSION`, `ALREADY_STARTED`, also while a shutdown is going on; `OUT_OF_RESOURCES` if
-// no thread can be started.
+// Errors: `VERSION`, `ALREADY_STARTED`, also while a shutdown is going on; `BAD_VALUE` for unknown
+// flags and a stack size out of bounds; `OUT_OF_RESOURCES` if no thread can be started.
 insula_status insula_init(const insula_config *config);
 
 // Ends everything: closes all handles, kills all isolates, and waits until they have ended
@@ -932,14 +936,21 @@ insula_status insula_mutex_new(insula_mutex *mutex);
 //
 // Errors: `TIMED_OUT`; `DEADLOCK` if this thread has it already, or isolates would wait for
 // each other in a circle; `ENDING`; `CLOSED` if its handle is released or the runtime is shut down
-// meanwhile; `PEER_DIED` if the isolate that had the lock ended without giving it back. The lock is
-// not held after any of them.
+// meanwhile; `PEER_DIED` if the isolate or thread that had the lock ended without giving it back,
+// from then on until `insula_mutex_recover`. The lock is not held after any of them.
 insula_status insula_mutex_lock(insula_mutex mutex, uint64_t timeout_ns);
 
 // Gives a lock back.
 //
 // Errors: `BAD_STATE` if whoever calls has not got it.
 insula_status insula_mutex_unlock(insula_mutex mutex);
+
+// Makes a lock usable again that gave `PEER_DIED`: nothing holds it any more. What it protects may
+// be half changed; repair that first, because others can take the lock when this returns.
+//
+// Errors: `BAD_STATE` if there is no such lock to recover: it is free, held, closed, or has been
+// recovered. Of several callers one succeeds.
+insula_status insula_mutex_recover(insula_mutex mutex);
 
 // Gives the handle of a lock back. Who waits for the lock gets `CLOSED`.
 insula_status insula_mutex_release(insula_mutex mutex);
@@ -1092,7 +1103,7 @@ insula_status insula_call_release(insula_call call);
     { (uint32_t)sizeof(insula_config), INSULA_ABI_VERSION, (uint32_t)sizeof(insula_value), \
       (uint32_t)sizeof(insula_spawn_options), (uint32_t)sizeof(insula_status_info), \
       (uint32_t)sizeof(insula_service_options), (uint32_t)sizeof(insula_buffer), \
-      0u, 0u, 0u, NULL }
+      0u, 0u, 0u, 0u, NULL }
 
 #define INSULA_SPAWN_OPTIONS_INIT \
     { (uint32_t)sizeof(insula_spawn_options), 0u, NULL, 0u, 0u }

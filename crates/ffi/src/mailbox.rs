@@ -88,14 +88,18 @@ impl From<MailboxError> for Failure {
 
 impl From<WaitError> for Failure {
     fn from(error: WaitError) -> Self {
-        let status = match &error {
-            WaitError::TimedOut => Status::TimedOut,
-            WaitError::Deadlock(_) => Status::Deadlock,
-            WaitError::Ending => Status::Ending,
-            WaitError::NoThreads => Status::OutOfResources,
-            _ => Status::Internal,
-        };
-        Self::new(status, error.to_string())
+        Self::new(not_waited(&error), error.to_string())
+    }
+}
+
+/// The status of a wait that ended without what it waited for.
+pub(crate) fn not_waited(error: &WaitError) -> Status {
+    match error {
+        WaitError::TimedOut => Status::TimedOut,
+        WaitError::Deadlock(_) => Status::Deadlock,
+        WaitError::Ending => Status::Ending,
+        WaitError::NoThreads => Status::OutOfResources,
+        _ => Status::Internal,
     }
 }
 
@@ -213,6 +217,7 @@ pub(crate) fn lock(mutex: &RawMutex, timeout: Option<Duration>) -> Outcome {
         None => mutex.lock(),
         Some(Duration::ZERO) if mutex.try_lock() => Ok(()),
         Some(Duration::ZERO) if mutex.is_closed() => Err(LockError::Closed),
+        Some(Duration::ZERO) if mutex.is_abandoned() => Err(LockError::OwnerEnded),
         Some(Duration::ZERO) => Err(LockError::NotWaited(WaitError::TimedOut)),
         Some(timeout) => mutex.lock_timeout(timeout),
     }?)

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use insula::{
     CallError, Context, Isolate, Outcome as Ran, Overflow, Queue, Reject, Runtime, Shutdown,
-    WaitError, WorkerPool, contract,
+    WorkerPool, contract,
 };
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, Ordering};
@@ -396,10 +396,7 @@ impl End {
             CallError::Cancelled { .. } => Status::Cancelled,
             CallError::Deadline { .. } => Status::TimedOut,
             CallError::WorkerDied { .. } => Status::PeerDied,
-            CallError::NotWaited {
-                why: WaitError::Deadlock(_),
-                ..
-            } => Status::Deadlock,
+            CallError::NotWaited { why, .. } => crate::mailbox::not_waited(why),
             _ => Status::Internal,
         };
         let may_have_run = error.outcome() != Ran::NotStarted;

@@ -140,6 +140,8 @@ pub(crate) struct Settings {
     pub(crate) spare_threads: Option<usize>,
     /// Whether threads without work do not look around for some.
     pub(crate) parks_at_once: bool,
+    /// Bytes of the threads' stacks.
+    pub(crate) stack_size: Option<usize>,
     pub(crate) name: Option<String>,
 }
 
@@ -163,6 +165,9 @@ pub(crate) fn start(settings: Settings) -> Outcome {
     }
     if settings.parks_at_once {
         builder = builder.search_time(Duration::ZERO);
+    }
+    if let Some(bytes) = settings.stack_size {
+        builder = builder.stack_size(bytes);
     }
     if let Some(name) = settings.name {
         builder = builder.name(name);

@@ -141,6 +141,7 @@ fn start(threads: u32) -> StatusCode {
         // `benchmark/calls.dart` on two cores: the median of a call is 13 us, and 31 us where
         // threads look around for 20 us.)
         flags: INSULA_INIT_PARK_AT_ONCE,
+        stack_size: 0,
         name: std::ptr::null(),
     };
     // SAFETY: a good configuration.

@@ -29,6 +29,7 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use insula::{Mailbox, MailboxError};
+use insula_ffi::Failure;
 use insula_ffi::abi::status::{
     INSULA_ERROR_BAD_HANDLE, INSULA_ERROR_CLOSED, INSULA_ERROR_DEADLOCK, INSULA_ERROR_ENDING,
     INSULA_ERROR_FAILED, INSULA_ERROR_NOT_FOUND, INSULA_ERROR_NULL_POINTER, INSULA_ERROR_PEER_DIED,
@@ -291,7 +292,11 @@ impl Callback {
         });
         let gave_up = match rung {
             // An isolate that is to end unwinds out of the wait, unless it unwinds already.
-            Some(Err(_) | Ok(Err(MailboxError::Ending))) => INSULA_ERROR_ENDING,
+            Some(Err(_)) => INSULA_ERROR_ENDING,
+            // It is closed when the call is over, which its stage tells.
+            Some(Ok(Err(error))) if error != MailboxError::Closed => {
+                Failure::from(error).status().code()
+            }
             _ => INSULA_ERROR_TIMED_OUT,
         };
         let mut calls = lock(&self.calls);

@@ -27,11 +27,10 @@ use std::time::{Duration, Instant};
 use insula::{Isolate, Mailbox, MailboxError};
 use insula_ffi::abi::status::{
     INSULA_ERROR_BAD_LENGTH, INSULA_ERROR_CLOSED, INSULA_ERROR_ENDING, INSULA_ERROR_FULL,
-    INSULA_ERROR_INTERNAL, INSULA_ERROR_TIMED_OUT, INSULA_ERROR_TOO_DEEP, INSULA_ERROR_UNSUPPORTED,
-    INSULA_OK, StatusCode,
+    INSULA_ERROR_INTERNAL, INSULA_ERROR_TOO_DEEP, INSULA_ERROR_UNSUPPORTED, INSULA_OK, StatusCode,
 };
 use insula_ffi::abi::types::{INSULA_FOREVER, RawValue};
-use insula_ffi::{Value, show};
+use insula_ffi::{Failure, Value, show};
 
 use crate::call::Address;
 use crate::lease::lock;
@@ -132,9 +131,7 @@ impl Stream {
             match woken {
                 // What it means to be closed is told by the state.
                 Ok(()) | Err(MailboxError::Closed) => {}
-                Err(MailboxError::TimedOut) => return Err(INSULA_ERROR_TIMED_OUT),
-                Err(MailboxError::Ending) => return Err(INSULA_ERROR_ENDING),
-                Err(_) => return Err(INSULA_ERROR_INTERNAL),
+                Err(error) => return Err(Failure::from(error).status().code()),
             }
         }
     }

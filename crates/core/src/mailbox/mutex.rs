@@ -239,6 +239,12 @@ impl RawMutex {
         self.0.state.lock().over == Some(LockError::Closed)
     }
 
+    /// Whether the holder was found to have ended without releasing the lock, as
+    /// [`LockError::OwnerEnded`] tells. Does not look for its end.
+    pub fn is_abandoned(&self) -> bool {
+        self.0.state.lock().over == Some(LockError::OwnerEnded)
+    }
+
     /// Releases the lock for a guard, which may be dropped outside of the isolate that acquired
     /// it, and for a waiter that cannot use it.
     fn release(&self) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use insula::{ConditionVariable, RawMutex};
 
-use super::status::{Outcome, Status, StatusCode};
+use super::status::{Failure, Outcome, Status, StatusCode};
 use super::timeout;
 use super::types::{
     Buffer, BufferHandle, ConditionHandle, INSULA_ELEMENT_BYTES, MailboxHandle, MutexHandle,
@@ -375,8 +375,8 @@ pub unsafe extern "C" fn insula_mutex_new(mutex: *mut MutexHandle) -> StatusCode
 ///
 /// Errors: `TIMED_OUT`; `DEADLOCK` if this thread has it already, or isolates would wait for
 /// each other in a circle; `ENDING`; `CLOSED` if its handle is released or the runtime is shut down
-/// meanwhile; `PEER_DIED` if the isolate that had the lock ended without giving it back. The lock is
-/// not held after any of them.
+/// meanwhile; `PEER_DIED` if the isolate or thread that had the lock ended without giving it back,
+/// from then on until `insula_mutex_recover`. The lock is not held after any of them.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_mutex_lock(mutex: MutexHandle, timeout_ns: u64) -> StatusCode {
     guard(|| {
@@ -393,6 +393,23 @@ pub extern "C" fn insula_mutex_unlock(mutex: MutexHandle) -> StatusCode {
     guard(|| {
         let mutex: RawMutex = object::find(mutex)?;
         mutex.unlock().map_err(|_| Status::BadState.into())
+    })
+}
+
+/// Makes a lock usable again that gave `PEER_DIED`: nothing holds it any more. What it protects may
+/// be half changed; repair that first, because others can take the lock when this returns.
+///
+/// Errors: `BAD_STATE` if there is no such lock to recover: it is free, held, closed, or has been
+/// recovered. Of several callers one succeeds.
+#[unsafe(no_mangle)]
+pub extern "C" fn insula_mutex_recover(mutex: MutexHandle) -> StatusCode {
+    guard(|| {
+        let mutex: RawMutex = object::find(mutex)?;
+        if !mutex.recover() {
+            let text = "the holder of the lock has not been found to have ended";
+            return Err(Failure::new(Status::BadState, text));
+        }
+        Ok(())
     })
 }
 

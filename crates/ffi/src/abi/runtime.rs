@@ -13,6 +13,9 @@ use crate::handle;
 use crate::raw::{self, Out, User};
 use crate::state::{self, ErrorHook, Settings};
 
+/// How large a stack may be; the runtime takes no larger ones.
+const MOST_STACK: u64 = 1 << 30;
+
 /// The version of the library. May be called at any time.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_abi_version() -> u32 {
@@ -34,8 +37,8 @@ pub extern "C" fn insula_last_error() -> *const c_char {
 
 /// Starts the runtime, after a look at whether header and library fit together.
 ///
-/// Errors: `VERSION`, `ALREADY_STARTED`, also while a shutdown is going on; `OUT_OF_RESOURCES` if
-/// no thread can be started.
+/// Errors: `VERSION`, `ALREADY_STARTED`, also while a shutdown is going on; `BAD_VALUE` for unknown
+/// flags and a stack size out of bounds; `OUT_OF_RESOURCES` if no thread can be started.
 ///
 /// # Safety
 /// The pointers are as the top of this file tells.
@@ -83,6 +86,13 @@ pub unsafe extern "C" fn insula_init(config: *const Config) -> StatusCode {
         if config.flags & !INSULA_INIT_PARK_AT_ONCE != 0 {
             return Err(Status::BadValue.into());
         }
+        if config.stack_size > MOST_STACK {
+            let text = format!(
+                "stacks of {} bytes are larger than {MOST_STACK}, which is the most",
+                config.stack_size
+            );
+            return Err(Failure::new(Status::BadValue, text));
+        }
         // SAFETY: promised by the caller.
         let name = unsafe { raw::text(config.name) }?;
         let count = |number: u32| (number != 0).then_some(number as usize);
@@ -90,6 +100,8 @@ pub unsafe extern "C" fn insula_init(config: *const Config) -> StatusCode {
             threads: count(config.threads),
             spare_threads: count(config.spare_threads),
             parks_at_once: config.flags & INSULA_INIT_PARK_AT_ONCE != 0,
+            // It fits: there is a limit to it.
+            stack_size: (config.stack_size != 0).then_some(config.stack_size as usize),
             name: name.map(str::to_owned),
         })
     })

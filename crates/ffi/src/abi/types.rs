@@ -176,6 +176,10 @@ pub struct Config {
     pub spare_threads: u32,
     /// `INSULA_INIT_PARK_AT_ONCE`, or 0.
     pub flags: u32,
+    /// Bytes of the stacks of the threads that run isolates, pinned ones too; 0 for 2 MiB, or what
+    /// the environment variable `RUST_MIN_STACK` says. Less than 64 KiB counts as 64 KiB; more than
+    /// 1 GiB is a `BAD_VALUE`. A stack that overflows aborts the process.
+    pub stack_size: u64,
     /// What the threads' names begin with; null for `insula`.
     pub name: *const c_char,
 }

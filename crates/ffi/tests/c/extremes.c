@@ -69,6 +69,43 @@ static void the_numbers_of_threads(void) {
     }
 }
 
+static int32_t use_stack(void *user, const insula_value *message) {
+    (void)message;
+    volatile uint8_t bytes[3 << 20];
+    for (size_t i = 0; i < sizeof bytes; i += 4096) {
+        bytes[i] = 1;
+    }
+    flag_set(user);
+    return bytes[0] - 1;
+}
+
+static void the_sizes_of_stacks(void) {
+    static const uint64_t sizes[] = { 1, 65536, (16u << 20) + 1, 1u << 30 };
+    static const uint64_t too_large[] = { (1u << 30) + 1, UINT32_MAX, (uint64_t)UINT32_MAX + 1,
+                                          INT64_MAX, UINT64_MAX };
+    for EACH(i, sizes) {
+        insula_config config = INSULA_CONFIG_INIT;
+        config.threads = 1;
+        config.stack_size = sizes[i];
+        CHECK(insula_init(&config));
+        /* More than a thread has unless told otherwise. */
+        for (uint32_t flags = 0; sizes[i] > (3u << 20) && flags <= INSULA_SPAWN_PINNED;
+             flags += INSULA_SPAWN_PINNED) {
+            insula_spawn_options options = INSULA_SPAWN_OPTIONS_INIT;
+            options.flags = flags;
+            flag is_over = FLAG_INIT;
+            CHECK(insula_spawn(&options, use_stack, &is_over, NULL, NULL, NULL));
+            flag_wait(&is_over);
+        }
+        CHECK(insula_shut_down(INSULA_FOREVER));
+    }
+    for EACH(i, too_large) {
+        insula_config config = INSULA_CONFIG_INIT;
+        config.stack_size = too_large[i];
+        EXPECT(insula_init(&config) == INSULA_ERROR_BAD_VALUE);
+    }
+}
+
 static void the_numbers_of_services(void) {
     /* Many workers take long to start, and bring nothing new. */
     static const uint32_t workers[] = { 1, 3, 65537, INT32_MAX, UINT32_MAX };
@@ -225,6 +262,16 @@ static void no_thread_can_be_started(void) {
 enum { MANY = 64 << 20 };
 static uint8_t *many;
 
+static void no_memory_for_a_stack(void) {
+    insula_config config = INSULA_CONFIG_INIT;
+    config.threads = 1;
+    config.stack_size = 1u << 30;
+    EXPECT(insula_init(&config) == INSULA_ERROR_OUT_OF_RESOURCES);
+    config.stack_size = 1u << 20;
+    CHECK(insula_init(&config));
+    CHECK(insula_shut_down(INSULA_FOREVER));
+}
+
 static void no_memory_for_a_copy(void) {
     insula_config config = INSULA_CONFIG_INIT;
     config.threads = 1;
@@ -305,11 +352,13 @@ int main(void) {
     EXPECT(many != NULL);
     memset(many, 'm', MANY);
     with_little_memory(1 << 20, no_thread_can_be_started);
+    with_little_memory(512 << 20, no_memory_for_a_stack);
     with_little_memory(40 << 20, no_memory_for_a_copy);
     with_little_memory(1ul << 30, no_thread_for_a_pinned_isolate);
     free(many);
 
     the_numbers_of_threads();
+    the_sizes_of_stacks();
     insula_config config = INSULA_CONFIG_INIT;
     config.threads = 2;
     CHECK(insula_init(&config));

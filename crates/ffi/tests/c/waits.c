@@ -154,7 +154,74 @@ static void the_owner_of_a_lock_has_ended(void) {
     CHECK(insula_isolate_wait(isolate, INSULA_FOREVER, NULL, NULL, 0));
     CHECK(insula_isolate_release(isolate));
     EXPECT(insula_mutex_lock(mutex, INSULA_FOREVER) == INSULA_ERROR_PEER_DIED);
+    EXPECT(insula_mutex_lock(mutex, 0) == INSULA_ERROR_PEER_DIED);
+    EXPECT(insula_mutex_lock(mutex, 1) == INSULA_ERROR_PEER_DIED);
+    CHECK(insula_mutex_recover(mutex));
+    EXPECT(insula_mutex_recover(mutex) == INSULA_ERROR_BAD_STATE);
+    CHECK(insula_mutex_lock(mutex, 0));
+    EXPECT(insula_mutex_recover(mutex) == INSULA_ERROR_BAD_STATE);
+    CHECK(insula_mutex_unlock(mutex));
     CHECK(insula_mutex_release(mutex));
+    EXPECT(insula_mutex_recover(mutex) == INSULA_ERROR_STALE_HANDLE);
+    EXPECT(insula_mutex_recover(0) == INSULA_ERROR_BAD_HANDLE);
+}
+
+static void occupy(void *user, insula_timer timer, uint64_t tick) {
+    (void)user;
+    (void)timer;
+    (void)tick;
+    insula_buffer buffer;
+    insula_status status = insula_mailbox_take(mailbox, INSULA_FOREVER, &buffer);
+    if (status == INSULA_ERROR_OUT_OF_RESOURCES) {
+        /* The other isolate waits, and its service needs this thread. */
+        CHECK(insula_timer_start(1000000, 0, occupy, NULL, NULL, NULL));
+        return;
+    }
+    EXPECT(status == INSULA_OK);
+    CHECK(insula_buffer_free(buffer.handle));
+}
+
+static int32_t occupy_a_thread(void *user, const insula_value *message) {
+    (void)message;
+    occupy(user, 0, 0);
+    return 0;
+}
+
+static void on_question(void *user, const insula_value *request) {
+    (void)user;
+    CHECK(insula_reply(request));
+}
+
+static int32_t call_until_it_is_refused(void *user, const insula_value *message) {
+    (void)message;
+    insula_service *service = user;
+    insula_status status;
+    do {
+        status = insula_service_call_blocking(*service, NULL, INSULA_FOREVER, NULL, NULL);
+    } while (status == INSULA_OK);
+    EXPECT(status == INSULA_ERROR_OUT_OF_RESOURCES);
+    return 0;
+}
+
+/* Of two threads one waits for the mailbox, and the other may not wait for a service that would
+   need a third one. */
+static void no_thread_is_left_for_a_service(void) {
+    insula_config config = INSULA_CONFIG_INIT;
+    config.threads = 1;
+    config.spare_threads = 1;
+    CHECK(insula_init(&config));
+    insula_service_options options = INSULA_SERVICE_OPTIONS_INIT;
+    options.workers = 1;
+    insula_service service;
+    CHECK(insula_service_open(&options, on_question, NULL, NULL, &service));
+    CHECK(insula_mailbox_new(&mailbox));
+    insula_isolate waits, calls;
+    CHECK(insula_spawn(NULL, occupy_a_thread, NULL, NULL, NULL, &waits));
+    CHECK(insula_spawn(NULL, call_until_it_is_refused, &service, NULL, NULL, &calls));
+    CHECK(insula_isolate_wait(calls, INSULA_FOREVER, NULL, NULL, 0));
+    CHECK(insula_mailbox_put(mailbox, NULL, 0, INSULA_FOREVER));
+    CHECK(insula_isolate_wait(waits, INSULA_FOREVER, NULL, NULL, 0));
+    CHECK(insula_shut_down(INSULA_FOREVER));
 }
 
 static void the_runtime_is_shut_down(void) {
@@ -184,6 +251,7 @@ int main(void) {
     the_owner_of_a_lock_has_ended();
     the_runtime_is_shut_down();
     CHECK(insula_shut_down(INSULA_FOREVER));
+    no_thread_is_left_for_a_service();
     puts("every wait came to its end");
     return 0;
 }
