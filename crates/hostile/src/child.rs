@@ -21,7 +21,7 @@ use crate::run::{Watched, execute};
 const CHUNK: u64 = 20;
 
 /// Bytes that are kept of what a child said on its error stream.
-const TAIL: usize = 2000;
+const TAIL: usize = 20_000;
 
 /// With this a child exits when a program hangs.
 const HANGS: i32 = 86;
@@ -230,7 +230,16 @@ impl Outcome {
 
     /// What is known of it.
     pub(crate) fn describe(&self) -> String {
-        let errors = self.errors.trim().replace('\n', " | ");
+        // Of a backtrace only what the panics said.
+        let lines: Vec<&str> = self.errors.lines().collect();
+        let panics = lines
+            .windows(2)
+            .filter(|two| two[0].contains("panicked at"));
+        let mut said: Vec<String> = panics.map(|two| two.join(" ")).collect();
+        if said.is_empty() {
+            said.extend(lines.last().map(|line| (*line).to_owned()));
+        }
+        let errors = said[said.len().saturating_sub(3)..].join(" | ");
         match self.status {
             Some(status) => format!("ended with {status}: {errors}"),
             None => format!("did not end: {errors}"),

@@ -123,7 +123,8 @@ fn run_here(program: &Program, times: u32, limit: u64) -> ExitCode {
     for _ in 0..times {
         let faults = child::run_watched(program, Duration::from_secs(limit));
         if !faults.is_empty() {
-            tell_error(&faults.join("\n"));
+            // Where a parent reads it.
+            tell(&faults.join("; "));
             return ExitCode::FAILURE;
         }
     }

@@ -24,7 +24,8 @@ pub(crate) fn shrink(program: &Program) -> Option<(Program, String)> {
                 let smaller = least.without(index, unwrap);
                 let found = (smaller.count() < least.count())
                     .then(|| failure(&smaller))
-                    .flatten();
+                    .flatten()
+                    .filter(|what| sort(what) == sort(&why));
                 match found {
                     Some(what) => (least, why) = (smaller, what),
                     None => index += 1,
@@ -35,6 +36,16 @@ pub(crate) fn shrink(program: &Program) -> Option<(Program, String)> {
             return Some((least, why));
         }
     }
+}
+
+/// What sort of a failure it is: a smaller program must fail likewise, not in another way.
+fn sort(what: &str) -> String {
+    let what = what.trim();
+    if what.contains("(core dumped)") || what.contains("signal: ") {
+        return "ended".to_owned();
+    }
+    let letters = what.chars().filter(|letter| letter.is_alphabetic());
+    letters.take(12).collect()
 }
 
 /// How a program fails.
@@ -52,7 +63,7 @@ fn failure(program: &Program) -> Option<String> {
         let mut said = String::new();
         let outcome = supervise(&arguments, LIMIT, |line| said.push_str(line));
         if !outcome.is_success() {
-            found = Some(format!("{said} {}", outcome.describe()));
+            found = Some(format!("{said} {}", outcome.describe()).trim().to_owned());
             break;
         }
     }

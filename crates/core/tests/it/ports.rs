@@ -547,7 +547,10 @@ fn a_port_that_another_isolate_wants_to_listen_to_is_closed() {
     );
     let sender = runtime.block_on(async move {
         let (port, sender) = got.await.unwrap();
-        let refused = Isolate::run(move || drop(port.listen(drop))).await;
+        let listen = move || {
+            port.listen(drop);
+        };
+        let refused = Isolate::run(listen).await;
         assert!(refused.is_err());
         sender
     });
