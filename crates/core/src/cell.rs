@@ -221,7 +221,11 @@ impl<T: Send + 'static> IsolateLocal<T> {
                 return Ok(found);
             }
             let copy: Rc<dyn Any> = Rc::new((self.init)());
-            isolate.with_events(|events| events.locals.keep(key, &copy))
+            let kept = isolate.with_events(|events| events.locals.keep(key, &copy));
+            // A copy too many may panic in its destructor. At the end of the closure that would
+            // leak what is returned, which the compiler does not drop then.
+            drop(copy);
+            kept
         })?;
         match copy.downcast_ref::<T>() {
             Some(copy) => Ok(f(copy)),
