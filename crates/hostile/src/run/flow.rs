@@ -9,13 +9,14 @@ use super::world::{At, Guard, Place, at_thread_exit, contain};
 use super::{Scope, run};
 use crate::program::{Kind, Op, Script, Slot};
 
-/// What all panics of programs say.
-pub(crate) const PANIC: &str = "hostile";
+/// What programs panic with. Nothing is allocated for it, so that one whose destructor comes at a
+/// bad moment may be let go of.
+pub(crate) struct Hostile;
 
 pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
     match op {
         // A panic during a panic would end the process, by the rules of the language.
-        Op::Panic() if !std::thread::panicking() => panic_any(PANIC),
+        Op::Panic() if !std::thread::panicking() => panic_any(Hostile),
         Op::PanicWith(load) if !std::thread::panicking() => panic_any(at.parcel(&load.0)),
         Op::Panic() | Op::PanicWith(_) => {}
         Op::Catch(inside) => contain(|| run(inside, at)),
@@ -34,7 +35,7 @@ pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
         Op::Unwind(on_drop) => {
             let _guard = Guard(at.hook(&on_drop.0));
             if !std::thread::panicking() {
-                panic_any(PANIC);
+                panic_any(Hostile);
             }
         }
         Op::Hold(on_drop) => hold(Guard(at.hook(&on_drop.0))),

@@ -61,7 +61,8 @@ impl Drop for Local {
         // What makes itself anew does so without end: the program's limit of operations must not
         // hide it.
         let uses_itself = |op: &Op| matches!(op, Op::WithLocal(slot, _) if *slot == self.slot);
-        if script.0.iter().any(uses_itself) && insula_core::Isolate::current().is_some() {
+        let may_use = insula_core::Isolate::current().is_some() && !std::thread::panicking();
+        if may_use && script.0.iter().any(uses_itself) {
             if MADE.fetch_add(1, Ordering::Relaxed) == TOO_MANY {
                 at.world
                     .ledger

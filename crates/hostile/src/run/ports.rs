@@ -282,6 +282,8 @@ fn callbacks(op: &Op, at: &At) -> bool {
                 BlockingCallback::new(move |parcel: Parcel| {
                     parcel.handled();
                     hook.run();
+                    // At the end of the closure its panic would leak what is returned.
+                    drop(parcel);
                     hook.at().token()
                 })
             } else {

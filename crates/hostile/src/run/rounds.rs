@@ -22,10 +22,8 @@ type Question = Option<ReplyTo<u32>>;
 /// doubling does not look like what grows with each round.
 const WINDOWS: [usize; 3] = [64, 128, 256];
 
-/// Bytes per round that are growth. On threads, what is on its way at the looks differs.
-const fn growth(is_seeded: bool) -> usize {
-    if is_seeded { 8 } else { 16 }
-}
+/// Bytes per round that are growth. Less is what happens to be on its way at the looks.
+const BYTES: usize = 24;
 
 /// What the chores are done to.
 struct Stage {
@@ -151,7 +149,7 @@ async fn all_rounds(stage: &Stage, chores: &[Chore], is_seeded: bool) -> Option<
     let bytes = |from: usize, to: usize| looks[to].bytes.saturating_sub(looks[from].bytes);
     let early = bytes(0, 1) / WINDOWS[1];
     let late = bytes(1, 2) / WINDOWS[2];
-    (early.min(late) >= growth(is_seeded)).then_some(late)
+    (early.min(late) >= BYTES).then_some(late)
 }
 
 fn outside(chore: &Chore, stage: &Stage) {

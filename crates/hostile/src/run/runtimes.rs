@@ -40,7 +40,8 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
             }
         }
         Op::WithLocal(slot, inside) => {
-            if Isolate::current().is_some() {
+            // It panics where there is none any more.
+            if Isolate::current().is_some() && !std::thread::panicking() {
                 locals::with(*slot, || run(inside, at));
             }
         }
@@ -91,7 +92,12 @@ fn shut_down(at: &At, slot: Slot) {
 
 fn root(at: &At, notify: &Script, pauses: Flag, entry: &Script, entered: &Script, end: &RootEnd) {
     let place = Place::here();
-    if Isolate::current().is_some() || place == Place::Elsewhere {
+    // On threads, the one that drives the program could not end what waits in the isolate.
+    let may_host = match at.world.program.kind {
+        Kind::Seeded => place == Place::Driver,
+        Kind::Threads => place == Place::Free,
+    };
+    if Isolate::current().is_some() || !may_host {
         return;
     }
     let _place = Place::Elsewhere.set();

@@ -52,7 +52,7 @@ pub(crate) fn reply(at: &At, reply: Reply<Parcel>) {
 pub(crate) fn op(op: &Op, at: &At) -> bool {
     let world = &at.world;
     match op {
-        Op::NewMailbox(slot) => world.mailboxes.put(*slot, Arc::new(Mailbox::new())),
+        Op::NewMailbox(slot) => world.add_mailbox(*slot, Mailbox::new()),
         Op::Put(slot, may_wait, load) => {
             if let Some(mailbox) = world.mailboxes.get(*slot) {
                 put(at, &mailbox, *may_wait, load);
@@ -94,7 +94,7 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
         }
         Op::CopyMailbox(slot, to) => {
             if let Some(mailbox) = world.mailboxes.get(*slot) {
-                world.mailboxes.put(*to, Arc::new((*mailbox).clone()));
+                world.add_mailbox(*to, (*mailbox).clone());
             }
         }
         Op::DropMailbox(slot) => drop(world.mailboxes.take(*slot)),
@@ -164,6 +164,7 @@ fn rendezvous_op(op: &Op, at: &At) -> bool {
                 let _ = end.message_loop(|_, parcel| {
                     parcel.handled();
                     hook.run();
+                    drop(parcel);
                     hook.at().token()
                 });
             }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::thread::JoinHandle;
 
@@ -106,6 +106,8 @@ pub(crate) struct World {
     pub(crate) locks: [insula_core::Mutex<u32>; 3],
     pub(crate) raw_locks: [RawMutex; 3],
     pub(crate) conditions: [ConditionVariable; 3],
+    /// All that were made and live: a thread may wait for one that is in no table any more.
+    pub(crate) all_mailboxes: Mutex<Vec<Weak<Mailbox<Parcel>>>>,
     /// Of all programs' threads, those that have not been joined.
     pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
     /// Waits for the ends of isolates that have no listener.
@@ -229,6 +231,7 @@ impl World {
             locks: std::array::from_fn(|_| insula_core::Mutex::new(0)),
             raw_locks: std::array::from_fn(|_| RawMutex::new()),
             conditions: std::array::from_fn(|_| ConditionVariable::new()),
+            all_mailboxes: Mutex::new(Vec::new()),
             threads: Mutex::new(Vec::new()),
             exits: Mutex::new(Vec::new()),
         })
@@ -249,7 +252,18 @@ impl World {
             }
             self.notify_all(usize::from(slot.0));
         }
+        let mailboxes = self.all_mailboxes.lock().clone();
+        for mailbox in mailboxes.iter().filter_map(Weak::upgrade) {
+            mailbox.close();
+        }
         self.clear();
+    }
+
+    /// Keeps a mailbox in the table.
+    pub(crate) fn add_mailbox(&self, slot: Slot, mailbox: Mailbox<Parcel>) {
+        let mailbox = Arc::new(mailbox);
+        self.all_mailboxes.lock().push(Arc::downgrade(&mailbox));
+        self.mailboxes.put(slot, mailbox);
     }
 
     /// Notifies all who wait for a condition variable.
