@@ -247,6 +247,7 @@ grammar! {
             6 Guard(on_drop: Nasty),
             6 Unwind(on_drop: Nasty),
             6 Hold(on_drop: Nasty),
+            4 HoldPanic(),
             3 Check(),
             2 Work(ms: Ms),
             1 Blocking(inside: Script),

@@ -44,6 +44,7 @@ pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
         Op::Blocking(inside) => insula_core::blocking(|| run(inside, at)),
         Op::Thread(inside) => thread(inside, at, true),
         Op::BareThread(inside) => thread(inside, at, false),
+        Op::HoldPanic() => hold_panic(),
         Op::AtThreadExit(inside) => at_thread_exit(Guard(at.hook(&inside.0))),
         Op::Exit() if may_exit() => Isolate::exit_silently(),
         Op::ExitWith(port, load) if may_exit() => {
@@ -64,6 +65,24 @@ fn hold(guard: Guard) {
         insula_core::spawn_local(async move {
             std::future::pending::<()>().await;
             drop(guard);
+        });
+    }
+}
+
+/// Keeps a value whose destructor panics in any case until the isolate ends. Only the teardown
+/// drops it, each such value for itself.
+fn hold_panic() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic_any(Hostile);
+        }
+    }
+    if Isolate::current().is_some() && !std::thread::panicking() {
+        let value = Panics;
+        insula_core::spawn_local(async move {
+            std::future::pending::<()>().await;
+            drop(value);
         });
     }
 }

@@ -63,13 +63,11 @@ impl Drop for Local {
         let uses_itself = |op: &Op| matches!(op, Op::WithLocal(slot, _) if *slot == self.slot);
         let may_use = insula_core::Isolate::current().is_some() && !std::thread::panicking();
         if may_use && script.0.iter().any(uses_itself) {
-            if MADE.fetch_add(1, Ordering::Relaxed) == TOO_MANY {
-                at.world
-                    .ledger
-                    .fault("an isolate local is made anew without end");
-            }
-            if MADE.load(Ordering::Relaxed) < TOO_MANY {
+            if MADE.fetch_add(1, Ordering::Relaxed) < TOO_MANY {
                 with(self.slot, || ());
+            } else {
+                let ledger = &at.world.ledger;
+                ledger.fault("an isolate local is made anew without end");
             }
         }
         super::run(script, at);
