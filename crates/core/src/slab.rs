@@ -99,3 +99,6 @@ impl<T> Slab<T> {
         self.entries.iter().filter_map(|entry| entry.value.as_ref())
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
