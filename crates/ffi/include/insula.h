@@ -35,9 +35,9 @@
  * pthread_key and at exit, may call every function; it cannot have root isolates any more, and
  * insula_last_error is empty there.
  *
- * Signals. Only insula_abi_version and insula_status_text may be called in a signal handler; any
- * other function may take a lock that the interrupted code holds. A handler that wants to post
- * writes to a pipe instead, and a thread of yours that reads the pipe posts.
+ * Signals. Only insula_signal_raise, insula_abi_version and insula_status_text may be called in a
+ * signal handler; any other function may take a lock that the interrupted code holds. A handler
+ * that wants to post raises a signal instead (insula_signal_open), which posts a number for it.
  *
  * Start and shutdown. insula_init first, once; everything else but the few functions that say
  * so returns INSULA_ERROR_NOT_STARTED before it and INSULA_ERROR_SHUT_DOWN from the beginning
@@ -553,6 +553,9 @@ typedef void (*insula_done_fn)(void *user,
 
 // A call of a service that has no answer yet. 0 is none.
 typedef uint64_t insula_call;
+
+// What a signal handler raises to wake a port. 0 is none.
+typedef uint64_t insula_signal;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1092,6 +1095,32 @@ insula_status insula_call_cancel(insula_call call);
 
 // Gives the handle of a call back. The call goes on.
 insula_status insula_call_release(insula_call call);
+
+// Opens a signal, through which a signal handler wakes a port of an isolate or a native port: it
+// gets `number`, as a `INSULA_KIND_INT64`, after each `insula_signal_raise`. Store the handle where
+// the handler finds it before the handler is installed. To be closed; a shutdown closes it, too.
+// Once the port is closed, raising the signal has no effect.
+//
+// Errors: `STALE_HANDLE`, `WRONG_TYPE`; `OUT_OF_RESOURCES` if 64 signals are open, or no thread or
+// descriptor is left; `UNSUPPORTED` on Windows.
+insula_status insula_signal_open(insula_port port, int64_t number, insula_signal *signal);
+
+// Wakes the port of a signal. May be called in a signal handler, whatever that interrupted, and
+// everywhere else at any time: takes no lock, allocates nothing, never waits, and leaves `errno`
+// and `insula_last_error` as they are.
+//
+// Each call that returns `INSULA_OK` is followed by a message to the port, unless the signal or
+// the port is closed first. Calls that come before that message is posted may share it, so there
+// can be fewer messages than calls. If the port is full the message comes as soon as there is room.
+//
+// Errors: `BAD_HANDLE`; `STALE_HANDLE` if the signal is closed, also by a shutdown; `FORKED`.
+insula_status insula_signal_raise(insula_signal signal);
+
+// Closes a signal. A message that was not posted yet may get lost. A handler that raises the
+// signal later, or at the same time on another thread, gets `STALE_HANDLE`.
+//
+// Errors: `STALE_HANDLE`, `WRONG_TYPE`.
+insula_status insula_signal_close(insula_signal signal);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -11,6 +11,7 @@ pub mod port;
 pub mod root;
 pub mod runtime;
 pub mod service;
+pub mod signal;
 pub mod status;
 pub mod timer;
 pub mod types;

@@ -19,7 +19,7 @@
 //!
 //! # Locks
 //! A slot of the table, the list of free slots, the runtime's place, the waits that a shutdown
-//! ends, the count of callbacks, the error hook, whether a service's workers are gone, a port's place for errors, a pinned isolate's entry, a call's stage, and a
+//! ends, the count of callbacks, the error hook, whether a service's workers are gone, a port's place for errors, a pinned isolate's entry, a call's stage, the signals, and a
 //! custody's stage have one each. None is held while another is taken, but for the list of free slots, which is opened
 //! under the runtime's place; none while C code runs, and objects are dropped outside of all of
 //! them.
@@ -44,6 +44,8 @@ mod replying;
 mod root;
 mod service;
 mod serving;
+#[cfg_attr(not(unix), path = "signal/elsewhere.rs")]
+mod signal;
 mod state;
 mod timer;
 mod value;

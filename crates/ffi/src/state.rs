@@ -201,6 +201,7 @@ pub(crate) fn shut_down(timeout: Option<Duration>) -> Outcome {
     let is_root = |object: &Object| matches!(object, Object::Root(_));
     end_all(handle::table().close(is_root));
     crate::service::forget_all();
+    crate::signal::close_all();
     drop(set_error_hook(None));
     match left() {
         None => runtime.shut_down(),

@@ -102,7 +102,10 @@ pub(super) fn run_random_calls(root: &Path) -> Verdict {
 pub(super) fn run_installed_by_cargo_c(root: &Path) -> Verdict {
     require(Language::C)?;
     for (program, how) in [
-        ("cargo-cinstall", "cargo install --locked cargo-c"),
+        (
+            "cargo-cinstall",
+            "cargo install --locked cargo-c --version 0.10.24+cargo-0.98.0",
+        ),
         ("pkg-config", "the package pkg-config"),
     ] {
         if !has_program(program) {

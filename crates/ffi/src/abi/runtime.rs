@@ -11,6 +11,7 @@ use super::types::{
 use crate::guard::{guard_always, guard_taking, last_error};
 use crate::handle;
 use crate::raw::{self, Out, User};
+use crate::signal;
 use crate::state::{self, ErrorHook, Settings};
 
 /// How large a stack may be; the runtime takes no larger ones.
@@ -152,7 +153,7 @@ pub unsafe extern "C" fn insula_inspect(info: *mut StatusInfo) -> StatusCode {
             phase: state::phase(),
             isolates: runtime.as_ref().map_or(0, |it| it.isolate_count() as u64),
             threads: runtime.as_ref().map_or(0, |it| it.thread_count() as u64),
-            handles: handle::table().live(),
+            handles: handle::table().live() + signal::live(),
             callbacks: state::callbacks(),
             external_values: state::externals(),
             posts: state::posts(),

@@ -36,6 +36,9 @@ pub type ConditionHandle = u64;
 /// A callback into an isolate. 0 is none.
 pub type CallbackHandle = u64;
 
+/// What a signal handler raises to wake a port. 0 is none.
+pub type SignalHandle = u64;
+
 /// For time-outs: wait without a limit.
 pub const INSULA_FOREVER: u64 = u64::MAX;
 

@@ -11,7 +11,7 @@ fn the_header_is_that_of_the_sources() {
     // In the order of the header.
     for file in [
         "status", "types", "runtime", "isolate", "port", "timer", "root", "mailbox", "callback",
-        "service",
+        "service", "signal",
     ] {
         builder = builder.with_src(root.join("src/abi").join(file).with_extension("rs"));
     }
