@@ -247,7 +247,16 @@ impl RootIsolate {
     ///
     /// # Blocking
     /// Parks the thread while there is nothing to do.
+    ///
+    /// # Panics
+    /// Inside of another isolate, whose own loop would stand still, so that nothing could end it.
     pub fn run_event_loop(mut self) -> ExitReason {
+        let inside = Current::or_left(|isolate| isolate.is_some());
+        assert!(
+            !inside,
+            "an isolate cannot run the loop of a root isolate: call `run_event_loop` on a thread \
+             outside of isolates, or `handle_message` for one message at a time"
+        );
         self.enter(|_| {
             Current::with(|isolate| {
                 if let Some(isolate) = isolate {

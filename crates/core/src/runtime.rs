@@ -347,8 +347,18 @@ impl Runtime {
     /// Inside of an isolate of this runtime, which would wait for its own end; also in a future
     /// that the isolate blocks on. In a destructor that runs while the stack of the isolate unwinds
     /// it does not panic, but begins the shutdown and does not wait.
+    ///
+    /// On a thread that has a [`RootIsolate`](crate::RootIsolate) of this runtime, which only that
+    /// thread could end.
     pub fn shut_down(&self) {
         let _ = self.shut_down_within(None);
+    }
+
+    /// Returns the name of a root isolate that only this thread can run, if there is one.
+    fn root_here(&self) -> Option<Arc<str>> {
+        let all = self.0.register.all();
+        let root = all.iter().find(|isolate| isolate.is_root_here());
+        root.map(|isolate| isolate.name())
     }
 
     /// As [`shut_down`](Self::shut_down), waiting for at most `timeout`.
@@ -357,7 +367,7 @@ impl Runtime {
     /// Names the isolates that have not ended. Their threads, and they, are left as they are.
     ///
     /// # Panics
-    /// As [`shut_down`](Self::shut_down).
+    /// Inside of an isolate of this runtime, as [`shut_down`](Self::shut_down).
     pub fn shut_down_timeout(&self, timeout: Duration) -> Result<(), StillRunning> {
         self.shut_down_within(Some(timeout))
     }
@@ -369,10 +379,24 @@ impl Runtime {
             "an isolate cannot wait for its own runtime to shut down, nor can a future that it \
              blocks on: call `shut_down` on a thread that runs none of the runtime's isolates"
         );
+        // With a time-out the wait ends, and its error names the root isolate.
+        let root = if timeout.is_none() && !inside {
+            self.root_here()
+        } else {
+            None
+        };
+        if let Some(root) = &root
+            && !std::thread::panicking()
+        {
+            panic!(
+                "the root isolate '{root}' lives on this thread, and only this thread can end it: \
+                 drop it before `shut_down`"
+            );
+        }
         for isolate in self.0.register.close() {
             isolate.post_oob(Oob::Kill(Priority::Immediate));
         }
-        if inside {
+        if inside || root.is_some() {
             return Err(self.still_running());
         }
         match &self.0.scheduler {

@@ -229,14 +229,19 @@ impl IsolateCore {
             .unwrap_or_else(|| Arc::from(format!("isolate-{}", self.id)))
     }
 
-    /// Whether only one thread may run it.
     /// The turn that it is inside of, if its home is another place than the pool.
     pub(crate) fn turn_at_home(&self) -> Option<u32> {
         self.home.as_ref()?.meter.turn()
     }
 
+    /// Whether only one thread may run it.
     pub(crate) fn has_home(&self) -> bool {
         self.home.is_some()
+    }
+
+    /// Whether it is a root isolate whose host is the calling thread.
+    pub(crate) fn is_root_here(&self) -> bool {
+        self.home.as_ref().is_some_and(|home| home.is_hosted_here())
     }
 
     /// Puts the isolate where a thread will find it. Only for whoever turned `SCHEDULED` on,

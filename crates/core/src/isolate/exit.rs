@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::{Current, Isolate, IsolateCore, IsolateRef};
-use crate::panic::PanicReport;
+use crate::panic::{PanicReport, contain};
 use crate::port::SendPort;
 use crate::waiters::Ticket;
 
@@ -122,7 +122,7 @@ impl ExitCall {
 impl Isolate {
     /// Sends what `response` makes of the reason to `port` when the isolate has ended: behind
     /// everything that the isolate sent, and after its errors. If it has ended already, at
-    /// once.
+    /// once. Nothing is sent if `response` panics.
     ///
     /// A port is told once. Adding it again changes the response, not its place among the
     /// listeners, who are told in the order in which they were added.
@@ -142,7 +142,8 @@ impl Isolate {
         });
         drop(lane);
         if let Some((listener, Some(reason))) = outcome {
-            listener.tell(&reason);
+            // As at the end of the isolate, so that a race does not decide who gets the panic.
+            contain(|| listener.tell(&reason));
         }
     }
 

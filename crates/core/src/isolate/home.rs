@@ -1,6 +1,6 @@
 //! Where an isolate runs that has a thread of its own.
 
-use insula_sync::Parker;
+use insula_sync::{Parker, thread_number};
 
 use crate::event_loop::Meter;
 use crate::panic::{Kept, contain};
@@ -14,6 +14,8 @@ pub(crate) struct Home {
     pub(crate) meter: Meter,
     /// Tells an embedder's loop; a pinned isolate's thread only parks.
     notify: Option<Kept<Notify>>,
+    /// The thread of a root isolate, which only its host runs.
+    host: Option<u64>,
 }
 
 impl Home {
@@ -23,16 +25,23 @@ impl Home {
             parker: Parker::new(),
             meter: Meter::default(),
             notify: None,
+            host: None,
         }
     }
 
-    /// A foreign loop, which is told by `notify` that there is something to do.
+    /// A foreign loop on this thread, which is told by `notify` that there is something to do.
     pub(crate) fn embedder(notify: Box<Notify>) -> Self {
         Self {
             parker: Parker::new(),
             meter: Meter::default(),
             notify: Some(Kept::new(notify)),
+            host: Some(thread_number()),
         }
+    }
+
+    /// Whether this is the host of a root isolate on the calling thread.
+    pub(crate) fn is_hosted_here(&self) -> bool {
+        self.host == Some(thread_number())
     }
 
     /// The isolate has been scheduled.

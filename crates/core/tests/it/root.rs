@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use insula_core::{
     ExitReason, Handled, Isolate, ReceivePort, RootIsolate, RootPhase, Runtime, SendPort, Timer,
-    schedule_microtask,
+    block_on, schedule_microtask,
 };
 
 use crate::trace::Log;
@@ -161,4 +161,46 @@ fn its_loop_runs_until_nothing_is_left() {
     );
     assert_eq!(root.run_event_loop(), ExitReason::Finished);
     assert_eq!(log.text(), "timer");
+}
+
+/// The outer isolate could not be killed: its code would wait for what only the host could end.
+#[test]
+fn an_isolate_that_runs_the_loop_of_a_root_is_refused() {
+    let outer = Isolate::spawn(
+        |()| {
+            RootIsolate::builder("inner").create().run_event_loop();
+        },
+        (),
+    );
+    let ExitReason::Panicked(report) = block_on(outer.exited()) else {
+        panic!("it was not refused");
+    };
+    assert!(report.message().contains("run_event_loop"), "{report}");
+}
+
+/// Nobody else could end the root isolate, so the shutdown would never end.
+#[test]
+fn a_shutdown_on_the_thread_of_a_root_names_it() {
+    let runtime = Runtime::builder().threads(1).build();
+    let root = RootIsolate::builder("ui").runtime(&runtime).create();
+    let shut_down = std::panic::AssertUnwindSafe(|| runtime.shut_down());
+    let panic = insula_core::catch_panic(shut_down).unwrap_err();
+    assert!(panic.message().contains("'ui'"), "{panic}");
+    assert!(!runtime.is_shut_down());
+    let late = runtime.shut_down_timeout(Duration::from_millis(10));
+    assert_eq!(late.unwrap_err().names, ["ui".into()]);
+    drop(root);
+    runtime.shut_down();
+}
+
+/// The same listener panics before and after the end, and the caller does not see it either way.
+#[test]
+fn the_panic_of_an_exit_listeners_response_is_contained() {
+    let told = Isolate::run_async(async || {
+        let port = ReceivePort::<u32>::new();
+        let isolate = Isolate::spawn(|()| (), ());
+        isolate.exited().await;
+        isolate.add_exit_listener(&port.send_port(), |_| panic!("on purpose"));
+    });
+    assert_eq!(told.wait(), Ok(()));
 }
