@@ -261,7 +261,8 @@ impl<'a> Repetition<'a> {
         callback: Callback,
     ) -> Self {
         let period = periodic.period;
-        let overdue = isolate.runtime.clock().now() - due;
+        let now = isolate.runtime.clock().now();
+        let overdue = now - due;
         let missed = if period.is_zero() {
             0
         } else {
@@ -270,9 +271,15 @@ impl<'a> Repetition<'a> {
         let passed = missed.saturating_add(1);
         periodic.tick = periodic.tick.saturating_add(passed);
         let periods = u128::from(passed) * period.as_nanos();
-        let next = due + Duration::from_nanos(u64::try_from(periods).unwrap_or(u64::MAX));
-        // At the end of time, where instants saturate, no further one follows.
-        let next = (next > due || period.is_zero()).then_some(next);
+        let next = if period.is_zero() {
+            // As one that is made now. With its old time it would sort before every timer with a
+            // delay, and these would never run.
+            Some(now)
+        } else {
+            let next = due + Duration::from_nanos(u64::try_from(periods).unwrap_or(u64::MAX));
+            // At the end of time, where instants saturate, no further one follows.
+            (next > due).then_some(next)
+        };
         isolate.with_events(|events| {
             let entry = events.timers.entries.get_mut(key);
             if let Some(Action::Repeat(repeated)) = entry.map(|entry| &mut entry.action) {

@@ -8,6 +8,7 @@ use insula_core::{
 };
 
 use crate::trace::for_each_seed;
+use crate::watchdog::ends;
 
 /// Case 16, on real time: never early.
 #[test]
@@ -242,6 +243,19 @@ fn a_periodic_zero_timer_takes_turns_with_messages() {
             }
         });
     });
+}
+
+/// On threads, since virtual time stands still while a zero timer runs.
+#[test]
+fn a_periodic_zero_timer_lets_timers_with_a_delay_run() {
+    let told = ends(|| {
+        let told = Isolate::run_async(async || {
+            Timer::periodic(Duration::ZERO, |_, _| {});
+            sleep(Duration::from_millis(5)).await;
+        });
+        told.wait()
+    });
+    assert_eq!(told, Ok(()));
 }
 
 /// What is cancelled leaves no trace, however many there are.
