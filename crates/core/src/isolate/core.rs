@@ -280,9 +280,16 @@ impl IsolateCore {
         // SAFETY: not dead, and `system_head` is the head of a `P`.
         unsafe { lane.push(system_head::<P>(), record) };
         let schedule = lane.mark_scheduled();
+        // SAFETY: alive as long as the lane is held.
+        let home = unsafe { this.as_ref() }.home.as_ref();
+        // A thread of its own looks for the mark without being woken, and may run the isolate to its
+        // end before this thread goes on; the home has to outlast that.
+        let home = if schedule { home.cloned() } else { None };
         drop(lane);
-        if schedule {
-            Self::schedule(this);
+        match home {
+            Some(home) => home.wake(),
+            None if schedule => Self::schedule(this),
+            None => {}
         }
         Ok(())
     }
