@@ -235,6 +235,11 @@ impl IsolateCore {
     }
 
     /// Whether only one thread may run it.
+    /// For whoever schedules it and has no reference that outlasts that.
+    pub(crate) fn home(&self) -> Option<Arc<Home>> {
+        self.home.clone()
+    }
+
     pub(crate) fn has_home(&self) -> bool {
         self.home.is_some()
     }

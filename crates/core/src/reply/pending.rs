@@ -228,10 +228,14 @@ impl Answer<()> {
             );
         }
         let schedule = lane.mark_scheduled();
+        // As in `IsolateCore::post_to`: the record has the reference from here on.
+        let home = if schedule { isolate.home() } else { None };
         drop(lane);
         let isolate = isolate.into_raw();
-        if schedule {
-            IsolateCore::schedule(isolate);
+        match home {
+            Some(home) => home.wake(),
+            None if schedule => IsolateCore::schedule(isolate),
+            None => {}
         }
     }
 }
