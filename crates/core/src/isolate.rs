@@ -57,6 +57,10 @@ impl Isolate {
     ///
     /// Entry and message move there. Never waits; the isolate starts as soon as a thread of
     /// the pool is free, and immediately after the current isolate's slice if that spawned it.
+    ///
+    /// # Panics
+    /// If the operating system has no thread left for the first isolate of a runtime. Further
+    /// threads are a matter of speed: without them the first one runs everything.
     pub fn spawn<M, O, K>(entry: impl FnOnce(M) -> O + Send + 'static, message: M) -> Self
     where
         M: Send + 'static,
@@ -358,6 +362,12 @@ pub(crate) struct New(Runnable);
 
 impl New {
     pub(crate) fn create(runtime: &Runtime, home: Option<Arc<Home>>, settings: Settings) -> Self {
+        if home.is_none()
+            && let Some(pool) = runtime.core().thread_pool()
+            && !runtime.is_shut_down()
+        {
+            pool.require_thread();
+        }
         let mut details = settings.details;
         if let Some(group) = Self::inherited_group() {
             details.get_or_insert_default().group.get_or_insert(group);

@@ -85,6 +85,8 @@ pub(crate) struct ThreadPool {
     threads: Box<[PoolThread]>,
     /// Threads that have ever been started: the first so many.
     started: AtomicUsize,
+    /// Some thread has been started, which runs until the pool stops.
+    has_thread: AtomicBool,
     injector: Injector,
     sleep: Sleep,
     monitor: Monitor,
@@ -187,6 +189,7 @@ impl ThreadPool {
         Self {
             threads: (0..threads + spares).map(|_| PoolThread::new()).collect(),
             started: AtomicUsize::new(0),
+            has_thread: AtomicBool::new(false),
             injector: Injector::default(),
             sleep: Sleep::new(threads, threads + spares),
             monitor: Monitor::new(),
@@ -279,6 +282,24 @@ impl ThreadPool {
         }
     }
 
+    /// Sees to it that some thread runs what is about to be spawned: later a lack of threads has
+    /// nobody to go to, and the isolate would wait for ever.
+    ///
+    /// # Panics
+    /// If there is no thread, and none can be started.
+    #[inline]
+    pub(crate) fn require_thread(&self) {
+        if self.has_thread.load(Ordering::Relaxed) || cfg!(loom) {
+            return;
+        }
+        if let Err(error) = self.start_first() {
+            panic!(
+                "the first thread of '{}' cannot be started: {error}",
+                self.name
+            );
+        }
+    }
+
     #[cold]
     fn start_thread(&self, index: usize) -> io::Result<()> {
         let runtime = self.runtime.get().and_then(std::sync::Weak::upgrade);
@@ -294,6 +315,8 @@ impl ThreadPool {
         });
         match started {
             Ok(handle) => {
+                // Relaxed: it only saves the next spawn a look, see `require_thread`.
+                self.has_thread.store(true, Ordering::Relaxed);
                 self.handles.lock().push(handle);
                 Ok(())
             }

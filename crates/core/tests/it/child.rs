@@ -2,6 +2,7 @@
 //! its own, so that an abort is a failure with a name.
 
 use std::io::Read;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,22 @@ const CHILD: &str = "INSULA_TEST_CHILD";
 /// Runs `body`, which is all that a test does, in a child process: this test binary again, told
 /// to run the same test only. The child fails if it panics, aborts, or does not end.
 pub(crate) fn in_child<F: FnOnce()>(body: F) {
+    in_child_of(Command::new, body);
+}
+
+/// As [`in_child`], with so many KiB of address space.
+#[cfg(target_os = "linux")]
+pub(crate) fn in_child_with_memory<F: FnOnce()>(kib: u32, body: F) {
+    let limited = |program| {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -v {kib} && exec \"$0\" \"$@\"");
+        shell.arg("-c").arg(script).arg(program);
+        shell
+    };
+    in_child_of(limited, body);
+}
+
+fn in_child_of<F: FnOnce()>(command: impl FnOnce(PathBuf) -> Command, body: F) {
     // Miri starts no processes; an abort ends it, which is no less visible.
     if cfg!(miri) || std::env::var_os(CHILD).is_some() {
         return body();
@@ -22,7 +39,7 @@ pub(crate) fn in_child<F: FnOnce()>(body: F) {
     let path = std::any::type_name::<F>();
     let test = path.split_once("::").map_or(path, |parts| parts.1);
     let test = test.strip_suffix("::{{closure}}").unwrap_or(test);
-    let mut child = Command::new(std::env::current_exe().expect("the test binary has a path"))
+    let mut child = command(std::env::current_exe().expect("the test binary has a path"))
         .args(["--exact", test, "--nocapture"])
         .env(CHILD, "1")
         .stdout(Stdio::piped())

@@ -1,6 +1,7 @@
 //! Risk: an isolate waits though a thread is free, a heavy one starves others, a runtime does
 //! not come to an end, or works while it has nothing to do.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -331,5 +332,24 @@ fn every_thread_has_the_stack_that_was_asked_for() {
             assert_eq!(Isolate::run(|| 7).wait(), Ok(7));
             runtime.shut_down();
         }
+    });
+}
+
+/// A thread that cannot be started later costs speed only; without the first one nothing would
+/// ever run, and nobody would be told.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_isolate_that_no_thread_can_run_is_not_spawned() {
+    crate::child::in_child_with_memory(900_000, || {
+        let runtime = Runtime::builder().stack_size(1 << 30).build();
+        let builder = Isolate::builder().runtime(&runtime);
+        let spawn = AssertUnwindSafe(|| builder.spawn(|()| (), ()));
+        let panic = insula_core::catch_panic(spawn).unwrap_err();
+        let text = panic.message();
+        assert!(
+            text.contains("thread") && text.contains("cannot be started"),
+            "{text}"
+        );
+        runtime.shut_down();
     });
 }

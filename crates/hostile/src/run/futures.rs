@@ -179,6 +179,11 @@ pub(crate) fn wait(at: &At, awaited: &Awaited, how: &How) {
     };
     match how {
         How::Await() if Isolate::current().is_some() => spawn_local(future),
+        // While the stack unwinds `block_on` lasts until its future is ready, as documented: that
+        // may be never.
+        How::Await() | How::BlockOn() if std::thread::panicking() => {
+            let _ = poll(&mut future, Waker::noop());
+        }
         How::Await() | How::BlockOn() => {
             let _wait = at.world.ledger.wait(|| format!("block_on({awaited:?})"));
             drive(at, future);
