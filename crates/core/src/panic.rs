@@ -29,7 +29,8 @@ impl PanicReport {
         &self.message
     }
 
-    /// File, line and column, where they are known.
+    /// File, line and column. `None` if the panic passed no hook, or one that the program has set
+    /// after its first use of this library.
     pub fn location(&self) -> Option<&str> {
         self.location.as_deref()
     }
@@ -61,6 +62,9 @@ impl fmt::Display for PanicReport {
 }
 
 /// Runs `f` and turns a panic into a report, without printing anything.
+///
+/// A panic hook that the program sets after its first use of this library runs all the same, and
+/// the report has no location then: the hook is what prints, and what learns of the location.
 ///
 /// The end of the current isolate, by a kill or [`Isolate::exit`](crate::Isolate::exit), is no
 /// panic, and unwinds through this; where the thread unwinds already, that is impossible, and the

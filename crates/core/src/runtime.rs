@@ -207,6 +207,9 @@ impl Runtime {
     /// # Blocking
     /// Blocks the thread.
     ///
+    /// # Cancellation
+    /// In an isolate, on a runtime with threads: as [`block_on`](crate::block_on).
+    ///
     /// # Panics
     /// For a seeded runtime: on another thread than the first time, or inside of an isolate.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -347,6 +350,8 @@ impl Runtime {
     /// Inside of an isolate of this runtime, which would wait for its own end; also in a future
     /// that the isolate blocks on. In a destructor that runs while the stack of the isolate unwinds
     /// it does not panic, but begins the shutdown and does not wait.
+    ///
+    /// For a seeded runtime that has isolates: on another thread than the one that has driven it.
     ///
     /// On a thread that has a [`RootIsolate`](crate::RootIsolate) of this runtime, which only that
     /// thread could end.

@@ -262,7 +262,7 @@ impl<T: Send + 'static> Mailbox<T> {
 
     /// From now on this handle is the current isolate's, or thread's: it is gone when the isolate
     /// or the thread has ended, also if no drop reaches it, and waits for it are part of the
-    /// search for deadlocks. A use by another party ends both.
+    /// search for deadlocks. A use by another party, before that end, takes both back.
     pub fn attach(&self) {
         let party = Party::current();
         self.holder.set(party.id);

@@ -156,7 +156,7 @@ impl<Q: Send + 'static, A: Send + 'static> Requester<Q, A> {
 
     /// From now on this end is the current isolate's, or thread's: it is gone when the isolate or
     /// the thread has ended, also if no drop reaches it, and waits for it are part of the search
-    /// for deadlocks. A use by another party ends both.
+    /// for deadlocks. A use by another party, before that end, takes both back.
     pub fn attach(&self) {
         self.exchange.attach(Side::Requester, &Party::current());
     }
