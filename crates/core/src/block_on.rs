@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::blocking::{Deadline, Seat, Seated, WaitError, deadline_in};
-use crate::isolate::{Current, Ending, check_wait, check_wait_without_error};
+use crate::blocking::{Deadline, Seat, Seated, WaitError, check_seeded, deadline_in};
+use crate::isolate::{Current, check_wait, check_wait_without_error};
 use crate::runtime::BegunWait;
 
 /// Runs a future to its end on this thread, which sleeps whenever the future waits.
@@ -24,15 +24,33 @@ use crate::runtime::BegunWait;
 /// is not ready at once. In a destructor that runs while the stack unwinds it cannot, since that
 /// would abort the process: there the wait lasts until the future is ready.
 ///
+/// # Virtual time
+/// A seeded runtime stands still while its thread waits, so a future that is not ready at once is
+/// refused by a panic. What counts is the runtime of the isolate; outside of isolates, also in a
+/// future that a seeded runtime runs, it is the runtime that the thread has entered last. Await
+/// the future instead. For a future that does not depend on the seeded runtime,
+/// [`Runtime::block_on`](crate::Runtime::block_on) of a runtime with threads waits, outside of
+/// isolates.
+///
 /// # Panics
 /// In an isolate, if no thread of the runtime is left to run isolates, as
-/// [`WaitError::NoThreads`] tells.
+/// [`WaitError::NoThreads`] tells. On a seeded runtime, if the future is not ready at once, as
+/// [`WaitError::Seeded`] tells. Neither happens in a destructor that runs while the stack unwinds,
+/// since that would abort the process.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let check = || {
         check_wait_without_error();
         Ok::<_, Infallible>(())
     };
-    match drive(future, None, check) {
+    let may_sleep = || {
+        if let Err(error) = check_seeded()
+            && !std::thread::panicking()
+        {
+            panic!("{error}");
+        }
+        Ok(())
+    };
+    match drive(future, None, check, may_sleep) {
         Ok(Some(output)) => output,
         Ok(None) => unreachable!("without a deadline it is never over"),
         Err(never) => match never {},
@@ -42,35 +60,40 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// As [`block_on`], for callers that have an error to return.
 ///
 /// # Errors
-/// If the isolate is to end, and cannot unwind out of the wait.
-pub(crate) fn block_on_or_end<F: Future>(future: F) -> Result<F::Output, Ending> {
-    drive(future, None, check_wait).map(|output| match output {
+/// If the isolate is to end, and cannot unwind out of the wait; and on a seeded runtime, if the
+/// future is not ready at once.
+pub(crate) fn block_on_or_end<F: Future>(future: F) -> Result<F::Output, WaitError> {
+    let check = || check_wait().map_err(WaitError::from);
+    drive(future, None, check, check_seeded).map(|output| match output {
         Some(output) => output,
         None => unreachable!("without a deadline it is never over"),
     })
 }
 
-/// As [`block_on_or_end`], for at most `timeout`.
+/// As [`block_on_or_end`], for at most `timeout`, and for a future that other threads complete in
+/// any case: so it waits on a seeded runtime as well.
 ///
 /// # Errors
-/// Also if the time is over first.
+/// If the isolate is to end, and cannot unwind out of the wait, or the time is over first.
 pub(crate) fn block_on_until<F: Future>(
     future: F,
     timeout: Option<Duration>,
 ) -> Result<F::Output, WaitError> {
-    let output = drive(future, timeout.and_then(deadline_in), check_wait)?;
+    let check = || check_wait().map_err(WaitError::from);
+    let output = drive(future, timeout.and_then(deadline_in), check, || Ok(()))?;
     output.ok_or(WaitError::TimedOut)
 }
 
 /// Polls and waits in turn. `check` is an interrupt check, which ends the wait by an error or by
 /// unwinding; it comes after each poll, so that it also ends a future that never lets the thread
-/// sleep.
+/// sleep. `may_sleep` is asked before the thread sleeps for the first time.
 ///
 /// `None` if the deadline has passed first.
 fn drive<F: Future, E>(
     future: F,
     deadline: Deadline,
     check: impl Fn() -> Result<(), E>,
+    may_sleep: impl Fn() -> Result<(), E>,
 ) -> Result<Option<F::Output>, E> {
     let runtime = crate::Runtime::of_isolate();
     let _entered = runtime.as_ref().map(crate::Runtime::enter);
@@ -88,7 +111,10 @@ fn drive<F: Future, E>(
             check()?;
             let mut begun = None;
             if !seat.is_settled() {
-                seated.get_or_insert_with(|| sit_down(&seat));
+                if seated.is_none() {
+                    may_sleep()?;
+                    seated = Some(sit_down(&seat));
+                }
                 if deadline.is_none() && !std::thread::panicking() {
                     begun = crate::runtime::begin_wait(&seat);
                 }

@@ -6,7 +6,8 @@
 //! 1. looks, and spins for a moment if spinning has paid of late (`spin.rs`) and nobody waits for
 //!    this thread of the pool; then a thread outside of isolates offers its core to others once,
 //!    since the other side may wait for it;
-//! 2. refuses on a seeded runtime, where nobody else could run meanwhile;
+//! 2. refuses on a seeded runtime, where nobody else could run meanwhile ([`check_seeded`] says
+//!    which runtime counts);
 //! 3. enters the process-wide graph of waits (`graph.rs`), which refuses what would close a
 //!    cycle;
 //! 4. tells its isolate where it sits, so that control messages wake it, and its pool thread
@@ -69,7 +70,8 @@ pub enum WaitError {
     TimedOut,
     /// The wait would never have ended.
     Deadlock(Deadlock),
-    /// On a seeded runtime nobody else runs while one waits.
+    /// On a seeded runtime nobody else runs while one waits. The runtime is that of the isolate;
+    /// outside of isolates, the one that the thread has entered last.
     Seeded,
     /// The waiting isolate is to end, and cannot unwind out of the wait: this is a destructor that
     /// runs while the stack unwinds, or because the isolate has ended. Elsewhere a wait of such an
@@ -93,7 +95,10 @@ impl fmt::Display for WaitError {
         match self {
             Self::TimedOut => f.write_str("the time is over"),
             Self::Deadlock(deadlock) => deadlock.fmt(f),
-            Self::Seeded => f.write_str("a blocking wait on a seeded runtime would never end"),
+            Self::Seeded => f.write_str(
+                "a blocking wait on a seeded runtime would never end, since the runtime stands \
+                 still meanwhile: await instead, or wait on a thread that has not entered it",
+            ),
             Self::Ending => Ending.fmt(f),
             Self::NoThreads => f.write_str(
                 "all threads of the runtime are blocked in waits, and none is left to run isolates: \
@@ -110,6 +115,19 @@ impl std::error::Error for WaitError {
             Self::TimedOut | Self::Seeded | Self::Ending | Self::NoThreads => None,
         }
     }
+}
+
+/// Refuses a wait on a seeded runtime: the one of the isolate; outside of isolates, the one that
+/// the thread has entered last.
+///
+/// It does not matter who would end the wait. Another thread could, but when it does so is not a
+/// matter of the seed; and most often it is the runtime itself, which does not run meanwhile.
+pub(crate) fn check_seeded() -> Result<(), WaitError> {
+    let seeded = crate::runtime::with_current(|it| it.is_some_and(|it| !it.has_threads()));
+    if seeded {
+        return Err(WaitError::Seeded);
+    }
+    Ok(())
 }
 
 /// When a wait is to end. `None` is never.
@@ -135,9 +153,7 @@ pub(crate) fn wait<R>(
         return Ok(result);
     }
     check_wait()?;
-    if crate::runtime::with_current(|runtime| runtime.is_some_and(|it| !it.has_threads())) {
-        return Err(WaitError::Seeded);
-    }
+    check_seeded()?;
     // Whoever waits for this thread gets it at once; maybe it is the one who would answer.
     if !crate::runtime::others_wait()
         && let Some(result) = spin.until(&mut ready).or_else(|| yielded(&mut ready))

@@ -205,13 +205,18 @@ impl Runtime {
     /// runtime runs all its isolates meanwhile, and only meanwhile.
     ///
     /// # Blocking
-    /// Blocks the thread.
+    /// Blocks the thread. In a future that a seeded runtime runs, one with threads may block it
+    /// too: the isolates of the seeded one stand still meanwhile, so the inner future must not wait
+    /// for them.
     ///
     /// # Cancellation
     /// In an isolate, on a runtime with threads: as [`block_on`](crate::block_on).
     ///
     /// # Panics
     /// For a seeded runtime: on another thread than the first time, or inside of an isolate.
+    ///
+    /// For a runtime with threads: inside of an isolate of a seeded one, if the future is not ready
+    /// at once, as [`block_on`](crate::block_on).
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _entered = self.enter();
         match self.0.scheduler {

@@ -1,9 +1,12 @@
 //! Loops: the thread's side.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{self, Context, Poll, Waker};
 use std::thread::JoinHandle;
 
 use insula_core::{Instant, Kept, Runtime};
@@ -176,6 +179,28 @@ impl Drop for MessageLoop {
     }
 }
 
+/// As `block_on`, also on a seeded runtime, which has no part in the start of a thread. It is no
+/// longer than that, so it needs no interrupt check.
+fn parked_until<F: Future>(future: F) -> F::Output {
+    struct Unpark(Parker);
+
+    impl task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let mut future = pin!(future);
+    let unpark = Arc::new(Unpark(Parker::new()));
+    let waker = Waker::from(unpark.clone());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        unpark.0.park();
+    }
+}
+
 /// A thread with a loop of its own. Ends with this value, which waits for it.
 pub struct LoopThread {
     runner: TaskRunner,
@@ -201,7 +226,7 @@ impl LoopThread {
                 send.send(this.task_runner());
                 this.run();
             })?;
-        let runner = insula_core::block_on(receive);
+        let runner = parked_until(receive);
         Ok(Self {
             runner: runner.map_err(|_| io::Error::other("the loop's thread has ended"))?,
             thread: Some(thread),

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use insula_sync::Mutex;
 
 use crate::block_on::block_on_or_end;
+use crate::blocking::WaitError;
 use crate::panic::wake_contained;
 
 /// Nobody will answer: the question, or the right to answer it, was dropped.
@@ -78,8 +79,17 @@ impl<R> Reply<R> {
     /// [`NoReply`] if there will be no answer. Also if the waiting isolate is to end and cannot
     /// unwind out of the wait: in a destructor that runs while the stack unwinds, or because the
     /// isolate has ended.
+    ///
+    /// # Panics
+    /// On a seeded runtime, if the answer is not there yet, as [`block_on`](crate::block_on). In a
+    /// destructor that runs while the stack unwinds it returns [`NoReply`] instead.
     pub fn wait(self) -> Result<R, NoReply> {
-        block_on_or_end(self).unwrap_or(Err(NoReply))
+        match block_on_or_end(self) {
+            Ok(reply) => reply,
+            // `NoReply` would say that the question was dropped, which is not the mistake here.
+            Err(error @ WaitError::Seeded) if !std::thread::panicking() => panic!("{error}"),
+            Err(_) => Err(NoReply),
+        }
     }
 }
 

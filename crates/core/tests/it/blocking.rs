@@ -9,12 +9,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use insula_core::{
-    AskBlockingError, ExitReason, Isolate, IsolateId, ReceivePort, ReplyTo, RunError, Runtime,
-    SendBlockingError, SendPort, WaitError, block_on_by, one_shot,
+    AskBlockingError, ExitReason, Isolate, IsolateId, NoReply, ReceivePort, Reply, ReplyTo,
+    RunError, Runtime, SendBlockingError, SendPort, WaitError, block_on, block_on_by, catch_panic,
+    one_shot, sleep,
 };
 use insula_sync::Mutex;
 
 use crate::mailbox::{names, run_in};
+use crate::watchdog;
 
 /// So often is tried what depends on who comes first; Miri interprets less often.
 const TIMES: u32 = if cfg!(miri) { 2 } else { 50 };
@@ -134,6 +136,125 @@ fn a_seeded_runtime_refuses() {
         runtime.block_on(async { Isolate::run_async(async || Isolate::run(|| 1).wait()).await });
     assert_eq!(result, Ok(Err(RunError::NotWaited(WaitError::Seeded))));
     runtime.shut_down();
+}
+
+/// The text of the panic by which a wait on a seeded runtime is refused.
+fn refusal<R>(wait: impl FnOnce() -> R) -> Option<String> {
+    let report = catch_panic(wait).err()?;
+    Some(report.message().to_owned())
+}
+
+#[test]
+fn a_seeded_runtime_refuses_to_block_on_a_future() {
+    let seen = watchdog::ends(|| {
+        let runtime = Runtime::builder().seeded(1).build();
+        let refusals = || {
+            vec![
+                refusal(|| block_on(sleep(FOREVER))),
+                refusal(|| block_on(Isolate::run(|| 1))),
+                refusal(|| {
+                    let (answer, reply) = one_shot();
+                    Isolate::spawn(move |()| answer.send(1), ());
+                    reply.wait()
+                }),
+            ]
+        };
+        let inside = runtime.block_on(async move { Isolate::run(refusals).await });
+        let mut seen = inside.expect("it catches the panics");
+        seen.extend(runtime.block_on(async { refusals() }));
+        let entered = runtime.enter();
+        seen.extend(refusals());
+        drop(entered);
+        runtime.shut_down();
+        seen
+    });
+    let text = WaitError::Seeded.to_string();
+    assert!(text.contains("await instead"));
+    assert_eq!(seen, vec![Some(text); 9]);
+}
+
+/// What is ready is no wait.
+#[test]
+fn a_seeded_runtime_blocks_on_what_is_ready() {
+    let runtime = Runtime::builder().seeded(1).build();
+    let ready = || {
+        let (answer, reply) = one_shot();
+        answer.send(1);
+        let mut polls = 0;
+        let busy = std::future::poll_fn(|cx| {
+            polls += 1;
+            cx.waker().wake_by_ref();
+            if polls < 3 {
+                Poll::Pending
+            } else {
+                Poll::Ready(polls)
+            }
+        });
+        (reply.wait(), block_on(busy))
+    };
+    let inside = runtime.block_on(async move { Isolate::run(ready).await });
+    assert_eq!(inside, Ok((Ok(1), 3)));
+    assert_eq!(runtime.block_on(async { ready() }), (Ok(1), 3));
+    runtime.shut_down();
+}
+
+/// A panic would abort there.
+#[test]
+fn a_reply_ends_in_an_unwinding_on_a_seeded_runtime() {
+    struct Waits(Option<Reply<u8>>, Arc<Mutex<Option<Result<u8, NoReply>>>>);
+
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            *self.1.lock() = self.0.take().map(Reply::wait);
+        }
+    }
+
+    let seen = watchdog::ends(|| {
+        let runtime = Runtime::builder().seeded(1).build();
+        let seen = Arc::new(Mutex::new(None));
+        let told = seen.clone();
+        let run = async move || {
+            let (answer, reply) = one_shot();
+            Isolate::spawn(move |()| answer.send(1), ());
+            let _waits = Waits(Some(reply), told);
+            panic!("on purpose");
+        };
+        let result: Result<(), _> = runtime.block_on(async { Isolate::run_async(run).await });
+        assert!(matches!(result, Err(RunError::Panicked(_))));
+        runtime.shut_down();
+        *seen.lock()
+    });
+    assert_eq!(seen, Some(Err(NoReply)));
+}
+
+/// They run on threads of their own, whether or not a seeded runtime does.
+#[test]
+fn a_seeded_runtime_lets_a_runtime_with_threads_be_waited_for() {
+    watchdog::ends(|| {
+        let seeded = Runtime::builder().seeded(1).build();
+        let threaded = Runtime::builder().threads(1).build();
+        let outer = threaded.clone();
+        // Awaited, from an isolate; and blocked on, outside of isolates.
+        let inside = threaded.clone();
+        let awaited = async move || {
+            let spawned = Isolate::builder().runtime(&inside).spawn(|()| (), ());
+            spawned.exited().await
+        };
+        let reason = seeded.block_on(async { Isolate::run_async(awaited).await });
+        assert_eq!(reason, Ok(ExitReason::Finished));
+        let blocked = async move { outer.block_on(async { Isolate::run(|| 1).await }) };
+        assert_eq!(seeded.block_on(blocked), Ok(1));
+        // The end of a runtime with threads depends on no other one.
+        let sleeping = Isolate::builder()
+            .runtime(&threaded)
+            .spawn(async |()| sleep(FOREVER).await, ());
+        let closing = threaded.clone();
+        let closed = async { Isolate::run(move || closing.shut_down()).await };
+        assert_eq!(seeded.block_on(closed), Ok(()));
+        assert_eq!(threaded.isolate_count(), 0);
+        assert_eq!(seeded.block_on(sleeping.exited()), ExitReason::Killed);
+        seeded.shut_down();
+    });
 }
 
 /// A future that somebody wakes all the time, until at last it is for something.

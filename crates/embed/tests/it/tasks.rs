@@ -166,6 +166,18 @@ fn the_driver_is_woken_for_an_earlier_task_only() {
     assert_eq!(calls.load(Ordering::Relaxed), 2);
 }
 
+/// No isolate has a part in it, so it is no wait that a seeded runtime refuses.
+#[test]
+fn a_loops_thread_starts_where_a_seeded_runtime_is_entered() {
+    let runtime = Runtime::builder().seeded(1).build();
+    let entered = runtime.enter();
+    let thread = LoopThread::start("loop").unwrap();
+    drop(entered);
+    let (send, receive) = one_shot();
+    assert!(thread.task_runner().post(move || send.send(1)));
+    assert_eq!(receive.wait(), Ok(1));
+}
+
 #[test]
 fn a_thread_runs_what_is_posted_and_never_early() {
     let thread = LoopThread::start("loop").unwrap();
