@@ -7,9 +7,9 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::thread::{self, ThreadId};
 
 use insula::{ExitReason, Handled, Isolate, RootIsolate};
+use insula_sync::thread_number;
 
 use crate::abi::status::{Failure, Outcome, Status};
 use crate::abi::types::RootHandle;
@@ -21,7 +21,8 @@ use crate::{callout, state};
 /// Where a root isolate is.
 #[derive(Clone, Debug)]
 pub(crate) struct RootObject {
-    thread: ThreadId,
+    /// Its [`thread_number`], which a thread has to its very end.
+    thread: u64,
     isolate: Isolate,
 }
 
@@ -49,7 +50,7 @@ pub(crate) fn create(
         .notify(move || callout::outside(|| notify(user.data())))
         .create();
     let object = RootObject {
-        thread: thread::current().id(),
+        thread: thread_number(),
         isolate: root.isolate().clone(),
     };
     let mut root = Some(root);
@@ -71,7 +72,7 @@ pub(crate) fn isolate(bits: RootHandle) -> Result<Isolate, Status> {
 /// Takes a root isolate of this thread out of the list.
 fn take(bits: RootHandle) -> Result<RootIsolate, Status> {
     let object: RootObject = object::find(bits)?;
-    if object.thread != thread::current().id() {
+    if object.thread != thread_number() {
         return Err(Status::WrongThread);
     }
     let root = with_roots(|roots| roots.get_mut(&bits).and_then(Option::take));
