@@ -21,6 +21,15 @@
 //! message has been taken for [`LOOKOUT`]. A handler that blocks, in spite of the mean, holds
 //! the others up for that long and no longer.
 //!
+//! # Virtual time
+//! What is posted on a seeded runtime is handled on the thread that posts, before the post
+//! returns. A handler may post to its own port, also by way of another port's handler. Such a post
+//! finds that its thread handles a message of the port already, and leaves its own in that
+//! thread's list, which is part of the state; the outermost post handles what is in the list,
+//! first in, first out, before it returns. So a handler never runs inside of itself, and the stack
+//! does not grow with the messages. The lists are apart from the queue and from each other: a post
+//! must not wait for another thread, or the order of events would not follow from the seed.
+//!
 //! # Close
 //! `open` is read and written under the lock too: a post comes before the close, and is
 //! handled, or after it, and gets its message back. The threads end when nothing waits.
@@ -101,6 +110,9 @@ type Guard<'a, T> = MutexGuard<'a, State<T>>;
 impl<T: Send + 'static> NativePort<T> {
     /// Opens a port. At most `max_concurrent` messages are handled at once, and at least one.
     ///
+    /// Messages that are posted on a seeded runtime do not count: one of them is handled at a time,
+    /// on the runtime's thread.
+    ///
     /// # Panics
     /// A handler's panic ends that message alone, and is told in one line on the standard error
     /// stream. What the message held is dropped.
@@ -130,7 +142,9 @@ impl<T: Send + 'static> NativePort<T> {
     ///
     /// # Virtual time
     /// On a seeded runtime the message is handled right here, before this returns, so that the
-    /// order of events follows from the seed.
+    /// order of events follows from the seed. Only the handler's own posts to its port wait: until
+    /// the handler has returned, and then in their order, before the outermost post returns. A
+    /// handler that posts to its own port for ever lets nothing else run.
     ///
     /// # Errors
     /// [`SendError::Closed`] with the message, if the port has been closed.
@@ -181,12 +195,14 @@ impl<T: Send + 'static> NativePort<T> {
 
     /// Messages that have not started yet.
     pub fn waiting(&self) -> usize {
-        self.port().waiting.load(Ordering::Relaxed)
+        let state = self.port().state.lock();
+        state.waiting() + state.waiting_here()
     }
 
     /// Messages that are being handled.
     pub fn running(&self) -> usize {
-        self.port().state.lock().running()
+        let state = self.port().state.lock();
+        state.running() + state.running_here()
     }
 
     /// Threads that the port has at the moment.
@@ -346,11 +362,14 @@ impl<T: Send + 'static> Port<T> {
     }
 
     fn handle_here(&self, message: T) -> Result<(), SendError<T>> {
-        if !self.state.lock().is_open() {
-            return Err(SendError::Closed(message));
+        let thread = insula_sync::thread_number();
+        let posted = self.state.lock().post_here(thread, message);
+        let mut next = posted.map_err(SendError::Closed)?;
+        while let Some(message) = next {
+            // The handler is no part of the isolate that posts.
+            Current::leave(|| self.handle(message));
+            next = self.state.lock().take_here(thread);
         }
-        // The handler is no part of the isolate that posts.
-        Current::leave(|| self.handle(message));
         Ok(())
     }
 

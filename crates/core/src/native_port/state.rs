@@ -10,6 +10,9 @@ pub(super) struct State<T> {
     /// Bounded by nothing here: a port, as any unbounded one, holds what was posted.
     queue: VecDeque<T>,
     open: bool,
+    /// The threads that handle messages on virtual time, by number, each with those that wait for
+    /// it. As few as there are threads inside of such a handler.
+    here: Vec<(u64, VecDeque<T>)>,
     /// Threads inside the handler.
     running: usize,
     /// Threads about to take a message.
@@ -53,6 +56,7 @@ impl<T> State<T> {
         Self {
             queue: VecDeque::new(),
             open: true,
+            here: Vec::new(),
             running: 0,
             looking: 0,
             sleeping: 0,
@@ -97,6 +101,41 @@ impl<T> State<T> {
         }
         self.queue.push_back(message);
         Ok(self.call())
+    }
+
+    /// A message that `thread` is to handle itself: the message, if it does so right now.
+    pub(super) fn post_here(&mut self, thread: u64, message: T) -> Result<Option<T>, T> {
+        if !self.open {
+            return Err(message);
+        }
+        match self.here.iter_mut().find(|here| here.0 == thread) {
+            Some((_, waiting)) => {
+                waiting.push_back(message);
+                Ok(None)
+            }
+            None => {
+                self.here.push((thread, VecDeque::new()));
+                Ok(Some(message))
+            }
+        }
+    }
+
+    /// `thread` is done with a message of its own: the next one, if another one waits.
+    pub(super) fn take_here(&mut self, thread: u64) -> Option<T> {
+        let index = self.here.iter().position(|here| here.0 == thread)?;
+        let next = self.here[index].1.pop_front();
+        if next.is_none() {
+            self.here.swap_remove(index);
+        }
+        next
+    }
+
+    pub(super) fn waiting_here(&self) -> usize {
+        self.here.iter().map(|here| here.1.len()).sum()
+    }
+
+    pub(super) fn running_here(&self) -> usize {
+        self.here.len()
     }
 
     /// Sees to it that somebody looks after what waits.

@@ -22,6 +22,7 @@ mod thread_end;
 mod threads;
 mod timers;
 mod trace;
+mod virtual_native;
 mod watchdog;
 
 /// Seeds for tests on the seeded runtime: each is another order of events.
