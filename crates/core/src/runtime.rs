@@ -3,6 +3,7 @@
 mod register;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -34,12 +35,12 @@ const STACK_BYTES: std::ops::RangeInclusive<usize> = (64 << 10)..=(1 << 30);
 
 insula_sync::thread_cell! {
     /// The runtimes that this thread has entered and not left: outside of isolates it works with
-    /// the last one. Each has the serial number of its guard, since guards may be dropped in any
-    /// order.
+    /// the last one. They are kept by the serial numbers of their guards, since guards may be
+    /// dropped in any order, and there may be many.
     ///
     /// Without a destructor, as [`HOSTED`], so that it can be used to the very end of the thread:
     /// also in the destructors of other thread-local values. The guards take everything out.
-    static ENTERED: ManuallyDrop<Vec<(u64, Runtime)>> = ManuallyDrop::new(Vec::new());
+    static ENTERED: ManuallyDrop<BTreeMap<u64, Runtime>> = ManuallyDrop::new(BTreeMap::new());
 }
 
 insula_sync::thread_cell! {
@@ -52,13 +53,25 @@ insula_sync::thread_cell! {
     static FOREVER: Option<Entered> = None;
 }
 
-/// Puts a list back, unless it is empty: nothing drops it there.
-fn put_back<T>(cell: &Cell<ManuallyDrop<Vec<T>>>, list: ManuallyDrop<Vec<T>>) {
-    if list.is_empty() {
-        drop(ManuallyDrop::into_inner(list));
+/// Puts a collection back, unless it is empty: nothing drops it there.
+fn put_back<C>(cell: &Cell<ManuallyDrop<C>>, entries: ManuallyDrop<C>, is_empty: bool) {
+    if is_empty {
+        drop(ManuallyDrop::into_inner(entries));
     } else {
-        cell.set(list);
+        cell.set(entries);
     }
+}
+
+/// Works with the runtimes of the isolates that this thread hosts.
+fn with_hosted<R>(f: impl FnOnce(&mut Vec<*const RuntimeCore>) -> R) -> Option<R> {
+    let result = HOSTED.try_with(|cell| {
+        let mut hosted = cell.take();
+        let result = f(&mut hosted);
+        let is_empty = hosted.is_empty();
+        put_back(cell, hosted, is_empty);
+        result
+    });
+    result.ok()
 }
 
 /// Looks at the runtime that this thread has entered.
@@ -67,8 +80,9 @@ fn entered<R>(f: impl FnOnce(Option<&Runtime>) -> R) -> R {
     let result = ENTERED.try_with(|cell| {
         let f = f.take()?;
         let entries = cell.take();
-        let result = f(entries.last().map(|entry| &entry.1));
-        put_back(cell, entries);
+        let result = f(entries.last_key_value().map(|entry| entry.1));
+        let is_empty = entries.is_empty();
+        put_back(cell, entries, is_empty);
         Some(result)
     });
     match (result, f) {
@@ -79,11 +93,12 @@ fn entered<R>(f: impl FnOnce(Option<&Runtime>) -> R) -> R {
 }
 
 /// Changes what this thread has entered.
-fn change_entered<R>(f: impl FnOnce(&mut Vec<(u64, Runtime)>) -> R) -> Option<R> {
+fn change_entered<R>(f: impl FnOnce(&mut BTreeMap<u64, Runtime>) -> R) -> Option<R> {
     let changed = ENTERED.try_with(|cell| {
         let mut entries = cell.take();
         let result = f(&mut entries);
-        put_back(cell, entries);
+        let is_empty = entries.is_empty();
+        put_back(cell, entries, is_empty);
         result
     });
     changed.ok()
@@ -94,22 +109,14 @@ pub(crate) struct Hosted(PhantomData<*const ()>);
 
 impl Hosted {
     pub(crate) fn begin(runtime: &RuntimeCore) -> Self {
-        let _ = HOSTED.try_with(|cell| {
-            let mut hosted = cell.take();
-            hosted.push(std::ptr::from_ref(runtime));
-            put_back(cell, hosted);
-        });
+        let _ = with_hosted(|hosted| hosted.push(std::ptr::from_ref(runtime)));
         Self(PhantomData)
     }
 }
 
 impl Drop for Hosted {
     fn drop(&mut self) {
-        let _ = HOSTED.try_with(|cell| {
-            let mut hosted = cell.take();
-            hosted.pop();
-            put_back(cell, hosted);
-        });
+        let _ = with_hosted(Vec::pop);
     }
 }
 
@@ -191,8 +198,8 @@ impl Runtime {
     pub fn enter(&self) -> Entered {
         let serial = change_entered(|entries| {
             // The numbers rise, so this one is no other guard's, also if some are gone.
-            let serial = entries.last().map_or(0, |newest| newest.0 + 1);
-            entries.push((serial, self.clone()));
+            let serial = entries.last_key_value().map_or(0, |newest| newest.0 + 1);
+            entries.insert(serial, self.clone());
             serial
         });
         Entered {
@@ -434,13 +441,7 @@ impl Runtime {
             isolate.is_some_and(|isolate| Arc::ptr_eq(&isolate.runtime, &self.0))
         });
         let this = Arc::as_ptr(&self.0);
-        let is_hosted = HOSTED.try_with(|cell| {
-            let hosted = cell.take();
-            let found = hosted.contains(&this);
-            put_back(cell, hosted);
-            found
-        });
-        inside || is_hosted.unwrap_or(false)
+        inside || with_hosted(|hosted| hosted.contains(&this)).unwrap_or(false)
     }
 }
 
@@ -488,12 +489,8 @@ pub struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let left = change_entered(|entries| {
-            // Nearly always the last one.
-            let index = entries.iter().rposition(|entry| entry.0 == self.serial)?;
-            Some(entries.remove(index))
-        });
-        drop(left);
+        // Dropped when the entries are back in their place.
+        drop(change_entered(|entries| entries.remove(&self.serial)));
     }
 }
 

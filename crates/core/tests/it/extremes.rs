@@ -13,6 +13,8 @@ use insula_core::{
     one_shot, sleep, sleep_until,
 };
 
+use crate::watchdog::ends;
+
 const DURATIONS: [Duration; 4] = [
     Duration::ZERO,
     Duration::from_nanos(1),
@@ -76,6 +78,29 @@ fn threads_take_any_name() {
         assert_eq!(port.name(), name);
         runtime.shut_down();
     }
+}
+
+/// If each guard searched all the others this would take minutes.
+#[test]
+fn any_number_of_entered_runtimes_is_left_in_any_order() {
+    const GUARDS: usize = if cfg!(miri) { 100 } else { 200_000 };
+    ends(|| {
+        let runtimes = [1, 2].map(|seed| Runtime::builder().seeded(seed).build());
+        for oldest_first in [false, true] {
+            let mut guards: Vec<_> = (0..GUARDS).map(|n| runtimes[n % 2].enter()).collect();
+            if !oldest_first {
+                guards.reverse();
+            }
+            let last = guards.split_off(GUARDS - 1);
+            guards.into_iter().for_each(drop);
+            // Oldest first the newest guard is left, and newest first the oldest.
+            let left = &runtimes[usize::from(oldest_first)];
+            let before = left.now();
+            Runtime::current().advance(Duration::from_secs(1));
+            assert_eq!(left.now() - before, Duration::from_secs(1));
+            drop(last);
+        }
+    });
 }
 
 #[test]
