@@ -101,13 +101,22 @@ pub(crate) fn unwind_to_loop() -> ! {
 
 /// Runs a destructor or a foreign waker, whose panic has nobody else to go to.
 pub fn contain(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        // Dropping the payload may panic as well; then it is let go of as it is.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
-            let _leaked = std::mem::ManuallyDrop::new(second);
-        }
+    let mut result = catch_unwind(AssertUnwindSafe(f));
+    for _ in 0..MOST_PAYLOADS {
+        let Err(payload) = result else {
+            return;
+        };
+        // Dropping the payload may panic as well, with a payload of its own.
+        result = catch_unwind(AssertUnwindSafe(move || drop(payload)));
+    }
+    if let Err(payload) = result {
+        let _leaked = std::mem::ManuallyDrop::new(payload);
     }
 }
+
+/// So many payloads, each of which panics when it is dropped, are dropped one after another; a
+/// further one is let go of as it is, since there may be no end of them.
+const MOST_PAYLOADS: usize = 8;
 
 /// Wakes a waker of foreign code and contains its panic, so that the caller goes on and wakes the
 /// wakers behind it.

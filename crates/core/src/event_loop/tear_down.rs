@@ -40,6 +40,9 @@ pub(super) fn tear_down(isolate: Current<'_>, reason: ExitReason) {
     discard_records(isolate);
     drop_rounds(isolate);
     tell(isolate, &reason);
+    if let Some(home) = isolate.home() {
+        home.forget_notify();
+    }
     // Those who were told have run code of users, too.
     if !drop_rounds(isolate) {
         let _leaked = ManuallyDrop::new(isolate.local().events.take());

@@ -1,6 +1,8 @@
 //! Where an isolate runs that has a thread of its own.
 
-use insula_sync::{Parker, thread_number};
+use std::sync::Arc;
+
+use insula_sync::{Mutex, Parker, thread_number};
 
 use crate::event_loop::Meter;
 use crate::panic::{Kept, contain};
@@ -13,7 +15,8 @@ pub(crate) struct Home {
     parker: Parker,
     pub(crate) meter: Meter,
     /// Tells an embedder's loop; a pinned isolate's thread only parks.
-    notify: Option<Kept<Notify>>,
+    /// `None` from the isolate's end on: it may own a handle of the isolate, and so this.
+    notify: Mutex<Option<Arc<Kept<Notify>>>>,
     /// The thread of a root isolate, which only its host runs.
     host: Option<u64>,
 }
@@ -24,7 +27,7 @@ impl Home {
         Self {
             parker: Parker::new(),
             meter: Meter::default(),
-            notify: None,
+            notify: Mutex::new(None),
             host: None,
         }
     }
@@ -34,7 +37,7 @@ impl Home {
         Self {
             parker: Parker::new(),
             meter: Meter::default(),
-            notify: Some(Kept::new(notify)),
+            notify: Mutex::new(Some(Arc::new(Kept::new(notify)))),
             host: Some(thread_number()),
         }
     }
@@ -47,10 +50,20 @@ impl Home {
     /// The isolate has been scheduled.
     pub(crate) fn wake(&self) {
         self.parker.unpark();
-        if let Some(notify) = &self.notify {
+        if self.host.is_none() {
+            return;
+        }
+        let notify = self.notify.lock().clone();
+        if let Some(notify) = notify {
             // The sender, which may be a thread of the runtime, has no part in its panic.
             contain(|| notify.get()());
         }
+    }
+
+    /// The isolate has ended: nothing is to be told any more.
+    pub(crate) fn forget_notify(&self) {
+        let notify = self.notify.lock().take();
+        drop(notify);
     }
 
     /// Sleeps until the isolate has been scheduled, maybe before this call.

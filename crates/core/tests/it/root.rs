@@ -204,3 +204,16 @@ fn the_panic_of_an_exit_listeners_response_is_contained() {
     });
     assert_eq!(told.wait(), Ok(()));
 }
+
+/// The function owns a handle of the isolate, and the isolate would own the function for ever.
+#[test]
+fn a_notify_function_goes_with_its_isolate() {
+    let alive = Arc::new(());
+    let handle = Arc::new(std::sync::OnceLock::<Isolate>::new());
+    let kept = (alive.clone(), handle.clone());
+    let root = RootIsolate::builder("ui").notify(move || drop(kept.clone()));
+    let root = root.create();
+    handle.set(root.isolate().clone()).expect("set once");
+    root.shut_down();
+    assert_eq!(Arc::strong_count(&alive), 1);
+}
