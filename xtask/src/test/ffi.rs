@@ -196,7 +196,10 @@ const ADDRESS: Sanitizer = Sanitizer {
     name: "address",
     flags: &["-g", "-O1", "-fsanitize=address"],
     runtime: "asan",
-    environment: &[("ASAN_OPTIONS", "detect_leaks=1")],
+    environment: &[
+        ("ASAN_OPTIONS", "detect_leaks=1"),
+        ("LSAN_OPTIONS", "suppressions=crates/ffi/tests/c/lsan.supp"),
+    ],
 };
 
 const THREAD: Sanitizer = Sanitizer {
