@@ -181,7 +181,11 @@ pub(crate) fn wait(at: &At, awaited: &Awaited, how: &How) {
         How::Await() if Isolate::current().is_some() => spawn_local(future),
         // While the stack unwinds `block_on` lasts until its future is ready, as documented: that
         // may be never.
-        How::Await() | How::BlockOn() if std::thread::panicking() => {
+        // And a waker may be called by the thread of the timers, which could not end a sleep that
+        // it blocks on.
+        How::Await() | How::BlockOn()
+            if std::thread::panicking() || Place::here() == Place::Elsewhere =>
+        {
             let _ = poll(&mut future, Waker::noop());
         }
         How::Await() | How::BlockOn() => {

@@ -1,7 +1,6 @@
 //! What the scripts of one program share, and the values that they send about.
 
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -69,10 +68,7 @@ impl<T: Clone> Table<T> {
 
 /// Runs code of the program's whose panic is to end here.
 pub(crate) fn contain(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)))
-            .map_err(std::mem::ManuallyDrop::new);
-    }
+    insula_core::contain(f);
 }
 
 /// What all scripts of a program share.
