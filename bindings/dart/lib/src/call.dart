@@ -20,7 +20,7 @@ final class Call implements Future<Object?> {
   /// Cancels the call: the future ends with [Status.cancelled], and the service
   /// is told, or never begins. Returns false if the call has ended.
   ///
-  /// That nobody waits for the future of a cancelled call is no error.
+  /// A cancelled call whose future is not awaited is no uncaught error.
   bool cancel() {
     _answer.ignore();
     return _calls.cancel(_id);
@@ -139,7 +139,7 @@ final class Calls implements Finalizable {
       _pending[id]?.onItem?.call(withLight(message[2], message[3]));
       return;
     }
-    // Whoever gets the answer may well make the next call at once.
+    // Removed first: the code that gets the answer may make the next call at once.
     _pending.remove(id)?.onEnd(
           message[2]! as int,
           message[3] == 1,

@@ -34,8 +34,8 @@ final class Mailbox extends Owner {
 
   /// A handle for another party, to be sent to it, for [Mailbox.fromHandle].
   ///
-  /// Until it is taken over it belongs to nobody, unless the isolate that is to
-  /// do so is begun with it, by `Insula.run` or `Insula.spawn`.
+  /// A handle that is never taken over leaks, unless the isolate that is to take
+  /// it over is begun with it, by `Insula.run` or `Insula.spawn`.
   int share() => withMemory((memory) {
         final other = memory.handle();
         use((handle) => check(functions.mailboxShare(handle, other)));
@@ -147,8 +147,8 @@ final class Requester extends _Side {
   /// A new rendezvous: this side, and the handle of the other one, for
   /// [Responder.fromHandle].
   ///
-  /// Until the handle is taken over it belongs to nobody, unless the isolate
-  /// that is to do so is begun with it, by `Insula.run` or `Insula.spawn`.
+  /// A handle that is never taken over leaks, unless the isolate that is to take
+  /// it over is begun with it, by `Insula.run` or `Insula.spawn`.
   static (Requester, int) open() => withMemory((memory) {
         final requester = memory.handle();
         final responder = memory.handle();
@@ -192,7 +192,7 @@ final class Responder extends _Side {
   /// Answers the request with a copy of [response].
   ///
   /// Throws an [InsulaException]: [Status.badState] if there is none,
-  /// [Status.cancelled] if nobody waits for the answer any more,
+  /// [Status.cancelled] if the requester has given up,
   /// [Status.closed], [Status.peerDied].
   void respond(List<int> response) => check(_respond(response));
 
@@ -207,8 +207,8 @@ final class Responder extends _Side {
   void decline() => check(use(functions.decline));
 
   /// Answers requests with what [answer] returns, until [stop] is called, this
-  /// side is closed or released, or the other side has ended. A response that
-  /// nobody waits for any more is dropped. If [answer] throws, the request is
+  /// side is closed or released, or the other side has ended. A response
+  /// whose requester has given up is dropped. If [answer] throws, the request is
   /// declined, and the error goes on from here.
   void messageLoop(List<int> Function(Uint8List request) answer) {
     _runs = true;

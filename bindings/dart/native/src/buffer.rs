@@ -8,8 +8,8 @@
 //!
 //! # From isolate to isolate
 //! A message between Dart isolates can carry numbers, but no references. So a buffer that is sent
-//! to another isolate is left here under a number (`insula_dart_buffer_leave`), for whoever asks
-//! for that number first (`insula_dart_buffer_fetch`). No number is given out twice.
+//! to another isolate is left here under a number (`insula_dart_buffer_leave`), and the
+//! first isolate that asks for the number gets it (`insula_dart_buffer_fetch`). No number is given out twice.
 //!
 //! # What Dart's collector is told
 //! To tell the VM of 100 MiB that one of its objects keeps is to have it collect on the spot,

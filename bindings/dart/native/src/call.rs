@@ -249,7 +249,7 @@ impl Calls {
         let call = &raw mut handle;
         let status = if deadline_ns == INSULA_FOREVER {
             // SAFETY: promised by the caller; `user` may be used on any thread, and posting to a
-            // Dart port waits for nobody.
+            // Dart port does not block.
             unsafe { service_call_in_place(service, request, done, user, free, call) }
         } else {
             // SAFETY: as above.
