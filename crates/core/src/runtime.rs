@@ -360,13 +360,16 @@ impl Runtime {
     ///
     /// # Panics
     /// Inside of an isolate of this runtime, which would wait for its own end; also in a future
-    /// that the isolate blocks on. In a destructor that runs while the stack of the isolate unwinds
-    /// it does not panic, but begins the shutdown and does not wait.
+    /// that the isolate blocks on.
     ///
-    /// For a seeded runtime that has isolates: on another thread than the one that has driven it.
+    /// For a seeded runtime: inside of any isolate, and on another thread than the one that has
+    /// driven it.
     ///
     /// On a thread that has a [`RootIsolate`](crate::RootIsolate) of this runtime, which only that
     /// thread could end.
+    ///
+    /// In a destructor that runs while the thread unwinds it does not panic in these cases, but
+    /// begins the shutdown and does not wait.
     pub fn shut_down(&self) {
         let _ = self.shut_down_within(None);
     }
@@ -413,7 +416,8 @@ impl Runtime {
         for isolate in self.0.register.close() {
             isolate.post_oob(Oob::Kill(Priority::Immediate));
         }
-        if inside || root.is_some() {
+        let refused = std::thread::panicking() && !self.is_drivable_here();
+        if inside || root.is_some() || refused {
             return Err(self.still_running());
         }
         match &self.0.scheduler {
@@ -428,6 +432,13 @@ impl Runtime {
         }
         self.0.event_handler.stop();
         Ok(())
+    }
+
+    /// Whether [`block_on`](Self::block_on) runs the isolates, or they run without it.
+    fn is_drivable_here(&self) -> bool {
+        let inside = Current::with(|isolate| isolate.is_some());
+        let seeded = self.0.seeded();
+        seeded.is_none_or(|seeded| !inside && seeded.is_driven_here())
     }
 
     fn still_running(&self) -> StillRunning {

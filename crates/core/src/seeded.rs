@@ -104,6 +104,12 @@ impl SeededScheduler {
         true
     }
 
+    /// Whether this thread is the one that runs everything, or could become it.
+    pub(crate) fn is_driven_here(&self) -> bool {
+        let driver = self.state.lock().driver;
+        driver.is_none_or(|driver| driver == insula_sync::thread_number())
+    }
+
     /// Makes this thread the one that runs everything.
     ///
     /// # Panics

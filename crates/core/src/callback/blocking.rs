@@ -130,7 +130,12 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
         if self.is_closed() {
             return Err(CallbackError::Closed(Some(argument)));
         }
-        self.refuse_here()?;
+        if let Err(refused) = self.refuse_here() {
+            // Here, where its panic drops `refused`: a panic of what is dropped on return leaks
+            // the value that is returned (rust-lang/rust#47949).
+            drop(argument);
+            return Err(refused);
+        }
         let end = self.line.end();
         let wait = Arc::new(Wait::new(end.isolate()));
         let reply = CallbackReply {

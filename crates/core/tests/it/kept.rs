@@ -7,14 +7,16 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::future::{Future, pending};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use insula_core::{
-    ConditionVariable, Isolate, IsolateGroup, IsolateNameServer, Mailbox, Priority, RawMutex,
-    ReceivePort, ReplyTo, Runtime, SendPort, Timer, UncaughtError, one_shot, rendezvous, sleep,
-    spawn_local,
+    BlockingCallback, ConditionVariable, Isolate, IsolateGroup, IsolateNameServer, Mailbox,
+    Priority, RawMutex, ReceivePort, ReplyTo, Runtime, SendPort, Timer, UncaughtError, one_shot,
+    rendezvous, sleep, spawn_local,
 };
 
 thread_local! {
@@ -303,5 +305,22 @@ fn a_wait_for_a_lock_or_a_mailbox_that_was_given_up_is_forgotten() {
 fn handles_of_a_mailbox_that_are_dropped_are_forgotten() {
     let mailbox = Mailbox::<u8>::new();
     let kept = kept_in_isolate(move || drop(mailbox.clone()));
+    assert_eq!(kept, 0);
+}
+
+/// The refusal names the isolate; the panic of the argument's destructor must not keep it.
+#[test]
+fn a_call_that_is_refused_keeps_nothing_if_its_argument_panics_when_dropped() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            resume_unwind(Box::new(()));
+        }
+    }
+    let callback = Arc::new(OnceLock::new());
+    let kept = kept_in_isolate(move || {
+        let callback = callback.get_or_init(|| BlockingCallback::new(drop::<Panics>));
+        assert!(catch_unwind(AssertUnwindSafe(|| callback.call(Panics))).is_err());
+    });
     assert_eq!(kept, 0);
 }

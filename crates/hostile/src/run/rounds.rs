@@ -95,7 +95,8 @@ fn give_up(future: impl Future) {
 /// Does the program's chores, outside of isolates and in one.
 pub(crate) fn execute(at: &At, runtime: &Runtime) {
     let chores = Arc::new(at.world.program.rounds.clone());
-    if chores.is_empty() {
+    // What the prelude has spawned runs beside the chores, and may allocate ever more.
+    if chores.is_empty() || !at.world.program.prelude.0.is_empty() {
         return;
     }
     let Some(stage) = Stage::new(runtime) else {

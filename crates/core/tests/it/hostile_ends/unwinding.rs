@@ -289,3 +289,37 @@ fn a_shutdown_by_a_destructor_of_an_isolate_that_unwinds_is_begun_and_not_waited
         shut_down(&runtime);
     });
 }
+
+/// Elsewhere than on its driver's thread, and in an isolate, such a shutdown panics.
+#[test]
+fn a_shutdown_of_a_seeded_runtime_by_a_destructor_that_cannot_drive_it_is_only_begun() {
+    fn unwind(mut shut_down: impl FnMut()) {
+        let _shut_down = OnDrop::new(move || shut_down());
+        if true {
+            panic!("bug");
+        }
+    }
+    in_child(|| {
+        let seeded = Runtime::builder().seeded(1).build();
+        let last = Isolate::builder().runtime(&seeded).name("last");
+        let last = last.spawn(async |()| sleep(LONG).await, ());
+        seeded.run_until_idle();
+        let begin = {
+            let seeded = seeded.clone();
+            move || {
+                seeded.shut_down();
+                let result = seeded.shut_down_timeout(LONG);
+                let named = result.is_err_and(|running| running.names == ["last".into()]);
+                assert!(named && seeded.is_shut_down());
+            }
+        };
+        let isolate = Isolate::run({
+            let begin = begin.clone();
+            move || unwind(begin)
+        });
+        assert!(matches!(isolate.wait(), Err(RunError::Panicked(_))));
+        assert!(std::thread::spawn(move || unwind(begin)).join().is_err());
+        assert_eq!(seeded.isolate_count(), 1);
+        shut_down(&seeded);
+    });
+}
