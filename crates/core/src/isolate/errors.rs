@@ -76,6 +76,11 @@ impl Isolate {
         let port = port.clone();
         let mut lane = self.0.lane.lock();
         let surplus = self.0.with_details(&mut lane, |details| {
+            // Of an isolate that has ended nobody would take the port out again, which may be
+            // the isolate's own and keep it.
+            if details.exit.is_some() {
+                return Some(port);
+            }
             details.error_listeners.set(port.id(), port)
         });
         drop(lane);

@@ -248,6 +248,23 @@ fn isolates_that_ended_are_forgotten() {
     runtime.shut_down();
 }
 
+/// The listener's port may belong to the isolate itself, which it would keep.
+#[test]
+fn a_listener_for_errors_that_comes_after_the_last_one_is_not_kept() {
+    let runtime = runtime();
+    let (_isolate, port) = sink::<()>(&runtime);
+    let round = || {
+        let builder = Isolate::builder().runtime(&runtime);
+        let listens = |_: &_| {
+            let own = Isolate::current().expect("it is being torn down");
+            own.errors().listen(drop);
+        };
+        builder.on_exit(&port, listens).spawn(|()| (), ());
+    };
+    assert_eq!(kept(&runtime, round), 0);
+    runtime.shut_down();
+}
+
 #[test]
 fn pauses_that_were_taken_back_are_forgotten() {
     let runtime = runtime();

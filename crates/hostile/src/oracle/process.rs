@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use insula_core::Runtime;
+
 /// How many threads and descriptors there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Residents {
@@ -59,16 +61,19 @@ fn threads() -> usize {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
         return 0;
     };
-    let (mut events, mut others) = (0usize, 0);
+    let (mut events, mut pool, mut others) = (0usize, 0usize, 0);
     for task in tasks.flatten() {
         let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
         match name.trim_end() {
             // It ended just now.
             "" => {}
             "insula-events" => events += 1,
-            name if name.starts_with("insula-") => {}
+            "insula-monitor" => {}
+            name if name.starts_with("insula-") => pool += 1,
             _ => others += 1,
         }
     }
-    others + events.saturating_sub(1)
+    // A thread that was started just now still has the name of the one that started it.
+    let own = Runtime::global().thread_count();
+    others + events.saturating_sub(1) + pool.saturating_sub(own)
 }

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -134,7 +135,11 @@ fn stash_waker(at: &At, slot: Slot) -> KeptFuture {
         if std::mem::replace(&mut is_stashed, true) {
             return Poll::Ready(());
         }
-        token.at.world.wakers.put(slot, cx.waker().clone());
+        token
+            .at
+            .world
+            .wakers
+            .put(slot, Arc::new(cx.waker().clone()));
         Poll::Pending
     }))
 }
@@ -219,10 +224,17 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
             }
         }
         Op::DropFuture(slot) => drop(world.futures.take(*slot)),
-        Op::WakeStashed(slot) => world.wakers.take(*slot).into_iter().for_each(Waker::wake),
+        Op::WakeStashed(slot) => {
+            if let Some(waker) = world.wakers.take(*slot) {
+                match Arc::try_unwrap(waker) {
+                    Ok(waker) => waker.wake(),
+                    Err(waker) => waker.wake_by_ref(),
+                }
+            }
+        }
         Op::CopyWaker(slot, to) => {
             if let Some(waker) = world.wakers.get(*slot) {
-                world.wakers.put(*to, waker);
+                world.wakers.put(*to, Arc::new(Waker::clone(&waker)));
             }
         }
         Op::DropWaker(slot) => drop(world.wakers.take(*slot)),

@@ -87,7 +87,8 @@ pub(crate) struct World {
     pub(crate) replies: Table<Reply<Parcel>>,
     pub(crate) timers: Table<Timer>,
     pub(crate) futures: Table<KeptFuture>,
-    pub(crate) wakers: Table<Waker>,
+    /// Shared, since the clone of a waker is a program's code, which no lock may be held for.
+    pub(crate) wakers: Table<Arc<Waker>>,
     pub(crate) mailboxes: Table<Arc<Mailbox<Parcel>>>,
     pub(crate) requesters: Table<Arc<Rendezvous>>,
     pub(crate) responders: Table<Arc<Responder<Parcel, Parcel>>>,

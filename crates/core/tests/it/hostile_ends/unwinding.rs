@@ -293,8 +293,8 @@ fn a_shutdown_by_a_destructor_of_an_isolate_that_unwinds_is_begun_and_not_waited
 /// Elsewhere than on its driver's thread, and in an isolate, such a shutdown panics.
 #[test]
 fn a_shutdown_of_a_seeded_runtime_by_a_destructor_that_cannot_drive_it_is_only_begun() {
-    fn unwind(mut shut_down: impl FnMut()) {
-        let _shut_down = OnDrop::new(move || shut_down());
+    fn unwind(shut_down: impl FnMut()) {
+        let _shut_down = OnDrop::new(shut_down);
         if true {
             panic!("bug");
         }
@@ -302,7 +302,7 @@ fn a_shutdown_of_a_seeded_runtime_by_a_destructor_that_cannot_drive_it_is_only_b
     in_child(|| {
         let seeded = Runtime::builder().seeded(1).build();
         let last = Isolate::builder().runtime(&seeded).name("last");
-        let last = last.spawn(async |()| sleep(LONG).await, ());
+        let _last = last.spawn(async |()| sleep(LONG).await, ());
         seeded.run_until_idle();
         let begin = {
             let seeded = seeded.clone();
