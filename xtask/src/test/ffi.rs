@@ -117,7 +117,7 @@ pub(super) fn run_installed_by_cargo_c(root: &Path) -> Verdict {
     let prefix = root.join(&build.out).join("cargo-c");
     let lib = prefix.join("lib");
     let mut install = cargo(root);
-    install.args(["cinstall", "--package", "insula-c", "--prefix"]);
+    install.args(["cinstall", "--debug", "--package", "insula-c", "--prefix"]);
     pass(install.arg(&prefix).arg("--libdir").arg(&lib))?;
     build.run_with_pkg_config(&prefix, &lib)?;
     if !has_program("cmake") {
