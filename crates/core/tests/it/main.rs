@@ -29,4 +29,4 @@ mod watchdog;
 const SEEDS: std::ops::Range<u64> = 0..if cfg!(miri) { 2 } else { 24 };
 
 /// So many of what a long test needs many of; Miri interprets fewer.
-const MANY: u64 = if cfg!(miri) { 40 } else { 3000 };
+const MANY: u64 = if cfg!(miri) { 30 } else { 3000 };
