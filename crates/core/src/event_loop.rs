@@ -121,15 +121,21 @@ fn exit(isolate: Current<'_>, reason: ExitReason) -> bool {
 }
 
 /// Runs code of a host as the isolate's, between two of its events, and then the microtasks.
-/// `None` if it panicked.
+/// Before it, as before every event, come the control messages that have arrived.
+/// `None` if it panicked, or a control message says that the isolate is to end.
 pub(crate) fn enter<R>(runnable: &Runnable, f: impl FnOnce() -> R) -> Option<R> {
     let runtime = runnable.core().runtime.clone();
     let _hosted = Hosted::begin(&runtime);
     runnable.enter(|isolate| {
+        if isolate.lane.peek_oob() {
+            handle_messages_while_unwinding(isolate);
+        }
         let mut result = None;
         let end = catch_unwind(AssertUnwindSafe(|| {
-            result = Some(f());
-            isolate.run_microtasks();
+            if !isolate.is_ending() {
+                result = Some(f());
+                isolate.run_microtasks();
+            }
             SliceEnd::Idle
         }))
         .unwrap_or_else(|payload| caught(isolate, payload));

@@ -449,12 +449,18 @@ impl New {
     /// itself has seen it and another thread does.
     #[cold]
     fn end_unstarted(self) {
-        if self.core().has_home() {
+        let is_root = self.core().is_root_here();
+        if self.core().has_home() && !is_root {
             // Its own thread is there and does it.
             return self.core().post_oob(Oob::Kill(Priority::Immediate));
         }
         let ours = self.core().lane.lock().mark_scheduled();
-        if ours {
+        if is_root {
+            // The host learns of the end as it learns of everything else.
+            IsolateCore::schedule(self.core().this());
+        }
+        // Only this thread runs a root isolate, also if the shutdown has scheduled it.
+        if ours || is_root {
             event_loop::end_unstarted(&self.0);
         }
     }

@@ -10,7 +10,10 @@
 //!
 //! A root isolate does not end by itself, but with its owner, by a kill, by an error, or when
 //! [`run_event_loop`](RootIsolate::run_event_loop) has nothing left to wait for. Its group ends
-//! with it.
+//! with it. On a runtime that is shut down it is dead from the start, as any isolate is.
+//!
+//! Entering it is an event: control messages that have arrived are handled before. So a kill that
+//! came first lets nothing of the host run.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -130,8 +133,9 @@ impl RootBuilder {
     /// Makes the isolate, of this thread, without an entry: what it does, the host starts in
     /// [`RootIsolate::enter`].
     pub fn create(self) -> RootIsolate {
-        let (root, new) = self.make();
+        let (mut root, new) = self.make();
         new.start(|_: Current<'_>| {});
+        root.forward_if_dead();
         root
     }
 
@@ -148,6 +152,7 @@ impl RootBuilder {
         let (mut root, new) = self.make();
         new.start(move |_: Current<'_>| entry(message).settle());
         root.phase = RootPhase::Ready;
+        root.forward_if_dead();
         root
     }
 
@@ -217,7 +222,8 @@ impl RootIsolate {
     /// makes there need not be `Send`, with the [`Pinned`] that it gets.
     ///
     /// `None` if the isolate has ended, or `f` panicked; that is an uncaught error of the
-    /// isolate then.
+    /// isolate then. Control messages that have arrived are handled before `f`: after a
+    /// [kill](Isolate::kill), and after the shutdown of its runtime, `f` does not run.
     ///
     /// # Panics
     /// In the isolate's own code.
@@ -282,10 +288,14 @@ impl RootIsolate {
     }
 
     fn end(&mut self) {
+        // A kill that has arrived ends it before the code below.
+        if !self.isolate.0.lane.is_dead() {
+            self.runnable()
+                .enter(|isolate| isolate.local().flags.pauses_on_exit.set(false));
+        }
         self.enter(|_| {
             Current::with(|isolate| {
                 if let Some(isolate) = isolate {
-                    isolate.local().flags.pauses_on_exit.set(false);
                     isolate.end_with(ExitReason::Killed);
                 }
             });
@@ -294,6 +304,13 @@ impl RootIsolate {
 
     fn forward(&mut self, phase: RootPhase) {
         self.phase = self.phase.max(phase);
+    }
+
+    /// On a runtime that is shut down it has ended before it is made.
+    fn forward_if_dead(&mut self) {
+        if self.isolate.0.lane.is_dead() {
+            self.forward(RootPhase::ShutDown);
+        }
     }
 
     /// Somebody may hold the lane at this moment, so it is asked until it answers.

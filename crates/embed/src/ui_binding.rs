@@ -156,7 +156,7 @@ impl UiBinding {
     }
 
     /// Runs `f` as the isolate's code, and then the microtasks. `None` if the isolate has ended,
-    /// or `f` panicked.
+    /// or was killed, or `f` panicked: as [`RootIsolate::enter`].
     ///
     /// # Panics
     /// In the isolate's own code.

@@ -813,7 +813,7 @@ insula_status insula_root_isolate(insula_root root, insula_isolate *isolate);
 // timers.
 //
 // Errors: `WRONG_THREAD`, `IN_USE` if the thread runs an isolate already, `ENDING` if the root
-// isolate has ended or ends of this.
+// isolate has ended, was killed, or ends of this.
 insula_status insula_root_enter(insula_root root, insula_task_fn function, void *user);
 
 // Handles the control messages that have arrived, then one message and its microtasks.

@@ -154,7 +154,8 @@ pub(crate) fn drain_microtasks(isolate: Current<'_>) -> bool {
 
 /// As [`handle_messages`], where no panic may leave this: each is told as an error, and ends the
 /// isolate if it is fatal. So it is in a destructor while the thread unwinds, and behind a fatal
-/// error, for what had come before that.
+/// error, for what had come before that; and before code of a host, which such a panic must not
+/// replace.
 #[cold]
 pub(super) fn handle_messages_while_unwinding(isolate: Current<'_>) {
     let handle = || catch_unwind(AssertUnwindSafe(|| handle_messages(isolate)));

@@ -7,8 +7,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use insula_core::{
-    ExitReason, Handled, Isolate, ReceivePort, RootIsolate, RootPhase, Runtime, SendPort, Timer,
-    block_on, schedule_microtask,
+    ExitReason, Handled, Isolate, Priority, ReceivePort, RootIsolate, RootPhase, Runtime, SendPort,
+    Timer, block_on, schedule_microtask,
 };
 
 use crate::trace::Log;
@@ -216,4 +216,93 @@ fn a_notify_function_goes_with_its_isolate() {
     handle.set(root.isolate().clone()).expect("set once");
     root.shut_down();
     assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+/// As any isolate that is spawned there. Its host is told, and nothing of it runs.
+#[test]
+fn a_root_of_a_runtime_that_is_shut_down_is_dead_from_the_start() {
+    for runtime in [Runtime::builder(), Runtime::builder().seeded(1)] {
+        let runtime = runtime.build();
+        runtime.shut_down();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let builder = || {
+            let told = calls.clone();
+            RootIsolate::builder("late")
+                .runtime(&runtime)
+                .pause_on_start(true)
+                .pause_on_exit(true)
+                .notify(move || {
+                    told.fetch_add(1, Ordering::SeqCst);
+                })
+        };
+        let killed = Handled::Exited(ExitReason::Killed);
+        let mut root = builder().create();
+        assert_eq!(root.phase(), RootPhase::ShutDown);
+        assert_eq!(root.enter(|_| panic!("it has ended")), None::<()>);
+        assert_eq!(root.handle_message(), killed);
+        assert_eq!(root.isolate().group().expect("its own").isolates(), []);
+        assert_eq!(builder().create().run_event_loop(), ExitReason::Killed);
+        assert_eq!(builder().create().shut_down(), ExitReason::Killed);
+        let entry = Arc::new(());
+        let kept = entry.clone();
+        let mut root = builder().spawn(move |()| drop(kept), ());
+        assert_eq!(root.phase(), RootPhase::ShutDown);
+        assert_eq!(root.handle_message(), killed);
+        assert_eq!(Arc::strong_count(&entry), 1);
+        assert_eq!(calls.load(Ordering::SeqCst), 4);
+        // Nothing is left that it would have to wait for.
+        runtime.shut_down();
+    }
+}
+
+/// The kill came first. So it is with the one of a shutdown that another thread has begun.
+#[test]
+fn code_of_the_host_does_not_run_after_a_kill() {
+    let runtime = Runtime::builder().threads(1).build();
+    let root = || RootIsolate::builder("ui").runtime(&runtime).create();
+    let (mut killed, mut ended, mut over) = (root(), root(), root());
+    killed.isolate().kill();
+    assert_eq!(killed.enter(|_| panic!("it was killed")), None::<()>);
+    assert_eq!(killed.phase(), RootPhase::ShutDown);
+    let exit = ended.isolate().run_at(Priority::Immediate, || {
+        Isolate::exit_silently();
+    });
+    assert_eq!(ended.enter(|_| panic!("it has exited")), None::<()>);
+    drop(exit);
+    assert_eq!(ended.handle_message(), Handled::Exited(ExitReason::Exited));
+    let began = runtime.shut_down_timeout(Duration::ZERO);
+    assert_eq!(began.unwrap_err().names, ["ui".into()]);
+    assert_eq!(over.enter(|_| panic!("it was killed")), None::<()>);
+    runtime.shut_down();
+}
+
+#[test]
+fn code_of_the_host_runs_after_the_control_messages_that_came_before() {
+    let mut root = RootIsolate::builder("ui").create();
+    root.isolate().set_errors_fatal(false);
+    let log = Log::default();
+    let (first, second) = (log.clone(), log.clone());
+    let isolate = root.isolate().clone();
+    drop(isolate.run_at(Priority::Immediate, move || first.line("first")));
+    drop(isolate.run_at(Priority::Immediate, || panic!("not fatal, as expected")));
+    drop(isolate.run_at(Priority::Immediate, move || second.line("second")));
+    assert_eq!(root.enter(|_| log.line("host")), Some(()));
+    assert_eq!(log.text(), "first second host");
+}
+
+/// The kill is held, the end of the owner is not.
+#[test]
+fn a_root_that_pauses_on_exit_ends_with_its_owner_also_after_a_kill() {
+    let root = || RootIsolate::builder("ui").pause_on_exit(true).create();
+    let mut paused = root();
+    paused.isolate().kill();
+    assert_eq!(paused.enter(|_| panic!("it was killed")), None::<()>);
+    assert_eq!(paused.handle_message(), Handled::Paused);
+    let killed = root();
+    killed.isolate().kill();
+    for root in [paused, killed] {
+        let isolate = root.isolate().clone();
+        drop(root);
+        assert_eq!(block_on(isolate.exited()), ExitReason::Killed);
+    }
 }

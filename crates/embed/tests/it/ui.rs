@@ -296,3 +296,17 @@ fn a_panic_ends_the_isolate_and_nothing_else() {
     ui.flush_tasks(Flush::All);
     assert_eq!(stage.read(), "task");
 }
+
+/// No code of the window system's runs as an isolate that is to end.
+#[test]
+fn nothing_runs_as_an_isolate_whose_runtime_is_shut_down() {
+    let stage = Stage::new();
+    let ui = stage.make_loop("ui");
+    stage.runtime.shut_down();
+    let binding = bind(&stage, &ui);
+    assert_eq!(binding.exit_reason(), Some(ExitReason::Killed));
+    binding.remote().post(|_| panic!("it has ended"));
+    while ui.flush_tasks(Flush::All).tasks > 0 {}
+    assert_eq!(binding.enter(|_| panic!("it has ended")), None::<()>);
+    assert_eq!(stage.read(), "");
+}

@@ -63,7 +63,7 @@ pub unsafe extern "C" fn insula_root_isolate(
 /// timers.
 ///
 /// Errors: `WRONG_THREAD`, `IN_USE` if the thread runs an isolate already, `ENDING` if the root
-/// isolate has ended or ends of this.
+/// isolate has ended, was killed, or ends of this.
 ///
 /// # Safety
 /// The pointers are as the top of this file tells.
