@@ -5,6 +5,9 @@
 //! thread: the entry runs there, and the isolate's teardown too. What others may hold of the
 //! isolate (ports, handles, wakers) reaches only the parts that any thread may touch.
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
@@ -65,12 +68,18 @@ fn drive(isolate: &IsolateRef, home: &Home) {
         if isolate.lane.is_dead() {
             return;
         }
-        // SAFETY: a pinned isolate that is scheduled is run by its own thread, this one, and
-        // by nobody else.
-        let mut runnable = unsafe { Runnable::from_raw(isolate.as_ptr()) };
-        while let Some(again) = run_slice(runnable, &home.meter, SLICE_TURNS) {
-            runnable = again;
-        }
+        run_scheduled(isolate, home);
+    }
+}
+
+/// Runs the isolate, which is scheduled and has not ended, on its own thread until it is idle or
+/// has ended.
+fn run_scheduled(isolate: &IsolateRef, home: &Home) {
+    // SAFETY: a pinned isolate that is scheduled is run by its own thread, this one, and
+    // by nobody else.
+    let mut runnable = unsafe { Runnable::from_raw(isolate.as_ptr()) };
+    while let Some(again) = run_slice(runnable, &home.meter, SLICE_TURNS) {
+        runnable = again;
     }
 }
 

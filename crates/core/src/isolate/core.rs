@@ -234,12 +234,12 @@ impl IsolateCore {
         self.home.as_ref()?.meter.turn()
     }
 
-    /// Whether only one thread may run it.
     /// For whoever schedules it and has no reference that outlasts that.
     pub(crate) fn home(&self) -> Option<Arc<Home>> {
         self.home.clone()
     }
 
+    /// Whether only one thread may run it.
     pub(crate) fn has_home(&self) -> bool {
         self.home.is_some()
     }
