@@ -148,10 +148,21 @@ pub(crate) enum Scheduler {
 }
 
 impl Scheduler {
+    /// Queues an isolate, if the calling thread is one of those that run this runtime's isolates;
+    /// gives it back otherwise.
     #[inline]
-    pub(crate) fn schedule(&self, runnable: Runnable) {
+    pub(crate) fn schedule_here(&self, runnable: Runnable) -> Result<(), Runnable> {
         match self {
-            Self::Threads(pool) => pool.schedule(runnable),
+            Self::Threads(pool) => pool.schedule_here(runnable),
+            Self::Seeded(_) => Err(runnable),
+        }
+    }
+
+    /// Queues an isolate from any thread. The caller keeps the runtime: the isolate may run to its
+    /// end before this returns.
+    pub(crate) fn schedule_elsewhere(&self, runnable: Runnable) {
+        match self {
+            Self::Threads(pool) => pool.schedule_elsewhere(runnable),
             Self::Seeded(seeded) => seeded.schedule(runnable),
         }
     }

@@ -206,20 +206,28 @@ impl ThreadPool {
         let _ = self.runtime.set(Arc::downgrade(runtime));
     }
 
-    /// Queues an isolate where it will run soonest.
+    /// Queues an isolate on the calling thread, where it will run soonest. Gives it back if that
+    /// is no thread of this pool.
     #[inline]
-    pub(crate) fn schedule(&self, runnable: Runnable) {
-        let raw = runnable.into_raw();
+    pub(crate) fn schedule_here(&self, runnable: Runnable) -> Result<(), Runnable> {
         let worker = WORKER.with(Cell::get);
         // SAFETY: set by the thread itself for as long as its `Worker` lives.
         match unsafe { worker.as_ref() } {
-            Some(worker) if ptr::eq(worker.pool, self) => self.schedule_here(worker, raw),
-            _ => self.inject([raw]),
+            Some(worker) if ptr::eq(worker.pool, self) => {
+                self.schedule_on(worker, runnable.into_raw());
+                Ok(())
+            }
+            _ => Err(runnable),
         }
     }
 
+    /// Queues an isolate from a thread that is none of the pool's.
+    pub(crate) fn schedule_elsewhere(&self, runnable: Runnable) {
+        self.inject([runnable.into_raw()]);
+    }
+
     #[inline]
-    fn schedule_here(&self, worker: &Worker, raw: Raw) {
+    fn schedule_on(&self, worker: &Worker, raw: Raw) {
         let thread = &self.threads[worker.index];
         if thread.stuck.load(Ordering::Relaxed) {
             return self.inject([raw]);

@@ -257,9 +257,22 @@ impl IsolateCore {
         // SAFETY: alive, as just said.
         let core = unsafe { this.as_ref() };
         match &core.home {
-            None => core.runtime.scheduler().schedule(Runnable(this)),
+            None => {
+                let given_back = core.runtime.scheduler().schedule_here(Runnable(this));
+                if let Err(runnable) = given_back {
+                    Self::schedule_elsewhere(runnable);
+                }
+            }
             Some(home) => home.wake(),
         }
+    }
+
+    /// Once it is queued, a pooled isolate may run to its end on another thread, and its runtime be
+    /// shut down and freed, while this thread still wakes one of the runtime's. Those threads
+    /// themselves keep the runtime; any other has to.
+    fn schedule_elsewhere(runnable: Runnable) {
+        let runtime = runnable.core().runtime.clone();
+        runtime.scheduler().schedule_elsewhere(runnable);
     }
 
     /// Appends one of the runtime's own records; gives it back if the isolate is dead.

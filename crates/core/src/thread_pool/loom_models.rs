@@ -151,7 +151,7 @@ fn come_unstuck_vs_spare() {
     check(1, || {
         let model = Arc::new(Model::inside_of_a_turn(1, 2, 4));
         let worker = Worker::new(&model.pool, 0);
-        model.pool.schedule_here(&worker, Model::isolate(0));
+        model.pool.schedule_on(&worker, Model::isolate(0));
         model.pool.push_to_ring(&worker, Model::isolate(1));
         model.pool.threads[0].overflow.push([Model::isolate(2)]);
         let spare = model.start_parked(1);

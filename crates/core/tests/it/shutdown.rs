@@ -193,3 +193,37 @@ fn a_wait_for_a_socket_fails_before_and_after() {
         assert_eq!(late.unwrap_err().kind(), ErrorKind::BrokenPipe);
     });
 }
+
+/// The last sender's end is the isolate's, and with that the runtime may be shut down and gone,
+/// while the thread that dropped the sender still wakes one of the runtime's. Miri sees it if it
+/// then uses what was freed.
+#[test]
+fn a_runtime_may_go_while_its_last_isolate_is_still_being_woken() {
+    // On threads a round takes Miri seconds.
+    for round in 0..crate::MANY / 4 {
+        let is_seeded = round % 2 == 1;
+        let builder = Runtime::builder().threads(1);
+        let builder = if is_seeded {
+            builder.seeded(round)
+        } else {
+            builder
+        };
+        let runtime = builder.build();
+        let port = Isolate::builder()
+            .runtime(&runtime)
+            .spawn_with_port(|port: ReceivePort<u8>| port.listen(drop));
+        if is_seeded {
+            runtime.run_until_idle();
+        }
+        let sender = std::thread::spawn(move || drop(port));
+        while runtime.isolate_count() > 0 {
+            if is_seeded {
+                runtime.run_until_idle();
+            }
+            std::thread::yield_now();
+        }
+        runtime.shut_down();
+        drop(runtime);
+        sender.join().expect("it only drops");
+    }
+}
