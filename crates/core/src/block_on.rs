@@ -1,5 +1,6 @@
 //! Waiting for a future on a plain thread.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
@@ -10,6 +11,35 @@ use std::time::Duration;
 use crate::blocking::{Deadline, Seat, Seated, WaitError, check_seeded, deadline_in};
 use crate::isolate::{Current, check_wait, check_wait_without_error};
 use crate::runtime::BegunWait;
+
+insula_sync::thread_cell! {
+    /// The future that is polled under `block_on` waits for an event: see [`awaits_event`].
+    static AWAITS_EVENT: bool = false;
+}
+
+/// To be called by a future that waits for the thread of timers and sockets, or for an operation
+/// of the operating system on a thread of its own: no thread of a pool is needed to wake it. So
+/// `block_on` knows that its wait comes back even if none is left to run isolates.
+///
+/// For the crates of this project only.
+#[doc(hidden)]
+pub fn awaits_event() {
+    AWAITS_EVENT.with(|awaits| awaits.set(true));
+}
+
+/// Polls a future. Returns whether it waits for an event, too.
+fn poll_for_events<T>(poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, bool) {
+    /// The poll may be part of another one, which has its own.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            AWAITS_EVENT.with(|awaits| awaits.set(self.0));
+        }
+    }
+    let _restore = Restore(AWAITS_EVENT.with(|awaits| awaits.replace(false)));
+    let poll = poll();
+    (poll, AWAITS_EVENT.with(Cell::get))
+}
 
 /// Runs a future to its end on this thread, which sleeps whenever the future waits.
 ///
@@ -34,7 +64,7 @@ use crate::runtime::BegunWait;
 ///
 /// # Panics
 /// In an isolate, if no thread of the runtime is left to run isolates, as
-/// [`WaitError::NoThreads`] tells. On a seeded runtime, if the future is not ready at once, as
+/// [`WaitError::NoThreads`] tells, unless the future waits for time, a socket or an operation on files. On a seeded runtime, if the future is not ready at once, as
 /// [`WaitError::Seeded`] tells. Neither happens in a destructor that runs while the stack unwinds,
 /// since that would abort the process.
 pub fn block_on<F: Future>(future: F) -> F::Output {
@@ -105,7 +135,8 @@ fn drive<F: Future, E>(
         let mut seated = None;
         loop {
             seat.unsettle();
-            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            let (poll, awaits_event) = poll_for_events(|| future.as_mut().poll(&mut cx));
+            if let Poll::Ready(output) = poll {
                 return Ok(Some(output));
             }
             check()?;
@@ -115,7 +146,7 @@ fn drive<F: Future, E>(
                     may_sleep()?;
                     seated = Some(sit_down(&seat));
                 }
-                if deadline.is_none() && !std::thread::panicking() {
+                if deadline.is_none() && !awaits_event && !std::thread::panicking() {
                     begun = crate::runtime::begin_wait(&seat);
                 }
             }

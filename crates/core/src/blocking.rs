@@ -77,9 +77,10 @@ pub enum WaitError {
     /// runs while the stack unwinds, or because the isolate has ended. Elsewhere a wait of such an
     /// isolate does not return.
     Ending,
-    /// No thread of the runtime is left to run isolates: all of them, the spare ones included, are
-    /// blocked in waits, and isolates that could end one of them may be among those that wait to
-    /// run. More threads can be allowed with
+    /// No thread of the runtime is left to run isolates: all of them, the spare ones included, have
+    /// been blocked in waits without a time-out for a second, and isolates that could end one of
+    /// them may be among those that wait to run. This is not certain: something outside of the
+    /// runtime may have ended the wait later. More threads can be allowed with
     /// [`RuntimeBuilder::spare_threads`](crate::RuntimeBuilder::spare_threads).
     NoThreads,
 }

@@ -54,6 +54,8 @@ mod yield_now;
 #[cfg(all(test, loom))]
 mod loom_models;
 
+#[doc(hidden)]
+pub use block_on::awaits_event;
 pub use block_on::block_on;
 pub use blocking::{AskBlockingError, Deadlock, SendBlockingError, WaitError, block_on_by};
 #[doc(hidden)]

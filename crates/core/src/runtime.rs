@@ -599,9 +599,19 @@ impl RuntimeBuilder {
     /// set. With none, isolates that compute for long make others wait. More than 65,536 count as
     /// 65,536.
     ///
-    /// If all threads are blocked in waits of this crate while isolates wait to run, and nothing
-    /// outside ends one of the waits for a second, the newest wait is refused with
-    /// [`WaitError::NoThreads`](crate::WaitError::NoThreads).
+    /// A wait of this crate in an isolate is refused with
+    /// [`WaitError::NoThreads`](crate::WaitError::NoThreads) if, for a second,
+    /// - isolates wait to run,
+    /// - every thread that `threads` and this number allow, or as many of them as the operating
+    ///   system starts, is inside of a wait of this crate, and
+    /// - none of these waits has ended and none has begun.
+    ///
+    /// It is the newest of the waits. A wait with a time-out is not counted and not refused, nor is
+    /// [`block_on`](crate::block_on) of a future that waits for time, a socket or an operation on
+    /// files: while there is one, no other wait is refused either. What else comes from outside of
+    /// the runtime, such as a message of a plain thread, is not foreseen: a wait that it would have
+    /// ended after more than a second is refused. So allow for as many threads as there are isolates
+    /// that block at a time.
     pub fn spare_threads(mut self, spares: usize) -> Self {
         self.spares = spares.min(MOST_THREADS);
         self

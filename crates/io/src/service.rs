@@ -158,9 +158,11 @@ impl<T: Send + 'static> Future for Request<T> {
     type Output = Result<T, IoError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.ask)
-            .poll(cx)
-            .map(|answer| answer.unwrap_or(Err(IoError::Unavailable)))
+        let poll = Pin::new(&mut self.ask).poll(cx);
+        if poll.is_pending() {
+            insula_core::awaits_event();
+        }
+        poll.map(|answer| answer.unwrap_or(Err(IoError::Unavailable)))
     }
 }
 

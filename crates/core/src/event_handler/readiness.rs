@@ -332,7 +332,10 @@ impl Future for Wait<'_> {
         drop(waiters);
         drop(before);
         match this.source.renew_interest() {
-            Ok(()) => Poll::Pending,
+            Ok(()) => {
+                crate::block_on::awaits_event();
+                Poll::Pending
+            }
             Err(error) => Poll::Ready(Err(error)),
         }
     }

@@ -8,14 +8,22 @@
 //! # Protocol
 //! A wait without a time-out enters its seat into the list of its thread, and takes it out when it
 //! is over. The pool is *starved* while isolates wait to run, no thread is awake, parked or can be
-//! started, and each of the others is inside of such a wait. Threads that compute, that block
-//! elsewhere, or whose wait has a time-out come back by themselves.
+//! started, and each of the others is inside of such a wait. Threads that compute or that block
+//! elsewhere come back by themselves, and so do waits with a time-out, and futures under `block_on`
+//! that were found to wait for time, a socket or an operation on files when they were last polled
+//! ([`awaits_event`](crate::block_on::awaits_event)). None of these are in a list.
 //!
-//! A thread outside of the pool may still end one of the waits. So the [`monitor`](super::monitor)
-//! gives it [`PATIENCE`]. If no wait has ended and none has begun by then, it refuses the newest
-//! one: its list entry is marked, and its seat is unparked. The wait returns
+//! This is no proof that the waits never end. What most of them wait for could be brought about by
+//! a thread outside of the pool, by a pinned isolate, or by one of another runtime: a mailbox, a
+//! lock, and the other half of a [`one_shot`](crate::one_shot) do not tell who comes to them. So the
+//! [`monitor`](super::monitor) gives the others [`PATIENCE`]. If no wait has ended and none has
+//! begun by then, it refuses the newest one, also if that would have ended later: its list entry is
+//! marked, and its seat is unparked. The wait returns
 //! [`WaitError::NoThreads`](crate::WaitError::NoThreads), and its thread goes on. In nested waits
 //! the newest is the innermost, so that the others get their results.
+
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -111,8 +119,12 @@ impl ThreadPool {
         }
     }
 
-    /// The thread and the serial number of the newest wait, if nothing but waits is left.
+    /// The thread and the serial number of the newest wait, if isolates wait to run and nothing
+    /// but waits is left.
     fn newest_wait_if_starved(&self) -> Option<(usize, u64)> {
+        if !self.work_waits() {
+            return None;
+        }
         let stuck = self.sleep.stuck_if_exhausted()?;
         let waits = self.threads.iter().enumerate();
         let waits: Vec<_> = waits

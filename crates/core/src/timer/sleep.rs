@@ -146,7 +146,10 @@ fn register(deadline: Instant, runtime: Option<Runtime>, cx: &Context<'_>) -> St
             let runtime = runtime.unwrap_or_else(Runtime::current);
             let handler = runtime.core().event_handler();
             match handler.wake_at(deadline, cx.waker().clone()) {
-                Some(key) => State::Handler(runtime, key),
+                Some(key) => {
+                    crate::block_on::awaits_event();
+                    State::Handler(runtime, key)
+                }
                 None => State::Done,
             }
         }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use insula_core::{Isolate, block_on, sleep};
+use insula_core::{ExitReason, Isolate, Runtime, block_on, sleep};
 use insula_io::{File, IoService, OpenMode, request};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -102,4 +102,30 @@ fn more_wait_and_are_counted() {
 #[test]
 fn a_wider_service_has_room_for_them() {
     blocked_opens(64, 40);
+}
+
+/// Other isolates wait for the thread, and so it looks as if nothing could end the wait.
+#[test]
+fn an_operation_that_blocks_the_last_thread_is_waited_for() {
+    let folder = folder();
+    let path = pipes(folder.path(), 1).remove(0);
+    let runtime = Runtime::builder().threads(1).spare_threads(0).build();
+    let service = IoService::new(1);
+    let opens = {
+        let (service, path) = (service.clone(), path.clone());
+        let open = move |()| {
+            let mode = OpenMode::Read;
+            assert!(block_on(service.request(request::FileOpen { path, mode })).is_ok());
+        };
+        Isolate::builder().runtime(&runtime).spawn(open, ())
+    };
+    until("the opening blocks", || service.running() == 1);
+    let other = Isolate::builder().runtime(&runtime).spawn(|()| (), ());
+    // It takes longer than the second after which a wait for other isolates is refused.
+    std::thread::sleep(Duration::from_millis(1200));
+    let both = fs::OpenOptions::new().read(true).write(true).open(&path);
+    assert!(both.is_ok());
+    assert_eq!(block_on(opens.exited()), ExitReason::Finished);
+    assert_eq!(block_on(other.exited()), ExitReason::Finished);
+    runtime.shut_down();
 }

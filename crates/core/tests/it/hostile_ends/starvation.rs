@@ -1,6 +1,6 @@
 //! More isolates that block than the pool may have threads.
 
-use insula_core::{ExitReason, Isolate, Mailbox, RunError, Runtime, WaitError, block_on};
+use insula_core::{ExitReason, Isolate, RunError, Runtime, WaitError, block_on};
 
 use super::{LONG, end_of, shut_down};
 
@@ -56,26 +56,5 @@ fn block_on_panics_where_a_wait_is_refused_for_want_of_threads() {
         }
         other => panic!("{other}"),
     }
-    shut_down(&runtime);
-}
-
-/// Nothing waits to run, so whatever ends the wait comes from elsewhere.
-#[test]
-fn a_wait_on_the_last_thread_is_not_refused_while_nothing_waits_to_run() {
-    let runtime = Runtime::builder().threads(1).spare_threads(0).build();
-    let (mailbox, other) = (Mailbox::new(), Mailbox::new());
-    let (takes, puts) = (mailbox.clone(), other.clone());
-    let isolate = Isolate::builder().runtime(&runtime).spawn(
-        move |()| {
-            puts.put(()).expect("there is room");
-            assert_eq!(takes.take(), Ok(7));
-        },
-        (),
-    );
-    other.take().expect("it comes");
-    // Longer than the pool's patience.
-    std::thread::sleep(std::time::Duration::from_millis(1500));
-    mailbox.put(7).expect("there is room");
-    assert_eq!(end_of(&isolate), ExitReason::Finished);
     shut_down(&runtime);
 }
