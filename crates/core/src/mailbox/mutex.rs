@@ -12,7 +12,8 @@
 //! does nothing. The release cancels it. Calls are registered and cancelled while the lock's state
 //! is not locked; whether the holder has changed meanwhile is seen by the number. A lock without
 //! waiters costs nothing: whether its holder has ended is found by the first waiter, whose call is
-//! refused then.
+//! refused then. [`RawMutex::is_abandoned`] and [`RawMutex::recover`] look in the same way, for
+//! those that never wait.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -214,9 +215,8 @@ impl RawMutex {
 
     /// Makes a lock free again whose holder ended without releasing it. Returns whether it was
     /// such a lock. What it protects may be in any state.
-    ///
-    /// The end of a holder is found by the next party that waits for the lock.
     pub fn recover(&self) -> bool {
+        self.0.look_for_end();
         let mut state = self.0.state.lock();
         let is_abandoned = state.over == Some(LockError::OwnerEnded);
         if is_abandoned {
@@ -239,9 +239,9 @@ impl RawMutex {
         self.0.state.lock().over == Some(LockError::Closed)
     }
 
-    /// Whether the holder was found to have ended without releasing the lock, as
-    /// [`LockError::OwnerEnded`] tells. Does not look for its end.
+    /// Whether the holder has ended without releasing the lock, as [`LockError::OwnerEnded`] tells.
     pub fn is_abandoned(&self) -> bool {
+        self.0.look_for_end();
         self.0.state.lock().over == Some(LockError::OwnerEnded)
     }
 
@@ -300,6 +300,24 @@ impl Lock {
         drop(state);
         if let Some(call) = unwanted {
             call.cancel();
+        }
+    }
+
+    /// Finds out whether the holder has ended, without waiting for the lock.
+    fn look_for_end(&self) {
+        let state = self.state.lock();
+        let Some(holder) = &state.holder else {
+            return;
+        };
+        // A holder that asks has not: its thread may be in the last destructors of its storage.
+        if holder.party.id == PartyId::current() {
+            return;
+        }
+        let (party, acquisition) = (holder.party.clone(), holder.acquisition);
+        drop(state);
+        match party.when_ended(|| {}) {
+            Ok(call) => call.cancel(),
+            Err(Ended) => self.holder_ended(acquisition),
         }
     }
 

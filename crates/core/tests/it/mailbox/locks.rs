@@ -405,6 +405,34 @@ fn a_lock_whose_holder_ended_before_anybody_waited_refuses_all() {
     runtime.shut_down();
 }
 
+/// Those that poll never wait, and would be told for ever that the lock is held.
+#[test]
+fn the_end_of_a_holder_is_found_without_waiting() {
+    let runtime = Runtime::builder().threads(1).build();
+    let lock = RawMutex::new();
+    for looks_first in [true, false] {
+        let other = lock.clone();
+        let (go_on, goes_on) = insula_core::one_shot::<()>();
+        let (isolate, holder) = run_in(&runtime, "holder", move || {
+            other.lock().unwrap();
+            goes_on.wait()
+        });
+        super::until(|| !lock.try_lock() || lock.unlock().is_err());
+        assert!(!lock.is_abandoned() && !lock.recover());
+        go_on.send(());
+        assert_eq!(holder.wait(), Ok(Ok(())));
+        block_on(isolate.exited());
+        assert!(!lock.try_lock());
+        assert!(!looks_first || lock.is_abandoned());
+        assert!(lock.recover());
+        assert!(!lock.is_abandoned() && !lock.recover());
+        assert!(lock.try_lock());
+        assert!(!lock.is_abandoned() && !lock.recover());
+        lock.unlock().unwrap();
+    }
+    runtime.shut_down();
+}
+
 /// The end of each holder is told, not only of the one that was waited for first.
 #[test]
 fn a_lock_that_was_handed_to_an_isolate_which_ends_refuses_the_others() {
