@@ -11,10 +11,13 @@
  * (4), INSULA_FFI_SEED from which seed (1).
  */
 #include <string.h>
+#include <time.h>
 
 #include "common.h"
 
 #define ENTRIES 48
+/* Of one thread's, of the 64 that the process can have. */
+#define SIGNALS 6
 #define SHARED 4
 #define HOUR (3600 * SECOND)
 
@@ -28,6 +31,7 @@ typedef enum {
     CAPABILITY,
     ISOLATE,
     RESPONDER,
+    SIGNAL,
     KINDS
 } kind;
 
@@ -40,8 +44,13 @@ typedef struct {
     int limit;
     int queued;
     /* Of a timer: it fires when the queue is handled. Of a mailbox: it is full. Of a lock: it
-     * is taken. */
+     * is taken. Of a signal: it was raised, and has to be heard. */
     int flag;
+    /* Of a lock: the isolate that had it has ended. */
+    int is_left;
+    /* Of a signal: the number that it posts, which no other has; and its port. */
+    int64_t number;
+    insula_port port;
     /* Of a mailbox or a responder: it was closed and not released. */
     int is_shut;
     /* Of a responder: the other side. */
@@ -57,6 +66,7 @@ typedef struct {
     /* What has to have happened in the isolate, and what has. */
     uint64_t expected;
     uint64_t happened;
+    int64_t signals;
     char data[64];
 } worker;
 
@@ -115,6 +125,15 @@ static insula_status if_open(const entry *e, insula_status otherwise) {
 static void on_message(void *user, insula_port port, const insula_value *message) {
     (void)port;
     worker *it = (worker *)user;
+    if (message->kind == INSULA_KIND_INT64 && message->integer < 0) {
+        /* A signal's. It may come late, when the signal is closed. */
+        for (int i = 0; i < ENTRIES; i++) {
+            if (it->entries[i].kind == SIGNAL && it->entries[i].number == message->integer) {
+                it->entries[i].flag = 0;
+            }
+        }
+        return;
+    }
     it->happened += 1;
     /* Sometimes the receiver takes the data over. */
     if (message->kind == INSULA_KIND_EXTERNAL_TYPED_DATA && message->length == 8) {
@@ -159,6 +178,13 @@ static int32_t short_life(void *user, const insula_value *message) {
     return 0;
 }
 
+/* Ends with the lock that the message names. */
+static int32_t leave_locked(void *user, const insula_value *message) {
+    (void)user;
+    CHECK(insula_mutex_lock((insula_mutex)message->integer, 0));
+    return 0;
+}
+
 /* A place for a new handle. */
 static entry *place(worker *it, kind kind) {
     for (int tries = 0; tries < 8; tries++) {
@@ -182,6 +208,24 @@ static entry *pick(worker *it, kind kind) {
         }
     }
     return NULL;
+}
+
+/* Opens a signal for a port of the isolate, if there is room for both. */
+static int open_signal(worker *it, entry *e) {
+    entry *target = pick(it, PORT);
+    int open = 0;
+    for (int i = 0; i < ENTRIES; i++) {
+        open += it->entries[i].kind == SIGNAL && it->entries[i].is_open;
+    }
+    /* What a signal posts takes room, and it is not known when: only ports without a limit. */
+    if (target == NULL || target->limit != 0 || open > SIGNALS) {
+        return 0;
+    }
+    it->signals -= 1;
+    e->number = it->signals;
+    e->port = target->handle;
+    CALL(it, insula_signal_open(e->port, e->number, &e->handle), if_open(target, INSULA_OK));
+    return target->is_open;
 }
 
 /* ---- one function for each way to begin something ---- */
@@ -225,6 +269,12 @@ static void open_something(worker *it) {
         break;
     case RESPONDER:
         CALL(it, insula_rendezvous_new(&e->peer, &e->handle), INSULA_OK);
+        break;
+    case SIGNAL:
+        if (!open_signal(it, e)) {
+            e->kind = NOTHING;
+            e->is_open = 0;
+        }
         break;
     default:
         abort();
@@ -351,19 +401,43 @@ static void use_mailbox(worker *it, entry *e) {
     }
 }
 
+/* Has an isolate take the lock, which is free, and end with it. */
+static void leave_to_nobody(worker *it, entry *e) {
+    insula_isolate isolate;
+    uint32_t reason = 0;
+    insula_value message = insula_int64((int64_t)e->handle);
+    CALL(it, insula_spawn(NULL, leave_locked, NULL, NULL, &message, &isolate), INSULA_OK);
+    CALL(it, insula_isolate_wait(isolate, INSULA_FOREVER, &reason, NULL, 0), INSULA_OK);
+    EXPECT(reason == INSULA_EXIT_FINISHED);
+    CALL(it, insula_isolate_release(isolate), INSULA_OK);
+    e->is_left = 1;
+}
+
 static void use_mutex(worker *it, entry *e) {
-    switch (below(it, 5)) {
+    insula_status want;
+    switch (below(it, 7)) {
     case 0:
     case 1:
-        CALL(it, insula_mutex_lock(e->handle, 0),
-             if_open(e, e->flag ? INSULA_ERROR_TIMED_OUT : INSULA_OK));
-        e->flag = 1;
+        want = e->is_left ? INSULA_ERROR_PEER_DIED
+                          : e->flag ? INSULA_ERROR_TIMED_OUT : INSULA_OK;
+        CALL(it, insula_mutex_lock(e->handle, 0), if_open(e, want));
+        e->flag = !e->is_left;
         break;
     case 2:
     case 3:
         CALL(it, insula_mutex_unlock(e->handle),
              if_open(e, e->flag ? INSULA_OK : INSULA_ERROR_BAD_STATE));
         e->flag = 0;
+        break;
+    case 4:
+        CALL(it, insula_mutex_recover(e->handle),
+             if_open(e, e->is_left ? INSULA_OK : INSULA_ERROR_BAD_STATE));
+        e->is_left = 0;
+        break;
+    case 5:
+        if (e->is_open && !e->flag && !e->is_left && below(it, 8) == 0) {
+            leave_to_nobody(it, e);
+        }
         break;
     default:
         if (e->flag && e->is_open) {
@@ -373,6 +447,16 @@ static void use_mutex(worker *it, entry *e) {
         e->is_open = 0;
         break;
     }
+}
+
+static void use_signal(worker *it, entry *e) {
+    if (below(it, 4) == 0) {
+        CALL(it, insula_signal_close(e->handle), if_open(e, INSULA_OK));
+        e->is_open = 0;
+        return;
+    }
+    CALL(it, insula_signal_raise(e->handle), if_open(e, INSULA_OK));
+    e->flag = 1;
 }
 
 static void use_responder(worker *it, entry *e) {
@@ -421,6 +505,10 @@ static void misuse(worker *it) {
         return;
     }
     insula_status want = if_open(e, INSULA_ERROR_WRONG_TYPE);
+    if (e->kind == SIGNAL) {
+        /* Signals have numbers of their own. */
+        want = INSULA_ERROR_BAD_HANDLE;
+    }
     if (below(it, 4) == 0) {
         uint64_t bits = random_number(it);
         insula_status got = insula_call_release(bits);
@@ -511,6 +599,9 @@ static void use_something(worker *it) {
     case RESPONDER:
         use_responder(it, e);
         break;
+    case SIGNAL:
+        use_signal(it, e);
+        break;
     default:
         use_simple(it, e);
         break;
@@ -540,6 +631,28 @@ static void steps(void *user) {
     }
 }
 
+/* Whether a signal is open and was raised, so that its port, if that is open, has to hear it. */
+static int waits_for_signal(worker *it) {
+    for (int i = 0; i < ENTRIES; i++) {
+        entry *e = &it->entries[i];
+        for (int j = 0; j < ENTRIES && e->kind == SIGNAL && e->is_open && e->flag; j++) {
+            entry *target = &it->entries[j];
+            if (target->kind == PORT && target->is_open && target->handle == e->port) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+static void handle_all(worker *it) {
+    uint32_t state = INSULA_ROOT_MORE;
+    while (state == INSULA_ROOT_MORE) {
+        CALL(it, insula_root_handle_message(it->root, &state), INSULA_OK);
+    }
+    EXPECT(state == INSULA_ROOT_IDLE);
+}
+
 /* Handles all that is queued: just that has to arrive which the model says. */
 static void settle(worker *it) {
     for (int i = 0; i < ENTRIES; i++) {
@@ -553,11 +666,13 @@ static void settle(worker *it) {
             e->is_open = 0;
         }
     }
-    uint32_t state = INSULA_ROOT_MORE;
-    while (state == INSULA_ROOT_MORE) {
-        CALL(it, insula_root_handle_message(it->root, &state), INSULA_OK);
+    handle_all(it);
+    /* Signals are posted by another thread, which may take its time. */
+    while (waits_for_signal(it)) {
+        struct timespec pause = { 0, 50000 };
+        nanosleep(&pause, NULL);
+        handle_all(it);
     }
-    EXPECT(state == INSULA_ROOT_IDLE);
     if (it->happened != it->expected) {
         fprintf(stderr, "%llu events instead of %llu\n", (unsigned long long)it->happened,
                 (unsigned long long)it->expected);
