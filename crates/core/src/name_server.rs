@@ -58,8 +58,12 @@ struct Registration {
 }
 
 impl Registration {
-    /// `None` if the port's isolate has ended.
+    /// `None` if the port is closed, or its isolate has ended: the entry could not be found, and
+    /// would stay.
     fn new<T: Send + 'static>(name: &Arc<str>, port: &SendPort<T>) -> Option<Self> {
+        if port.is_closed() {
+            return None;
+        }
         let (name, id) = (name.clone(), port.id());
         let exit_call = port.when_isolate_ends(move || {
             forget(&name, id);
@@ -91,7 +95,7 @@ impl Registration {
 static NAMES: LazyLock<Mutex<HashMap<Arc<str>, Registration>>> = LazyLock::new(Mutex::default);
 
 impl IsolateNameServer {
-    /// Gives `port` a name.
+    /// Gives `port` a name. A port that is closed gets none.
     ///
     /// # Errors
     /// If another open port has it; that one keeps it.
@@ -107,7 +111,7 @@ impl IsolateNameServer {
         // Under the table's lock, so that a `remove` which finds the entry finds its call too.
         let before = match Registration::new(&name, port) {
             Some(registration) => names.insert(name, registration),
-            // An isolate that has ended has no open port to be found.
+            // It takes the name from a port that is closed, too.
             None => names.remove(&name),
         };
         drop(names);

@@ -129,6 +129,24 @@ fn a_name_that_passes_from_a_closed_port_to_another_is_kept_once() {
     assert_eq!(kept, 0);
 }
 
+/// Nothing would find it, and it would go with its isolate at the earliest.
+#[test]
+fn a_closed_port_gets_no_name() {
+    let mut serial = 0;
+    let kept = kept_in_isolate(move || {
+        let port = ReceivePort::<()>::new();
+        let sender = port.send_port();
+        drop(port);
+        serial += 1;
+        let name = format!("a name of a closed port, {serial}");
+        assert_eq!(IsolateNameServer::register(name.as_str(), &sender), Ok(()));
+        assert!(!IsolateNameServer::remove(&name));
+        let name = format!("another name of a closed port, {serial}");
+        assert_eq!(IsolateNameServer::register(name, &sender), Ok(()));
+    });
+    assert_eq!(kept, 0);
+}
+
 #[test]
 fn listeners_that_were_taken_back_are_forgotten() {
     let runtime = runtime();
