@@ -372,15 +372,14 @@ impl New {
         if let Some(group) = Self::inherited_group() {
             details.get_or_insert_default().group.get_or_insert(group);
         }
-        let group = details.as_ref().and_then(|details| details.group.clone());
+        let in_group = details.as_ref().is_some_and(|it| it.group.is_some());
         let core = IsolateCore::create(runtime.core().clone(), home, details);
         // SAFETY: just created, by nobody scheduled and by nobody else known: the right to
         // schedule it is ours, once, and is used up by `start`.
         let new = Self(unsafe { Runnable::from_raw(core) });
-        if let Some(group) = group {
+        if in_group {
             new.0
                 .enter(|isolate| isolate.local().flags.in_group.set(true));
-            group.join(IsolateRef::new(new.core()));
         }
         if settings.is_paused
             && let Some(capability) = new.handle().pause_capability()
@@ -414,11 +413,8 @@ impl New {
         self.0.enter(f)
     }
 
-    /// The isolate does not start after all.
+    /// The isolate does not start after all. No other code knows of it, so none waits for its end.
     pub(crate) fn abandon(self) {
-        if let Some(group) = self.handle().group() {
-            group.leave(self.core().id);
-        }
         // SAFETY: nobody runs it and nobody will, so its own count is ours to give back.
         unsafe { IsolateCore::release_self(self.0.into_raw()) };
     }
@@ -429,6 +425,11 @@ impl New {
         F: FnOnce(Current<'_>) + Send + 'static,
     {
         let runtime = self.core().runtime.clone();
+        // Before it is registered: from then on a shutdown may end it, and it leaves its group once.
+        let in_group = self.enter(|isolate| isolate.local().flags.in_group.get());
+        if in_group && let Some(group) = self.handle().group() {
+            group.join(IsolateRef::new(self.core()));
+        }
         if !runtime.register(self.core()) {
             self.end_unstarted();
             // As a teardown does it: its panic is no error of the one who spawns. After the end,

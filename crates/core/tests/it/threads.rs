@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use insula_core::{
-    ExitReason, Isolate, ReceivePort, ReplyTo, Runtime, SendPort, block_on, blocking, one_shot,
-    yield_now,
+    ExitReason, Isolate, IsolateGroup, ReceivePort, ReplyTo, Runtime, SendPort, block_on, blocking,
+    one_shot, yield_now,
 };
 
 struct Ping(ReplyTo<u32>);
@@ -350,6 +350,36 @@ fn an_isolate_that_no_thread_can_run_is_not_spawned() {
             text.contains("thread") && text.contains("cannot be started"),
             "{text}"
         );
+        runtime.shut_down();
+    });
+}
+
+/// Whoever found it there would wait for its end for ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_isolate_whose_thread_cannot_be_started_is_never_in_its_group() {
+    crate::child::in_child_with_memory(900_000, || {
+        let runtime = Runtime::builder().stack_size(1 << 30).build();
+        let group = IsolateGroup::new("refused");
+        let is_over = AtomicBool::new(false);
+        let found = std::thread::scope(|scope| {
+            let looks = scope.spawn(|| {
+                while !is_over.load(Ordering::SeqCst) {
+                    let found = group.isolates();
+                    if !found.is_empty() {
+                        return found;
+                    }
+                }
+                group.isolates()
+            });
+            for _ in 0..crate::MANY {
+                let builder = Isolate::builder().runtime(&runtime).group(&group);
+                assert!(builder.spawn_pinned(async |_, ()| (), ()).is_err());
+            }
+            is_over.store(true, Ordering::SeqCst);
+            looks.join().expect("it only looks")
+        });
+        assert_eq!(found, []);
         runtime.shut_down();
     });
 }
