@@ -167,6 +167,12 @@ impl Shared {
         let mut state = self.state.lock();
         let id = state.next_observer;
         state.next_observer += 1;
+        if state.phase == Phase::Over {
+            // Nothing calls it any more, and nothing would take it out.
+            drop(state);
+            drop(observe);
+            return id;
+        }
         let added = (id, observe);
         let observers = state.observers.iter().cloned().chain([added]).collect();
         let before = std::mem::replace(&mut state.observers, observers);

@@ -38,6 +38,18 @@ fn a_task_that_comes_too_late_is_dropped_at_once() {
     assert_eq!(stage.read(), "");
 }
 
+#[test]
+fn an_observer_that_comes_too_late_is_dropped_at_once() {
+    let stage = Stage::new();
+    let it = stage.make_loop("it");
+    it.task_runner().terminate();
+    assert!(it.flush_tasks(Flush::All).is_over);
+    let held = stage.write_when_dropped("dropped");
+    let observer = it.add_observer(move || _ = &held);
+    assert_eq!(stage.read(), "dropped");
+    assert!(!it.remove_observer(observer));
+}
+
 /// What a task posts during the last run comes too late too.
 #[test]
 fn a_loop_may_end_itself() {
