@@ -105,12 +105,11 @@ fn a_sockets_waker_that_panics_ends_neither_timers_nor_sockets() {
         }
         block_on(sleep(ms(1)));
         let (other, other_near, mut other_far) = watched();
-        let writer = std::thread::spawn(move || {
-            std::thread::sleep(ms(5));
-            other_far.write_all(&[1]).map(|()| other_far)
-        });
         let read = || (&other_near).read(&mut [0]);
-        assert_eq!(block_on(other.io(Direction::Read, read)).unwrap(), 1);
+        let mut reading = pin!(other.io(Direction::Read, read));
+        assert!(poll_with(reading.as_mut(), Waker::noop()).is_pending());
+        let writer = std::thread::spawn(move || other_far.write_all(&[1]).map(|()| other_far));
+        assert_eq!(block_on(reading).unwrap(), 1);
         assert!(writer.join().unwrap().is_ok());
         runtime.shut_down();
     });
@@ -324,6 +323,7 @@ fn a_waker_may_call_back_at_each_step() {
                 waiting.retain_mut(|future| poll_with(future.as_mut(), &waker).is_pending());
             }
             answer.send(1);
+            // Most of them are woken meanwhile; the others are dropped.
             std::thread::sleep(ms(3));
         }
         assert!(steps.load(Ordering::SeqCst) > 20);

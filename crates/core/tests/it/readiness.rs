@@ -224,6 +224,7 @@ fn a_deadline_at_the_end_of_time_keeps_no_socket_waiting() -> std::io::Result<()
         })
         .await;
         std::thread::spawn(move || {
+            // The poller's sleep is what this is about, and nothing shows it.
             std::thread::sleep(Duration::from_millis(20));
             far.write_all(&[7])
         });

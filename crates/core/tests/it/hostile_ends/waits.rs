@@ -1,7 +1,6 @@
 //! Each wait that the documentation calls synchronous, and a kill or a shutdown that meets it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use insula_core::{
     BlockingCallback, CallbackReply, ConditionVariable, ExitReason, GroupBoundCallback, Isolate,
@@ -48,7 +47,7 @@ fn all_waits(helper: &Runtime) -> Vec<(&'static str, Waits)> {
     let shuts_down = Runtime::builder().threads(1).build();
     let stuck = Isolate::builder()
         .runtime(&shuts_down)
-        .spawn(|()| std::thread::sleep(Duration::from_secs(3)), ());
+        .spawn(|()| std::thread::sleep(LONG * 1000), ());
     vec![
         ("block_on", wait(|| block_on(std::future::pending()))),
         (

@@ -291,6 +291,7 @@ fn a_wait_for_an_isolate_that_waits_for_a_handle_handed_on_is_not_refused() {
         let taking = Isolate::run(move || (other.take().unwrap(), other.take().unwrap()));
         mailbox.put(1).unwrap();
         super::until_shown(&mailbox, "takers: 1");
+        // As above, both sleeps.
         std::thread::sleep(SHORT);
         let later = move |()| {
             std::thread::sleep(3 * SHORT);
@@ -321,6 +322,7 @@ fn a_taker_whose_handle_is_shared_by_reference_is_not_refused() {
     let own = mailbox.clone();
     let (taker, taken) = run_in(&runtime, "taker", move || own.take());
     super::until_shown(&mailbox, "takers: 1");
+    // Nothing shows when a wait is in the graph; with and without both sleeps it must hold.
     std::thread::sleep(SHORT);
     let (_, waited) = run_in(&runtime, "peer", move || {
         peers.attach();
