@@ -132,6 +132,9 @@ fn tests_under_address_sanitizer(root: &Path) -> Verdict {
     command.args(["--package", "insula"]).args(watched()?);
     add_flags(&mut command, "RUSTFLAGS", "-Zsanitizer=address");
     command.env("ASAN_OPTIONS", "detect_leaks=1");
+    let suppressed = root.join("crates/core/tests/lsan.supp");
+    let options = format!("suppressions={}:print_suppressions=0", suppressed.display());
+    command.env("LSAN_OPTIONS", options);
     pass(&mut command)
 }
 

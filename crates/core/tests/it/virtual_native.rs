@@ -21,8 +21,12 @@ fn ports<T: Send>(
 ) -> Ports<T> {
     let ports: Ports<T> = (0..count).map(|_| OnceLock::new()).collect();
     for index in 0..count {
-        let (handle, all) = (handle.clone(), ports.clone());
-        let handler = move |message| handle(&all, index, message);
+        // A handler that kept the ports would keep itself.
+        let (handle, all) = (handle.clone(), Arc::downgrade(&ports));
+        let handler = move |message| {
+            let all = all.upgrade().expect("the test keeps the ports");
+            handle(&all, index, message);
+        };
         let port = NativePort::new(format!("port {index}"), handler, 1);
         assert!(ports[index].set(port).is_ok());
     }
