@@ -151,6 +151,8 @@ fn miri(root: &Path) -> Verdict {
     // The runtime reads the clock, and the global one's threads never end.
     let flags = "-Zmiri-disable-isolation -Zmiri-ignore-leaks";
     add_flags(&mut command, "MIRIFLAGS", flags);
+    // To print a stack takes seconds, interpreted, and many tests panic.
+    command.env("RUST_BACKTRACE", "0");
     let has_nextest = capture(Command::new("cargo").args(["nextest", "--version"])).is_ok();
     // Miri runs one thread at a time; nextest runs one Miri for each core.
     if has_nextest {
