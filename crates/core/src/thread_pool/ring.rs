@@ -10,8 +10,14 @@ use std::ptr::{self, NonNull};
 
 use insula_sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-/// Loom explores only so far.
-const CAPACITY: usize = if cfg!(loom) { 4 } else { 256 };
+/// Loom explores only so far, and Miri looks at each place whenever the ring is used.
+const CAPACITY: usize = if cfg!(loom) {
+    4
+} else if cfg!(miri) {
+    32
+} else {
+    256
+};
 
 /// A queue of pointers, which it does not own.
 pub(crate) struct Ring<T> {
