@@ -46,8 +46,11 @@ impl Residents {
                 return Ok(());
             }
             if start.elapsed() > Self::SETTLED {
+                let own = Runtime::global().thread_count();
+                let names = names().join(", ");
                 return Err(format!(
-                    "{threads} threads and {descriptors} descriptors are left"
+                    "{threads} threads and {descriptors} descriptors are left; there are {names}; \
+                     {own} are the global runtime's"
                 ));
             }
             std::thread::sleep(Duration::from_micros(100));
@@ -58,17 +61,14 @@ impl Residents {
 /// Threads of this process. The global runtime's stay, and are known by their names: programs'
 /// runtimes have other ones, but for the thread of their event handler.
 fn threads() -> usize {
-    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
-        return 0;
-    };
     let (mut events, mut pool, mut others) = (0usize, 0usize, 0);
-    for task in tasks.flatten() {
-        let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
-        match name.trim_end() {
-            // It ended just now.
-            "" => {}
+    for name in names() {
+        match &*name {
             "insula-events" => events += 1,
             "insula-monitor" => {}
+            // This program's own: not to be set off against those of the pool, of which one may
+            // not have its name yet.
+            "insula-hostile" => others += 1,
             name if name.starts_with("insula-") => pool += 1,
             _ => others += 1,
         }
@@ -76,4 +76,21 @@ fn threads() -> usize {
     // A thread that was started just now still has the name of the one that started it.
     let own = Runtime::global().thread_count();
     others + events.saturating_sub(1) + pool.saturating_sub(own)
+}
+
+/// The names of all threads.
+fn names() -> Vec<String> {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return Vec::new();
+    };
+    let name = |task: std::fs::DirEntry| {
+        let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        name.trim_end().to_owned()
+    };
+    // One without a name ended just now.
+    tasks
+        .flatten()
+        .map(name)
+        .filter(|it| !it.is_empty())
+        .collect()
 }

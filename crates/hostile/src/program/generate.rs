@@ -145,6 +145,18 @@ impl Gen {
         }
     }
 
+    /// What a local's destructor does: it uses another or itself, or is nasty.
+    fn of_locals(&mut self, rarity: u64) -> Script {
+        match self.below(3 * rarity) {
+            0 => Script(Arc::new(vec![Op::WithLocal(
+                Slot::generate(self),
+                self.rare_script(4),
+            )])),
+            1 => self.nasty(),
+            _ => Script::default(),
+        }
+    }
+
     /// An operation. What most of them need is an isolate around them, so that on the outside
     /// there is often one.
     fn op(&mut self) -> Op {
@@ -181,6 +193,10 @@ impl Gen {
                     ));
                 }
                 Family::Runtime => ops.push(Op::NewRuntime(Slot(1), Count(1))),
+                Family::Local => {
+                    let uses = Script(Arc::new(vec![Op::WithLocal(slot, Script::default())]));
+                    ops.push(Op::Spawn(slot, Flag(false), uses));
+                }
                 _ => {}
             }
         }
@@ -206,10 +222,13 @@ impl Gen {
             1 => self.script(),
             _ => Script::default(),
         };
+        // Programs that use such values often do so in their constructors and destructors, too.
+        let uses_locals = self.families.contains(&Family::Local);
+        let rarity = if uses_locals { 1 } else { 4 };
         self.budget = 5;
-        let local_init = self.rarely_nasty(3);
+        let local_init = self.rarely_nasty(2 * rarity + 1);
         self.budget = 5;
-        let local_drop = self.rarely_nasty(2);
+        let local_drop = self.of_locals(rarity);
         let rounds = if self.below(8) == 0 {
             1 + self.below(3)
         } else {

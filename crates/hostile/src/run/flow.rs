@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::time::Duration;
 
-use insula_core::{Isolate, catch_panic, checkpoint};
+use insula_core::{Isolate, ReceivePort, Timer, catch_panic, checkpoint};
 
 use super::world::{At, Guard, Place, at_thread_exit, contain};
 use super::{Scope, run};
@@ -21,6 +21,8 @@ pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
         Op::Panic() | Op::PanicWith(_) => {}
         Op::Catch(inside) => contain(|| run(inside, at)),
         Op::CatchPanic(inside) => drop(catch_panic(|| run(inside, at))),
+        // As a loop that logs errors and goes on: a kill comes out of each round.
+        Op::Persist(inside) => (0..3).for_each(|_| contain(|| run(inside, at))),
         Op::Rethrow(inside) => {
             let caught = catch_unwind(AssertUnwindSafe(|| run(inside, at)));
             if let Err(payload) = caught {
@@ -44,7 +46,7 @@ pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
         Op::Blocking(inside) => insula_core::blocking(|| run(inside, at)),
         Op::Thread(inside) => thread(inside, at, true),
         Op::BareThread(inside) => thread(inside, at, false),
-        Op::HoldPanic() => hold_panic(),
+        Op::HoldPanic(held_by, count) => (0..count.0).for_each(|_| hold_panic(*held_by)),
         Op::AtThreadExit(inside) => at_thread_exit(Guard(at.hook(&inside.0))),
         Op::Exit() if may_exit() => Isolate::exit_silently(),
         Op::ExitWith(port, load) if may_exit() => {
@@ -70,20 +72,35 @@ fn hold(guard: Guard) {
 }
 
 /// Keeps a value whose destructor panics in any case until the isolate ends. Only the teardown
-/// drops it, each such value for itself.
-fn hold_panic() {
+/// drops it, each such value for itself: that of a task, of a timer, or of a message that nobody
+/// receives.
+fn hold_panic(held_by: Slot) {
     struct Panics;
     impl Drop for Panics {
         fn drop(&mut self) {
             panic_any(Hostile);
         }
     }
-    if Isolate::current().is_some() && !std::thread::panicking() {
-        let value = Panics;
-        insula_core::spawn_local(async move {
+    if Isolate::current().is_none() || std::thread::panicking() {
+        return;
+    }
+    let value = Panics;
+    match held_by.0 {
+        0 => insula_core::spawn_local(async move {
             std::future::pending::<()>().await;
             drop(value);
-        });
+        }),
+        1 => {
+            Timer::after(Duration::from_secs(3600), move || drop(value));
+        }
+        _ => {
+            let receiver = ReceivePort::<Panics>::new();
+            let _ = receiver.send_port().send(value);
+            insula_core::spawn_local(async move {
+                std::future::pending::<()>().await;
+                drop(receiver);
+            });
+        }
     }
 }
 

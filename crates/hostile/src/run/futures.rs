@@ -1,12 +1,13 @@
 //! Futures: what they wait for, and how they are driven.
 
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use insula_core::{Isolate, Timer, schedule_microtask, sleep, spawn_local, yield_now};
+use insula_core::{Isolate, Timer, WaitError, schedule_microtask, sleep, spawn_local, yield_now};
 
 use super::isolates::priority;
 use super::waker::hostile;
@@ -144,18 +145,25 @@ fn stash_waker(at: &At, slot: Slot) -> KeptFuture {
     }))
 }
 
+/// Waits, and accepts that a seeded runtime refuses what is not ready at once.
+pub(crate) fn unless_refused(wait: impl FnOnce()) {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(wait)) else {
+        return;
+    };
+    let refusal = WaitError::Seeded.to_string();
+    let message = payload.downcast_ref::<String>();
+    if !message.is_some_and(|it| it.contains(&refusal)) {
+        resume_unwind(payload);
+    }
+}
+
 /// Drives a future where nothing can be awaited.
 pub(crate) fn drive(at: &At, mut future: KeptFuture) {
     let is_seeded = at.world.program.kind == Kind::Seeded;
     let is_driver = Place::here() == Place::Driver;
     if Isolate::current().is_some() {
-        if is_seeded {
-            let _ = poll(&mut future, Waker::noop());
-        } else {
-            // A kill ends it.
-            insula_core::block_on(future);
-        }
-        return;
+        // A kill ends it.
+        return unless_refused(|| insula_core::block_on(future));
     }
     if !is_seeded {
         return insula_core::block_on(either(future, Box::pin(sleep(LONG))));

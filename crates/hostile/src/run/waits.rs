@@ -31,12 +31,12 @@ pub(crate) fn run(at: &At, run: Run<Parcel>) {
 /// Waits for an answer.
 pub(crate) fn reply(at: &At, reply: Reply<Parcel>) {
     let _wait = at.world.ledger.wait(|| "Reply::wait".to_owned());
-    // On a seeded runtime nobody could answer meanwhile.
-    let is_seeded = at.world.program.kind == crate::program::Kind::Seeded;
-    if may_wait_forever(at) && !is_seeded {
-        if let Ok(answer) = reply.wait() {
-            answer.handled();
-        }
+    if may_wait_forever(at) {
+        futures::unless_refused(|| {
+            if let Ok(answer) = reply.wait() {
+                answer.handled();
+            }
+        });
     } else {
         futures::drive(
             at,
