@@ -7,7 +7,7 @@ use insula_core::{Mailbox, MailboxError, Reply, RequestError, Run, Undelivered, 
 
 use super::world::{At, Parcel, Rendezvous};
 use super::{futures, may_wait_forever, patience};
-use crate::program::{Load, Op, Patience, Script, Slot};
+use crate::program::{Kind, Load, Op, Patience, Script, Slot};
 
 /// Waits for a computation.
 pub(crate) fn run(at: &At, run: Run<Parcel>) {
@@ -268,6 +268,9 @@ fn locks(op: &Op, at: &At) -> bool {
             }
         }
         Op::RawUnlock(slot) => drop(world.raw_locks[index(slot)].unlock()),
+        // The wait ends with the lock, for which there is no time-out, and whoever has that may
+        // wait for the end of the program.
+        Op::WaitFor(..) if world.program.kind == Kind::Threads && !may_wait_forever(at) => {}
         Op::WaitFor(condition, slot, may_wait) => {
             let _wait = world.ledger.wait(|| format!("{op:?}"));
             wait_for(at, index(condition), index(slot), *may_wait);
