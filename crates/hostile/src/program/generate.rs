@@ -193,6 +193,12 @@ impl Gen {
                     ));
                 }
                 Family::Runtime => ops.push(Op::NewRuntime(Slot(1), Count(1))),
+                Family::Timer => {
+                    // One that is polled once, and kept, so that its waker is called.
+                    let time = Ms(1 + self.below(2) as u8);
+                    let how = How::PollKeep(slot, Part::generate(self));
+                    ops.push(Op::Wait(Future::Sleep(time), how));
+                }
                 Family::Local => {
                     let uses = Script(Arc::new(vec![Op::WithLocal(slot, Script::default())]));
                     ops.push(Op::Spawn(slot, Flag(false), uses));
