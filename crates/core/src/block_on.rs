@@ -64,8 +64,9 @@ fn poll_for_events<T>(poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, bool) {
 ///
 /// # Panics
 /// In an isolate, if no thread of the runtime is left to run isolates, as
-/// [`WaitError::NoThreads`] tells, unless the future waits for time, a socket or an operation on files. On a seeded runtime, if the future is not ready at once, as
-/// [`WaitError::Seeded`] tells. Neither happens in a destructor that runs while the stack unwinds,
+/// [`WaitError::NoThreads`] tells, unless the future waits for time, a socket or an operation on
+/// files. On a seeded runtime, if the future is not ready at once, as [`WaitError::Seeded`] tells.
+/// Neither happens in a destructor that runs while the stack unwinds,
 /// since that would abort the process.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let check = || {

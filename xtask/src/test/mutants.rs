@@ -12,8 +12,8 @@ use std::process::Command;
 
 use super::{Trouble, Verdict, capture, packages, pass};
 
-/// The parts that a run chooses from. One part has some 30 mutants and takes ten minutes.
-const PARTS: u64 = 24;
+/// The parts that a run chooses from. One part has some 15 mutants.
+const PARTS: u64 = 120;
 
 /// What is mutated.
 const FILES: &[&str] = &[
