@@ -30,7 +30,7 @@ use crate::object::{self, CallObject, Object};
 use crate::raw::{Address, User};
 use crate::replying::{Answer, answering};
 use crate::serving::serving;
-use crate::state::while_running;
+use crate::state::{self, while_running};
 use crate::value::Value;
 use crate::value::view::deliver;
 
@@ -258,6 +258,8 @@ fn publish(service: &Arc<ServiceObject>) -> Result<(), Status> {
         return Ok(());
     };
     let mut names = NAMES.lock();
+    // Under the lock: a name that a shutdown has not seen would keep the service for ever.
+    state::require_running()?;
     if names.contains_key(name) {
         return Err(Status::NameTaken);
     }

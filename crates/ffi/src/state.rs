@@ -14,6 +14,12 @@
 //! lack of time; then one of them goes on. Before that each ends the root isolates of its own
 //! thread, which no other thread can, so that the one that drives does not wait for them in vain.
 //!
+//! # What lies beside the table of handles
+//! The error hook, the names of services, and the signals keep what C registered, each under a lock
+//! of its own. A shutdown sets the phase first, and then empties them. A registration looks at the
+//! phase under the same lock: so the shutdown sees it, or it is refused. Otherwise it would stay,
+//! and the shutdown would wait for its callbacks without end.
+//!
 //! # Waits over a shutdown
 //! A wait for something of the runtime is over when the runtime stops, because what would end the
 //! wait may never come: [`while_running`] gives up then. The end is told to each such wait under
@@ -27,6 +33,9 @@
 //! # Fork
 //! The child of a fork has one thread and copies of locks that may be held. A handler of the
 //! operating system sets a flag there, which every call looks at first.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -202,7 +211,7 @@ pub(crate) fn shut_down(timeout: Option<Duration>) -> Outcome {
     end_all(handle::table().close(is_root));
     crate::service::forget_all();
     crate::signal::close_all();
-    drop(set_error_hook(None));
+    clear_error_hook();
     match left() {
         None => runtime.shut_down(),
         Some(left) => runtime
@@ -394,13 +403,29 @@ pub(crate) fn externals() -> u64 {
     EXTERNALS.load(Ordering::Relaxed)
 }
 
-/// Sets who is told of errors that no listener gets, and returns who was told before.
-pub(crate) fn set_error_hook(hook: Option<Arc<ErrorHook>>) -> Option<Arc<ErrorHook>> {
+/// Sets the function that gets errors without a listener, and returns the one before.
+///
+/// # Errors
+/// If the runtime does not run: a shutdown would wait for a function that it has not seen.
+pub(crate) fn set_error_hook(
+    hook: Option<Arc<ErrorHook>>,
+) -> Result<Option<Arc<ErrorHook>>, Status> {
     static INSTALLED: std::sync::Once = std::sync::Once::new();
-    if hook.is_some() {
-        INSTALLED.call_once(|| insula::set_error_hook(tell));
+    INSTALLED.call_once(|| insula::set_error_hook(tell));
+    let mut place = ERROR_HOOK.lock();
+    match require_running() {
+        Ok(()) => Ok(std::mem::replace(&mut *place, hook)),
+        Err(status) => {
+            // The hook is C's again, and is dropped without the lock.
+            drop(place);
+            Err(status)
+        }
     }
-    std::mem::replace(&mut *ERROR_HOOK.lock(), hook)
+}
+
+fn clear_error_hook() {
+    let hook = ERROR_HOOK.lock().take();
+    drop(hook);
 }
 
 #[expect(

@@ -176,7 +176,7 @@ pub unsafe extern "C" fn insula_set_error_hook(
 ) -> StatusCode {
     guard_taking(|custody| {
         let hook = ErrorHook::new(function, User::new(user, free_user, custody));
-        drop(state::set_error_hook(hook));
+        drop(state::set_error_hook(hook)?);
         Ok(())
     })
 }
