@@ -38,9 +38,12 @@
 //! notification.
 
 mod ask;
+pub(crate) mod block_on;
+pub(crate) mod callback;
 mod future;
 mod graph;
 mod life;
+pub(crate) mod mailbox;
 mod party;
 mod seat;
 mod send;
@@ -50,7 +53,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::isolate::{Current, Ending, check_wait};
+use crate::isolate::{Ending, check_wait};
+use crate::memory::Current;
 use crate::runtime::BegunWait;
 pub use ask::AskBlockingError;
 pub use future::{Completer, block_on_by, block_on_completer};

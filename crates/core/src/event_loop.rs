@@ -15,8 +15,12 @@
 //! Before an event comes what needs *attention* (`out_of_band.rs`): control messages, actions
 //! that they delayed, a pause, the end.
 
+pub(crate) mod microtask;
 mod out_of_band;
+pub(crate) mod task;
 mod tear_down;
+pub(crate) mod timer;
+pub(crate) mod yield_now;
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -26,21 +30,22 @@ use std::sync::Arc;
 
 use insula_sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use crate::cell::Locals;
-use crate::isolate::{Current, ErrorCause, ExitReason, Runnable, uncaught};
-use crate::microtask::Microtask;
+use crate::isolate::cell::Locals;
+use crate::isolate::{ErrorCause, ExitReason, uncaught};
+use crate::memory::record::Head;
+use crate::memory::slab::Slab;
+use crate::memory::{Current, Runnable};
 use crate::panic::{self, PanicReport};
+use crate::port::reply::PendingReplies;
 use crate::port::{self, PortSlot};
-use crate::record::Head;
-use crate::reply::PendingReplies;
 use crate::runtime::{Compat, Hosted};
-use crate::slab::Slab;
-use crate::task::Task;
-use crate::timer::Timers;
+use microtask::Microtask;
 use out_of_band::{Control, attend, handle_messages_while_unwinding};
 pub(crate) use out_of_band::{check, drain_microtasks};
+use task::Task;
 pub(crate) use tear_down::end_unstarted;
 use tear_down::tear_down;
+use timer::Timers;
 
 /// State of an isolate that does more than handle messages; made on first use.
 #[derive(Default)]

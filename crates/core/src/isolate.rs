@@ -1,14 +1,16 @@
 //! Isolates: spawning them, and the handle to one.
 
 mod alive;
+pub(crate) mod cell;
 mod control;
-pub(crate) mod core;
 mod entry;
 mod errors;
 mod exit;
 mod group;
 mod home;
 mod listeners;
+pub(crate) mod pinned;
+pub(crate) mod root;
 mod run;
 
 #[cfg(test)]
@@ -19,10 +21,9 @@ use std::hash::{Hash, Hasher};
 use std::panic::Location;
 use std::sync::Arc;
 
-pub(crate) use self::core::{Current, Details, IsolateCore, IsolateRef, Runnable};
 pub use alive::KeepsAlive;
+pub(crate) use control::{Capabilities, Oob, Rights, check_wait, check_wait_without_error};
 pub use control::{Capability, ControlPort, Ending, Priority, checkpoint, try_checkpoint};
-pub(crate) use control::{Oob, Rights, check_wait, check_wait_without_error};
 pub use entry::{Async, EntryOutput, EntryResult, Plain, spawn_local};
 pub(crate) use errors::uncaught;
 pub use errors::{ErrorCause, UncaughtError, set_error_hook};
@@ -34,11 +35,12 @@ pub(crate) use listeners::Listeners;
 pub use run::{Run, RunError};
 
 use crate::event_loop;
+use crate::memory::record::{SystemRecord, is_inline};
+use crate::memory::{Current, Details, IsolateCore, IsolateRef, Runnable};
 use crate::panic::contain;
-use crate::pinned::{self, Pinned};
 use crate::port::{ReceivePort, SendPort, check_limit};
-use crate::record::{SystemRecord, is_inline};
 use crate::runtime::Runtime;
+use pinned::Pinned;
 
 /// A handle to an isolate: state that nobody else can reach, one event loop, and ports.
 ///

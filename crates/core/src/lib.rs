@@ -2,9 +2,9 @@
 //!
 //! # The way of a message
 //! 1. [`SendPort::send`] (`port/send.rs`) locks the receiving isolate's lane, looks whether the
-//!    port is open and has room, and appends a record (`record.rs`, `lane.rs`).
-//! 2. If that isolate was idle, the sender schedules it (`thread_pool.rs`): on a thread of the
-//!    pool it will run next there, and nobody is woken.
+//!    port is open and has room, and appends a record (`memory/record.rs`, `memory/lane.rs`).
+//! 2. If that isolate was idle, the sender schedules it (`runtime/thread_pool.rs`): on a thread of
+//!    the pool it will run next there, and nobody is woken.
 //! 3. The thread takes everything out of the lane at once and goes through it, a turn per
 //!    record (`event_loop.rs`).
 //! 4. The record's header leads to the port, whose handler gets the message; or the message
@@ -13,80 +13,60 @@
 //! 5. When the lane is empty the isolate is idle, or ends.
 //!
 //! # Who may touch what
-//! Told in `isolate/core.rs`. The protocols stand at the top of their modules: the word and
-//! the lane in `lane.rs`, ports in `port.rs`, tasks in `task.rs`, threads in `thread_pool.rs`
-//! and `thread_pool/sleep.rs`.
+//! Told in `memory/core.rs`. The protocols stand at the top of their modules: the word and the lane
+//! in `memory/lane.rs`, ports in `port.rs`, tasks in `event_loop/task.rs`, threads in
+//! `runtime/thread_pool.rs` and `runtime/thread_pool/sleep.rs`.
 //!
 //! # Lock order
 //! No two locks are ever held at once, with two exceptions: under the graph of blocking waits, one
 //! at a time, the state of what is waited for is looked at; and under the name server's table,
-//! whether a port is open, and what its isolate's end calls. A shard of the register is held while an isolate's count is taken,
-//! which takes no lock. No user code runs under any of them.
+//! whether a port is open, and what its isolate's end calls. A shard of the register is held while
+//! an isolate's count is taken, which takes no lock. No user code runs under any of them.
 
-mod block_on;
 mod blocking;
-mod callback;
-mod cell;
-mod event_handler;
 mod event_loop;
 mod isolate;
-mod lane;
-mod mailbox;
-mod microtask;
-mod name_server;
-mod native_port;
+mod memory;
 mod panic;
-mod pinned;
 mod port;
-mod record;
-mod reply;
-mod root;
 mod runtime;
-mod seeded;
-mod slab;
-mod task;
-mod thread_pool;
-mod time;
-mod timer;
-mod waiters;
-mod yield_now;
 
 #[cfg(all(test, loom))]
 mod loom_models;
 
 #[doc(hidden)]
-pub use block_on::awaits_event;
-pub use block_on::block_on;
-pub use blocking::{AskBlockingError, Deadlock, SendBlockingError, WaitError, block_on_by};
-#[doc(hidden)]
-pub use blocking::{Completer, block_on_completer};
-pub use callback::{
+pub use blocking::block_on::awaits_event;
+pub use blocking::block_on::block_on;
+pub use blocking::callback::{
     BlockingCallback, CallbackError, CallbackReply, GroupBoundCallback, GroupShared,
     IsolateLocalCallback, ListenerCallback, NotOnIsolateThread,
 };
-pub use cell::{CellError, IsolateCell, IsolateLocal, LocalError};
-pub use event_handler::{Direction, Handle as SourceHandle, Source};
+pub use blocking::mailbox::{
+    ConditionVariable, LockError, Mailbox, MailboxError, Mutex, MutexGuard, NotHeld, RawMutex,
+    RendezvousState, RequestError, Requester, Responder, Undelivered, rendezvous,
+};
+pub use blocking::{AskBlockingError, Deadlock, SendBlockingError, WaitError, block_on_by};
+#[doc(hidden)]
+pub use blocking::{Completer, block_on_completer};
+pub use event_loop::microtask::schedule_microtask;
+pub use event_loop::timer::{Sleep, Timer, sleep, sleep_until};
+pub use event_loop::yield_now::{YieldNow, yield_now};
+pub use isolate::cell::{CellError, IsolateCell, IsolateLocal, LocalError};
+pub use isolate::pinned::Pinned;
+pub use isolate::root::{Handled, RootBuilder, RootIsolate, RootPhase};
 pub use isolate::{
     Async, Builder, Capability, ControlPort, Ending, EntryOutput, EntryResult, ErrorCause,
     ExitReason, Exited, Isolate, IsolateGroup, IsolateId, KeepsAlive, Plain, Priority, Run,
     RunError, UncaughtError, checkpoint, set_error_hook, spawn_local, try_checkpoint,
 };
-pub use mailbox::{
-    ConditionVariable, LockError, Mailbox, MailboxError, Mutex, MutexGuard, NotHeld, RawMutex,
-    RendezvousState, RequestError, Requester, Responder, Undelivered, rendezvous,
-};
-pub use microtask::schedule_microtask;
-pub use name_server::{IsolateNameServer, NameTaken};
-pub use native_port::NativePort;
 #[doc(hidden)]
 pub use panic::{Kept, contain, wake_contained};
 pub use panic::{PanicReport, catch_panic};
-pub use pinned::Pinned;
+pub use port::name_server::{IsolateNameServer, NameTaken};
+pub use port::native_port::NativePort;
+pub use port::reply::{Ask, AskError, NoReply, Reply, ReplyTo, one_shot};
 pub use port::{Listener, PortId, ReceivePort, Recv, SendError, SendPort, SendWait};
-pub use reply::{Ask, AskError, NoReply, Reply, ReplyTo, one_shot};
-pub use root::{Handled, RootBuilder, RootIsolate, RootPhase};
+pub use runtime::event_handler::{Direction, Handle as SourceHandle, Source};
+pub use runtime::thread_pool::blocking;
+pub use runtime::time::Instant;
 pub use runtime::{Compat, Entered, Runtime, RuntimeBuilder, StillRunning};
-pub use thread_pool::blocking;
-pub use time::Instant;
-pub use timer::{Sleep, Timer, sleep, sleep_until};
-pub use yield_now::{YieldNow, yield_now};

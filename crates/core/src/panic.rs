@@ -9,7 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Once};
 use std::task::Waker;
 
-use crate::isolate::{Current, Ending};
+use crate::isolate::Ending;
+use crate::memory::Current;
 
 thread_local! {
     /// Panics are being caught by the runtime outside of isolates.

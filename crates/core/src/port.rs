@@ -27,7 +27,10 @@
 //! or after it, and the sender gets its message back.
 
 mod bound;
+pub(crate) mod name_server;
+pub(crate) mod native_port;
 mod receive;
+pub(crate) mod reply;
 mod send;
 
 use std::cell::Cell;
@@ -37,16 +40,16 @@ use std::ptr::NonNull;
 
 use insula_sync::atomic::{AtomicUsize, Ordering};
 
-use crate::isolate::{Current, IsolateCore};
-use crate::lane::LaneGuard;
-use crate::microtask::Microtask;
-use crate::panic::contain;
-use crate::record::{
+use crate::event_loop::microtask::Microtask;
+use crate::event_loop::task::Wakeup;
+use crate::memory::lane::LaneGuard;
+use crate::memory::record::{
     Head, RecordVtable, SystemRecord, VtableCell, is_inline, take_payload, words_of,
 };
+use crate::memory::waiters::Woken;
+use crate::memory::{Current, IsolateCore};
+use crate::panic::contain;
 use crate::runtime::RuntimeCore;
-use crate::task::Wakeup;
-use crate::waiters::Woken;
 use bound::Bound;
 
 pub(crate) use bound::{check_limit, return_credits};
@@ -393,7 +396,7 @@ impl PortSlot {
             if waiters.is_some() && !lane.is_dead() {
                 // SAFETY: not dead; the head is that of a `Close`. The isolate runs, so it is
                 // scheduled already.
-                unsafe { lane.push(crate::record::system_head::<Close>(), Close(this)) };
+                unsafe { lane.push(crate::memory::record::system_head::<Close>(), Close(this)) };
             }
             waiters
         };
@@ -413,7 +416,7 @@ impl PortSlot {
         let mut schedule = false;
         if waiters.is_some() {
             // SAFETY: not dead; the head is that of a `Close`.
-            unsafe { lane.push(crate::record::system_head::<Close>(), Close(this)) };
+            unsafe { lane.push(crate::memory::record::system_head::<Close>(), Close(this)) };
             schedule = lane.mark_scheduled();
         }
         drop(lane);

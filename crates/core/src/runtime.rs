@@ -1,6 +1,10 @@
 //! Runtimes: a scheduler, a clock, and the register of the isolates that they run.
 
+pub(crate) mod event_handler;
 mod register;
+pub(crate) mod seeded;
+pub(crate) mod thread_pool;
+pub(crate) mod time;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -14,14 +18,15 @@ use std::time::Duration;
 use insula_sync::Serial;
 use insula_sync::atomic::AtomicU64;
 
-use crate::block_on::block_on_until;
-use crate::event_handler::EventHandler;
-use crate::isolate::{Current, Isolate, IsolateCore, Oob, Priority, Runnable};
+use crate::blocking::block_on::block_on_until;
+use crate::isolate::{Isolate, Oob, Priority};
+use crate::memory::{Current, IsolateCore, Runnable};
 use crate::panic::{Kept, contain};
-use crate::seeded::{self, SeededScheduler};
-use crate::thread_pool::{self, SEARCH, ThreadPool};
-use crate::time::{Clock, Instant};
+use event_handler::EventHandler;
 use register::Register;
+use seeded::SeededScheduler;
+use thread_pool::{SEARCH, ThreadPool};
+use time::{Clock, Instant};
 
 /// Threads that the pool may add to replace stuck or blocked ones, unless told otherwise.
 // Miri looks at each place of a table whenever the table is used.

@@ -17,14 +17,14 @@ const PARTS: u64 = 120;
 
 /// What is mutated.
 const FILES: &[&str] = &[
-    "crates/core/src/lane.rs",
-    "crates/core/src/lane/*.rs",
-    "crates/core/src/thread_pool.rs",
-    "crates/core/src/thread_pool/*.rs",
-    "crates/core/src/timer.rs",
-    "crates/core/src/timer/*.rs",
-    "crates/core/src/mailbox/*.rs",
-    "crates/core/src/callback/*.rs",
+    "crates/core/src/memory/lane.rs",
+    "crates/core/src/memory/lane/*.rs",
+    "crates/core/src/runtime/thread_pool.rs",
+    "crates/core/src/runtime/thread_pool/*.rs",
+    "crates/core/src/event_loop/timer.rs",
+    "crates/core/src/event_loop/timer/*.rs",
+    "crates/core/src/blocking/mailbox/*.rs",
+    "crates/core/src/blocking/callback/*.rs",
     "crates/rpc/src/**/*.rs",
     "crates/pool/src/**/*.rs",
 ];

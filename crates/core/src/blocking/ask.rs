@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Deadlock, WaitError, block_on_by};
-use crate::isolate::Current;
+use crate::memory::Current;
 use crate::port::SendPort;
-use crate::reply::{AskError, ReplyTo};
+use crate::port::reply::{AskError, ReplyTo};
 
 /// Why a blocking question has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

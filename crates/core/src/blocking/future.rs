@@ -12,7 +12,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::{Awaited, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait};
-use crate::isolate::{Current, IsolateId, check_wait};
+use crate::isolate::{IsolateId, check_wait};
+use crate::memory::Current;
 
 /// Tells which isolates could complete what a thread waits for.
 ///

@@ -6,8 +6,9 @@
 //! directly or through others. With one holder each this is a cycle.
 //!
 //! Only certain holders make an edge (`party.rs`): a wait is refused if it would never end, and not
-//! because the one use that is known of an end makes that likely. So every refusal is right, and
-//! a cycle over ends that no party attached is not found; `mailbox.rs` says how to attach one.
+//! because the one use that is known of an end makes that likely. So every refusal is right, and a
+//! cycle over ends that no party attached is not found; `blocking/mailbox.rs` says how to attach
+//! one.
 //!
 //! An edge counts as long as its wait has not been ended: [`Awaited::each_holder`] is asked
 //! under the lock, each time. That is enough: whoever is found waiting on the way cannot end
@@ -23,7 +24,7 @@ use std::thread::Thread;
 use insula_sync::Mutex;
 
 use super::party::PartyId;
-use crate::isolate::{Current, IsolateRef};
+use crate::memory::{Current, IsolateRef};
 use crate::panic::catch_panic;
 
 /// A wait was refused, because all who could end it wait for this one.

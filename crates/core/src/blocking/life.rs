@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use insula_sync::Mutex;
 
-use crate::isolate::{ExitCall, IsolateCore};
+use crate::isolate::ExitCall;
+use crate::memory::IsolateCore;
 use crate::panic;
 
 /// The party has ended already.

@@ -6,7 +6,8 @@ use insula_sync::Serial;
 use insula_sync::atomic::{AtomicU64, Ordering};
 
 use super::life::{EndCall, Ended, ThreadLife};
-use crate::isolate::{Current, Isolate, IsolateRef};
+use crate::isolate::Isolate;
+use crate::memory::{Current, IsolateRef};
 
 /// The number of an isolate, or of a thread outside of isolates.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

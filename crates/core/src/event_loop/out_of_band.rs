@@ -6,12 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::SliceEnd;
 use crate::isolate::{
-    Capability, Current, Ending, ErrorCause, ExitReason, Isolate, IsolateRef, Oob, Priority,
-    uncaught,
+    Capability, Ending, ErrorCause, ExitReason, Isolate, Oob, Priority, uncaught,
 };
+use crate::memory::record::SystemRecord;
+use crate::memory::{Current, IsolateRef};
 use crate::panic::{self, PanicReport};
-use crate::record::SystemRecord;
-use crate::reply::ReplyTo;
+use crate::port::reply::ReplyTo;
 use crate::runtime::Compat;
 
 /// What control messages have brought about.

@@ -3,13 +3,12 @@
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
-use crate::isolate::{
-    Current, ExitCalls, ExitListener, ExitReason, IsolateCore, Listeners, Runnable, UncaughtError,
-};
+use crate::isolate::{ExitCalls, ExitListener, ExitReason, Listeners, UncaughtError};
+use crate::memory::waiters::Woken;
+use crate::memory::{Current, IsolateCore, Runnable};
 use crate::panic;
 use crate::port::{PortSlot, SendPort};
 use crate::runtime::Hosted;
-use crate::waiters::Woken;
 
 /// Ends an isolate that came too late to start, on the thread that made it.
 pub(crate) fn end_unstarted(runnable: &Runnable) {

@@ -4,10 +4,11 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::{Current, Isolate, Priority};
+use super::{Isolate, Priority};
+use crate::event_loop::task::Task;
+use crate::memory::Current;
 use crate::port::PortId;
-use crate::reply::one_shot;
-use crate::task::Task;
+use crate::port::reply::one_shot;
 
 /// Something that an isolate waits for.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -42,11 +42,12 @@ use std::sync::LazyLock;
 
 use insula_sync::Serial;
 
-use super::{Isolate, IsolateRef};
-use crate::isolate::Current;
-use crate::lane::Lane;
+use super::Isolate;
+use crate::memory::Current;
+use crate::memory::IsolateRef;
+use crate::memory::lane::Lane;
 use crate::port::SendPort;
-use crate::reply::{self, Ask, Reply, ReplyTo, one_shot};
+use crate::port::reply::{self, Ask, Reply, ReplyTo, one_shot};
 
 /// A token that nobody can make anew or guess: whoever has it got it from somebody. Equality
 /// survives sending.

@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::future::Future;
 
-use super::core::Current;
 use super::errors::{ErrorCause, uncaught};
+use crate::event_loop::task::{LocalFuture, Task};
 use crate::isolate::ExitReason;
-use crate::task::{LocalFuture, Task};
+use crate::memory::Current;
 
 /// What an entry point gives back: nothing, or a `Result<(), E>` whose error ends the isolate,
 /// or `!` if it loops until the isolate is killed, or a future of one of these, which becomes the

@@ -10,7 +10,8 @@ use std::sync::{Arc, LazyLock};
 
 use insula_sync::Mutex;
 
-use super::{Current, Isolate, IsolateId};
+use super::{Isolate, IsolateId};
+use crate::memory::Current;
 use crate::panic::PanicReport;
 use crate::port::{ReceivePort, SendPort};
 use crate::runtime::Compat;

@@ -7,10 +7,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::{Current, Isolate, IsolateCore, IsolateRef};
+use super::Isolate;
+use crate::memory::waiters::Ticket;
+use crate::memory::{Current, IsolateCore, IsolateRef};
 use crate::panic::{PanicReport, contain};
 use crate::port::SendPort;
-use crate::waiters::Ticket;
 
 /// Why an isolate ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use insula_sync::Mutex;
 
-use super::{Isolate, IsolateRef};
+use super::Isolate;
+use crate::memory::IsolateRef;
 
 /// Isolates that belong together, and can be ended together.
 ///

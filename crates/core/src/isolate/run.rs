@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::Isolate;
 use crate::blocking::{WaitError, block_on_by};
 use crate::panic::{PanicReport, catch_panic};
-use crate::reply::{Reply, one_shot};
+use crate::port::reply::{Reply, one_shot};
 
 /// Why a computation has no result.
 #[derive(Clone, PartialEq, Eq, Debug)]

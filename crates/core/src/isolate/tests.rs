@@ -1,6 +1,6 @@
 //! Risk: an isolate grows beyond what a million of them may cost.
 
-use super::IsolateCore;
+use crate::memory::IsolateCore;
 
 /// One allocation of at most this, so that an idle isolate with a port and a small handler
 /// stays below 350 bytes of resident memory.

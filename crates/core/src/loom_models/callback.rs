@@ -8,7 +8,7 @@ use loom::thread;
 use insula_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::blocking::Spin;
-use crate::callback::Wait;
+use crate::blocking::callback::Wait;
 use crate::{BlockingCallback, CallbackError, Isolate, ListenerCallback, Runtime, one_shot};
 
 fn check(model: impl Fn() + Send + Sync + 'static) {

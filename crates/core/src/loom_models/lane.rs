@@ -7,9 +7,9 @@ use loom::thread;
 use insula_sync::Parker;
 use insula_sync::atomic::{AtomicUsize, Ordering};
 
-use crate::isolate::Current;
-use crate::lane::{Burst, Lane};
-use crate::record::{Head, RecordVtable, SystemVtable};
+use crate::memory::Current;
+use crate::memory::lane::{Burst, Lane};
+use crate::memory::record::{Head, RecordVtable, SystemVtable};
 
 /// The models read records themselves.
 static VTABLE: SystemVtable = SystemVtable(&RecordVtable {

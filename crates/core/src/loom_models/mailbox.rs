@@ -9,8 +9,8 @@ use loom::thread;
 
 use insula_sync::atomic::{AtomicUsize, Ordering};
 
+use crate::blocking::mailbox::{Exchange, GaveUp, Left, Putting, Slot, Taking};
 use crate::blocking::{Seat, Side};
-use crate::mailbox::{Exchange, GaveUp, Left, Putting, Slot, Taking};
 use crate::{
     ConditionVariable, IsolateId, LockError, Mailbox, MailboxError, RawMutex, block_on_by,
     rendezvous,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use crate::thread_pool::Ring;
+use crate::runtime::thread_pool::Ring;
 
 type Item = u8;
 

@@ -9,7 +9,7 @@ use std::any::{Any, TypeId};
 use std::cell::Cell;
 use std::panic::PanicHookInfo;
 
-use crate::isolate::Current;
+use crate::memory::Current;
 
 /// Places that a thread remembers. Those of panics that user code caught by itself are never
 /// asked for, and make room for later ones.

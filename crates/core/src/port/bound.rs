@@ -25,11 +25,11 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::PortSlot;
-use crate::isolate::Current;
-use crate::lane::LaneGuard;
-use crate::slab::Key;
-use crate::timer;
-use crate::waiters::{Ticket, Waiters, Woken};
+use crate::event_loop::timer;
+use crate::memory::Current;
+use crate::memory::lane::LaneGuard;
+use crate::memory::slab::Key;
+use crate::memory::waiters::{Ticket, Waiters, Woken};
 
 /// How long the first waiters of a row may leave a place unused before others are called.
 const PATIENCE: Duration = Duration::from_millis(1);

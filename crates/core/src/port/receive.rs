@@ -19,11 +19,11 @@ use super::send::SendPort;
 use super::{
     Drops, HANDLE, Mode, PortId, PortSlot, PortVtable, discard_message, message_words, take_message,
 };
-use crate::isolate::Current;
-use crate::microtask::Microtask;
+use crate::event_loop::microtask::Microtask;
+use crate::event_loop::task::{self, Wakeup};
+use crate::memory::Current;
+use crate::memory::record::{Head, RecordVtable, is_inline};
 use crate::panic::{contain, drop_all};
-use crate::record::{Head, RecordVtable, is_inline};
-use crate::task::{self, Wakeup};
 
 const ELSEWHERE: &str = "a ReceivePort can only be used by the isolate that opened it";
 

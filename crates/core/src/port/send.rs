@@ -10,10 +10,11 @@ use std::task::{Context, Poll};
 
 use super::bound::Left;
 use super::{PortId, PortSlot};
-use crate::isolate::{ExitCall, IsolateCore, IsolateId};
+use crate::isolate::{ExitCall, IsolateId};
+use crate::memory::IsolateCore;
+use crate::memory::record::{Head, is_inline, words_of};
+use crate::memory::waiters::Ticket;
 use crate::panic;
-use crate::record::{Head, is_inline, words_of};
-use crate::waiters::Ticket;
 
 /// Where messages of type `T` can be sent to, from any thread.
 ///

@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::isolate::{IsolateCore, IsolateRef};
-use crate::waiters::{Ticket, Waiters};
+use crate::memory::waiters::{Ticket, Waiters};
+use crate::memory::{IsolateCore, IsolateRef};
 
 /// One in models: which shard an isolate has depends on how many there have been in the process,
 /// and a model must do the same in each of its runs.

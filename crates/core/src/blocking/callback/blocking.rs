@@ -1,0 +1,271 @@
+//! Callbacks whose caller waits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::line::{End, Line};
+use super::wait::Wait;
+use super::{CallbackError, NotOnIsolateThread};
+use crate::blocking::{Deadline, Deadlock, Spin, WaitError, deadline_in};
+use crate::memory::Current;
+use crate::port::PortId;
+
+/// A callback whose caller, on any thread, waits for the isolate's answer. A cheap handle.
+///
+/// # Ordering
+/// As for [`ListenerCallback`](super::ListenerCallback): a call is an event among the others.
+///
+/// # Blocking
+/// The calling thread spins for a moment and then sleeps. An isolate that calls gives its
+/// thread's place in the pool to others while it waits; it handles no messages meanwhile.
+///
+/// # Cancellation
+/// A call whose caller gave up before its turn is dropped; a kill of an isolate that waits
+/// unwinds out of the wait.
+///
+/// # Virtual time
+/// On a thread that drives a seeded runtime a call would wait for the very thread on which it
+/// waits, and is refused.
+///
+/// ```
+/// # insula_core::block_on(async {
+/// use insula_core::{BlockingCallback, Isolate};
+/// let answers = Isolate::run_async(async || {
+///     let mut calls = 0;
+///     let add = BlockingCallback::new(move |n: u32| {
+///         calls += 1;
+///         n + calls
+///     });
+///     let (send, answers) = insula_core::one_shot();
+///     std::thread::spawn(move || send.send((add.call(10), add.call(10))));
+///     answers.await
+/// });
+/// assert_eq!(answers.await, Ok(Ok((Ok(11), Ok(12)))));
+/// # });
+/// ```
+pub struct BlockingCallback<T: Send + 'static, R: Send + 'static> {
+    line: Line<Question<T, R>>,
+    /// Whether watching for an answer has paid of late.
+    spin: Arc<Spin>,
+}
+
+struct Question<T, R: Send + 'static> {
+    argument: T,
+    reply: CallbackReply<R>,
+}
+
+/// The right to answer one blocking call, once. Dropping it tells the caller that there will be
+/// no answer.
+pub struct CallbackReply<R: Send + 'static> {
+    /// `None` once it has been used.
+    wait: Option<Arc<Wait<Result<R, Lost>>>>,
+    end: Arc<End>,
+}
+
+/// What became of a call without an answer.
+enum Lost {
+    Closed,
+    PeerDied,
+    NoReply,
+}
+
+impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
+    /// Makes a callback of the current isolate, which answers with what `handler` returns.
+    ///
+    /// A panic of `handler` is an error of the isolate, as in any event. The caller learns that
+    /// the isolate died, or, if the error is not fatal, that there is no answer.
+    ///
+    /// # Panics
+    /// If there is no current isolate.
+    #[track_caller]
+    pub fn new(mut handler: impl FnMut(T) -> R + Send + 'static) -> Self {
+        Self::open(move |argument, reply| reply.send(handler(argument)))
+    }
+
+    /// As [`new`](Self::new), for a handler that answers when it likes, maybe in a later turn or
+    /// on another thread.
+    ///
+    /// # Panics
+    /// If there is no current isolate.
+    #[track_caller]
+    pub fn with_reply(mut handler: impl FnMut(T, CallbackReply<R>) + Send + 'static) -> Self {
+        Self::open(move |argument, reply: CallbackReply<R>| {
+            reply.cell().hand_on();
+            handler(argument, reply);
+        })
+    }
+
+    #[track_caller]
+    fn open(mut handler: impl FnMut(T, CallbackReply<R>) + Send + 'static) -> Self {
+        let call = move |Question { argument, reply }: Question<T, R>| {
+            if reply.cell().begin() {
+                handler(argument, reply);
+            }
+        };
+        Self {
+            line: Line::open(call),
+            spin: Arc::default(),
+        }
+    }
+
+    /// Calls, and waits for the answer.
+    ///
+    /// # Errors
+    /// Why there is none. [`CallbackError::Deadlock`] if the callback's isolate could not answer
+    /// because it waits for this one, or is this one.
+    pub fn call(&self, argument: T) -> Result<R, CallbackError<T>> {
+        self.call_until(argument, None)
+    }
+
+    /// Calls, and waits for the answer for at most `timeout`.
+    ///
+    /// # Errors
+    /// As for [`call`](Self::call), and [`CallbackError::TimedOut`].
+    pub fn call_timeout(&self, argument: T, timeout: Duration) -> Result<R, CallbackError<T>> {
+        self.call_until(argument, deadline_in(timeout))
+    }
+
+    fn call_until(&self, argument: T, deadline: Deadline) -> Result<R, CallbackError<T>> {
+        if self.is_closed() {
+            return Err(CallbackError::Closed(Some(argument)));
+        }
+        if let Err(refused) = self.refuse_here() {
+            // Here, where its panic drops `refused`: a panic of what is dropped on return leaks
+            // the value that is returned (rust-lang/rust#47949).
+            drop(argument);
+            return Err(refused);
+        }
+        let end = self.line.end();
+        let wait = Arc::new(Wait::new(end.isolate()));
+        let reply = CallbackReply {
+            wait: Some(wait.clone()),
+            end: end.clone(),
+        };
+        self.line
+            .post(Question { argument, reply })
+            .map_err(|question| CallbackError::Closed(Some(question.take_back())))?;
+        match wait.wait(&self.spin, deadline) {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(Lost::Closed)) => Err(CallbackError::Closed(None)),
+            Ok(Err(Lost::PeerDied)) => Err(CallbackError::PeerDied),
+            Ok(Err(Lost::NoReply)) => Err(CallbackError::NoReply),
+            Err(WaitError::TimedOut) => Err(CallbackError::TimedOut),
+            Err(WaitError::Deadlock(deadlock)) => Err(CallbackError::Deadlock(deadlock)),
+            Err(WaitError::Seeded) => Err(CallbackError::Seeded),
+            Err(WaitError::Ending) => Err(CallbackError::Ending),
+            Err(WaitError::NoThreads) => Err(CallbackError::NoThreads),
+        }
+    }
+
+    /// Where the call could never be answered it is not even posted.
+    fn refuse_here(&self) -> Result<(), CallbackError<T>> {
+        let own = self.line.end().in_isolate(|isolate| isolate.name());
+        if let Some(name) = own {
+            return Err(CallbackError::Deadlock(Deadlock { names: vec![name] }));
+        }
+        let is_seeded =
+            Current::with(|isolate| isolate.is_some_and(|it| !it.runtime.has_threads()));
+        if is_seeded {
+            return Err(CallbackError::Seeded);
+        }
+        Ok(())
+    }
+
+    /// Closes the callback, from any thread: later calls fail, those whose turn has not begun
+    /// are dropped and their callers told, and those whose turn has begun are answered. Tells
+    /// whether it was open.
+    pub fn close(&self) -> bool {
+        self.line.close()
+    }
+
+    /// Whether calls are refused.
+    pub fn is_closed(&self) -> bool {
+        self.line.is_closed()
+    }
+
+    /// Says whether the open callback keeps its isolate alive; at first it does.
+    ///
+    /// # Errors
+    /// If this is not the isolate that made the callback.
+    pub fn keep_isolate_alive(&self, keep: bool) -> Result<(), NotOnIsolateThread> {
+        self.line.keep_isolate_alive(keep)
+    }
+
+    /// What identifies the port of the callback, as
+    /// [`Isolate::why_alive`](crate::Isolate::why_alive) names it.
+    pub fn id(&self) -> PortId {
+        self.line.id()
+    }
+}
+
+impl<T: Send + 'static, R: Send + 'static> Clone for BlockingCallback<T, R> {
+    fn clone(&self) -> Self {
+        Self {
+            line: self.line.clone(),
+            spin: self.spin.clone(),
+        }
+    }
+}
+
+impl<T: Send + 'static, R: Send + 'static> fmt::Debug for BlockingCallback<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BlockingCallback").field(&self.line).finish()
+    }
+}
+
+impl<T, R: Send + 'static> Question<T, R> {
+    /// The argument of a call that was not handed over. Nobody waits for its answer.
+    fn take_back(mut self) -> T {
+        self.reply.wait = None;
+        self.argument
+    }
+}
+
+impl<R: Send + 'static> CallbackReply<R> {
+    /// Answers, from any thread. If the caller does not wait any more the value is dropped.
+    pub fn send(mut self, value: R) {
+        if let Some(wait) = self.wait.take() {
+            wait.settle(Ok(value));
+        }
+    }
+
+    fn cell(&self) -> &Wait<Result<R, Lost>> {
+        match &self.wait {
+            Some(wait) => wait,
+            None => unreachable!("only `send` and `drop` take it"),
+        }
+    }
+
+    /// Why this is dropped without an answer.
+    fn lost(end: &End, wait: &Wait<Result<R, Lost>>) -> Lost {
+        if end.is_closed() && !wait.has_begun() {
+            return Lost::Closed;
+        }
+        let panicking = std::thread::panicking();
+        let dies = end.in_isolate(|isolate| {
+            let flags = &isolate.local().flags;
+            flags.dying.get() || flags.ending.get() || panicking && isolate.errors_are_fatal()
+        });
+        if dies.unwrap_or(false) {
+            Lost::PeerDied
+        } else {
+            Lost::NoReply
+        }
+    }
+}
+
+impl<R: Send + 'static> Drop for CallbackReply<R> {
+    fn drop(&mut self) {
+        if let Some(wait) = self.wait.take() {
+            let lost = Self::lost(&self.end, &wait);
+            wait.settle(Err(lost));
+        }
+    }
+}
+
+impl<R: Send + 'static> fmt::Debug for CallbackReply<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CallbackReply(..)")
+    }
+}

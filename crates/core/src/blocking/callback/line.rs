@@ -1,0 +1,168 @@
+//! A callback's connection to its isolate: a port for the calls, and the mark of its end.
+//!
+//! The mark is set by whoever closes, before he posts the last message (`None`), or by the
+//! isolate, when the port's handler is dropped with the port. The isolate looks at it in the
+//! turn of each call. So all calls that lie before the last message when it is posted are
+//! dropped, and those that slip in behind it find the port closed.
+
+use std::fmt;
+use std::sync::Arc;
+
+use insula_sync::atomic::{AtomicBool, Ordering};
+
+use super::NotOnIsolateThread;
+use crate::memory::Current;
+use crate::port::{Listener, PortId, ReceivePort, SendError, SendPort};
+
+/// The line of a callback whose calls travel as an `M`. A cheap handle.
+pub(super) struct Line<M: Send + 'static>(Arc<Handles<M>>);
+
+/// What the handles share; the last one to go ends the line.
+struct Handles<M: Send + 'static> {
+    port: SendPort<Option<M>>,
+    end: Arc<End>,
+    listener: Listener<Option<M>>,
+}
+
+/// What the handles, the isolate and the calls in between know of the line.
+pub(super) struct End {
+    isolate: u64,
+    closed: AtomicBool,
+}
+
+impl End {
+    pub(super) fn is_closed(&self) -> bool {
+        // Acquire pairs with the Release of `mark`: whoever was told of the end sees what came
+        // before it.
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Returns whether it was marked before.
+    fn mark(&self) -> bool {
+        self.closed.swap(true, Ordering::AcqRel)
+    }
+
+    /// The number of the line's isolate.
+    pub(super) fn isolate(&self) -> u64 {
+        self.isolate
+    }
+
+    /// Runs `f` with the current isolate, if that is the line's.
+    pub(super) fn in_isolate<R>(&self, f: impl FnOnce(Current<'_>) -> R) -> Option<R> {
+        Current::with(|current| current.filter(|isolate| isolate.id == self.isolate).map(f))
+    }
+}
+
+/// In the port's handler: goes with it, when the port closes or the isolate ends.
+struct MarkAtEnd(Arc<End>);
+
+impl Drop for MarkAtEnd {
+    fn drop(&mut self) {
+        self.0.mark();
+    }
+}
+
+impl<M: Send + 'static> Line<M> {
+    /// Opens a line to the current isolate. `call` runs there, once for each call.
+    ///
+    /// The queue of calls is the isolate's lane; as in the VM only the callers bound it.
+    ///
+    /// # Panics
+    /// If there is no current isolate.
+    #[track_caller]
+    pub(super) fn open(mut call: impl FnMut(M) + Send + 'static) -> Self {
+        let receiver = ReceivePort::<Option<M>>::new();
+        let port = receiver.send_port();
+        let end = Arc::new(Current::with(|isolate| {
+            let isolate = isolate.expect("a callback needs a current isolate");
+            End {
+                isolate: isolate.id,
+                closed: AtomicBool::new(false),
+            }
+        }));
+        let listener = receiver.listener();
+        let mark = MarkAtEnd(end.clone());
+        receiver.listen(move |message| match message {
+            Some(message) if !mark.0.is_closed() => call(message),
+            Some(dropped) => drop(dropped),
+            None => listener.close(),
+        });
+        Self(Arc::new(Handles {
+            port,
+            end,
+            listener,
+        }))
+    }
+
+    pub(super) fn end(&self) -> &Arc<End> {
+        &self.0.end
+    }
+
+    pub(super) fn id(&self) -> PortId {
+        self.0.port.id()
+    }
+
+    /// Hands a call over, or gives it back.
+    pub(super) fn post(&self, message: M) -> Result<(), M> {
+        if self.is_closed() {
+            return Err(message);
+        }
+        match self.0.port.send(Some(message)) {
+            Ok(()) => Ok(()),
+            Err(SendError::Closed(message) | SendError::Full(message)) => match message {
+                Some(message) => Err(message),
+                None => unreachable!("this was a call"),
+            },
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.end.is_closed()
+    }
+
+    /// Returns whether the line was open.
+    pub(super) fn close(&self) -> bool {
+        let first = !self.0.end.mark();
+        if first {
+            self.0.post_last();
+        }
+        first
+    }
+
+    pub(super) fn keep_isolate_alive(&self, keep: bool) -> Result<(), NotOnIsolateThread> {
+        self.0
+            .end
+            .in_isolate(|_| self.0.listener.keep_isolate_alive(keep))
+            .ok_or(NotOnIsolateThread)
+    }
+}
+
+impl<M: Send + 'static> Handles<M> {
+    fn post_last(&self) {
+        // A port that is closed already needs it no more.
+        let _ = self.port.send(None);
+    }
+}
+
+impl<M: Send + 'static> Drop for Handles<M> {
+    fn drop(&mut self) {
+        if !self.end.is_closed() {
+            self.post_last();
+        }
+    }
+}
+
+impl<M: Send + 'static> Clone for Line<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<M: Send + 'static> fmt::Debug for Line<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line")
+            .field("port", &self.id())
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,370 @@
+//! Local tasks: futures that live in an isolate and are polled as microtasks.
+//!
+//! A task's header is counted by its slot in the isolate and by every clone of its waker. A
+//! wake-up on the isolate's own thread during a turn queues a microtask; one from elsewhere
+//! posts a [`Wake`] record, which is an event of its own and keeps its place among the
+//! messages. A task is queued once however often it is woken: its slot says whether a
+//! microtask waits, its header (`posted`) whether a record is on its way. The first is cleared
+//! just before the poll, the second when the record arrives, so a wake-up during the poll
+//! queues it again.
+//!
+//! # Which tasks keep their isolate alive
+//! Those with a clone of their waker: code outside can wake them. A task's header counts its
+//! clones, and the isolate counts the tasks that have any ([`AwaitedTasks`]), so that it need
+//! not look at each of them whenever it runs out of records. The first clone counts the task
+//! in. The last one to go counts it out, and if that is on another thread, a [`Recheck`] record
+//! makes the isolate look again whether anything is left to wait for.
+//!
+//! A task that ends is counted out too, and its header is marked [`ENDED`], so that its wakers
+//! no longer count. The mark and the number of clones share one atomic word, so exactly one of
+//! the two, the end or the last clone's drop, counts the task out. A first clone cannot meet the
+//! end: as long as there is none, only the poll has a waker to clone, and the end comes after
+//! it.
+
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::pin::Pin;
+use std::ptr;
+use std::sync::Arc;
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+
+use insula_sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+use crate::memory::record::SystemRecord;
+use crate::memory::slab::Key;
+use crate::memory::{Current, IsolateRef};
+use crate::panic::contain;
+
+/// A future of unknown type that runs in one isolate.
+pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+pub(crate) struct TaskHeader {
+    isolate: IsolateRef,
+    key: Key,
+    /// A `Wake` record for it is on its way.
+    posted: AtomicBool,
+    /// Clones of the waker that are out, and the mark [`ENDED`].
+    wakers: AtomicUsize,
+}
+
+/// The task is over. More than there can be wakers.
+const ENDED: usize = 1 << (usize::BITS - 1);
+
+/// How many tasks of an isolate code outside can wake.
+#[derive(Default)]
+pub(crate) struct AwaitedTasks(AtomicU32);
+
+impl AwaitedTasks {
+    #[inline]
+    pub(crate) fn may_wake(&self) -> bool {
+        // Acquire pairs with the Release of `less`: what a waker's holder did before it dropped
+        // it is seen.
+        self.0.load(Ordering::Acquire) != 0
+    }
+
+    fn more(&self) {
+        // Relaxed: a task is counted in during a poll, which the isolate's next look follows.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn less(&self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// A task's place in its isolate.
+pub(crate) struct Task {
+    header: Arc<TaskHeader>,
+    /// A microtask for it waits.
+    queued: bool,
+    /// Absent while it is being polled.
+    future: Option<LocalFuture>,
+}
+
+/// The task that is being polled.
+#[derive(Clone, Copy)]
+pub(crate) struct Polling {
+    key: Key,
+    header: *const TaskHeader,
+}
+
+impl Task {
+    /// A new task; the caller queues its first microtask.
+    pub(crate) fn new(isolate: Current<'_>, key: Key, future: LocalFuture) -> Self {
+        let header = TaskHeader {
+            isolate: IsolateRef::new(isolate.core()),
+            key,
+            posted: AtomicBool::new(false),
+            wakers: AtomicUsize::new(0),
+        };
+        Self {
+            header: Arc::new(header),
+            queued: true,
+            future: Some(future),
+        }
+    }
+
+    /// Whether a waker is out, so that the task may be woken from outside.
+    pub(crate) fn may_be_woken(&self) -> bool {
+        // Acquire pairs with the Release of the decrement in `waker_dropped`.
+        self.header.wakers.load(Ordering::Acquire) != 0
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        // AcqRel, as in `waker_dropped`: one of the two counts the task out.
+        if self.header.wakers.fetch_or(ENDED, Ordering::AcqRel) != 0 {
+            self.header.isolate.awaited_tasks.less();
+        }
+    }
+}
+
+/// Polls a task, if it is still there.
+pub(crate) fn run(isolate: Current<'_>, key: Key) {
+    let local = isolate.local();
+    let taken = isolate.with_events(|events| {
+        let task = events.tasks.get_mut(key)?;
+        task.queued = false;
+        Some((Arc::as_ptr(&task.header), task.future.take()?))
+    });
+    let Some((header, future)) = taken else {
+        return;
+    };
+    let before = local.polling.replace(Some(Polling { key, header }));
+    // SAFETY: the pointer is that of the `Arc` in the task's slot, which stays there during
+    // the poll: a task is removed by its own end alone, or by the isolate's, after this turn.
+    // This waker owns no count, and is never dropped.
+    let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(header)) });
+    let mut polled = Polled {
+        isolate,
+        key,
+        before,
+        future: Some(future),
+    };
+    let poll = polled.poll(&mut Context::from_waker(&waker));
+    let future = polled.future.take();
+    drop(polled);
+    if poll.is_pending() {
+        let surplus = isolate.with_events(|events| match events.tasks.get_mut(key) {
+            Some(task) => std::mem::replace(&mut task.future, future),
+            None => future,
+        });
+        drop(surplus);
+    } else {
+        let task = isolate.with_events(|events| events.tasks.remove(key));
+        // What the future still holds is the user's, and may use the isolate.
+        drop(future);
+        drop(task);
+    }
+}
+
+/// A poll. If it panics, the task is no more.
+struct Polled<'a> {
+    isolate: Current<'a>,
+    key: Key,
+    before: Option<Polling>,
+    /// Taken after a poll that did not panic.
+    future: Option<LocalFuture>,
+}
+
+impl Polled<'_> {
+    #[inline]
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.future {
+            Some(future) => future.as_mut().poll(cx),
+            None => unreachable!("it is polled once"),
+        }
+    }
+}
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        self.isolate.local().polling.set(self.before);
+        if let Some(future) = self.future.take() {
+            let task = self
+                .isolate
+                .with_events(|events| events.tasks.remove(self.key));
+            // The thread unwinds, so a second panic must not leave this.
+            contain(|| drop(future));
+            drop(task);
+        }
+    }
+}
+
+/// An interrupt check where a future is polled: whether the task should give the event loop a
+/// turn first, after which it is polled again.
+#[inline]
+pub(crate) fn must_return(isolate: Current<'_>, cx: &Context<'_>) -> bool {
+    let must = isolate.interrupted();
+    if must {
+        cx.waker().wake_by_ref();
+    }
+    must
+}
+
+/// Whom to wake in an isolate: one of its own tasks without any counting, or a waker.
+#[derive(Default)]
+pub(crate) enum Wakeup {
+    #[default]
+    Nobody,
+    Task(Key),
+    Waker(Waker),
+}
+
+impl Wakeup {
+    /// Remembers who polls. The waker of the task that is being polled is remembered by key;
+    /// that of a combinator inside it is cloned.
+    #[inline]
+    pub(crate) fn capture(isolate: Current<'_>, cx: &Context<'_>) -> Self {
+        own_task(isolate, cx).map_or_else(|| Self::Waker(cx.waker().clone()), Self::Task)
+    }
+
+    /// Wakes whom it remembers. Runs no user code for a task of this isolate.
+    #[inline]
+    pub(crate) fn wake(self, isolate: Current<'_>) {
+        match self {
+            Self::Nobody => {}
+            Self::Task(key) => wake_local(isolate, key),
+            Self::Waker(waker) => waker.wake(),
+        }
+    }
+}
+
+/// The task that polls, if it polls with its own waker.
+#[inline]
+pub(crate) fn own_task(isolate: Current<'_>, cx: &Context<'_>) -> Option<Key> {
+    let Polling { key, header } = isolate.local().polling.get()?;
+    let waker = cx.waker();
+    (waker.data() == header.cast() && ptr::eq(waker.vtable(), &VTABLE)).then_some(key)
+}
+
+#[inline]
+fn wake_local(isolate: Current<'_>, key: Key) {
+    let queued = isolate.with_events(|events| {
+        let task = events.tasks.get_mut(key).filter(|task| !task.queued);
+        let Some(task) = task else { return false };
+        task.queued = true;
+        true
+    });
+    if queued {
+        isolate.push_poll(key);
+    }
+}
+
+impl TaskHeader {
+    fn wake(&self) {
+        let home = self.isolate.as_ptr().as_ptr().cast_const();
+        let here = Current::with(|current| match current {
+            Some(isolate) if isolate.is(home) => {
+                wake_local(isolate, self.key);
+                true
+            }
+            _ => false,
+        });
+        // AcqRel pairs with the swap in `Wake::run`: the poll sees what led to this.
+        if !here && !self.posted.swap(true, Ordering::AcqRel) {
+            // A dead isolate has dropped the task: there is nobody to wake.
+            let _ = self.isolate.post(Wake(self.key));
+        }
+    }
+
+    /// One waker less; the last one to go makes the isolate look whether it still waits.
+    fn waker_dropped(&self) {
+        // An ended task's are no news: the mark makes the number larger than 1.
+        if self.wakers.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
+        self.isolate.awaited_tasks.less();
+        // With a record on its way the isolate looks anyway.
+        if self.posted.load(Ordering::Acquire) {
+            return;
+        }
+        let home = self.isolate.as_ptr().as_ptr().cast_const();
+        let own = Current::with(|current| current.is_some_and(|isolate| isolate.is(home)));
+        if !own {
+            let _ = self.isolate.post(Recheck);
+        }
+    }
+}
+
+/// A wake-up from outside.
+pub(crate) struct Wake(pub(crate) Key);
+
+impl SystemRecord for Wake {
+    fn run(self, isolate: Current<'_>) {
+        isolate.with_events(|events| {
+            if let Some(task) = events.tasks.get_mut(self.0) {
+                // Acquire pairs with the waker's swap, Release lets a later one post again.
+                task.header.posted.swap(false, Ordering::AcqRel);
+            }
+        });
+        wake_local(isolate, self.0);
+    }
+}
+
+impl Current<'_> {
+    /// Wakes behind everything that is queued for the isolate now.
+    pub(crate) fn post_wakeup(self, wakeup: Wakeup) {
+        // A dying isolate drops its tasks.
+        match wakeup {
+            Wakeup::Nobody => {}
+            Wakeup::Task(key) => drop(self.post(Wake(key))),
+            Wakeup::Waker(waker) => drop(self.post(WakeForeign(waker))),
+        }
+    }
+}
+
+struct WakeForeign(Waker);
+
+impl SystemRecord for WakeForeign {
+    fn run(self, _: Current<'_>) {
+        self.0.wake();
+    }
+}
+
+/// Nothing to do, but to notice afterwards whether anything is left to wait for.
+pub(crate) struct Recheck;
+
+impl SystemRecord for Recheck {
+    fn run(self, _: Current<'_>) {}
+}
+
+static VTABLE: RawWakerVTable =
+    RawWakerVTable::new(clone_waker, wake_by_value, wake_by_ref, drop_waker);
+
+fn raw_waker(header: *const TaskHeader) -> RawWaker {
+    RawWaker::new(header.cast(), &VTABLE)
+}
+
+// The four functions get the pointer of an `Arc<TaskHeader>`. Each waker that was cloned owns
+// one count of it and one of `wakers`; the one that `run` polls with owns none.
+
+unsafe fn clone_waker(data: *const ()) -> RawWaker {
+    let header = data.cast::<TaskHeader>();
+    // SAFETY: the waker that is cloned keeps the header alive.
+    let task = unsafe { &*header };
+    if task.wakers.fetch_add(1, Ordering::Relaxed) == 0 {
+        task.isolate.awaited_tasks.more();
+    }
+    // SAFETY: as above; the new waker owns the new count.
+    unsafe { Arc::increment_strong_count(header) };
+    raw_waker(header)
+}
+
+unsafe fn wake_by_value(data: *const ()) {
+    // SAFETY: a waker that is consumed was cloned once, so it owns a count.
+    let header = unsafe { Arc::from_raw(data.cast::<TaskHeader>()) };
+    header.wake();
+    header.waker_dropped();
+}
+
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: the waker keeps the header alive for the call.
+    unsafe { &*data.cast::<TaskHeader>() }.wake();
+}
+
+unsafe fn drop_waker(data: *const ()) {
+    // SAFETY: a waker that is dropped was cloned once, so it owns a count.
+    unsafe { Arc::from_raw(data.cast::<TaskHeader>()) }.waker_dropped();
+}

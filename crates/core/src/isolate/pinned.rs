@@ -1,0 +1,132 @@
+//! Pinned isolates: one isolate, one thread, and state that need not be `Send`.
+//!
+//! The thread waits for its isolate to be scheduled (it spins for a while, then parks), runs
+//! slices, and ends with the isolate. Everything `!Send` is made, polled and dropped on that
+//! thread: the entry runs there, and the isolate's teardown too. What others may hold of the
+//! isolate (ports, handles, wakers) reaches only the parts that any thread may touch.
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::future::Future;
+use std::io;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use insula_sync::wait;
+
+use crate::event_loop::{SLICE_TURNS, run_slice};
+use crate::isolate::{Home, Isolate, New, Settings};
+use crate::memory::{Current, IsolateRef, Runnable};
+use crate::panic;
+use crate::port::{Listener, ReceivePort};
+use crate::runtime::{Hosted, Runtime};
+
+/// How long a pinned isolate's thread watches for work before it sleeps. A wake-up of a
+/// sleeping core costs about as much (17 us, PEERS.md part A).
+const SPIN: Duration = Duration::from_micros(50);
+
+pub(crate) fn spawn(
+    runtime: &Runtime,
+    settings: Settings,
+    entry: impl FnOnce(Current<'_>) + Send + 'static,
+) -> io::Result<Isolate> {
+    if !runtime.core().has_threads() {
+        // A seeded runtime runs everything on the one thread that drives it.
+        let new = New::create(runtime, None, settings);
+        let handle = new.handle();
+        new.start(entry);
+        return Ok(handle);
+    }
+    let home = Arc::new(Home::thread());
+    let name = settings.name();
+    let new = New::create(runtime, Some(home.clone()), settings);
+    let handle = new.handle();
+    let isolate = handle.0.clone();
+    let thread_name = name.unwrap_or_else(|| isolate.name());
+    let started = runtime.core().new_thread(&thread_name).spawn(move || {
+        let surroundings = isolate.runtime.surroundings().clone();
+        surroundings.run(|| drive(&isolate, &home));
+    });
+    match started {
+        Ok(_) => {
+            new.start(entry);
+            Ok(handle)
+        }
+        Err(error) => {
+            new.abandon();
+            Err(error)
+        }
+    }
+}
+
+fn drive(isolate: &IsolateRef, home: &Home) {
+    let _hosted = Hosted::begin(&isolate.runtime);
+    panic::install_hook();
+    loop {
+        wait_until_scheduled(isolate, home);
+        if isolate.lane.is_dead() {
+            return;
+        }
+        run_scheduled(isolate, home);
+    }
+}
+
+/// Runs the isolate, which is scheduled and has not ended, on its own thread until it is idle or
+/// has ended.
+fn run_scheduled(isolate: &IsolateRef, home: &Home) {
+    // SAFETY: a pinned isolate that is scheduled is run by its own thread, this one, and
+    // by nobody else.
+    let mut runnable = unsafe { Runnable::from_raw(isolate.as_ptr()) };
+    while let Some(again) = run_slice(runnable, &home.meter, SLICE_TURNS) {
+        runnable = again;
+    }
+}
+
+/// A dead isolate stays scheduled, so its thread comes back from here.
+fn wait_until_scheduled(isolate: &IsolateRef, home: &Home) {
+    let start = std::time::Instant::now();
+    let mut spins = 0u32;
+    loop {
+        match isolate.lane.peek_scheduled() {
+            Some(true) => return,
+            // Whoever schedules the isolate after this look leaves a token.
+            Some(false) if spins % 64 == 63 && start.elapsed() > SPIN => home.park(),
+            _ => wait::spin(),
+        }
+        spins = spins.wrapping_add(1);
+    }
+}
+
+/// Proof that this code runs in a pinned isolate, on its thread: `!Send` tasks and handlers
+/// may be started.
+#[derive(Clone, Copy, Debug)]
+pub struct Pinned(PhantomData<*const ()>);
+
+impl Pinned {
+    pub(crate) fn here() -> Self {
+        Self(PhantomData)
+    }
+
+    /// As [`spawn_local`](crate::spawn_local), for futures that need not be `Send`.
+    pub fn spawn_local(self, future: impl Future<Output = ()> + 'static) {
+        Current::with(|isolate| {
+            if let Some(isolate) = isolate {
+                isolate.spawn_task(Box::pin(future));
+            }
+        });
+    }
+
+    /// As [`ReceivePort::listen`], for handlers that need not be `Send`.
+    ///
+    /// # Panics
+    /// If the port belongs to another isolate.
+    pub fn listen<T: Send + 'static>(
+        self,
+        port: ReceivePort<T>,
+        handler: impl FnMut(T) + 'static,
+    ) -> Listener<T> {
+        port.listen_here(handler)
+    }
+}

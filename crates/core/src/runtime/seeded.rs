@@ -1,0 +1,181 @@
+//! A scheduler for tests: one thread, an order chosen from a seed, virtual time.
+//!
+//! The same isolates, lanes and loops as on the thread pool. What differs is who runs next
+//! (any runnable isolate, chosen at random), for how long (a random number of turns), and
+//! what time it is: the clock stands still while anything can run, and jumps to the next
+//! deadline when nothing can. So the same seed gives the same run, and a test of an hour's
+//! time-outs takes no time.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use insula_sync::atomic::{AtomicBool, Ordering};
+use insula_sync::{Mutex, Parker};
+
+use crate::event_loop::{Meter, run_slice};
+use crate::memory::Runnable;
+use crate::runtime::{Hosted, RuntimeCore};
+
+/// Longest slice, in turns.
+const MAX_TURNS: u64 = 4;
+
+pub(crate) struct SeededScheduler {
+    state: Mutex<State>,
+    meter: Meter,
+    /// Somebody scheduled an isolate, or woke the driver's future.
+    parker: Parker,
+}
+
+struct State {
+    /// Bounded by the number of isolates.
+    queue: Vec<Runnable>,
+    rng: Rng,
+    /// The number of the thread that runs everything.
+    driver: Option<u64>,
+}
+
+/// The splitmix64 generator of Steele, Lea and Flood (2014): one word of state, good enough to
+/// shuffle.
+#[derive(Debug)]
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
+
+impl SeededScheduler {
+    pub(crate) fn new(seed: u64) -> Self {
+        let state = State {
+            queue: Vec::new(),
+            rng: Rng::new(seed),
+            driver: None,
+        };
+        Self {
+            state: Mutex::new(state),
+            meter: Meter::default(),
+            parker: Parker::new(),
+        }
+    }
+
+    pub(crate) fn schedule(&self, runnable: Runnable) {
+        self.state.lock().queue.push(runnable);
+        self.parker.unpark();
+    }
+
+    fn pick(&self) -> Option<(Runnable, u32)> {
+        let mut state = self.state.lock();
+        let len = state.queue.len() as u64;
+        if len == 0 {
+            return None;
+        }
+        let index = state.rng.below(len) as usize;
+        let turns = 1 + state.rng.below(MAX_TURNS) as u32;
+        Some((state.queue.swap_remove(index), turns))
+    }
+
+    /// Runs one slice of one isolate.
+    fn step(&self) -> bool {
+        let Some((runnable, turns)) = self.pick() else {
+            return false;
+        };
+        let hosted = Hosted::begin(&runnable.core().runtime);
+        let again = run_slice(runnable, &self.meter, turns);
+        drop(hosted);
+        if let Some(again) = again {
+            self.state.lock().queue.push(again);
+        }
+        true
+    }
+
+    /// Whether this thread is the one that runs everything, or could become it.
+    pub(crate) fn is_driven_here(&self) -> bool {
+        let driver = self.state.lock().driver;
+        driver.is_none_or(|driver| driver == insula_sync::thread_number())
+    }
+
+    /// Makes this thread the one that runs everything.
+    ///
+    /// # Panics
+    /// If another thread has driven this runtime before: isolates' state that is not `Send`
+    /// lives on that one.
+    fn claim(&self) {
+        let this = insula_sync::thread_number();
+        let driver = *self.state.lock().driver.get_or_insert(this);
+        assert_eq!(
+            driver, this,
+            "a seeded runtime is driven by one thread only"
+        );
+    }
+}
+
+/// Runs everything that can run at the present time.
+pub(crate) fn run_until_idle(seeded: &SeededScheduler) {
+    seeded.claim();
+    crate::panic::install_hook();
+    while seeded.step() {}
+}
+
+struct Woken {
+    flag: AtomicBool,
+    runtime: Arc<RuntimeCore>,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.flag.store(true, Ordering::SeqCst);
+        if let Some(seeded) = self.runtime.seeded() {
+            seeded.parker.unpark();
+        }
+    }
+}
+
+/// Runs a seeded runtime until `future` is ready.
+pub(crate) fn drive<F: Future>(runtime: &Arc<RuntimeCore>, future: F) -> F::Output {
+    let Some(seeded) = runtime.seeded() else {
+        unreachable!("only called for a seeded runtime");
+    };
+    seeded.claim();
+    crate::panic::install_hook();
+    let woken = Arc::new(Woken {
+        flag: AtomicBool::new(true),
+        runtime: runtime.clone(),
+    });
+    let waker = Waker::from(woken.clone());
+    let mut cx = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if woken.flag.swap(false, Ordering::SeqCst)
+            && let Poll::Ready(value) = future.as_mut().poll(&mut cx)
+        {
+            return value;
+        }
+        if woken.flag.load(Ordering::SeqCst) || seeded.step() {
+            continue;
+        }
+        match runtime.event_handler().next_due() {
+            Some(due) => {
+                runtime.clock().advance_to(due);
+                runtime.event_handler().fire_due(runtime.clock().now());
+            }
+            // Only another thread can bring about something now.
+            None => seeded.parker.park(),
+        }
+    }
+}
