@@ -9,21 +9,28 @@ const COMMANDS: &[&str] = &[
     "cargo xtask test",
 ];
 
-const GUARANTEES: &str = "## Guarantees";
+/// The document with the table of guarantees, and its heading.
+const GUARANTEES: (&str, &str) = ("docs/guarantees.md", "# Guarantees");
 
+/// Checks the README, the guarantees, and the names of files in all documents.
+///
 /// # Errors
-/// If the README is missing, or its table of guarantees.
+/// If the README, the document of guarantees or its table is missing.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>, String> {
-    let readme = workspace.texts.iter().find(|text| text.path == "README.md");
-    let readme = readme.ok_or("there is no README.md")?;
-    let mut found = missing_commands(readme);
-    found.extend(missing_tests(workspace, readme)?);
+    let mut found = missing_commands(document(workspace, "README.md")?);
+    let (path, heading) = GUARANTEES;
+    found.extend(missing_tests(workspace, document(workspace, path)?, heading)?);
     let documents = workspace
         .texts
         .iter()
         .filter(|text| text.path.ends_with(".md"));
     found.extend(documents.flat_map(|document| missing_files(workspace, document)));
     Ok(found)
+}
+
+fn document<'a>(workspace: &'a Workspace, path: &str) -> Result<&'a Text, String> {
+    let found = workspace.texts.iter().find(|text| text.path == path);
+    found.ok_or_else(|| format!("there is no {path}"))
 }
 
 fn missing_commands(readme: &Text) -> Vec<Violation> {
@@ -40,9 +47,13 @@ fn missing_commands(readme: &Text) -> Vec<Violation> {
 }
 
 /// Each guarantee names at least one test, and all tests that are named exist.
-fn missing_tests(workspace: &Workspace, readme: &Text) -> Result<Vec<Violation>, String> {
+fn missing_tests(
+    workspace: &Workspace,
+    document: &Text,
+    heading: &str,
+) -> Result<Vec<Violation>, String> {
     let mut found = Vec::new();
-    for row in table(readme, GUARANTEES)? {
+    for row in table(document, heading)? {
         let tests = row.names(1);
         let missing = tests.iter().find(|test| !is_a_test(workspace, test));
         let what = match (tests.is_empty(), missing) {
@@ -52,7 +63,7 @@ fn missing_tests(workspace: &Workspace, readme: &Text) -> Result<Vec<Violation>,
         };
         let remedy = "name the test that fails when the guarantee is broken".to_owned();
         found.push(Violation {
-            file: readme.path.clone(),
+            file: document.path.clone(),
             line: row.line,
             what,
             remedy,
