@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test` and `cargo xtask tidy`.
+//! The project's own commands: `cargo xtask test`, `tidy`, `house` and `watch`.
 //!
 //! Every run of the tests compiles this program first, so it parses its few arguments itself.
 #![forbid(unsafe_code)]
@@ -30,6 +30,7 @@ cargo xtask test --full   the same, and: the bench's lints and a quick run of it
                           programs, Miri, a part of the mutants
 cargo xtask tidy          holds the code against ARCHITECTURE.md: arrows between crates,
                           unsafe files, absences, dependencies
+cargo xtask house         how the code reads, in figures, beside models of the field
 cargo xtask watch PROGRAM ARGUMENTS
                           runs one test program, as the step of the tests does: kills it when
                           no test ends for 20 s, and names the tests that had not finished
@@ -47,6 +48,7 @@ enum Command {
     Help,
     Test(Plan),
     Tidy,
+    House,
     Watch(Vec<OsString>),
 }
 
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         }
         Ok(Command::Test(plan)) => test::run(&root(), &plan),
         Ok(Command::Tidy) => tidy::report(&root()),
+        Ok(Command::House) => tidy::house::print(&root()),
         Ok(Command::Watch(words)) => watch::run(&words),
         Err(fault) => {
             println!("{fault}\n\n{HELP}");
@@ -90,6 +93,7 @@ fn parse(mut arguments: Vec<OsString>) -> Result<Command, String> {
         [] => Ok(Command::Help),
         ["test", ref options @ ..] => parse_plan(options).map(Command::Test),
         ["tidy"] => Ok(Command::Tidy),
+        ["house"] => Ok(Command::House),
         _ => Err(format!("not understood: {}", words.join(" "))),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The tables of that document are read, not repeated here, so that document and check cannot
 //! drift apart: who may use whom, which files contain unsafe code, why each dependency is there,
-//! and in the README which test holds which guarantee. The absences (what must not be named where) are a table in `tidy/absences.rs`.
+//! and in `docs/guarantees.md` which test holds which guarantee. The absences (what must not be
+//! named where) are a table in `tidy/absences.rs`.
 //!
 //! Sources are read as Rust tokens, so a word in a comment or a string is no code.
 
@@ -10,6 +11,7 @@ mod absences;
 mod arrows;
 mod document;
 mod eager;
+pub(crate) mod house;
 mod promises;
 mod source;
 mod texts;

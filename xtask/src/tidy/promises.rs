@@ -19,7 +19,11 @@ const GUARANTEES: (&str, &str) = ("docs/guarantees.md", "# Guarantees");
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>, String> {
     let mut found = missing_commands(document(workspace, "README.md")?);
     let (path, heading) = GUARANTEES;
-    found.extend(missing_tests(workspace, document(workspace, path)?, heading)?);
+    found.extend(missing_tests(
+        workspace,
+        document(workspace, path)?,
+        heading,
+    )?);
     let documents = workspace
         .texts
         .iter()
