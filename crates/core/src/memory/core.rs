@@ -1,21 +1,22 @@
-//! The memory of one isolate, and who may touch which part of it.
+//! The memory of one isolate, and the rules for access to each part of it.
 //!
-//! | part | who |
+//! | part | accessed by |
 //! |---|---|
 //! | `lane`, `refs`, `port0.refs` | any thread, atomically |
-//! | `details`, a port's `open` and its bound | who holds the lane |
-//! | `local`, a port's receiver | the thread that runs the isolate, which is proved by a [`Current`] |
-//! | the rest | any thread, never changed after creation |
+//! | `details`, a port's `open` and its bound | the holder of the lane |
+//! | `local`, a port's receiver | the thread that runs the isolate, as a [`Current`] proves |
+//! | the rest | any thread; never changed after creation |
 //!
-//! The memory lives as long as somebody counts on it: the isolate itself from spawn to the end
-//! of its teardown, each port with a sender or a receiver, each handle, waker and unanswered
-//! call. A run queue holds no count: a scheduled isolate has not been torn down.
+//! The memory is freed when its last count is released. The isolate itself holds a count from its
+//! spawn to the end of its teardown; so do each port with a sender or a receiver, each handle,
+//! each waker and each unanswered call. A run queue holds no count: a scheduled isolate has not
+//! been torn down.
 //!
 //! Counting is biased, since an atomic addition costs as much as the rest of a short message:
-//! what the isolate itself counts and uncounts goes to a plain number in `local`, everybody
-//! else's to `refs`. Either may run below what is really held, but their sum may not; `refs`
-//! begins with [`ALIVE`], more than can ever be counted, and the end of the teardown takes
-//! that away and adds the local number. Only from then on can the sum reach zero.
+//! the isolate's own thread counts in a plain number in `local`, all other threads count in
+//! `refs`. Each of the two may fall below the number of counts that are held, but not their sum.
+//! `refs` begins with [`ALIVE`], more than can ever be counted; the end of the teardown subtracts
+//! it and adds the local number. Only from then on can `refs` reach zero.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -48,9 +49,9 @@ insula_sync::thread_cell! {
 }
 
 insula_sync::thread_cell! {
-    /// The isolate whose turn this thread has [left](Current::leave), if it has left one: its
-    /// code outside of isolates runs here, a future under `block_on` or a group-bound callback.
-    /// Null, or in the middle of a turn further down the stack, and so alive.
+    /// The isolate whose turn this thread has [left](Current::leave), or null: code outside of
+    /// isolates runs on the thread, a future under `block_on` or a group-bound callback. The
+    /// isolate is in the middle of a turn further down the stack, and so alive.
     static LEFT: *const IsolateCore = ptr::null();
 }
 
@@ -59,27 +60,27 @@ fn current() -> *const IsolateCore {
     CURRENT.with(Cell::get)
 }
 
-/// Returns the one before.
+/// Sets the current isolate and returns the previous one.
 #[inline(always)]
 fn set_current(core: *const IsolateCore) -> *const IsolateCore {
     CURRENT.with(|current| current.replace(core))
 }
 
-/// What a living isolate counts on its own memory.
+/// The initial value of `refs`, which stands for the isolate's own count.
 const ALIVE: usize = 1 << (usize::BITS - 2);
 
 /// One isolate.
 pub(crate) struct IsolateCore {
     pub(crate) lane: Lane,
-    /// Itself, as it was allocated: pointers that are kept, or free the memory, are copies of
-    /// this one, since a pointer made from a reference may do neither.
+    /// The pointer from the allocation. Pointers that are kept, or that free the memory, are
+    /// copies of it, since a pointer made from a reference may do neither.
     this: NonNull<Self>,
     refs: AtomicUsize,
     pub(crate) id: u64,
     pub(crate) runtime: Arc<RuntimeCore>,
-    /// Where a pinned or a root isolate runs; a pooled one has no home.
+    /// The thread or host that runs a pinned or a root isolate; `None` for a pooled one.
     home: Option<Arc<Home>>,
-    /// Place in the runtime's register, which guards it.
+    /// Index in the runtime's register, whose lock guards this field.
     pub(crate) register_index: Cell<u32>,
     details: Cell<Option<Box<Details>>>,
     pub(crate) awaited_tasks: AwaitedTasks,
@@ -87,78 +88,79 @@ pub(crate) struct IsolateCore {
     pub(crate) port0: PortSlot,
 }
 
-// SAFETY: the table above says for each part what keeps two threads apart.
+// SAFETY: the table above names for each part the rule that keeps two threads apart.
 unsafe impl Sync for IsolateCore {}
-// SAFETY: nothing in it is tied to a thread, but for the state of a pinned isolate, which only
-// that isolate's thread touches or drops (see `pinned`).
+// SAFETY: nothing in it is tied to a thread, except the state of a pinned isolate, which only
+// that isolate's thread touches or drops (see `isolate/pinned.rs`).
 unsafe impl Send for IsolateCore {}
 
-/// What few isolates have and nobody needs in a hurry. Guarded by the lane.
+/// The part that few isolates need, off the fast path. Guarded by the lane.
 #[derive(Default)]
 pub(crate) struct Details {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) oob: Vec<Oob>,
     pub(crate) capabilities: Option<Capabilities>,
     pub(crate) group: Option<IsolateGroup>,
-    /// An uncaught error does not end the isolate.
+    /// Set if an uncaught error does not end the isolate.
     pub(crate) errors_survived: bool,
     pub(crate) error_listeners: Listeners<SendPort<UncaughtError>>,
     pub(crate) exit: Option<ExitReason>,
     pub(crate) exit_listeners: Listeners<ExitListener>,
-    /// The runtime's own, behind all others: they give up what belongs to the isolate.
+    /// The runtime's own calls at the exit, made after all listeners were told: they release what
+    /// belongs to the isolate.
     pub(crate) exit_calls: ExitCalls,
     pub(crate) exit_waiters: Waiters,
-    /// Questions whose answers do not come by the lane any more (see `port/reply/pending.rs`). While
-    /// there are any the lane says `DETACHED`.
+    /// Questions whose answers bypass the lane (see `port/reply/pending.rs`). The lane's `DETACHED`
+    /// bit is set while there are any.
     pub(crate) detached: DetachedReplies,
-    /// Where its code sits while it waits for a mailbox or the like.
+    /// Where the isolate parks while it waits for a mailbox or another blocking operation.
     pub(crate) seat: Option<Arc<Seat>>,
 }
 
-/// What only the running thread touches.
+/// The part that only the running thread touches.
 pub(crate) struct Local {
     pub(crate) burst: Burst,
-    /// Counts that the isolate itself took, less those that it gave back.
+    /// Counts that the isolate itself acquired, less those that it released.
     refs: Cell<isize>,
     pub(crate) events: RefCell<Option<Box<EventLoop>>>,
     pub(crate) polling: Cell<Option<Polling>>,
-    /// A poll that goes before the microtask queue.
+    /// The task to poll before the microtasks in the queue.
     pub(crate) front: Cell<Option<Key>>,
-    /// How many ports keep the isolate alive: those that say so themselves, see `port`.
+    /// The number of ports that keep the isolate alive; each port counts itself (see `port`).
     pub(crate) keeping_ports: Cell<u32>,
     pub(crate) flags: Flags,
 }
 
-/// Set by the isolate's own code, read by its loop.
+/// Flags that the isolate's own code sets and its loop reads.
 #[derive(Default)]
 pub(crate) struct Flags {
-    /// The microtask queue is not empty.
+    /// Set while a microtask waits.
     pub(crate) microtasks: Cell<bool>,
-    /// The isolate wants to go to the back of the run queue after this turn.
+    /// Set to move the isolate to the back of the run queue after this turn.
     pub(crate) yielded: Cell<bool>,
-    /// A bounded port has places to give back.
+    /// Set while a bounded port has places to give back.
     pub(crate) credits: Cell<bool>,
-    /// `port0` has been opened once.
+    /// Set once `port0` has been opened.
     pub(crate) port0_used: Cell<bool>,
-    /// Teardown has begun: what is started now would never run.
+    /// Set from the start of the teardown: what is started now never runs.
     pub(crate) dying: Cell<bool>,
-    /// Before the next event there is something else: a pause, a delayed control action, or
-    /// the end.
+    /// Set if something comes before the next event: a pause, a delayed control action, or the
+    /// end.
     pub(crate) attention: Cell<bool>,
-    /// Nothing more is to run.
+    /// Set once the isolate is to end: nothing more may run.
     pub(crate) ending: Cell<bool>,
-    /// The microtasks that an error left behind wait for the next event, as in the VM.
+    /// Set while the microtasks that an error left behind wait for the next event, as in the VM.
     pub(crate) microtasks_held: Cell<bool>,
-    /// It belongs to a group, which its children join.
+    /// Set if the isolate belongs to a group, which its children join.
     pub(crate) in_group: Cell<bool>,
-    /// A root isolate: it does not end by itself.
+    /// Set for a root isolate, which does not end by itself.
     pub(crate) is_root: Cell<bool>,
-    /// It pauses before it ends.
+    /// Set if the isolate pauses before it ends.
     pub(crate) pauses_on_exit: Cell<bool>,
 }
 
 impl IsolateCore {
-    /// A new, idle isolate, which counts on itself.
+    /// Creates an idle isolate, which holds a count of itself.
     pub(crate) fn create(
         runtime: Arc<RuntimeCore>,
         home: Option<Arc<Home>>,
@@ -186,18 +188,18 @@ impl IsolateCore {
             port0: PortSlot::unopened(),
         });
         let this = NonNull::from(Box::leak(core));
-        // SAFETY: just allocated, and nobody else knows of it.
+        // SAFETY: just allocated, and not shared yet.
         unsafe { (*this.as_ptr()).this = this };
         this
     }
 
-    /// A pointer that may be kept for as long as somebody counts on the isolate.
+    /// Returns a pointer that is valid as long as a count of the isolate is held.
     #[inline(always)]
     pub(crate) fn this(&self) -> NonNull<Self> {
         self.this
     }
 
-    /// The rarely used part.
+    /// Calls `f` with the rarely used part, which is made on first use.
     pub(crate) fn with_details<R>(
         &self,
         _held: &mut LaneGuard<'_>,
@@ -209,7 +211,7 @@ impl IsolateCore {
         result
     }
 
-    /// As [`with_details`](Self::with_details), if there are any.
+    /// Like [`with_details`](Self::with_details), but returns `None` if the part was never made.
     pub(crate) fn peek_details<R>(
         &self,
         _held: &mut LaneGuard<'_>,
@@ -227,32 +229,35 @@ impl IsolateCore {
             .unwrap_or_else(|| Arc::from(format!("isolate-{}", self.id)))
     }
 
-    /// The turn that it is inside of, if its home is another place than the pool.
+    /// Returns the number of the current turn of an isolate outside of the pool; `None` between
+    /// slices, and for a pooled isolate.
     pub(crate) fn turn_at_home(&self) -> Option<u32> {
         self.home.as_ref()?.meter.turn()
     }
 
-    /// For whoever schedules it and has no reference that outlasts that.
+    /// Returns the home, for a caller that schedules the isolate and holds no count that outlasts
+    /// this.
     pub(crate) fn home(&self) -> Option<Arc<Home>> {
         self.home.clone()
     }
 
-    /// Whether only one thread may run it.
+    /// Returns whether only one thread may run the isolate.
     pub(crate) fn has_home(&self) -> bool {
         self.home.is_some()
     }
 
-    /// Whether it is a root isolate whose host is the calling thread.
+    /// Returns whether this is a root isolate whose host is the calling thread.
     pub(crate) fn is_root_here(&self) -> bool {
         self.home.as_ref().is_some_and(|home| home.is_hosted_here())
     }
 
-    /// Puts the isolate where a thread will find it. Only for whoever turned `SCHEDULED` on,
-    /// who has the isolate to himself until then; afterwards it may end, and its memory go,
-    /// unless the caller counts on it.
+    /// Queues the isolate, or wakes its home. Only for the caller that set `SCHEDULED`. A pooled
+    /// isolate does not run before this call; afterwards it may end and be freed, unless the caller
+    /// holds a count. The caller has to hold one of an isolate with a home, whose thread may run it
+    /// at once.
     #[inline]
     pub(crate) fn schedule(this: NonNull<Self>) {
-        // SAFETY: alive, as just said.
+        // SAFETY: not queued yet, or counted by the caller, as said above; so it is alive.
         let core = unsafe { this.as_ref() };
         match &core.home {
             None => {
@@ -265,41 +270,42 @@ impl IsolateCore {
         }
     }
 
-    /// Once it is queued, a pooled isolate may run to its end on another thread, and its runtime be
-    /// shut down and freed, while this thread still wakes one of the runtime's. Those threads
-    /// themselves keep the runtime; any other has to.
+    /// Schedules from a thread outside of the pool, and keeps the runtime alive meanwhile: once
+    /// queued, the isolate may run to its end on another thread, and the runtime be shut down and
+    /// freed, while this thread still wakes one of the pool's threads. The pool's threads hold the
+    /// runtime themselves.
     fn schedule_elsewhere(runnable: Runnable) {
         let runtime = runnable.core().runtime.clone();
         runtime.scheduler().schedule_elsewhere(runnable);
     }
 
-    /// Appends one of the runtime's own records; gives it back if the isolate is dead.
+    /// Appends one of the runtime's own records. Returns it if the isolate is dead.
     pub(crate) fn post<P: SystemRecord + Send>(&self, record: P) -> Result<(), P> {
-        // SAFETY: a reference is alive for the call.
+        // SAFETY: `self` is alive during the call.
         unsafe { Self::post_to(self.this, record) }
     }
 
-    /// As [`post`](Self::post), for a record that takes over what keeps the isolate's memory.
+    /// Like [`post`](Self::post), for a record that carries the count that keeps the isolate alive.
     ///
     /// # Safety
-    /// The isolate is alive until it gets the record.
+    /// The isolate is alive until it receives the record.
     pub(crate) unsafe fn post_to<P: SystemRecord + Send>(
         this: NonNull<Self>,
         record: P,
     ) -> Result<(), P> {
-        // SAFETY: by the caller's word, as long as the lane is held.
+        // SAFETY: alive by the caller's promise, at least while the lane is held.
         let mut lane = unsafe { this.as_ref() }.lane.lock();
         if lane.is_dead() {
             drop(lane);
             return Err(record);
         }
-        // SAFETY: not dead, and `system_head` is the head of a `P`.
+        // SAFETY: not dead, and `system_head` is the header of a `P`.
         unsafe { lane.push(system_head::<P>(), record) };
         let schedule = lane.mark_scheduled();
         // SAFETY: alive as long as the lane is held.
         let home = unsafe { this.as_ref() }.home.as_ref();
-        // A thread of its own looks for the mark without being woken, and may run the isolate to its
-        // end before this thread goes on; the home has to outlast that.
+        // A pinned isolate's thread looks for the mark without being woken, and may run the isolate
+        // to its end before this thread continues; so the home is cloned under the lock.
         let home = if schedule { home.cloned() } else { None };
         drop(lane);
         match home {
@@ -310,7 +316,7 @@ impl IsolateCore {
         Ok(())
     }
 
-    /// Posts to the out-of-band lane. A dead isolate ignores it.
+    /// Posts to the out-of-band lane. A dead isolate drops the message.
     pub(crate) fn post_oob(&self, message: Oob) {
         let mut lane = self.lane.lock();
         if lane.is_dead() {
@@ -330,7 +336,7 @@ impl IsolateCore {
         }
     }
 
-    /// The local number of counts, if the isolate runs on this thread.
+    /// Returns the local number of counts, if the isolate runs on this thread.
     #[inline(always)]
     fn local_refs(&self) -> Option<&Cell<isize>> {
         ptr::eq(current(), self).then_some(&self.local.refs)
@@ -340,26 +346,26 @@ impl IsolateCore {
     pub(crate) fn retain(&self) {
         match self.local_refs() {
             Some(refs) => refs.set(refs.get() + 1),
-            // Relaxed: whoever retains already has a count, so the memory cannot go meanwhile.
+            // Relaxed: the caller already holds a count, so the memory is not freed meanwhile.
             None => drop(self.refs.fetch_add(1, Ordering::Relaxed)),
         }
     }
 
-    /// Gives one count back; the last one frees the memory.
+    /// Releases one count; the last one frees the memory.
     ///
     /// # Safety
-    /// The caller owns a count and does not touch the isolate through it afterwards.
+    /// The caller owns a count and does not access the isolate through it afterwards.
     #[inline]
     pub(crate) unsafe fn release(this: NonNull<Self>) {
-        // SAFETY: alive while the caller's count stands.
+        // SAFETY: alive while the caller's count is held.
         match unsafe { this.as_ref() }.local_refs() {
             Some(refs) => refs.set(refs.get() - 1),
-            // SAFETY: by the caller's word.
+            // SAFETY: by the caller's promise.
             None => unsafe { Self::release_shared(this, 1) },
         }
     }
 
-    /// The isolate no longer counts on itself, and settles its local number.
+    /// Releases the isolate's own count, and adds its local number to `refs`.
     ///
     /// # Safety
     /// Called once: at the end of the teardown, or in place of ever running the isolate.
@@ -373,13 +379,13 @@ impl IsolateCore {
     /// # Safety
     /// As for [`release`](Self::release), for `count` counts.
     unsafe fn release_shared(this: NonNull<Self>, count: usize) {
-        // SAFETY: alive while the caller's counts stand.
+        // SAFETY: alive while the caller's counts are held.
         let refs = unsafe { &this.as_ref().refs };
-        // Release pairs with the Acquire load of whoever takes the last count away.
+        // Release; pairs with the Acquire load below in the thread that releases the last count.
         if refs.fetch_sub(count, Ordering::Release) == count {
             // A load and not a fence, which ThreadSanitizer does not understand.
             let _last = refs.load(Ordering::Acquire);
-            // SAFETY: created by `Box` in `create`; nobody counts on it any more.
+            // SAFETY: created by `Box` in `create`, and no count is left.
             drop(unsafe { Box::from_raw(this.as_ptr()) });
         }
     }
@@ -414,7 +420,7 @@ impl IsolateRef {
         self.0
     }
 
-    /// Lets go of the pointer and keeps the count, for a record that carries it on.
+    /// Gives up the pointer without releasing its count, for a record that carries the count.
     pub(crate) fn into_raw(self) -> NonNull<IsolateCore> {
         ManuallyDrop::new(self).0
     }
@@ -431,20 +437,20 @@ impl Deref for IsolateRef {
 
     #[inline(always)]
     fn deref(&self) -> &IsolateCore {
-        // SAFETY: alive while this count stands.
+        // SAFETY: alive while this count is held.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl Drop for IsolateRef {
     fn drop(&mut self) {
-        // SAFETY: this is our count, and we are gone after it.
+        // SAFETY: this releases the count of `self`, which is not used afterwards.
         unsafe { IsolateCore::release(self.0) };
     }
 }
 
-/// The right, and the duty, to run an isolate or to queue it: there is one for each isolate
-/// whose `SCHEDULED` bit is on.
+/// The right, and the duty, to run an isolate or to queue it. Each isolate whose `SCHEDULED`
+/// bit is set has exactly one.
 #[derive(Debug)]
 pub(crate) struct Runnable(NonNull<IsolateCore>);
 
@@ -462,23 +468,23 @@ impl Runnable {
         Self(raw)
     }
 
-    /// A scheduled isolate has not been torn down, so its own count stands.
+    /// Returns the isolate's memory.
     pub(crate) fn core(&self) -> &IsolateCore {
-        // SAFETY: as just said.
+        // SAFETY: a scheduled isolate has not been torn down, so its own count is held.
         unsafe { self.0.as_ref() }
     }
 
     /// Runs `f` as this isolate, with the right to touch its local part.
     #[inline]
     pub(crate) fn enter<R>(&self, f: impl FnOnce(Current<'_>) -> R) -> R {
-        // A scheduled isolate has not been torn down, so its own count stands; it stays
-        // scheduled at least until `f` gives that up as its last act.
+        // A scheduled isolate has not been torn down, so its own count is held; it stays scheduled
+        // at least until `f` gives that up as its last act.
         let _reset = Reset(set_current(self.0.as_ptr()));
         f(Current(self.0, PhantomData))
     }
 }
 
-/// Makes an isolate the current one again, also when the stack unwinds.
+/// Restores the previous current isolate when dropped, also when the stack unwinds.
 struct Reset(*const IsolateCore);
 
 impl Drop for Reset {
@@ -488,10 +494,10 @@ impl Drop for Reset {
     }
 }
 
-/// Proof that the isolate's turn runs on this thread: only this opens the local part.
+/// Proof that the isolate's turn runs on this thread. Only this gives access to the local part.
 ///
-/// Not `Send`, and handed out for the time of a closure, so that it cannot outlive the turn. A
-/// raw pointer, because the isolate may free itself as the turn's last act.
+/// It is not `Send`, and handed out for the time of a closure, so it cannot outlive the turn. It
+/// holds a raw pointer, because the isolate may free itself as the turn's last act.
 #[derive(Clone, Copy)]
 pub(crate) struct Current<'a>(NonNull<IsolateCore>, PhantomData<&'a IsolateCore>);
 
@@ -520,8 +526,8 @@ impl<'a> Current<'a> {
         f()
     }
 
-    /// Runs `f` inside of an isolate that this thread has left. `None` if it has left another one,
-    /// or none.
+    /// Runs `f` inside `core`, if that is the isolate that this thread has left. Returns `None`
+    /// otherwise.
     pub(crate) fn back_in<R>(
         core: *const IsolateCore,
         f: impl FnOnce(Current<'_>) -> R,
@@ -542,8 +548,9 @@ impl<'a> Current<'a> {
         f(core.map(|core| Current(core, PhantomData)))
     }
 
-    /// As [`or_left`](Self::or_left), and inside of that isolate: a control message for it, which
-    /// may run its code, concerns code that has left it as well.
+    /// Like [`or_left`](Self::or_left), but makes a left isolate the current one for the call. For
+    /// control messages: they may run the isolate's code, and concern code that has left the
+    /// isolate as well.
     #[inline]
     pub(crate) fn with_or_left<R>(f: impl FnOnce(Option<Current<'_>>) -> R) -> R {
         if !current().is_null() {
@@ -562,9 +569,9 @@ impl<'a> Current<'a> {
         &self.core().local
     }
 
-    /// Opens the event loop's state, which is made on first use.
+    /// Calls `f` with the event loop's state, which is made on first use.
     ///
-    /// `f` never runs user code: it moves values in and out.
+    /// `f` must not run user code: it only moves values in and out.
     #[inline(always)]
     pub(crate) fn with_events<R>(&self, f: impl FnOnce(&mut EventLoop) -> R) -> R {
         #[cold]
@@ -577,7 +584,7 @@ impl<'a> Current<'a> {
 
     #[inline(always)]
     pub(crate) fn core(&self) -> &'a IsolateCore {
-        // SAFETY: set by `enter` for the time of a closure, during which the isolate lives.
+        // SAFETY: set by `enter` for the time of a closure, during which the isolate is alive.
         unsafe { self.0.as_ref() }
     }
 

@@ -1,35 +1,34 @@
-//! The handler's word and the normal lane.
+//! The normal lane of an isolate, and the state word that locks it.
 //!
 //! # The word
-//! One byte per isolate that is its own lock ([`StateLock`]): one atomic operation takes the
-//! lane and reads the state, one store publishes the new state and lets go. Nothing but a few
-//! moves of words, and now and then an allocation of a block, happens in between; never user
-//! code.
+//! The word is one byte that is its own lock ([`StateLock`]): one atomic operation acquires the
+//! lane and reads the state, one store publishes the new state and releases the lane. A holder
+//! moves a few words and sometimes allocates a block; it never runs user code.
 //!
 //! | state | meaning | set by | cleared by |
 //! |---|---|---|---|
-//! | (none) | idle: empty, in no run queue | | |
-//! | `SCHEDULED` | in a run queue, or being run, by exactly one thread | whoever makes an idle isolate non-empty; that one schedules it | the running thread, when it finds the lane empty |
-//! | `OOB` | the out-of-band lane has something | who posts there | the running thread, when it takes it |
-//! | `PAUSED` | scheduled, but paused and in no run queue | the running thread, instead of going idle | who posts out of band; that one schedules it |
-//! | `DEAD` | nothing is accepted any more | the running thread, once | never |
-//! | `DETACHED` | some answers go elsewhere (`port/reply/pending.rs`) | the running thread | who takes the last of them out |
+//! | (none) | idle: the lane is empty, the isolate is in no run queue | | |
+//! | `SCHEDULED` | in a run queue, or running on exactly one thread | the thread that makes an idle isolate non-empty, which then schedules it | the running thread, when it finds the lane empty |
+//! | `OOB` | the out-of-band lane has a message | the sender of the message | the running thread, when it takes the messages |
+//! | `PAUSED` | scheduled, but paused and in no run queue | the running thread, instead of going idle | the sender of an out-of-band message, which then schedules the isolate |
+//! | `DEAD` | no record is accepted any more | the running thread, once | never |
+//! | `DETACHED` | some answers bypass the lane (`port/reply/pending.rs`) | the running thread | the thread that takes the last of their cells out |
 //!
-//! "Running" needs no bit of its own: sends meanwhile see `SCHEDULED` and go home. No wake-up
-//! is lost because emptiness and `SCHEDULED` change under the same lock: either the sender's
-//! record was there when the runner looked, or the sender sees that the bit is clear.
+//! Running needs no bit of its own: a send to a running isolate sees `SCHEDULED` and returns. No
+//! wake-up is lost, because emptiness and `SCHEDULED` change under the same lock: either the
+//! runner finds the sender's record, or the sender finds the bit clear.
 //!
 //! # The lane
-//! Records ([`record`](crate::record)) in arrival order: one in place (`first`), so that an
-//! isolate that gets one message at a time never allocates, the others in a chain of blocks.
-//! `first` is written only by the sender that finds the isolate idle. From then on until the
-//! isolate is idle again it is the runner's: it reads it without the lock when it begins, and
-//! so handles a single message with one locking instead of two. It is always the oldest.
-//! The chain the runner takes whole, reads it without the lock, and gives its last block back
-//! as the next empty one, so that a steady stream runs over the same two blocks.
+//! Records ([`record`](crate::memory::record)) are kept in arrival order: the first one in place
+//! (`first`), so that an isolate that gets one message at a time never allocates, the others in a
+//! chain of blocks. Only the sender that finds the isolate idle writes `first`. It then belongs to
+//! the runner until the isolate is idle again: the runner reads it without the lock when a slice
+//! begins, so a single message costs one locking instead of two. It is always the oldest record.
+//! The runner takes the whole chain, reads it without the lock, and gives its last block back as
+//! the next empty one, so a steady stream of messages alternates between two blocks.
 //!
-//! Unbounded by design, as the VM's is: a bounded port counts its own messages, and the
-//! runtime's own records are bounded by what they speak of (tasks, timers, calls).
+//! The lane is unbounded by design, as the VM's is: a bounded port counts its own messages, and
+//! the runtime's own records are bounded by the tasks, timers and calls that they refer to.
 
 mod block;
 
@@ -48,39 +47,39 @@ const DEAD: u8 = 4;
 const PAUSED: u8 = 8;
 const DETACHED: u8 = 16;
 
-/// Words of the record that lies in the lane itself, header included.
+/// Words of the record that is stored in the lane itself, header included.
 const FIRST_WORDS: usize = 4;
 
-/// The normal lane of one isolate and the word that guards it.
+/// The normal lane of one isolate, with the word that guards it.
 pub(crate) struct Lane {
     word: StateLock,
-    /// The holder's of the lock, while the isolate is idle; else the runner's.
+    /// Accessed by the lock's holder while the isolate is idle, else only by its runner.
     first: UnsafeCell<First>,
     inner: UnsafeCell<Inner>,
 }
 
-// SAFETY: `inner` is only touched by the holder of the lock; records are `Send` by the bounds
-// of the functions that push them.
+// SAFETY: only the lock's holder accesses `inner`, and only the lock's holder or the runner, as the
+// field says, accesses `first`; records are `Send` by the bounds of the functions that push them.
 unsafe impl Sync for Lane {}
 // SAFETY: as above; a lane has no tie to a thread.
 unsafe impl Send for Lane {}
 
 struct Inner {
-    /// Next free word in `tail`, and the words it has; both 0 while there is no block.
+    /// Next free word in `tail`, and the number of its words; both 0 while there is no block.
     write: u32,
     capacity: u32,
     head: BlockPtr,
     tail: BlockPtr,
 }
 
-/// The record that lies in the lane itself.
+/// The record that is stored in the lane itself.
 struct First {
     filled: bool,
     words: [MaybeUninit<u64>; FIRST_WORDS],
 }
 
 impl Lane {
-    /// An empty lane of an idle isolate.
+    /// Creates an empty lane of an idle isolate.
     pub(crate) fn new() -> Self {
         Self {
             word: StateLock::new(),
@@ -92,7 +91,7 @@ impl Lane {
         }
     }
 
-    /// Takes the lane.
+    /// Acquires the lane.
     #[inline(always)]
     pub(crate) fn lock(&self) -> LaneGuard<'_> {
         LaneGuard {
@@ -102,15 +101,15 @@ impl Lane {
         }
     }
 
-    /// Whether the out-of-band lane has something, as far as can be seen without the lock:
-    /// while somebody holds it the answer is no, and the next turn asks again.
+    /// Returns whether the out-of-band lane has a message, without the lock. Returns `false` while
+    /// the lane is held: the next turn asks again.
     #[inline(always)]
     pub(crate) fn peek_oob(&self) -> bool {
         self.word.peek().is_some_and(|state| state & OOB != 0)
     }
 
-    /// As [`peek_oob`](Self::peek_oob), for who sleeps if there is none: while somebody else holds
-    /// the lane, that one cannot tell.
+    /// Like [`peek_oob`](Self::peek_oob), but exact: takes the lock if it is contended. Call it
+    /// before sleeping.
     pub(crate) fn has_oob(&self) -> bool {
         let state = self.word.peek();
         let state = state.unwrap_or_else(|| self.lock().word.state);
@@ -121,31 +120,28 @@ impl Lane {
         self.lock().is_dead()
     }
 
-    /// The record with which the isolate was woken, if that lies in the lane itself. The
-    /// caller delivers or discards it before it comes back to the lane.
-    ///
-    /// # Safety
-    /// The caller runs the isolate.
+    /// Takes the record that woke the isolate, if it is stored in the lane itself. The caller
+    /// delivers or discards it before it uses the lane again.
     #[inline(always)]
     pub(crate) unsafe fn take_first(&self) -> Option<(Head, *const u64)> {
         self.first.with_mut(|first| {
-            // SAFETY: while the isolate runs only its runner touches `first`.
+            // SAFETY: while the isolate runs, only its runner accesses `first`.
             let first = unsafe { &mut *first };
             if !std::mem::replace(&mut first.filled, false) {
                 return None;
             }
             let at = first.words.as_ptr().cast::<u64>();
-            // SAFETY: filled, so it begins with a header.
+            // SAFETY: it is filled, so it begins with a header.
             Some((unsafe { Head::read_from(at) }, at.wrapping_add(1)))
         })
     }
 
-    /// Hands answers out that have not had their turn: `settle` is called with the header and the
-    /// payload of each record that has come, moves the payload out or leaves it, and tells which.
-    /// What it leaves stays in its order.
+    /// Settles answers ahead of their turn: calls `settle` with the header and the payload of each
+    /// record that has arrived. `settle` moves the payload out and returns `true`, or returns
+    /// `false`, and the record keeps its place.
     ///
     /// # Safety
-    /// The caller is in the middle of a turn of the isolate, or has entered it while it is idle.
+    /// The caller is inside a turn of the isolate, or has entered it while it is idle.
     pub(crate) unsafe fn sift(
         &self,
         burst: &Burst,
@@ -153,8 +149,8 @@ impl Lane {
     ) {
         let mut kept = Inner::new();
         let lane = self.lock();
-        // An idle isolate that was entered may be scheduled at any time, and then `first` is the
-        // runner's.
+        // An idle isolate that was entered may be scheduled at any time, and `first` then belongs
+        // to its next runner.
         let first = if lane.word.state & SCHEDULED == 0 {
             None
         } else {
@@ -168,7 +164,7 @@ impl Lane {
             match next.take().or_else(|| unsafe { burst.next() }) {
                 Some((head, payload)) => {
                     if !settle(head, payload) {
-                        // SAFETY: the record is passed on whole, and not read here again.
+                        // SAFETY: the whole record is moved, and it is not read here again.
                         unsafe { kept.push_raw(head, payload) };
                     }
                 }
@@ -176,13 +172,14 @@ impl Lane {
                 None => break,
             }
         }
+        // The burst has been read to its end, and the kept records are older than any that may be
+        // in the chain by now.
         if kept.write != 0 {
             burst.exchange(kept.head, kept.tail, kept.write).free();
         }
     }
 
-    /// Whether the isolate has been scheduled, and may run; `None` while somebody holds the
-    /// lane.
+    /// Returns whether the isolate is scheduled and not paused; `None` while the lane is held.
     #[inline]
     pub(crate) fn peek_scheduled(&self) -> Option<bool> {
         self.word
@@ -191,11 +188,11 @@ impl Lane {
     }
 }
 
-/// The lane, held.
+/// The acquired lane.
 pub(crate) struct LaneGuard<'a> {
     inner: &'a UnsafeCell<Inner>,
     first: &'a UnsafeCell<First>,
-    /// Last: dropping it lets the lane go.
+    /// The last field: dropping it releases the lane.
     word: StateGuard<'a>,
 }
 
@@ -205,7 +202,7 @@ impl LaneGuard<'_> {
         self.word.state & DEAD != 0
     }
 
-    /// Whether the isolate has questions that are detached.
+    /// Returns whether the isolate has detached questions.
     #[inline(always)]
     pub(crate) fn has_detached(&self) -> bool {
         self.word.state & DETACHED != 0
@@ -216,8 +213,8 @@ impl LaneGuard<'_> {
         self.word.state |= if has_detached { DETACHED } else { 0 };
     }
 
-    /// Says that the lane is not empty any more. The caller that gets `true` schedules the
-    /// isolate after it has let the lane go; nobody else will.
+    /// Marks the lane as non-empty. A caller that gets `true` must schedule the isolate after it
+    /// has released the lane; no other thread does.
     #[inline(always)]
     #[must_use]
     pub(crate) fn mark_scheduled(&mut self) -> bool {
@@ -226,7 +223,7 @@ impl LaneGuard<'_> {
         was_idle
     }
 
-    /// Says that the out-of-band lane has something. The caller that gets `true` schedules the
+    /// Marks the out-of-band lane as non-empty. A caller that gets `true` must schedule the
     /// isolate, as after [`mark_scheduled`](Self::mark_scheduled).
     #[must_use]
     pub(crate) fn mark_oob(&mut self) -> bool {
@@ -235,13 +232,13 @@ impl LaneGuard<'_> {
         !runs
     }
 
-    /// The isolate is paused: normal messages do not schedule it. `first`, if it is filled,
-    /// stays the runner's.
+    /// Marks the isolate as paused: normal messages do not schedule it. A filled `first` remains
+    /// the runner's.
     pub(crate) fn go_paused(&mut self) {
         self.word.state |= PAUSED;
     }
 
-    /// Whether no record waits in the chain.
+    /// Returns whether the chain has no records.
     pub(crate) fn is_empty(&mut self) -> bool {
         self.inner.with_mut(|inner| {
             // SAFETY: the guard is the only way to `inner`.
@@ -262,7 +259,7 @@ impl LaneGuard<'_> {
     /// Appends a record.
     ///
     /// # Safety
-    /// The lane is not dead, `head` goes with a payload of type `P`, and `P` lies in a record
+    /// The lane is not dead, `head` is the header of payloads of type `P`, and `P` is stored inline
     /// ([`is_inline`](crate::memory::record::is_inline)).
     #[inline(always)]
     pub(crate) unsafe fn push<P>(&mut self, head: Head, payload: P) {
@@ -278,23 +275,23 @@ impl LaneGuard<'_> {
         // SAFETY: room for one word and the payload's.
         unsafe { head.write_to(at) };
         let to = at.wrapping_add(1).cast::<P>();
-        // SAFETY: as above, and eight-byte aligned, which `is_inline` promises is enough.
+        // SAFETY: as above; the address is aligned to eight bytes, which is enough by `is_inline`.
         unsafe { to.write(payload) };
     }
 
-    /// Only while the isolate is idle, and so has no record at all.
+    /// Reserves `first`. Only while the isolate is idle, and so has no records.
     #[inline(always)]
     fn fill_first(&mut self) -> *mut u64 {
         self.first.with_mut(|first| {
-            // SAFETY: while the isolate is idle, `first` is the lock holder's.
+            // SAFETY: while the isolate is idle, only the lock's holder accesses `first`.
             let first = unsafe { &mut *first };
             first.filled = true;
             first.words.as_mut_ptr().cast()
         })
     }
 
-    /// Moves all records of the chain to the runner; `false` if there were none. `burst` must
-    /// have been read to its end.
+    /// Moves all records of the chain to the runner; returns `false` if there were none. `burst`
+    /// must have been read to its end.
     #[inline]
     pub(crate) fn take_chain(&mut self, burst: &Burst) -> bool {
         self.inner.with_mut(|inner| {
@@ -309,16 +306,16 @@ impl LaneGuard<'_> {
         })
     }
 
-    /// The isolate becomes idle. Returns the empty block that it no longer needs.
+    /// Marks the isolate as idle. Returns the empty block that it no longer needs.
     ///
-    /// Only after [`take_chain`](Self::take_chain) found nothing under the same guard.
+    /// Call it only after [`take_chain`](Self::take_chain) found nothing under the same guard.
     #[inline]
     pub(crate) fn go_idle(&mut self) -> BlockPtr {
         self.word.state &= !SCHEDULED;
         self.remove_empty_block()
     }
 
-    /// The isolate is dead: no record is accepted from here on.
+    /// Marks the isolate as dead: no record is accepted any more.
     pub(crate) fn go_dead(&mut self) {
         self.word.state |= DEAD | SCHEDULED;
     }
@@ -344,15 +341,15 @@ impl Inner {
         }
     }
 
-    /// Appends a record that lies elsewhere.
+    /// Appends a record that is stored elsewhere.
     ///
     /// # Safety
-    /// `payload` is that of a record with this header, and is not used there any more.
+    /// `payload` belongs to a record with this header, and is not used there any more.
     unsafe fn push_raw(&mut self, head: Head, payload: *const u64) {
         let at = self.reserve(1 + head.words());
         // SAFETY: room for one word and the payload's.
         unsafe { head.write_to(at) };
-        // SAFETY: as above; the payload lies in another block, or in the lane itself.
+        // SAFETY: as above; the payload is in another block, or in the lane itself.
         unsafe { payload.copy_to_nonoverlapping(at.wrapping_add(1), head.words() as usize) };
     }
 
@@ -390,7 +387,7 @@ impl Inner {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        // The isolate's teardown has emptied the lane; at most an empty block is left.
+        // The isolate's teardown has emptied the lane, so at most an empty block is left.
         let empty = self.lock().remove_empty_block();
         empty.free();
     }
