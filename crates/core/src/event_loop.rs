@@ -1,19 +1,19 @@
-//! An isolate's loop: what one slice on a thread does.
+//! The event loop of an isolate: runs one slice on a thread.
 //!
-//! A *turn* is one record (a message, a timer, a wake-up from outside) and then the microtask
-//! queue to exhaustion. A *slice* is a row of turns, until the lane is empty or the budget is
-//! spent. Between turns, in this order: the out-of-band lane; the budget.
+//! A *turn* is one record (a message, a timer, a wake-up from outside) and then all microtasks
+//! until their queue is empty. A *slice* is a sequence of turns, until the lane is empty or the
+//! budget is spent. Between two turns the loop checks the out-of-band lane, then the budget.
 //!
-//! When the lane is empty the isolate asks what could still wake it: a port with a sender, a
-//! timer, an unanswered call, a task whose waker is out. With none of these it exits, under
-//! the same lock under which it found the lane empty, so nothing that was accepted is lost.
+//! When the lane is empty, the loop checks what could still wake the isolate: a port with a
+//! sender, a timer, an unanswered call, a task with a cloned waker. If there is none, the isolate
+//! exits, under the same lock under which the lane was found empty, so no accepted message is lost.
 //!
-//! A panic ends the slice, and the isolate if errors are fatal, and nothing else: the record has
-//! been moved out before its handler was called, so what is left can be run, or dropped, in
-//! order. Microtasks that it left behind run before the next event.
+//! A panic ends the slice, and the isolate if errors are fatal, but nothing else: the record is
+//! moved out before its handler is called, so the remaining records can be handled, or dropped,
+//! in order. The microtasks that the panic left behind run before the next event.
 //!
-//! Before an event comes what needs *attention* (`out_of_band.rs`): control messages, actions
-//! that they delayed, a pause, the end.
+//! Control messages, actions that they delayed, a pause and the isolate's end come before the next
+//! event. The flag `attention` announces them; `out_of_band.rs` handles them.
 
 pub(crate) mod microtask;
 mod out_of_band;
@@ -47,58 +47,59 @@ pub(crate) use tear_down::end_unstarted;
 use tear_down::tear_down;
 use timer::Timers;
 
-/// State of an isolate that does more than handle messages; made on first use.
+/// The state of an isolate that does more than handle messages; made on first use.
 #[derive(Default)]
 pub(crate) struct EventLoop {
     pub(crate) microtasks: VecDeque<Microtask>,
     pub(crate) tasks: Slab<Task>,
     pub(crate) timers: Timers,
     pub(crate) replies: PendingReplies,
-    /// Open ports but for the first one, by serial number and so in the order of opening.
+    /// The open ports except the first one, by serial number and so in the order of opening.
     pub(crate) ports: BTreeMap<u64, NonNull<PortSlot>>,
-    /// Ports that have places to give back, each once.
+    /// Ports that have places to give back, each listed once.
     pub(crate) owing: Vec<NonNull<PortSlot>>,
     pub(crate) locals: Locals,
-    /// Names of ports that have one, by serial number.
+    /// Names of the ports that have one, by serial number.
     pub(crate) port_names: HashMap<u64, Arc<str>>,
     pub(crate) control: Control,
 }
 
-/// What a thread and its watcher share about the slice that runs on it.
+/// What a thread shares with the monitor about the slice that it runs.
 #[derive(Default)]
 pub(crate) struct Meter {
-    /// Counts turns; it stands still while one turn takes long.
+    /// Counts turns; unchanged while one turn takes long.
     pub(crate) turns: AtomicU32,
     pub(crate) running: AtomicBool,
-    /// Whose slice it is, or was last.
+    /// The id of the isolate whose slice runs, or ran last.
     pub(crate) isolate: AtomicU64,
-    /// The watcher asks for the end of the slice after this turn.
+    /// Set by the monitor to end the slice after this turn.
     pub(crate) interrupt: AtomicBool,
 }
 
 impl Meter {
-    /// A number that changes with every turn, while a slice runs.
+    /// Returns a number that changes with every turn; `None` between slices.
     pub(crate) fn turn(&self) -> Option<u32> {
-        // Relaxed: whoever looks does so again later.
+        // Relaxed: a sample, which the monitor takes again later.
         let running = self.running.load(Ordering::Relaxed);
         running.then(|| self.turns.load(Ordering::Relaxed))
     }
 }
 
-/// Turns in a slice while others wait. Budgets from 16 to 4,096 measured alike in the study.
+/// Turns in a slice while other isolates wait. Budgets from 16 to 4,096 turns measured alike
+/// (before 2026-11-21).
 pub(crate) const SLICE_TURNS: u32 = 512;
 
 enum SliceEnd {
-    /// Idle: not ours any more, not even to look at.
+    /// The isolate is idle: another thread may run or free it, so it must not be accessed.
     Idle,
     /// The budget is spent, or the isolate yielded.
     Again,
     Exit(ExitReason),
 }
 
-/// Runs a slice. Returns the isolate if it wants to go on.
+/// Runs a slice. Returns the isolate if it has to be queued again.
 pub(crate) fn run_slice(runnable: Runnable, meter: &Meter, turns: u32) -> Option<Runnable> {
-    // Relaxed, all of them: the watcher samples, and acts only on what stays the same.
+    // Relaxed, all of them: the monitor samples, and acts only on what stays the same.
     meter.isolate.store(runnable.core().id, Ordering::Relaxed);
     meter.running.store(true, Ordering::Relaxed);
     let again = runnable.enter(|isolate| {
@@ -114,7 +115,7 @@ pub(crate) fn run_slice(runnable: Runnable, meter: &Meter, turns: u32) -> Option
     again.then_some(runnable)
 }
 
-/// Ends an isolate, or makes it wait for that. Returns whether it goes on.
+/// Ends an isolate, or pauses it before its end. Returns `true` if it was paused, and goes on.
 fn exit(isolate: Current<'_>, reason: ExitReason) -> bool {
     let pauses = isolate.local().flags.pauses_on_exit.replace(false);
     if pauses {
@@ -125,9 +126,9 @@ fn exit(isolate: Current<'_>, reason: ExitReason) -> bool {
     pauses
 }
 
-/// Runs code of a host as the isolate's, between two of its events, and then the microtasks.
-/// Before it, as before every event, come the control messages that have arrived.
-/// `None` if it panicked, or a control message says that the isolate is to end.
+/// Runs code of a host inside the isolate, between two of its events, and then the microtasks.
+/// Control messages that have arrived are handled first, as before every event.
+/// Returns `None` if `f` panicked or the isolate is to end.
 pub(crate) fn enter<R>(runnable: &Runnable, f: impl FnOnce() -> R) -> Option<R> {
     let runtime = runnable.core().runtime.clone();
     let _hosted = Hosted::begin(&runtime);
@@ -158,11 +159,11 @@ pub(crate) fn enter<R>(runnable: &Runnable, f: impl FnOnce() -> R) -> Option<R> 
     })
 }
 
-/// What becomes of the slice in which code of the isolate panicked.
+/// Decides how a slice ends in which code of the isolate panicked.
 #[cold]
 fn caught(isolate: Current<'_>, payload: Box<dyn Any + Send>) -> SliceEnd {
     if payload.is::<panic::ToLoop>() {
-        // The next slice finds out why.
+        // Not a panic: the isolate is to end, and the next slice finds the reason.
         return SliceEnd::Again;
     }
     let report = PanicReport::take(payload);
@@ -180,7 +181,7 @@ fn slice(isolate: Current<'_>, meter: &Meter, turns: u32) -> SliceEnd {
     let mut count = meter.turns.load(Ordering::Relaxed);
     let end = count.wrapping_add(turns);
     let flags = &local.flags;
-    // An error may have left microtasks, a control message may have woken the isolate.
+    // An error may have left microtasks behind, or a control message may have woken the isolate.
     if (flags.attention.get() || flags.microtasks.get() || isolate.lane.peek_oob())
         && let Some(end) = attend(isolate)
     {
@@ -220,8 +221,8 @@ fn slice(isolate: Current<'_>, meter: &Meter, turns: u32) -> SliceEnd {
 
 #[inline(always)]
 fn turn(isolate: Current<'_>, (head, payload): (Head, *const u64)) {
-    // SAFETY: a record's head is alive: constants always, slots until all their records are
-    // gone (see `port`).
+    // SAFETY: the pointee of a record's header is alive: constants always, slots until all their
+    // records are gone (see `port`).
     let deliver = unsafe { head.vtable() }.deliver;
     // SAFETY: the record is delivered once, by its isolate.
     unsafe { deliver(head, payload, isolate) };
@@ -237,7 +238,7 @@ enum Refill {
     Exit(ExitReason),
 }
 
-/// Gets the next records, or finds out what the isolate becomes without any.
+/// Takes the next records out of the lane, or decides what an isolate without records does.
 #[inline]
 fn refill(isolate: Current<'_>) -> Refill {
     let local = isolate.local();
@@ -257,15 +258,16 @@ fn refill(isolate: Current<'_>) -> Refill {
         return Refill::Exit(ExitReason::Finished);
     }
     let spent = (local.burst.take_spent(), lane.go_idle());
-    // From here on another thread may run this isolate, or free it.
+    // From here on another thread may run this isolate, or free it; so the blocks are freed
+    // through `spent` alone.
     drop(lane);
     spent.0.free();
     spent.1.free();
     Refill::Idle
 }
 
-/// Whether anything outside could still post to this isolate. All of it is counted, so this
-/// takes the same few steps however many ports and tasks there are.
+/// Returns whether anything outside could still post to this isolate. All of it is counted, so
+/// this takes the same few steps however many ports and tasks there are.
 #[inline]
 fn may_be_woken(isolate: Current<'_>) -> bool {
     let local = isolate.local();

@@ -18,8 +18,8 @@ impl Current<'_> {
         self.local().flags.microtasks.set(true);
     }
 
-    /// Queues a poll. One that is alone goes to the front place, past the queue: most turns
-    /// wake one task.
+    /// Queues a poll. If nothing else is queued it goes to the front place, past the queue: most
+    /// turns wake one task.
     #[inline]
     pub(crate) fn push_poll(self, key: Key) {
         let local = self.local();
@@ -31,25 +31,25 @@ impl Current<'_> {
         }
     }
 
-    /// What is in the front place is older than what is queued now.
+    /// Moves the poll in the front place, which is the oldest, to the head of the queue.
     fn move_front_to_queue(self) {
         if let Some(key) = self.local().front.take() {
             self.with_events(|events| events.microtasks.push_front(Microtask::Task(key)));
         }
     }
 
-    /// Runs microtasks until there are none, those that they schedule included, or until a
-    /// control message waits, which goes first. Those that an error left behind are among them.
+    /// Runs microtasks, including those that they schedule and those that an error left behind,
+    /// until there are none or a control message waits, which comes first.
     ///
-    /// Unbounded, as in the VM (rule 6): a chain of microtasks without end starves the
-    /// isolate's own events, but no other isolate, since the pool compensates for it.
+    /// Unbounded, as in the VM (rule 6 of `docs/conformance.md`): an endless chain of microtasks
+    /// starves the isolate's own events, but no other isolate, since the pool compensates for it.
     #[inline]
     pub(crate) fn run_microtasks(self) {
         let local = self.local();
         local.flags.microtasks_held.set(false);
         while local.flags.microtasks.get() && !self.interrupted() {
             if let Some(key) = local.front.take() {
-                // Nothing but the front place is in use as long as the queue is empty.
+                // Only the front place is in use as long as the queue is empty.
                 let more = self.with_events(|events| !events.microtasks.is_empty());
                 local.flags.microtasks.set(more);
                 task::run(self, key);

@@ -1,4 +1,4 @@
-//! The end of an isolate.
+//! The teardown of an isolate.
 
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -12,22 +12,23 @@ use crate::runtime::Hosted;
 
 /// Ends an isolate that came too late to start, on the thread that made it.
 pub(crate) fn end_unstarted(runnable: &Runnable) {
-    // A copy, since the isolate's own goes with it.
+    // A clone, since the isolate's own is freed with it.
     let runtime = runnable.core().runtime.clone();
     let _hosted = Hosted::begin(&runtime);
     runnable.enter(|isolate| tear_down(isolate, ExitReason::Killed));
 }
 
-/// Ends an isolate: nothing more is accepted, what is left is dropped (records in order, then
-/// tasks, timers and the rest, then the ports, then the locals), those who wait for the end are
-/// told, and the isolate's own count goes.
+/// Ends an isolate: it accepts nothing more; what is left is dropped (records in order, then
+/// tasks, timers and the rest, then the ports, then the locals); listeners and waiters for its end
+/// are told; and its own count is released.
 ///
 /// # Destructors
-/// Each value of a user is dropped for itself, so that a panic ends nothing but its destructor. What
-/// a destructor sends is sent. What it starts in this isolate never runs: a port that it opens is
-/// closed, and tasks, timers and microtasks are dropped in the next of at most [`ROUNDS`] rounds.
-/// They are not dropped at once, since a destructor that starts itself anew would have no end. What
-/// is left after the last round is leaked. A wait ends with an error (`isolate/control.rs`).
+/// Each value of a user is dropped separately, so a panic ends only the destructor in which it
+/// happens. What a destructor sends is sent. What it starts in this isolate never runs: a port
+/// that it opens is closed, and tasks, timers and microtasks are dropped in the next of at most
+/// [`ROUNDS`] rounds. They are not dropped at once, since a destructor that starts itself anew
+/// would never end. What is left after the last round is leaked. A wait ends with an error
+/// (`isolate/control.rs`).
 pub(super) fn tear_down(isolate: Current<'_>, reason: ExitReason) {
     isolate.local().flags.dying.set(true);
     let unheard = {
@@ -42,7 +43,7 @@ pub(super) fn tear_down(isolate: Current<'_>, reason: ExitReason) {
     if let Some(home) = isolate.home() {
         home.forget_notify();
     }
-    // Those who were told have run code of users, too.
+    // The listeners and waiters may have run code of users, too.
     if !drop_rounds(isolate) {
         let _leaked = ManuallyDrop::new(isolate.local().events.take());
     }
@@ -53,11 +54,11 @@ pub(super) fn tear_down(isolate: Current<'_>, reason: ExitReason) {
     unsafe { IsolateCore::release_self(core) };
 }
 
-/// How often a teardown drops what destructors have started meanwhile.
+/// The number of times that a teardown drops what destructors have started meanwhile.
 const ROUNDS: usize = 8;
 
-/// Drops everything of the isolate's that holds values of users, and what their destructors make.
-/// `false` if there is still something, after the last round.
+/// Drops everything in the isolate that holds values of users, and what their destructors make.
+/// Returns `false` if something is left after the last round.
 fn drop_rounds(isolate: Current<'_>) -> bool {
     (0..ROUNDS).any(|_| {
         let dropped = drop_round(isolate);
@@ -66,7 +67,7 @@ fn drop_rounds(isolate: Current<'_>) -> bool {
     })
 }
 
-/// Drops what there is, but for the locals. Returns whether there was anything.
+/// Drops everything except the locals. Returns whether there was anything.
 fn drop_round(isolate: Current<'_>) -> bool {
     isolate.local().front.set(None);
     isolate.local().flags.microtasks.set(false);
@@ -84,13 +85,13 @@ fn drop_round(isolate: Current<'_>) -> bool {
         let (batch, delayed) = isolate.with_events(|events| events.control.take_all());
         count += drop_counted(batch) + drop_counted(delayed);
         let ports = isolate.with_events(|events| {
-            // The list must not point to slots that are gone.
+            // The list must not point to freed slots.
             events.owing.clear();
             std::mem::take(&mut events.ports)
         });
         count += ports.len();
         for slot in ports.into_values() {
-            // SAFETY: the slot is alive until its receiver's count goes, which is now.
+            // SAFETY: the slot is alive until its receiver's count is released, by this call.
             unsafe { PortSlot::tear_down(slot) };
         }
     }
@@ -102,7 +103,7 @@ fn drop_round(isolate: Current<'_>) -> bool {
     count != 0
 }
 
-/// Drops values, each for itself, and tells how many there were.
+/// Drops values, each separately, and returns their number.
 fn drop_counted<T>(values: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>) -> usize {
     let values = values.into_iter();
     let count = values.len();
@@ -110,7 +111,8 @@ fn drop_counted<T>(values: impl IntoIterator<Item = T, IntoIter: ExactSizeIterat
     count
 }
 
-/// Drops the locals. Each is made once, so this ends. Returns whether there were any.
+/// Drops the locals, the newest first. Each is made once, so this ends. Returns whether there
+/// were any.
 fn drop_locals(isolate: Current<'_>) -> bool {
     let newest = || {
         let mut events = isolate.local().events.borrow_mut();
@@ -124,8 +126,8 @@ fn drop_locals(isolate: Current<'_>) -> bool {
     found
 }
 
-/// Leaves the group, and then tells everybody who waits for the end, the listeners in their
-/// order: who has learned of the end does not find the isolate in its group.
+/// Leaves the group, and then tells the exit listeners, in their order, and the waiters. In this
+/// order, so that code that has learned of the end does not find the isolate in its group.
 fn tell(isolate: Current<'_>, reason: &ExitReason) {
     let group = isolate.peek_details(&mut isolate.lane.lock(), |details| details.group.clone());
     if let Some(group) = group.flatten() {
@@ -168,7 +170,7 @@ fn discard_records(isolate: Current<'_>) {
         // SAFETY: as above.
         match woken_by.take().or_else(|| unsafe { burst.next() }) {
             Some((head, payload)) => {
-                // SAFETY: the head is alive, see `slice`.
+                // SAFETY: the header's pointee is alive, see `turn` in `event_loop.rs`.
                 let discard = unsafe { head.vtable() }.discard;
                 // SAFETY: the record is discarded instead of delivered.
                 panic::contain(|| unsafe { discard(head, payload, isolate) });

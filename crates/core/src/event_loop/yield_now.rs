@@ -1,4 +1,4 @@
-//! Letting others go first.
+//! Yielding to other isolates.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,13 +6,13 @@ use std::task::{Context, Poll};
 
 use crate::memory::Current;
 
-/// Ends this turn: the isolate goes to the back of the run queue, and goes on behind what is
-/// queued for it now. Outside of isolates it wakes itself once.
+/// Ends this turn: moves the isolate to the back of the run queue, and continues after the events
+/// that are queued for it now. Outside of isolates the future wakes itself once.
 pub fn yield_now() -> YieldNow {
     YieldNow { yielded: false }
 }
 
-/// Waits for its next turn. Made by [`yield_now`].
+/// A future that waits for its next turn. Made by [`yield_now`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct YieldNow {

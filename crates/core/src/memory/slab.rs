@@ -1,5 +1,5 @@
-//! A table whose keys are never mistaken for one another: a key that was removed stays
-//! unknown, also after its place has been taken again (until 2^32 reuses of that place).
+//! A table with generational keys: the key of a removed value stays invalid, also after its place
+//! has been reused (until 2^32 reuses of that place).
 
 /// A place in a [`Slab`] and its generation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -73,8 +73,7 @@ impl<T> Slab<T> {
         Some(value)
     }
 
-    /// Removes all values, in the order of their places. No key that was given out fits another
-    /// value later.
+    /// Removes all values, in the order of their places. Their keys stay invalid.
     pub(crate) fn take_all(&mut self) -> Vec<T> {
         let mut all = Vec::with_capacity(self.len());
         for (index, entry) in self.entries.iter_mut().enumerate() {

@@ -1,18 +1,18 @@
-//! Wakers of those who wait for one thing, in the order in which they began to wait.
+//! The wakers of all waiters for one thing, in the order in which they began to wait.
 //!
-//! Each waiter keeps a [`Ticket`]: it finds its waker again by it, to exchange it when it is
-//! polled once more, and takes it back when it gives up. Both take O(log n) steps however many
-//! wait, and nothing of a waiter that gave up stays.
+//! Each waiter keeps a [`Ticket`]. With it the waiter replaces its waker when it is polled again,
+//! and removes the waker when it gives up. Both take O(log n) steps, and a waiter that gave up
+//! leaves nothing behind.
 //!
-//! Wakers are foreign code. The methods here only move them, so that they can be called under a
-//! lock; what they return is dropped, or woken, after the lock is released.
+//! Wakers are foreign code. The methods here only move them, so they can be called under a lock;
+//! the caller drops or wakes what they return after it has released the lock.
 
 use std::collections::BTreeMap;
 use std::task::Waker;
 
 use crate::panic;
 
-/// A waiter's place in the row. A new one has none yet.
+/// A waiter's place in the queue; none before its first wait.
 #[derive(Debug, Default)]
 pub(crate) struct Ticket(Option<u64>);
 
@@ -25,8 +25,8 @@ pub(crate) struct Waiters {
 }
 
 impl Waiters {
-    /// Puts a waiter at the end of the row, and one that has a ticket to where it stood.
-    /// Returns the waker that it had there, unless that was woken.
+    /// Queues a waiter at the end, or at its previous place if it has a ticket. Returns the waker
+    /// that it had there, unless that was woken.
     pub(crate) fn wait(&mut self, ticket: &mut Ticket, waker: Waker) -> Option<Waker> {
         let place = *ticket.0.get_or_insert_with(|| {
             self.next += 1;
@@ -35,17 +35,17 @@ impl Waiters {
         self.wakers.insert(place, waker)
     }
 
-    /// Takes a waiter out of the row. `None` if it is not in there: it has been woken.
+    /// Removes a waiter from the queue. Returns `None` if it is not queued, because it was woken.
     pub(crate) fn forget(&mut self, ticket: &mut Ticket) -> Option<Waker> {
         self.wakers.remove(&ticket.0.take()?)
     }
 
-    /// Takes the first one out of the row.
+    /// Removes the first waiter.
     pub(crate) fn pop(&mut self) -> Option<Waker> {
         self.wakers.pop_first().map(|(_, waker)| waker)
     }
 
-    /// Takes the first `count` out of the row, or as many as there are.
+    /// Removes the first `count` waiters, or as many as there are.
     pub(crate) fn take(&mut self, count: usize) -> Woken {
         if count >= self.wakers.len() {
             return self.take_all();
@@ -53,7 +53,7 @@ impl Waiters {
         Woken((0..count).map_while(|_| self.wakers.pop_first()).collect())
     }
 
-    /// Takes all out of the row.
+    /// Removes all waiters.
     pub(crate) fn take_all(&mut self) -> Woken {
         Woken(std::mem::take(&mut self.wakers))
     }
@@ -64,19 +64,19 @@ impl Waiters {
 }
 
 impl Ticket {
-    /// Whether it was ever in a row and has not been forgotten.
+    /// Returns whether the waiter has been queued, and not forgotten since.
     pub(crate) fn is_some(&self) -> bool {
         self.0.is_some()
     }
 }
 
-/// Waiters that are to be woken, outside of every lock.
+/// Wakers to wake once every lock is released.
 #[derive(Default)]
 #[must_use = "they wait until they are woken"]
 pub(crate) struct Woken(BTreeMap<u64, Waker>);
 
 impl Woken {
-    /// Wakes them in order. One that panics keeps none of the others from being woken.
+    /// Wakes them in order. A waker that panics does not keep the others from being woken.
     pub(crate) fn wake(self) {
         for waker in self.0.into_values() {
             panic::contain(|| waker.wake());

@@ -1,10 +1,10 @@
-//! Blocks of words, chained, and the runner's place in a chain that it took.
+//! Chained blocks of words, and the runner's position in a chain that it took.
 //!
-//! A block is written by holders of the lane's lock, then read by the runner alone; the lock
-//! orders the two. There are two sizes: the first block of a chain fits the allocator's fast
-//! sizes, so that a lane with a few records stays small; the others are large, and each thread
-//! keeps a few spent ones, because the allocator gives such blocks back to the operating
-//! system and fetches them again, page by page.
+//! Holders of the lane's lock write a block; then the runner alone reads it. The lock orders the
+//! two. There are two sizes. The first block of a chain fits the allocator's fast sizes, so a
+//! lane with a few records stays small. The others are large, and each thread keeps a few spent
+//! ones, because the allocator returns such blocks to the operating system and gets them anew,
+//! page by page.
 
 use std::alloc::{self, Layout};
 use std::cell::{Cell, RefCell};
@@ -15,7 +15,7 @@ use crate::memory::record::Head;
 const SMALL_BYTES: usize = 1008;
 const LARGE_BYTES: usize = 16 << 10;
 
-/// Large blocks that a thread keeps: 128 KiB.
+/// The number of large blocks that a thread keeps: 128 KiB.
 const KEPT: usize = 8;
 
 thread_local! {
@@ -31,7 +31,7 @@ impl Spent {
         Some(self.0[self.1])
     }
 
-    /// Gives the block back if there is no place for it.
+    /// Keeps the block, or returns it if there is no room.
     fn keep(&mut self, block: BlockPtr) -> Option<BlockPtr> {
         let Some(place) = self.0.get_mut(self.1) else {
             return Some(block);
@@ -53,27 +53,27 @@ impl Drop for Spent {
 #[repr(C)]
 struct Header {
     next: BlockPtr,
-    /// Words that hold records; set when the block is sealed or taken.
+    /// Number of words that hold records; set when the block is sealed or taken.
     len: u32,
-    /// Words behind this header.
+    /// Number of words after this header.
     capacity: u32,
 }
 
 const HEADER_BYTES: usize = size_of::<Header>();
 
-/// An owned, maybe absent block. Copying it copies the pointer, not the duty to free it.
+/// A pointer to an owned block, or null. Copying it copies the pointer, not the duty to free.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlockPtr(*mut Header);
 
 impl BlockPtr {
     pub(super) const NONE: Self = Self(ptr::null_mut());
 
-    /// A block for a chain whose last one has `capacity` words.
+    /// Returns a block for a chain whose last block has `capacity` words; 0 if the chain is empty.
     pub(super) fn allocate_after(capacity: u32) -> Self {
         if capacity == 0 {
             return Self::allocate(SMALL_BYTES);
         }
-        // A thread that is ending has no spent blocks any more.
+        // The thread's destructors may already have freed the spent blocks.
         let spent = SPENT
             .try_with(|spent| spent.borrow_mut().take())
             .ok()
@@ -94,7 +94,8 @@ impl BlockPtr {
             len: 0,
             capacity: capacity as u32,
         };
-        // SAFETY: fresh memory of at least a header's size, aligned for it.
+        // SAFETY: newly allocated, large enough for a header and aligned for it.
+        // SAFETY: not null, so a live block; `capacity` never changes.
         unsafe { block.write(header) };
         Self(block)
     }
@@ -108,7 +109,7 @@ impl BlockPtr {
         unsafe { (*self.0).capacity }
     }
 
-    /// The address of a word. The caller stays within the capacity.
+    /// Returns the address of a word. `index` must not exceed the capacity.
     #[inline(always)]
     pub(super) fn word(self, index: u32) -> *mut u64 {
         self.0
@@ -117,15 +118,16 @@ impl BlockPtr {
             .wrapping_add(index as usize)
     }
 
-    /// No more is written to this block; `next` follows it.
+    /// Ends writing to this block at `len` words, and makes `next` its successor.
     pub(super) fn seal(self, len: u32, next: Self) {
-        // SAFETY: called by the holder of the lane, on a block that nobody else sees.
+        // SAFETY: the block is live, and only the caller has access to it: as the holder of its
+        // lane, or as the runner that took it.
         let header = unsafe { &mut *self.0 };
         header.len = len;
         header.next = next;
     }
 
-    /// Gives the memory back. Records in it are forgotten, not dropped.
+    /// Frees the block. Records in it are forgotten, not dropped.
     #[inline]
     pub(crate) fn free(self) {
         if !self.0.is_null() {
@@ -149,7 +151,7 @@ impl BlockPtr {
 
     fn deallocate(self) {
         let layout = layout(self.capacity() as usize);
-        // SAFETY: allocated with this very layout, and this was the last use of the block.
+        // SAFETY: allocated with this layout, and not used after this call.
         unsafe { alloc::dealloc(self.0.cast(), layout) };
     }
 }
@@ -159,10 +161,10 @@ fn layout(capacity: usize) -> Layout {
     Layout::from_size_align(HEADER_BYTES + capacity * 8, 8).expect("block sizes are small")
 }
 
-/// The chain that the runner took, and how far it has read. Owned by the runner.
+/// The chain that the runner took, and the runner's position in it. Owned by the runner.
 pub(crate) struct Burst {
     block: Cell<BlockPtr>,
-    /// The next record, and the end of those in `block`.
+    /// The next record, and the end of the records in `block`.
     at: Cell<*const u64>,
     end: Cell<*const u64>,
 }
@@ -176,7 +178,7 @@ impl Burst {
         }
     }
 
-    /// Takes a chain over and gives the spent block of the last one back, emptied.
+    /// Takes a chain over. Returns the spent block of the previous one, emptied.
     pub(super) fn exchange(&self, head: BlockPtr, tail: BlockPtr, len: u32) -> BlockPtr {
         tail.seal(len, BlockPtr::NONE);
         let spent = self.block.get();
@@ -187,7 +189,7 @@ impl Burst {
         spent
     }
 
-    /// The next record, which the caller must deliver or discard before the next call.
+    /// Returns the next record, which the caller must deliver or discard before the next call.
     ///
     /// # Safety
     /// The caller is the isolate's runner.
@@ -204,11 +206,11 @@ impl Burst {
         Some((head, payload))
     }
 
-    /// Frees the block that has been read and moves on; keeps the last one for reuse.
+    /// Frees the block that has been read and moves to the next; keeps the last one for reuse.
     #[inline(never)]
     fn advance(&self) -> Option<*const u64> {
         let spent = self.block.get();
-        // SAFETY: null or this runner's.
+        // SAFETY: null, or a block of this runner.
         let next = unsafe { spent.0.as_ref() }?.next;
         if next.0.is_null() {
             return None;
@@ -217,25 +219,25 @@ impl Burst {
         Some(self.read(next))
     }
 
-    /// Begins to read a block that holds records.
+    /// Starts to read a block that holds records.
     fn read(&self, block: BlockPtr) -> *const u64 {
         let at = block.word(0).cast_const();
         self.block.set(block);
         self.at.set(at);
-        // SAFETY: not null; sealed, and this runner's now.
+        // SAFETY: not null, sealed, and owned by this runner.
         self.end.set(block.word(unsafe { (*block.0).len }));
         at
     }
 
-    /// Whether all records have been read.
+    /// Returns whether all records have been read.
     pub(crate) fn is_empty(&self) -> bool {
         let block = self.block.get();
-        // SAFETY: null or this runner's.
+        // SAFETY: null, or a block of this runner.
         let next = unsafe { block.0.as_ref() }.map_or(ptr::null_mut(), |block| block.next.0);
         self.at.get() == self.end.get() && next.is_null()
     }
 
-    /// Hands out the spent block; only when there is nothing left to read.
+    /// Takes the spent block out. Call it only after all records have been read.
     #[inline]
     pub(crate) fn take_spent(&self) -> BlockPtr {
         self.at.set(ptr::null());

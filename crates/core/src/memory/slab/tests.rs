@@ -1,4 +1,4 @@
-//! Risk: a key reaches what another one put in its place.
+//! Risk: a stale key reaches the value that another insertion put in its place.
 
 use super::*;
 
