@@ -1,27 +1,29 @@
 //! Isolates in one process: ports, turns, microtasks, timers, and the threads that run them.
 //!
-//! # The way of a message
-//! 1. [`SendPort::send`] (`port/send.rs`) locks the receiving isolate's lane, looks whether the
-//!    port is open and has room, and appends a record (`memory/record.rs`, `memory/lane.rs`).
-//! 2. If that isolate was idle, the sender schedules it (`runtime/thread_pool.rs`): on a thread of
-//!    the pool it will run next there, and nobody is woken.
-//! 3. The thread takes everything out of the lane at once and goes through it, a turn per
-//!    record (`event_loop.rs`).
-//! 4. The record's header leads to the port, whose handler gets the message; or the message
-//!    waits in the port and the future that asked for it is polled as a microtask
+//! # The path of a message
+//! 1. [`SendPort::send`] (`port/send.rs`) locks the receiving isolate's lane, checks that the port
+//!    is open and has room, and appends a record (`memory/record.rs`, `memory/lane.rs`).
+//! 2. If that isolate was idle, the sender schedules it (`runtime/thread_pool.rs`). A thread of
+//!    the pool runs it next itself, and wakes no other thread.
+//! 3. The thread takes all records out of the lane at once and handles them, one turn per record
+//!    (`event_loop.rs`).
+//! 4. The record's header leads to the port, whose listener gets the message; or the port buffers
+//!    the message, and the future that waits for it is polled as a microtask
 //!    (`port/receive.rs`).
 //! 5. When the lane is empty the isolate is idle, or ends.
 //!
-//! # Who may touch what
-//! Told in `memory/core.rs`. The protocols stand at the top of their modules: the word and the lane
-//! in `memory/lane.rs`, ports in `port.rs`, tasks in `event_loop/task.rs`, threads in
-//! `runtime/thread_pool.rs` and `runtime/thread_pool/sleep.rs`.
+//! # Access and protocols
+//! `memory/core.rs` says which thread may touch which part of an isolate. Each protocol is
+//! described at the top of its module: the word and the lane in `memory/lane.rs`, ports in
+//! `port.rs`, tasks in `event_loop/task.rs`, threads in `runtime/thread_pool.rs` and
+//! `runtime/thread_pool/sleep.rs`.
 //!
 //! # Lock order
-//! No two locks are ever held at once, with two exceptions: under the graph of blocking waits, one
-//! at a time, the state of what is waited for is looked at; and under the name server's table,
-//! whether a port is open, and what its isolate's end calls. A shard of the register is held while
-//! an isolate's count is taken, which takes no lock. No user code runs under any of them.
+//! No two locks are held at once, with two exceptions. Under the graph of blocking waits, the
+//! states of the objects that are waited for are read, one at a time. Under the name server's
+//! table, a port's openness is read and a call for its isolate's end is registered. A shard of the
+//! register is held while a count of an isolate is taken, which takes no lock. No user code runs
+//! under any of them.
 
 mod blocking;
 mod event_loop;

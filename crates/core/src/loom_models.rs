@@ -1,5 +1,5 @@
-//! Every wake-up and hand-over protocol, through all interleavings that loom finds within its
-//! preemption bound. Run by `cargo xtask test`; alone:
+//! Loom models of all wake-up and hand-over protocols, through all interleavings within the
+//! preemption bound. `cargo xtask test` runs them; to run them alone:
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p insula-core --lib loom`
 

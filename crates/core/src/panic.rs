@@ -1,4 +1,4 @@
-//! Panics: kept inside the isolate in which they happen, and told once.
+//! Panics: contained in the isolate in which they happen, and reported once.
 
 mod origin;
 
@@ -13,11 +13,11 @@ use crate::isolate::Ending;
 use crate::memory::Current;
 
 thread_local! {
-    /// Panics are being caught by the runtime outside of isolates.
+    /// Set while the runtime catches panics outside of isolates.
     static CATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A panic that was caught.
+/// A report of a panic that was caught.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PanicReport {
     message: Arc<str>,
@@ -25,18 +25,18 @@ pub struct PanicReport {
 }
 
 impl PanicReport {
-    /// What the panic said; `"(no message)"` if that was no text.
+    /// Returns the panic's message; `"(no message)"` if its payload is not a string.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// File, line and column. `None` if the panic passed no hook, or one that the program has set
-    /// after its first use of this library.
+    /// Returns the file, line and column. `None` if the panic called no hook, or only a hook that
+    /// the program set after its first use of this library.
     pub fn location(&self) -> Option<&str> {
         self.location.as_deref()
     }
 
-    /// Makes a report of what `catch_unwind` returned.
+    /// Makes a report from the payload that `catch_unwind` returned.
     pub(crate) fn take(payload: Box<dyn Any + Send>) -> Self {
         let message = payload
             .downcast_ref::<&str>()
@@ -65,12 +65,12 @@ impl fmt::Display for PanicReport {
 /// Runs `f` and turns a panic into a report, without printing anything.
 ///
 /// A panic hook that the program sets after its first use of this library runs all the same, and
-/// the report has no location then: the hook is what prints, and what learns of the location.
+/// the report then has no location: the library's own hook, which is silent and records the
+/// location, has been replaced.
 ///
-/// The end of the current isolate, by a kill or [`Isolate::exit`](crate::Isolate::exit), is no
-/// panic, and unwinds through this; where the thread unwinds already, that is impossible, and the
-/// report says that the isolate is to end.
-///
+/// The end of the current isolate, by a kill or [`Isolate::exit`](crate::Isolate::exit), is not a
+/// panic: it unwinds through this function. While the thread already unwinds, that is impossible,
+/// and the report says that the isolate is to end.
 /// # Errors
 /// The report, if `f` panicked.
 pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Result<R, PanicReport> {
@@ -92,15 +92,16 @@ pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Result<R, PanicReport> {
     })
 }
 
-/// Unwinds the stack of an isolate that is to end. No panic, so no hook is called.
+/// The payload that unwinds the stack of an isolate that is to end. It calls no hook, since it is
+/// not a panic.
 pub(crate) struct ToLoop;
 
-/// Leaves the isolate's code for its event loop, which knows why.
+/// Unwinds from the isolate's code to its event loop, which knows the reason.
 pub(crate) fn unwind_to_loop() -> ! {
     resume_unwind(Box::new(ToLoop))
 }
 
-/// Runs a destructor or a foreign waker, whose panic has nobody else to go to.
+/// Runs a destructor or a foreign waker, and discards its panic, which no caller can handle.
 pub fn contain(f: impl FnOnce()) {
     let mut result = catch_unwind(AssertUnwindSafe(f));
     for _ in 0..MOST_PAYLOADS {
@@ -115,27 +116,27 @@ pub fn contain(f: impl FnOnce()) {
     }
 }
 
-/// So many payloads, each of which panics when it is dropped, are dropped one after another; a
-/// further one is let go of as it is, since there may be no end of them.
+/// The number of payloads that are dropped one after another when each drop panics. A further
+/// payload is leaked, since the sequence may have no end.
 const MOST_PAYLOADS: usize = 8;
 
-/// Wakes a waker of foreign code and contains its panic, so that the caller goes on and wakes the
-/// wakers behind it.
+/// Wakes a waker of foreign code and contains its panic, so that the caller can wake the next
+/// wakers.
 pub fn wake_contained(waker: Waker) {
     contain(|| waker.wake());
 }
 
-/// Drops values of a user, each for itself: one that panics does not keep the others from being
-/// dropped, and two of them do not abort the process, as they would inside one destructor. Their
-/// panics have nobody else to go to, as in a teardown.
+/// Drops values of a user, each separately: a panic of one does not keep the others from being
+/// dropped, and two panics do not abort the process, as they would inside one destructor. The
+/// panics are discarded, as in a teardown.
 pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     for value in values {
         contain(move || drop(value));
     }
 }
 
-/// As [`drop_each`], in code of an isolate that goes on: the first panic leaves this when all are
-/// dropped, unless the thread unwinds already.
+/// Like [`drop_each`], for code of an isolate that continues: resumes the first panic when all
+/// values are dropped, unless the thread already unwinds.
 pub(crate) fn drop_all<T>(values: impl IntoIterator<Item = T>) {
     let mut first = None;
     for value in values {
@@ -153,12 +154,12 @@ pub(crate) fn drop_all<T>(values: impl IntoIterator<Item = T>) {
     }
 }
 
-/// A function of the user's that the runtime keeps. Its last owner may be a thread of the
-/// runtime, so a panic of its destructor is contained.
+/// A function of the user that the runtime keeps. Its last owner may be a thread of the runtime,
+/// so a panic of its destructor is contained.
 pub struct Kept<F: ?Sized>(Option<Box<F>>);
 
 impl<F: ?Sized> Kept<F> {
-    /// Takes the function over.
+    /// Wraps the function.
     pub fn new(function: Box<F>) -> Self {
         Self(Some(function))
     }
@@ -185,11 +186,12 @@ impl<F: ?Sized> Drop for Kept<F> {
     }
 }
 
-/// Makes panics of isolates silent where they happen, because an uncaught error is told with
-/// the isolate's name, and keeps their location. Panics elsewhere go where they went before.
+/// Installs a panic hook that keeps panics of isolates silent, because an uncaught error is
+/// reported with the isolate's name, and records their location. Other panics go to the previous
+/// hook.
 ///
-/// On a thread that unwinds the hook cannot be installed; std panics, and so aborts. Then it is
-/// left to the next call, which comes at the latest from the first thread that runs an isolate.
+/// While the thread unwinds the hook cannot be installed, since std would panic, and so abort. The
+/// next call then installs it, at the latest in the first thread that runs an isolate.
 pub(crate) fn install_hook() {
     static INSTALLED: Once = Once::new();
     // Loom's own panics come from outside its model, where there is no current isolate.

@@ -1,5 +1,5 @@
-//! What goes before the next event: control messages, actions that they delayed, pauses, and
-//! the end.
+//! The steps before the next event: control messages, actions that they delayed, pauses, and the
+//! isolate's end. Rules are those of `docs/conformance.md`.
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,24 +14,24 @@ use crate::panic::{self, PanicReport};
 use crate::port::reply::ReplyTo;
 use crate::runtime::Compat;
 
-/// What control messages have brought about.
+/// The pending effects of control messages.
 #[derive(Default)]
 pub(crate) struct Control {
-    /// Taken from the lane and not handled yet: more than one only while one is handled, or
-    /// when one panicked.
+    /// Messages taken from the lane and not handled yet: more than one only while one is being
+    /// handled, or after one panicked.
     batch: VecDeque<Oob>,
-    /// To be done before the next event, in this order.
+    /// Actions to perform before the next event, in this order.
     delayed: VecDeque<Action>,
-    /// Capabilities that have to come back before it goes on.
+    /// Capabilities of the pauses that have not been resumed.
     paused_by: HashSet<Capability>,
-    /// Why it is to end.
+    /// The reason for which the isolate is to end.
     exit: Option<ExitReason>,
-    /// Why it ends when it is not paused any more.
+    /// The reason for which the isolate ends once it is no longer paused.
     held_exit: Option<ExitReason>,
 }
 
 impl Control {
-    /// Takes out what holds values of users, for a teardown.
+    /// Takes out the queues, which hold values of users, for a teardown.
     pub(super) fn take_all(
         &mut self,
     ) -> (VecDeque<impl Sized + use<>>, VecDeque<impl Sized + use<>>) {
@@ -42,14 +42,14 @@ impl Control {
     }
 }
 
-/// A kill or a call that waits for its place.
+/// A delayed control action.
 enum Action {
     Kill,
     Answer(ReplyTo<()>),
     Call(Box<dyn FnOnce() + Send>),
 }
 
-/// An action behind what was queued when its message was handled.
+/// An action that runs after the events that were queued when its message was handled.
 struct AsEvent(Action);
 
 impl SystemRecord for AsEvent {
@@ -68,12 +68,13 @@ impl Action {
     }
 }
 
-/// Does what goes before the next event. Returns how the slice ends, if it does.
+/// Performs the steps before the next event. Returns how the slice ends, or `None` if the next
+/// event may run.
 #[cold]
 pub(super) fn attend(isolate: Current<'_>) -> Option<SliceEnd> {
     let flags = &isolate.local().flags;
     loop {
-        // One that called `exit` does nothing more (rule 33).
+        // After `exit` no control message is handled any more (rule 33).
         if !flags.ending.get() {
             handle_messages(isolate);
         }
@@ -106,8 +107,8 @@ pub(super) fn attend(isolate: Current<'_>) -> Option<SliceEnd> {
     }
 }
 
-/// Takes a paused isolate off its thread, unless a control message has come. After `true` the
-/// isolate is not ours any more.
+/// Takes a paused isolate off its thread, unless a control message has arrived. After `true`
+/// another thread may run or free the isolate.
 fn park(isolate: Current<'_>) -> bool {
     if isolate.local().flags.credits.get() {
         crate::port::return_credits(isolate);
@@ -120,7 +121,10 @@ fn park(isolate: Current<'_>) -> bool {
     true
 }
 
-/// An interrupt check in the middle of an event. An error says that the isolate is to end.
+/// Performs an interrupt check in the middle of an event.
+///
+/// # Errors
+/// [`Ending`], if the isolate is to end.
 #[cold]
 pub(crate) fn check(isolate: Current<'_>) -> Result<(), Ending> {
     if isolate.is_dying() {
@@ -137,8 +141,8 @@ pub(crate) fn check(isolate: Current<'_>) -> Result<(), Ending> {
     Ok(())
 }
 
-/// Runs all microtasks between two callbacks of one event, control messages in between.
-/// `false` if the isolate is to end, so that no further callback may run.
+/// Runs all microtasks between two callbacks of one event, and handles control messages in
+/// between. Returns `false` if the isolate is to end: no further callback may run.
 pub(crate) fn drain_microtasks(isolate: Current<'_>) -> bool {
     loop {
         isolate.run_microtasks();
@@ -152,16 +156,16 @@ pub(crate) fn drain_microtasks(isolate: Current<'_>) -> bool {
     }
 }
 
-/// As [`handle_messages`], where no panic may leave this: each is told as an error, and ends the
-/// isolate if it is fatal. So it is in a destructor while the thread unwinds, and behind a fatal
-/// error, for what had come before that; and before code of a host, which such a panic must not
-/// replace.
+/// Like [`handle_messages`], but no panic leaves this: each is reported as an error, and ends the
+/// isolate if it is fatal. For a destructor while the thread unwinds; after a fatal error, for
+/// the messages that arrived before it; and before code of a host, which a panic of a control
+/// message must not replace.
 #[cold]
 pub(super) fn handle_messages_while_unwinding(isolate: Current<'_>) {
     let handle = || catch_unwind(AssertUnwindSafe(|| handle_messages(isolate)));
-    // Each time one message less.
+    // Each round removes a message, so this ends.
     while let Err(payload) = handle() {
-        // One that called `exit` has said already that the isolate is to end.
+        // Not a panic: a message called `exit`, which has recorded that the isolate is to end.
         if payload.is::<panic::ToLoop>() {
             continue;
         }
@@ -172,18 +176,18 @@ pub(super) fn handle_messages_while_unwinding(isolate: Current<'_>) {
     }
 }
 
-/// Handles the control messages that have arrived, all of them, in order.
+/// Handles all control messages that have arrived, in order.
 fn handle_messages(isolate: Current<'_>) {
     let mut lane = isolate.lane.lock();
     if lane.take_oob() {
-        // Moved over, so that both queues keep their memory for the next messages. It is in
-        // nobody else's hands: no code of a user runs here.
+        // Moved over, so that both queues keep their memory for the next messages. No user code
+        // runs while the lane is locked.
         isolate.with_details(&mut lane, |details| {
             isolate.with_events(|events| events.control.batch.extend(details.oob.drain(..)));
         });
     }
     drop(lane);
-    // One at a time: if one panics, those behind it are still there.
+    // One at a time: if one panics, the messages after it are kept.
     while let Some(message) = isolate.with_events(|events| events.control.batch.pop_front()) {
         handle(isolate, message);
     }
@@ -205,39 +209,41 @@ fn handle(isolate: Current<'_>, message: Oob) {
 }
 
 fn delay(isolate: Current<'_>, priority: Priority, action: Action) {
-    // With nothing else queued, the tail of the queue is also its head (the quirk of rule 13).
+    // In the VM, an action at the tail of an empty queue is at its head as well, and so precedes
+    // every event (rule 13, case 23).
     let at_head = priority == Priority::BeforeNextEvent
         || (isolate.runtime.compat() == Compat::Dart && isolate.has_no_records());
     if at_head {
         isolate.with_events(|events| events.control.delayed.push_back(action));
         isolate.local().flags.attention.set(true);
     } else {
-        // A dying isolate does nothing more.
+        // A dying isolate drops the action.
         let _ = isolate.post(AsEvent(action));
     }
 }
 
 impl Current<'_> {
-    /// Whether the code that runs should come back to the loop: a control message waits, or
+    /// Returns whether the running code should return to the loop: a control message waits, or
     /// the isolate is to end.
     #[inline(always)]
     pub(crate) fn interrupted(self) -> bool {
         self.lane.peek_oob() || self.local().flags.ending.get()
     }
 
-    /// Whether the isolate is to end, or is being torn down. It stays so.
+    /// Returns whether the isolate is to end, or is being torn down. Once `true`, it stays `true`.
     #[inline(always)]
     pub(crate) fn is_ending(self) -> bool {
         self.local().flags.ending.get() || self.is_dying()
     }
 
-    /// Whether the isolate is being torn down.
+    /// Returns whether the isolate is being torn down.
     #[inline(always)]
     pub(crate) fn is_dying(self) -> bool {
         self.local().flags.dying.get()
     }
 
-    /// Nothing more is to run: the isolate ends as soon as its code comes back to the loop.
+    /// Records that the isolate is to end: it ends as soon as its code returns to the loop. The
+    /// first reason counts.
     pub(crate) fn end_with(self, reason: ExitReason) {
         self.with_events(|events| {
             events.control.exit.get_or_insert(reason);
@@ -247,7 +253,7 @@ impl Current<'_> {
         flags.attention.set(true);
     }
 
-    /// Waits for a resume before it ends. What was queued never runs.
+    /// Pauses the isolate before its end. Queued microtasks and actions are dropped.
     pub(super) fn hold_exit(self, reason: ExitReason) {
         let dropped = self.with_events(|events| {
             events.control.held_exit = Some(reason);
@@ -268,7 +274,7 @@ impl Current<'_> {
         panic::drop_each(dropped.1);
     }
 
-    /// From the next event on.
+    /// Pauses the isolate from the next event on.
     pub(crate) fn pause(self, capability: Capability) {
         self.with_events(|events| {
             events.control.paused_by.insert(capability);

@@ -1,24 +1,23 @@
-//! Local tasks: futures that live in an isolate and are polled as microtasks.
+//! Local tasks: futures that an isolate owns and polls as microtasks.
 //!
-//! A task's header is counted by its slot in the isolate and by every clone of its waker. A
-//! wake-up on the isolate's own thread during a turn queues a microtask; one from elsewhere
-//! posts a [`Wake`] record, which is an event of its own and keeps its place among the
-//! messages. A task is queued once however often it is woken: its slot says whether a
-//! microtask waits, its header (`posted`) whether a record is on its way. The first is cleared
-//! just before the poll, the second when the record arrives, so a wake-up during the poll
-//! queues it again.
+//! The task's slot in the isolate and every clone of its waker hold a count of its header. A
+//! wake-up on the isolate's own thread during a turn queues a microtask; a wake-up from elsewhere
+//! posts a [`Wake`] record, which is an event of its own and keeps its place among the messages.
+//! A task is queued once however often it is woken: its slot (`queued`) says whether a microtask
+//! waits, its header (`posted`) whether a record is on its way. `queued` is cleared just before
+//! the poll, `posted` when the record arrives, so a wake-up during the poll queues the task again.
 //!
 //! # Which tasks keep their isolate alive
-//! Those with a clone of their waker: code outside can wake them. A task's header counts its
-//! clones, and the isolate counts the tasks that have any ([`AwaitedTasks`]), so that it need
-//! not look at each of them whenever it runs out of records. The first clone counts the task
-//! in. The last one to go counts it out, and if that is on another thread, a [`Recheck`] record
-//! makes the isolate look again whether anything is left to wait for.
+//! Tasks whose waker has a clone: code outside can wake them. A task's header counts its clones,
+//! and the isolate counts the tasks that have any ([`AwaitedTasks`]), so that it need not look at
+//! each of them whenever it runs out of records. The first clone counts the task in. The drop of
+//! the last one counts it out, and if that happens on another thread, a [`Recheck`] record makes
+//! the isolate check again whether anything is left to wait for.
 //!
 //! A task that ends is counted out too, and its header is marked [`ENDED`], so that its wakers
 //! no longer count. The mark and the number of clones share one atomic word, so exactly one of
-//! the two, the end or the last clone's drop, counts the task out. A first clone cannot meet the
-//! end: as long as there is none, only the poll has a waker to clone, and the end comes after
+//! the two, the end or the last clone's drop, counts the task out. A first clone cannot race with
+//! the end: as long as there is none, only the poll has a waker to clone, and the end comes after
 //! it.
 
 use std::future::Future;
@@ -41,33 +40,34 @@ pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 pub(crate) struct TaskHeader {
     isolate: IsolateRef,
     key: Key,
-    /// A `Wake` record for it is on its way.
+    /// Set while a `Wake` record for the task is on its way.
     posted: AtomicBool,
-    /// Clones of the waker that are out, and the mark [`ENDED`].
+    /// The number of clones of the waker, and the mark [`ENDED`].
     wakers: AtomicUsize,
 }
 
-/// The task is over. More than there can be wakers.
+/// The mark of a task that has ended; larger than any number of wakers.
 const ENDED: usize = 1 << (usize::BITS - 1);
 
-/// How many tasks of an isolate code outside can wake.
+/// The number of an isolate's tasks that code outside can wake.
 #[derive(Default)]
 pub(crate) struct AwaitedTasks(AtomicU32);
 
 impl AwaitedTasks {
     #[inline]
     pub(crate) fn may_wake(&self) -> bool {
-        // Acquire pairs with the Release of `less`: what a waker's holder did before it dropped
-        // it is seen.
+        // Acquire; pairs with the Release in `less`: what a waker's holder did before it dropped
+        // the waker is visible.
         self.0.load(Ordering::Acquire) != 0
     }
 
     fn more(&self) {
-        // Relaxed: a task is counted in during a poll, which the isolate's next look follows.
+        // Relaxed: a task is counted in during a poll, on the thread of the isolate's next check.
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
     fn less(&self) {
+        // Release; pairs with the Acquire load in `may_wake`.
         self.0.fetch_sub(1, Ordering::Release);
     }
 }
@@ -75,9 +75,9 @@ impl AwaitedTasks {
 /// A task's place in its isolate.
 pub(crate) struct Task {
     header: Arc<TaskHeader>,
-    /// A microtask for it waits.
+    /// Set while a microtask for the task waits.
     queued: bool,
-    /// Absent while it is being polled.
+    /// `None` while it is being polled.
     future: Option<LocalFuture>,
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct Polling {
 }
 
 impl Task {
-    /// A new task; the caller queues its first microtask.
+    /// Creates a task. The caller queues its first microtask.
     pub(crate) fn new(isolate: Current<'_>, key: Key, future: LocalFuture) -> Self {
         let header = TaskHeader {
             isolate: IsolateRef::new(isolate.core()),
@@ -104,16 +104,16 @@ impl Task {
         }
     }
 
-    /// Whether a waker is out, so that the task may be woken from outside.
+    /// Returns whether the waker has clones, so that the task may be woken from outside.
     pub(crate) fn may_be_woken(&self) -> bool {
-        // Acquire pairs with the Release of the decrement in `waker_dropped`.
+        // Acquire; pairs with the decrement in `waker_dropped`.
         self.header.wakers.load(Ordering::Acquire) != 0
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        // AcqRel, as in `waker_dropped`: one of the two counts the task out.
+        // AcqRel; pairs with the decrement in `waker_dropped`: one of the two counts the task out.
         if self.header.wakers.fetch_or(ENDED, Ordering::AcqRel) != 0 {
             self.header.isolate.awaited_tasks.less();
         }
@@ -132,9 +132,9 @@ pub(crate) fn run(isolate: Current<'_>, key: Key) {
         return;
     };
     let before = local.polling.replace(Some(Polling { key, header }));
-    // SAFETY: the pointer is that of the `Arc` in the task's slot, which stays there during
-    // the poll: a task is removed by its own end alone, or by the isolate's, after this turn.
-    // This waker owns no count, and is never dropped.
+    // SAFETY: the pointer comes from the `Arc` in the task's slot, which stays there during the
+    // poll: a task is removed only by its own end, or by the isolate's, after this turn. This
+    // waker owns no count, and is never dropped.
     let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(header)) });
     let mut polled = Polled {
         isolate,
@@ -153,13 +153,13 @@ pub(crate) fn run(isolate: Current<'_>, key: Key) {
         drop(surplus);
     } else {
         let task = isolate.with_events(|events| events.tasks.remove(key));
-        // What the future still holds is the user's, and may use the isolate.
+        // What the future still holds belongs to the user, and may use the isolate.
         drop(future);
         drop(task);
     }
 }
 
-/// A poll. If it panics, the task is no more.
+/// A poll in progress. Removes the task when dropped after a panic.
 struct Polled<'a> {
     isolate: Current<'a>,
     key: Key,
@@ -192,8 +192,8 @@ impl Drop for Polled<'_> {
     }
 }
 
-/// An interrupt check where a future is polled: whether the task should give the event loop a
-/// turn first, after which it is polled again.
+/// Performs an interrupt check where a future is polled. Returns `true` if the future should
+/// return to the event loop first; it is then polled again.
 #[inline]
 pub(crate) fn must_return(isolate: Current<'_>, cx: &Context<'_>) -> bool {
     let must = isolate.interrupted();
@@ -203,7 +203,7 @@ pub(crate) fn must_return(isolate: Current<'_>, cx: &Context<'_>) -> bool {
     must
 }
 
-/// Whom to wake in an isolate: one of its own tasks without any counting, or a waker.
+/// The target of a wake-up in an isolate: one of its own tasks, without any counting, or a waker.
 #[derive(Default)]
 pub(crate) enum Wakeup {
     #[default]
@@ -213,14 +213,14 @@ pub(crate) enum Wakeup {
 }
 
 impl Wakeup {
-    /// Remembers who polls. The waker of the task that is being polled is remembered by key;
-    /// that of a combinator inside it is cloned.
+    /// Captures the polling task: by key if it polls with its own waker, else as a clone of the
+    /// waker, for a combinator inside it.
     #[inline]
     pub(crate) fn capture(isolate: Current<'_>, cx: &Context<'_>) -> Self {
         own_task(isolate, cx).map_or_else(|| Self::Waker(cx.waker().clone()), Self::Task)
     }
 
-    /// Wakes whom it remembers. Runs no user code for a task of this isolate.
+    /// Wakes the target. Runs no user code if that is a task of this isolate.
     #[inline]
     pub(crate) fn wake(self, isolate: Current<'_>) {
         match self {
@@ -231,7 +231,7 @@ impl Wakeup {
     }
 }
 
-/// The task that polls, if it polls with its own waker.
+/// Returns the polling task, if it polls with its own waker.
 #[inline]
 pub(crate) fn own_task(isolate: Current<'_>, cx: &Context<'_>) -> Option<Key> {
     let Polling { key, header } = isolate.local().polling.get()?;
@@ -262,21 +262,22 @@ impl TaskHeader {
             }
             _ => false,
         });
-        // AcqRel pairs with the swap in `Wake::run`: the poll sees what led to this.
+        // AcqRel; pairs with the swap in `Wake::run`: the poll sees what led to this wake-up.
         if !here && !self.posted.swap(true, Ordering::AcqRel) {
-            // A dead isolate has dropped the task: there is nobody to wake.
+            // A dead isolate has dropped the task.
             let _ = self.isolate.post(Wake(self.key));
         }
     }
 
-    /// One waker less; the last one to go makes the isolate look whether it still waits.
+    /// Uncounts a dropped waker. After the last one, the isolate checks what it waits for.
     fn waker_dropped(&self) {
-        // An ended task's are no news: the mark makes the number larger than 1.
+        // AcqRel; pairs with the `fetch_or` in the drop of `Task`, after which the number is never
+        // 1, because `ENDED` is set.
         if self.wakers.fetch_sub(1, Ordering::AcqRel) != 1 {
             return;
         }
         self.isolate.awaited_tasks.less();
-        // With a record on its way the isolate looks anyway.
+        // A record on its way makes the isolate check anyway.
         if self.posted.load(Ordering::Acquire) {
             return;
         }
@@ -288,14 +289,15 @@ impl TaskHeader {
     }
 }
 
-/// A wake-up from outside.
+/// The record of a wake-up from outside.
 pub(crate) struct Wake(pub(crate) Key);
 
 impl SystemRecord for Wake {
     fn run(self, isolate: Current<'_>) {
         isolate.with_events(|events| {
             if let Some(task) = events.tasks.get_mut(self.0) {
-                // Acquire pairs with the waker's swap, Release lets a later one post again.
+                // Acquire; pairs with the swap in `TaskHeader::wake`. Release: a later wake-up may
+                // post again.
                 task.header.posted.swap(false, Ordering::AcqRel);
             }
         });
@@ -304,7 +306,7 @@ impl SystemRecord for Wake {
 }
 
 impl Current<'_> {
-    /// Wakes behind everything that is queued for the isolate now.
+    /// Wakes the target after everything that is queued for the isolate now.
     pub(crate) fn post_wakeup(self, wakeup: Wakeup) {
         // A dying isolate drops its tasks.
         match wakeup {
@@ -323,7 +325,7 @@ impl SystemRecord for WakeForeign {
     }
 }
 
-/// Nothing to do, but to notice afterwards whether anything is left to wait for.
+/// A record without content: its turn makes the isolate check what it waits for.
 pub(crate) struct Recheck;
 
 impl SystemRecord for Recheck {
@@ -337,13 +339,15 @@ fn raw_waker(header: *const TaskHeader) -> RawWaker {
     RawWaker::new(header.cast(), &VTABLE)
 }
 
-// The four functions get the pointer of an `Arc<TaskHeader>`. Each waker that was cloned owns
-// one count of it and one of `wakers`; the one that `run` polls with owns none.
+// The four functions get the pointer of an `Arc<TaskHeader>`. Each cloned waker owns one count
+// of the `Arc` and one of `wakers`; the waker that `run` polls with owns none.
 
 unsafe fn clone_waker(data: *const ()) -> RawWaker {
     let header = data.cast::<TaskHeader>();
     // SAFETY: the waker that is cloned keeps the header alive.
     let task = unsafe { &*header };
+    // Relaxed: the first clone is made on the isolate's own thread, during a poll; later ones are
+    // made from a waker that is counted.
     if task.wakers.fetch_add(1, Ordering::Relaxed) == 0 {
         task.isolate.awaited_tasks.more();
     }

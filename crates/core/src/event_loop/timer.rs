@@ -1,22 +1,22 @@
-//! Timers of an isolate, and `sleep` for everybody.
+//! Timers of isolates, and `sleep` for all code. Rules are those of `docs/conformance.md`.
 //!
-//! # Where they are
-//! All pending timers lie in one table. A timer of zero delay is due at once and goes through
+//! # Storage
+//! One table holds all pending timers. A timer with zero delay is due at once and goes through
 //! the lane as a [`ZeroTimer`] record, so it shares one order with messages (rule 3) and costs
-//! no system call. The others are in a heap, ordered by due time and then by creation, of
-//! which only the earliest is known to the [`EventHandler`](crate::event_handler), which posts
-//! a [`Timeout`] when that is due. A timer that is cancelled leaves the table at once; its
-//! place in the heap is passed over, and cleared away when half of the heap is such places.
+//! no system call. The others are also in a heap, ordered by due time and then by creation. The
+//! [`EventHandler`](crate::runtime::event_handler) knows only the earliest of them, and posts a
+//! [`Timeout`] when that is due. A cancelled timer leaves the table at once. Its entry in the heap
+//! is skipped, and removed when half of the heap consists of such entries.
 //!
-//! # What runs when
-//! With a zero timer's record, first all timers that sort before it, then it; with a timeout,
-//! all that are due and sort before the first zero timer (rule 4). Microtasks run after each
-//! callback (rule 5). A timer never fires early. If a callback panics, the others are still
-//! there, and the next event runs them (rule 28).
+//! # Order
+//! The record of a zero timer runs first all timers that sort before it, then the timer itself. A
+//! timeout runs all timers that are due and sort before the first zero timer (rule 4). Microtasks
+//! run after each callback (rule 5). A timer never fires early. If a callback panics, the other
+//! timers are kept, and the next event runs them (rule 28).
 //!
 //! # Periodic timers
-//! The next time is the last one plus the period, whenever the callback ran, so nothing drifts.
-//! Periods that passed meanwhile are not made up for: one callback counts them all (rule 34).
+//! The next due time is the last one plus the period, whenever the callback ran, so the timer does
+//! not drift. Missed periods are not repeated: one callback counts them all (rule 34).
 
 mod sleep;
 
@@ -33,7 +33,7 @@ use crate::runtime::event_handler::DeadlineKey;
 use crate::runtime::time::Instant;
 pub use sleep::{Sleep, sleep, sleep_until};
 
-/// A timer's place among the others.
+/// A timer's place in the order of timers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     due: Instant,
@@ -43,13 +43,13 @@ struct Place {
 enum Action {
     Call(Box<dyn FnOnce()>),
     Wake(Wakeup),
-    /// In a box, since most timers run once and each moves in and out of the table.
+    /// Boxed, since most timers run once, and each entry moves in and out of the table.
     Repeat(Box<Repeated>),
 }
 
 struct Repeated {
     periodic: Periodic,
-    /// Absent while it runs.
+    /// `None` while it runs.
     callback: Option<Callback>,
 }
 
@@ -69,16 +69,16 @@ struct Entry {
 
 #[derive(Default)]
 pub(crate) struct Timers {
-    /// Bounded by what the isolate waits for.
+    /// All pending timers. Bounded by what the isolate waits for.
     entries: Slab<Entry>,
-    /// Those with a delay, earliest first; some of them are in `entries` no more.
+    /// Timers with a delay, earliest first; some of them are no longer in `entries`.
     heap: BinaryHeap<Reverse<(Place, Key)>>,
-    /// Places in the heap without a timer.
+    /// The number of entries in `heap` without a timer.
     stale: usize,
-    /// Those without a delay, in the order of their records; cancelled ones too.
+    /// Timers without a delay, in the order of their records; cancelled ones are included.
     zeros: VecDeque<Key>,
     next_serial: u64,
-    /// What the event handler knows: at most the earliest due time.
+    /// The deadline that the event handler knows: at most the earliest due time.
     armed: Option<DeadlineKey>,
 }
 
@@ -109,8 +109,8 @@ impl Timers {
         key
     }
 
-    /// Where a timer that is due now comes to stand. Before all others, if there are none with
-    /// a delay: those that come later are due later. So the clock need not be read.
+    /// Inserts a timer that is due now. With no delayed timers pending it sorts first, so the clock
+    /// is not read.
     #[inline]
     fn insert_zero(&mut self, now: impl FnOnce() -> Instant, action: Action) -> Key {
         let due = if self.heap.is_empty() {
@@ -141,7 +141,7 @@ impl Timers {
         Some(action)
     }
 
-    /// Takes all of them out, for a teardown, and what the event handler knows of them.
+    /// Takes all timers out, and the deadline that the event handler knows, for a teardown.
     pub(crate) fn take_all(&mut self) -> (Vec<impl Sized + use<>>, Option<DeadlineKey>) {
         self.heap.clear();
         self.zeros.clear();
@@ -161,7 +161,7 @@ impl Timers {
         }
     }
 
-    /// The earliest timer with a delay.
+    /// Returns the earliest timer with a delay.
     #[inline]
     fn first(&mut self) -> Option<(Place, Key)> {
         while let Some(&Reverse((place, key))) = self.heap.peek() {
@@ -174,7 +174,7 @@ impl Timers {
         None
     }
 
-    /// The place of the first zero timer that waits for its record.
+    /// Returns the place of the first zero timer that waits for its record.
     fn first_zero(&mut self) -> Option<Place> {
         while let Some(&key) = self.zeros.front() {
             if let Some(entry) = self.entries.get_mut(key) {
@@ -196,7 +196,7 @@ impl Timers {
         self.take(key)
     }
 
-    /// Takes a zero timer when its record has come.
+    /// Takes a zero timer when its record has arrived.
     #[inline]
     fn take_zero(&mut self, key: Key) -> Option<Due> {
         while let Some(front) = self.zeros.pop_front() {
@@ -207,7 +207,7 @@ impl Timers {
         self.take(key)
     }
 
-    /// Takes what is to run: out of the table, unless it is to run again.
+    /// Takes what is to run. A periodic timer stays in the table.
     #[inline]
     fn take(&mut self, key: Key) -> Option<Due> {
         let entry = self.entries.get_mut(key)?;
@@ -222,7 +222,7 @@ impl Timers {
     }
 }
 
-/// A timer whose time has come.
+/// A timer that is due.
 enum Due {
     Once(Action),
     Again(Key, Periodic, Instant, Callback),
@@ -242,8 +242,8 @@ impl Due {
     }
 }
 
-/// A periodic timer while its callback runs. Dropped afterwards, it starts the timer anew
-/// unless that was cancelled; also if the callback panicked.
+/// A periodic timer while its callback runs. When dropped, also after a panic of the callback, it
+/// starts the timer anew unless it was cancelled.
 struct Repetition<'a> {
     isolate: Current<'a>,
     key: Key,
@@ -272,12 +272,12 @@ impl<'a> Repetition<'a> {
         periodic.tick = periodic.tick.saturating_add(passed);
         let periods = u128::from(passed) * period.as_nanos();
         let next = if period.is_zero() {
-            // As one that is made now. With its old time it would sort before every timer with a
+            // As if it were made now. With its old time it would sort before every timer with a
             // delay, and these would never run.
             Some(now)
         } else {
             let next = due + Duration::from_nanos(u64::try_from(periods).unwrap_or(u64::MAX));
-            // At the end of time, where instants saturate, no further one follows.
+            // At the end of time, where instants saturate, the timer does not run again.
             (next > due).then_some(next)
         };
         isolate.with_events(|events| {
@@ -338,7 +338,7 @@ impl Drop for Repetition<'_> {
     }
 }
 
-/// A zero timer's turn.
+/// The record of a zero timer.
 struct ZeroTimer(Key);
 
 impl SystemRecord for ZeroTimer {
@@ -362,7 +362,7 @@ impl SystemRecord for ZeroTimer {
                 let _armed = Armed(isolate);
                 let goes_on = fire_before(isolate, place);
                 again.1 = None;
-                // One of those may have cancelled it, or ended the isolate.
+                // One of these callbacks may have cancelled it, or ended the isolate.
                 let due = isolate.with_events(|events| events.timers.take_zero(self.0));
                 if goes_on && let Some(due) = due {
                     due.run(isolate);
@@ -372,8 +372,8 @@ impl SystemRecord for ZeroTimer {
     }
 }
 
-/// A zero timer while others run that sort before it. If one of them panics its turn comes
-/// again, behind what is queued by then.
+/// A zero timer while timers run that sort before it. If one of them panics, its record is
+/// posted again, after what is queued by then.
 struct Again<'a>(Current<'a>, Option<Key>);
 
 impl Drop for Again<'_> {
@@ -385,7 +385,7 @@ impl Drop for Again<'_> {
     }
 }
 
-/// The earliest timer is due.
+/// The record that the event handler posts when the earliest timer is due.
 pub(crate) struct Timeout;
 
 impl SystemRecord for Timeout {
@@ -404,7 +404,8 @@ impl SystemRecord for Timeout {
     }
 }
 
-/// Runs what is due before `limit`. `false` if the isolate is to end, so that no more may run.
+/// Runs the timers before `limit`. Returns `false` if the isolate is to end: no further callback
+/// may run.
 fn fire_before(isolate: Current<'_>, limit: Place) -> bool {
     while let Some(due) = isolate.with_events(|events| events.timers.pop_before(limit)) {
         due.run(isolate);
@@ -415,7 +416,7 @@ fn fire_before(isolate: Current<'_>, limit: Place) -> bool {
     true
 }
 
-/// Dropped after timers have fired, or when one panicked: what is left is waited for.
+/// Arms the earliest remaining timer when dropped, after timers have fired or one panicked.
 struct Armed<'a>(Current<'a>);
 
 impl Drop for Armed<'_> {
@@ -424,7 +425,7 @@ impl Drop for Armed<'_> {
     }
 }
 
-/// Tells the event handler of the earliest timer, if it does not know that or an earlier one.
+/// Arms the earliest timer, unless the event handler already knows it or an earlier one.
 fn arm(isolate: Current<'_>) {
     let (first, armed) = isolate.with_events(|events| (events.timers.first(), events.timers.armed));
     let Some((Place { due, .. }, _)) = first else {
@@ -472,12 +473,12 @@ pub(crate) fn call_at(
 
 pub(crate) fn cancel(isolate: Current<'_>, key: Key) -> bool {
     let action = isolate.with_events(|events| events.timers.remove(key));
-    // Dropped out here, since it is the user's.
+    // The action holds a value of the user, so it is dropped after `with_events` has returned.
     action.is_some()
 }
 
-/// A callback that runs later, once or again and again, in the isolate that made it. Dropping
-/// the handle changes nothing; a pending timer keeps its isolate alive.
+/// A handle to a callback that runs later, once or repeatedly, in the isolate that made it.
+/// Dropping the handle changes nothing; a pending timer keeps its isolate alive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timer {
     isolate: u64,
@@ -485,7 +486,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Runs `callback` behind everything that is queued now, without any system call.
+    /// Runs `callback` after everything that is queued now, without any system call.
     ///
     /// # Panics
     /// If there is no current isolate.
@@ -493,8 +494,8 @@ impl Timer {
         Self::after(Duration::ZERO, callback)
     }
 
-    /// Runs `callback` not before `delay` has passed. Timers that are due at the same time run
-    /// in the order in which they were made.
+    /// Runs `callback` once `delay` has passed, never earlier. Timers that are due at the same time
+    /// run in the order in which they were made.
     ///
     /// # Panics
     /// If there is no current isolate.
@@ -502,11 +503,11 @@ impl Timer {
         Self::start(delay, Action::Call(Box::new(callback)))
     }
 
-    /// Runs `callback` again and again, first when `period` has passed. It gets the timer, to
-    /// [cancel](Self::cancel) it, and how many periods have passed so far: more than one since
-    /// the last call if the isolate was busy, or paused, for that long.
+    /// Runs `callback` repeatedly, first when `period` has passed. It gets the timer, to
+    /// [cancel](Self::cancel) it, and the number of periods that have passed so far: more than one
+    /// since the last call if the isolate was busy, or paused, for that long.
     ///
-    /// With a period of zero it runs once for each time that the queue comes round.
+    /// With a period of zero it runs once in each round of the queue.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -556,7 +557,7 @@ impl Timer {
         })
     }
 
-    /// Takes the callback back. Tells whether it was still to come.
+    /// Cancels the timer. Returns whether its callback was still pending.
     ///
     /// # Panics
     /// Outside the isolate that made the timer.
@@ -564,7 +565,7 @@ impl Timer {
         self.here(|isolate| cancel(isolate, self.key))
     }
 
-    /// Whether the callback is still to come.
+    /// Returns whether the callback is still pending.
     ///
     /// # Panics
     /// Outside the isolate that made the timer.
@@ -574,8 +575,8 @@ impl Timer {
         })
     }
 
-    /// Periods that have passed for a [periodic](Self::periodic) timer, as its last callback
-    /// was told; `None` once it is cancelled, and for others.
+    /// Returns the number of periods that have passed for a [periodic](Self::periodic) timer, as
+    /// its last callback was told; `None` for a cancelled timer and for others.
     ///
     /// # Panics
     /// Outside the isolate that made the timer.

@@ -1,5 +1,5 @@
-//! Risk: a caller sleeps though its answer is there, a settlement is dropped twice or never, or
-//! a call that meets the close of its callback has no end.
+//! Risk: a caller sleeps though its answer has arrived, a settlement is dropped twice or never, or
+//! a call that meets the close of its callback never ends.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// settle vs wait: the caller always wakes up, with what was settled.
+/// settle vs wait: the caller always wakes, with the first settlement.
 #[test]
 fn settle_vs_wait() {
     check(|| {
@@ -27,13 +27,13 @@ fn settle_vs_wait() {
             thread::spawn(move || cell.wait(&Spin::default(), None))
         };
         cell.settle(1);
-        // Too late, and dropped.
+        // Too late, so it is dropped.
         cell.settle(2);
         assert_eq!(caller.join().unwrap(), Ok(1));
     });
 }
 
-/// settle vs a time-out: one of the two, and the settlement is dropped once.
+/// settle vs a time-out: one of the two wins, and the settlement is dropped once.
 #[test]
 fn settle_vs_abandon() {
     check(|| {
@@ -70,7 +70,7 @@ fn make<C: Send + 'static>(runtime: &Runtime, make: impl FnOnce() -> C + Send + 
     made.wait().unwrap()
 }
 
-/// close vs call: a call is answered, or it learns of the close; the isolate ends.
+/// close vs call: a call that the close precedes, or finds in the queue, fails; the isolate ends.
 #[test]
 fn close_vs_blocking_call() {
     check(|| {
@@ -86,7 +86,7 @@ fn close_vs_blocking_call() {
             })
         };
         callback.close();
-        // The post may be half done, so that the isolate is in no queue yet.
+        // The isolate may be in no queue yet, if the caller has not completed its post.
         while over.load(Ordering::SeqCst) == 0 {
             runtime.run_until_idle();
             thread::yield_now();
@@ -101,7 +101,7 @@ fn close_vs_blocking_call() {
     });
 }
 
-/// call vs the end of the last other handle: the call is handled, and then the isolate ends.
+/// call vs the drop of the last other handle: the call is handled, and then the isolate ends.
 #[test]
 fn drop_vs_listener_call() {
     check(|| {

@@ -1,8 +1,8 @@
-//! Risk: a control message comes while an isolate looks for the last time before it sleeps, or
-//! ends, and is not seen by either side.
+//! Risk: a control message arrives while an isolate checks for the last time before it sleeps or
+//! ends, and neither side sees it.
 //!
 //! The models use whole isolates on a seeded runtime, which one model thread drives while others
-//! send: what is modeled is the event loop itself.
+//! send: they model the event loop itself.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl Model {
         }
     }
 
-    /// An isolate that adds up what it gets, idle.
+    /// Spawns an isolate that adds up what it gets, and runs it until it is idle.
     fn spawn_adder(&self) -> (Isolate, SendPort<usize>) {
         let handled = self.handled.clone();
         let builder = Isolate::builder().runtime(&self.runtime);
@@ -54,7 +54,7 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// kill vs idle: an isolate is killed while it finds that there is nothing to do. It ends.
+/// kill vs idle: an isolate that is killed while it goes idle ends.
 #[test]
 fn kill_vs_idle() {
     check(|| {
@@ -71,8 +71,8 @@ fn kill_vs_idle() {
     });
 }
 
-/// ping vs send vs idle: one comes out of band, the other in the lane, while the isolate goes to
-/// sleep. Both are handled, and the isolate is scheduled for them once.
+/// ping vs send vs idle: an out-of-band message and a normal one arrive while the isolate goes
+/// idle. Both are handled, and the isolate is scheduled for them once.
 #[test]
 fn ping_vs_send_vs_idle() {
     check(|| {
@@ -96,8 +96,8 @@ fn ping_vs_send_vs_idle() {
     });
 }
 
-/// ping vs exit: an isolate is pinged while it finds out that nothing can wake it any more. The
-/// ping is answered before the end, or told of it.
+/// ping vs exit: a ping arrives while the isolate finds that nothing can wake it any more. It is
+/// answered before the end, or with an error.
 #[test]
 fn ping_vs_exit() {
     check(|| {
@@ -114,8 +114,8 @@ fn ping_vs_exit() {
     });
 }
 
-/// pause vs resume vs send: a pause and its resume come one after the other while the isolate
-/// goes to sleep, paused or not. It goes on, and has what was sent meanwhile.
+/// pause vs resume vs send: a pause and its resume arrive one after the other while the isolate
+/// goes idle, paused or not. It goes on, and handles what was sent meanwhile.
 #[test]
 fn pause_vs_resume_vs_idle() {
     check(|| {

@@ -1,4 +1,4 @@
-//! Risk: a record that was accepted is lost, handled twice, or handled by two threads at once.
+//! Risk: an accepted record is lost, handled twice, or handled by two threads at once.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::memory::Current;
 use crate::memory::lane::{Burst, Lane};
 use crate::memory::record::{Head, RecordVtable, SystemVtable};
 
-/// The models read records themselves.
+/// Never called: the models read records themselves.
 static VTABLE: SystemVtable = SystemVtable(&RecordVtable {
     deliver: |_, _, _: Current<'_>| unreachable!(),
     discard: |_, _, _: Current<'_>| unreachable!(),
@@ -20,7 +20,7 @@ static VTABLE: SystemVtable = SystemVtable(&RecordVtable {
 
 struct Model {
     lane: Lane,
-    /// Times that the isolate is in the run queue: never more than once.
+    /// How many times the isolate is in the run queue: at most once.
     queued: AtomicUsize,
     sum: AtomicUsize,
 }
@@ -54,7 +54,7 @@ impl Model {
         true
     }
 
-    /// Runs the isolate if it is queued, until it is idle, or dead if `exit` says so.
+    /// Runs the isolate if it is queued, until it is idle, or dead if `exit` is set.
     fn run(&self, exit: bool) {
         if self
             .queued
@@ -114,7 +114,7 @@ fn push_vs_idle() {
     });
 }
 
-/// One sender's records stay in order, wherever in the lane they come to lie.
+/// One sender's records stay in order, wherever in the lane they are stored.
 #[test]
 fn one_sender_in_a_row() {
     loom::model(|| {
@@ -130,8 +130,8 @@ fn one_sender_in_a_row() {
     });
 }
 
-/// kill vs wait: who sleeps until something comes is woken by a control message, also when
-/// somebody else holds the lane while he looks for one.
+/// kill vs wait: a control message wakes an isolate that sleeps, also when another thread holds
+/// the lane while the isolate looks for a message.
 #[test]
 fn kill_vs_wait() {
     loom::model(|| {
@@ -156,7 +156,7 @@ fn kill_vs_wait() {
     });
 }
 
-/// exit vs send: what is refused is not handled, what is accepted is.
+/// exit vs send: a refused record is not handled, an accepted one is.
 #[test]
 fn exit_vs_send() {
     loom::model(|| {
@@ -175,7 +175,7 @@ fn exit_vs_send() {
 }
 
 impl Model {
-    /// Posts a resume out of band.
+    /// Posts a resume to the out-of-band lane.
     fn resume(&self, resumed: &AtomicUsize) {
         let mut lane = self.lane.lock();
         resumed.store(1, Ordering::Relaxed);
@@ -190,7 +190,7 @@ impl Model {
         }
     }
 
-    /// Runs a paused isolate, which goes on only if the resume has come.
+    /// Runs a paused isolate, which goes on only if the resume has arrived.
     fn run_paused(&self, resumed: &AtomicUsize) {
         if self
             .queued
@@ -214,8 +214,8 @@ impl Model {
     }
 }
 
-/// pause vs resume vs send: whoever resumes a paused isolate schedules it, and nobody else
-/// does; what was sent meanwhile is there.
+/// pause vs resume vs send: only the thread that resumes a paused isolate schedules it; what was
+/// sent meanwhile is handled.
 #[test]
 fn pause_vs_resume() {
     loom::model(|| {
@@ -230,7 +230,7 @@ fn pause_vs_resume() {
             })
         };
         model.run_paused(&resumed);
-        // A pause holds everything back.
+        // A paused isolate handles no record.
         let seen = model.sum.load(Ordering::Relaxed);
         assert!(seen == 0 || resumed.load(Ordering::Relaxed) == 1);
         resumer.join().unwrap();

@@ -1,5 +1,6 @@
-//! Risk: a side of a mailbox sleeps though its wait is over; a message is dropped twice, never,
-//! or had by both sides, when close, drop, the end of a peer or a time-out meets the hand-over.
+//! Risk: a side of a mailbox sleeps though its wait is over; or a message is dropped twice, never,
+//! or received by both sides, when a close, a drop, the end of a peer or a time-out meets the
+//! hand-over.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -30,14 +31,15 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     check_bound(3, model);
 }
 
-/// With three threads, one preemption less: the interleavings of three are minutes of work.
+/// Checks with another preemption bound. Models with three threads use one less, since their
+/// interleavings take minutes.
 fn check_bound(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.check(model);
 }
 
-/// request vs receive, with real waits: the requester parks or not, the responder parks or not.
+/// request vs receive, with real waits: each side parks or not.
 #[test]
 fn request_and_response() {
     check(|| {
@@ -51,7 +53,7 @@ fn request_and_response() {
     });
 }
 
-/// request vs drop of the responder, which may have received it: the waiter wakes.
+/// request vs drop of the responder, which may have received it: the requester wakes.
 #[test]
 fn request_vs_dead_responder() {
     check(|| {
@@ -80,7 +82,7 @@ fn receive_vs_dead_requester() {
     });
 }
 
-/// close vs a request that is received and answered: one outcome, and both wake.
+/// close vs a request that is received and answered: one outcome, and both sides wake.
 #[test]
 fn request_vs_close() {
     check_bound(2, || {
@@ -101,7 +103,7 @@ fn request_vs_close() {
             Ok(response) => assert_eq!((response, there), (2, Ok(()))),
             Err(error) => {
                 assert_eq!(error.error, MailboxError::Closed);
-                // Either it came back, or the responder had it.
+                // Either the request came back, or the responder had it.
                 let had_it = there != Err(MailboxError::Closed);
                 assert_eq!(error.request.is_none(), had_it);
             }
@@ -109,9 +111,9 @@ fn request_vs_close() {
     });
 }
 
-/// time-out vs take and respond: the request comes back, or its response does, or the responder
-/// is told that nobody waits; each value is dropped once. Then the next request gets its own
-/// response.
+/// time-out vs take and respond: the request comes back, or its response arrives, or the responder
+/// learns that the requester no longer waits; each value is dropped once. The next request gets
+/// its own response.
 #[test]
 fn time_out_vs_response() {
     check(|| {
@@ -129,14 +131,14 @@ fn time_out_vs_response() {
         };
         exchange.post(Counted(dropped.clone())).unwrap();
         let gave_up = exchange.give_up();
-        // Stands behind one that the responder still has, or in an empty exchange.
+        // Queued after a request that the responder still has, or in an empty exchange.
         exchange.post(Counted(dropped.clone())).unwrap();
         let answered = there.join().unwrap();
         match (&gave_up, answered) {
             (GaveUp::Answered(Some(_)), Some(true))
             | (GaveUp::Left, Some(false))
             | (GaveUp::TookBack(_), None) => {}
-            // It took the second one.
+            // The responder took the second request.
             (GaveUp::TookBack(_), Some(true)) => {
                 assert!(exchange.is_settled());
                 drop(exchange.collect().unwrap());
@@ -195,7 +197,7 @@ fn put_vs_take() {
     });
 }
 
-/// take vs put and then the drop of the other handle: the message first, then the death.
+/// take vs put and then the drop of the other handle: the message arrives before the error.
 #[test]
 fn take_vs_dead_peer() {
     check(|| {
@@ -225,7 +227,7 @@ fn put_vs_close() {
     });
 }
 
-/// time-out vs put: the message is the taker's, or it is still there for the next one.
+/// time-out vs put: the taker gets the message, or it is kept for the next taker.
 #[test]
 fn time_out_vs_put() {
     check(|| {
@@ -249,7 +251,7 @@ fn time_out_vs_put() {
     });
 }
 
-/// A kill vs the hand-over of a lock: the waiter after the killed one gets it, or it is free.
+/// kill vs the hand-over of a lock: the waiter after the killed one gets it, or it is free.
 #[test]
 fn killed_waiter_vs_unlock() {
     check_bound(2, || {
@@ -258,7 +260,7 @@ fn killed_waiter_vs_unlock() {
         let killed = {
             let mutex = mutex.clone();
             thread::spawn(move || match mutex.acquire_or_join().unwrap() {
-                // As the unwinding of its stack does it.
+                // A killed waiter's stack unwinds, which drops this.
                 Some(waiting) => drop(waiting),
                 None => mutex.unlock().unwrap(),
             })
@@ -277,7 +279,7 @@ fn killed_waiter_vs_unlock() {
     });
 }
 
-/// A close vs the hand-over of a lock: the waiter gets the lock or the error, and wakes.
+/// close vs the hand-over of a lock: the waiter gets the lock or the error, and wakes.
 #[test]
 fn close_vs_unlock() {
     check(|| {
@@ -297,7 +299,7 @@ fn close_vs_unlock() {
     });
 }
 
-/// The end of a time vs the hand-over of a lock: the waiter has it, or it is free.
+/// time-out vs the hand-over of a lock: the waiter has it, or it is free.
 #[test]
 fn time_out_vs_unlock() {
     check(|| {
@@ -315,14 +317,14 @@ fn time_out_vs_unlock() {
     });
 }
 
-/// The end of a holder vs a waiter: before, meanwhile or after, the waiter wakes.
+/// end of the holder vs a waiter: before, during or after the wait, the waiter wakes.
 #[test]
 fn lock_vs_end_of_holder() {
     check(|| {
         let mutex = RawMutex::new();
         let holder = {
             let mutex = mutex.clone();
-            // Its thread ends with the lock, in whichever order the two acquire it.
+            // The thread ends while it holds the lock, in whichever order the two acquire it.
             thread::spawn(move || mutex.lock().unwrap())
         };
         match mutex.lock() {
@@ -336,7 +338,7 @@ fn lock_vs_end_of_holder() {
     });
 }
 
-/// A kill vs a notification: the waiter after the killed one gets it.
+/// kill vs a notification: the waiter after the killed one gets it.
 #[test]
 fn killed_waiter_vs_notify() {
     check(|| {
@@ -353,7 +355,7 @@ fn killed_waiter_vs_notify() {
     });
 }
 
-/// A kill vs a put: the message is still there for the next taker, once.
+/// kill vs a put: the message is kept for the next taker, once.
 #[test]
 fn killed_taker_vs_put() {
     check(|| {
@@ -372,8 +374,8 @@ fn killed_taker_vs_put() {
     });
 }
 
-/// Woken for nothing, and then for something: the wait for a future ends, whatever of the two comes
-/// between its poll and its sleep.
+/// A spurious wake-up vs a real one: the wait for a future ends, whichever of the two comes between
+/// its poll and its sleep.
 #[test]
 fn two_wakes_vs_wait() {
     check(|| {

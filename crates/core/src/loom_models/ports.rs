@@ -1,5 +1,5 @@
-//! Risk: a message, a handler or an isolate is dropped twice, never, or while in use, when a
-//! port closes, its last sender goes, or its isolate ends.
+//! Risk: a message, a listener or an isolate is dropped twice, never, or while in use, when a
+//! port closes, its last sender is dropped, or its isolate ends.
 //!
 //! The models use whole isolates on a seeded runtime, which one model thread drives, so
 //! everything between `send` and the teardown is real.
@@ -43,7 +43,7 @@ impl Model {
         self.dropped.load(Ordering::SeqCst)
     }
 
-    /// An isolate that closes its port with its first message.
+    /// Spawns an isolate that closes its port with its first message.
     fn spawn_closer(&self) -> SendPort<Counted> {
         let _entered = self.runtime.enter();
         Isolate::spawn_with_port(|port: ReceivePort<Counted>| async move {
@@ -58,7 +58,7 @@ impl Model {
     }
 }
 
-/// close vs send: each message is dropped once, by its handler, by the closed port, or by the
+/// close vs send: each message is dropped once, by its isolate, by the closed port, or by the
 /// sender that got it back.
 #[test]
 fn close_vs_send() {
@@ -80,8 +80,8 @@ fn close_vs_send() {
     });
 }
 
-/// last sender dropped: two senders go on two threads while the isolate waits or runs; it
-/// notices and ends, and its handler is dropped once.
+/// last sender dropped: two threads drop the two senders while the isolate is idle or runs; it
+/// notices and ends, and its listener is dropped once.
 #[test]
 fn last_sender_dropped() {
     let mut builder = loom::model::Builder::new();
@@ -108,7 +108,7 @@ fn last_sender_dropped() {
     });
 }
 
-/// exit vs send: a kill meets a send; the message is dropped once, wherever it is by then.
+/// kill vs send: the message is dropped once, wherever it is by then.
 #[test]
 fn kill_vs_send() {
     let mut builder = loom::model::Builder::new();
@@ -133,8 +133,8 @@ fn kill_vs_send() {
     });
 }
 
-/// Whoever spawns while the runtime shuts down: the isolate runs, or is ended by the shutdown, or
-/// by the one who spawned it, and is gone when both are done.
+/// spawn vs shutdown: an isolate that is spawned during the shutdown runs, or is ended by the
+/// shutdown, or by the thread that spawned it, and is gone when both are done.
 #[test]
 fn spawn_vs_shutdown() {
     loom::model(|| {

@@ -1,4 +1,4 @@
-//! Risk: an isolate is taken out of a run queue by two threads, or by none.
+//! Risk: two threads take the same isolate out of a run queue, or no thread takes it.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ fn item(value: usize) -> NonNull<Item> {
     NonNull::new(std::ptr::without_provenance_mut(value)).unwrap()
 }
 
-/// The ring is shared as in the pool; its items are never followed.
+/// A ring shared as in the pool; its items are never dereferenced.
 struct Shared(Ring<Item>);
 
-// SAFETY: the ring is meant to be shared.
+// SAFETY: the model uses the ring as the pool does: one owner pushes and pops, others steal.
 unsafe impl Sync for Shared {}
 // SAFETY: as above.
 unsafe impl Send for Shared {}
 
-/// schedule vs steal: the owner pushes and pops while another steals half.
+/// schedule vs steal: the owner pushes and pops while a thief steals half.
 #[test]
 fn schedule_vs_steal() {
     loom::model(|| {
@@ -49,8 +49,7 @@ fn schedule_vs_steal() {
     });
 }
 
-/// publish vs steal: what the owner has just pushed a thief either does not see at all or takes
-/// as it is.
+/// publish vs steal: a thief either does not see an item that was just pushed, or takes it whole.
 #[test]
 fn publish_vs_steal() {
     loom::model(|| {

@@ -1,9 +1,10 @@
-//! Where panics began: the hook sees the place, and only `catch_unwind` sees the payload.
+//! The locations of panics: only the hook sees the location, and only `catch_unwind` sees the
+//! payload.
 //!
 //! The two are matched by what both see: the isolate, the payload's type, and its text. A payload
-//! that was resumed with `resume_unwind` has passed no hook, so the place of an earlier panic, of
-//! another isolate or of this one, must not be taken for its own. Several places wait while a
-//! destructor's panic is contained during the unwinding of another one.
+//! that was resumed with `resume_unwind` has called no hook, so it must not get the location of an
+//! earlier panic, of another isolate or of this one. Several locations are kept at a time when a
+//! destructor's panic is contained during the unwinding of another panic.
 
 use std::any::{Any, TypeId};
 use std::cell::Cell;
@@ -11,8 +12,8 @@ use std::panic::PanicHookInfo;
 
 use crate::memory::Current;
 
-/// Places that a thread remembers. Those of panics that user code caught by itself are never
-/// asked for, and make room for later ones.
+/// The number of locations that a thread keeps. Locations of panics that user code caught itself
+/// are never taken, and make room for later ones.
 const KEPT: usize = 4;
 
 thread_local! {
@@ -25,7 +26,7 @@ struct Origin {
     location: String,
 }
 
-/// What tells one panic from another.
+/// The properties that distinguish one panic from another.
 #[derive(PartialEq, Eq)]
 struct Subject {
     isolate: Option<u64>,
@@ -44,16 +45,16 @@ impl Subject {
     }
 }
 
-/// Runs `f` with this thread's places. At the end of the thread, when they are gone, with none.
+/// Runs `f` with this thread's locations, or with none once the thread's locals are destroyed.
 fn with_origins<R>(f: impl FnOnce(&mut Vec<Origin>) -> R) -> R {
     let mut origins = ORIGINS.try_with(Cell::take).unwrap_or_default();
     let result = f(&mut origins);
-    // At the end of the thread nothing is remembered.
+    // Once the thread's locals are destroyed nothing is kept.
     let _ = ORIGINS.try_with(|kept| kept.set(origins));
     result
 }
 
-/// Remembers where a panic began. Called by the hook.
+/// Records where a panic began. Called by the hook.
 pub(super) fn note(info: &PanicHookInfo<'_>) {
     let Some(location) = info.location() else {
         return;
@@ -70,8 +71,8 @@ pub(super) fn note(info: &PanicHookInfo<'_>) {
     });
 }
 
-/// Where the panic with this payload began, if it passed the hook on this thread. Forgets it, and
-/// what came after it, which was contained.
+/// Returns where the panic with this payload began, if it called the hook on this thread. Removes
+/// its location and later ones, which belong to contained panics.
 pub(super) fn take(payload: &(dyn Any + Send)) -> Option<String> {
     let subject = Subject::of(payload);
     with_origins(|origins| {

@@ -1,4 +1,4 @@
-//! Waiting for an instant as a future.
+//! A future that waits for an instant.
 
 use std::fmt;
 use std::future::Future;
@@ -19,13 +19,13 @@ use crate::runtime::time::Instant;
 /// executor) through the event handler of the runtime that is current at the first poll.
 ///
 /// # Cancellation
-/// Dropping the future takes the deadline back.
+/// Dropping the future cancels the deadline.
 ///
 /// # Shutdown
-/// In an isolate the future is dropped with the isolate. Elsewhere it is ready at once when its
-/// runtime is [shut down](Runtime::shut_down), and so is one that is polled first after that: it
-/// ends early rather than never. A loop that sleeps asks [`Runtime::is_shut_down`] whether to go
-/// on.
+/// In an isolate the future is dropped with the isolate. Elsewhere it becomes ready when its
+/// runtime is [shut down](Runtime::shut_down), or at its first poll if that comes later: it ends
+/// early rather than never. A loop that sleeps checks [`Runtime::is_shut_down`] before it
+/// continues.
 ///
 /// # Panics
 /// When polled, if the operating system has no thread left for the runtime's first deadline.
@@ -37,7 +37,7 @@ pub fn sleep(duration: Duration) -> Sleep {
     }
 }
 
-/// As [`sleep`], until an instant. An instant that has passed is over at once.
+/// Waits until `deadline`, like [`sleep`]. A deadline that has passed is over at once.
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep {
         deadline,
@@ -46,21 +46,21 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
     }
 }
 
-/// Waits for an instant. Made by [`sleep`] and [`sleep_until`].
+/// A future that waits for an instant. Made by [`sleep`] and [`sleep_until`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     deadline: Instant,
-    /// It was in the future a moment ago: the first poll need not read the clock again.
+    /// Set until the first poll if the deadline was in the future: the clock is not read again.
     is_later: bool,
     state: State,
 }
 
 enum State {
     Idle,
-    /// A timer of an isolate.
+    /// Waits as a timer of an isolate.
     Isolate(IsolateRef, Key),
     Handler(Runtime, DeadlineKey),
-    /// Also of a runtime that has been shut down.
+    /// The wait is over, or its runtime has been shut down.
     Done,
 }
 
@@ -70,7 +70,7 @@ impl Future for Sleep {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_later {
-            // The first poll: there is nothing to stop.
+            // The first poll: there is no wait to stop.
             self.is_later = false;
             return self.wait(None, cx);
         }
@@ -78,7 +78,7 @@ impl Future for Sleep {
             State::Done => Some(Poll::Ready(())),
             State::Isolate(home, key) => poll_timer(home, *key, cx),
             State::Idle => (self.deadline <= Instant::now()).then_some(Poll::Ready(())),
-            // It has fired if it is not there any more, be it by the shutdown of its runtime.
+            // A deadline that can no longer be disarmed has fired, maybe by its runtime's shutdown.
             State::Handler(runtime, key) => {
                 let handler = runtime.core().event_handler();
                 let is_over = self.deadline <= runtime.now() || !handler.disarm(*key);
@@ -101,12 +101,12 @@ impl Future for Sleep {
 }
 
 impl Sleep {
-    /// The instant that it waits for.
+    /// Returns the instant that the future waits for.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Outside of isolates with `runtime`, or else with the current one.
+    /// Starts to wait. Outside of isolates with `runtime`, or else with the current one.
     fn wait(&mut self, runtime: Option<Runtime>, cx: &Context<'_>) -> Poll<()> {
         self.state = register(self.deadline, runtime, cx);
         match self.state {
@@ -115,7 +115,7 @@ impl Sleep {
         }
     }
 
-    /// Returns the runtime with which it waited.
+    /// Stops waiting. Returns the runtime with which it waited.
     fn stop(&mut self) -> Option<Runtime> {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle | State::Done => None,
@@ -156,8 +156,8 @@ fn register(deadline: Instant, runtime: Option<Runtime>, cx: &Context<'_>) -> St
     })
 }
 
-/// A timer that is there no more has fired. Another waker takes the place of the one before.
-/// `None` in another isolate, or outside of any.
+/// Polls a timer of `home`: a timer that is no longer in the table has fired. Replaces its waker
+/// if another task polls. Returns `None` in another isolate, or outside of any.
 fn poll_timer(home: &IsolateRef, key: Key, cx: &Context<'_>) -> Option<Poll<()>> {
     Current::with(|current| {
         let isolate = current.filter(|isolate| isolate.is(home.as_ptr().as_ptr()))?;
@@ -186,7 +186,7 @@ fn poll_timer(home: &IsolateRef, key: Key, cx: &Context<'_>) -> Option<Poll<()>>
     })
 }
 
-/// A sleep that was moved out of its isolate has been dropped.
+/// Cancels the timer of a sleep that was moved out of its isolate and dropped.
 struct Cancel(Key);
 
 impl SystemRecord for Cancel {

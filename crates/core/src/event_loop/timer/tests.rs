@@ -11,7 +11,7 @@ fn chain(left: u32, last: Duration) {
     }
 }
 
-/// They stay in the isolate: the thread of deadlines does not even start.
+/// Zero timers stay in the isolate: the event handler's thread does not even start.
 #[test]
 fn zero_timers_never_reach_the_event_handler() {
     let runtime = Runtime::builder().threads(1).build();
