@@ -142,6 +142,7 @@ pub(crate) fn enter<R>(runnable: &Runnable, f: impl FnOnce() -> R) -> Option<R> 
                 result = Some(f());
                 isolate.run_microtasks();
             }
+            // A placeholder: an end that the host's code asked for is found below, by the flag.
             SliceEnd::Idle
         }))
         .unwrap_or_else(|payload| caught(isolate, payload));
@@ -171,6 +172,7 @@ fn caught(isolate: Current<'_>, payload: Box<dyn Any + Send>) -> SliceEnd {
         handle_messages_while_unwinding(isolate);
         return SliceEnd::Exit(ExitReason::Panicked(report));
     }
+    // In the VM they wait for the next event, or are lost (rule 26 of `docs/conformance.md`).
     let hold = isolate.runtime.compat() == Compat::Dart;
     isolate.local().flags.microtasks_held.set(hold);
     SliceEnd::Again
@@ -245,6 +247,8 @@ fn refill(isolate: Current<'_>) -> Refill {
     if local.flags.credits.get() {
         port::return_credits(isolate);
     }
+    // Without the lock: a waker whose drop changes the answer after this posts a record, which
+    // the look into the lane below finds, or which schedules the isolate again.
     let alive = may_be_woken(isolate);
     let mut lane = isolate.lane.lock();
     if lane.take_chain(&local.burst) {

@@ -282,6 +282,7 @@ impl TaskHeader {
             return;
         }
         let home = self.isolate.as_ptr().as_ptr().cast_const();
+        // On its own thread the isolate checks by itself when it runs out of records.
         let own = Current::with(|current| current.is_some_and(|isolate| isolate.is(home)));
         if !own {
             let _ = self.isolate.post(Recheck);

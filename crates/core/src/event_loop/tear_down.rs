@@ -136,6 +136,8 @@ fn tell(isolate: Current<'_>, reason: &ExitReason) {
             group.kill_all();
         }
     }
+    // Set under the lane's lock, under which listeners and waiters are added: one that comes after
+    // this finds the reason there.
     let told = isolate.with_details(&mut isolate.lane.lock(), |details| {
         details.exit = Some(reason.clone());
         Told {

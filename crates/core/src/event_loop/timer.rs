@@ -345,6 +345,7 @@ impl SystemRecord for ZeroTimer {
     fn run(self, isolate: Current<'_>) {
         let due = isolate.with_events(|events| {
             let timers = &mut events.timers;
+            // Without a delayed timer none sorts before this one.
             if timers.heap.is_empty() {
                 return Ok(timers.take_zero(self.0));
             }

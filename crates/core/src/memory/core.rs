@@ -331,6 +331,7 @@ impl IsolateCore {
         if schedule {
             Self::schedule(self.this);
         }
+        // Code that waits at a seat keeps its thread, so scheduling the isolate does not wake it.
         if let Some(seat) = seat {
             seat.unpark();
         }

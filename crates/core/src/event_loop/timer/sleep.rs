@@ -93,6 +93,7 @@ impl Future for Sleep {
                 Poll::Ready(())
             }
             None => {
+                // Registered anew, since this poll may come with another waker.
                 let runtime = self.stop();
                 self.wait(runtime, cx)
             }

@@ -138,6 +138,7 @@ impl BlockPtr {
     #[inline(never)]
     fn free_block(self) {
         let mut left = Some(self);
+        // The allocator itself keeps small blocks at hand.
         if self.capacity() as usize * 8 > SMALL_BYTES {
             self.seal(0, Self::NONE);
             if let Ok(unkept) = SPENT.try_with(|spent| spent.borrow_mut().keep(self)) {
