@@ -89,6 +89,7 @@ impl Meter {
 /// (before 2026-11-21).
 pub(crate) const SLICE_TURNS: u32 = 512;
 
+/// The way in which a slice ends.
 enum SliceEnd {
     /// The isolate is idle: another thread may run or free it, so it must not be accessed.
     Idle,
@@ -233,6 +234,7 @@ fn turn(isolate: Current<'_>, (head, payload): (Head, *const u64)) {
     }
 }
 
+/// The outcome of [`refill`].
 enum Refill {
     Burst,
     Attend,

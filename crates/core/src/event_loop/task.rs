@@ -37,6 +37,7 @@ use crate::panic::contain;
 /// A future of unknown type that runs in one isolate.
 pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 
+/// The part of a task that it shares with its wakers.
 pub(crate) struct TaskHeader {
     isolate: IsolateRef,
     key: Key,
@@ -345,7 +346,8 @@ fn raw_waker(header: *const TaskHeader) -> RawWaker {
 
 unsafe fn clone_waker(data: *const ()) -> RawWaker {
     let header = data.cast::<TaskHeader>();
-    // SAFETY: the waker that is cloned keeps the header alive.
+    // SAFETY: a cloned waker owns a count of the header; the waker that `run` polls with does not
+    // outlive the count of the task's slot.
     let task = unsafe { &*header };
     // Relaxed: the first clone is made on the isolate's own thread, during a poll; later ones are
     // made from a waker that is counted.
@@ -365,7 +367,7 @@ unsafe fn wake_by_value(data: *const ()) {
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
-    // SAFETY: the waker keeps the header alive for the call.
+    // SAFETY: alive for the call, as in `clone_waker`.
     unsafe { &*data.cast::<TaskHeader>() }.wake();
 }
 

@@ -157,6 +157,7 @@ fn tell(isolate: Current<'_>, reason: &ExitReason) {
     panic::drop_each(told.error_listeners.into_values());
 }
 
+/// The recipients of an isolate's end.
 struct Told {
     exit_listeners: Listeners<ExitListener>,
     exit_calls: ExitCalls,
@@ -164,6 +165,7 @@ struct Told {
     error_listeners: Listeners<SendPort<UncaughtError>>,
 }
 
+/// Drops all records, in order.
 fn discard_records(isolate: Current<'_>) {
     let burst = &isolate.local().burst;
     // SAFETY: the isolate runs here.

@@ -44,7 +44,7 @@ use crate::port::{PortSlot, SendPort};
 use crate::runtime::RuntimeCore;
 
 insula_sync::thread_cell! {
-    /// The isolate whose turn runs on this thread.
+    /// The isolate whose turn runs on this thread, or null.
     static CURRENT: *const IsolateCore = ptr::null();
 }
 
@@ -69,12 +69,13 @@ fn set_current(core: *const IsolateCore) -> *const IsolateCore {
 /// The initial value of `refs`, which stands for the isolate's own count.
 const ALIVE: usize = 1 << (usize::BITS - 2);
 
-/// One isolate.
+/// The memory of one isolate.
 pub(crate) struct IsolateCore {
     pub(crate) lane: Lane,
     /// The pointer from the allocation. Pointers that are kept, or that free the memory, are
     /// copies of it, since a pointer made from a reference may do neither.
     this: NonNull<Self>,
+    /// The shared part of the count; see the docs of this module.
     refs: AtomicUsize,
     pub(crate) id: u64,
     pub(crate) runtime: Arc<RuntimeCore>,
@@ -343,11 +344,12 @@ impl IsolateCore {
         ptr::eq(current(), self).then_some(&self.local.refs)
     }
 
+    /// Acquires one more count. The caller already holds one, or keeps the isolate alive.
     #[inline]
     pub(crate) fn retain(&self) {
         match self.local_refs() {
             Some(refs) => refs.set(refs.get() + 1),
-            // Relaxed: the caller already holds a count, so the memory is not freed meanwhile.
+            // Relaxed: the caller keeps the isolate alive, so it is not freed meanwhile.
             None => drop(self.refs.fetch_add(1, Ordering::Relaxed)),
         }
     }
@@ -369,14 +371,16 @@ impl IsolateCore {
     /// Releases the isolate's own count, and adds its local number to `refs`.
     ///
     /// # Safety
-    /// Called once: at the end of the teardown, or in place of ever running the isolate.
+    /// Called once: at the end of the teardown, or instead of ever running the isolate.
     pub(crate) unsafe fn release_self(this: NonNull<Self>) {
-        // SAFETY: alive by its own count.
+        // SAFETY: the isolate's own count keeps it alive.
         let local = unsafe { this.as_ref() }.local.refs.replace(0);
         // SAFETY: these counts are the isolate's own.
         unsafe { Self::release_shared(this, ALIVE.wrapping_sub(local.cast_unsigned())) };
     }
 
+    /// Subtracts `count` from `refs`, and frees the memory if none is left.
+    ///
     /// # Safety
     /// As for [`release`](Self::release), for `count` counts.
     unsafe fn release_shared(this: NonNull<Self>, count: usize) {

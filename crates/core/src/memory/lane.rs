@@ -55,6 +55,7 @@ pub(crate) struct Lane {
     word: StateLock,
     /// Accessed by the lock's holder while the isolate is idle, else only by its runner.
     first: UnsafeCell<First>,
+    /// Accessed only by the lock's holder.
     inner: UnsafeCell<Inner>,
 }
 
@@ -64,6 +65,7 @@ unsafe impl Sync for Lane {}
 // SAFETY: as above; a lane has no tie to a thread.
 unsafe impl Send for Lane {}
 
+/// The chain of blocks.
 struct Inner {
     /// Next free word in `tail`, and the number of its words; both 0 while there is no block.
     write: u32,
@@ -160,7 +162,7 @@ impl Lane {
         drop(lane);
         let mut next = first;
         loop {
-            // SAFETY: the caller is the runner.
+            // SAFETY: by the caller's promise: no other thread runs the isolate.
             match next.take().or_else(|| unsafe { burst.next() }) {
                 Some((head, payload)) => {
                     if !settle(head, payload) {
@@ -241,7 +243,7 @@ impl LaneGuard<'_> {
     /// Returns whether the chain has no records.
     pub(crate) fn is_empty(&mut self) -> bool {
         self.inner.with_mut(|inner| {
-            // SAFETY: the guard is the only way to `inner`.
+            // SAFETY: only the lock's holder accesses `inner`, and `self` is its guard.
             unsafe { &*inner }.write == 0
         })
     }
@@ -268,11 +270,11 @@ impl LaneGuard<'_> {
             self.fill_first()
         } else {
             self.inner.with_mut(|inner| {
-                // SAFETY: the guard is the only way to `inner`.
+                // SAFETY: only the lock's holder accesses `inner`, and `self` is its guard.
                 unsafe { &mut *inner }.reserve(words)
             })
         };
-        // SAFETY: room for one word and the payload's.
+        // SAFETY: `at` was reserved for one word and the payload's words.
         unsafe { head.write_to(at) };
         let to = at.wrapping_add(1).cast::<P>();
         // SAFETY: as above; the address is aligned to eight bytes, which is enough by `is_inline`.
@@ -295,7 +297,7 @@ impl LaneGuard<'_> {
     #[inline]
     pub(crate) fn take_chain(&mut self, burst: &Burst) -> bool {
         self.inner.with_mut(|inner| {
-            // SAFETY: the guard is the only way to `inner`.
+            // SAFETY: only the lock's holder accesses `inner`, and `self` is its guard.
             let inner = unsafe { &mut *inner };
             let filled = inner.write != 0;
             if filled {
@@ -322,7 +324,7 @@ impl LaneGuard<'_> {
 
     fn remove_empty_block(&mut self) -> BlockPtr {
         self.inner.with_mut(|inner| {
-            // SAFETY: the guard is the only way to `inner`.
+            // SAFETY: only the lock's holder accesses `inner`, and `self` is its guard.
             let inner = unsafe { &mut *inner };
             let empty = inner.head;
             inner.install(BlockPtr::NONE);
@@ -347,7 +349,7 @@ impl Inner {
     /// `payload` belongs to a record with this header, and is not used there any more.
     unsafe fn push_raw(&mut self, head: Head, payload: *const u64) {
         let at = self.reserve(1 + head.words());
-        // SAFETY: room for one word and the payload's.
+        // SAFETY: `at` was reserved for one word and the payload's words.
         unsafe { head.write_to(at) };
         // SAFETY: as above; the payload is in another block, or in the lane itself.
         unsafe { payload.copy_to_nonoverlapping(at.wrapping_add(1), head.words() as usize) };

@@ -8,6 +8,7 @@ pub(crate) struct Key {
     generation: u32,
 }
 
+/// A table of values by [`Key`].
 pub(crate) struct Slab<T> {
     entries: Vec<Entry<T>>,
     free: Vec<u32>,

@@ -28,7 +28,8 @@ use crate::runtime::time::Instant;
 /// continues.
 ///
 /// # Panics
-/// When polled, if the operating system has no thread left for the runtime's first deadline.
+/// When polled, if it is the runtime's first deadline and the operating system cannot start a
+/// thread for it.
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep {
         deadline: Instant::now() + duration,
