@@ -129,7 +129,7 @@ fn exit(isolate: Current<'_>, reason: ExitReason) -> bool {
 
 /// Runs code of a host inside the isolate, between two of its events, and then the microtasks.
 /// Control messages that have arrived are handled first, as before every event.
-/// Returns `None` if `f` panicked or the isolate is to end.
+/// Returns `None` if `f` unwound, or if the isolate was to end before it.
 pub(crate) fn enter<R>(runnable: &Runnable, f: impl FnOnce() -> R) -> Option<R> {
     let runtime = runnable.core().runtime.clone();
     let _hosted = Hosted::begin(&runtime);

@@ -13,7 +13,7 @@
 //! been torn down.
 //!
 //! Counting is biased, since an atomic addition costs as much as the rest of a short message:
-//! the isolate's own thread counts in a plain number in `local`, all other threads count in
+//! the thread that runs the isolate counts in a plain number in `local`, all others count in
 //! `refs`. Each of the two may fall below the number of counts that are held, but not their sum.
 //! `refs` begins with [`ALIVE`], more than can ever be counted; the end of the teardown subtracts
 //! it and adds the local number. Only from then on can `refs` reach zero.
@@ -252,10 +252,10 @@ impl IsolateCore {
         self.home.as_ref().is_some_and(|home| home.is_hosted_here())
     }
 
-    /// Queues the isolate, or wakes its home. Only for the caller that set `SCHEDULED`. A pooled
-    /// isolate does not run before this call; afterwards it may end and be freed, unless the caller
-    /// holds a count. The caller has to hold one of an isolate with a home, whose thread may run it
-    /// at once.
+    /// Queues a pooled isolate, or wakes the home of another one. Only the caller that set
+    /// `SCHEDULED` may queue a pooled isolate: it does not run before this call; afterwards it may
+    /// end and be freed, unless the caller holds a count. A caller always holds a count of an
+    /// isolate with a home, whose thread may run it at any time.
     #[inline]
     pub(crate) fn schedule(this: NonNull<Self>) {
         // SAFETY: not queued yet, or counted by the caller, as said above; so it is alive.
