@@ -1,30 +1,31 @@
 //! Ports: typed addresses of an isolate.
 //!
-//! A port is a [`PortSlot`], which lies in its isolate's memory (the first port) or in a box
-//! (the others). Records of the port point to the slot, and the slot's vtable says what its
-//! messages mean at the moment: wait in a buffer, call a closure, or be dropped. So a
-//! listener that is replaced gets also what was already queued, as in the VM.
+//! A port is a [`PortSlot`], stored in its isolate's memory (the first port) or in a box (the
+//! others). Records of the port point to the slot, and the slot's vtable decides what happens to
+//! its messages: they are buffered, passed to a closure, or dropped. The vtable is read when a
+//! record is handled, so a new listener also gets the messages already queued, as in the VM.
 //!
-//! # Who counts on a slot
-//! `refs` holds one unit for the isolate that receives, two for the `ReceivePort` as long as
-//! there is one, and four for each sender. The last count frees the slot. The isolate's unit
-//! goes when the [`Close`] record is handled, behind everything that was sent before the port
-//! closed: no record ever points to a slot that is gone.
-//! The last sender does not simply take its units away: it hands them to a [`LastSender`]
-//! record, so that the receiver learns of it behind the last message, and an idle isolate
-//! looks once more whether it still waits for anything.
+//! # Reference counts
+//! `refs` holds one unit for the receiving isolate, two for the `ReceivePort` while it exists,
+//! and four for each sender. Releasing the last unit frees the slot. The isolate's unit is
+//! released when the [`Close`] record is handled, after everything that was sent before the port
+//! closed, so no record ever points to a freed slot.
+//! The last sender does not release its units itself. It passes them to a [`LastSender`] record,
+//! so that the receiver learns of it after the last message, and an idle isolate checks again
+//! whether anything could still wake it.
 //!
-//! # Which ports keep their isolate alive
-//! Those that are open, that some sender could send to, and that are not weak. An isolate asks
-//! whether it has any each time that it runs out of records, so it counts them
-//! (`keeping_ports`) and looks at none. Only the isolate itself changes the answer: it makes the
-//! first sender, it says whether a port is weak, and the last sender's end and the port's come
-//! to it as records. Each of these calls [`recount`](PortSlot::recount).
+//! # Ports that keep their isolate alive
+//! A port keeps its isolate alive while it is open, has a sender, and is not weak. An isolate
+//! checks for such ports each time it runs out of records, so it keeps a count of them
+//! (`keeping_ports`) instead of visiting them. Only the isolate itself changes the count: it
+//! makes the first sender, it sets whether a port is weak, and the end of the last sender and
+//! the close of the port reach it as records. All but the close call
+//! [`recount`](PortSlot::recount).
 //!
 //! # Close against send
-//! `open` changes under the lane's lock, under which a sender looks at it. So a send either
-//! comes before the close, and its message is in the lane and dropped in its turn (rule 32),
-//! or after it, and the sender gets its message back.
+//! `open` is written and read under the lane's lock. So a send either precedes the close, and its
+//! message is in the lane and dropped in its turn (rule 32 of `docs/conformance.md`), or follows
+//! it, and the sender gets its message back.
 
 mod bound;
 pub(crate) mod name_server;
@@ -60,45 +61,49 @@ const RECEIVER: usize = 1;
 const HANDLE: usize = 2;
 const SENDER: usize = 4;
 
-/// A port, as its isolate, its senders and its records see it.
+/// The part of a port that its isolate, its senders and its records share.
 #[repr(C)]
 pub(crate) struct PortSlot {
-    /// First, because records reach it through their header. Changed only by the isolate.
+    /// The first field, because records reach it through their header. Changed only by the
+    /// isolate.
     vtable: VtableCell,
     isolate: Cell<*const IsolateCore>,
     refs: AtomicUsize,
     serial: Cell<u64>,
-    /// What the vtable's functions work on; only the isolate touches it.
+    /// The argument of the vtable's functions; accessed only by the isolate.
     receiver: Cell<*mut ()>,
-    /// Set before the first sender exists; what it points to is guarded by the lane.
+    /// Set before the first sender exists. The waiters and the count in it are guarded by the
+    /// lane's lock.
     bound: Cell<*const Bound>,
-    /// Guarded by the lane.
+    /// Guarded by the lane's lock.
     open: Cell<bool>,
-    /// All senders are gone, and everything they sent has arrived. Only the isolate's.
+    /// `true` if all senders are gone and everything they sent has arrived. Accessed only by the
+    /// isolate.
     orphaned: Cell<bool>,
-    /// It does not keep its isolate alive. Only the isolate's.
+    /// `true` if the port does not keep its isolate alive. Accessed only by the isolate.
     is_weak: Cell<bool>,
-    /// It is counted among the ports that keep its isolate alive. Only the isolate's.
+    /// `true` if the port is counted in `keeping_ports`. Accessed only by the isolate.
     keeps: Cell<bool>,
     opened_at: Cell<&'static Location<'static>>,
 }
 
-/// What a port's vtable says beyond what the lane needs.
+/// The functions of a port: those for its records, and those for the port itself.
 #[repr(C)]
 struct PortVtable {
-    /// First: a slot's vtable pointer points here.
+    /// The first field: a slot's vtable pointer points here.
     record: RecordVtable,
     mode: Mode,
-    /// Drops the receiver, if that is not null.
+    /// Drops the receiver, which is not null.
     drop_receiver: unsafe fn(*mut ()),
-    /// Whom to wake when the last sender is gone.
+    /// Returns the waiter to wake when the last sender is gone.
     orphan: unsafe fn(*mut ()) -> Wakeup,
-    /// The vtable of the same port once it is closed.
+    /// Returns the vtable of the same port once it is closed. A function, because the vtable of
+    /// a closed port would otherwise contain itself.
     closed: fn() -> &'static PortVtable,
 }
 
-/// A receiver that waits for its end. A raw pointer until then: the receiver may be running
-/// at this moment, and a box would claim it for itself.
+/// A receiver that is to be dropped. A raw pointer, because the receiver may still be running,
+/// and a box would assert unique access to it.
 struct Retired {
     receiver: NonNull<()>,
     drop_receiver: unsafe fn(*mut ()),
@@ -106,43 +111,46 @@ struct Retired {
 
 impl Drop for Retired {
     fn drop(&mut self) {
-        // SAFETY: `retire` took the receiver out of its slot, and it does not run any more: a
-        // microtask comes after the turn, and a teardown after all of them.
+        // SAFETY: `retire` took the receiver out of its slot, so this is the only pointer to it.
+        // It is not running: the event or microtask that ran it is over when a later microtask
+        // or the teardown drops this.
         unsafe { (self.drop_receiver)(self.receiver.as_ptr()) };
     }
 }
 
-/// What becomes of a port's messages.
+/// The treatment of a port's messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// They wait until somebody asks.
+    /// Messages are buffered until they are asked for.
     Buffered,
-    /// They go to a closure.
+    /// Messages are passed to a closure.
     Called,
-    /// They are dropped, until there is a closure again.
+    /// Messages are dropped until a closure is set again.
     Ignored,
-    /// They are dropped for good.
+    /// Messages are dropped, and the port never changes again.
     Closed,
 }
 
-/// Moves a message out of a record, out of its box too if it has one.
+/// Moves a message out of a record, and out of its box if it has one.
 ///
 /// # Safety
 /// `payload` was written by [`SendPort::send`] of a port of `T` and is read once.
 #[inline(always)]
 unsafe fn take_message<T>(payload: *const u64) -> T {
     if is_inline::<T>() {
-        // SAFETY: by the caller's word.
+        // SAFETY: guaranteed by the caller.
         unsafe { take_payload::<T>(payload) }
     } else {
-        // SAFETY: as above; what does not lie in a record was boxed.
+        // SAFETY: as above; a message that does not fit into a record was boxed.
         *unsafe { take_payload::<Box<T>>(payload) }
     }
 }
 
-/// A port's messages are dropped: the vtable of a closed port, or of one not yet opened.
+/// The vtables of a port that drops its messages: one that is closed, not yet opened, or without
+/// a listener at the moment.
 struct Drops<T>(std::marker::PhantomData<T>);
 
+/// Returns the number of payload words that a message of type `T` takes in a record.
 const fn message_words<T>() -> u32 {
     if is_inline::<T>() {
         words_of::<T>()
@@ -182,7 +190,8 @@ unsafe fn discard_message<T>(_: Head, payload: *const u64, _: Current<'_>) {
     drop(unsafe { take_message::<T>(payload) });
 }
 
-/// What a slot's vtable is set to: the whole vtable, by its first field.
+/// Returns the pointer that a slot stores for `vtable`: to its first field, with the provenance
+/// of the whole.
 fn record_of(vtable: &'static PortVtable) -> *const RecordVtable {
     std::ptr::from_ref(vtable).cast()
 }
@@ -204,15 +213,15 @@ impl PortSlot {
         }
     }
 
-    /// Opens a port in `isolate`, which nobody else runs.
+    /// Opens a port of `isolate`.
     fn open(
         isolate: Current<'_>,
         vtable: &'static PortVtable,
         limit: Option<usize>,
         place: &'static Location<'static>,
     ) -> NonNull<Self> {
-        // In a teardown it is closed from the start: nothing would be received, and nobody would
-        // close it.
+        // In a teardown the port is closed from the start: it would receive nothing, and nothing
+        // would close it.
         let opens = !isolate.is_dying();
         let slot = if isolate.local().flags.port0_used.replace(true) {
             NonNull::from(Box::leak(Box::new(Self::unopened())))
@@ -223,9 +232,9 @@ impl PortSlot {
         if opens && slot != NonNull::from(&isolate.core().port0) {
             isolate.with_events(|events| events.ports.insert(serial, slot));
         }
-        // SAFETY: just made, or this isolate's own.
+        // SAFETY: just allocated, or part of this isolate's memory.
         let port = unsafe { slot.as_ref() };
-        // The slot's count on the isolate, given back in `free`.
+        // The slot's reference to the isolate, released in `free`.
         isolate.retain();
         port.isolate.set(isolate.this().as_ptr());
         port.serial.set(serial);
@@ -237,11 +246,12 @@ impl PortSlot {
         port.opened_at.set(place);
         port.open.set(opens);
         let receiver = if opens { RECEIVER } else { 0 };
+        // Relaxed: no other thread has a pointer to the port yet.
         port.refs.store(receiver | HANDLE, Ordering::Relaxed);
         slot
     }
 
-    /// An open port of the current isolate.
+    /// Returns the port `serial` of the current isolate, if it is open.
     fn find(isolate: Current<'_>, serial: u64) -> Option<NonNull<Self>> {
         let first = &isolate.core().port0;
         let slot = if first.serial.get() == serial {
@@ -249,47 +259,47 @@ impl PortSlot {
         } else {
             isolate.with_events(|events| events.ports.get(&serial).copied())?
         };
-        // SAFETY: the slots in the table are alive; the first one lies in the isolate itself.
+        // SAFETY: the slots in the table are alive; the first one is part of the isolate.
         let open = unsafe { slot.as_ref() }.open.get();
         open.then_some(slot)
     }
 
     #[inline(always)]
     fn isolate(&self) -> &IsolateCore {
-        // SAFETY: an open port counts on its isolate until the slot is freed.
+        // SAFETY: a slot that was opened keeps a reference to its isolate until it is freed.
         unsafe { &*self.isolate.get() }
     }
 
-    /// Whether a message is accepted. A dying isolate refuses all of them before it comes to
-    /// close its ports.
+    /// Returns whether the port accepts messages. A dying isolate refuses all messages even
+    /// before its teardown closes its ports.
     #[inline(always)]
     fn is_open(&self, lane: &LaneGuard<'_>) -> bool {
         self.open.get() && !lane.is_dead()
     }
 
-    /// The bound, if there is one.
+    /// Returns the bound of a bounded port.
     #[inline(always)]
     fn bound(&self) -> Option<&Bound> {
-        // SAFETY: set at opening, freed with the slot.
+        // SAFETY: null, or set in `open` and freed with the slot.
         unsafe { self.bound.get().as_ref() }
     }
 
     fn vtable(&self) -> &'static PortVtable {
-        // SAFETY: set by `record_of` alone.
+        // SAFETY: only pointers made by `record_of` are stored, which reach a whole `PortVtable`.
         unsafe { &*self.vtable.0.get().cast::<PortVtable>() }
     }
 
-    /// Whether somebody could still send to it, so that it keeps its isolate alive.
+    /// Returns whether the port keeps its isolate alive: it is open, not weak, and has a sender.
     #[inline(always)]
     pub(crate) fn may_receive(&self) -> bool {
-        // Acquire pairs with the Release of a dropped sender. A closed port's senders do not
-        // count: they go without a word.
+        // Acquire; pairs with the Release in `drop_sender`. The senders of a closed port do not
+        // count, because the isolate is not notified when they are dropped.
         let refs = self.refs.load(Ordering::Acquire);
         refs & RECEIVER != 0 && refs >= SENDER && !self.is_weak.get()
     }
 
-    /// Counts the port in or out, after anything that changes whether it keeps its isolate
-    /// alive.
+    /// Updates the isolate's `keeping_ports`. Called after each change to whether the port keeps
+    /// its isolate alive.
     fn recount(&self, isolate: Current<'_>) {
         let keeps = self.may_receive();
         if self.keeps.replace(keeps) != keeps {
@@ -299,13 +309,13 @@ impl PortSlot {
         }
     }
 
-    /// Says whether the port is to keep its isolate alive.
+    /// Sets whether the port keeps its isolate alive; a weak one does not.
     fn set_weak(&self, isolate: Current<'_>, is_weak: bool) {
         self.is_weak.set(is_weak);
         self.recount(isolate);
     }
 
-    /// Counts a sender in that the isolate itself makes.
+    /// Adds the units of a sender that the isolate itself makes.
     fn make_sender(&self, isolate: Current<'_>) {
         self.add_sender();
         self.orphaned.set(false);
@@ -321,6 +331,7 @@ impl PortSlot {
     }
 
     pub(crate) fn senders(&self) -> usize {
+        // Relaxed: a snapshot for reports.
         self.refs.load(Ordering::Relaxed) / SENDER
     }
 
@@ -329,30 +340,35 @@ impl PortSlot {
     }
 
     fn add_sender(&self) {
+        // Relaxed: the caller owns units, so the slot cannot be freed meanwhile.
         let before = self.refs.fetch_add(SENDER, Ordering::Relaxed);
         assert!(before < usize::MAX / 2, "too many senders of one port");
     }
 
-    /// Takes one sender's units away, as [the module](self) says.
+    /// Releases one sender's units, or passes them to a [`LastSender`] record, see
+    /// [the module](self).
     ///
     /// # Safety
-    /// The caller owns these units and does not touch the slot afterwards.
+    /// The caller owns these units and does not access the slot afterwards.
     unsafe fn drop_sender(this: NonNull<Self>) {
-        // SAFETY: alive while the caller's units stand.
+        // SAFETY: alive while the caller owns its units.
         let slot = unsafe { this.as_ref() };
+        // Relaxed: with a value that is too high the exchange below fails. One that is too low
+        // only posts a `LastSender` that finds another sender left.
         let mut refs = slot.refs.load(Ordering::Relaxed);
         loop {
             if refs / SENDER == 1 && refs & RECEIVER != 0 {
-                // The last one: the record takes the units over.
+                // The last sender: the record takes over the units.
                 let isolate = slot.isolate().this();
-                // SAFETY: alive by these units.
+                // SAFETY: the slot, alive by these units, keeps the isolate alive.
                 match unsafe { IsolateCore::post_to(isolate, LastSender(this)) } {
                     Ok(()) => return,
-                    // A dead isolate: its teardown takes the receiver's unit away.
+                    // The isolate is dead: its teardown releases the receiver's unit.
                     Err(_) => break,
                 }
             }
-            // Release: what was done through this sender comes before the slot is freed.
+            // Release pairs with the Acquire here or in `release` of the thread that frees the
+            // slot, so that every use through this sender happens before.
             match slot.refs.compare_exchange_weak(
                 refs,
                 refs - SENDER,
@@ -364,16 +380,18 @@ impl PortSlot {
                 Err(now) => refs = now,
             }
         }
-        // SAFETY: the units are still the caller's.
+        // SAFETY: the record was not posted, so the units are still the caller's.
         unsafe { Self::release(this, SENDER) };
     }
 
-    /// Takes units away; the last ones free the slot.
+    /// Releases units and returns how many are left; the slot is freed with the last ones.
     ///
     /// # Safety
-    /// The caller owns these units and does not touch the slot afterwards.
+    /// The caller owns these units. Afterwards it accesses the slot only by other units.
     unsafe fn release(this: NonNull<Self>, units: usize) -> usize {
-        // SAFETY: alive while the caller's units stand.
+        // AcqRel: the Release pairs with the Acquire, here or in `drop_sender`, of the thread that
+        // frees the slot.
+        // SAFETY: alive while the caller owns its units.
         let left = unsafe { this.as_ref() }
             .refs
             .fetch_sub(units, Ordering::AcqRel)
@@ -384,18 +402,19 @@ impl PortSlot {
         left
     }
 
-    /// Closes the port from its isolate's own code, or from its teardown: nothing more is
-    /// accepted, what is queued is dropped in its turn. Senders that wait get an error.
+    /// Closes the port from its isolate's own code, or from its teardown: no more messages are
+    /// accepted, and queued ones are dropped in their turn. Waiting senders get an error.
     fn close(this: NonNull<Self>, isolate: Current<'_>) {
-        // SAFETY: whoever closes has the handle's unit, or found the port in the isolate's list.
+        // SAFETY: the caller has the handle's unit, or found the port among the isolate's open
+        // ones.
         let slot = unsafe { this.as_ref() };
         slot.stop_receiving(isolate);
         let waiters = {
             let mut lane = isolate.lane.lock();
             let waiters = slot.shut(&mut lane);
             if waiters.is_some() && !lane.is_dead() {
-                // SAFETY: not dead; the head is that of a `Close`. The isolate runs, so it is
-                // scheduled already.
+                // Not marked as scheduled: the isolate is running, so it is scheduled already.
+                // SAFETY: not dead; the head is that of a `Close`.
                 unsafe { lane.push(crate::memory::record::system_head::<Close>(), Close(this)) };
             }
             waiters
@@ -403,9 +422,10 @@ impl PortSlot {
         waiters.unwrap_or_default().wake();
     }
 
-    /// Closes the port from outside its isolate, where a receiver was dropped.
+    /// Closes the port from outside its isolate, where its `ReceivePort` was dropped. The vtable
+    /// belongs to the isolate and changes when the [`Close`] record is handled.
     fn close_elsewhere(this: NonNull<Self>) {
-        // SAFETY: whoever closes has the handle's unit.
+        // SAFETY: the caller has the handle's unit.
         let slot = unsafe { this.as_ref() };
         let core = slot.isolate();
         let mut lane = core.lane.lock();
@@ -426,7 +446,8 @@ impl PortSlot {
         waiters.unwrap_or_default().wake();
     }
 
-    /// From open to closed. `None` if it was closed before; otherwise who waits for room.
+    /// Closes the port to senders. Returns the waiters for room, or `None` if the port was closed
+    /// before.
     fn shut(&self, lane: &mut LaneGuard<'_>) -> Option<Woken> {
         self.open.replace(false).then(|| {
             let bound = self.bound();
@@ -434,7 +455,7 @@ impl PortSlot {
         })
     }
 
-    /// From here on messages are dropped in their turn.
+    /// Makes the port drop its messages from now on, in their turn.
     fn stop_receiving(&self, isolate: Current<'_>) {
         if self.vtable().mode != Mode::Closed {
             let closed = (self.vtable().closed)();
@@ -442,22 +463,21 @@ impl PortSlot {
         }
     }
 
-    /// All senders are gone: whoever waits for a message learns that none will come.
+    /// Marks the port as without senders, and wakes the task that waits for a message.
     fn orphan(&self, isolate: Current<'_>) {
         self.orphaned.set(true);
-        // SAFETY: the receiver goes with the vtable.
+        // SAFETY: the receiver is null or of the vtable's type.
         unsafe { (self.vtable().orphan)(self.receiver.get()) }.wake(isolate);
     }
 
-    /// Gives the port another receiver. The old one may be running at this moment, so it is
-    /// dropped as a microtask.
+    /// Gives the port another receiver. The old one may be running, so a microtask drops it.
     fn swap_receiver(&self, isolate: Current<'_>, vtable: &'static PortVtable, receiver: *mut ()) {
         if let Some(old) = self.retire(vtable, receiver) {
             isolate.push_microtask(Microtask::Call(Box::new(move || drop(old))));
         }
     }
 
-    /// Changes the receiver, and returns the old one if there was one.
+    /// Sets vtable and receiver, and returns the old receiver if there was one.
     fn retire(&self, vtable: &'static PortVtable, receiver: *mut ()) -> Option<Retired> {
         let drop_receiver = self.vtable().drop_receiver;
         self.vtable.0.set(record_of(vtable));
@@ -468,43 +488,44 @@ impl PortSlot {
         })
     }
 
-    /// Ends a port whose isolate ends.
+    /// Closes a port in the teardown of its isolate.
     ///
     /// # Safety
     /// Called once, from the isolate's teardown, for a port that still has its receiver.
     pub(crate) unsafe fn tear_down(this: NonNull<Self>) {
-        // SAFETY: the receiver's unit stands until the end of this function.
+        // SAFETY: the receiver's unit is held until the end of this function.
         let slot = unsafe { this.as_ref() };
         let waiters = slot.shut(&mut slot.isolate().lane.lock());
         let old = slot.retire((slot.vtable().closed)(), std::ptr::null_mut());
         waiters.unwrap_or_default().wake();
         contain(|| drop(old));
-        // SAFETY: the receiver's unit, once.
+        // SAFETY: the receiver's unit, released once.
         unsafe { Self::release(this, RECEIVER) };
     }
 }
 
-/// Frees a slot that nobody counts on.
+/// Frees a slot whose last unit was released.
 fn free(this: NonNull<PortSlot>) {
-    // SAFETY: the last count is gone, so this is the only pointer to the slot.
+    // SAFETY: no unit is left, so nothing else accesses the slot.
     let slot = unsafe { this.as_ref() };
     let core = slot.isolate().this();
     let bound = slot.bound.replace(std::ptr::null());
     if !bound.is_null() {
-        // SAFETY: boxed in `open`, and this is the end of it.
+        // SAFETY: boxed in `open`, and freed only here.
         drop(unsafe { Box::from_raw(bound.cast_mut()) });
     }
-    // SAFETY: alive by the slot's count.
+    // SAFETY: alive by the slot's reference.
     let first = NonNull::from(unsafe { &core.as_ref().port0 });
     if this != first {
         // SAFETY: every slot but the first was boxed in `open`.
         drop(unsafe { Box::from_raw(this.as_ptr()) });
     }
-    // SAFETY: the slot's count, given back once.
+    // SAFETY: the slot's reference, released once.
     unsafe { IsolateCore::release(core) };
 }
 
-/// Behind everything that was sent before the port closed: the receiver lets go.
+/// The record that releases the receiver's unit, after everything that was sent before the port
+/// closed.
 struct Close(NonNull<PortSlot>);
 
 // SAFETY: a slot may be released from any thread.
@@ -512,7 +533,7 @@ unsafe impl Send for Close {}
 
 impl SystemRecord for Close {
     fn run(self, isolate: Current<'_>) {
-        // SAFETY: the receiver's unit is in this record.
+        // SAFETY: this record owns the receiver's unit.
         unsafe { self.0.as_ref() }.stop_receiving(isolate);
         // SAFETY: as above.
         let serial = unsafe { self.0.as_ref() }.serial.get();
@@ -530,13 +551,14 @@ impl SystemRecord for Close {
             let ports = &isolate.local().keeping_ports;
             ports.set(ports.get() - 1);
         }
-        // SAFETY: as above, given back once.
+        // SAFETY: as above, released once.
         unsafe { PortSlot::release(self.0, RECEIVER) };
     }
-    // Discarded in teardown, which itself takes every receiver's unit away.
+    // No `discard`: records are discarded in the teardown, which itself releases the receivers'
+    // units.
 }
 
-/// Behind the last message of the last sender.
+/// The record that owns the units of the last sender, after its last message.
 struct LastSender(NonNull<PortSlot>);
 
 // SAFETY: as for `Close`.
@@ -544,10 +566,11 @@ unsafe impl Send for LastSender {}
 
 impl SystemRecord for LastSender {
     fn run(self, isolate: Current<'_>) {
-        // SAFETY: the sender's units are in this record, given back once.
+        // SAFETY: this record owns the sender's units, released once.
         let left = unsafe { PortSlot::release(self.0, SENDER) };
+        // The isolate may have made another sender, or closed the port, since this was posted.
         if left < SENDER && left & RECEIVER != 0 {
-            // SAFETY: the receiver's unit stands, and only this isolate takes it away.
+            // SAFETY: the receiver's unit is held, and only this isolate releases it.
             let slot = unsafe { self.0.as_ref() };
             slot.recount(isolate);
             slot.orphan(isolate);
@@ -560,7 +583,7 @@ impl SystemRecord for LastSender {
     }
 }
 
-/// Identifies a port in this process. Never reused, and only a port makes one.
+/// The identity of a port in this process. Never reused; only opening a port makes a new one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortId(pub(crate) u64);
 

@@ -10,12 +10,12 @@ use insula_sync::Mutex;
 use crate::isolate::ExitCall;
 use crate::port::{PortId, SendPort};
 
-/// A process-wide table of ports by name, so that isolates find each other without having been
-/// introduced.
+/// A process-wide table of ports by name, through which isolates find each other without passing
+/// a port along.
 ///
 /// An entry counts as a sender: it keeps the port, and so its isolate, alive until it is
-/// removed. It goes by itself when the port's isolate ends, and is passed over once the port
-/// is closed.
+/// removed. It is removed automatically when the port's isolate ends, and ignored once the port is
+/// closed.
 ///
 /// ```
 /// use insula_core::{Isolate, IsolateNameServer, ReceivePort};
@@ -29,10 +29,10 @@ use crate::port::{PortId, SendPort};
 #[derive(Debug)]
 pub enum IsolateNameServer {}
 
-/// The name belongs to another open port, which keeps it.
+/// The error of registering a name that belongs to another open port, which keeps it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NameTaken {
-    /// The name.
+    /// The name that is taken.
     pub name: Arc<str>,
 }
 
@@ -48,6 +48,7 @@ impl fmt::Display for NameTaken {
 
 impl std::error::Error for NameTaken {}
 
+/// An entry of the table.
 struct Registration {
     id: PortId,
     /// A `SendPort` of some type.
@@ -58,8 +59,8 @@ struct Registration {
 }
 
 impl Registration {
-    /// `None` if the port is closed, or its isolate has ended: the entry could not be found, and
-    /// would stay.
+    /// Makes an entry, or returns `None` if the port is closed or its isolate has ended: such an
+    /// entry would never be found, and nothing would remove it.
     fn new<T: Send + 'static>(name: &Arc<str>, port: &SendPort<T>) -> Option<Self> {
         if port.is_closed() {
             return None;
@@ -79,7 +80,7 @@ impl Registration {
         })
     }
 
-    /// Ends an entry before its isolate does. Returns whether its port was open.
+    /// Drops an entry whose isolate has not ended. Returns whether its port was open.
     fn cancel(self) -> bool {
         let was_open = !self.is_closed();
         self.exit_call.cancel();
@@ -91,14 +92,14 @@ impl Registration {
     }
 }
 
-/// Bounded by what the process registers.
+/// The table. Bounded by the names that the process registers.
 static NAMES: LazyLock<Mutex<HashMap<Arc<str>, Registration>>> = LazyLock::new(Mutex::default);
 
 impl IsolateNameServer {
-    /// Gives `port` a name. A port that is closed gets none.
+    /// Registers `port` under a name. A closed port is not registered, which is no error.
     ///
     /// # Errors
-    /// If another open port has it; that one keeps it.
+    /// Returns [`NameTaken`] if another open port has the name, which keeps it.
     pub fn register<T: Send + 'static>(
         name: impl Into<Arc<str>>,
         port: &SendPort<T>,
@@ -108,10 +109,11 @@ impl IsolateNameServer {
         if names.get(&name).is_some_and(|taken| !taken.is_closed()) {
             return Err(NameTaken { name });
         }
-        // Under the table's lock, so that a `remove` which finds the entry finds its call too.
+        // Under the table's lock, so that the exit call, if it runs at once, removes an entry that
+        // is already in the table.
         let before = match Registration::new(&name, port) {
             Some(registration) => names.insert(name, registration),
-            // It takes the name from a port that is closed, too.
+            // The name is free or that of a closed port, whose entry is removed all the same.
             None => names.remove(&name),
         };
         drop(names);
@@ -121,7 +123,7 @@ impl IsolateNameServer {
         Ok(())
     }
 
-    /// The port of that name; `None` if there is none, if it has been closed, or if its
+    /// Returns the port of that name, or `None` if there is none, if it has been closed, or if its
     /// messages are of another type.
     pub fn look_up<T: Send + 'static>(name: &str) -> Option<SendPort<T>> {
         let names = NAMES.lock();
@@ -132,7 +134,7 @@ impl IsolateNameServer {
         found.port.downcast_ref::<SendPort<T>>().cloned()
     }
 
-    /// Takes a name back. Returns whether an open port had it.
+    /// Removes a name. Returns whether an open port had it.
     pub fn remove(name: &str) -> bool {
         remove_if(name, |_| true).is_some_and(Registration::cancel)
     }
@@ -144,9 +146,10 @@ fn remove_if(name: &str, condition: impl Fn(&Registration) -> bool) -> Option<Re
     names.remove(name)
 }
 
-/// The port's isolate has ended. Another port may have got its name just before.
+/// Removes the entry of a port whose isolate has ended. Another port may have taken over the
+/// name meanwhile, so the entry is compared by `id`.
 fn forget(name: &str, id: PortId) {
-    // The call at its end is this one, so there is nothing to cancel.
+    // Not `cancel`: the exit call is the caller.
     drop(remove_if(name, |registered| registered.id == id));
 }
 

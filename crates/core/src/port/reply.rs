@@ -1,18 +1,18 @@
-//! Replies: one value, from whoever answers to whoever asked.
+//! Replies: one value, from the answerer of a question to its asker.
 //!
-//! There are two ways home, and [`ReplyTo`] is one of them, whoever holds it:
-//! - An isolate that asks keeps a table of its unanswered calls. The answer is an ordinary
-//!   record in its lane, which carries the place in that table; no memory is allocated and no
-//!   atomic counter but the isolate's own is touched. A key's generation tells a late answer
-//!   from one to a later call.
-//! - Anybody else shares a small locked cell with the answerer.
+//! A [`ReplyTo`] sends the answer on one of two ways, chosen by the asker:
+//! - An isolate keeps a table of its unanswered questions. The answer is an ordinary record in
+//!   its lane that carries the key of the table's entry; it allocates nothing and touches no
+//!   atomic counter but the isolate's own. The key's generation distinguishes a late answer from
+//!   one to a later question.
+//! - A thread outside of isolates shares a small locked cell with the answerer.
 //!
 //! An isolate that blocks handles no records. So a question that is waited for under
-//! [`block_on`](crate::block_on) is *detached* from its place in the table: it gets a cell, which
-//! the answerer finds under the lock of the lane, and answers to.
+//! [`block_on`](crate::block_on) is *detached* from its entry in the table: it gets a cell, which
+//! the answerer finds under the lane's lock and answers to.
 //!
-//! A `ReplyTo` that is dropped answers "nobody will answer". So every question ends, also when
-//! the isolate that was asked panics, is killed, or drops the question with its queue.
+//! Dropping a `ReplyTo` reports to the asker that there will be no answer. So every question ends,
+//! also when the isolate that was asked panics, is killed, or drops the question with its queue.
 
 mod pending;
 mod shared;
@@ -31,13 +31,13 @@ pub use shared::{NoReply, Reply};
 
 /// The right to answer one question, once.
 ///
-/// Dropping it tells whoever asked that there will be no answer.
+/// Dropping it reports to the asker that there will be no answer.
 pub struct ReplyTo<R: Send + 'static>(ManuallyDrop<Way<R>>);
 
 enum Way<R> {
-    /// To a place in an isolate's table.
+    /// To an entry in an isolate's table.
     Isolate(IsolateRef, Key),
-    /// To a cell that any thread or executor may wait for.
+    /// To a cell that any thread or executor may wait on.
     Shared(Shared<R>),
 }
 
@@ -46,16 +46,16 @@ impl<R: Send + 'static> ReplyTo<R> {
         Self(ManuallyDrop::new(way))
     }
 
-    /// The answer travels to `isolate`, which must be the current one.
+    /// Makes the right to answer a question of `isolate`, which must be the current one.
     fn to_isolate(isolate: Current<'_>, key: Key) -> Self {
         Self::new(Way::Isolate(IsolateRef::new(isolate.core()), key))
     }
 
-    /// Answers. If nobody waits any more the value is dropped.
+    /// Sends the answer. The value is dropped if the asker no longer waits.
     #[inline]
     pub fn send(self, value: R) {
         let mut this = ManuallyDrop::new(self);
-        // SAFETY: `this` is never dropped, so the way is taken this once.
+        // SAFETY: `this` is never dropped, so the way is taken only here.
         match unsafe { ManuallyDrop::take(&mut this.0) } {
             Way::Isolate(isolate, key) => Answer::send(isolate, key, value),
             Way::Shared(shared) => shared.answer(Some(value)),
@@ -65,7 +65,7 @@ impl<R: Send + 'static> ReplyTo<R> {
 
 impl<R: Send + 'static> Drop for ReplyTo<R> {
     fn drop(&mut self) {
-        // SAFETY: `send` does not come here, so the way is taken this once.
+        // SAFETY: `send` prevents this drop, so the way is taken only here.
         match unsafe { ManuallyDrop::take(&mut self.0) } {
             Way::Isolate(isolate, key) => Dropped::send::<R>(isolate, key),
             Way::Shared(shared) => shared.answer(None),
@@ -79,7 +79,7 @@ impl<R: Send + 'static> fmt::Debug for ReplyTo<R> {
     }
 }
 
-/// A question and its answer, for any thread and any executor.
+/// Makes a `ReplyTo` and the [`Reply`] that receives its answer, for any thread and any executor.
 ///
 /// ```
 /// let (answer, question) = insula_core::one_shot();

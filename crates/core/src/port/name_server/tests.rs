@@ -1,4 +1,4 @@
-//! Risk: the end of an isolate takes a name away from the port that got it meanwhile.
+//! Risk: the end of an isolate removes a name that another port has taken over meanwhile.
 
 use super::*;
 use crate::{Isolate, ReceivePort, Runtime};
@@ -16,7 +16,7 @@ fn an_end_that_comes_late_takes_no_name_from_another_port() {
     ended.kill();
     runtime.run_until_idle();
     assert_eq!(IsolateNameServer::register(name, &port), Ok(()));
-    // As if this isolate's end had been overtaken.
+    // As if the exit call of the first isolate ran only now.
     forget(name, before.id());
     assert_eq!(IsolateNameServer::look_up(name), Some(port.clone()));
     forget(name, port.id());

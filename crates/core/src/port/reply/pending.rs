@@ -1,16 +1,16 @@
-//! An isolate's unanswered calls.
+//! The table of an isolate's unanswered questions.
 //!
-//! # Questions that are detached
-//! The future of a question may be polled outside of its isolate, on the isolate's own thread: under
-//! [`block_on`](crate::block_on). Answers that lie in the lane have no turn meanwhile. So the first
+//! # Detached questions
+//! The future of a question may be polled outside of its isolate, on the isolate's own thread,
+//! under [`block_on`](crate::block_on). Answers in the lane get no turn meanwhile. So the first
 //! such poll makes a cell and
-//! 1. registers it with the question's key, under the lock of the lane. The answerer holds that
-//!    lock when it appends the record of an answer, and looks there first; so the answer has been
-//!    appended before, or goes to the cell;
-//! 2. goes through the records that have been appended, and settles the answers among them ahead of
-//!    their turn. All other records stay as they are;
-//! 3. takes the question out of the table. If it was answered the cell is not needed; otherwise
-//!    the future waits for the cell from now on, as that of any other thread.
+//! 1. registers it under the question's key, holding the lane's lock. An answerer holds that lock
+//!    when it appends the record of an answer, and checks for a cell first. So the answer either
+//!    has been appended before, or is stored in the cell;
+//! 2. scans the appended records, and settles the answers among them ahead of their turn. All
+//!    other records stay as they are;
+//! 3. removes the question from the table. If it has been answered the cell is not needed.
+//!    Otherwise the future waits on the cell from now on, as it does outside of isolates.
 
 use std::any::Any;
 use std::fmt;
@@ -33,12 +33,14 @@ use crate::memory::{Current, IsolateCore, IsolateRef};
 use crate::panic::contain;
 use crate::port::{SendError, SendPort};
 
-/// Words of an answer that lie in the table; a larger one is boxed.
+/// Words of an answer that are stored in the table; a larger answer is boxed.
 const VALUE_WORDS: usize = 2;
 
+/// The questions of an isolate whose answers have not been taken.
 #[derive(Default)]
 pub(crate) struct PendingReplies(Slab<Pending>);
 
+/// An entry of the table.
 enum Pending {
     Waiting(Wakeup),
     Answered(Value),
@@ -46,11 +48,11 @@ enum Pending {
     Dropped,
 }
 
-/// What a question's place held before it was settled.
+/// The previous content of a question's entry, or an answer that came too late for it.
 pub(crate) struct Settled(Pending);
 
 impl Settled {
-    /// Wakes who waited for it.
+    /// Wakes the waiter, if there is one.
     fn wake(self, isolate: Current<'_>) {
         if let Pending::Waiting(wakeup) = self.0 {
             wakeup.wake(isolate);
@@ -58,12 +60,12 @@ impl Settled {
     }
 }
 
-/// Questions that are detached, each with its cell, a [`Shared`] of some type. Bounded by the
-/// questions that have not been answered.
+/// The detached questions, each with its cell, a [`Shared`] of some type. Bounded by the
+/// unanswered questions.
 #[derive(Default)]
 pub(crate) struct DetachedReplies(Vec<(Key, Box<dyn Any + Send>)>);
 
-/// Takes the cell of a question that is detached.
+/// Removes and returns the cell of a question, if that is detached.
 #[inline(always)]
 fn take_detached<R: Send + 'static>(
     isolate: &IsolateCore,
@@ -89,34 +91,35 @@ fn take_detached<R: Send + 'static>(
         return None;
     }
     let cell = take(isolate, lane, key)?.downcast::<Shared<R>>();
-    // The key belongs to a question of this type.
+    // Never fails: the key belongs to a question of this type.
     cell.ok().map(|cell| *cell)
 }
 
 impl PendingReplies {
-    /// Nothing is unanswered.
+    /// Returns `true` if the table has no entry.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes all of them out, for a teardown.
+    /// Removes and returns all entries, for a teardown.
     pub(crate) fn take_all(&mut self) -> Vec<impl Sized + use<>> {
         self.0.take_all()
     }
 
-    /// Questions without an answer, and answers that nobody has taken yet.
+    /// Returns the number of questions without an answer and of answers not taken yet.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 }
 
-/// An answer of some type that the one who asked knows.
+/// An answer of a type that only the asker knows.
 struct Value {
     words: [MaybeUninit<u64>; VALUE_WORDS],
     drop: unsafe fn(*mut ()),
 }
 
 impl Value {
+    /// Returns whether an `R` is stored in the words, and not in a box.
     const fn fits<R>() -> bool {
         size_of::<R>() <= VALUE_WORDS * 8 && align_of::<R>() <= 8
     }
@@ -132,16 +135,18 @@ impl Value {
     fn hold<P>(value: P) -> Self {
         let mut this = Self {
             words: [MaybeUninit::uninit(); VALUE_WORDS],
-            // SAFETY: called at most once, on the words that hold a `P`.
+            // SAFETY: called at most once, by `drop`, on the words that hold a `P`.
             drop: |at| unsafe { at.cast::<P>().drop_in_place() },
         };
-        // SAFETY: `P` fits, see `new`; a box is one word.
+        // SAFETY: `P` fits: `new` checked it, or it is a box, which is one word.
         unsafe { this.words.as_mut_ptr().cast::<P>().write(value) };
         this
     }
 
+    /// Moves the answer out.
+    ///
     /// # Safety
-    /// This was made from an `R`.
+    /// The value was made from an `R`.
     unsafe fn into<R>(self) -> R {
         let this = ManuallyDrop::new(self);
         let at = this.words.as_ptr();
@@ -157,12 +162,13 @@ impl Value {
 
 impl Drop for Value {
     fn drop(&mut self) {
-        // SAFETY: still holds what it was made from.
+        // SAFETY: the words still hold the payload that they were made from: `into` moves it out
+        // only of a value that is never dropped.
         unsafe { (self.drop)(self.words.as_mut_ptr().cast()) };
     }
 }
 
-/// The record of an answer.
+/// The record of an answer: a key, and the answer or its box.
 pub(super) struct Answer<P>(PhantomData<P>);
 
 impl<P: Send + 'static> Answer<P> {
@@ -170,7 +176,7 @@ impl<P: Send + 'static> Answer<P> {
         deliver: |_, payload, isolate| {
             // SAFETY: the record is of this type, and delivered once.
             let (key, value) = unsafe { take_payload::<(Key, P)>(payload) };
-            // SAFETY: the record carries a count, see `post`.
+            // SAFETY: the record owns a reference, see `post`.
             unsafe { IsolateCore::release(isolate.this()) };
             settle(isolate, key, Some(Value::new(value))).wake(isolate);
         },
@@ -181,7 +187,7 @@ impl<P: Send + 'static> Answer<P> {
             drop(unsafe { take_payload::<(Key, P)>(payload) });
         },
         settle: Some(|payload, isolate| {
-            // SAFETY: as for `deliver`, in whose place this is called.
+            // SAFETY: as for `deliver`, instead of which this is called.
             let (key, value) = unsafe { take_payload::<(Key, P)>(payload) };
             // SAFETY: as above.
             unsafe { IsolateCore::release(isolate.this()) };
@@ -191,7 +197,7 @@ impl<P: Send + 'static> Answer<P> {
 }
 
 impl Answer<()> {
-    /// Sends an answer home, boxed if it does not lie in a record.
+    /// Sends an answer to the isolate that asked, boxed if it does not fit into a record.
     #[inline]
     pub(super) fn send<R: Send + 'static>(isolate: IsolateRef, key: Key, value: R) {
         if is_inline::<(Key, R)>() && Value::fits::<R>() {
@@ -201,8 +207,8 @@ impl Answer<()> {
         }
     }
 
-    /// The record takes over the count on the isolate, which gives it back without an atomic
-    /// operation.
+    /// Posts the record, which takes over the reference to the isolate. The isolate releases it
+    /// without an atomic operation.
     #[inline(always)]
     fn post<R: Send + 'static, P: Send + 'static>(
         isolate: IsolateRef,
@@ -228,7 +234,8 @@ impl Answer<()> {
             );
         }
         let schedule = lane.mark_scheduled();
-        // As in `IsolateCore::post_to`: the record has the reference from here on.
+        // Taken under the lock, as in `IsolateCore::post_to`: once that is released the isolate may
+        // handle the record, which owns the reference, and end.
         let home = if schedule { isolate.home() } else { None };
         drop(lane);
         let isolate = isolate.into_raw();
@@ -240,11 +247,11 @@ impl Answer<()> {
     }
 }
 
-/// The record of an answer that will not come.
+/// The record that reports that there will be no answer.
 pub(super) struct Dropped(pub(super) Key);
 
 impl Dropped {
-    /// Tells who has asked for an `R`.
+    /// Reports to the asker of an `R` that there will be no answer.
     pub(super) fn send<R: Send + 'static>(isolate: IsolateRef, key: Key) {
         let mut lane = isolate.lane.lock();
         if let Some(cell) = take_detached::<R>(&isolate, &mut lane, key) {
@@ -285,7 +292,9 @@ impl SystemRecord for Forget {
     }
 }
 
-/// Puts an answer where its future finds it. A late one is dropped.
+/// Stores an answer for its future, and returns the entry's previous content. An answer that is
+/// too late is returned instead, because its destructor is user code and must not run in
+/// `with_events`.
 #[inline]
 fn settle(isolate: Current<'_>, key: Key, answer: Option<Value>) -> Settled {
     let settled = answer.map_or(Pending::Dropped, Pending::Answered);
@@ -297,11 +306,11 @@ fn settle(isolate: Current<'_>, key: Key, answer: Option<Value>) -> Settled {
     )
 }
 
-/// Why there is no answer.
+/// The reason why a question has no answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum AskError {
-    /// The port was closed or its isolate dead: the question was not delivered.
+    /// The port was closed, or its isolate was dead: the question was not delivered.
     Closed,
     /// The port is bounded and was full: the question was not delivered.
     Full,
@@ -321,14 +330,14 @@ impl fmt::Display for AskError {
 
 impl std::error::Error for AskError {}
 
-/// Waits for the answer to a question. Made by [`SendPort::ask`].
+/// A future that waits for the answer to a question. Made by [`SendPort::ask`].
 ///
 /// # Cancellation
-/// Dropping it drops the answer when it comes; the question is not taken back.
+/// Dropping it drops the answer when that arrives; the question is not taken back.
 ///
 /// # Panics
-/// One that was made in an isolate may be polled there, and on the isolate's own thread under
-/// [`block_on`](crate::block_on). It panics when it is first polled elsewhere.
+/// A future made in an isolate may be polled there, and on the isolate's own thread under
+/// [`block_on`](crate::block_on). It panics if it is first polled elsewhere.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Ask<R: Send + 'static>(State<R>);
 
@@ -340,8 +349,8 @@ enum State<R: Send + 'static> {
 }
 
 impl<T: Send + 'static> SendPort<T> {
-    /// Sends a question at once, made by `question` around the right to answer it, and waits
-    /// for the answer.
+    /// Sends a question immediately and returns a future that waits for the answer. `question`
+    /// makes the message from the right to answer it.
     ///
     /// ```
     /// # insula_core::block_on(async {
@@ -355,13 +364,13 @@ impl<T: Send + 'static> SendPort<T> {
     /// ```
     ///
     /// # Errors
-    /// An [`AskError`], when awaited.
+    /// The future returns an [`AskError`] if there is no answer.
     pub fn ask<R: Send + 'static>(&self, question: impl FnOnce(ReplyTo<R>) -> T) -> Ask<R> {
         ask_by(question, |question| self.send(question))
     }
 }
 
-/// Sends a question by `send`. The isolate that asks, if there is one, waits for the answer.
+/// Sends a question by `send`. The asker is the current isolate, or else the thread.
 pub(crate) fn ask_by<T, R: Send + 'static>(
     question: impl FnOnce(ReplyTo<R>) -> T,
     send: impl FnOnce(T) -> Result<(), SendError<T>>,
@@ -384,7 +393,7 @@ pub(crate) fn ask_by<T, R: Send + 'static>(
             SendError::Closed(_) => AskError::Closed,
             SendError::Full(_) => AskError::Full,
         };
-        // The question goes first, and with it the right to answer.
+        // Drops the question, and with it the right to answer, before the future.
         drop(error);
         ask = Ask(State::Failed(failure));
     }
@@ -418,7 +427,7 @@ impl<R: Send + 'static> Future for Ask<R> {
             State::Done => panic!("polled again after it was ready"),
         };
         if result.is_ready() {
-            // What `poll_here` took out of the table needs no removal.
+            // `poll_here` has removed the entry, so dropping this must not remove it again.
             self.0 = State::Done;
         }
         result
@@ -426,7 +435,7 @@ impl<R: Send + 'static> Future for Ask<R> {
 }
 
 impl<R: Send + 'static> Ask<R> {
-    /// The first poll outside of the isolate.
+    /// Detaches the question, see the [module](self): the first poll outside of the isolate.
     #[cold]
     fn detach(
         &mut self,
@@ -447,7 +456,7 @@ impl<R: Send + 'static> Ask<R> {
                 drop(cell);
             }
             for settled in woken {
-                // Also a late answer, whose destructor is the user's.
+                // Contained: it wakes foreign wakers, and drops late answers, which are the user's.
                 contain(|| settled.wake(isolate));
             }
             settled
@@ -465,14 +474,14 @@ impl<R: Send + 'static> Ask<R> {
     }
 }
 
-/// From here on the answer goes to the cell.
+/// Registers the cell, which receives the answer from now on.
 fn register(isolate: Current<'_>, key: Key, cell: Box<dyn Any + Send>) {
     let mut lane = isolate.lane.lock();
     isolate.with_details(&mut lane, |details| details.detached.0.push((key, cell)));
     lane.set_detached(true);
 }
 
-/// Settles all questions whose answers have come, ahead of their turns.
+/// Settles all questions whose answers are in the lane, ahead of their turns.
 fn settle_all(isolate: Current<'_>) -> Vec<Settled> {
     let mut settled = Vec::new();
     let settle = |head: Head, payload| {
@@ -480,7 +489,7 @@ fn settle_all(isolate: Current<'_>) -> Vec<Settled> {
         let Some(settle) = (unsafe { head.vtable() }).settle else {
             return false;
         };
-        // SAFETY: the lane hands each record out once, and forgets those that are settled.
+        // SAFETY: the lane passes each record once, and removes those that are settled.
         settled.push(unsafe { settle(payload, isolate) });
         true
     };
@@ -489,11 +498,12 @@ fn settle_all(isolate: Current<'_>) -> Vec<Settled> {
     settled
 }
 
+/// Polls a question in its own isolate.
 fn poll_here<R>(isolate: Current<'_>, key: Key, cx: &Context<'_>) -> Poll<Result<R, AskError>> {
     let own = task::own_task(isolate, cx);
     let settled = isolate.with_events(|events| match events.replies.0.get_mut(key) {
         Some(Pending::Waiting(wakeup)) => {
-            // A foreign waker is cloned, and one that was there dropped, outside of this.
+            // A waker is foreign code: cloned, or dropped if it is replaced, after `with_events`.
             match (own, &wakeup) {
                 (Some(own), Wakeup::Nobody | Wakeup::Task(_)) => {
                     *wakeup = Wakeup::Task(own);
@@ -523,6 +533,8 @@ fn poll_here<R>(isolate: Current<'_>, key: Key, cx: &Context<'_>) -> Poll<Result
     }
 }
 
+/// Moves an answer out, and out of its box if it has one.
+///
 /// # Safety
 /// The value was made by a record that [`Answer::send`] posted with an `R`.
 unsafe fn open<R>(value: Value) -> R {
@@ -541,7 +553,7 @@ impl<R: Send + 'static> Drop for Ask<R> {
             let key = *key;
             Current::with(|current| match current {
                 Some(isolate) if isolate.is(&raw const **home) => Forget(key).run(isolate),
-                // A dead isolate has dropped its table.
+                // An error is ignored: a dead isolate has dropped its table.
                 _ => drop(home.post(Forget(key))),
             });
         }

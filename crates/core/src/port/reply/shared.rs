@@ -1,4 +1,4 @@
-//! A reply that any thread or executor may wait for.
+//! A reply that any thread or executor may wait for: a cell under a mutex.
 
 use std::fmt;
 use std::future::Future;
@@ -12,7 +12,7 @@ use crate::blocking::WaitError;
 use crate::blocking::block_on::block_on_or_end;
 use crate::panic::wake_contained;
 
-/// Nobody will answer: the question, or the right to answer it, was dropped.
+/// The error of a question without an answer: it, or the right to answer it, was dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoReply;
 
@@ -27,10 +27,11 @@ impl std::error::Error for NoReply {}
 enum State<R> {
     Waiting(Option<Waker>),
     Answered(Option<R>),
-    /// Taken, or nobody waits any more.
+    /// The answer was taken, or the [`Reply`] was dropped.
     Done,
 }
 
+/// The answerer's end of the cell.
 pub(super) struct Shared<R>(Arc<Mutex<State<R>>>);
 
 pub(super) fn pair<R>() -> (Shared<R>, Reply<R>) {
@@ -39,6 +40,7 @@ pub(super) fn pair<R>() -> (Shared<R>, Reply<R>) {
 }
 
 impl<R> Shared<R> {
+    /// Stores the answer, or its absence, and wakes the asker.
     pub(super) fn answer(self, value: Option<R>) {
         let mut state = self.0.lock();
         let unwanted = match &mut *state {
@@ -46,7 +48,7 @@ impl<R> Shared<R> {
                 let waker = waker.take();
                 *state = State::Answered(value);
                 drop(state);
-                // The asker's code: its panic is not one of the answerer.
+                // The waker is the asker's code, so its panic must not reach the answerer.
                 if let Some(waker) = waker {
                     wake_contained(waker);
                 }
@@ -59,34 +61,35 @@ impl<R> Shared<R> {
     }
 }
 
-/// Waits for an answer. Made by [`one_shot`](super::one_shot).
+/// A future that waits for an answer. Made by [`one_shot`](super::one_shot).
 ///
 /// # Cancellation
-/// Dropping it drops the answer when it comes.
+/// Dropping it drops the answer when that arrives.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Reply<R>(Arc<Mutex<State<R>>>);
 
 impl<R> Reply<R> {
-    /// Waits on a plain thread.
+    /// Blocks the thread until the answer arrives.
     ///
     /// # Blocking
-    /// Parks the thread. In an isolate, await it instead.
+    /// Parks the thread. In an isolate, await the reply instead.
     ///
     /// # Cancellation
     /// A kill of the waiting isolate unwinds out of the wait.
     ///
     /// # Errors
-    /// [`NoReply`] if there will be no answer. Also if the waiting isolate is to end and cannot
-    /// unwind out of the wait: in a destructor that runs while the stack unwinds, or because the
-    /// isolate has ended.
+    /// Returns [`NoReply`] if there will be no answer. Also if the waiting isolate is to end and
+    /// cannot unwind out of the wait: in a destructor that runs while the stack unwinds, or because
+    /// the isolate has ended.
     ///
     /// # Panics
-    /// On a seeded runtime, if the answer is not there yet, as [`block_on`](crate::block_on). In a
-    /// destructor that runs while the stack unwinds it returns [`NoReply`] instead.
+    /// Panics on a seeded runtime if the answer has not arrived yet, as
+    /// [`block_on`](crate::block_on) does. In a destructor that runs while the stack unwinds it
+    /// returns [`NoReply`] instead.
     pub fn wait(self) -> Result<R, NoReply> {
         match block_on_or_end(self) {
             Ok(reply) => reply,
-            // `NoReply` would say that the question was dropped, which is not the mistake here.
+            // `NoReply` would report a dropped question, but the mistake is to wait here at all.
             Err(error @ WaitError::Seeded) if !std::thread::panicking() => panic!("{error}"),
             Err(_) => Err(NoReply),
         }
@@ -97,7 +100,7 @@ impl<R> Future for Reply<R> {
     type Output = Result<R, NoReply>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // A waker is foreign code: cloned before the lock is held, dropped after.
+        // A waker is foreign code: cloned before the lock is acquired, dropped after its release.
         let new = cx.waker().clone();
         let mut state = self.0.lock();
         match &mut *state {
@@ -119,6 +122,7 @@ impl<R> Future for Reply<R> {
 
 impl<R> Drop for Reply<R> {
     fn drop(&mut self) {
+        // Two statements, so that an answer or a waker is dropped after the lock is released.
         let state = std::mem::replace(&mut *self.0.lock(), State::Done);
         drop(state);
     }
