@@ -1,23 +1,23 @@
-//! Backpressure: how many messages of a port are on their way, and who waits for room.
+//! Backpressure: the number of a port's messages that are on their way, and the senders that wait
+//! for room.
 //!
-//! A message takes a place when it is sent and gives it back when the handler (or `recv`)
-//! takes it. Places are given back in batches of half the bound, and whenever the isolate has
-//! run out of records, so that a steady stream touches the lane's lock rarely. Until then the
-//! port *owes* them. The isolate keeps a list of the ports that owe some, so that giving back
-//! costs nothing for all its other ports.
+//! A message takes a place when it is sent, and its place is free again when the handler (or
+//! `recv`) has taken the message. Places are returned in batches of half the bound, and whenever
+//! the isolate runs out of records, so that a steady stream rarely acquires the lane's lock. Until
+//! then the port *owes* them. The isolate keeps a list of the ports that owe places, so that
+//! returning them costs nothing for its other ports.
 //!
-//! # Who gets a place that is given back
-//! Waiters stand in a row, and each place that is given back calls the first one in it. A called
-//! waiter leaves the row. Its place is not kept for it: whichever send comes first takes the
-//! place. A called waiter that comes too late goes back to where it stood in the row. One that
-//! is dropped calls the next in its stead.
+//! # Waiters
+//! Waiters queue, and each returned place wakes the first one. A woken waiter leaves the queue, and
+//! its place is not reserved: the first send takes it. A woken waiter that finds no room returns
+//! to its old position in the queue. A woken waiter that is dropped wakes the next one in its
+//! stead.
 //!
-//! A called waiter may also be kept and never polled again, which nothing tells. So that those
-//! behind it get the place that it does not use, the isolate looks again [`PATIENCE`] after it
-//! gave places back: if there is room then, and a row, it calls as many more as there is room
-//! for. It goes on until the row is empty, or the port full, where the next place that is given
-//! back calls the next waiter anyway. Calling all waiters at once would do without a timer, but
-//! then each message of a crowded port would cost a poll of each waiter.
+//! A woken waiter may also be kept and never polled again, which cannot be detected. So that the
+//! waiters behind it get the place that it does not use, the isolate checks again [`PATIENCE`]
+//! after it returned places, and wakes as many more waiters as there is room for. It repeats the
+//! check until the queue is empty. Waking all waiters at once would need no timer, but then each
+//! message of a crowded port would cost a poll of each waiter.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::NonNull;
@@ -31,23 +31,26 @@ use crate::memory::lane::LaneGuard;
 use crate::memory::slab::Key;
 use crate::memory::waiters::{Ticket, Waiters, Woken};
 
-/// How long the first waiters of a row may leave a place unused before others are called.
+/// The time for which woken waiters may leave a place unused before more waiters are woken.
 const PATIENCE: Duration = Duration::from_millis(1);
 
+/// The places of a bounded port.
 pub(super) struct Bound {
     limit: usize,
-    /// Guarded by the lane.
+    /// Guarded by the lane's lock.
     shared: UnsafeCell<Shared>,
-    /// Messages taken whose places have not been given back; the isolate's own.
+    /// Messages taken whose places have not been returned. Accessed only by the isolate.
     taken: Cell<usize>,
-    /// It is in the isolate's list of those that owe places; the isolate's own.
+    /// `true` if the port is in the isolate's list of ports that owe places. Accessed only by the
+    /// isolate.
     owes: Cell<bool>,
-    /// The timer after which it looks for unused places; the isolate's own.
+    /// The timer of the next check for unused places. Accessed only by the isolate.
     check: Cell<Option<Key>>,
 }
 
 #[derive(Default)]
 struct Shared {
+    /// Places in use, those that the port owes included.
     used: usize,
     waiting: Waiters,
 }
@@ -63,12 +66,13 @@ impl Bound {
         }
     }
 
+    /// Returns what the lane's lock guards, for the holder of that lock.
     fn shared<'a>(&'a self, _held: &'a mut LaneGuard<'_>) -> &'a mut Shared {
-        // SAFETY: guarded by the lane, which is held, for as long as the result lives.
+        // SAFETY: guarded by the lane's lock, which is held for as long as the result lives.
         unsafe { &mut *self.shared.get() }
     }
 
-    /// Takes a place for a message.
+    /// Takes a place for a message. Returns `false` if there is none.
     #[inline(always)]
     pub(super) fn try_take(&self, lane: &mut LaneGuard<'_>) -> bool {
         let shared = self.shared(lane);
@@ -77,7 +81,8 @@ impl Bound {
         room
     }
 
-    /// Joins the row, or goes back to its place in it. Returns the waker that it had there.
+    /// Adds a waiter to the end of the queue, or at its old position. Returns its previous waker
+    /// if that was still queued.
     pub(super) fn wait(
         &self,
         lane: &mut LaneGuard<'_>,
@@ -87,8 +92,8 @@ impl Bound {
         self.shared(lane).waiting.wait(ticket, waker)
     }
 
-    /// Leaves the row for good. Returns a waker to drop, which is that of a waiter that was not
-    /// called, and otherwise one to wake, which is that of the waiter called in its stead.
+    /// Removes a waiter. Returns its waker if it was still queued. If it had been woken, returns
+    /// the next waiter to wake in its stead, if there is one and room for it.
     pub(super) fn leave(&self, lane: &mut LaneGuard<'_>, ticket: &mut Ticket) -> Left {
         let shared = self.shared(lane);
         if let Some(own) = shared.waiting.forget(ticket) {
@@ -101,14 +106,15 @@ impl Bound {
         }
     }
 
+    /// Removes and returns all waiters.
     pub(super) fn take_waiters(&self, lane: &mut LaneGuard<'_>) -> Woken {
         self.shared(lane).waiting.take_all()
     }
 
-    /// The isolate forgets the port.
+    /// Returns the places that the port owes, and cancels its timer.
     pub(super) fn close(&self, isolate: Current<'_>) {
         if self.owes.get() {
-            // The list must not point to a slot that is gone.
+            // The list must not point to a freed slot.
             return_credits(isolate);
         }
         if let Some(timer) = self.check.take() {
@@ -116,6 +122,7 @@ impl Bound {
         }
     }
 
+    /// Returns the places that the port owes.
     fn give_back(&self, slot: &PortSlot, isolate: Current<'_>) {
         let taken = self.taken.replace(0);
         if taken != 0 {
@@ -123,7 +130,7 @@ impl Bound {
         }
     }
 
-    /// Calls as many waiters as there is room for, once `taken` places are given back.
+    /// Returns `taken` places, and wakes as many waiters as there is room for.
     fn call_waiters(&self, slot: &PortSlot, isolate: Current<'_>, taken: usize) {
         let (called, more) = {
             let mut lane = isolate.lane.lock();
@@ -136,7 +143,7 @@ impl Bound {
         called.wake();
     }
 
-    /// Starts the timer if there is a row, and stops it if there is none.
+    /// Starts the timer if it is needed, and cancels it otherwise.
     fn check_later(&self, slot: &PortSlot, isolate: Current<'_>, is_needed: bool) {
         if is_needed == self.check.get().is_some() || isolate.local().flags.dying.get() {
             return;
@@ -165,30 +172,31 @@ impl Bound {
     }
 }
 
-/// Before anything is made that a panic would leave half done.
+/// Checks a bound. Called before anything is made that a panic would leave half done.
 ///
 /// # Panics
-/// If there is no room at all.
+/// Panics if the limit is 0.
 pub(crate) fn check_limit(limit: Option<usize>) {
     assert_ne!(limit, Some(0), "a bounded port needs room for one message");
 }
 
-/// What a waiter left behind.
+/// The result of removing a waiter.
 pub(super) enum Left {
-    /// Its waker, to be dropped outside of the lock.
+    /// It was queued: its waker, to be dropped after the lock is released.
     Row(Waker),
-    /// The next waiter, to be woken outside of the lock.
+    /// It had been woken: the next waiter, to be woken after the lock is released.
     Called(Option<Waker>),
 }
 
 impl PortSlot {
-    /// A message has been taken by its handler.
+    /// Counts a message that was taken, and returns the owed places once they are half of the
+    /// bound.
     #[inline(always)]
     pub(super) fn message_taken(&self, isolate: Current<'_>) {
         if let Some(bound) = self.bound() {
             let taken = bound.taken.get() + 1;
             bound.taken.set(taken);
-            // Half of the limit. No more can be taken than were sent, which is at most the limit.
+            // Half of the limit. Does not underflow: at most `limit` places are in use.
             if taken >= bound.limit - taken {
                 bound.give_back(self, isolate);
             } else if !bound.owes.get() {
@@ -197,6 +205,7 @@ impl PortSlot {
         }
     }
 
+    /// Adds the port to the isolate's list of ports that owe places.
     fn owe(&self, isolate: Current<'_>) {
         if let Some(bound) = self.bound() {
             bound.owes.set(true);
@@ -206,13 +215,13 @@ impl PortSlot {
     }
 }
 
-/// Gives all places back that the current isolate's ports owe.
+/// Returns all places that the current isolate's ports owe.
 #[cold]
 pub(crate) fn return_credits(isolate: Current<'_>) {
     isolate.local().flags.credits.set(false);
     while let Some(slot) = isolate.with_events(|events| events.owing.pop()) {
-        // SAFETY: a slot that is in the list is alive: `Close` empties the list before it lets
-        // go of one.
+        // SAFETY: a slot in the list is alive: `Close` and the teardown empty the list before they
+        // release a receiver's unit.
         let slot = unsafe { slot.as_ref() };
         if let Some(bound) = slot.bound() {
             bound.owes.set(false);

@@ -27,36 +27,36 @@ use crate::panic::{contain, drop_all};
 
 const ELSEWHERE: &str = "a ReceivePort can only be used by the isolate that opened it";
 
-/// The end of a port at which messages of type `T` arrive. It belongs to the isolate that
-/// opened it.
+/// The receiving side of a port for messages of type `T`. It belongs to the isolate that opened it.
 ///
-/// Messages wait in the port until they are asked for with [`recv`](Self::recv) (or as a
-/// [`Stream`]), or a closure is set with [`listen`](Self::listen).
+/// Messages are buffered until they are taken with [`recv`](Self::recv) (or as a [`Stream`]), or
+/// a closure is set with [`listen`](Self::listen).
 ///
 /// A port with a [`SendPort`] keeps its isolate alive. When the last `SendPort` is gone and
-/// all messages have been taken, the port ends: `recv` returns `None`.
+/// all messages have been taken, `recv` returns `None`.
 ///
 /// Dropping a `ReceivePort` closes the port.
 pub struct ReceivePort<T> {
     slot: NonNull<PortSlot>,
-    /// `Send`, so that an isolate's future may hold it; not `Sync`.
+    /// Makes the type `Send`, so that an isolate's future may hold it, but not `Sync`.
     marker: PhantomData<Cell<T>>,
 }
 
-// SAFETY: everything but dropping it is refused outside its isolate, and dropping it is
-// possible anywhere, see `close_elsewhere`.
+// SAFETY: outside its isolate the port can only be dropped, see `close_elsewhere`; every method
+// that touches the isolate's state panics there, see `here`.
 unsafe impl<T: Send> Send for ReceivePort<T> {}
 
 impl<T> Unpin for ReceivePort<T> {}
 
-/// Messages that arrived and were not asked for yet.
+/// The messages that arrived and were not taken yet.
 struct Buffer<T> {
-    /// Bounded by the port's bound; an unbounded port's grows as in the VM.
+    /// Limited by the port's bound; that of an unbounded port grows, as in the VM.
     queue: VecDeque<T>,
     waiting: Wakeup,
 }
 
-/// A port whose messages wait in a [`Buffer`], made with the first message or question.
+/// The vtable of a port that buffers its messages. The [`Buffer`] is allocated with the first
+/// message or the first wait for one.
 struct Buffers<T>(PhantomData<T>);
 
 impl<T: Send + 'static> Buffers<T> {
@@ -89,7 +89,8 @@ impl<T: Send + 'static> Buffers<T> {
         closed: || Drops::<T>::CLOSED,
     };
 
-    /// Exclusive as long as the caller runs no user code.
+    /// Returns the buffer. The caller must run no user code, which could get a second reference,
+    /// while it uses this one.
     #[expect(
         clippy::mut_from_ref,
         reason = "only the running isolate calls it, and briefly"
@@ -102,13 +103,13 @@ impl<T: Send + 'static> Buffers<T> {
             };
             slot.receiver.set(Box::into_raw(Box::new(buffer)).cast());
         }
-        // SAFETY: with this vtable the receiver is a box of this type, which only the isolate
-        // that runs here touches.
+        // SAFETY: with this vtable the receiver is a box of this type, which only the isolate that
+        // runs here accesses.
         unsafe { &mut *slot.receiver.get().cast::<Buffer<T>>() }
     }
 }
 
-/// A port whose messages go to a closure.
+/// The vtable of a port that passes its messages to a closure.
 struct Calls<T, F>(PhantomData<(T, F)>);
 
 impl<T: Send + 'static, F: FnMut(T) + 'static> Calls<T, F> {
@@ -120,9 +121,9 @@ impl<T: Send + 'static, F: FnMut(T) + 'static> Calls<T, F> {
                 // SAFETY: the slot of a record is alive.
                 let slot = unsafe { head.slot::<PortSlot>() };
                 slot.message_taken(isolate);
-                // SAFETY: with this vtable the receiver is a box of this type. It is called
-                // only here, once at a time, and a replaced one is not dropped before the
-                // turn's microtasks, so the reference stays good during the call.
+                // SAFETY: with this vtable the receiver is a box of this type. It is called only
+                // here, in one event or microtask at a time. If the call replaces it, a later
+                // microtask drops it, so the reference stays valid during the call.
                 let handler = unsafe { &mut *slot.receiver.get().cast::<F>() };
                 handler(message);
             },
@@ -140,21 +141,21 @@ impl<T: Send + 'static, F: FnMut(T) + 'static> Calls<T, F> {
 }
 
 impl<T: Send + 'static> ReceivePort<T> {
-    /// Opens a port of the current isolate, without a bound, as in the VM.
+    /// Opens an unbounded port of the current isolate, as in the VM.
     ///
     /// # Panics
-    /// If there is no current isolate.
+    /// Panics if there is no current isolate.
     #[expect(clippy::new_without_default, reason = "opening a port is an effect")]
     #[track_caller]
     pub fn new() -> Self {
         Self::open_current(None)
     }
 
-    /// Opens a port of the current isolate for at most `limit` messages that are sent and not
-    /// yet taken.
+    /// Opens a bounded port of the current isolate, for at most `limit` messages that are sent and
+    /// not yet taken.
     ///
     /// # Panics
-    /// If there is no current isolate, or `limit` is 0.
+    /// Panics if there is no current isolate, or if `limit` is 0.
     #[track_caller]
     pub fn bounded(limit: usize) -> Self {
         Self::open_current(Some(limit))
@@ -183,10 +184,11 @@ impl<T: Send + 'static> ReceivePort<T> {
     }
 
     fn slot(&self) -> &PortSlot {
-        // SAFETY: alive while the handle's unit stands.
+        // SAFETY: alive while this owns the handle's unit.
         unsafe { self.slot.as_ref() }
     }
 
+    /// Calls `f` with the isolate that owns the port. Panics if that is not the current one.
     fn here<R>(&self, f: impl FnOnce(Current<'_>) -> R) -> R {
         Current::with(|current| match current {
             Some(isolate) if isolate.is(self.slot().isolate()) => f(isolate),
@@ -194,24 +196,24 @@ impl<T: Send + 'static> ReceivePort<T> {
         })
     }
 
-    /// A new address of this port.
+    /// Returns a new sender of this port.
     ///
     /// # Panics
-    /// Outside the isolate that opened the port.
+    /// Panics outside the isolate that opened the port.
     pub fn send_port(&self) -> SendPort<T> {
         self.here(|isolate| self.make_sender(isolate))
     }
 
-    /// `isolate` is that of the port.
+    /// As [`send_port`](Self::send_port), in `isolate`, which must own the port.
     pub(crate) fn make_sender(&self, isolate: Current<'_>) -> SendPort<T> {
         self.slot().make_sender(isolate);
         SendPort::from_slot(self.slot)
     }
 
-    /// Gives the port a name, for [`Isolate::why_alive`](crate::Isolate::why_alive).
+    /// Sets the port's name, for [`Isolate::why_alive`](crate::Isolate::why_alive).
     ///
     /// # Panics
-    /// Outside the isolate that opened the port.
+    /// Panics outside the isolate that opened the port.
     pub fn set_name(&self, name: impl Into<Arc<str>>) {
         let serial = self.slot().serial.get();
         self.here(|isolate| {
@@ -219,37 +221,37 @@ impl<T: Send + 'static> ReceivePort<T> {
         });
     }
 
-    /// Says whether the port keeps its isolate alive; at first it does, as long as somebody can
-    /// send to it. One that does not still gets its messages while the isolate lives.
+    /// Sets whether the port keeps its isolate alive. By default it does, as long as it has a
+    /// [`SendPort`]. A port that does not still gets its messages while the isolate lives.
     ///
     /// # Panics
-    /// Outside the isolate that opened the port.
+    /// Panics outside the isolate that opened the port.
     pub fn keep_isolate_alive(&self, keep: bool) {
         self.here(|isolate| self.slot().set_weak(isolate, !keep));
     }
 
-    /// The next message, in the order of arrival; `None` when no [`SendPort`] is left and all
-    /// messages have been taken.
+    /// Takes the next message, in the order of arrival. Returns `None` when no [`SendPort`] is left
+    /// and all messages have been taken.
     ///
     /// # Cancellation
-    /// Dropping the future takes no message away.
+    /// Dropping the future loses no message.
     ///
     /// # Panics
-    /// When polled outside the isolate that opened the port.
+    /// Panics when polled outside the isolate that opened the port.
     pub fn recv(&mut self) -> Recv<'_, T> {
         Recv(self)
     }
 
-    /// What [`recv`](Self::recv) does, for hand-written futures.
+    /// Polls for the next message, as [`recv`](Self::recv) does, for hand-written futures.
     ///
     /// # Panics
-    /// Outside the isolate that opened the port.
+    /// Panics outside the isolate that opened the port.
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.here(|isolate| {
             let slot = self.slot();
             if slot.vtable().mode != Mode::Buffered {
-                // Only while the isolate is being torn down.
+                // Happens only while the isolate is torn down.
                 return Poll::Ready(None);
             }
             if task::must_return(isolate, cx) {
@@ -262,6 +264,7 @@ impl<T: Send + 'static> ReceivePort<T> {
             if slot.orphaned.get() {
                 return Poll::Ready(None);
             }
+            // A waker is foreign code: cloned before the buffer is borrowed, dropped after.
             let wakeup = Wakeup::capture(isolate, cx);
             let before = std::mem::replace(&mut Buffers::<T>::buffer(slot).waiting, wakeup);
             drop(before);
@@ -269,18 +272,18 @@ impl<T: Send + 'static> ReceivePort<T> {
         })
     }
 
-    /// Gives every message, those that wait already first, to `handler`: each in a turn of its
-    /// own, so microtasks run in between.
+    /// Passes every message to `handler`. Messages that are already buffered come first, each in a
+    /// microtask; later ones are handled in a turn each, so microtasks run in between.
     ///
     /// The port stays open until [`Listener::close`], or the end of the isolate.
     ///
     /// # Panics
-    /// Outside the isolate that opened the port.
+    /// Panics outside the isolate that opened the port.
     pub fn listen(self, handler: impl FnMut(T) + Send + 'static) -> Listener<T> {
         self.listen_here(handler)
     }
 
-    /// What `listen` returns, for a handler that closes its own port.
+    /// Returns what `listen` returns, for a handler that closes its own port.
     pub(crate) fn listener(&self) -> Listener<T> {
         Listener {
             serial: self.slot().serial.get(),
@@ -288,36 +291,38 @@ impl<T: Send + 'static> ReceivePort<T> {
         }
     }
 
+    /// As [`listen`](Self::listen), for a handler that need not be `Send`.
     pub(crate) fn listen_here<F: FnMut(T) + 'static>(self, handler: F) -> Listener<T> {
         let listener = self.listener();
         self.here(|isolate| set_handler::<T, F>(isolate, self.slot(), handler));
-        // Not before: where this is refused the receiver is dropped, and so closes its port.
+        // Not before `here`: if that panics, `self` is dropped and closes the port.
         let port = ManuallyDrop::new(self);
-        // SAFETY: the handle's unit; the handle itself is never dropped.
+        // SAFETY: releases the handle's unit once: the handle itself is never dropped.
         unsafe { PortSlot::release(port.slot, HANDLE) };
         listener
     }
 
-    /// Closes the port. Messages that are queued are dropped, later ones go back to their
-    /// senders. The same as dropping it.
+    /// Closes the port, as dropping it does. Queued messages are dropped, later ones are returned
+    /// to their senders.
     pub fn close(self) {
         drop(self);
     }
 
-    /// What identifies the port.
+    /// Returns the identity of the port.
     pub fn id(&self) -> PortId {
         PortId(self.slot().serial.get())
     }
 }
 
-/// Gives the port a closure, and the closure what the port had buffered.
+/// Sets the port's closure, and passes it the messages that the port had buffered.
 fn set_handler<T: Send + 'static, F: FnMut(T) + 'static>(
     isolate: Current<'_>,
     slot: &PortSlot,
     handler: F,
 ) {
     if slot.vtable().mode == Mode::Closed {
-        // Only in a teardown, which drops what is queued.
+        // Happens only in a teardown, which drops queued messages. A microtask drops the handler,
+        // as `swap_receiver` does.
         return isolate.push_microtask(Microtask::Call(Box::new(move || drop(handler))));
     }
     let buffered = slot.vtable().mode == Mode::Buffered && !slot.receiver.get().is_null();
@@ -329,7 +334,8 @@ fn set_handler<T: Send + 'static, F: FnMut(T) + 'static>(
     let handler = Box::into_raw(Box::new(handler)).cast();
     slot.swap_receiver(isolate, Calls::<T, F>::VTABLE, handler);
     for message in waiting {
-        // By the time the microtask runs the port may have another handler, or be closed.
+        // By serial and not by slot: when the microtask runs, the port may have another handler,
+        // or be closed and freed.
         let listener = Listener::<T> {
             serial: slot.serial.get(),
             marker: PhantomData,
@@ -341,13 +347,13 @@ fn set_handler<T: Send + 'static, F: FnMut(T) + 'static>(
 impl<T> Drop for ReceivePort<T> {
     fn drop(&mut self) {
         let slot = self.slot;
-        // SAFETY: alive while the handle's unit stands.
+        // SAFETY: alive while this owns the handle's unit.
         let core: *const _ = unsafe { slot.as_ref() }.isolate();
         Current::with(|current| match current {
             Some(isolate) if isolate.is(core) => PortSlot::close(slot, isolate),
             _ => PortSlot::close_elsewhere(slot),
         });
-        // SAFETY: the handle's unit, and the handle is gone after this.
+        // SAFETY: this owns the handle's unit, and is gone afterwards.
         unsafe { PortSlot::release(slot, HANDLE) };
     }
 }
@@ -366,7 +372,7 @@ impl<T: Send + 'static> fmt::Debug for ReceivePort<T> {
     }
 }
 
-/// Waits for a message. Made by [`ReceivePort::recv`].
+/// A future that waits for a message. Made by [`ReceivePort::recv`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Recv<'a, T: Send + 'static>(&'a mut ReceivePort<T>);
@@ -380,8 +386,9 @@ impl<T: Send + 'static> Future for Recv<'_, T> {
     }
 }
 
-/// A port that calls a closure. Made by [`ReceivePort::listen`]; of use only in the isolate
-/// that opened the port. Dropping it changes nothing.
+/// A handle to a port that calls a closure. Made by [`ReceivePort::listen`], and usable only in the
+/// isolate that opened the port: in another isolate it acts as if the port were closed. Dropping
+/// it changes nothing.
 pub struct Listener<T> {
     serial: u64,
     marker: PhantomData<fn(T)>,
@@ -396,11 +403,11 @@ impl<T> Clone for Listener<T> {
 impl<T> Copy for Listener<T> {}
 
 impl<T: Send + 'static> Listener<T> {
-    /// Calls `handler` from the next message on, those that are queued included. A closed port
-    /// stays closed.
+    /// Passes the messages to `handler` from the next one on, those already queued included. Does
+    /// nothing if the port is closed.
     ///
     /// # Panics
-    /// Outside the isolate that opened the port.
+    /// Panics if there is no current isolate.
     pub fn replace(&self, handler: impl FnMut(T) + Send + 'static) {
         self.with_open_port(|isolate, slot| {
             // SAFETY: an open port of the current isolate is alive.
@@ -408,10 +415,10 @@ impl<T: Send + 'static> Listener<T> {
         });
     }
 
-    /// Drops messages from the next one on, until [`replace`](Self::replace).
+    /// Drops messages from the next one on, until [`replace`](Self::replace) is called.
     ///
     /// # Panics
-    /// Outside the isolate that opened the port.
+    /// Panics if there is no current isolate.
     pub fn clear(&self) {
         self.with_open_port(|isolate, slot| {
             // SAFETY: an open port of the current isolate is alive.
@@ -420,20 +427,20 @@ impl<T: Send + 'static> Listener<T> {
         });
     }
 
-    /// Closes the port: messages that are queued are dropped, later ones go back to their
-    /// senders. Closing it again does nothing.
+    /// Closes the port: queued messages are dropped, later ones are returned to their senders.
+    /// Closing it again does nothing.
     ///
     /// # Panics
-    /// Outside the isolate that opened the port.
+    /// Panics if there is no current isolate.
     pub fn close(&self) {
         self.with_open_port(|isolate, slot| PortSlot::close(slot, isolate));
     }
 
-    /// Says whether the port keeps its isolate alive, as
-    /// [`ReceivePort::keep_isolate_alive`] does. For a closed port it changes nothing.
+    /// Sets whether the port keeps its isolate alive, as [`ReceivePort::keep_isolate_alive`] does.
+    /// Does nothing if the port is closed.
     ///
     /// # Panics
-    /// Outside the isolate that opened the port.
+    /// Panics if there is no current isolate.
     pub fn keep_isolate_alive(&self, keep: bool) {
         self.with_open_port(|isolate, slot| {
             // SAFETY: an open port of the current isolate is alive.
@@ -441,10 +448,10 @@ impl<T: Send + 'static> Listener<T> {
         });
     }
 
-    /// A new address of the port; `None` once it is closed.
+    /// Returns a new sender of the port, or `None` if it is closed.
     ///
     /// # Panics
-    /// Outside the isolate that opened the port.
+    /// Panics if there is no current isolate.
     pub fn send_port(&self) -> Option<SendPort<T>> {
         self.with_open_port(|isolate, slot| {
             // SAFETY: an open port of the current isolate is alive.
@@ -453,24 +460,28 @@ impl<T: Send + 'static> Listener<T> {
         })
     }
 
-    /// Hands a message that had been buffered to whatever the port does now.
+    /// Delivers a message that had been buffered, by the port's current vtable. Drops it if the
+    /// port is closed.
     fn deliver(self, message: T) {
         self.with_open_port(|isolate, slot| {
             let head = Head::of_slot(slot, message_words::<T>());
-            // SAFETY: the current isolate may read the slot's vtable.
+            // SAFETY: the slot of an open port is alive, and the current isolate may read its
+            // vtable.
             let deliver = unsafe { head.vtable() }.deliver;
             if is_inline::<T>() {
                 let message = ManuallyDrop::new(message);
-                // SAFETY: the payload is a `T`, moved out this once.
+                // SAFETY: the payload is a `T`, moved out only here.
                 unsafe { deliver(head, (&raw const message).cast(), isolate) };
             } else {
                 let message = ManuallyDrop::new(Box::new(message));
-                // SAFETY: the payload is a boxed `T`, moved out this once.
+                // SAFETY: the payload is a boxed `T`, moved out only here.
                 unsafe { deliver(head, (&raw const message).cast(), isolate) };
             }
         });
     }
 
+    /// Calls `f` with the current isolate and the port's slot. Returns `None` if the port is
+    /// closed, or belongs to another isolate.
     fn with_open_port<R>(&self, f: impl FnOnce(Current<'_>, NonNull<PortSlot>) -> R) -> Option<R> {
         Current::with(|isolate| {
             let isolate = isolate.expect(ELSEWHERE);

@@ -16,13 +16,13 @@ use crate::memory::record::{Head, is_inline, words_of};
 use crate::memory::waiters::Ticket;
 use crate::panic;
 
-/// Where messages of type `T` can be sent to, from any thread.
+/// The sending side of a port: sends messages of type `T` to it, from any thread.
 ///
-/// Cloning is cheap, and equality and hash go by [`id`](Self::id), also after the port closed.
+/// Cloning is cheap. Equality and hash compare the [`id`](Self::id), also after the port closed.
 ///
 /// # Ordering
 /// The messages of one sender to one isolate arrive in the order in which they were sent, also
-/// across several ports of that isolate. Those of different senders interleave.
+/// across several ports of that isolate. Messages of different senders interleave.
 ///
 /// # Example
 /// ```
@@ -48,7 +48,7 @@ unsafe impl<T: Send> Send for SendPort<T> {}
 // SAFETY: as above; sending needs only a shared reference.
 unsafe impl<T: Send> Sync for SendPort<T> {}
 
-/// A message that could not be sent, and why. It gives the message back.
+/// The error of a message that could not be sent. Contains the message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendError<T> {
     /// The port has been closed, or its isolate is dead.
@@ -58,7 +58,7 @@ pub enum SendError<T> {
 }
 
 impl<T> SendError<T> {
-    /// The message.
+    /// Returns the message.
     pub fn into_inner(self) -> T {
         match self {
             Self::Closed(message) | Self::Full(message) => message,
@@ -94,21 +94,21 @@ impl<T> fmt::Display for SendError<T> {
 impl<T> std::error::Error for SendError<T> {}
 
 impl<T: Send + 'static> SendPort<T> {
-    /// Takes over a sender's units of `slot`.
+    /// Makes a sender that takes over a sender's units of `slot`.
     pub(super) fn from_slot(slot: NonNull<PortSlot>) -> Self {
         Self(slot, PhantomData)
     }
 
     #[inline(always)]
     fn slot(&self) -> &PortSlot {
-        // SAFETY: alive while this sender's units stand.
+        // SAFETY: alive while this sender owns its units.
         unsafe { self.0.as_ref() }
     }
 
-    /// Sends a message. Never waits, never copies: the message moves.
+    /// Sends a message. Never waits and never copies: the message is moved.
     ///
     /// # Errors
-    /// Gives the message back if the port is closed, or bounded and full.
+    /// Returns the message if the port is closed, or bounded and full.
     #[inline]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         if is_inline::<T>() {
@@ -119,7 +119,7 @@ impl<T: Send + 'static> SendPort<T> {
         }
     }
 
-    /// `P` is `T`, or its box.
+    /// Appends a record of the message. `P` is `T`, or its box.
     #[inline(always)]
     fn post<P>(&self, payload: P) -> Result<(), SendError<P>> {
         let slot = self.slot();
@@ -146,20 +146,20 @@ impl<T: Send + 'static> SendPort<T> {
         Ok(())
     }
 
-    /// Sends a message as soon as the port has room. An unbounded port always has.
+    /// Sends a message as soon as the port has room. An unbounded port always has room.
     ///
     /// # Ordering
-    /// Those who wait are woken in the order in which they began to wait. No place is kept for
-    /// one that was woken: until it is polled, another send may take the place, and a millisecond
-    /// later the next ones that wait are woken too. So a future that is kept and not polled
+    /// Waiting futures are woken in the order in which they began to wait. No place is reserved
+    /// for a woken future: until it is polled, another send may take the place, and a millisecond
+    /// later the next waiting futures are woken too. So a future that is kept and not polled
     /// blocks none of the others.
     ///
     /// # Cancellation
-    /// Dropping the future before it is ready drops the message unsent, and wakes the next one
-    /// that waits if this one had been woken.
+    /// Dropping the future before it is ready drops the message unsent, and wakes the next waiting
+    /// future if this one had been woken.
     ///
     /// # Errors
-    /// Gives the message back if the port is or becomes closed.
+    /// Returns the message if the port is or becomes closed.
     pub fn send_wait(&self, message: T) -> SendWait<'_, T> {
         SendWait {
             port: self,
@@ -168,12 +168,13 @@ impl<T: Send + 'static> SendPort<T> {
         }
     }
 
-    /// Whether the port still accepts messages.
+    /// Returns `true` if the port accepts no more messages: it was closed, or its isolate is dead.
     pub fn is_closed(&self) -> bool {
         !self.slot().is_open(&self.slot().isolate().lane.lock())
     }
 
-    /// Calls `function` when the port's isolate has ended; if it has already, not at all.
+    /// Calls `function` when the port's isolate ends. Returns `None`, and never calls it, if the
+    /// isolate has ended already.
     pub(crate) fn when_isolate_ends(
         &self,
         function: impl FnOnce() + Send + 'static,
@@ -181,12 +182,12 @@ impl<T: Send + 'static> SendPort<T> {
         ExitCall::new(self.slot().isolate(), function)
     }
 
-    /// What identifies the port.
+    /// Returns the identity of the port.
     pub fn id(&self) -> PortId {
         PortId(self.slot().serial.get())
     }
 
-    /// The isolate that the port belongs to.
+    /// Returns the identity of the isolate that owns the port.
     pub fn isolate_id(&self) -> IsolateId {
         IsolateId(self.slot().isolate().id)
     }
@@ -194,7 +195,7 @@ impl<T: Send + 'static> SendPort<T> {
 
 impl<T> Clone for SendPort<T> {
     fn clone(&self) -> Self {
-        // SAFETY: alive while this sender's units stand.
+        // SAFETY: alive while this sender owns its units.
         unsafe { self.0.as_ref() }.add_sender();
         Self(self.0, PhantomData)
     }
@@ -202,7 +203,7 @@ impl<T> Clone for SendPort<T> {
 
 impl<T> Drop for SendPort<T> {
     fn drop(&mut self) {
-        // SAFETY: these units are ours, and we are gone afterwards.
+        // SAFETY: this sender owns its units, and is gone afterwards.
         unsafe { PortSlot::drop_sender(self.0) };
     }
 }
@@ -227,7 +228,7 @@ impl<T: Send + 'static> fmt::Debug for SendPort<T> {
     }
 }
 
-/// Waits for room in a bounded port. Made by [`SendPort::send_wait`].
+/// A future that sends a message when a port has room. Made by [`SendPort::send_wait`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct SendWait<'a, T: Send + 'static> {
     port: &'a SendPort<T>,
@@ -257,18 +258,19 @@ impl<T: Send + 'static> Future for SendWait<'_, T> {
 }
 
 impl<T: Send + 'static> SendWait<'_, T> {
-    /// The message, until it was sent or given back.
+    /// Returns the message, unless it was sent or returned before.
     pub(crate) fn take(mut self) -> Option<T> {
         self.message.take()
     }
 
-    /// The port was full a moment ago: joins the row, then looks again.
+    /// Joins the queue of waiters, then tries again: the port was full, but a place returned
+    /// before this waiter was queued would not wake it.
     fn poll_waiting(&mut self, message: T, cx: &Context<'_>) -> Poll<Result<(), SendError<T>>> {
         let slot = self.port.slot();
         let Some(bound) = slot.bound() else {
             unreachable!("an unbounded port is never full");
         };
-        // A waker is foreign code: cloned before the lane is held, dropped after.
+        // A waker is foreign code: cloned before the lane is locked, dropped after its release.
         let waker = cx.waker().clone();
         let mut lane = slot.isolate().lane.lock();
         let before = bound.wait(&mut lane, &mut self.ticket, waker);
@@ -286,7 +288,8 @@ impl<T: Send + 'static> SendWait<'_, T> {
         }
     }
 
-    /// Leaves the row. One that was called and did not use its place calls the next.
+    /// Leaves the queue of waiters. If this waiter had been woken and there is room, wakes the next
+    /// one.
     fn leave(&mut self) {
         if !self.ticket.is_some() {
             return;
