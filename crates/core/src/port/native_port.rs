@@ -1,38 +1,38 @@
 //! Native ports: messages for a plain function, which runs on threads of its own and may block.
 //!
 //! # The protocol
-//! Everything is decided under the port's one lock. A thread of the port is in one of three
-//! states, which are counted there:
-//! - *running*: inside the handler, maybe for ever;
-//! - *looking*: about to take a message, because it was started, was called, has just finished
-//!   one, or searches for [`SEARCH`] before it sleeps;
-//! - *sleeping*: until it is called, or for [`KEEP_ALIVE`], after which it ends.
+//! All decisions are made under the port's one lock. A thread of the port, unless it is the
+//! lookout described below, is in one of three states, which are counted there:
+//! - *running*: inside the handler, possibly forever;
+//! - *looking*: about to take a message, because it was started, was woken, has just finished a
+//!   message, or searches for [`SEARCH`] before it sleeps;
+//! - *sleeping*: until it is woken, or for [`KEEP_ALIVE`], after which it ends.
 //!
-//! One rule keeps the port going: while messages wait and the limit permits, somebody looks.
-//! Two places uphold it. Who posts calls a thread if nobody looks; who takes a message and
-//! leaves others behind does so as well, because from then on it may block. So a post wakes at
-//! most one thread, and none while one is looking; a thread that has finished a message takes
-//! the next without any wake-up.
+//! One invariant keeps the port going: while messages wait and the thread limit permits, at least
+//! one thread is looking, or the lookout is watching. Two operations uphold it. A post wakes or
+//! starts a thread if none is looking. A thread that takes a message and leaves others in the queue
+//! does the same, because it may block from then on. So a post wakes at most one thread, and none
+//! while one is looking; a thread that has finished a message takes the next one without a wake-up.
 //!
 //! # Many short messages
-//! Where handlers are short, a thread per message costs more than it brings. So when
-//! as many run as there are cores, and while the mean handler takes less than [`SHORT`], who
-//! leaves messages behind calls nobody but a *lookout*: a thread that looks only when no
-//! message has been taken for [`LOOKOUT`]. A handler that blocks, in spite of the mean, holds
-//! the others up for that long and no longer.
+//! For short handlers, a thread per message costs more than it gains. So while as many threads run
+//! as there are cores, and the mean handler takes less than [`SHORT`], messages left in the queue
+//! wake only a *lookout*: a thread that starts looking once no message has been taken for
+//! [`LOOKOUT`]. A handler that blocks in spite of the mean delays the other messages for that
+//! long and no longer.
 //!
 //! # Virtual time
-//! What is posted on a seeded runtime is handled on the thread that posts, before the post
-//! returns. A handler may post to its own port, also by way of another port's handler. Such a post
-//! finds that its thread handles a message of the port already, and leaves its own in that
-//! thread's list, which is part of the state; the outermost post handles what is in the list,
-//! first in, first out, before it returns. So a handler never runs inside of itself, and the stack
-//! does not grow with the messages. The lists are apart from the queue and from each other: a post
-//! must not wait for another thread, or the order of events would not follow from the seed.
+//! A message posted on a seeded runtime is handled on the posting thread, before the post returns.
+//! A handler may post to its own port, also through another port's handler. Such a post finds that
+//! its thread is handling a message of the port already, and appends its own to that thread's
+//! list, which is part of the state. The outermost post handles the messages of the list, first
+//! in, first out, before it returns. So a handler is never re-entered, and the stack does not grow
+//! with the messages. The lists are separate from the queue and from each other: a post must not
+//! wait for another thread, or the order of events would not follow from the seed.
 //!
 //! # Close
-//! `open` is read and written under the lock too: a post comes before the close, and is
-//! handled, or after it, and gets its message back. The threads end when nothing waits.
+//! `open` is read and written under the lock too: a post either precedes the close, and is handled,
+//! or follows it, and gets its message back. The threads end when no message waits.
 
 mod state;
 #[cfg(test)]
@@ -52,30 +52,32 @@ use crate::port::reply::{self, Ask, ReplyTo};
 use crate::runtime;
 use state::{Call, State};
 
-/// How long a thread without a message looks for one before it sleeps: what waking it costs.
+/// The time for which a thread without a message searches for one before it sleeps: about the
+/// cost of waking it.
 const SEARCH: Duration = Duration::from_micros(20);
 
-/// How long a thread sleeps before it ends.
+/// The time for which a thread sleeps before it ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// How long a lookout lets the other threads go without taking a message.
+/// The time without a message taken after which the lookout steps in.
 const LOOKOUT: Duration = Duration::from_micros(200);
 
-/// A handler that is over before another thread would be awake.
+/// The duration below which a handler is over before another thread would be awake.
 const SHORT: Duration = Duration::from_micros(20);
 
-/// How many periods in a row the lookout stays where nothing waits: a next burst needs it.
+/// The number of [`LOOKOUT`] periods in a row without a waiting message after which the lookout
+/// ends. Not one: the next burst would need a lookout again.
 const LOOKOUT_LINGERS: u32 = 5;
 
-/// A port whose messages are handled by a plain function, on threads of the port's own. A cheap
-/// handle; the port closes when the last one is dropped.
+/// A handle to a port whose messages are handled by a plain function, on threads of the port's own.
+/// Cheap to clone; the port closes when the last handle is dropped.
 ///
 /// # Ordering
 /// Messages start in the order in which they were posted, and may end in any order.
 ///
 /// # Blocking
-/// The handler may block for as long as it likes: that takes one of the port's threads and
-/// nothing else. Threads start as they are needed and end some seconds after their last message.
+/// The handler may block for any time: that occupies one of the port's threads and nothing else.
+/// Threads start as they are needed and end some seconds after their last message.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -90,32 +92,35 @@ const LOOKOUT_LINGERS: u32 = 5;
 /// ```
 pub struct NativePort<T: Send + 'static>(Arc<Handles<T>>);
 
-/// What the handles share: the last one to go closes the port. The threads hold only the port.
+/// Closes the port when the last handle is dropped. The threads hold only the [`Port`], so they do
+/// not keep it open.
 struct Handles<T: Send + 'static>(Arc<Port<T>>);
 
 struct Port<T> {
     name: Box<str>,
-    /// Dropped by the last thread, or the last handle.
+    /// Dropped by the last thread or the last handle, so a panic of its destructor is contained.
     handler: Kept<dyn Fn(T) + Send + Sync>,
     state: Mutex<State<T>>,
+    /// The sleeping threads wait here.
     called: Condvar,
-    /// Whoever is the lookout sleeps here.
+    /// The lookout waits here, and is never notified: it wakes up each [`LOOKOUT`].
     lookout: Condvar,
-    /// How many messages wait, for those who search without the lock. Written under it.
+    /// The number of waiting messages, for threads that search without the lock. Written under
+    /// the lock.
     waiting: AtomicUsize,
 }
 
 type Guard<'a, T> = MutexGuard<'a, State<T>>;
 
 impl<T: Send + 'static> NativePort<T> {
-    /// Opens a port. At most `max_concurrent` messages are handled at once, and at least one.
+    /// Opens a port that handles up to `max_concurrent` messages at once. A limit of 0 counts as 1.
     ///
-    /// Messages that are posted on a seeded runtime do not count: one of them is handled at a time,
-    /// on the runtime's thread.
+    /// Messages posted on a seeded runtime do not count against the limit: each posting thread
+    /// handles its own, one at a time.
     ///
     /// # Panics
-    /// A handler's panic ends that message alone, and is told in one line on the standard error
-    /// stream. What the message held is dropped.
+    /// A panic of the handler ends only its message, and is reported in one line on the standard
+    /// error stream. What the message held is dropped.
     pub fn new(
         name: impl Into<Box<str>>,
         handler: impl Fn(T) + Send + Sync + 'static,
@@ -138,16 +143,17 @@ impl<T: Send + 'static> NativePort<T> {
         }))))
     }
 
-    /// Hands a message over, from any thread. Never waits for the handler.
+    /// Queues a message, from any thread. Never waits for the handler.
     ///
     /// # Virtual time
-    /// On a seeded runtime the message is handled right here, before this returns, so that the
-    /// order of events follows from the seed. Only the handler's own posts to its port wait: until
-    /// the handler has returned, and then in their order, before the outermost post returns. A
-    /// handler that posts to its own port for ever lets nothing else run.
+    /// On a seeded runtime the message is handled by the calling thread, before this returns, so
+    /// that the order of events follows from the seed. Only messages that the handler posts to its
+    /// own port are queued: they are handled in their order after the handler has returned, and
+    /// before the outermost post returns. A handler that posts to its own port forever lets nothing
+    /// else run.
     ///
     /// # Errors
-    /// [`SendError::Closed`] with the message, if the port has been closed.
+    /// Returns [`SendError::Closed`] with the message if the port has been closed.
     pub fn post(&self, message: T) -> Result<(), SendError<T>> {
         let port = self.port();
         if on_virtual_time() {
@@ -159,53 +165,54 @@ impl<T: Send + 'static> NativePort<T> {
         Ok(())
     }
 
-    /// Posts a question, made by `question` around the right to answer it, and waits for the
-    /// answer, as [`SendPort::ask`](crate::SendPort::ask) does.
+    /// Posts a question and returns a future that waits for the answer, as
+    /// [`SendPort::ask`](crate::SendPort::ask) does. `question` makes the message from the right
+    /// to answer it.
     ///
     /// # Ordering
-    /// In an isolate the answer is an event like any other: microtasks run before it, and it
-    /// keeps the isolate alive.
+    /// In an isolate the answer is an event like any other: microtasks run before it. The wait for
+    /// it keeps the isolate alive.
     ///
     /// # Errors
-    /// An [`AskError`](crate::AskError), when awaited.
+    /// The future returns an [`AskError`](crate::AskError) if there is no answer.
     pub fn ask<R: Send + 'static>(&self, question: impl FnOnce(ReplyTo<R>) -> T) -> Ask<R> {
         reply::ask_by(question, |question| self.post(question))
     }
 
-    /// Closes the port: later posts fail. What was posted before is still handled. Tells
-    /// whether the port was open.
+    /// Closes the port: later posts fail, earlier messages are still handled. Returns whether the
+    /// port was open.
     pub fn close(&self) -> bool {
         self.port().close()
     }
 
-    /// Whether messages are still accepted.
+    /// Returns `true` if the port accepts messages.
     pub fn is_open(&self) -> bool {
         self.port().state.lock().is_open()
     }
 
-    /// The name, which its threads have as well.
+    /// Returns the port's name, from which its threads are named.
     pub fn name(&self) -> &str {
         &self.port().name
     }
 
-    /// How many messages may be handled at once.
+    /// Returns how many messages may be handled at once.
     pub fn max_concurrent(&self) -> usize {
         self.port().state.lock().max_threads()
     }
 
-    /// Messages that have not started yet.
+    /// Returns the number of messages that have not started yet.
     pub fn waiting(&self) -> usize {
         let state = self.port().state.lock();
         state.waiting() + state.waiting_here()
     }
 
-    /// Messages that are being handled.
+    /// Returns the number of messages that are being handled.
     pub fn running(&self) -> usize {
         let state = self.port().state.lock();
         state.running() + state.running_here()
     }
 
-    /// Threads that the port has at the moment.
+    /// Returns the current number of the port's threads.
     pub fn threads(&self) -> usize {
         self.port().state.lock().threads()
     }
@@ -237,10 +244,10 @@ impl<T: Send + 'static> fmt::Debug for NativePort<T> {
 }
 
 impl<T: Send + 'static> Port<T> {
-    /// Publishes the number of waiting messages, lets go of the lock and calls whom the state
-    /// asked for.
+    /// Publishes the number of waiting messages, releases the lock, and wakes or starts the thread
+    /// that the state asked for.
     fn unlock_and(self: &Arc<Self>, state: Guard<'_, T>, call: Call) {
-        // Relaxed: a hint, everything is looked at again under the lock.
+        // Relaxed: a hint for `search`, whose caller checks the queue under the lock.
         self.waiting.store(state.waiting(), Ordering::Relaxed);
         drop(state);
         match call {
@@ -274,12 +281,12 @@ impl<T: Send + 'static> Port<T> {
 
     fn close(&self) -> bool {
         let was_open = self.state.lock().close();
-        // The lookout notices by itself.
+        // The lookout is not notified: it checks `is_open` each `LOOKOUT`.
         self.called.notify_all();
         was_open
     }
 
-    /// The life of one thread.
+    /// Runs one thread of the port until it ends.
     fn serve(self: &Arc<Self>) {
         let mut state = self.state.lock();
         loop {
@@ -297,7 +304,7 @@ impl<T: Send + 'static> Port<T> {
         }
     }
 
-    /// Handles messages until there are none.
+    /// Handles messages until none is left.
     fn work<'a>(self: &'a Arc<Self>, mut state: Guard<'a, T>) -> Guard<'a, T> {
         let mut searched = true;
         loop {
@@ -320,7 +327,7 @@ impl<T: Send + 'static> Port<T> {
         }
     }
 
-    /// Waits for a message without the lock, for a moment.
+    /// Spins for up to [`SEARCH`] until a message waits, without the lock.
     fn search(&self) {
         if cfg!(loom) {
             return;
@@ -333,7 +340,7 @@ impl<T: Send + 'static> Port<T> {
         }
     }
 
-    /// Sleeps until somebody calls, or for long enough.
+    /// Sleeps until a thread is called, or for [`KEEP_ALIVE`].
     fn sleep<'a>(&'a self, mut state: Guard<'a, T>) -> Guard<'a, T> {
         let start = Instant::now();
         while !state.is_called() {
@@ -346,7 +353,8 @@ impl<T: Send + 'static> Port<T> {
         state
     }
 
-    /// Watches the others until they have come to a halt, or nothing has waited for a while.
+    /// Watches the other threads until they stop taking messages while some wait, or no message has
+    /// waited for a while.
     fn look_out<'a>(&'a self, mut state: Guard<'a, T>) -> Guard<'a, T> {
         let mut quiet = 0;
         loop {
@@ -361,12 +369,13 @@ impl<T: Send + 'static> Port<T> {
         }
     }
 
+    /// Handles a message on the calling thread, see [the module](self) on virtual time.
     fn handle_here(&self, message: T) -> Result<(), SendError<T>> {
         let thread = insula_sync::thread_number();
         let posted = self.state.lock().post_here(thread, message);
         let mut next = posted.map_err(SendError::Closed)?;
         while let Some(message) = next {
-            // The handler is no part of the isolate that posts.
+            // Leaves the isolate: the handler runs outside of isolates, as on the port's threads.
             Current::leave(|| self.handle(message));
             next = self.state.lock().take_here(thread);
         }
@@ -374,7 +383,7 @@ impl<T: Send + 'static> Port<T> {
     }
 
     fn handle(&self, message: T) {
-        // Nothing escapes, or the thread would be lost to the port.
+        // A panic that escaped would end the thread, which would still be counted as running.
         contain(|| {
             if let Err(panic) = catch_panic(|| self.handler.get()(message)) {
                 self.report(&format_args!("panicked: {panic}"));
@@ -382,13 +391,13 @@ impl<T: Send + 'static> Port<T> {
         });
     }
 
-    /// Tells of an error that has nobody else to go to.
+    /// Prints an error that has no caller to be returned to.
     #[expect(
         clippy::print_stderr,
         reason = "an error that nobody handles must not vanish"
     )]
     fn report(&self, error: &fmt::Arguments<'_>) {
-        // It panics where nobody reads the stream any more.
+        // `eprintln` panics if the stream is closed.
         contain(|| eprintln!("native port '{}' {error}", self.name));
     }
 }

@@ -1,5 +1,6 @@
-//! What a native port's lock guards: who waits and who works. The methods are the transitions;
-//! they say whom to call, and the caller does it without the lock.
+//! The state that a native port's lock guards: the waiting messages and the counts of the threads.
+//! The methods are the transitions. They return which thread to wake or start, which the caller
+//! does after it has released the lock.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,47 +8,48 @@ use std::time::Duration;
 use super::SHORT;
 
 pub(super) struct State<T> {
-    /// Bounded by nothing here: a port, as any unbounded one, holds what was posted.
+    /// Unbounded, as the queue of any unbounded port.
     queue: VecDeque<T>,
     open: bool,
-    /// The threads that handle messages on virtual time, by number, each with those that wait for
-    /// it. As few as there are threads inside of such a handler.
+    /// The threads that handle messages on virtual time, by number, each with the messages that
+    /// wait for it. Bounded by the threads inside of such a handler.
     here: Vec<(u64, VecDeque<T>)>,
     /// Threads inside the handler.
     running: usize,
     /// Threads about to take a message.
     looking: usize,
-    /// Threads asleep that nobody has called.
+    /// Sleeping threads that have not been called.
     sleeping: usize,
-    /// Calls that no sleeper has answered yet.
+    /// Calls that no sleeping thread has answered yet.
     called: usize,
     lookout: Lookout,
     max_threads: usize,
-    /// So many running ones are enough for short messages.
+    /// The number of running threads that is enough for short messages.
     parallel: usize,
-    /// Threads that were ever started, for their names.
+    /// Threads started so far, for their names.
     started: u64,
-    /// Messages that were ever taken.
+    /// Messages taken so far.
     taken: u64,
-    /// Mean length of the last handlers, each of which weighs an eighth.
+    /// Moving average of the handlers' durations, in which the last one weighs an eighth.
     mean: Duration,
 }
 
+/// The state of the lookout.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lookout {
     Nobody,
-    /// A thread has been called to be it.
+    /// A thread has been called to become the lookout.
     Called,
     Watching,
 }
 
-/// Whom to call, after the lock.
+/// The thread to wake or start after the lock is released.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub(super) enum Call {
     Nobody,
     Sleeper,
-    /// The thread of this number.
+    /// A new thread, of this number.
     NewThread(u64),
 }
 
@@ -95,6 +97,7 @@ impl<T> State<T> {
         self.max_threads
     }
 
+    /// Queues a message, or returns it if the port is closed.
     pub(super) fn post(&mut self, message: T) -> Result<Call, T> {
         if !self.open {
             return Err(message);
@@ -103,7 +106,9 @@ impl<T> State<T> {
         Ok(self.call())
     }
 
-    /// A message that `thread` is to handle itself: the message, if it does so right now.
+    /// Posts a message that `thread` itself must handle. Returns it if the thread must do so now,
+    /// and `None` if it is queued because the thread is inside the handler. If the port is closed
+    /// the message is the error.
     pub(super) fn post_here(&mut self, thread: u64, message: T) -> Result<Option<T>, T> {
         if !self.open {
             return Err(message);
@@ -120,7 +125,7 @@ impl<T> State<T> {
         }
     }
 
-    /// `thread` is done with a message of its own: the next one, if another one waits.
+    /// Records that `thread` has finished a message, and returns the next one that waits for it.
     pub(super) fn take_here(&mut self, thread: u64) -> Option<T> {
         let index = self.here.iter().position(|here| here.0 == thread)?;
         let next = self.here[index].1.pop_front();
@@ -138,7 +143,7 @@ impl<T> State<T> {
         self.here.len()
     }
 
-    /// Sees to it that somebody looks after what waits.
+    /// Makes sure that a thread looks if messages wait and the limit permits.
     fn call(&mut self) -> Call {
         if self.queue.is_empty() || self.looking != 0 {
             return Call::Nobody;
@@ -165,7 +170,7 @@ impl<T> State<T> {
         }
     }
 
-    /// A looking thread takes a message to handle.
+    /// Takes a message for a looking thread, which runs from now on.
     pub(super) fn take(&mut self) -> Option<(T, Call)> {
         let message = self.queue.pop_front()?;
         self.taken += 1;
@@ -174,14 +179,15 @@ impl<T> State<T> {
         Some((message, self.call()))
     }
 
-    /// A running thread is done and looks again.
+    /// Records that a running thread has finished a message and looks again.
     pub(super) fn handled(&mut self, elapsed: Duration) {
         self.running -= 1;
         self.looking += 1;
         self.mean = self.mean - self.mean / 8 + elapsed / 8;
     }
 
-    /// A looking thread that was just called or started becomes the lookout, if one is wanted.
+    /// Makes a looking thread, which was just woken or started, the lookout if one is called for.
+    /// Returns whether it is.
     pub(super) fn begin_lookout(&mut self) -> bool {
         if self.lookout != Lookout::Called || self.queue.is_empty() {
             return false;
@@ -191,13 +197,14 @@ impl<T> State<T> {
         true
     }
 
-    /// The lookout looks.
+    /// Makes the lookout a looking thread again.
     pub(super) fn end_lookout(&mut self) {
         self.lookout = Lookout::Nobody;
         self.looking += 1;
     }
 
-    /// A looking thread goes to sleep, or must end.
+    /// Makes a looking thread a sleeping one. Returns `false` if the port is closed, so that the
+    /// thread must end.
     pub(super) fn sleep(&mut self) -> bool {
         self.looking -= 1;
         self.sleeping += usize::from(self.open);
@@ -208,7 +215,8 @@ impl<T> State<T> {
         self.called != 0
     }
 
-    /// A thread that has slept looks again if it was called, and ends otherwise.
+    /// Answers a call for a thread that has slept. Returns `false` if there is none, so that the
+    /// thread must end.
     pub(super) fn wake_up(&mut self) -> bool {
         if self.called != 0 {
             self.called -= 1;
@@ -218,7 +226,8 @@ impl<T> State<T> {
         false
     }
 
-    /// No thread could be started. Without any, what waits would wait for ever.
+    /// Uncounts a thread that could not be started. If the port has no other thread, the waiting
+    /// messages would wait forever, so they are returned to be dropped.
     pub(super) fn start_failed(&mut self) -> VecDeque<T> {
         self.looking -= 1;
         if self.threads() == 0 {
@@ -228,7 +237,8 @@ impl<T> State<T> {
         }
     }
 
-    /// Whether it was open. All sleepers are called, to find that they may end.
+    /// Closes the port and calls all sleeping threads, which then end. Returns whether the port was
+    /// open.
     pub(super) fn close(&mut self) -> bool {
         self.called += self.sleeping;
         self.looking += self.sleeping;

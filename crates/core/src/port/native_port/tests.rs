@@ -1,4 +1,5 @@
-//! What becomes of messages and threads, also where handlers block and panic.
+//! Risk: messages are lost or wait forever where handlers block or panic, threads cannot be
+//! started, or the port closes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,10 +11,10 @@ use super::NativePort;
 use super::state::{Call, State};
 use crate::SendError;
 
-/// Posts of one thread; Miri interprets fewer.
+/// Posts of one thread; fewer under Miri, which is slow.
 const MANY: usize = if cfg!(miri) { 50 } else { 5000 };
 
-/// Holds handlers up until it is opened.
+/// Blocks handlers until it is opened.
 #[derive(Default)]
 struct Gate {
     open: Mutex<bool>,
@@ -34,7 +35,7 @@ impl Gate {
     }
 }
 
-/// Waits for what other threads are bound to bring about.
+/// Waits for a condition that other threads must make true.
 fn until(what: &str, condition: impl Fn() -> bool) {
     let patience = Duration::from_secs(if cfg!(miri) { 600 } else { 20 });
     let start = Instant::now();
@@ -85,7 +86,7 @@ fn a_thread_that_could_not_be_started_leaves_its_place() {
         assert_eq!(state.start_failed(), [number]);
         assert_eq!((state.threads(), state.waiting()), (0, 0));
     }
-    // With another thread to take it, the message waits.
+    // The message waits if another thread can take it.
     let mut state = State::new(2, 2);
     assert_eq!(state.post(1), Ok(Call::NewThread(1)));
     assert!(state.take().is_some());
@@ -148,7 +149,7 @@ fn the_last_handle_closes_the_port() {
     drop(port);
     assert_eq!(other.post(7), Ok(()));
     drop(other);
-    // The handler, and with it the second count, goes with the last thread.
+    // The last thread drops the handler, and with it the second reference.
     until("the port is gone", || Arc::strong_count(&handled) == 1);
     assert_eq!(handled.load(Ordering::SeqCst), 7);
 }
@@ -186,13 +187,13 @@ fn short_messages_do_not_hide_one_that_blocks() {
     let between = if cfg!(miri) { 5 } else { 100 };
     let all = 20 * between;
     for n in 1..=all {
-        // Fifteen block; the sixteenth thread takes the rest.
+        // Fifteen messages block; the sixteenth thread takes the others.
         assert_eq!(port.post(n % between == 0 && n <= 15 * between), Ok(()));
     }
     until("all short ones are handled", || {
         handled.load(Ordering::SeqCst) == all - 15
     });
-    // The last of them has been handled a moment before it is not running any more.
+    // Waits, because a message is counted as running for a moment after it has been handled.
     until("only those that block run", || {
         (port.running(), port.waiting()) == (15, 0)
     });
