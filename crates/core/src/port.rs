@@ -9,7 +9,7 @@
 //! `refs` holds one unit for the receiving isolate, two for the `ReceivePort` while it exists,
 //! and four for each sender. Releasing the last unit frees the slot. The isolate's unit is
 //! released when the [`Close`] record is handled, after everything that was sent before the port
-//! closed, so no record ever points to a freed slot.
+//! closed, or in the teardown after all records. So no record ever points to a freed slot.
 //! The last sender does not release its units itself. It passes them to a [`LastSender`] record,
 //! so that the receiver learns of it after the last message, and an idle isolate checks again
 //! whether anything could still wake it.
@@ -246,7 +246,7 @@ impl PortSlot {
         port.opened_at.set(place);
         port.open.set(opens);
         let receiver = if opens { RECEIVER } else { 0 };
-        // Relaxed: no other thread has a pointer to the port yet.
+        // Relaxed: no other thread uses the port yet.
         port.refs.store(receiver | HANDLE, Ordering::Relaxed);
         slot
     }
@@ -463,7 +463,7 @@ impl PortSlot {
         }
     }
 
-    /// Marks the port as without senders, and wakes the task that waits for a message.
+    /// Marks the port as without senders, and wakes a waiting `recv`.
     fn orphan(&self, isolate: Current<'_>) {
         self.orphaned.set(true);
         // SAFETY: the receiver is null or of the vtable's type.
