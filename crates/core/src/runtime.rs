@@ -1,4 +1,4 @@
-//! Runtimes: a scheduler, a clock, and the register of the isolates that they run.
+//! Runtimes: each has a scheduler, a clock, and a register of the isolates that it runs.
 
 pub(crate) mod event_handler;
 mod register;
@@ -28,38 +28,40 @@ use seeded::SeededScheduler;
 use thread_pool::{SEARCH, ThreadPool};
 use time::{Clock, Instant};
 
-/// Threads that the pool may add to replace stuck or blocked ones, unless told otherwise.
-// Miri looks at each place of a table whenever the table is used.
+/// The default of [`RuntimeBuilder::spare_threads`].
+// Less under Miri, whose time for each access to a table grows with the table's length.
 const DEFAULT_SPARES: usize = if cfg!(miri) { 16 } else { 256 };
 
-/// Larger numbers of threads count as this one, which is more than operating systems start.
+/// The upper limit of both thread settings. Operating systems start fewer threads than this.
 const MOST_THREADS: usize = 65_536;
 
-/// What a thread's stack may have. Much smaller ones cannot even tell of a panic, and operating
-/// systems refuse much larger ones.
+/// The allowed range of a thread's stack size. A much smaller stack cannot even report a panic, and
+/// operating systems refuse much larger ones.
 const STACK_BYTES: std::ops::RangeInclusive<usize> = (64 << 10)..=(1 << 30);
 
 insula_sync::thread_cell! {
-    /// The runtimes that this thread has entered and not left: outside of isolates it works with
-    /// the last one. They are kept by the serial numbers of their guards, since guards may be
-    /// dropped in any order, and there may be many.
+    /// The runtimes that this thread has entered and not left. Outside of isolates, the last one is
+    /// the current runtime. The key is the serial number of the guard: guards may be dropped in any
+    /// order, and a map removes one of many cheaply.
     ///
-    /// Without a destructor, as [`HOSTED`], so that it can be used to the very end of the thread:
-    /// also in the destructors of other thread-local values. The guards take everything out.
+    /// Like [`HOSTED`] it has no destructor, so that the destructors of other thread-local values
+    /// can still use it. Each guard removes its own entry.
     static ENTERED: ManuallyDrop<BTreeMap<u64, Runtime>> = ManuallyDrop::new(BTreeMap::new());
 }
 
 insula_sync::thread_cell! {
-    /// The runtimes of the isolates whose code may be on this thread's stack. Only compared.
+    /// The runtimes of the isolates whose code may be on this thread's stack. The pointers are
+    /// compared and never dereferenced.
     static HOSTED: ManuallyDrop<Vec<*const RuntimeCore>> = ManuallyDrop::new(Vec::new());
 }
 
 insula_sync::thread_cell! {
-    /// The guard of a thread that never leaves its runtime. Dropped at the end of the thread.
+    /// The guard of a thread that never leaves its runtime. It is dropped when the thread ends.
     static FOREVER: Option<Entered> = None;
 }
 
-/// Puts a collection back, unless it is empty: nothing drops it there.
+/// Puts a collection back into its cell, or drops it if it is empty. Nothing drops it in the cell,
+/// so an empty one would leak its memory there.
 fn put_back<C>(cell: &Cell<ManuallyDrop<C>>, entries: ManuallyDrop<C>, is_empty: bool) {
     if is_empty {
         drop(ManuallyDrop::into_inner(entries));
@@ -68,7 +70,8 @@ fn put_back<C>(cell: &Cell<ManuallyDrop<C>>, entries: ManuallyDrop<C>, is_empty:
     }
 }
 
-/// Works with the runtimes of the isolates that this thread hosts.
+/// Calls `f` with the runtimes of the isolates that this thread hosts. Returns `None` if the
+/// thread-local value is gone.
 fn with_hosted<R>(f: impl FnOnce(&mut Vec<*const RuntimeCore>) -> R) -> Option<R> {
     let result = HOSTED.try_with(|cell| {
         let mut hosted = cell.take();
@@ -80,7 +83,7 @@ fn with_hosted<R>(f: impl FnOnce(&mut Vec<*const RuntimeCore>) -> R) -> Option<R
     result.ok()
 }
 
-/// Looks at the runtime that this thread has entered.
+/// Calls `f` with the runtime that this thread has entered last, if there is one.
 fn entered<R>(f: impl FnOnce(Option<&Runtime>) -> R) -> R {
     let mut f = Some(f);
     let result = ENTERED.try_with(|cell| {
@@ -98,7 +101,8 @@ fn entered<R>(f: impl FnOnce(Option<&Runtime>) -> R) -> R {
     }
 }
 
-/// Changes what this thread has entered.
+/// Changes the runtimes that this thread has entered. Returns `None` if the thread-local value is
+/// gone.
 fn change_entered<R>(f: impl FnOnce(&mut BTreeMap<u64, Runtime>) -> R) -> Option<R> {
     let changed = ENTERED.try_with(|cell| {
         let mut entries = cell.take();
@@ -110,7 +114,7 @@ fn change_entered<R>(f: impl FnOnce(&mut BTreeMap<u64, Runtime>) -> R) -> Option
     changed.ok()
 }
 
-/// Isolates of a runtime run on this thread, until it is dropped.
+/// A guard that marks this thread as running isolates of a runtime, until it is dropped.
 pub(crate) struct Hosted(PhantomData<*const ()>);
 
 impl Hosted {
@@ -126,10 +130,10 @@ impl Drop for Hosted {
     }
 }
 
-/// Runs isolates. A cheap handle; the runtime lives until it is [shut
-/// down](Self::shut_down), or the process ends.
+/// A handle to a runtime, which runs isolates. Handles are cheap to clone, and dropping them ends
+/// nothing: a runtime lives until it is [shut down](Self::shut_down), or the process ends.
 ///
-/// Most programs need none of their own: the first use of an isolate starts a global one.
+/// Most programs need no runtime of their own: the first use of an isolate starts a global one.
 #[derive(Clone)]
 pub struct Runtime(Arc<RuntimeCore>);
 
@@ -143,7 +147,7 @@ pub(crate) struct RuntimeCore {
     register: Register,
 }
 
-/// Who decides what runs next, and where.
+/// The part of a runtime that decides which isolate runs next, and on which thread.
 #[expect(
     clippy::large_enum_variant,
     reason = "there is one per runtime, and no use for a box"
@@ -154,8 +158,10 @@ pub(crate) enum Scheduler {
 }
 
 impl Scheduler {
-    /// Queues an isolate, if the calling thread is one of those that run this runtime's isolates;
-    /// gives it back otherwise.
+    /// Queues an isolate if the calling thread belongs to this runtime's pool.
+    ///
+    /// # Errors
+    /// Returns the isolate if it does not.
     #[inline]
     pub(crate) fn schedule_here(&self, runnable: Runnable) -> Result<(), Runnable> {
         match self {
@@ -164,8 +170,8 @@ impl Scheduler {
         }
     }
 
-    /// Queues an isolate from any thread. The caller keeps the runtime: the isolate may run to its
-    /// end before this returns.
+    /// Queues an isolate from any thread. The caller must keep the runtime alive, since the isolate
+    /// may run to its end before this returns.
     pub(crate) fn schedule_elsewhere(&self, runnable: Runnable) {
         match self {
             Self::Threads(pool) => pool.schedule_elsewhere(runnable),
@@ -175,13 +181,13 @@ impl Scheduler {
 }
 
 impl Runtime {
-    /// A builder.
+    /// Returns a builder with the default settings.
     pub fn builder() -> RuntimeBuilder {
         RuntimeBuilder::default()
     }
 
-    /// The runtime of the current isolate; else the one that this thread has entered; else the
-    /// global one.
+    /// Returns the runtime of the current isolate. Outside of isolates, returns the runtime that
+    /// this thread has entered, or the global one if it has entered none.
     pub fn current() -> Self {
         Self::of_isolate()
             .or_else(|| entered(|runtime| runtime.cloned()))
@@ -192,8 +198,8 @@ impl Runtime {
         Current::with(|isolate| isolate.map(|isolate| Self(isolate.runtime.clone())))
     }
 
-    /// The global runtime, started on first use with one thread per core. It is never shut
-    /// down by itself.
+    /// Returns the global runtime, which is started on first use with one thread per core. It never
+    /// shuts down by itself.
     pub fn global() -> Self {
         static GLOBAL: OnceLock<Runtime> = OnceLock::new();
         GLOBAL.get_or_init(|| Self::builder().build()).clone()
@@ -206,7 +212,7 @@ impl Runtime {
     /// Makes this the current runtime of this thread until the guard is dropped.
     ///
     /// Guards may be dropped in any order: the current runtime is always that of the newest guard
-    /// there is.
+    /// that is still alive. A guard cannot be sent to another thread:
     ///
     /// ```compile_fail,E0277
     /// let guard = insula_core::Runtime::global().enter();
@@ -214,7 +220,7 @@ impl Runtime {
     /// ```
     pub fn enter(&self) -> Entered {
         let serial = change_entered(|entries| {
-            // The numbers rise, so this one is no other guard's, also if some are gone.
+            // One more than the largest number in use, so it is unique even if some are gone.
             let serial = entries.last_key_value().map_or(0, |newest| newest.0 + 1);
             entries.insert(serial, self.clone());
             serial
@@ -225,22 +231,22 @@ impl Runtime {
         }
     }
 
-    /// Runs a future to its end on this thread, with this as the current runtime. A seeded
-    /// runtime runs all its isolates meanwhile, and only meanwhile.
+    /// Runs a future to completion on this thread, with this as the current runtime. The isolates
+    /// of a seeded runtime run during this call, and only then.
     ///
     /// # Blocking
-    /// Blocks the thread. In a future that a seeded runtime runs, one with threads may block it
-    /// too: the isolates of the seeded one stand still meanwhile, so the inner future must not wait
-    /// for them.
+    /// Blocks the thread. A future that a seeded runtime runs may call this on a runtime with
+    /// threads. The isolates of the seeded runtime stand still meanwhile, so the inner future must
+    /// not wait for them.
     ///
     /// # Cancellation
-    /// In an isolate, on a runtime with threads: as [`block_on`](crate::block_on).
+    /// In an isolate, on a runtime with threads: like [`block_on`](crate::block_on).
     ///
     /// # Panics
-    /// For a seeded runtime: on another thread than the first time, or inside of an isolate.
+    /// On a seeded runtime: if called on another thread than the first time, or in an isolate.
     ///
-    /// For a runtime with threads: inside of an isolate of a seeded one, if the future is not ready
-    /// at once, as [`block_on`](crate::block_on).
+    /// On a runtime with threads: if called in an isolate of a seeded runtime and the future is not
+    /// ready at once, like [`block_on`](crate::block_on).
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _entered = self.enter();
         match self.0.scheduler {
@@ -253,13 +259,13 @@ impl Runtime {
         }
     }
 
-    /// The time on this runtime's clock.
+    /// Returns the current time on this runtime's clock.
     pub fn now(&self) -> Instant {
         self.0.clock.now()
     }
 
-    /// Lets virtual time pass, as if the running code had computed for so long. What is due by
-    /// then fires when the code returns to its loop.
+    /// Advances virtual time by `duration`, as if the running code had computed for so long. Timers
+    /// that are due by then fire when the code returns to its loop.
     ///
     /// # Panics
     /// If the runtime has no virtual clock.
@@ -272,11 +278,11 @@ impl Runtime {
         self.0.event_handler.fire_due(self.now());
     }
 
-    /// Runs the isolates of a seeded runtime until none of them can run without a message from
-    /// outside or time passing.
+    /// Runs the isolates of a seeded runtime until each of them waits for a message from outside or
+    /// for time to pass.
     ///
     /// # Panics
-    /// If the runtime is not seeded, on another thread than the first time, or inside of an
+    /// If the runtime is not seeded, or if called on another thread than the first time, or in an
     /// isolate.
     pub fn run_until_idle(&self) {
         let inside = Current::with(|isolate| isolate.is_some());
@@ -289,18 +295,18 @@ impl Runtime {
         seeded::run_until_idle(seeded);
     }
 
-    /// Kills all isolates that there are now, without waiting for their end.
+    /// Kills all isolates that exist now, without waiting for them to end.
     pub fn kill_all(&self) {
         for isolate in self.0.register.all() {
             isolate.post_oob(Oob::Kill(Priority::Immediate));
         }
     }
 
-    /// Starts the first of the threads, and that of the timers, which start with the first isolate
-    /// and the first timer otherwise: so a lack of threads shows here.
+    /// Starts the first pool thread and the thread for timers. Otherwise they start with the first
+    /// isolate and the first timer, where a lack of threads can only cause a panic.
     ///
     /// # Errors
-    /// A thread could not be started.
+    /// If a thread could not be started.
     pub fn start_threads(&self) -> std::io::Result<()> {
         if let Some(pool) = self.0.thread_pool() {
             pool.start_first()?;
@@ -309,28 +315,28 @@ impl Runtime {
         Ok(())
     }
 
-    /// Isolates that have been spawned and have not ended.
+    /// Returns the number of isolates that have been spawned and have not ended.
     pub fn isolate_count(&self) -> usize {
         self.0.register.len()
     }
 
-    /// Threads that the pool has started so far, spares included.
+    /// Returns the number of threads that the pool has started so far, including spare threads.
     pub fn thread_count(&self) -> usize {
         self.0.thread_pool().map_or(0, ThreadPool::thread_count)
     }
 
-    /// How often the pool's monitor has looked for stuck threads: it stands still while the
-    /// runtime is idle.
+    /// Returns how often the pool's monitor has looked for stuck threads. The number does not
+    /// change while the runtime is idle.
     pub fn monitor_ticks(&self) -> u32 {
         self.0.thread_pool().map_or(0, ThreadPool::monitor_ticks)
     }
 
-    /// The isolates that stay inside of one turn for at least `time`, beginning now: they
-    /// compute, or block, and come to no interrupt check, so that they can be neither paused
-    /// nor killed meanwhile. Others go on beside them. An isolate that asks is among them.
+    /// Returns the isolates that stay inside of one turn for at least `time`, beginning now. They
+    /// compute or block without an interrupt check, so they can be neither paused nor killed
+    /// meanwhile. Other isolates go on beside them. An isolate that calls this is included.
     ///
     /// # Blocking
-    /// For `time`.
+    /// Blocks for `time`.
     pub fn stuck(&self, time: Duration) -> Vec<Isolate> {
         let Scheduler::Threads(pool) = &self.0.scheduler else {
             return Vec::new();
@@ -345,48 +351,48 @@ impl Runtime {
             .collect()
     }
 
-    /// The isolates inside of a turn, each with a number that changes with the turn.
+    /// Returns the isolates inside of a turn, each with a number that changes with the turn.
     fn turns(&self, pool: &ThreadPool) -> Vec<(u64, u32)> {
         let all = self.0.register.all().into_iter();
         let elsewhere = all.filter_map(|isolate| Some((isolate.id, isolate.turn_at_home()?)));
         pool.turns().into_iter().chain(elsewhere).collect()
     }
 
-    /// Returns whether a shutdown has begun. Isolates that are spawned from then on are dead from
-    /// the start; after the shutdown, a [`sleep`](crate::sleep) outside of isolates ends at once.
+    /// Returns whether a shutdown has begun. Isolates that are spawned after that are dead from the
+    /// start. After the shutdown, a [`sleep`](crate::sleep) outside of isolates ends at once.
     pub fn is_shut_down(&self) -> bool {
         self.0.register.is_closed()
     }
 
-    /// Kills all isolates, waits until they have ended, and stops the threads. Isolates that
-    /// are spawned from now on are dead from the start. Doing it again does nothing.
+    /// Kills all isolates, waits until they have ended, and stops the threads. Isolates that are
+    /// spawned from now on are dead from the start. A second call does nothing.
     ///
-    /// Futures outside of isolates do not wait for the runtime any longer. A
-    /// [`sleep`](crate::sleep) on its clock is ready at once, and with it the deadline of a call. A
-    /// wait for a socket that it watches ends with `BrokenPipe`, and a question that its isolates
-    /// have not answered with [`NoReply`](crate::NoReply). [Native ports](crate::NativePort), and
-    /// the operations on files that they carry out, do not belong to a runtime and go on.
+    /// Futures outside of isolates no longer wait for the runtime. A [`sleep`](crate::sleep) on its
+    /// clock is ready at once, and so is the deadline of a call. A wait for a socket that it
+    /// watches ends with `BrokenPipe`. A question that its isolates have not answered ends with
+    /// [`NoReply`](crate::NoReply). [Native ports](crate::NativePort), and the file operations that
+    /// they carry out, belong to no runtime and go on.
     ///
     /// # Blocking
-    /// Until every isolate has come to an interrupt check. Code that never returns to its loop
-    /// cannot be stopped: see [`shut_down_timeout`](Self::shut_down_timeout).
+    /// Blocks until every isolate has come to an interrupt check. Code that never returns to its
+    /// loop cannot be stopped: see [`shut_down_timeout`](Self::shut_down_timeout).
     ///
     /// # Cancellation
     /// A kill of an isolate of another runtime that waits here unwinds out of the wait. The
     /// shutdown has begun, and goes on.
     ///
     /// # Panics
-    /// Inside of an isolate of this runtime, which would wait for its own end; also in a future
-    /// that the isolate blocks on.
+    /// In an isolate of this runtime, which would wait for its own end, and in a future that such
+    /// an isolate blocks on.
     ///
-    /// For a seeded runtime: inside of any isolate, and on another thread than the one that has
-    /// driven it.
+    /// On a seeded runtime: in any isolate, and on a thread other than the one that has driven the
+    /// runtime.
     ///
     /// On a thread that has a [`RootIsolate`](crate::RootIsolate) of this runtime, which only that
     /// thread could end.
     ///
-    /// In a destructor that runs while the thread unwinds it does not panic in these cases, but
-    /// begins the shutdown and does not wait.
+    /// A destructor that runs while the thread unwinds does not panic in these cases: the call
+    /// begins the shutdown and returns without waiting.
     pub fn shut_down(&self) {
         let _ = self.shut_down_within(None);
     }
@@ -398,13 +404,14 @@ impl Runtime {
         root.map(|isolate| isolate.name())
     }
 
-    /// As [`shut_down`](Self::shut_down), waiting for at most `timeout`.
+    /// Shuts down like [`shut_down`](Self::shut_down), but waits for at most `timeout`.
     ///
     /// # Errors
-    /// Names the isolates that have not ended. Their threads, and they, are left as they are.
+    /// Returns the names of the isolates that have not ended. They and their threads are left as
+    /// they are.
     ///
     /// # Panics
-    /// Inside of an isolate of this runtime, as [`shut_down`](Self::shut_down).
+    /// In an isolate of this runtime, like [`shut_down`](Self::shut_down).
     pub fn shut_down_timeout(&self, timeout: Duration) -> Result<(), StillRunning> {
         self.shut_down_within(Some(timeout))
     }
@@ -416,7 +423,7 @@ impl Runtime {
             "an isolate cannot wait for its own runtime to shut down, nor can a future that it \
              blocks on: call `shut_down` on a thread that runs none of the runtime's isolates"
         );
-        // With a time-out the wait ends, and its error names the root isolate.
+        // A wait with a time-out needs no refusal: it ends, and its error names the root isolate.
         let root = if timeout.is_none() && !inside {
             self.root_here()
         } else {
@@ -451,7 +458,8 @@ impl Runtime {
         Ok(())
     }
 
-    /// Whether [`block_on`](Self::block_on) runs the isolates, or they run without it.
+    /// Returns whether a wait on this thread can see the isolates end: because the runtime has
+    /// threads, or because [`block_on`](Self::block_on) on this thread may run the isolates.
     fn is_drivable_here(&self) -> bool {
         let inside = Current::with(|isolate| isolate.is_some());
         let seeded = self.0.seeded();
@@ -463,7 +471,7 @@ impl Runtime {
         StillRunning { names }
     }
 
-    /// Whether code of one of its isolates may be further up this thread's stack.
+    /// Returns whether code of one of this runtime's isolates may be on this thread's stack.
     fn is_hosted_here(&self) -> bool {
         let inside = Current::with(|isolate| {
             isolate.is_some_and(|isolate| Arc::ptr_eq(&isolate.runtime, &self.0))
@@ -481,15 +489,15 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// Isolates that did not end in time.
+/// The error of a shutdown whose isolates did not end in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StillRunning {
-    /// Their names.
+    /// The names of the isolates that have not ended.
     pub names: Vec<Arc<str>>,
 }
 
 impl StillRunning {
-    /// Names in its text.
+    /// The greatest number of names in the error text.
     const SHOWN: usize = 10;
 }
 
@@ -507,7 +515,8 @@ impl fmt::Display for StillRunning {
 
 impl std::error::Error for StillRunning {}
 
-/// Keeps a runtime entered, on the thread that entered it. Made by [`Runtime::enter`].
+/// A guard that keeps a runtime entered, on the thread that entered it. Made by
+/// [`Runtime::enter`].
 #[derive(Debug)]
 #[must_use = "dropping it leaves the runtime"]
 pub struct Entered {
@@ -517,12 +526,13 @@ pub struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        // Dropped when the entries are back in their place.
+        // The runtime is dropped here, after `change_entered` has put the map back: dropping the
+        // last handle may run code that uses the map.
         drop(change_entered(|entries| entries.remove(&self.serial)));
     }
 }
 
-/// How a runtime is to be made. Made by [`Runtime::builder`].
+/// The settings for a new runtime. Made by [`Runtime::builder`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct RuntimeBuilder {
@@ -536,14 +546,15 @@ pub struct RuntimeBuilder {
     surroundings: Surroundings,
 }
 
-/// What each thread that runs isolates does around its work.
+/// A function of the user inside of which each thread that runs isolates works.
 #[derive(Clone, Default)]
 pub(crate) struct Surroundings(Option<Arc<Kept<Surround>>>);
 
 type Surround = dyn Fn(&mut dyn FnMut()) + Send + Sync;
 
 impl Surroundings {
-    /// Runs a thread's work in them; outside of them, if they did not get as far as calling it.
+    /// Runs a thread's work inside of the user's function, or directly if that function returns or
+    /// panics before it calls the work.
     pub(crate) fn run(&self, work: impl FnOnce()) {
         let mut work = Some(work);
         let mut call = || {
@@ -564,17 +575,17 @@ impl fmt::Debug for Surroundings {
     }
 }
 
-/// Whose order of events a runtime follows where the Dart VM's is a trap.
+/// The order of events that a runtime follows where the Dart VM's order is a trap.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum Compat {
-    /// The one that loses nothing: a `BeforeNextEvent` goes before an `AsEvent`, microtasks
-    /// that an error left behind run at once, and every error is told.
+    /// The order that loses nothing: a `BeforeNextEvent` precedes an `AsEvent`, microtasks that an
+    /// error left behind run at once, and every error is reported.
     #[default]
     Insula,
-    /// The VM's: among control messages alone, `AsEvent` and `BeforeNextEvent` share one row;
-    /// microtasks that an error left behind wait for the next event, and are lost if there is
-    /// none; an error that is neither fatal nor listened for is silent.
+    /// The VM's order: among control messages, `AsEvent` and `BeforeNextEvent` share one queue;
+    /// microtasks that an error left behind wait for the next event, and are lost if there is none;
+    /// an error that is neither fatal nor listened for is not reported.
     Dart,
 }
 
@@ -594,16 +605,17 @@ impl Default for RuntimeBuilder {
 }
 
 impl RuntimeBuilder {
-    /// Threads that run isolates at a time; by default as many as the process may use cores.
-    /// They start as they are needed. 0 counts as 1, and more than 65,536 as 65,536.
+    /// Sets the number of threads that run isolates at a time. The default is the number of cores
+    /// that the process may use. Threads start as they are needed. 0 counts as 1, and more than
+    /// 65,536 as 65,536.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads.clamp(1, MOST_THREADS));
         self
     }
 
-    /// Threads that may be added while others are blocked or inside one long turn; 256 unless
-    /// set. With none, isolates that compute for long make others wait. More than 65,536 count as
-    /// 65,536.
+    /// Sets how many threads may be added while others are blocked or inside of one long turn. The
+    /// default is 256. With 0, isolates that compute for long make others wait. More than 65,536
+    /// count as 65,536.
     ///
     /// A wait of this crate in an isolate is refused with
     /// [`WaitError::NoThreads`](crate::WaitError::NoThreads) if, for a second,
@@ -612,37 +624,37 @@ impl RuntimeBuilder {
     ///   system starts, is inside of a wait of this crate, and
     /// - none of these waits has ended and none has begun.
     ///
-    /// It is the newest of the waits. A wait with a time-out is not counted and not refused, nor is
-    /// [`block_on`](crate::block_on) of a future that waits for time, a socket or an operation on
-    /// files: while there is one, no other wait is refused either. What else comes from outside of
-    /// the runtime, such as a message of a plain thread, is not foreseen: a wait that it would have
-    /// ended after more than a second is refused. So allow for as many threads as there are isolates
-    /// that block at a time.
+    /// The newest of these waits is refused. Neither a wait with a time-out nor a
+    /// [`block_on`](crate::block_on) of a future that waits for time, a socket or a file operation
+    /// is counted or refused; while there is one, no other wait is refused either. The runtime
+    /// cannot foresee other events from outside, such as a message from a plain thread: a wait that
+    /// such an event would have ended after more than a second is refused. So allow for as many
+    /// threads as there are isolates that block at a time.
     pub fn spare_threads(mut self, spares: usize) -> Self {
         self.spares = spares.min(MOST_THREADS);
         self
     }
 
-    /// How long a thread without work looks around for some before it goes to sleep; 20 us unless
-    /// set. Work that comes in that time need not wake anybody.
+    /// Sets how long a thread without work searches for some before it parks. The default is 20 us.
+    /// Work that arrives during a search needs no wake-up.
     ///
-    /// With zero it leaves its core at once. That is better where threads that are not the
-    /// runtime's bring most of the work, a piece at a time, and wait for each answer: the kernel
-    /// likes to wake such a thread on the core of whoever answered, where it then has to wait until
-    /// that one has looked around.
+    /// With zero, a thread without work leaves its core at once. That is better where threads
+    /// outside of the runtime bring most of the work, one piece at a time, and wait for each
+    /// answer: the kernel likes to wake such a thread on the core of the thread that answered,
+    /// where it has to wait until that thread's search is over.
     pub fn search_time(mut self, time: Duration) -> Self {
         self.search = time;
         self
     }
 
-    /// What the threads' names begin with.
+    /// Sets the prefix of the threads' names. The default is `insula`.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// The bytes that the stacks of the threads have which run pooled and pinned isolates. Unless
-    /// set they are those of any thread of Rust: 2 MiB, or what `RUST_MIN_STACK` says. Less than
+    /// Sets the stack size, in bytes, of the threads that run pooled and pinned isolates. The
+    /// default is that of all Rust threads: 2 MiB, or the value of `RUST_MIN_STACK`. Less than
     /// 64 KiB counts as 64 KiB, and more than 1 GiB as 1 GiB.
     ///
     /// A stack that overflows aborts the process.
@@ -651,30 +663,31 @@ impl RuntimeBuilder {
         self
     }
 
-    /// A runtime without threads, on virtual time, whose order of events follows from `seed`
-    /// alone. It runs inside of [`Runtime::block_on`].
+    /// Makes the runtime a seeded one: without threads, on virtual time, with an order of events
+    /// that follows from `seed` alone. It runs inside of [`Runtime::block_on`].
     ///
-    /// [Shut it down](Runtime::shut_down) at the end: isolates that have not ended are not freed
-    /// with the last handle, because they refer to their runtime.
+    /// [Shut it down](Runtime::shut_down) at the end. Isolates that have not ended refer to their
+    /// runtime, so dropping the last handle does not free them.
     pub fn seeded(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Follows the Dart VM's order of events also where it is a trap, for programs that depend
-    /// on it.
+    /// Sets the order of events. Programs that depend on the Dart VM's order, even where it is a
+    /// trap, choose [`Compat::Dart`].
     pub fn compat(mut self, compat: Compat) -> Self {
         self.compat = compat;
         self
     }
 
-    /// Has every thread that runs pooled or pinned isolates do so inside of `surround`, which
-    /// calls what it is given: so a library finds the thread-local context that it wants.
+    /// Sets a function inside of which every thread runs pooled or pinned isolates. It can set up
+    /// the thread-local context that a library needs, and must then call its argument, which
+    /// returns when the thread's work is over.
     ///
-    /// A thread works without them if `surround` panics before it has called.
+    /// If `surround` returns or panics before it has called its argument, the thread works outside
+    /// of it.
     ///
-    /// A seeded runtime has no threads: whoever drives it makes the surroundings. Likewise
-    /// whoever drives a root isolate.
+    /// A seeded runtime and a root isolate run on the threads that drive them, without `surround`.
     pub fn around_threads(
         mut self,
         surround: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static,
@@ -683,7 +696,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Makes the runtime. Threads start with the first isolate.
+    /// Builds the runtime. Threads start with the first isolate.
     pub fn build(self) -> Runtime {
         crate::panic::install_hook();
         let (scheduler, clock) = match self.seed {
@@ -725,7 +738,7 @@ impl RuntimeCore {
         self.compat
     }
 
-    /// A thread that runs isolates.
+    /// Returns a builder for a thread that runs isolates.
     pub(crate) fn new_thread(&self, name: &str) -> std::thread::Builder {
         let thread = std::thread::Builder::new().name(thread_name(name));
         match self.stack_size {
@@ -764,37 +777,39 @@ impl RuntimeCore {
         self.seeded().is_none()
     }
 
-    /// Of all runtimes of the process: cells, timers and listeners know their isolate by it.
+    /// Returns a new isolate id, unique among all runtimes of the process: cells, timers and
+    /// listeners identify their isolate by it.
     pub(crate) fn next_isolate_id() -> u64 {
         static NEXT: Serial = Serial::new();
         NEXT.next()
     }
 
-    /// Of all runtimes of the process: a listener finds its port by it, and trusts its type.
+    /// Returns a new port serial number, unique among all runtimes of the process: a listener finds
+    /// its port by it, and relies on the type of what it finds.
     pub(crate) fn next_port_serial() -> u64 {
         static NEXT: Serial = Serial::new();
         NEXT.next()
     }
 
-    /// Counts an isolate in, before it is scheduled for the first time. `false` if the runtime
-    /// has shut down, so that the isolate must not start.
+    /// Adds an isolate to the register, before it is scheduled for the first time. Returns `false`
+    /// if the runtime has shut down, so that the isolate must not start.
     #[must_use]
     pub(crate) fn register(&self, isolate: &IsolateCore) -> bool {
         self.register.add(isolate)
     }
 
-    /// Counts an isolate out, at the end of its teardown.
+    /// Removes an isolate from the register, at the end of its teardown.
     pub(crate) fn unregister(&self, isolate: Current<'_>) {
         self.register.remove(isolate.core());
     }
 }
 
-/// The name of a thread, which the operating system wants without NUL.
+/// Returns a valid name for a thread: operating systems do not accept NUL in it.
 pub(crate) fn thread_name(name: &str) -> String {
     name.replace('\0', "\u{2400}")
 }
 
-/// Runs `f` with the current runtime, if there is one, without starting the global one.
+/// Calls `f` with the current runtime, if there is one. Does not start the global runtime.
 pub(crate) fn with_current<R>(f: impl FnOnce(Option<&RuntimeCore>) -> R) -> R {
     Current::with(|isolate| match isolate {
         Some(isolate) => f(Some(&isolate.runtime)),
@@ -802,10 +817,10 @@ pub(crate) fn with_current<R>(f: impl FnOnce(Option<&RuntimeCore>) -> R) -> R {
     })
 }
 
-/// Makes a runtime the current one of a thread of its own.
+/// Makes a runtime the current one of the calling thread until that thread ends.
 pub(crate) fn enter_forever(runtime: &Arc<RuntimeCore>) {
     let entered = Runtime(runtime.clone()).enter();
-    // At the end of the thread there is no place for it, and it is left at once.
+    // While the thread ends the cell is gone: then the guard is dropped, which leaves the runtime.
     let _ = FOREVER.try_with(|forever| forever.set(Some(entered)));
 }
 
