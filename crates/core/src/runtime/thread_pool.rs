@@ -2,26 +2,26 @@
 //!
 //! # Where runnable isolates wait
 //! - A thread's *next* slot: the isolate that the running one messaged last. It runs next on
-//!   this thread, in its warm caches, and nobody is woken for it.
-//! - A thread's *ring*: what was displaced from the slot, and isolates whose budget ran out.
-//!   What does not fit the ring waits in the thread's *overflow*.
-//! - The *injector*: what came from outside of the pool, and from stuck threads.
+//!   this thread, in its warm caches, and no other thread is woken for it.
+//! - A thread's *ring*: isolates that were displaced from the slot, or whose budget ran out.
+//!   Isolates that do not fit into the ring wait in the thread's *overflow*.
+//! - The *injector*: isolates from outside of the pool, and from stuck threads.
 //!
-//! A thread takes from its slot (a limited number of times in a row), its ring, the injector,
-//! and now and then from the injector first. One without work searches for a while,
-//! [`SEARCH`] unless the runtime was told otherwise, and then parks ([`sleep`]). A searcher
-//! steals half a ring where at least [`BACKLOG_NS`] of work waits (its length times the owner's
-//! mean slice; [`FINE_BACKLOG_NS`] where that is short), or anything from a stuck thread.
-//! Likewise who adds to a ring wakes a thread only for such a backlog: for less, waking costs
-//! more than it brings (17 us for a sleeping core against some 30 ns a message).
+//! A thread takes isolates from its slot (a limited number of times in a row), its ring, its
+//! overflow and the injector, in this order, and now and then from the injector first. A thread
+//! without work searches for a while ([`SEARCH`] by default) and then parks ([`sleep`]). A
+//! searcher steals half of a ring if at least [`BACKLOG_NS`] of work waits in it (its length times
+//! the owner's mean slice; [`FINE_BACKLOG_NS`] if slices are short), or anything from a stuck
+//! thread. A push to a ring wakes a thread only for such a backlog: for less, waking costs more
+//! than it gains (17 us for a sleeping core, some 30 ns per message; figures of 2026-11-21).
 //!
 //! # Compensation
 //! While runnable isolates wait and threads run, the [`monitor`] looks every millisecond. A
-//! thread that has been inside one turn since the last look is *stuck*: it no longer counts,
-//! its queue is open to thieves, and another thread takes its place, a new one if need be. A
-//! section that blocks says so itself ([`blocking`]). When the turn ends, the thread takes its
-//! place back if there is room, and otherwise gives its queue away and parks. What happens when
-//! all threads wait and none is left is told in [`starvation`].
+//! thread that has been inside of one turn since the last look is *stuck*: it no longer counts,
+//! its queues are open to thieves, and another thread takes its place, a new one if need be. A
+//! section that blocks announces itself ([`blocking`]). When the turn ends, the thread takes its
+//! place back if there is room; otherwise it gives its queues away and parks. [`starvation`]
+//! describes what happens when all threads wait and none is left.
 //!
 //! An idle pool makes no wake-ups: threads and monitor are parked.
 
@@ -54,38 +54,41 @@ use sleep::{Injected, Sleep, Wake};
 pub(crate) use starvation::BegunWait;
 use starvation::Waits;
 
-/// How long a thread without work looks for some before it parks, unless it is told otherwise.
+/// How long a thread without work searches for some before it parks, by default.
 pub(crate) const SEARCH: Duration = Duration::from_micros(20);
 
-/// Queued work that is worth another thread: several times what waking one costs.
+/// Queued work that is worth another thread: several times the cost of waking one.
 const BACKLOG_NS: u64 = 200_000;
 
-/// The same where slices are shorter than [`COARSE_NS`]: what they share then moves from core to
-/// core with each of them, which costs as much as many a slice.
+/// The threshold for slices shorter than [`COARSE_NS`]: a stolen slice moves its cache lines to
+/// another core, which can cost more than running it.
 const FINE_BACKLOG_NS: u64 = 500_000;
 
-/// Slices as long as this hardly notice where they run.
+/// A slice at least this long hardly gains from running on the core of the slice before.
 const COARSE_NS: u64 = 10_000;
 
-/// Picks from the next slot in a row, before the ring gets its turn.
+/// Picks from the next slot in a row, after which the ring gets its turn. Without a limit, two
+/// isolates that message each other would keep the ring waiting.
 const NEXT_STREAK: u32 = 64;
 
-/// Every so many picks the injector goes first.
+/// Every so many picks, the injector comes first.
 const INJECTOR_TICK: u32 = 64;
 
 /// Slices between two readings of the clock.
 const SAMPLE_SLICES: u32 = 16;
 
-/// How many isolates a thread moves from the injector to its ring at a time, at most.
+/// The greatest number of isolates that a thread takes from the injector at a time.
 const INJECTOR_BATCH: usize = 32;
 
+/// A [`Runnable`] in a queue, made by `Runnable::into_raw`.
 type Raw = NonNull<IsolateCore>;
 
 pub(crate) struct ThreadPool {
     threads: Box<[PoolThread]>,
-    /// Threads that have ever been started: the first so many.
+    /// How many of `threads`, from the first on, have ever been started. Raised before a thread
+    /// runs, in `start_thread`, so that scans (Acquire) never leave out a thread with work.
     started: AtomicUsize,
-    /// Some thread has been started, which runs until the pool stops.
+    /// Set when a thread has been started, which then runs until the pool stops.
     has_thread: AtomicBool,
     injector: Injector,
     sleep: Sleep,
@@ -97,30 +100,36 @@ pub(crate) struct ThreadPool {
     runtime: OnceLock<std::sync::Weak<RuntimeCore>>,
 }
 
-/// What others may see of a thread.
+/// The state of a pool thread that other threads may access.
 struct PoolThread {
     meter: Meter,
+    /// The next slot. Only the thread itself fills it; a thief may empty it while the thread is
+    /// stuck.
     next: AtomicPtr<IsolateCore>,
     ring: OnceLock<Ring<IsolateCore>>,
     overflow: Injector,
     parker: Parker,
-    /// Mean length of its slices of late, for the backlog.
+    /// The mean length of its last slices, from which the backlog is estimated.
     slice_ns: AtomicU32,
+    /// Set after [`Sleep::stick`], by the thread itself or the monitor; cleared by the thread.
     stuck: AtomicBool,
     waits: Arc<Waits>,
 }
 
+/// A queue of runnable isolates under a lock: the injector, or the overflow of one thread.
 #[derive(Default)]
 struct Injector {
     /// Bounded by the number of isolates: each is in one run queue at most.
     queue: Mutex<VecDeque<Queued>>,
+    /// The length of `queue`, written under its lock and read without it. The fences in
+    /// [`Sleep::work_injected`] and [`Sleep::park`] order both against the count of searchers.
     len: AtomicUsize,
 }
 
 /// A pointer that may move between threads.
 struct Queued(Raw);
 
-// SAFETY: it stands for a `Runnable`, which is `Send`.
+// SAFETY: the pointer stands for a `Runnable`, which is `Send`.
 unsafe impl Send for Queued {}
 
 impl Injector {
@@ -134,7 +143,7 @@ impl Injector {
         self.len.load(Ordering::SeqCst) == 0
     }
 
-    /// Takes one to run, and some more for `ring`.
+    /// Takes an isolate to run, and moves up to half of the others to `ring`.
     fn take(&self, ring: Option<&Ring<IsolateCore>>) -> Option<Raw> {
         if self.is_empty() {
             return None;
@@ -158,10 +167,11 @@ impl Injector {
 }
 
 insula_sync::thread_cell! {
+    /// The state of this thread, while it is a pool thread; null otherwise.
     static WORKER: *const Worker = ptr::null();
 }
 
-/// What only a pool thread itself sees.
+/// The state of a pool thread that only the thread itself accesses.
 struct Worker {
     pool: *const ThreadPool,
     index: usize,
@@ -201,17 +211,19 @@ impl ThreadPool {
         }
     }
 
-    /// The runtime that the threads are to keep alive. Set once, before anything is scheduled.
+    /// Sets the runtime that the threads keep alive. Called once, before anything is scheduled.
     pub(crate) fn belongs_to(&self, runtime: &Arc<RuntimeCore>) {
         let _ = self.runtime.set(Arc::downgrade(runtime));
     }
 
-    /// Queues an isolate on the calling thread, where it will run soonest. Gives it back if that
-    /// is no thread of this pool.
+    /// Queues an isolate on the calling thread, where it runs soonest.
+    ///
+    /// # Errors
+    /// Returns the isolate if the calling thread does not belong to this pool.
     #[inline]
     pub(crate) fn schedule_here(&self, runnable: Runnable) -> Result<(), Runnable> {
         let worker = WORKER.with(Cell::get);
-        // SAFETY: set by the thread itself for as long as its `Worker` lives.
+        // SAFETY: `WORKER` is not null only while this thread's `Worker` lives in `run_thread`.
         match unsafe { worker.as_ref() } {
             Some(worker) if ptr::eq(worker.pool, self) => {
                 self.schedule_on(worker, runnable.into_raw());
@@ -221,7 +233,7 @@ impl ThreadPool {
         }
     }
 
-    /// Queues an isolate from a thread that is none of the pool's.
+    /// Queues an isolate from a thread outside of the pool.
     pub(crate) fn schedule_elsewhere(&self, runnable: Runnable) {
         self.inject([runnable.into_raw()]);
     }
@@ -229,11 +241,14 @@ impl ThreadPool {
     #[inline]
     fn schedule_on(&self, worker: &Worker, raw: Raw) {
         let thread = &self.threads[worker.index];
+        // Relaxed: if the monitor has just set the flag and it is not seen here, the isolate lands
+        // in a queue that thieves may empty.
         if thread.stuck.load(Ordering::Relaxed) {
             return self.inject([raw]);
         }
-        // Only this thread fills its slot, and others only empty it: an empty one needs no
-        // read-modify-write. Release pairs with the Acquire of whoever takes it.
+        // Only this thread fills its slot, and others only empty it, so an empty slot needs no
+        // read-modify-write. Release, here and in the swap below, pairs with the Acquire of the
+        // swap in `take_next`.
         if thread.next.load(Ordering::Relaxed).is_null() {
             thread.next.store(raw.as_ptr(), Ordering::Release);
             return;
@@ -248,8 +263,8 @@ impl ThreadPool {
         let thread = &self.threads[worker.index];
         let ring = thread.ring();
         if let Err(raw) = ring.push(raw) {
-            // Half of the ring goes along, so that the next ones fit again. What is taken from
-            // there later comes behind what stayed: the order is approximately that of arrival.
+            // Half of the ring moves too, so that the next pushes find room again. The overflow is
+            // read when the ring is empty, so isolates run in roughly the order of their arrival.
             let mut older = Vec::with_capacity(ring.len() + 1);
             ring.take_half(|item| older.push(item));
             older.push(raw);
@@ -265,7 +280,7 @@ impl ThreadPool {
         match self.sleep.work_injected() {
             Injected::Seen => {}
             Injected::Wake(wake) => self.wake(Some(wake)),
-            // The monitor watches them.
+            // The monitor watches the threads, and replaces one that does not come back.
             Injected::AllBusy => {}
         }
     }
@@ -274,12 +289,16 @@ impl ThreadPool {
         match wake {
             None => {}
             Some(Wake::Unpark(index)) => self.threads[index].parker.unpark(),
-            // Isolates that wait are found by the threads there are, or at the next try.
+            // If this fails, the existing threads run the isolates that wait, or the next wake-up
+            // tries again.
             Some(Wake::Start(index)) => drop(self.start_thread(index)),
         }
     }
 
-    /// Starts a thread, unless one is awake or can be woken, so that a lack of threads shows.
+    /// Wakes a thread, or starts one if none is parked and there is room for it.
+    ///
+    /// # Errors
+    /// If a thread could not be started.
     pub(crate) fn start_first(&self) -> io::Result<()> {
         match self.sleep.wake_one() {
             Some(Wake::Start(index)) => self.start_thread(index),
@@ -290,8 +309,8 @@ impl ThreadPool {
         }
     }
 
-    /// Sees to it that some thread runs what is about to be spawned: later a lack of threads has
-    /// nobody to go to, and the isolate would wait for ever.
+    /// Makes sure that the pool has a thread, before an isolate is spawned. Without one the isolate
+    /// would wait for ever, and no caller would be left to receive the error.
     ///
     /// # Panics
     /// If there is no thread, and none can be started.
@@ -323,7 +342,7 @@ impl ThreadPool {
         });
         match started {
             Ok(handle) => {
-                // Relaxed: it only saves the next spawn a look, see `require_thread`.
+                // Relaxed: the flag only saves `require_thread` an attempt to start a thread.
                 self.has_thread.store(true, Ordering::Relaxed);
                 self.handles.lock().push(handle);
                 Ok(())
@@ -335,7 +354,7 @@ impl ThreadPool {
         }
     }
 
-    /// The next isolate for this thread to run, from its own queues and the injector.
+    /// Returns the next isolate for this thread to run, from its own queues or the injector.
     fn next(&self, worker: &Worker) -> Option<Raw> {
         let thread = &self.threads[worker.index];
         let picks = worker.picks.get().wrapping_add(1);
@@ -362,7 +381,7 @@ impl ThreadPool {
         })
     }
 
-    /// This thread is going to be busy: wakes another if the injector still has something.
+    /// Wakes another thread if the injector is not empty, since this thread is about to be busy.
     fn leave_rest_to_others(&self) {
         if !self.injector.is_empty() && self.sleep.could_use_a_thread() {
             self.wake(self.sleep.wake_one());
@@ -372,11 +391,13 @@ impl ThreadPool {
     /// Runs an isolate until it is idle, or something else wants to run.
     fn run(&self, worker: &Worker, raw: Raw) {
         let thread = &self.threads[worker.index];
-        // SAFETY: it came out of a run queue, where it was put once.
+        // SAFETY: `raw` is from `Runnable::into_raw`, and was taken out of its one run queue.
         let mut runnable = unsafe { Runnable::from_raw(raw) };
         loop {
             let again = run_slice(runnable, &thread.meter, SLICE_TURNS);
             self.sample(worker);
+            // Relaxed: this thread has set the flag itself, or the monitor has, and then the end of
+            // the next slice is early enough.
             if thread.stuck.load(Ordering::Relaxed) {
                 return self.come_unstuck(worker, again.map(Runnable::into_raw));
             }
@@ -394,7 +415,7 @@ impl ThreadPool {
             || !self.injector.is_empty()
     }
 
-    /// Keeps the mean length of this thread's slices.
+    /// Updates the mean length of this thread's slices.
     #[inline]
     fn sample(&self, worker: &Worker) {
         let slices = worker.slices.get() + 1;
@@ -411,7 +432,7 @@ impl ThreadPool {
         }
     }
 
-    /// A turn that took long is over.
+    /// Takes this thread's place back after a long turn, or gives its queues away and parks.
     #[cold]
     fn come_unstuck(&self, worker: &Worker, again: Option<Raw>) {
         let thread = &self.threads[worker.index];
@@ -422,7 +443,7 @@ impl ThreadPool {
             }
             return;
         }
-        // The place has been filled: this thread counts as parked already.
+        // Another thread has taken the place, and this one counts as parked already.
         let mut queue: Vec<Raw> = thread.take_next().into_iter().collect();
         while thread.ring().take_half(|item| queue.push(item)) != 0 {}
         queue.extend(std::iter::from_fn(|| thread.overflow.take(None)));
@@ -431,12 +452,13 @@ impl ThreadPool {
             self.inject(queue);
         }
         self.park(worker);
-        // Whoever chose this thread counted it as searching; it looks at its queues first.
+        // The wake-up counted this thread as searching, but it looks at its own queues first.
         self.sleep.found_work();
         self.watch();
     }
 
-    /// Looks for work elsewhere, then parks. `None` when the pool has been stopped.
+    /// Searches for work elsewhere, and parks while there is none. Returns `None` when the pool has
+    /// been stopped.
     fn find_work(&self, worker: &Worker) -> Option<Raw> {
         self.sleep.start_searching();
         loop {
@@ -461,9 +483,9 @@ impl ThreadPool {
         }
     }
 
-    /// Sleeps until another thread has chosen this one, which counts as searching then.
+    /// Sleeps until another thread wakes this one, which counts as searching from then on.
     fn park(&self, worker: &Worker) {
-        // Stopping leaves a token for everybody.
+        // `stop` leaves a token in every parker, so this does not outlast the pool.
         self.threads[worker.index].parker.park();
     }
 
@@ -474,6 +496,7 @@ impl ThreadPool {
             if let Some(raw) = self.injector.take(Some(own)).or_else(|| self.steal(worker)) {
                 return Some(raw);
             }
+            // Relaxed: `find_work` looks at the flag again before it parks.
             if start.elapsed() >= self.search || self.stopped.load(Ordering::Relaxed) {
                 return None;
             }
@@ -496,7 +519,7 @@ impl ThreadPool {
                 if first.is_none() {
                     first = Some(item);
                 } else if let Err(item) = own.push(item) {
-                    // A thief's ring is empty, so this happens to the last one at most.
+                    // Not expected: half of a ring fits into a thief's ring, which is empty.
                     self.injector.push([item]);
                 }
             });
@@ -511,6 +534,7 @@ impl ThreadPool {
         None
     }
 
+    /// Returns whether a searcher would find something to take.
     fn work_for_thieves(&self) -> bool {
         let started = self.started.load(Ordering::Acquire);
         !self.injector.is_empty()
@@ -519,7 +543,7 @@ impl ThreadPool {
             })
     }
 
-    /// Whether anything runnable waits anywhere.
+    /// Returns whether any isolate waits to run, in whichever queue.
     fn work_waits(&self) -> bool {
         let started = self.started.load(Ordering::Acquire);
         !self.injector.is_empty()
@@ -528,10 +552,14 @@ impl ThreadPool {
                 .any(|thread| thread.has_next() || thread.queue_len() != 0)
     }
 
-    /// This thread is about to block inside of a turn.
+    /// Gives this thread's place away, since it is about to block inside of a turn.
     fn about_to_block(&self, worker: &Worker) {
         let thread = &self.threads[worker.index];
         if self.sleep.stick(worker.index) {
+            // The Release half pairs with the loads in `is_open_to_thieves` and `steal`: a thief
+            // that sees the flag sees what this thread has queued. A searcher that is giving up has
+            // parked before `wake_one` takes the roster's lock, and can be woken, or takes it later
+            // and sees the flag in its last look.
             thread.stuck.store(true, Ordering::SeqCst);
             if self.work_waits() {
                 self.wake(self.sleep.wake_one());
@@ -543,8 +571,10 @@ impl ThreadPool {
         self.started.load(Ordering::Acquire)
     }
 
-    /// Ends all threads that are not inside of a turn, and waits for them.
+    /// Ends all threads, and waits for them. A thread ends when its turn is over.
     pub(crate) fn stop(&self) {
+        // Every thread and the monitor get a token after the store. A thread that has missed the
+        // flag sees it when it has taken the token: `unpark` releases what `park` acquires.
         self.stopped.store(true, Ordering::SeqCst);
         self.stop_monitor();
         for thread in &self.threads {
@@ -553,7 +583,7 @@ impl ThreadPool {
         let handles = std::mem::take(&mut *self.handles.lock());
         for handle in handles {
             if !is_own_thread(&handle) {
-                // User code's panics do not get as far as the thread.
+                // User code's panics are caught before they reach the thread.
                 panic::contain(|| drop(handle.join()));
             }
         }
@@ -585,6 +615,7 @@ impl PoolThread {
 
     #[inline]
     fn take_next(&self) -> Option<Raw> {
+        // An empty slot is not worth a swap. Acquire pairs with the Release in `schedule_on`.
         if self.next.load(Ordering::Relaxed).is_null() {
             return None;
         }
@@ -595,8 +626,9 @@ impl PoolThread {
         self.ring().len() + self.overflow.len.load(Ordering::Relaxed)
     }
 
-    /// Whether enough waits here for another thread to help.
+    /// Returns whether enough work waits here to be worth another thread.
     fn has_backlog(&self) -> bool {
+        // Relaxed, in `queue_len` too: the backlog is an estimate.
         let slice = u64::from(self.slice_ns.load(Ordering::Relaxed));
         let enough = if slice < COARSE_NS {
             FINE_BACKLOG_NS
@@ -612,17 +644,18 @@ impl PoolThread {
 }
 
 insula_sync::thread_cell! {
-    /// What a thread of the runtime is known by to who joins it. `std::thread::current` panics at
-    /// the very end of a thread.
+    /// The id of this thread, if it is one of a runtime's own. `std::thread::current` cannot be
+    /// used for this: it panics at the very end of a thread.
     static OWN: Option<ThreadId> = None;
 }
 
-/// A thread of the runtime begins.
+/// Marks the calling thread as one of a runtime's own, for [`is_own_thread`].
 pub(crate) fn begin_own_thread() {
     OWN.with(|own| own.set(Some(std::thread::current().id())));
 }
 
-/// Whether this is the thread of the handle, which has called [`begin_own_thread`].
+/// Returns whether `handle` is that of the calling thread, which has called [`begin_own_thread`]: a
+/// thread must not join itself.
 pub(crate) fn is_own_thread(handle: &JoinHandle<()>) -> bool {
     OWN.with(Cell::get) == Some(handle.thread().id())
 }
@@ -637,9 +670,10 @@ fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
     runtime::enter_forever(runtime);
     let _hosted = runtime::Hosted::begin(runtime);
     panic::install_hook();
-    // A thread that was started or woken counts as searching.
+    // The wake-up counted this thread as searching, but it looks at its own queues first.
     pool.sleep.found_work();
     pool.watch();
+    // Relaxed: a late look costs one slice; see `stop`.
     while !pool.stopped.load(Ordering::Relaxed) {
         let Some(raw) = pool.next(&worker).or_else(|| pool.find_work(&worker)) else {
             break;
@@ -649,28 +683,28 @@ fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
     WORKER.with(|it| it.set(ptr::null()));
 }
 
-/// Tells the pool, if this is one of its threads, that what follows may block.
+/// Tells the pool, if this is one of its threads, that the code that follows may block.
 pub(crate) fn about_to_block() {
-    // SAFETY: set by the thread itself for as long as its `Worker` lives.
+    // SAFETY: `WORKER` is not null only while this thread's `Worker` lives in `run_thread`.
     if let Some(worker) = unsafe { WORKER.with(Cell::get).as_ref() } {
         // SAFETY: the runtime, which the thread keeps alive, owns the pool.
         unsafe { &*worker.pool }.about_to_block(worker);
     }
 }
 
-/// Tells the pool, if this is one of its threads, of a wait without a time-out, until the result
-/// is dropped.
+/// Tells the pool, if this is one of its threads, of a wait without a time-out. The wait lasts
+/// until the result is dropped.
 pub(crate) fn begin_wait(seat: &Arc<Seat>) -> Option<BegunWait> {
-    // SAFETY: set by the thread itself for as long as its `Worker` lives.
+    // SAFETY: `WORKER` is not null only while this thread's `Worker` lives in `run_thread`.
     let worker = unsafe { WORKER.with(Cell::get).as_ref() }?;
     // SAFETY: the runtime, which the thread keeps alive, owns the pool.
     let pool = unsafe { &*worker.pool };
     Some(pool.threads[worker.index].waits.begin(seat))
 }
 
-/// Whether this is a thread of a pool on which others wait to run.
+/// Returns whether the calling thread belongs to a pool and other isolates wait to run on it.
 pub(crate) fn others_wait() -> bool {
-    // SAFETY: set by the thread itself for as long as its `Worker` lives.
+    // SAFETY: `WORKER` is not null only while this thread's `Worker` lives in `run_thread`.
     let Some(worker) = (unsafe { WORKER.with(Cell::get).as_ref() }) else {
         return false;
     };
@@ -679,11 +713,11 @@ pub(crate) fn others_wait() -> bool {
     pool.has_other_work(&pool.threads[worker.index])
 }
 
-/// Runs `f`, which may block or compute for long, and lets another thread take this one's
-/// place in the pool at once, so that other isolates go on. On any other thread it just runs
+/// Runs `f`, which may block or compute for long, and lets another thread take this thread's place
+/// in the pool at once, so that other isolates go on. On a thread outside of pools it only runs
 /// `f`.
 ///
-/// A section that is not announced is found by the monitor, a millisecond or two later.
+/// The monitor finds a section that is not announced like this, a millisecond or two later.
 pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
     about_to_block();
     f()

@@ -1,8 +1,8 @@
 //! Risk: an isolate waits in a queue while every thread sleeps, is run twice, or is left behind
-//! with the queue of a thread whose place has been filled.
+//! in the queue of a thread whose place has been filled.
 //!
-//! These models run the pool itself. Only two things are not as in a program: the threads are
-//! loom's, and isolates are numbers, which nobody runs.
+//! These models run the pool itself. Only two things differ from a program: the threads are
+//! loom's, and isolates are numbers, which are noted instead of run.
 
 use std::ptr;
 use std::sync::Arc;
@@ -15,25 +15,26 @@ use super::*;
 struct Model {
     pool: ThreadPool,
     limit: usize,
-    /// Isolates that have run, by number: each bit is set once.
+    /// The isolates that have run, as a bit set: each bit is set once.
     ran: AtomicUsize,
-    /// What `ran` is in the end.
+    /// The value of `ran` in the end.
     all: usize,
 }
 
 impl Model {
-    /// Threads have been started and wait for work, the last one on top; `isolates` will run.
+    /// A pool whose threads have all been started and are parked, the last one on top. It will run
+    /// so many `isolates`.
     fn parked(limit: usize, threads: usize, isolates: usize) -> Self {
         let pool = ThreadPool::new(limit, threads - limit, Duration::ZERO, "model".into());
         for index in 0..threads {
             assert_eq!(pool.sleep.wake_one(), Some(Wake::Start(index)));
-            // Those before it are stuck, so that there is room for one more.
+            // Stuck, so that there is room to start the next one.
             pool.sleep.stick(index);
         }
         for index in 0..threads {
             pool.sleep.park(index);
         }
-        // Loom does not see the `OnceLock` behind which a program makes them.
+        // A program makes the rings behind a `OnceLock`, which loom does not see.
         pool.threads.iter().for_each(|thread| _ = thread.ring());
         pool.started.store(threads, Ordering::SeqCst);
         Self {
@@ -44,7 +45,7 @@ impl Model {
         }
     }
 
-    /// Thread 0 is awake and inside of a turn; all others are parked.
+    /// A pool whose thread 0 is awake and inside of a turn, and whose other threads are parked.
     fn inside_of_a_turn(limit: usize, threads: usize, isolates: usize) -> Self {
         let model = Self::parked(limit, threads, isolates);
         assert!(model.pool.sleep.resume(0));
@@ -73,7 +74,7 @@ impl Model {
         }
     }
 
-    /// What a thread of the pool does for as long as there is one, in `run_thread`.
+    /// The loop of a pool thread, as in `run_thread`.
     fn run_all(&self, worker: &Worker) {
         let pool = &self.pool;
         while !pool.stopped.load(Ordering::Relaxed) {
@@ -84,7 +85,7 @@ impl Model {
         }
     }
 
-    /// A thread that was parked at first.
+    /// Starts a thread that is parked at first.
     fn start_parked(self: &Arc<Self>, index: usize) -> thread::JoinHandle<()> {
         let model = self.clone();
         thread::spawn(move || {
@@ -95,7 +96,7 @@ impl Model {
         })
     }
 
-    /// A thread that is awake at first, and out of work.
+    /// Starts a thread that is awake at first, and out of work.
     fn start_awake(self: &Arc<Self>, index: usize) -> thread::JoinHandle<()> {
         assert!(self.pool.sleep.resume(index));
         self.pool.sleep.found_work();
@@ -131,8 +132,7 @@ fn park_vs_wake() {
     });
 }
 
-/// Two threads go to sleep while two isolates come in at once, of which a wake-up speaks only
-/// once.
+/// Two threads go to sleep while two isolates come in at once, for which only one thread is woken.
 #[test]
 fn two_park_vs_wake() {
     check(2, || {
@@ -143,9 +143,9 @@ fn two_park_vs_wake() {
     });
 }
 
-/// come unstuck vs spare: the monitor finds a thread stuck that has isolates in its queues, and
-/// fills its place; meanwhile its turn ends, and it wants to go on itself. What it leaves behind
-/// is run all the same.
+/// come unstuck vs spare: the monitor marks a thread with isolates in its queues as stuck, and
+/// fills its place. Meanwhile the thread's turn ends, and it takes its place back or gives its
+/// queues away. All isolates run in either case.
 #[test]
 fn come_unstuck_vs_spare() {
     check(1, || {

@@ -1,11 +1,11 @@
-//! The watcher: finds threads that are inside one turn for long while others wait.
+//! The monitor: finds threads that are inside of one turn for long while isolates wait.
 //!
 //! It is awake whenever a thread of the pool is: a thread that has been started, or that found
-//! work after it had parked or searched, wakes it before it runs anything. It goes to sleep
-//! when it has found all threads parked, and none of their queues in use, for a while. Before
-//! it does, it says so (`asleep`) and looks at the number of threads awake once more; a thread
-//! counts as awake before it looks at `asleep`. Both are sequentially consistent, so a thread
-//! that runs isolates is always watched, and an idle pool never wakes up.
+//! work after it had parked or searched, wakes it before it runs anything. It goes to sleep when
+//! it has found all threads parked for [`IDLE_TICKS`] looks. Before it sleeps it sets `asleep` and
+//! then counts the active threads once more; a thread counts as active before it reads `asleep`.
+//! All four accesses are sequentially consistent, so a thread that runs isolates is always
+//! watched, and an idle pool never wakes up.
 
 use std::time::Duration;
 
@@ -18,13 +18,17 @@ use crate::runtime;
 /// Time between two looks.
 const TICK: Duration = Duration::from_millis(1);
 
-/// Looks in vain before it goes to sleep.
+/// Looks in a row that find all threads parked, before the monitor goes to sleep.
 const IDLE_TICKS: u32 = 4;
 
 pub(super) struct Monitor {
     parker: Parker,
+    /// Set while the monitor sleeps or has no thread. A thread that clears it must wake or start
+    /// the monitor.
     asleep: AtomicBool,
+    /// Set when the monitor gets its thread. Only read by the thread that has cleared `asleep`.
     started: AtomicBool,
+    /// Looks so far. A counter for tests and tools, so Relaxed.
     ticks: AtomicU32,
     handle: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -42,10 +46,10 @@ impl Monitor {
 }
 
 impl ThreadPool {
-    /// A thread is going to run isolates: somebody must watch it.
+    /// Wakes the monitor if it sleeps, since the calling thread is going to run isolates.
     #[inline]
     pub(super) fn watch(&self) {
-        // SeqCst pairs with `watch_threads`, which stores `asleep` and then counts threads.
+        // SeqCst: pairs with `watch_threads`, which stores `asleep` and then counts active threads.
         if self.monitor.asleep.load(Ordering::SeqCst) {
             self.wake_monitor();
         }
@@ -53,6 +57,8 @@ impl ThreadPool {
 
     #[cold]
     fn wake_monitor(&self) {
+        // Of several threads, the one that clears the flag wakes the monitor. The swap pairs with
+        // the stores of `true`: it sees the `started` that was written before them.
         if !self.monitor.asleep.swap(false, Ordering::SeqCst) {
             return;
         }
@@ -71,7 +77,8 @@ impl ThreadPool {
             });
         match thread {
             Ok(handle) => *self.monitor.handle.lock() = Some(handle),
-            // The next thread to wake up tries again.
+            // The next thread that finds work tries again. `asleep` is stored last: once it is set,
+            // another thread may be here.
             Err(_) => {
                 self.monitor.started.store(false, Ordering::SeqCst);
                 self.monitor.asleep.store(true, Ordering::SeqCst);
@@ -100,6 +107,7 @@ impl ThreadPool {
                     0
                 };
             }
+            // SeqCst, before the count of active threads: pairs with the load in `watch`.
             self.monitor.asleep.store(true, Ordering::SeqCst);
             if self.sleep.all_parked() && !self.stopped.load(Ordering::SeqCst) {
                 self.monitor.parker.park();
@@ -109,23 +117,25 @@ impl ThreadPool {
         }
     }
 
-    /// The isolates inside of a turn, each with a number that changes with the turn.
+    /// Returns the isolates inside of a turn, each with a number that changes with the turn.
     pub(crate) fn turns(&self) -> Vec<(u64, u32)> {
         let started = self.started.load(Ordering::Acquire);
         let meters = self.threads[..started].iter().map(|thread| &thread.meter);
         meters
             .filter_map(|meter| {
+                // Relaxed: callers compare two looks, and use only what is the same in both.
                 let turn = meter.turn()?;
                 Some((meter.isolate.load(Ordering::Relaxed), turn))
             })
             .collect()
     }
 
-    /// Finds threads whose turn count has not moved since the last look. Asks the others to
-    /// end their slice, since somebody waits.
+    /// Marks the threads as stuck whose turn count has not moved since the last look. Asks the
+    /// others to end their slices, since isolates wait.
     pub(super) fn look(&self, seen: &mut [Option<u32>]) {
         let started = self.started.load(Ordering::Acquire);
         for (index, (thread, seen)) in self.threads[..started].iter().zip(seen).enumerate() {
+            // The meter is Relaxed: it publishes nothing, and the next look corrects a stale one.
             if !thread.meter.running.load(Ordering::Relaxed) {
                 *seen = None;
                 continue;
@@ -135,10 +145,11 @@ impl ThreadPool {
                 *seen = Some(turns);
                 thread.meter.interrupt.store(true, Ordering::Relaxed);
             } else if !thread.stuck.load(Ordering::SeqCst) && self.sleep.stick(index) {
+                // Before `wake_one` below, so that a searcher sees it, as in `about_to_block`.
                 thread.stuck.store(true, Ordering::SeqCst);
             }
         }
-        // One more thread a look: it wakes the next if it finds more than it can run.
+        // One thread per look is enough: it wakes the next if it finds more than it can run.
         if self.work_for_thieves() {
             self.wake(self.sleep.wake_one());
         }
@@ -151,7 +162,7 @@ impl ThreadPool {
         }
     }
 
-    /// How often the monitor has looked.
+    /// Returns how often the monitor has looked.
     pub(crate) fn monitor_ticks(&self) -> u32 {
         self.monitor.ticks.load(Ordering::Relaxed)
     }

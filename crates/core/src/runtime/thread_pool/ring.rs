@@ -1,16 +1,26 @@
-//! A thread's own run queue: 256 places, pushed to and popped from by its owner, stolen from
-//! by others.
+//! A thread's own run queue of 256 places. Its owner pushes and pops; other threads steal.
 //!
-//! `head` and `tail` count up and wrap; place `i` is `i % 256`. Only the owner moves `tail`.
-//! Whoever takes, owner or thief, first copies what it wants and then moves `head` past it
-//! with a compare-exchange: if that succeeds, nobody else took any of it, and the owner cannot
-//! have written over it, since it only writes where `tail - head` leaves room.
+//! `head` and `tail` count up and wrap; index `i` is at place `i % 256`. Only the owner moves
+//! `tail`. A taker, owner or thief, first copies the items that it wants and then moves `head` past
+//! them with a compare-exchange. If that succeeds, no other taker took any of them, and the owner
+//! cannot have overwritten them, since it only writes where `tail - head` leaves room.
+//!
+//! # Orderings
+//! - `tail`: the Release store in `push` pairs with the Acquire loads in `take` and `len`, so that
+//!   a taker sees what is in the places before `tail`.
+//! - `head`: the Release half of the compare-exchange in `take` pairs with the Acquire load in
+//!   `push`, so that the copies are made before the owner overwrites the places. It pairs with the
+//!   Acquire loads in `take` as well, so that a `tail` that is read after a `head` is not older
+//!   than the one from which that `head` was made.
+//! - Places are Relaxed: `tail` publishes them, and a copy of an overwritten place is discarded
+//!   because the compare-exchange fails.
 
 use std::ptr::{self, NonNull};
 
 use insula_sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-/// Loom explores only so far, and Miri looks at each place whenever the ring is used.
+/// Less under Loom, so that it can explore everything, and under Miri, which visits each place
+/// whenever the ring is used.
 const CAPACITY: usize = if cfg!(loom) {
     4
 } else if cfg!(miri) {
@@ -19,7 +29,7 @@ const CAPACITY: usize = if cfg!(loom) {
     256
 };
 
-/// A queue of pointers, which it does not own.
+/// A queue of pointers. It does not own what they point to.
 pub(crate) struct Ring<T> {
     head: AtomicU32,
     tail: AtomicU32,
@@ -38,11 +48,11 @@ impl<T> Ring<T> {
         }
     }
 
-    /// How many there are, or were a moment ago.
+    /// Returns the number of items, which may have changed already.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         let tail = self.tail.load(Ordering::Acquire);
-        // A head that is newer than the tail makes the difference negative.
+        // `head` may be newer than `tail`, and then the difference is negative.
         let len = tail.wrapping_sub(self.head.load(Ordering::Acquire));
         if len as usize > CAPACITY {
             0
@@ -55,22 +65,24 @@ impl<T> Ring<T> {
         &self.places[index as usize % CAPACITY]
     }
 
-    /// Appends. Only for the owner. Gives the item back if the ring is full.
+    /// Appends an item. Only the owner may call this.
+    ///
+    /// # Errors
+    /// Returns the item if the ring is full.
     #[inline]
     pub(crate) fn push(&self, item: NonNull<T>) -> Result<(), NonNull<T>> {
+        // Relaxed: only this thread writes `tail`.
         let tail = self.tail.load(Ordering::Relaxed);
-        // Acquire pairs with a thief's compare-exchange: it has copied what it took.
         let head = self.head.load(Ordering::Acquire);
         if tail.wrapping_sub(head) as usize >= CAPACITY {
             return Err(item);
         }
         self.place(tail).store(item.as_ptr(), Ordering::Relaxed);
-        // Release pairs with the Acquire of `tail` in `take`.
         self.tail.store(tail.wrapping_add(1), Ordering::Release);
         Ok(())
     }
 
-    /// Takes the oldest. For the owner.
+    /// Takes the oldest item. Called by the owner.
     #[inline]
     pub(crate) fn pop(&self) -> Option<NonNull<T>> {
         let mut taken = None;
@@ -78,7 +90,8 @@ impl<T> Ring<T> {
         taken
     }
 
-    /// Takes the older half, the odd one included. For everybody. Returns how many.
+    /// Takes the older half of the items, rounded up, and returns their number. Any thread may call
+    /// this.
     pub(crate) fn take_half(&self, each: impl FnMut(NonNull<T>)) -> usize {
         self.take(|len| len - len / 2, each)
     }
@@ -89,7 +102,7 @@ impl<T> Ring<T> {
         loop {
             let len = self.tail.load(Ordering::Acquire).wrapping_sub(head);
             if len == 0 || len as usize > CAPACITY {
-                // Empty, or `head` is stale and the ring went on meanwhile.
+                // The ring is empty, or `head` is stale and the owner has pushed beyond it.
                 let now = self.head.load(Ordering::Acquire);
                 if len == 0 || now == head {
                     return 0;
@@ -103,8 +116,7 @@ impl<T> Ring<T> {
                     .place(head.wrapping_add(offset))
                     .load(Ordering::Relaxed);
             }
-            // Release: the copies are made before the owner may write there again. Acquire:
-            // the next attempt, or the next taker, sees a current head.
+            // Fails if another taker has moved `head`. Then the copies are stale, and are dropped.
             match self.head.compare_exchange(
                 head,
                 head.wrapping_add(count),

@@ -1,25 +1,26 @@
-//! Which threads are awake, and how none of them oversleeps.
+//! The states of the pool's threads, and the protocol that no wake-up gets lost.
 //!
 //! # States of a thread
-//! `Vacant` (not started yet) or `Parked` → `Awake` by [`Sleep::wake_one`]; `Awake` → `Parked`
-//! by itself, when its search was in vain; `Awake` → `Stuck` by the monitor, when one turn
-//! takes long, or by itself, before a section that blocks; `Stuck` → `Awake` by itself, after
-//! that turn. If by then others have filled its place it goes on to `Parked` at once.
+//! - `Vacant` (not started yet) or `Parked` → `Awake`, by [`Sleep::wake_one`].
+//! - `Awake` → `Parked`, by the thread itself, after a search in vain.
+//! - `Awake` → `Stuck`, by the monitor when one turn takes long, or by the thread itself before a
+//!   section that blocks.
+//! - `Stuck` → `Awake`, by the thread itself after that turn; at once on to `Parked` if other
+//!   threads have filled its place.
 //!
-//! At most `limit` threads are `Awake`: that many isolates make progress on the pool's account.
-//! Stuck ones do not count: the operating system shares the cores among all of them.
+//! At most `limit` threads are `Awake`. Stuck threads do not count: the operating system shares
+//! the cores among all of them.
 //!
 //! # No lost wake-up
-//! An `Awake` thread without work is *searching* for a while. Who injects work makes it
-//! visible, then looks at `searching`: with a searcher about, it goes home. A searcher that
-//! gives up takes itself out of `searching`, then looks for injected work a last time. Both
-//! orders are sequentially consistent, so one of the two sees the other. A searcher that finds
-//! something and was the last one wakes another if there is more. A woken thread counts as
-//! searching from the moment it is chosen.
+//! An `Awake` thread without work is *searching* for a while. A thread that injects work makes it
+//! visible, then reads `searching`, and wakes no thread if there is a searcher. A searcher that
+//! gives up takes itself out of `searching`, then looks for injected work a last time. A
+//! sequentially consistent fence stands between the two steps of each side, so at least one side
+//! sees the other. The last searcher to find something wakes another thread if there is more. A
+//! woken thread counts as searching from the moment it is chosen.
 //!
-//! Work in a thread's own queue is not part of this: its owner comes back to it, and if one of
-//! its turns takes long, the monitor, which is awake whenever work waits anywhere, hands the
-//! queue over.
+//! Work in a thread's own queues is not part of this: the owner comes back to it, and if one of
+//! its turns takes long, the monitor, which is awake whenever a thread is, hands the queues over.
 
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicUsize, Ordering, fence};
@@ -32,7 +33,7 @@ enum Status {
     Stuck,
 }
 
-/// What a transition asks the caller to do, after it has let the lock go.
+/// An action for the caller of a transition, to be done after the roster's lock is released.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Wake {
     /// Unpark this thread.
@@ -41,22 +42,25 @@ pub(crate) enum Wake {
     Start(usize),
 }
 
+/// The roster of threads, and counts that can be read without its lock.
 pub(crate) struct Sleep {
     roster: Mutex<Roster>,
-    /// Mirrors the roster, for looks without the lock.
+    /// How many threads can be woken or started: [`Roster::idle`], written under the lock.
     idle: AtomicUsize,
-    /// Threads that are neither vacant nor parked.
+    /// Threads that are neither vacant nor parked, written under the lock. Its SeqCst accesses pair
+    /// with those of the monitor's `asleep`.
     active: AtomicUsize,
+    /// Awake threads without work. Paired with the injected work by the two fences below.
     searching: AtomicUsize,
 }
 
 struct Roster {
     status: Vec<Status>,
-    /// Vacant threads, the one with the lowest index on top.
+    /// Vacant threads as a stack, the one with the lowest index on top.
     vacant: Vec<usize>,
-    /// Parked threads, the last one to park on top: its caches are the warmest.
+    /// Parked threads as a stack, the last one to park on top: its caches are the warmest.
     parked: Vec<usize>,
-    /// The last thread that was to be started could not be.
+    /// Set when a thread could not be started, until the next attempt.
     start_failed: bool,
     awake: usize,
     stuck: usize,
@@ -112,7 +116,8 @@ impl Roster {
 }
 
 impl Sleep {
-    /// `limit` threads run isolates, `threads` at most exist.
+    /// Creates the roster of a pool in which at most `limit` threads run isolates, and at most
+    /// `threads` exist.
     pub(crate) fn new(limit: usize, threads: usize) -> Self {
         let roster = Roster {
             status: vec![Status::Vacant; threads],
@@ -134,26 +139,30 @@ impl Sleep {
     fn with<R>(&self, f: impl FnOnce(&mut Roster) -> R) -> R {
         let mut roster = self.roster.lock();
         let result = f(&mut roster);
+        // `idle` is read with Relaxed, as a hint. The store to `active` comes before the thread in
+        // question loads `asleep` in `watch`; the monitor stores `asleep` and then loads `active`.
         self.idle.store(roster.idle(), Ordering::SeqCst);
         self.active
             .store(roster.awake + roster.stuck, Ordering::SeqCst);
         result
     }
 
-    /// Whether no thread runs or searches.
+    /// Returns whether no thread runs or searches.
     pub(crate) fn all_parked(&self) -> bool {
+        // SeqCst: pairs with the store in `with`.
         self.active.load(Ordering::SeqCst) == 0
     }
 
-    /// Whether a thread could be woken and none is searching, as far as can be seen in passing.
+    /// Returns whether, at a glance, a thread could be woken and none is searching.
     #[inline]
     pub(crate) fn could_use_a_thread(&self) -> bool {
+        // Relaxed: a hint, for work to which the calling thread comes back itself.
         self.idle.load(Ordering::Relaxed) != 0 && self.searching.load(Ordering::Relaxed) == 0
     }
 
-    /// Work has been made visible to searchers: wakes one if that needs to be.
+    /// Chooses a thread to wake if none is searching, after work was made visible to searchers.
     pub(crate) fn work_injected(&self) -> Injected {
-        // Pairs with the fence in `stop_searching`.
+        // Between the work and the load of `searching`; pairs with the fence in `park`.
         fence(Ordering::SeqCst);
         if self.searching.load(Ordering::SeqCst) != 0 {
             return Injected::Seen;
@@ -161,7 +170,7 @@ impl Sleep {
         self.wake_one().map_or(Injected::AllBusy, Injected::Wake)
     }
 
-    /// Chooses a thread to wake, which counts as searching from now on.
+    /// Chooses a thread to wake, if there is room for one. It counts as searching from now on.
     pub(crate) fn wake_one(&self) -> Option<Wake> {
         self.with(|roster| {
             let wake = roster.wake_one();
@@ -172,28 +181,29 @@ impl Sleep {
         })
     }
 
-    /// A thread that has run isolates is out of work.
+    /// Counts a thread that has run out of work as searching.
     pub(crate) fn start_searching(&self) {
         self.searching.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// A searcher found something. The last one to do so is asked to wake another if there is
-    /// more.
+    /// Ends the search of a thread that found something. Returns whether it was the last searcher,
+    /// which should wake another thread if there is more work.
     pub(crate) fn found_work(&self) -> LastSearcher {
         LastSearcher(self.searching.fetch_sub(1, Ordering::SeqCst) == 1)
     }
 
-    /// A searcher gives up. Afterwards it looks for injected work once more; if there is any it
-    /// asks [`resume`](Self::resume), otherwise it parks.
+    /// Ends a search in vain and marks the thread as parked. The caller then looks for injected
+    /// work once more. If there is any it calls [`resume`](Self::resume), otherwise it sleeps.
     pub(crate) fn park(&self, index: usize) {
         self.with(|roster| roster.park(index));
         self.searching.fetch_sub(1, Ordering::SeqCst);
-        // Pairs with the fence in `work_injected`.
+        // Between `searching` and the caller's last look; pairs with the fence in `work_injected`.
         fence(Ordering::SeqCst);
     }
 
-    /// There was work after all. `false` if somebody has chosen this thread already, in which
-    /// case a token is on its way, or if enough others are awake. Otherwise it searches again.
+    /// Lets a parked thread that has seen work search again. Returns `false` if the thread must
+    /// sleep all the same: another thread has chosen it already, and its token is on the way, or
+    /// enough others are awake.
     pub(crate) fn resume(&self, index: usize) -> bool {
         self.with(|roster| {
             let resumed = roster.unpark_self(index);
@@ -204,7 +214,7 @@ impl Sleep {
         })
     }
 
-    /// How many threads are stuck, if there are no others and none can be added.
+    /// Returns the number of stuck threads, if there are no others and none can be added.
     pub(crate) fn stuck_if_exhausted(&self) -> Option<usize> {
         let roster = self.roster.lock();
         let more = !roster.vacant.is_empty() && !roster.start_failed;
@@ -212,7 +222,8 @@ impl Sleep {
         exhausted.then_some(roster.stuck)
     }
 
-    /// A thread is in a turn that takes long, or is about to block.
+    /// Marks an awake thread as stuck: its turn takes long, or it is about to block. Returns
+    /// `false` if the thread was not awake.
     pub(crate) fn stick(&self, index: usize) -> bool {
         self.with(|roster| {
             let awake = roster.status[index] == Status::Awake;
@@ -225,8 +236,8 @@ impl Sleep {
         })
     }
 
-    /// The long turn of this thread is over. `false` if its place has been filled: then it is
-    /// parked already, and its queue is to be given away.
+    /// Marks a stuck thread as awake again, after its long turn. Returns `false` if its place has
+    /// been filled: then it counts as parked, and the caller must give its queues away and sleep.
     pub(crate) fn unstick(&self, index: usize) -> bool {
         self.with(|roster| {
             if roster.status[index] != Status::Stuck {
@@ -248,7 +259,7 @@ impl Sleep {
         self.roster.lock().awake
     }
 
-    /// A thread that was to be started could not be.
+    /// Marks a thread that could not be started as vacant again.
     pub(crate) fn start_failed(&self, index: usize) {
         self.with(|roster| {
             roster.status[index] = Status::Vacant;
@@ -260,16 +271,16 @@ impl Sleep {
     }
 }
 
-/// What became of the news that there is work.
+/// The result of [`Sleep::work_injected`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Injected {
-    /// A searcher will find it.
+    /// A searcher will find the work.
     Seen,
     Wake(Wake),
-    /// As many threads as may be are running isolates: the monitor must watch them.
+    /// No thread can be added: the running threads come to the work, watched by the monitor.
     AllBusy,
 }
 
-/// Whether a thread that found work was the last one to search.
+/// `true` if a thread that found work was the last searcher.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct LastSearcher(pub(crate) bool);

@@ -1,25 +1,27 @@
-//! When no thread is left to run isolates.
+//! Refuses a wait when no thread is left to run isolates.
 //!
 //! A thread whose isolate waits is replaced by a spare one, as long as there is one. Nested waits
 //! for computations, for example, can use up all of them: each thread then waits for an isolate
-//! that waits for a thread. Such waits have no cycle in the graph of waits, so this is found by
+//! that waits for a thread. Such waits form no cycle in the graph of waits, so this is found by
 //! looking at the threads.
 //!
 //! # Protocol
-//! A wait without a time-out enters its seat into the list of its thread, and takes it out when it
-//! is over. The pool is *starved* while isolates wait to run, no thread is awake, parked or can be
-//! started, and each of the others is inside of such a wait. Threads that compute or that block
-//! elsewhere come back by themselves, and so do waits with a time-out, and futures under `block_on`
-//! that were found to wait for time, a socket or an operation on files when they were last polled
-//! ([`awaits_event`](crate::blocking::block_on::awaits_event)). None of these are in a list.
+//! A wait without a time-out enters its seat into the list of its thread, and removes it when it is
+//! over. The pool is *starved* while isolates wait to run, no thread is awake or parked, none can
+//! be started, and every stuck thread is inside of such a wait. These come back by themselves, and
+//! are in no list:
+//! - threads that compute or block elsewhere,
+//! - waits with a time-out, and
+//! - futures under `block_on` whose last poll waited for time, a socket or a file operation
+//!   ([`awaits_event`](crate::blocking::block_on::awaits_event)).
 //!
-//! This is no proof that the waits never end. What most of them wait for could be brought about by
-//! a thread outside of the pool, by a pinned isolate, or by one of another runtime: a mailbox, a
-//! lock, and the other half of a [`one_shot`](crate::one_shot) do not tell who comes to them. So the
-//! [`monitor`](super::monitor) gives the others [`PATIENCE`]. If no wait has ended and none has
-//! begun by then, it refuses the newest one, also if that would have ended later: its list entry is
-//! marked, and its seat is unparked. The wait returns
-//! [`WaitError::NoThreads`](crate::WaitError::NoThreads), and its thread goes on. In nested waits
+//! Starvation does not prove that the waits never end. Most of them could be ended by a thread
+//! outside of the pool, by a pinned isolate, or by an isolate of another runtime: a mailbox, a lock
+//! and the second half of a [`one_shot`](crate::one_shot) do not record which parties will use
+//! them. So the [`monitor`](super::monitor) waits for [`PATIENCE`]. If no wait has ended and none
+//! has begun by then, it refuses the newest wait, even if that would have ended later: it marks the
+//! list entry and unparks the seat. The wait returns
+//! [`WaitError::NoThreads`](crate::WaitError::NoThreads), and its thread goes on. Of nested waits
 //! the newest is the innermost, so that the others get their results.
 
 #[cfg(all(test, not(loom)))]
@@ -36,8 +38,8 @@ use crate::blocking::Seat;
 /// How long a starved pool waits for threads outside of it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The waits without a time-out on one thread, the innermost last: a control message may run a
-/// function inside of a wait that waits in turn.
+/// The waits without a time-out on one thread, the innermost last. There can be several, because a
+/// control message may run a function inside of a wait, and that function may wait too.
 #[derive(Default)]
 pub(super) struct Waits(Mutex<Vec<Waiting>>);
 
@@ -63,7 +65,7 @@ impl Waits {
         self.0.lock().last().map(|wait| wait.serial)
     }
 
-    /// Marks a wait as refused, if it is still the innermost. Returns the seat to unpark.
+    /// Marks a wait as refused, if it is still the innermost one. Returns the seat to unpark.
     fn refuse(&self, serial: u64) -> Option<Arc<Seat>> {
         let mut waits = self.0.lock();
         let wait = waits.last_mut().filter(|wait| wait.serial == serial)?;
@@ -72,11 +74,12 @@ impl Waits {
     }
 }
 
-/// A wait in its thread's list, on that thread.
+/// A guard on the waiting thread, which keeps a wait in that thread's list.
 pub(crate) struct BegunWait(Arc<Waits>);
 
 impl BegunWait {
-    /// Whether the wait is to end because no thread is left. Asked while it is the innermost.
+    /// Returns whether the wait must end because no thread is left. Called only while it is the
+    /// innermost wait of its thread.
     pub(crate) fn is_refused(&self) -> bool {
         self.0.0.lock().last().is_some_and(|wait| wait.is_refused)
     }
@@ -84,20 +87,21 @@ impl BegunWait {
 
 impl Drop for BegunWait {
     fn drop(&mut self) {
-        // Waits of one thread end in the reverse order of their beginning, so this is its own.
+        // The waits of a thread end in the reverse order of their beginning, so the last entry is
+        // this one. It is dropped after the lock, since its seat may be the last reference.
         let ended = self.0.0.lock().pop();
         drop(ended);
     }
 }
 
-/// Since when a pool is starved, and its newest wait then.
+/// A starved pool: the time since when, and its newest wait.
 pub(super) struct Starved {
     since: Instant,
     newest: u64,
 }
 
 impl ThreadPool {
-    /// Refuses a wait if the pool has been starved for long.
+    /// Refuses the newest wait if the pool has been starved for [`PATIENCE`].
     pub(super) fn look_for_starvation(&self, starved: &mut Option<Starved>) {
         let Some((thread, newest)) = self.newest_wait_if_starved() else {
             *starved = None;
@@ -119,8 +123,7 @@ impl ThreadPool {
         }
     }
 
-    /// The thread and the serial number of the newest wait, if isolates wait to run and nothing
-    /// but waits is left.
+    /// Returns the thread and the serial number of the newest wait if the pool is starved.
     fn newest_wait_if_starved(&self) -> Option<(usize, u64)> {
         if !self.work_waits() {
             return None;

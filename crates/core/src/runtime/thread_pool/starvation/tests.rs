@@ -1,7 +1,7 @@
-//! Risk: a wait is refused that comes back by itself, or none is where all hang.
+//! Risk: a wait that comes back by itself is refused, or no wait is refused although all hang.
 //!
-//! Each test has one thread, whose isolate waits, and another isolate that waits to run. What the
-//! monitor would find is asked for at once, without its patience.
+//! Each test has one thread, whose isolate waits, and another isolate that waits to run. The tests
+//! ask at once what the monitor would find, without its patience.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
@@ -15,7 +15,8 @@ use crate::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Whether the monitor would refuse a wait, while another isolate waits to run or does not.
+/// Returns whether the monitor would refuse `wait`, while another isolate waits to run or, without
+/// `others_wait`, none does.
 fn is_refused(others_wait: bool, wait: impl FnOnce() + Send + 'static) -> bool {
     let runtime = Runtime::builder().threads(1).spare_threads(0).build();
     let waits = Isolate::builder().runtime(&runtime).spawn(|()| wait(), ());
@@ -30,7 +31,8 @@ fn is_refused(others_wait: bool, wait: impl FnOnce() + Send + 'static) -> bool {
     while !(is_seated() && pool.sleep.stuck_if_exhausted() == Some(1)) {
         std::thread::yield_now();
     }
-    // Its next check comes when the wait is in the list of its thread, or will not be.
+    // The isolate answers at an interrupt check inside of the wait, by which time it is decided
+    // whether the wait is in the list of its thread.
     let checked = waits.run_at(Priority::Immediate, || ());
     block_on(checked).expect("it waits");
     if others_wait {
@@ -58,7 +60,7 @@ fn a_wait_that_others_may_have_to_end_is_refused() {
     assert!(is_refused(true, move || _ = block_on(idle.ask(|it| it))));
 }
 
-/// Whatever ends the wait comes from elsewhere.
+/// The pool has no other isolate that could end the wait, so something outside of it must.
 #[test]
 fn a_wait_on_the_last_thread_is_not_refused_while_nothing_waits_to_run() {
     assert!(!is_refused(false, || block_on(pending())));
@@ -71,7 +73,7 @@ fn a_wait_for_time_is_not_refused() {
     assert!(!is_refused(true, || {
         drop(Mailbox::<u8>::new().take_timeout(HOUR));
     }));
-    // Only what its last poll waits for counts.
+    // What counts is what the last poll waited for.
     assert!(is_refused(true, || {
         let mut sleeps = pin!(sleep(HOUR));
         block_on(poll_fn(|cx| {
