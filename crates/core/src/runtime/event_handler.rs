@@ -1,17 +1,17 @@
-//! The thread that knows what is due next, and which socket is ready.
+//! The event handler: a thread that fires deadlines and reports ready sockets.
 //!
-//! One per runtime, started with the first deadline or socket, asleep while nothing is due. It
-//! keeps at most one deadline per isolate (the earliest of its timers) and one per `sleep`
-//! outside of isolates. A runtime with a virtual clock has no such thread: its driver asks for
-//! the next deadline when nothing else is left to do, and moves the clock there.
+//! There is one per runtime. It starts with the first deadline or socket, and sleeps while nothing
+//! is due. It keeps at most one deadline per isolate (the earliest of its timers) and one per
+//! `sleep` outside of isolates. A runtime with a virtual clock has no such thread: its driver asks
+//! for the next deadline when nothing else is left to do, and moves the clock there.
 //!
 //! # How it sleeps
-//! On a condition variable until there is a socket, and inside of the operating system's poller
-//! from then on; so timers need no descriptor, and work in a process that has none left. Before
-//! it sleeps it writes down, under the lock, until when: who brings an earlier deadline wakes
-//! it, and nobody else does.
+//! Until there is a socket, the thread sleeps on a condition variable; from then on, in the
+//! operating system's poller. So timers need no descriptor, and work in a process that has none
+//! left. Before the thread sleeps it records, under the lock, until when. Of new deadlines, only
+//! one that is earlier wakes it.
 //!
-//! What a socket's readiness means stands in [`readiness`].
+//! [`readiness`] describes how the readiness of a socket is reported.
 //!
 //! # Foreign code
 //! Deadlines outside of isolates, and all sockets, have wakers of any executor. They are woken and
@@ -19,9 +19,9 @@
 //! this thread.
 //!
 //! # Shutdown
-//! By then no isolate is left, and all other futures that wait are woken: a `sleep` is over at
-//! once, also one that begins later, and a wait for a socket ends with an error. So no future
-//! waits for ever for a thread that has ended.
+//! When the thread stops, no isolate is left, and all other futures that wait are woken: a `sleep`
+//! ends at once, even one that begins later, and a wait for a socket ends with an error. So no
+//! future waits forever for a thread that has ended.
 
 mod readiness;
 
@@ -62,7 +62,7 @@ enum Target {
 impl Target {
     fn fire(self) {
         match self {
-            // A dead isolate has no timers.
+            // A failed post needs no handling: the isolate is dead, and has no timers.
             Self::Isolate(isolate) => drop(isolate.post(Timeout)),
             Self::Waker(waker) => wake_contained(waker),
         }
@@ -77,12 +77,12 @@ struct Deadlines {
     thread: Option<std::thread::JoinHandle<()>>,
     stopped: bool,
     rest: Rest,
-    /// Made with the first socket, and never taken away.
+    /// Made with the first socket, and never removed.
     poller: Option<Arc<Poller>>,
 }
 
-/// Whether the thread sleeps. Somebody who wakes it leaves `Awake` behind, so that it is woken
-/// once.
+/// The thread's sleep, as it announced it. A thread that wakes it resets this to `Awake`, so that
+/// it is woken only once.
 #[derive(Clone, Copy, Default)]
 enum Rest {
     #[default]
@@ -92,7 +92,7 @@ enum Rest {
 }
 
 impl Deadlines {
-    /// Whether the thread must be woken for something that is due at `due`.
+    /// Returns whether the caller must wake the thread for a deadline at `due`.
     fn wakes_for(&mut self, due: Instant) -> bool {
         let wakes = match self.rest {
             Rest::Awake => false,
@@ -119,10 +119,10 @@ impl Deadlines {
         self.entries.first_key_value().map(|(key, _)| key.due)
     }
 
-    /// Takes everything that is due out, in order.
+    /// Removes and returns all targets that are due, in order.
     fn take_due(&mut self, now: Instant) -> Vec<Target> {
-        // One by one, so that what is not due costs nothing; and by comparison, so that the last
-        // instant of all is due when the clock has come to it.
+        // One by one, so that later deadlines cost nothing. Compared with `<=` instead of split at
+        // `now` plus one, which the last representable instant does not have.
         let mut due = Vec::new();
         while let Some(first) = self.entries.first_entry()
             && first.key().due <= now
@@ -136,7 +136,7 @@ impl Deadlines {
 #[derive(Default)]
 pub(crate) struct EventHandler {
     shared: Arc<Shared>,
-    /// Deadlines are fired by whoever moves the clock.
+    /// `true` if there is no thread, and the driver that moves the clock fires deadlines.
     is_virtual: bool,
 }
 
@@ -155,12 +155,15 @@ impl EventHandler {
         }
     }
 
-    /// Starts the thread before anything waits for it.
+    /// Starts the thread, before anything waits for it.
+    ///
+    /// # Errors
+    /// If the thread could not be started.
     pub(crate) fn start(&self) -> io::Result<()> {
         self.shared.start_thread(&mut self.shared.deadlines.lock())
     }
 
-    /// Registers an isolate's earliest timer in place of the one it had. `None` once the handler
+    /// Registers an isolate's earliest timer in place of `before`. Returns `None` once the handler
     /// has been stopped, when no isolate is left to run.
     pub(crate) fn arm(
         &self,
@@ -171,14 +174,16 @@ impl EventHandler {
         self.register(before, due, Target::Isolate(isolate))
     }
 
-    /// Wakes a future outside of isolates. `None` once the handler has been stopped: nothing will
-    /// wake it any more.
+    /// Registers a waker of a future outside of isolates, to be woken at `due`. Returns `None` once
+    /// the handler has been stopped, when nothing will wake it any more.
     pub(crate) fn wake_at(&self, due: Instant, waker: Waker) -> Option<DeadlineKey> {
         self.register(None, due, Target::Waker(waker))
     }
 
+    /// Registers a target in place of `before`, and starts or wakes the thread if need be.
+    ///
     /// # Panics
-    /// If the thread cannot be started. Nothing has been registered then.
+    /// If the thread cannot be started. Then nothing has been registered.
     fn register(
         &self,
         before: Option<DeadlineKey>,
@@ -210,31 +215,31 @@ impl EventHandler {
         Some(key)
     }
 
-    /// Takes a deadline back. Tells whether it was still to come.
+    /// Removes a deadline. Returns whether it had not been fired yet.
     pub(crate) fn disarm(&self, key: DeadlineKey) -> bool {
         let target = self.shared.deadlines.lock().entries.remove(&key);
         target.is_some()
     }
 
-    /// The next deadline, for whoever moves a virtual clock.
+    /// Returns the next deadline, for the driver that moves a virtual clock.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.shared.deadlines.lock().next_due()
     }
 
-    /// Fires what is due, for whoever moves a virtual clock.
+    /// Fires all deadlines up to `now`, for the driver that moves a virtual clock.
     pub(crate) fn fire_due(&self, now: Instant) {
         let due = self.shared.deadlines.lock().take_due(now);
         due.into_iter().for_each(Target::fire);
     }
 
-    /// Whether its thread has been started.
+    /// Returns whether the thread has been started.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn has_thread(&self) -> bool {
         self.shared.deadlines.lock().thread.is_some()
     }
 
-    /// Ends the thread and wakes all futures that wait. A `sleep` finds that it is over, and a
-    /// wait for a socket ends with an error.
+    /// Ends the thread and wakes all futures that wait. A `sleep` is ready then, and a wait for a
+    /// socket ends with an error.
     pub(crate) fn stop(&self) {
         let mut deadlines = self.shared.deadlines.lock();
         deadlines.stopped = true;
@@ -249,7 +254,8 @@ impl EventHandler {
         if let Some(thread) = thread
             && !is_own_thread(&thread)
         {
-            // It runs no code of the user's but wakers, whose panics are contained.
+            // The result is no news: the only user code on the thread is wakers, whose panics are
+            // contained.
             let _ = thread.join();
         }
     }
@@ -268,18 +274,18 @@ impl Shared {
         Ok(())
     }
 
-    /// Wakes the thread, wherever it sleeps.
+    /// Wakes the thread, whether it sleeps on the condition variable or in the poller.
     fn wake(&self, deadlines: MutexGuard<'_, Deadlines>) {
         let poller = deadlines.poller.clone();
         drop(deadlines);
         match poller {
-            // Fails only if the poller is broken, and then the thread is not inside of it.
+            // This fails only if the poller is broken, and then the thread is not inside of it.
             Some(poller) => drop(poller.notify()),
             None => self.changed.notify_one(),
         }
     }
 
-    /// The poller, made if need be, and the thread that waits for it.
+    /// Returns the poller. Makes it first if need be, and starts the thread.
     fn poller(self: &Arc<Self>) -> io::Result<Arc<Poller>> {
         let mut deadlines = self.deadlines.lock();
         if deadlines.stopped {
@@ -292,7 +298,7 @@ impl Shared {
         self.start_thread(&mut deadlines)?;
         deadlines.poller = Some(poller.clone());
         drop(deadlines);
-        // The thread may sleep where it cannot hear of sockets.
+        // The thread may sleep on the condition variable, where sockets do not wake it.
         self.changed.notify_one();
         Ok(poller)
     }
@@ -328,16 +334,17 @@ impl Shared {
         }
     }
 
-    /// Waits for sockets, and tells those who wait for them.
+    /// Waits for sockets until the time-out, and wakes the futures that wait for the ready ones.
     fn poll(&self, poller: &Poller, events: &mut Events, timeout: Option<std::time::Duration>) {
         events.clear();
-        // An interrupted wait is over early; nothing else can fail on a poller that works.
+        // The only error of a working poller is an interruption, and the caller's loop waits again.
         if poller.wait(events, timeout).is_err() || events.is_empty() {
             return;
         }
         let ready = self.sources.lock().of(events);
         for (source, event) in ready {
-            // Without edges an event ends both interests, so that both must be waited for anew.
+            // Without edges an event ends the interest in both directions. So the waiters of both
+            // are woken, and register their interest again if they wait again.
             let both = !poller.supports_edge();
             source.notice(if both { Event::all(event.key) } else { event });
         }

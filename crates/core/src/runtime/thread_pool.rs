@@ -85,8 +85,8 @@ type Raw = NonNull<IsolateCore>;
 
 pub(crate) struct ThreadPool {
     threads: Box<[PoolThread]>,
-    /// How many of `threads`, from the first on, have ever been started. Raised before a thread
-    /// runs, in `start_thread`, so that scans (Acquire) never leave out a thread with work.
+    /// How many of `threads`, from the first on, have ever been started. `start_thread` raises it
+    /// before the thread runs; the Acquire loads of all scans pair with that.
     started: AtomicUsize,
     /// Set when a thread has been started, which then runs until the pool stops.
     has_thread: AtomicBool,
@@ -610,6 +610,8 @@ impl PoolThread {
     }
 
     fn has_next(&self) -> bool {
+        // A look without taking. A slot that is missed is seen by its owner, or at the monitor's
+        // next look.
         !self.next.load(Ordering::SeqCst).is_null()
     }
 

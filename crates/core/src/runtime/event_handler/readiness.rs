@@ -1,19 +1,21 @@
-//! Readiness: a socket or another descriptor, and who waits until it can be read or written.
+//! Sources: sockets and other descriptors, and the futures that wait until these can be read or
+//! written.
 //!
 //! # The protocol
-//! An operation is tried first and waited for only if it would have blocked. Each direction of a
+//! An operation is tried first, and waited for only if it would have blocked. Each direction of a
 //! source has a count of the times that it became ready, which the event handler's thread raises
-//! before it wakes those who wait. Who tries reads the count first: what becomes ready between
-//! the attempt and the wait has raised it, and the wait is over at once. So nothing is lost, and
-//! a source is registered once, edge-triggered, without a system call per wait. Where the
-//! operating system knows no edges (Windows), each wait registers its interest anew.
+//! before it wakes the waiters. An attempt reads the count first. If the source becomes ready
+//! between the attempt and the wait, the count has changed, and the wait ends at once. So no event
+//! is lost, and a source is registered once, edge-triggered, without a system call per wait. Where
+//! the operating system has no edge-triggered events (Windows), each wait registers its interest
+//! anew.
 //!
-//! A source's number may be taken again while an event of its predecessor is on its way. That
-//! raises the count of the new one for nothing: its waiters try, and wait again.
+//! A source's number may be reused while an event of its predecessor is on its way. That raises
+//! the new source's count without need: its waiters try, and wait again.
 //!
 //! # Back-pressure
-//! Nothing is read ahead and nothing is buffered: data stays in the operating system until
-//! somebody asks for it.
+//! Nothing is read ahead and nothing is buffered: data stays in the operating system until an
+//! operation asks for it.
 
 #[cfg(all(test, loom, unix))]
 mod loom_models;
@@ -39,29 +41,29 @@ use std::os::fd::{AsFd as AsHandle, BorrowedFd as BorrowedHandle, OwnedFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsSocket as AsHandle, BorrowedSocket as BorrowedHandle, OwnedSocket};
 
-/// What a [`Source`] owns: a file descriptor; on Windows, a socket.
+/// The descriptor that a [`Source`] owns: a file descriptor; on Windows, a socket.
 #[cfg(unix)]
 pub type Handle = OwnedFd;
-/// What a [`Source`] owns: a file descriptor; on Windows, a socket.
+/// The descriptor that a [`Source`] owns: a file descriptor; on Windows, a socket.
 #[cfg(windows)]
 pub type Handle = OwnedSocket;
 
-/// Operations of one source that succeed in a row, before others of the isolate get their turn.
+/// Operations on one source in a row without a wait, after which other tasks get a turn.
 const STREAK: u32 = 64;
 
-/// What to wait for.
+/// The direction in which a [`Source`] must become ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
-    /// Until there is something to read or to accept, or the other side has ended.
+    /// There is data to read or a connection to accept, or the peer has closed its side.
     Read,
-    /// Until there is room to write, or a connection is there.
+    /// There is room to write, or the source is connected.
     Write,
 }
 
 /// A socket or another descriptor whose readiness can be awaited, in isolates and elsewhere.
 ///
-/// The runtime that is current when it is made waits for it; whoever waits may be anywhere. A
-/// task that waits keeps its isolate alive.
+/// The runtime that is current when the source is made watches it. Any future may wait for it,
+/// also outside of that runtime. A task that waits keeps its isolate alive.
 pub struct Source {
     state: Arc<State>,
     poller: Arc<Poller>,
@@ -71,7 +73,7 @@ pub struct Source {
     handle: Handle,
 }
 
-/// What waits for one source.
+/// The waiters of one source.
 #[derive(Default)]
 pub(super) struct State {
     read: Side,
@@ -80,14 +82,14 @@ pub(super) struct State {
 
 #[derive(Default)]
 struct Side {
-    /// Times that it became ready. Raised under the lock.
+    /// How often the direction became ready. Raised under the lock.
     count: AtomicU32,
     waiters: Mutex<Waiters>,
 }
 
 #[derive(Default)]
 struct Waiters {
-    /// Nearly always one.
+    /// Nearly always at most one.
     row: waiters::Waiters,
     stopped: bool,
 }
@@ -118,7 +120,7 @@ impl Sources {
         self.states[key].take()
     }
 
-    /// Whom some events concern.
+    /// Returns the sources that `events` are for, each with its event.
     pub(super) fn of(&self, events: &Events) -> Vec<(Arc<State>, Event)> {
         let state = |event: &Event| self.states.get(event.key)?.clone();
         let concerned = events
@@ -127,7 +129,7 @@ impl Sources {
         concerned.collect()
     }
 
-    /// All there are. There will be no others.
+    /// Refuses new sources from now on, and returns all existing ones.
     pub(super) fn stop(&mut self) -> Vec<Arc<State>> {
         self.stopped = true;
         self.states.iter().flatten().cloned().collect()
@@ -135,11 +137,11 @@ impl Sources {
 }
 
 impl Source {
-    /// Takes a descriptor over, which must not block.
+    /// Takes ownership of a descriptor, which must be non-blocking, and begins to watch it.
     ///
     /// # Errors
-    /// What the operating system says; `Unsupported` if the current runtime is a seeded one,
-    /// whose virtual time would not wait for sockets; `BrokenPipe` if it has been shut down.
+    /// Errors of the operating system; `Unsupported` if the current runtime is a seeded one, whose
+    /// virtual time would not wait for sockets; `BrokenPipe` if it has been shut down.
     pub fn new(handle: impl Into<Handle>) -> io::Result<Self> {
         let runtime = Runtime::current();
         let handler = runtime.core().event_handler();
@@ -161,8 +163,8 @@ impl Source {
         } else {
             (Event::none(key), PollMode::Oneshot)
         };
-        // SAFETY: the source owns the handle, lends it out and never gives it away; `drop`
-        // takes it out of the poller before it is closed.
+        // SAFETY: the source owns the handle, and only lends it out; `Source::drop` removes it from
+        // the poller before it is closed.
         if let Err(error) = unsafe { poller.add_with_mode(&handle, interest, mode) } {
             let state = shared.sources.lock().remove(key);
             drop(state);
@@ -178,17 +180,18 @@ impl Source {
         })
     }
 
-    /// Does something that may have to wait: tries, and tries again when the source has become
-    /// ready, for as long as the attempt says `WouldBlock` or `Interrupted`.
+    /// Performs an operation that may have to wait: calls `attempt`, and calls it again when the
+    /// source has become ready, for as long as it returns `WouldBlock` or `Interrupted`.
     ///
     /// # Ordering
-    /// Of several who wait for one direction all are woken, and whoever tries first succeeds.
+    /// If several futures wait for one direction, all of them are woken, and the first to try
+    /// succeeds.
     ///
     /// # Cancellation
     /// Dropping the future is safe at any time: an attempt has been made wholly or not at all.
     ///
     /// # Errors
-    /// Those of `attempt`; `BrokenPipe` if the runtime that waits for the source was shut down.
+    /// Errors of `attempt`; `BrokenPipe` if the runtime that watches the source was shut down.
     pub async fn io<R>(
         &self,
         direction: Direction,
@@ -208,10 +211,11 @@ impl Source {
         }
     }
 
-    /// As [`io`](Self::io), a single attempt, for those who poll.
+    /// Performs an operation like [`io`](Self::io), but does not wait. `attempt` is called again
+    /// only if it returns `Interrupted`.
     ///
     /// # Errors
-    /// `WouldBlock` if it would have to wait, and what `attempt` returns otherwise.
+    /// `WouldBlock` if the operation would have to wait, and other errors of `attempt`.
     pub fn try_io<R>(&self, mut attempt: impl FnMut() -> io::Result<R>) -> io::Result<R> {
         loop {
             match attempt() {
@@ -221,9 +225,10 @@ impl Source {
         }
     }
 
-    /// A source that is always ready must not keep everything else from running.
+    /// Yields now and then, so that a source that is always ready does not keep other tasks from
+    /// running.
     async fn give_others_a_turn(&self) {
-        // Only a count: who of several tasks yields does not matter.
+        // Relaxed: it is only a count, and it does not matter which of several tasks yields.
         if self.streak.fetch_add(1, Ordering::Relaxed) >= STREAK {
             self.streak.store(0, Ordering::Relaxed);
             crate::yield_now().await;
@@ -239,7 +244,8 @@ impl Source {
         }
     }
 
-    /// Tells the poller what is waited for, where it forgets that with each event.
+    /// Registers the interest of all waiters with the poller, if the poller drops it with each
+    /// event.
     fn renew_interest(&self) -> io::Result<()> {
         if self.poller.supports_edge() {
             return Ok(());
@@ -247,8 +253,8 @@ impl Source {
         let mut interest = self.state.interest(self.key);
         loop {
             self.poller.modify(&self.handle, interest)?;
-            // Who waits for the other direction may have done the same in between, with less in
-            // mind: the last one to do it sees everything.
+            // A waiter of the opposite direction may have registered an older interest in between.
+            // Repeated until nothing has changed, the last registration covers all waiters.
             let now = self.state.interest(self.key);
             if mem::replace(&mut interest, now) == now {
                 return Ok(());
@@ -265,13 +271,13 @@ impl State {
         }
     }
 
-    /// What is waited for at the moment.
+    /// Returns the directions that have waiters.
     fn interest(&self, key: usize) -> Event {
         let waits = |side: &Side| !side.waiters.lock().row.is_empty();
         Event::new(key, waits(&self.read), waits(&self.write))
     }
 
-    /// The poller has seen something.
+    /// Marks the directions of an event as ready.
     pub(super) fn notice(&self, event: Event) {
         if event.readable {
             self.read.become_ready();
@@ -281,7 +287,8 @@ impl State {
         }
     }
 
-    /// The runtime is shut down: nobody will see anything any more.
+    /// Ends all waits with an error, now and from now on: the runtime is shut down, and no thread
+    /// will report events any more.
     pub(super) fn stop(&self) {
         for side in [&self.read, &self.write] {
             side.waiters.lock().stopped = true;
@@ -292,8 +299,8 @@ impl State {
 
 impl Side {
     fn seen(&self) -> u32 {
-        // Acquire pairs with the Release in `become_ready`: what made the source ready comes
-        // before the attempt that follows.
+        // Acquire pairs with the Release in `become_ready`: the attempt that follows sees the event
+        // that raised the count.
         self.count.load(Ordering::Acquire)
     }
 
@@ -306,7 +313,7 @@ impl Side {
     }
 }
 
-/// Waits until a direction has become ready since its count was read.
+/// A future that waits until a direction has become ready since its count was read.
 struct Wait<'a> {
     source: &'a Source,
     direction: Direction,
@@ -353,7 +360,7 @@ impl Drop for Wait<'_> {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        // Fails only where the poller does not know the handle, and then there is nothing to do.
+        // This fails only if the poller does not know the handle, and then nothing is left to do.
         let _ = self.poller.delete(&self.handle);
         let state = self.shared.sources.lock().remove(self.key);
         drop(state);
@@ -380,7 +387,7 @@ impl fmt::Debug for Source {
     }
 }
 
-/// Who waits for a socket of a runtime that is no more.
+/// Returns the error of a wait for a source whose runtime has been shut down.
 pub(super) fn shut_down() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the runtime has been shut down")
 }

@@ -1,8 +1,8 @@
-//! Risk: a source becomes ready, or its runtime ends, between an attempt and the wait behind it,
+//! Risk: a source becomes ready, or its runtime ends, between an attempt and the wait after it,
 //! and the wait does not end.
 //!
-//! The models run sources as they are, but for the operating system: no descriptor is registered,
-//! what there is to read is a number, and a thread of the model sees the edges.
+//! The models run the sources of the program, but replace the operating system: no descriptor is
+//! registered, the data to read is a number, and a thread of the model reports the edges.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -18,7 +18,7 @@ use super::*;
 
 struct Model {
     source: Source,
-    /// So much can be read.
+    /// The amount that can be read.
     data: AtomicUsize,
 }
 
@@ -41,19 +41,19 @@ impl Model {
         })
     }
 
-    /// Something comes in.
+    /// Adds something to read, and reports the edge.
     fn receive(&self) {
         self.data.fetch_add(1, Ordering::Relaxed);
         self.source.state.notice(Event::readable(self.source.key));
     }
 
-    /// Takes one of what there is.
+    /// Reads one.
     async fn read(&self) -> io::Result<()> {
         let attempt = || {
             if self.data.load(Ordering::Relaxed) == 0 {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            // There is one reader.
+            // Not one operation with the load above, since only one thread reads.
             self.data.fetch_sub(1, Ordering::Relaxed);
             Ok(())
         };
@@ -61,7 +61,7 @@ impl Model {
     }
 }
 
-/// The place where a thread of the model waits for its future.
+/// A waker that unparks a thread of the model.
 struct Unparks(Parker);
 
 impl Wake for Unparks {
@@ -70,7 +70,7 @@ impl Wake for Unparks {
     }
 }
 
-/// A lost wake-up is a deadlock.
+/// Runs a future on this thread. A lost wake-up is a deadlock, which loom reports.
 fn wait<F: Future>(future: F) -> F::Output {
     let parks = Arc::new(Unparks(Parker::new()));
     let waker = parks.clone().into();
@@ -90,7 +90,7 @@ fn check(model: impl Fn(&Arc<Poller>) + Send + Sync + 'static) {
     builder.check(move || model(&poller));
 }
 
-/// ready vs wait: an edge comes between any two steps of the reader.
+/// ready vs wait: an edge arrives between any two steps of the reader.
 #[test]
 fn ready_vs_wait() {
     check(|poller| {
@@ -119,8 +119,8 @@ fn stop_vs_wait() {
     });
 }
 
-/// give up vs ready: one of two readers gives up while something comes in, woken for it or not.
-/// The other one gets it.
+/// give up vs ready: one of two waiters gives up while data arrives, whether it was woken or not.
+/// The remaining reader gets the data.
 #[test]
 fn give_up_vs_ready() {
     check(|poller| {
