@@ -374,7 +374,7 @@ impl Runtime {
     /// they carry out, belong to no runtime and go on.
     ///
     /// # Blocking
-    /// Blocks until every isolate has come to an interrupt check. Code that never returns to its
+    /// Blocks until every isolate has reached an interrupt check. Code that never returns to its
     /// loop cannot be stopped: see [`shut_down_timeout`](Self::shut_down_timeout).
     ///
     /// # Cancellation
@@ -785,7 +785,7 @@ impl RuntimeCore {
     }
 
     /// Returns a new port serial number, unique among all runtimes of the process: a listener finds
-    /// its port by it, and relies on the type of what it finds.
+    /// its port by it, and relies on the type of that port.
     pub(crate) fn next_port_serial() -> u64 {
         static NEXT: Serial = Serial::new();
         NEXT.next()

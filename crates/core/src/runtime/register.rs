@@ -1,7 +1,7 @@
-//! All isolates of a runtime: to count them, and to end them.
+//! The register of a runtime's isolates: to count them, and to end them.
 //!
-//! Split in shards, each a list under a lock, so that threads that spawn do not meet. An
-//! isolate remembers its place in its shard's list; that memory is guarded by the shard's lock.
+//! It is split into shards, each a list under a lock, so that threads that spawn rarely contend. An
+//! isolate stores its index in its shard's list; the shard's lock guards that index.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,19 +14,23 @@ use insula_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::memory::waiters::{Ticket, Waiters};
 use crate::memory::{IsolateCore, IsolateRef};
 
-/// One in models: which shard an isolate has depends on how many there have been in the process,
-/// and a model must do the same in each of its runs.
+/// One in models: an isolate's shard depends on how many isolates the process has had, and a model
+/// must do the same in each of its runs.
 const SHARDS: usize = if cfg!(loom) { 1 } else { 8 };
 
 pub(super) struct Register {
     shards: [Mutex<Vec<Listed>>; SHARDS],
+    /// The number of isolates that are registered.
     len: AtomicUsize,
+    /// Set by `close`. SeqCst, like `len`, for the last `remove`: a shutdown stores `closed` and
+    /// then loads `len`, and `remove` lowers `len` and then loads `closed`, so that either the
+    /// shutdown finds the register empty or `remove` wakes it.
     closed: AtomicBool,
-    /// Those who wait until it is empty. Bounded by the calls of `shut_down` that wait.
+    /// Waiters for an empty register. Bounded by the calls of `shut_down` that wait.
     waiting: Mutex<Waiters>,
 }
 
-/// An isolate that has not been torn down: its own count keeps it alive.
+/// An isolate that has not been torn down. It keeps itself alive, with a count of its own.
 struct Listed(NonNull<IsolateCore>);
 
 // SAFETY: `IsolateCore` is `Send` and `Sync`.
@@ -34,7 +38,7 @@ unsafe impl Send for Listed {}
 
 impl Listed {
     fn get(&self) -> &IsolateCore {
-        // SAFETY: an isolate leaves the list before it gives its own count back.
+        // SAFETY: an isolate leaves the list before it releases its own count.
         unsafe { self.0.as_ref() }
     }
 }
@@ -50,20 +54,22 @@ impl Register {
     }
 
     fn shard(&self, isolate: &IsolateCore) -> &Mutex<Vec<Listed>> {
-        // Neighbors in time share a shard, and so a thread that spawns many keeps its lock's
-        // line for a while.
+        // 64 successive ids share a shard, so that a thread that spawns many keeps the cache line
+        // of its lock for a while.
         &self.shards[(isolate.id as usize >> 6) % SHARDS]
     }
 
-    /// Adds an isolate; `false` if the register is closed, so that it must be killed.
+    /// Adds an isolate. Returns `false` if the register is closed, so that the caller must kill it.
     pub(super) fn add(&self, isolate: &IsolateCore) -> bool {
-        // Counted before it is listed: whoever closes the register and finds it in a list, waits
-        // until it is gone.
+        // Counted before it is listed, so that a shutdown that finds the isolate in a list also
+        // waits for its end.
         self.len.fetch_add(1, Ordering::SeqCst);
         let mut shard = self.shard(isolate).lock();
         isolate.register_index.set(shard.len() as u32);
         shard.push(Listed(isolate.this()));
         drop(shard);
+        // Loaded after the shard was locked: a `close` that has not found the isolate has locked
+        // the shard before, so that its store is visible here.
         !self.closed.load(Ordering::SeqCst)
     }
 
@@ -81,7 +87,7 @@ impl Register {
         }
     }
 
-    /// Whether nothing new may live.
+    /// Returns whether new isolates are refused.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
     }
@@ -103,13 +109,13 @@ impl Register {
         all
     }
 
-    /// From here on nothing new may live. Returns what lives now.
+    /// Refuses new isolates from now on, and returns the existing ones.
     pub(super) fn close(&self) -> Vec<IsolateRef> {
         self.closed.store(true, Ordering::SeqCst);
         self.all()
     }
 
-    /// Waits until the last isolate has left; only for a closed register.
+    /// Waits until the last isolate has been removed. The register must be closed.
     pub(super) fn emptied(&self) -> impl Future<Output = ()> {
         Emptied {
             register: self,
@@ -118,6 +124,7 @@ impl Register {
     }
 }
 
+/// The future of [`Register::emptied`].
 struct Emptied<'a> {
     register: &'a Register,
     ticket: Ticket,
@@ -127,6 +134,7 @@ impl Future for Emptied<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // Wakers are foreign code: cloned before the lock is taken, dropped after its release.
         let waker = cx.waker().clone();
         let mut waiting = self.register.waiting.lock();
         if self.register.len() == 0 {

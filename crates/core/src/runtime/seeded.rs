@@ -1,8 +1,8 @@
 //! A scheduler for tests: one thread, an order chosen from a seed, virtual time.
 //!
-//! The same isolates, lanes and loops as on the thread pool. What differs is who runs next
-//! (any runnable isolate, chosen at random), for how long (a random number of turns), and
-//! what time it is: the clock stands still while anything can run, and jumps to the next
+//! Isolates, lanes and event loops are those of the thread pool. Three things differ: the isolate
+//! that runs next (any runnable one, chosen at random), the length of its slice (a random number
+//! of turns), and the time. The clock stands still while anything can run, and jumps to the next
 //! deadline when nothing can. So the same seed gives the same run, and a test of an hour's
 //! time-outs takes no time.
 
@@ -18,13 +18,13 @@ use crate::event_loop::{Meter, run_slice};
 use crate::memory::Runnable;
 use crate::runtime::{Hosted, RuntimeCore};
 
-/// Longest slice, in turns.
+/// The longest slice, in turns.
 const MAX_TURNS: u64 = 4;
 
 pub(crate) struct SeededScheduler {
     state: Mutex<State>,
     meter: Meter,
-    /// Somebody scheduled an isolate, or woke the driver's future.
+    /// Where the driver sleeps. Unparked when an isolate is scheduled or the driver's future woken.
     parker: Parker,
 }
 
@@ -36,8 +36,8 @@ struct State {
     driver: Option<u64>,
 }
 
-/// The splitmix64 generator of Steele, Lea and Flood (2014): one word of state, good enough to
-/// shuffle.
+/// The splitmix64 generator of Steele, Lea and Flood (2014): one word of state, and good enough for
+/// shuffling.
 #[derive(Debug)]
 pub(crate) struct Rng(u64);
 
@@ -54,7 +54,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below `end`.
+    /// Returns a random number below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
@@ -87,10 +87,11 @@ impl SeededScheduler {
         }
         let index = state.rng.below(len) as usize;
         let turns = 1 + state.rng.below(MAX_TURNS) as u32;
+        // The queue needs no order, since each pick is random.
         Some((state.queue.swap_remove(index), turns))
     }
 
-    /// Runs one slice of one isolate.
+    /// Runs one slice of one isolate. Returns `false` if none can run.
     fn step(&self) -> bool {
         let Some((runnable, turns)) = self.pick() else {
             return false;
@@ -104,17 +105,17 @@ impl SeededScheduler {
         true
     }
 
-    /// Whether this thread is the one that runs everything, or could become it.
+    /// Returns whether the calling thread drives this runtime, or may become its driver.
     pub(crate) fn is_driven_here(&self) -> bool {
         let driver = self.state.lock().driver;
         driver.is_none_or(|driver| driver == insula_sync::thread_number())
     }
 
-    /// Makes this thread the one that runs everything.
+    /// Makes the calling thread the driver of this runtime.
     ///
     /// # Panics
-    /// If another thread has driven this runtime before: isolates' state that is not `Send`
-    /// lives on that one.
+    /// If another thread has driven this runtime before: isolates may have state on that thread
+    /// that is not `Send`.
     fn claim(&self) {
         let this = insula_sync::thread_number();
         let driver = *self.state.lock().driver.get_or_insert(this);
@@ -125,7 +126,7 @@ impl SeededScheduler {
     }
 }
 
-/// Runs everything that can run at the present time.
+/// Runs all isolates that can run at the present time.
 pub(crate) fn run_until_idle(seeded: &SeededScheduler) {
     seeded.claim();
     crate::panic::install_hook();
@@ -139,6 +140,8 @@ struct Woken {
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
+        // Release pairs with the Acquire of the swap in `drive`: the poll sees what came before the
+        // wake-up. Set before the token, so that the driver finds it when it returns from `park`.
         self.flag.store(true, Ordering::SeqCst);
         if let Some(seeded) = self.runtime.seeded() {
             seeded.parker.unpark();
@@ -146,7 +149,7 @@ impl Wake for Woken {
     }
 }
 
-/// Runs a seeded runtime until `future` is ready.
+/// Drives a seeded runtime until `future` is ready, and returns its output.
 pub(crate) fn drive<F: Future>(runtime: &Arc<RuntimeCore>, future: F) -> F::Output {
     let Some(seeded) = runtime.seeded() else {
         unreachable!("only called for a seeded runtime");
@@ -174,7 +177,7 @@ pub(crate) fn drive<F: Future>(runtime: &Arc<RuntimeCore>, future: F) -> F::Outp
                 runtime.clock().advance_to(due);
                 runtime.event_handler().fire_due(runtime.clock().now());
             }
-            // Only another thread can bring about something now.
+            // Nothing can run and nothing is due: only another thread can change that.
             None => seeded.parker.park(),
         }
     }

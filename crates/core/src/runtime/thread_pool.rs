@@ -54,7 +54,7 @@ use sleep::{Injected, Sleep, Wake};
 pub(crate) use starvation::BegunWait;
 use starvation::Waits;
 
-/// How long a thread without work searches for some before it parks, by default.
+/// The default of [`RuntimeBuilder::search_time`](crate::RuntimeBuilder::search_time).
 pub(crate) const SEARCH: Duration = Duration::from_micros(20);
 
 /// Queued work that is worth another thread: several times the cost of waking one.
@@ -85,7 +85,7 @@ type Raw = NonNull<IsolateCore>;
 
 pub(crate) struct ThreadPool {
     threads: Box<[PoolThread]>,
-    /// How many of `threads`, from the first on, have ever been started. `start_thread` raises it
+    /// The length of the prefix of `threads` that has ever been started. `start_thread` raises it
     /// before the thread runs; the Acquire loads of all scans pair with that.
     started: AtomicUsize,
     /// Set when a thread has been started, which then runs until the pool stops.
@@ -557,8 +557,8 @@ impl ThreadPool {
         let thread = &self.threads[worker.index];
         if self.sleep.stick(worker.index) {
             // The Release half pairs with the loads in `is_open_to_thieves` and `steal`: a thief
-            // that sees the flag sees what this thread has queued. A searcher that is giving up has
-            // parked before `wake_one` takes the roster's lock, and can be woken, or takes it later
+            // that sees the flag sees this thread's queues as they are now. A searcher that gives
+            // up takes the roster's lock either before `wake_one`, and can be woken, or after it,
             // and sees the flag in its last look.
             thread.stuck.store(true, Ordering::SeqCst);
             if self.work_waits() {

@@ -1,4 +1,4 @@
-//! Instants on the runtime's clock.
+//! Instants and clocks: a runtime has the system's clock, or a virtual one.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -11,21 +11,22 @@ use crate::runtime;
 
 /// A point in time on a monotonic clock, in nanoseconds.
 ///
-/// On a runtime with a virtual clock it is a point on that clock. Instants of different clocks
-/// must not be compared.
+/// On a seeded runtime it is a point on the virtual clock. A comparison of instants of different
+/// clocks has no meaning.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 
 impl Instant {
-    /// Before every other one.
+    /// The earliest instant.
     pub(crate) const FIRST: Self = Self(0);
 
-    /// The time of the current runtime's clock; outside of any, of the system's.
+    /// Returns the time on the current runtime's clock, or on the system's if there is no current
+    /// runtime.
     pub fn now() -> Self {
         runtime::with_current(|runtime| runtime.map_or_else(system_now, |it| it.clock().now()))
     }
 
-    /// How much later this is than `earlier`; zero if it is not.
+    /// Returns the time from `earlier` to this instant, or zero if `earlier` is later.
     pub fn saturating_duration_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -43,7 +44,7 @@ impl Add<Duration> for Instant {
     }
 }
 
-/// Zero where the other one is later.
+/// Zero if the subtracted instant is later.
 impl Sub for Instant {
     type Output = Duration;
 
@@ -58,11 +59,11 @@ impl fmt::Debug for Instant {
     }
 }
 
-/// What time it is for a runtime.
+/// The clock of a runtime.
 #[derive(Debug)]
 pub(crate) enum Clock {
     System,
-    /// Stands still unless the runtime moves it.
+    /// The time in nanoseconds, which stands still unless the runtime moves it.
     Virtual(AtomicU64),
 }
 
@@ -70,11 +71,13 @@ impl Clock {
     pub(crate) fn now(&self) -> Instant {
         match self {
             Self::System => system_now(),
+            // Acquire pairs with the Release store in `advance_to`.
             Self::Virtual(now) => Instant(now.load(Ordering::Acquire)),
         }
     }
 
-    /// Moves a virtual clock forward; a clock never goes back. The system's clock moves itself.
+    /// Moves a virtual clock forward to `instant`, unless it is later already. Does nothing to the
+    /// system's clock.
     pub(crate) fn advance_to(&self, instant: Instant) {
         if let Self::Virtual(now) = self
             && self.now() < instant

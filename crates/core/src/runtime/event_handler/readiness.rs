@@ -82,7 +82,7 @@ pub(super) struct State {
 
 #[derive(Default)]
 struct Side {
-    /// How often the direction became ready. Raised under the lock.
+    /// The number of times that the direction became ready. Raised under the lock.
     count: AtomicU32,
     waiters: Mutex<Waiters>,
 }
@@ -327,6 +327,7 @@ impl Future for Wait<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let side = this.source.state.side(this.direction);
+        // Wakers are foreign code: cloned before the lock is taken, dropped after its release.
         let waker = cx.waker().clone();
         let mut waiters = side.waiters.lock();
         if waiters.stopped {

@@ -7,7 +7,7 @@
 //!
 //! # Orderings
 //! - `tail`: the Release store in `push` pairs with the Acquire loads in `take` and `len`, so that
-//!   a taker sees what is in the places before `tail`.
+//!   a taker sees the items in the places before `tail`.
 //! - `head`: the Release half of the compare-exchange in `take` pairs with the Acquire load in
 //!   `push`, so that the copies are made before the owner overwrites the places. It pairs with the
 //!   Acquire loads in `take` as well, so that a `tail` that is read after a `head` is not older
@@ -29,7 +29,7 @@ const CAPACITY: usize = if cfg!(loom) {
     256
 };
 
-/// A queue of pointers. It does not own what they point to.
+/// A queue of pointers, which does not own the values behind them.
 pub(crate) struct Ring<T> {
     head: AtomicU32,
     tail: AtomicU32,

@@ -1,4 +1,4 @@
-//! The states of the pool's threads, and the protocol that no wake-up gets lost.
+//! The states of the pool's threads, and the protocol by which no wake-up is lost.
 //!
 //! # States of a thread
 //! - `Vacant` (not started yet) or `Parked` → `Awake`, by [`Sleep::wake_one`].
@@ -15,8 +15,8 @@
 //! An `Awake` thread without work is *searching* for a while. A thread that injects work makes it
 //! visible, then reads `searching`, and wakes no thread if there is a searcher. A searcher that
 //! gives up takes itself out of `searching`, then looks for injected work a last time. A
-//! sequentially consistent fence stands between the two steps of each side, so at least one side
-//! sees the other. The last searcher to find something wakes another thread if there is more. A
+//! sequentially consistent fence separates the two steps of each side, so at least one side sees
+//! the other. The last searcher to find something wakes another thread if there is more. A
 //! woken thread counts as searching from the moment it is chosen.
 //!
 //! Work in a thread's own queues is not part of this: the owner comes back to it, and if one of
@@ -45,7 +45,7 @@ pub(crate) enum Wake {
 /// The roster of threads, and counts that can be read without its lock.
 pub(crate) struct Sleep {
     roster: Mutex<Roster>,
-    /// How many threads can be woken or started: [`Roster::idle`], written under the lock.
+    /// The number of threads that can be woken or started, written under the lock.
     idle: AtomicUsize,
     /// Threads that are neither vacant nor parked, written under the lock. Its SeqCst accesses pair
     /// with those of the monitor's `asleep`.
@@ -277,7 +277,7 @@ pub(crate) enum Injected {
     /// A searcher will find the work.
     Seen,
     Wake(Wake),
-    /// No thread can be added: the running threads come to the work, watched by the monitor.
+    /// No thread can be added: the running threads reach the work, watched by the monitor.
     AllBusy,
 }
 

@@ -35,7 +35,7 @@ use insula_sync::{Mutex, Serial};
 use super::ThreadPool;
 use crate::blocking::Seat;
 
-/// How long a starved pool waits for threads outside of it.
+/// The time that a starved pool waits for threads outside of it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The waits without a time-out on one thread, the innermost last. There can be several, because a

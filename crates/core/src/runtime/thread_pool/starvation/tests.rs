@@ -1,7 +1,7 @@
 //! Risk: a wait that comes back by itself is refused, or no wait is refused although all hang.
 //!
 //! Each test has one thread, whose isolate waits, and another isolate that waits to run. The tests
-//! ask at once what the monitor would find, without its patience.
+//! ask for the monitor's finding at once, without its patience.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
@@ -73,7 +73,7 @@ fn a_wait_for_time_is_not_refused() {
     assert!(!is_refused(true, || {
         drop(Mailbox::<u8>::new().take_timeout(HOUR));
     }));
-    // What counts is what the last poll waited for.
+    // An earlier poll has waited for time, but only the last poll counts.
     assert!(is_refused(true, || {
         let mut sleeps = pin!(sleep(HOUR));
         block_on(poll_fn(|cx| {
