@@ -81,8 +81,8 @@ struct Deadlines {
     poller: Option<Arc<Poller>>,
 }
 
-/// The thread's sleep, as it announced it. A thread that wakes it resets this to `Awake`, so that
-/// it is woken only once.
+/// The sleep that the thread has announced. The caller that wakes it resets this to `Awake`, so
+/// that it is woken only once.
 #[derive(Clone, Copy, Default)]
 enum Rest {
     #[default]
@@ -254,8 +254,8 @@ impl EventHandler {
         if let Some(thread) = thread
             && !is_own_thread(&thread)
         {
-            // The result is no news: the only user code on the thread is wakers, whose panics are
-            // contained.
+            // An error needs no handling: the only user code on the thread is wakers, whose panics
+            // are contained.
             let _ = thread.join();
         }
     }
