@@ -1,4 +1,4 @@
-//! Isolates: spawning them, and the handle to one.
+//! Isolates: how to spawn one, and the handle to it.
 
 mod alive;
 pub(crate) mod cell;
@@ -42,27 +42,28 @@ use crate::port::{ReceivePort, SendPort, check_limit};
 use crate::runtime::Runtime;
 use pinned::Pinned;
 
-/// A handle to an isolate: state that nobody else can reach, one event loop, and ports.
+/// A handle to an isolate, which consists of private state, one event loop, and ports.
 ///
-/// The isolate does not need the handle: it lives until nothing is left that could wake it
-/// (no port with a sender, no timer, no unanswered call, no task with a waker outside), until
-/// it panics or its entry returns an error, or until it is killed.
+/// The handle does not keep the isolate alive. An isolate lives until nothing is left that could
+/// wake it (no port with a sender, no timer, no unanswered question, no task with a waker
+/// outside), until it panics or its entry returns an error, or until it is killed.
 #[derive(Clone)]
 pub struct Isolate(pub(crate) IsolateRef, Rights);
 
-/// Identifies an isolate in this process. Never reused.
+/// The ID of an isolate, unique in this process and never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct IsolateId(pub(crate) u64);
 
 impl Isolate {
-    /// Starts a pooled isolate on the current runtime: `entry` runs as its first event.
+    /// Spawns a pooled isolate on the current runtime, with `entry` as its first event.
     ///
-    /// Entry and message move there. Never waits; the isolate starts as soon as a thread of
-    /// the pool is free, and immediately after the current isolate's slice if that spawned it.
+    /// The entry and the message move to the new isolate. Never waits. The isolate starts as soon
+    /// as a thread of the pool is free, or, if the current isolate spawned it, directly after the
+    /// current isolate's slice.
     ///
     /// # Panics
-    /// If the operating system has no thread left for the first isolate of a runtime. Further
-    /// threads are a matter of speed: without them the first one runs everything.
+    /// If the operating system cannot start a thread for the first isolate of a runtime. A
+    /// failure to start further threads only costs speed: the first one then runs everything.
     pub fn spawn<M, O, K>(entry: impl FnOnce(M) -> O + Send + 'static, message: M) -> Self
     where
         M: Send + 'static,
@@ -71,8 +72,8 @@ impl Isolate {
         Builder::new().spawn(entry, message)
     }
 
-    /// Starts a pooled isolate with one open port, and returns the address of that port: it
-    /// can be sent to at once.
+    /// Spawns a pooled isolate with one open port, and returns the port's `SendPort`, which may be
+    /// used at once.
     ///
     /// ```
     /// # insula_core::block_on(async {
@@ -104,29 +105,29 @@ impl Isolate {
         Builder::new().spawn_with_port(entry)
     }
 
-    /// A builder, for a name and more.
+    /// Returns a builder, to spawn an isolate with a name or other settings.
     pub fn builder() -> Builder {
         Builder::new()
     }
 
-    /// The isolate whose code runs on this thread.
+    /// Returns the isolate whose code runs on this thread.
     pub fn current() -> Option<Self> {
         Current::with(|isolate| {
             isolate.map(|isolate| Self::with_all_rights(IsolateRef::new(isolate.core())))
         })
     }
 
-    /// What identifies the isolate.
+    /// Returns the isolate's ID.
     pub fn id(&self) -> IsolateId {
         IsolateId(self.0.id)
     }
 
-    /// Its name, or `isolate-` and its number.
+    /// Returns the isolate's name; without one, `isolate-` followed by its number.
     pub fn name(&self) -> Arc<str> {
         self.0.name()
     }
 
-    /// The group to which it belongs, or belonged.
+    /// Returns the isolate's group, also after the isolate has ended.
     pub fn group(&self) -> Option<IsolateGroup> {
         let mut lane = self.0.lane.lock();
         let group = self
@@ -156,14 +157,14 @@ impl fmt::Debug for Isolate {
     }
 }
 
-/// How an isolate is to be started. Made by [`Isolate::builder`].
+/// The settings of a new isolate. Made by [`Isolate::builder`].
 #[derive(Default)]
 #[must_use = "a builder does nothing until it spawns"]
 pub struct Builder {
     runtime: Option<Runtime>,
     bound: Option<usize>,
     is_paused: bool,
-    /// What few isolates have; boxed as the isolate will keep it.
+    /// Settings that few isolates need, already in the box in which the isolate keeps them.
     details: Option<Box<Details>>,
 }
 
@@ -191,25 +192,25 @@ impl Builder {
         self.details.get_or_insert_default()
     }
 
-    /// A name for reports.
+    /// Sets the name that reports show.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.details().name = Some(name.into());
         self
     }
 
-    /// The runtime to run on, in place of the current one.
+    /// Sets the runtime, in place of the current one.
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
         self
     }
 
-    /// The group to join, in place of the spawning isolate's.
+    /// Sets the group to join, in place of the spawning isolate's group.
     pub fn group(mut self, group: &IsolateGroup) -> Self {
         self.details().group = Some(group.clone());
         self
     }
 
-    /// Gives the port of [`spawn_with_port`](Self::spawn_with_port) room for at most `limit`
+    /// Bounds the port of [`spawn_with_port`](Self::spawn_with_port): it holds at most `limit`
     /// messages that are sent and not yet taken.
     ///
     /// # Panics
@@ -220,21 +221,21 @@ impl Builder {
         self
     }
 
-    /// Starts the isolate as if it had been paused with its
-    /// [pause capability](Isolate::pause_capability): before its entry, so that there is time
-    /// to add listeners.
+    /// Sets whether the isolate starts paused, with its
+    /// [pause capability](Isolate::pause_capability). A paused isolate does not run its entry
+    /// before it is resumed, which leaves time to add listeners.
     pub fn paused(mut self, is_paused: bool) -> Self {
         self.is_paused = is_paused;
         self
     }
 
-    /// As [`Isolate::set_errors_fatal`], from the start.
+    /// Like [`Isolate::set_errors_fatal`], from the start.
     pub fn errors_are_fatal(mut self, are_fatal: bool) -> Self {
         self.details().errors_survived = !are_fatal;
         self
     }
 
-    /// As [`Isolate::add_exit_listener`], from the start.
+    /// Like [`Isolate::add_exit_listener`], from the start.
     pub fn on_exit<T: Send + 'static>(
         mut self,
         port: &SendPort<T>,
@@ -245,13 +246,13 @@ impl Builder {
         self
     }
 
-    /// As [`Isolate::add_error_listener`], from the start.
+    /// Like [`Isolate::add_error_listener`], from the start.
     pub fn on_error(mut self, port: &SendPort<UncaughtError>) -> Self {
         self.details().error_listeners.set(port.id(), port.clone());
         self
     }
 
-    /// As [`Isolate::spawn`].
+    /// Spawns the isolate, like [`Isolate::spawn`].
     pub fn spawn<M, O, K>(self, entry: impl FnOnce(M) -> O + Send + 'static, message: M) -> Isolate
     where
         M: Send + 'static,
@@ -263,7 +264,7 @@ impl Builder {
         handle
     }
 
-    /// As [`Isolate::spawn_with_port`].
+    /// Spawns the isolate with an open port, like [`Isolate::spawn_with_port`].
     #[track_caller]
     pub fn spawn_with_port<T, O, K>(
         self,
@@ -276,7 +277,7 @@ impl Builder {
         self.spawn_open(entry, |_| ()).1
     }
 
-    /// As [`spawn_with_port`](Self::spawn_with_port), with the handle of the isolate too.
+    /// Like [`spawn_with_port`](Self::spawn_with_port), but also returns the isolate's handle.
     #[track_caller]
     pub fn spawn_pair<T, O, K>(
         self,
@@ -303,7 +304,7 @@ impl Builder {
         let place = Location::caller();
         let new = self.create();
         let handle = handle(&new);
-        // Nobody runs the isolate yet, so its local part is ours until it is scheduled.
+        // The isolate is not scheduled before `start`, so no other thread touches its local part.
         let (port, sender) = new.0.enter(|isolate| {
             let port = ReceivePort::open(isolate, bound, place);
             let sender = port.make_sender(isolate);
@@ -313,8 +314,8 @@ impl Builder {
         (handle, sender)
     }
 
-    /// Starts an isolate with its own thread, whose state need not be `Send`: `entry` runs on
-    /// that thread and gets a [`Pinned`], through which it starts further `!Send` work.
+    /// Spawns an isolate with its own thread, whose state need not be `Send`. `entry` runs on that
+    /// thread and gets a [`Pinned`], with which it starts further `!Send` work.
     ///
     /// # Errors
     /// If the operating system cannot start a thread.
@@ -346,7 +347,7 @@ impl Builder {
     }
 }
 
-/// With what an isolate is born.
+/// The settings that [`New::create`] takes.
 #[derive(Default)]
 pub(crate) struct Settings {
     is_paused: bool,
@@ -359,7 +360,7 @@ impl Settings {
     }
 }
 
-/// An isolate that nobody else knows of yet.
+/// A new isolate that has not started. No other code has a handle of it yet.
 pub(crate) struct New(Runnable);
 
 impl New {
@@ -376,8 +377,8 @@ impl New {
         }
         let in_group = details.as_ref().is_some_and(|it| it.group.is_some());
         let core = IsolateCore::create(runtime.core().clone(), home, details);
-        // SAFETY: just created, by nobody scheduled and by nobody else known: the right to
-        // schedule it is ours, once, and is used up by `start`.
+        // SAFETY: the isolate was just created: it is not scheduled, and no other code knows of it.
+        // So the right to schedule it is ours, once, and `start` uses it up.
         let new = Self(unsafe { Runnable::from_raw(core) });
         if in_group {
             new.0
@@ -410,14 +411,14 @@ impl New {
         self.0.core()
     }
 
-    /// Runs `f` as the isolate, before it starts.
+    /// Runs `f` with the isolate as the current one, before it starts.
     pub(crate) fn enter<R>(&self, f: impl FnOnce(Current<'_>) -> R) -> R {
         self.0.enter(f)
     }
 
-    /// The isolate does not start after all. No other code knows of it, so none waits for its end.
+    /// Frees an isolate that does not start. No other code knows of it, so none waits for its end.
     pub(crate) fn abandon(self) {
-        // SAFETY: nobody runs it and nobody will, so its own count is ours to give back.
+        // SAFETY: no thread runs the isolate, now or later, so its own count is ours to release.
         unsafe { IsolateCore::release_self(self.0.into_raw()) };
     }
 
@@ -427,19 +428,21 @@ impl New {
         F: FnOnce(Current<'_>) + Send + 'static,
     {
         let runtime = self.core().runtime.clone();
-        // Before it is registered: from then on a shutdown may end it, and it leaves its group once.
+        // Join before `register`: a registered isolate may be ended by a shutdown at any time, and
+        // it leaves its group only once.
         let in_group = self.enter(|isolate| isolate.local().flags.in_group.get());
         if in_group && let Some(group) = self.handle().group() {
             group.join(IsolateRef::new(self.core()));
         }
         if !runtime.register(self.core()) {
             self.end_unstarted();
-            // As a teardown does it: its panic is no error of the one who spawns. After the end,
-            // since the entry may hold the isolate's port, whose close would schedule the isolate.
+            // Contained, as in a teardown: a panic of its destructor is not the spawner's error.
+            // Dropped after the end: the entry may hold the isolate's port, and closing that would
+            // schedule the isolate.
             contain(|| drop(entry));
             return;
         }
-        // A small entry lies in the lane itself; a large one goes by its box.
+        // A small entry is stored in the lane itself; a large one is boxed.
         if size_of::<F>() <= 24 && is_inline::<Start<F>>() {
             self.post(Start(entry));
         } else {
@@ -448,28 +451,28 @@ impl New {
         }
     }
 
-    /// The runtime has no threads any more. Ends the isolate right here, unless the shutdown
-    /// itself has seen it and another thread does.
+    /// Ends an isolate that cannot start because the runtime is shut down. Does nothing if the
+    /// shutdown has found the isolate, since another thread then ends it.
     #[cold]
     fn end_unstarted(self) {
         let is_root = self.core().is_root_here();
         if self.core().has_home() && !is_root {
-            // Its own thread is there and does it.
+            // Its own thread runs already and ends it.
             return self.core().post_oob(Oob::Kill(Priority::Immediate));
         }
         let ours = self.core().lane.lock().mark_scheduled();
         if is_root {
-            // The host learns of the end as it learns of everything else.
+            // The notify callback reports the end to the host, as it does any other event.
             IsolateCore::schedule(self.core().this());
         }
-        // Only this thread runs a root isolate, also if the shutdown has scheduled it.
+        // Only this thread runs a root isolate, even if the shutdown has scheduled it.
         if ours || is_root {
             event_loop::end_unstarted(&self.0);
         }
     }
 
     fn post<F: FnOnce(Current<'_>) + Send + 'static>(self, start: Start<F>) {
-        // A new isolate is dead only if the runtime has shut down meanwhile and killed it.
+        // The post is refused only if the runtime was shut down meanwhile and killed the isolate.
         let refused = self.core().post(start);
         contain(|| drop(refused));
     }

@@ -1,4 +1,4 @@
-//! What keeps an isolate alive.
+//! The report of what keeps an isolate alive.
 
 use std::fmt;
 use std::panic::Location;
@@ -10,26 +10,26 @@ use crate::memory::Current;
 use crate::port::PortId;
 use crate::port::reply::one_shot;
 
-/// Something that an isolate waits for.
+/// A reason for which an isolate has not ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum KeepsAlive {
-    /// An open port that somebody can send to.
+    /// An open port that has senders.
     Port {
-        /// The port.
+        /// The port's ID.
         id: PortId,
-        /// Its name, if it was given one.
+        /// The port's name, if it has one.
         name: Option<Arc<str>>,
-        /// Where it was opened.
+        /// The source location that opened the port.
         opened_at: &'static Location<'static>,
-        /// How many can send to it.
+        /// The number of the port's senders.
         senders: usize,
     },
-    /// So many pending timers.
+    /// Pending timers, and their number.
     Timers(usize),
-    /// So many local tasks that something outside can wake.
+    /// Local tasks that something outside of the isolate can wake, and their number.
     Tasks(usize),
-    /// So many questions without an answer.
+    /// Unanswered questions, and their number.
     Questions(usize),
 }
 
@@ -56,8 +56,8 @@ impl fmt::Display for KeepsAlive {
 }
 
 impl Isolate {
-    /// What keeps the isolate alive at its next interrupt check: the open ports that somebody
-    /// can send to, timers, tasks and questions. Nothing for an isolate that has ended.
+    /// Returns what keeps the isolate alive: its open ports with senders, its timers, tasks and
+    /// questions, as of its next interrupt check. Empty for an isolate that has ended.
     ///
     /// ```
     /// # insula_core::block_on(async {
@@ -84,7 +84,7 @@ fn reasons(isolate: Current<'_>) -> Vec<KeepsAlive> {
         return Vec::new();
     };
     let first = Some(&isolate.core().port0);
-    // SAFETY: an open port's slot is alive.
+    // SAFETY: `ports` holds the slots of open ports, and an open port's slot is alive.
     let others = events.ports.values().map(|slot| unsafe { slot.as_ref() });
     let mut reasons: Vec<_> = first
         .into_iter()

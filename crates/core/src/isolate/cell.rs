@@ -1,4 +1,4 @@
-//! State that is shared inside one isolate: [`IsolateCell`] and `isolate_local!`.
+//! State shared within one isolate: [`IsolateCell`] and `isolate_local!`.
 
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use crate::memory::Current;
 
-/// A value that tasks and handlers of one isolate share.
+/// A value that the tasks and handlers of one isolate share.
 ///
-/// It is `Send` and `Sync`, and so may be captured by everything that runs in the isolate,
-/// because only the isolate that made it can open it.
+/// Only the isolate that made a cell can open it. A cell is therefore `Send` and `Sync`, and
+/// everything that runs in the isolate may capture it.
 ///
 /// ```
 /// # insula_core::block_on(async {
@@ -35,19 +35,19 @@ struct Inner<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: `open` and `value` are only touched by the isolate that made the cell, which runs on
-// one thread at a time; the last clone may be dropped anywhere, which `T: Send` allows.
+// SAFETY: `try_with` lets only the isolate that made the cell touch `open` and `value`, and that
+// runs on one thread at a time. The last clone may be dropped on any thread, as `T: Send` allows.
 unsafe impl<T: Send> Send for Inner<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Inner<T> {}
 
-/// Why a cell could not be opened.
+/// An error of [`IsolateCell::try_with`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum CellError {
-    /// The current isolate, if there is one, is not the cell's.
+    /// There is no current isolate, or it is not the one that made the cell.
     OtherIsolate,
-    /// It is open already, further up the stack.
+    /// The cell is open already, further up the stack.
     Open,
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for CellError {
 impl std::error::Error for CellError {}
 
 impl<T: Send + 'static> IsolateCell<T> {
-    /// Makes a cell of the current isolate.
+    /// Creates a cell of the current isolate.
     ///
     /// # Panics
     /// If there is no current isolate.
@@ -77,18 +77,18 @@ impl<T: Send + 'static> IsolateCell<T> {
         }))
     }
 
-    /// Opens the cell for the time of `f`.
+    /// Opens the cell while `f` runs.
     ///
     /// # Panics
-    /// In another isolate, and while it is open already.
+    /// If the current isolate did not make the cell, or if the cell is open already.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         self.try_with(f).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// As [`with`](Self::with).
+    /// Like [`with`](Self::with), but returns an error instead of panicking.
     ///
     /// # Errors
-    /// Where `with` panics.
+    /// In the cases in which `with` panics.
     pub fn try_with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R, CellError> {
         let inner = &*self.0;
         let here = Current::with(|isolate| isolate.is_some_and(|it| it.id == inner.isolate));
@@ -99,8 +99,8 @@ impl<T: Send + 'static> IsolateCell<T> {
             return Err(CellError::Open);
         }
         let _close = Close(&inner.open);
-        // SAFETY: this is the cell's isolate, and `open` keeps a second reference away until
-        // `_close` is dropped, also if `f` panics.
+        // SAFETY: the cell's isolate runs on this thread alone, and `open` prevents a second
+        // reference until `_close` is dropped, also if `f` panics.
         Ok(f(unsafe { &mut *inner.value.get() }))
     }
 }
@@ -127,15 +127,16 @@ impl<T> fmt::Debug for IsolateCell<T> {
     }
 }
 
-/// An isolate's copies of the statics that `isolate_local!` declares.
+/// An isolate's copies of the statics declared by `isolate_local!`.
 ///
-/// A copy is made once. It is dropped in the teardown, the newest first, when everything else of
-/// the isolate is gone; from then on it is gone too, also for its own destructor.
+/// Each copy is made once. The teardown drops the copies, the newest first, after everything else
+/// of the isolate. A dropped copy is not made again, not even for its own destructor: a destructor
+/// that uses its own static would otherwise never end.
 #[derive(Default)]
 pub(crate) struct Locals {
-    /// By the address of the static. `None` once it is dropped.
+    /// Keyed by the address of the static. `None` once the copy is dropped.
     copies: HashMap<usize, Option<Rc<dyn Any>>>,
-    /// Those that are not dropped, in the order in which they were made.
+    /// The keys of the copies that are not dropped, in the order in which they were made.
     made: Vec<usize>,
 }
 
@@ -148,8 +149,8 @@ impl Locals {
         }
     }
 
-    /// Keeps a new copy, and returns the one to use: an earlier one, if making this one has made
-    /// that.
+    /// Stores a new copy and returns it. If the initializer has itself made a copy for this key,
+    /// returns that one instead.
     fn keep(&mut self, key: usize, copy: &Rc<dyn Any>) -> Result<Rc<dyn Any>, LocalError> {
         if let Some(before) = self.get(key)? {
             return Ok(before);
@@ -159,20 +160,20 @@ impl Locals {
         Ok(copy.clone())
     }
 
-    /// Takes the newest copy, whose static has none from here on.
+    /// Takes the newest copy. Its key counts as dropped from then on.
     pub(crate) fn take_newest(&mut self) -> Option<Rc<dyn Any>> {
         let key = self.made.pop()?;
         self.copies.get_mut(&key)?.take()
     }
 }
 
-/// Why there is no copy of an `isolate_local!`.
+/// An error of [`IsolateLocal::try_with`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum LocalError {
     /// There is no current isolate.
     NoIsolate,
-    /// The isolate has ended, and its copy has been dropped, or is just being dropped.
+    /// The isolate has ended, and its copy is dropped or is being dropped.
     Dropped,
 }
 
@@ -187,8 +188,7 @@ impl fmt::Display for LocalError {
 
 impl std::error::Error for LocalError {}
 
-/// A static of which each isolate has its own copy. Declared by
-/// [`isolate_local!`](crate::isolate_local).
+/// A static with one copy per isolate. Declared by [`isolate_local!`](crate::isolate_local).
 pub struct IsolateLocal<T: 'static> {
     init: fn() -> T,
 }
@@ -199,20 +199,20 @@ impl<T: Send + 'static> IsolateLocal<T> {
         Self { init }
     }
 
-    /// Runs `f` with the current isolate's copy, which is made on first use and dropped with
-    /// the isolate: behind its tasks, timers and ports, the newest copy first.
+    /// Runs `f` with the current isolate's copy. The copy is made on first use, and dropped when
+    /// the isolate ends: after its tasks, timers and ports, the newest copy first.
     ///
     /// # Panics
-    /// If there is no current isolate. Also when the copy has been dropped, which its own
-    /// destructor, and those of older copies, may find: see [`try_with`](Self::try_with).
+    /// If there is no current isolate, or if the copy has been dropped. The latter can happen in
+    /// the copy's own destructor and in those of older copies: see [`try_with`](Self::try_with).
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         self.try_with(f).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// As [`with`](Self::with).
+    /// Like [`with`](Self::with), but returns an error instead of panicking.
     ///
     /// # Errors
-    /// Where `with` panics.
+    /// In the cases in which `with` panics.
     pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, LocalError> {
         let key = std::ptr::from_ref(self).addr();
         let copy = Current::with(|isolate| {
@@ -222,8 +222,8 @@ impl<T: Send + 'static> IsolateLocal<T> {
             }
             let copy: Rc<dyn Any> = Rc::new((self.init)());
             let kept = isolate.with_events(|events| events.locals.keep(key, &copy));
-            // A copy too many may panic in its destructor. At the end of the closure that would
-            // leak what is returned, which the compiler does not drop then.
+            // A surplus copy may panic in its destructor. Dropped here, because at the end of the
+            // closure such a panic would leak the return value (rust-lang/rust#47949).
             drop(copy);
             kept
         })?;
@@ -240,7 +240,7 @@ impl<T> fmt::Debug for IsolateLocal<T> {
     }
 }
 
-/// Declares statics of which each isolate has its own copy.
+/// Declares statics with one copy per isolate.
 ///
 /// ```
 /// use std::cell::Cell;

@@ -1,41 +1,42 @@
-//! Control: what one isolate may do to another, past its queue.
+//! Control messages: pause, resume, kill and ping, which bypass the isolate's queue.
 //!
 //! # Protocol
-//! A control message goes to the isolate's out-of-band lane, and is handled at the next
+//! A control message is posted to the isolate's out-of-band lane and is handled at the next
 //! *interrupt check*: between turns, between microtasks, wherever a future of this crate is
-//! polled, in a wait, and in [`checkpoint`]. Those of one sender are handled in the order in which they
-//! were sent, all that have arrived at once, also behind a kill among them (rules 11 and 22).
+//! polled, in a wait, and in [`checkpoint`]. A check handles all messages that have arrived, those
+//! of one sender in the order in which they were sent, including those queued behind a kill
+//! (rules 11 and 22 of `docs/conformance.md`).
 //!
-//! A ping or a kill has a [`Priority`]. `Immediate` acts at the check itself. The other two
-//! take their place in the normal queue when the check sees them (rule 12), and so wait while
-//! the isolate is paused: `BeforeNextEvent` before everything that is queued, in their order;
-//! `AsEvent` behind it. (The VM puts a `BeforeNextEvent` behind an `AsEvent` if nothing but
-//! control messages is queued; `Compat::Dart` does as well.)
+//! A ping or a kill has a [`Priority`]. `Immediate` acts at the check itself. The other two enter
+//! the normal queue when the check handles them (rule 12), so they wait while the isolate is
+//! paused: `BeforeNextEvent` in front of everything that is queued, in their own order; `AsEvent`
+//! at the back. (The VM queues a `BeforeNextEvent` behind an `AsEvent` if only control messages
+//! are queued; so does `Compat::Dart`.)
 //!
-//! An isolate is paused as long as its set of resume capabilities is not empty. It finishes
-//! the event that it handles, microtasks included; from then on only control messages are
-//! handled, and all others wait in the lane. A paused isolate is in no run queue: its lane
-//! says `PAUSED`, and only the out-of-band lane schedules it.
+//! An isolate is paused while its set of resume capabilities is not empty. It finishes the current
+//! event and its microtasks; from then on it handles only control messages, and all other
+//! messages wait in the lane. A paused isolate is in no run queue: its lane is in the state
+//! `PAUSED`, and only the out-of-band lane schedules it.
 //!
 //! # The end
-//! An isolate that is killed, or has called `exit`, *is to end*: a flag says so from then on until
-//! it has ended. Every check looks at the flag, so code that catches the unwinding of one check
-//! is unwound by the next. What a check does depends on where it is:
+//! An isolate that was killed, or has called `exit`, *is to end*: a flag is set until it has
+//! ended. Every check reads the flag, so code that catches the unwinding of one check is unwound
+//! by the next. The effect of a check depends on where it runs:
 //!
-//! | the check is | it |
+//! | the check runs | effect |
 //! |---|---|
 //! | in ordinary code | unwinds to the event loop |
-//! | in a destructor, while the thread unwinds | returns: a second unwinding would abort. A wait returns an error |
-//! | in the teardown | returns, and a wait returns an error; [`block_on`](crate::block_on), which has none, unwinds out of the destructor |
+//! | in a destructor, while the thread unwinds | returns, because a second unwinding would abort; a wait returns an error |
+//! | in the teardown | returns, and a wait returns an error; [`block_on`](crate::block_on) has no error to return and unwinds out of the destructor |
 //!
-//! A function that a control message runs while the thread unwinds may panic: that is an uncaught
-//! error of the isolate, and does not leave the check.
+//! If a function that a control message runs while the thread unwinds panics, that is an uncaught
+//! error of the isolate; the panic does not leave the check.
 //!
 //! # Rights
-//! A handle has the right to pause, and the right to terminate, if it was made by the spawner
-//! or with the isolate's own two capabilities. Without it `pause`, `resume`, `kill` and
-//! `set_errors_fatal` do nothing (rule 18); pings and listeners need none. After its end an
-//! isolate ignores all of them.
+//! A handle has the rights to pause and to terminate if the spawner made it, or if it was made with
+//! the isolate's own two capabilities. Without them `pause`, `resume`, `kill` and
+//! `set_errors_fatal` do nothing (rule 18); pings and listeners need no right. An isolate that has
+//! ended ignores all of them.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
@@ -49,8 +50,7 @@ use crate::memory::lane::Lane;
 use crate::port::SendPort;
 use crate::port::reply::{self, Ask, Reply, ReplyTo, one_shot};
 
-/// A token that nobody can make anew or guess: whoever has it got it from somebody. Equality
-/// survives sending.
+/// A token that cannot be forged or guessed, only copied. Equality survives sending.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Capability {
     serial: u64,
@@ -58,7 +58,7 @@ pub struct Capability {
 }
 
 impl Capability {
-    /// A capability that is equal to no other one.
+    /// Creates a capability that differs from every other.
     #[expect(clippy::new_without_default, reason = "each one is another")]
     pub fn new() -> Self {
         static SERIALS: Serial = Serial::new();
@@ -71,23 +71,23 @@ impl Capability {
 
 impl std::fmt::Debug for Capability {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The secret stays one.
+        // Does not print the secret.
         f.debug_tuple("Capability").field(&self.serial).finish()
     }
 }
 
-/// When a ping is answered, or a kill done.
+/// The moment at which an isolate answers a ping or carries out a kill.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Priority {
-    /// At the next interrupt check, also in the middle of an event, and also while paused.
+    /// At the next interrupt check, even in the middle of an event or while paused.
     Immediate,
-    /// When the current event and its microtasks are done, before all that is queued.
+    /// After the current event and its microtasks, before everything that is queued.
     BeforeNextEvent,
-    /// Behind everything that is queued when the isolate sees it.
+    /// After everything that is queued when the isolate handles the control message.
     AsEvent,
 }
 
-/// What a handle may do.
+/// The rights of a handle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Rights {
     pub(crate) pause: bool,
@@ -101,7 +101,7 @@ impl Rights {
     };
 }
 
-/// The two capabilities of an isolate, made when somebody asks for one.
+/// The two capabilities of an isolate, made on first request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Capabilities {
     pause: Capability,
@@ -111,23 +111,23 @@ pub(crate) struct Capabilities {
 /// Messages of the out-of-band lane.
 pub(crate) enum Oob {
     Kill(Priority),
-    /// Until the capability comes back.
+    /// Pause, until the same capability arrives in a `Resume`.
     Pause(Capability),
     Resume(Capability),
-    /// Answer: as `Call`, without a box.
+    /// Answer. Does what a `Call` could do, but needs no box.
     Ping(Priority, ReplyTo<()>),
     /// Call a function in the isolate.
     Call(Priority, Box<dyn FnOnce() + Send>),
 }
 
-/// Where an isolate takes control messages: a handle without any right. It is no open port and
-/// keeps nothing alive.
+/// The address for an isolate's control messages: a handle without rights. It is not an open port
+/// and keeps nothing alive.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ControlPort(Isolate);
 
 impl Isolate {
-    /// A handle made of a control port and what capabilities there are. One that is not the
-    /// isolate's gives no right.
+    /// Returns a handle made of a control port and the given capabilities. A capability that is not
+    /// the isolate's own gives no right.
     pub fn from_control_port(
         port: &ControlPort,
         pause: Option<Capability>,
@@ -141,7 +141,7 @@ impl Isolate {
         Self(port.0.0.clone(), rights)
     }
 
-    /// Where the isolate takes control messages.
+    /// Returns the isolate's control port.
     pub fn control_port(&self) -> ControlPort {
         let none = Rights {
             pause: false,
@@ -150,12 +150,13 @@ impl Isolate {
         ControlPort(Self(self.0.clone(), none))
     }
 
-    /// The right to pause and resume, if this handle has it.
+    /// Returns the capability to pause and resume, if this handle has that right.
     pub fn pause_capability(&self) -> Option<Capability> {
         self.1.pause.then(|| self.capabilities().pause)
     }
 
-    /// The right to kill and to say which errors are fatal, if this handle has it.
+    /// Returns the capability to kill and to set which errors are fatal, if this handle has that
+    /// right.
     pub fn terminate_capability(&self) -> Option<Capability> {
         self.1.terminate.then(|| self.capabilities().terminate)
     }
@@ -171,8 +172,8 @@ impl Isolate {
         })
     }
 
-    /// Pauses the isolate after its current event, until the returned capability is given to
-    /// [`resume`](Self::resume). Messages and timers wait; timers' time goes on.
+    /// Pauses the isolate after its current event, until the returned capability is passed to
+    /// [`resume`](Self::resume). Messages and timers wait meanwhile; the timers' time goes on.
     ///
     /// Several pauses nest: each needs its own resume.
     pub fn pause(&self) -> Capability {
@@ -181,45 +182,46 @@ impl Isolate {
         capability
     }
 
-    /// As [`pause`](Self::pause), with a capability of the caller's. Pausing twice with the
-    /// same one is pausing once.
+    /// Like [`pause`](Self::pause), with a capability of the caller's. Pausing twice with the same
+    /// capability counts once.
     pub fn pause_with(&self, capability: Capability) {
         if self.1.pause {
             self.0.post_oob(Oob::Pause(capability));
         }
     }
 
-    /// Takes one pause back. A capability that pauses nothing at that moment does nothing, and
-    /// is not remembered.
+    /// Ends the pause that was made with `capability`. If there is none when the isolate handles
+    /// this, the call has no effect, not even on a later pause.
     pub fn resume(&self, capability: Capability) {
         if self.1.pause {
             self.0.post_oob(Oob::Resume(capability));
         }
     }
 
-    /// Ends the isolate at its next interrupt check: between two turns, or two microtasks, or
-    /// in a wait or a [`checkpoint`]. Nothing that is queued runs any more; its values are
-    /// dropped. A kill stays in force until the isolate has ended: code that catches the
-    /// unwinding is unwound again at its next check. Code that never comes to a check cannot be stopped, because a thread cannot be killed:
-    /// [`Runtime::stuck`](crate::Runtime::stuck) names it, and other isolates go on.
+    /// Ends the isolate at its next interrupt check: between two turns or microtasks, in a wait, or
+    /// in a [`checkpoint`]. Nothing that is queued runs any more; its values are dropped. A kill
+    /// stays in force until the isolate has ended: code that catches the unwinding is unwound again
+    /// at its next check. Code that never reaches a check cannot be stopped, because a thread
+    /// cannot be killed: [`Runtime::stuck`](crate::Runtime::stuck) names it, and other isolates go
+    /// on.
     ///
-    /// Does nothing to an isolate that has ended.
+    /// Has no effect on an isolate that has ended.
     pub fn kill(&self) {
         self.kill_at(Priority::Immediate);
     }
 
-    /// As [`kill`](Self::kill), with a priority.
+    /// Like [`kill`](Self::kill), with a priority.
     pub fn kill_at(&self, priority: Priority) {
         if self.1.terminate {
             self.0.post_oob(Oob::Kill(priority));
         }
     }
 
-    /// Asks for a sign of life.
+    /// Pings the isolate: the returned future is ready when the isolate has answered.
     ///
     /// # Errors
-    /// [`AskError::NoReply`](crate::AskError::NoReply), when awaited, if the isolate ends before
-    /// it comes to it, or has ended.
+    /// [`AskError::NoReply`](crate::AskError::NoReply), when awaited, if the isolate has ended or
+    /// ends before it answers.
     pub fn ping(&self, priority: Priority) -> Ask<()> {
         let post = |ping| {
             self.0.post_oob(ping);
@@ -228,8 +230,8 @@ impl Isolate {
         reply::ask_by(|answer| Oob::Ping(priority, answer), post)
     }
 
-    /// As [`ping`](Self::ping), answered with `response` to `port`; not at all by an isolate
-    /// that has ended.
+    /// Like [`ping`](Self::ping), but the isolate answers by sending `response` to `port`. An
+    /// isolate that has ended does not answer.
     pub fn ping_port<T: Send + 'static>(
         &self,
         port: &SendPort<T>,
@@ -237,16 +239,15 @@ impl Isolate {
         priority: Priority,
     ) {
         let port = port.clone();
-        // Nobody is there to learn that the port was closed.
+        // If the port is closed, there is no caller left to report it to.
         self.call(priority, move || drop(port.send(response)));
     }
 
-    /// Runs `function` in the isolate, on the thread that it has then, and gives the result
-    /// back: between two of its turns, or with `Immediate` at an interrupt check in the middle
-    /// of one. If it panics, that is an uncaught error of the isolate.
+    /// Runs `function` in the isolate, on its current thread, and returns the result: between two
+    /// of its turns, or, with `Immediate`, at an interrupt check in the middle of one. A panic of
+    /// `function` is an uncaught error of the isolate.
     ///
-    /// Needs the right to terminate; without it, and from an isolate that has ended, there is
-    /// no reply.
+    /// Needs the right to terminate. Without it, or if the isolate has ended, there is no reply.
     pub fn run_at<R: Send + 'static>(
         &self,
         priority: Priority,
@@ -268,13 +269,13 @@ impl Isolate {
     }
 }
 
-/// An interrupt check: handles the control messages that have arrived. For computations that
-/// do not come back to the event loop for long.
+/// Makes an interrupt check: handles the control messages that have arrived. For computations
+/// that run for a long time without returning to the event loop.
 ///
-/// If the isolate is to end, the stack is unwound from here, destructors run, and the call
-/// does not return. (`catch_unwind` around it delays the end until the next check.) In a
-/// destructor that runs because the stack unwinds already, or because the isolate has ended, it
-/// returns. Outside of isolates it does nothing.
+/// If the isolate is to end, the call does not return: it unwinds the stack, which runs
+/// destructors. (A `catch_unwind` around it delays the end until the next check.) In a destructor
+/// that runs because the stack unwinds already, or because the isolate has ended, it returns.
+/// Outside of isolates it does nothing.
 #[inline]
 pub fn checkpoint() {
     if check_if(Lane::peek_oob).is_err() && may_unwind() {
@@ -282,8 +283,8 @@ pub fn checkpoint() {
     }
 }
 
-/// The current isolate is to end: it was killed, its runtime shuts down, or it has called
-/// [`Isolate::exit`].
+/// An error which says that the current isolate is to end: it was killed, its runtime shuts down,
+/// or it has called [`Isolate::exit`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ending;
 
@@ -295,18 +296,18 @@ impl std::fmt::Display for Ending {
 
 impl std::error::Error for Ending {}
 
-/// As [`checkpoint`], for code that cannot be unwound, or wants to return by itself: never
-/// unwinds. A control message may still run a function that panics.
+/// Like [`checkpoint`], but never unwinds. For code that cannot be unwound, or that returns by
+/// itself. A control message may still run a function that panics.
 ///
 /// # Errors
-/// [`Ending`] from when the isolate is to end until it has ended, destructors in its teardown
-/// included. The code should return to the event loop.
+/// [`Ending`] if the isolate is to end, also in destructors that its teardown runs. The caller
+/// should return to the event loop.
 pub fn try_checkpoint() -> Result<(), Ending> {
     check_if(Lane::peek_oob)
 }
 
-/// The check of a wait, before it sleeps until the next control message: misses none that came
-/// before. Unwinds if the isolate is to end.
+/// Makes the interrupt check of a wait, before it sleeps until the next control message. Unlike
+/// [`checkpoint`] it misses no message that came before. Unwinds if the isolate is to end.
 ///
 /// # Errors
 /// If the isolate is to end, and unwinding is impossible here.
@@ -318,15 +319,16 @@ pub(crate) fn check_wait() -> Result<(), Ending> {
     })
 }
 
-/// As [`check_wait`], for a wait without an error to return. Where the thread unwinds already,
-/// the wait goes on; in a teardown it unwinds out of the destructor that waits.
+/// Like [`check_wait`], for a wait that has no error to return. While the thread unwinds, the wait
+/// goes on; in a teardown it unwinds out of the destructor that waits.
 pub(crate) fn check_wait_without_error() {
     if check_if(Lane::has_oob).is_err() && !std::thread::panicking() {
         crate::panic::unwind_to_loop();
     }
 }
 
-/// Handles what `is_interrupted` sees. An error says that the isolate is to end.
+/// Handles the control messages if `is_interrupted` returns `true`. Returns an error if the isolate
+/// is to end.
 #[inline]
 fn check_if(is_interrupted: impl Fn(&Lane) -> bool) -> Result<(), Ending> {
     Current::with_or_left(|isolate| match isolate {
@@ -337,8 +339,8 @@ fn check_if(is_interrupted: impl Fn(&Lane) -> bool) -> Result<(), Ending> {
     })
 }
 
-/// Whether a check may leave the code by unwinding: not from a destructor, where that could
-/// abort the process, or would end the teardown's next step.
+/// Returns whether a check may unwind. Not in a destructor: while the stack unwinds that could
+/// abort the process, and in a teardown it would end the teardown's next step.
 fn may_unwind() -> bool {
     let is_dying = Current::with_or_left(|isolate| isolate.is_some_and(|it| it.is_dying()));
     !is_dying && !std::thread::panicking()

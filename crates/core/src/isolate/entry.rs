@@ -1,4 +1,4 @@
-//! Entry points: plain functions and `async fn`s, with or without an error to return.
+//! Entries: plain functions and `async fn`s, with or without an error to return.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -8,17 +8,17 @@ use crate::event_loop::task::{LocalFuture, Task};
 use crate::isolate::ExitReason;
 use crate::memory::Current;
 
-/// What an entry point gives back: nothing, or a `Result<(), E>` whose error ends the isolate,
-/// or `!` if it loops until the isolate is killed, or a future of one of these, which becomes the
-/// isolate's first task.
+/// The return type of an entry: nothing, a `Result<(), E>` whose error ends the isolate, `!` if the
+/// entry loops until the isolate is killed, or a future of one of these, which becomes the isolate's
+/// first task.
 ///
-/// `Kind` only tells plain functions from `async` ones; leave it to inference.
+/// `Kind` only distinguishes plain functions from `async` ones; leave it to inference.
 pub trait EntryOutput<Kind>: 'static {
     #[doc(hidden)]
     fn settle(self);
 }
 
-/// What an entry point may end with.
+/// The result of an entry: its return value, or the output of its future.
 pub trait EntryResult: 'static {
     #[doc(hidden)]
     fn into_failure(self) -> Option<String>;
@@ -36,7 +36,7 @@ impl<E: Display + 'static> EntryResult for Result<(), E> {
     }
 }
 
-/// The type `!`: on stable Rust it has no name but that of what a function returns.
+/// The type `!`, which stable Rust can name only as the return type of a function.
 type Never = <fn() -> ! as Returns>::Output;
 
 #[doc(hidden)]
@@ -48,14 +48,14 @@ impl<R> Returns for fn() -> R {
     type Output = R;
 }
 
-/// An entry that never returns: it computes, or waits, until the isolate is killed.
+/// For an entry that never returns: it computes or waits until the isolate is killed.
 impl EntryResult for Never {
     fn into_failure(self) -> Option<String> {
         self
     }
 }
 
-/// An entry may well consist of opening a port and listening to it.
+/// For an entry whose last expression is `port.listen(..)`.
 impl<T: 'static> EntryResult for crate::Listener<T> {
     fn into_failure(self) -> Option<String> {
         None
@@ -89,8 +89,8 @@ where
     }
 }
 
-/// An entry's error ends the isolate, with that error as the reason, unless errors are not
-/// fatal.
+/// Ends the isolate if its entry has returned an error, unless errors are not fatal. The error's
+/// text is the exit reason.
 pub(super) fn finish(result: impl EntryResult) {
     if let Some(failure) = result.into_failure() {
         Current::with(|isolate| {
@@ -105,21 +105,21 @@ pub(super) fn finish(result: impl EntryResult) {
 }
 
 impl Current<'_> {
-    /// Starts a local task; it is polled for the first time as a microtask.
+    /// Spawns a local task, which is polled for the first time as a microtask.
     pub(crate) fn spawn_task(self, future: LocalFuture) {
         let key =
             self.with_events(|events| events.tasks.insert_with(|key| Task::new(self, key, future)));
-        // In a teardown it is dropped in the next round.
+        // A dying isolate polls nothing: the next round of its teardown drops the task.
         if !self.is_dying() {
             self.push_poll(key);
         }
     }
 }
 
-/// Starts a task of the current isolate. It is polled after the current event, and dropped if
-/// it is not finished when the isolate ends.
+/// Spawns a task of the current isolate. It is first polled after the current event, and is dropped
+/// if it is not finished when the isolate ends.
 ///
-/// A task keeps its isolate alive as long as something outside can wake it.
+/// A task keeps its isolate alive as long as something outside of the isolate can wake it.
 ///
 /// # Panics
 /// If there is no current isolate.

@@ -1,9 +1,10 @@
-//! Uncaught errors, and who is told of them.
+//! Uncaught errors, error listeners and the error hook.
 //!
-//! An error that the isolate's code does not handle (a panic, or an `Err` of the entry) goes
-//! to the isolate's error listeners, as an ordinary message and so in order with those that
-//! the isolate sent (rule 9); without any listener, to the process-wide hook. A fatal one,
-//! which all are unless `set_errors_fatal(false)` was called, then ends the isolate.
+//! An error that the isolate's code does not handle (a panic, or an `Err` of the entry) is sent to
+//! the isolate's error listeners as an ordinary message, so it keeps its order with the messages
+//! that the isolate sent (rule 9 of `docs/conformance.md`). Without a listener it is passed to the
+//! process-wide hook. A fatal error then ends the isolate; every error is fatal unless
+//! `set_errors_fatal(false)` was called.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -20,17 +21,17 @@ use crate::runtime::Compat;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct UncaughtError {
-    /// Whose code it was.
+    /// The isolate whose code it was.
     pub isolate: IsolateId,
     /// The isolate's name.
     pub name: Arc<str>,
-    /// What happened.
+    /// The cause.
     pub cause: ErrorCause,
-    /// Whether it ends the isolate.
+    /// `true` if the error ends the isolate.
     pub is_fatal: bool,
 }
 
-/// What an uncaught error was.
+/// The cause of an uncaught error.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ErrorCause {
@@ -62,8 +63,8 @@ type Hook = Arc<dyn Fn(&UncaughtError) + Send + Sync>;
 
 static HOOK: LazyLock<Mutex<Option<Hook>>> = LazyLock::new(Mutex::default);
 
-/// Sets what is called, anywhere in the process, with each uncaught error that no listener
-/// gets, on the thread where it happened. At first, one line goes to the standard error
+/// Sets the process-wide error hook. It is called with each uncaught error that has no listener, on
+/// the thread where the error occurred. The default hook prints one line to the standard error
 /// stream.
 pub fn set_error_hook(hook: impl Fn(&UncaughtError) + Send + Sync + 'static) {
     let before = HOOK.lock().replace(Arc::new(hook));
@@ -71,14 +72,14 @@ pub fn set_error_hook(hook: impl Fn(&UncaughtError) + Send + Sync + 'static) {
 }
 
 impl Isolate {
-    /// Sends every uncaught error of the isolate to `port` from now on. A port that is a
-    /// listener already stays one.
+    /// Sends every uncaught error of the isolate to `port` from now on. Has no effect if `port` is
+    /// an error listener already.
     pub fn add_error_listener(&self, port: &SendPort<UncaughtError>) {
         let port = port.clone();
         let mut lane = self.0.lane.lock();
         let surplus = self.0.with_details(&mut lane, |details| {
-            // Of an isolate that has ended nobody would take the port out again, which may be
-            // the isolate's own and keep it.
+            // An ended isolate's listeners are never dropped by a teardown. Kept there, a sender of
+            // the isolate's own port would keep the isolate allocated.
             if details.exit.is_some() {
                 return Some(port);
             }
@@ -88,7 +89,7 @@ impl Isolate {
         drop(surplus);
     }
 
-    /// Takes an error listener back.
+    /// Removes an error listener.
     pub fn remove_error_listener(&self, port: &SendPort<UncaughtError>) {
         let mut lane = self.0.lane.lock();
         let removed = self.0.peek_details(&mut lane, |details| {
@@ -98,8 +99,8 @@ impl Isolate {
         drop(removed);
     }
 
-    /// The isolate's uncaught errors from now on, at a new port of the current isolate. The
-    /// port ends with the isolate.
+    /// Opens a port of the current isolate that receives the isolate's uncaught errors from now
+    /// on. The port is closed when the current isolate ends.
     ///
     /// # Panics
     /// If there is no current isolate.
@@ -110,7 +111,7 @@ impl Isolate {
         port
     }
 
-    /// Says whether an uncaught error ends the isolate; at first it does. Needs the right to
+    /// Sets whether an uncaught error ends the isolate; by default it does. Needs the right to
     /// terminate.
     pub fn set_errors_fatal(&self, are_fatal: bool) {
         if self.1.terminate {
@@ -122,7 +123,7 @@ impl Isolate {
 }
 
 impl Current<'_> {
-    /// Whether an uncaught error would end the isolate.
+    /// Returns whether an uncaught error would end the isolate.
     pub(crate) fn errors_are_fatal(&self) -> bool {
         let mut lane = self.lane.lock();
         let survived = self.peek_details(&mut lane, |details| details.errors_survived);
@@ -130,7 +131,7 @@ impl Current<'_> {
     }
 }
 
-/// Tells of an error of the current isolate. Returns whether it ends the isolate.
+/// Reports an error of the current isolate. Returns whether it ends the isolate.
 #[cold]
 pub(crate) fn uncaught(isolate: Current<'_>, cause: ErrorCause) -> bool {
     let mut lane = isolate.lane.lock();
@@ -147,13 +148,13 @@ pub(crate) fn uncaught(isolate: Current<'_>, cause: ErrorCause) -> bool {
         cause,
         is_fatal,
     };
-    // The VM says nothing of one that is not fatal (rule 27).
+    // The VM does not report an error that is not fatal (rule 27).
     let is_silent = !is_fatal && isolate.runtime.compat() == Compat::Dart;
     if listeners.is_empty() && !is_silent {
         call_hook(&error);
     }
     for listener in listeners {
-        // A listener that closed its port does not listen.
+        // The port of a listener may be closed; then it gets no error.
         let _ = listener.send(error.clone());
     }
     is_fatal
@@ -165,8 +166,8 @@ pub(crate) fn uncaught(isolate: Current<'_>, cause: ErrorCause) -> bool {
 )]
 fn call_hook(error: &UncaughtError) {
     let hook = HOOK.lock().clone();
-    // A stream that nobody reads any more makes `eprintln` panic, and a hook that has been
-    // replaced meanwhile is dropped here.
+    // Contained: `eprintln` panics if the stream is closed, and the clone may be the last owner
+    // of a hook that was replaced meanwhile, so its destructor runs here.
     crate::panic::contain(move || match hook {
         Some(hook) => hook(error),
         None => eprintln!("{error}"),

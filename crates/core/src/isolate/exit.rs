@@ -1,4 +1,4 @@
-//! How isolates end, and who is told.
+//! The end of an isolate: its reason, exit listeners, and the wait for it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,11 +13,11 @@ use crate::memory::{Current, IsolateCore, IsolateRef};
 use crate::panic::{PanicReport, contain};
 use crate::port::SendPort;
 
-/// Why an isolate ended.
+/// The reason for which an isolate ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitReason {
-    /// Nothing was left that could have woken it.
+    /// Nothing was left that could wake it.
     Finished,
     /// Its code panicked.
     Panicked(PanicReport),
@@ -41,17 +41,17 @@ impl fmt::Display for ExitReason {
     }
 }
 
-/// Who wants a message when the isolate has ended.
+/// A port that gets a message when the isolate has ended.
 pub(crate) struct ExitListener(Box<dyn FnOnce(&ExitReason) + Send>);
 
 impl ExitListener {
-    /// Sends what `response` makes of the reason.
+    /// Creates a listener that sends `response(reason)` to `port`.
     pub(crate) fn new<T: Send + 'static>(
         port: &SendPort<T>,
         response: impl FnOnce(&ExitReason) -> T + Send + 'static,
     ) -> Self {
         let to = port.clone();
-        // A listener that closed its port does not listen.
+        // The listener's port may be closed; then it gets no message.
         Self(Box::new(move |reason| drop(to.send(response(reason)))))
     }
 
@@ -60,8 +60,8 @@ impl ExitListener {
     }
 }
 
-/// Functions of the runtime that are called when the isolate ends, in the order in which they
-/// were added. Each can be taken back.
+/// The runtime's own functions that are called when the isolate ends, in the order in which they
+/// were added. Each can be removed again.
 #[derive(Default)]
 pub(crate) struct ExitCalls {
     calls: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
@@ -81,16 +81,16 @@ impl ExitCalls {
     }
 }
 
-/// A function that is called when an isolate ends, unless it is [cancelled](Self::cancel)
-/// before. Dropping this changes nothing.
+/// A function that is called when an isolate ends, unless it is [cancelled](Self::cancel) before.
+/// Dropping this does not cancel it.
 pub(crate) struct ExitCall {
     isolate: IsolateRef,
     ticket: u64,
 }
 
 impl ExitCall {
-    /// Calls `function` when `isolate` ends, on its thread, behind all listeners. `None`, and no
-    /// call, if it has ended.
+    /// Calls `function` when `isolate` ends, on the isolate's thread, after all exit listeners.
+    /// Returns `None`, and never calls it, if the isolate has ended already.
     pub(crate) fn new(
         isolate: &IsolateCore,
         function: impl FnOnce() + Send + 'static,
@@ -109,7 +109,7 @@ impl ExitCall {
         })
     }
 
-    /// Takes the function back, and drops it. Does nothing once it was called.
+    /// Removes and drops the function. Does nothing if it has been called.
     pub(crate) fn cancel(self) {
         let mut lane = self.isolate.lane.lock();
         let function = self.isolate.peek_details(&mut lane, |details| {
@@ -121,12 +121,12 @@ impl ExitCall {
 }
 
 impl Isolate {
-    /// Sends what `response` makes of the reason to `port` when the isolate has ended: behind
-    /// everything that the isolate sent, and after its errors. If it has ended already, at
-    /// once. Nothing is sent if `response` panics.
+    /// Sends `response(reason)` to `port` when the isolate has ended, after everything that the
+    /// isolate sent and after its errors. If it has ended already, sends it at once. Sends
+    /// nothing if `response` panics.
     ///
-    /// A port is told once. Adding it again changes the response, not its place among the
-    /// listeners, who are told in the order in which they were added.
+    /// Each port gets one message. Adding a port again replaces its response, but keeps its place:
+    /// the listeners get their messages in the order in which they were added.
     pub fn add_exit_listener<T: Send + 'static>(
         &self,
         port: &SendPort<T>,
@@ -143,12 +143,12 @@ impl Isolate {
         });
         drop(lane);
         if let Some((listener, Some(reason))) = outcome {
-            // As at the end of the isolate, so that a race does not decide who gets the panic.
+            // Contained, as in the teardown, so that it does not depend on a race where a panic ends up.
             contain(|| listener.tell(&reason));
         }
     }
 
-    /// Takes an exit listener back.
+    /// Removes an exit listener.
     pub fn remove_exit_listener<T: Send + 'static>(&self, port: &SendPort<T>) {
         let mut lane = self.0.lane.lock();
         let removed = self.0.peek_details(&mut lane, |details| {
@@ -158,7 +158,8 @@ impl Isolate {
         drop(removed);
     }
 
-    /// Waits for the end of the isolate and tells why; at once if it has ended already.
+    /// Returns a future that waits for the end of the isolate and yields its reason. Ready at once
+    /// if the isolate has ended already.
     pub fn exited(&self) -> Exited {
         Exited {
             isolate: self.clone(),
@@ -166,22 +167,22 @@ impl Isolate {
         }
     }
 
-    /// Sends `message` to `port` and ends the current isolate: nothing else of it runs, but for
-    /// destructors. The message comes before the exit listeners'.
+    /// Sends `message` to `port` and ends the current isolate. Nothing else of it runs, except
+    /// destructors. The message arrives before those of the exit listeners.
     ///
-    /// Unwinds the stack; `catch_unwind` further up delays the end until the next interrupt
+    /// Unwinds the stack; a `catch_unwind` further up delays the end until the next interrupt
     /// check.
     ///
     /// # Panics
-    /// If there is no current isolate. In a destructor that runs while the stack unwinds, it
-    /// aborts the process as any panic does there.
+    /// If there is no current isolate. In a destructor that runs while the stack unwinds, the call
+    /// aborts the process, as any panic does there.
     pub fn exit<T: Send + 'static>(port: &SendPort<T>, message: T) -> ! {
-        // To a closed port nobody listens, and the isolate ends all the same.
+        // If the port is closed the message is lost, and the isolate ends all the same.
         let _ = port.send(message);
         Self::exit_silently()
     }
 
-    /// As [`exit`](Self::exit), without a last message.
+    /// Like [`exit`](Self::exit), without a last message.
     ///
     /// # Panics
     /// If there is no current isolate.
@@ -194,10 +195,10 @@ impl Isolate {
     }
 }
 
-/// Waits for the end of an isolate. Made by [`Isolate::exited`].
+/// A future that waits for the end of an isolate. Made by [`Isolate::exited`].
 ///
 /// # Cancellation
-/// Dropping it only stops the waiting.
+/// Dropping it only ends the wait.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Exited {
     isolate: Isolate,
@@ -210,7 +211,7 @@ impl Future for Exited {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
         let Self { isolate, ticket } = self.get_mut();
         let core = &isolate.0;
-        // A waker is foreign code: it is cloned before the lane is held, and dropped after.
+        // Cloning and dropping a waker runs foreign code, so both happen without the lane's lock.
         let mut waker = Some(cx.waker().clone());
         let mut lane = core.lane.lock();
         let (poll, before) = core.with_details(&mut lane, |details| {

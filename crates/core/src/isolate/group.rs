@@ -1,4 +1,4 @@
-//! Isolates that belong together.
+//! Groups of isolates.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,22 +9,22 @@ use insula_sync::Mutex;
 use super::Isolate;
 use crate::memory::IsolateRef;
 
-/// Isolates that belong together, and can be ended together.
+/// A group of isolates, which can be killed together.
 ///
-/// An isolate joins the group that its builder names, or else that of the isolate which spawns
-/// it, and leaves it when it ends. A [`RootIsolate`](crate::RootIsolate) has a group of its
-/// own, which ends with it.
+/// An isolate joins the group that its builder names, or else the group of the isolate that spawns
+/// it, and leaves it when it ends. A [`RootIsolate`](crate::RootIsolate) has by default a group of
+/// its own, which ends with it.
 #[derive(Clone)]
 pub struct IsolateGroup(Arc<Group>);
 
 struct Group {
     name: Arc<str>,
-    /// In the order in which they were spawned. Bounded by the isolates that live.
+    /// By isolate ID, and so in the order of spawning. Bounded by the isolates that live.
     isolates: Mutex<BTreeMap<u64, IsolateRef>>,
 }
 
 impl IsolateGroup {
-    /// A group without isolates.
+    /// Creates a group without isolates.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(Arc::new(Group {
             name: name.into(),
@@ -32,12 +32,12 @@ impl IsolateGroup {
         }))
     }
 
-    /// Its name.
+    /// Returns the group's name.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// The isolates that have not ended, in the order in which they were spawned.
+    /// Returns the isolates that have not ended, in the order in which they were spawned.
     pub fn isolates(&self) -> Vec<Isolate> {
         let isolates = self.0.isolates.lock();
         isolates
@@ -47,7 +47,7 @@ impl IsolateGroup {
             .collect()
     }
 
-    /// Kills the isolates that there are now, without waiting for their end.
+    /// Kills the group's current isolates, without waiting for their end.
     pub fn kill_all(&self) {
         for isolate in self.isolates() {
             isolate.kill();

@@ -1,4 +1,4 @@
-//! Where an isolate runs that has a thread of its own.
+//! The thread of a pinned or a root isolate.
 
 use std::sync::Arc;
 
@@ -7,22 +7,22 @@ use insula_sync::{Mutex, Parker, thread_number};
 use crate::event_loop::Meter;
 use crate::panic::{Kept, contain};
 
-/// Called by the thread that schedules the isolate.
+/// The notify callback. Called on the thread that schedules the isolate.
 type Notify = dyn Fn() + Send + Sync;
 
-/// The one thread that runs a pinned or a root isolate, as its senders see it.
+/// The one thread that runs a pinned or a root isolate, as the isolate's senders see it.
 pub(crate) struct Home {
     parker: Parker,
     pub(crate) meter: Meter,
-    /// Tells an embedder's loop; a pinned isolate's thread only parks.
-    /// `None` from the isolate's end on: it may own a handle of the isolate, and so this.
+    /// Wakes the host's loop. `None` for a pinned isolate, whose thread only parks, and after the
+    /// isolate's end: the callback may own a handle of the isolate, and with it this `Home`.
     notify: Mutex<Option<Arc<Kept<Notify>>>>,
-    /// The thread of a root isolate, which only its host runs.
+    /// The thread of a root isolate's host. `None` for a pinned isolate.
     host: Option<u64>,
 }
 
 impl Home {
-    /// A thread that parks while its isolate is idle.
+    /// Creates the home of a pinned isolate, whose thread parks while the isolate is idle.
     pub(crate) fn thread() -> Self {
         Self {
             parker: Parker::new(),
@@ -32,7 +32,8 @@ impl Home {
         }
     }
 
-    /// A foreign loop on this thread, which is told by `notify` that there is something to do.
+    /// Creates the home of a root isolate, which a foreign loop runs on this thread. `notify` is
+    /// called when there is something to do.
     pub(crate) fn embedder(notify: Box<Notify>) -> Self {
         Self {
             parker: Parker::new(),
@@ -42,12 +43,12 @@ impl Home {
         }
     }
 
-    /// Whether this is the host of a root isolate on the calling thread.
+    /// Returns whether this is a root isolate's home, and the calling thread its host.
     pub(crate) fn is_hosted_here(&self) -> bool {
         self.host == Some(thread_number())
     }
 
-    /// The isolate has been scheduled.
+    /// Wakes the thread. Called after the isolate has been scheduled.
     pub(crate) fn wake(&self) {
         self.parker.unpark();
         if self.host.is_none() {
@@ -55,18 +56,18 @@ impl Home {
         }
         let notify = self.notify.lock().clone();
         if let Some(notify) = notify {
-            // The sender, which may be a thread of the runtime, has no part in its panic.
+            // The sender, which may be a thread of the runtime, must not see a panic of the callback.
             contain(|| notify.get()());
         }
     }
 
-    /// The isolate has ended: nothing is to be told any more.
+    /// Drops the notify callback. Called when the isolate has ended.
     pub(crate) fn forget_notify(&self) {
         let notify = self.notify.lock().take();
         drop(notify);
     }
 
-    /// Sleeps until the isolate has been scheduled, maybe before this call.
+    /// Parks until the next `wake`. Returns at once if one came before this call.
     pub(crate) fn park(&self) {
         self.parker.park();
     }

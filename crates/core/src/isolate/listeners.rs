@@ -1,12 +1,12 @@
-//! Ports that are told of something, each once, in the order in which they were added.
+//! Exit and error listeners: ports in the order in which they were added, each listed once.
 
 use std::collections::BTreeMap;
 
 use crate::port::PortId;
 
-/// Listeners by their port. Each operation takes O(log n) steps.
+/// Listeners, keyed by their port. Each operation takes O(log n) steps.
 pub(crate) struct Listeners<L> {
-    /// Bounded by the ports that were added and not taken back.
+    /// Bounded by the ports that were added and not removed.
     in_order: BTreeMap<u64, L>,
     places: BTreeMap<PortId, u64>,
     next: u64,
@@ -23,8 +23,8 @@ impl<L> Default for Listeners<L> {
 }
 
 impl<L> Listeners<L> {
-    /// Adds a listener behind the others; that of a port which is among them is exchanged and
-    /// keeps its place. Returns the one that was there.
+    /// Adds a listener after all others. If the port has a listener already, replaces it in its
+    /// place and returns the old one.
     pub(crate) fn set(&mut self, port: PortId, listener: L) -> Option<L> {
         let place = *self.places.entry(port).or_insert(self.next);
         if place == self.next {
