@@ -1,4 +1,4 @@
-//! Waiting for a future on a plain thread.
+//! `block_on`: runs a future on a thread that cannot await.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -14,23 +14,24 @@ use crate::memory::Current;
 use crate::runtime::BegunWait;
 
 insula_sync::thread_cell! {
-    /// The future that is polled under `block_on` waits for an event: see [`awaits_event`].
+    /// Set when the future under `block_on` waits for an event: see [`awaits_event`].
     static AWAITS_EVENT: bool = false;
 }
 
-/// To be called by a future that waits for the thread of timers and sockets, or for an operation
-/// of the operating system on a thread of its own: no thread of a pool is needed to wake it. So
-/// `block_on` knows that its wait comes back even if none is left to run isolates.
+/// Marks the current poll under `block_on` as one that waits for an event. Called by a future that
+/// waits for the event handler, or for an operation of the operating system on a thread of its own.
+/// Neither needs a pool thread for the wake-up, so `block_on` knows that the wait ends even if no
+/// thread is left to run isolates.
 ///
-/// For the crates of this project only.
+/// Only for the crates of this project.
 #[doc(hidden)]
 pub fn awaits_event() {
     AWAITS_EVENT.with(|awaits| awaits.set(true));
 }
 
-/// Polls a future. Returns whether it waits for an event, too.
+/// Calls `poll`. Also returns whether the polled future waits for an event.
 fn poll_for_events<T>(poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, bool) {
-    /// The poll may be part of another one, which has its own.
+    /// Restores the flag of the outer poll, if this one is nested.
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -42,33 +43,31 @@ fn poll_for_events<T>(poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, bool) {
     (poll, AWAITS_EVENT.with(Cell::get))
 }
 
-/// Runs a future to its end on this thread, which sleeps whenever the future waits.
+/// Runs a future to completion on this thread, which sleeps whenever the future waits.
 ///
 /// # Blocking
-/// Blocks the thread. An isolate that calls it hands its thread's place in the pool over, so
-/// that others go on; awaiting is better still. The future runs outside of the isolate: it may
-/// ask and spawn, but not use the isolate's own ports, which nobody serves meanwhile.
+/// Blocks the thread. An isolate that calls it gives up its thread's place in the pool, so that
+/// other isolates go on; awaiting is better still. The future runs outside of the isolate: it may
+/// ask and spawn, but cannot use the isolate's own ports, which are not served meanwhile.
 ///
 /// # Cancellation
 /// A kill of the isolate, or the shutdown of its runtime, unwinds out of the wait and drops the
-/// future. It does so also in a destructor that runs because the isolate has ended, if the future
-/// is not ready at once. In a destructor that runs while the stack unwinds it cannot, since that
-/// would abort the process: there the wait lasts until the future is ready.
+/// future. This also happens in a destructor that runs because the isolate has ended, if the
+/// future is not ready at once. In a destructor that runs while the stack unwinds, a second
+/// unwinding would abort the process, so there the wait lasts until the future is ready.
 ///
 /// # Virtual time
-/// A seeded runtime stands still while its thread waits, so a future that is not ready at once is
-/// refused by a panic. What counts is the runtime of the isolate; outside of isolates, also in a
-/// future that a seeded runtime runs, it is the runtime that the thread has entered last. Await
-/// the future instead. For a future that does not depend on the seeded runtime,
-/// [`Runtime::block_on`](crate::Runtime::block_on) of a runtime with threads waits, outside of
-/// isolates.
+/// A seeded runtime stands still while its thread waits, so `block_on` panics if the future is not
+/// ready at once. This concerns the isolate's runtime, or, outside of isolates (also in a future
+/// that a seeded runtime runs), the runtime that the thread has entered last. Await the future
+/// instead. If the future does not depend on the seeded runtime, a thread outside of isolates may
+/// use [`Runtime::block_on`](crate::Runtime::block_on) of a runtime with threads.
 ///
 /// # Panics
-/// In an isolate, if no thread of the runtime is left to run isolates, as
-/// [`WaitError::NoThreads`] tells, unless the future waits for time, a socket or an operation on
-/// files. On a seeded runtime, if the future is not ready at once, as [`WaitError::Seeded`] tells.
-/// Neither happens in a destructor that runs while the stack unwinds,
-/// since that would abort the process.
+/// In an isolate, if no thread of the runtime is left to run isolates (see
+/// [`WaitError::NoThreads`]), unless the future waits for time, a socket or an operation on files.
+/// On a seeded runtime, if the future is not ready at once (see [`WaitError::Seeded`]). Neither
+/// happens in a destructor that runs while the stack unwinds, since that would abort the process.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let check = || {
         check_wait_without_error();
@@ -89,11 +88,11 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// As [`block_on`], for callers that have an error to return.
+/// Like [`block_on`], for callers that have an error to return.
 ///
 /// # Errors
-/// If the isolate is to end, and cannot unwind out of the wait; and on a seeded runtime, if the
-/// future is not ready at once.
+/// If the isolate is to end and cannot unwind out of the wait; on a seeded runtime, if the future
+/// is not ready at once.
 pub(crate) fn block_on_or_end<F: Future>(future: F) -> Result<F::Output, WaitError> {
     let check = || check_wait().map_err(WaitError::from);
     drive(future, None, check, check_seeded).map(|output| match output {
@@ -102,11 +101,11 @@ pub(crate) fn block_on_or_end<F: Future>(future: F) -> Result<F::Output, WaitErr
     })
 }
 
-/// As [`block_on_or_end`], for at most `timeout`, and for a future that other threads complete in
-/// any case: so it waits on a seeded runtime as well.
+/// Like [`block_on_or_end`], with a time-out. Also waits on a seeded runtime, so the future must be
+/// one that other threads complete in any case.
 ///
 /// # Errors
-/// If the isolate is to end, and cannot unwind out of the wait, or the time is over first.
+/// If the isolate is to end and cannot unwind out of the wait, or if the time-out expires.
 pub(crate) fn block_on_until<F: Future>(
     future: F,
     timeout: Option<Duration>,
@@ -116,11 +115,11 @@ pub(crate) fn block_on_until<F: Future>(
     output.ok_or(WaitError::TimedOut)
 }
 
-/// Polls and waits in turn. `check` is an interrupt check, which ends the wait by an error or by
-/// unwinding; it comes after each poll, so that it also ends a future that never lets the thread
-/// sleep. `may_sleep` is asked before the thread sleeps for the first time.
+/// Polls and sleeps in turn. `check` is an interrupt check, which ends the wait by an error or by
+/// unwinding; it runs after each poll, so that it also ends a future that never lets the thread
+/// sleep. `may_sleep` is called once, before the thread first sleeps.
 ///
-/// `None` if the deadline has passed first.
+/// Returns `None` if the deadline passes first.
 fn drive<F: Future, E>(
     future: F,
     deadline: Deadline,
@@ -153,7 +152,8 @@ fn drive<F: Future, E>(
                 }
             }
             while !seat.is_settled() {
-                // Once more: a message before the seat was known did not wake it.
+                // Again, since a control message that arrived before `sit_down` did not unpark
+                // the seat.
                 check()?;
                 if begun.as_ref().is_some_and(BegunWait::is_refused) {
                     panic!("{}", WaitError::NoThreads);
@@ -166,8 +166,8 @@ fn drive<F: Future, E>(
     })
 }
 
-/// The isolate learns where it waits, so that control messages wake it, and its pool thread that
-/// another one may take its place.
+/// Registers the seat with the isolate, so that control messages wake it, and reports to the pool
+/// that another thread may take this one's place.
 fn sit_down(seat: &Arc<Seat>) -> Seated {
     let seated = Seated::sit(seat);
     crate::runtime::about_to_block();

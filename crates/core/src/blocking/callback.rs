@@ -1,37 +1,39 @@
-//! Callbacks: the way into an isolate for code that stands outside of it, on any thread.
+//! Callbacks: how code outside of an isolate, on any thread, calls into it.
 //!
 //! | kind | runs | the caller | refuses |
 //! |---|---|---|---|
-//! | [`ListenerCallback`] | in the isolate, as an event of its own | goes on at once | nobody |
+//! | [`ListenerCallback`] | in the isolate, as an event of its own | continues at once | no caller |
 //! | [`BlockingCallback`] | in the isolate, as an event of its own | waits for the answer | the isolate itself: that would be a deadlock |
-//! | [`IsolateLocalCallback`] | in the isolate, inside the caller's turn | has the result | everybody but the isolate |
-//! | [`GroupBoundCallback`] | outside of isolates, on the caller's thread | has the result | nobody |
+//! | [`IsolateLocalCallback`] | in the isolate, inside the caller's turn | gets the result | every caller but the isolate |
+//! | [`GroupBoundCallback`] | outside of isolates, on the caller's thread | gets the result | no caller |
 //!
 //! # The protocol
 //! Each callback has a *line* to the isolate that made it (`line.rs`): a port whose messages are
-//! calls, and a mark that says whether the callback is closed. A call looks at the mark and posts
-//! to the port, so it is an event among the isolate's others: first in, first out with messages
-//! and zero timers, with its own microtasks (rule 37). A panic in it is an error of the isolate.
+//! calls, and a mark that is set when the callback is closed. A call checks the mark and posts to
+//! the port, so it is one of the isolate's events: first in, first out with messages and zero
+//! timers, with its own microtasks (rule 37 of `docs/conformance.md`). A panic in it is an error
+//! of the isolate.
 //!
 //! A blocking call carries the right to answer, and its thread waits at a cell of its own
-//! (`wait.rs`), as a part of the process-wide graph of waits (`blocking.rs`). Every call ends: the right is used, or dropped, and then says why: the callback
-//! was closed, the isolate ended, or nobody answered.
+//! (`wait.rs`), which is part of the process-wide graph of waits (`blocking.rs`). Every call ends:
+//! the right is used, or it is dropped, which reports why there is no answer: the callback was
+//! closed, the isolate ended, or the handler did not answer.
 //!
 //! # Close
-//! Any handle closes a callback, on any thread, in two steps: the mark is set, and then a last
-//! message is posted, with which the isolate closes the port. So
+//! Any handle can close its callback, on any thread, in two steps: it sets the mark, and then posts
+//! a last message, at which the isolate closes the port. So
 //! - a call that begins after `close` has returned is refused and gets its argument back;
-//! - a call whose turn had not begun is dropped in its turn, and if somebody waits for it he is
-//!   told so, not later than the last message would have been handled;
-//! - a call whose turn had begun runs to its end, and is answered. `close` does not wait for it,
-//!   and so may be called inside of the callback itself.
+//! - a call whose turn has not begun is dropped in its turn, and its caller, if it waits, is told
+//!   so, at the latest when the last message is handled;
+//! - a call whose turn has begun runs to its end and is answered. `close` does not wait for it,
+//!   so the callback may close itself.
 //!
-//! The end of the isolate closes its callbacks too. When the last handle is dropped, only the
-//! last message is posted: what was called before still runs.
+//! The end of the isolate closes its callbacks too. Dropping the last handle only posts the last
+//! message, so earlier calls still run.
 //!
 //! # Keeping the isolate alive
-//! An open callback with a handle keeps its isolate alive, whatever its kind, unless
-//! `keep_isolate_alive(false)` was said in the isolate.
+//! An open callback with a handle keeps its isolate alive, whatever its kind, unless the isolate
+//! has called `keep_isolate_alive(false)` on it.
 
 mod blocking;
 mod group_bound;
@@ -52,33 +54,35 @@ pub use local::IsolateLocalCallback;
 #[cfg(all(test, loom))]
 pub(crate) use wait::Wait;
 
-/// Why a call has no result.
+/// An error for a call without a result.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallbackError<T> {
-    /// The callback is closed, or its isolate had ended: nothing was called. If the call had not
-    /// been handed over yet, this is its argument.
+    /// The callback is closed, or its isolate has ended; the call did not run. Contains the
+    /// argument, unless the call had been posted already.
     Closed(Option<T>),
-    /// The isolate ended before it had answered: killed, or by an error that is fatal to it.
+    /// The isolate ended before it answered: it was killed, or had a fatal error.
     PeerDied,
-    /// The right to answer was dropped, by the callback or by an error that its isolate survived.
+    /// The right to answer was dropped, by the handler or by an error that its isolate survived.
     NoReply,
-    /// The time was up. If the turn of the call had begun it runs to its end, and its answer is
-    /// dropped; otherwise it does not begin any more.
+    /// The time-out expired. If the turn of the call has begun, it runs to its end and its answer
+    /// is dropped; otherwise it never begins.
     TimedOut,
-    /// Waiting would never end, because the called isolate waits for this one. Nothing was
-    /// called.
+    /// The wait would never end, because the called isolate waits for the calling one. The call
+    /// did not run.
     Deadlock(Deadlock),
-    /// On a seeded runtime nobody else runs while one waits. Nothing was called.
+    /// The caller is on a seeded runtime, where nothing else runs while one isolate waits. The
+    /// call did not run.
     Seeded,
-    /// As [`WaitError::Ending`]. Its turn does not begin any more; if it had begun it runs to its
-    /// end, and its answer is dropped.
+    /// As [`WaitError::Ending`]. If the turn of the call has begun, it runs to its end and its
+    /// answer is dropped; otherwise it never begins.
     Ending,
-    /// As [`WaitError::NoThreads`], and as with `Ending`.
+    /// As [`WaitError::NoThreads`]. The call is treated as with `Ending`.
     NoThreads,
-    /// This is not the thread that runs the isolate at the moment. The argument comes back.
+    /// The calling thread does not run the callback's isolate at the moment. Contains the
+    /// argument.
     NotOnIsolateThread(T),
-    /// The callback panicked, on this thread.
+    /// The callback panicked on the calling thread.
     Panicked(PanicReport),
 }
 
@@ -126,7 +130,7 @@ impl<T> std::error::Error for CallbackError<T> {
     }
 }
 
-/// Only the isolate itself, in one of its turns, may do this.
+/// An error for an operation that is only allowed in a turn of the isolate itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotOnIsolateThread;
 

@@ -9,8 +9,8 @@ use crate::isolate::ExitReason;
 use crate::memory::Current;
 
 /// The return type of an entry: nothing, a `Result<(), E>` whose error ends the isolate, `!` if the
-/// entry loops until the isolate is killed, or a future of one of these, which becomes the isolate's
-/// first task.
+/// entry loops until the isolate is killed, or a future of one of these, which becomes the
+/// isolate's first task.
 ///
 /// `Kind` only distinguishes plain functions from `async` ones; leave it to inference.
 pub trait EntryOutput<Kind>: 'static {

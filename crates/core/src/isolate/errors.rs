@@ -67,6 +67,8 @@ static HOOK: LazyLock<Mutex<Option<Hook>>> = LazyLock::new(Mutex::default);
 /// the thread where the error occurred. The default hook prints one line to the standard error
 /// stream.
 pub fn set_error_hook(hook: impl Fn(&UncaughtError) + Send + Sync + 'static) {
+    // Two statements, since the old hook's destructor is foreign code and must not run under the
+    // lock.
     let before = HOOK.lock().replace(Arc::new(hook));
     drop(before);
 }
@@ -78,8 +80,8 @@ impl Isolate {
         let port = port.clone();
         let mut lane = self.0.lane.lock();
         let surplus = self.0.with_details(&mut lane, |details| {
-            // An ended isolate's listeners are never dropped by a teardown. Kept there, a sender of
-            // the isolate's own port would keep the isolate allocated.
+            // After the isolate's end no teardown would drop the port. It may be a port of the
+            // isolate itself, which its own listener list would then keep allocated.
             if details.exit.is_some() {
                 return Some(port);
             }
@@ -100,7 +102,7 @@ impl Isolate {
     }
 
     /// Opens a port of the current isolate that receives the isolate's uncaught errors from now
-    /// on. The port is closed when the current isolate ends.
+    /// on. The port ends (`recv` returns `None`) after the isolate has ended.
     ///
     /// # Panics
     /// If there is no current isolate.

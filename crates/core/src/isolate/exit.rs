@@ -143,7 +143,8 @@ impl Isolate {
         });
         drop(lane);
         if let Some((listener, Some(reason))) = outcome {
-            // Contained, as in the teardown, so that it does not depend on a race where a panic ends up.
+            // Contained, as in the teardown: otherwise a race with the isolate's end would decide
+            // whether the caller gets the panic.
             contain(|| listener.tell(&reason));
         }
     }

@@ -54,15 +54,17 @@ impl Home {
         if self.host.is_none() {
             return;
         }
+        // Cloned, since the callback is foreign code and must not run under the lock.
         let notify = self.notify.lock().clone();
         if let Some(notify) = notify {
-            // The sender, which may be a thread of the runtime, must not see a panic of the callback.
+            // The sender, which may be a thread of the runtime, must not see the callback's panic.
             contain(|| notify.get()());
         }
     }
 
     /// Drops the notify callback. Called when the isolate has ended.
     pub(crate) fn forget_notify(&self) {
+        // Two statements, since the callback's destructor must not run under the lock either.
         let notify = self.notify.lock().take();
         drop(notify);
     }

@@ -1,9 +1,9 @@
 //! Pinned isolates: one isolate, one thread, and state that need not be `Send`.
 //!
-//! The thread waits for its isolate to be scheduled (it spins for a while, then parks), runs
-//! slices, and ends with the isolate. Everything `!Send` is made, polled and dropped on that
-//! thread: the entry runs there, and the isolate's teardown too. What others may hold of the
-//! isolate (ports, handles, wakers) reaches only the parts that any thread may touch.
+//! The thread waits until its isolate is scheduled (it spins for a while, then parks), runs
+//! slices, and ends with the isolate. The entry and the teardown run on that thread, so everything
+//! `!Send` is made, polled and dropped there. What other threads may hold of the isolate (ports,
+//! handles, wakers) reaches only the parts that any thread may touch.
 
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -23,8 +23,8 @@ use crate::panic;
 use crate::port::{Listener, ReceivePort};
 use crate::runtime::{Hosted, Runtime};
 
-/// How long a pinned isolate's thread watches for work before it sleeps. A wake-up of a
-/// sleeping core costs about as much (17 us, PEERS.md part A).
+/// The time for which a pinned isolate's thread spins before it parks: some three times what it
+/// costs to wake a thread on another, sleeping core (17 us, measured 2026-11).
 const SPIN: Duration = Duration::from_micros(50);
 
 pub(crate) fn spawn(
@@ -33,7 +33,7 @@ pub(crate) fn spawn(
     entry: impl FnOnce(Current<'_>) + Send + 'static,
 ) -> io::Result<Isolate> {
     if !runtime.core().has_threads() {
-        // A seeded runtime runs everything on the one thread that drives it.
+        // A seeded runtime runs everything on the thread that drives it.
         let new = New::create(runtime, None, settings);
         let handle = new.handle();
         new.start(entry);
@@ -73,25 +73,27 @@ fn drive(isolate: &IsolateRef, home: &Home) {
     }
 }
 
-/// Runs the isolate, which is scheduled and has not ended, on its own thread until it is idle or
-/// has ended.
+/// Runs the isolate on its own thread until it is idle or has ended. It must be scheduled and must
+/// not have ended.
 fn run_scheduled(isolate: &IsolateRef, home: &Home) {
-    // SAFETY: a pinned isolate that is scheduled is run by its own thread, this one, and
-    // by nobody else.
+    // SAFETY: the isolate is scheduled (the caller's duty), and only its own thread, this one,
+    // runs a pinned isolate.
     let mut runnable = unsafe { Runnable::from_raw(isolate.as_ptr()) };
     while let Some(again) = run_slice(runnable, &home.meter, SLICE_TURNS) {
         runnable = again;
     }
 }
 
-/// A dead isolate stays scheduled, so its thread comes back from here.
+/// Spins, then parks, until the isolate is scheduled. A dead isolate stays scheduled, so this
+/// returns after its end too.
 fn wait_until_scheduled(isolate: &IsolateRef, home: &Home) {
     let start = std::time::Instant::now();
     let mut spins = 0u32;
     loop {
         match isolate.lane.peek_scheduled() {
             Some(true) => return,
-            // Whoever schedules the isolate after this look leaves a token.
+            // A sender that schedules the isolate after this look unparks the thread. The parker
+            // keeps that token, so no wake-up is lost.
             Some(false) if spins % 64 == 63 && start.elapsed() > SPIN => home.park(),
             _ => wait::spin(),
         }
@@ -99,8 +101,8 @@ fn wait_until_scheduled(isolate: &IsolateRef, home: &Home) {
     }
 }
 
-/// Proof that this code runs in a pinned isolate, on its thread: `!Send` tasks and handlers
-/// may be started.
+/// Proof that the code runs in a pinned isolate, on its thread, and so may start `!Send` tasks and
+/// handlers.
 #[derive(Clone, Copy, Debug)]
 pub struct Pinned(PhantomData<*const ()>);
 
@@ -109,7 +111,7 @@ impl Pinned {
         Self(PhantomData)
     }
 
-    /// As [`spawn_local`](crate::spawn_local), for futures that need not be `Send`.
+    /// Like [`spawn_local`](crate::spawn_local), for futures that need not be `Send`.
     pub fn spawn_local(self, future: impl Future<Output = ()> + 'static) {
         Current::with(|isolate| {
             if let Some(isolate) = isolate {
@@ -118,7 +120,7 @@ impl Pinned {
         });
     }
 
-    /// As [`ReceivePort::listen`], for handlers that need not be `Send`.
+    /// Like [`ReceivePort::listen`], for handlers that need not be `Send`.
     ///
     /// # Panics
     /// If the port belongs to another isolate.

@@ -1,19 +1,19 @@
 //! Root isolates: driven by a foreign event loop, on the thread that made them.
 //!
 //! # Protocol
-//! A root isolate has no thread. When it goes from idle to scheduled, its *notify* callback is
-//! called, once, by whoever sent to it; the host then calls [`RootIsolate::handle_message`] on
-//! the isolate's thread, again as long as that says [`Handled::More`]. Only that thread ever
-//! runs the isolate, so it may also [enter](RootIsolate::enter) it at any time between two
-//! events. While the isolate is scheduled and not run nobody else touches its queue's end that
-//! belongs to the runner, which is what makes entering an idle isolate sound.
+//! A root isolate has no thread. When it changes from idle to scheduled, the sender calls its
+//! *notify* callback, once. The host then calls [`RootIsolate::handle_message`] on the isolate's
+//! thread, repeatedly as long as that returns [`Handled::More`]. Only that thread ever runs the
+//! isolate, so it may also [enter](RootIsolate::enter) it at any time between two events. No
+//! other thread touches the runner's end of the queue, whether the isolate is scheduled or idle;
+//! this makes it sound to enter an idle isolate.
 //!
-//! A root isolate does not end by itself, but with its owner, by a kill, by an error, or when
-//! [`run_event_loop`](RootIsolate::run_event_loop) has nothing left to wait for. Its group ends
-//! with it. On a runtime that is shut down it is dead from the start, as any isolate is.
+//! A root isolate does not end by itself. It ends when its owner drops it, by a kill, by an error,
+//! or when [`run_event_loop`](RootIsolate::run_event_loop) has nothing left to wait for. Its group
+//! ends with it. On a runtime that is shut down it is dead from the start, like any isolate.
 //!
-//! Entering it is an event: control messages that have arrived are handled before. So a kill that
-//! came first lets nothing of the host run.
+//! Entering it counts as an event: control messages that have arrived are handled first. So after
+//! a kill no code of the host runs.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -32,7 +32,7 @@ use crate::panic::contain;
 use crate::panic::install_hook;
 use crate::runtime::{Hosted, Runtime};
 
-/// An isolate that runs where and when its host says.
+/// An isolate that its host runs, on the thread that made it.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -58,37 +58,38 @@ pub struct RootIsolate {
     isolate: Isolate,
     home: Arc<Home>,
     phase: RootPhase,
-    /// Only the thread that made it may use it.
+    /// Makes the type `!Send`: only the thread that made it may use it.
     not_send: PhantomData<*const ()>,
 }
 
-/// How far a root isolate has come. It only goes forward.
+/// The phase of a root isolate's life. Phases only advance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum RootPhase {
-    /// It exists, and has no entry.
+    /// It has no entry, and none of its code has run.
     Initialized,
-    /// Its entry waits to be run.
+    /// Its entry is queued.
     Ready,
-    /// Code of it has run.
+    /// Some of its code has run.
     Running,
     /// It has ended.
     ShutDown,
 }
 
-/// What [`RootIsolate::handle_message`] leaves behind.
+/// The state in which [`RootIsolate::handle_message`] leaves the isolate.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Handled {
-    /// Nothing is queued; the notify callback will tell.
+    /// Nothing is queued. The notify callback is called when that changes.
     Idle,
-    /// There is, or may be, more to do: call it again.
+    /// There may be more to do: call `handle_message` again.
     More,
-    /// It is paused, and handles only control messages; the notify callback will tell.
+    /// It is paused, and handles only control messages. The notify callback is called when one
+    /// arrives.
     Paused,
     /// It has ended.
     Exited(ExitReason),
 }
 
-/// How a root isolate is to be made. Made by [`RootIsolate::builder`].
+/// The settings of a new root isolate. Made by [`RootIsolate::builder`].
 #[must_use = "a builder does nothing until it creates"]
 pub struct RootBuilder {
     isolate: Builder,
@@ -99,39 +100,41 @@ pub struct RootBuilder {
 }
 
 impl RootBuilder {
-    /// Is called, on any thread, when there is something to do. It must not block, and not
-    /// handle it there and then. A panic in it is contained: the sender does not see it.
+    /// Sets the notify callback, which is called, on any thread, when there is something to do. It
+    /// must not block, and must not handle the message itself. A panic in it is contained: the
+    /// sender does not see it.
     pub fn notify(mut self, notify: impl Fn() + Send + Sync + 'static) -> Self {
         self.notify = Box::new(notify);
         self
     }
 
-    /// The runtime whose clock it uses, and on which it spawns, in place of the current one.
+    /// Sets the runtime whose clock the isolate uses and on which it spawns, in place of the
+    /// current one.
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
         self.isolate = self.isolate.runtime(runtime);
         self
     }
 
-    /// The group to which it belongs, in place of one of its own.
+    /// Sets the group to join, in place of a group of its own.
     pub fn group(mut self, group: &IsolateGroup) -> Self {
         self.group = Some(group.clone());
         self
     }
 
-    /// Starts it paused, until [`RootIsolate::resume`].
+    /// Sets whether it starts paused, until [`RootIsolate::resume`].
     pub fn pause_on_start(mut self, pauses: bool) -> Self {
         self.isolate = self.isolate.paused(pauses);
         self
     }
 
-    /// Pauses it when it is about to end of an error, a kill or an exit, until
-    /// [`RootIsolate::resume`]; nothing but control messages is handled meanwhile.
+    /// Sets whether it pauses when it is about to end by an error, a kill or an exit, until
+    /// [`RootIsolate::resume`]. Meanwhile it handles only control messages.
     pub fn pause_on_exit(mut self, pauses: bool) -> Self {
         self.pauses_on_exit = pauses;
         self
     }
 
-    /// Makes the isolate, of this thread, without an entry: what it does, the host starts in
+    /// Creates the isolate on this thread, without an entry: the host starts its work in
     /// [`RootIsolate::enter`].
     pub fn create(self) -> RootIsolate {
         let (mut root, new) = self.make();
@@ -140,7 +143,7 @@ impl RootBuilder {
         root
     }
 
-    /// As [`create`](Self::create), with an entry, which runs as the first event.
+    /// Like [`create`](Self::create), with an entry, which runs as the first event.
     pub fn spawn<M, O, K>(
         self,
         entry: impl FnOnce(M) -> O + Send + 'static,
@@ -181,7 +184,7 @@ impl RootBuilder {
 }
 
 impl RootIsolate {
-    /// A builder.
+    /// Returns a builder.
     pub fn builder(name: impl Into<Arc<str>>) -> RootBuilder {
         RootBuilder {
             isolate: Isolate::builder(),
@@ -192,17 +195,17 @@ impl RootIsolate {
         }
     }
 
-    /// Its handle, for others.
+    /// Returns the isolate's handle.
     pub fn isolate(&self) -> &Isolate {
         &self.isolate
     }
 
-    /// How far it has come.
+    /// Returns the isolate's phase.
     pub fn phase(&self) -> RootPhase {
         self.phase
     }
 
-    /// Handles the control messages, then one message, and its microtasks.
+    /// Handles all control messages, then one message and its microtasks.
     pub fn handle_message(&mut self) -> Handled {
         if !self.is_scheduled() {
             return self.at_rest();
@@ -219,15 +222,15 @@ impl RootIsolate {
         self.at_rest()
     }
 
-    /// Runs `f` as the isolate's code, between two events, and then the microtasks. What it
-    /// makes there need not be `Send`, with the [`Pinned`] that it gets.
+    /// Runs `f` as the isolate's code, between two events, and then the microtasks. With the
+    /// [`Pinned`] that it gets, `f` may start work that is not `Send`.
     ///
-    /// `None` if the isolate has ended, or `f` panicked; that is an uncaught error of the
-    /// isolate then. Control messages that have arrived are handled before `f`: after a
+    /// Returns `None` if the isolate has ended, or if `f` panicked, which is an uncaught error of
+    /// the isolate. Control messages that have arrived are handled before `f`: after a
     /// [kill](Isolate::kill), and after the shutdown of its runtime, `f` does not run.
     ///
     /// # Panics
-    /// In the isolate's own code.
+    /// If called by the isolate's own code.
     pub fn enter<R>(&mut self, f: impl FnOnce(Pinned) -> R) -> Option<R> {
         let inside = Current::with(|current| {
             current.is_some_and(|current| current.is(self.isolate.0.as_ptr().as_ptr()))
@@ -249,14 +252,15 @@ impl RootIsolate {
         }
     }
 
-    /// Runs the isolate's loop on this thread until nothing is left that could wake it, or it
-    /// ends in another way.
+    /// Runs the isolate's event loop on this thread until nothing is left that could wake the
+    /// isolate, or until it ends in another way. Returns the reason.
     ///
     /// # Blocking
     /// Parks the thread while there is nothing to do.
     ///
     /// # Panics
-    /// Inside of another isolate, whose own loop would stand still, so that nothing could end it.
+    /// If called inside of an isolate: that isolate's own loop would stop meanwhile, so nothing
+    /// could end it.
     pub fn run_event_loop(mut self) -> ExitReason {
         let inside = Current::or_left(|isolate| isolate.is_some());
         assert!(
@@ -268,7 +272,8 @@ impl RootIsolate {
             Current::with(|isolate| {
                 if let Some(isolate) = isolate {
                     isolate.local().flags.is_root.set(false);
-                    // With nothing to wait for it ends at once.
+                    // Without `is_root` the isolate may end when nothing can wake it. This event
+                    // makes its loop check that even if nothing else arrives.
                     let _ = isolate.post(Recheck);
                 }
             });
@@ -282,14 +287,14 @@ impl RootIsolate {
         }
     }
 
-    /// Ends the isolate here and now, with all of its group. Dropping it does the same.
+    /// Ends the isolate and all of its group. Dropping it does the same.
     pub fn shut_down(mut self) -> ExitReason {
         self.end();
         self.exit_reason().unwrap_or(ExitReason::Killed)
     }
 
     fn end(&mut self) {
-        // A kill that has arrived ends it before the code below.
+        // Cleared outside of the `enter` below, whose code does not run if a kill has arrived.
         if !self.isolate.0.lane.is_dead() {
             self.runnable()
                 .enter(|isolate| isolate.local().flags.pauses_on_exit.set(false));
@@ -307,14 +312,16 @@ impl RootIsolate {
         self.phase = self.phase.max(phase);
     }
 
-    /// On a runtime that is shut down it has ended before it is made.
+    /// Advances the phase of an isolate that has ended before the host got it, because its runtime
+    /// is shut down.
     fn forward_if_dead(&mut self) {
         if self.isolate.0.lane.is_dead() {
             self.forward(RootPhase::ShutDown);
         }
     }
 
-    /// Somebody may hold the lane at this moment, so it is asked until it answers.
+    /// Returns whether the isolate is scheduled and has not ended. Spins while another thread holds
+    /// the lane, whose state is unknown meanwhile.
     fn is_scheduled(&self) -> bool {
         let lane = &self.isolate.0.lane;
         loop {
@@ -326,8 +333,8 @@ impl RootIsolate {
     }
 
     fn runnable(&self) -> Runnable {
-        // SAFETY: this thread is the only one that runs the isolate, and it does nothing else
-        // with it meanwhile. That it may be idle is told at the top of the module.
+        // SAFETY: only this thread runs the isolate, and it makes no other use of it meanwhile.
+        // The docs of the module say why the isolate may be idle.
         unsafe { Runnable::from_raw(self.isolate.0.as_ptr()) }
     }
 

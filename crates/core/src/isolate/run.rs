@@ -1,4 +1,4 @@
-//! One computation in an isolate of its own.
+//! A computation in an isolate of its own.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -10,16 +10,16 @@ use crate::blocking::{WaitError, block_on_by};
 use crate::panic::{PanicReport, catch_panic};
 use crate::port::reply::{Reply, one_shot};
 
-/// Why a computation has no result.
+/// An error for a computation without a result.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum RunError {
     /// It panicked.
     Panicked(PanicReport),
-    /// Its isolate ended before the result was there: it was killed, or waited for something
-    /// that nothing could bring about.
+    /// Its isolate ended without a result: it was killed, or waited for something that nothing
+    /// could bring about.
     Ended,
-    /// A blocking [`wait`](Run::wait) for it would never have ended.
+    /// A blocking [`wait`](Run::wait) for it was refused, or ended without the result.
     NotWaited(WaitError),
 }
 
@@ -42,7 +42,7 @@ impl std::error::Error for RunError {
     }
 }
 
-/// Waits for the result of a computation. Made by [`Isolate::run`] and
+/// A future that waits for the result of a computation. Made by [`Isolate::run`] and
 /// [`Isolate::run_async`].
 ///
 /// # Cancellation
@@ -54,8 +54,8 @@ pub struct Run<R> {
 }
 
 impl Isolate {
-    /// Runs `computation` in a new isolate of the current runtime. The result moves back,
-    /// whatever its size.
+    /// Runs `computation` in a new isolate of the current runtime. The result is moved to the
+    /// caller, not copied, whatever its size.
     ///
     /// ```
     /// use insula_core::Isolate;
@@ -76,8 +76,8 @@ impl Isolate {
         }
     }
 
-    /// As [`run`](Self::run), for a computation that awaits. When its future is ready the
-    /// result moves back and the isolate ends, whatever else it had started.
+    /// Like [`run`](Self::run), for a computation that awaits. When its future is ready the
+    /// result is moved to the caller and the isolate ends, whatever else it has started.
     pub fn run_async<R, F, Fut>(computation: F) -> Run<R>
     where
         R: Send + 'static,
@@ -112,25 +112,25 @@ async fn catch_panics<F: Future>(future: F) -> Result<F::Output, PanicReport> {
 }
 
 impl<R> Run<R> {
-    /// Waits right here, for code that cannot await.
+    /// Blocks until the result is there, for code that cannot await.
     ///
     /// # Blocking
-    /// Parks the thread. An isolate gives its place in the pool away; its own ports are not
-    /// served meanwhile.
+    /// Parks the thread. An isolate that waits gives up its thread's place in the pool; its ports
+    /// are not served meanwhile.
     ///
     /// # Cancellation
     /// A kill of the waiting isolate unwinds out of the wait, and kills the computation too.
     ///
     /// # Errors
-    /// A [`RunError`] if there is no result; among them a deadlock, if the computation waits for
-    /// this isolate in another blocking wait of this crate.
+    /// A [`RunError`] if there is no result. This includes a deadlock, if the computation waits
+    /// for this isolate in another blocking wait of this crate.
     pub fn wait(self) -> Result<R, RunError> {
         let isolate = self.isolate.id();
         let result = block_on_by(self, isolate, None);
         result.unwrap_or_else(|why| Err(RunError::NotWaited(why)))
     }
 
-    /// The isolate that computes.
+    /// Returns the isolate that runs the computation.
     pub fn isolate(&self) -> &Isolate {
         &self.isolate
     }

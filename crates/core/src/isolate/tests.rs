@@ -1,9 +1,9 @@
-//! Risk: an isolate grows beyond what a million of them may cost.
+//! Risk: an isolate grows too large for a process to hold a million of them.
 
 use crate::memory::IsolateCore;
 
-/// One allocation of at most this, so that an idle isolate with a port and a small handler
-/// stays below 350 bytes of resident memory.
+/// Checks the size of an isolate's one allocation: below it, an idle isolate with a port and a
+/// small handler takes less than 350 bytes of resident memory.
 #[test]
 fn an_isolate_is_small() {
     assert!(

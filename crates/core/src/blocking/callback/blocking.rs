@@ -1,4 +1,4 @@
-//! Callbacks whose caller waits.
+//! Blocking callbacks: the caller waits for the answer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use crate::blocking::{Deadline, Deadlock, Spin, WaitError, deadline_in};
 use crate::memory::Current;
 use crate::port::PortId;
 
-/// A callback whose caller, on any thread, waits for the isolate's answer. A cheap handle.
+/// A callback whose caller, on any thread, waits for the isolate's answer. Cheap to clone.
 ///
 /// # Ordering
-/// As for [`ListenerCallback`](super::ListenerCallback): a call is an event among the others.
+/// As for [`ListenerCallback`](super::ListenerCallback): each call is an event of the isolate.
 ///
 /// # Blocking
-/// The calling thread spins for a moment and then sleeps. An isolate that calls gives its
-/// thread's place in the pool to others while it waits; it handles no messages meanwhile.
+/// The calling thread spins for a moment and then sleeps. An isolate that calls gives up its
+/// thread's place in the pool while it waits, and handles no messages meanwhile.
 ///
 /// # Cancellation
-/// A call whose caller gave up before its turn is dropped; a kill of an isolate that waits
+/// A call whose caller gave up before the call's turn is dropped. A kill of an isolate that waits
 /// unwinds out of the wait.
 ///
 /// # Virtual time
-/// On a thread that drives a seeded runtime a call would wait for the very thread on which it
-/// waits, and is refused.
+/// On a thread that drives a seeded runtime a call is refused: the isolate could only answer on
+/// the thread that waits.
 ///
 /// ```
 /// # insula_core::block_on(async {
@@ -46,7 +46,7 @@ use crate::port::PortId;
 /// ```
 pub struct BlockingCallback<T: Send + 'static, R: Send + 'static> {
     line: Line<Question<T, R>>,
-    /// Whether watching for an answer has paid of late.
+    /// Decides whether a wait begins with a spin, by whether recent spins succeeded.
     spin: Arc<Spin>,
 }
 
@@ -55,15 +55,15 @@ struct Question<T, R: Send + 'static> {
     reply: CallbackReply<R>,
 }
 
-/// The right to answer one blocking call, once. Dropping it tells the caller that there will be
-/// no answer.
+/// The right to answer one blocking call, once. Dropping it reports to the caller that there is no
+/// answer.
 pub struct CallbackReply<R: Send + 'static> {
     /// `None` once it has been used.
     wait: Option<Arc<Wait<Result<R, Lost>>>>,
     end: Arc<End>,
 }
 
-/// What became of a call without an answer.
+/// The reason for which a call has no answer.
 enum Lost {
     Closed,
     PeerDied,
@@ -71,10 +71,10 @@ enum Lost {
 }
 
 impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
-    /// Makes a callback of the current isolate, which answers with what `handler` returns.
+    /// Creates a callback of the current isolate, which answers with the return value of `handler`.
     ///
-    /// A panic of `handler` is an error of the isolate, as in any event. The caller learns that
-    /// the isolate died, or, if the error is not fatal, that there is no answer.
+    /// A panic of `handler` is an error of the isolate, as in any event. The caller then gets
+    /// [`CallbackError::PeerDied`], or, if the error is not fatal, [`CallbackError::NoReply`].
     ///
     /// # Panics
     /// If there is no current isolate.
@@ -83,8 +83,8 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
         Self::open(move |argument, reply| reply.send(handler(argument)))
     }
 
-    /// As [`new`](Self::new), for a handler that answers when it likes, maybe in a later turn or
-    /// on another thread.
+    /// Like [`new`](Self::new), for a handler that may answer later: in a later turn, or on another
+    /// thread.
     ///
     /// # Panics
     /// If there is no current isolate.
@@ -109,16 +109,16 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
         }
     }
 
-    /// Calls, and waits for the answer.
+    /// Calls and waits for the answer.
     ///
     /// # Errors
-    /// Why there is none. [`CallbackError::Deadlock`] if the callback's isolate could not answer
-    /// because it waits for this one, or is this one.
+    /// A [`CallbackError`] if there is no answer. It is [`CallbackError::Deadlock`] if the
+    /// callback's isolate cannot answer because it waits for the calling isolate, or is it.
     pub fn call(&self, argument: T) -> Result<R, CallbackError<T>> {
         self.call_until(argument, None)
     }
 
-    /// Calls, and waits for the answer for at most `timeout`.
+    /// Calls and waits for the answer, for at most `timeout`.
     ///
     /// # Errors
     /// As for [`call`](Self::call), and [`CallbackError::TimedOut`].
@@ -131,8 +131,8 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
             return Err(CallbackError::Closed(Some(argument)));
         }
         if let Err(refused) = self.refuse_here() {
-            // Here, where its panic drops `refused`: a panic of what is dropped on return leaks
-            // the value that is returned (rust-lang/rust#47949).
+            // Dropped here, where a panic of its destructor drops `refused` too: a panic of a value
+            // that is dropped on return leaks the return value (rust-lang/rust#47949).
             drop(argument);
             return Err(refused);
         }
@@ -158,7 +158,7 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
         }
     }
 
-    /// Where the call could never be answered it is not even posted.
+    /// Refuses a call that can never be answered, before it is posted.
     fn refuse_here(&self) -> Result<(), CallbackError<T>> {
         let own = self.line.end().in_isolate(|isolate| isolate.name());
         if let Some(name) = own {
@@ -172,28 +172,28 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
         Ok(())
     }
 
-    /// Closes the callback, from any thread: later calls fail, those whose turn has not begun
-    /// are dropped and their callers told, and those whose turn has begun are answered. Tells
-    /// whether it was open.
+    /// Closes the callback, from any thread. Later calls fail, calls whose turn has not begun are
+    /// dropped and their callers get an error, and calls whose turn has begun are answered. Returns
+    /// whether the callback was open.
     pub fn close(&self) -> bool {
         self.line.close()
     }
 
-    /// Whether calls are refused.
+    /// Returns whether the callback is closed, so that calls are refused.
     pub fn is_closed(&self) -> bool {
         self.line.is_closed()
     }
 
-    /// Says whether the open callback keeps its isolate alive; at first it does.
+    /// Sets whether the open callback keeps its isolate alive; by default it does.
     ///
     /// # Errors
-    /// If this is not the isolate that made the callback.
+    /// If the current isolate did not make the callback.
     pub fn keep_isolate_alive(&self, keep: bool) -> Result<(), NotOnIsolateThread> {
         self.line.keep_isolate_alive(keep)
     }
 
-    /// What identifies the port of the callback, as
-    /// [`Isolate::why_alive`](crate::Isolate::why_alive) names it.
+    /// Returns the ID of the callback's port, as
+    /// [`Isolate::why_alive`](crate::Isolate::why_alive) reports it.
     pub fn id(&self) -> PortId {
         self.line.id()
     }
@@ -215,7 +215,8 @@ impl<T: Send + 'static, R: Send + 'static> fmt::Debug for BlockingCallback<T, R>
 }
 
 impl<T, R: Send + 'static> Question<T, R> {
-    /// The argument of a call that was not handed over. Nobody waits for its answer.
+    /// Returns the argument of a call that was not posted. No caller waits for its answer, so the
+    /// reply is dropped without settling.
     fn take_back(mut self) -> T {
         self.reply.wait = None;
         self.argument
@@ -223,7 +224,7 @@ impl<T, R: Send + 'static> Question<T, R> {
 }
 
 impl<R: Send + 'static> CallbackReply<R> {
-    /// Answers, from any thread. If the caller does not wait any more the value is dropped.
+    /// Answers the call, from any thread. If the caller no longer waits, the value is dropped.
     pub fn send(mut self, value: R) {
         if let Some(wait) = self.wait.take() {
             wait.settle(Ok(value));
@@ -237,7 +238,7 @@ impl<R: Send + 'static> CallbackReply<R> {
         }
     }
 
-    /// Why this is dropped without an answer.
+    /// Returns the reason for which a reply is dropped without an answer.
     fn lost(end: &End, wait: &Wait<Result<R, Lost>>) -> Lost {
         if end.is_closed() && !wait.has_begun() {
             return Lost::Closed;

@@ -1,4 +1,4 @@
-//! Callbacks that run where they are called.
+//! Group-bound callbacks: they run outside of isolates, on the caller's thread.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -14,12 +14,12 @@ use crate::panic::catch_panic;
 use crate::port::native_port::NativePort;
 use crate::port::{PortId, SendPort};
 
-/// State that belongs to no isolate: any thread may use it at any time, and nothing in it leads
-/// to what only one isolate may touch.
+/// A type without isolate state: any thread may use its values at any time, and they give no access
+/// to anything that only one isolate may use.
 ///
-/// A type of one's own says so with an empty `impl`. Those that belong to an isolate, such as
+/// Implement it for your own types with an empty `impl`. Types that belong to an isolate, such as
 /// [`IsolateCell`](crate::IsolateCell), [`ReceivePort`](crate::ReceivePort) and
-/// [`IsolateLocalCallback`](crate::IsolateLocalCallback), do not have it.
+/// [`IsolateLocalCallback`](crate::IsolateLocalCallback), do not implement it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not known to be free of isolate state",
     note = "if no part of it belongs to one isolate, say `impl GroupShared for {Self} {{}}`"
@@ -66,11 +66,11 @@ impl<T: Send + 'static> GroupShared for NativePort<T> {}
 impl<T: Send + 'static> GroupShared for ListenerCallback<T> {}
 impl<T: Send + 'static, R: Send + 'static> GroupShared for BlockingCallback<T, R> {}
 
-/// A callback that runs at once on whatever thread calls it, maybe on several at a time, outside
-/// of every isolate. A cheap handle.
+/// A callback that runs at once on the thread that calls it, outside of every isolate. It may run
+/// on several threads at the same time. Cheap to clone.
 ///
-/// The handler is a plain function, so it captures nothing; what it works on is
-/// [`GroupShared`]. While it runs there is no current isolate, also if one called it.
+/// The handler is a plain function, so it captures nothing; its state is [`GroupShared`]. While it
+/// runs there is no current isolate, even if an isolate called it.
 ///
 /// ```
 /// # insula_core::block_on(async {
@@ -93,7 +93,7 @@ impl<T: Send + 'static, R: Send + 'static> GroupShared for BlockingCallback<T, R
 /// # });
 /// ```
 ///
-/// State of an isolate is refused by type:
+/// State of an isolate does not compile:
 ///
 /// ```compile_fail,E0277
 /// use insula_core::{GroupBoundCallback, IsolateCell};
@@ -108,8 +108,8 @@ pub struct GroupBoundCallback<S: GroupShared, T: 'static, R: 'static> {
 }
 
 impl<S: GroupShared, T: 'static, R: 'static> GroupBoundCallback<S, T, R> {
-    /// Makes a callback, which belongs to the current isolate only in so far as it is closed at
-    /// the isolate's end.
+    /// Creates a callback. It belongs to the current isolate only in that the isolate's end closes
+    /// it.
     ///
     /// # Panics
     /// If there is no current isolate.
@@ -122,7 +122,7 @@ impl<S: GroupShared, T: 'static, R: 'static> GroupBoundCallback<S, T, R> {
         }
     }
 
-    /// Calls, on this thread.
+    /// Calls the handler on this thread.
     ///
     /// # Errors
     /// [`CallbackError::Closed`] and [`CallbackError::Panicked`].
@@ -134,27 +134,27 @@ impl<S: GroupShared, T: 'static, R: 'static> GroupBoundCallback<S, T, R> {
         Current::leave(run).map_err(CallbackError::Panicked)
     }
 
-    /// Closes the callback, from any thread: later calls fail, those that run go on. Tells
-    /// whether it was open.
+    /// Closes the callback, from any thread. Later calls fail; running ones continue. Returns
+    /// whether the callback was open.
     pub fn close(&self) -> bool {
         self.line.close()
     }
 
-    /// Whether calls are refused.
+    /// Returns whether the callback is closed, so that calls are refused.
     pub fn is_closed(&self) -> bool {
         self.line.is_closed()
     }
 
-    /// Says whether the open callback keeps its isolate alive; at first it does.
+    /// Sets whether the open callback keeps its isolate alive; by default it does.
     ///
     /// # Errors
-    /// If this is not the isolate that made the callback.
+    /// If the current isolate did not make the callback.
     pub fn keep_isolate_alive(&self, keep: bool) -> Result<(), NotOnIsolateThread> {
         self.line.keep_isolate_alive(keep)
     }
 
-    /// What identifies the port of the callback, as
-    /// [`Isolate::why_alive`](crate::Isolate::why_alive) names it.
+    /// Returns the ID of the callback's port, as
+    /// [`Isolate::why_alive`](crate::Isolate::why_alive) reports it.
     pub fn id(&self) -> PortId {
         self.line.id()
     }

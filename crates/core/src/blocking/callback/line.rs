@@ -1,9 +1,10 @@
-//! A callback's connection to its isolate: a port for the calls, and the mark of its end.
+//! A callback's connection to its isolate: a port for the calls, and a mark that is set when the
+//! line is closed.
 //!
-//! The mark is set by whoever closes, before he posts the last message (`None`), or by the
-//! isolate, when the port's handler is dropped with the port. The isolate looks at it in the
-//! turn of each call. So all calls that lie before the last message when it is posted are
-//! dropped, and those that slip in behind it find the port closed.
+//! A handle that closes the line sets the mark and then posts the last message (`None`). If the
+//! isolate ends or the port closes first, dropping the port's handler sets the mark. The isolate
+//! checks the mark in the turn of each call. So calls in front of the last message are dropped in
+//! their turn, and calls that slip in behind it find the port closed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,17 +15,17 @@ use super::NotOnIsolateThread;
 use crate::memory::Current;
 use crate::port::{Listener, PortId, ReceivePort, SendError, SendPort};
 
-/// The line of a callback whose calls travel as an `M`. A cheap handle.
+/// The line of a callback whose calls are messages of type `M`. Cheap to clone.
 pub(super) struct Line<M: Send + 'static>(Arc<Handles<M>>);
 
-/// What the handles share; the last one to go ends the line.
+/// The part that the handles share. Dropping it, with the last handle, ends the line.
 struct Handles<M: Send + 'static> {
     port: SendPort<Option<M>>,
     end: Arc<End>,
     listener: Listener<Option<M>>,
 }
 
-/// What the handles, the isolate and the calls in between know of the line.
+/// The state that the handles, the isolate and the calls on their way share.
 pub(super) struct End {
     isolate: u64,
     closed: AtomicBool,
@@ -32,28 +33,31 @@ pub(super) struct End {
 
 impl End {
     pub(super) fn is_closed(&self) -> bool {
-        // Acquire pairs with the Release of `mark`: whoever was told of the end sees what came
-        // before it.
+        // Acquire; pairs with the Release in `mark`, so that a thread that sees the mark also sees
+        // everything that happened before it.
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Returns whether it was marked before.
+    /// Sets the mark. Returns whether it was set already.
     fn mark(&self) -> bool {
+        // Release; pairs with the Acquire load in `is_closed`. Acquire; pairs with the Release of an
+        // earlier `mark`, which the result reports.
         self.closed.swap(true, Ordering::AcqRel)
     }
 
-    /// The number of the line's isolate.
+    /// Returns the number of the line's isolate.
     pub(super) fn isolate(&self) -> u64 {
         self.isolate
     }
 
-    /// Runs `f` with the current isolate, if that is the line's.
+    /// Runs `f` with the current isolate if that is the line's isolate. Otherwise returns `None`.
     pub(super) fn in_isolate<R>(&self, f: impl FnOnce(Current<'_>) -> R) -> Option<R> {
         Current::with(|current| current.filter(|isolate| isolate.id == self.isolate).map(f))
     }
 }
 
-/// In the port's handler: goes with it, when the port closes or the isolate ends.
+/// Sets the mark when dropped. The port's handler owns it, and is dropped when the port closes or
+/// the isolate ends.
 struct MarkAtEnd(Arc<End>);
 
 impl Drop for MarkAtEnd {
@@ -63,9 +67,9 @@ impl Drop for MarkAtEnd {
 }
 
 impl<M: Send + 'static> Line<M> {
-    /// Opens a line to the current isolate. `call` runs there, once for each call.
+    /// Opens a line to the current isolate, which runs `call` once for each call.
     ///
-    /// The queue of calls is the isolate's lane; as in the VM only the callers bound it.
+    /// The calls are queued in the isolate's lane. As in the VM, only the callers bound it.
     ///
     /// # Panics
     /// If there is no current isolate.
@@ -102,7 +106,7 @@ impl<M: Send + 'static> Line<M> {
         self.0.port.id()
     }
 
-    /// Hands a call over, or gives it back.
+    /// Posts a call. Returns it as the error if the line is closed.
     pub(super) fn post(&self, message: M) -> Result<(), M> {
         if self.is_closed() {
             return Err(message);
@@ -120,7 +124,7 @@ impl<M: Send + 'static> Line<M> {
         self.0.end.is_closed()
     }
 
-    /// Returns whether the line was open.
+    /// Closes the line. Returns whether it was open.
     pub(super) fn close(&self) -> bool {
         let first = !self.0.end.mark();
         if first {
@@ -139,7 +143,7 @@ impl<M: Send + 'static> Line<M> {
 
 impl<M: Send + 'static> Handles<M> {
     fn post_last(&self) {
-        // A port that is closed already needs it no more.
+        // Fails only if the port is closed already, which is all that the message is for.
         let _ = self.port.send(None);
     }
 }

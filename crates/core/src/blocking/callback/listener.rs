@@ -1,15 +1,15 @@
-//! Callbacks that become messages.
+//! Listener callbacks: each call becomes a message.
 
 use super::NotOnIsolateThread;
 use super::line::Line;
 use crate::port::{PortId, SendError};
 
 /// A callback that any thread may call without waiting: each call becomes an event of the isolate
-/// that made it. A cheap handle.
+/// that made it. Cheap to clone.
 ///
 /// # Ordering
-/// Calls of one thread arrive in their order, and are first in, first out with all messages that
-/// the thread sends to the isolate. Each call is its own turn.
+/// The calls of one thread keep their order, also among the other messages that the thread sends to
+/// the isolate. Each call is a turn of its own.
 ///
 /// ```
 /// # insula_core::block_on(async {
@@ -35,7 +35,7 @@ use crate::port::{PortId, SendError};
 pub struct ListenerCallback<T: Send + 'static>(Line<T>);
 
 impl<T: Send + 'static> ListenerCallback<T> {
-    /// Makes a callback of the current isolate.
+    /// Creates a callback of the current isolate.
     ///
     /// A panic of `handler` is an error of the isolate, as in any event.
     ///
@@ -46,36 +46,37 @@ impl<T: Send + 'static> ListenerCallback<T> {
         Self(Line::open(handler))
     }
 
-    /// Calls, from any thread. Never waits.
+    /// Queues a call, from any thread. Never waits.
     ///
     /// # Errors
-    /// [`SendError::Closed`] with the argument, if the callback is closed or its isolate has
-    /// ended. A call that was accepted is dropped if the callback is closed before its turn.
+    /// [`SendError::Closed`] with the argument, if the callback is closed or its isolate has ended.
+    /// A call that was accepted is dropped without an error if the callback is closed before its
+    /// turn.
     pub fn call(&self, argument: T) -> Result<(), SendError<T>> {
         self.0.post(argument).map_err(SendError::Closed)
     }
 
-    /// Closes the callback, from any thread: later calls fail, and those whose turn has not begun
-    /// are dropped. Tells whether it was open.
+    /// Closes the callback, from any thread. Later calls fail, and calls whose turn has not begun
+    /// are dropped. Returns whether the callback was open.
     pub fn close(&self) -> bool {
         self.0.close()
     }
 
-    /// Whether calls are refused.
+    /// Returns whether the callback is closed, so that calls are refused.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }
 
-    /// Says whether the open callback keeps its isolate alive; at first it does.
+    /// Sets whether the open callback keeps its isolate alive; by default it does.
     ///
     /// # Errors
-    /// If this is not the isolate that made the callback.
+    /// If the current isolate did not make the callback.
     pub fn keep_isolate_alive(&self, keep: bool) -> Result<(), NotOnIsolateThread> {
         self.0.keep_isolate_alive(keep)
     }
 
-    /// What identifies the port of the callback, as
-    /// [`Isolate::why_alive`](crate::Isolate::why_alive) names it.
+    /// Returns the ID of the callback's port, as
+    /// [`Isolate::why_alive`](crate::Isolate::why_alive) reports it.
     pub fn id(&self) -> PortId {
         self.0.id()
     }

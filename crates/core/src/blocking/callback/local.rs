@@ -1,4 +1,4 @@
-//! Callbacks inside of the caller's turn.
+//! Isolate-local callbacks: they run inside of the caller's turn.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -9,11 +9,11 @@ use super::{CallbackError, NotOnIsolateThread};
 use crate::panic::catch_panic;
 use crate::port::PortId;
 
-/// A callback that only the isolate which made it may call, and that runs at once, inside of the
-/// turn that calls: what foreign code wants that the isolate itself has called. Anybody else gets
-/// [`CallbackError::NotOnIsolateThread`]. A cheap handle.
+/// A callback that only the isolate that made it may call, and that runs at once, inside of the
+/// turn that calls it. It is for foreign code that the isolate calls and that calls back. Every
+/// other caller gets [`CallbackError::NotOnIsolateThread`]. Cheap to clone.
 ///
-/// It may be called while it runs, so the handler takes no `&mut`; what it changes lies in an
+/// It may be called while it runs, so the handler is an `Fn`; keep state that it changes in an
 /// [`IsolateCell`](crate::IsolateCell).
 ///
 /// ```
@@ -37,7 +37,7 @@ pub struct IsolateLocalCallback<T: Send + 'static, R: 'static> {
 }
 
 impl<T: Send + 'static, R: 'static> IsolateLocalCallback<T, R> {
-    /// Makes a callback of the current isolate.
+    /// Creates a callback of the current isolate.
     ///
     /// # Panics
     /// If there is no current isolate.
@@ -49,11 +49,12 @@ impl<T: Send + 'static, R: 'static> IsolateLocalCallback<T, R> {
         }
     }
 
-    /// Calls, in the isolate.
+    /// Calls the handler, in the isolate.
     ///
     /// # Errors
-    /// [`CallbackError::NotOnIsolateThread`] anywhere else, [`CallbackError::Closed`], and
-    /// [`CallbackError::Panicked`], which leaves it to the caller what becomes of the panic.
+    /// [`CallbackError::NotOnIsolateThread`] outside of the isolate, [`CallbackError::Closed`], and
+    /// [`CallbackError::Panicked`]: the panic is the caller's to handle, not an error of the
+    /// isolate.
     pub fn call(&self, argument: T) -> Result<R, CallbackError<T>> {
         if self.line.is_closed() {
             return Err(CallbackError::Closed(Some(argument)));
@@ -64,26 +65,27 @@ impl<T: Send + 'static, R: 'static> IsolateLocalCallback<T, R> {
         catch_panic(|| (self.handler)(argument)).map_err(CallbackError::Panicked)
     }
 
-    /// Closes the callback, from any thread: later calls fail. Tells whether it was open.
+    /// Closes the callback, from any thread. Later calls fail. Returns whether the callback was
+    /// open.
     pub fn close(&self) -> bool {
         self.line.close()
     }
 
-    /// Whether calls are refused.
+    /// Returns whether the callback is closed, so that calls are refused.
     pub fn is_closed(&self) -> bool {
         self.line.is_closed()
     }
 
-    /// Says whether the open callback keeps its isolate alive; at first it does.
+    /// Sets whether the open callback keeps its isolate alive; by default it does.
     ///
     /// # Errors
-    /// If this is not the isolate that made the callback.
+    /// If the current isolate did not make the callback.
     pub fn keep_isolate_alive(&self, keep: bool) -> Result<(), NotOnIsolateThread> {
         self.line.keep_isolate_alive(keep)
     }
 
-    /// What identifies the port of the callback, as
-    /// [`Isolate::why_alive`](crate::Isolate::why_alive) names it.
+    /// Returns the ID of the callback's port, as
+    /// [`Isolate::why_alive`](crate::Isolate::why_alive) reports it.
     pub fn id(&self) -> PortId {
         self.line.id()
     }

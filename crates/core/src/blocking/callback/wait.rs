@@ -1,14 +1,14 @@
-//! Where one blocking call waits.
+//! The cell in which one blocking call waits for its answer.
 //!
 //! The cell is *queued*, then *begun* when the turn of the call comes, then *settled* with an
-//! answer or with the reason why there is none. A caller whose time is up, who would wait for
-//! ever, or who is killed, makes it *abandoned* instead: a queued call is then not begun any
-//! more, and what a begun one settles is dropped, by whoever brought it and without the lock.
-//! Who comes first decides, under the cell's lock.
+//! answer or with the reason for which there is none. A caller abandons the cell if its time-out
+//! expires, if it would wait forever, or if it is killed. A queued call that is *abandoned* does
+//! not begin any more, and a settlement that comes later is dropped, by the thread that brought it
+//! and without the lock. If both happen at once, the first one to take the cell's lock decides.
 //!
-//! Who settles publishes the settlement and then settles the caller's seat. The caller waits as
-//! `blocking` says: he watches the seat for a moment, then he is in the graph of waits, and then
-//! he sleeps.
+//! The settling thread publishes the settlement and then settles the caller's seat. The caller
+//! waits as `blocking.rs` describes: it watches the seat for a moment, then enters the graph of
+//! waits, and then sleeps.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ use crate::blocking::{Awaited, Deadline, PartyId, Seat, Side, Spin, WaitError, w
 /// A cell for one settlement of type `S`, and the thread that waits for it.
 pub(crate) struct Wait<S> {
     state: Mutex<State<S>>,
-    /// The called isolate has handed the duty to answer on, nobody knows to whom.
+    /// Set when the called isolate's handler has taken the right to answer and may have passed it
+    /// on. Then any isolate could answer.
     handed_on: AtomicBool,
     called: PartyId,
     seat: Arc<Seat>,
@@ -30,12 +31,12 @@ enum State<S> {
     Queued,
     Begun,
     Settled(S),
-    /// Nobody waits any more.
+    /// The caller no longer waits.
     Abandoned,
 }
 
 impl<S: Send + 'static> Wait<S> {
-    /// A cell for a call to the isolate with this number.
+    /// Creates a cell for a call to the isolate with this number.
     pub(crate) fn new(isolate: u64) -> Self {
         Self {
             state: Mutex::new(State::Queued),
@@ -45,7 +46,7 @@ impl<S: Send + 'static> Wait<S> {
         }
     }
 
-    /// The turn of the call has come. `false` if nobody waits for it any more.
+    /// Marks the call as begun, in its turn. Returns `false` if no caller waits for it any more.
     pub(crate) fn begin(&self) -> bool {
         let mut state = self.state.lock();
         let begins = matches!(*state, State::Queued);
@@ -55,19 +56,20 @@ impl<S: Send + 'static> Wait<S> {
         begins
     }
 
-    /// Whether the turn of the call has come.
+    /// Returns whether the turn of the call has begun and the call is not yet settled.
     pub(super) fn has_begun(&self) -> bool {
         matches!(*self.state.lock(), State::Begun)
     }
 
-    /// From here on the answer may come from anybody.
+    /// Records that from now on any isolate or thread may answer.
     pub(super) fn hand_on(&self) {
-        // Relaxed: who looks may be late, and then takes a wait for part of a cycle that the
-        // called isolate is about to close by waiting itself; it does so after this.
+        // Relaxed: a reader may miss the store and take the wait for an edge to the called isolate.
+        // A cycle through it is closed only when the called isolate waits itself, which comes after
+        // this store on its own thread.
         self.handed_on.store(true, Ordering::Relaxed);
     }
 
-    /// Settles the call, if somebody waits for it.
+    /// Settles the call if its caller still waits; otherwise drops the settlement.
     pub(crate) fn settle(&self, settlement: S) {
         let mut state = self.state.lock();
         if let State::Queued | State::Begun = *state {
@@ -82,7 +84,7 @@ impl<S: Send + 'static> Wait<S> {
 
     /// Waits for the settlement. Called once.
     pub(crate) fn wait(self: &Arc<Self>, spin: &Spin, deadline: Deadline) -> Result<S, WaitError> {
-        /// Also when a kill unwinds out of the wait.
+        /// Abandons the cell even when a kill unwinds out of the wait.
         struct Abandon<'a, S: Send + 'static>(&'a Wait<S>);
         impl<S: Send + 'static> Drop for Abandon<'_, S> {
             fn drop(&mut self) {
@@ -97,11 +99,11 @@ impl<S: Send + 'static> Wait<S> {
             || (self.clone(), Side::Requester),
             || self.seat.is_settled().then(|| self.abandon()).flatten(),
         );
-        // The settlement may have come at the last moment.
+        // The settlement may have come just before the cell was abandoned.
         end.or_else(|error| abandon.0.abandon().ok_or(error))
     }
 
-    /// Waits no more. Takes the settlement, if it has come.
+    /// Abandons the cell. Returns the settlement if there is one.
     pub(crate) fn abandon(&self) -> Option<S> {
         match std::mem::replace(&mut *self.state.lock(), State::Abandoned) {
             State::Settled(settlement) => Some(settlement),

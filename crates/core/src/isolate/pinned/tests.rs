@@ -1,10 +1,10 @@
 //! Risk: a pinned isolate ends before its last sender has woken its thread, and the sender then
-//! wakes what is gone.
+//! wakes a home that has been freed.
 //!
-//! A pinned isolate's thread looks for the mark that work is there, also without being woken. Here
-//! the isolate has a home with a notify function, so that there is a place between the mark and the
-//! end of the wake-up: the function lets the thread look, and returns when that has run the isolate
-//! to its end and has given back what it held.
+//! A pinned isolate's thread also looks at the lane without being woken, so it may run the isolate
+//! as soon as a sender has scheduled it, before the sender has called `wake`. Here the isolate has
+//! a home with a notify callback, which stops the sender inside of `wake`: the callback lets the
+//! thread run the isolate to its end and returns when the thread has dropped what it held.
 
 use std::future::poll_fn;
 use std::sync::{Arc, OnceLock, Weak, mpsc};
@@ -17,8 +17,8 @@ use super::{Current, Home, Isolate, New, Pinned, ReceivePort, Runtime, Settings,
 use crate::port::reply::ask_by;
 use crate::{ReplyTo, SendPort};
 
-/// Starts an isolate with `make`, and ends it with `last` when it is idle. That wakes it once, and
-/// the home is still there when the isolate has ended.
+/// Starts an isolate with `make` and, once it is idle, ends it with `last`. Checks that this wakes
+/// it once, and that the home still exists after the isolate has ended.
 fn the_home_outlasts_the_wake_up<T: Send + 'static>(
     make: impl FnOnce(Pinned) -> T + Send + 'static,
     last: impl FnOnce(T),
@@ -82,7 +82,7 @@ fn open_port(_: Pinned) -> SendPort<u8> {
     sender
 }
 
-/// A question that the isolate waits for, and nothing else.
+/// Makes the isolate wait for an answer, and for nothing else. Returns the right to answer.
 fn ask(here: Pinned) -> ReplyTo<u8> {
     let (asked, question) = mpsc::channel();
     let ask = ask_by(
@@ -96,7 +96,7 @@ fn ask(here: Pinned) -> ReplyTo<u8> {
     question.recv().expect("it was asked")
 }
 
-/// A task that waits for nothing but its waker.
+/// Spawns a task that waits only for its waker.
 fn wait_to_be_woken(here: Pinned) -> mpsc::Receiver<Waker> {
     let (waits, wakers) = mpsc::channel();
     let mut is_woken = false;
@@ -127,7 +127,7 @@ fn a_question_that_is_dropped_wakes_a_home_that_is_there() {
     the_home_outlasts_the_wake_up(ask, drop);
 }
 
-/// Those who hold something of the isolate keep its home by that.
+/// Wakers, handles and receivers keep the home by keeping the isolate.
 #[test]
 fn wakers_and_handles_wake_a_home_that_is_there() {
     let waker = |wakers: mpsc::Receiver<Waker>| wakers.recv().expect("it waits");
