@@ -365,6 +365,7 @@ pub(crate) struct New(Runnable);
 
 impl New {
     pub(crate) fn create(runtime: &Runtime, home: Option<Arc<Home>>, settings: Settings) -> Self {
+        // Here, because a later failure to start a thread would have no caller to be reported to.
         if home.is_none()
             && let Some(pool) = runtime.core().thread_pool()
             && !runtime.is_shut_down()
@@ -451,8 +452,9 @@ impl New {
         }
     }
 
-    /// Ends an isolate that cannot start because the runtime is shut down. Does nothing if the
-    /// shutdown has found the isolate, since another thread then ends it.
+    /// Ends an isolate that cannot start because the runtime is shut down: on this thread, unless
+    /// the isolate has a thread of its own, or the shutdown has found it and lets another thread
+    /// end it.
     #[cold]
     fn end_unstarted(self) {
         let is_root = self.core().is_root_here();

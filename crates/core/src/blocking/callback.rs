@@ -61,18 +61,20 @@ pub enum CallbackError<T> {
     /// The callback is closed, or its isolate has ended; the call did not run. Contains the
     /// argument, unless the call had been posted already.
     Closed(Option<T>),
-    /// The isolate ended before it answered: it was killed, or had a fatal error.
+    /// The isolate ended before it answered: by a kill, by `exit`, or by a fatal error.
     PeerDied,
     /// The right to answer was dropped, by the handler or by an error that its isolate survived.
     NoReply,
     /// The time-out expired. If the turn of the call has begun, it runs to its end and its answer
     /// is dropped; otherwise it never begins.
     TimedOut,
-    /// The wait would never end, because the called isolate waits for the calling one. The call
-    /// did not run.
+    /// The wait would never end, because the called isolate waits for the calling one. If the
+    /// turn of the call has begun, it runs to its end and its answer is dropped; otherwise it
+    /// never begins.
     Deadlock(Deadlock),
     /// The caller is on a seeded runtime, where nothing else runs while one isolate waits. The
-    /// call did not run.
+    /// turn of the call does not begin any more. It may have begun only if the callback's isolate
+    /// runs on another runtime.
     Seeded,
     /// As [`WaitError::Ending`]. If the turn of the call has begun, it runs to its end and its
     /// answer is dropped; otherwise it never begins.

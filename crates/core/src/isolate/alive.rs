@@ -78,6 +78,8 @@ impl Isolate {
 }
 
 fn reasons(isolate: Current<'_>) -> Vec<KeepsAlive> {
+    // Creates the event loop's state. Without it the isolate would report nothing, not even its
+    // first port, which is stored elsewhere.
     isolate.with_events(|_| {});
     let events = isolate.local().events.borrow();
     let Some(events) = events.as_ref() else {

@@ -71,7 +71,7 @@ impl Capability {
 
 impl std::fmt::Debug for Capability {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Does not print the secret.
+        // Not derived, since that would print the secret.
         f.debug_tuple("Capability").field(&self.serial).finish()
     }
 }
@@ -327,8 +327,8 @@ pub(crate) fn check_wait_without_error() {
     }
 }
 
-/// Handles the control messages if `is_interrupted` returns `true`. Returns an error if the isolate
-/// is to end.
+/// Handles the control messages if the isolate is to end or `is_interrupted` returns `true`.
+/// Returns an error if the isolate is to end.
 #[inline]
 fn check_if(is_interrupted: impl Fn(&Lane) -> bool) -> Result<(), Ending> {
     Current::with_or_left(|isolate| match isolate {

@@ -59,6 +59,8 @@ impl IsolateGroup {
     }
 
     pub(crate) fn leave(&self, id: u64) {
+        // Two statements: the last reference frees the isolate, and that must not happen under the
+        // lock.
         let left = self.0.isolates.lock().remove(&id);
         drop(left);
     }

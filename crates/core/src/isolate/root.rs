@@ -4,9 +4,12 @@
 //! A root isolate has no thread. When it changes from idle to scheduled, the sender calls its
 //! *notify* callback, once. The host then calls [`RootIsolate::handle_message`] on the isolate's
 //! thread, repeatedly as long as that returns [`Handled::More`]. Only that thread ever runs the
-//! isolate, so it may also [enter](RootIsolate::enter) it at any time between two events. No
-//! other thread touches the runner's end of the queue, whether the isolate is scheduled or idle;
-//! this makes it sound to enter an idle isolate.
+//! isolate, so it may also [enter](RootIsolate::enter) it at any time between two events.
+//!
+//! To enter an idle isolate is sound: other threads touch only its lane, and a sender to an idle
+//! isolate writes there under the lane's lock. The thread that has entered the isolate reads the
+//! lane without the lock only if the isolate is scheduled or dead; then no sender writes to that
+//! part.
 //!
 //! A root isolate does not end by itself. It ends when its owner drops it, by a kill, by an error,
 //! or when [`run_event_loop`](RootIsolate::run_event_loop) has nothing left to wait for. Its group
@@ -334,7 +337,7 @@ impl RootIsolate {
 
     fn runnable(&self) -> Runnable {
         // SAFETY: only this thread runs the isolate, and it makes no other use of it meanwhile.
-        // The docs of the module say why the isolate may be idle.
+        // The docs of this module say why the isolate may be idle.
         unsafe { Runnable::from_raw(self.isolate.0.as_ptr()) }
     }
 

@@ -55,7 +55,7 @@ pub struct Run<R> {
 
 impl Isolate {
     /// Runs `computation` in a new isolate of the current runtime. The result is moved to the
-    /// caller, not copied, whatever its size.
+    /// caller, whatever its size.
     ///
     /// ```
     /// use insula_core::Isolate;

@@ -93,7 +93,7 @@ impl<T: Send + 'static, R: Send + 'static> GroupShared for BlockingCallback<T, R
 /// # });
 /// ```
 ///
-/// State of an isolate does not compile:
+/// State of an isolate is rejected at compile time:
 ///
 /// ```compile_fail,E0277
 /// use insula_core::{GroupBoundCallback, IsolateCell};

@@ -40,8 +40,8 @@ impl End {
 
     /// Sets the mark. Returns whether it was set already.
     fn mark(&self) -> bool {
-        // Release; pairs with the Acquire load in `is_closed`. Acquire; pairs with the Release of an
-        // earlier `mark`, which the result reports.
+        // Release; pairs with the Acquire load in `is_closed`. Acquire; pairs with the Release of
+        // an earlier `mark`, which the result reports.
         self.closed.swap(true, Ordering::AcqRel)
     }
 

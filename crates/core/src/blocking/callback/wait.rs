@@ -21,7 +21,7 @@ use crate::blocking::{Awaited, Deadline, PartyId, Seat, Side, Spin, WaitError, w
 pub(crate) struct Wait<S> {
     state: Mutex<State<S>>,
     /// Set when the called isolate's handler has taken the right to answer and may have passed it
-    /// on. Then any isolate could answer.
+    /// on. Then any thread could answer.
     handed_on: AtomicBool,
     called: PartyId,
     seat: Arc<Seat>,
@@ -63,9 +63,9 @@ impl<S: Send + 'static> Wait<S> {
 
     /// Records that from now on any isolate or thread may answer.
     pub(super) fn hand_on(&self) {
-        // Relaxed: a reader may miss the store and take the wait for an edge to the called isolate.
-        // A cycle through it is closed only when the called isolate waits itself, which comes after
-        // this store on its own thread.
+        // Relaxed: `each_holder` runs under the graph's lock. A cycle through the called isolate
+        // needs an edge of that isolate, which it enters after this store and under the same lock.
+        // So a reader that misses the store finds no cycle either.
         self.handed_on.store(true, Ordering::Relaxed);
     }
 
