@@ -1,40 +1,43 @@
-//! Waits that block a thread: what mailboxes, locks and blocking questions have in common.
+//! Waits that block a thread: the part that mailboxes, locks and blocking questions share.
 //!
 //! # Protocol of a wait
-//! Whoever waits has a [`Seat`]: a parker that somebody else unparks after having changed what
-//! is waited for. A wait
-//! 1. looks, and spins for a moment if spinning has paid of late (`spin.rs`) and nobody waits for
-//!    this thread of the pool; then a thread outside of isolates offers its core to others once,
-//!    since the other side may wait for it;
-//! 2. refuses on a seeded runtime, where nobody else could run meanwhile ([`check_seeded`] says
+//! A waiter has a [`Seat`]: a parker that the other side unparks after it has changed what the
+//! waiter looks at. A wait
+//! 1. looks;
+//! 2. fails on a seeded runtime, where nothing else runs during the wait ([`check_seeded`] says
 //!    which runtime counts);
-//! 3. enters the process-wide graph of waits (`graph.rs`), which refuses what would close a
-//!    cycle;
-//! 4. tells its isolate where it sits, so that control messages wake it, and its pool thread
-//!    that another one may take the place;
-//! 5. looks again and parks, in turn.
+//! 3. spins for a moment, if spinning has paid lately (`spin.rs`) and no isolate waits to run on
+//!    this thread of the pool; then a thread outside of isolates yields its core once, since the
+//!    other side may need it;
+//! 4. enters the process-wide graph of waits (`graph.rs`), which refuses a wait that would close
+//!    a cycle;
+//! 5. registers its seat with its isolate, so that control messages wake it, and lets another
+//!    thread take this one's place in the pool;
+//! 6. looks and parks in turn.
 //!
-//! A wait that does not end at its first look is an interrupt check, and so is each look in 5: an
-//! isolate that is to end unwinds out of its wait, and guards put everything back. Where it cannot
-//! unwind (`isolate/control.rs` says where that is) the wait returns [`WaitError::Ending`]. Code
-//! that has left its isolate, such as a future under [`block_on`](crate::block_on), waits as that
-//! isolate in this respect.
+//! A wait that does not end at its first look is an interrupt check, and so is each look in 6: an
+//! isolate that is to end unwinds out of its wait, and guards undo what the wait has set up. Where
+//! it cannot unwind (`isolate/control.rs` lists the cases) the wait returns
+//! [`WaitError::Ending`]. Code that has left its isolate, such as a future under
+//! [`block_on`](crate::block_on), waits as that isolate in this respect.
 //!
-//! Only 1 happens while both sides are awake. What is waited for is always published before the
-//! seat is unparked, and looked at after the parker's token was taken, so no wake-up is lost;
-//! a token too many only costs a look.
+//! While both sides are awake, a wait does not get beyond 3. The other side publishes its change
+//! before it unparks the seat, and the waiter looks after it has taken the parker's token, so no
+//! wake-up is lost. A surplus token only costs a look.
 //!
-//! # Who waits for whom
+//! # The graph of waits
 //! A *party* is an isolate, or a thread outside of isolates (`party.rs`). A lock knows its holder;
-//! an end of a rendezvous and a handle of a mailbox know the party that attached them, or that
-//! the other end named; an answer, a result and a call know the isolates they come from
-//! (`future.rs`). What is held by a party that ends is given up then (`life.rs`). A wait without time-out is an
-//! edge from the one who waits to the holder of what would end it, as long as it has not been
-//! ended: stale edges are recognized, not raced against. A wait with a time-out ends by itself, so
-//! it is refused if it would close a cycle, but closes none for others.
+//! an end of a rendezvous and a handle of a mailbox know the party that attached them, and an end
+//! also the party that its peer named; an answer, a result and a call know the isolates that
+//! produce them (`future.rs`). What a party holds is given up when the party ends (`life.rs`).
 //!
-//! What anybody could complete is not in the graph: a future under
-//! [`block_on`](crate::block_on), the other half of a [`one_shot`](crate::one_shot), a
+//! A wait without a time-out is an edge from the waiter to the party that can end the wait. An edge
+//! counts until its wait has been ended: a search recognizes a stale edge, so its removal need not
+//! win a race. A wait with a time-out ends by itself, so it is refused if it would close a cycle,
+//! but adds no edge.
+//!
+//! A wait that any party could end has no edge either: for a future under
+//! [`block_on`](crate::block_on), for the other half of a [`one_shot`](crate::one_shot), for a
 //! notification.
 
 mod ask;
@@ -66,26 +69,26 @@ pub(crate) use seat::Seat;
 pub use send::SendBlockingError;
 pub(crate) use spin::Spin;
 
-/// Why a wait ended without what it waited for.
+/// The error of a blocking wait that ended without its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitError {
-    /// The time was over first.
+    /// The time-out passed first.
     TimedOut,
     /// The wait would never have ended.
     Deadlock(Deadlock),
-    /// On a seeded runtime nobody else runs while one waits. The runtime is that of the isolate;
-    /// outside of isolates, the one that the thread has entered last.
+    /// The wait was on a seeded runtime, where nothing else runs meanwhile. The runtime is that of
+    /// the isolate; outside of isolates, the one that the thread has entered last.
     Seeded,
-    /// The waiting isolate is to end, and cannot unwind out of the wait: this is a destructor that
-    /// runs while the stack unwinds, or because the isolate has ended. Elsewhere a wait of such an
-    /// isolate does not return.
+    /// The waiting isolate is to end and cannot unwind out of the wait, which is in a destructor
+    /// that runs while the stack unwinds or because the isolate has ended. Elsewhere a wait of such
+    /// an isolate does not return.
     Ending,
     /// No thread of the runtime is left to run isolates: all of them, the spare ones included, have
     /// been blocked in waits without a time-out for a second, and isolates that could end one of
-    /// them may be among those that wait to run. This is not certain: something outside of the
-    /// runtime may have ended the wait later. More threads can be allowed with
-    /// [`RuntimeBuilder::spare_threads`](crate::RuntimeBuilder::spare_threads).
+    /// these waits may be among those that wait to run. This is not certain: something outside of
+    /// the runtime might have ended the wait later.
+    /// [`RuntimeBuilder::spare_threads`](crate::RuntimeBuilder::spare_threads) allows more threads.
     NoThreads,
 }
 
@@ -122,11 +125,12 @@ impl std::error::Error for WaitError {
     }
 }
 
-/// Refuses a wait on a seeded runtime: the one of the isolate; outside of isolates, the one that
-/// the thread has entered last.
+/// Refuses a wait on a seeded runtime: the runtime of the isolate; outside of isolates, the one
+/// that the thread has entered last.
 ///
-/// It does not matter who would end the wait. Another thread could, but when it does so is not a
-/// matter of the seed; and most often it is the runtime itself, which does not run meanwhile.
+/// This does not depend on what would end the wait. Another thread could, but at a moment that
+/// does not follow from the seed; and most often it is the runtime itself, which does not run
+/// meanwhile.
 pub(crate) fn check_seeded() -> Result<(), WaitError> {
     let seeded = crate::runtime::with_current(|it| it.is_some_and(|it| !it.has_threads()));
     if seeded {
@@ -135,18 +139,20 @@ pub(crate) fn check_seeded() -> Result<(), WaitError> {
     Ok(())
 }
 
-/// When a wait is to end. `None` is never.
+/// The instant at which a wait times out; `None` if it never does.
 pub(crate) type Deadline = Option<Instant>;
 
-/// A time-out that is too long for the clock is none.
+/// Returns the deadline of a wait that begins now. A time-out that is too long for the clock
+/// counts as none.
 pub(crate) fn deadline_in(timeout: Duration) -> Deadline {
     Instant::now().checked_add(timeout)
 }
 
-/// Waits until `ready` gives something, which it does not do before the seat was unparked.
+/// Waits until `ready` returns `Some`. A change that makes it do so must be followed by an unpark
+/// of the seat.
 ///
-/// After an error `ready` may have become true meanwhile; the caller, who takes himself out of
-/// whatever queue he is in, sees that there.
+/// After an error the result may have come in the meantime. The caller finds it when it leaves the
+/// queue in which it waits.
 pub(crate) fn wait<R>(
     seat: &Arc<Seat>,
     spin: &Spin,
@@ -159,7 +165,7 @@ pub(crate) fn wait<R>(
     }
     check_wait()?;
     check_seeded()?;
-    // Whoever waits for this thread gets it at once; maybe it is the one who would answer.
+    // No spin while an isolate waits to run on this thread: it may be the one that would answer.
     if !crate::runtime::others_wait()
         && let Some(result) = spin.until(&mut ready).or_else(|| yielded(&mut ready))
     {
@@ -169,11 +175,13 @@ pub(crate) fn wait<R>(
     let _edge = graph::enter(awaited, side, deadline.is_some()).map_err(WaitError::Deadlock)?;
     let _seated = Seated::sit(seat);
     crate::runtime::about_to_block();
+    // A wait with a time-out frees its thread by itself, so it never counts for `NoThreads`.
     let begun = match deadline {
         None => crate::runtime::begin_wait(seat),
         Some(_) => None,
     };
     loop {
+        // First, since a result that was handed over wins over a kill and over the deadline.
         if let Some(result) = ready() {
             return Ok(result);
         }
@@ -187,9 +195,9 @@ pub(crate) fn wait<R>(
     }
 }
 
-/// Looks again after others had the core. Where both sides are on one core this is how the other
-/// one gets to answer, at half the price of sleeping and being woken. An isolate does not do it:
-/// others of its pool would wait for the thread meanwhile, and be told so only later.
+/// Yields the core once and looks again. Where both sides share a core, this lets the other side
+/// answer at half the cost of a sleep and a wake-up. Does nothing in an isolate: other isolates may
+/// wait for its thread, and the pool learns only later that the thread blocks.
 fn yielded<R>(ready: &mut impl FnMut() -> Option<R>) -> Option<R> {
     if cfg!(loom) || Current::with(|isolate| isolate.is_some()) {
         return None;
@@ -198,8 +206,9 @@ fn yielded<R>(ready: &mut impl FnMut() -> Option<R>) -> Option<R> {
     ready()
 }
 
-/// The isolate whose code waits here, if there is one, knows where it waits. The place before is
-/// restored, since what a control message runs inside of a wait may itself wait.
+/// Registers a seat with the isolate whose code waits here, if there is one, until it is dropped.
+/// The drop restores the seat before, since code that a control message runs inside of a wait may
+/// itself wait.
 pub(crate) struct Seated(Option<Arc<Seat>>);
 
 impl Seated {
@@ -214,7 +223,7 @@ impl Drop for Seated {
     }
 }
 
-/// Returns the one before.
+/// Sets the seat that control messages of the current isolate wake. Returns the one before.
 fn tell_isolate(seat: Option<Arc<Seat>>) -> Option<Arc<Seat>> {
     Current::with_or_left(|isolate| {
         let isolate = isolate?;

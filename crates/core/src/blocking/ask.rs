@@ -1,4 +1,4 @@
-//! Questions that block.
+//! Blocking questions.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,22 +8,23 @@ use crate::memory::Current;
 use crate::port::SendPort;
 use crate::port::reply::{AskError, ReplyTo};
 
-/// Why a blocking question has no answer.
+/// The error of a blocking question without an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AskBlockingError {
     /// The question was not delivered, or dropped without an answer.
     Ask(AskError),
-    /// The time was over first. The question is not taken back.
+    /// The time-out passed first. The question is not taken back.
     TimedOut,
-    /// The isolate that was asked waits, maybe through others, for this one. The question is not
-    /// taken back.
+    /// The isolate that was asked waits for this one, directly or through others. The question is
+    /// not taken back.
     Deadlock(Deadlock),
-    /// On a seeded runtime nobody else runs while one waits. The question is not taken back.
+    /// The wait was on a seeded runtime, where nothing else runs meanwhile. The question is not
+    /// taken back.
     Seeded,
-    /// As [`WaitError::Ending`]. The question is not taken back.
+    /// See [`WaitError::Ending`]. The question is not taken back.
     Ending,
-    /// As [`WaitError::NoThreads`]. The question is not taken back.
+    /// See [`WaitError::NoThreads`]. The question is not taken back.
     NoThreads,
 }
 
@@ -63,24 +64,26 @@ impl std::error::Error for AskBlockingError {
 }
 
 impl<T: Send + 'static> SendPort<T> {
-    /// As [`ask`](Self::ask), for code that cannot await: waits right here.
+    /// Asks like [`ask`](Self::ask) and blocks until there is an answer, for code that cannot
+    /// await.
     ///
     /// # Blocking
-    /// Parks the thread, for at most `timeout` if there is one. An isolate gives its place in
-    /// the pool away; its own ports are not served meanwhile.
+    /// Parks the thread, for at most `timeout` if there is one. An isolate gives up its place in
+    /// the pool for the wait; its own ports are not served meanwhile.
     ///
     /// # Cancellation
     /// A kill of the waiting isolate unwinds out of the wait.
     ///
     /// # Errors
     /// An [`AskBlockingError`]; among them a deadlock, if the isolate that is asked waits for
-    /// this one, in another blocking wait of this crate.
+    /// this one in another blocking wait of this crate.
     pub fn ask_blocking<R: Send + 'static>(
         &self,
         question: impl FnOnce(ReplyTo<R>) -> T,
         timeout: Option<Duration>,
     ) -> Result<R, AskBlockingError> {
-        // Asked as from outside: the answer comes to a cell, not to the isolate's queue.
+        // Asked from outside of the isolate, so that the answer comes to a cell: the isolate's
+        // queue is not served during the wait.
         let ask = Current::leave(|| self.ask(question));
         block_on_by(ask, self.isolate_id(), timeout)?.map_err(AskBlockingError::Ask)
     }

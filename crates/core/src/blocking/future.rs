@@ -1,9 +1,9 @@
-//! Futures that block, where it is known who completes them.
+//! Blocking on a future that is completed by known isolates.
 //!
 //! The future has a seat of its own, which is its waker. It is polled outside of the isolate, as
-//! [`block_on`](crate::block_on) does it; the wait between two polls is an ordinary blocking
-//! wait of the isolate. A wake-up that completes nothing therefore enters the graph of waits
-//! anew, so that whoever looked while the edge was stale, is found now.
+//! under [`block_on`](crate::block_on); the wait between two polls is an ordinary blocking wait of
+//! the isolate. After a wake-up that completes nothing, the wait therefore enters the graph again,
+//! and finds a cycle that another party could close while the edge was stale.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,24 +15,24 @@ use super::{Awaited, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait};
 use crate::isolate::{IsolateId, check_wait};
 use crate::memory::Current;
 
-/// Tells which isolates could complete what a thread waits for.
+/// The isolates that could complete what a thread waits for.
 ///
-/// For the crates of this project only: it is asked under a lock of the runtime, so it takes its
-/// own lock at most, and runs nobody else's code.
+/// For the crates of this project only: its methods are called under a lock of the runtime, so
+/// they take their own lock at most, and run no foreign code.
 #[doc(hidden)]
 pub trait Completer: Send + Sync + 'static {
-    /// Calls `found` with each isolate that could complete it as things stand, when nobody else
-    /// could; not at all if that is not known, or it is completed.
+    /// Calls `found` with each isolate that could complete it at present, if nothing else could.
+    /// Makes no call if the isolates are not known, or if it is complete.
     fn each_isolate(&self, found: &mut dyn FnMut(IsolateId));
 
-    /// Whether it will be completed in any case, be it with an error: as with a time-out, the
-    /// wait is refused if it would close a circle, and closes none for others.
+    /// Returns whether it will be completed in any case, if only with an error. As with a
+    /// time-out, the wait is then refused if it would close a cycle, but adds no edge.
     fn is_limited(&self) -> bool {
         false
     }
 }
 
-/// The one isolate that completes it, from the beginning to the end.
+/// One isolate that is the only completer throughout.
 impl Completer for IsolateId {
     fn each_isolate(&self, found: &mut dyn FnMut(IsolateId)) {
         found(*self);
@@ -58,7 +58,7 @@ impl Awaited for Question {
     }
 }
 
-/// A future that is used, and dropped, outside of the isolate.
+/// A future that is polled and dropped outside of the isolate.
 struct Outside<F>(Option<F>);
 
 impl<F: Future + Unpin> Outside<F> {
@@ -77,18 +77,19 @@ impl<F> Drop for Outside<F> {
     }
 }
 
-/// As [`block_on`](crate::block_on), for a future that `isolate` completes and nobody else. So
-/// the wait is one of those that are never part of a circle, and a kill ends it.
+/// Runs a future to its end like [`block_on`](crate::block_on), if only `isolate` can complete it.
+/// The wait is therefore in the graph of waits: it is refused if it would close a cycle, and a kill
+/// ends it.
 ///
 /// # Blocking
-/// Parks the thread, for at most `timeout` if there is one. An isolate gives its place in the pool
-/// away; its own ports are not served meanwhile.
+/// Parks the thread, for at most `timeout` if there is one. An isolate gives up its place in the
+/// pool for the wait; its own ports are not served meanwhile.
 ///
 /// # Cancellation
 /// A kill of the waiting isolate unwinds out of the wait. The future is dropped.
 ///
 /// # Errors
-/// A [`WaitError`]: the time is over, the wait would never end, or nobody else can run
+/// A [`WaitError`]: the time-out has passed, the wait would never end, or nothing else can run
 /// meanwhile.
 pub fn block_on_by<F: Future + Unpin>(
     future: F,
@@ -99,7 +100,8 @@ pub fn block_on_by<F: Future + Unpin>(
     block_on_completer(future, |_| completer.clone(), timeout)
 }
 
-/// As [`block_on_by`]; `completer` is asked after each poll that completed nothing.
+/// Like [`block_on_by`], for a future whose completers change: `completer` is called each time
+/// before the wait enters the graph.
 #[doc(hidden)]
 pub fn block_on_completer<F: Future + Unpin>(
     future: F,
@@ -117,7 +119,7 @@ pub fn block_on_completer<F: Future + Unpin>(
         if let Poll::Ready(output) = future.poll(&mut Context::from_waker(&waker)) {
             return Ok(output);
         }
-        // A future that is woken each time it is polled comes to no check of `wait`.
+        // `wait` returns before its own check if the poll itself has woken the future.
         check_wait()?;
         let awaited = || {
             let completer = completer(future.get());
@@ -127,7 +129,7 @@ pub fn block_on_completer<F: Future + Unpin>(
         };
         let settled = || seat.is_settled().then_some(());
         if let Err(error) = wait(&seat, &spin, deadline, awaited, settled) {
-            // Looked at once more: what came when the time was over is not lost.
+            // A last poll, so that a result that came together with the time-out is not lost.
             return match future.poll(&mut Context::from_waker(&waker)) {
                 Poll::Ready(output) => Ok(output),
                 Poll::Pending => Err(error),

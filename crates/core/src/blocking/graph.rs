@@ -1,20 +1,20 @@
-//! Who waits for whom, in the whole process.
+//! The graph of waits of the whole process.
 //!
-//! One lock around a map from those who wait to what they wait for. Only waits that park come
-//! here. What is waited for may be in the hands of several, any of whom could bring it about (a
-//! call in the queue of a pool); then the wait is hopeless when all of them wait for this one,
-//! directly or through others. With one holder each this is a cycle.
+//! One lock around a map from each waiting party to what it waits for. Only waits that park enter
+//! it. Several parties may be able to end one wait (for a call in the queue of a pool); such a
+//! wait is hopeless if all of them wait for the waiter, directly or through others. With one
+//! holder each, this is a cycle.
 //!
-//! Only certain holders make an edge (`party.rs`): a wait is refused if it would never end, and not
-//! because the one use that is known of an end makes that likely. So every refusal is right, and a
+//! Only a certain holder makes an edge (`party.rs`): a wait is refused because it would never end,
+//! not because the only known use of an end makes that likely. So every refusal is right, and a
 //! cycle over ends that no party attached is not found; `blocking/mailbox.rs` says how to attach
 //! one.
 //!
-//! An edge counts as long as its wait has not been ended: [`Awaited::each_holder`] is asked
-//! under the lock, each time. That is enough: whoever is found waiting on the way cannot end
-//! anybody else's wait, and who looks, does nothing else meanwhile; so all edges of a cycle that
-//! was found one after the other hold at once, and only a third party (who closes a mailbox, or
-//! kills an isolate) could still have broken it.
+//! An edge counts until its wait has been ended: each search calls [`Awaited::each_holder`], under
+//! the lock. This suffices. A party that is found waiting cannot end the wait of another party,
+//! and the party that searches does nothing else meanwhile. So all edges of a cycle hold at once,
+//! although they are looked at one after the other, and only a third party (which closes a
+//! mailbox or kills an isolate) could still have broken the cycle.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -27,11 +27,11 @@ use super::party::PartyId;
 use crate::memory::{Current, IsolateRef};
 use crate::panic::catch_panic;
 
-/// A wait was refused, because all who could end it wait for this one.
+/// The error of a wait that was refused because each party that could end it waits for the waiter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deadlock {
-    /// Those who wait for each other, by name: first the one whose wait was refused, then whom it
-    /// would have waited for, and so on round the cycle.
+    /// The names of the parties that wait for each other: first the party whose wait was refused,
+    /// then the one that it would have waited for, and so on around the cycle.
     pub names: Vec<Arc<str>>,
 }
 
@@ -47,23 +47,23 @@ impl fmt::Display for Deadlock {
 
 impl std::error::Error for Deadlock {}
 
-/// Which of the sides of a thing waits, where it has two.
+/// The waiting side, of what has two; otherwise it does not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Requester,
     Responder,
 }
 
-/// Something that is waited for.
+/// Something that a party waits for.
 pub(crate) trait Awaited: Send + Sync {
-    /// Calls `found` with each of the parties that could end the wait of this side, when no other
-    /// could and this is certain: a wait is refused on the strength of it. Does not call it if the
-    /// wait has been ended, or if one of these parties is not known.
+    /// Calls `found` with each party that could end the wait of this side, if no other party could
+    /// and this is certain: waits are refused on the strength of it. Makes no call if the wait has
+    /// been ended, or if one of these parties is not known.
     ///
-    /// Runs under the lock of the graph: takes its own lock at most.
+    /// Runs under the lock of the graph, so it takes its own lock at most.
     fn each_holder(&self, side: Side, found: &mut dyn FnMut(PartyId));
 
-    /// Whether the wait ends by itself, even without a time-out of its own.
+    /// Returns whether the wait ends by itself, even without a time-out of its own.
     fn is_limited(&self) -> bool {
         false
     }
@@ -78,7 +78,7 @@ struct Wait {
 #[derive(Clone)]
 enum Who {
     Isolate(IsolateRef),
-    /// `None` at the very end of a thread, when it does not know itself any more.
+    /// `None` at the very end of a thread, when `thread::current` panics.
     Thread(Option<Thread>),
 }
 
@@ -105,26 +105,26 @@ type Waits = HashMap<PartyId, Wait>;
 
 static WAITS: LazyLock<Mutex<Waits>> = LazyLock::new(Mutex::default);
 
-/// The wait of the current party, while it is in the graph.
+/// Keeps the wait of the current party in the graph, if it was entered, until this is dropped.
 pub(super) struct Edge(Option<Entered>);
 
 struct Entered {
     party: PartyId,
-    /// The party's wait before: what a control message runs inside of a wait may itself wait.
+    /// The party's outer wait: code that a control message runs inside of a wait may itself wait.
     before: Option<Wait>,
 }
 
-/// Looks whether the wait would close a cycle, and if it is to last, enters it.
+/// Enters a wait into the graph, unless it ends by itself.
 ///
 /// # Errors
-/// The cycle.
+/// A [`Deadlock`] if the wait would close a cycle.
 pub(super) fn enter(
     awaited: Arc<dyn Awaited>,
     side: Side,
     has_timeout: bool,
 ) -> Result<Edge, Deadlock> {
     if cfg!(loom) {
-        // A static outlives the models, loom's locks do not.
+        // A static outlives each run of a model, but a lock of loom does not.
         return Ok(Edge(None));
     }
     let (me, who) = (PartyId::current(), Who::current());
@@ -143,7 +143,8 @@ pub(super) fn enter(
     Ok(Edge(Some(Entered { party: me, before })))
 }
 
-/// Those who wait on the ways from a wait back to `me`, if all of its ways lead there.
+/// Follows all paths from a wait of `me`. Returns the other parties on them if a path leads back to
+/// `me`, and none to a party that could still end the wait.
 fn cycle(waits: &Waits, me: PartyId, awaited: &dyn Awaited, side: Side) -> Option<Vec<Who>> {
     let (mut reached, mut to_visit) = (HashSet::new(), Vec::new());
     awaited.each_holder(side, &mut |party| to_visit.push(party));
@@ -152,8 +153,8 @@ fn cycle(waits: &Waits, me: PartyId, awaited: &dyn Awaited, side: Side) -> Optio
         if !reached.insert(party) || party == me {
             continue;
         }
-        // A party that does not wait may yet end it, and so may one whose wait others may end than
-        // those that are known.
+        // A party that does not wait may still end this wait. So may one whose own wait has ended,
+        // or can be ended by an unknown party: it names no holder.
         let wait = waits.get(&party)?;
         let known = to_visit.len();
         wait.awaited
@@ -163,7 +164,7 @@ fn cycle(waits: &Waits, me: PartyId, awaited: &dyn Awaited, side: Side) -> Optio
         }
         others.push(wait.who.clone());
     }
-    // A way without `me` on it may run in a circle that was refused to somebody else.
+    // Otherwise the paths end in a cycle of other parties, which this wait does not close.
     if reached.contains(&me) {
         Some(others)
     } else {
@@ -180,7 +181,8 @@ impl Drop for Edge {
                 None => waits.remove(&party),
             };
             drop(waits);
-            // What was waited for may go with it, and user values with that: not under the lock.
+            // Outside of the lock: the wait may own the last reference to what was waited for, and
+            // with it user values, whose destructors are foreign code.
             drop(wait);
         }
     }

@@ -1,13 +1,12 @@
 //! Calls at the end of an isolate or of a thread outside of isolates.
 //!
 //! What a party holds may outlive it: a lock that was never released, an end of a mailbox in a
-//! static or in foreign code. Its waiters are told when the party ends, by a call that is
-//! registered with the party and cancelled when it is not wanted any more, so that nothing of it
-//! stays.
+//! static or in foreign code. A call that is registered with the party informs the waiters when the
+//! party ends. It is cancelled when it is not wanted any more, so that nothing of it stays.
 //!
-//! The end of a thread is the destruction of its storage, which `std` gives no order: destructors
-//! of other storage of the thread may run after the calls. What a thread does then is not lost
-//! (a lock that it releases is free again), only its end is not told a second time.
+//! The end of a thread is the destruction of its thread-local storage, for which `std` specifies no
+//! order: destructors of other values there may run after the calls. What a thread does then still
+//! counts (a lock that it releases is free again), but its end is not announced a second time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +23,8 @@ pub(crate) struct Ended;
 
 type Function = Box<dyn FnOnce() + Send>;
 
-/// A call when a party ends, unless it is [cancelled](Self::cancel) before. Dropping this changes
-/// nothing.
+/// A call that is made when a party ends, unless it is [cancelled](Self::cancel) before. Dropping
+/// this does not cancel it.
 pub(crate) struct EndCall(Kind);
 
 enum Kind {
@@ -43,16 +42,17 @@ impl EndCall {
         Ok(Self(Kind::Isolate(call)))
     }
 
-    /// For a party whose end is not told.
+    /// Returns a call that is never made, for a party whose end is not announced.
     pub(super) fn never() -> Self {
         Self(Kind::Never)
     }
 
-    /// Takes the call back. Does nothing once it was made.
+    /// Cancels the call. Does nothing once it was made.
     pub(crate) fn cancel(self) {
         match self.0 {
             Kind::Isolate(call) => call.cancel(),
             Kind::Thread(life, ticket) => {
+                // In two statements, so that the function is dropped after the lock is released.
                 let call = life.0.lock().calls.remove(&ticket);
                 drop(call);
             }
@@ -61,7 +61,7 @@ impl EndCall {
     }
 }
 
-/// A thread outside of isolates, up to its end.
+/// The calls at the end of a thread outside of isolates.
 #[derive(Clone)]
 pub(crate) struct ThreadLife(Arc<Mutex<Calls>>);
 
@@ -76,11 +76,11 @@ insula_sync::thread_value! {
     static OWN: OwnLife = OwnLife(ThreadLife(Arc::default()));
 }
 
-/// Ends with the thread.
+/// A thread's own [`ThreadLife`], dropped when the thread ends.
 struct OwnLife(ThreadLife);
 
 impl ThreadLife {
-    /// `None` once the thread has ended.
+    /// Returns the life of this thread, or `None` once its storage was destroyed.
     pub(super) fn current() -> Option<Self> {
         OWN.try_with(|own| own.0.clone()).ok()
     }

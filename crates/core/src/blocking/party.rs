@@ -1,4 +1,4 @@
-//! Who waits, who holds something, and what happens when a holder ends.
+//! Parties, which wait for things and hold them, and calls at the end of a party.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use super::life::{EndCall, Ended, ThreadLife};
 use crate::isolate::Isolate;
 use crate::memory::{Current, IsolateRef};
 
-/// The number of an isolate, or of a thread outside of isolates.
+/// The number of an isolate, or of a thread outside of isolates; the lowest bit is set for threads.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct PartyId(u64);
 
 insula_sync::thread_cell! {
-    /// This thread's own number; 0 until it is asked for.
+    /// This thread's own [`PartyId`]; 0 until it is needed.
     static THREAD: u64 = 0;
 }
 
@@ -43,7 +43,7 @@ impl PartyId {
     }
 }
 
-/// A party, with a way to be told of its end.
+/// A party, and the means to register calls at its end.
 #[derive(Clone)]
 pub(crate) struct Party {
     pub(crate) id: PartyId,
@@ -53,7 +53,7 @@ pub(crate) struct Party {
 #[derive(Clone)]
 enum Life {
     Isolate(IsolateRef),
-    /// `None` if the thread is past its end already, so that nothing more is told of it.
+    /// `None` if the thread's storage was destroyed already, so that its end is not announced.
     Thread(Option<ThreadLife>),
 }
 
@@ -78,11 +78,11 @@ impl Party {
         }
     }
 
-    /// Calls `function` when the party has ended: behind all destructors of an isolate, and among
-    /// those of a thread's storage. Runs no call under a lock.
+    /// Calls `function` when the party has ended: after all destructors of an isolate, and among
+    /// those of a thread's storage. No lock is held during the call.
     ///
     /// # Errors
-    /// The party has ended; there is no call.
+    /// If the party has ended; there is no call then.
     pub(crate) fn when_ended(
         &self,
         function: impl FnOnce() + Send + 'static,
@@ -95,16 +95,17 @@ impl Party {
     }
 }
 
+/// No party has used it.
 const UNUSED: u64 = 0;
+/// Several parties have used it.
 const SHARED: u64 = u64::MAX;
-/// The lowest bit, below the party.
+/// The lowest bit, below the party's number: the party was [set](Holder::set).
 const CERTAIN: u64 = 1;
 
-/// The party that holds something, as far as that is certain: it attached the thing, or its peer
-/// named it.
+/// The holder of a thing: the party that attached it or that its peer named, otherwise unknown.
 ///
-/// A use by another party proves that the thing was handed on, so that no holder is known from
-/// then on. A use alone proves nothing: the user may hand the thing on afterwards, unused, and a
+/// A use by another party proves that the thing was handed on, so the holder is unknown from then
+/// on. A use without such a call proves nothing: the user may hand the thing on afterwards, and a
 /// wait for it must not be taken for a part of a cycle.
 pub(crate) struct Holder(AtomicU64);
 
@@ -113,12 +114,12 @@ impl Holder {
         Self(AtomicU64::new(UNUSED))
     }
 
-    /// The current party uses it.
+    /// Notes a use by the current party.
     #[inline]
     pub(crate) fn used(&self) {
         let party = PartyId::current().0 << 1;
-        // Relaxed throughout: a reader holds the lock of the graph, which this party acquired
-        // later, before it waited.
+        // Relaxed throughout: the lock of the graph orders this. A reader holds it, and this party
+        // acquires it after the use, before it waits.
         let before = self.0.load(Ordering::Relaxed);
         if before & !CERTAIN != party && before != SHARED {
             let first =
@@ -130,12 +131,12 @@ impl Holder {
         }
     }
 
-    /// From now on it is `party`'s for certain.
+    /// Makes `party` the holder.
     pub(crate) fn set(&self, party: PartyId) {
         self.0.store(party.0 << 1 | CERTAIN, Ordering::Relaxed);
     }
 
-    /// The holder, if it is certain.
+    /// Returns the holder, if it is certain.
     pub(crate) fn party(&self) -> Option<PartyId> {
         match self.0.load(Ordering::Relaxed) {
             SHARED => None,
@@ -143,7 +144,7 @@ impl Holder {
         }
     }
 
-    /// Whether several parties have used it.
+    /// Returns whether several parties have used it.
     pub(crate) fn is_shared(&self) -> bool {
         self.0.load(Ordering::Relaxed) == SHARED
     }

@@ -1,4 +1,4 @@
-//! Where a waiting thread sits.
+//! The seat of a waiting thread.
 
 use std::sync::Arc;
 use std::task::Wake;
@@ -9,14 +9,14 @@ use insula_sync::atomic::{AtomicBool, Ordering};
 
 use super::Deadline;
 
-/// A parker of one wait at a time, for whoever ends it.
+/// A parker for one wait at a time, shared with the side that ends the wait.
 ///
-/// Alone on its cache lines: who unparks one that does not sleep, writes to it each time.
+/// Has cache lines of its own, since each unpark writes to it, even if no thread sleeps.
 #[derive(Default, Debug)]
 #[repr(align(128))]
 pub(crate) struct Seat {
     parker: Parker,
-    /// The wait has been ended, for waits that have a seat of their own.
+    /// Set once the wait has been ended. Used by waits that have a seat of their own.
     settled: AtomicBool,
 }
 
@@ -25,31 +25,35 @@ impl Seat {
         Arc::default()
     }
 
-    /// To be called after what is waited for was changed.
+    /// Wakes the waiter for another look. The caller has published its change before.
     #[inline]
     pub(crate) fn unpark(&self) {
         self.parker.unpark();
     }
 
-    /// Ends the wait of a seat that has only one.
+    /// Marks the wait as ended and wakes the waiter, for a wait that has a seat of its own.
     pub(crate) fn settle(&self) {
-        // Release pairs with the Acquire in `is_settled`.
+        // Release pairs with the Acquire in `is_settled` and in `unsettle`.
         self.settled.store(true, Ordering::Release);
         self.parker.unpark();
     }
 
-    /// Before another look at what may need several wake-ups.
+    /// Clears the mark before another look, for a wait that may need several wake-ups.
     pub(crate) fn unsettle(&self) {
-        // Acquire, as in `is_settled`: what was published before the wake-up is looked at next.
+        // Acquire pairs with the Release in `settle`: the caller looks next at what was published
+        // before the wake-up. A swap, since a store cannot acquire.
         self.settled.swap(false, Ordering::Acquire);
     }
 
+    /// Returns whether the wait has been ended.
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {
+        // Acquire pairs with the Release in `settle`: the outcome was published before.
         self.settled.load(Ordering::Acquire)
     }
 
-    /// Sleeps until somebody unparks it, or the deadline. `false` if that has passed already.
+    /// Sleeps until the seat is unparked or the deadline passes. Returns `false` at once if the
+    /// deadline has passed already.
     pub(crate) fn park_until(&self, deadline: Deadline) -> bool {
         let Some(deadline) = deadline else {
             self.parker.park();

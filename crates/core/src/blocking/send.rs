@@ -1,22 +1,22 @@
-//! Sends that block.
+//! Blocking sends.
 
 use std::fmt;
 
 use super::{WaitError, block_on_by};
 use crate::port::{SendError, SendPort};
 
-/// A message was not delivered by a send that blocks, and comes back.
+/// The error of a blocking send, with the message that was not delivered.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendBlockingError<T> {
     /// The port has been closed, or its isolate is dead.
     Closed(T),
-    /// The port is full, and there is no waiting for it: that would never end.
+    /// The port is full, and the wait for room was refused or has failed.
     NotWaited(T, WaitError),
 }
 
 impl<T> SendBlockingError<T> {
-    /// The message.
+    /// Returns the message.
     pub fn into_inner(self) -> T {
         match self {
             Self::Closed(message) | Self::NotWaited(message, _) => message,
@@ -52,18 +52,20 @@ impl<T> std::error::Error for SendBlockingError<T> {
 }
 
 impl<T: Send + 'static> SendPort<T> {
-    /// As [`send_wait`](Self::send_wait), for code that cannot await: waits right here.
+    /// Sends like [`send_wait`](Self::send_wait) and blocks while the port is full, for code that
+    /// cannot await.
     ///
     /// # Blocking
-    /// Parks the thread while the port is full. An isolate gives its place in the pool away; its
-    /// own ports are not served meanwhile.
+    /// Parks the thread while the port is full. An isolate gives up its place in the pool for the
+    /// wait; its own ports are not served meanwhile.
     ///
     /// # Cancellation
     /// A kill of the waiting isolate unwinds out of the wait, and drops the message.
     ///
     /// # Errors
-    /// Gives the message back if the port is or becomes closed, and if its isolate waits for this
-    /// one, maybe through others, in another blocking wait of this crate.
+    /// Gives the message back if the port is or becomes closed, if the isolate of the port waits
+    /// for this one in another blocking wait of this crate, directly or through others, or for
+    /// another reason that a [`WaitError`] names.
     pub fn send_blocking(&self, message: T) -> Result<(), SendBlockingError<T>> {
         let message = match self.send(message) {
             Ok(()) => return Ok(()),

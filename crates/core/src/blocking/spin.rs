@@ -1,35 +1,36 @@
-//! Spinning that stops where it does not pay.
+//! Adaptive spinning before a wait.
 
 use std::time::{Duration, Instant};
 
 use insula_sync::atomic::{AtomicU32, Ordering};
 use insula_sync::wait;
 
-/// How long one spin lasts at most: longer than it takes to wake a sleeping core, so that one
-/// side that is awake finds the other one again.
+/// The longest time of one spin: longer than it takes to wake a sleeping core, so that a side that
+/// is awake still spins when the other side has woken up and answers.
 const WINDOW: Duration = Duration::from_micros(20);
 
-/// Looks between two readings of the clock.
+/// The number of looks between two readings of the clock.
 const LOOKS: u32 = 64;
 
-/// Waits without a spin, at most, after one that missed: at some 20 us each it is under 0.1 us a
-/// wait then.
+/// The largest number of waits without a spin after one that missed. Spins of some 20 us then cost
+/// under 0.1 us per wait.
 const LONGEST_BREAK: u32 = 255;
 
-/// Decides whether a wait begins with a spin. After a miss ever more waits go without; after a
-/// hit all have one again.
+/// Decides whether a wait begins with a spin. Each miss in a row makes more of the following waits
+/// skip it; after a hit, every wait spins again.
 #[derive(Debug, Default)]
 pub(crate) struct Spin {
-    /// Waits still to go without a spin.
+    /// The number of waits that still skip the spin.
     left: AtomicU32,
-    /// How many the next miss costs.
+    /// The number of waits that skipped it after the last miss; 0 after a hit.
     penalty: AtomicU32,
 }
 
 impl Spin {
-    /// Looks for a moment whether `ready` gives something.
+    /// Calls `ready` for a moment until it returns `Some`, unless spinning has not paid lately.
     pub(crate) fn until<R>(&self, ready: &mut impl FnMut() -> Option<R>) -> Option<R> {
-        // Relaxed: a guess, of use to nobody else.
+        // Relaxed throughout: both numbers are a heuristic, and publish nothing. Concurrent waits
+        // may lose an update.
         let left = self.left.load(Ordering::Relaxed);
         if left > 0 {
             self.left.store(left - 1, Ordering::Relaxed);
@@ -43,7 +44,8 @@ impl Spin {
             Some(_) => 0,
             None => (2 * self.penalty.load(Ordering::Relaxed) + 1).min(LONGEST_BREAK),
         };
-        // Most spins hit, and then nothing is written.
+        // No write after a hit that follows a hit, which is the usual case: the cache line stays
+        // shared.
         if penalty != self.penalty.load(Ordering::Relaxed) {
             self.penalty.store(penalty, Ordering::Relaxed);
         }
@@ -54,7 +56,7 @@ impl Spin {
     }
 }
 
-/// Whether anybody else can run meanwhile. Loom has no use for spinning.
+/// Returns whether another thread can run during a spin. Loom and Miri do not profit from one.
 fn can_spin() -> bool {
     static CORES: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
     let cores =
