@@ -1,38 +1,38 @@
-//! Why a mailbox did not do what was asked.
+//! The errors of mailboxes and locks.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::blocking::{Deadlock, WaitError};
 
-/// Why there is no message, or no response.
+/// The error of an operation on a mailbox or a rendezvous.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MailboxError {
-    /// It was closed.
+    /// The mailbox or the rendezvous was closed.
     Closed,
-    /// The other end is gone, and nobody is left to wait for.
+    /// The other end of the rendezvous is gone, or all other handles of the mailbox are.
     PeerDied,
-    /// The time was over first.
+    /// The time-out passed first.
     TimedOut,
     /// There is no room for the message.
     Full,
     /// There is no message.
     Empty,
-    /// Not in this state: a second request beside one that is under way, a response without a
-    /// request, a `receive` beside another or with a response owed.
+    /// Not possible in this state: a second request while one is under way, a response without a
+    /// request, a `receive` beside another one or while a response is owed.
     IllegalState,
     /// The responder declined to respond.
     Unanswered,
-    /// Whoever made the request does not wait for the response any more.
+    /// The requester does not wait for the response any more.
     Abandoned,
     /// The wait would never have ended.
     Deadlock(Deadlock),
-    /// On a seeded runtime nobody else runs while one waits.
+    /// The wait was on a seeded runtime, where nothing else runs meanwhile.
     Seeded,
-    /// As [`WaitError::Ending`].
+    /// See [`WaitError::Ending`].
     Ending,
-    /// As [`WaitError::NoThreads`].
+    /// See [`WaitError::NoThreads`].
     NoThreads,
 }
 
@@ -69,12 +69,12 @@ impl fmt::Display for MailboxError {
 
 impl Error for MailboxError {}
 
-/// A message that was not handed over, given back.
+/// The error of a hand-over that failed, with the message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Undelivered<T> {
-    /// The message.
+    /// The message, given back.
     pub message: T,
-    /// Why.
+    /// The reason.
     pub error: MailboxError,
 }
 
@@ -98,13 +98,13 @@ impl<T> Error for Undelivered<T> {
     }
 }
 
-/// A request without a response.
+/// The error of a request without a response.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RequestError<Q> {
-    /// Why.
+    /// The reason.
     pub error: MailboxError,
-    /// The request, if the responder had not received it. `None` says that it may have been
-    /// carried out.
+    /// The request, given back if the responder did not receive it. If `None`, the request may
+    /// have been carried out.
     pub request: Option<Q>,
 }
 
@@ -129,16 +129,17 @@ impl<Q> Error for RequestError<Q> {
     }
 }
 
-/// Why a lock was not acquired.
+/// The error of a lock that was not acquired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockError {
-    /// The wait ended without the lock: its time is over, or it would never have ended.
+    /// The wait ended without the lock, for example since the time-out has passed or since the
+    /// wait would never have ended.
     NotWaited(WaitError),
     /// The lock or the condition variable was closed.
     Closed,
-    /// The holder's isolate, or thread, ended without releasing the lock. What the lock protects
-    /// may be half changed; [`RawMutex::recover`](crate::RawMutex::recover) makes the lock free.
+    /// The holder's isolate or thread ended without releasing the lock. What the lock protects may
+    /// be half changed; [`RawMutex::recover`](crate::RawMutex::recover) frees the lock.
     OwnerEnded,
 }
 
@@ -167,7 +168,7 @@ impl Error for LockError {
     }
 }
 
-/// Somebody unlocked what he had not locked.
+/// The error of releasing a lock that the current isolate or thread does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotHeld;
 

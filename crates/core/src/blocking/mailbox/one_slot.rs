@@ -13,12 +13,12 @@ use crate::blocking::{
     deadline_in, wait,
 };
 
-/// One slot, for any number of parties that put messages in and take them out.
+/// A mailbox with one slot, for any number of parties that put messages in and take them out.
 ///
-/// Each party has a handle of its own, a clone; what the mailbox knows of its parties it knows
-/// by their handles. When all but one are gone, that one's waits end with `PeerDied`, after what
-/// was left in the slot. (A mailbox that was never cloned is shared by reference, and how many
-/// parties are left is not known.)
+/// Each party has a handle of its own, a clone, and the mailbox knows its parties by their handles.
+/// When all handles but one are gone, the waits of the last party end with `PeerDied`; a message
+/// that is left in the slot can be taken first. (A mailbox that was never cloned is shared by
+/// reference, so it is not known how many parties are left.)
 ///
 /// # Ordering
 /// Messages are taken in the order in which they were put, and putters and takers are served in
@@ -39,9 +39,9 @@ pub struct Mailbox<T: Send + 'static> {
     shared: Arc<Shared<T>>,
     /// The number of this handle.
     handle: u64,
-    /// Of this handle.
+    /// The holder of this handle.
     holder: Arc<Holder>,
-    /// What gives the handle up when its holder ends.
+    /// The call that gives this handle up when its holder ends.
     end_call: insula_sync::Mutex<Option<EndCall>>,
 }
 
@@ -53,7 +53,7 @@ struct Shared<T> {
 
 struct State<T> {
     slot: Slot<T>,
-    /// One for each handle, by its number. Bounded by the handles.
+    /// The holder of each handle, by the handle's number. Bounded by the handles.
     holders: BTreeMap<u64, Arc<Holder>>,
     /// The number of the last handle. 64 bits do not run out.
     last: u64,
@@ -67,7 +67,7 @@ impl<T> State<T> {
         (self.last, holder)
     }
 
-    /// A handle goes.
+    /// Removes a handle. If one handle is left, its waits end.
     fn remove(&mut self, handle: u64) -> Settled {
         if self.holders.remove(&handle).is_some() && self.holders.len() == 1 {
             self.slot.peer_died()
@@ -78,7 +78,7 @@ impl<T> State<T> {
 }
 
 impl<T: Send + 'static> Mailbox<T> {
-    /// An empty mailbox.
+    /// Creates an empty mailbox.
     pub fn new() -> Self {
         let mut state = State {
             slot: Slot::new(),
@@ -99,22 +99,22 @@ impl<T: Send + 'static> Mailbox<T> {
         }
     }
 
-    /// Puts a message in, and waits for room if there is one already.
+    /// Puts a message in. Waits for room if the slot is full.
     ///
     /// # Blocking
-    /// Until there is room. Spins for a moment, then parks the thread; an isolate gives its
-    /// place in the pool away.
+    /// Blocks until there is room. Spins for a moment, then parks the thread; an isolate gives up
+    /// its place in the pool for the wait.
     ///
     /// # Cancellation
     /// A kill of the waiting isolate unwinds out of the wait, and the message is not put.
     ///
     /// # Errors
-    /// `Closed`, `PeerDied` and what every wait may give, with the message.
+    /// `Closed`, `PeerDied` and the errors of every wait, with the message.
     pub fn put(&self, message: T) -> Result<(), Undelivered<T>> {
         self.put_until(message, None)
     }
 
-    /// As [`put`](Self::put), waiting for at most `timeout`.
+    /// Like [`put`](Self::put), but waits for at most `timeout`.
     ///
     /// # Errors
     /// As for `put`, and `TimedOut`.
@@ -164,26 +164,28 @@ impl<T: Send + 'static> Mailbox<T> {
         };
         let waited = self.wait(&seat, &self.shared.putting, deadline);
         waiting.over();
+        // Of no use if the wait was settled, even if the time-out passed as well: the result is
+        // under the ticket then.
         let error = waited.err().map_or(MailboxError::TimedOut, Into::into);
         self.shared.state.lock().slot.stop_putting(ticket, error)
     }
 
-    /// Takes the message out, and waits for one if there is none.
+    /// Takes the message out. Waits for one if the slot is empty.
     ///
     /// # Blocking
-    /// As [`put`](Self::put), until there is a message.
+    /// Blocks like [`put`](Self::put), until there is a message.
     ///
     /// # Cancellation
     /// A kill of the waiting isolate unwinds out of the wait. A message that was handed to it at
-    /// that moment goes on to the next taker, or stays in the mailbox.
+    /// that moment is passed on to the next taker, or stays in the mailbox.
     ///
     /// # Errors
-    /// `Closed`, `PeerDied` and what every wait may give.
+    /// `Closed`, `PeerDied` and the errors of every wait.
     pub fn take(&self) -> Result<T, MailboxError> {
         self.take_until(None)
     }
 
-    /// As [`take`](Self::take), waiting for at most `timeout`.
+    /// Like [`take`](Self::take), but waits for at most `timeout`.
     ///
     /// # Errors
     /// As for `take`, and `TimedOut`.
@@ -247,22 +249,23 @@ impl<T: Send + 'static> Mailbox<T> {
         wait(seat, spin, deadline, awaited, is_settled)
     }
 
-    /// Ends it for everybody: what is in it is dropped, whoever waits gets `Closed`, and so does
-    /// every later use.
+    /// Closes the mailbox for all parties: drops the messages in it, and makes each wait and each
+    /// later use return `Closed`.
     pub fn close(&self) {
         let remains = self.shared.state.lock().slot.close();
+        // Before the messages are dropped, since a destructor may panic.
         row::wake(remains.settled.iter().cloned());
     }
 
-    /// Whether it was closed.
+    /// Returns whether the mailbox was closed.
     pub fn is_closed(&self) -> bool {
         let state = self.shared.state.lock();
         state.slot.over() == Some(&MailboxError::Closed)
     }
 
-    /// From now on this handle is the current isolate's, or thread's: it is gone when the isolate
-    /// or the thread has ended, also if no drop reaches it, and waits for it are part of the
-    /// search for deadlocks. A use by another party, before that end, takes both back.
+    /// Makes the current isolate or thread the holder of this handle: the handle is gone when its
+    /// holder has ended, even if no drop reaches it, and waits for it are part of the search for
+    /// deadlocks. A use by another party, before that end, undoes both.
     pub fn attach(&self) {
         let party = Party::current();
         self.holder.set(party.id);
@@ -285,7 +288,7 @@ impl<T: Send + 'static> Mailbox<T> {
         }
     }
 
-    /// Exchanges the call at the end of the holder.
+    /// Replaces the call at the end of the holder, and cancels the one before.
     fn set_end_call(&self, call: Option<EndCall>) {
         let before = std::mem::replace(&mut *self.end_call.lock(), call);
         if let Some(before) = before {
@@ -306,7 +309,7 @@ enum Stopped<T> {
     Take((Option<T>, Settled)),
 }
 
-/// Takes a wait back when it is left by unwinding.
+/// Ends a wait that is left by unwinding.
 struct Waiting<'a, T> {
     shared: &'a Shared<T>,
     ticket: Ticket,
@@ -315,7 +318,7 @@ struct Waiting<'a, T> {
 
 impl<T> Waiting<'_, T> {
     fn over(self) {
-        // What the drop would do, the caller does, with the result.
+        // The drop must not run: the caller ends the wait itself, and keeps the result.
         let _ = std::mem::ManuallyDrop::new(self);
     }
 }
@@ -323,7 +326,7 @@ impl<T> Waiting<'_, T> {
 impl<T> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
         let stopped = (self.stop)(&mut self.shared.state.lock().slot, self.ticket);
-        // A message is dropped when the lock is released, and after the next waiter was woken: its
+        // A message is dropped after the lock is released and the next waiter was woken, since its
         // destructor may panic.
         match stopped {
             Stopped::Put(result) => drop(result),
@@ -335,7 +338,7 @@ impl<T> Drop for Waiting<'_, T> {
     }
 }
 
-/// One party's wait, as the graph sees it.
+/// One party's wait, as the graph of waits sees it.
 struct OneTurn<T> {
     shared: Arc<Shared<T>>,
     seat: Arc<Seat>,
@@ -343,8 +346,8 @@ struct OneTurn<T> {
 }
 
 impl<T: Send> Awaited for OneTurn<T> {
-    /// The holders of the other handles, if each of them is certain. With a handle that several
-    /// parties share by reference another one of them could end the wait.
+    /// Finds the holders of the other handles, if each of them is certain. If several parties share
+    /// the waiter's own handle by reference, one of them could end the wait, so there is no holder.
     fn each_holder(&self, _: Side, found: &mut dyn FnMut(PartyId)) {
         if self.seat.is_settled() || self.own.is_shared() {
             return;
@@ -358,7 +361,7 @@ impl<T: Send> Awaited for OneTurn<T> {
 }
 
 impl<T: Send + 'static> Clone for Mailbox<T> {
-    /// A handle for another party.
+    /// Returns a handle for another party.
     fn clone(&self) -> Self {
         let mut state = self.shared.state.lock();
         let (handle, holder) = state.add();

@@ -1,40 +1,40 @@
-//! A row: the waiters for one thing, in the order in which they began to wait.
+//! A row: a queue of waiters for one thing, in the order in which they began to wait.
 //!
-//! A waiter joins the row with its seat and something of its own, and gets a ticket. It is
-//! *settled* when its outcome is decided: it leaves the row, the outcome is kept under its
-//! ticket, and its seat is returned, for the caller to settle when the lock is released. Each
-//! waiter takes its ticket back once, also when a time-out, a kill or a panic ends its wait: it
-//! gets its outcome if it has one, and otherwise what it brought. So under the lock a waiter
-//! that gives up either leaves no trace, or knows what it was given and passes that on.
+//! A waiter joins the row with its seat and a value, and gets a ticket. It is *settled* when its
+//! outcome is decided: it is taken from the queue, the outcome is kept under its ticket, and its
+//! seat is returned, for the caller to settle after it has released the lock. Each waiter hands
+//! its ticket in once, even if a time-out, a kill or a panic ends its wait: it gets its outcome if
+//! there is one, otherwise its value back. All of this is done under the lock, so a waiter that
+//! gives up either leaves no trace, or knows what it was given and passes that on.
 //!
-//! Each step takes O(log n) for n waiters, and nothing of one that has left stays.
+//! Each step takes O(log n) for n waiters. Nothing stays of a waiter that has left.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::blocking::Seat;
 
-/// The place of one wait. Never used again: 64 bits do not run out.
+/// The number of one wait. Never reused: 64 bits do not run out.
 pub(crate) type Ticket = u64;
 
-/// Seats of the waits that a step has ended.
+/// The seats of the waits that a step has ended.
 pub(crate) type Settled = Vec<Arc<Seat>>;
 
 /// Waiters that brought a `W` each, and get an outcome of type `R`.
 pub(crate) struct Row<W, R> {
     next: Ticket,
-    /// Bounded by the number of threads, as is the next one: each waits once, but for control
-    /// messages that are handled in a wait and wait themselves.
+    /// Bounded by the number of threads, as `outcomes` is: each thread waits once, apart from the
+    /// nested waits of code that a control message runs inside of a wait.
     waiting: BTreeMap<Ticket, (Arc<Seat>, W)>,
-    /// Of waiters that have been settled and have not left yet.
+    /// The outcomes of waiters that have been settled and have not left yet.
     outcomes: BTreeMap<Ticket, R>,
 }
 
-/// What a waiter gets for its ticket.
+/// The result of handing in a ticket.
 pub(crate) enum Left<W, R> {
-    /// Its outcome.
+    /// The outcome of the waiter.
     Settled(R),
-    /// Nothing was decided yet: what it brought comes back.
+    /// No outcome was decided yet. Gives back the value that the waiter brought.
     Unsettled(W),
 }
 
@@ -81,7 +81,7 @@ impl<W, R> Row<W, R> {
         settled
     }
 
-    /// Takes the ticket of a wait that has ended, in whatever way. Once for each ticket.
+    /// Takes the ticket of a wait that has ended, for whatever reason. Called once per ticket.
     pub(crate) fn leave(&mut self, ticket: Ticket) -> Left<W, R> {
         if let Some(outcome) = self.outcomes.remove(&ticket) {
             return Left::Settled(outcome);
@@ -93,7 +93,7 @@ impl<W, R> Row<W, R> {
     }
 }
 
-/// Wakes waiters that were settled. Not under the lock.
+/// Wakes waiters that were settled. Called after the lock is released.
 pub(super) fn wake(settled: impl IntoIterator<Item = Arc<Seat>>) {
     for seat in settled {
         seat.settle();

@@ -1,16 +1,16 @@
 //! The slot of a mailbox and its waiters, as a pure state machine.
 //!
-//! It is always true that
+//! Invariants:
 //! - takers wait only while there is no message, putters only while there is no room;
-//! - waiters are settled in the order of their [`Row`]: a message goes to the first taker without
-//!   touching the slot, and room to the first putter, whose message moves up;
+//! - waiters are settled in the order of their [`Row`]: a message is handed to the first taker
+//!   without touching the slot, and the message of the first putter moves into a slot with room;
 //! - a waiter that was settled finds its result under its ticket, and no other can take it;
-//! - a message that was handed to a taker which cannot use it (a kill unwinds its wait) goes on to
-//!   the next taker. If there is none it is *returned*: it is taken before what is in the slot,
-//!   since it was put before.
+//! - a message that was handed to a taker that cannot use it (a kill unwinds its wait) is passed
+//!   on to the next taker. If there is none it is *returned*: it is taken before the message in
+//!   the slot, since it was put before.
 //!
-//! Every step returns the seats that it has settled, for the caller to wake when the lock is
-//! released.
+//! Each step returns the seats of the waiters that it has settled. The caller wakes them after it
+//! has released the lock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,31 +21,32 @@ use crate::blocking::Seat;
 
 pub(crate) struct Slot<T> {
     message: Option<T>,
-    /// Messages of takers that could not use them, by their tickets. Bounded by the number of
-    /// takers: while one is here, nothing is put and no taker waits.
+    /// Messages of takers that could not use them, by ticket. Bounded by the number of takers:
+    /// while there is one, nothing is put and no taker waits.
     returned: BTreeMap<Ticket, T>,
-    /// Over for good, and why.
+    /// `Closed` once the mailbox was closed; otherwise `PeerDied` while no other party is left.
     over: Option<MailboxError>,
     takers: Row<(), Result<T, MailboxError>>,
     putters: Row<T, Result<(), Undelivered<T>>>,
 }
 
-/// What became of an attempt to put.
+/// The result of an attempt to put.
 pub(crate) enum Putting<T> {
     Done(Settled),
-    /// No room. The message comes back.
+    /// There is no room. Gives the message back.
     Full(T),
     Refused(Undelivered<T>),
 }
 
-/// What became of an attempt to take.
+/// The result of an attempt to take.
 pub(crate) enum Taking<T> {
     Done(T, Settled),
     Empty,
     Refused(MailboxError),
 }
 
-/// What was in it when it ended, to be dropped when the lock is released.
+/// The waiters and the messages of a slot that was closed. To be dropped after the lock is
+/// released, since the destructor of a message is foreign code.
 pub(crate) struct Remains<T> {
     pub(crate) settled: Settled,
     pub(super) _messages: (Option<T>, BTreeMap<Ticket, T>),
@@ -66,7 +67,7 @@ impl<T> Slot<T> {
         self.over.as_ref()
     }
 
-    /// How many wait to take, and to put.
+    /// Returns the numbers of waiting takers and putters.
     pub(crate) fn waiting(&self) -> (usize, usize) {
         (self.takers.len(), self.putters.len())
     }
@@ -75,7 +76,7 @@ impl<T> Slot<T> {
         self.message.is_some() || !self.returned.is_empty()
     }
 
-    /// Hands a message over, without waiting.
+    /// Puts a message without waiting.
     pub(crate) fn put(&mut self, message: T) -> Putting<T> {
         if let Some(error) = self.over.clone() {
             return Putting::Refused(Undelivered { message, error });
@@ -90,7 +91,7 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Gives a message to the first taker. It comes back if none waits.
+    /// Hands a message to the first taker. Gives it back if no taker waits.
     fn hand_over(&mut self, message: T) -> Result<Arc<Seat>, T> {
         if self.takers.is_empty() {
             return Err(message);
@@ -101,7 +102,7 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Takes the message, without waiting.
+    /// Takes the message without waiting.
     pub(crate) fn take(&mut self) -> Taking<T> {
         let returned = self.returned.pop_first().map(|(_, message)| message);
         let Some(message) = returned.or_else(|| self.message.take()) else {
@@ -123,17 +124,17 @@ impl<T> Slot<T> {
         Taking::Done(message, settled)
     }
 
-    /// After [`put`](Self::put) found it full.
+    /// Queues a putter, after [`put`](Self::put) has returned `Full`.
     pub(crate) fn wait_to_put(&mut self, message: T, seat: &Arc<Seat>) -> Ticket {
         self.putters.join(seat, message)
     }
 
-    /// After [`take`](Self::take) found it empty.
+    /// Queues a taker, after [`take`](Self::take) has returned `Empty`.
     pub(crate) fn wait_to_take(&mut self, seat: &Arc<Seat>) -> Ticket {
         self.takers.join(seat, ())
     }
 
-    /// Ends a wait to put. If it was not settled yet, the message comes back with `error`.
+    /// Ends a wait to put. If it was not settled yet, gives the message back with `error`.
     pub(crate) fn stop_putting(
         &mut self,
         ticket: Ticket,
@@ -157,8 +158,8 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Ends the wait of a taker that cannot use a message: one that was handed to it goes on to
-    /// the next one. It comes back if the mailbox was closed, to be dropped.
+    /// Ends the wait of a taker that cannot use a message. If it was handed one, the message is
+    /// passed on to the next taker. If the mailbox was closed, it is returned to be dropped.
     pub(crate) fn abandon_taking(&mut self, ticket: Ticket) -> (Option<T>, Settled) {
         let Left::Settled(Ok(message)) = self.takers.leave(ticket) else {
             return (None, Settled::new());
@@ -175,7 +176,7 @@ impl<T> Slot<T> {
         }
     }
 
-    /// It was closed: what is in it goes, the waiters are told, and so are all that come.
+    /// Closes the slot: takes its messages out, and refuses all waiters and all later uses.
     #[must_use = "what was in it is dropped outside of the lock"]
     pub(crate) fn close(&mut self) -> Remains<T> {
         let messages = (self.message.take(), std::mem::take(&mut self.returned));
@@ -185,13 +186,13 @@ impl<T> Slot<T> {
         }
     }
 
-    /// No other party is left: the waiters are told. What is in the slot may still be taken.
+    /// Notes that no other party is left, and refuses the waiters. The messages may still be taken.
     #[must_use = "they sleep"]
     pub(crate) fn peer_died(&mut self) -> Settled {
         self.end(&MailboxError::PeerDied)
     }
 
-    /// Another party is there again.
+    /// Notes that there is another party again.
     pub(crate) fn peer_came(&mut self) {
         if self.over == Some(MailboxError::PeerDied) {
             self.over = None;

@@ -1,5 +1,5 @@
-//! Risk: a waiter is overtaken in the row, stays in it when it gives up, or takes with it what it
-//! was given at that moment.
+//! Risk: a waiter is overtaken in the row, stays in it when it gives up, or keeps what it was given
+//! at that moment.
 
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ fn the_end_settles_all_and_a_closed_one_stays_closed() {
     assert_eq!(take(&mut slot), None);
 }
 
-/// The state between the hand-over and the kill, which no test from outside can hold.
+/// Covers the state between the hand-over and the kill, which no test from outside can keep.
 #[test]
 fn a_lock_that_a_killed_waiter_was_just_handed_goes_to_the_next() {
     let mutex = RawMutex::new();
@@ -92,7 +92,7 @@ fn a_lock_that_a_killed_waiter_was_just_handed_goes_to_the_next() {
     drop(first);
     assert!(!mutex.try_lock());
     assert!(matches!(second.leave(), Left::Settled(Ok(()))));
-    // And if no other waits, the lock is free.
+    // If there is no other waiter, the lock is free.
     let third = mutex.acquire_or_join().unwrap().unwrap();
     mutex.unlock().unwrap();
     assert!(!mutex.try_lock());
@@ -117,7 +117,7 @@ fn a_lock_that_is_closed_settles_all_waiters() {
     mutex.lock().unwrap();
     let [first, second] = [0, 1].map(|_| mutex.acquire_or_join().unwrap().unwrap());
     mutex.close();
-    // One that is killed at that moment has no lock to hand on.
+    // A waiter that is killed at that moment has no lock to pass on.
     drop(first);
     assert!(matches!(
         second.leave(),
@@ -137,7 +137,7 @@ fn a_notification_that_a_killed_waiter_just_got_goes_to_the_next() {
     assert!(matches!(second.leave(), Left::Settled(Ok(Notified::Alone))));
 }
 
-/// All that waited were notified, so one that gives up has nothing that is another's.
+/// All waiters were notified, so a waiter that gives up has nothing to pass on.
 #[test]
 fn a_notification_of_all_wakes_no_later_waiter() {
     let condition = ConditionVariable::new();
@@ -191,7 +191,7 @@ fn a_message_of_a_killed_taker_goes_with_a_mailbox_that_is_closed() {
     drop(slot.abandon_taking(tickets[0]));
     drop(slot.close());
     assert_eq!(take(&mut slot), None);
-    // It is dropped when the lock is released.
+    // The caller drops it after the lock is released.
     assert_eq!(slot.abandon_taking(tickets[1]).0, Some(2));
     assert_eq!(take(&mut slot), None);
 }
@@ -202,7 +202,7 @@ fn a_hundred_thousand_waiters_that_give_up_leave_nothing_behind() {
     let seat = Seat::new();
     let mut row: Row<usize, usize> = Row::new();
     let mut tickets: Vec<_> = (0..COUNT).map(|n| (row.join(&seat, n), n)).collect();
-    // An order without a pattern: a generator of full period.
+    // An order without a pattern, from a generator of full period.
     let mut random = 1_usize;
     for last in (1..COUNT).rev() {
         random = random.wrapping_mul(25_214_903_917).wrapping_add(11) & ((1 << 48) - 1);
