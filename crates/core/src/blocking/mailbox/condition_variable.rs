@@ -1,4 +1,4 @@
-//! Waiting, with a lock open meanwhile, for somebody to say that something has changed.
+//! The condition variable of isolates and other threads.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use super::mutex::{MutexGuard, RawMutex};
 use super::row::{self, Left, Row, Ticket};
 use crate::blocking::{Awaited, Deadline, PartyId, Seat, Side, Spin, WaitError, deadline_in, wait};
 
-/// Lets isolates and other threads wait until somebody notifies them.
+/// A condition variable, on which isolates and other threads wait for a notification.
 ///
-/// There are no spurious wake-ups. Still, a waiter that was notified acquires the lock behind those
-/// that waited for it before, and should check whether what it waits for still holds.
+/// There are no spurious wake-ups. Still, a waiter that was notified acquires the lock after those
+/// that waited for the lock before, so it should check whether its condition still holds.
 ///
 /// # Ordering
 /// Waiters are notified in the order in which they began to wait.
@@ -51,16 +51,17 @@ struct State {
 
 pub(crate) type Outcome = Result<Notified, LockError>;
 
-/// How a waiter was notified.
+/// The kind of a notification.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Notified {
-    /// The notification was for one waiter. If this one cannot use it, it goes to the next.
+    /// For one waiter. If that cannot use the notification, it is passed on to the next waiter.
     Alone,
-    /// All that waited then were notified, so there is no other waiter that could be meant.
+    /// For all that waited then, so there is no other waiter to which it could be passed on.
     WithAll,
 }
 
-/// Any isolate or thread may notify, so the wait is for none in particular.
+/// A wait for a notification, as the graph of waits sees it: any party may notify, so no holder is
+/// known.
 struct Notification;
 
 impl Awaited for Notification {
@@ -68,7 +69,7 @@ impl Awaited for Notification {
 }
 
 impl ConditionVariable {
-    /// A condition variable without waiters.
+    /// Creates a condition variable without waiters.
     pub fn new() -> Self {
         let state = State {
             is_closed: false,
@@ -81,26 +82,27 @@ impl ConditionVariable {
     }
 
     /// Releases the lock, waits for a notification, and acquires the lock again. A notification
-    /// between the first two is not lost.
+    /// between the release and the wait is not lost.
     ///
     /// # Blocking
-    /// As [`RawMutex::lock`], twice.
+    /// Blocks like [`RawMutex::lock`], twice.
     ///
     /// # Cancellation
     /// A kill of the waiting isolate unwinds out of the wait. If the waiter was notified at that
-    /// moment, the notification goes to the next one.
+    /// moment, the notification is passed on to the next waiter.
     ///
     /// # Errors
     /// A [`LockError`]; the lock is not held then. It is `Closed` if this or the lock was closed.
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> Result<MutexGuard<'a, T>, LockError> {
+        // Before the release, so that no notification is lost in between.
         let place = self.enqueue();
         let mutex = guard.leave();
         let notified = place?.wait(None)?;
         self.relock(notified, || mutex.lock())
     }
 
-    /// As [`wait`](Self::wait), for at most `timeout`, and tells whether there was a
-    /// notification.
+    /// Like [`wait`](Self::wait), but waits for at most `timeout`, and also returns whether there
+    /// was a notification.
     ///
     /// # Errors
     /// As for `wait`. Without a notification the lock is acquired again.
@@ -116,29 +118,29 @@ impl ConditionVariable {
         Ok((guard, notified.is_some()))
     }
 
-    /// As [`wait`](Self::wait) and [`wait_timeout`](Self::wait_timeout), for a lock without a
-    /// guard. If the caller does not hold the lock, this waits all the same, and the caller holds
-    /// the lock afterwards.
+    /// Like [`wait`](Self::wait) and [`wait_timeout`](Self::wait_timeout), for a lock without a
+    /// guard. Returns whether there was a notification. If the caller does not hold the lock, this
+    /// waits all the same, and the caller holds the lock afterwards.
     ///
     /// # Errors
     /// As for `wait`.
     pub fn wait_raw(&self, mutex: &RawMutex, timeout: Option<Duration>) -> Result<bool, LockError> {
         let place = self.enqueue();
-        // The lock of another holder is left alone.
+        // An error says that the caller does not hold the lock: then there is nothing to release.
         let _ = mutex.unlock();
         let notified = place?.wait(timeout.and_then(deadline_in))?;
         self.relock(notified, || mutex.lock())?;
         Ok(notified.is_some())
     }
 
-    /// Acquires the lock after a wait. A notification for one waiter goes on to the next if this
-    /// one does not get the lock.
+    /// Acquires the lock after a wait. If that fails, a notification for one waiter is passed on to
+    /// the next.
     fn relock<R>(
         &self,
         notified: Option<Notified>,
         lock: impl FnOnce() -> Result<R, LockError>,
     ) -> Result<R, LockError> {
-        // Made only if there is a notification to pass on: dropping it notifies.
+        // Constructed only if there is a notification to pass on, since its drop notifies.
         let waking = matches!(notified, Some(Notified::Alone)).then(|| Waking(self));
         let locked = lock()?;
         if let Some(waking) = waking {
@@ -147,7 +149,7 @@ impl ConditionVariable {
         Ok(locked)
     }
 
-    /// Puts the current party at the end of the row.
+    /// Adds the current party at the end of the row.
     pub(crate) fn enqueue(&self) -> Result<InRow<'_>, LockError> {
         let seat = Seat::new();
         let mut state = self.state.lock();
@@ -175,8 +177,8 @@ impl ConditionVariable {
         row::wake(all);
     }
 
-    /// Closes the condition variable for good: each waiter gets [`LockError::Closed`], and so
-    /// does each later wait. None of them holds the lock then.
+    /// Closes the condition variable: each waiter and each later wait gets [`LockError::Closed`],
+    /// and does not hold the lock then.
     pub fn close(&self) {
         let mut state = self.state.lock();
         state.is_closed = true;
@@ -185,23 +187,23 @@ impl ConditionVariable {
         row::wake(all);
     }
 
-    /// Whether the condition variable was closed.
+    /// Returns whether the condition variable was closed.
     pub fn is_closed(&self) -> bool {
         self.state.lock().is_closed
     }
 }
 
-/// A place in the row. When the wait is left by unwinding, a notification that came at that
-/// moment goes to the next waiter.
+/// A place in the row. If the wait is left by unwinding, a notification that came at that moment is
+/// passed on to the next waiter.
 pub(crate) struct InRow<'a> {
     condition: &'a ConditionVariable,
-    /// `None` once it was taken back.
+    /// `None` once it was handed in.
     ticket: Option<Ticket>,
     seat: Arc<Seat>,
 }
 
 impl InRow<'_> {
-    /// Waits in the row. `None` if the time was over before a notification came.
+    /// Waits in the row. Returns `None` if the deadline passed before a notification came.
     pub(crate) fn wait(self, deadline: Deadline) -> Result<Option<Notified>, LockError> {
         let awaited = || (Arc::new(Notification) as Arc<dyn Awaited>, Side::Requester);
         let is_settled = || self.seat.is_settled().then_some(());
@@ -213,7 +215,7 @@ impl InRow<'_> {
             is_settled,
         );
         match (self.leave(), waited) {
-            // Also if the time was over as well.
+            // The outcome wins over a time-out that has passed as well.
             (Left::Settled(outcome), _) => outcome.map(Some),
             (Left::Unsettled(()), Err(WaitError::TimedOut)) => Ok(None),
             (Left::Unsettled(()), Err(error)) => Err(error.into()),
@@ -242,8 +244,8 @@ impl Drop for InRow<'_> {
     }
 }
 
-/// A notification on its way to a waiter that has yet to acquire the lock. If it does not, the
-/// notification goes to the next one.
+/// A notification for one waiter that has yet to acquire the lock. Unless [`over`](Self::over) is
+/// called, the drop passes the notification on to the next waiter.
 struct Waking<'a>(&'a ConditionVariable);
 
 impl Waking<'_> {

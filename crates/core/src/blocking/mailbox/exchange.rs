@@ -1,43 +1,45 @@
 //! The word and the cells of a rendezvous, without any waiting.
 //!
 //! # States
-//! The low bits of the word; the other bits say what is over for good (`CLOSED`, and which end
-//! is gone), and stay.
+//! The low bits of the word are the state. The other bits say whether the rendezvous is closed and
+//! which end is gone; once set, they stay. `OTHER` is the exception (see below).
 //!
-//! | state | what | request cell | left by |
+//! | state | meaning | request cell | left by |
 //! |---|---|---|---|
 //! | `NONE` | at the beginning, or a request was taken back | requester | requester: `REQUEST` |
 //! | `REQUEST` | a request waits | full | responder: `TAKEN`; requester: `NONE` |
 //! | `TAKEN` | the responder works | responder | responder: `ANSWERED`; requester: `ABANDONED` |
-//! | `ANSWERED` | a response waits, or was taken, or there is none | requester | requester: `REQUEST` |
-//! | `ABANDONED` | the responder works, and nobody waits for it | responder; the other one requester | responder: `NONE`; requester: `BEHIND` |
-//! | `BEHIND` | the same, and the next request waits in the other cell | full; the other one responder | responder: `REQUEST`; requester: `ABANDONED` |
+//! | `ANSWERED` | a response waits, or was taken, or the responder declined | requester | requester: `REQUEST` |
+//! | `ABANDONED` | the responder works, and no requester waits for it | responder; other cell: requester | responder: `NONE`; requester: `BEHIND` |
+//! | `BEHIND` | as `ABANDONED`, and the next request waits in the other cell | full; other cell: responder | responder: `REQUEST`; requester: `ABANDONED` |
 //!
-//! There are two request cells; the bit `OTHER` says which one the state is about. The step to
-//! `BEHIND` turns it, since the responder may not have moved the abandoned request out of its
-//! cell yet, and the step back to `ABANDONED` turns it back. When the responder responds, it has.
+//! There are two request cells, and the bit `OTHER` selects the one that the state is about. The
+//! step to `BEHIND` flips the bit, since the responder may not have moved the abandoned request out
+//! of its cell yet; the step back to `ABANDONED` flips it back. By the time that the responder
+//! responds, it has moved the request out.
 //!
-//! "requester" and "responder" in the cell's column: that side may touch the cell. A full cell
-//! belongs to whoever makes the next step out of the state: both may try, one compare-exchange
-//! decides. Publishing releases the cell, the step that takes it acquires it.
+//! "requester" and "responder" in the column of the cell name the side that may touch the cell. A
+//! full cell belongs to the side that makes the next step out of the state: both may try, and one
+//! compare-exchange decides. The step that publishes a request releases its cell; the step that
+//! takes the request acquires it.
 //!
-//! The response cell is the responder's from its step to `ANSWERED` on, and the requester's from
-//! when the responder has counted the answer, to the next request. So who finds `ANSWERED` without
-//! the count waits for it: it comes at once, as no foreign code runs between the two. Closing
-//! changes the count as well, in its lowest bit; a requester that waits looks at nothing else.
+//! The response cell belongs to the responder from its step to `ANSWERED` until it has counted the
+//! answer, and then to the requester until the next request. A requester that finds `ANSWERED`
+//! without the count therefore waits for the count, which comes at once: no foreign code runs
+//! between the two. Closing changes the count too, in its lowest bit, since a waiting requester
+//! looks at nothing else.
 //!
-//! That there is one requester and one responder at a time is not a matter of the word: each
-//! side has a [claim](End::claim), which a second user of the same end does not get. A
-//! requester keeps it from the request until it has the response, which is why nobody needs a
-//! step from `ANSWERED` back to `NONE`: a new request may be made in both.
+//! The word does not ensure that there is one requester and one responder at a time: each side
+//! has a [claim](End::claim), which a second user of the same end does not get. A requester keeps
+//! its claim from the request until it has the response, so there is no need for a step from
+//! `ANSWERED` back to `NONE`: a new request may be made in both.
 //!
 //! # Cost
-//! While both sides are awake, a round trip costs what its cache lines take from core to core.
-//! There are two. That of the request goes to the responder, who takes the request and steps to
-//! `ANSWERED` there, undisturbed; that of the response goes to the requester, who looks at
-//! nothing else meanwhile. With the next request the requester writes to the first line without
-//! having read it: it remembers what it was left as. Whatever else is written to belongs to one
-//! side and has lines of its own.
+//! While both sides are awake, a round trip costs the transfer of two cache lines between cores.
+//! The line of the request moves to the responder, which takes the request and steps to `ANSWERED`
+//! there, undisturbed; the line of the response moves to the requester, which looks at nothing else
+//! meanwhile. For its next request, the requester writes to the first line without reading it: it
+//! remembers the word. All other data that is written belongs to one side and has lines of its own.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -62,15 +64,15 @@ const CLOSED: u32 = 8;
 const REQUESTER_GONE: u32 = 16;
 const RESPONDER_GONE: u32 = 32;
 
-/// Which of the request cells.
+/// Selects the second request cell.
 const OTHER: u32 = 64;
 
 /// The lowest bit of the count of answers: there will be no more.
 const NO_MORE: u32 = 1;
-/// One answer.
+/// One answer in the count.
 const ANSWER: u32 = 2;
 
-/// What is shared by the two ends.
+/// The state that the two ends share.
 pub(crate) struct Exchange<Q, A> {
     request: RequestLine<Q>,
     response: ResponseLine<A>,
@@ -80,59 +82,61 @@ pub(crate) struct Exchange<Q, A> {
     pub(super) responder: End,
 }
 
-/// What a responder that waits looks at.
+/// The cache lines that a waiting responder looks at.
 #[repr(align(128))]
 struct RequestLine<Q> {
     word: AtomicU32,
     cells: [UnsafeCell<Option<Q>>; 2],
 }
 
-/// What a requester that waits looks at.
+/// The cache lines that a waiting requester looks at.
 #[repr(align(128))]
 struct ResponseLine<A> {
-    /// How many requests were answered or declined, and `NO_MORE`. Only whether it changed counts.
+    /// The number of requests that were answered or declined, and `NO_MORE`. It is only compared
+    /// for a change, so it may wrap.
     answers: AtomicU32,
-    /// What was moved out stays behind as bits, so that the requester does not write here; only
-    /// the count says whether there is something. `None` was declined.
+    /// A response that was moved out stays behind as bits, so that the requester does not write to
+    /// this line; only the count says whether the cell is full. `None` if the responder declined.
     cell: UnsafeCell<Option<ManuallyDrop<A>>>,
 }
 
-/// What the requester knows. Changed with its claim only.
+/// The memory of the requester. Written only with the requester's claim.
 #[repr(align(128))]
 struct Memory {
-    /// The count of answers, at the last one that it took.
+    /// The count of answers when the requester last took one.
     answers: AtomicU32,
-    /// What the word is, unless an end is over by now; or `UNKNOWN`.
+    /// The word that the next request finds, apart from the bits that close the rendezvous or say
+    /// that an end is gone; or `UNKNOWN`.
     word: AtomicU32,
 }
 
-/// More bits than a word ever has.
+/// No word: it has bits that no word has.
 const UNKNOWN: u32 = u32::MAX;
 
-/// Where the sides sleep. Never changes.
+/// The seats of the two sides. Never written after the creation.
 #[repr(align(128))]
 struct Seats {
     requester: Arc<Seat>,
     responder: Arc<Seat>,
 }
 
-// SAFETY: the cells are touched by one thread at a time, as the table of states says; values
-// move between threads, and are never shared.
+// SAFETY: the table of states and the claims admit one thread at a time to each cell. Values move
+// between threads, which `Send` allows, and are never shared.
 unsafe impl<Q: Send, A: Send> Sync for Exchange<Q, A> {}
-// SAFETY: it owns what it holds.
+// SAFETY: it owns the values in its cells, which are `Send`.
 unsafe impl<Q: Send, A: Send> Send for Exchange<Q, A> {}
 
-/// What belongs to one side.
+/// The data of one side.
 #[repr(align(128))]
 pub(super) struct End {
     claimed: AtomicBool,
     pub(super) holder: Holder,
     pub(super) spin: Spin,
-    /// What gives the end up when its holder ends.
+    /// The call that gives the end up when its holder ends.
     end_call: insula_sync::Mutex<Option<EndCall>>,
 }
 
-/// The right to act for a side.
+/// The right to act for a side, until it is dropped.
 pub(super) struct Claim<'a>(&'a AtomicBool);
 
 impl End {
@@ -145,7 +149,7 @@ impl End {
         }
     }
 
-    /// Exchanges the call at the end of the holder.
+    /// Replaces the call at the end of the holder, and cancels the one before.
     fn set_end_call(&self, call: Option<EndCall>) {
         let before = std::mem::replace(&mut *self.end_call.lock(), call);
         if let Some(before) = before {
@@ -153,15 +157,16 @@ impl End {
         }
     }
 
-    /// `None` while another thread acts for this side.
+    /// Claims this side. Returns `None` while another thread acts for it.
     #[inline]
     pub(super) fn claim(&self) -> Option<Claim<'_>> {
-        // Acquire pairs with the Release of the claim before. The claim is made only once it is
-        // won: dropping one gives the place free, also if the place is that of another thread.
+        // Acquire pairs with the Release in the drop of the claim before. `then`, as the claim must
+        // not be constructed after a lost swap: its drop would free the place of another thread.
         (!self.claimed.swap(true, Ordering::Acquire)).then(|| Claim(&self.claimed))
     }
 
     fn is_claimed(&self) -> bool {
+        // Relaxed: only for a snapshot, in `Exchange::phase`.
         self.claimed.load(Ordering::Relaxed)
     }
 }
@@ -169,22 +174,24 @@ impl End {
 impl Drop for Claim<'_> {
     #[inline]
     fn drop(&mut self) {
+        // Release pairs with the Acquire in `End::claim`: the next user of the end sees its memory
+        // and its cells as this one left them.
         self.0.store(false, Ordering::Release);
     }
 }
 
-/// What became of a request that its maker gave up.
+/// The outcome of giving a request up.
 #[derive(Debug)]
 pub(crate) enum GaveUp<Q, A> {
-    /// The responder never had it.
+    /// The responder never had the request.
     TookBack(Q),
-    /// The responder has it; what it responds will be given back to it.
+    /// The responder has the request; its response will be given back to it.
     Left,
     /// The response came first; `None` if the responder declined.
     Answered(Option<A>),
 }
 
-/// How far a request has come.
+/// The progress of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
     None,
@@ -218,32 +225,35 @@ impl<Q, A> Exchange<Q, A> {
 
     #[inline]
     fn word(&self) -> u32 {
-        // Acquire pairs with the Release of every step.
+        // Acquire pairs with the Release in `step` and in `finish`.
         self.request.word.load(Ordering::Acquire)
     }
 
-    /// From `word`, as it was read, to another one. The word that is there instead, if it is
-    /// not that.
+    /// Changes the word from `word` to `next`. If the word is a different one, returns that.
     #[inline]
     fn step(&self, word: u32, next: u32) -> Result<(), u32> {
+        // AcqRel: Release hands over the cell that the step publishes, and pairs with the Acquire
+        // of the step, by the other side, that takes it.
         self.request
             .word
             .compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire)
             .map(drop)
     }
 
-    /// Changes what is in the request cell that `word` names.
+    /// Replaces the contents of the request cell that `word` selects.
     #[inline]
     fn set_request(&self, word: u32, request: Option<Q>) -> Option<Q> {
         let cell = &self.request.cells[usize::from(word & OTHER != 0)];
-        // SAFETY: each caller is the side that the table of states names.
+        // SAFETY: each caller has the claim of the side to which the table of states gives the
+        // cell, so no other thread touches it.
         cell.with_mut(|cell| std::mem::replace(unsafe { &mut *cell }, request))
     }
 
     /// Makes a request. Only with the requester's claim.
     #[inline]
     pub(crate) fn post(&self, request: Q) -> Result<(), Undelivered<Q>> {
-        // Relaxed: it is the requester's own.
+        // Relaxed: the claim orders all accesses. A remembered word needs no Acquire: this side has
+        // acquired the count of the last answer, before which the responder left the request cell.
         let mut word = match self.memory.word.load(Ordering::Relaxed) {
             UNKNOWN => self.word(),
             remembered => remembered,
@@ -255,6 +265,7 @@ impl<Q, A> Exchange<Q, A> {
             }
             let next = match word & STATE {
                 NONE | ANSWERED => with_state(word, REQUEST),
+                // `ABANDONED`: in the other states an earlier request still has the claim.
                 _ => with_state(word ^ OTHER, BEHIND),
             };
             self.set_request(next, Some(message));
@@ -273,20 +284,23 @@ impl<Q, A> Exchange<Q, A> {
         Ok(())
     }
 
+    /// Stores the word for the next request.
     fn remember(&self, word: u32) {
-        // Relaxed: it is the requester's own.
+        // Relaxed: the claim orders all accesses.
         self.memory.word.store(word, Ordering::Relaxed);
     }
 
-    /// Whether the requester has to wait no longer.
+    /// Returns whether the wait of the requester has been ended.
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {
-        // Acquire pairs with the Release of the count.
+        // Acquire pairs with the Release in `answer` and in `finish`.
         let answers = self.response.answers.load(Ordering::Acquire);
+        // Relaxed: the claim orders it, and for a search the lock of the graph, which the requester
+        // acquired after its last write.
         answers != self.memory.answers.load(Ordering::Relaxed)
     }
 
-    /// Takes the response, if that is how the wait was settled.
+    /// Takes the response if one came, or returns why there will be none.
     #[inline]
     pub(crate) fn collect(&self) -> Result<A, MailboxError> {
         match self.take_answer() {
@@ -298,11 +312,13 @@ impl<Q, A> Exchange<Q, A> {
         }
     }
 
-    /// What the responder made of the request, if it was answered or declined. Once for each
-    /// request, and not after another one was made.
+    /// Takes the response to the last request, if it was answered (`Some(Some)`) or declined
+    /// (`Some(None)`). Does so once, and not after another request was made.
     #[inline]
     fn take_answer(&self) -> Option<Option<A>> {
+        // Relaxed here and in the store: the claim orders all accesses.
         let before = self.memory.answers.load(Ordering::Relaxed);
+        // Acquire pairs with the Release in `answer`, and makes the response visible.
         let count = || self.response.answers.load(Ordering::Acquire) & !NO_MORE;
         let mut answers = count();
         if answers == before {
@@ -315,12 +331,13 @@ impl<Q, A> Exchange<Q, A> {
             }
         }
         self.memory.answers.store(answers, Ordering::Relaxed);
-        // SAFETY: it was counted, so the cell is the requester's, and is read once.
+        // SAFETY: the answer was counted, so the cell is the requester's, whose claim the caller
+        // has. The count is remembered, so the value is read, and so moved out, once.
         let response = self.response.cell.with(|cell| unsafe { cell.read() });
         Some(response.map(ManuallyDrop::into_inner))
     }
 
-    /// Stops waiting for the response.
+    /// Gives the request up, unless it was answered. Only with the requester's claim.
     pub(crate) fn give_up(&self) -> GaveUp<Q, A> {
         self.remember(UNKNOWN);
         let mut word = self.word();
@@ -343,14 +360,14 @@ impl<Q, A> Exchange<Q, A> {
         }
     }
 
-    /// Takes the request, if there is one, or tells why there will be none. Only with the
+    /// Takes the request, if there is one, or returns why there will be none. Only with the
     /// responder's claim.
     #[inline]
     pub(crate) fn take(&self) -> Option<Result<Q, MailboxError>> {
         let mut word = self.word();
         loop {
             if word & STATE != REQUEST || word & CLOSED != 0 {
-                // An end whose message loop was broken takes nothing any more.
+                // A responder that is gone may still be called: after a panic in its message loop.
                 let broken = (word & RESPONDER_GONE != 0).then_some(MailboxError::IllegalState);
                 return over(word, REQUESTER_GONE).or(broken).map(Err);
             }
@@ -361,13 +378,13 @@ impl<Q, A> Exchange<Q, A> {
         }
     }
 
-    /// Whether the responder has a request to which it has not responded.
+    /// Returns whether the responder has a request to which it has not responded.
     #[inline]
     pub(super) fn owes(&self) -> bool {
         matches!(self.word() & STATE, TAKEN | ABANDONED | BEHIND)
     }
 
-    /// Responds, or declines to. Only with the responder's claim.
+    /// Responds, or declines if `response` is `None`. Only with the responder's claim.
     #[inline]
     pub(crate) fn answer(&self, response: Option<A>) -> Result<(), (Option<A>, MailboxError)> {
         let mut word = self.word();
@@ -387,15 +404,16 @@ impl<Q, A> Exchange<Q, A> {
         let response = response.map(ManuallyDrop::new);
         self.response
             .cell
-            // SAFETY: it is the responder's from the step to the count. What is overwritten are
-            // bits.
+            // SAFETY: the cell is the responder's from the step to the count, and the caller has
+            // the responder's claim. The value that is overwritten was moved out.
             .with_mut(|cell| unsafe { cell.write(response) });
+        // Release pairs with the Acquire in `is_settled` and in `take_answer`.
         self.response.answers.fetch_add(ANSWER, Ordering::Release);
         self.seats.requester.unpark();
         Ok(())
     }
 
-    /// Ends it for both sides.
+    /// Closes the rendezvous for both sides.
     pub(crate) fn close(&self) {
         self.finish(CLOSED);
     }
@@ -404,7 +422,7 @@ impl<Q, A> Exchange<Q, A> {
         self.word() & CLOSED != 0
     }
 
-    /// An end is dropped.
+    /// Marks an end as gone.
     pub(crate) fn leave(&self, side: Side) {
         self.finish(match side {
             Side::Requester => REQUESTER_GONE,
@@ -412,10 +430,13 @@ impl<Q, A> Exchange<Q, A> {
         });
     }
 
+    /// Sets a bit of the word that stays, and wakes both sides.
     fn finish(&self, bit: u32) {
+        // AcqRel, as in `step`.
         self.request.word.fetch_or(bit, Ordering::AcqRel);
         if bit != REQUESTER_GONE {
-            // After the word, which says why.
+            // After the word, so that a requester that sees this bit finds the reason there:
+            // Release pairs with the Acquire in `is_settled`.
             self.response.answers.fetch_or(NO_MORE, Ordering::Release);
         }
         self.seats.requester.unpark();
@@ -439,7 +460,8 @@ impl<Q, A> Exchange<Q, A> {
     pub(super) fn phase(&self) -> Phase {
         match self.word() & STATE {
             REQUEST | TAKEN | BEHIND => Phase::Request,
-            // A response that was taken leaves no other trace than that nobody waits.
+            // The word is the same after the response was taken, but then the requester has
+            // dropped its claim.
             ANSWERED if self.requester.is_claimed() => Phase::Response,
             _ => Phase::None,
         }
@@ -451,7 +473,7 @@ fn with_state(word: u32, state: u32) -> u32 {
     (word & !STATE) | state
 }
 
-/// Why one side need not wait for the other any more, which `gone` says of the other.
+/// Returns why a side need not wait for its peer any more. `gone` is the bit of the peer.
 #[inline]
 fn over(word: u32, gone: u32) -> Option<MailboxError> {
     if word & CLOSED != 0 {
@@ -464,7 +486,7 @@ fn over(word: u32, gone: u32) -> Option<MailboxError> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Exchange<Q, A> {
-    /// An end is `party`'s from now on: the end is gone when the party has ended, unless another
+    /// Makes `party` the holder of an end: the end is gone when the party has ended, unless another
     /// party has used it meanwhile.
     pub(super) fn attach(self: &Arc<Self>, side: Side, party: &Party) {
         let id = party.id;
@@ -487,7 +509,7 @@ impl<Q: Send + 'static, A: Send + 'static> Exchange<Q, A> {
         }
     }
 
-    /// The object of an end is dropped.
+    /// Gives an end up whose object is dropped.
     pub(super) fn dropped(&self, side: Side) {
         self.end(side).set_end_call(None);
         self.leave(side);
@@ -500,7 +522,8 @@ impl<Q: Send, A: Send> Awaited for Exchange<Q, A> {
         let (is_settled, other) = match side {
             Side::Requester => (self.is_settled(), &self.responder),
             Side::Responder => {
-                // One that has just taken a request does not wait, though its edge still stands.
+                // A responder that has just taken a request does not wait any more, though its edge
+                // is still in the graph.
                 let is_idle = matches!(word & STATE, NONE | ANSWERED);
                 let is_over = over(word, REQUESTER_GONE).is_some();
                 (!is_idle || is_over, &self.requester)

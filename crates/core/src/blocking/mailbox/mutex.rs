@@ -2,18 +2,17 @@
 //!
 //! # A holder that ends
 //! A lock whose holder ends without releasing it is *abandoned*: what it protects may be half
-//! changed, so its waiters and all that come get [`LockError::OwnerEnded`], until
-//! [`RawMutex::recover`] makes it free again. An isolate that ends drops its guards first, so this
-//! happens to guards that leak, and to locks without guards.
+//! changed, so its waiters and all later callers get [`LockError::OwnerEnded`], until
+//! [`RawMutex::recover`] frees it. An isolate that ends drops its guards first, so this happens
+//! only to leaked guards and to locks without guards.
 //!
-//! Only a lock that has waiters asks to be told of its holder's end: a party that joins the row
-//! registers a call with the holder ([`Lock::watch`]), and so does a release that hands the lock
-//! over while others wait. The call names the acquisition by its number, so a call that comes late
-//! does nothing. The release cancels it. Calls are registered and cancelled while the lock's state
-//! is not locked; whether the holder has changed meanwhile is seen by the number. A lock without
-//! waiters costs nothing: whether its holder has ended is found by the first waiter, whose call is
-//! refused then. [`RawMutex::is_abandoned`] and [`RawMutex::recover`] look in the same way, for
-//! those that never wait.
+//! Only a lock with waiters registers a call at its holder's end ([`Lock::watch`]): a party does so
+//! when it joins the row, and a release when it hands the lock over while others wait. The call
+//! carries the number of the acquisition, so a late call does nothing. The release cancels it.
+//! Calls are registered and cancelled while the lock's state is not locked; the number shows
+//! whether the holder has changed meanwhile. A lock without waiters needs no call: if its holder
+//! has ended, the first waiter finds that out, since its call is refused. In the same way,
+//! [`RawMutex::is_abandoned`] and [`RawMutex::recover`] find it out without a wait.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -26,18 +25,17 @@ use crate::blocking::{
     Awaited, Deadline, EndCall, Ended, Party, PartyId, Seat, Side, Spin, deadline_in, wait,
 };
 
-/// A lock without a value, taken and given back by two calls, for code that cannot hold a
-/// guard. A handle: its clones are the same lock.
+/// A lock without a value, acquired and released by two calls, for code that cannot hold a guard.
 ///
-/// Not recursive: to take a lock that the caller holds is a deadlock, and refused as one.
+/// This is a handle: its clones are the same lock. The lock is not recursive: acquiring it while
+/// the caller holds it is a deadlock, and is refused as one.
 ///
 /// # Ordering
 /// The lock is handed to the waiter that has waited longest.
 ///
 /// # Cancellation
-/// A waiter that gives up leaves no trace. One that was handed the lock at that moment, and
-/// cannot return it to its caller since a kill or a panic unwinds its stack, hands it to the next
-/// waiter.
+/// A waiter that gives up leaves no trace. If it was handed the lock at that moment, but a kill or
+/// a panic unwinds its stack, the lock is passed on to the next waiter.
 #[derive(Clone)]
 pub struct RawMutex(Arc<Lock>);
 
@@ -50,7 +48,7 @@ struct State {
     holder: Option<Holder>,
     /// The number of the last acquisition. 64 bits do not run out.
     acquisition: u64,
-    /// Why it cannot be acquired any more. While this is set, no waiter is in the row.
+    /// Set while the lock cannot be acquired: closed or abandoned. The row is empty then.
     over: Option<LockError>,
     row: Row<Party, Result<(), LockError>>,
 }
@@ -58,11 +56,11 @@ struct State {
 struct Holder {
     party: Party,
     acquisition: u64,
-    /// Set while there are waiters, or a little later.
+    /// Set soon after the first waiter has joined, until the release.
     end_call: Option<EndCall>,
 }
 
-/// What a release leaves to do when the state is not locked any more.
+/// The rest of a release, to be done after the state is unlocked.
 #[must_use = "the next holder sleeps"]
 struct Released {
     before: Option<Holder>,
@@ -79,11 +77,12 @@ impl State {
         });
     }
 
-    /// Hands the lock to the first waiter.
+    /// Releases the lock and hands it to the first waiter, if there is one.
     fn pass_on(&mut self) -> Released {
         let before = self.holder.take();
         if self.over == Some(LockError::OwnerEnded) {
-            // It was only late: another destructor of the same thread's storage.
+            // Either `recover` frees it, or the holder was only late: it releases the lock in a
+            // destructor of its thread's storage that runs after the call at the end.
             self.over = None;
         }
         let mut party = None;
@@ -97,7 +96,7 @@ impl State {
         Released { before, next }
     }
 
-    /// Refuses all waiters, and all that come.
+    /// Refuses all waiters and all later attempts.
     #[must_use = "they sleep"]
     fn end(&mut self, error: &LockError) -> Settled {
         self.over = Some(error.clone());
@@ -106,7 +105,7 @@ impl State {
 }
 
 impl RawMutex {
-    /// A lock without a holder.
+    /// Creates a lock that is free.
     pub fn new() -> Self {
         let state = State {
             holder: None,
@@ -123,8 +122,8 @@ impl RawMutex {
     /// Acquires the lock.
     ///
     /// # Blocking
-    /// Until it is free. Spins for a moment, then parks the thread; an isolate gives its place
-    /// in the pool away.
+    /// Blocks until the lock is free. Spins for a moment, then parks the thread; an isolate gives
+    /// up its place in the pool for the wait.
     ///
     /// # Cancellation
     /// A kill of the waiting isolate unwinds out of the wait.
@@ -135,8 +134,8 @@ impl RawMutex {
         self.lock_until(None)
     }
 
-    /// As [`lock`](Self::lock), waiting for at most `timeout`. If the lock is handed over at the
-    /// moment at which the time is over, it is held.
+    /// Like [`lock`](Self::lock), but waits for at most `timeout`. If the lock is handed over just
+    /// as the time-out passes, it is held.
     ///
     /// # Errors
     /// A [`LockError`]; the lock is not held then.
@@ -144,7 +143,7 @@ impl RawMutex {
         self.lock_until(deadline_in(timeout))
     }
 
-    /// Acquires the lock if it is free, and tells whether it was. A lock that is closed, or whose
+    /// Acquires the lock if it is free. Returns whether it was. A lock that is closed, or whose
     /// holder ended, is not free.
     pub fn try_lock(&self) -> bool {
         let mut state = self.0.state.lock();
@@ -167,14 +166,14 @@ impl RawMutex {
         let is_settled = || seat.is_settled().then_some(());
         let waited = wait(&seat, &self.0.spin, deadline, awaited, is_settled);
         match (waiting.leave(), waited) {
-            // Also if the time was over as well.
+            // The outcome wins over a time-out that has passed as well.
             (Left::Settled(outcome), _) => outcome,
             (Left::Unsettled(_), Err(error)) => Err(error.into()),
             (Left::Unsettled(_), Ok(())) => unreachable!("the seat is settled after the outcome"),
         }
     }
 
-    /// Acquires the lock if it is free. Otherwise the current party joins the row.
+    /// Acquires the lock if it is free. Otherwise adds the current party to the row.
     pub(crate) fn acquire_or_join(&self) -> Result<Option<Waiting<'_>>, LockError> {
         let party = Party::current();
         let mut state = self.0.state.lock();
@@ -197,10 +196,10 @@ impl RawMutex {
         Ok(Some(waiting))
     }
 
-    /// Releases the lock, also after it was closed.
+    /// Releases the lock, even if it was closed.
     ///
     /// # Errors
-    /// If this isolate, or thread, does not hold it.
+    /// If the current isolate or thread does not hold it.
     pub fn unlock(&self) -> Result<(), NotHeld> {
         let party = PartyId::current();
         let mut state = self.0.state.lock();
@@ -213,8 +212,8 @@ impl RawMutex {
         Ok(())
     }
 
-    /// Makes a lock free again whose holder ended without releasing it. Returns whether it was
-    /// such a lock. What it protects may be in any state.
+    /// Frees the lock if its holder ended without releasing it. Returns whether it did. What the
+    /// lock protects may be in any state.
     pub fn recover(&self) -> bool {
         self.0.look_for_end();
         let mut state = self.0.state.lock();
@@ -227,26 +226,27 @@ impl RawMutex {
         is_abandoned
     }
 
-    /// Closes the lock for good: each waiter gets [`LockError::Closed`], and so does each later
-    /// attempt to acquire it. The holder keeps the lock until it releases it.
+    /// Closes the lock: each waiter and each later attempt to acquire it gets
+    /// [`LockError::Closed`]. The holder keeps the lock until it releases it.
     pub fn close(&self) {
         let settled = self.0.state.lock().end(&LockError::Closed);
         row::wake(settled);
     }
 
-    /// Whether the lock was closed.
+    /// Returns whether the lock was closed.
     pub fn is_closed(&self) -> bool {
         self.0.state.lock().over == Some(LockError::Closed)
     }
 
-    /// Whether the holder has ended without releasing the lock, as [`LockError::OwnerEnded`] tells.
+    /// Returns whether the holder has ended without releasing the lock. See
+    /// [`LockError::OwnerEnded`].
     pub fn is_abandoned(&self) -> bool {
         self.0.look_for_end();
         self.0.state.lock().over == Some(LockError::OwnerEnded)
     }
 
-    /// Releases the lock for a guard, which may be dropped outside of the isolate that acquired
-    /// it, and for a waiter that cannot use it.
+    /// Releases the lock without a look at the holder: for a guard, which may be dropped outside of
+    /// the isolate that acquired the lock, and for a waiter that cannot use the lock.
     fn release(&self) {
         let released = self.0.state.lock().pass_on();
         self.0.after(released);
@@ -254,7 +254,7 @@ impl RawMutex {
 }
 
 impl Lock {
-    /// The rest of a release, which takes the locks of others.
+    /// Does the rest of a release, which takes the locks of seats and parties.
     fn after(self: &Arc<Self>, released: Released) {
         let Released { before, next } = released;
         if let Some(next) = next {
@@ -266,7 +266,7 @@ impl Lock {
         }
     }
 
-    /// Asks to be told of the holder's end, if there is a waiter and this was not asked yet.
+    /// Registers a call at the holder's end, if there is a waiter and no call yet.
     fn watch(self: &Arc<Self>) {
         let state = self.state.lock();
         let Some(holder) = &state.holder else {
@@ -289,11 +289,11 @@ impl Lock {
         }
     }
 
-    /// Keeps the call for the release, unless that has come already.
+    /// Stores the call, or cancels it if the lock has been released meanwhile.
     fn watched(&self, acquisition: u64, call: EndCall) {
         let mut state = self.state.lock();
         let unwanted = match &mut state.holder {
-            // Another waiter may have asked as well.
+            // Another waiter may have registered a call as well, which is cancelled then.
             Some(holder) if holder.acquisition == acquisition => holder.end_call.replace(call),
             _ => Some(call),
         };
@@ -303,13 +303,14 @@ impl Lock {
         }
     }
 
-    /// Finds out whether the holder has ended, without waiting for the lock.
+    /// Marks the lock as abandoned if its holder has ended. Does not wait for the lock.
     fn look_for_end(&self) {
         let state = self.state.lock();
         let Some(holder) = &state.holder else {
             return;
         };
-        // A holder that asks has not: its thread may be in the last destructors of its storage.
+        // A holder that calls this still runs, maybe in the last destructors of its thread's
+        // storage, after the calls at the thread's end.
         if holder.party.id == PartyId::current() {
             return;
         }
@@ -321,6 +322,7 @@ impl Lock {
         }
     }
 
+    /// Marks the lock as abandoned, unless it was released since that acquisition, or closed.
     fn holder_ended(&self, acquisition: u64) {
         let mut state = self.state.lock();
         let holds = state
@@ -336,11 +338,11 @@ impl Lock {
     }
 }
 
-/// A place in the row. When the wait is left by unwinding, a lock that was handed over at that
-/// moment goes to the next waiter.
+/// A place in the row. If the wait is left by unwinding, a lock that was handed over at that moment
+/// is passed on to the next waiter.
 pub(crate) struct Waiting<'a> {
     mutex: &'a RawMutex,
-    /// `None` once it was taken back.
+    /// `None` once it was handed in.
     ticket: Option<Ticket>,
     seat: Arc<Seat>,
 }
@@ -367,7 +369,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// One wait for a lock, as the graph sees it.
+/// One wait for a lock, as the graph of waits sees it.
 struct OneTurn(Arc<Lock>, Arc<Seat>);
 
 impl Awaited for OneTurn {
@@ -399,12 +401,13 @@ impl fmt::Debug for RawMutex {
     }
 }
 
-/// A value that isolates and other threads use one at a time, put in an `Arc` for all of them.
+/// A mutual exclusion lock with a value, shared by isolates and other threads in an `Arc`.
 ///
-/// A wait for it is like one for a mailbox: with time-outs, without a pool thread's place, and not
-/// in a cycle. A panic while it is held leaves no trace but the value as it was. If the holder's
-/// isolate or thread ends and its guard has leaked, the value cannot be reached any more: all
-/// waiters get [`LockError::OwnerEnded`].
+/// A wait for it is like a wait for a mailbox: it may have a time-out, gives up its place in the
+/// pool, and is refused if it would close a cycle. A panic while the lock is held releases the lock
+/// and leaves the value as it is; there is no poisoning. If the holder's isolate or thread ends and
+/// its guard has leaked, the value cannot be reached any more: all waiters get
+/// [`LockError::OwnerEnded`].
 ///
 /// ```
 /// use std::sync::Arc;
@@ -425,12 +428,12 @@ impl fmt::Debug for RawMutex {
 /// ```
 pub struct Mutex<T> {
     raw: RawMutex,
-    /// Never contended: only who holds `raw` comes here.
+    /// Never contended: only the holder of `raw` acquires it.
     value: insula_sync::Mutex<T>,
 }
 
 impl<T> Mutex<T> {
-    /// Wraps a value.
+    /// Creates a free lock with a value.
     pub fn new(value: T) -> Self {
         Self {
             raw: RawMutex::new(),
@@ -438,10 +441,10 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// Takes the lock, until the guard is dropped.
+    /// Acquires the lock until the guard is dropped.
     ///
     /// # Blocking
-    /// As [`RawMutex::lock`].
+    /// Blocks like [`RawMutex::lock`].
     ///
     /// # Errors
     /// A [`LockError`].
@@ -450,7 +453,7 @@ impl<T> Mutex<T> {
         Ok(self.guard())
     }
 
-    /// As [`lock`](Self::lock), waiting for at most `timeout`.
+    /// Like [`lock`](Self::lock), but waits for at most `timeout`.
     ///
     /// # Errors
     /// A [`LockError`].
@@ -459,15 +462,15 @@ impl<T> Mutex<T> {
         Ok(self.guard())
     }
 
-    /// Takes the lock if it is free.
+    /// Acquires the lock if it is free.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.raw.try_lock().then(|| self.guard())
     }
 
-    /// Runs `action` with the value, and unlocks also if it panics.
+    /// Runs `action` with the value while the lock is held. Releases the lock even if it panics.
     ///
     /// # Blocking
-    /// As [`RawMutex::lock`].
+    /// Blocks like [`RawMutex::lock`].
     ///
     /// # Errors
     /// A [`LockError`].
@@ -475,17 +478,18 @@ impl<T> Mutex<T> {
         Ok(action(&mut *self.lock()?))
     }
 
-    /// As [`RawMutex::close`]. The value stays, for [`into_inner`](Self::into_inner).
+    /// Closes the lock, like [`RawMutex::close`]. The value stays, for
+    /// [`into_inner`](Self::into_inner).
     pub fn close(&self) {
         self.raw.close();
     }
 
-    /// Whether the lock was closed.
+    /// Returns whether the lock was closed.
     pub fn is_closed(&self) -> bool {
         self.raw.is_closed()
     }
 
-    /// Takes the value out.
+    /// Consumes the lock and returns the value.
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
@@ -510,16 +514,16 @@ impl<T> fmt::Debug for Mutex<T> {
     }
 }
 
-/// Holds a [`Mutex`]; dropping it gives the lock back.
+/// A guard of a held [`Mutex`]. Dropping it releases the lock.
 #[must_use = "dropping it gives the lock back"]
 pub struct MutexGuard<'a, T> {
-    /// `None` only inside of its own drop.
+    /// `None` only during the drop of the guard.
     value: Option<insula_sync::MutexGuard<'a, T>>,
     mutex: &'a Mutex<T>,
 }
 
 impl<'a, T> MutexGuard<'a, T> {
-    /// Gives the lock back, and tells which one it was.
+    /// Releases the lock and returns it, so that it can be acquired again.
     pub(super) fn leave(self) -> &'a Mutex<T> {
         self.mutex
     }
@@ -541,7 +545,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 
 impl<T> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
-        // The inner lock first, so that the next holder finds it open.
+        // The inner lock first, so that the next holder finds it free.
         drop(self.value.take());
         self.mutex.raw.release();
     }

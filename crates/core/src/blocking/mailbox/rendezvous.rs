@@ -11,8 +11,8 @@ use super::exchange::{Exchange, GaveUp, Phase};
 use crate::blocking::{Awaited, Deadline, Party, Side, deadline_in, wait};
 use crate::isolate::Isolate;
 
-/// Makes the two ends of a rendezvous: one side makes a request and waits for the response, the
-/// other one receives requests and responds.
+/// Creates the two ends of a rendezvous: the requester makes a request and waits for the response,
+/// and the responder receives requests and responds.
 ///
 /// ```
 /// use insula_core::{Isolate, MailboxError, Responder, rendezvous};
@@ -42,27 +42,27 @@ pub fn rendezvous<Q: Send + 'static, A: Send + 'static>() -> (Requester<Q, A>, R
     (Requester { exchange }, responder)
 }
 
-/// In which state a rendezvous is.
+/// The state of a rendezvous.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RendezvousState {
-    /// Nothing is under way.
+    /// No request is under way.
     None,
     /// A request was made, and there is no response yet.
     Request,
-    /// A response is there, and was not taken yet.
+    /// A response was made, and was not taken yet.
     Response,
 }
 
-/// The end that makes requests. Made by [`rendezvous`].
+/// The end that makes requests. Created by [`rendezvous`].
 ///
-/// Dropping it tells the responder that there will be no more.
+/// When it is dropped, waits of the responder end with [`MailboxError::PeerDied`].
 pub struct Requester<Q: Send + 'static, A: Send + 'static> {
     exchange: Arc<Exchange<Q, A>>,
 }
 
-/// The end that responds. Made by [`rendezvous`].
+/// The end that responds. Created by [`rendezvous`].
 ///
-/// Dropping it tells a waiting requester that the peer has died.
+/// When it is dropped, waits of the requester end with [`MailboxError::PeerDied`].
 pub struct Responder<Q: Send + 'static, A: Send + 'static> {
     exchange: Arc<Exchange<Q, A>>,
     is_stopped: AtomicBool,
@@ -72,24 +72,24 @@ impl<Q: Send + 'static, A: Send + 'static> Requester<Q, A> {
     /// Hands a request to the responder and waits for the response.
     ///
     /// # Blocking
-    /// Until there is a response or there will be none. Spins for a moment, then parks the
-    /// thread; an isolate gives its place in the pool away.
+    /// Blocks until there is a response or there will be none. Spins for a moment, then parks the
+    /// thread; an isolate gives up its place in the pool for the wait.
     ///
     /// # Cancellation
     /// A kill of the waiting isolate unwinds out of the wait, and the request is taken back if
     /// the responder has not received it.
     ///
     /// # Errors
-    /// A [`RequestError`], with the request if the responder did not receive it. While another
-    /// thread waits for a response to this end's request, that is `IllegalState`.
+    /// A [`RequestError`], with the request if the responder did not receive it. The error is
+    /// `IllegalState` while another thread waits for the response to a request of this end.
     pub fn request(&self, request: Q) -> Result<A, RequestError<Q>> {
         self.request_until(request, None)
     }
 
-    /// As [`request`](Self::request), waiting for at most `timeout`.
+    /// Like [`request`](Self::request), but waits for at most `timeout`.
     ///
-    /// A response that comes later is given back to the responder, and the next request waits
-    /// behind it; it is never taken for that one's response.
+    /// A response that comes later is given back to the responder, and the next request waits until
+    /// then; a late response is never taken for the response to the next request.
     ///
     /// # Errors
     /// As for `request`, and `TimedOut`.
@@ -125,6 +125,7 @@ impl<Q: Send + 'static, A: Send + 'static> Requester<Q, A> {
             },
             Err(error) => error.into(),
         };
+        // A response that came together with the error wins.
         match exchange.give_up() {
             GaveUp::TookBack(request) => Err(RequestError {
                 error,
@@ -138,31 +139,31 @@ impl<Q: Send + 'static, A: Send + 'static> Requester<Q, A> {
         }
     }
 
-    /// In which state the rendezvous is at this moment.
+    /// Returns the state of the rendezvous at this moment.
     pub fn state(&self) -> RendezvousState {
         state(&self.exchange)
     }
 
-    /// Ends it for both sides. Whoever waits gets `Closed`, and so does every later use; a
-    /// request that was not received goes back to the requester.
+    /// Closes the rendezvous for both ends: each wait and each later use returns `Closed`. A
+    /// request that was not received is given back to the requester.
     pub fn close(&self) {
         self.exchange.close();
     }
 
-    /// Whether it was closed.
+    /// Returns whether the rendezvous was closed.
     pub fn is_closed(&self) -> bool {
         self.exchange.is_closed()
     }
 
-    /// From now on this end is the current isolate's, or thread's: it is gone when the isolate or
-    /// the thread has ended, also if no drop reaches it, and waits for it are part of the search
-    /// for deadlocks. A use by another party, before that end, takes both back.
+    /// Makes the current isolate or thread the holder of this end: the end is gone when its holder
+    /// has ended, even if no drop reaches it, and waits for it are part of the search for
+    /// deadlocks. A use by another party, before that end, undoes both.
     pub fn attach(&self) {
         self.exchange.attach(Side::Requester, &Party::current());
     }
 
-    /// Says that `isolate` holds the responder, or will, as if it had called
-    /// [`attach`](Responder::attach): the responder is gone when the isolate has ended.
+    /// Names `isolate` as the present or future holder of the responder, as if the isolate had
+    /// called [`attach`](Responder::attach): the responder is gone when the isolate has ended.
     pub fn peer_is(&self, isolate: &Isolate) {
         let party = Party::isolate(isolate);
         self.exchange.attach(Side::Responder, &party);
@@ -178,12 +179,12 @@ impl<Q> RequestError<Q> {
     }
 }
 
-/// Gives the request up when the wait is left by unwinding.
+/// Gives the request up if the wait is left by unwinding.
 struct Asking<'a, Q, A>(&'a Exchange<Q, A>);
 
 impl<Q, A> Asking<'_, Q, A> {
     fn over(self) {
-        // What the drop would do, the caller does, with the result.
+        // The drop must not run: the caller gives the request up itself, and needs the result.
         let _ = std::mem::ManuallyDrop::new(self);
     }
 }
@@ -194,7 +195,7 @@ impl<Q, A> Drop for Asking<'_, Q, A> {
     }
 }
 
-/// Ends the responder's end when a handler is left by unwinding.
+/// Marks the responder as gone if a handler is left by unwinding.
 struct Handling<'a, Q, A>(&'a Exchange<Q, A>);
 
 impl<Q, A> Handling<'_, Q, A> {
@@ -210,20 +211,20 @@ impl<Q, A> Drop for Handling<'_, Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
-    /// Waits for a request. It must be [responded to](Self::respond), or
-    /// [declined](Self::decline), before the next one.
+    /// Waits for a request and takes it. It must be [responded to](Self::respond) or
+    /// [declined](Self::decline) before the next one is received.
     ///
     /// # Blocking
-    /// As [`Requester::request`].
+    /// Blocks like [`Requester::request`], until there is a request or there will be none.
     ///
     /// # Errors
     /// `PeerDied` if the requester is gone; `IllegalState` while a response is owed, or while
-    /// another thread waits here; and those of every wait.
+    /// another thread waits here; and the errors of every wait.
     pub fn receive(&self) -> Result<Q, MailboxError> {
         self.receive_until(None)
     }
 
-    /// As [`receive`](Self::receive), waiting for at most `timeout`.
+    /// Like [`receive`](Self::receive), but waits for at most `timeout`.
     ///
     /// # Errors
     /// As for `receive`, and `TimedOut`.
@@ -234,7 +235,7 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
     /// Takes a request if there is one.
     ///
     /// # Errors
-    /// `Empty` if there is none; else as [`receive`](Self::receive).
+    /// `Empty` if there is none; otherwise as for [`receive`](Self::receive).
     pub fn try_receive(&self) -> Result<Q, MailboxError> {
         let claim = self.exchange.responder.claim();
         if claim.is_none() || self.exchange.owes() {
@@ -244,8 +245,8 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
         self.exchange.take().unwrap_or(Err(MailboxError::Empty))
     }
 
-    /// As [`receive`](Self::receive), for a loop that [`stop`](Self::stop) ends: `None` if it was
-    /// called, and takes that back.
+    /// Like [`receive`](Self::receive), for a loop that [`stop`](Self::stop) ends: returns `None`
+    /// if `stop` was called, and clears that.
     ///
     /// # Errors
     /// As for `receive`.
@@ -254,6 +255,7 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
             // Acquire pairs with the Release in `stop`.
             let is_stopped = self.is_stopped.load(Ordering::Acquire);
             if is_stopped {
+                // Relaxed: it publishes nothing.
                 self.is_stopped.store(false, Ordering::Relaxed);
             }
             is_stopped
@@ -265,7 +267,8 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
         received.ok_or(MailboxError::Empty)
     }
 
-    /// Waits for a request, or until `gives_up`, which changes only before the seat is unparked.
+    /// Waits for a request, or until `gives_up` returns `true`. A change of its result must be
+    /// followed by an unpark of the seat.
     fn receive_or(
         &self,
         deadline: Deadline,
@@ -289,11 +292,11 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
         wait(seat, &end.spin, deadline, awaited, look)?
     }
 
-    /// Responds to the request that was received last, and does not wait.
+    /// Responds to the request that was received last. Does not wait.
     ///
     /// # Errors
-    /// `IllegalState` if no response is owed, `Abandoned` if the requester does not wait for it
-    /// any more; with the response.
+    /// `IllegalState` if no response is owed or while another thread waits here, `Abandoned` if the
+    /// requester does not wait for the response any more; with the response.
     pub fn respond(&self, response: A) -> Result<(), Undelivered<A>> {
         let exchange = &self.exchange;
         let Some(_claim) = exchange.responder.claim() else {
@@ -322,20 +325,20 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
         exchange.answer(None).map_err(|(_, error)| error)
     }
 
-    /// Receives requests and responds with what `handler` makes of each, until
+    /// Receives requests and responds with the result of `handler` for each, until
     /// [`stop`](Self::stop) is called.
     ///
-    /// A response that nobody waits for any more is dropped.
+    /// A response is dropped if the requester does not wait for it any more.
     ///
     /// # Blocking
-    /// As [`receive`](Self::receive), again and again.
+    /// Blocks like [`receive`](Self::receive), for each request.
     ///
     /// # Panics
-    /// Where the handler does. The end is dead then, also if the panic is caught: the requester
-    /// gets `PeerDied` at once.
+    /// If `handler` panics. This end is gone then, even if the panic is caught: the requester gets
+    /// `PeerDied` at once.
     ///
     /// # Errors
-    /// Why there will be no more requests: `PeerDied` and `Closed` among them.
+    /// The reason why there will be no more requests, for example `PeerDied` or `Closed`.
     pub fn message_loop(&self, mut handler: impl FnMut(&Self, Q) -> A) -> Result<(), MailboxError> {
         while let Some(request) = self.receive_unless_stopped()? {
             let handling = Handling(&self.exchange);
@@ -351,36 +354,37 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
         Ok(())
     }
 
-    /// Makes the message loop end: after the response to the current request, or at once if the
-    /// loop waits. Without a loop, the next one ends at once.
+    /// Ends the message loop: after the response to the current request, or at once if the loop
+    /// waits. If no loop runs, the next one ends at once.
     pub fn stop(&self) {
-        // Release pairs with the Acquire of the loop, which sees what came before the stop.
+        // Release pairs with the Acquire in `receive_unless_stopped`: code after the loop sees what
+        // came before the stop.
         self.is_stopped.store(true, Ordering::Release);
         self.exchange.seat(Side::Responder).unpark();
     }
 
-    /// In which state the rendezvous is at this moment.
+    /// Returns the state of the rendezvous at this moment.
     pub fn state(&self) -> RendezvousState {
         state(&self.exchange)
     }
 
-    /// As [`Requester::close`].
+    /// Closes the rendezvous for both ends. See [`Requester::close`].
     pub fn close(&self) {
         self.exchange.close();
     }
 
-    /// Whether it was closed.
+    /// Returns whether the rendezvous was closed.
     pub fn is_closed(&self) -> bool {
         self.exchange.is_closed()
     }
 
-    /// As [`Requester::attach`].
+    /// Makes the current isolate or thread the holder of this end. See [`Requester::attach`].
     pub fn attach(&self) {
         self.exchange.attach(Side::Responder, &Party::current());
     }
 
-    /// Says that `isolate` holds the requester, or will, as if it had called
-    /// [`attach`](Requester::attach).
+    /// Names `isolate` as the present or future holder of the requester, as if the isolate had
+    /// called [`attach`](Requester::attach).
     pub fn peer_is(&self, isolate: &Isolate) {
         let party = Party::isolate(isolate);
         self.exchange.attach(Side::Requester, &party);
