@@ -1,9 +1,9 @@
 //! Waits that block a thread: the part that mailboxes, locks and blocking questions share.
 //!
 //! # Protocol of a wait
-//! A waiter has a [`Seat`]: a parker that the other side unparks after it has changed what the
-//! waiter looks at. A wait
-//! 1. looks;
+//! A waiter has a [`Seat`], which is a parker. The other side publishes a result and then unparks
+//! the seat. A wait
+//! 1. looks for the result;
 //! 2. fails on a seeded runtime, where nothing else runs during the wait ([`check_seeded`] says
 //!    which runtime counts);
 //! 3. spins for a moment, if spinning has paid lately (`spin.rs`) and no isolate waits to run on
@@ -21,9 +21,9 @@
 //! [`WaitError::Ending`]. Code that has left its isolate, such as a future under
 //! [`block_on`](crate::block_on), waits as that isolate in this respect.
 //!
-//! While both sides are awake, a wait does not get beyond 3. The other side publishes its change
-//! before it unparks the seat, and the waiter looks after it has taken the parker's token, so no
-//! wake-up is lost. A surplus token only costs a look.
+//! While both sides are awake, a wait does not get beyond 3. No wake-up is lost, since the result
+//! is published before the unpark, and the waiter takes the parker's token before it looks. A
+//! surplus token only costs a look.
 //!
 //! # The graph of waits
 //! A *party* is an isolate, or a thread outside of isolates (`party.rs`). A lock knows its holder;

@@ -47,7 +47,7 @@ impl fmt::Display for Deadlock {
 
 impl std::error::Error for Deadlock {}
 
-/// The waiting side, of what has two; otherwise it does not matter.
+/// The side that waits, if the awaited thing has two; otherwise it does not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Requester,

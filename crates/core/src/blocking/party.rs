@@ -14,7 +14,7 @@ use crate::memory::{Current, IsolateRef};
 pub(crate) struct PartyId(u64);
 
 insula_sync::thread_cell! {
-    /// This thread's own [`PartyId`]; 0 until it is needed.
+    /// This thread's own `PartyId`; 0 until it is needed.
     static THREAD: u64 = 0;
 }
 
@@ -120,6 +120,7 @@ impl Holder {
         let party = PartyId::current().0 << 1;
         // Relaxed throughout: the lock of the graph orders this. A reader holds it, and this party
         // acquires it after the use, before it waits.
+        // The load comes first, so that further uses by the same party write nothing.
         let before = self.0.load(Ordering::Relaxed);
         if before & !CERTAIN != party && before != SHARED {
             let first =

@@ -435,8 +435,8 @@ impl<Q, A> Exchange<Q, A> {
         // AcqRel, as in `step`.
         self.request.word.fetch_or(bit, Ordering::AcqRel);
         if bit != REQUESTER_GONE {
-            // After the word, so that a requester that sees this bit finds the reason there:
-            // Release pairs with the Acquire in `is_settled`.
+            // Only the requester looks at the count. After the word, so that a requester that sees
+            // this bit finds the reason there: Release pairs with the Acquire in `is_settled`.
             self.response.answers.fetch_or(NO_MORE, Ordering::Release);
         }
         self.seats.requester.unpark();
@@ -491,6 +491,7 @@ impl<Q: Send + 'static, A: Send + 'static> Exchange<Q, A> {
     pub(super) fn attach(self: &Arc<Self>, side: Side, party: &Party) {
         let id = party.id;
         self.end(side).holder.set(id);
+        // Weak, so that the call does not keep the exchange alive.
         let exchange = Arc::downgrade(self);
         let call = party.when_ended(move || {
             if let Some(exchange) = exchange.upgrade() {

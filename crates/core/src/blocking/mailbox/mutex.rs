@@ -27,8 +27,8 @@ use crate::blocking::{
 
 /// A lock without a value, acquired and released by two calls, for code that cannot hold a guard.
 ///
-/// This is a handle: its clones are the same lock. The lock is not recursive: acquiring it while
-/// the caller holds it is a deadlock, and is refused as one.
+/// This is a handle: its clones refer to the same lock. The lock is not recursive: acquiring it
+/// while the caller holds it is a deadlock, and is refused as one.
 ///
 /// # Ordering
 /// The lock is handed to the waiter that has waited longest.
@@ -277,6 +277,7 @@ impl Lock {
         }
         let (party, acquisition) = (holder.party.clone(), holder.acquisition);
         drop(state);
+        // Weak, so that the call does not keep the lock alive.
         let lock = Arc::downgrade(self);
         let call = party.when_ended(move || {
             if let Some(lock) = lock.upgrade() {

@@ -164,8 +164,7 @@ impl<T: Send + 'static> Mailbox<T> {
         };
         let waited = self.wait(&seat, &self.shared.putting, deadline);
         waiting.over();
-        // Of no use if the wait was settled, even if the time-out passed as well: the result is
-        // under the ticket then.
+        // The error counts only if the wait was not settled; otherwise the ticket has the result.
         let error = waited.err().map_or(MailboxError::TimedOut, Into::into);
         self.shared.state.lock().slot.stop_putting(ticket, error)
     }
@@ -269,6 +268,7 @@ impl<T: Send + 'static> Mailbox<T> {
     pub fn attach(&self) {
         let party = Party::current();
         self.holder.set(party.id);
+        // Weak, so that the call does not keep the mailbox alive.
         let shared = Arc::downgrade(&self.shared);
         let (handle, holder, id) = (self.handle, self.holder.clone(), party.id);
         let holder_ended = move |shared: &Shared<T>| {

@@ -246,7 +246,7 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
     }
 
     /// Like [`receive`](Self::receive), for a loop that [`stop`](Self::stop) ends: returns `None`
-    /// if `stop` was called, and clears that.
+    /// once after a call of `stop`.
     ///
     /// # Errors
     /// As for `receive`.

@@ -159,7 +159,7 @@ impl<T> Slot<T> {
     }
 
     /// Ends the wait of a taker that cannot use a message. If it was handed one, the message is
-    /// passed on to the next taker. If the mailbox was closed, it is returned to be dropped.
+    /// passed on to the next taker, or given back to be dropped if the mailbox was closed.
     pub(crate) fn abandon_taking(&mut self, ticket: Ticket) -> (Option<T>, Settled) {
         let Left::Settled(Ok(message)) = self.takers.leave(ticket) else {
             return (None, Settled::new());
@@ -186,7 +186,7 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Notes that no other party is left, and refuses the waiters. The messages may still be taken.
+    /// Notes that no other party is left, and refuses the waiters. The messages can still be taken.
     #[must_use = "they sleep"]
     pub(crate) fn peer_died(&mut self) -> Settled {
         self.end(&MailboxError::PeerDied)

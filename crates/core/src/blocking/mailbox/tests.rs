@@ -82,7 +82,7 @@ fn the_end_settles_all_and_a_closed_one_stays_closed() {
     assert_eq!(take(&mut slot), None);
 }
 
-/// Covers the state between the hand-over and the kill, which no test from outside can keep.
+/// Covers the state between the hand-over and the kill, which no test from outside can hold.
 #[test]
 fn a_lock_that_a_killed_waiter_was_just_handed_goes_to_the_next() {
     let mutex = RawMutex::new();
