@@ -1,12 +1,12 @@
-//! The only door to atomics, locks, cells and parking.
+//! The workspace's atomics, locks, cells and parking.
 //!
-//! In a normal build every name here is the standard library's (or a thin, poison-free
-//! wrapper of it). Under `--cfg loom` the same names are loom's, so that the protocols of
-//! the other crates can be run through every interleaving. Nothing else in the workspace
-//! names `std::sync::atomic` or a lock of `std`; `cargo xtask tidy` holds that.
+//! In a normal build every name here is the standard library's or a thin wrapper of it without
+//! poisoning. Under `--cfg loom` the same names are loom's, so that loom can explore the
+//! interleavings of the other crates' protocols. No other crate of the workspace uses
+//! `std::sync::atomic` or a lock of `std`; `cargo xtask tidy` checks that.
 //!
-//! Locks do not poison: a panic of user code never happens under a runtime lock, and a panic
-//! of our own must not turn every later call into a second panic.
+//! Locks do not poison: user code never runs under a runtime lock, and a panic of the runtime
+//! itself must not turn every later call into a second panic.
 #![forbid(unsafe_code)]
 
 mod mutex;
@@ -27,8 +27,8 @@ pub use thread::thread_number;
 #[doc(hidden)]
 pub use loom as __loom;
 
-/// Declares a `Cell` of which each thread has its own, to be opened with `with`. Loom's model
-/// threads share one thread of the operating system, so they need loom's.
+/// Declares a thread-local `Cell`, accessed through `with`. Loom runs its model threads on one
+/// thread of the operating system, so under loom this is loom's `thread_local!`.
 #[macro_export]
 macro_rules! thread_cell {
     ($(#[$attribute:meta])* $visibility:vis static $name:ident: $type:ty = $init:expr;) => {
@@ -46,8 +46,8 @@ macro_rules! thread_cell {
     };
 }
 
-/// Declares a value of which each thread has its own, to be opened with `with` or `try_with`. It is
-/// dropped when the thread ends, also one of loom's.
+/// Declares a thread-local value, accessed through `with` or `try_with`. It is dropped when the
+/// thread ends; under loom, when the model thread ends.
 #[macro_export]
 macro_rules! thread_value {
     ($(#[$attribute:meta])* $visibility:vis static $name:ident: $type:ty = $init:expr;) => {
@@ -76,9 +76,9 @@ pub mod atomic {
     };
 }
 
-/// What a waiting loop says to the processor or to the scheduler.
+/// Hints for loops that wait.
 pub mod wait {
-    /// Tells the processor that this is a short spin.
+    /// Signals to the processor that the thread spins for a moment.
     #[inline]
     pub fn spin() {
         #[cfg(loom)]
@@ -87,7 +87,7 @@ pub mod wait {
         std::hint::spin_loop();
     }
 
-    /// Gives the rest of this thread's time slice away.
+    /// Yields the rest of the calling thread's time slice.
     #[inline]
     pub fn yield_thread() {
         #[cfg(loom)]

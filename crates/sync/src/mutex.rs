@@ -9,35 +9,35 @@ use loom::sync as imp;
 #[cfg(not(loom))]
 use std::sync as imp;
 
-/// A guard of a [`Mutex`]; the lock is released when it is dropped.
+/// A guard of a [`Mutex`]. Dropping it releases the lock.
 pub type MutexGuard<'a, T> = imp::MutexGuard<'a, T>;
 
-/// Mutual exclusion around a value.
+/// A mutex around a value.
 ///
 /// # Blocking
-/// [`lock`](Self::lock) waits in the kernel when the lock is taken.
+/// [`lock`](Self::lock) blocks in the kernel while another thread holds the lock.
 pub struct Mutex<T>(imp::Mutex<T>);
 
 impl<T> Mutex<T> {
-    /// Wraps a value.
+    /// Creates an unlocked mutex.
     #[cfg(not(loom))]
     pub const fn new(value: T) -> Self {
         Self(imp::Mutex::new(value))
     }
 
-    /// Wraps a value.
+    /// Creates an unlocked mutex. Not `const`, because loom's is not.
     #[cfg(loom)]
     pub fn new(value: T) -> Self {
         Self(imp::Mutex::new(value))
     }
 
-    /// Waits for the lock and takes it.
+    /// Acquires the lock, and blocks until it is free.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the value out of a lock that nobody else can reach any more.
+    /// Consumes the mutex and returns its value.
     pub fn into_inner(self) -> T {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
@@ -55,23 +55,23 @@ impl<T> fmt::Debug for Mutex<T> {
     }
 }
 
-/// A condition variable to go with [`Mutex`].
+/// A condition variable for a [`Mutex`].
 #[derive(Debug, Default)]
 pub struct Condvar(imp::Condvar);
 
 impl Condvar {
-    /// A condition variable that nobody waits on.
+    /// Creates a condition variable.
     pub fn new() -> Self {
         Self(imp::Condvar::new())
     }
 
-    /// Releases the lock, waits for a notification and takes the lock again.
-    /// Wakes spuriously now and then, as every condition variable does.
+    /// Releases the lock, blocks until a notification and acquires the lock again. May wake
+    /// without a notification, so the caller checks its condition in a loop.
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As [`wait`](Self::wait), for at most `timeout`.
+    /// Like [`wait`](Self::wait), but blocks for at most `timeout`.
     pub fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -88,7 +88,7 @@ impl Condvar {
         self.0.notify_one();
     }
 
-    /// Wakes every waiter.
+    /// Wakes all waiters.
     pub fn notify_all(&self) {
         self.0.notify_all();
     }

@@ -1,13 +1,12 @@
-//! One thread's place to sleep, with a token that a wake-up leaves behind.
+//! A parker for one thread: a wake-up leaves a token, so none is lost.
 //!
-//! `std::thread::park` shares its token with user code that runs on the same thread, which
-//! could eat a wake-up that was meant for the runtime; this one belongs to the runtime alone.
+//! `std::thread::park` shares its token with user code on the same thread, which could consume a
+//! wake-up meant for the runtime. This token belongs to the runtime alone.
 //!
-//! States of the word: `EMPTY` (awake, no token), `PARKED` (the owner sleeps or is about to),
-//! `NOTIFIED` (a token is there). Only the owner moves to `PARKED`; anybody moves to
-//! `NOTIFIED`. The owner takes the lock before it publishes `PARKED` and sleeps on the
-//! condition variable, so a waker that saw `PARKED` and then takes the lock cannot notify
-//! between the two.
+//! The word is `EMPTY` (awake, no token), `PARKED` (the owner sleeps or is about to) or
+//! `NOTIFIED` (there is a token). Only the owner sets `PARKED`; any thread sets `NOTIFIED`. The
+//! owner holds the lock from before it sets `PARKED` until it waits on the condition variable. A
+//! waker that finds `PARKED` acquires the lock first, so it cannot notify between the two.
 
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ const EMPTY: u32 = 0;
 const PARKED: u32 = 1;
 const NOTIFIED: u32 = 2;
 
-/// A place for one thread to sleep.
+/// Blocks its owning thread until another thread wakes it.
 #[derive(Debug)]
 pub struct Parker {
     word: AtomicU32,
@@ -33,7 +32,7 @@ impl Default for Parker {
 }
 
 impl Parker {
-    /// A parker without a token.
+    /// Creates a parker without a token.
     pub fn new() -> Self {
         Self {
             word: AtomicU32::new(EMPTY),
@@ -42,22 +41,23 @@ impl Parker {
         }
     }
 
-    /// Sleeps until there is a token, and takes it. Only the owning thread may call this.
+    /// Blocks until there is a token, and takes it. Only the owning thread may call this.
     ///
-    /// Everything that happened before the matching [`unpark`](Self::unpark) is visible
+    /// What happened before the matching [`unpark`](Self::unpark) is visible to the caller
     /// afterwards.
     pub fn park(&self) {
         self.sleep(None);
     }
 
-    /// As [`park`](Self::park), for at most `timeout`. Tells whether there was a token.
+    /// Like [`park`](Self::park), but blocks for at most `timeout`. Returns whether there was a
+    /// token.
     pub fn park_timeout(&self, timeout: Duration) -> bool {
         self.sleep(Some(timeout))
     }
 
-    /// Leaves a token and wakes the owner if it sleeps.
+    /// Leaves a token, and wakes the owner if it sleeps.
     pub fn unpark(&self) {
-        // Release pairs with the Acquire of the swap in `take_token`.
+        // Release; pairs with the Acquire of the swap in `take_token`.
         if self.word.swap(NOTIFIED, Ordering::AcqRel) == PARKED {
             drop(self.lock.lock());
             self.woken.notify_one();
@@ -82,7 +82,8 @@ impl Parker {
                     guard = self.woken.wait(guard);
                 }
             }
-            // A spurious wake-up only shortens the wait: callers with a deadline loop anyway.
+            // No loop: a spurious wake-up only shortens the wait, and callers with a deadline
+            // loop anyway.
             Some(timeout) => guard = self.woken.wait_timeout(guard, timeout),
         }
         drop(guard);
@@ -90,6 +91,7 @@ impl Parker {
     }
 
     fn take_token(&self) -> bool {
+        // Acquire; pairs with the Release of the swap in `unpark`.
         self.word.swap(EMPTY, Ordering::AcqRel) == NOTIFIED
     }
 }

@@ -1,14 +1,14 @@
-//! Numbers that are given out once in a process.
+//! Numbers that are unique in the process.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Gives out 1, 2, 3 and so on, each once. Hidden from loom also in its models, so that it can
-/// be a `static`: no protocol waits for it.
+/// A counter that returns 1, 2, 3 and so on, each once. It uses std's atomic even under loom, so
+/// that it can be a `static`; no protocol waits for it.
 #[derive(Debug)]
 pub struct Serial(AtomicU64);
 
 impl Serial {
-    /// One that has not given out anything.
+    /// Creates a counter whose first number is 1.
     #[expect(
         clippy::new_without_default,
         reason = "two of them give out the same numbers"
@@ -17,7 +17,7 @@ impl Serial {
         Self(AtomicU64::new(1))
     }
 
-    /// The next number.
+    /// Returns the next number.
     #[inline]
     pub fn next(&self) -> u64 {
         // Relaxed: only uniqueness counts.

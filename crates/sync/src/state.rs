@@ -1,10 +1,10 @@
 //! A byte of state that is its own lock.
 //!
-//! While nobody holds it, the byte is the state; while somebody holds it, it is [`LOCKED`] and
-//! the state is with the holder. So one `swap` both takes the lock and reads the state, and
-//! one `store` both publishes the new state and lets go. Meant for holds of a few dozen
-//! instructions: who finds it held spins, and yields its time slice after a while, so that a
-//! holder that was preempted gets on.
+//! While the lock is free, the byte is the state. While it is held, the byte is [`LOCKED`] and
+//! the state is in the holder's guard. So one `swap` both acquires the lock and reads the state,
+//! and one `store` both publishes the new state and releases the lock. It is meant for holds of a
+//! few dozen instructions: a thread that finds it held spins, and after a while yields its time
+//! slice, so that a preempted holder can go on.
 //!
 //! Loom cannot explore spinning, so under loom the lock is loom's mutex around the same byte.
 
@@ -12,7 +12,7 @@ use crate::atomic::{AtomicU8, Ordering};
 
 const LOCKED: u8 = 0x80;
 
-/// A byte of state, of which the highest bit is not for use, that is its own lock.
+/// A byte of state that is its own lock. Its highest bit is reserved.
 #[derive(Debug, Default)]
 pub struct StateLock {
     word: AtomicU8,
@@ -20,7 +20,7 @@ pub struct StateLock {
     mutex: crate::Mutex<()>,
 }
 
-/// The state, held. Dropping it publishes the state and lets go.
+/// A guard of a [`StateLock`]. Dropping it publishes the state and releases the lock.
 #[derive(Debug)]
 pub struct StateGuard<'a> {
     /// The state to publish.
@@ -31,16 +31,16 @@ pub struct StateGuard<'a> {
 }
 
 impl StateLock {
-    /// A lock with state 0 that nobody holds.
+    /// Creates a free lock with state 0.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the lock. Spins, then yields the thread, while somebody else has it.
+    /// Acquires the lock. Spins, then yields the thread, while another thread holds it.
     #[cfg(not(loom))]
     #[inline(always)]
     pub fn lock(&self) -> StateGuard<'_> {
-        // Acquire pairs with the Release store in the guard's drop.
+        // Acquire; pairs with the Release store in the guard's drop.
         let mut state = self.word.swap(LOCKED, Ordering::Acquire);
         if state == LOCKED {
             state = self.lock_contended();
@@ -52,15 +52,17 @@ impl StateLock {
     #[cold]
     #[inline(never)]
     fn lock_contended(&self) -> u8 {
-        // Ever longer pauses: who has the line does several holds in a row meanwhile, instead
-        // of one per journey of the line between two cores.
+        // Long pauses: meanwhile the core that has the cache line completes several holds in a
+        // row, instead of one each time the line moves between two cores.
         let mut pauses = 32u32;
         loop {
             for _ in 0..pauses {
                 crate::wait::spin();
             }
-            // Looking leaves the line shared until there is a chance.
+            // A load leaves the line shared, and a failed swap would not. Relaxed, because only
+            // the swap acquires.
             if self.word.load(Ordering::Relaxed) != LOCKED {
+                // Acquire; pairs with the Release store in the guard's drop.
                 let state = self.word.swap(LOCKED, Ordering::Acquire);
                 if state != LOCKED {
                     return state;
@@ -74,7 +76,7 @@ impl StateLock {
         }
     }
 
-    /// Takes the lock.
+    /// Acquires the lock.
     #[cfg(loom)]
     pub fn lock(&self) -> StateGuard<'_> {
         let held = self.mutex.lock();
@@ -86,10 +88,11 @@ impl StateLock {
         }
     }
 
-    /// The state; `None` while somebody holds it. Acquires what was done before it was
-    /// published.
+    /// Returns the state, or `None` while the lock is held. What happened before the state was
+    /// published is visible to the caller.
     #[inline(always)]
     pub fn peek(&self) -> Option<u8> {
+        // Acquire; pairs with the Release store in the guard's drop.
         let word = self.word.load(Ordering::Acquire);
         (word != LOCKED).then_some(word)
     }
@@ -98,6 +101,7 @@ impl StateLock {
 impl Drop for StateGuard<'_> {
     #[inline(always)]
     fn drop(&mut self) {
+        // Release; pairs with the Acquire swaps in `lock` and the Acquire load in `peek`.
         self.lock.word.store(self.state, Ordering::Release);
     }
 }

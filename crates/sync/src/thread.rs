@@ -1,17 +1,18 @@
-//! Numbers of threads.
+//! Thread numbers.
 
 use std::cell::Cell;
 
 use crate::Serial;
 
 crate::thread_cell! {
-    /// This thread's own number; 0 until it is asked for.
+    /// The calling thread's number; 0 before the first use. It has no destructor, so it can be
+    /// read until the thread has ended.
     static NUMBER: u64 = 0;
 }
 
-/// Returns the number of the calling thread, which is never used again. Other than
-/// [`std::thread::current`] it does so to the very end of the thread, also when its thread-local
-/// values are gone.
+/// Returns the number of the calling thread, which no other thread ever gets. Unlike
+/// [`std::thread::current`] it works until the thread has ended, even after its thread-local
+/// values were destroyed.
 #[inline]
 pub fn thread_number() -> u64 {
     static NEXT: Serial = Serial::new();
