@@ -1,25 +1,25 @@
-//! Frames: their numbers and times.
+//! The numbers and times of frames.
 
 use insula_core::Instant;
 
-/// One picture of many.
+/// One picture of an animation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Frame {
     /// Counted from 1.
     pub number: u64,
-    /// What an animation should take for the present. Never earlier than that of the frame
-    /// before, whatever the display says.
+    /// The time that an animation should show. Never earlier than the time of the frame before,
+    /// whatever the display reports.
     pub time: Instant,
 }
 
-/// Makes frames of the times that a display tells.
+/// Makes frames of the times that a display reports.
 #[derive(Debug, Default)]
 pub(crate) struct FrameClock {
     last: Option<Frame>,
 }
 
 impl FrameClock {
-    /// The frame that begins at `time`.
+    /// Returns the frame that begins at `time`.
     pub(crate) fn begin(&mut self, time: Instant) -> Frame {
         let frame = self.last.map_or(Frame { number: 1, time }, |last| Frame {
             number: last.number + 1,

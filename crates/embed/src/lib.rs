@@ -1,21 +1,21 @@
-//! Isolates inside of somebody else's loop.
+//! Root isolates on message loops, by themselves or inside of a foreign loop.
 //!
-//! A program with a window has a main thread that belongs to the window system. This crate lets
-//! an isolate live there: a [`MessageLoop`] runs tasks on that thread, beside or inside of the
-//! window system's own loop, and a [`UiBinding`] makes the messages of a root isolate such
-//! tasks, one each, and frames the moments at which it paints.
+//! In a program with a window the main thread belongs to the window system. This crate runs an
+//! isolate there: a [`MessageLoop`] runs tasks on that thread, beside or inside of the window
+//! system's own loop. A [`UiBinding`] turns each message of a root isolate into such a task, and
+//! runs the isolate's code that paints a frame.
 //!
 //! # The way of a message to the root isolate
-//! 1. It goes into the isolate's lane, and the lane's notify function posts a task to the loop
-//!    (`ui_binding.rs`).
-//! 2. The loop's wake function tells the foreign loop, which calls
+//! 1. The message is queued in the isolate's lane, and the lane's notify function posts a task to
+//!    the loop (`ui_binding.rs`).
+//! 2. The loop's wake function wakes the foreign loop, which calls
 //!    [`MessageLoop::flush_tasks`] on its thread.
-//! 3. The task has the isolate handle one message and its microtasks; if there are more, it
-//!    posts another task. So messages, input and frames take turns.
+//! 3. The task has the isolate handle one message and its microtasks. If there are more messages,
+//!    it posts another task. So messages, input and frames take turns.
 //!
 //! # Locks
-//! One per loop; `shared.rs` tells who holds two. No task, observer or destructor runs under
-//! any.
+//! One per loop; `shared.rs` says where two are held. No task, observer or destructor runs under
+//! a lock.
 #![forbid(unsafe_code)]
 
 mod frame;

@@ -1,5 +1,5 @@
-//! Who runs a task while loops are merged, taken apart and ended, through all interleavings that
-//! loom finds within its preemption bound. Run by `cargo xtask test`; alone:
+//! Models of tasks that run while loops are merged, unmerged and ended, in all interleavings
+//! that loom finds within its preemption bound. Run by `cargo xtask test`; alone:
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p insula-embed --lib loom`
 
@@ -19,7 +19,7 @@ fn two_loops() -> (Arc<Shared>, Arc<Shared>) {
     (make("a"), make("b"))
 }
 
-/// Counts runs, and that no two overlap.
+/// Counts the runs of tasks, and checks that no two overlap.
 #[derive(Default)]
 struct Ran {
     count: AtomicUsize,
@@ -43,8 +43,8 @@ fn run(it: &Arc<Shared>) -> thread::JoinHandle<()> {
     thread::spawn(move || it.run(&|| now))
 }
 
-/// post vs merge vs end: a task is posted to a loop that is merged at this moment. Whoever runs
-/// it, it is run, once, before the ends.
+/// post vs merge vs end: a task is posted to a loop that has just been merged and still runs on
+/// its own thread. It runs once, before the loop ends.
 #[test]
 fn post_vs_merge() {
     loom::model(|| {
@@ -64,14 +64,14 @@ fn post_vs_merge() {
     });
 }
 
-/// post beside merge: another thread posts to a loop while it is merged, and both loops sleep or
-/// are about to. The thread of the loop that is to run the task is woken for it.
+/// post beside merge: a third thread posts to a loop while it is being merged, and both loops
+/// sleep or are about to. The thread of the loop that has to run the task is woken.
 #[test]
 fn post_beside_merge() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
     builder.check(|| {
-        // Before the loops' own, so that the task is due for them.
+        // Taken before the loops take theirs, so that the task is due for them.
         let now = Instant::now();
         let (a, b) = two_loops();
         let ran = Arc::new(Ran::default());
@@ -90,7 +90,7 @@ fn post_beside_merge() {
                 )
             })
         };
-        // It comes too late if the task has ended them.
+        // Fails if the task has ended the loops already.
         let _ = a.merge(&b);
         b.run(&|| now);
         assert!(poster.join().unwrap());
@@ -99,7 +99,7 @@ fn post_beside_merge() {
     });
 }
 
-/// merge vs run: the old thread runs tasks while the new owner begins to; no two at once.
+/// merge vs run: the old thread runs tasks while the new owner begins to. No two run at once.
 #[test]
 fn merge_vs_run() {
     loom::model(|| {
@@ -118,8 +118,8 @@ fn merge_vs_run() {
     });
 }
 
-/// unmerge vs run: the owner is running a task when the loop gets its others back. Its thread
-/// sleeps meanwhile, and is woken.
+/// unmerge vs run: the owner is running a task when the loop gets its other tasks back. The
+/// loop's thread sleeps until the owner's task has ended, and is woken.
 #[test]
 fn unmerge_vs_run() {
     loom::model(|| {
@@ -145,7 +145,7 @@ fn unmerge_vs_run() {
     });
 }
 
-/// end vs run: a merged loop is ended while its owner may be running its task.
+/// end vs run: a merged loop is ended while its owner may be running one of its tasks.
 #[test]
 fn end_vs_run() {
     loom::model(|| {
@@ -170,7 +170,7 @@ fn end_vs_run() {
     });
 }
 
-/// Two loops that would own each other: one of them gets its way.
+/// merge vs merge: two loops try to own each other. Exactly one succeeds.
 #[test]
 fn merge_vs_merge() {
     loom::model(|| {

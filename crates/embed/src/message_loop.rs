@@ -1,4 +1,4 @@
-//! Loops: the thread's side.
+//! Message loops, as the thread that drives them uses them.
 
 use std::fmt;
 use std::future::Future;
@@ -16,21 +16,20 @@ use insula_sync::atomic::AtomicU64;
 use crate::shared::{Shared, Wake};
 use crate::task_runner::TaskRunner;
 
-/// A loop that runs tasks on the thread that made it, one after the other.
+/// A loop that runs tasks, one after the other, on the thread that made it.
 ///
-/// It is driven in one of two ways. [`run`](Self::run) gives it the thread. With
-/// [`in_foreign_loop`](Self::in_foreign_loop) some other loop keeps the thread (a window
-/// system's, glib's): it is woken through a callback, calls [`flush_tasks`](Self::flush_tasks),
-/// and sleeps until the time that this returns.
+/// It is driven in one of two ways. [`run`](Self::run) takes over the thread. With
+/// [`in_foreign_loop`](Self::in_foreign_loop) a foreign loop keeps the thread (a window
+/// system's, glib's): the foreign loop is woken through a callback, calls
+/// [`flush_tasks`](Self::flush_tasks), and sleeps until the time that this returns.
 ///
 /// # Ordering
-/// By the time at which tasks are due; first in, first out for the same time. After each task
-/// the observers run, in the order in which they were added.
+/// Tasks run in the order of their due times; first in, first out for the same time. After each
+/// task the observers run, in the order in which they were added.
 ///
 /// # Shutdown
-/// [`TaskRunner::terminate`], or dropping the loop, ends it: from then on a task that is posted is
-/// dropped at once. The loop's thread runs the tasks that are due one last time, and drops the
-/// others.
+/// [`TaskRunner::terminate`], or dropping the loop, ends it. From then on each posted task is
+/// dropped at once. The loop's thread runs the due tasks one last time, and drops the others.
 ///
 /// ```
 /// use std::time::Duration;
@@ -52,49 +51,49 @@ use crate::task_runner::TaskRunner;
 #[derive(Debug)]
 pub struct MessageLoop {
     runner: TaskRunner,
-    /// The thread is part of the loop.
+    /// Keeps the loop on its thread: it is neither `Send` nor `Sync`.
     thread: PhantomData<*const ()>,
 }
 
 /// How much [`MessageLoop::flush_tasks`] may run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flush {
-    /// What is due now, and at most as many tasks as waited when it began, so that it ends also
-    /// if tasks post tasks.
+    /// All due tasks, but no more than were waiting at the beginning, so that the call returns
+    /// even if tasks post tasks.
     All,
     /// One task, if one is due.
     Single,
 }
 
-/// What [`MessageLoop::flush_tasks`] has done.
+/// The result of [`MessageLoop::flush_tasks`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Flushed {
-    /// Tasks that ran.
+    /// The number of tasks that ran.
     pub tasks: usize,
-    /// When the next one is due; it may be already.
+    /// The time at which the next task is due; it may have passed.
     pub next_due: Option<Instant>,
-    /// The loop has ended and must not be driven further.
+    /// `true` if the loop has ended; it must not be driven any more.
     pub is_over: bool,
 }
 
-/// Names an observer of a loop.
+/// Identifies an observer of a loop.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ObserverId(u64);
 
 impl MessageLoop {
-    /// A loop for the current thread, on the clock of the current runtime, to be driven by
-    /// [`run`](Self::run).
+    /// Creates a loop for the current thread, on the clock of the current runtime, to be driven
+    /// by [`run`](Self::run).
     pub fn new(label: impl Into<Arc<str>>) -> Self {
         Self::create(label.into(), Runtime::current(), Wake::Park(Parker::new()))
     }
 
-    /// A loop for the current thread that somebody else's loop drives. Times are those of
+    /// Creates a loop for the current thread that a foreign loop drives. Times are those of
     /// `runtime`, which may be on virtual time.
     ///
     /// `wake` is called on any thread, whenever [`next_due`](Self::next_due) may be earlier than
-    /// what the driver knows, and when the loop should end. It only has to make sure that the
-    /// driver calls [`flush_tasks`](Self::flush_tasks) soon: it carries no time, because two calls
-    /// may overtake each other. It must not call back into the loop. A panic in it is contained.
+    /// the driver knows, and when the loop should end. It only has to make sure that the driver
+    /// calls [`flush_tasks`](Self::flush_tasks) soon. It carries no time, because two calls may
+    /// overtake each other. It must not call back into the loop. A panic in it is contained.
     pub fn in_foreign_loop(
         label: impl Into<Arc<str>>,
         runtime: &Runtime,
@@ -108,7 +107,7 @@ impl MessageLoop {
     }
 
     fn create(label: Arc<str>, runtime: Runtime, wake: Wake) -> Self {
-        // One order across all loops, since any two can be merged.
+        // One counter for all loops, since any two can be merged.
         static ORDER: OnceLock<Arc<AtomicU64>> = OnceLock::new();
         let order = ORDER.get_or_init(|| Arc::new(AtomicU64::new(0))).clone();
         Self {
@@ -117,7 +116,7 @@ impl MessageLoop {
         }
     }
 
-    /// A runner for the tasks of this loop.
+    /// Returns a runner that posts tasks to this loop.
     pub fn task_runner(&self) -> TaskRunner {
         self.runner.clone()
     }
@@ -126,38 +125,38 @@ impl MessageLoop {
     /// while the loop is merged into another one.
     ///
     /// # Blocking
-    /// Until the loop has ended.
+    /// Blocks until the loop has ended.
     ///
     /// # Panics
-    /// If the loop was made to be driven by another one; and with a task that panics.
+    /// If the loop was made to be driven by a foreign loop, or if a task panics.
     pub fn run(&self) {
         let clock = || self.runner.now();
         self.shared().run(&clock);
     }
 
-    /// Runs tasks that are due, and the observers after each. Brings the loop to its end if it
-    /// was terminated.
+    /// Runs due tasks, and the observers after each. Ends the loop if it was terminated.
     ///
-    /// A task may call this again, from inside: a modal loop.
+    /// A task may call this itself, to run a modal loop.
     ///
     /// # Panics
-    /// With a task that panics; the tasks behind it are still there then.
+    /// If a task panics. The tasks behind it stay queued.
     pub fn flush_tasks(&self, flush: Flush) -> Flushed {
         self.shared().flush(flush, &|| self.runner.now())
     }
 
-    /// When the first task is due that this loop runs: none while it is merged into another one.
+    /// Returns the time at which this loop's next task is due. `None` if no task waits, or while
+    /// the loop is merged into another one.
     pub fn next_due(&self) -> Option<Instant> {
         self.shared().next_due()
     }
 
-    /// Has `observe` called after each task. While the loop is merged into another one it is
-    /// called on that one's thread, and after that one's tasks too.
+    /// Adds an observer, which is called after each task. While the loop is merged into another
+    /// one, it is called on the owner's thread, also after the owner's tasks.
     pub fn add_observer(&self, observe: impl Fn() + Send + Sync + 'static) -> ObserverId {
         ObserverId(self.shared().add_observer(Arc::new(observe)))
     }
 
-    /// Takes an observer away, and tells whether it was there.
+    /// Removes an observer, and returns whether it was there.
     pub fn remove_observer(&self, observer: ObserverId) -> bool {
         self.shared().remove_observer(observer.0)
     }
@@ -171,16 +170,17 @@ impl Drop for MessageLoop {
     fn drop(&mut self) {
         let shared = self.shared();
         shared.terminate();
-        // While unwinding nothing more is run, and a task that another thread runs at this moment
-        // is not waited for.
+        // While unwinding no more tasks are run, and a task that another thread is running is
+        // not waited for. Either way the loop closes without its last run.
         if std::thread::panicking() || !self.flush_tasks(Flush::All).is_over {
             shared.close();
         }
     }
 }
 
-/// As `block_on`, also on a seeded runtime, which has no part in the start of a thread. It is no
-/// longer than that, so it needs no interrupt check.
+/// Blocks until `future` is ready. `block_on` would panic on a seeded runtime, though a runtime
+/// has no part in the start of a thread. The wait is as short as that start, so it needs no
+/// interrupt check.
 fn parked_until<F: Future>(future: F) -> F::Output {
     struct Unpark(Parker);
 
@@ -201,24 +201,25 @@ fn parked_until<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// A thread with a loop of its own. Ends with this value, which waits for it.
+/// A thread that runs a loop of its own. Dropping this value terminates the loop and waits for
+/// the thread.
 pub struct LoopThread {
     runner: TaskRunner,
     thread: Option<JoinHandle<()>>,
 }
 
 impl LoopThread {
-    /// Starts a thread of the name `label` that runs a loop, on the clock of the current
+    /// Starts a thread with the name `label` that runs a loop, on the clock of the current
     /// runtime.
     ///
     /// # Errors
-    /// If the operating system cannot start a thread.
+    /// Returns an error if the operating system cannot start a thread.
     pub fn start(label: &str) -> io::Result<Self> {
         let runtime = Runtime::current();
         let name: Arc<str> = Arc::from(label);
         let (send, receive) = insula_core::one_shot();
         let thread = std::thread::Builder::new()
-            // The operating system wants the name without NUL.
+            // `spawn` panics for a name with NUL. U+2400 is the symbol for it.
             .name(label.replace('\0', "\u{2400}"))
             .spawn(move || {
                 let _entered = runtime.enter();
@@ -233,7 +234,7 @@ impl LoopThread {
         })
     }
 
-    /// A runner for the tasks of this thread.
+    /// Returns a runner that posts tasks to this thread.
     pub fn task_runner(&self) -> TaskRunner {
         self.runner.clone()
     }
@@ -241,11 +242,11 @@ impl LoopThread {
 
 impl Drop for LoopThread {
     /// # Blocking
-    /// Until the thread has ended.
+    /// Blocks until the thread has ended.
     fn drop(&mut self) {
         self.runner.terminate();
         if let Some(thread) = self.thread.take() {
-            // A task has panicked: that was reported when it happened.
+            // An error means that a task panicked, which was reported when it happened.
             let _ = thread.join();
         }
     }

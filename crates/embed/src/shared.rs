@@ -1,23 +1,23 @@
-//! What all runners of one loop share, and who runs its tasks.
+//! The state that all runners of a loop share, and the protocol of merged loops.
 //!
-//! # Who runs what
-//! A loop that stands alone runs its own tasks. While it is merged, its owner does, on the
-//! owner's thread. Both look for the first task the same way: they look at the queues that
-//! they may run, one lock after the other, then take from the queue with the first place, under
-//! that queue's lock alone, where the right to run it is checked again. So a merge, an unmerge or
-//! an end may come at any time between the two.
+//! # Which loop runs a task
+//! A loop that is not merged runs its own tasks. While it is merged, its owner runs them, on the
+//! owner's thread. A loop finds its next task in two steps. It looks at the queues that it may
+//! run, one lock after the other. Then it takes a task from the queue with the first place, under
+//! that queue's lock alone, where it checks again that it may. So a merge, an unmerge or an end
+//! may happen between the steps.
 //!
 //! # Never two at once
-//! `running` names the loop that runs a task of this one, from the moment the task is taken
-//! until its observers have run. Nobody else takes a task meanwhile: after a merge the owner
-//! waits for the task that still runs on the old thread, after an unmerge the other way round.
-//! Whoever ends the last task wakes the loop whose turn it is now. The same loop may take
-//! another one, so that a task may run a loop of its own inside.
+//! `running` names the loop that runs a task of this loop, from when the task is taken until its
+//! observers have run. Meanwhile no other loop takes a task: after a merge the owner waits for
+//! the task that still runs on the old thread, and after an unmerge the old thread waits for the
+//! owner's. When the last task ends, its thread wakes the loop that runs the next one. The loop
+//! named by `running` itself may take another task, so that a task may run a loop inside.
 //!
 //! # Wake-ups
-//! Whoever makes a queue's first task an earlier one, or hands a queue to another loop, wakes
-//! the loop that runs it afterwards. A wake-up leaves a token, so it is not lost when it comes
-//! between the last look and the sleep.
+//! A thread that puts an earlier task first in a queue, or hands a queue to another loop, wakes
+//! the loop that runs the queue afterwards. A wake-up leaves a token, so it is not lost between
+//! the last look and the sleep.
 //!
 //! # Locks
 //! One per loop. Merging and unmerging hold two, in the order of their ids; nothing else does.
@@ -35,27 +35,27 @@ use crate::queue::{Place, Run, TaskQueue};
 /// A function that runs after every task.
 pub(crate) type Observe = Arc<dyn Fn() + Send + Sync>;
 
-/// What runs after each task, in the order of adding. Replaced as a whole, so that it can be
-/// gone through without the lock.
+/// The observers of a loop, in the order in which they were added. Replaced as a whole, so that
+/// they can be called without the lock.
 type Observers = Arc<[(u64, Observe)]>;
 
 pub(crate) struct Shared {
-    /// Also the place in the lock order.
+    /// Two loops are locked in the order of their ids.
     id: u64,
     label: Arc<str>,
-    /// The number of the thread that made it.
+    /// The number of the thread that made the loop.
     thread: u64,
-    /// The order of posting, of all loops that can be merged.
+    /// Numbers the posted tasks of all loops that can be merged.
     order: Arc<AtomicU64>,
     wake: Wake,
     state: Mutex<State>,
 }
 
-/// How the loop's thread learns that it should look again.
+/// How to wake the loop's thread.
 pub(crate) enum Wake {
-    /// It sleeps here, in [`Shared::run`].
+    /// It parks here, in [`Shared::run`].
     Park(Parker),
-    /// It sleeps in somebody else's loop.
+    /// It sleeps in a foreign loop, which this function wakes.
     Call(Kept<dyn Fn() + Send + Sync>),
 }
 
@@ -66,19 +66,19 @@ struct State {
     relation: Relation,
     running: Option<Running>,
     phase: Phase,
-    /// How many things are bound to the loop's thread, so that the loop cannot be subsumed.
+    /// The number of bindings to the loop's thread. Unless it is 0, the loop cannot be subsumed.
     pins: usize,
 }
 
 enum Relation {
     Alone,
-    /// Not empty. Runs their tasks.
+    /// Runs the tasks of these loops too. Never empty.
     Owns(Arc<[Arc<Shared>]>),
-    /// That one runs the tasks.
+    /// This owner runs the tasks.
     OwnedBy(Arc<Shared>),
 }
 
-/// A task is running, or several that run inside of one another.
+/// The loop `by` runs a task, or `depth` tasks nested in one another.
 struct Running {
     by: u64,
     depth: u32,
@@ -87,12 +87,12 @@ struct Running {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// Takes no more tasks; its thread has not seen that yet.
+    /// Accepts no more tasks; its thread has not ended the loop yet.
     Ending,
     Over,
 }
 
-/// The right to run one task of `from`. Gives the queue free when dropped, also by a panic.
+/// The right to run one task of `from`. Dropping it, also in a panic, gives the right back.
 struct Turn<'a> {
     from: &'a Arc<Shared>,
     by: u64,
@@ -101,8 +101,8 @@ struct Turn<'a> {
 impl Shared {
     pub(crate) fn new(label: Arc<str>, order: Arc<AtomicU64>, wake: Wake) -> Arc<Self> {
         Arc::new(Self {
-            // Relaxed, as all uses of the counter: only the numbers matter, and who needs them
-            // in an order takes them under a lock.
+            // Relaxed, as in all uses of the counter: only the numbers matter, and where their
+            // order does, they are drawn under a lock.
             id: order.fetch_add(1, Ordering::Relaxed),
             label,
             thread: thread_number(),
@@ -124,8 +124,8 @@ impl Shared {
         &self.label
     }
 
-    /// Adds a task that is due at `due`. `false` if the loop takes none any more; the task has
-    /// been dropped then.
+    /// Adds a task that is due at `due`. Returns `false` if the loop accepts no more tasks; the
+    /// task has then been dropped.
     pub(crate) fn post(self: &Arc<Self>, due: Instant, run: Run) -> bool {
         let mut state = self.state.lock();
         if state.phase != Phase::Open {
@@ -143,7 +143,7 @@ impl Shared {
         true
     }
 
-    /// Whether tasks run on the calling thread, at the moment.
+    /// Returns whether the loop's tasks run on the calling thread at the moment.
     pub(crate) fn runs_here(self: &Arc<Self>) -> bool {
         let runner = self.state.lock().runner(self);
         runner.thread == thread_number()
@@ -153,7 +153,7 @@ impl Shared {
         self.state.lock().phase != Phase::Open
     }
 
-    /// Takes no more tasks from now on, and has the loop's own thread bring it to its end.
+    /// Accepts no more tasks from now on, and wakes the loop's own thread, which ends the loop.
     pub(crate) fn terminate(self: &Arc<Self>) {
         let mut state = self.state.lock();
         if state.phase == Phase::Open {
@@ -168,7 +168,7 @@ impl Shared {
         let id = state.next_observer;
         state.next_observer += 1;
         if state.phase == Phase::Over {
-            // Nothing calls it any more, and nothing would take it out.
+            // The loop would never call it, and nothing would drop it before the loop itself.
             drop(state);
             drop(observe);
             return id;
@@ -188,12 +188,13 @@ impl Shared {
         let before = std::mem::replace(&mut state.observers, left);
         let is_removed = before.len() != state.observers.len();
         drop(state);
-        // Its destructor is user code.
+        // After the lock: the observer's destructor is user code.
         drop(before);
         is_removed
     }
 
-    /// From now on the loop cannot be subsumed. `false` if it is at the moment, or has ended.
+    /// Keeps the loop from being subsumed until [`unpin`](Self::unpin). Returns `false` if it is
+    /// subsumed at the moment, or has been terminated.
     pub(crate) fn pin(&self) -> bool {
         let mut state = self.state.lock();
         let is_free = !matches!(state.relation, Relation::OwnedBy(_)) && state.phase == Phase::Open;
@@ -205,7 +206,7 @@ impl Shared {
         self.state.lock().pins -= 1;
     }
 
-    /// Has `self` run the tasks of `subsumed`. `true` if it does so now, or did already.
+    /// Merges `subsumed` into `self`. Returns `true` if they are merged now, or already were.
     pub(crate) fn merge(self: &Arc<Self>, subsumed: &Arc<Self>) -> bool {
         if self.id == subsumed.id {
             return true;
@@ -232,7 +233,7 @@ impl Shared {
         true
     }
 
-    /// Gives `subsumed` its tasks back. `false` if it was not merged into `self`.
+    /// Gives `subsumed` its tasks back. Returns `false` if it was not merged into `self`.
     pub(crate) fn unmerge(self: &Arc<Self>, subsumed: &Arc<Self>) -> bool {
         if self.id == subsumed.id {
             return false;
@@ -270,10 +271,9 @@ impl Shared {
         }
     }
 
-    /// Runs tasks that are due, on the loop's thread. When the loop is ending, brings it to its
-    /// end.
+    /// Runs due tasks on the loop's thread. If the loop is ending, ends it.
     pub(crate) fn flush(self: &Arc<Self>, flush: Flush, now: &dyn Fn() -> Instant) -> Flushed {
-        // A loop that has somebody else's right to end is none to run tasks of.
+        // The last run of an ending loop is in `end`, after it has left its owner.
         let mut tasks = if self.is_ending() {
             0
         } else {
@@ -291,7 +291,7 @@ impl Shared {
         }
     }
 
-    /// Runs the loop on its thread until its end.
+    /// Runs the loop on its thread until it has ended.
     pub(crate) fn run(self: &Arc<Self>, now: &dyn Fn() -> Instant) {
         let Wake::Park(parker) = &self.wake else {
             unreachable!("a loop that somebody else drives has no `run`");
@@ -311,7 +311,7 @@ impl Shared {
         }
     }
 
-    /// When the first task is due that this loop runs.
+    /// Returns the time at which the first task is due that this loop runs.
     pub(crate) fn next_due(self: &Arc<Self>) -> Option<Instant> {
         let owned = self.owned()?;
         let queues = [self].into_iter().chain(owned.iter());
@@ -319,12 +319,13 @@ impl Shared {
         first.map(|place| place.due)
     }
 
-    /// Ends the loop if nobody else runs a task of it: runs what is due one last time, gives
-    /// merged loops their tasks back and drops the rest of its own.
+    /// Ends the loop unless one of its tasks is running: runs the due tasks one last time, gives
+    /// merged loops their tasks back and drops the rest of its own. Returns whether it has ended.
     fn end(self: &Arc<Self>, now: Instant, tasks: &mut usize) -> bool {
         self.leave_owner();
         if self.state.lock().running.is_some() {
-            // Whoever runs it wakes this loop; or it is this thread, further down the stack.
+            // If another loop runs the task, it wakes this loop afterwards. Otherwise this thread
+            // runs it, further down the stack, and ends the loop there.
             return false;
         }
         *tasks += self.run_due(now, self.waiting());
@@ -332,7 +333,7 @@ impl Shared {
         true
     }
 
-    /// The end without the last run.
+    /// Ends the loop without the last run.
     pub(crate) fn close(self: &Arc<Self>) {
         self.leave_owner();
         for subsumed in self.owned().iter().flat_map(|owned| owned.iter()) {
@@ -343,7 +344,7 @@ impl Shared {
         let rest = std::mem::take(&mut state.tasks);
         let observers = std::mem::replace(&mut state.observers, Arc::from([]));
         drop(state);
-        // Each by itself: a destructor that panics keeps none of the others from running.
+        // One at a time, so that a panicking destructor does not keep the others from running.
         for task in rest.into_tasks() {
             contain(|| drop(task));
         }
@@ -359,7 +360,8 @@ impl Shared {
             Relation::OwnedBy(owner) => owner.clone(),
             Relation::Alone | Relation::Owns(_) => return,
         };
-        // If somebody else was faster: an ending loop is not merged again.
+        // If another thread has unmerged it meanwhile, this does nothing, and an ending loop is
+        // not merged again.
         owner.unmerge(self);
     }
 
@@ -378,7 +380,7 @@ impl Shared {
         most
     }
 
-    /// Takes the first task of this loop and those that it owns, if it is due.
+    /// Takes the first due task of this loop and those that it owns.
     fn take<'a>(
         self: &'a Arc<Self>,
         owned: &'a [Arc<Self>],
@@ -392,7 +394,8 @@ impl Shared {
             if let Some(taken) = first.begin(self.id, now) {
                 return Some(taken);
             }
-            // The queue went to another loop since the look at it. Happens once per unmerge.
+            // The queue has been handed to another loop since the look at it. This happens at
+            // most once per unmerge, which bounds the loop.
         }
     }
 
@@ -406,14 +409,14 @@ impl Shared {
         Some((Turn { from: self, by }, run))
     }
 
-    /// The place of the first task, if the loop `by` may run it.
+    /// Returns the place of the first task, if the loop `by` may run it.
     fn first_for(&self, by: u64) -> Option<Place> {
         let state = self.state.lock();
         let may_be_run = state.may_be_run(self.id, by);
         may_be_run.then(|| state.tasks.first()).flatten()
     }
 
-    /// The loops that this one owns; `None` if it is owned itself.
+    /// Returns the loops that this one owns, or `None` if it is owned itself.
     fn owned(&self) -> Option<Arc<[Arc<Self>]>> {
         match &self.state.lock().relation {
             Relation::Alone => Some(Arc::from([])),
@@ -422,7 +425,7 @@ impl Shared {
         }
     }
 
-    /// How many tasks wait in this loop and those that it owns.
+    /// Returns the number of waiting tasks of this loop and those that it owns.
     fn waiting(&self) -> usize {
         let owned = self.owned();
         let mut count = self.state.lock().tasks.len();
@@ -432,8 +435,8 @@ impl Shared {
         count
     }
 
-    /// Runs the observers of this loop, of those that it owns, and of the one that the task came
-    /// from, should that have changed hands meanwhile.
+    /// Runs the observers of this loop and of those that it owns, and those of `from`, the task's
+    /// loop, even if it was unmerged meanwhile.
     fn notify_observers(&self, from: &Arc<Self>) {
         let mut is_told = from.id == self.id;
         self.call_observers();
@@ -456,15 +459,15 @@ impl Shared {
     fn wake(&self) {
         match &self.wake {
             Wake::Park(parker) => parker.unpark(),
-            // Its panic is neither one of the task's poster nor one of the task that has ended.
+            // Its panic must not reach the caller, which posts a task or has just run one.
             Wake::Call(wake) => contain(|| wake.get()()),
         }
     }
 }
 
 impl State {
-    /// Which loop runs the tasks of the loop `this`, whose state this is. An ending one is
-    /// brought to its end by itself.
+    /// Returns the loop that runs the tasks of `this`, the loop of this state. An ending loop
+    /// runs its own.
     fn runner(&self, this: &Arc<Shared>) -> Arc<Shared> {
         match &self.relation {
             Relation::OwnedBy(owner) if self.phase == Phase::Open => owner.clone(),
@@ -472,7 +475,7 @@ impl State {
         }
     }
 
-    /// Whether the loop `by` may take a task of the loop `this`, whose state this is.
+    /// Returns whether the loop `by` may take a task of `this`, the loop of this state.
     fn may_be_run(&self, this: u64, by: u64) -> bool {
         let runner = match &self.relation {
             Relation::OwnedBy(owner) if self.phase == Phase::Open => owner.id,

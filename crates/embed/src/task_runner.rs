@@ -1,4 +1,4 @@
-//! Runners: anybody's side of a loop.
+//! Runners: handles with which any thread posts tasks to a loop.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use insula_core::{Instant, Runtime};
 
 use crate::shared::Shared;
 
-/// Hands tasks to a loop, from any thread.
+/// A handle that posts tasks to a loop, from any thread.
 ///
 /// # Ordering
-/// See [`MessageLoop`](crate::MessageLoop). Tasks of loops that are merged run in one order.
+/// See [`MessageLoop`](crate::MessageLoop). The tasks of merged loops run in one order.
 ///
 /// # Cancellation
-/// A task cannot be taken back; it is dropped, on the loop's thread, if it is not due when the
-/// loop ends.
+/// A posted task cannot be taken back. If it is not due when the loop ends, it is dropped on the
+/// loop's thread.
 #[derive(Clone)]
 pub struct TaskRunner {
     shared: Arc<Shared>,
@@ -27,36 +27,36 @@ impl TaskRunner {
         Self { shared, runtime }
     }
 
-    /// The loop's name.
+    /// Returns the loop's name.
     pub fn label(&self) -> &str {
         self.shared.label()
     }
 
-    /// Has `task` run as soon as those before it have. `false` if the loop has ended or is about
-    /// to: then the task has been dropped, here.
+    /// Posts `task`, to run after the tasks that are due before it. Returns `false` if the loop
+    /// has ended or is about to; `task` has then been dropped on the calling thread.
     pub fn post(&self, task: impl FnOnce() + Send + 'static) -> bool {
         self.post_at(self.now(), task)
     }
 
-    /// As [`post`](Self::post), in `delay` from now at the earliest.
+    /// Like [`post`](Self::post), but runs `task` after `delay` at the earliest.
     pub fn post_delayed(&self, delay: Duration, task: impl FnOnce() + Send + 'static) -> bool {
         self.post_at(self.now() + delay, task)
     }
 
-    /// As [`post`](Self::post), at `due` at the earliest. A time that has passed puts the task in
-    /// front of later ones.
+    /// Like [`post`](Self::post), but runs `task` at `due` at the earliest. A time that has passed
+    /// puts the task before those that are due later.
     pub fn post_at(&self, due: Instant, task: impl FnOnce() + Send + 'static) -> bool {
         self.shared.post(due, Box::new(task))
     }
 
-    /// Whether the loop runs its tasks on the calling thread, at the moment: merging changes
-    /// that.
+    /// Returns whether the loop's tasks run on the calling thread at the moment. A merge or an
+    /// unmerge changes that.
     pub fn runs_tasks_on_current_thread(&self) -> bool {
         self.shared.runs_here()
     }
 
-    /// Runs `task` right here if this is the thread that runs the loop's tasks, without observers
-    /// and past all tasks that wait; else posts it.
+    /// Runs `task` at once if the calling thread runs the loop's tasks, before all waiting tasks
+    /// and without observers. Otherwise posts it, and returns what [`post`](Self::post) does.
     pub fn run_now_or_post(&self, task: impl FnOnce() + Send + 'static) -> bool {
         if self.runs_tasks_on_current_thread() {
             task();
@@ -65,36 +65,37 @@ impl TaskRunner {
         self.post(task)
     }
 
-    /// From now on this loop runs the tasks of `subsumed` too, on its own thread, all of them in
-    /// the order of their times; and after each task the observers of both run. `true` if that
-    /// is so now, also if it was before.
+    /// Merges `subsumed` into this loop. From now on this loop runs the tasks of both on its own
+    /// thread, in the order of their times, and after each task the observers of both. Returns
+    /// `true` if the loops are merged now, also if they already were.
     ///
-    /// `false` if `subsumed` owns another loop or is owned by one, if this one is owned, if
-    /// either has ended, or if something is bound to the thread of `subsumed`
-    /// ([`UiBinding`](crate::UiBinding)). A loop may own several. Both have to be on one clock.
+    /// Returns `false` if `subsumed` owns another loop or is owned by one, if this loop is owned,
+    /// if either has ended, or if something is bound to the thread of `subsumed`
+    /// ([`UiBinding`](crate::UiBinding)). A loop may own several. Both must use the same clock.
     ///
-    /// A task that runs at this moment on the thread of `subsumed` comes to its end there, before
-    /// this loop takes the next one.
+    /// A task that is running on the thread of `subsumed` finishes there before this loop takes
+    /// the next one.
     pub fn merge(&self, subsumed: &Self) -> bool {
         self.shared.merge(&subsumed.shared)
     }
 
-    /// Gives `subsumed` its tasks back; `false` if it was not merged into this loop. What is due
-    /// later is not lost, and a task that runs at this moment comes to its end first.
+    /// Gives `subsumed` its tasks back, also those that are due later. Returns `false` if it was
+    /// not merged into this loop. A task that is running finishes before `subsumed` takes the
+    /// next one.
     pub fn unmerge(&self, subsumed: &Self) -> bool {
         self.shared.unmerge(&subsumed.shared)
     }
 
-    /// Ends the loop, without waiting for it. See "Shutdown" of
+    /// Ends the loop, without waiting for its end. See "Shutdown" of
     /// [`MessageLoop`](crate::MessageLoop).
     ///
-    /// A merged loop leaves its owner. An owner's last run includes what is due in the loops
-    /// that it owns; then they go on by themselves.
+    /// A subsumed loop leaves its owner. The last run of an owner includes the due tasks of the
+    /// loops that it owns; afterwards these loops run their own tasks again.
     pub fn terminate(&self) {
         self.shared.terminate();
     }
 
-    /// The time on the loop's clock.
+    /// Returns the time on the loop's clock.
     pub fn now(&self) -> Instant {
         self.runtime.now()
     }
@@ -110,24 +111,24 @@ impl fmt::Debug for TaskRunner {
     }
 }
 
-/// The runners of a program with a user interface. Several of them may be the same one, which
-/// is how a program has its platform's thread do the work of another.
+/// The runners of a program with a user interface. Several may be the same runner: so one thread,
+/// such as the platform's, can do the work of several.
 #[derive(Clone, Debug)]
 pub struct TaskRunners {
-    /// Whose they are, for reports.
+    /// The name of their owner, for reports.
     pub label: Arc<str>,
-    /// Talks to the window system, on the thread that it demands.
+    /// Talks to the window system, on the thread that the window system requires.
     pub platform: TaskRunner,
     /// Runs the root isolate.
     pub ui: TaskRunner,
     /// Draws.
     pub raster: TaskRunner,
-    /// Does what may wait for a device.
+    /// Runs tasks that may wait for a device.
     pub io: TaskRunner,
 }
 
 impl TaskRunners {
-    /// One runner for everything.
+    /// Uses one runner for everything.
     pub fn single(label: impl Into<Arc<str>>, runner: &TaskRunner) -> Self {
         Self {
             label: label.into(),

@@ -1,4 +1,4 @@
-//! The root isolate on a loop: messages become tasks, and frames are moments of it.
+//! The binding of a root isolate to a loop: messages become tasks, and frames run its code.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -14,16 +14,16 @@ use crate::frame::{Frame, FrameClock};
 use crate::message_loop::MessageLoop;
 use crate::task_runner::TaskRunner;
 
-/// Ties a root isolate to the loop of its thread.
+/// A root isolate that runs on the loop of its thread.
 ///
-/// Each message is a task of its own, so input, frames and messages take turns. Microtasks run
-/// at the end of whatever has run as the isolate, before the loop's observers.
+/// Each message is handled in a task of its own, so input, frames and messages take turns.
+/// Microtasks run after the isolate's code in each task, before the loop's observers.
 ///
 /// The isolate cannot leave its thread, so while it is bound, its loop cannot be merged into
 /// another one. (It may own others.)
 ///
 /// # Shutdown
-/// Dropping the binding ends the isolate, and all of its group.
+/// Dropping the binding ends the isolate and its whole group.
 ///
 /// ```
 /// use insula_embed::{Flush, MessageLoop, UiBinding};
@@ -44,26 +44,26 @@ use crate::task_runner::TaskRunner;
 /// ```
 pub struct UiBinding(Rc<Bound>);
 
-/// What a program does in a frame. All of it runs as the isolate.
+/// The work of a program in each frame. Every method runs as the isolate's code.
 pub trait FrameHandler {
-    /// The first half: moves whatever is animated to the time of the frame. The microtasks that
-    /// this leaves run before the second half.
+    /// Runs the first half of a frame: moves animations to the frame's time. The microtasks that
+    /// it leaves run before the second half.
     fn begin_frame(&mut self, frame: &Frame);
 
-    /// The second half: draws.
+    /// Runs the second half of a frame: draws.
     fn draw_frame(&mut self, frame: &Frame);
 
-    /// Nothing is to be done until `deadline`: the moment for what can wait.
+    /// Does work that can wait. Called when nothing else is to be done until `deadline`.
     fn idle(&mut self, deadline: Instant) {
         let _ = deadline;
     }
 }
 
-/// Why an isolate could not be bound to a loop.
+/// The error of an isolate that cannot be bound to a loop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum BindError {
-    /// The loop is merged into another one, on whose thread its tasks run, or it has ended.
+    /// The loop has ended, or is merged into another one, on whose thread its tasks run.
     LoopUnavailable,
 }
 
@@ -82,29 +82,30 @@ struct Bound {
     runner: TaskRunner,
     /// Borrowed while the isolate's code runs.
     root: RefCell<RootIsolate>,
-    /// A task came to handle a message while the isolate's code ran.
+    /// `true` if messages are left to handle, and a task for them is to be posted.
     is_due: Cell<bool>,
     clock: RefCell<FrameClock>,
-    /// Absent while it runs.
+    /// `None` while it runs, and before one is set.
     handler: RefCell<Option<Box<dyn FrameHandler>>>,
     /// Keeps the loop on this thread.
     _pin: Pin,
 }
 
-/// Each binding takes itself out, so that there is nothing to drop at the end of the thread.
+/// The bindings of a thread, by key. Each binding removes itself when it is dropped, so nothing
+/// is left to drop when the thread ends.
 type Bindings = ManuallyDrop<BTreeMap<u64, Weak<Bound>>>;
 
 thread_local! {
-    /// The bindings of this thread, so that tasks, which travel between threads, can name one.
-    /// Without a destructor it can be used to the very end of the thread.
+    /// The bindings of this thread. A task has to be `Send` and a binding is not, so tasks carry
+    /// a binding's key. Without a destructor the map is usable until the thread has ended.
     static BINDINGS: RefCell<Bindings> =
         const { RefCell::new(ManuallyDrop::new(BTreeMap::new())) };
     static NEXT: Cell<u64> = const { Cell::new(0) };
 }
 
 impl UiBinding {
-    /// Makes an isolate of this thread, without an entry, and binds it to `ui`. What it does is
-    /// started with [`enter`](Self::enter).
+    /// Creates an isolate of this thread, without an entry, and binds it to `ui`.
+    /// [`enter`](Self::enter) then runs code in it.
     ///
     /// # Errors
     /// See [`BindError`].
@@ -112,7 +113,7 @@ impl UiBinding {
         Self::bind(ui, root, RootBuilder::create)
     }
 
-    /// As [`new`](Self::new), with an entry, which runs as the isolate's first event.
+    /// Like [`new`](Self::new), but with an entry, which runs as the isolate's first event.
     ///
     /// # Errors
     /// See [`BindError`].
@@ -139,7 +140,7 @@ impl UiBinding {
         let key = NEXT.replace(NEXT.get() + 1);
         let notified = runner.clone();
         let root = root.notify(move || {
-            // A loop that has ended handles nothing more.
+            // The result does not matter: a loop that has ended handles no more messages.
             notified.post(move || turn(key));
         });
         let bound = Rc::new(Bound {
@@ -155,21 +156,21 @@ impl UiBinding {
         Ok(Self(bound))
     }
 
-    /// Runs `f` as the isolate's code, and then the microtasks. `None` if the isolate has ended,
-    /// or was killed, or `f` panicked: as [`RootIsolate::enter`].
+    /// Runs `f` as the isolate's code, and then the microtasks. Returns `None` if the isolate has
+    /// ended or was killed, or if `f` panicked, as [`RootIsolate::enter`] does.
     ///
     /// # Panics
-    /// In the isolate's own code.
+    /// Panics if called from the isolate's own code.
     pub fn enter<R>(&self, f: impl FnOnce(Pinned) -> R) -> Option<R> {
         self.0.enter(f)
     }
 
-    /// Runs a frame of the time `time`: the handler's first half, the microtasks, its second
-    /// half. `None` if there is no handler, if a frame runs at this moment, or if the isolate has
-    /// ended, be it by a panic of the handler.
+    /// Runs a frame for the time `time`: the handler's first half, the microtasks, then its second
+    /// half. Returns `None` if there is no handler, if a frame is running, or if the isolate has
+    /// ended, also by a panic of the handler.
     ///
     /// # Panics
-    /// In the isolate's own code.
+    /// Panics if called from the isolate's own code.
     pub fn begin_frame(&self, time: Instant) -> Option<Frame> {
         let mut handler = self.0.handler.take()?;
         let frame = self.0.clock.borrow_mut().begin(time);
@@ -179,10 +180,11 @@ impl UiBinding {
         drawn.map(|()| frame)
     }
 
-    /// Tells the handler that nothing is to be done until `deadline`.
+    /// Runs the handler's [`idle`](FrameHandler::idle), for work that can wait. Nothing else is to
+    /// be done until `deadline`.
     ///
     /// # Panics
-    /// In the isolate's own code.
+    /// Panics if called from the isolate's own code.
     pub fn notify_idle(&self, deadline: Instant) {
         if let Some(mut handler) = self.0.handler.take() {
             self.enter(|_| handler.idle(deadline));
@@ -190,13 +192,13 @@ impl UiBinding {
         }
     }
 
-    /// Sets what is done in frames.
+    /// Sets the handler of frames, in place of the one before.
     pub fn set_frame_handler(&self, handler: impl FrameHandler + 'static) {
         let before = self.0.handler.replace(Some(Box::new(handler)));
         drop(before);
     }
 
-    /// A way for other threads to run code as the isolate.
+    /// Returns a handle with which other threads run code as the isolate.
     pub fn remote(&self) -> UiRemote {
         UiRemote {
             runner: self.0.runner.clone(),
@@ -204,26 +206,26 @@ impl UiBinding {
         }
     }
 
-    /// The isolate, for others.
+    /// Returns a handle to the isolate.
     ///
     /// # Panics
-    /// In the isolate's own code, which has [`Isolate::current`].
+    /// Panics if called from the isolate's own code, which uses [`Isolate::current`] instead.
     pub fn isolate(&self) -> Isolate {
         self.0.root.borrow().isolate().clone()
     }
 
-    /// How far the isolate has come.
+    /// Returns the isolate's phase.
     ///
     /// # Panics
-    /// In the isolate's own code.
+    /// Panics if called from the isolate's own code.
     pub fn phase(&self) -> RootPhase {
         self.0.root.borrow().phase()
     }
 
-    /// Why the isolate has ended, if it has.
+    /// Returns the reason why the isolate has ended, or `None` if it has not.
     ///
     /// # Panics
-    /// In the isolate's own code.
+    /// Panics if called from the isolate's own code.
     pub fn exit_reason(&self) -> Option<ExitReason> {
         let mut root = self.0.root.borrow_mut();
         if root.phase() != RootPhase::ShutDown {
@@ -238,7 +240,7 @@ impl UiBinding {
     /// Ends a pause on start or on exit.
     ///
     /// # Panics
-    /// In the isolate's own code.
+    /// Panics if called from the isolate's own code.
     pub fn resume(&self) {
         self.0.root.borrow().resume();
     }
@@ -253,10 +255,11 @@ impl Bound {
         result
     }
 
-    /// Handles one message, and sees to it that the next one is handled.
+    /// Handles one message, and posts a task if there may be more.
     fn turn(&self) {
         let Ok(mut root) = self.root.try_borrow_mut() else {
-            // The isolate's code runs a loop of its own, which cannot run the isolate.
+            // The isolate's code runs a loop inside, and the isolate cannot be entered twice.
+            // `enter` or `turn` posts a task for the message afterwards.
             return self.is_due.set(true);
         };
         let handled = root.handle_message();
@@ -274,7 +277,7 @@ impl Bound {
         }
     }
 
-    /// Unless it has set another one.
+    /// Puts the handler back, unless its code has set another one.
     fn put_back(&self, handler: Box<dyn FrameHandler>) {
         let mut place = self.handler.borrow_mut();
         if place.is_none() {
@@ -283,14 +286,14 @@ impl Bound {
     }
 }
 
-/// The task of a message.
+/// Handles one message of a binding, as a task of the loop.
 fn turn(key: u64) {
     if let Some(bound) = find(key) {
         bound.turn();
     }
 }
 
-/// A binding of this thread that is still there.
+/// Returns the binding of this thread with this key, if it still exists.
 fn find(key: u64) -> Option<Rc<Bound>> {
     BINDINGS.with_borrow(|bindings| bindings.get(&key).and_then(Weak::upgrade))
 }
@@ -300,7 +303,7 @@ impl Drop for Bound {
         BINDINGS.with_borrow_mut(|bindings| {
             bindings.remove(&self.key);
             if bindings.is_empty() {
-                // An empty map may still have memory.
+                // An empty map may still own memory, which no destructor would free.
                 **bindings = BTreeMap::new();
             }
         });
@@ -315,7 +318,7 @@ impl fmt::Debug for UiBinding {
     }
 }
 
-/// Hands code to the isolate of a [`UiBinding`], from any thread.
+/// A handle that runs code as the isolate of a [`UiBinding`], from any thread.
 #[derive(Clone, Debug)]
 pub struct UiRemote {
     runner: TaskRunner,
@@ -323,11 +326,12 @@ pub struct UiRemote {
 }
 
 impl UiRemote {
-    /// Has `f` run as the isolate's code, as a task of the loop. `false` if the loop has ended;
-    /// `f` has been dropped then. It is dropped, too, if the isolate has ended meanwhile.
+    /// Posts `f`, to run as the isolate's code in a task of the loop. Returns `false` if the loop
+    /// has ended; `f` has then been dropped. It is also dropped, unrun, if the isolate ends before
+    /// the task runs.
     ///
     /// # Ordering
-    /// With the other tasks of the loop.
+    /// As for the other tasks of the loop.
     pub fn post(&self, f: impl FnOnce(Pinned) + Send + 'static) -> bool {
         let key = self.key;
         self.runner.post(move || {
@@ -338,7 +342,7 @@ impl UiRemote {
     }
 }
 
-/// While it is there, the loop stays on its thread.
+/// A guard that keeps a loop on its thread.
 struct Pin(TaskRunner);
 
 impl Pin {
