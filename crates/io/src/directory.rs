@@ -1,4 +1,4 @@
-//! Folders, and what is in them.
+//! Directories and their entries.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -12,45 +12,45 @@ use crate::request::{
 use crate::slot::Slot;
 use crate::{EntityType, IoError, IoOp, IoService};
 
-/// Folders by path, by the global service.
+/// Operations on directories by path, through the global service.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Directory;
 
 impl Directory {
-    /// Makes a folder, unless there is one.
+    /// Creates a directory, unless there is one.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn create(path: impl Into<PathBuf>) -> Result<(), IoError> {
         let (path, recursive) = (path.into(), false);
         let request = DirectoryCreate { path, recursive };
         IoService::global().request(request).await
     }
 
-    /// Makes a folder, and those that it is to be in.
+    /// Creates a directory and its missing parents.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn create_recursive(path: impl Into<PathBuf>) -> Result<(), IoError> {
         let (path, recursive) = (path.into(), true);
         let request = DirectoryCreate { path, recursive };
         IoService::global().request(request).await
     }
 
-    /// Makes a folder of a new name, for its owner alone, where the system keeps temporary
-    /// files. Nobody deletes it.
+    /// Creates a directory with a new name, accessible to its owner alone, where the system keeps
+    /// temporary files. It is not deleted automatically.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn create_temp(prefix: impl Into<String>) -> Result<PathBuf, IoError> {
         Self::create_temp_in(std::env::temp_dir(), prefix).await
     }
 
-    /// As [`create_temp`](Self::create_temp), in a folder of one's choice.
+    /// Like [`create_temp`](Self::create_temp), but in the directory `within`.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn create_temp_in(
         within: impl Into<PathBuf>,
         prefix: impl Into<String>,
@@ -60,66 +60,66 @@ impl Directory {
         IoService::global().request(request).await
     }
 
-    /// Deletes an empty folder.
+    /// Deletes an empty directory.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn delete(path: impl Into<PathBuf>) -> Result<(), IoError> {
         let (path, recursive) = (path.into(), false);
         let request = DirectoryDelete { path, recursive };
         IoService::global().request(request).await
     }
 
-    /// Deletes a folder and everything in it. Links are deleted, not followed.
+    /// Deletes a directory and everything in it. Links are deleted, not followed.
     ///
     /// # Errors
-    /// What the operating system says. Part of it may be gone.
+    /// Returns the operating system's error. Part of the content may be gone by then.
     pub async fn delete_recursive(path: impl Into<PathBuf>) -> Result<(), IoError> {
         let (path, recursive) = (path.into(), true);
         let request = DirectoryDelete { path, recursive };
         IoService::global().request(request).await
     }
 
-    /// Whether there is a folder, or a link to one.
+    /// Returns whether there is a directory, or a link to one, at `path`.
     ///
     /// # Errors
-    /// What the operating system says, but for that nothing is there.
+    /// Returns the operating system's error, unless nothing is at the path.
     pub async fn exists(path: impl Into<PathBuf>) -> Result<bool, IoError> {
         let path = path.into();
         IoService::global().request(DirectoryExists { path }).await
     }
 
-    /// Renames a folder.
+    /// Renames a directory.
     ///
     /// # Errors
-    /// What the operating system says; of kind `NotADirectory` if it is none.
+    /// Returns the operating system's error, of kind `NotADirectory` if `from` is none.
     pub async fn rename(from: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Result<(), IoError> {
         let (from, to) = (from.into(), to.into());
         let request = DirectoryRename { from, to };
         IoService::global().request(request).await
     }
 
-    /// Begins to list what is in a folder.
+    /// Begins to list a directory.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn list(path: impl Into<PathBuf>) -> Result<Listing, IoError> {
         Self::list_by(IoService::global(), path.into(), false, false).await
     }
 
-    /// Begins to list what is in a folder and in all those below it.
+    /// Begins to list a directory and all directories below it.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn list_recursive(path: impl Into<PathBuf>) -> Result<Listing, IoError> {
         Self::list_by(IoService::global(), path.into(), true, false).await
     }
 
-    /// Begins to list a folder, by a service of one's own. With `follow` a link stands for what
-    /// it leads to, but for one that leads to a folder it is in.
+    /// Begins to list a directory, through `service`. With `follow` an entry that is a link is
+    /// listed as its target, unless it leads to a directory that it is in.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn list_by(
         service: &IoService,
         path: PathBuf,
@@ -140,21 +140,21 @@ impl Directory {
     }
 }
 
-/// Something in a folder.
+/// An entry of a directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Entry {
-    /// The folder's path as it was given, and what leads to the entry from there.
+    /// The path of the listed directory as it was given, joined with the path from there.
     pub path: PathBuf,
-    /// What it is.
+    /// The type of the entry.
     pub entity_type: EntityType,
 }
 
-/// What is in a folder, read 128 entries at a time as they are asked for, in the order of the
-/// file system. Made by [`Directory::list`].
+/// A listing of a directory, read on demand, 128 entries at a time, in the order of the file
+/// system. Made by [`Directory::list`].
 ///
 /// # Cancellation
-/// Dropping [`next`](Self::next)'s future may lose the entries that were on their way.
+/// Dropping the future of [`next`](Self::next) may lose the entries that were being read.
 #[derive(Debug)]
 pub struct Listing {
     slot: Arc<Slot<Walk>>,
@@ -164,7 +164,8 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// The next entry; none at the end. After an error about one folder the others go on.
+    /// Returns the next entry, or `None` at the end. After an error in one directory the listing
+    /// continues with the others.
     pub async fn next(&mut self) -> Option<Result<Entry, IoError>> {
         if self.ready.is_empty() {
             self.ready = match self.next_batch().await {
@@ -176,20 +177,20 @@ impl Listing {
         self.ready.pop_front()
     }
 
-    /// The next entries, at most 128; none at the end. Mind that [`next`](Self::next) may have
-    /// some already.
+    /// Returns the next entries, at most 128, or none at the end. Entries that
+    /// [`next`](Self::next) has already read are not among them.
     ///
     /// # Errors
-    /// [`IoError::Pending`] and [`IoError::Closed`].
+    /// Returns [`IoError::Pending`] or [`IoError::Closed`].
     pub async fn next_batch(&self) -> Result<Vec<Result<Entry, IoError>>, IoError> {
         let walk = self.slot.lease()?;
         self.service.request(DirectoryListNext { walk }).await
     }
 
-    /// Ends the listing before its end.
+    /// Stops the listing before its end.
     ///
     /// # Errors
-    /// [`IoError::Pending`] and [`IoError::Closed`].
+    /// Returns [`IoError::Pending`] or [`IoError::Closed`].
     pub async fn stop(&self) -> Result<(), IoError> {
         let walk = self.slot.lease()?;
         self.service.request(DirectoryListStop { walk }).await
@@ -202,10 +203,10 @@ impl std::fmt::Debug for Slot<Walk> {
     }
 }
 
-/// A listing under way: the folders that it is in, the innermost last.
+/// The state of a listing: the open directories, the innermost last.
 #[derive(Debug)]
 pub struct Walk {
-    /// Bounded by the depth of the tree: a folder that is inside of itself is not entered.
+    /// Bounded by the depth of the tree: a link back to an open directory is not entered.
     open: Vec<Level>,
     recursive: bool,
     follow: bool,
@@ -215,7 +216,7 @@ pub struct Walk {
 struct Level {
     path: PathBuf,
     entries: fs::ReadDir,
-    /// The folder without links, to notice that one leads back. Known when links are followed.
+    /// The path with all links resolved, to detect a link back. `Some` when links are followed.
     resolved: Option<PathBuf>,
 }
 
@@ -250,13 +251,13 @@ impl Walk {
         Ok(())
     }
 
-    /// What an entry is, and enters it if it is a folder to be listed as well.
+    /// Returns an entry with its type, and enters it if it is a directory to be listed as well.
     fn visit(&mut self, entry: &fs::DirEntry) -> Result<Entry, IoError> {
         let path = entry.path();
         let file_type = entry.file_type().map_err(|error| failed(&path, error))?;
         let mut entity_type = EntityType::of(file_type);
         if entity_type == EntityType::Link && self.follow {
-            // A link that leads nowhere stays a link.
+            // A link without a target stays a link.
             if let Ok(metadata) = fs::metadata(&path) {
                 entity_type = EntityType::of(metadata.file_type());
             }
@@ -288,7 +289,7 @@ impl Iterator for Walk {
                 Some(Ok(entry)) => return Some(self.visit(&entry)),
                 Some(Err(error)) => {
                     let error = failed(&level.path, error);
-                    // The rest of this folder cannot be read.
+                    // The rest of this directory cannot be read.
                     self.open.pop();
                     return Some(Err(error));
                 }

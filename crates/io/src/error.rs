@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! The errors of this crate.
 
 use std::fmt;
 use std::io;
@@ -6,23 +6,23 @@ use std::path::{Path, PathBuf};
 
 use crate::IoOp;
 
-/// Why an operation failed.
+/// The error of a failed operation.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum IoError {
-    /// The request itself makes no sense, as a path with a zero byte. The Dart VM's error 1.
+    /// The request is invalid, such as a path with a zero byte. The Dart VM's error 1.
     Argument(OsError),
-    /// The operating system refused. The Dart VM's error 2.
+    /// The operating system refused the request. The Dart VM's error 2.
     Os(OsError),
     /// The file, listing or filter has been closed. The Dart VM's error 3.
     Closed,
-    /// The file, listing or filter has an operation under way, and may have one at a time.
+    /// The file, listing or filter has an operation under way, and allows one at a time.
     Pending,
-    /// The service is closed, or an operation of it panicked.
+    /// The service is closed, or the operation panicked.
     Unavailable,
 }
 
-/// What the operating system said, and about what.
+/// An error of the operating system, and the operation that it belongs to.
 #[derive(Debug)]
 pub struct OsError {
     error: io::Error,
@@ -32,7 +32,7 @@ pub struct OsError {
     transferred: usize,
 }
 
-/// What was being done.
+/// The operation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
     Operation(IoOp),
@@ -40,18 +40,18 @@ enum What {
 }
 
 impl OsError {
-    /// The number of the error, where the operating system gave one: `errno`, or on Windows
-    /// that of `GetLastError`; for look-ups that of `getaddrinfo`.
+    /// Returns the error's number, if the operating system gave one: that of `errno`, on Windows
+    /// of `GetLastError`, and for look-ups of `getaddrinfo`.
     pub fn code(&self) -> Option<i32> {
         self.code
     }
 
-    /// What kind of error it is, alike on all systems.
+    /// Returns the kind of error, which is the same on all systems.
     pub fn kind(&self) -> io::ErrorKind {
         self.error.kind()
     }
 
-    /// The operation that failed; none for what sockets do without the service.
+    /// Returns the operation that failed, or `None` for sockets, which do not use the service.
     pub fn operation(&self) -> Option<IoOp> {
         match self.what {
             What::Operation(op) => Some(op),
@@ -59,17 +59,17 @@ impl OsError {
         }
     }
 
-    /// The path that it was about.
+    /// Returns the path that the operation was about, if any.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Bytes that were written, or read, before the error. They have taken effect.
+    /// Returns the number of bytes read or written before the error. They have taken effect.
     pub fn transferred(&self) -> usize {
         self.transferred
     }
 
-    /// The error as the standard library knows it.
+    /// Returns the error of the standard library.
     pub fn as_io_error(&self) -> &io::Error {
         &self.error
     }
@@ -84,12 +84,12 @@ impl IoError {
         Self::new(What::Operation(op), error, Some(path.to_owned()), 0)
     }
 
-    /// An operation that came so far.
+    /// The error of an operation that transferred some bytes first.
     pub(crate) fn after(op: IoOp, transferred: usize, error: io::Error) -> Self {
         Self::new(What::Operation(op), error, None, transferred)
     }
 
-    /// A look-up, whose errors have numbers of their own.
+    /// The error of a look-up, which has a number of its own.
     pub(crate) fn lookup(op: IoOp, error: dns_lookup::LookupError) -> Self {
         let code = error.error_num();
         let mut this = Self::of(op, error.into());
@@ -111,7 +111,7 @@ impl IoError {
     }
 
     fn new(what: What, error: io::Error, path: Option<PathBuf>, transferred: usize) -> Self {
-        // The standard library finds these before it asks the operating system.
+        // Without a number the error is of a check in the standard library, before the call.
         let is_argument =
             error.kind() == io::ErrorKind::InvalidInput && error.raw_os_error().is_none();
         let error = OsError {
@@ -128,7 +128,7 @@ impl IoError {
         }
     }
 
-    /// What the operating system, or the check of the arguments, said.
+    /// Returns the error of the operating system or of the check of the arguments, if it is one.
     pub fn os_error(&self) -> Option<&OsError> {
         match self {
             Self::Argument(error) | Self::Os(error) => Some(error),
@@ -136,12 +136,12 @@ impl IoError {
         }
     }
 
-    /// The number of the error, where the operating system gave one.
+    /// Returns the error's number, if the operating system gave one.
     pub fn code(&self) -> Option<i32> {
         self.os_error()?.code()
     }
 
-    /// What kind of error it is, alike on all systems.
+    /// Returns the kind of error, which is the same on all systems.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
             Self::Argument(error) | Self::Os(error) => error.kind(),

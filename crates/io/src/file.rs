@@ -20,26 +20,26 @@ use crate::request::{
 use crate::slot::Slot;
 use crate::{IoError, IoService, Lease};
 
-/// Bytes that whole files are read in at a time, where their length is not known.
+/// The number of bytes per read of a whole file beyond its reported length.
 const CHUNK: usize = 1 << 20;
 
-/// What a file is opened for.
+/// The mode in which a file is opened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum OpenMode {
-    /// To read what is there.
+    /// Reads an existing file.
     Read,
-    /// To read and write an empty file, made if need be, emptied if need be.
+    /// Reads and writes a file, which is created if missing and truncated to length 0.
     Write,
-    /// To read, and to write at the end; made if need be.
+    /// Reads, and writes at the end. The file is created if missing.
     Append,
-    /// To write an empty file, made if need be, emptied if need be.
+    /// Writes a file, which is created if missing and truncated to length 0.
     WriteOnly,
-    /// To write at the end; made if need be.
+    /// Writes at the end. The file is created if missing.
     WriteOnlyAppend,
-    /// To read and write what is there.
+    /// Reads and writes an existing file.
     Update,
-    /// As the standard library's options say.
+    /// Uses the standard library's options.
     Custom(fs::OpenOptions),
 }
 
@@ -59,20 +59,20 @@ impl OpenMode {
     }
 }
 
-/// How a file is locked. The lock is of the whole file, belongs to the open file, and binds only
-/// those who lock as well (on Windows, everybody).
+/// The mode of a file lock. The lock is of the whole file and belongs to the open file. It is
+/// advisory: it binds only programs that lock as well. (On Windows it binds all.)
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum LockMode {
-    /// Beside others that are shared; an error if somebody has it exclusively.
+    /// Acquires a shared lock. Fails while another holder has an exclusive one.
     Shared,
-    /// Alone; an error if anybody has it.
+    /// Acquires an exclusive lock. Fails while another holder has any lock.
     Exclusive,
-    /// As `Shared`, and waits instead of failing. That takes one of the service's threads.
+    /// Like `Shared`, but waits instead of failing. Occupies a thread of the service meanwhile.
     BlockingShared,
-    /// As `Exclusive`, and waits instead of failing. That takes one of the service's threads.
+    /// Like `Exclusive`, but waits instead of failing. Occupies a thread of the service meanwhile.
     BlockingExclusive,
-    /// No more.
+    /// Releases the lock.
     Unlock,
 }
 
@@ -88,11 +88,11 @@ impl LockMode {
     }
 }
 
-/// What lies in a file's slot.
+/// The state of an open file, which its slot holds.
 #[derive(Debug)]
 pub struct OpenFile {
     pub(crate) file: fs::File,
-    /// The number and kind of the first flush that failed.
+    /// The number and kind of the error of the first flush that failed.
     flush_error: Option<(Option<i32>, io::ErrorKind)>,
 }
 
@@ -116,16 +116,16 @@ impl OpenFile {
 
 /// An open file. Its operations run on the threads of an [`IoService`], one at a time.
 ///
-/// Buffers are moved in and out, so that nothing is copied on the way. Clones are handles of one
-/// file, with one position. The last one that is dropped closes it, right there; to wait for
-/// that elsewhere, and not to block, [`close`](Self::close) it.
+/// Buffers are moved in and out, so nothing is copied on the way. Clones are handles to one file,
+/// with one position. Dropping the last handle closes the file on the calling thread, which may
+/// block; [`close`](Self::close) closes it on a thread of the service.
 ///
 /// # Errors
-/// All operations: [`IoError::Pending`] while another one is under way, [`IoError::Closed`] after
-/// the file was closed, and what the operating system says.
+/// All operations return [`IoError::Pending`] while another one is under way, [`IoError::Closed`]
+/// after the file was closed, or the operating system's error.
 ///
 /// # Cancellation
-/// An operation whose future is dropped is carried out all the same, and keeps the file busy.
+/// An operation whose future is dropped is still carried out, and keeps the file busy until then.
 ///
 /// ```
 /// # insula_core::block_on(async {
@@ -148,18 +148,18 @@ pub struct File {
 }
 
 impl File {
-    /// Opens a file. A named pipe is opened when its other end is.
+    /// Opens a file. Opening a named pipe waits until its other end is opened.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn open(path: impl Into<PathBuf>, mode: OpenMode) -> Result<Self, IoError> {
         Self::open_by(IoService::global(), path.into(), mode).await
     }
 
-    /// As [`open`](Self::open), by a service of one's own, which the file's operations use too.
+    /// Like [`open`](Self::open), but uses `service`, also for the operations of the file.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn open_by(
         service: &IoService,
         path: PathBuf,
@@ -169,7 +169,7 @@ impl File {
         Ok(Self::from_std(service, file))
     }
 
-    /// Takes over a file that was opened elsewhere.
+    /// Takes over a file that the standard library opened.
     pub fn from_std(service: &IoService, file: fs::File) -> Self {
         let open = OpenFile {
             file,
@@ -181,11 +181,11 @@ impl File {
         }
     }
 
-    /// Makes a pipe: an end to read from and one to write to. Reading finds the end when the
-    /// writing end is closed, and waits on a thread of the service until then.
+    /// Creates a pipe, and returns its reading end and its writing end. A read waits, on a thread
+    /// of the service, until there are bytes or the writing end is closed.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn create_pipe() -> Result<(Self, Self), IoError> {
         let service = IoService::global();
         let (reader, writer) = service.request(FileCreatePipe {}).await?;
@@ -195,15 +195,15 @@ impl File {
         ))
     }
 
-    /// Takes the right to the file's next operation, for a [`request`](crate::request).
+    /// Acquires the right to the file's next operation, for a [`request`](crate::request).
     ///
     /// # Errors
-    /// [`IoError::Pending`] and [`IoError::Closed`].
+    /// Returns [`IoError::Pending`] or [`IoError::Closed`].
     pub fn lease(&self) -> Result<Lease<OpenFile>, IoError> {
         self.slot.lease()
     }
 
-    /// Closes the file, for all handles.
+    /// Closes the file for all handles.
     ///
     /// # Errors
     /// See [`File`].
@@ -212,8 +212,8 @@ impl File {
         self.service.request(FileClose { file }).await
     }
 
-    /// Reads once into `buffer`, at most as much as its length, and gives it back, in case of an
-    /// error too. Zero bytes are the end.
+    /// Reads once into `buffer`, at most its length. Returns the number of bytes read, 0 at the
+    /// end, and the buffer, also with an error.
     ///
     /// # Errors
     /// See [`File`]. If the service is closed, the buffer is lost.
@@ -231,8 +231,8 @@ impl File {
         answer.unwrap_or_else(|error| (Err(error), Vec::new()))
     }
 
-    /// Reads once into a new buffer, which is as long as what was read: at most `length` bytes,
-    /// none at the end.
+    /// Reads once into a new buffer, at most `length` bytes. Returns the bytes read, none at the
+    /// end.
     ///
     /// # Errors
     /// See [`File`].
@@ -241,8 +241,8 @@ impl File {
         self.service.request(FileRead { file, length }).await
     }
 
-    /// Writes all of `buffer`, and gives it back, in case of an error too. The error says how
-    /// many bytes were written before it; those are in the file.
+    /// Writes all of `buffer`, and returns it, also with an error. The error has the number of
+    /// bytes written before it; those are in the file.
     ///
     /// # Errors
     /// See [`File`]. If the service is closed, the buffer is lost.
@@ -251,7 +251,7 @@ impl File {
         self.write_part(buffer, 0..length).await
     }
 
-    /// As [`write_all`](Self::write_all), a part of the buffer.
+    /// Like [`write_all`](Self::write_all), but writes only the bytes in `range`.
     ///
     /// # Errors
     /// See [`File`].
@@ -273,7 +273,7 @@ impl File {
         answer.unwrap_or_else(|error| (Err(error), Vec::new()))
     }
 
-    /// Reads one byte; none at the end.
+    /// Reads one byte. Returns `None` at the end.
     ///
     /// # Errors
     /// See [`File`].
@@ -291,7 +291,7 @@ impl File {
         self.service.request(FileWriteByte { file, byte }).await
     }
 
-    /// Where the file is read and written next, in bytes from its beginning.
+    /// Returns the position of the next read or write, in bytes from the beginning.
     ///
     /// # Errors
     /// See [`File`].
@@ -300,7 +300,7 @@ impl File {
         self.service.request(FilePosition { file }).await
     }
 
-    /// Moves that place.
+    /// Sets the position of the next read or write.
     ///
     /// # Errors
     /// See [`File`].
@@ -311,7 +311,7 @@ impl File {
             .await
     }
 
-    /// Cuts the file off, or extends it with zeros.
+    /// Sets the file's length: cuts the file off, or extends it with zeros.
     ///
     /// # Errors
     /// See [`File`].
@@ -320,7 +320,7 @@ impl File {
         self.service.request(FileTruncate { file, length }).await
     }
 
-    /// The file's length in bytes.
+    /// Returns the file's length in bytes.
     ///
     /// # Errors
     /// See [`File`].
@@ -329,8 +329,8 @@ impl File {
         self.service.request(FileLength { file }).await
     }
 
-    /// Waits until everything that was written is on the device. Once it has failed it always
-    /// fails: the operating system tells of what it lost only once.
+    /// Waits until all written bytes are on the device. Once it has failed, it fails always:
+    /// the operating system reports a loss only once.
     ///
     /// # Errors
     /// See [`File`].
@@ -342,38 +342,38 @@ impl File {
     /// Locks or unlocks the file.
     ///
     /// # Errors
-    /// See [`File`]; of kind `WouldBlock` if somebody else has the lock.
+    /// See [`File`]; of kind `WouldBlock` if another holder has the lock.
     pub async fn lock(&self, mode: LockMode) -> Result<(), IoError> {
         let file = self.lease()?;
         self.service.request(FileLock { file, mode }).await
     }
 }
 
-/// Files by path, by the global service.
+/// Operations on files by path, through the global service.
 impl File {
-    /// Whether there is a file, or a link to one.
+    /// Returns whether there is a file, or a link to one, at `path`.
     ///
     /// # Errors
-    /// What the operating system says, but for that nothing is there.
+    /// Returns the operating system's error, unless nothing is at the path.
     pub async fn exists(path: impl Into<PathBuf>) -> Result<bool, IoError> {
         let path = path.into();
         IoService::global().request(FileExists { path }).await
     }
 
-    /// Makes an empty file, unless there is one.
+    /// Creates an empty file, unless there is a file.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn create(path: impl Into<PathBuf>) -> Result<(), IoError> {
         let (path, exclusive) = (path.into(), false);
         let request = FileCreate { path, exclusive };
         IoService::global().request(request).await
     }
 
-    /// Makes an empty file where nothing is yet.
+    /// Creates an empty file. Fails if anything is at `path`.
     ///
     /// # Errors
-    /// What the operating system says; of kind `AlreadyExists` if something is there.
+    /// Returns the operating system's error, of kind `AlreadyExists` if something is there.
     pub async fn create_new(path: impl Into<PathBuf>) -> Result<(), IoError> {
         let (path, exclusive) = (path.into(), true);
         let request = FileCreate { path, exclusive };
@@ -383,64 +383,64 @@ impl File {
     /// Deletes a file.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn delete(path: impl Into<PathBuf>) -> Result<(), IoError> {
         let path = path.into();
         IoService::global().request(FileDelete { path }).await
     }
 
-    /// Renames a file; replaces a file at the new path.
+    /// Renames a file, and replaces a file at the new path.
     ///
     /// # Errors
-    /// What the operating system says; of kind `IsADirectory` if it is a folder.
+    /// Returns the operating system's error, of kind `IsADirectory` if `from` is a directory.
     pub async fn rename(from: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Result<(), IoError> {
         let (from, to) = (from.into(), to.into());
         IoService::global().request(FileRename { from, to }).await
     }
 
-    /// Copies a file with its permissions, inside of the operating system where that is
-    /// possible. Returns its length in bytes.
+    /// Copies a file and its permissions, inside of the operating system where possible. Returns
+    /// its length in bytes.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn copy(from: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Result<u64, IoError> {
         let (from, to) = (from.into(), to.into());
         IoService::global().request(FileCopy { from, to }).await
     }
 
-    /// The absolute path without links in it.
+    /// Returns the absolute path with all links resolved.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn resolve_links(path: impl Into<PathBuf>) -> Result<PathBuf, IoError> {
         let path = path.into();
         let request = FileResolveSymbolicLinks { path };
         IoService::global().request(request).await
     }
 
-    /// The length of a file in bytes.
+    /// Returns the length of a file in bytes.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn length_of(path: impl Into<PathBuf>) -> Result<u64, IoError> {
         let path = path.into();
         let request = FileLengthFromPath { path };
         IoService::global().request(request).await
     }
 
-    /// When a file was read last, as far as its file system keeps account of that.
+    /// Returns when a file was last read, as far as its file system records that.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn last_accessed(path: impl Into<PathBuf>) -> Result<SystemTime, IoError> {
         let path = path.into();
         IoService::global().request(FileLastAccessed { path }).await
     }
 
-    /// Changes when a file was read last.
+    /// Sets the time at which a file was last read.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn set_last_accessed(
         path: impl Into<PathBuf>,
         time: SystemTime,
@@ -450,19 +450,19 @@ impl File {
         IoService::global().request(request).await
     }
 
-    /// When a file was written last.
+    /// Returns when a file was last written.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn last_modified(path: impl Into<PathBuf>) -> Result<SystemTime, IoError> {
         let path = path.into();
         IoService::global().request(FileLastModified { path }).await
     }
 
-    /// Changes when a file was written last.
+    /// Sets the time at which a file was last written.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn set_last_modified(
         path: impl Into<PathBuf>,
         time: SystemTime,
@@ -475,10 +475,10 @@ impl File {
     /// Reads a whole file.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn read_all(path: impl Into<PathBuf>) -> Result<Vec<u8>, IoError> {
         let file = Self::open(path, OpenMode::Read).await?;
-        // One byte more, so that the end is seen by the first read where the length is right.
+        // One byte more, so that the first read need not grow the buffer to find the end.
         let length = usize::try_from(file.length().await?).unwrap_or(0) + 1;
         let mut all = file.read_new(length).await?;
         loop {
@@ -491,10 +491,10 @@ impl File {
         }
     }
 
-    /// Writes a whole file, made or replaced.
+    /// Writes a whole file, which is created or replaced.
     ///
     /// # Errors
-    /// What the operating system says. Part of it may have been written.
+    /// Returns the operating system's error. Part of the content may have been written by then.
     pub async fn write_whole(path: impl Into<PathBuf>, content: Vec<u8>) -> Result<(), IoError> {
         let file = Self::open(path, OpenMode::WriteOnly).await?;
         file.write_all(content).await.0?;

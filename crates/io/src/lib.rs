@@ -1,28 +1,28 @@
-//! Files, folders, sockets and look-ups for isolates.
+//! Files, directories, sockets and look-ups for isolates.
 //!
 //! # Two ways
-//! What blocks in the operating system, as everything about files does, runs on the threads of
-//! an [`IoService`]: 44 operations ([`IoOp`], [`request`]), those of the Dart VM with their
-//! numbers. Sockets need no thread: the runtime's event handler waits until they are ready, and
-//! the isolate itself reads and writes. So blocked files never hold up a socket, a timer or an
+//! Operations that block in the operating system, as all operations on files do, run on the
+//! threads of an [`IoService`]. There are 44 ([`IoOp`], [`request`]): those of the Dart VM, with
+//! its numbers. Sockets need no thread: the runtime's event handler waits until they are ready,
+//! and the isolate itself reads and writes. So blocked files never delay a socket, a timer or an
 //! isolate.
 //!
-//! # What holds for all of it
+//! # What holds everywhere
 //! - Futures may be awaited in isolates, and on any executor elsewhere. A pending operation keeps
 //!   its isolate alive, and its result is an event like any other.
 //! - An open file has one operation at a time; a second one fails at once ([`IoError::Pending`]).
-//! - Nothing is buffered here. Who reads slowly makes who writes wait.
-//! - Interrupted calls are made again, short writes are continued, and writing to who has gone is
-//!   an error and never a signal.
+//! - Nothing is buffered here. A slow reader makes the writer wait.
+//! - Interrupted calls are repeated and short writes are continued. Writing to a peer that is gone
+//!   is an error and never a signal.
 //!
 //! # TLS
-//! With the feature `tls`: `TlsFilter` is operation 43, `TlsStream` a connection through it, by
-//! rustls, whose configurations (and which certificates are trusted) are the program's.
+//! With the feature `tls`, `TlsFilter` is operation 43, and `TlsStream` is a connection through
+//! it. Both use rustls; the program supplies its configuration, with the trusted certificates.
 //!
 //! # Differences from the Dart VM
-//! Locks are of whole files and belong to the open file rather than to the process, so that
-//! closing one handle never drops another one's lock. Dropping a file closes it. Listings are
-//! read as they are asked for.
+//! Locks are of whole files and belong to the open file rather than to the process, so closing
+//! one handle never releases the lock of another. Dropping a file closes it. Listings are read on
+//! demand.
 #![forbid(unsafe_code)]
 
 mod acceptor;

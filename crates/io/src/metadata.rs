@@ -1,15 +1,15 @@
-//! What is at a path, and everything about it.
+//! The type and the metadata of what is at a path.
 
 use std::fs;
 use std::time::SystemTime;
 
-/// What is at a path.
+/// The type of what is at a path.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum EntityType {
     /// A file.
     File,
-    /// A folder.
+    /// A directory.
     Directory,
     /// A symbolic link.
     Link,
@@ -47,24 +47,23 @@ impl EntityType {
     }
 }
 
-/// Everything about a path.
+/// The metadata of a path.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Metadata {
-    /// What is there.
+    /// The type of what is there.
     pub entity_type: EntityType,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub length: u64,
-    /// When its content changed, where that is known.
+    /// The time of the last change of the content, if known.
     pub modified: Option<SystemTime>,
-    /// When it was read, where that is known.
+    /// The time of the last read, if known.
     pub accessed: Option<SystemTime>,
-    /// On Unix, when anything about it changed; on Windows, when it was created.
+    /// On Unix the time of the last change of content or metadata, on Windows that of creation.
     pub changed: Option<SystemTime>,
-    /// On Unix, type and permission bits as the operating system has them; on Windows the
-    /// attributes.
+    /// On Unix the operating system's type and permission bits, on Windows the attributes.
     pub mode: u32,
-    /// Whether it may not be written at all.
+    /// `true` if the permissions allow no writing at all.
     pub read_only: bool,
 }
 

@@ -1,20 +1,20 @@
-//! Names, addresses and interfaces.
+//! Host names, addresses and network interfaces.
 
 use std::net::IpAddr;
 
 use crate::request::{SocketListInterfaces, SocketLookup, SocketReverseLookup};
 use crate::{IoError, IoService};
 
-/// Kinds of addresses.
+/// A family of addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub enum Family {
-    /// Of version 4 and 6.
+    /// IPv4 and IPv6.
     #[default]
     Any,
-    /// Of version 4.
+    /// IPv4.
     V4,
-    /// Of version 6.
+    /// IPv6.
     V6,
 }
 
@@ -45,16 +45,16 @@ impl Family {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct NetworkInterface {
-    /// The operating system's number for it, where there is one.
+    /// The operating system's number for the interface, if it has one.
     pub index: Option<u32>,
-    /// Its name.
+    /// The interface's name.
     pub name: String,
-    /// Its addresses, at least one.
+    /// The interface's addresses, at least one.
     pub addresses: Vec<IpAddr>,
 }
 
 impl NetworkInterface {
-    /// The operating system tells each address by itself.
+    /// Groups addresses by interface: the operating system lists each address by itself.
     pub(crate) fn gather(
         found: Vec<if_addrs::Interface>,
         loopback: bool,
@@ -80,30 +80,30 @@ impl NetworkInterface {
     }
 }
 
-/// The addresses of a host, each once, in the order of the resolver; at least one.
+/// Returns the addresses of a host, at least one, each once, in the order of the resolver.
 ///
 /// # Errors
-/// What the resolver says, with its number.
+/// Returns the resolver's error, with its number.
 pub async fn lookup(host: impl Into<String>, family: Family) -> Result<Vec<IpAddr>, IoError> {
     let host = host.into();
     let request = SocketLookup { host, family };
     IoService::global().request(request).await
 }
 
-/// The name of the host that has an address.
+/// Returns the name of the host that has `address`.
 ///
 /// # Errors
-/// What the resolver says, with its number, also if there is no name.
+/// Returns the resolver's error, with its number, also if the address has no name.
 pub async fn reverse_lookup(address: IpAddr) -> Result<String, IoError> {
     let request = SocketReverseLookup { address };
     IoService::global().request(request).await
 }
 
-/// The network interfaces of this machine that have addresses, those that lead back to it left
-/// out unless `loopback` is set.
+/// Returns the network interfaces of this machine that have addresses of `family`. Includes
+/// loopback interfaces only if `loopback` is set.
 ///
 /// # Errors
-/// What the operating system says.
+/// Returns the operating system's error.
 pub async fn interfaces(loopback: bool, family: Family) -> Result<Vec<NetworkInterface>, IoError> {
     let request = SocketListInterfaces { loopback, family };
     IoService::global().request(request).await

@@ -29,7 +29,7 @@ impl TcpListener {
     /// Listens at an address; port 0 stands for one that is free.
     ///
     /// # Errors
-    /// What the operating system says; `Unsupported` on a seeded runtime.
+    /// Returns the operating system's error, or one of kind `Unsupported` on a seeded runtime.
     pub fn bind(address: impl Into<SocketAddr>) -> Result<Self, IoError> {
         let bind = |address: SocketAddr| {
             let socket = new_socket(address)?;
@@ -47,7 +47,7 @@ impl TcpListener {
     /// The next connection, and where it comes from.
     ///
     /// # Errors
-    /// What the operating system says. The listener goes on.
+    /// Returns the operating system's error. The listener stays usable.
     pub async fn accept(&self) -> Result<(TcpStream, SocketAddr), IoError> {
         let (source, peer) = self.0.accept().await?;
         let peer = socket::address_of(Ok(peer))?;
@@ -57,7 +57,7 @@ impl TcpListener {
     /// Where it listens.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub fn local_address(&self) -> Result<SocketAddr, IoError> {
         socket::address_of(SockRef::from(self.0.source()).local_addr())
     }
@@ -79,7 +79,7 @@ impl TcpStream {
     /// Connects to an address.
     ///
     /// # Errors
-    /// What the operating system says; `Unsupported` on a seeded runtime.
+    /// Returns the operating system's error, or one of kind `Unsupported` on a seeded runtime.
     pub async fn connect(address: impl Into<SocketAddr>) -> Result<Self, IoError> {
         let address = address.into();
         let failed = |error| IoError::socket("connect", error);
@@ -107,50 +107,50 @@ impl TcpStream {
     /// Takes over a connection that was made elsewhere.
     ///
     /// # Errors
-    /// What the operating system says; `Unsupported` on a seeded runtime.
+    /// Returns the operating system's error, or one of kind `Unsupported` on a seeded runtime.
     pub fn from_std(stream: std::net::TcpStream) -> Result<Self, IoError> {
         let source = socket::watch(stream.into());
         let source = source.map_err(|error| IoError::socket("watch a connection", error))?;
         Ok(Self(Arc::new(source)))
     }
 
-    /// Reads what is there, at least one byte; zero at the end.
+    /// Reads the bytes that have arrived, at least one. Returns their number, 0 at the end.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn read(&self, buffer: &mut [u8]) -> Result<usize, IoError> {
         socket::read(&self.0, buffer).await
     }
 
-    /// Fills the buffer.
+    /// Reads until the buffer is full.
     ///
     /// # Errors
-    /// What the operating system says, with the number of bytes read before; of kind
+    /// Returns the operating system's error, with the number of bytes read before it; of kind
     /// `UnexpectedEof` if the connection ends first.
     pub async fn read_exact(&self, buffer: &mut [u8]) -> Result<(), IoError> {
         socket::read_exact(&self.0, buffer).await
     }
 
-    /// Writes as much as there is room for, at least one byte.
+    /// Writes as many bytes as there is room for, at least one. Returns their number.
     ///
     /// # Errors
-    /// What the operating system says; of kind `BrokenPipe` if the other side is gone.
+    /// Returns the operating system's error, of kind `BrokenPipe` if the peer is gone.
     pub async fn write(&self, bytes: &[u8]) -> Result<usize, IoError> {
         socket::write(&self.0, bytes).await
     }
 
-    /// Writes everything, waiting for room.
+    /// Writes all bytes, and waits for room as needed.
     ///
     /// # Errors
-    /// What the operating system says, with the number of bytes written before.
+    /// Returns the operating system's error, with the number of bytes written before it.
     pub async fn write_all(&self, bytes: &[u8]) -> Result<(), IoError> {
         socket::write_all(&self.0, bytes).await
     }
 
-    /// Ends one direction, or both. Whoever waits there finds the end.
+    /// Shuts down one direction or both. A read or write that waits there ends.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub fn shut_down(&self, how: Shutdown) -> Result<(), IoError> {
         socket::shut_down(&self.0, how)
     }
@@ -158,24 +158,24 @@ impl TcpStream {
     /// Whether small packets are sent at once rather than gathered.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub fn set_no_delay(&self, on: bool) -> Result<(), IoError> {
         let set = SockRef::from(&*self.0).set_tcp_nodelay(on);
         set.map_err(|error| IoError::socket("set an option", error))
     }
 
-    /// This side's address.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub fn local_address(&self) -> Result<SocketAddr, IoError> {
         socket::address_of(SockRef::from(&*self.0).local_addr())
     }
 
-    /// The other side's address.
+    /// Returns the peer's address.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub fn peer_address(&self) -> Result<SocketAddr, IoError> {
         socket::address_of(SockRef::from(&*self.0).peer_addr())
     }

@@ -23,7 +23,7 @@ impl UdpSocket {
     /// A socket at an address; port 0 stands for one that is free.
     ///
     /// # Errors
-    /// What the operating system says; `Unsupported` on a seeded runtime.
+    /// Returns the operating system's error, or one of kind `Unsupported` on a seeded runtime.
     pub fn bind(address: impl Into<SocketAddr>) -> Result<Self, IoError> {
         let bind = |address: SocketAddr| {
             let domain = Domain::for_address(address);
@@ -39,7 +39,7 @@ impl UdpSocket {
     /// From now on [`send`](Self::send) goes there, and only what comes from there is received.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub fn connect(&self, address: impl Into<SocketAddr>) -> Result<(), IoError> {
         let address = SockAddr::from(address.into());
         let connected = SockRef::from(&*self.0).connect(&address);
@@ -49,7 +49,7 @@ impl UdpSocket {
     /// Sends a datagram. Returns how many bytes it has.
     ///
     /// # Errors
-    /// What the operating system says, also if it is too long.
+    /// Returns the operating system's error, also if the datagram is too long.
     pub async fn send_to(
         &self,
         bytes: &[u8],
@@ -63,7 +63,7 @@ impl UdpSocket {
     /// Sends a datagram to where the socket is connected.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn send(&self, bytes: &[u8]) -> Result<usize, IoError> {
         let sent = socket::send(&self.0, bytes).await;
         sent.map_err(|error| IoError::socket("send a datagram", error))
@@ -73,7 +73,7 @@ impl UdpSocket {
     /// buffer is lost.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn receive_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), IoError> {
         let attempt = || receive_from(&self.0, buffer);
         let received = self.0.io(Direction::Read, attempt).await;
@@ -83,7 +83,7 @@ impl UdpSocket {
     /// The next datagram from where the socket is connected: its length in bytes.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn receive(&self, buffer: &mut [u8]) -> Result<usize, IoError> {
         socket::read(&self.0, buffer).await
     }
@@ -91,7 +91,7 @@ impl UdpSocket {
     /// Whether datagrams may go to everybody.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub fn set_broadcast(&self, on: bool) -> Result<(), IoError> {
         self.option(|socket| socket.set_broadcast(on))
     }
@@ -99,7 +99,7 @@ impl UdpSocket {
     /// Joins a group; on version 4 by any interface, on version 6 by the one of index `interface`.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub fn join_multicast(&self, group: IpAddr, interface: u32) -> Result<(), IoError> {
         self.option(|socket| match group {
             IpAddr::V4(group) => socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED),
@@ -110,7 +110,7 @@ impl UdpSocket {
     /// Leaves a group.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub fn leave_multicast(&self, group: IpAddr, interface: u32) -> Result<(), IoError> {
         self.option(|socket| match group {
             IpAddr::V4(group) => socket.leave_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED),
@@ -118,10 +118,10 @@ impl UdpSocket {
         })
     }
 
-    /// This side's address.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub fn local_address(&self) -> Result<SocketAddr, IoError> {
         socket::address_of(SockRef::from(&*self.0).local_addr())
     }

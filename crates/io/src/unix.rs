@@ -22,7 +22,7 @@ impl UnixListener {
     /// Listens at a path, where nothing may be yet. Nobody deletes it.
     ///
     /// # Errors
-    /// What the operating system says; `Unsupported` on a seeded runtime.
+    /// Returns the operating system's error, or one of kind `Unsupported` on a seeded runtime.
     pub fn bind(path: impl AsRef<Path>) -> Result<Self, IoError> {
         let bind = |path: &Path| {
             let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -37,7 +37,7 @@ impl UnixListener {
     /// The next connection.
     ///
     /// # Errors
-    /// What the operating system says. The listener goes on.
+    /// Returns the operating system's error. The listener stays usable.
     pub async fn accept(&self) -> Result<UnixStream, IoError> {
         let (source, _) = self.0.accept().await?;
         Ok(UnixStream(Arc::new(source)))
@@ -53,7 +53,7 @@ impl UnixStream {
     /// Connects to who listens at a path.
     ///
     /// # Errors
-    /// What the operating system says; `Unsupported` on a seeded runtime.
+    /// Returns the operating system's error, or one of kind `Unsupported` on a seeded runtime.
     pub async fn connect(path: impl AsRef<Path>) -> Result<Self, IoError> {
         let failed = |error| IoError::socket("connect", error);
         let address = SockAddr::unix(path.as_ref()).map_err(failed)?;
@@ -65,7 +65,7 @@ impl UnixStream {
     /// Two ends of one connection.
     ///
     /// # Errors
-    /// What the operating system says; `Unsupported` on a seeded runtime.
+    /// Returns the operating system's error, or one of kind `Unsupported` on a seeded runtime.
     pub fn pair() -> Result<(Self, Self), IoError> {
         let failed = |error| IoError::socket("make a pair of sockets", error);
         let (one, other) = Socket::pair(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
@@ -74,43 +74,43 @@ impl UnixStream {
         Ok((Self(Arc::new(one)), Self(Arc::new(other))))
     }
 
-    /// Reads what is there, at least one byte; zero at the end.
+    /// Reads the bytes that have arrived, at least one. Returns their number, 0 at the end.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn read(&self, buffer: &mut [u8]) -> Result<usize, IoError> {
         socket::read(&self.0, buffer).await
     }
 
-    /// Fills the buffer.
+    /// Reads until the buffer is full.
     ///
     /// # Errors
-    /// What the operating system says, with the number of bytes read before; of kind
+    /// Returns the operating system's error, with the number of bytes read before it; of kind
     /// `UnexpectedEof` if the connection ends first.
     pub async fn read_exact(&self, buffer: &mut [u8]) -> Result<(), IoError> {
         socket::read_exact(&self.0, buffer).await
     }
 
-    /// Writes as much as there is room for, at least one byte.
+    /// Writes as many bytes as there is room for, at least one. Returns their number.
     ///
     /// # Errors
-    /// What the operating system says; of kind `BrokenPipe` if the other side is gone.
+    /// Returns the operating system's error, of kind `BrokenPipe` if the peer is gone.
     pub async fn write(&self, bytes: &[u8]) -> Result<usize, IoError> {
         socket::write(&self.0, bytes).await
     }
 
-    /// Writes everything, waiting for room.
+    /// Writes all bytes, and waits for room as needed.
     ///
     /// # Errors
-    /// What the operating system says, with the number of bytes written before.
+    /// Returns the operating system's error, with the number of bytes written before it.
     pub async fn write_all(&self, bytes: &[u8]) -> Result<(), IoError> {
         socket::write_all(&self.0, bytes).await
     }
 
-    /// Ends one direction, or both. Whoever waits there finds the end.
+    /// Shuts down one direction or both. A read or write that waits there ends.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub fn shut_down(&self, how: Shutdown) -> Result<(), IoError> {
         socket::shut_down(&self.0, how)
     }

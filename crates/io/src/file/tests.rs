@@ -1,4 +1,4 @@
-//! What an open file remembers.
+//! Risk: a flush succeeds after an earlier one has lost data.
 
 use std::fs;
 use std::os::fd::OwnedFd;
