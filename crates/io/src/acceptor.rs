@@ -1,4 +1,4 @@
-//! Accepting connections, also when the process has no descriptor left.
+//! Listening sockets that keep working when the process has no descriptor left.
 
 use std::io;
 use std::time::Duration;
@@ -9,21 +9,21 @@ use socket2::{SockAddr, SockRef, Socket};
 
 use crate::{IoError, socket};
 
-/// The first pause after an `accept` that failed for lack of something. Each next one is twice
-/// as long.
+/// The first pause after an `accept` that failed for lack of resources. Each further pause is
+/// twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
-/// From this pause on the lack counts as lasting.
+/// The longest pause. Once it is reached, the lack counts as lasting.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// A socket that takes connections.
+/// A socket that accepts connections.
 ///
-/// # Descriptors that ran out
-/// An error that comes of a lack (of descriptors, of memory) is returned, and the next `accept`
-/// pauses first, longer each time, so that a loop of it does not spin while connections wait.
-/// They are served as soon as there is something to serve them with. When the lack lasts, one
-/// waiting connection per pause is taken with a descriptor held in reserve and closed at once,
-/// so that its peer learns of it.
+/// # Lack of descriptors
+/// When `accept` fails for lack of descriptors or memory, it returns the error, and the next
+/// `accept` pauses first, longer each time. So a loop of it does not spin while connections wait,
+/// and they are served once resources are free again. While the lack lasts, each `accept` takes
+/// one waiting connection with a descriptor held in reserve and closes it at once, so that its
+/// peer does not wait in vain.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     source: Source,
@@ -32,12 +32,12 @@ pub(crate) struct Acceptor {
 
 #[derive(Debug)]
 struct State {
-    /// Zero unless the last `accept` failed for lack of something.
+    /// Zero unless the last `accept` failed for lack of resources.
     pause: Duration,
     reserve: Option<Reserve>,
 }
 
-/// A descriptor that is given back when it is needed.
+/// A descriptor that is held only to be released when one is needed.
 #[derive(Debug)]
 struct Reserve {
     _descriptor: Socket,
@@ -51,7 +51,7 @@ impl Reserve {
 }
 
 impl Acceptor {
-    /// Takes a listening socket over.
+    /// Takes over a listening socket.
     pub(crate) fn new(socket: Socket) -> io::Result<Self> {
         let source = socket::watch(socket)?;
         let state = State {
@@ -80,7 +80,8 @@ impl Acceptor {
             sleep(pause).await;
         }
         let attempt = || match SockRef::from(&self.source).accept() {
-            // Gone before it was accepted: the next one, if there is one.
+            // The peer is gone before its connection was accepted. `Interrupted` makes `io` try
+            // again at once, with the next connection.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
                 Err(io::ErrorKind::Interrupted.into())
             }
@@ -95,19 +96,21 @@ impl Acceptor {
         watched
     }
 
-    /// There is something missing.
+    /// Lengthens the pause, and closes a waiting connection if the lack lasts.
     fn make_do(&self) {
         let mut state = self.state.lock();
         let lasts = state.pause >= LONGEST_PAUSE;
         state.pause = (state.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         if lasts && let Some(reserve) = state.reserve.take() {
-            // Under the lock, so that nobody of ours takes the descriptor in between.
+            // Under the lock, so that no other task refills the reserve with the freed
+            // descriptor.
             drop(reserve);
             drop(SockRef::from(&self.source).accept());
             state.reserve = Reserve::take();
         }
     }
 
+    /// Ends the pauses, and refills the reserve.
     fn recover(&self) {
         let mut state = self.state.lock();
         if !state.pause.is_zero() {
@@ -119,7 +122,8 @@ impl Acceptor {
     }
 }
 
-/// The process or the system has run out of something. That does not concern the connection.
+/// Returns whether the process or the system has run out of a resource, so that the error does
+/// not concern the connection.
 #[cfg(unix)]
 fn is_lack(error: &io::Error) -> bool {
     use rustix::io::Errno;

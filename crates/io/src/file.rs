@@ -478,7 +478,8 @@ impl File {
     /// Returns the operating system's error.
     pub async fn read_all(path: impl Into<PathBuf>) -> Result<Vec<u8>, IoError> {
         let file = Self::open(path, OpenMode::Read).await?;
-        // One byte more, so that the first read need not grow the buffer to find the end.
+        // The length is a hint only: some files of the kernel report 0, and a file may grow. So
+        // the loop reads on until a read finds the end.
         let length = usize::try_from(file.length().await?).unwrap_or(0) + 1;
         let mut all = file.read_new(length).await?;
         loop {

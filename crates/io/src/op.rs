@@ -4,7 +4,7 @@ use std::fmt;
 
 macro_rules! operations {
     ($($(#[doc = $doc:literal])+ $name:ident = $number:literal, $text:literal;)+) => {
-        /// What a request asks for. The numbers are those of the Dart VM's I/O service.
+        /// An operation of the I/O service. The numbers are those of the Dart VM's.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(u8)]
         pub enum IoOp {
@@ -12,10 +12,10 @@ macro_rules! operations {
         }
 
         impl IoOp {
-            /// All of them, by number.
+            /// All operations, by number.
             pub const ALL: [Self; 44] = [$(Self::$name,)+];
 
-            /// What it does, as it stands in messages.
+            /// Returns the operation's name, as error messages show it.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)+
@@ -26,9 +26,9 @@ macro_rules! operations {
 }
 
 operations! {
-    /// Whether there is a file.
+    /// Checks whether there is a file.
     FileExists = 0, "look for a file";
-    /// Makes an empty file.
+    /// Creates an empty file.
     FileCreate = 1, "create a file";
     /// Deletes a file.
     FileDelete = 2, "delete a file";
@@ -38,29 +38,29 @@ operations! {
     FileCopy = 4, "copy a file";
     /// Opens a file.
     FileOpen = 5, "open a file";
-    /// Follows all links of a path.
+    /// Resolves all links of a path.
     FileResolveSymbolicLinks = 6, "resolve links";
     /// Closes an open file.
     FileClose = 7, "close a file";
-    /// Where an open file is read and written next.
+    /// Returns the position of an open file's next read or write.
     FilePosition = 8, "tell a position";
-    /// Moves that place.
+    /// Sets the position of an open file's next read or write.
     FileSetPosition = 9, "set a position";
     /// Cuts an open file off, or extends it with zeros.
     FileTruncate = 10, "truncate a file";
-    /// The length of an open file.
+    /// Returns the length of an open file.
     FileLength = 11, "tell a length";
-    /// The length of a file.
+    /// Returns the length of a file by path.
     FileLengthFromPath = 12, "tell a length";
-    /// When a file was read last.
+    /// Returns when a file was last read.
     FileLastAccessed = 13, "tell the time of the last access";
-    /// Changes that.
+    /// Sets the time at which a file was last read.
     FileSetLastAccessed = 14, "set the time of the last access";
-    /// When a file was written last.
+    /// Returns when a file was last written.
     FileLastModified = 15, "tell the time of the last change";
-    /// Changes that.
+    /// Sets the time at which a file was last written.
     FileSetLastModified = 16, "set the time of the last change";
-    /// Sees to it that what was written survives a power cut.
+    /// Waits until all written bytes are on the device, so that they survive a power cut.
     FileFlush = 17, "flush a file";
     /// Reads one byte.
     FileReadByte = 18, "read a file";
@@ -68,61 +68,61 @@ operations! {
     FileWriteByte = 19, "write a file";
     /// Reads into a new buffer.
     FileRead = 20, "read a file";
-    /// Reads into a buffer that the caller gives.
+    /// Reads into the caller's buffer.
     FileReadInto = 21, "read a file";
     /// Writes a buffer.
     FileWriteFrom = 22, "write a file";
-    /// Makes a symbolic link.
+    /// Creates a symbolic link.
     FileCreateLink = 23, "create a link";
     /// Deletes a link.
     FileDeleteLink = 24, "delete a link";
     /// Renames a link.
     FileRenameLink = 25, "rename a link";
-    /// Where a link leads.
+    /// Returns the target of a link.
     FileLinkTarget = 26, "read a link";
-    /// What is at a path.
+    /// Returns the type of what is at a path.
     FileType = 27, "tell what is at a path";
-    /// Whether two paths lead to one thing.
+    /// Checks whether two paths name the same thing.
     FileIdentical = 28, "compare two paths";
-    /// Everything about a path.
+    /// Returns the metadata of a path.
     FileStat = 29, "tell about a path";
     /// Locks or unlocks an open file.
     FileLock = 30, "lock a file";
-    /// Makes a pipe.
+    /// Creates a pipe.
     FileCreatePipe = 31, "create a pipe";
-    /// The addresses of a host.
+    /// Returns the addresses of a host.
     SocketLookup = 32, "look up a host";
-    /// The network interfaces of this machine.
+    /// Returns the network interfaces of this machine.
     SocketListInterfaces = 33, "list the network interfaces";
-    /// The host of an address.
+    /// Returns the name of the host that has an address.
     SocketReverseLookup = 34, "look up an address";
-    /// Makes a folder.
+    /// Creates a directory.
     DirectoryCreate = 35, "create a folder";
-    /// Deletes a folder.
+    /// Deletes a directory.
     DirectoryDelete = 36, "delete a folder";
-    /// Whether there is a folder.
+    /// Checks whether there is a directory.
     DirectoryExists = 37, "look for a folder";
-    /// Makes a folder with a name of its own.
+    /// Creates a directory with a new name.
     DirectoryCreateTemp = 38, "create a temporary folder";
-    /// Begins to list a folder.
+    /// Begins to list a directory.
     DirectoryListStart = 39, "list a folder";
-    /// The next entries.
+    /// Returns the next entries of a listing.
     DirectoryListNext = 40, "list a folder";
-    /// Ends a listing early.
+    /// Stops a listing before its end.
     DirectoryListStop = 41, "list a folder";
-    /// Renames a folder.
+    /// Renames a directory.
     DirectoryRename = 42, "rename a folder";
-    /// Encrypts and decrypts what a TLS connection has.
+    /// Encrypts and decrypts the bytes of a TLS connection.
     TlsProcessFilter = 43, "encrypt or decrypt";
 }
 
 impl IoOp {
-    /// Its number, 0 to 43.
+    /// Returns the operation's number, 0 to 43.
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The operation of a number.
+    /// Returns the operation with a number, if there is one.
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }

@@ -1,4 +1,4 @@
-//! The service: blocking operations on threads of their own.
+//! The I/O service, which runs blocking operations on threads of its own.
 
 use std::fmt;
 use std::future::Future;
@@ -10,26 +10,26 @@ use insula_core::{Ask, NativePort, ReplyTo};
 
 use crate::{IoError, IoOp};
 
-/// Operations at once, as in the Dart VM.
+/// The number of operations that run at once, as in the Dart VM.
 const DEFAULT_CONCURRENCY: usize = 32;
 
-/// An operation of the service: a typed request with a typed result. The ones that there are
-/// stand in [`request`](crate::request).
+/// An operation of the service: a typed request with a typed result. The module
+/// [`request`](crate::request) has all of them.
 pub trait Operation: Send + 'static {
-    /// Which of the 44 it is.
+    /// Which of the 44 operations this is.
     const OP: IoOp;
 
-    /// What it results in.
+    /// The result.
     type Output: Send + 'static;
 
-    /// Does it. Runs on a thread of the service, and may block.
+    /// Runs the operation, on a thread of the service. It may block.
     ///
     /// # Errors
-    /// Those of the operation.
+    /// Returns the operation's error.
     fn run(self) -> Result<Self::Output, IoError>;
 }
 
-/// A request and the right to answer it, of a type that the port need not know.
+/// A request with the right to answer it, with its type erased for the port.
 trait Job: Send {
     fn run(self: Box<Self>);
 }
@@ -49,36 +49,39 @@ impl<O: Operation> Job for Envelope<O> {
     }
 }
 
-/// Runs operations that block, on threads that are not those of the isolates. A cheap handle.
+/// A service that runs blocking operations on its own threads, not on those of the isolates. The
+/// value is a cheap handle.
 ///
-/// Most programs need none of their own: files and look-ups use [`IoService::global`].
+/// Most programs need no service of their own: files and look-ups use [`IoService::global`].
 ///
 /// # Ordering
-/// Requests start in their order and end in any. In an isolate a result is an ordinary event:
-/// microtasks run before it. A pending request keeps its isolate alive.
+/// Requests start in the order in which they are made, and end in any order. In an isolate a
+/// result is an ordinary event: microtasks run before it. A pending request keeps its isolate
+/// alive.
 ///
 /// # Blocking
-/// As many operations as the service is wide run at once; if all of them are blocked, others
-/// wait, and [`waiting`](Self::waiting) tells how many. Isolates, timers and sockets go on.
+/// At most [`concurrency`](Self::concurrency) operations run at once. While all of them are
+/// blocked, further requests wait; [`waiting`](Self::waiting) returns their number. Isolates,
+/// timers and sockets go on.
 ///
 /// # Virtual time
 /// On a seeded runtime an operation runs at once, on the thread that drives the runtime, so that
-/// the order of events follows from the seed. One that blocks there blocks everything.
+/// the order of events follows from the seed. If it blocks, it blocks the whole runtime.
 #[derive(Clone)]
 pub struct IoService {
     port: NativePort<Box<dyn Job>>,
 }
 
 impl IoService {
-    /// A service of its own that runs `concurrency` operations at once, at least one. It ends
+    /// Creates a service that runs up to `concurrency` operations at once, at least one. It ends
     /// when the last handle, and the last file that was opened through it, is dropped.
     pub fn new(concurrency: usize) -> Self {
         let port = NativePort::new("insula-io", |job: Box<dyn Job>| job.run(), concurrency);
         Self { port }
     }
 
-    /// The one that the whole process shares: 32 operations at once, unless another one was
-    /// [made global](Self::make_global) before.
+    /// Returns the service that the whole process shares. It runs 32 operations at once, unless
+    /// another service was [made global](Self::make_global) before.
     pub fn global() -> &'static Self {
         GLOBAL.get_or_init(|| Self::new(DEFAULT_CONCURRENCY))
     }
@@ -86,18 +89,19 @@ impl IoService {
     /// Makes this the service that the whole process shares.
     ///
     /// # Errors
-    /// Gives the service back if there is one in use already.
+    /// Returns this service if there is a global one already.
     pub fn make_global(self) -> Result<(), Self> {
         GLOBAL.set(self)
     }
 
-    /// Starts an operation, also if the result is never awaited.
+    /// Requests an operation. It starts even if the returned future is never polled.
     ///
     /// # Cancellation
-    /// Dropping the result does not take the operation back.
+    /// Dropping the future does not cancel the operation.
     ///
     /// # Errors
-    /// Those of the operation, and [`IoError::Unavailable`] if the service is closed.
+    /// The future returns the operation's error, or [`IoError::Unavailable`] if the service is
+    /// closed.
     pub fn request<O: Operation>(&self, operation: O) -> Request<O::Output> {
         let ask = self.port.ask(|reply_to| -> Box<dyn Job> {
             Box::new(Envelope {
@@ -108,29 +112,29 @@ impl IoService {
         Request { ask }
     }
 
-    /// Operations at once.
+    /// Returns the number of operations that may run at once.
     pub fn concurrency(&self) -> usize {
         self.port.max_concurrent()
     }
 
-    /// Requests that have not started, because as many as may are under way.
+    /// Returns the number of requests that wait for running operations to end.
     pub fn waiting(&self) -> usize {
         self.port.waiting()
     }
 
-    /// Operations that are under way. One is counted until after its result was sent, so that
-    /// who has just received the last result may still see a 1 here.
+    /// Returns the number of running operations. An operation counts until after its result was
+    /// sent, so a caller that has just received the last result may still see 1.
     pub fn running(&self) -> usize {
         self.port.running()
     }
 
-    /// Threads that the service has at the moment.
+    /// Returns the number of threads that the service has at the moment.
     pub fn threads(&self) -> usize {
         self.port.threads()
     }
 
-    /// Refuses requests from now on. Those that were made are still carried out. Tells whether
-    /// the service was open.
+    /// Closes the service: it refuses further requests, and carries out those that were made.
+    /// Returns whether it was open.
     pub fn close(&self) -> bool {
         self.port.close()
     }
@@ -148,7 +152,7 @@ impl fmt::Debug for IoService {
     }
 }
 
-/// Waits for the result of an operation. Made by [`IoService::request`].
+/// A future of the result of an operation. Made by [`IoService::request`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct Request<T: Send + 'static> {
     ask: Ask<Result<T, IoError>>,

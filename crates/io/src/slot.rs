@@ -1,8 +1,8 @@
-//! One outstanding operation per open thing.
+//! Slots, which allow one operation at a time on an open file, listing or filter.
 //!
-//! What is open lies in a slot. An operation takes it out, as a [`Lease`], and the lease puts it
-//! back when the operation is over, whatever became of who waits for it. So an operation that
-//! was given up still keeps the file busy until it has ended, and a second one cannot start.
+//! The slot holds the open value. An operation takes it out as a [`Lease`], and the lease puts it
+//! back when the operation is over, even if its future was dropped. So an abandoned operation
+//! keeps the file busy until it has ended, and a second one cannot start.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -25,7 +25,7 @@ impl<T> Slot<T> {
         Arc::new(Self(Mutex::new(State::Here(value))))
     }
 
-    /// Takes what is open out, for one operation.
+    /// Takes the open value out, for one operation.
     pub(crate) fn lease(self: &Arc<Self>) -> Result<Lease<T>, IoError> {
         let mut state = self.0.lock();
         match std::mem::replace(&mut *state, State::Away) {
@@ -42,6 +42,7 @@ impl<T> Slot<T> {
     }
 
     fn put(&self, next: State<T>) {
+        // The old state is dropped after the lock is released.
         let before = std::mem::replace(&mut *self.0.lock(), next);
         drop(before);
     }
@@ -50,13 +51,13 @@ impl<T> Slot<T> {
 /// The right to the one operation that an open file, listing or filter may have at a time.
 /// Dropping it gives the right back.
 pub struct Lease<T> {
-    /// Absent only while it is being dropped or closed.
+    /// `None` only while the lease is being dropped or closed.
     value: Option<T>,
     slot: Arc<Slot<T>>,
 }
 
 impl<T> Lease<T> {
-    /// Takes what is open out for good: the slot is closed.
+    /// Closes the slot and returns the open value.
     pub(crate) fn close(mut self) -> Option<T> {
         self.value.take()
     }

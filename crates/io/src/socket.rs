@@ -1,4 +1,4 @@
-//! What all sockets share: bytes in and out of a source.
+//! The reads, writes and connects that all sockets share.
 
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
@@ -8,15 +8,15 @@ use socket2::{SockAddr, SockRef, Socket};
 
 use crate::IoError;
 
-/// Writing to a connection that the other side has closed is an error, and no signal, whatever
-/// the process does about signals. Apple's systems know that as an option of the socket, which
-/// is set where sockets are made.
+/// Makes writing to a connection that the peer has closed an error and no signal, whatever the
+/// process does about signals. Apple's systems have an option of the socket for this, which is
+/// set where sockets are made.
 #[cfg(all(unix, not(target_vendor = "apple")))]
 const SEND_FLAGS: i32 = rustix::net::SendFlags::NOSIGNAL.bits() as i32;
 #[cfg(not(all(unix, not(target_vendor = "apple"))))]
 const SEND_FLAGS: i32 = 0;
 
-/// Gives a socket to the runtime.
+/// Registers a socket with the runtime, to be watched for readiness.
 pub(crate) fn watch(socket: Socket) -> io::Result<Source> {
     socket.set_nonblocking(true)?;
     Source::new(socket)
@@ -82,13 +82,13 @@ pub(crate) async fn send_to(
 
 pub(crate) fn shut_down(source: &Source, how: Shutdown) -> Result<(), IoError> {
     match SockRef::from(source).shutdown(how) {
-        // The other side has ended it already.
+        // The peer has closed the connection already.
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
         result => result.map_err(|error| IoError::socket("shut a socket down", error)),
     }
 }
 
-/// Waits for a connection that has been asked for.
+/// Connects a socket, and waits until it is connected.
 pub(crate) async fn connect(socket: Socket, address: &SockAddr) -> io::Result<Source> {
     let source = watch(socket)?;
     let mut begun = false;
@@ -116,7 +116,8 @@ pub(crate) async fn connect(socket: Socket, address: &SockAddr) -> io::Result<So
     Ok(source)
 }
 
-/// Not yet connected, and no error. An interrupted `connect` goes on by itself.
+/// Returns whether a `connect` is under way rather than failed. An interrupted one is: it
+/// continues in the background.
 fn is_under_way(error: &io::Error) -> bool {
     #[cfg(unix)]
     let in_progress = error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error());

@@ -1,4 +1,4 @@
-//! TCP.
+//! TCP listeners and connections.
 
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
@@ -10,15 +10,16 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use crate::acceptor::Acceptor;
 use crate::{Family, IoError, lookup, socket};
 
-/// Connections that may wait to be accepted. The operating system may have a lower limit.
+/// The number of connections that may wait to be accepted. The operating system may limit it
+/// further.
 const BACKLOG: i32 = 1024;
 
-/// Takes TCP connections.
+/// A TCP socket that accepts connections.
 ///
 /// # Errors
-/// [`accept`](Self::accept) tells of a lack of descriptors or memory, and may be called again:
-/// it pauses first then, longer each time, so that a loop does not spin. Connections wait
-/// meanwhile; if the lack lasts, some are closed unserved, so that their peers learn of it.
+/// [`accept`](Self::accept) reports a lack of descriptors or memory, and may be called again. It
+/// then pauses first, longer each time, so that a loop does not spin. Connections wait meanwhile;
+/// if the lack lasts, some are closed unserved, so that their peers do not wait in vain.
 ///
 /// # Cancellation
 /// Dropping the future of `accept` loses no connection.
@@ -26,7 +27,7 @@ const BACKLOG: i32 = 1024;
 pub struct TcpListener(Arc<Acceptor>);
 
 impl TcpListener {
-    /// Listens at an address; port 0 stands for one that is free.
+    /// Listens at an address. Port 0 selects a free port.
     ///
     /// # Errors
     /// Returns the operating system's error, or one of kind `Unsupported` on a seeded runtime.
@@ -44,7 +45,7 @@ impl TcpListener {
         Ok(Self(Arc::new(acceptor)))
     }
 
-    /// The next connection, and where it comes from.
+    /// Accepts the next connection, and returns it with the peer's address.
     ///
     /// # Errors
     /// Returns the operating system's error. The listener stays usable.
@@ -54,7 +55,7 @@ impl TcpListener {
         Ok((TcpStream(Arc::new(source)), peer))
     }
 
-    /// Where it listens.
+    /// Returns the address at which the socket listens.
     ///
     /// # Errors
     /// Returns the operating system's error.
@@ -63,15 +64,15 @@ impl TcpListener {
     }
 }
 
-/// A TCP connection. Clones are handles of one connection, so that one task may read while
-/// another one writes. The last one that is dropped closes it.
+/// A TCP connection. Clones are handles to one connection, so that one task may read while
+/// another one writes. Dropping the last handle closes it.
 ///
 /// # Ordering
-/// Tasks that read at the same time each get some of the bytes; one at a time is meant.
+/// Only one task at a time should read: each of several readers gets some of the bytes.
 ///
 /// # Cancellation
-/// Dropping a future of `read` or `write` loses no bytes. That of `read_exact` or `write_all`
-/// may have read or written some.
+/// Dropping the future of `read` or `write` loses no bytes. The future of `read_exact` or
+/// `write_all` may have read or written some when it is dropped.
 #[derive(Clone, Debug)]
 pub struct TcpStream(Arc<Source>);
 
@@ -88,10 +89,10 @@ impl TcpStream {
         Ok(Self(Arc::new(source.map_err(failed)?)))
     }
 
-    /// Looks a host up and connects to the first of its addresses that answers.
+    /// Looks up a host and connects to the first of its addresses that answers.
     ///
     /// # Errors
-    /// That of the look-up, or that of the last attempt.
+    /// Returns the error of the look-up, or that of the last attempt.
     pub async fn connect_host(host: &str, port: u16) -> Result<Self, IoError> {
         let addresses: Vec<IpAddr> = lookup(host, Family::Any).await?;
         let mut last = IoError::socket("connect", io::ErrorKind::NotFound.into());
@@ -104,7 +105,7 @@ impl TcpStream {
         Err(last)
     }
 
-    /// Takes over a connection that was made elsewhere.
+    /// Takes over a connection that the standard library made.
     ///
     /// # Errors
     /// Returns the operating system's error, or one of kind `Unsupported` on a seeded runtime.
@@ -155,7 +156,7 @@ impl TcpStream {
         socket::shut_down(&self.0, how)
     }
 
-    /// Whether small packets are sent at once rather than gathered.
+    /// Sets whether small packets are sent at once (`TCP_NODELAY`) rather than gathered.
     ///
     /// # Errors
     /// Returns the operating system's error.

@@ -12,24 +12,24 @@ use crate::request::TlsProcessFilter;
 use crate::slot::Slot;
 use crate::{IoError, IoOp, IoService, TcpStream};
 
-/// Bytes that are read from a connection at a time.
+/// The number of bytes that are read from a connection at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// What goes through a filter at once, in both directions.
+/// The input or the output of one pass through a filter.
 #[derive(Clone, Default, Debug, PartialEq, Eq)]
 pub struct TlsBytes {
-    /// In: to be encrypted. Out: was decrypted.
+    /// In: bytes to encrypt. Out: decrypted bytes.
     pub plain: Vec<u8>,
-    /// In: came from the other side. Out: is to be sent there.
+    /// In: bytes from the peer. Out: bytes to send to the peer.
     pub encrypted: Vec<u8>,
-    /// In: nothing more will be encrypted. Out: nothing more will be decrypted, because the other
-    /// side said so.
+    /// In: nothing more will be encrypted. Out: nothing more will be decrypted, because the peer
+    /// has ended its side.
     pub end: bool,
     /// Out: the handshake is not over yet.
     pub handshaking: bool,
 }
 
-/// What lies in a filter's slot.
+/// The state of a filter, which its slot holds.
 pub struct TlsState {
     connection: Connection,
 }
@@ -68,7 +68,7 @@ impl TlsState {
         Ok(output)
     }
 
-    /// Whether the other side has said that it will send nothing more.
+    /// Appends the decrypted bytes to `plain`, and returns whether the peer has ended its side.
     fn decrypt(&mut self, plain: &mut Vec<u8>) -> io::Result<bool> {
         let state = self.connection.process_new_packets();
         let state = state.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
@@ -79,8 +79,8 @@ impl TlsState {
     }
 }
 
-/// One side of a TLS connection, without the connection: bytes go in and come out. Operation 43
-/// of the service; [`TlsStream`] is made of it.
+/// One side of a TLS connection without a socket: it turns bytes into bytes, by operation 43 of
+/// the service. [`TlsStream`] is made of it.
 #[derive(Clone)]
 pub struct TlsFilter {
     slot: Arc<Slot<TlsState>>,
@@ -88,10 +88,10 @@ pub struct TlsFilter {
 }
 
 impl TlsFilter {
-    /// The side that connects to `name`.
+    /// Creates the side that connects to `name`.
     ///
     /// # Errors
-    /// An argument error if that is no name, and what rustls says of the configuration.
+    /// Returns an argument error if `name` is no name, or rustls' error for the configuration.
     pub fn client(config: Arc<ClientConfig>, name: &str) -> Result<Self, IoError> {
         let make = || {
             let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
@@ -101,10 +101,10 @@ impl TlsFilter {
         Self::new(make().map(Connection::Client))
     }
 
-    /// The side that was connected to.
+    /// Creates the side that accepted the connection.
     ///
     /// # Errors
-    /// What rustls says of the configuration.
+    /// Returns rustls' error for the configuration.
     pub fn server(config: Arc<ServerConfig>) -> Result<Self, IoError> {
         let connection = ServerConnection::new(config).map_err(io::Error::other);
         Self::new(connection.map(Connection::Server))
@@ -118,10 +118,11 @@ impl TlsFilter {
         })
     }
 
-    /// Passes bytes through, all of them. The first time, with nothing, begins the handshake.
+    /// Passes all bytes of `input` through the filter. A first call with empty input begins the
+    /// handshake.
     ///
     /// # Errors
-    /// Of kind `InvalidData` if the other side does not keep to TLS or is not whom it should be;
+    /// Returns an error of kind `InvalidData` if the peer violates TLS or cannot prove its name;
     /// [`IoError::Pending`] while another call is under way.
     pub async fn process(&self, input: TlsBytes) -> Result<TlsBytes, IoError> {
         let filter = self.slot.lease()?;
@@ -139,11 +140,11 @@ impl fmt::Debug for TlsFilter {
 /// An encrypted TCP connection.
 ///
 /// # Errors
-/// One thing at a time: what is begun while something else is under way may fail with
-/// [`IoError::Pending`].
+/// A call that is made while another one is under way may fail with [`IoError::Pending`].
 ///
 /// # Cancellation
-/// Dropping a future before its end leaves the connection in an unknown state: use it no more.
+/// Dropping a future before its end leaves the connection in an unknown state; do not use it
+/// afterwards.
 #[derive(Debug)]
 pub struct TlsStream {
     stream: TcpStream,
@@ -153,17 +154,17 @@ pub struct TlsStream {
 
 #[derive(Debug, Default)]
 struct Incoming {
-    /// Decrypted, and not read yet: at most what one chunk brings.
+    /// Decrypted bytes, of which the first `read` have been read. Bounded by what one chunk brings.
     plain: Vec<u8>,
     read: usize,
     ended: bool,
 }
 
 impl TlsStream {
-    /// Makes a connection to `name` an encrypted one.
+    /// Encrypts a connection to `name`.
     ///
     /// # Errors
-    /// Those of the connection, and of kind `InvalidData` if the other side cannot be trusted.
+    /// Returns the connection's error, or one of kind `InvalidData` if the peer is not trusted.
     pub async fn connect(
         stream: TcpStream,
         config: Arc<ClientConfig>,
@@ -172,10 +173,10 @@ impl TlsStream {
         Self::begin(stream, TlsFilter::client(config, name)?).await
     }
 
-    /// Makes a connection that was accepted an encrypted one.
+    /// Encrypts a connection that was accepted.
     ///
     /// # Errors
-    /// Those of the connection, and of kind `InvalidData` if the other side does not agree.
+    /// Returns the connection's error, or one of kind `InvalidData` if the handshake fails.
     pub async fn accept(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Self, IoError> {
         Self::begin(stream, TlsFilter::server(config)?).await
     }
@@ -202,12 +203,12 @@ impl TlsStream {
         Ok(this)
     }
 
-    /// Reads what is there, at least one byte; zero at the end, if the other side has said that
-    /// it is one.
+    /// Reads the bytes that have arrived, at least one. Returns their number, 0 once the peer has
+    /// ended its side.
     ///
     /// # Errors
-    /// Those of the connection; of kind `UnexpectedEof` if it ends without a word, as when it is
-    /// cut off.
+    /// Returns the connection's error, of kind `UnexpectedEof` if the connection ends before the
+    /// peer has ended its side, as when it is cut off.
     pub async fn read(&self, buffer: &mut [u8]) -> Result<usize, IoError> {
         loop {
             if let Some(count) = self.incoming.lock().take(buffer) {
@@ -226,10 +227,10 @@ impl TlsStream {
         }
     }
 
-    /// Encrypts and writes everything.
+    /// Encrypts and writes all bytes.
     ///
     /// # Errors
-    /// Those of the connection.
+    /// Returns the connection's error.
     pub async fn write_all(&self, bytes: &[u8]) -> Result<(), IoError> {
         let input = TlsBytes {
             plain: bytes.to_vec(),
@@ -238,10 +239,10 @@ impl TlsStream {
         self.exchange(input).await.map(drop)
     }
 
-    /// Tells the other side that nothing more will be written.
+    /// Ends this side: informs the peer that nothing more will be written.
     ///
     /// # Errors
-    /// Those of the connection.
+    /// Returns the connection's error.
     pub async fn finish(&self) -> Result<(), IoError> {
         let input = TlsBytes {
             end: true,
@@ -250,8 +251,8 @@ impl TlsStream {
         self.exchange(input).await.map(drop)
     }
 
-    /// Passes bytes through the filter and sends what it wants sent. Whether it still shakes
-    /// hands.
+    /// Passes bytes through the filter and sends its encrypted output. Returns whether the
+    /// handshake continues.
     async fn exchange(&self, input: TlsBytes) -> Result<bool, IoError> {
         let output = self.filter.process(input).await?;
         self.incoming.lock().add(output.plain, output.end);
@@ -275,7 +276,8 @@ impl Incoming {
         self.ended |= ended;
     }
 
-    /// Moves what there is; nothing if more must be received first.
+    /// Moves decrypted bytes into `buffer` and returns their number, or `None` if more must be
+    /// received first.
     fn take(&mut self, buffer: &mut [u8]) -> Option<usize> {
         let left = &self.plain[self.read..];
         let count = left.len().min(buffer.len());

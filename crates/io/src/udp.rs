@@ -1,4 +1,4 @@
-//! UDP.
+//! UDP sockets.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,10 +9,10 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::{IoError, socket};
 
-/// Sends and receives datagrams. Clones are handles of one socket.
+/// A socket that sends and receives datagrams. Clones are handles to one socket.
 ///
 /// # Ordering
-/// A datagram arrives whole or not at all; several may come in another order, or twice.
+/// A datagram arrives whole or not at all. Datagrams may arrive in another order, or twice.
 ///
 /// # Cancellation
 /// Dropping a future loses no datagram.
@@ -20,7 +20,7 @@ use crate::{IoError, socket};
 pub struct UdpSocket(Arc<Source>);
 
 impl UdpSocket {
-    /// A socket at an address; port 0 stands for one that is free.
+    /// Creates a socket bound to an address. Port 0 selects a free port.
     ///
     /// # Errors
     /// Returns the operating system's error, or one of kind `Unsupported` on a seeded runtime.
@@ -36,7 +36,8 @@ impl UdpSocket {
         Ok(Self(Arc::new(source)))
     }
 
-    /// From now on [`send`](Self::send) goes there, and only what comes from there is received.
+    /// Connects the socket to an address: [`send`](Self::send) sends to it, and only datagrams
+    /// from it are received.
     ///
     /// # Errors
     /// Returns the operating system's error.
@@ -46,7 +47,7 @@ impl UdpSocket {
         connected.map_err(|error| IoError::socket("connect", error))
     }
 
-    /// Sends a datagram. Returns how many bytes it has.
+    /// Sends a datagram to an address. Returns the number of bytes sent.
     ///
     /// # Errors
     /// Returns the operating system's error, also if the datagram is too long.
@@ -60,7 +61,7 @@ impl UdpSocket {
         sent.map_err(|error| IoError::socket("send a datagram", error))
     }
 
-    /// Sends a datagram to where the socket is connected.
+    /// Sends a datagram to the connected address. Returns the number of bytes sent.
     ///
     /// # Errors
     /// Returns the operating system's error.
@@ -69,8 +70,8 @@ impl UdpSocket {
         sent.map_err(|error| IoError::socket("send a datagram", error))
     }
 
-    /// The next datagram: its length in bytes, and where it comes from. What does not fit the
-    /// buffer is lost.
+    /// Receives the next datagram. Returns its length in bytes and the sender's address. Bytes
+    /// that do not fit into the buffer are lost.
     ///
     /// # Errors
     /// Returns the operating system's error.
@@ -80,7 +81,7 @@ impl UdpSocket {
         received.map_err(|error| IoError::socket("receive a datagram", error))
     }
 
-    /// The next datagram from where the socket is connected: its length in bytes.
+    /// Receives the next datagram from the connected address. Returns its length in bytes.
     ///
     /// # Errors
     /// Returns the operating system's error.
@@ -88,7 +89,7 @@ impl UdpSocket {
         socket::read(&self.0, buffer).await
     }
 
-    /// Whether datagrams may go to everybody.
+    /// Sets whether datagrams may be sent to broadcast addresses.
     ///
     /// # Errors
     /// Returns the operating system's error.
@@ -96,7 +97,8 @@ impl UdpSocket {
         self.option(|socket| socket.set_broadcast(on))
     }
 
-    /// Joins a group; on version 4 by any interface, on version 6 by the one of index `interface`.
+    /// Joins a multicast group: of IPv4 on any interface, of IPv6 on the one with the index
+    /// `interface`.
     ///
     /// # Errors
     /// Returns the operating system's error.
@@ -107,7 +109,7 @@ impl UdpSocket {
         })
     }
 
-    /// Leaves a group.
+    /// Leaves a multicast group.
     ///
     /// # Errors
     /// Returns the operating system's error.
@@ -141,7 +143,7 @@ fn receive_from(source: &Source, buffer: &mut [u8]) -> io::Result<(usize, Socket
     Ok((count, address.ok_or_else(unknown)?))
 }
 
-/// The safe way here is the standard library's, of a second handle of the socket.
+/// Uses a second handle to the socket: only the standard library receives here without `unsafe`.
 #[cfg(windows)]
 fn receive_from(source: &Source, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
     let socket: std::net::UdpSocket = SockRef::from(source).try_clone()?.into();

@@ -1,4 +1,4 @@
-//! Sockets of the file system.
+//! Unix domain sockets.
 
 use std::net::Shutdown;
 use std::path::Path;
@@ -10,16 +10,17 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::acceptor::Acceptor;
 use crate::{IoError, socket};
 
-/// Connections that may wait to be accepted. The operating system may have a lower limit.
+/// The number of connections that may wait to be accepted. The operating system may limit it
+/// further.
 const BACKLOG: i32 = 1024;
 
-/// Takes connections at a path. What [`TcpListener`](crate::TcpListener) says of errors and
-/// cancellation holds here as well.
+/// A socket that accepts connections at a path. Errors and cancellation are as for
+/// [`TcpListener`](crate::TcpListener).
 #[derive(Clone, Debug)]
 pub struct UnixListener(Arc<Acceptor>);
 
 impl UnixListener {
-    /// Listens at a path, where nothing may be yet. Nobody deletes it.
+    /// Listens at a path, where nothing may exist yet. The path is not deleted automatically.
     ///
     /// # Errors
     /// Returns the operating system's error, or one of kind `Unsupported` on a seeded runtime.
@@ -34,7 +35,7 @@ impl UnixListener {
         Ok(Self(Arc::new(acceptor)))
     }
 
-    /// The next connection.
+    /// Accepts the next connection.
     ///
     /// # Errors
     /// Returns the operating system's error. The listener stays usable.
@@ -44,13 +45,13 @@ impl UnixListener {
     }
 }
 
-/// A connection inside of this machine. What [`TcpStream`](crate::TcpStream) says of clones,
-/// order and cancellation holds here as well.
+/// A connection inside of this machine. Clones, ordering and cancellation are as for
+/// [`TcpStream`](crate::TcpStream).
 #[derive(Clone, Debug)]
 pub struct UnixStream(Arc<Source>);
 
 impl UnixStream {
-    /// Connects to who listens at a path.
+    /// Connects to the listener at a path.
     ///
     /// # Errors
     /// Returns the operating system's error, or one of kind `Unsupported` on a seeded runtime.
@@ -62,7 +63,7 @@ impl UnixStream {
         Ok(Self(Arc::new(source)))
     }
 
-    /// Two ends of one connection.
+    /// Creates a connection and returns its two ends.
     ///
     /// # Errors
     /// Returns the operating system's error, or one of kind `Unsupported` on a seeded runtime.

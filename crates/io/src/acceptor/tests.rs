@@ -1,4 +1,4 @@
-//! Risk: a lack that is over goes on slowing down, or one that begins is not minded.
+//! Risk: `accept` still pauses when the lack is over, or does not pause when one begins.
 
 use super::*;
 
