@@ -55,7 +55,7 @@ pub struct MessageLoop {
     thread: PhantomData<*const ()>,
 }
 
-/// How much [`MessageLoop::flush_tasks`] may run.
+/// The tasks that [`MessageLoop::flush_tasks`] may run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flush {
     /// All due tasks, but no more than were waiting at the beginning, so that the call returns

@@ -51,7 +51,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
 }
 
-/// How to wake the loop's thread.
+/// The way to wake the loop's thread.
 pub(crate) enum Wake {
     /// It parks here, in [`Shared::run`].
     Park(Parker),

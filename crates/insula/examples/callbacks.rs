@@ -1,5 +1,4 @@
-//! Two native threads call functions of an isolate: one that they wait for, and one that they do
-//! not.
+//! Two native threads call functions of an isolate: a blocking one, and one without an answer.
 //!
 //! `cargo run -p insula --example callbacks`
 #![forbid(unsafe_code)]
@@ -11,14 +10,14 @@ use std::time::Duration;
 
 use insula::{BlockingCallback, IsolateCell, ListenerCallback, one_shot};
 
-/// What a native library was given: it knows nothing of isolates.
+/// The callbacks that a native library was given. It knows nothing of isolates.
 #[derive(Clone)]
 struct Registered {
     blocking: BlockingCallback<i64, i64>,
     non_blocking: ListenerCallback<i64>,
 }
 
-/// One of the library's own threads.
+/// Starts one of the library's own threads.
 fn start_worker(number: u32, argument: i64, registered: Registered) -> JoinHandle<()> {
     thread::spawn(move || {
         println!("thread {number}: starts");
@@ -65,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         start_worker(1, 3, registered.clone()),
         start_worker(2, 5, registered.clone()),
     ];
-    // The isolate waits without its thread, so it can be called.
+    // Awaiting does not occupy the isolate's thread, so its callbacks can run meanwhile.
     both_called.await?;
     println!("isolate: stops the threads and closes its callbacks");
     insula::blocking(|| workers.map(JoinHandle::join))

@@ -1,5 +1,5 @@
-//! An HTTP client of the kind that needs tokio, inside of an isolate: it fetches from a local
-//! server, which is another isolate, and both are polled by their isolates alone.
+//! An HTTP client that needs tokio, in an isolate. It fetches from a local server in another
+//! isolate. Each isolate polls its own futures; tokio only wakes them.
 //!
 //! `cargo run -p insula --features tokio --example fetch`
 #![forbid(unsafe_code)]
@@ -35,7 +35,7 @@ where
     }
 }
 
-/// Tells its path in capitals.
+/// Answers with the path of the request in capitals.
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let text = format!("you asked for {}", request.uri().path().to_uppercase());
     Ok(Response::new(Full::from(text)))

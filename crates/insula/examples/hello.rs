@@ -1,4 +1,4 @@
-//! Two isolates: one counts the letters of what it is told, the other asks it.
+//! Two isolates: one counts the letters of the texts that it receives, the other sends them.
 //!
 //! `cargo run -p insula --example hello`
 #![forbid(unsafe_code)]
@@ -31,6 +31,6 @@ async fn main() -> Result<(), AskError> {
             .await?;
         println!("{sum} letters after \"{text}\"");
     }
-    // Nobody can send to the counter from here on, so it ends by itself.
+    // No sender of the counter's port is left, so the counter exits by itself.
     Ok(())
 }

@@ -16,7 +16,7 @@ use insula::{NativePort, ReceivePort, ReplyTo, SendPort, one_shot};
 struct Request {
     method: &'static str,
     data: Vec<u8>,
-    /// Who waits for the answer, if somebody does.
+    /// The number of the call that waits for the answer, if one does.
     pending: Option<u64>,
     answers: NativePort<Response>,
 }
@@ -26,7 +26,7 @@ struct Response {
     data: Vec<u8>,
 }
 
-/// The native side: it knows a port of the isolate, and those of its threads that wait.
+/// The native side: the isolate's port, and the calls of its threads that wait for answers.
 #[derive(Clone)]
 struct Caller {
     requests: SendPort<Request>,
@@ -67,7 +67,7 @@ impl Caller {
         Ok(reply.wait()?)
     }
 
-    /// Calls a method that has no answer.
+    /// Sends a request, and does not wait for an answer.
     fn send(
         &self,
         method: &'static str,
@@ -111,14 +111,14 @@ async fn main() {
     start_worker(1, 3, caller.clone());
     start_worker(2, 5, caller);
     let mut noted = Vec::new();
-    // Ends when both threads, and with them all senders, are gone.
+    // Ends when both threads have ended, and so all `SendPort`s are dropped.
     while let Some(request) = requests.recv().await {
         let argument = request.data[0];
         println!("isolate:     {}({argument})", request.method);
         match (request.method, request.pending) {
             ("add_three", Some(pending)) => {
                 let data = vec![argument + 3];
-                // Refused only when the native side is gone.
+                // Fails only if the native side is gone, and then no call waits.
                 let _ = request.answers.post(Response { pending, data });
             }
             _ => noted.push(argument),

@@ -1,5 +1,5 @@
-//! Two isolates that talk without an event loop: a dispatcher hands requests to a worker that
-//! it has started, and waits for each response on the spot.
+//! A rendezvous, without an event loop: the main thread sends requests to an isolate that it has
+//! started, and blocks until each response.
 //!
 //! `cargo run -p insula --example rendezvous`
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! A contract, a service, and a pool of workers that answer its calls.
+//! A contract, its service, and a pool of workers that answer its calls.
 //!
 //! `cargo run -p insula --example service`
 #![forbid(unsafe_code)]
@@ -11,7 +11,7 @@ use insula::{CallError, Context, Shutdown, WorkerPool, contract};
 
 #[contract]
 trait Arithmetic {
-    /// The smallest divisor of `number` that is above 1.
+    /// Returns the smallest divisor of `number` that is greater than 1.
     async fn smallest_divisor(&self, cx: &Context, number: u64) -> Result<u64, TooSmall>;
 }
 

@@ -1,5 +1,5 @@
-//! From inside of a tokio program: sending, asking and awaiting results work there as anywhere,
-//! while heavy work runs in isolates and tokio's thread stays free.
+//! Isolates in a tokio program: it sends, asks and awaits results as any other program does, while
+//! heavy work runs in isolates and tokio's thread stays free.
 //!
 //! `cargo run -p insula --example tokio`
 #![forbid(unsafe_code)]
@@ -9,7 +9,7 @@ use std::error::Error;
 
 use insula::{Isolate, ReceivePort, ReplyTo};
 
-/// Computes for a while without ever giving its thread back.
+/// Counts the steps of the Collatz sequence from `start` to 1, without ever yielding its thread.
 fn steps_to_one(start: u64) -> u32 {
     let mut steps = 0;
     let mut number = start;

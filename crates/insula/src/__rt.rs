@@ -1,11 +1,11 @@
-//! What the macros `main` and `test` call.
+//! The functions that the macros `main` and `test` call.
 
 use std::future::Future;
 use std::panic::resume_unwind;
 
 use insula_core::{Isolate, RunError, Runtime};
 
-/// Runs a program's body as the isolate `main` and shuts the runtime down afterwards.
+/// Runs a program's body in an isolate and shuts the runtime down afterwards.
 pub fn run_main<R, Fut>(threads: Option<usize>, body: impl FnOnce() -> Fut + Send + 'static) -> R
 where
     R: Send + 'static,
@@ -19,7 +19,7 @@ where
     finish(runtime, body)
 }
 
-/// Runs a test's body in an isolate of a runtime of its own: with a seed, on virtual time.
+/// Runs a test's body in an isolate of a new runtime. With a seed the runtime is on virtual time.
 pub fn run_test<R, Fut>(seed: Option<u64>, body: impl FnOnce() -> Fut + Send + 'static) -> R
 where
     R: Send + 'static,
@@ -33,11 +33,11 @@ where
     finish(runtime, body)
 }
 
-/// The seed of tests that leave it open: the one in `INSULA_SEED`, so that other orders of
-/// events can be tried.
+/// Returns the seed of tests that name none: the value of `INSULA_SEED`, with which other orders
+/// of events can be tried, or 1.
 ///
 /// # Panics
-/// If that is no number.
+/// Panics if the variable's value is no whole number.
 pub fn usual_seed() -> Option<u64> {
     let seed = std::env::var("INSULA_SEED").map(|text| match text.trim().parse() {
         Ok(seed) => seed,

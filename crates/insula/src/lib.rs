@@ -1,19 +1,20 @@
-//! Isolates for Rust: state that nobody else can reach, ports that move messages, typed calls
+//! Isolates for Rust: private state with an event loop, ports that move messages, typed calls
 //! between isolates, and pools of workers.
 //!
 //! # Where to begin
-//! - [`Isolate`] starts isolates, [`SendPort`] and [`ReceivePort`] connect them. Everything about
-//!   one process's isolates stands at the top of this crate.
-//! - [`contract`](macro@contract) turns a trait into typed calls; [`serve`] answers them in one
+//! - [`Isolate`] starts isolates; [`SendPort`] and [`ReceivePort`] connect them. All items for the
+//!   isolates of a process are at the root of this crate.
+//! - [`contract`](macro@contract) turns a trait into typed calls. [`serve`] answers them in one
 //!   isolate, a [`WorkerPool`] in several.
-//! - [`main`](macro@main) and [`test`](macro@test) run a program's or a test's body as an isolate.
-//!   Neither is needed: the first use of an isolate starts the global [`Runtime`], from any thread
-//!   and from inside any async program.
+//! - [`main`](macro@main) and [`test`](macro@test) run the body of a program or a test in an
+//!   isolate. Neither is needed: the first use of an isolate starts the global [`Runtime`], from
+//!   any thread and from inside any async program.
 //!
-//! # What is where
-//! This crate only re-exports. The crates below it are here whole as [`rpc`] and [`pool`], for
-//! those who put something of their own behind a contract, and as [`embed`], for programs with a
-//! main loop of somebody else's; what a program needs every day also stands at the top.
+//! # Modules
+//! This crate only re-exports. The modules [`rpc`] and [`pool`] are whole crates, for programs
+//! that put an implementation of their own behind a contract; [`embed`] is for programs with a
+//! foreign main loop, and [`io`] has files and sockets. The items of everyday use are at the root
+//! too.
 //!
 //! # Features
 //! - `tokio`: the module `tokio`, for libraries that need tokio inside of isolates.

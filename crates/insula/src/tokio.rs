@@ -1,12 +1,12 @@
-//! Libraries that need tokio, inside of isolates.
+//! Support for libraries that need tokio inside of isolates.
 //!
-//! Such a library looks for a tokio runtime in a thread-local context, and takes its reactor,
-//! its timers and its blocking threads from there. On a runtime of this module's [`builder`] it
-//! finds them: every thread that runs isolates has the given tokio runtime entered. The
-//! library's futures are polled by the isolate, as its microtasks; tokio only wakes them. What
-//! the library itself hands to `tokio::spawn` runs on tokio's threads, as always.
+//! Such a library looks for a tokio runtime in a thread-local context, and uses the reactor, the
+//! timers and the blocking threads that it finds there. On a runtime of this module's [`builder`]
+//! every thread that runs isolates has entered the given tokio runtime. The isolate polls the
+//! library's futures, as its microtasks; tokio only wakes them. Futures that the library itself
+//! passes to `tokio::spawn` run on tokio's threads, as always.
 //!
-//! Nothing of this is needed to use isolates from a tokio program: sending, asking and awaiting
+//! A tokio program that uses isolates does not need this module: sending, asking and awaiting
 //! results work from any thread and on any executor.
 //!
 //! ```
@@ -33,14 +33,14 @@ use tokio::runtime::Handle;
 
 use crate::RuntimeBuilder;
 
-/// A builder of a runtime whose isolates, pooled and pinned, run with `tokio` entered.
+/// Returns a builder of a runtime whose isolates, pooled and pinned, run with `tokio` entered.
 ///
-/// A `current_thread` runtime of tokio serves only while somebody is in its `block_on`; with a
-/// multi-threaded one nobody has to be. It must outlive what the isolates do with it: once it
-/// has shut down, its reactor refuses with an error or a panic, which is the isolate's.
+/// A `current_thread` runtime of tokio makes progress only while a thread is in its `block_on`; a
+/// multi-threaded one always does. The tokio runtime must outlive its use by the isolates: once it
+/// has shut down, its reactor fails with an error or a panic in the isolate.
 ///
-/// It sets [`RuntimeBuilder::around_threads`]; a program that needs further surroundings enters
-/// the handle in its own.
+/// The builder sets [`RuntimeBuilder::around_threads`]. A program that sets another function there
+/// enters the handle in that function instead.
 pub fn builder(tokio: Handle) -> RuntimeBuilder {
     RuntimeBuilder::default().around_threads(move |work| {
         let _entered = tokio.enter();

@@ -1,8 +1,8 @@
-//! The 44 requests, as [`IoService::request`](crate::IoService::request) takes them. [`File`],
-//! [`Directory`](crate::Directory) and the other types of this crate are made of these.
+//! The 44 requests that [`IoService::request`](crate::IoService::request) takes. [`File`],
+//! [`Directory`](crate::Directory) and the other types of this crate are made of them.
 //!
-//! A request about something open carries a [`Lease`], which proves that nothing else is under
-//! way there: `file.lease()?`.
+//! A request for an open file, listing or filter carries its [`Lease`], which proves that no other
+//! operation is under way: `file.lease()?`.
 //!
 //! [`File`]: crate::File
 //! [`Lease`]: crate::Lease
@@ -32,7 +32,7 @@ pub use path::{
 #[cfg(feature = "tls")]
 pub use tls::TlsProcessFilter;
 
-/// Declares a request: its fields, and what it does with them on a thread of the service.
+/// Declares a request: its fields, and the function that a thread of the service runs with them.
 macro_rules! request {
     (
         $(#[$meta:meta])*

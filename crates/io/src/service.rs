@@ -16,7 +16,7 @@ const DEFAULT_CONCURRENCY: usize = 32;
 /// An operation of the service: a typed request with a typed result. The module
 /// [`request`](crate::request) has all of them.
 pub trait Operation: Send + 'static {
-    /// Which of the 44 operations this is.
+    /// The operation, one of the 44.
     const OP: IoOp;
 
     /// The result.

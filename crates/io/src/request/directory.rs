@@ -1,4 +1,4 @@
-//! Requests about folders.
+//! Requests for directories.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,15 +8,15 @@ use super::request;
 use crate::directory::{Entry, Walk};
 use crate::{EntityType, IoError, IoOp, Lease};
 
-/// Entries that a [`DirectoryListNext`] results in at most, as in the Dart VM.
+/// The most entries that a [`DirectoryListNext`] returns, as in the Dart VM.
 const ENTRIES: usize = 128;
 
 request! {
-    /// Makes a folder. It is no error if it is there already.
+    /// Creates a directory. It is no error if there is one already.
     DirectoryCreate {
-        /// Where.
+        /// The path of the directory.
         path: PathBuf,
-        /// Whether the folders that it is to be in are made as well.
+        /// `true` if missing parents are created as well.
         recursive: bool,
     } -> ();
     |it| {
@@ -29,11 +29,11 @@ request! {
 }
 
 request! {
-    /// Deletes a folder.
+    /// Deletes a directory.
     DirectoryDelete {
-        /// Which.
+        /// The path of the directory.
         path: PathBuf,
-        /// Whether with everything in it. Links are deleted, not followed.
+        /// `true` if everything in it is deleted too. Links are deleted, not followed.
         recursive: bool,
     } -> ();
     |it| {
@@ -47,9 +47,9 @@ request! {
 }
 
 request! {
-    /// Whether there is a folder at a path, or a link to one.
+    /// Checks whether there is a directory, or a link to one, at a path.
     DirectoryExists {
-        /// Where to look.
+        /// The path to look at.
         path: PathBuf,
     } -> bool;
     |it| match fs::metadata(&it.path) {
@@ -60,12 +60,12 @@ request! {
 }
 
 request! {
-    /// Makes a folder with a name that nothing else has, for its owner alone. Results in its
-    /// path; nobody deletes it.
+    /// Creates a directory with a new name, accessible to its owner alone. Returns its path. It
+    /// is not deleted automatically.
     DirectoryCreateTemp {
-        /// In which folder.
+        /// The directory in which it is created.
         within: PathBuf,
-        /// What its name begins with.
+        /// The beginning of its name.
         prefix: String,
     } -> PathBuf;
     |it| {
@@ -76,31 +76,31 @@ request! {
 }
 
 request! {
-    /// Begins to list a folder.
+    /// Begins to list a directory.
     DirectoryListStart {
-        /// Which.
+        /// The path of the directory.
         path: PathBuf,
-        /// Whether with everything below it.
+        /// `true` if everything below it is listed too.
         recursive: bool,
-        /// Whether links stand for what they lead to.
+        /// `true` if links are listed as their targets.
         follow: bool,
     } -> Walk;
     |it| Walk::start(it.path, it.recursive, it.follow)
 }
 
 request! {
-    /// The next entries, at most 128. Empty when there are no others.
+    /// Returns the next entries, at most 128, or none at the end.
     DirectoryListNext {
-        /// Of which listing.
+        /// The listing.
         walk: Lease<Walk>,
     } -> Vec<Result<Entry, IoError>>;
     |mut it| Ok(it.walk.by_ref().take(ENTRIES).collect())
 }
 
 request! {
-    /// Ends a listing before its end.
+    /// Stops a listing before its end.
     DirectoryListStop {
-        /// Which.
+        /// The listing.
         walk: Lease<Walk>,
     } -> ();
     |it| {
@@ -110,11 +110,11 @@ request! {
 }
 
 request! {
-    /// Renames a folder.
+    /// Renames a directory.
     DirectoryRename {
-        /// Where it is.
+        /// The old path.
         from: PathBuf,
-        /// Where it is to be.
+        /// The new path.
         to: PathBuf,
     } -> ();
     |it| rename(IoOp::DirectoryRename, &it.from, &it.to, EntityType::Directory)

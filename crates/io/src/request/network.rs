@@ -1,4 +1,4 @@
-//! Requests about names and addresses.
+//! Requests for names and addresses.
 
 use std::net::IpAddr;
 
@@ -7,11 +7,11 @@ use crate::network::{Family, NetworkInterface};
 use crate::{IoError, IoOp};
 
 request! {
-    /// The addresses of a host, each once, in the order of the resolver.
+    /// Returns the addresses of a host, each once, in the order of the resolver.
     SocketLookup {
-        /// Its name, or an address as text.
+        /// The name of the host, or an address as text.
         host: String,
-        /// Of which kind.
+        /// The family of addresses.
         family: Family,
     } -> Vec<IpAddr>;
     |it| {
@@ -21,7 +21,7 @@ request! {
         for info in infos {
             let address = info.map_err(|error| IoError::of(IoOp::SocketLookup, error))?;
             let address = address.sockaddr.ip();
-            // One per kind of socket otherwise.
+            // The resolver may list an address once per type of socket.
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -31,11 +31,11 @@ request! {
 }
 
 request! {
-    /// The network interfaces of this machine, by index.
+    /// Returns the network interfaces of this machine, sorted by index.
     SocketListInterfaces {
-        /// Whether with those that lead back to this machine.
+        /// `true` if loopback interfaces are included.
         loopback: bool,
-        /// Addresses of which kind. Interfaces without any are left out.
+        /// The family of addresses. Interfaces without such an address are left out.
         family: Family,
     } -> Vec<NetworkInterface>;
     |it| {
@@ -46,9 +46,9 @@ request! {
 }
 
 request! {
-    /// The name of the host that has an address.
+    /// Returns the name of the host that has an address.
     SocketReverseLookup {
-        /// Which.
+        /// The address.
         address: IpAddr,
     } -> String;
     |it| {

@@ -1,4 +1,4 @@
-//! Requests about open files.
+//! Requests for open files.
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -13,9 +13,9 @@ fn of<T>(op: IoOp, result: io::Result<T>) -> Result<T, IoError> {
 }
 
 request! {
-    /// Closes a file. Later operations find it closed.
+    /// Closes a file. Later operations fail with [`IoError::Closed`].
     FileClose {
-        /// Which.
+        /// The file.
         file: Lease<OpenFile>,
     } -> ();
     |it| {
@@ -25,20 +25,20 @@ request! {
 }
 
 request! {
-    /// Where the file is read and written next, in bytes from its beginning.
+    /// Returns the position of the next read or write, in bytes from the beginning.
     FilePosition {
-        /// Which.
+        /// The file.
         file: Lease<OpenFile>,
     } -> u64;
     |mut it| of(IoOp::FilePosition, it.file.file.stream_position())
 }
 
 request! {
-    /// Moves that place. It may lie beyond the end.
+    /// Sets the position of the next read or write. It may be beyond the end.
     FileSetPosition {
-        /// Which.
+        /// The file.
         file: Lease<OpenFile>,
-        /// Bytes from the beginning.
+        /// The position in bytes from the beginning.
         position: u64,
     } -> ();
     |mut it| {
@@ -48,40 +48,39 @@ request! {
 }
 
 request! {
-    /// Cuts a file off, or extends it with zeros.
+    /// Sets the length of a file: cuts it off, or extends it with zeros.
     FileTruncate {
-        /// Which.
+        /// The file.
         file: Lease<OpenFile>,
-        /// Its length from now on, in bytes.
+        /// The new length in bytes.
         length: u64,
     } -> ();
     |it| of(IoOp::FileTruncate, it.file.file.set_len(it.length))
 }
 
 request! {
-    /// The length of a file in bytes.
+    /// Returns the length of a file in bytes.
     FileLength {
-        /// Which.
+        /// The file.
         file: Lease<OpenFile>,
     } -> u64;
     |it| of(IoOp::FileLength, it.file.file.metadata().map(|metadata| metadata.len()))
 }
 
 request! {
-    /// Waits until everything that was written is on the device. After it has failed once it
-    /// fails always: what had been written since may be lost, and the operating system says so
-    /// only once.
+    /// Waits until all written bytes are on the device. Once it has failed, it fails always:
+    /// written bytes may be lost, and the operating system reports that only once.
     FileFlush {
-        /// Which.
+        /// The file.
         file: Lease<OpenFile>,
     } -> ();
     |mut it| of(IoOp::FileFlush, it.file.flush())
 }
 
 request! {
-    /// Reads one byte; none at the end.
+    /// Reads one byte. Returns `None` at the end.
     FileReadByte {
-        /// Which.
+        /// The file.
         file: Lease<OpenFile>,
     } -> Option<u8>;
     |mut it| {
@@ -94,20 +93,20 @@ request! {
 request! {
     /// Writes one byte.
     FileWriteByte {
-        /// Which.
+        /// The file.
         file: Lease<OpenFile>,
-        /// What.
+        /// The byte.
         byte: u8,
     } -> ();
     |mut it| write_all(&mut it.file.file, &[it.byte])
 }
 
 request! {
-    /// Reads once, into a buffer of its own. Empty at the end of the file.
+    /// Reads once into a new buffer, which is empty at the end of the file.
     FileRead {
-        /// Which.
+        /// The file.
         file: Lease<OpenFile>,
-        /// Bytes at most.
+        /// The most bytes to read.
         length: usize,
     } -> Vec<u8>;
     |mut it| {
@@ -120,13 +119,13 @@ request! {
 }
 
 request! {
-    /// Reads once, into the caller's buffer, which comes back also with an error.
+    /// Reads once into the caller's buffer, which is returned also with an error.
     FileReadInto {
-        /// Which.
+        /// The file.
         file: Lease<OpenFile>,
-        /// Where to.
+        /// The buffer.
         buffer: Vec<u8>,
-        /// Which part of it.
+        /// The part of the buffer to read into.
         range: Range<usize>,
     } -> (Result<usize, IoError>, Vec<u8>);
     |mut it| {
@@ -139,14 +138,14 @@ request! {
 }
 
 request! {
-    /// Writes a part of a buffer, all of it. An error says how many bytes were written before.
-    /// The buffer comes back in any case.
+    /// Writes all bytes of a part of a buffer. An error has the number of bytes written before
+    /// it. The buffer is returned in any case.
     FileWriteFrom {
-        /// Which.
+        /// The file.
         file: Lease<OpenFile>,
-        /// Where from.
+        /// The buffer.
         buffer: Vec<u8>,
-        /// Which part of it.
+        /// The part of the buffer to write.
         range: Range<usize>,
     } -> (Result<(), IoError>, Vec<u8>);
     |mut it| {
@@ -161,16 +160,16 @@ request! {
 request! {
     /// Locks or unlocks a file.
     FileLock {
-        /// Which.
+        /// The file.
         file: Lease<OpenFile>,
-        /// How.
+        /// The mode of the lock.
         mode: LockMode,
     } -> ();
     |it| of(IoOp::FileLock, it.mode.apply(&it.file.file))
 }
 
 request! {
-    /// Makes a pipe: an end to read from and one to write to.
+    /// Creates a pipe, and returns its reading end and its writing end.
     FileCreatePipe {} -> (fs::File, fs::File);
     |_| of(IoOp::FileCreatePipe, create_pipe())
 }
@@ -184,7 +183,7 @@ fn read(file: &mut fs::File, buffer: &mut [u8]) -> Result<usize, IoError> {
     }
 }
 
-/// Reads into memory that need not be zeroed first.
+/// Reads into spare capacity, so that the buffer need not be zeroed first.
 #[cfg(unix)]
 fn read_new(file: &mut fs::File, buffer: &mut Vec<u8>, _: usize) -> io::Result<()> {
     loop {
@@ -203,7 +202,7 @@ fn read_new(file: &mut fs::File, buffer: &mut Vec<u8>, length: usize) -> io::Res
     Ok(())
 }
 
-/// Writes everything, however little the operating system takes at a time.
+/// Writes all bytes, however few the operating system accepts at a time.
 fn write_all(file: &mut fs::File, bytes: &[u8]) -> Result<(), IoError> {
     let mut written = 0;
     while written < bytes.len() {

@@ -1,4 +1,4 @@
-//! Requests about what is at a path.
+//! Requests for what is at a path.
 
 use std::fs;
 use std::io;
@@ -10,15 +10,15 @@ use filetime::FileTime;
 use super::request;
 use crate::{EntityType, IoError, IoOp, Metadata, OpenMode};
 
-/// Names operation and path in what the operating system said.
+/// Adds the operation and the path to the operating system's error.
 fn at<T>(op: IoOp, path: &Path, result: io::Result<T>) -> Result<T, IoError> {
     result.map_err(|error| IoError::at(op, path, error))
 }
 
 request! {
-    /// Whether there is a file at a path, or a link to one.
+    /// Checks whether there is a file, or a link to one, at a path.
     FileExists {
-        /// Where to look.
+        /// The path to look at.
         path: PathBuf,
     } -> bool;
     |it| match fs::metadata(&it.path) {
@@ -29,11 +29,11 @@ request! {
 }
 
 request! {
-    /// Makes an empty file. One that is there stays as it is.
+    /// Creates an empty file. A file that exists stays as it is.
     FileCreate {
-        /// Where.
+        /// The path of the file.
         path: PathBuf,
-        /// Whether it is an error if something is there already.
+        /// `true` if it is an error that something is there already.
         exclusive: bool,
     } -> ();
     |it| {
@@ -44,31 +44,31 @@ request! {
 }
 
 request! {
-    /// Deletes a file, not a folder. Of a link to a file, the link.
+    /// Deletes a file, not a directory. For a link, deletes the link, not its target.
     FileDelete {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
     } -> ();
     |it| at(IoOp::FileDelete, &it.path, fs::remove_file(&it.path))
 }
 
 request! {
-    /// Renames a file, or a link to one; replaces what is a file at the new path.
+    /// Renames a file, or a link to one. Replaces a file at the new path.
     FileRename {
-        /// Where it is.
+        /// The old path.
         from: PathBuf,
-        /// Where it is to be.
+        /// The new path.
         to: PathBuf,
     } -> ();
     |it| rename(IoOp::FileRename, &it.from, &it.to, EntityType::File)
 }
 
 request! {
-    /// Copies a file with its permissions. Results in its length in bytes.
+    /// Copies a file and its permissions. Returns its length in bytes.
     FileCopy {
-        /// Where it is.
+        /// The path of the file.
         from: PathBuf,
-        /// Where the copy is to be; a file there is replaced.
+        /// The path of the copy. A file there is replaced.
         to: PathBuf,
     } -> u64;
     |it| at(IoOp::FileCopy, &it.from, fs::copy(&it.from, &it.to))
@@ -77,27 +77,27 @@ request! {
 request! {
     /// Opens a file.
     FileOpen {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// What for.
+        /// The mode in which the file is opened.
         mode: OpenMode,
     } -> fs::File;
     |it| at(IoOp::FileOpen, &it.path, it.mode.options().open(&it.path))
 }
 
 request! {
-    /// The absolute path without links in it.
+    /// Returns the absolute path with all links resolved.
     FileResolveSymbolicLinks {
-        /// Which.
+        /// The path to resolve.
         path: PathBuf,
     } -> PathBuf;
     |it| at(IoOp::FileResolveSymbolicLinks, &it.path, fs::canonicalize(&it.path))
 }
 
 request! {
-    /// The length of a file in bytes.
+    /// Returns the length of a file in bytes.
     FileLengthFromPath {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
     } -> u64;
     |it| {
@@ -107,9 +107,9 @@ request! {
 }
 
 request! {
-    /// When a file was read last, as far as its file system keeps account of that.
+    /// Returns when a file was last read, as far as its file system records that.
     FileLastAccessed {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
     } -> SystemTime;
     |it| {
@@ -119,11 +119,11 @@ request! {
 }
 
 request! {
-    /// Changes when a file was read last.
+    /// Sets the time at which a file was last read.
     FileSetLastAccessed {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// To when.
+        /// The new time.
         time: SystemTime,
     } -> ();
     |it| {
@@ -133,9 +133,9 @@ request! {
 }
 
 request! {
-    /// When a file was written last.
+    /// Returns when a file was last written.
     FileLastModified {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
     } -> SystemTime;
     |it| {
@@ -145,11 +145,11 @@ request! {
 }
 
 request! {
-    /// Changes when a file was written last.
+    /// Sets the time at which a file was last written.
     FileSetLastModified {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// To when.
+        /// The new time.
         time: SystemTime,
     } -> ();
     |it| {
@@ -159,20 +159,20 @@ request! {
 }
 
 request! {
-    /// Makes a symbolic link. Its target need not exist.
+    /// Creates a symbolic link. Its target need not exist.
     FileCreateLink {
-        /// Where the link is to be.
+        /// The path of the link.
         path: PathBuf,
-        /// Where it is to lead.
+        /// The target of the link.
         target: PathBuf,
     } -> ();
     |it| at(IoOp::FileCreateLink, &it.path, create_link(&it.target, &it.path))
 }
 
 request! {
-    /// Deletes a link, not what it leads to.
+    /// Deletes a link, not its target.
     FileDeleteLink {
-        /// Which.
+        /// The path of the link.
         path: PathBuf,
     } -> ();
     |it| at(IoOp::FileDeleteLink, &it.path, delete_link(&it.path))
@@ -181,29 +181,29 @@ request! {
 request! {
     /// Renames a link.
     FileRenameLink {
-        /// Where it is.
+        /// The old path.
         from: PathBuf,
-        /// Where it is to be.
+        /// The new path.
         to: PathBuf,
     } -> ();
     |it| rename(IoOp::FileRenameLink, &it.from, &it.to, EntityType::Link)
 }
 
 request! {
-    /// Where a link leads.
+    /// Returns the target of a link.
     FileLinkTarget {
-        /// Which.
+        /// The path of the link.
         path: PathBuf,
     } -> PathBuf;
     |it| at(IoOp::FileLinkTarget, &it.path, fs::read_link(&it.path))
 }
 
 request! {
-    /// What is at a path.
+    /// Returns the type of what is at a path.
     FileType {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// Whether a link stands for what it leads to.
+        /// `true` if a link is followed.
         follow: bool,
     } -> EntityType;
     |it| match stat(&it.path, it.follow) {
@@ -214,12 +214,12 @@ request! {
 }
 
 request! {
-    /// Whether two paths lead to the same file, folder or link. Both must exist; a link is not
-    /// what it leads to.
+    /// Checks whether two paths name the same file, directory or link. Both must exist. Does not
+    /// follow links.
     FileIdentical {
-        /// One.
+        /// The first path.
         first: PathBuf,
-        /// The other.
+        /// The second path.
         second: PathBuf,
     } -> bool;
     |it| {
@@ -230,11 +230,11 @@ request! {
 }
 
 request! {
-    /// Everything about a path.
+    /// Returns the metadata of a path.
     FileStat {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Whether a link stands for what it leads to.
+        /// `true` if a link is followed.
         follow: bool,
     } -> Metadata;
     |it| at(IoOp::FileStat, &it.path, stat(&it.path, it.follow).map(Metadata::from))
@@ -248,7 +248,7 @@ fn stat(path: &Path, follow: bool) -> io::Result<fs::Metadata> {
     }
 }
 
-/// Nothing is there: not even a folder that it could be in.
+/// Returns whether nothing is at the path, including that its parent is no directory.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -256,8 +256,8 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-/// Renames something of one type only. As in the Dart VM a look comes first, so another process
-/// may change the type in between.
+/// Renames what is at a path, if it is of the expected type. As in the Dart VM the type is checked
+/// first, so another process may change it before the rename.
 pub(super) fn rename(
     op: IoOp,
     from: &Path,
@@ -267,7 +267,7 @@ pub(super) fn rename(
     let follow = expected != EntityType::Link;
     let found = stat(from, follow).map(|metadata| EntityType::of(metadata.file_type()));
     let found = match found {
-        // A link that leads nowhere is renamed as the file that it may have led to.
+        // A link without a target is renamed as a link to a file.
         Err(error) if is_absent(&error) && expected == EntityType::File => {
             at(op, from, fs::symlink_metadata(from))?;
             expected
@@ -291,7 +291,8 @@ fn create_link(target: &Path, link: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target, link)
 }
 
-/// Windows knows links to files and to folders: what is there decides, and a file if nothing is.
+/// Windows has links to files and links to directories. The target decides; a missing one counts
+/// as a file.
 #[cfg(windows)]
 fn create_link(target: &Path, link: &Path) -> io::Result<()> {
     let base = link.parent().unwrap_or(Path::new(""));
@@ -324,9 +325,9 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 #[cfg(windows)]
 fn identity(path: &Path) -> io::Result<same_file::Handle> {
     use std::os::windows::fs::OpenOptionsExt;
-    /// Opens folders as well.
+    /// Opens directories too.
     const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
-    /// Opens a link itself.
+    /// Opens a link itself, not its target.
     const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
     let file = fs::OpenOptions::new()
         .access_mode(0)

@@ -1,16 +1,16 @@
-//! The request about TLS connections.
+//! The request for TLS connections.
 
 use super::request;
 use crate::Lease;
 use crate::tls::{TlsBytes, TlsState};
 
 request! {
-    /// Encrypts and decrypts what a TLS connection has in both directions, which takes long
-    /// enough during its handshake to be done away from the isolates.
+    /// Encrypts and decrypts the bytes of a TLS connection in both directions. The handshake takes
+    /// long enough that this is not done on the threads of the isolates.
     TlsProcessFilter {
-        /// Of which connection.
+        /// The filter of the connection.
         filter: Lease<TlsState>,
-        /// What goes in.
+        /// The bytes to pass through the filter.
         input: TlsBytes,
     } -> TlsBytes;
     |mut it| it.filter.process(&it.input)
