@@ -2,10 +2,10 @@
 //!
 //! # Which loop runs a task
 //! A loop that is not merged runs its own tasks. While it is merged, its owner runs them, on the
-//! owner's thread. A loop finds its next task in two steps. It looks at the queues that it may
-//! run, one lock after the other. Then it takes a task from the queue with the first place, under
-//! that queue's lock alone, where it checks again that it may. So a merge, an unmerge or an end
-//! may happen between the steps.
+//! owner's thread. A loop takes its next task in two steps. First it looks at the queues that it
+//! may run, one lock after the other. Then it locks the queue with the first place alone, checks
+//! again that it may run this queue, and takes the task. So a merge, an unmerge or an end may
+//! happen between the steps.
 //!
 //! # Never two at once
 //! `running` names the loop that runs a task of this loop, from when the task is taken until its

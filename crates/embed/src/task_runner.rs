@@ -111,8 +111,8 @@ impl fmt::Debug for TaskRunner {
     }
 }
 
-/// The runners of a program with a user interface. Several may be the same runner: so one thread,
-/// such as the platform's, can do the work of several.
+/// The runners of a program with a user interface. Several of them may be the same runner, so that
+/// one thread, such as the platform's, does the work of several.
 #[derive(Clone, Debug)]
 pub struct TaskRunners {
     /// The name of their owner, for reports.

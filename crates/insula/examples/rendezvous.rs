@@ -1,5 +1,5 @@
-//! A rendezvous, without an event loop: the main thread sends requests to an isolate that it has
-//! started, and blocks until each response.
+//! A rendezvous: the main thread sends requests to an isolate that it has started, and blocks until
+//! it has each response. Neither needs an event loop.
 //!
 //! `cargo run -p insula --example rendezvous`
 #![forbid(unsafe_code)]

@@ -164,6 +164,8 @@ impl<T: Send + 'static> Future for Request<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let poll = Pin::new(&mut self.ask).poll(cx);
         if poll.is_pending() {
+            // A thread of the service wakes this future, so `block_on` may wait for it even if no
+            // thread is left to run isolates.
             insula_core::awaits_event();
         }
         poll.map(|answer| answer.unwrap_or(Err(IoError::Unavailable)))

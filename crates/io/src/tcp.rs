@@ -34,7 +34,8 @@ impl TcpListener {
     pub fn bind(address: impl Into<SocketAddr>) -> Result<Self, IoError> {
         let bind = |address: SocketAddr| {
             let socket = new_socket(address)?;
-            // On Windows this would let others take the address over.
+            // On Unix, lets a restarted program bind while old connections linger. On Windows it
+            // would let other programs take over the address.
             #[cfg(unix)]
             socket.set_reuse_address(true)?;
             socket.bind(&address.into())?;

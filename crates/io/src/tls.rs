@@ -48,6 +48,7 @@ impl TlsState {
 
     fn pass(&mut self, input: &TlsBytes) -> io::Result<TlsBytes> {
         let mut output = TlsBytes::default();
+        // With rustls' default limit `write_all` would fail for longer input.
         self.connection.set_buffer_limit(None);
         self.connection.writer().write_all(&input.plain)?;
         if input.end {
