@@ -122,8 +122,8 @@ fn parse_plan(options: &[&str]) -> Result<Plan, String> {
     Ok(plan)
 }
 
-/// The folder of the workspace. Cargo tells it at run time; a program that was started by hand
-/// knows where it was built.
+/// Returns the folder of the workspace. Cargo sets it at run time; a program that was started by
+/// hand uses the folder where it was built.
 fn root() -> PathBuf {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
         .unwrap_or_else(|| OsString::from(env!("CARGO_MANIFEST_DIR")));

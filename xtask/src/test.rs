@@ -1,5 +1,4 @@
-//! `cargo xtask test`: steps in a fixed order, unless told otherwise up to the first one that
-//! fails.
+//! `cargo xtask test`: runs steps in a fixed order, up to the first failure unless told otherwise.
 
 mod dart;
 mod display;
@@ -18,32 +17,32 @@ use std::time::{Duration, Instant};
 
 pub(crate) use packages::Installing;
 
-/// Which steps to run.
+/// The steps to run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// What every change has to pass.
+    /// Every change must pass these.
     Usual,
-    /// Also what takes long, or needs more of the machine.
+    /// Also the steps that take long or need more of the machine.
     Full,
 }
 
-/// What the failure of a step means for those after it.
+/// Decides whether the steps after a failure run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
     Stops,
     IsCounted,
 }
 
-/// What a run is asked to do.
+/// The options of a run.
 pub(crate) struct Plan {
     pub(crate) extent: Extent,
     pub(crate) on_failure: Failure,
     pub(crate) installing: Installing,
-    /// What the names of the steps have to contain.
+    /// Only the steps whose names contain this text run.
     pub(crate) only: String,
 }
 
-/// One step: a name for the report, and what it does in the workspace's folder.
+/// A step: a name for the report, and the function that runs it in the workspace's folder.
 struct Step {
     name: &'static str,
     run: fn(&Path) -> Verdict,
@@ -51,10 +50,10 @@ struct Step {
 
 type Verdict = Result<(), Trouble>;
 
-/// Why a step has not passed; the texts are for the person who reads the report.
+/// The reason why a step has not passed; the texts are for the reader of the report.
 enum Trouble {
     Failed(String),
-    /// The machine lacks something that no code of this repository can bring.
+    /// The machine lacks something that this repository cannot provide.
     Impossible(String),
 }
 
@@ -65,7 +64,7 @@ struct Count {
     impossible: usize,
 }
 
-/// Runs the steps and prints a line for each. Tells whether none has failed.
+/// Runs the steps and prints a line for each. Returns whether none has failed.
 pub(crate) fn run(root: &Path, plan: &Plan) -> bool {
     let more = if plan.extent == Extent::Full {
         full::STEPS
@@ -117,11 +116,11 @@ impl Count {
     }
 }
 
-/// What the steps do to `RUSTFLAGS`. All of them pass the same flags, so that they share what
-/// is compiled; loom's models have a folder of their own.
+/// Added to `RUSTFLAGS` by the steps. All of them pass the same flags and so share what is
+/// compiled; the loom models have a target folder of their own.
 const DENY_WARNINGS: &str = "-D warnings";
 
-/// The cargo that runs this program, in the folder of the workspace.
+/// Returns the cargo that runs this program, in the folder of the workspace.
 fn cargo(root: &Path) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -130,17 +129,17 @@ fn cargo(root: &Path) -> Command {
     command
 }
 
-/// The options with which cargo runs each test program under `cargo xtask watch`.
+/// Returns the options with which cargo runs each test program under `cargo xtask watch`.
 fn watched() -> Result<[String; 2], Trouble> {
     let program = std::env::current_exe()
         .map_err(|error| Trouble::Failed(format!("cannot tell this program's path: {error}")))?;
-    // On Linux the path of a program that was built anew meanwhile ends like this.
+    // On Linux the path ends like this if the program was rebuilt while it runs.
     let program = program.to_string_lossy().replace(" (deleted)", "");
     let runner = format!("target.'cfg(all())'.runner = [{program:?}, \"watch\"]");
     Ok(["--config".to_owned(), runner])
 }
 
-/// Adds flags behind those that the user has set.
+/// Appends flags to those that the user has set.
 fn add_flags(command: &mut Command, variable: &str, flags: &str) {
     let flags = match std::env::var(variable) {
         Ok(before) if !before.is_empty() => format!("{before} {flags}"),
@@ -149,7 +148,7 @@ fn add_flags(command: &mut Command, variable: &str, flags: &str) {
     command.env(variable, flags);
 }
 
-/// Runs a command whose output the user sees.
+/// Runs a command whose output is shown to the user.
 fn pass(command: &mut Command) -> Verdict {
     let shown = shown(command);
     match command.status() {
@@ -159,7 +158,7 @@ fn pass(command: &mut Command) -> Verdict {
     }
 }
 
-/// Runs a command for its output. The error is one line for the user.
+/// Runs a command and returns its output. The error is one line for the user.
 fn capture(command: &mut Command) -> Result<Output, String> {
     let shown = shown(command);
     let output = command
@@ -181,7 +180,7 @@ fn capture(command: &mut Command) -> Result<Output, String> {
     Err(format!("`{shown}` ended with {}: {error}", output.status))
 }
 
-/// A command as a person would type it: the program's name without its folder.
+/// Returns a command as a person would type it: the program's name without its folder.
 fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_stem().unwrap_or(command.get_program());

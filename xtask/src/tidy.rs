@@ -1,11 +1,11 @@
-//! `cargo xtask tidy`: holds the code against what ARCHITECTURE.md promises.
+//! `cargo xtask tidy`: checks the code against ARCHITECTURE.md.
 //!
-//! The tables of that document are read, not repeated here, so that document and check cannot
-//! drift apart: who may use whom, which files contain unsafe code, why each dependency is there,
-//! and in `docs/guarantees.md` which test holds which guarantee. The absences (what must not be
-//! named where) are a table in `tidy/absences.rs`.
+//! The tables of that document are read, not repeated here, so the document and the check cannot
+//! drift apart: the allowed arrows between crates, the files with unsafe code, the reason for each
+//! dependency and, in `docs/guarantees.md`, the tests behind each guarantee. The absences (names
+//! that a folder must not use) are a table in `tidy/absences.rs`.
 //!
-//! Sources are read as Rust tokens, so a word in a comment or a string is no code.
+//! Sources are read as Rust tokens, so words in comments and strings do not count as code.
 
 mod absences;
 mod arrows;
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use arrows::Package;
 use source::Source;
 
-/// Something that is not as it should be, as one line for whoever mends it.
+/// A violation of a rule, reported as one line with its remedy.
 #[derive(Debug)]
 struct Violation {
     /// Relative to the workspace's folder.
@@ -49,7 +49,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Everything that the rules look at.
+/// The input of all rules.
 struct Workspace {
     packages: Vec<Package>,
     sources: Vec<Source>,
@@ -65,7 +65,7 @@ struct Text {
     content: String,
 }
 
-/// Prints every violation. Tells whether there are none.
+/// Prints every violation. Returns whether there are none.
 pub(crate) fn report(root: &Path) -> bool {
     let violations = match violations(root) {
         Ok(violations) => violations,
@@ -112,8 +112,8 @@ impl Workspace {
     }
 }
 
-/// Reads all files that are text, but for what is built or belongs to git. The folders are few
-/// and contain no links, so the depth is bounded.
+/// Reads all text files except those that are built or belong to git. The folders are few and
+/// contain no links, which bounds the depth.
 fn read_texts(root: &Path, folder: &Path, texts: &mut Vec<Text>) -> Result<(), String> {
     let unreadable = |error| format!("cannot read {}: {error}", folder.display());
     for entry in fs::read_dir(folder).map_err(unreadable)? {
@@ -127,7 +127,7 @@ fn read_texts(root: &Path, folder: &Path, texts: &mut Vec<Text>) -> Result<(), S
                 read_texts(root, &path, texts)?;
             }
         } else if let Ok(content) = fs::read_to_string(&path) {
-            // What is no UTF-8 is a picture.
+            // A file that is not UTF-8 is a picture.
             texts.push(Text {
                 path: relative(root, &path),
                 content,

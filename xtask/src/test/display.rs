@@ -1,4 +1,4 @@
-//! The window on a display that nobody sees: whether it opens, animates, and shows the right
+//! Runs the window on a virtual display: checks that it opens, animates, and shows the right
 //! picture.
 
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::{Trouble, Verdict, capture, cargo, packages, pass};
 
-/// Of the display, and what winit loads at run time.
+/// The packages of the display, and the libraries that winit loads at run time.
 const PACKAGES: &[&str] = &[
     "xvfb",
     "libx11-6",
@@ -29,17 +29,17 @@ const LIBRARIES: &[&str] = &[
 
 const WIDTH: usize = 960;
 const HEIGHT: usize = 600;
-/// Of the strip at the bottom.
+/// The height of the strip at the bottom.
 const STRIP: usize = 44;
-/// As in the title bar.
+/// The title bar's text.
 const TITLE: &str = "Insula: Mandelbrot";
-/// How long the demo flies, how long its window stays, and how long all of it may take.
+/// The length of the demo's flight, the time its window stays, and the limit for all of it.
 const DEMO: &str = "6";
 const LINGER: &str = "8";
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Flies a demo and looks at its last picture: the one that the program has saved, and if
-/// ImageMagick is there the one that the display shows.
+/// Flies a demo and checks its last picture: the one that the program has saved and, if ImageMagick
+/// is installed, the one that the display shows.
 pub(super) fn look_at_window(root: &Path) -> Verdict {
     packages::require(PACKAGES, || {
         packages::has_program("Xvfb") && LIBRARIES.iter().all(|name| packages::has_library(name))
@@ -76,7 +76,7 @@ pub(super) fn look_at_window(root: &Path) -> Verdict {
     Err(Trouble::Failed(format!("the window ended with {status}")))
 }
 
-/// The window as the display has it.
+/// Returns a command that saves the window as the display shows it.
 fn import(display: &str, file: &Path) -> Command {
     let mut command = Command::new("import");
     command.args(["-display", display, "-window", TITLE]);
@@ -88,11 +88,11 @@ fn failed(error: impl ToString) -> Trouble {
     Trouble::Failed(error.to_string())
 }
 
-/// A process that does not outlive its step.
+/// A process that is killed when its step ends.
 struct Running(Child);
 
 impl Running {
-    /// Waits until `is_so`, as long as the process runs.
+    /// Waits until `is_so` returns `true`, as long as the process runs.
     fn wait_until(&mut self, start: Instant, is_so: impl Fn() -> bool) -> Result<(), Trouble> {
         while !is_so() {
             if let Some(status) = self.0.try_wait().map_err(failed)? {
@@ -125,13 +125,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has ended by itself if all went well.
+        // An error means that the process has ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A virtual display, as long as this lives.
+/// A virtual display, which lasts as long as this value.
 struct Display {
     name: String,
     _server: Running,
@@ -140,7 +140,7 @@ struct Display {
 impl Display {
     fn start() -> Result<Self, Trouble> {
         let mut command = Command::new("Xvfb");
-        // It chooses its number and writes it to its standard output once it is ready.
+        // The server chooses a number and writes it to its standard output once it is ready.
         command.args(["-displayfd", "1", "-screen", "0", "1280x800x24"]);
         command.args(["-nolisten", "tcp"]);
         let started = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
@@ -198,7 +198,7 @@ impl Picture {
         [self.bytes[at], self.bytes[at + 1], self.bytes[at + 2]]
     }
 
-    /// The pixel at a point of the plane, when the whole set is to be seen.
+    /// Returns the pixel at a point of the plane, for a view of the whole set.
     fn point(&self, (re, im): (f64, f64)) -> [u8; 3] {
         let (width, height) = (WIDTH as f64, (HEIGHT - STRIP) as f64);
         let scale = (width / 3.2).min(height / 2.5);
@@ -207,7 +207,7 @@ impl Picture {
         self.pixel(x as usize, y as usize)
     }
 
-    /// Holds the picture against what is known of the set and of the window.
+    /// Compares the picture with known facts about the set and the window.
     fn check(&self, what: &str) -> Verdict {
         let wrong = |how: String| {
             let file = self.file.display();
@@ -253,7 +253,7 @@ impl Picture {
         self.check_strip().or_else(wrong)
     }
 
-    /// The strip has an edge all along, writing, and columns of frames.
+    /// Checks that the strip has an edge along its whole length, text, and columns of frames.
     fn check_strip(&self) -> Result<(), String> {
         const EDGE: [u8; 3] = [0x33, 0x3c, 0x52];
         const TEXT: [u8; 3] = [0xe8, 0xec, 0xf4];

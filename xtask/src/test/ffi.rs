@@ -1,5 +1,5 @@
-//! Programs in C and C++ against the library, with all warnings as errors; in the full run also
-//! under the sanitizers.
+//! Compiles programs in C and C++ against the library, with all warnings as errors, and runs them;
+//! in the full run also under the sanitizers.
 
 use std::env::consts::EXE_SUFFIX;
 use std::fs;
@@ -9,12 +9,13 @@ use std::process::Command;
 use super::packages::{has_program, provide};
 use super::{Trouble, Verdict, capture, cargo, pass};
 
-/// Where programs are: what they print stands beside those that have a file `.expected`.
+/// The folders of the programs. A program's expected output is in a file `.expected` beside it, if
+/// there is one.
 const FOLDERS: &[&str] = &["examples/ffi", "crates/ffi/tests/c"];
 
 const WARNINGS: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
-/// What the static library needs of the system.
+/// The system libraries that the static library needs.
 const SYSTEM: &[&str] = &["-pthread", "-ldl", "-lm"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Language {
         }
     }
 
-    /// The compiler that the user wants, or the usual one.
+    /// Returns the compiler that the user has set, or the usual one.
     fn compiler(self) -> String {
         let (variable, usual) = match self {
             Self::C => ("CC", "cc"),
@@ -48,42 +49,42 @@ impl Language {
     }
 }
 
-/// How the programs are built.
+/// The settings with which programs are built.
 struct Build<'a> {
     root: &'a Path,
     /// `libinsula.a`.
     library: PathBuf,
-    /// Where the programs go.
+    /// The folder for the programs.
     out: PathBuf,
-    /// Further flags of the compiler.
+    /// Additional flags for the compiler.
     flags: &'a [&'a str],
-    /// A sanitizer to be linked.
+    /// The sanitizer runtime to link.
     runtime: Option<PathBuf>,
-    /// What the programs find in their environment.
+    /// Environment variables for the programs.
     environment: &'a [(&'a str, &'a str)],
 }
 
-/// Builds the library and every program in C, and runs them.
+/// Builds the library and every C program, and runs them.
 pub(super) fn run_c(root: &Path) -> Verdict {
     run_plain(root, Language::C)
 }
 
-/// The same for C++.
+/// Builds the library and every C++ program, and runs them.
 pub(super) fn run_cpp(root: &Path) -> Verdict {
     run_plain(root, Language::Cpp)
 }
 
-/// Under AddressSanitizer, with the looks for leaks.
+/// Runs the programs under AddressSanitizer, with its search for leaks.
 pub(super) fn run_under_address_sanitizer(root: &Path) -> Verdict {
     run_sanitized(root, ADDRESS)
 }
 
-/// Under ThreadSanitizer.
+/// Runs the programs under ThreadSanitizer.
 pub(super) fn run_under_thread_sanitizer(root: &Path) -> Verdict {
     run_sanitized(root, THREAD)
 }
 
-/// The random calls, as many as a release needs.
+/// Runs the random calls, as many as a release requires.
 pub(super) fn run_random_calls(root: &Path) -> Verdict {
     require(Language::C)?;
     let mut build = plain(root)?;
@@ -97,8 +98,8 @@ pub(super) fn run_random_calls(root: &Path) -> Verdict {
     build.make_and_run(&folder.join("churn.c"), Language::C)
 }
 
-/// A program against the library that cargo-c has installed: found with pkg-config, and with CMake
-/// if there is one.
+/// Builds a program against the library that cargo-c has installed: found with pkg-config, and with
+/// CMake if it is installed.
 pub(super) fn run_installed_by_cargo_c(root: &Path) -> Verdict {
     require(Language::C)?;
     for (program, how) in [
@@ -135,7 +136,7 @@ fn run_plain(root: &Path, language: Language) -> Verdict {
     build.run_installed(language)
 }
 
-/// The library as any user builds it.
+/// Builds the library as any user would.
 fn plain(root: &Path) -> Result<Build<'_>, Trouble> {
     pass(cargo(root).args(["build", "--package", "insula-c"]))?;
     let built = target(root).join("debug");
@@ -150,8 +151,8 @@ fn plain(root: &Path) -> Result<Build<'_>, Trouble> {
     .with_folder()
 }
 
-/// Builds library and standard library with the sanitizer as well, so that it sees what
-/// synchronizes with what; that takes a nightly compiler, whose sanitizer is linked in place of
+/// Builds the library and the standard library with the sanitizer too, so that it sees their
+/// synchronization. That takes a nightly compiler, whose sanitizer runtime is linked in place of
 /// the C compiler's.
 fn run_sanitized(root: &Path, sanitizer: Sanitizer) -> Verdict {
     require(Language::C)?;
@@ -183,7 +184,7 @@ fn run_sanitized(root: &Path, sanitizer: Sanitizer) -> Verdict {
     Ok(())
 }
 
-/// A sanitizer, as compilers and programs know it.
+/// A sanitizer, with its names for compilers and programs.
 #[derive(Clone, Copy)]
 struct Sanitizer {
     name: &'static str,
@@ -212,7 +213,7 @@ const THREAD: Sanitizer = Sanitizer {
     )],
 };
 
-/// The archive with a sanitizer that the nightly compiler brings along.
+/// Returns the archive with a sanitizer's runtime that comes with the nightly compiler.
 fn sanitizer_runtime(host: &str, name: &str) -> Result<PathBuf, Trouble> {
     let print = ["run", "nightly", "rustc", "--print", "sysroot"];
     let output = capture(Command::new("rustup").args(print)).map_err(Trouble::Impossible)?;
@@ -251,7 +252,7 @@ pub(super) fn require_nightly() -> Result<(), Trouble> {
     provide(what, &[install], has_sources)
 }
 
-/// The platform of the compiler, such as `x86_64-unknown-linux-gnu`.
+/// Returns the compiler's host platform, such as `x86_64-unknown-linux-gnu`.
 pub(super) fn host() -> Result<String, Trouble> {
     let output = capture(Command::new("rustc").arg("-vV")).map_err(Trouble::Impossible)?;
     let said = String::from_utf8_lossy(&output.stdout);
@@ -278,7 +279,7 @@ impl<'a> Build<'a> {
         command
     }
 
-    /// The header by itself, without any other before it.
+    /// Compiles the header by itself, without any other header before it.
     fn check_header(&self, language: Language) -> Verdict {
         let kind = match language {
             Language::C => "c-header",
@@ -298,7 +299,7 @@ impl<'a> Build<'a> {
         Ok(())
     }
 
-    /// Builds one program with the static library, and runs it.
+    /// Builds one program with the static library and runs it.
     fn make_and_run(&self, source: &Path, language: Language) -> Verdict {
         let name = source.file_stem().unwrap_or_default().to_string_lossy();
         let object = self.out.join(format!("{name}.o"));
@@ -317,7 +318,8 @@ impl<'a> Build<'a> {
         self.run(&program, &[], source)
     }
 
-    /// One program against an installed shared library, found with pkg-config if there is one.
+    /// Builds a program against an installed shared library, found with pkg-config if it is
+    /// installed.
     fn run_installed(&self, language: Language) -> Verdict {
         let prefix = self.out.join("prefix");
         let (lib, include) = (prefix.join("lib"), prefix.join("include"));
@@ -354,7 +356,7 @@ impl<'a> Build<'a> {
             .args(flags_of_installed(lib, &prefix.join("include")));
         pass(compile.args(SYSTEM).arg("-o").arg(&program))?;
         self.run(&program, &[("LD_LIBRARY_PATH", lib)], source)?;
-        // The program asks for a name with a version in it.
+        // The program must request a name with a version in it.
         let needed = capture(Command::new("readelf").arg("-d").arg(&program));
         match needed {
             Ok(output) if String::from_utf8_lossy(&output.stdout).contains("libinsula.so.") => {
@@ -391,7 +393,8 @@ impl<'a> Build<'a> {
         self.run(&made.join("hello"), &[("LD_LIBRARY_PATH", lib)], source)
     }
 
-    /// Header, shared library and package file, where an installation would put them.
+    /// Copies the header, the shared library and the package file to where an installation puts
+    /// them.
     fn install(&self, prefix: &Path, lib: &Path, include: &Path) -> std::io::Result<()> {
         fs::create_dir_all(lib.join("pkgconfig"))?;
         fs::create_dir_all(include)?;
@@ -435,7 +438,7 @@ impl<'a> Build<'a> {
         Ok(programs)
     }
 
-    /// Runs a program, and holds what it prints against what it should.
+    /// Runs a program and compares its output with the expected one.
     fn run(&self, program: &Path, environment: &[(&str, &Path)], source: &Path) -> Verdict {
         let mut command = Command::new(program);
         command.current_dir(self.root);
@@ -466,7 +469,7 @@ impl<'a> Build<'a> {
     }
 }
 
-/// What the compiler has to be told of an installed library.
+/// Returns the compiler flags for an installed library.
 fn flags_of_installed(lib: &Path, include: &Path) -> Vec<String> {
     let mut ask = Command::new("pkg-config");
     ask.env("PKG_CONFIG_PATH", lib.join("pkgconfig"));

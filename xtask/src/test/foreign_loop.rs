@@ -1,4 +1,4 @@
-//! The example that lives in glib's main loop. It links a library of the system, so it is no
+//! Runs the example that lives in glib's main loop. It links a system library, so it is not a
 //! member of the workspace.
 
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::{Verdict, capture, cargo, packages, pass};
 
 const PACKAGES: &[&str] = &["libglib2.0-dev", "pkg-config"];
 
-/// Builds and runs it. It checks itself what it has seen.
+/// Builds and runs the example, which checks its own results.
 pub(super) fn run_glib(root: &Path) -> Verdict {
     packages::require(PACKAGES, || {
         capture(Command::new("pkg-config").args(["--exists", "glib-2.0 >= 2.66"])).is_ok()

@@ -85,7 +85,7 @@ fn bench_clippy(root: &Path) -> Verdict {
     pass(cargo(root).args(["clippy", "--package", "insula-bench", "--all-targets"]))
 }
 
-/// One cheap suite: whether the bench works, not what it measures.
+/// Runs one cheap suite, to see that the bench works; the figures do not matter.
 fn bench_run(root: &Path) -> Verdict {
     pass(cargo(root).args([
         "run",
@@ -98,7 +98,7 @@ fn bench_run(root: &Path) -> Verdict {
     ]))
 }
 
-/// Programs that misuse everything, most of them on virtual time, where they take less of it.
+/// Runs programs that misuse the API. Most run on virtual time, where they are faster.
 fn hostile_programs(root: &Path) -> Verdict {
     for (kind, count) in [("seeded", "170000"), ("threads", "30000")] {
         let mut command = cargo(root);
@@ -114,11 +114,11 @@ fn check(root: &Path, target: &str) -> Verdict {
     pass(cargo(root).args(["check", "--target", target]))
 }
 
-/// Runs the libraries' tests with AddressSanitizer. At the end of each test program it searches
-/// for memory that nothing refers to any more.
+/// Runs the libraries' tests with AddressSanitizer, which searches for unreferenced memory at the
+/// end of each test program.
 ///
-/// The memory of a runtime that still has threads is referred to from their stacks, so that only
-/// what the runtime has lost counts as a leak.
+/// A runtime whose threads still run is referenced from their stacks, so only memory that the
+/// runtime has lost counts as a leak.
 fn tests_under_address_sanitizer(root: &Path) -> Verdict {
     let host = ffi::host()?;
     ffi::require_nightly()?;
@@ -130,7 +130,7 @@ fn tests_under_address_sanitizer(root: &Path) -> Verdict {
         command.args(["--package", &format!("insula-{package}")]);
     }
     command.args(["--package", "insula"]).args(watched()?);
-    // They limit the address space, of which the sanitizer takes terabytes.
+    // The skipped tests limit the address space, of which the sanitizer takes terabytes.
     command.arg("--");
     for test in [
         "an_isolate_that_no_thread_can_run_is_not_spawned",
@@ -146,7 +146,7 @@ fn tests_under_address_sanitizer(root: &Path) -> Verdict {
     pass(&mut command)
 }
 
-/// Interprets the engine's tests, and so finds undefined behavior on the paths that they take.
+/// Runs the engine's tests in Miri, which finds undefined behavior on the paths that they take.
 fn miri(root: &Path) -> Verdict {
     let nightly = ["run", "nightly", "cargo", "miri"];
     let version = || capture(Command::new("rustup").args(nightly).arg("--version"));
@@ -156,13 +156,13 @@ fn miri(root: &Path) -> Verdict {
     })?;
     let mut command = Command::new("rustup");
     command.current_dir(root).args(nightly);
-    // The runtime reads the clock, and the global one's threads never end.
+    // The runtime reads the clock, and the threads of the global runtime never end.
     let flags = "-Zmiri-disable-isolation -Zmiri-ignore-leaks";
     add_flags(&mut command, "MIRIFLAGS", flags);
-    // To print a stack takes seconds, interpreted, and many tests panic.
+    // Many tests panic, and printing a backtrace takes seconds in Miri.
     command.env("RUST_BACKTRACE", "0");
     let has_nextest = capture(Command::new("cargo").args(["nextest", "--version"])).is_ok();
-    // Miri runs one thread at a time; nextest runs one Miri for each core.
+    // Miri runs one thread at a time; nextest runs one Miri per core.
     if has_nextest {
         command.args(["nextest", "run", "--no-fail-fast"]);
     } else {
@@ -176,8 +176,8 @@ fn miri(root: &Path) -> Verdict {
     pass(&mut command)
 }
 
-/// Parts of the names of tests that Miri leaves out: it knows no sockets, and what computes for
-/// long, or ends again and again, takes hours when it is interpreted. AddressSanitizer sees those.
+/// Parts of the names of tests that Miri skips: it has no sockets, and tests that compute for long
+/// or end many times would take hours. AddressSanitizer covers those.
 const NOT_INTERPRETED: &[&str] = &[
     "socket",
     "readiness::",

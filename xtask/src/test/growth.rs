@@ -1,19 +1,19 @@
-//! Whether anything costs more than n log n for n ports, timers, tasks, waiters or isolates.
+//! Checks that nothing costs more than n log n for n ports, timers, tasks, waiters or isolates.
 //!
 //! The program `growth` of `insula-core` does each operation for n, 2n and 4n under callgrind,
-//! which counts its instructions, so that the machine's speed and load have no part in it.
+//! which counts instructions, so the machine's speed and load do not matter.
 
 use std::path::Path;
 use std::process::Command;
 
 use super::{Trouble, Verdict, capture, cargo, packages, pass};
 
-/// Large enough that a step per pair of things is seen beside what one thing costs: some 2,000
+/// Large enough that one step per pair shows beside the cost of one element, some 2,000
 /// instructions.
 const N: u64 = 4_000;
 
-/// By how much twice as many may cost more: n log n is 2.2 at `N`, and n to the power of 1.5 is
-/// 2.8.
+/// The limit on the cost ratio when the size doubles: n log n gives 2.2 at `N`, and n to the power
+/// of 1.5 gives 2.8.
 const MOST: f64 = 2.35;
 
 pub(super) fn measure(root: &Path) -> Verdict {
@@ -34,7 +34,7 @@ pub(super) fn measure(root: &Path) -> Verdict {
         let counts = [0, N, 2 * N, 4 * N].map(|n| instructions(&program, name, n));
         let [none, first, second, third] = counts;
         let (none, first, second, third) = (none?, first?, second?, third?);
-        // What the program costs in any case says nothing.
+        // Subtract the program's fixed cost.
         let [first, second, third] =
             [first, second, third].map(|it| it.saturating_sub(none) as f64);
         let (once, twice) = (second / first, third / second);
@@ -56,7 +56,7 @@ pub(super) fn measure(root: &Path) -> Verdict {
     )))
 }
 
-/// What an operation costs for `n`.
+/// Returns the number of instructions of an operation for `n`.
 fn instructions(program: &Path, name: &str, n: u64) -> Result<u64, Trouble> {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);

@@ -1,9 +1,9 @@
-//! Mutations of the code whose faults are the hardest to see: `cargo mutants` changes one
-//! expression at a time, and the tests of its crate have to fail.
+//! Mutates the code whose faults are the hardest to see: `cargo mutants` changes one expression at
+//! a time, and the tests of its crate must fail.
 //!
-//! All mutants take hours on two cores, so a run tries one part of them. The part follows from
-//! the number of commits, so that one run after another covers them all. With
-//! `INSULA_MUTANTS=all` a run tries all of them.
+//! All mutants take hours on two cores, so a run tries one part of them. The number of commits
+//! selects the part, so consecutive runs cover them all. With `INSULA_MUTANTS=all` a run tries
+//! every mutant.
 //!
 //! `.cargo/mutants.toml` lists the mutants that may survive, each with its reason.
 
@@ -12,10 +12,10 @@ use std::process::Command;
 
 use super::{Trouble, Verdict, capture, packages, pass};
 
-/// The parts that a run chooses from. One part has some 15 mutants.
+/// The number of parts. One part has some 15 mutants.
 const PARTS: u64 = 120;
 
-/// What is mutated.
+/// The files that are mutated.
 const FILES: &[&str] = &[
     "crates/core/src/memory/lane.rs",
     "crates/core/src/memory/lane/*.rs",
@@ -29,10 +29,10 @@ const FILES: &[&str] = &[
     "crates/pool/src/**/*.rs",
 ];
 
-/// Tries one part of the mutants, or all.
+/// Tries one part of the mutants, or all of them.
 ///
 /// # Errors
-/// If a mutant survives that is not listed.
+/// Fails if a mutant survives that is not listed.
 pub(super) fn try_some(root: &Path) -> Verdict {
     let version = ["mutants", "--version"];
     let install = "cargo install --locked cargo-mutants";
@@ -42,7 +42,7 @@ pub(super) fn try_some(root: &Path) -> Verdict {
     let mut command = Command::new("cargo");
     command.current_dir(root).args(["mutants", "--no-shuffle"]);
     command.args(["--output", "target", "--jobs", "2"]);
-    // A hang counts as caught, after a while that no test takes.
+    // A hang counts as caught. No test takes as long as this time-out.
     command.args(["--timeout", "120", "--build-timeout", "600"]);
     for file in FILES {
         command.args(["--file", file]);

@@ -1,15 +1,15 @@
-//! What a step needs of the machine and a plain one lacks: Debian packages, targets and
-//! toolchains of rustup.
+//! Installs what a step needs and an ordinary machine lacks: Debian packages, rustup targets and
+//! toolchains.
 //!
-//! The machine is changed only where `--install` asks for it. Otherwise a step that lacks
-//! something says what exactly is missing, and which commands would install it.
+//! The machine is changed only with `--install`. Otherwise a step that lacks something prints what
+//! is missing and the commands that install it.
 
 use std::process::Command;
 use std::sync::OnceLock;
 
 use super::{Trouble, capture};
 
-/// Whether the steps may change the machine.
+/// Permission for the steps to change the machine.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Installing {
     Forbidden,
@@ -19,17 +19,17 @@ pub(crate) enum Installing {
 /// Set once, before the steps run.
 static INSTALLING: OnceLock<Installing> = OnceLock::new();
 
-/// Says whether the steps may change the machine; without a word they may not.
+/// Sets whether the steps may change the machine. Without this call they may not.
 pub(super) fn set(installing: Installing) {
-    // A second run in one process would not get it; there is none.
+    // Fails only for a second run in one process, which does not happen.
     let _ = INSTALLING.set(installing);
 }
 
-/// Sees to it that `is_there`. If it is not, and installing is allowed, runs `commands` in their
+/// Makes sure that `is_there` holds. If it does not and installing is allowed, runs `commands` in
 /// order; each is a program and its arguments.
 ///
 /// # Errors
-/// Names `what` is missing and the commands, if installing is forbidden or did not help.
+/// Names `what` is missing and the commands, if installing is not allowed or did not help.
 pub(super) fn provide(
     what: &str,
     commands: &[&str],
@@ -60,18 +60,18 @@ pub(super) fn provide(
     )))
 }
 
-/// Sees to it that there are Debian packages, if `is_there` says that something is missing. A
-/// package may be of another architecture, as `libc6:i386` is.
+/// Makes sure that Debian packages are installed, if `is_there` reports that something is missing.
+/// A package may be of another architecture, such as `libc6:i386`.
 ///
 /// # Errors
-/// As of [`provide`].
+/// The same as [`provide`].
 pub(super) fn require(packages: &[&str], is_there: impl Fn() -> bool) -> Result<(), Trouble> {
     if is_there() {
         return Ok(());
     }
     let mut missing: Vec<_> = packages.iter().filter(|it| !is_installed(it)).collect();
     if missing.is_empty() {
-        // They are there, and not enough; installing them again may mend it.
+        // All are installed, but something is missing; reinstalling them may repair it.
         missing = packages.iter().collect();
     }
     let names: Vec<_> = missing.into_iter().copied().collect();
@@ -90,10 +90,10 @@ pub(super) fn require(packages: &[&str], is_there: impl Fn() -> bool) -> Result<
     provide(&what, &commands, is_there)
 }
 
-/// Sees to it that the compiler knows a target.
+/// Makes sure that the compiler has a target installed.
 ///
 /// # Errors
-/// As of [`provide`].
+/// The same as [`provide`].
 pub(super) fn require_target(target: &str) -> Result<(), Trouble> {
     let is_there = || {
         let list = capture(Command::new("rustup").args(["target", "list", "--installed"]));
@@ -112,7 +112,7 @@ fn is_installed(package: &str) -> bool {
     status.is_ok_and(|status| status.stdout == b"installed")
 }
 
-/// The architecture that some of the packages are of and dpkg does not know.
+/// Returns the architecture of some of the packages that dpkg does not have enabled.
 fn missing_architecture(names: &str) -> Option<&str> {
     let wanted = names.split(' ').find_map(|name| name.split_once(':'))?.1;
     let known = capture(Command::new("dpkg").arg("--print-foreign-architectures"));
@@ -123,14 +123,14 @@ fn missing_architecture(names: &str) -> Option<&str> {
     (!is_known).then_some(wanted)
 }
 
-/// Whether a program can be run.
+/// Returns whether a program can be run.
 pub(super) fn has_program(name: &str) -> bool {
     capture(Command::new("which").arg(name)).is_ok()
 }
 
-/// Whether the dynamic linker knows a library, such as `libX11.so.6`.
+/// Returns whether the dynamic linker finds a library, such as `libX11.so.6`.
 pub(super) fn has_library(name: &str) -> bool {
-    // Not on the path of an ordinary user everywhere.
+    // `/sbin` is not on the path of an ordinary user everywhere.
     ["ldconfig", "/sbin/ldconfig"].into_iter().any(|program| {
         let list = capture(Command::new(program).arg("-p"));
         list.is_ok_and(|list| String::from_utf8_lossy(&list.stdout).contains(name))

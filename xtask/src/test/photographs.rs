@@ -1,5 +1,5 @@
-//! Large real photographs for the pictures program: those of the Debian package
-//! `mate-backgrounds`, up to 17.9 megapixels, fetched once into `target/` and never committed.
+//! Large real photographs for the pictures program: those of the Debian package `mate-backgrounds`,
+//! up to 17.9 megapixels, downloaded once into `target/` and never committed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(super) fn process(root: &Path) -> Verdict {
     )
 }
 
-/// Downloads and unpacks the package unless that has been done. Returns where the pictures are.
+/// Downloads and unpacks the package unless that was done before. Returns the pictures' folder.
 fn fetch(folder: &Path) -> Result<PathBuf, String> {
     let unpacked = folder.join("package");
     if !unpacked.is_dir() {
@@ -40,7 +40,7 @@ fn fetch(folder: &Path) -> Result<PathBuf, String> {
                 archive_in(folder).ok_or("apt-get download left no archive behind")?
             }
         };
-        // Under another name first: what is interrupted is unpacked again.
+        // Unpack under another name first, so that an interrupted unpacking is repeated.
         let partial = folder.join("partial");
         capture(
             Command::new("dpkg-deb")
@@ -51,7 +51,7 @@ fn fetch(folder: &Path) -> Result<PathBuf, String> {
         fs::rename(&partial, &unpacked)
             .map_err(|error| format!("cannot rename {}: {error}", partial.display()))?;
     }
-    // The other folders hold drawings.
+    // The other folders contain drawings.
     Ok(unpacked.join("usr/share/backgrounds/mate/nature"))
 }
 

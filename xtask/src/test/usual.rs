@@ -1,4 +1,4 @@
-//! The steps that every change has to pass.
+//! The steps that every change must pass.
 
 use std::path::Path;
 
@@ -49,7 +49,7 @@ fn clippy(root: &Path) -> Verdict {
     pass(cargo(root).args(["clippy", "--all-targets", "--all-features"]))
 }
 
-/// Each test program runs under `cargo xtask watch`, so that a hang ends and is named.
+/// Runs the tests, each program under `cargo xtask watch`, so that a hang ends and is named.
 fn tests(root: &Path) -> Verdict {
     let mut command = cargo(root);
     pass(command.args(["test", "--all-features"]).args(watched()?))
@@ -61,7 +61,7 @@ fn docs(root: &Path) -> Verdict {
     pass(command.args(["doc", "--no-deps", "--all-features"]))
 }
 
-/// Runs every interleaving of the protocols that have a model, up to a number of preemptions.
+/// Runs the loom models: every interleaving, up to a bound on the preemptions.
 fn loom(root: &Path) -> Verdict {
     let packages = packages_with_models(root)?;
     if packages.is_empty() {
@@ -74,7 +74,7 @@ fn loom(root: &Path) -> Verdict {
     if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
         command.env("LOOM_MAX_PREEMPTIONS", "3");
     }
-    // Models need speed, but not the release profile's slow link.
+    // Models need optimized code, but not the release profile's slow link.
     command.env("CARGO_PROFILE_RELEASE_LTO", "off");
     command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     command.args(["test", "--release", "--lib", "--target-dir", "target/loom"]);
@@ -84,7 +84,7 @@ fn loom(root: &Path) -> Verdict {
     pass(command.arg("loom_models"))
 }
 
-/// The packages under `crates/` with a module `loom_models` at the top of their sources.
+/// Returns the packages under `crates/` with a module `loom_models` at the top of their sources.
 fn packages_with_models(root: &Path) -> Result<Vec<String>, Trouble> {
     let crates = root.join("crates");
     let unreadable = |error| Trouble::Failed(format!("cannot list crates: {error}"));

@@ -1,11 +1,11 @@
-//! What must not be named where: the absences that keep the borders between crates alive.
+//! Absences: the names that a folder must not use, which keep the borders between crates.
 
 use super::source::{Name, Source};
 use super::{Violation, Workspace};
 
 /// Names that code in some folders may not use.
 struct Absence {
-    /// Folders that the rule is about. Their tests, models and examples are free.
+    /// The folders that the rule covers. Their tests, models and examples are exempt.
     within: &'static [&'static str],
     except: &'static [&'static str],
     is_forbidden: fn(&Name) -> bool,
@@ -52,8 +52,8 @@ const ABSENCES: &[Absence] = &[
     },
 ];
 
-/// What of `std::sync` is no lock, and no atomic of the runtime's protocols: shared ownership,
-/// and values that are made once.
+/// Items of `std::sync` that are neither locks nor atomics of the runtime's protocols: shared
+/// ownership, and values that are initialized once.
 const NO_LOCKS: &[&str] = &["Arc", "Weak", "Once", "OnceLock", "LazyLock"];
 
 const ASYNC_RUNTIMES: &[&str] = &[
@@ -66,8 +66,8 @@ const ASYNC_RUNTIMES: &[&str] = &[
 const SERIALIZERS: &[&str] = &["serde", "serde_json", "postcard", "bincode"];
 const OUTSIDE_WORLD: &[&str] = &["std::net", "std::process", "std::os"];
 
-/// `std::sync` or `core::sync`, but for [`NO_LOCKS`]. The module by itself too: it could be
-/// renamed.
+/// Returns whether a name is in `std::sync` or `core::sync`, except for [`NO_LOCKS`]. The module
+/// itself counts too, since it could be renamed.
 fn is_hidden_from_loom(name: &Name) -> bool {
     let is_sync = name.starts_with("std::sync") || name.starts_with("core::sync");
     is_sync
@@ -111,7 +111,7 @@ fn check_source(source: &Source, absences: &[Absence]) -> Vec<Violation> {
     found
 }
 
-/// What the code may not name, the manifest may not ask for.
+/// Checks the manifest: core must not depend on a crate that its code may not name.
 fn core(package: &super::Package) -> Vec<Violation> {
     let forbidden = |name: &str| {
         let name = name.replace('-', "_");

@@ -1,4 +1,4 @@
-//! Who may use whom, and why each dependency is there.
+//! Allowed dependencies between crates, and the reason for each outside dependency.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,14 +11,13 @@ use super::{Violation, Workspace};
 const CRATES: &str = "## Crates";
 const DEPENDENCIES: &str = "## Dependencies";
 
-/// Outside of the default members; its dependencies are the peers, explained where they are
-/// used.
+/// Not a default member; its dependencies are the peers, which are explained where they are used.
 const BENCH: &str = "insula-bench";
 
 /// A member of the workspace.
 pub(super) struct Package {
     pub(super) name: String,
-    /// Its folder, relative to the workspace's.
+    /// Relative to the workspace's folder.
     pub(super) folder: String,
     pub(super) dependencies: Vec<Dependency>,
     /// The root files of its libraries and programs, relative to the workspace's folder.
@@ -30,10 +29,10 @@ pub(super) struct Dependency {
     is_dev: bool,
 }
 
-/// The members of the workspace, as `cargo metadata` tells them.
+/// Returns the members of the workspace, read from `cargo metadata`.
 ///
 /// # Errors
-/// One line for the user if cargo fails or says something unexpected.
+/// One line for the user if cargo fails or prints something unexpected.
 pub(super) fn packages(root: &Path) -> Result<Vec<Package>, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
@@ -89,7 +88,7 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 }
 
 /// # Errors
-/// If ARCHITECTURE.md lacks one of the two tables.
+/// Fails if ARCHITECTURE.md lacks one of the two tables.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>, String> {
     let mut found = Vec::new();
     let rows = table(&workspace.architecture, CRATES)?;
@@ -149,7 +148,8 @@ fn check_arrows(workspace: &Workspace, package: &Package, row: &Row, found: &mut
     }
 }
 
-/// Each dependency from outside has its reason in the document, and each reason its dependency.
+/// Checks that each outside dependency has its reason in the document, and each reason its
+/// dependency.
 fn check_reasons(workspace: &Workspace, found: &mut Vec<Violation>) -> Result<(), String> {
     let rows = table(&workspace.architecture, DEPENDENCIES)?;
     let reasons: Vec<_> = rows.iter().flat_map(|row| row.names(0)).collect();

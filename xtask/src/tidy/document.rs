@@ -4,13 +4,13 @@ use super::Text;
 
 /// One row of a table.
 pub(super) struct Row {
-    /// In the document, counted from 1.
+    /// Line number in the document, counted from 1.
     pub(super) line: usize,
     pub(super) cells: Vec<String>,
 }
 
 impl Row {
-    /// The words in code quotes of a cell.
+    /// Returns the words in code quotes of a cell.
     pub(super) fn names(&self, cell: usize) -> Vec<String> {
         let text = self.cells.get(cell).map_or("", String::as_str);
         text.split('`')
@@ -21,10 +21,10 @@ impl Row {
     }
 }
 
-/// The rows of the first table below a heading, without the header.
+/// Returns the rows of the first table below a heading, without its header.
 ///
 /// # Errors
-/// If there is no such heading, or no table before the next one.
+/// Fails if there is no such heading, or no table before the next heading.
 pub(super) fn table(document: &Text, heading: &str) -> Result<Vec<Row>, String> {
     let lines = (1..).zip(document.content.lines());
     let rows: Vec<_> = lines
@@ -38,7 +38,7 @@ pub(super) fn table(document: &Text, heading: &str) -> Result<Vec<Row>, String> 
             cells: cells(text),
         })
         .collect();
-    // A header, a rule, and then what counts.
+    // A header, a rule, and at least one row.
     if rows.len() < 3 {
         return Err(format!(
             "{} has no table below the heading \"{heading}\"",

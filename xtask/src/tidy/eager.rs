@@ -1,12 +1,12 @@
-//! No argument that is evaluated in any case makes a value with a destructor.
+//! No eagerly evaluated argument makes a value with a destructor.
 //!
-//! `condition.then_some(Claim(place))` makes the claim also where the condition does not hold, and
-//! drops it there: the destructor gives up what another caller holds. The closure forms (`then`,
-//! `unwrap_or_else`, ...) make the value only where it is wanted.
+//! `condition.then_some(Claim(place))` makes the claim even if the condition does not hold, and
+//! then drops it: the destructor releases what another caller holds. The closure forms (`then`,
+//! `unwrap_or_else`, ...) make the value only if it is used.
 //!
-//! Clippy asks for the eager form where a value is cheap to make and has no destructor, so this
-//! rule is about types that have one: those with an `impl Drop` in the workspace. A value that
-//! exists already is no concern of the rule, only one that is made in the argument.
+//! Clippy asks for the eager form if a value is cheap to make and has no destructor, so this rule
+//! covers only types with one: those with an `impl Drop` in the workspace. It concerns values that
+//! are made in the argument, not values that exist already.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use super::source::Source;
 use super::{Violation, Workspace};
 
-/// Methods that have a closure form, and drop an argument that they do not use.
+/// Methods that have a closure form and drop an unused argument.
 const EAGER: &[&str] = &[
     "then_some",
     "unwrap_or",
@@ -33,7 +33,7 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>, String> {
 }
 
 /// # Errors
-/// If a source is no sequence of Rust tokens.
+/// Fails if a source is not a sequence of Rust tokens.
 pub(super) fn check_sources(sources: &[Source]) -> Result<Vec<Violation>, String> {
     let streams: Vec<(&Source, TokenStream)> = sources
         .iter()
@@ -43,7 +43,7 @@ pub(super) fn check_sources(sources: &[Source]) -> Result<Vec<Violation>, String
             Ok((source, tokens))
         })
         .collect::<Result<_, String>>()?;
-    // By crate: another crate may have a harmless type of the same name.
+    // By crate, since another crate may have a harmless type of the same name.
     let mut types: HashMap<&str, Vec<String>> = HashMap::new();
     for (source, tokens) in &streams {
         let types = types.entry(crate_of(source)).or_default();
@@ -63,7 +63,7 @@ pub(super) fn check_sources(sources: &[Source]) -> Result<Vec<Violation>, String
     Ok(found)
 }
 
-/// The folder of the crate that a source belongs to.
+/// Returns the folder of a source's crate.
 fn crate_of(source: &Source) -> &str {
     let path = source.path.as_str();
     ["/src/", "/tests/", "/examples/"]
@@ -76,7 +76,7 @@ fn is_word(token: Option<&TokenTree>, wanted: &str) -> bool {
     matches!(token, Some(TokenTree::Ident(word)) if word == wanted)
 }
 
-/// Collects `X` of each `Drop for X`.
+/// Collects the `X` of each `Drop for X`.
 fn types_with_drop(tokens: TokenStream, types: &mut Vec<String>) {
     let tokens: Vec<_> = tokens.into_iter().collect();
     for (at, token) in tokens.iter().enumerate() {
@@ -92,7 +92,7 @@ fn types_with_drop(tokens: TokenStream, types: &mut Vec<String>) {
     }
 }
 
-/// Collects the line and the text for each eager argument that makes a value of one of `types`.
+/// Collects the line and the text of each eager argument that makes a value of one of `types`.
 fn eager_arguments(tokens: TokenStream, types: &[String], found: &mut Vec<(usize, String)>) {
     let tokens: Vec<_> = tokens.into_iter().collect();
     for (at, token) in tokens.iter().enumerate() {
@@ -119,12 +119,12 @@ fn eager_arguments(tokens: TokenStream, types: &[String], found: &mut Vec<(usize
     }
 }
 
-/// The first of `types` of which a value is made here, outside of closures.
+/// Returns the first of `types` of which a value is made here, outside closures.
 fn makes(tokens: TokenStream, types: &[String]) -> Option<String> {
     let tokens: Vec<_> = tokens.into_iter().collect();
     for (at, token) in tokens.iter().enumerate() {
         match token {
-            // What follows is a closure, the argument after it at the most.
+            // A closure begins: the rest is its body, at most with the argument after it.
             TokenTree::Punct(bar) if bar.as_char() == '|' => return None,
             TokenTree::Ident(name) if types.iter().any(|it| name == it) => {
                 // A variant or a function that is only named has nothing to drop.

@@ -1,9 +1,9 @@
-//! What the documents say exists, exists: commands, the tests behind guarantees, files.
+//! Checks that what the documents name exists: commands, the tests behind guarantees, files.
 
 use super::document::table;
 use super::{Text, Violation, Workspace};
 
-/// The two commands that a reader of the README is promised.
+/// The two commands that the README must show.
 const COMMANDS: &[&str] = &[
     "cargo run --release -p images -- samples/photos --out target/pictures",
     "cargo xtask test",
@@ -15,7 +15,7 @@ const GUARANTEES: (&str, &str) = ("docs/guarantees.md", "# Guarantees");
 /// Checks the README, the guarantees, and the names of files in all documents.
 ///
 /// # Errors
-/// If the README, the document of guarantees or its table is missing.
+/// Fails if the README, the document of guarantees or its table is missing.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>, String> {
     let mut found = missing_commands(document(workspace, "README.md")?);
     let (path, heading) = GUARANTEES;
@@ -82,7 +82,7 @@ fn is_a_test(workspace: &Workspace, name: &str) -> bool {
     tests.any(|source| source.content.contains(&declaration))
 }
 
-/// Source files that a document names by their whole path.
+/// Checks the source files that a document names by their whole path.
 fn missing_files(workspace: &Workspace, document: &Text) -> Vec<Violation> {
     let mut found = Vec::new();
     for (line, content) in (1..).zip(document.content.lines()) {

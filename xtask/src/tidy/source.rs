@@ -7,7 +7,7 @@ use super::Text;
 pub(super) struct Source {
     pub(super) path: String,
     pub(super) content: String,
-    /// Every path in the code; those in a `use` with braces are written out.
+    /// Every path in the code; paths in a `use` with braces are expanded.
     pub(super) names: Vec<Name>,
 }
 
@@ -28,7 +28,7 @@ impl Name {
 
 impl Source {
     /// # Errors
-    /// If the file is no sequence of Rust tokens.
+    /// Fails if the file is not a sequence of Rust tokens.
     pub(super) fn parse(text: &Text) -> Result<Self, String> {
         let tokens: TokenStream = text
             .content
@@ -44,7 +44,7 @@ impl Source {
         })
     }
 
-    /// Whether the file is under one of these folders.
+    /// Returns whether the file is in one of these folders.
     pub(super) fn is_in(&self, folders: &[&str]) -> bool {
         folders.iter().any(|folder| {
             self.path
@@ -53,13 +53,13 @@ impl Source {
         })
     }
 
-    /// Whether it is compiled for tests, models and examples only.
+    /// Returns whether the file is compiled only for tests, models and examples.
     pub(super) fn is_test(&self) -> bool {
         is_test(&self.path)
     }
 }
 
-/// Whether a path is that of code, or of data, for tests, models and examples only.
+/// Returns whether a path belongs to code or data for tests, models and examples only.
 pub(super) fn is_test(path: &str) -> bool {
     let folders = ["tests", "examples", "benches", "loom_models"];
     path.ends_with("/tests.rs")
@@ -67,17 +67,17 @@ pub(super) fn is_test(path: &str) -> bool {
         || path.split('/').any(|part| folders.contains(&part))
 }
 
-/// Collects the names of a stream, each with `prefix` before it: what stands in front of the
-/// braces of a `use`.
+/// Collects the names of a stream. `prefix`, the path in front of the braces of a `use`, is put
+/// before each.
 fn collect(tokens: TokenStream, prefix: &[String], names: &mut Vec<Name>) {
     let mut path: Option<Name> = None;
     let mut is_renamed = false;
-    // How many colons have come since the last word of the path.
+    // The number of colons since the last word of the path.
     let mut colons = 0;
     for token in tokens {
         match token {
             TokenTree::Punct(punct) if punct.as_char() == ':' && colons < 2 => colons += 1,
-            // In a `use`, what follows `as` is a new word and no path.
+            // In a `use`, the word after `as` is a new name and not a path.
             TokenTree::Ident(word) if !prefix.is_empty() && word == "as" => is_renamed = true,
             TokenTree::Ident(_) if std::mem::take(&mut is_renamed) => {}
             TokenTree::Ident(word) => {

@@ -1,4 +1,4 @@
-//! Risk: a rule that never fires, and the workspace itself.
+//! Risk: a rule that never fires, or a workspace that breaks one.
 
 use super::source::Source;
 use super::{Text, absences, document, eager, texts};
@@ -14,7 +14,7 @@ fn source(path: &str, content: &str) -> Source {
     Source::parse(&text(path, content)).unwrap()
 }
 
-/// The lines on which an absence is violated.
+/// Returns the lines on which an absence is violated.
 fn absent(path: &str, content: &str) -> Vec<usize> {
     absences::in_source(&source(path, content))
         .iter()

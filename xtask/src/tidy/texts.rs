@@ -1,12 +1,12 @@
-//! What every file keeps to: its length, its introduction, and no path of a machine.
+//! Rules for every file: its length, its introduction, and no path of one machine.
 
 use super::source::{Source, is_test};
 use super::{Text, Violation, Workspace};
 
-/// Past this a file has two owners and is cut.
+/// A longer file has two owners and is cut.
 const MOST_LINES: usize = 1_000;
 
-/// Folders at the top of somebody's file system.
+/// Folders at the root of a developer's file system.
 const HOMES: &[&str] = &["home", "root", "work", "Users"];
 
 pub(super) fn check(workspace: &Workspace) -> Vec<Violation> {
@@ -31,7 +31,7 @@ fn too_long(source: &Source) -> Option<Violation> {
     })
 }
 
-/// Files under `src/` begin by saying what they are.
+/// Checks that a file under `src/` begins with module docs.
 fn without_introduction(source: &Source) -> Option<Violation> {
     let is_module = source.path.contains("/src/");
     (is_module && !source.content.starts_with("//!")).then(|| Violation {
@@ -42,8 +42,8 @@ fn without_introduction(source: &Source) -> Option<Violation> {
     })
 }
 
-/// Absolute paths that only exist on the machine where somebody wrote them. Temporary files are
-/// a matter of tests.
+/// Finds absolute paths that exist only on the machine where they were written. Tests may name
+/// temporary files.
 pub(super) fn machine_paths(text: &Text) -> Vec<Violation> {
     let temporary: &[&str] = if is_test(&text.path) { &[] } else { &["tmp"] };
     let folders: Vec<_> = HOMES
@@ -68,7 +68,7 @@ pub(super) fn machine_paths(text: &Text) -> Vec<Violation> {
     found
 }
 
-/// Whether `folder` stands in the line as the beginning of a path, not somewhere inside of one.
+/// Returns whether `folder` occurs in the line at the start of a path, not inside one.
 fn names_absolute(line: &str, folder: &str) -> bool {
     line.match_indices(folder).any(|(at, _)| {
         let before = line[..at].chars().next_back();

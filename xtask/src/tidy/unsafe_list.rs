@@ -1,4 +1,4 @@
-//! Where unsafe code is, and where it is forbidden.
+//! Checks which files contain unsafe code, and that all other crates forbid it.
 
 use super::document::table;
 use super::{Text, Violation, Workspace};
@@ -12,10 +12,10 @@ struct Listed {
     line: usize,
 }
 
-/// The files in the table of ARCHITECTURE.md.
+/// Returns the files in the table of ARCHITECTURE.md.
 ///
 /// # Errors
-/// If there is no such table.
+/// Fails if there is no such table.
 fn listed(architecture: &Text) -> Result<Vec<Listed>, String> {
     let rows = table(architecture, HEADING)?;
     let file = |row: &super::document::Row| {
@@ -29,7 +29,7 @@ fn listed(architecture: &Text) -> Result<Vec<Listed>, String> {
 }
 
 /// # Errors
-/// If ARCHITECTURE.md lacks the table.
+/// Fails if ARCHITECTURE.md lacks the table.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>, String> {
     let listed = listed(&workspace.architecture)?;
     let mut found = Vec::new();
@@ -63,7 +63,8 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>, String> {
     Ok(found)
 }
 
-/// A crate without a listed file forbids unsafe code in the root of each library and program.
+/// Checks that a crate without a listed file forbids unsafe code in the root of each library and
+/// program.
 fn check_forbidden(workspace: &Workspace, listed: &[Listed], found: &mut Vec<Violation>) {
     for package in &workspace.packages {
         let folder = format!("{}/", package.folder);
