@@ -1,12 +1,12 @@
-//! The cases that were recorded from a real Dart VM, and what Insula does.
+//! The cases that were recorded from a real Dart VM, and Insula's behavior in each.
 //!
-//! Each [`Case`] has the VM's case number, the name of the program that was recorded, and its
-//! set-up. A [`Check`] is a body that runs here, and the trace that it must leave. The traces
-//! are the VM's; where Insula's is another one on purpose, the case says why, the check has
-//! both, and under [`Compat::Dart`] the VM's must come back if the case says so.
+//! Each [`Case`] has the VM's case number, the name of the recorded program, and its set-up. A
+//! [`Check`] is a body that runs here, and the trace that it must leave. The traces are the VM's.
+//! Where Insula differs on purpose, the case gives the reason and the check has both traces; if the
+//! case says so, the VM's trace must come back under [`Compat::Dart`].
 //!
-//! Bodies do not depend on real time: what took time in the VM computes on virtual time, and
-//! what happened "meanwhile" happens on another thread while the isolate's code waits for it.
+//! Bodies do not depend on real time: what took time in the VM computes on virtual time, and what
+//! happened "meanwhile" runs on another thread while the isolate's code waits for it.
 
 mod control;
 mod document;
@@ -29,52 +29,52 @@ pub use rules::{RULES, Rule};
 /// One recorded case.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// Its number, with a letter where a program has several parts.
+    /// The case's number, with a letter if a program has several parts.
     pub id: &'static str,
     /// The recorded program.
     pub program: &'static str,
-    /// What is done.
+    /// A description of the program.
     pub what: &'static str,
-    /// What Insula does about it.
+    /// Insula's behavior in this case.
     pub verdict: Verdict,
-    /// What is run.
+    /// The bodies to run.
     pub checks: &'static [Check],
-    /// What else is to be said.
+    /// A further remark.
     pub note: &'static str,
-    /// Names of tests elsewhere that hold it too.
+    /// Names of other tests that cover the case too.
     pub tests: &'static [&'static str],
 }
 
-/// What Insula does about a case.
+/// Insula's behavior in a case.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// What the VM does.
+    /// The same as the VM.
     AsVm,
-    /// Something else on purpose, which [`Compat::Dart`] takes back.
+    /// Different on purpose; [`Compat::Dart`] restores the VM's behavior.
     DifferentUnlessDart(&'static str),
-    /// Something else on purpose, always.
+    /// Different on purpose, always.
     Different(&'static str),
-    /// Nothing: it makes no sense in Rust. What checks there are show the counterpart.
+    /// Not applicable: the case makes no sense in Rust. Its checks, if any, show the counterpart.
     NotApplicable(&'static str),
-    /// Nothing yet.
+    /// Not implemented yet.
     Later(&'static str),
 }
 
-/// A body to run, and what it must leave in the log.
+/// A body to run, and the trace that it must leave in the log.
 #[derive(Clone, Copy)]
 pub struct Check {
-    /// Which part of the case it is; empty if it is the whole.
+    /// The part of the case; empty if the check covers all of it.
     pub part: &'static str,
-    /// What it must leave.
+    /// The trace that Insula must leave.
     pub trace: &'static str,
-    /// What it leaves in the VM, where that is something else.
+    /// The trace of the VM, if it differs.
     pub vm: Option<&'static str>,
-    /// Where it can run.
+    /// The place where it can run.
     pub place: Place,
     body: fn(Log),
 }
 
-/// Where a check can run.
+/// The place where a check can run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     /// On virtual time and on threads.
@@ -179,7 +179,7 @@ impl Check {
         self
     }
 
-    /// What must be seen under `compat` in a case with `verdict`.
+    /// Returns the trace that must be seen under `compat` in a case with `verdict`.
     fn expected(&self, verdict: Verdict, compat: Compat) -> &'static str {
         match (verdict, self.vm) {
             (Verdict::DifferentUnlessDart(_), Some(vm)) if compat == Compat::Dart => vm,
@@ -188,7 +188,7 @@ impl Check {
     }
 }
 
-/// All cases, in the order of their numbers.
+/// Returns all cases, in the order of their numbers.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
     [
         loop_and_timers::CASES,
@@ -201,31 +201,31 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
     .flatten()
 }
 
-/// What came of a case.
+/// The outcome of a case.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// Every check left what it had to.
+    /// Every check left the trace that it must leave.
     Passed,
-    /// Nothing of it runs there.
+    /// No check of the case runs there.
     Nothing,
-    /// Some did not.
+    /// Some checks left another trace.
     Failed(Vec<Failure>),
 }
 
-/// A check that left another trace than it had to.
+/// A check that left a different trace than it must.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
     /// The case.
     pub id: &'static str,
-    /// The part of it.
+    /// The part of the case.
     pub part: &'static str,
-    /// Whose order of events the runtime followed.
+    /// The order of events that the runtime followed.
     pub compat: Compat,
-    /// Where it ran.
+    /// The place where it ran.
     pub on: On,
-    /// What it had to leave.
+    /// The trace that it must leave.
     pub expected: &'static str,
-    /// What it left.
+    /// The trace that it left.
     pub seen: String,
 }
 
@@ -251,7 +251,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Runs all that can run there of a case, in Insula's order of events and in the VM's.
+/// Runs the checks of a case that can run on `on`, in Insula's order of events and in the VM's.
 pub fn run(case: &Case, on: On) -> Outcome {
     let mut failures = Vec::new();
     let mut count = 0;

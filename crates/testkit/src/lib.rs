@@ -1,8 +1,8 @@
-//! What the Dart VM does with isolates, case by case and rule by rule, and what Insula does:
-//! written down as data, and checked.
+//! The behavior of isolates in the Dart VM and in Insula, case by case and rule by rule: written
+//! down as data, and checked.
 //!
-//! - [`conformance`]: the cases that were recorded from a real VM, each with what has to
-//!   happen, and the document that is made of them.
+//! - [`conformance`]: the cases that were recorded from a real VM, each with its required result,
+//!   and the document that is generated from them.
 //! - [`programs`]: random programs, and a naive model of what each must do.
 #![forbid(unsafe_code)]
 #![expect(

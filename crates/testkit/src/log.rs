@@ -1,4 +1,4 @@
-//! What isolates write and a check reads.
+//! The log that isolates write and a check reads.
 
 use std::sync::Arc;
 
@@ -15,23 +15,23 @@ impl Log {
         self.0.lock().push(line);
     }
 
-    /// What will write a line when it is called.
+    /// Returns a closure that writes a line.
     pub fn later(&self, line: impl ToString) -> impl FnOnce() + Send + 'static {
         let (log, line) = (self.clone(), line.to_string());
         move || log.line(line)
     }
 
-    /// What has been written so far, in one line.
+    /// Returns the lines written so far, in one line.
     pub fn text(&self) -> String {
         self.0.lock().join(", ")
     }
 
-    /// How many lines there are.
+    /// Returns the number of lines.
     pub fn len(&self) -> usize {
         self.0.lock().len()
     }
 
-    /// Whether nothing has been written.
+    /// Returns whether nothing has been written.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

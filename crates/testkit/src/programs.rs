@@ -1,13 +1,13 @@
-//! Random programs of isolates, run for real and compared with what they must do.
+//! Random programs of isolates, run on a runtime and compared with what they must do.
 //!
 //! A [`Program`] is a tree: a node is a piece of code that logs its label and then does its
-//! operations, of which some make further nodes run later, as a microtask, a timer, or the
+//! operations. Some operations make further nodes run later, as a microtask, a timer, or the
 //! handling of a message. A program of one isolate must leave exactly the trace of the naive
-//! [`model`], on every seed ([`single`]). Of several isolates some orders are open; what must
-//! hold in all of them is checked ([`several`]).
+//! [`model`], on every seed ([`single`]). With several isolates some orders are open; the
+//! properties that hold in all of them are checked ([`several`]).
 //!
-//! A program that fails is shrunk by leaving out operations for as long as it still fails, and
-//! what is left is a case to be written down.
+//! A failing program is shrunk by leaving out operations as long as it still fails. The rest is a
+//! test case to be written down.
 
 pub mod model;
 mod rng;
@@ -24,21 +24,21 @@ use rng::Rng;
 /// A piece of code.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Node {
-    /// What it logs first.
+    /// Logged first.
     pub label: u32,
-    /// What it does then.
+    /// Done after that, in order.
     pub operations: Vec<Operation>,
 }
 
-/// What a node does. Targets and capabilities are small numbers: of a port or an isolate, and
-/// of one of three capabilities.
+/// An operation of a node. Targets and capabilities are small numbers: the index of a port or an
+/// isolate, and one of three capabilities.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Operation {
     /// Schedules a microtask.
     Microtask(Arc<Node>),
     /// Starts a task, which is polled once.
     Task(Arc<Node>),
-    /// Makes a timer of so many milliseconds.
+    /// Makes a timer with a delay in milliseconds.
     Timer(u64, Arc<Node>),
     /// Cancels the timer with this label, if it is pending.
     Cancel(u32),
@@ -54,13 +54,13 @@ pub enum Operation {
     Ping(usize, Priority, u32),
     /// Kills an isolate.
     Kill(usize, Priority),
-    /// Comes to an interrupt check.
+    /// Makes an interrupt check.
     Check,
-    /// Lets so many milliseconds pass.
+    /// Lets a number of milliseconds pass.
     Compute(u64),
-    /// Ends the isolate, without what is left of the node.
+    /// Ends the isolate, without the rest of the node.
     Exit,
-    /// Panics, without what is left of the node.
+    /// Panics, without the rest of the node.
     Panic,
 }
 
@@ -69,23 +69,23 @@ pub enum Operation {
 pub struct Program {
     /// The isolates' entries.
     pub entries: Vec<Node>,
-    /// Whether a panic ends its isolate.
+    /// `true` if a panic ends its isolate.
     pub errors_are_fatal: bool,
-    /// Whose order of events is followed.
+    /// The order of events to follow.
     pub compat: Compat,
 }
 
 /// Capabilities that a program uses.
 pub const CAPABILITIES: usize = 3;
-/// Ports of the only isolate of a program.
+/// Ports of the isolate of a program with one isolate.
 pub const PORTS: usize = 3;
 
 impl Program {
-    /// A program of one isolate.
+    /// Returns a program of one isolate.
     pub fn single(seed: u64) -> Self {
         let mut generator = Generator::new(seed, PORTS, false);
         let compat = [Compat::Insula, Compat::Dart][generator.rng.below(2)];
-        // The VM's quirk about an empty queue is about messages: a closed port queues none.
+        // The VM's quirk about an empty queue concerns messages, and a closed port queues none.
         generator.closes = compat == Compat::Insula;
         Self {
             entries: vec![generator.node(5)],
@@ -94,7 +94,7 @@ impl Program {
         }
     }
 
-    /// A program of several isolates.
+    /// Returns a program of several isolates.
     pub fn several(seed: u64) -> Self {
         let mut generator = Generator::new(seed, 0, true);
         generator.targets = 2 + generator.rng.below(3);
@@ -106,7 +106,7 @@ impl Program {
         }
     }
 
-    /// The smallest program that still fails, found by leaving out one operation after the
+    /// Returns the smallest program that still fails, found by leaving out one operation after the
     /// other.
     #[must_use]
     pub fn shrink(self, fails: impl Fn(&Self) -> bool) -> Self {
@@ -122,12 +122,12 @@ impl Program {
         }
     }
 
-    /// How many operations it has.
+    /// Returns the number of operations.
     pub fn len(&self) -> usize {
         self.entries.iter().map(Node::len).sum()
     }
 
-    /// Whether it does nothing.
+    /// Returns whether the program does nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -171,7 +171,7 @@ impl Node {
 }
 
 impl Operation {
-    /// The code that it makes run later.
+    /// Returns the code that the operation makes run later.
     pub fn node(&self) -> Option<&Node> {
         match self {
             Self::Microtask(node)
@@ -260,7 +260,7 @@ impl Generator {
     }
 }
 
-/// One operation a line, indented by depth.
+/// One operation per line, indented by depth.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fatal = if self.errors_are_fatal { "" } else { "not " };

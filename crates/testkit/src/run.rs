@@ -1,4 +1,4 @@
-//! Runs the body of a check to its end, or finds out that it has none.
+//! Runs the body of a check to its end, or finds that it does not end.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -10,12 +10,12 @@ use insula_core::{Compat, Isolate, Runtime, sleep};
 
 use crate::Log;
 
-/// Where a body runs.
+/// The place where a body runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum On {
     /// On two threads, in real time.
     Threads,
-    /// On virtual time, in the order that follows from this seed.
+    /// On virtual time, in the order that this seed determines.
     Seeded(u64),
 }
 
@@ -37,7 +37,7 @@ impl On {
         }
     }
 
-    /// After which a body that has not ended will not end: much more than any needs.
+    /// Returns the time after which a body counts as hung: much more than any body needs.
     fn patience(self) -> Duration {
         match self {
             Self::Threads => Duration::from_secs(20),
@@ -46,8 +46,8 @@ impl On {
     }
 }
 
-/// Runs `body` as the entry of an isolate until that and all others have ended, and returns
-/// what was logged. A body that does not end has `HANGS` as its last line.
+/// Runs `body` as the entry of an isolate until that isolate and all others have ended. Returns
+/// what was logged; the last line is `HANGS` if the body does not end.
 pub fn trace_of(on: On, compat: Compat, body: impl FnOnce(Log) + Send + 'static) -> String {
     let runtime = on.runtime(compat);
     let log = Log::default();

@@ -1,4 +1,4 @@
-//! Writes the document of the cases and rules to the file that it is given.
+//! Writes the document of the cases and rules to the file that its argument names.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

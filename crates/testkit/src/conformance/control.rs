@@ -176,7 +176,7 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-/// A child that does as it is told.
+/// Spawns a child that follows orders.
 fn told(log: &Log) -> (Isolate, SendPort<Order>, Lines) {
     let to = lines(log);
     let (isolate, server) = server(child(log, &to), &to);
@@ -241,7 +241,7 @@ fn six_pings_at_once(log: Log) {
 fn pings_with_nothing_queued(log: Log) {
     let to = lines(&log);
     let (isolate, port) = server(Isolate::builder(), &to);
-    // Until the end, so that not even the last sender's farewell is queued.
+    // Kept until the end, so that not even the message about the last sender's drop is queued.
     let kept = port.clone();
     let busy = Order::busy(move || {
         for (line, priority) in [
@@ -449,7 +449,7 @@ fn a_pause_in_an_event(log: Log) {
         let _ = isolate.ping(Immediate).await;
         say(&to, "resume");
         isolate.resume(pause);
-        // Behind the message; the child holds a sender of its own port, so it has to be ended.
+        // After the message. The child holds a sender of its own port, so it has to be killed.
         let _ = isolate.ping(AsEvent).await;
         isolate.kill();
     });
@@ -465,7 +465,7 @@ fn a_pause_of_itself(log: Log) {
         schedule_microtask(saying(&to, "M"));
         Timer::run(saying(&to, "timer"));
         say(&to, "event goes on");
-        // Behind the event and its microtasks, for only then the pause is in force.
+        // After the event and its microtasks, because only then the pause is in force.
         schedule_microtask(move || drop(parent.send((me, pause))));
     };
     let isolate = child(&log, &to).spawn(entry, to);
@@ -516,7 +516,7 @@ fn pings_around_a_resume(log: Log) {
         }),
     );
     spawn_local(async move {
-        // Behind the busy event, and behind what came to the child meanwhile.
+        // After the busy event, and after what arrived at the child meanwhile.
         let _ = isolate.ping(AsEvent).await;
         let _ = isolate.ping(AsEvent).await;
         let _ = isolate.ping(AsEvent).await;

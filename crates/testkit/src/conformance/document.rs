@@ -1,4 +1,4 @@
-//! The document that is made of the cases and the rules.
+//! The document that is generated from the cases and the rules.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ that is written down. `cargo test -p insula-testkit` does that, for one case wit
 - **later**: nothing yet; not counted as passed.
 ";
 
-/// The whole text, in Markdown.
+/// Returns the whole text, in Markdown.
 pub fn document() -> String {
     let mut text = INTRODUCTION.to_owned();
     write_counts(&mut text);

@@ -1,5 +1,5 @@
-//! Files, what is native, the service; what was read in sources and not recorded. Cases 81 to
-//! 87, and S1 to S5.
+//! Files, native ports and the I/O service, and behavior that was read in sources and not recorded.
+//! Cases 81 to 87, and S1 to S5.
 
 use insula_core::{
     Isolate, IsolateLocalCallback, IsolateNameServer, ListenerCallback, Mailbox, MailboxError,
@@ -130,7 +130,7 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-/// What a foreign thread has to say.
+/// A message of a foreign thread.
 enum Posted {
     Number(i64),
     Flag(bool),
@@ -205,7 +205,7 @@ fn closed_listener(log: Log) {
     }
 }
 
-/// Its handle is held by another isolate, which lives on.
+/// Another isolate, which lives on, holds the callback.
 fn listener_that_keeps_nobody_alive(log: Log) {
     let to = lines(&log);
     let handles = ReceivePort::new();
@@ -285,7 +285,7 @@ fn text_of(result: Result<u64, IoError>) -> String {
 
 fn microtasks_before_io(log: Log) {
     async fn entry(to: Lines) {
-        // On its way from here on.
+        // The path moves from here on.
         let path = ".".into();
         let exists = IoService::global().request(request::DirectoryExists { path });
         schedule_microtask(saying(&to, "M"));
@@ -293,7 +293,7 @@ fn microtasks_before_io(log: Log) {
         say(&to, format!("exists {exists}"));
     }
     let to = lines(&log);
-    // The child has nothing but the pending request to live for.
+    // Only the pending request keeps the child alive.
     child(&log, &to).spawn(entry, to);
 }
 
@@ -315,7 +315,7 @@ fn many_that_block(log: Log) {
                 (started, go)
             })
             .collect();
-        // None goes on before all have started.
+        // None continues before all have started.
         let count = blocked
             .into_iter()
             .map(|(started, go)| (started.wait().is_ok(), go))
@@ -328,7 +328,7 @@ fn many_that_block(log: Log) {
     });
 }
 
-/// No other isolate of the process uses it.
+/// Returns a name that no other isolate of the process uses.
 fn own_name() -> String {
     let me = Isolate::current().expect("a body runs in an isolate");
     format!("testkit {:?}", me.id())

@@ -444,7 +444,7 @@ fn exit_to_a_closed_port(log: Log) {
     child(&log, &to).spawn(move |()| -> () { Isolate::exit(&nowhere, 1) }, ());
 }
 
-/// What `#[insula::main]` does: a computation on a runtime that is shut down afterwards.
+/// Does what `#[insula::main]` does: runs a computation on a runtime that is shut down afterwards.
 fn as_main<R: Send + 'static>(
     computation: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, RunError> {
@@ -494,7 +494,7 @@ fn main_ends(log: Log) {
                 },
                 (),
             );
-            // On the other thread of main's runtime.
+            // Runs on the second thread of main's runtime.
             let _ = has_started.wait();
             l.line("main done");
         });
@@ -572,7 +572,7 @@ fn runs(log: Log) {
     });
 }
 
-/// A computation that never ends, and an error beside it.
+/// Starts a computation that never ends, with an error beside it.
 fn beside(log: &Log) -> Run<()> {
     let (go, gone) = insula_core::one_shot();
     let run = Isolate::run_async(async || {

@@ -446,7 +446,7 @@ fn what_a_handler_sends(log: Log) {
     });
 }
 
-/// One microtask later.
+/// Awaits one microtask.
 async fn hop() {
     let mut hopped = false;
     poll_fn(|cx| {

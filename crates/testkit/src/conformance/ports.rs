@@ -623,7 +623,7 @@ fn a_list_as_an_answer(log: Log) {
     isolate.kill_at(Priority::Immediate);
 }
 
-/// Written as in a log line, which has no comma with a space.
+/// Joins numbers for a log line, in which ", " separates lines.
 fn join(list: &[u32]) -> String {
     let texts: Vec<_> = list.iter().map(ToString::to_string).collect();
     texts.join(", ")

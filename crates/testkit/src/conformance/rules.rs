@@ -1,15 +1,15 @@
-//! The rules of order and of lives, and what holds each.
+//! The rules of order and of lifetimes, and the tests of each.
 
-/// One of the rules that were read in the VM's sources and seen in its programs.
+/// A rule that was read in the VM's sources and seen in its programs.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// 1 to 40.
+    /// From 1 to 40.
     pub number: u32,
-    /// What it says.
+    /// The rule.
     pub text: &'static str,
-    /// The cases that hold it.
+    /// The cases that cover it.
     pub cases: &'static [&'static str],
-    /// Tests that hold it, here and in other crates.
+    /// Tests that cover it, here and in other crates.
     pub tests: &'static [&'static str],
 }
 
@@ -30,7 +30,7 @@ const fn rule(
     }
 }
 
-/// All of them, in order.
+/// All rules, in order.
 pub const RULES: &[Rule] = &[
     rule(
         1,

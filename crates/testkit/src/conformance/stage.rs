@@ -1,4 +1,4 @@
-//! What the bodies of the cases are made of.
+//! The building blocks of the cases' bodies.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -12,19 +12,19 @@ use insula_sync::Mutex;
 
 use crate::Log;
 
-/// Where an isolate sends lines for the log.
+/// The port to which isolates send lines for the log.
 pub(super) type Lines = SendPort<String>;
 
 pub(super) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Computes for so long.
+/// Computes for a duration.
 pub(super) fn compute(duration: Duration) {
     Runtime::current().advance(duration);
 }
 
-/// A port of the current isolate that logs what it gets.
+/// Opens a port of the current isolate that logs each line that it receives.
 pub(super) fn lines(log: &Log) -> Lines {
     let port = ReceivePort::new();
     let lines = port.send_port();
@@ -33,7 +33,7 @@ pub(super) fn lines(log: &Log) -> Lines {
     lines
 }
 
-/// A port of the current isolate that logs the errors which it gets.
+/// Opens a port of the current isolate that logs each error that it receives.
 pub(super) fn errors(log: &Log) -> SendPort<UncaughtError> {
     let port = ReceivePort::new();
     let errors = port.send_port();
@@ -49,18 +49,18 @@ fn error_line(error: &UncaughtError) -> String {
     }
 }
 
-/// Sends a line; nobody is there if the port was closed.
+/// Sends a line; it is lost if the port is closed.
 pub(super) fn say(lines: &Lines, line: impl ToString) {
     let _ = lines.send(line.to_string());
 }
 
-/// What will send a line when it is called.
+/// Returns a closure that sends a line.
 pub(super) fn saying(lines: &Lines, line: impl ToString) -> impl FnOnce() + Send + 'static {
     let (lines, line) = (lines.clone(), line.to_string());
     move || drop(lines.send(line))
 }
 
-/// Says a line when it is dropped: what `finally` is in other languages.
+/// Sends a line when it is dropped, like `finally` in other languages.
 pub(super) struct Finally(pub(super) Lines);
 
 impl Drop for Finally {
@@ -69,20 +69,20 @@ impl Drop for Finally {
     }
 }
 
-/// A child whose errors and end are logged behind the lines that it sends.
+/// Returns a builder for a child whose errors and end are logged after the lines that it sends.
 pub(super) fn child(log: &Log, lines: &Lines) -> Builder {
     Isolate::builder()
         .on_error(&errors(log))
         .on_exit(lines, |_| "exit".to_owned())
 }
 
-/// What a [`server`] is told.
+/// An order for a [`server`].
 pub(super) enum Order {
-    /// To say that it got this.
+    /// Logs that it was received.
     Say(&'static str),
-    /// To be busy in one event, in the middle of which others do something.
+    /// Runs the closure on another thread in the middle of one event.
     Busy(Box<dyn FnOnce() + Send>),
-    /// To do something.
+    /// Runs a closure.
     Do(Box<dyn FnOnce(&Lines) + Send>),
 }
 
@@ -96,7 +96,7 @@ impl Order {
     }
 }
 
-/// A child that does as it is told, until nobody can tell it anything.
+/// Spawns a child that follows orders until no sender is left.
 pub(super) fn server(builder: Builder, lines: &Lines) -> (Isolate, SendPort<Order>) {
     let lines = lines.clone();
     builder.spawn_pair(move |inbox: ReceivePort<Order>| {
@@ -113,19 +113,19 @@ pub(super) fn server(builder: Builder, lines: &Lines) -> (Isolate, SendPort<Orde
     })
 }
 
-/// Tells a server something; one that has ended hears nothing.
+/// Sends an order to a server; one that has ended ignores it.
 pub(super) fn tell(server: &SendPort<Order>, order: Order) {
     let _ = server.send(order);
 }
 
-/// Runs `action` on another thread, outside of isolates, while the caller waits: what happens
+/// Runs `action` on another thread, outside of isolates, while the caller waits: an event
 /// "meanwhile", at the same moment on every run.
 pub(super) fn elsewhere(action: impl FnOnce() + Send + 'static) {
     let thread = std::thread::spawn(action);
     thread.join().expect("no such action panics");
 }
 
-/// Logs of the isolates whose errors nobody listens to, by the isolates' names.
+/// Logs of the isolates without an error listener, by the isolates' names.
 static UNHEARD: LazyLock<Mutex<BTreeMap<String, Log>>> = LazyLock::new(|| {
     set_error_hook(|error| {
         let log = UNHEARD.lock().get(&*error.name).cloned();
@@ -145,7 +145,7 @@ fn eprint_unexpected(error: &UncaughtError) {
     eprintln!("{error}");
 }
 
-/// A name for an isolate whose errors nobody listens to. The process-wide hook writes them
+/// Returns a name for an isolate without an error listener. The process-wide hook writes its errors
 /// into `log`.
 pub(super) fn unheard(log: &Log) -> String {
     let mut unheard = UNHEARD.lock();

@@ -1,9 +1,9 @@
-//! What a program of one isolate must do: the rules, one after the other, with a queue that is
-//! a queue and a list of timers that is a list.
+//! The naive model of a program of one isolate: it applies the rules one after the other, with a
+//! plain queue and a plain list of timers. Rule numbers are those of `docs/conformance.md`.
 //!
-//! Written from the rules, not from the event loop: nothing here is clever, shared or fast.
-//! What a seeded runtime adds to the rules is said where it is used: time moves only when code
-//! computes or nothing can run, and that is when an expired deadline is noticed.
+//! Written from the rules, not from the event loop: nothing here is clever, shared or fast. The
+//! additions of a seeded runtime are noted where they are used: time moves only when code computes
+//! or nothing can run, and only then is an expired deadline noticed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::{CAPABILITIES, Node, Operation, PORTS, Program};
 
 type Code = Arc<Node>;
 
-/// What is in the queue.
+/// An entry of the queue.
 enum Event {
     Entry(Code),
     Message(usize, Code),
@@ -25,7 +25,7 @@ enum Event {
     Action(Action),
 }
 
-/// What control messages ask for.
+/// The effect of a control message.
 #[derive(Clone, Copy)]
 enum Action {
     Pong(u32),
@@ -51,9 +51,9 @@ impl Timer {
     }
 }
 
-/// Why code stopped in the middle.
+/// The reason why code stopped in the middle.
 enum Stop {
-    /// It panicked: its label.
+    /// A panic, with its label.
     Panic(u32),
     /// The isolate is to end.
     End,
@@ -67,22 +67,22 @@ struct Model {
     now: u64,
     queue: VecDeque<Event>,
     microtasks: VecDeque<Code>,
-    /// Rule 26, in the VM: what an error left waits for the next event.
+    /// Rule 26, in the VM: microtasks left by an error wait for the next event.
     microtasks_wait: bool,
     timers: Vec<Timer>,
     serial: u32,
-    /// The one deadline that the event handler knows, from its registration until its event.
+    /// The only deadline that the event handler has, from its registration until its event.
     registered: Option<u64>,
     timeout_is_queued: bool,
     control: VecDeque<Control>,
-    /// Rule 13: in front of all events.
+    /// Rule 13: these run before all events.
     in_front: VecDeque<Action>,
     paused_by: [bool; CAPABILITIES],
     is_open: [bool; PORTS],
     end: Option<&'static str>,
 }
 
-/// The trace that the program must leave.
+/// Returns the trace that the program must leave.
 pub fn trace(program: &Program) -> String {
     let mut model = Model {
         compat: program.compat,
@@ -117,8 +117,8 @@ impl Model {
         lines.join(" ")
     }
 
-    /// As long as there is anything to do; whenever there is not, time passes and the pauses are
-    /// taken back in turn.
+    /// Runs until there is nothing left to do. Whenever nothing can run, time passes and the pauses
+    /// are taken back, in turn.
     fn live(&mut self) {
         let mut idle = 0;
         while self.end.is_none() {
@@ -137,7 +137,7 @@ impl Model {
         }
     }
 
-    /// A deadline is noticed when time passes.
+    /// Lets time pass, which is when a deadline is noticed.
     fn pass(&mut self, duration: u64) {
         self.now += duration;
         let expired = self.registered.is_some_and(|due| due <= self.now);
@@ -147,7 +147,7 @@ impl Model {
         }
     }
 
-    /// Only the earliest deadline is registered, when a timer is made and when timers have run.
+    /// Registers the earliest deadline. Called only when a timer is made and when timers have run.
     fn register(&mut self) {
         let timers = self.timers.iter().filter(|it| !it.is_zero);
         let first = timers.map(|it| it.due).min();
@@ -159,8 +159,8 @@ impl Model {
         }
     }
 
-    /// One thing that goes before the next event, or that event with its microtasks. `false` if
-    /// there is nothing to do now.
+    /// Does one thing that precedes the next event, or runs that event with its microtasks. Returns
+    /// `false` if there is nothing to do now.
     fn step(&mut self) -> bool {
         if !self.handle_control() {
             return false;
@@ -185,7 +185,7 @@ impl Model {
             }
             return true;
         }
-        // Rules 23 and 24: all ports are weak, so only timers keep it.
+        // Rules 23 and 24: all ports are weak, so only timers keep the isolate alive.
         if self.timers.is_empty() {
             self.end = Some("finished");
         }
@@ -207,7 +207,7 @@ impl Model {
         }
     }
 
-    /// Rule 4: those that sort before it go first.
+    /// Rule 4: timers that sort before this one run first.
     fn run_zero(&mut self, serial: u32) -> Result<(), Stop> {
         let Some(zero) = self.timers.iter().find(|it| it.serial == serial) else {
             return Ok(());
@@ -243,7 +243,7 @@ impl Model {
         result
     }
 
-    /// Rule 5: microtasks in between.
+    /// Runs the timers before `limit`. Rule 5: microtasks run between them.
     fn run_before(&mut self, limit: (u64, u32)) -> Result<(), Stop> {
         loop {
             let timers = self.timers.iter().enumerate();
@@ -258,7 +258,7 @@ impl Model {
         }
     }
 
-    /// Control messages go between any two microtasks.
+    /// Runs microtasks. Control messages are handled between any two.
     fn run_microtasks(&mut self) -> Result<(), Stop> {
         loop {
             if !self.handle_control() {
@@ -277,19 +277,20 @@ impl Model {
         }
     }
 
-    /// Rules 25 and 26.
+    /// Handles a stop, by rules 25 and 26.
     fn stopped(&mut self, stop: &Stop) {
         let Stop::Panic(label) = stop else { return };
         self.errors.push(*label);
         if self.errors_are_fatal {
             self.end.get_or_insert("panicked");
-            // As behind a kill.
+            // The same as after a kill.
             self.handle_control();
         }
         self.microtasks_wait = self.compat == Compat::Dart;
     }
 
-    /// Rules 11 and 22: all that have come, in order. `false` if the isolate is to end.
+    /// Rules 11 and 22: handles all control messages that have come, in order. Returns `false` if
+    /// the isolate is to end.
     fn handle_control(&mut self) -> bool {
         while let Some(control) = self.control.pop_front() {
             match control {

@@ -1,11 +1,12 @@
-//! Programs of several isolates, run, and what must hold of them in every order of events.
+//! Runs programs of several isolates, and checks what must hold in every order of events.
 //!
-//! Each isolate has one port, to which all can send. What is checked ([`Findings`]):
+//! Each isolate has one port, to which all can send. The checks ([`Findings`]):
 //! - a sender's messages arrive in the order in which they were sent (rule 7);
-//! - an isolate that ended by itself has handled everything that it accepted, and any other a
-//!   part from the beginning of each sender's (rules 15, 19, 20 and 24);
-//! - nothing of an isolate comes after its exit message, and each tells its end once (rule 8);
-//! - all end, once nobody pauses them.
+//! - an isolate that ended by itself has handled every message that it accepted, and any other
+//!   isolate a prefix of each sender's messages (rules 15, 19, 20 and 24);
+//! - nothing of an isolate comes after its exit message, and each isolate reports its end once
+//!   (rule 8);
+//! - all isolates end, once nothing pauses them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,39 +21,39 @@ use insula_sync::Mutex;
 use super::{CAPABILITIES, Node, Operation, Program};
 use crate::On;
 
-/// Who sent it, and what.
+/// A message: its sender and its code.
 type Letter = (usize, Arc<Node>);
 
-/// What an isolate tells of itself.
+/// A report of an isolate about itself.
 enum Report {
     Ran,
     Ended(ExitReason),
 }
 
-/// Everything that was seen of a run.
+/// The observations of a run.
 #[derive(Default)]
 struct Seen {
-    /// By sender and receiver, in order.
+    /// Accepted messages by sender and receiver, in order.
     accepted: Mutex<BTreeMap<(usize, usize), Vec<u32>>>,
     handled: Mutex<BTreeMap<(usize, usize), Vec<u32>>>,
     reports: Mutex<Vec<(usize, Report)>>,
     closed: Mutex<Vec<usize>>,
 }
 
-/// What all isolates of a program know.
+/// The state that all isolates of a program share.
 struct Net {
     seen: Arc<Seen>,
     capabilities: [Capability; CAPABILITIES],
     isolates: Mutex<Vec<(Isolate, SendPort<Letter>)>>,
 }
 
-/// What is wrong with a run; empty if nothing is.
+/// The faults of a run; empty if there are none.
 pub type Findings = Vec<String>;
 
-/// How often the world outside takes pauses back before a program counts as one that hangs.
+/// The number of times that the world outside takes pauses back before a program counts as hung.
 const PATIENCE: usize = 2_000;
 
-/// Runs a program, and looks for what may not be.
+/// Runs a program, and returns its faults.
 pub fn findings(program: &Program, on: On) -> Findings {
     let runtime = match on {
         On::Threads => Runtime::builder().threads(2).build(),
@@ -68,7 +69,7 @@ pub fn findings(program: &Program, on: On) -> Findings {
         let isolate = spawn(&runtime, program, &net, index, entry.clone(), &collector);
         net.isolates.lock().push(isolate);
     }
-    // None has run: all are there when the first one sends.
+    // No isolate has run yet, so all of them exist when the first one sends.
     let isolates = net.isolates.lock().clone();
     for (isolate, _) in &isolates {
         if let Some(own) = isolate.pause_capability() {
@@ -80,7 +81,7 @@ pub fn findings(program: &Program, on: On) -> Findings {
     net.isolates.lock().clear();
     drop(isolates);
     if all_end {
-        // It ends when it has heard everything.
+        // The isolate ends when it has received everything.
         runtime.block_on(listening.exited());
     }
     runtime.shut_down();
@@ -91,7 +92,7 @@ pub fn findings(program: &Program, on: On) -> Findings {
     findings
 }
 
-/// An isolate that hears what the others tell of themselves.
+/// Spawns an isolate that collects the reports of the others.
 fn collect(runtime: &Runtime, seen: Arc<Seen>) -> (Isolate, SendPort<(usize, Report)>) {
     Isolate::builder()
         .runtime(runtime)
@@ -115,7 +116,7 @@ fn drive(
                 runtime.run_until_idle();
             }
         }
-        // The one that collects is still there.
+        // The collecting isolate is still there.
         if runtime.isolate_count() == 1 {
             return true;
         }
@@ -141,7 +142,7 @@ fn spawn(
         .runtime(runtime)
         .paused(true)
         .errors_are_fatal(program.errors_are_fatal)
-        // Nobody is interested in the errors, but they must not fill the terminal.
+        // Nothing uses the errors, but they must not fill the terminal.
         .on_error(&nobody(runtime))
         .on_exit(collector, move |reason| (index, Report::Ended(reason.clone())))
         .spawn_pair(move |port: ReceivePort<Letter>| {
@@ -165,14 +166,14 @@ fn spawn(
         })
 }
 
-/// A port that is closed.
+/// Returns a port that is closed.
 fn nobody<T: Send + 'static>(runtime: &Runtime) -> SendPort<T> {
     Isolate::builder()
         .runtime(runtime)
         .spawn_with_port(|port: ReceivePort<T>| drop(port))
 }
 
-/// One of the isolates.
+/// An isolate of the program.
 struct Member {
     net: Arc<Net>,
     index: usize,
@@ -280,7 +281,7 @@ impl Seen {
     }
 }
 
-/// How an isolate ended, which it must have told once, as its last word.
+/// Returns how an isolate ended, which it must have reported once, as its last report.
 fn end_of(
     index: usize,
     reports: &[(usize, Report)],

@@ -1,4 +1,4 @@
-//! Programs of one isolate, run.
+//! Runs programs of one isolate.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use insula_sync::Mutex;
 
 use super::{CAPABILITIES, Node, Operation, PORTS, Program};
 
-/// How often the world outside may let time pass before a program counts as one that hangs.
-/// Each timer needs a few times at most.
+/// The number of times that the world outside may let time pass before a program counts as hung.
+/// Each timer needs a few at most.
 const PATIENCE: usize = 10_000;
 
-/// What all code of the isolate uses.
+/// The state that all code of the isolate uses.
 struct World {
     log: Arc<Mutex<Vec<String>>>,
     senders: Vec<SendPort<Arc<Node>>>,
@@ -25,7 +25,7 @@ struct World {
     timers: IsolateCell<HashMap<u32, Timer>>,
 }
 
-/// The trace that the program leaves.
+/// Returns the trace that the program leaves.
 pub fn trace(program: &Program, seed: u64) -> String {
     let runtime = Runtime::builder()
         .seeded(seed)
@@ -81,7 +81,7 @@ fn drive(runtime: &Runtime, isolate: &Isolate, capabilities: &[Capability]) -> &
     "alive"
 }
 
-/// Whether there is still another isolate than the one that hears of errors.
+/// Returns whether an isolate exists besides the one that receives the errors.
 fn runtime_has(runtime: &Runtime) -> bool {
     runtime.isolate_count() > 1
 }
@@ -129,7 +129,7 @@ impl World {
         }
     }
 
-    /// What will run a node.
+    /// Returns a closure that runs a node.
     fn later(self: &Arc<Self>, node: &Arc<Node>) -> impl FnOnce() + Send + 'static {
         let (world, node) = (self.clone(), node.clone());
         move || world.run(&node)
