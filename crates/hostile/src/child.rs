@@ -1,11 +1,11 @@
 //! Processes that run programs, and the parent that watches them.
 //!
 //! # Protocol
-//! A child prints a line per program, before and after it: `begin SEED`, then `end SEED`, or
-//! `fault SEED WHAT`. A watchdog in the child ends it when a program makes no progress: it
-//! prints what has not ended, as a fault, and exits. If a child ends otherwise, by an abort or a
+//! A child prints a line before and after each program: `begin SEED`, then `end SEED` or `fault
+//! SEED WHAT`. A watchdog in the child ends it when a program makes no progress: it prints the
+//! unfinished operations as a fault, and exits. If a child ends in any other way, by an abort or a
 //! signal, the program that had begun is at fault, and the parent starts another child with the
-//! next one.
+//! next program.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -17,16 +17,16 @@ use insula_sync::{Condvar, Mutex};
 use crate::program::{Kind, Program};
 use crate::run::{Watched, execute};
 
-/// Programs that one child runs. The first of each finds the library unused.
+/// The number of programs that one child runs. The first one finds the library unused.
 const CHUNK: u64 = 20;
 
-/// Bytes that are kept of what a child said on its error stream.
+/// The number of bytes that are kept of a child's error stream.
 const TAIL: usize = 20_000;
 
-/// With this a child exits when a program hangs.
+/// The exit code of a child whose program hangs.
 const HANGS: i32 = 86;
 
-/// Makes the panics of programs silent. All others have a text, and are told.
+/// Silences the panics of programs. All other panics have a text, and are reported.
 pub(crate) fn prepare() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -38,8 +38,8 @@ pub(crate) fn prepare() {
     insula_core::set_error_hook(|_| {});
 }
 
-/// Runs a program beside a watchdog, which ends the process if the program takes that long
-/// without a step.
+/// Runs a program under a watchdog, which ends the process if the program makes no step for
+/// `limit`.
 pub(crate) fn run_watched(program: &Program, limit: Duration) -> Vec<String> {
     static WATCHED: Mutex<Option<(Watched, Instant)>> = Mutex::new(None);
     static STARTED: std::sync::Once = std::sync::Once::new();
@@ -70,7 +70,7 @@ fn say(line: &str) {
     let _ = out.flush();
 }
 
-/// The life of a child.
+/// Runs as a child: runs programs and reports each one.
 pub(crate) fn serve(kind: Kind, from: u64, count: u64, limit: u64) {
     prepare();
     for seed in from..from + count {
@@ -91,7 +91,7 @@ pub(crate) struct Job {
     pub(crate) kind: Kind,
     pub(crate) from: u64,
     pub(crate) count: u64,
-    /// Seconds without progress that are a hang.
+    /// The time without progress that counts as a hang, in seconds.
     pub(crate) limit: u64,
 }
 
@@ -120,7 +120,7 @@ impl Driver {
         }
     }
 
-    /// Runs all programs, and returns those that failed.
+    /// Runs all programs, and returns the failures.
     pub(crate) fn run(self, jobs: usize) -> Vec<Failure> {
         let start = Instant::now();
         std::thread::scope(|scope| {
@@ -147,7 +147,7 @@ impl Driver {
     #[expect(clippy::print_stderr, reason = "a program's own output")]
     fn progress(&self, start: Instant) {
         let done = self.done.load(Ordering::Relaxed);
-        // Twenty lines for any number of programs.
+        // About twenty lines, for any number of programs.
         let every = (self.job.count / CHUNK / 20).max(1) * CHUNK;
         if done % every < CHUNK {
             let failed = self.failures.lock().len();
@@ -160,7 +160,7 @@ impl Driver {
         }
     }
 
-    /// Runs programs in children, a new one behind each that ends early.
+    /// Runs programs in children. A child that ends early is followed by a new one.
     fn chunk(&self, mut from: u64, count: u64) {
         let end = from + count;
         while from < end {
@@ -175,7 +175,7 @@ impl Driver {
         self.failures.lock().push(Failure { kind, seed, what });
     }
 
-    /// Returns how many programs have run.
+    /// Runs one child. Returns how many programs have run.
     fn child(&self, from: u64, count: u64) -> u64 {
         let Job { kind, limit, .. } = self.job;
         let arguments = [
@@ -215,21 +215,21 @@ impl Driver {
     }
 }
 
-/// How a child ended.
+/// The end of a child.
 pub(crate) struct Outcome {
     status: Option<ExitStatus>,
     errors: String,
 }
 
 impl Outcome {
-    /// Whether it ended as it should.
+    /// Returns whether the child ended as it should.
     pub(crate) fn is_success(&self) -> bool {
         self.status.is_some_and(|status| status.success())
     }
 
-    /// What is known of it.
+    /// Describes the outcome.
     pub(crate) fn describe(&self) -> String {
-        // Of a backtrace only what the panics said.
+        // Of a backtrace, keep only the panic messages.
         let lines: Vec<&str> = self.errors.lines().collect();
         let panics = lines
             .windows(2)
@@ -246,8 +246,8 @@ impl Outcome {
     }
 }
 
-/// Runs this program with other arguments, and hands its lines on. A child that says nothing for
-/// much longer than its own watchdog waits is killed.
+/// Runs this executable with other arguments, and passes its lines on. A child that prints nothing
+/// for much longer than its own watchdog waits is killed.
 pub(crate) fn supervise(arguments: &[String], limit: u64, mut line: impl FnMut(&str)) -> Outcome {
     let failed = |error: std::io::Error| Outcome {
         status: None,
@@ -295,14 +295,14 @@ pub(crate) fn supervise(arguments: &[String], limit: u64, mut line: impl FnMut(&
     }
 }
 
-/// When a child last said something, and whether it will say no more.
+/// The time of a child's last output, and a flag for the end of its output.
 struct Patience {
     state: Mutex<(Instant, bool)>,
     over: Condvar,
 }
 
 impl Patience {
-    /// Kills a child that says nothing for `limit`.
+    /// Kills a child that prints nothing for `limit`.
     fn watch(&self, child: &mut Child, limit: Duration) {
         let mut state = self.state.lock();
         while !state.1 {

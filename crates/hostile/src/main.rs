@@ -1,15 +1,15 @@
-//! Hostile programs, generated: a net for faults that nobody thought of.
+//! Generates hostile programs, to find faults that no hand-written test looks for.
 //!
-//! # How it goes
-//! A seed becomes a program (`program`): a tree of operations over the public API, whose
-//! closures, destructors, wakers and thread-local destructors panic, wait, send, spawn, kill and
-//! drop handles. A child process runs programs one after the other (`run`, `child`), so that an
-//! abort and a hang end that process and are seen by its parent. Books are kept of everything
-//! that the program did (`oracle`): every value is dropped exactly once, every isolate's end is
-//! told exactly once, every wait ends, and nothing is left allocated, running or open.
+//! # How it works
+//! A seed becomes a program (`program`): a tree of operations over the public API, whose closures,
+//! destructors, wakers and thread-local destructors panic, wait, send, spawn, kill and drop
+//! handles. A child process runs programs one after the other (`run`, `child`), so that an abort or
+//! a hang ends that process and its parent sees it. A ledger records everything that the program
+//! did (`oracle`): every value is dropped exactly once, every isolate's end is reported exactly
+//! once, every wait ends, and nothing is left allocated, running or open.
 //!
-//! A program that fails is shrunk (`shrink`) and printed; what is printed can be run again, and
-//! belongs into `programs/` when it has shown a fault.
+//! A failing program is shrunk (`shrink`) and printed. The printed text can be run again, and
+//! belongs in `programs/` if it has shown a fault.
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod child;
@@ -27,7 +27,7 @@ use program::{Kind, Program};
 #[global_allocator]
 static ALLOCATOR: oracle::Counted = oracle::Counted;
 
-/// Seconds without an end that are a hang, unless told otherwise.
+/// The default time without an end that counts as a hang, in seconds.
 const LIMIT: u64 = 10;
 
 const HELP: &str = "\
@@ -123,7 +123,7 @@ fn run_here(program: &Program, times: u32, limit: u64) -> ExitCode {
     for _ in 0..times {
         let faults = child::run_watched(program, Duration::from_secs(limit));
         if !faults.is_empty() {
-            // Where a parent reads it.
+            // The parent reads this line.
             tell(&faults.join("; "));
             return ExitCode::FAILURE;
         }

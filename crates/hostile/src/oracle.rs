@@ -1,4 +1,4 @@
-//! What must hold for every program, and the books that tell whether it did.
+//! The rules for every program, and the ledger that checks them.
 
 mod memory;
 mod process;
@@ -11,7 +11,7 @@ use insula_sync::atomic::{AtomicU64, Ordering};
 pub(crate) use memory::{Counted, Memory};
 pub(crate) use process::Residents;
 
-/// The books of one program.
+/// The ledger of one program.
 #[derive(Default)]
 pub(crate) struct Ledger {
     parcels: Mutex<Vec<ParcelState>>,
@@ -22,7 +22,7 @@ pub(crate) struct Ledger {
     steps: AtomicU64,
 }
 
-/// What became of a value.
+/// The fate of a value.
 #[derive(Clone, Copy, Default)]
 struct ParcelState {
     accepted: bool,
@@ -30,12 +30,12 @@ struct ParcelState {
     dropped: bool,
 }
 
-/// How often an isolate's end was told.
+/// The number of times that an isolate's end was reported.
 struct IsolateState {
     told: u32,
 }
 
-/// A condition variable's notifications, and those who got one.
+/// A condition variable's notifications, and the number of waiters that got one.
 #[derive(Default)]
 struct ConditionState {
     begun: u64,
@@ -45,10 +45,10 @@ struct ConditionState {
 }
 
 impl Ledger {
-    /// Most faults that are kept of one program.
+    /// The most faults that are kept of one program.
     const MOST: usize = 20;
 
-    /// Enters a fault.
+    /// Records a fault.
     pub(crate) fn fault(&self, what: impl Into<String>) {
         let mut faults = self.faults.lock();
         if faults.len() < Self::MOST {
@@ -56,23 +56,23 @@ impl Ledger {
         }
     }
 
-    /// The faults so far.
+    /// Returns the faults so far.
     pub(crate) fn faults(&self) -> Vec<String> {
         self.faults.lock().clone()
     }
 
     /// Counts an operation.
     pub(crate) fn step(&self) -> u64 {
-        // Relaxed: a number, which publishes nothing.
+        // Relaxed: the number publishes nothing.
         self.steps.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Operations so far.
+    /// Returns the number of operations so far.
     pub(crate) fn steps(&self) -> u64 {
         self.steps.load(Ordering::Relaxed)
     }
 
-    /// Enters a new value.
+    /// Records a new value, and returns its number.
     pub(crate) fn parcel(&self) -> usize {
         let mut parcels = self.parcels.lock();
         parcels.push(ParcelState::default());
@@ -86,7 +86,7 @@ impl Ledger {
         }
     }
 
-    /// A send of the value was accepted. It may have been handled by now.
+    /// Records that a send of the value was accepted. It may have been handled by now.
     pub(crate) fn accepted(&self, number: usize) {
         self.change(number, |parcel| {
             parcel.accepted = true;
@@ -94,7 +94,7 @@ impl Ledger {
         });
     }
 
-    /// A send of the value was refused, and it came back.
+    /// Records that a send of the value was refused, and the value came back.
     pub(crate) fn refused(&self, number: usize) {
         self.change(number, |parcel| {
             let was_delivered = parcel.handled || parcel.dropped;
@@ -102,7 +102,7 @@ impl Ledger {
         });
     }
 
-    /// The value was handled.
+    /// Records that the value was handled.
     pub(crate) fn handled(&self, number: usize) {
         self.change(number, |parcel| {
             let again = std::mem::replace(&mut parcel.handled, true);
@@ -110,7 +110,7 @@ impl Ledger {
         });
     }
 
-    /// The value was dropped.
+    /// Records that the value was dropped.
     pub(crate) fn dropped(&self, number: usize) {
         self.change(number, |parcel| {
             let again = std::mem::replace(&mut parcel.dropped, true);
@@ -118,19 +118,19 @@ impl Ledger {
         });
     }
 
-    /// Enters a new isolate.
+    /// Records a new isolate, and returns its number.
     pub(crate) fn isolate(&self) -> usize {
         let mut isolates = self.isolates.lock();
         isolates.push(IsolateState { told: 0 });
         isolates.len() - 1
     }
 
-    /// The isolate's end was told.
+    /// Records that the isolate's end was reported.
     pub(crate) fn told(&self, number: usize) {
         self.isolates.lock()[number].told += 1;
     }
 
-    /// Enters a wait, until what is returned is dropped.
+    /// Records a wait, until the returned value is dropped.
     pub(crate) fn wait(&self, what: impl FnOnce() -> String) -> Wait<'_> {
         let what = Some(what());
         let mut waits = self.waits.lock();
@@ -147,47 +147,48 @@ impl Ledger {
         Wait(self, number)
     }
 
-    /// A wait for a condition variable begins.
+    /// Records that a wait for a condition variable begins.
     pub(crate) fn condition_waits(&self, condition: usize) {
         self.conditions[condition].lock().begun += 1;
     }
 
-    /// It has ended. There are no spurious wake-ups: each had a notification of its own.
+    /// Records that it has ended. There are no spurious wake-ups: each wake-up needs a notification
+    /// of its own.
     pub(crate) fn condition_waited(&self, condition: usize, was_notified: bool) {
         let mut state = self.conditions[condition].lock();
         state.ended += 1;
         state.woken += u64::from(was_notified);
     }
 
-    /// One notification is about to be sent.
+    /// Records that one notification is about to be sent.
     pub(crate) fn notifies(&self, condition: usize) {
         self.conditions[condition].lock().notified += 1;
     }
 
-    /// Waits that have ended, before all are notified.
+    /// Returns the number of waits that have ended, for a call before all are notified.
     pub(crate) fn waits_ended(&self, condition: usize) -> u64 {
         self.conditions[condition].lock().ended
     }
 
-    /// All were notified, after so many waits had ended.
+    /// Records that all waiters were notified, after `ended` waits had ended.
     pub(crate) fn notified_all(&self, condition: usize, ended: u64) {
         let mut state = self.conditions[condition].lock();
         state.notified += state.begun - ended;
     }
 
-    /// A time: the number of values made so far.
+    /// Returns the time: the number of values made so far.
     pub(crate) fn now(&self) -> usize {
         self.parcels.lock().len()
     }
 
-    /// What has not ended, for a report of a hang.
+    /// Describes the unfinished waits, for a report of a hang.
     pub(crate) fn unfinished(&self) -> String {
         let waits = self.waits.lock();
         let waits: Vec<&str> = waits.iter().flatten().map(String::as_str).collect();
         format!("{} steps; waiting: {}", self.steps(), waits.join("; "))
     }
 
-    /// Closes the books.
+    /// Checks the ledger at the end, and returns the faults.
     pub(crate) fn close(&self) -> Vec<String> {
         let mut faults = self.faults();
         for (number, parcel) in self.parcels.lock().iter().enumerate() {

@@ -1,12 +1,12 @@
-//! Programs: what is generated, printed, read, shrunk and run.
+//! Programs: their grammar, and how they are generated, printed, read, shrunk and run.
 //!
-//! A program is a tree of operations ([`Op`]). Handles live in small tables that all scripts of
-//! the program share; an operation names a place in a table and does nothing if the place is
-//! empty. So every tree is a valid program, and any operation can be taken out of it.
+//! A program is a tree of operations ([`Op`]). Handles live in small tables that all scripts of the
+//! program share. An operation names a place in a table and does nothing if the place is empty. So
+//! every tree is a valid program, and any operation can be removed from it.
 //!
-//! A grammar is declared once, by `grammar!`: an operation's name, its family, its weight and the
-//! parts that it consists of. How it is generated, printed, read and walked follows from its
-//! parts ([`Part`]). A new operation is one line here and one arm in `run/`.
+//! `grammar!` declares each operation once: its name, its family, its weight and its parts.
+//! Generating, printing, reading and walking follow from the parts ([`Part`]). A new operation is
+//! one line here and one arm in `run/`.
 
 mod generate;
 #[cfg(test)]
@@ -19,22 +19,22 @@ use std::sync::Arc;
 pub(crate) use generate::Gen;
 pub(crate) use text::{Reader, Writer};
 
-/// What a program or an operation consists of.
+/// A part of a program or an operation.
 pub(crate) trait Part: Sized {
-    /// Makes one at random.
+    /// Makes a random part.
     fn generate(source: &mut Gen) -> Self;
-    /// Prints it.
+    /// Prints the part.
     fn write(&self, to: &mut Writer);
     /// Reads what `write` printed.
     ///
     /// # Errors
-    /// If the text is something else.
+    /// Fails if the text continues differently.
     fn read(from: &mut Reader<'_>) -> Result<Self, String>;
-    /// Calls `visit` with each script right inside of it.
+    /// Calls `visit` with each script directly inside the part.
     fn each_script(&mut self, _visit: &mut dyn FnMut(&mut Script)) {}
 }
 
-/// Which runtime a program runs on.
+/// The kind of runtime that a program runs on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     /// On virtual time, in an order that follows from the program's seed.
@@ -55,29 +55,29 @@ impl fmt::Display for Kind {
 /// A whole program.
 #[derive(Clone)]
 pub(crate) struct Program {
-    /// Of the seeded runtime.
+    /// The seed of the seeded runtime.
     pub(crate) seed: u64,
-    /// Which runtime it runs on.
+    /// The kind of runtime.
     pub(crate) kind: Kind,
-    /// Threads of the pool.
+    /// The number of threads of the pool.
     pub(crate) threads: u8,
-    /// Whether all handles are dropped before the shutdown, and not after it.
+    /// `true` if all handles are dropped before the shutdown, and not after it.
     pub(crate) clears_first: bool,
-    /// How long the program goes on after the main script.
+    /// The time for which the program continues after the main script.
     pub(crate) linger: Ms,
-    /// What a thread does before anything else has used the library in this process.
+    /// Runs on a thread before the library is used in this process.
     pub(crate) prelude: Script,
-    /// What is done again and again, and must leave nothing behind.
+    /// Chores that are repeated, and must leave nothing behind.
     pub(crate) rounds: Vec<Chore>,
-    /// What runs at the first use of an isolate-local value, by its number.
+    /// Runs at the first use of an isolate-local value.
     pub(crate) local_init: Script,
-    /// What runs when an isolate-local value is dropped.
+    /// Runs when an isolate-local value is dropped.
     pub(crate) local_drop: Script,
-    /// What runs on the program's first thread, which is no isolate.
+    /// Runs on the program's first thread, outside of isolates.
     pub(crate) main: Script,
 }
 
-/// Operations, one after the other.
+/// A sequence of operations.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Script(pub(crate) Arc<Vec<Op>>);
 
@@ -97,27 +97,27 @@ pub(crate) struct Count(pub(crate) u8);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flag(pub(crate) bool);
 
-/// How long a wait may take; `None` is without end.
+/// The limit of a wait; `None` is without end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Patience(pub(crate) Option<Ms>);
 
-/// What runs when a value is dropped; most often nothing.
+/// A script that runs when a value is dropped; usually empty.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Load(pub(crate) Script);
 
-/// What runs at a bad moment: in a destructor while the stack unwinds, while an isolate or a
-/// thread ends. Often one operation that does harm there.
+/// A script that runs at a bad moment: in a destructor while the stack unwinds, or while an isolate
+/// or a thread ends. Often a single operation that is harmful there.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Nasty(pub(crate) Script);
 
-/// A waker of user code: what runs when it wakes, is cloned and is dropped.
+/// A waker of user code, with the scripts that run when it wakes, is cloned and is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Wakes {
-    /// When it wakes.
+    /// Runs when it wakes.
     pub(crate) wake: Script,
-    /// When it is cloned.
+    /// Runs when it is cloned.
     pub(crate) clone: Script,
-    /// When its last clone is dropped.
+    /// Runs when its last clone is dropped.
     pub(crate) last: Script,
 }
 
@@ -187,8 +187,8 @@ macro_rules! grammar {
     };
 }
 
-/// Operations that belong together. A program has those of some families only, so that those
-/// meet often.
+/// A group of related operations. A program uses only some families, so that their operations meet
+/// often.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Family {
     Flow,
@@ -212,7 +212,7 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    /// All of them.
+    /// All families.
     pub(crate) const ALL: &'static [Self] = &[
         Self::Flow,
         Self::Thread,
@@ -236,7 +236,7 @@ impl Family {
 }
 
 grammar! {
-    /// One operation.
+    /// An operation.
     pub(crate) enum Op {
         Flow {
             6 Panic(),
@@ -407,7 +407,7 @@ grammar! {
 }
 
 grammar! {
-    /// What is waited for.
+    /// A future to wait for.
     pub(crate) enum Future {
         Timer { 6 Sleep(ms: Ms), }
         Task {
@@ -427,7 +427,7 @@ grammar! {
 }
 
 grammar! {
-    /// How a future is driven.
+    /// A way to drive a future.
     pub(crate) enum How {
         Task { 8 Await(), 5 BlockOn(), 1 PollDrop(wakes: Wakes), }
         Waker { 2 PollWith(future: Slot, wakes: Wakes), }
@@ -436,21 +436,21 @@ grammar! {
 }
 
 grammar! {
-    /// What a handler does with the right to answer.
+    /// A handler's use of the right to answer.
     pub(crate) enum Answering {
         Flow { 3 First(), 2 Last(), 1 Never(), 2 Keep(reply: Slot), }
     }
 }
 
 grammar! {
-    /// How a root isolate comes to its end.
+    /// The end of a root isolate.
     pub(crate) enum RootEnd {
         Flow { 2 Dropped(), 2 ShutDown(), 2 Looped(), }
     }
 }
 
 grammar! {
-    /// Something that leaves nothing behind, however often it is done.
+    /// A chore that leaves nothing behind, however often it is done.
     pub(crate) enum Chore {
         Isolate { 1 GiveUpExited(), 1 SpawnAndEnd(), 1 SpawnAndKill(), }
         Control { 1 ExitListener(), 1 ErrorListener(), 1 PauseAndResume(), 1 GiveUpPing(), 1 GiveUpWhyAlive(), }
@@ -469,7 +469,7 @@ grammar! {
 }
 
 impl Script {
-    /// No operation.
+    /// Returns whether the script has no operation.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -483,8 +483,8 @@ impl Script {
         count
     }
 
-    /// Takes out the operation whose turn it is in a walk from the outside in. `None` once it is
-    /// done; else how many to go.
+    /// Removes the operation at `index` in a walk from the outside in. Returns `None` once it is
+    /// removed, and else the remaining index.
     fn remove(&mut self, index: usize, unwrap: bool) -> Option<usize> {
         let ops = Arc::make_mut(&mut self.0);
         if index < ops.len() {
@@ -513,15 +513,15 @@ impl Script {
 }
 
 impl Program {
-    /// The program of a seed.
+    /// Returns the program of a seed.
     pub(crate) fn generate(kind: Kind, seed: u64) -> Self {
         Gen::new(kind, seed).program()
     }
 
-    /// Reads what `Display` printed.
+    /// Reads the output of `Display`.
     ///
     /// # Errors
-    /// If the text is something else; says what and where.
+    /// Reports what is wrong and where, if the text is not a program.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut reader = Reader::new(text);
         let program = reader.program().map_err(|why| reader.locate(&why))?;
@@ -537,15 +537,15 @@ impl Program {
         ]
     }
 
-    /// How many operations there are.
+    /// Returns the number of operations.
     pub(crate) fn count(&self) -> usize {
         let mut copy = self.clone();
         let ops: usize = copy.scripts().into_iter().map(Script::count).sum();
         ops + self.rounds.len()
     }
 
-    /// The program without one of its operations; with `unwrap`, what the operation consisted of
-    /// stays in its place.
+    /// Returns the program without one of its operations. With `unwrap`, the removed operation's
+    /// parts stay in its place.
     pub(crate) fn without(&self, index: usize, unwrap: bool) -> Self {
         let mut copy = self.clone();
         let mut left = Some(index);

@@ -1,4 +1,4 @@
-//! Interprets a program, and judges what it did.
+//! Interprets a program, and checks its effects.
 
 mod flow;
 mod futures;
@@ -22,13 +22,13 @@ use world::{At, Deeper, Guard, Place};
 
 pub(crate) use whole::{Watched, execute};
 
-/// What a script keeps until it ends.
+/// Values that a script keeps until it ends.
 #[derive(Default)]
 struct Scope {
     guards: Vec<Guard>,
 }
 
-/// Runs a script right here.
+/// Runs a script on the current thread.
 fn run(script: &Script, at: &At) {
     let Some(_deeper) = Deeper::enter() else {
         return;
@@ -52,7 +52,7 @@ fn run_op(op: &Op, at: &At, scope: &mut Scope) {
     assert!(is_done, "an operation without a meaning");
 }
 
-/// Runs a script as a task does: what can be awaited is.
+/// Runs a script as a task: awaits whatever can be awaited.
 fn run_async(script: Script, at: At) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         let mut scope = Scope::default();
@@ -72,8 +72,8 @@ fn run_async(script: Script, at: At) -> Pin<Box<dyn Future<Output = ()> + Send>>
     })
 }
 
-/// Whether a wait without end may be begun here. In an isolate, a kill ends it; on threads that
-/// only wait, the end of the program does.
+/// Returns whether a wait without end may begin here. In an isolate a kill ends it, on threads of
+/// place `Free` the end of the program does.
 fn may_wait_forever(at: &At) -> bool {
     if Isolate::current().is_some() {
         return true;
@@ -81,7 +81,7 @@ fn may_wait_forever(at: &At) -> bool {
     at.world.program.kind == Kind::Threads && Place::here() == Place::Free
 }
 
-/// How long to wait: `None` is without end.
+/// Returns how long to wait; `None` is without end.
 fn patience(at: &At, patience: Patience) -> Option<Duration> {
     let short = Duration::from_millis(1);
     match patience.0 {

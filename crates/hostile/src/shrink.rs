@@ -1,18 +1,18 @@
-//! Programs that fail, made smaller.
+//! Shrinks failing programs.
 
 use crate::child::supervise;
 use crate::program::Program;
 
-/// Times that a smaller program may pass before it counts as one that does not fail.
+/// The number of passes after which a smaller program counts as not failing.
 const TRIES: u32 = 3;
 
-/// Runs per try, in one process.
+/// The number of runs per try, in one process.
 const RUNS: u32 = 5;
 
-/// Seconds after which a program hangs.
+/// The time after which a program counts as hung, in seconds.
 const LIMIT: u64 = 2;
 
-/// Takes operations out as long as the program fails. `None` if it does not fail at all.
+/// Removes operations as long as the program fails. Returns `None` if it does not fail at all.
 pub(crate) fn shrink(program: &Program) -> Option<(Program, String)> {
     let mut why = failure(program)?;
     let mut least = program.clone();
@@ -38,7 +38,7 @@ pub(crate) fn shrink(program: &Program) -> Option<(Program, String)> {
     }
 }
 
-/// What sort of a failure it is: a smaller program must fail likewise, not in another way.
+/// Returns the kind of a failure: a smaller program must fail in the same way.
 fn sort(what: &str) -> String {
     let what = what.trim();
     if what.contains("(core dumped)") || what.contains("signal: ") {
@@ -48,7 +48,7 @@ fn sort(what: &str) -> String {
     letters.take(12).collect()
 }
 
-/// How a program fails.
+/// Runs a program and returns its failure.
 fn failure(program: &Program) -> Option<String> {
     let path = std::env::temp_dir().join(format!("insula-hostile-{}", std::process::id()));
     std::fs::write(&path, program.to_string()).ok()?;

@@ -1,4 +1,4 @@
-//! Risk: the books balance whatever happened.
+//! Risk: the ledger reports a fault that did not happen, or misses one.
 
 use super::Ledger;
 

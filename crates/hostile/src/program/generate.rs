@@ -1,7 +1,7 @@
-//! Programs from seeds.
+//! Generates programs from seeds.
 //!
-//! A program has operations of a few families only, chosen anew for each: what is rare among all
-//! operations is frequent among those few, so that rare combinations come up within a thousand
+//! Each program uses the operations of a few families only, chosen at random: an operation that is
+//! rare among all is frequent among those few, so that rare combinations occur within a thousand
 //! programs.
 
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use super::{
     Slot,
 };
 
-/// How deep scripts nest.
+/// The nesting depth of scripts.
 const DEPTH: u32 = 6;
 
-/// Where parts come from: a random generator, and what of the program's size is left.
+/// The source of parts: a random generator, and the remaining size of the program.
 pub(crate) struct Gen {
     state: u64,
     kind: Kind,
     seed: u64,
     budget: u32,
     depth: u32,
-    /// Those of the program.
+    /// The program's families.
     families: Vec<Family>,
 }
 
@@ -37,7 +37,7 @@ impl Gen {
             families: Vec::new(),
         };
         let count = 2 + source.below(6);
-        // What programs are made of in any case.
+        // Every program uses these.
         source.families = vec![Family::Flow, Family::Isolate, Family::Control, Family::Task];
         for _ in 0..count {
             let index = source.below(Family::ALL.len() as u64) as usize;
@@ -55,15 +55,15 @@ impl Gen {
         z ^ (z >> 31)
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// The weight of an operation of that family, in this program.
+    /// Returns the weight of an operation of that family in this program.
     pub(crate) fn weight(&self, family: Family, weight: u32) -> u32 {
-        // A family that was drawn twice is twice as frequent. One that was not is not quite
-        // absent, so that each sum of weights is above zero.
+        // A family that was drawn twice is twice as frequent. A family that was not drawn keeps a
+        // small weight, so that each sum of weights is above zero.
         let times = self.families.iter().filter(|it| **it == family).count() as u32;
         match family {
             Family::Flow | Family::Isolate | Family::Control | Family::Task => weight * 4 * times,
@@ -71,7 +71,7 @@ impl Gen {
         }
     }
 
-    /// An index, with these weights.
+    /// Returns a random index with these weights.
     pub(crate) fn weighted(&mut self, weights: &[u32]) -> usize {
         let sum: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
         let mut left = self.below(sum.max(1));
@@ -84,7 +84,7 @@ impl Gen {
         0
     }
 
-    /// A script that most often is empty: one in `rarity` is not.
+    /// Returns a script that is usually empty: one in `rarity` is not.
     pub(crate) fn rare_script(&mut self, rarity: u64) -> Script {
         if self.below(rarity) == 0 {
             self.script()
@@ -93,7 +93,7 @@ impl Gen {
         }
     }
 
-    /// A script of what is left of the program's size.
+    /// Returns a script that fits in the remaining size of the program.
     pub(crate) fn script(&mut self) -> Script {
         let longest = 1 + self.below(4);
         self.script_of(longest as u32)
@@ -112,7 +112,7 @@ impl Gen {
         Script(Arc::new(ops))
     }
 
-    /// A script for a bad moment: often one operation that does harm there.
+    /// Returns a script for a bad moment: often a single operation that is harmful there.
     pub(crate) fn nasty(&mut self) -> Script {
         if self.below(3) == 0 {
             return self.script();
@@ -136,7 +136,7 @@ impl Gen {
         Script(Arc::new(vec![op]))
     }
 
-    /// As `nasty`, once in `rarity` times; else nothing.
+    /// Returns the same as `nasty` once in `rarity` times, and else an empty script.
     pub(crate) fn rarely_nasty(&mut self, rarity: u64) -> Script {
         if self.below(rarity) == 0 {
             self.nasty()
@@ -145,7 +145,7 @@ impl Gen {
         }
     }
 
-    /// What a local's destructor does: it uses another or itself, or is nasty.
+    /// Returns the script of a local's destructor: it uses a local, maybe its own, or is nasty.
     fn of_locals(&mut self, rarity: u64) -> Script {
         match self.below(3 * rarity) {
             0 => Script(Arc::new(vec![Op::WithLocal(
@@ -157,8 +157,8 @@ impl Gen {
         }
     }
 
-    /// An operation. What most of them need is an isolate around them, so that on the outside
-    /// there is often one.
+    /// Returns an operation. Most operations need an isolate around them, so at the outside it is
+    /// often one that makes an isolate.
     fn op(&mut self) -> Op {
         if self.depth > 1 || self.below(2) == 0 {
             return Op::generate(self);
@@ -171,7 +171,7 @@ impl Gen {
         }
     }
 
-    /// Makes what the program's families work on.
+    /// Returns operations that make what the program's families work on.
     fn set_up(&mut self) -> Vec<Op> {
         let mut ops = Vec::new();
         for family in self.families.clone() {
@@ -194,7 +194,7 @@ impl Gen {
                 }
                 Family::Runtime => ops.push(Op::NewRuntime(Slot(1), Count(1))),
                 Family::Timer => {
-                    // One that is polled once, and kept, so that its waker is called.
+                    // A timer that is polled once and kept, so that its waker is called.
                     let time = Ms(1 + self.below(2) as u8);
                     let how = How::PollKeep(slot, Part::generate(self));
                     ops.push(Op::Wait(Future::Sleep(time), how));
@@ -209,7 +209,7 @@ impl Gen {
         ops
     }
 
-    /// A part one level deeper, or `otherwise` if that is too deep.
+    /// Returns a part one level deeper, or `otherwise` if that is too deep.
     pub(crate) fn inner<P>(&mut self, generate: fn(&mut Self) -> P, otherwise: fn() -> P) -> P {
         if self.depth >= DEPTH {
             return otherwise();
@@ -220,7 +220,7 @@ impl Gen {
         part
     }
 
-    /// The whole program.
+    /// Returns the whole program.
     pub(crate) fn program(&mut self) -> Program {
         self.budget = 6 + self.below(5) as u32;
         let prelude = match self.below(4) {
@@ -228,7 +228,7 @@ impl Gen {
             1 => self.script(),
             _ => Script::default(),
         };
-        // Programs that use such values often do so in their constructors and destructors, too.
+        // Programs that use such values often use them in their constructors and destructors too.
         let uses_locals = self.families.contains(&Family::Local);
         let rarity = if uses_locals { 1 } else { 4 };
         self.budget = 5;

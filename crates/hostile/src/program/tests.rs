@@ -1,5 +1,5 @@
-//! Risk: a program that is printed is another one when it is read, so that a failure cannot be
-//! repeated; or it cannot be shrunk.
+//! Risk: a printed program differs when it is read again, so that a failure cannot be repeated; or
+//! a program cannot be shrunk.
 
 use super::{Kind, Program};
 

@@ -1,4 +1,4 @@
-//! Programs as text: `Name(part, part)`, scripts in brackets. What is printed can be read.
+//! Programs as text: `Name(part, part)`, scripts in brackets. Printed programs can be read again.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use super::{
     Chore, Count, Flag, Future, Kind, Load, Ms, Nasty, Part, Patience, Program, Script, Slot, Wakes,
 };
 
-/// Longest script that is printed in one line, in characters.
+/// The longest script that is printed on one line, in characters.
 const LINE: usize = 70;
 
 /// Prints parts.
 #[derive(Default)]
 pub(crate) struct Writer {
     text: String,
-    /// A part of this operation was printed already.
+    /// `true` once a part of this operation was printed.
     follows: bool,
 }
 
@@ -26,7 +26,7 @@ impl Writer {
         self.follows = false;
     }
 
-    /// Prints a part of it.
+    /// Prints a part of the operation.
     pub(crate) fn part(&mut self, part: &impl Part) {
         if self.follows {
             self.text.push_str(", ");
@@ -35,7 +35,7 @@ impl Writer {
         self.follows = true;
     }
 
-    /// Ends it.
+    /// Ends the operation.
     pub(crate) fn close(&mut self) {
         self.text.push(')');
         self.follows = true;
@@ -154,28 +154,28 @@ impl<'a> Reader<'a> {
             .ok_or_else(|| format!("'{name}=' is missing, there is '{word}'"))
     }
 
-    /// Begins an operation, and gives its name.
+    /// Begins an operation, and returns its name.
     ///
     /// # Errors
-    /// If there is something else.
+    /// Fails if the text continues differently.
     pub(crate) fn open(&mut self) -> Result<String, String> {
         let name = self.word()?.to_owned();
         self.sign('(')?;
         Ok(name)
     }
 
-    /// Reads a part of it.
+    /// Reads a part of the operation.
     ///
     /// # Errors
-    /// If there is something else.
+    /// Fails if the text continues differently.
     pub(crate) fn part<P: Part>(&mut self) -> Result<P, String> {
         P::read(self)
     }
 
-    /// Ends it.
+    /// Ends the operation.
     ///
     /// # Errors
-    /// If there is something else.
+    /// Fails if the text continues differently.
     pub(crate) fn close(&mut self) -> Result<(), String> {
         self.sign(')')
     }

@@ -1,4 +1,4 @@
-//! Panics, destructors, threads: what a script does without an isolate.
+//! Panics, destructors, threads: operations that need no isolate.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use super::world::{At, Guard, Place, at_thread_exit, contain};
 use super::{Scope, run};
 use crate::program::{Kind, Op, Script, Slot};
 
-/// What programs panic with. Nothing is allocated for it, so that one whose destructor comes at a
-/// bad moment may be let go of.
+/// The panic payload of programs. It allocates nothing, so it may be leaked if its destructor would
+/// run at a bad moment.
 pub(crate) struct Hostile;
 
 pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
@@ -21,7 +21,7 @@ pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
         Op::Panic() | Op::PanicWith(_) => {}
         Op::Catch(inside) => contain(|| run(inside, at)),
         Op::CatchPanic(inside) => drop(catch_panic(|| run(inside, at))),
-        // As a loop that logs errors and goes on: a kill comes out of each round.
+        // Like a loop that logs errors and goes on: a kill unwinds out of each round.
         Op::Persist(inside) => (0..3).for_each(|_| contain(|| run(inside, at))),
         Op::Rethrow(inside) => {
             let caught = catch_unwind(AssertUnwindSafe(|| run(inside, at)));
@@ -61,7 +61,7 @@ pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
     true
 }
 
-/// Keeps a guard until the isolate ends; outside of isolates, for no time.
+/// Keeps a guard until the isolate ends. Outside of isolates, drops it at once.
 fn hold(guard: Guard) {
     if Isolate::current().is_some() {
         insula_core::spawn_local(async move {
@@ -71,9 +71,8 @@ fn hold(guard: Guard) {
     }
 }
 
-/// Keeps a value whose destructor panics in any case until the isolate ends. Only the teardown
-/// drops it, each such value for itself: that of a task, of a timer, or of a message that nobody
-/// receives.
+/// Keeps a value whose destructor always panics until the isolate ends. Only the teardown drops it,
+/// in a task, a timer, or a message that is never received.
 fn hold_panic(held_by: Slot) {
     struct Panics;
     impl Drop for Panics {
@@ -108,8 +107,8 @@ fn may_exit() -> bool {
     !std::thread::panicking() && Isolate::current().is_some()
 }
 
-/// Starts a thread. A seeded program waits for it right here, since its order of events follows
-/// from its seed.
+/// Starts a thread. A seeded program waits for it at once, since its order of events follows from
+/// its seed.
 fn thread(inside: &Script, at: &At, enters: bool) {
     let outside = At {
         world: at.world.clone(),
@@ -130,7 +129,7 @@ fn thread(inside: &Script, at: &At, enters: bool) {
                 .flatten();
             let _entered = runtime.as_ref().map(insula_core::Runtime::enter);
             hook.run();
-            // Locks that it holds would be held for ever.
+            // Locks that this thread holds would stay locked.
             for lock in &hook.at().world.raw_locks {
                 let _ = lock.unlock();
             }

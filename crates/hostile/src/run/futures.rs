@@ -1,4 +1,4 @@
-//! Futures: what they wait for, and how they are driven.
+//! Futures: the events that they wait for, and the ways to drive them.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -18,10 +18,10 @@ fn time(ms: Ms) -> Duration {
     Duration::from_millis(u64::from(ms.0))
 }
 
-/// Longest time that something is awaited which may never come.
+/// The limit for awaiting something that may never happen.
 const LONG: Duration = Duration::from_millis(2);
 
-/// The future of an operation; `None` if what it names is not there.
+/// Returns the future of an operation; `None` if the named object does not exist.
 pub(crate) fn make(awaited: &Awaited, at: &At) -> Option<KeptFuture> {
     let world = at.world.clone();
     Some(match awaited {
@@ -128,7 +128,7 @@ fn either(mut one: KeptFuture, mut other: KeptFuture) -> KeptFuture {
     }))
 }
 
-/// Gives its waker to the program, and is ready when it is polled again.
+/// Returns a future that gives its waker to the program, and is ready when it is polled again.
 fn stash_waker(at: &At, slot: Slot) -> KeptFuture {
     let token = at.token();
     let mut is_stashed = false;
@@ -145,7 +145,7 @@ fn stash_waker(at: &At, slot: Slot) -> KeptFuture {
     }))
 }
 
-/// Waits, and accepts that a seeded runtime refuses what is not ready at once.
+/// Waits, and accepts that a seeded runtime refuses a future that is not ready at once.
 pub(crate) fn unless_refused(wait: impl FnOnce()) {
     let Err(payload) = catch_unwind(AssertUnwindSafe(wait)) else {
         return;
@@ -185,17 +185,16 @@ fn poll(future: &mut KeptFuture, waker: &Waker) -> Poll<()> {
     Pin::as_mut(future).poll(&mut Context::from_waker(waker))
 }
 
-/// Waits in whatever way, where nothing can be awaited.
+/// Waits in the given way, where nothing can be awaited.
 pub(crate) fn wait(at: &At, awaited: &Awaited, how: &How) {
     let Some(mut future) = make(awaited, at) else {
         return;
     };
     match how {
         How::Await() if Isolate::current().is_some() => spawn_local(future),
-        // While the stack unwinds `block_on` lasts until its future is ready, as documented: that
-        // may be never.
-        // And a waker may be called by the thread of the timers, which could not end a sleep that
-        // it blocks on.
+        // While the stack unwinds, `block_on` lasts until its future is ready, as documented, which
+        // may be never. And a waker may be called by the timers' thread, which could not end a
+        // sleep that it blocks on.
         How::Await() | How::BlockOn()
             if std::thread::panicking() || Place::here() == Place::Elsewhere =>
         {
@@ -269,7 +268,7 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
             });
             world.timers.put(*slot, timer);
         }
-        // It panics outside of the timer's isolate, as documented.
+        // `cancel` panics outside the timer's isolate, as documented.
         Op::Cancel(slot) if is_inside && !std::thread::panicking() => {
             if let Some(timer) = world.timers.get(*slot) {
                 timer.cancel();

@@ -10,8 +10,8 @@ use super::run;
 use super::world::{At, Hook, Letter};
 use crate::program::{Op, Script, Slot};
 
-/// A port that is closed, to which the ends of isolates are told: what counts is the call that
-/// makes the message.
+/// Returns a closed port as the target of exit messages: only the call that makes the message
+/// matters.
 fn sink() -> SendPort<()> {
     static SINK: OnceLock<SendPort<()>> = OnceLock::new();
     SINK.get_or_init(|| {
@@ -22,7 +22,7 @@ fn sink() -> SendPort<()> {
     .clone()
 }
 
-/// A builder for an isolate of `runtime`, or of that of `at`.
+/// Returns a builder for an isolate of `runtime`, or else of the runtime of `at`.
 pub(crate) fn builder(at: &At, runtime: Option<Slot>) -> Builder {
     if runtime.is_none() && Isolate::current().is_some() {
         return Isolate::builder();
@@ -34,8 +34,8 @@ pub(crate) fn builder(at: &At, runtime: Option<Slot>) -> Builder {
     }
 }
 
-/// Spawns, and sees to it that the end is told. Every other isolate has a listener for that; the
-/// others are asked when the program has ended.
+/// Spawns an isolate and makes sure that its end is recorded. Every second isolate has an exit
+/// listener; the rest are asked when the program has ended.
 pub(crate) fn spawn(
     at: &At,
     builder: Builder,

@@ -14,16 +14,16 @@ insula_core::isolate_local! {
     static THIRD: Local = Local::make(Slot(2));
 }
 
-/// The program that runs in this process. There is one at a time.
+/// The program that runs in this process. Only one runs at a time.
 static CURRENT: Mutex<Option<Arc<World>>> = Mutex::new(None);
 
-/// Times that an isolate-local value was made for the current program.
+/// The number of isolate-local values made for the current program.
 static MADE: AtomicU32 = AtomicU32::new(0);
 
-/// More than a program's operations ask for: something makes them by itself.
+/// More than a program's operations ask for, so reaching it means that values make themselves anew.
 const TOO_MANY: u32 = 5_000;
 
-/// Says which program runs from now on.
+/// Sets the program that runs from now on.
 pub(crate) fn set_current(world: Option<Arc<World>>) {
     MADE.store(0, Ordering::Relaxed);
     let before = std::mem::replace(&mut *CURRENT.lock(), world);
@@ -58,8 +58,8 @@ impl Drop for Local {
         };
         let at = &parcel.at;
         let script = &at.world.program.local_drop;
-        // What makes itself anew does so without end: the program's limit of operations must not
-        // hide it.
+        // A value that makes itself anew would do so without end. The program's limit of operations
+        // must not hide that.
         let uses_itself = |op: &Op| matches!(op, Op::WithLocal(slot, _) if *slot == self.slot);
         let may_use = insula_core::Isolate::current().is_some() && !std::thread::panicking();
         if may_use && script.0.iter().any(uses_itself) {

@@ -10,7 +10,7 @@ use super::world::{At, Hook, Letter, Parcel, Place};
 use super::{patience, waits};
 use crate::program::{Answering, Kind, Op, Script, Slot};
 
-/// A message handler that runs a script, and answers before it, after it or never.
+/// Returns a message handler that runs a script, and answers before it, after it or never.
 fn handler(
     at: &At,
     answering: &Answering,
@@ -37,7 +37,7 @@ fn handler(
     }
 }
 
-/// Enters what became of a message.
+/// Records the result of a send.
 pub(crate) fn sent(at: &At, number: usize, result: Result<(), Parcel>) {
     match result {
         Ok(()) => at.world.ledger.accepted(number),
@@ -69,7 +69,7 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
             }
         }
         Op::Listen(slot, answering, script) => {
-            // It panics if the port belongs elsewhere.
+            // `listen` panics if the port belongs to another isolate.
             if std::thread::panicking() {
                 return true;
             }
@@ -286,7 +286,7 @@ fn callbacks(op: &Op, at: &At) -> bool {
                 BlockingCallback::new(move |parcel: Parcel| {
                     parcel.handled();
                     hook.run();
-                    // At the end of the closure its panic would leak what is returned.
+                    // If it panicked at the end of the closure, the returned value would leak.
                     drop(parcel);
                     hook.at().token()
                 })

@@ -1,5 +1,4 @@
-//! Chores that are done again and again beside isolates that live on: what grows with the rounds
-//! is kept for good.
+//! Repeats chores beside isolates that live on: memory that grows with the rounds is a leak.
 
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
@@ -18,14 +17,14 @@ use crate::program::{Chore, Kind};
 
 type Question = Option<ReplyTo<u32>>;
 
-/// Rounds before the first look, and between the looks. The windows grow, so that what grows by
-/// doubling does not look like what grows with each round.
+/// The number of rounds before the first measurement, and between measurements. The windows grow,
+/// so that growth by doubling does not look like growth with each round.
 const WINDOWS: [usize; 3] = [64, 128, 256];
 
-/// Bytes per round that are growth. Less is what happens to be on its way at the looks.
+/// The growth in bytes per round that counts as a leak. A smaller amount may be in transit.
 const BYTES: usize = 24;
 
-/// What the chores are done to.
+/// The objects that the chores use.
 struct Stage {
     runtime: Runtime,
     target: Isolate,
@@ -85,7 +84,7 @@ impl Wake for Nothing {
     fn wake(self: Arc<Self>) {}
 }
 
-/// Polls a future once, with a waker like no other, and drops it.
+/// Polls a future once, with a new waker, and drops it.
 fn give_up(future: impl Future) {
     let waker = Waker::from(Arc::new(Nothing));
     let mut future = std::pin::pin!(future);
@@ -95,7 +94,7 @@ fn give_up(future: impl Future) {
 /// Does the program's chores, outside of isolates and in one.
 pub(crate) fn execute(at: &At, runtime: &Runtime) {
     let chores = Arc::new(at.world.program.rounds.clone());
-    // What the prelude has spawned runs beside the chores, and may allocate ever more.
+    // Isolates that the prelude has spawned run beside the chores, and may allocate without end.
     if chores.is_empty() || !at.world.program.prelude.0.is_empty() {
         return;
     }
@@ -134,8 +133,8 @@ async fn all_rounds(stage: &Stage, chores: &[Chore], is_seeded: bool) -> Option<
                     inside(chore, stage);
                 }
             }
-            // Others get to run, who would fill queues meanwhile. Time is free on a seeded
-            // runtime only.
+            // Let other tasks run, or queues would fill. Time costs nothing only on a seeded
+            // runtime.
             if is_seeded || round % 8 == 0 {
                 sleep(Duration::from_millis(1)).await;
             } else {
@@ -192,7 +191,7 @@ fn outside(chore: &Chore, stage: &Stage) {
     }
 }
 
-/// Waits that block, for no time.
+/// Does blocking waits with a time-out of zero.
 fn blocking(chore: &Chore, stage: &Stage) {
     match chore {
         Chore::AttachAndDropMailbox() => {

@@ -40,7 +40,7 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
             }
         }
         Op::WithLocal(slot, inside) => {
-            // It panics where there is none any more.
+            // `with` panics outside of isolates and after their end.
             if Isolate::current().is_some() && !std::thread::panicking() {
                 locals::with(*slot, || run(inside, at));
             }
@@ -69,7 +69,7 @@ fn new_runtime(at: &At, slot: Slot, threads: u8) {
     }
     let builder = Runtime::builder().name("hostile");
     let runtime = match world.program.kind {
-        // Driven by its user, which programs do with their first one only.
+        // A seeded runtime is driven by its user, and programs drive only their first one.
         Kind::Seeded => return,
         Kind::Threads => builder.threads(usize::from(threads)).build(),
     };
@@ -77,8 +77,8 @@ fn new_runtime(at: &At, slot: Slot, threads: u8) {
     world.runtimes.put(slot, runtime);
 }
 
-/// A shutdown that is refused in an isolate of that runtime. Elsewhere it may have to wait for
-/// code that waits for this one, and so is limited.
+/// Shuts a runtime down. In an isolate of the same runtime the call is refused. Elsewhere it could
+/// wait for code that waits for this thread, so it has a time-out.
 fn shut_down(at: &At, slot: Slot) {
     let Some(runtime) = at.world.runtimes.get(slot) else {
         return;
@@ -92,7 +92,7 @@ fn shut_down(at: &At, slot: Slot) {
 
 fn root(at: &At, notify: &Script, pauses: Flag, entry: &Script, entered: &Script, end: &RootEnd) {
     let place = Place::here();
-    // On threads, the one that drives the program could not end what waits in the isolate.
+    // On threads, the driver could not end what waits in the isolate.
     let may_host = match at.world.program.kind {
         Kind::Seeded => place == Place::Driver,
         Kind::Threads => place == Place::Free,

@@ -257,7 +257,8 @@ fn locks(op: &Op, at: &At) -> bool {
             }
         }
         Op::RawLock(slot, may_wait) => {
-            // One that ends with its thread is unlocked there; others would keep it for ever.
+            // An isolate or a `Free` thread unlocks it when it ends; other threads would keep it
+            // locked.
             if may_wait_forever(at) {
                 let lock = &world.raw_locks[index(slot)];
                 let _wait = world.ledger.wait(|| format!("{op:?}"));
@@ -268,7 +269,7 @@ fn locks(op: &Op, at: &At) -> bool {
             }
         }
         Op::RawUnlock(slot) => drop(world.raw_locks[index(slot)].unlock()),
-        // The wait ends with the lock, for which there is no time-out, and whoever has that may
+        // The wait ends by locking again, which has no time-out, and the holder of the lock may
         // wait for the end of the program.
         Op::WaitFor(..) if world.program.kind == Kind::Threads && !may_wait_forever(at) => {}
         Op::WaitFor(condition, slot, may_wait) => {
@@ -325,7 +326,7 @@ fn wait_for(at: &At, condition: usize, lock: usize, may_wait: Patience) {
     };
 }
 
-/// A wait for a condition variable, in the books.
+/// A wait for a condition variable, in the ledger.
 struct Waiting<'a> {
     at: &'a At,
     condition: usize,

@@ -1,4 +1,4 @@
-//! Wakers of user code, all of whose functions run scripts.
+//! Wakers of user code, whose functions all run scripts.
 
 use std::sync::Arc;
 use std::task::{RawWaker, RawWakerVTable, Waker};
@@ -12,7 +12,7 @@ struct Hostile {
     _last: Guard,
 }
 
-/// A waker that does what `wakes` says.
+/// Returns a waker that does what `wakes` says.
 pub(crate) fn hostile(wakes: &Wakes, at: &At) -> Waker {
     let hostile = Arc::new(Hostile {
         wake: at.hook(&wakes.wake),
@@ -20,7 +20,7 @@ pub(crate) fn hostile(wakes: &Wakes, at: &At) -> Waker {
         _last: Guard(at.hook(&wakes.last)),
     });
     let raw = RawWaker::new(Arc::into_raw(hostile).cast(), &VTABLE);
-    // SAFETY: the functions below treat the pointer as the `Arc` that it is, count for count.
+    // SAFETY: each function below treats the pointer as an `Arc`, and keeps its count.
     unsafe { Waker::from_raw(raw) }
 }
 
@@ -28,10 +28,10 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, dr
 
 unsafe fn clone(data: *const ()) -> RawWaker {
     let data = data.cast::<Hostile>();
-    // SAFETY: the waker that is cloned owns a count.
+    // SAFETY: the cloned waker owns a count, so the value is alive.
     let hostile = unsafe { &*data };
     let _place = Place::Elsewhere.set();
-    // It may panic: before the count is taken.
+    // Before the count is taken, since the script may panic.
     hostile.clone.run();
     // SAFETY: as above.
     unsafe { Arc::increment_strong_count(data) };
@@ -39,7 +39,7 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 }
 
 unsafe fn wake(data: *const ()) {
-    // SAFETY: a waker that is consumed gives its count away.
+    // SAFETY: `wake` consumes the waker, which gives up its count.
     let hostile = unsafe { Arc::from_raw(data.cast::<Hostile>()) };
     let _place = Place::Elsewhere.set();
     hostile.wake.run();
@@ -54,6 +54,6 @@ unsafe fn wake_by_ref(data: *const ()) {
 
 unsafe fn drop_waker(data: *const ()) {
     let _place = Place::Elsewhere.set();
-    // SAFETY: a waker that is dropped gives its count away.
+    // SAFETY: a dropped waker gives up its count.
     drop(unsafe { Arc::from_raw(data.cast::<Hostile>()) });
 }

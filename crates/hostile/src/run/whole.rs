@@ -1,8 +1,8 @@
-//! One program from its start to its end.
+//! Runs one program from its start to its end.
 //!
-//! The program runs on a thread of its own, so that everything of that thread's ends with it.
-//! After the main script the runtime must still work; then everything is shut down, which must
-//! end all waits of isolates; then what threads outside of isolates wait for is closed.
+//! The program runs on its own thread, so that the thread's state ends with it. After the main
+//! script the runtime must still work. Then everything is shut down, which must end all waits of
+//! isolates. Last, everything that threads outside of isolates wait for is closed.
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -17,22 +17,22 @@ use super::{locals, rounds, run};
 use crate::oracle::{Memory, Residents};
 use crate::program::{Kind, Program, Slot};
 
-/// What a watchdog sees of a program that runs.
+/// A watchdog's view of a running program.
 #[derive(Clone)]
 pub(crate) struct Watched(Arc<World>);
 
 impl Watched {
-    /// What has not ended.
+    /// Returns the unfinished operations.
     pub(crate) fn unfinished(&self) -> String {
         self.0.ledger.unfinished()
     }
 }
 
-/// Runs a program, again if it seems to have left memory behind, and returns its faults. `watch`
-/// is told what to watch. The first program of a process finds the library unused.
+/// Runs a program, repeatedly if it seems to have leaked memory, and returns its faults. `watch`
+/// receives what to watch. The first program of a process finds the library unused.
 pub(crate) fn execute(program: &Program, watch: impl Fn(Option<Watched>)) -> Vec<String> {
-    /// Times that a program must leave something behind in a row. The threads of the global
-    /// runtime, which stay, keep up to eight spent blocks each.
+    /// The number of leaks in a row that count as a fault. The threads of the global runtime stay,
+    /// and keep up to eight spent blocks each.
     const TIMES: usize = 24;
     static IS_USED: AtomicBool = AtomicBool::new(false);
     let mut leaks = Vec::new();
@@ -69,7 +69,7 @@ pub(crate) fn execute(program: &Program, watch: impl Fn(Option<Watched>)) -> Vec
     vec![format!("blocks of memory are left, each time: {usual}")]
 }
 
-/// Has the global runtime start what it has, which stays.
+/// Makes the global runtime start its permanent threads.
 fn warm_up() {
     let global = Runtime::global();
     global.block_on(sleep(Duration::from_millis(1)));
@@ -84,7 +84,7 @@ fn execute_once(
     let world = World::new(program.clone());
     watch(Some(Watched(world.clone())));
     locals::set_current(Some(world.clone()));
-    // What a thread keeps for later, such as spent blocks of memory, ends with it.
+    // A thread's caches, such as spent blocks of memory, end with it.
     for step in [drive, tidy_up] {
         let inner = world.clone();
         let thread = std::thread::Builder::new()
@@ -128,7 +128,7 @@ fn drive(world: &Arc<World>, before: Residents) {
     }
     shut_down_all(world);
     finish(world, before, 1);
-    // What a seeded program keeps, it keeps on this thread.
+    // A seeded program keeps its guards on this thread.
     (0..3).map(Slot).for_each(drop_entered);
     if let Err(error) = Isolate::run(|| ()).wait() {
         world
@@ -137,20 +137,20 @@ fn drive(world: &Arc<World>, before: Residents) {
     }
 }
 
-/// What the end of the first thread left behind.
+/// Cleans up what the end of the first thread left.
 fn tidy_up(world: &Arc<World>, before: Residents) {
     finish(world, before, 1);
     told(world);
 }
 
-/// The runtime must still do what it is for.
+/// Checks that the runtime still works.
 fn probe(runtime: &Runtime) {
     runtime.block_on(sleep(Duration::from_millis(1)));
     let (answer, reply) = one_shot();
     Isolate::builder()
         .runtime(runtime)
         .spawn(move |()| answer.send(()), ());
-    // Without an answer if something killed the isolate; but the wait ends.
+    // There is no answer if something killed the isolate, but the wait ends.
     let _ = runtime.block_on(reply);
 }
 
@@ -162,8 +162,8 @@ fn shut_down_all(world: &World) {
     }
 }
 
-/// Ends what is no isolate: threads, handlers of native ports, and what the global runtime got.
-/// `own` threads of the program's are still needed.
+/// Ends everything that is not an isolate of the program: threads, native ports' handlers, and
+/// isolates of the global runtime. `own` threads of the program are still needed.
 fn finish(world: &World, before: Residents, own: usize) {
     let start = Instant::now();
     let global = Runtime::global();
@@ -183,7 +183,7 @@ fn finish(world: &World, before: Residents, own: usize) {
         if global.isolate_count() > 0 {
             global.kill_all();
         } else if is_joined {
-            // What is left after a while is reported elsewhere.
+            // Threads that are left after a while are reported elsewhere.
             if before.has_at_most(own) || start.elapsed() > Duration::from_secs(3) {
                 break;
             }
@@ -193,7 +193,7 @@ fn finish(world: &World, before: Residents, own: usize) {
     contain(|| world.close_all());
 }
 
-/// Asks for the ends of isolates that have no listener.
+/// Asks for the ends of isolates that have no exit listener.
 fn told(world: &World) {
     let exits = std::mem::take(&mut *world.exits.lock());
     for (number, mut exited) in exits {

@@ -1,4 +1,4 @@
-//! What the scripts of one program share, and the values that they send about.
+//! The state that the scripts of one program share, and the values that they send.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -17,13 +17,13 @@ use insula_sync::Mutex;
 use crate::oracle::Ledger;
 use crate::program::{Program, Script, Slot};
 
-/// Operations that a program may do before all of its scripts end.
+/// The number of operations after which all scripts of a program end.
 const FUEL: u64 = 600;
 
-/// Scripts inside of scripts on one stack.
+/// The nesting depth of scripts on one stack.
 const STACK: u32 = 24;
 
-/// A future that was polled, and kept.
+/// A future that was polled and kept.
 pub(crate) type KeptFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A table of handles.
@@ -40,7 +40,7 @@ impl<T> Table<T> {
         &self.0[usize::from(slot.0) % 3]
     }
 
-    /// Fills a place. What was there is dropped, outside of the table's lock.
+    /// Fills a place. The old value is dropped outside the table's lock.
     pub(crate) fn put(&self, slot: Slot, value: T) {
         let before = self.place(slot).lock().replace(value);
         drop(before);
@@ -51,7 +51,7 @@ impl<T> Table<T> {
         self.place(slot).lock().take()
     }
 
-    /// Empties all places. A destructor that panics keeps the others from nothing.
+    /// Empties all places. A panicking destructor does not stop the others.
     pub(crate) fn clear(&self) {
         for slot in 0..3 {
             contain(|| drop(self.take(Slot(slot))));
@@ -60,18 +60,18 @@ impl<T> Table<T> {
 }
 
 impl<T: Clone> Table<T> {
-    /// A clone of what is there.
+    /// Returns a clone of the value in a place.
     pub(crate) fn get(&self, slot: Slot) -> Option<T> {
         self.place(slot).lock().clone()
     }
 }
 
-/// Runs code of the program's whose panic is to end here.
+/// Runs code of the program and contains its panic.
 pub(crate) fn contain(f: impl FnOnce()) {
     insula_core::contain(f);
 }
 
-/// What all scripts of a program share.
+/// The state that all scripts of a program share.
 pub(crate) struct World {
     pub(crate) program: Program,
     pub(crate) ledger: Ledger,
@@ -87,7 +87,7 @@ pub(crate) struct World {
     pub(crate) replies: Table<Reply<Parcel>>,
     pub(crate) timers: Table<Timer>,
     pub(crate) futures: Table<KeptFuture>,
-    /// Shared, since the clone of a waker is a program's code, which no lock may be held for.
+    /// Shared, because cloning a waker runs code of the program, and no lock may be held for that.
     pub(crate) wakers: Table<Arc<Waker>>,
     pub(crate) mailboxes: Table<Arc<Mailbox<Parcel>>>,
     pub(crate) requesters: Table<Arc<Rendezvous>>,
@@ -98,20 +98,20 @@ pub(crate) struct World {
     pub(crate) local: Table<IsolateLocalCallback<Parcel, ()>>,
     pub(crate) grouped: Table<GroupBoundCallback<Hook, Parcel, ()>>,
     pub(crate) natives: Table<NativePort<Letter>>,
-    /// All that have not been shut down.
+    /// All runtimes that have not been shut down.
     pub(crate) all_runtimes: Mutex<Vec<Runtime>>,
     pub(crate) locks: [insula_core::Mutex<u32>; 3],
     pub(crate) raw_locks: [RawMutex; 3],
     pub(crate) conditions: [ConditionVariable; 3],
-    /// All that were made and live: a thread may wait for one that is in no table any more.
+    /// All living mailboxes: a thread may wait for one that is no longer in a table.
     pub(crate) all_mailboxes: Mutex<Vec<Weak<Mailbox<Parcel>>>>,
-    /// Of all programs' threads, those that have not been joined.
+    /// The threads of the program that have not been joined.
     pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Waits for the ends of isolates that have no listener.
+    /// The waits for the ends of isolates without an exit listener.
     pub(crate) exits: Mutex<Vec<(usize, Exited)>>,
 }
 
-/// An end that requests, and who does so at the moment.
+/// A requester, with its current attempts.
 pub(crate) struct Rendezvous {
     pub(crate) requester: Requester<Parcel, Parcel>,
     attempts: Mutex<Attempts>,
@@ -120,18 +120,19 @@ pub(crate) struct Rendezvous {
 #[derive(Default)]
 struct Attempts {
     under_way: Vec<usize>,
-    /// A request that was admitted has ended.
+    /// `true` once an admitted request has ended.
     has_ended: bool,
-    /// Requests that were admitted beside another one: that one, and the time of the return.
+    /// For each request that was admitted beside another one: that other request, and the time of
+    /// the return.
     beside: Vec<(usize, usize)>,
     closed_at: Option<usize>,
 }
 
-/// One attempt to request. Times are numbers of values: those that were made later are larger.
+/// One attempt to request. A time is the number of values made so far, so later times are larger.
 pub(crate) struct Attempt<'a> {
     end: &'a Rendezvous,
     number: usize,
-    /// The attempt that was admitted, without doubt, when this one began.
+    /// The attempt that was certainly admitted when this one began.
     beside: Option<usize>,
 }
 
@@ -143,17 +144,17 @@ impl Rendezvous {
         }
     }
 
-    /// Notes when the rendezvous is about to be closed.
+    /// Records when the rendezvous is about to be closed.
     pub(crate) fn closes(&self, now: usize) {
         self.attempts.lock().closed_at.get_or_insert(now);
     }
 
-    /// A request begins.
+    /// Records that a request begins.
     pub(crate) fn begin(&self, number: usize) -> Attempt<'_> {
         let is_busy = self.requester.state() != RendezvousState::None;
         let mut attempts = self.attempts.lock();
         let beside = match attempts.under_way[..] {
-            // The first that was ever admitted: what is under way is its request.
+            // The first attempt that was ever admitted, so the request under way is its own.
             [first] if is_busy && !attempts.has_ended => Some(first),
             _ => None,
         };
@@ -167,8 +168,8 @@ impl Rendezvous {
 }
 
 impl Attempt<'_> {
-    /// The request returns. `at_least_until` is a time until which it was under way for sure.
-    /// Tells whether another one was admitted in between.
+    /// Records that the request returns. Returns whether another request was admitted while this
+    /// one was certainly under way.
     pub(crate) fn end(
         &self,
         was_admitted: bool,
@@ -234,7 +235,7 @@ impl World {
         })
     }
 
-    /// Ends what a thread that is no isolate may wait for without end.
+    /// Ends everything that a thread outside of isolates may wait for without end.
     pub(crate) fn close_all(&self) {
         for slot in (0..3).map(Slot) {
             if let Some(mailbox) = self.mailboxes.take(slot) {
@@ -256,14 +257,14 @@ impl World {
         self.clear();
     }
 
-    /// Keeps a mailbox in the table.
+    /// Puts a mailbox in the table.
     pub(crate) fn add_mailbox(&self, slot: Slot, mailbox: Mailbox<Parcel>) {
         let mailbox = Arc::new(mailbox);
         self.all_mailboxes.lock().push(Arc::downgrade(&mailbox));
         self.mailboxes.put(slot, mailbox);
     }
 
-    /// Notifies all who wait for a condition variable.
+    /// Notifies all waiters of a condition variable.
     pub(crate) fn notify_all(&self, condition: usize) {
         let ended = self.ledger.waits_ended(condition);
         self.conditions[condition].notify_all();
@@ -294,21 +295,21 @@ impl World {
     }
 }
 
-/// Where a script runs.
+/// The place where a script runs.
 #[derive(Clone)]
 pub(crate) struct At {
     pub(crate) world: Arc<World>,
-    /// The runtime of the isolate whose script this is, if it is one's.
+    /// The runtime of the isolate whose script this is, if it belongs to an isolate.
     pub(crate) home: Option<Slot>,
 }
 
 impl At {
-    /// Counts an operation. `false` if the program has done enough.
+    /// Counts an operation. Returns `false` if the program has done enough.
     pub(crate) fn may_go_on(&self) -> bool {
         self.world.ledger.step() < FUEL
     }
 
-    /// A value that is counted.
+    /// Returns a value that is counted.
     pub(crate) fn parcel(&self, load: &Script) -> Parcel {
         Parcel {
             number: self.world.ledger.parcel(),
@@ -317,12 +318,12 @@ impl At {
         }
     }
 
-    /// A value that is counted, for a closure to capture: its destructor is its own.
+    /// Returns a counted value for a closure to capture; its destructor runs no script.
     pub(crate) fn token(&self) -> Parcel {
         self.parcel(&Script::default())
     }
 
-    /// A script with its place, to be captured.
+    /// Returns a script with its place, to be captured.
     pub(crate) fn hook(&self, script: &Script) -> Hook {
         Hook {
             script: script.clone(),
@@ -330,7 +331,7 @@ impl At {
         }
     }
 
-    /// As `hook`, for a script of an isolate of that runtime.
+    /// The same as `hook`, for a script of an isolate of that runtime.
     pub(crate) fn hook_in(&self, home: Option<Slot>, script: &Script) -> Hook {
         let at = Self {
             world: self.world.clone(),
@@ -340,7 +341,7 @@ impl At {
     }
 }
 
-/// A value whose way is written down, and whose destructor runs a script.
+/// A value whose way is recorded, and whose destructor runs a script.
 pub(crate) struct Parcel {
     pub(crate) number: usize,
     pub(crate) at: At,
@@ -412,14 +413,14 @@ impl Letter {
     }
 }
 
-/// What kind of thread a script runs on, outside of isolates.
+/// The kind of thread that a script runs on, outside of isolates.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// One on which nothing may wait without end.
+    /// A thread on which nothing may wait without end.
     Elsewhere,
-    /// One that waits for nothing that ends after the program's last shutdown.
+    /// One that may wait without end: its waits are closed after the last shutdown.
     Free,
-    /// The one that drives the program.
+    /// The thread that drives the program.
     Driver,
 }
 
@@ -436,7 +437,7 @@ impl Place {
         PLACE.get()
     }
 
-    /// Changes the place until what is returned is dropped.
+    /// Changes the place until the returned value is dropped.
     pub(crate) fn set(self) -> impl Drop {
         struct Before(Place);
         impl Drop for Before {
@@ -448,7 +449,7 @@ impl Place {
     }
 }
 
-/// One script deeper, until it is dropped.
+/// One more nested script, until it is dropped.
 pub(crate) struct Deeper(());
 
 impl Deeper {
@@ -467,7 +468,8 @@ impl Drop for Deeper {
     }
 }
 
-/// What runs in a thread-local destructor. The language ends the process if one panics.
+/// Scripts that run in a thread-local destructor. A panic there ends the process, by the rules of
+/// the language.
 struct AtExit(Vec<Guard>);
 
 impl Drop for AtExit {
@@ -478,9 +480,9 @@ impl Drop for AtExit {
     }
 }
 
-/// Has a script run when the thread ends; or never, if its storage is gone.
+/// Runs a script when the thread ends, or now if the thread's storage is gone.
 pub(crate) fn at_thread_exit(guard: Guard) {
-    // The global runtime's threads never end.
+    // The global runtime's threads never end, so run it now.
     let name = std::thread::current().name().unwrap_or_default().to_owned();
     if name.starts_with("insula-") {
         return;
@@ -494,7 +496,7 @@ pub(crate) fn at_thread_exit(guard: Guard) {
     drop(guard);
 }
 
-/// Keeps a guard, of this thread. What was kept there is dropped.
+/// Keeps a guard of this thread. The guard that was kept there is dropped.
 pub(crate) fn stash_entered(slot: Slot, guard: Entered) {
     let mut guard = Some(guard);
     let _ = ENTERED.try_with(|all| {
@@ -505,7 +507,7 @@ pub(crate) fn stash_entered(slot: Slot, guard: Entered) {
     drop(guard);
 }
 
-/// Drops a guard that was kept.
+/// Drops a kept guard.
 pub(crate) fn drop_entered(slot: Slot) {
     let mut guard = None;
     let _ = ENTERED.try_with(|all| {
