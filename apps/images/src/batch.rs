@@ -1,8 +1,8 @@
-//! Grouping finished pictures into batch updates.
+//! Groups finished pictures into batch updates.
 
 use crate::{BatchUpdate, Failure, ProcessedImage};
 
-/// Collects results, one by one, into updates of a fixed number of pictures.
+/// Collects results into updates of a fixed number of pictures.
 #[derive(Debug)]
 pub struct Batches {
     total: usize,
@@ -12,7 +12,8 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// For a run of `total` pictures, `length` of them (at least one) per update.
+    /// Creates a collector for a run of `total` pictures, with `length` of them (at least one) per
+    /// update.
     pub fn new(total: usize, length: usize) -> Self {
         Self {
             total,
@@ -22,7 +23,7 @@ impl Batches {
         }
     }
 
-    /// Takes one result; returns an update if it completes a batch or the run.
+    /// Takes one result. Returns an update if the result completes a batch or the run.
     pub fn push(&mut self, result: Result<ProcessedImage, Failure>) -> Option<BatchUpdate> {
         self.processed += 1;
         self.batch.push(result);
@@ -33,7 +34,7 @@ impl Batches {
         }
     }
 
-    /// An update with what is left of an interrupted run, if anything.
+    /// Returns an update with the remaining results of an interrupted run, if there are any.
     pub fn flush(&mut self) -> Option<BatchUpdate> {
         if self.batch.is_empty() {
             return None;

@@ -74,8 +74,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// The steps that the options ask for, in the order resize, correct, sharpen: correction is
-    /// cheaper on the smaller picture, and sharpening is the last touch.
+    /// Returns the steps that the options ask for, in the order resize, correct, sharpen:
+    /// correction costs less on the smaller picture, and sharpening comes last.
     pub(crate) fn recipe(&self) -> Recipe {
         let mut operations = Vec::new();
         if let ResizeTo::Size(size) = self.resize {
@@ -103,7 +103,7 @@ impl Options {
         }
     }
 
-    /// How many workers make the pictures.
+    /// Returns the number of workers.
     pub(crate) fn workers(&self) -> usize {
         self.workers
             .map_or_else(|| available_parallelism().map_or(1, Into::into), Into::into)

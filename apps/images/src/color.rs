@@ -4,17 +4,16 @@ use image::DynamicImage;
 
 /// Brightness, contrast and saturation as factors: 1 changes nothing.
 ///
-/// For a channel value `v` from 0 to 255, first `v * brightness`, then
-/// `(v - 128) * contrast + 128`; then each channel moves away from the pixel's luma (ITU-R BT.709
-/// weights) by the factor `saturation`, so that 0 gives gray. Results are cut to 0..=255. Alpha
-/// stays.
+/// A channel value `v` from 0 to 255 becomes `v * brightness`, then `(v - 128) * contrast + 128`.
+/// Then each channel moves away from the pixel's luma (ITU-R BT.709 weights) by the factor
+/// `saturation`, so that 0 gives gray. Results are clamped to 0..=255. Alpha does not change.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ColorCorrection {
-    /// 0 is black, 1.1 a little lighter.
+    /// 0 gives black, 1.1 is slightly lighter.
     pub brightness: f32,
-    /// 0 is flat gray, above 1 is harder.
+    /// 0 gives flat gray, above 1 is harder.
     pub contrast: f32,
-    /// 0 is gray, above 1 is more colorful.
+    /// 0 gives gray, above 1 is more colorful.
     pub saturation: f32,
 }
 
@@ -29,7 +28,7 @@ impl Default for ColorCorrection {
 }
 
 impl ColorCorrection {
-    /// Whether this correction leaves every picture as it is.
+    /// Returns whether this correction leaves every picture unchanged.
     pub fn is_neutral(&self) -> bool {
         *self == Self::default()
     }
@@ -56,7 +55,7 @@ impl ColorCorrection {
         });
     }
 
-    /// Brightness and contrast look at one value only, so that 256 answers hold them all.
+    /// Returns a table of brightness and contrast, which depend on a single value.
     fn curve(&self) -> [u8; 256] {
         std::array::from_fn(|value| {
             let lit = value as f32 * self.brightness;
@@ -67,13 +66,13 @@ impl ColorCorrection {
     }
 }
 
-/// BT.709 luma: weights 0.2126, 0.7152, 0.0722 in 1/65536 that add up to one.
+/// Returns the BT.709 luma: weights 0.2126, 0.7152, 0.0722 in 1/65536 that add up to one.
 fn luma(red: u8, green: u8, blue: u8) -> i32 {
     let sum = 13_933 * i32::from(red) + 46_871 * i32::from(green) + 4_732 * i32::from(blue);
     (sum + 32_768) >> 16
 }
 
-/// Shows the color channels of each pixel, one or three without alpha, row by row.
+/// Calls `change` with the color channels of each pixel, one or three without alpha, row by row.
 pub(crate) fn for_each_pixel(picture: &mut DynamicImage, mut change: impl FnMut(&mut [u8])) {
     match picture {
         DynamicImage::ImageLuma8(gray) => gray.chunks_exact_mut(1).for_each(change),
@@ -86,7 +85,7 @@ pub(crate) fn for_each_pixel(picture: &mut DynamicImage, mut change: impl FnMut(
             rgb.chunks_exact_mut(4)
                 .for_each(|pixel| change(&mut pixel[..3]));
         }
-        // The decoder makes the four above and no operation changes the kind.
+        // The decoder makes only the four kinds above, and no operation changes the kind.
         _ => {}
     }
 }

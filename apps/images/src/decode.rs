@@ -1,4 +1,4 @@
-//! From the content of a file to upright pixels.
+//! Decodes the content of a file to upright pixels.
 
 mod jpeg;
 
@@ -12,18 +12,18 @@ use image::{DynamicImage, ImageDecoder, ImageError, Limits};
 use crate::geometry::Extent;
 use crate::{IccProfile, ImageFormat, Operation, ProcessError, Size};
 
-/// The most pixels that an input may have, 268 megapixels: a header that claims more would make
+/// The largest number of pixels of an input, 268 megapixels. A header that claims more would make
 /// the decoder reserve gigabytes.
 pub const MAX_PIXELS: u64 = 1 << 28;
 
-/// How an input was decoded.
+/// The way an input was decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decoding {
     /// At full size.
     Full,
-    /// Straight to a reduced size, by leaving out the high frequencies of each JPEG block.
+    /// Directly to a reduced size, by omitting the high frequencies of each JPEG block.
     Reduced {
-        /// 2, 4 or 8: width and height are one such part of the full ones, rounded up.
+        /// 2, 4 or 8: width and height are divided by this, rounded up.
         denominator: u8,
     },
 }
@@ -33,19 +33,19 @@ pub enum Decoding {
 pub(crate) struct Decoded {
     pub(crate) picture: DynamicImage,
     pub(crate) icc: Option<IccProfile>,
-    /// Where in `picture` the photo is.
+    /// The part of `picture` that shows the photo.
     pub(crate) extent: Extent,
-    /// The size of the photo, upright; larger than `picture` after a reduced decoding.
+    /// The upright size of the photo; larger than `picture` after a reduced decoding.
     pub(crate) full_size: Size,
     pub(crate) decoding: Decoding,
 }
 
-/// How many pixels the first operation needs; decides how far a decoder may reduce.
+/// The pixels that the first operation needs, which limit the decoder's reduction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Demand {
     /// Every pixel.
     Everything,
-    /// What this resize needs.
+    /// The pixels that this resize needs.
     Resize { size: Size, mode: crate::ResizeMode },
 }
 
@@ -57,7 +57,7 @@ impl Demand {
         }
     }
 
-    /// The smallest size, lying as it is stored, to which the decoder may reduce.
+    /// Returns the smallest size, in stored orientation, to which the decoder may reduce.
     fn least(self, stored: Size, orientation: Orientation) -> Size {
         match self {
             Self::Everything => stored,
@@ -69,7 +69,7 @@ impl Demand {
     }
 }
 
-/// Decodes a picture of any known format and applies its orientation.
+/// Decodes a picture of any supported format and applies its orientation.
 ///
 /// # Errors
 /// [`ProcessError::UnknownFormat`], [`ProcessError::Decode`] or [`ProcessError::TooLarge`].
@@ -93,7 +93,7 @@ fn decode_whole(
 ) -> Result<Decoded, ProcessError> {
     let (width, height) = decoder.dimensions();
     let stored = within_limit(Size::new(width, height))?;
-    // Metadata that cannot be read is no reason to lose the picture.
+    // Unreadable metadata is no reason to reject the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let icc = decoder
         .icc_profile()
@@ -117,7 +117,7 @@ fn decode_whole(
 
 fn undecodable(format: ImageFormat, error: ImageError) -> ProcessError {
     let reason = match error {
-        // Without this the text would start by naming the format a second time.
+        // Use the source, because the outer text repeats the format's name.
         ImageError::Decoding(error) => match std::error::Error::source(&error) {
             Some(source) => source.to_string(),
             None => error.to_string(),
@@ -148,7 +148,7 @@ fn in_eight_bits(picture: DynamicImage) -> DynamicImage {
     }
 }
 
-/// The size of a stored picture once its orientation is applied, and the reverse.
+/// Returns the size of a stored picture after its orientation is applied, and the reverse.
 fn upright(stored: Size, orientation: Orientation) -> Size {
     match orientation {
         Orientation::Rotate90

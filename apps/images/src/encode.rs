@@ -1,4 +1,4 @@
-//! From pixels to the content of a file.
+//! Encodes pixels as the content of a file.
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::codecs::webp::WebPEncoder;
@@ -7,9 +7,9 @@ use jpeg_encoder::ColorType;
 
 use crate::{IccProfile, ImageFormat, ProcessError};
 
-/// Encodes `picture`, with its profile where the profile still describes it.
+/// Encodes `picture`, with its profile if that still describes the pixels.
 ///
-/// JPEG has no alpha: transparent parts are shown on white.
+/// JPEG has no alpha: transparent parts become white.
 pub(crate) fn encode(
     picture: DynamicImage,
     icc: Option<IccProfile>,

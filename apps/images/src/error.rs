@@ -1,4 +1,4 @@
-//! Why a picture could not be made.
+//! The errors of processing a picture or a file.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -8,36 +8,36 @@ use insula::CallError;
 
 use crate::{ImageFormat, MAX_PIXELS, Size};
 
-/// Why [`Pipeline::process`](crate::Pipeline::process) gave no picture.
+/// The reason why [`Pipeline::process`](crate::Pipeline::process) returned no picture.
 ///
-/// The reasons of the codecs are kept as text, so that the error can cross to another process.
+/// The reasons of the codecs are kept as text, so that the error can be sent to another process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProcessError {
     /// The content is neither JPEG nor PNG nor WebP.
     UnknownFormat,
-    /// The content is damaged, cut short, or of a kind that the codec does not know.
+    /// The content is damaged, truncated, or of a kind that the codec does not support.
     Decode {
-        /// The format that the first bytes promise.
+        /// The format that the first bytes show.
         format: ImageFormat,
-        /// What the codec says.
+        /// The codec's message.
         reason: String,
     },
     /// The picture has more than [`MAX_PIXELS`].
     TooLarge {
-        /// Its size as the header states it.
+        /// The size in the header.
         size: Size,
     },
     /// The picture could not be resized.
     Resize {
-        /// What the kernel says.
+        /// The resizer's message.
         reason: String,
     },
-    /// The picture does not fit the output format.
+    /// The picture does not fit in the output format.
     Encode {
         /// The output format.
         format: ImageFormat,
-        /// What the codec says.
+        /// The codec's message.
         reason: String,
     },
 }
@@ -62,18 +62,17 @@ impl fmt::Display for ProcessError {
 
 impl Error for ProcessError {}
 
-/// Why one file of a run gave no output file.
+/// The reason why a file of a run gave no output file.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FileError {
     /// The input, or a folder of inputs, could not be read.
     Read(io::Error),
-    /// A file was named whose extension is none of those that are read.
+    /// The named file has an unsupported extension.
     Extension,
-    /// The picture could not be made.
+    /// The picture could not be processed.
     Process(ProcessError),
-    /// The worker that had it, or the whole pool, did not get to a result; a panic is among the
-    /// reasons.
+    /// The call did not return a result, for example because the worker panicked or the pool ended.
     Call(Box<CallError<ProcessError>>),
     /// The output could not be written.
     Write(io::Error),
@@ -102,7 +101,7 @@ impl Error for FileError {
     }
 }
 
-/// A file that could not be turned into a picture, with its reason.
+/// A file that failed, with its reason.
 #[derive(Debug)]
 pub struct Failure {
     /// The input file.

@@ -1,4 +1,4 @@
-//! The picture formats that are read and written.
+//! The supported picture formats.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -16,8 +16,8 @@ pub enum ImageFormat {
 }
 
 impl ImageFormat {
-    /// The format that a file name promises by its extension (`.jpg`, `.jpeg`, `.png`, `.webp`,
-    /// in any case).
+    /// Returns the format for the extension of a file name (`.jpg`, `.jpeg`, `.png`, `.webp`, in
+    /// any case).
     ///
     /// ```
     /// use images::ImageFormat;
@@ -35,7 +35,7 @@ impl ImageFormat {
         }
     }
 
-    /// The format that the first bytes of a file show, whatever its name says.
+    /// Returns the format that the first bytes of a file show, whatever its name.
     pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
         if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
             Some(Self::Jpeg)
@@ -48,7 +48,7 @@ impl ImageFormat {
         }
     }
 
-    /// The extension that output files get, without the dot.
+    /// Returns the extension for output files, without the dot.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Jpeg => "jpg",

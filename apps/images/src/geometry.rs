@@ -1,4 +1,4 @@
-//! Sizes, and how a picture is brought to one.
+//! Sizes, and the ways to resize a picture to one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,34 +6,34 @@ use std::str::FromStr;
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Size {
-    /// Pixels per row.
+    /// The number of pixels per row.
     pub width: u32,
-    /// Rows.
+    /// The number of rows.
     pub height: u32,
 }
 
 impl Size {
-    /// A size of `width` by `height` pixels.
+    /// Creates a size of `width` by `height` pixels.
     pub const fn new(width: u32, height: u32) -> Self {
         Self { width, height }
     }
 
-    /// The number of pixels.
+    /// Returns the number of pixels.
     pub const fn pixels(self) -> u64 {
         self.width as u64 * self.height as u64
     }
 
-    /// Width and height exchanged.
+    /// Returns the size with width and height exchanged.
     pub(crate) const fn transposed(self) -> Self {
         Self::new(self.height, self.width)
     }
 
-    /// Whether `other` fits inside, in both directions.
+    /// Returns whether `other` fits inside, in both directions.
     pub(crate) const fn covers(self, other: Self) -> bool {
         self.width >= other.width && self.height >= other.height
     }
 
-    /// The size after a reduction to 1/`denominator`, rounded up as JPEG decoders do.
+    /// Returns the size after a reduction to 1/`denominator`, rounded up as JPEG decoders do.
     pub(crate) const fn divided_by(self, denominator: u32) -> Self {
         Self::new(
             self.width.div_ceil(denominator),
@@ -56,7 +56,7 @@ impl fmt::Display for Size {
 impl FromStr for Size {
     type Err = ParseSizeError;
 
-    /// Reads `800x600`. Both numbers must be between 1 and 65535, the most that JPEG can say.
+    /// Parses `800x600`. Both numbers must be between 1 and 65535, the maximum of JPEG.
     fn from_str(text: &str) -> Result<Self, ParseSizeError> {
         let (width, height) = text.split_once(['x', 'X']).ok_or(ParseSizeError)?;
         let length = |digits: &str| digits.parse().ok().filter(|&n: &u16| n > 0);
@@ -69,7 +69,7 @@ impl FromStr for Size {
 
 /// The part of a decoded picture that shows the photo, in fractions of its pixels.
 ///
-/// It is the whole picture, except after a reduced decoding: 1/4 of 637 columns are 159.25, of
+/// It is the whole picture, except after a reduced decoding: 1/4 of 637 columns are 159.25, for
 /// which the decoder makes 160. Without this the photo would be squeezed by the difference.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Extent {
@@ -89,7 +89,7 @@ impl Extent {
         }
     }
 
-    /// The largest part in the middle that has the shape of `target`.
+    /// Returns the largest centered part that has the shape of `target`.
     pub(crate) fn cut_to_shape(self, target: Size) -> Self {
         let shape = f64::from(target.width) / f64::from(target.height);
         let width = self.width.min(self.height * shape);
@@ -103,7 +103,7 @@ impl Extent {
     }
 }
 
-/// A text is not a [`Size`].
+/// The error for a text that is not a [`Size`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseSizeError;
 
@@ -115,20 +115,20 @@ impl fmt::Display for ParseSizeError {
 
 impl std::error::Error for ParseSizeError {}
 
-/// What to do when the wanted size has another shape than the picture.
+/// The behavior if the wanted size and the picture have different shapes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ResizeMode {
-    /// Exactly the wanted size, stretching the picture if it must.
+    /// Exactly the wanted size, stretching the picture if necessary.
     Exact,
     /// The largest size inside the wanted one that keeps the shape. Never enlarges.
     #[default]
     Fit,
-    /// Exactly the wanted size, cutting off what sticks out, equally on both sides.
+    /// Exactly the wanted size, cutting off the protruding sides equally.
     Fill,
 }
 
 impl ResizeMode {
-    /// The size of the result for a picture of `source` size.
+    /// Returns the size of the result for a picture of `source` size.
     pub fn target(self, source: Size, wanted: Size) -> Size {
         match self {
             Self::Exact | Self::Fill => wanted,
@@ -136,8 +136,8 @@ impl ResizeMode {
         }
     }
 
-    /// The smallest size to which a picture of `source` size may be reduced beforehand without
-    /// taking detail from the result.
+    /// Returns the smallest size to which a picture of `source` size may be reduced beforehand
+    /// without loss of detail in the result.
     pub(crate) fn least_source(self, source: Size, wanted: Size) -> Size {
         match self {
             Self::Exact | Self::Fit => self.target(source, wanted),
@@ -146,7 +146,7 @@ impl ResizeMode {
     }
 }
 
-/// The smaller and the larger of the two factors that bring `source` to `wanted`.
+/// Returns the smaller and the larger of the two factors that scale `source` to `wanted`.
 fn ratios(source: Size, wanted: Size) -> (f64, f64) {
     let across = f64::from(wanted.width) / f64::from(source.width);
     let down = f64::from(wanted.height) / f64::from(source.height);

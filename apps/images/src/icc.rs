@@ -1,28 +1,29 @@
-//! Color profiles, carried from input to output.
+//! Color profiles, copied from input to output.
 
 use image::DynamicImage;
 
-/// An ICC profile: what the numbers of a picture mean as colors.
+/// An ICC profile, which defines the colors of a picture's values.
 ///
-/// Pixels are never converted from one profile to another; the profile of the input goes into the
-/// output as it is. It is dropped where it would lie: when the pixels no longer are of the kind
-/// that it describes. That happens to the profile of a CMYK JPEG, whose pixels become RGB by the
-/// plain formula, and to a gray profile in WebP, which stores gray pictures as RGB.
+/// Pixels are never converted from one profile to another; the profile of the input is copied to
+/// the output. It is dropped when it would be wrong, because the pixels are no longer of the kind
+/// that it describes. That is so for the profile of a CMYK JPEG, whose pixels become RGB by the
+/// plain formula, and for a gray profile in WebP, which stores gray pictures as RGB.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IccProfile(Vec<u8>);
 
 impl IccProfile {
-    /// Takes the content of a profile; `None` if it is too short to have a profile's header.
+    /// Creates a profile from its content. Returns `None` if that is too short for a profile's
+    /// header.
     pub fn new(bytes: Vec<u8>) -> Option<Self> {
         (bytes.len() >= 128).then_some(Self(bytes))
     }
 
-    /// The content of the profile.
+    /// Returns the content of the profile.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether this profile describes pixels of the kind that `picture` has.
+    /// Returns whether this profile describes pixels of the kind that `picture` has.
     pub(crate) fn describes(&self, picture: &DynamicImage) -> bool {
         let kind: &[u8] = if picture.color().has_color() {
             b"RGB "
@@ -33,7 +34,7 @@ impl IccProfile {
         &self.0[16..20] == kind
     }
 
-    /// Whether this profile describes gray pictures.
+    /// Returns whether this profile describes gray pictures.
     pub(crate) fn is_gray(&self) -> bool {
         &self.0[16..20] == b"GRAY"
     }

@@ -1,24 +1,24 @@
-//! Ctrl-C and the request to terminate.
+//! Handles Ctrl-C and requests to terminate.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use insula::{Reply, one_shot};
 
-/// Ready once the program was asked to stop. Not to be polled after that.
+/// A future that is ready once the program was asked to stop. Do not poll it after that.
 #[derive(Debug)]
 pub(crate) struct Stop(Reply<()>);
 
-/// From now on a request to stop (Ctrl-C, SIGTERM, SIGHUP) is passed on instead of ending the
-/// program at once, so that it can end without leaving half a file.
+/// From this call on, a request to stop (Ctrl-C, SIGTERM, SIGHUP) makes the future ready instead of
+/// ending the program at once, so that the program does not leave a partial file.
 ///
 /// # Errors
-/// The reason why the system takes no handler.
+/// Returns the error of the system if no handler can be installed.
 pub(crate) fn listen() -> Result<Stop, ctrlc::Error> {
     let (stop, stopped) = one_shot();
     let mut stop = Some(stop);
     ctrlc::set_handler(move || {
-        // A second request has nothing to add.
+        // A second request changes nothing.
         if let Some(stop) = stop.take() {
             stop.send(());
         }
@@ -30,7 +30,7 @@ impl Future for Stop {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // An error would say that the handler was dropped, which it never is.
+        // An error would mean that the handler was dropped, which never happens.
         let _ = ready!(Pin::new(&mut self.0).poll(cx));
         Poll::Ready(())
     }

@@ -1,21 +1,20 @@
-//! Photos to finished pictures: decode, resize, sharpen, correct colors, encode.
+//! Turns photos into finished pictures: decodes, resizes, sharpens, corrects colors, encodes.
 //!
-//! The crate has two halves that meet in the contract [`Pictures`], whose one call takes a
-//! [`ProcessImage`] and gives a [`ProcessedImage`].
-//! One is pure: [`Pipeline::process`] turns the bytes of one picture file into the bytes of
-//! another and touches neither files nor threads, so that a worker of any kind can run it; a
-//! [`PictureWorker`] is one in an isolate, and [`start_pool`] starts several.
-//! The other is about folders: [`Scan`] finds the pictures, [`plan`] names the outputs,
-//! [`Updates`] reads the files, has the pool process them and groups what comes back,
-//! [`write_atomically`] puts it in place, [`Tally`] and [`Summary`] count.
+//! The crate has two halves that meet in the contract [`Pictures`], whose only call takes a
+//! [`ProcessImage`] and returns a [`ProcessedImage`].
+//! One half is pure: [`Pipeline::process`] turns the bytes of one picture file into the bytes of
+//! another without files or threads, so any kind of worker can run it; a [`PictureWorker`] runs it
+//! in an isolate, and [`start_pool`] starts several.
+//! The second half handles folders: [`Scan`] finds the pictures, [`plan`] names the outputs,
+//! [`Updates`] reads the files, lets the pool process them and groups the results,
+//! [`write_atomically`] writes an output, [`Tally`] and [`Summary`] count.
 //!
 //! # What is kept and what is not
 //!
-//! Pixels are 8 bits per channel from the decoder on (16-bit PNG is reduced), in the color space
-//! of the input file: nothing is converted, and the ICC profile that gives the values their
-//! meaning goes into the output (see [`IccProfile`] for the exceptions). The EXIF orientation is
-//! applied to the pixels; no other metadata is carried over. Of an animation the first picture is
-//! used.
+//! Pixels have 8 bits per channel from the decoder on (16-bit PNG is reduced), in the color space
+//! of the input file. Nothing is converted, and the ICC profile that defines the values is copied
+//! to the output (see [`IccProfile`] for the exceptions). The EXIF orientation is applied to the
+//! pixels; no other metadata is copied. Of an animation the first picture is used.
 #![forbid(unsafe_code)]
 
 mod format;

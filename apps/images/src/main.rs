@@ -11,12 +11,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-// Not `#[insula::main]`: this thread reads and writes all files, which a thread that no isolate
-// runs on can do without being in anybody's way.
+// Not `#[insula::main]`: this thread reads and writes all files. Outside of isolates it can block
+// without delaying any of them.
 fn main() -> ExitCode {
     let options = cli::Options::parse();
     let outcome = insula::block_on(run::run(&options)).unwrap_or_else(|message| {
-        // Nobody is left to tell if standard error is gone.
+        // An error cannot be reported anywhere if standard error is closed.
         let _ = writeln!(io::stderr().lock(), "images: {message}");
         run::Outcome::NothingToDo
     });

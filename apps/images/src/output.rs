@@ -1,4 +1,4 @@
-//! Naming the outputs and putting them in place.
+//! Names the outputs and writes them.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -18,11 +18,11 @@ pub struct Job {
     pub format: ImageFormat,
 }
 
-/// Gives each picture its place below `out`: the same folders as below its input, the same name,
-/// the extension of its new format.
+/// Returns the jobs for `pictures`. Each output has the same folders below `out` as its input below
+/// its root, the same name, and the extension of its format.
 ///
-/// No two outputs share a name, in no case of letters, and none is one of the inputs: a second
-/// `cat.jpg` becomes `cat-2.jpg`. The names depend on nothing but the inputs, so that a second run
+/// No two outputs share a name, even if case is ignored, and no output is one of the inputs: a
+/// second `cat.jpg` becomes `cat-2.jpg`. The names depend on the inputs only, so a second run
 /// replaces the files of the first.
 pub fn plan(pictures: &[Found], out: &Path, format: Option<ImageFormat>) -> Vec<Job> {
     let mut taken: HashSet<String> = pictures
@@ -35,7 +35,7 @@ pub fn plan(pictures: &[Found], out: &Path, format: Option<ImageFormat>) -> Vec<
         let wanted = out.join(&found.relative).with_extension(format.extension());
         let stem = wanted.file_stem().unwrap_or_default().to_os_string();
         let mut output = wanted.clone();
-        // Ends after at most as many rounds as names are taken.
+        // Ends after at most as many rounds as there are used names.
         for number in 2_u64.. {
             if taken.insert(fingerprint(&output)) {
                 break;
@@ -53,17 +53,17 @@ pub fn plan(pictures: &[Found], out: &Path, format: Option<ImageFormat>) -> Vec<
     jobs
 }
 
-/// Writes a file so that it is there whole or not at all: into a temporary file beside it, which
-/// then takes its name. Missing folders are made. On an error the temporary file is removed.
+/// Writes a file completely or not at all: writes a temporary file beside it, then renames that.
+/// Missing folders are created. On an error the temporary file is removed.
 ///
-/// This guards against an interrupted program, not against a power failure: it does not wait until
-/// the disk has everything.
+/// This protects against an interrupted program, not against a power failure: it does not wait
+/// until the disk has stored the data.
 ///
 /// # Blocking
 /// Waits for the disk.
 ///
 /// # Errors
-/// The reason of the operating system.
+/// Returns the error of the operating system.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
@@ -78,8 +78,8 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Equal for two paths that may be the same file. The folder is resolved, the name is not: a link
-/// is replaced by an output of its name, not what it links to.
+/// Returns a key that is equal for two paths that may be the same file. The folder is resolved, the
+/// name is not: an output replaces a link of its name, not the link's target.
 fn fingerprint(path: &Path) -> String {
     let folder = path
         .parent()

@@ -1,4 +1,4 @@
-//! One picture, from file content to file content.
+//! Processes one picture, from file content to file content.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use crate::resize::resize;
 use crate::sharpen::sharpen;
 use crate::{Operation, ProcessError, ProcessImage, ProcessedImage, Size, Timings};
 
-/// Processes pictures one after the other. The state of one worker: it keeps buffers that the
-/// next picture uses again, and nothing that a picture could leave behind for the next one.
+/// Processes pictures one after the other. The state of one worker: it keeps buffers for reuse by
+/// the next picture, and no other trace of a picture.
 ///
 /// ```
 /// use images::{ImageFormat, Operation, Pipeline, ProcessImage, RawImage, ResizeMode, Size};
@@ -38,18 +38,18 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline with empty buffers.
+    /// Creates a pipeline with empty buffers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Decodes, applies the operations in order, and encodes.
+    /// Decodes the picture, applies the operations in order, and encodes the result.
     ///
     /// # Blocking
-    /// Computes for milliseconds to seconds and never waits for anything.
+    /// Computes for milliseconds to seconds, and never waits.
     ///
     /// # Errors
-    /// See [`ProcessError`]. The pipeline stays usable after any of them.
+    /// See [`ProcessError`]. The pipeline stays usable after every error.
     pub fn process(&mut self, request: ProcessImage) -> Result<ProcessedImage, ProcessError> {
         let ProcessImage {
             image,
@@ -128,8 +128,8 @@ impl Pipeline {
 struct Stage {
     picture: DynamicImage,
     extent: Extent,
-    /// The size of the picture, except that after a reduced decoding it still is that of the whole
-    /// photo: the first resize must come to the same shape either way.
+    /// The size of the picture, but after a reduced decoding still that of the whole photo: the
+    /// first resize must give the same shape in both cases.
     size: Size,
 }
 
@@ -140,7 +140,7 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    /// The time since the start or the last lap.
+    /// Returns the time since the start or the last lap.
     fn lap(&mut self) -> Duration {
         let now = Instant::now();
         now - std::mem::replace(&mut self.0, now)

@@ -6,12 +6,12 @@ use std::io::{self, Write};
 use images::{BatchUpdate, Failure};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-/// Shows how far a run is, its rate and the time left. Draws nothing where standard error is not
-/// a terminal.
+/// Shows the progress of a run, its rate and the remaining time. Draws nothing if standard error is
+/// not a terminal.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// A bar for `total` pictures; `title` stands in front of it.
+    /// Creates a bar for `total` pictures, with `title` in front.
     pub(crate) fn new(total: usize, quiet: bool, title: &'static str) -> Self {
         if quiet {
             return Self::hidden();
@@ -20,18 +20,18 @@ impl Progress {
         let template = "{prefix}{wide_bar} {pos}/{len} pictures, {rate}, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
             let style = style.with_key("rate", |state: &ProgressState, to: &mut dyn fmt::Write| {
-                // A string takes everything.
+                // Writing to a string does not fail.
                 let _ = write!(to, "{:.1}/s", state.per_sec());
             });
             bar.set_style(style);
         }
         bar.set_prefix(title);
-        // Drawn from the start: the first update may be long in coming.
+        // Drawn at the start, since the first update may take long.
         bar.tick();
         Self(bar)
     }
 
-    /// One that shows nothing.
+    /// Creates a bar that shows nothing.
     pub(crate) fn hidden() -> Self {
         Self(ProgressBar::hidden())
     }
@@ -40,10 +40,10 @@ impl Progress {
         self.0.set_position(update.processed as u64);
     }
 
-    /// Names a file that failed, above the bar.
+    /// Prints the name of a failed file above the bar.
     pub(crate) fn report(&self, failure: &Failure) {
         self.0.suspend(|| {
-            // Nobody is left to tell if standard error is gone.
+            // An error cannot be reported anywhere if standard error is closed.
             let _ = writeln!(io::stderr().lock(), "images: {failure}");
         });
     }

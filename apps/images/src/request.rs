@@ -1,6 +1,6 @@
-//! What a caller asks of the image service, and what it gets back.
+//! The requests to the image service, and its answers.
 //!
-//! All of these are plain values that own what they need: they are moved between isolates.
+//! All types are plain values that own their data, so they can be moved between isolates.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::{ColorCorrection, Decoding, Failure, FileError, ImageFormat, ResizeMo
 /// The undecoded content of one picture file.
 #[derive(Clone, Debug)]
 pub struct RawImage {
-    /// Where it came from; names the picture in results and errors, and is not opened again.
+    /// The path of the file. It names the picture in results and errors, and is not opened again.
     pub path: PathBuf,
     /// The content of the file.
     pub bytes: Vec<u8>,
@@ -24,7 +24,7 @@ impl RawImage {
     /// Waits for the disk.
     ///
     /// # Errors
-    /// [`FileError::Read`] with the reason of the operating system.
+    /// [`FileError::Read`] with the error of the operating system.
     pub fn load(path: &Path) -> Result<Self, Failure> {
         match fs::read(path) {
             Ok(bytes) => Ok(Self {
@@ -47,7 +47,7 @@ pub enum Operation {
     Resize {
         /// The wanted size.
         size: Size,
-        /// What to do when it has another shape than the picture.
+        /// The behavior if the picture has another shape.
         mode: ResizeMode,
     },
     /// Strengthens fine detail: adds `amount` times the difference between the picture and a
@@ -60,17 +60,17 @@ pub enum Operation {
     ColorCorrection(ColorCorrection),
 }
 
-/// Asks for one picture to be processed.
+/// A request to process one picture.
 #[derive(Clone, Debug)]
 pub struct ProcessImage {
     /// The picture.
     pub image: RawImage,
     /// The steps, in order.
     pub operations: Vec<Operation>,
-    /// The format of the result; `None` keeps that of the input.
+    /// The format of the result; `None` keeps the format of the input.
     pub format: Option<ImageFormat>,
-    /// JPEG quality from 1 to 100; values outside are brought inside. PNG and WebP are written
-    /// lossless and ignore it.
+    /// JPEG quality from 1 to 100; values outside are clamped. PNG and WebP are written lossless
+    /// and ignore it.
     pub quality: u8,
 }
 
@@ -85,11 +85,11 @@ pub struct ProcessedImage {
     pub format: ImageFormat,
     /// The size of the new picture.
     pub size: Size,
-    /// The size of the input as a viewer shows it, that is with its orientation applied.
+    /// The size of the input with its orientation applied.
     pub source_size: Size,
-    /// How the input was decoded.
+    /// The way the input was decoded.
     pub decoding: Decoding,
-    /// Where the time went.
+    /// The time of each stage.
     pub timings: Timings,
 }
 
@@ -105,7 +105,7 @@ pub struct Timings {
 }
 
 impl Timings {
-    /// The sum of the stages.
+    /// Returns the sum of the stages.
     pub fn total(&self) -> Duration {
         self.decode + self.operations + self.encode
     }
@@ -114,16 +114,16 @@ impl Timings {
 /// Progress of a whole run, sent once per batch.
 ///
 /// # Ordering
-/// `processed` never falls; the last update has `processed == total` unless the run was
+/// `processed` never decreases; the last update has `processed == total` unless the run was
 /// interrupted. Pictures come in the order in which they were finished.
 #[derive(Debug)]
 pub struct BatchUpdate {
-    /// Pictures done so far, this batch included, failed ones included.
+    /// Pictures done so far, including this batch and failed ones.
     pub processed: usize,
-    /// Pictures of the run.
+    /// The number of pictures of the run.
     pub total: usize,
     /// `processed / total`, from 0 to 1.
     pub progress: f64,
-    /// The pictures of this batch, or why there is none.
+    /// The pictures of this batch, or the reasons why they failed.
     pub batch: Vec<Result<ProcessedImage, Failure>>,
 }

@@ -6,11 +6,11 @@ use image::DynamicImage;
 use crate::geometry::Extent;
 use crate::{ProcessError, ResizeMode, Size};
 
-/// Brings the part of `picture` inside `extent` to exactly `target`; in mode `Fill` the sides that
-/// stick out are cut off.
+/// Resizes the part of `picture` inside `extent` to exactly `target`. In mode `Fill` the protruding
+/// sides are cut off.
 ///
-/// Works on the stored values, as most programs do, and not on linear light. Pixels are weighted
-/// by their alpha, so that the color of invisible ones does not bleed.
+/// Works on the stored values, as most programs do, and not on linear light. Pixels are weighted by
+/// their alpha, so that the color of invisible ones does not bleed.
 pub(crate) fn resize(
     resizer: &mut Resizer,
     picture: &DynamicImage,

@@ -19,7 +19,7 @@ use crate::cli::Options;
 use crate::interrupt::{self, Stop};
 use crate::progress::Progress;
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     AllMade,
@@ -40,10 +40,10 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Does everything that `options` ask for.
+/// Does a whole run as `options` ask.
 ///
 /// # Errors
-/// A message for the user if nothing could be started.
+/// Returns a message for the user if the run could not start.
 pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
     let mut stop =
         interrupt::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
@@ -74,7 +74,7 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
     summary.speed_up =
         alone.map(|alone| alone.elapsed.as_secs_f64() / course.elapsed.as_secs_f64().max(1e-9));
     if !options.quiet {
-        // A reader that has gone away wants no table.
+        // If the reader of the output is gone, the table is not needed.
         let _ = write!(io::stdout().lock(), "{summary}");
     }
     Ok(match summary.failed {
@@ -84,15 +84,15 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
     })
 }
 
-/// Does the work of the run with one worker, for its time. The pictures are not kept: writing them
-/// would only make the one worker look worse.
+/// Does the work of the run with one worker, to time it. The pictures are not kept, because writing
+/// them would slow down only this worker.
 async fn time_one_worker(
     jobs: &[Job],
     options: &Options,
     stop: &mut Stop,
 ) -> Result<Course, String> {
-    // Once through all files, or the second run would find in memory what the first one had to
-    // fetch from the disk. What cannot be read is told by the run that counts.
+    // Read all files once, or the second run would find in memory what the first one had to read
+    // from the disk. Errors are reported by the run that counts.
     for job in jobs {
         let _ = fs::read(&job.input);
     }
@@ -102,16 +102,17 @@ async fn time_one_worker(
     course
 }
 
-/// How the work of a run went.
+/// The course of a run.
 struct Course {
-    /// From the first file read to the last update dealt with.
+    /// Time from the first file read to the end of the last update.
     elapsed: Duration,
     pool: PoolStats,
-    /// Whether nobody stopped it.
+    /// `true` if the run was not stopped.
     is_complete: bool,
 }
 
-/// Has a pool do all jobs and hands over its updates, until there are no more or `stop` is ready.
+/// Lets a pool process all jobs and passes on its updates, until there are no more or `stop` is
+/// ready.
 async fn drive(
     jobs: &[Job],
     options: &Options,
@@ -141,8 +142,8 @@ async fn drive(
     if let Some(update) = updates.stop() {
         on_update(update);
     }
-    // Dropping the pool ends it. What a worker still computes after a stop ends with the program:
-    // it has no file open.
+    // Dropping the pool ends it. A picture that a worker still computes after a stop is lost with
+    // the program; no file is open for it.
     Ok(Course {
         elapsed: start.elapsed(),
         pool: pool.stats(),
@@ -150,7 +151,7 @@ async fn drive(
     })
 }
 
-/// Writes what comes in, shows progress and counts.
+/// Writes finished pictures, shows progress and counts.
 struct Results {
     outputs: HashMap<PathBuf, PathBuf>,
     tally: Tally,

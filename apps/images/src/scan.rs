@@ -1,4 +1,4 @@
-//! Finding the pictures.
+//! Finds the pictures.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,19 @@ use std::{fs, io};
 
 use crate::{Failure, FileError, ImageFormat};
 
-/// The pictures among some files and folders.
+/// The pictures in a list of files and folders.
 ///
 /// A folder stands for every `.jpg`, `.jpeg`, `.png` and `.webp` file in it and below, in any case
-/// of letters; other files in it are passed over. Links to folders are not followed, as they could
-/// lead in a circle.
+/// of letters; other files in it are skipped. Links to folders are not followed, as they could form
+/// a cycle.
 ///
 /// # Ordering
 /// Inputs in the order given; within a folder by name, folders among files.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// What was found; no path twice.
+    /// The pictures found; each path occurs once.
     pub pictures: Vec<Found>,
-    /// Inputs that do not exist or cannot be read, and named files that are no pictures.
+    /// Inputs that do not exist or cannot be read, and named files that are not pictures.
     pub failures: Vec<Failure>,
     seen: HashSet<PathBuf>,
 }
@@ -30,13 +30,13 @@ pub struct Found {
     pub path: PathBuf,
     /// Its path below that input; the file name if the input was the file itself.
     pub relative: PathBuf,
-    /// The format that its name promises.
+    /// The format of its extension.
     pub format: ImageFormat,
 }
 
 impl Scan {
-    /// Looks through `inputs`. A folder that is `skipped` (the output folder, if it lies inside an
-    /// input) is not entered.
+    /// Searches `inputs`. The folder `skipped` (the output folder, if it is inside an input) is not
+    /// entered.
     ///
     /// # Blocking
     /// Waits for the disk.

@@ -1,17 +1,17 @@
-//! The service behind the program: its contract, the state of a worker, and the pool.
+//! The service behind the program: its contract, a worker's state, and the pool.
 
 use insula::{BuildError, Context, IsolateCell, Measure, Payload, WorkerPool, contract};
 
 use crate::{Pipeline, ProcessError, ProcessImage, ProcessedImage};
 
-/// Makes pictures.
+/// A service that processes pictures.
 #[contract]
 pub trait Pictures {
     /// Turns the content of one picture file into that of another.
     ///
     /// # Cancellation
-    /// A call that waits for a worker is taken back. One that runs goes on to the end of its
-    /// picture, which nobody gets.
+    /// A call that waits for a worker is removed. A call that runs continues to the end of its
+    /// picture, which is discarded.
     ///
     /// # Errors
     /// See [`ProcessError`].
@@ -27,7 +27,7 @@ pub trait Pictures {
 pub struct PictureWorker(IsolateCell<Pipeline>);
 
 impl PictureWorker {
-    /// A service of the current isolate.
+    /// Creates a service of the current isolate.
     ///
     /// # Panics
     /// If there is no current isolate.
@@ -48,8 +48,8 @@ impl Pictures for PictureWorker {
         _cx: &Context,
         request: ProcessImage,
     ) -> Result<ProcessedImage, ProcessError> {
-        // Computes for long and says so to nobody: the runtime sees it and keeps other isolates
-        // going.
+        // A long computation without an announcement: the runtime detects it and keeps other
+        // isolates running.
         self.0.with(|pipeline| pipeline.process(request))
     }
 }
@@ -57,7 +57,7 @@ impl Pictures for PictureWorker {
 /// Workers that make pictures, each one picture at a time.
 pub type PicturePool = WorkerPool<PicturesResponder<PictureWorker>>;
 
-/// Starts a pool of `workers` (at least one), in which every call is timed.
+/// Starts a pool of `workers` (at least one) that times every call.
 ///
 /// # Errors
 /// See [`BuildError`].

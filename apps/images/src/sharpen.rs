@@ -1,4 +1,4 @@
-//! Sharpening by an unsharp mask.
+//! Sharpens with an unsharp mask.
 
 use image::DynamicImage;
 use image::imageops::GaussianBlurParameters;
@@ -7,10 +7,11 @@ use crate::color::for_each_pixel;
 
 /// Fixed-point one: the mask is computed in 1/256 steps.
 const ONE: i32 = 256;
-/// The amount is cut here; far beyond any use, and far from overflow.
+/// The amount is limited to this; far beyond any use, and far from overflow.
 const MAX_AMOUNT: f32 = 100.0;
 
-/// Adds `amount` times the difference to a 3x3 Gaussian blur, channel by channel. Alpha stays.
+/// Adds `amount` times the difference from a 3x3 Gaussian blur, channel by channel. Alpha does not
+/// change.
 pub(crate) fn sharpen(picture: &mut DynamicImage, amount: f32) {
     let amount = (amount.clamp(0.0, MAX_AMOUNT) * ONE as f32).round() as i32;
     if amount == 0 {

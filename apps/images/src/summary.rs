@@ -1,4 +1,4 @@
-//! What a run did, for the table at its end.
+//! The figures of a run, for the table at its end.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use insula::{Latency, PoolStats};
 
 use crate::{Decoding, ProcessedImage, Timings};
 
-/// Counts results as they come.
+/// Counts results as they arrive.
 #[derive(Debug, Default)]
 pub struct Tally {
     finished: u64,
@@ -18,7 +18,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts one picture that was made.
+    /// Counts a finished picture.
     pub fn add(&mut self, picture: &ProcessedImage) {
         self.finished += 1;
         self.reduced += u64::from(picture.decoding != Decoding::Full);
@@ -28,12 +28,12 @@ impl Tally {
         self.stages.encode += picture.timings.encode;
     }
 
-    /// Counts one file that gave no picture.
+    /// Counts a file that gave no picture.
     pub fn add_failure(&mut self) {
         self.failed += 1;
     }
 
-    /// The counts of a run that took `elapsed` on a pool with these statistics.
+    /// Returns the figures of a run that took `elapsed` on a pool with these statistics.
     pub fn summary(self, elapsed: Duration, pool: PoolStats) -> Summary {
         Summary {
             finished: self.finished,
@@ -48,30 +48,30 @@ impl Tally {
     }
 }
 
-/// The figures of one run. Its `Display` is the table that the program prints.
+/// The figures of a run. Its `Display` is the table that the program prints.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// Pictures made.
+    /// Finished pictures.
     pub finished: u64,
     /// Files that gave no picture.
     pub failed: u64,
-    /// Pictures decoded straight to a reduced size.
+    /// Pictures decoded directly to a reduced size.
     pub reduced: u64,
-    /// Bytes of the pictures made.
+    /// Bytes of the finished pictures.
     pub bytes_written: u64,
-    /// From the first file read to the last written.
+    /// Time from the first file read to the last file written.
     pub elapsed: Duration,
-    /// Time by stage, added up over all pictures and workers.
+    /// Time per stage, summed over all pictures and workers.
     pub stages: Timings,
-    /// What the pool has counted. A picture that fails on its worker counts there too; one that
-    /// cannot be read never gets there.
+    /// The pool's counters. A picture that fails on its worker counts here too; an unreadable file
+    /// does not reach the pool.
     pub pool: PoolStats,
-    /// Pictures per second compared with those of one worker on the same files.
+    /// The rate relative to that of one worker on the same files.
     pub speed_up: Option<f64>,
 }
 
 impl Summary {
-    /// Pictures made per second.
+    /// Returns the finished pictures per second.
     pub fn rate(&self) -> f64 {
         self.finished as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }

@@ -1,4 +1,4 @@
-//! A whole run on a pool: from jobs to batch updates.
+//! Runs jobs on a pool and returns batch updates.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::{
     ProcessedImage, RawImage,
 };
 
-/// What is done to every picture of a run.
+/// The processing of every picture of a run.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// The steps, in order.
@@ -20,22 +20,22 @@ pub struct Recipe {
     pub quality: u8,
 }
 
-/// Pictures that wait in the pool's queue, so that a worker that is done finds the next one there
-/// although the reader may be busy.
+/// The number of pictures that wait in the pool's queue, so that a free worker finds the next one
+/// there even while the reader is busy.
 const AHEAD: usize = 2;
 
 /// The batch updates of a run.
 ///
-/// Files are read, and calls made, only as [`next`](Self::next) is awaited: not more than
-/// `workers + 2` pictures are in the pool at any time, and beside them there are only those of one
-/// batch. So the memory of a run does not grow with the folder, however slowly its results are
-/// written. (A server stream of the contract would run ahead by its window of updates.)
+/// Files are read, and calls made, only while [`next`](Self::next) is awaited: at most `workers +
+/// 2` pictures are in the pool at any time, and besides them only those of one batch. So the memory
+/// of a run does not grow with the folder, however slowly its results are written. (A server stream
+/// of the contract would run ahead by its window of updates.)
 ///
 /// # Ordering
 /// Pictures come in the order in which they are finished.
 ///
 /// # Cancellation
-/// Dropping it takes back the pictures that no worker has begun.
+/// Dropping it cancels the pictures that no worker has begun.
 #[must_use = "nothing is processed unless the updates are awaited"]
 pub struct Updates {
     results: stream::Fuse<BoxStream<'static, Result<ProcessedImage, Failure>>>,
@@ -43,7 +43,7 @@ pub struct Updates {
 }
 
 impl Updates {
-    /// Runs `jobs` through the pool of `workers` behind `caller` and groups the results into
+    /// Processes `jobs` in the pool of `workers` behind `caller`, and groups the results into
     /// updates of `batch` pictures.
     pub fn new(
         caller: &PicturesCaller,
@@ -62,13 +62,13 @@ impl Updates {
         Self { results, batches }
     }
 
-    /// The next update; `None` after the last one.
+    /// Returns the next update, or `None` after the last one.
     ///
     /// # Cancellation
     /// Dropping the future loses nothing.
     ///
     /// # Blocking
-    /// Reads files in between.
+    /// Reads files.
     pub async fn next(&mut self) -> Option<BatchUpdate> {
         while let Some(result) = self.results.next().await {
             if let Some(update) = self.batches.push(result) {
@@ -78,8 +78,7 @@ impl Updates {
         self.batches.flush()
     }
 
-    /// Ends the run before its time. Returns the pictures that were finished since the last
-    /// update.
+    /// Ends the run early. Returns the pictures that were finished since the last update.
     pub fn stop(mut self) -> Option<BatchUpdate> {
         self.batches.flush()
     }
@@ -93,7 +92,7 @@ impl fmt::Debug for Updates {
     }
 }
 
-/// Reads one file and has it processed.
+/// Reads one file and calls the pool to process it.
 async fn make(
     caller: PicturesCaller,
     job: Job,

@@ -1,15 +1,15 @@
 //! JPEG: two decoders, one for the whole picture and one for reduced ones.
 //!
-//! Decoding is most of the work on a photo, and a JPEG can be decoded straight to 1/2, 1/4 or 1/8
-//! of its size. `zune-jpeg` is the faster decoder but cannot reduce; `jpeg-decoder` can. So headers
-//! and whole pictures go to the first, reduced pictures to the second.
+//! Decoding is most of the work on a photo, and a JPEG can be decoded directly to 1/2, 1/4 or 1/8
+//! of its size. `zune-jpeg` is the faster decoder but cannot reduce; `jpeg-decoder` can. So the
+//! first decodes headers and whole pictures, the second reduced pictures.
 //!
 //! Measured on 2026-11-21, two cores, one picture at a time, 12 megapixels to 800x600 with
-//! sharpening and correction, JPEG of quality 85: 15.1 pictures a second from a full decode, 28.4
-//! from a reduced one (a photo of 1.4 MB); 11.9 and 20.0 (a detailed one of 3.3 MB). Progressive
+//! sharpening and correction, JPEG of quality 85: 15.1 pictures per second from a full decode, 28.4
+//! from a reduced one (a photo of 1.4 MB); 11.9 and 20.0 (a detailed photo of 3.3 MB). Progressive
 //! files gain little (5.0 and 6.1), since most of their cost comes before the part that is left
 //! out. `jpeg-decoder` starts a short-lived thread per color component of a large picture; per
-//! second of processor time the first pair is 14.8 and 23.7.
+//! second of CPU time the first pair is 14.8 and 23.7.
 
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, RgbImage};
@@ -23,7 +23,7 @@ use super::{Decoded, Decoding, Demand, upright, within_limit};
 use crate::geometry::Extent;
 use crate::{IccProfile, ImageFormat, ProcessError, Size};
 
-/// What the headers say.
+/// The data of the headers.
 struct Headers {
     stored: Size,
     orientation: Orientation,
@@ -69,7 +69,7 @@ fn read_headers(bytes: &[u8]) -> Result<Headers, ProcessError> {
         .ok_or_else(|| undecodable("no picture"))?;
     let exif = decoder.exif();
     Ok(Headers {
-        // A JPEG states its size in 16 bits, so neither cast can lose anything.
+        // A JPEG stores its size in 16 bits, so the casts are lossless.
         stored: Size::new(width as u32, height as u32),
         orientation: exif
             .and_then(|exif| Orientation::from_exif_chunk(exif))
@@ -81,25 +81,26 @@ fn read_headers(bytes: &[u8]) -> Result<Headers, ProcessError> {
     })
 }
 
-/// The largest reduction that leaves at least `least`.
+/// Returns the largest reduction whose result has at least the size `least`.
 fn denominator(stored: Size, least: Size) -> Option<u8> {
     [8, 4, 2]
         .into_iter()
         .find(|&d| stored.divided_by(d.into()).covers(least))
 }
 
-/// Decodes to 1/`denominator`; `None` if this decoder cannot say it in gray or RGB.
+/// Decodes to 1/`denominator`. Returns `None` if this decoder cannot give gray or RGB.
 fn decode_reduced(
     bytes: &[u8],
     stored: Size,
     denominator: u8,
 ) -> Result<Option<DynamicImage>, ProcessError> {
     let wanted = stored.divided_by(denominator.into());
-    // Has threads of its own for the inverse transforms, for the time of one picture and without a
-    // switch. At a reduced size that is little work: with one worker, the sample photos took 0.77 s
-    // for 0.79 s of CPU time (2026-11-21, `images samples/photos --workers 1`).
+    // The decoder has threads of its own for the inverse transforms, for the time of one picture,
+    // and no option to turn them off. At a reduced size they have little work: with one worker, the
+    // sample photos took 0.77 s for 0.79 s of CPU time (2026-11-21, `images samples/photos
+    // --workers 1`).
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
-    // No part of a 16-bit number exceeds 16 bits.
+    // A part of a 16-bit number fits in 16 bits.
     let (width, height) = decoder
         .scale(wanted.width as u16, wanted.height as u16)
         .map_err(undecodable)?;
@@ -115,8 +116,8 @@ fn decode_reduced(
     })
 }
 
-/// Where the photo lies in the upright reduced picture. The decoder rounds up, to the right and to
-/// the bottom as stored; this says on which sides that excess is once the picture is upright.
+/// Returns the photo's place in the upright reduced picture. The decoder rounds up at the right and
+/// at the bottom as stored; this finds the sides of that excess in the upright picture.
 fn extent(stored: Size, denominator: u8, orientation: Orientation) -> Extent {
     let part = |length: u32| f64::from(length) / f64::from(denominator);
     let (width, height) = (part(stored.width), part(stored.height));
@@ -158,8 +159,7 @@ fn decode_full(bytes: &[u8], headers: &Headers) -> Result<DynamicImage, ProcessE
     picture.ok_or_else(|| undecodable("fewer pixels than the header promises"))
 }
 
-/// Strict, because the lenient mode paints the missing part of a truncated file gray and says
-/// nothing.
+/// Strict, because the lenient mode silently fills the missing part of a truncated file with gray.
 fn options() -> DecoderOptions {
     DecoderOptions::default()
         .set_strict_mode(true)
