@@ -1,4 +1,4 @@
-//! The window: what winit tells, brought to the isolate.
+//! The window: passes winit's events to the isolate.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -19,16 +19,16 @@ use winit::window::{Window, WindowId};
 use crate::cli::{Options, Summary};
 use crate::screen::{Flight, Screen, Shared, Tiles};
 
-/// Levels for one notch of the wheel.
+/// Levels per notch of the wheel.
 const NOTCH: f64 = 0.5;
-/// Pixels for one press of an arrow.
+/// Pixels per press of an arrow key.
 const ARROW: f64 = 120.0;
-/// How long a flight takes that was asked for by a key.
+/// The duration of a flight that a key starts.
 const FLIGHT: Duration = Duration::from_secs(20);
-/// How long the last tiles of a demo may take.
+/// The longest wait for the last tiles of a demo.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Our loop has something to do.
+/// Wakes our loop, which has something to do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wake;
 
@@ -46,11 +46,11 @@ pub(crate) struct App {
     linger: Duration,
     summary: Summary,
     start: Instant,
-    /// There from the first moment at which a window may be.
+    /// `None` until the window system allows a window.
     window: Option<Opened>,
     cursor: (f64, f64),
     is_dragging: bool,
-    /// When the demo was over, and whether its picture has been saved.
+    /// The times at which the demo was over and its picture was saved.
     landed: Option<Instant>,
     saved: Option<Instant>,
     failure: Option<String>,
@@ -90,7 +90,7 @@ impl App {
         }
     }
 
-    /// Prints what there is to say at the end.
+    /// Prints the summary at the end.
     pub(crate) fn finish(self, out: &mut dyn Write) -> Result<(), String> {
         let seconds = (Instant::now() - self.start).as_secs_f64();
         if let Some(opened) = &self.window {
@@ -102,7 +102,7 @@ impl App {
                 dropped: counts.dropped,
                 per_second: counts.done as f64 / seconds,
             };
-            // A reader that has gone away wants no summary.
+            // If the reader of the output is gone, the summary is not needed.
             let _ = match self.summary {
                 Summary::Text => screen.write_text(out, &tiles),
                 Summary::Json => screen.write_json(out, &tiles),
@@ -137,7 +137,7 @@ impl App {
         Ok(Opened { window, screen })
     }
 
-    /// Runs `f` as the isolate, for input of the user. That ends a flight.
+    /// Runs `f` in the isolate for user input, which ends a flight.
     fn input(&mut self, f: impl FnOnce(&mut Ui)) {
         let Some(opened) = &self.window else { return };
         if self.demo.is_none() {
@@ -161,7 +161,7 @@ impl App {
         }
     }
 
-    /// Flies to the place from where the picture is.
+    /// Flies to the place from the current view.
     fn fly(&mut self) {
         let Some(opened) = &self.window else { return };
         let demo = Demo {
@@ -205,7 +205,7 @@ impl App {
         Shared(opened.screen.clone()).count(FrameTimes { late, work });
     }
 
-    /// Sees to it that there are frames as long as there is something to animate.
+    /// Starts the frames if there is something to animate, and stops them otherwise.
     fn keep_pace(&mut self) {
         let Some(opened) = &self.window else { return };
         let screen = &opened.screen;
@@ -219,7 +219,7 @@ impl App {
         }
     }
 
-    /// Looks whether a demo has come to its end.
+    /// Checks whether a demo has ended.
     fn end_demo(&mut self, window_system: &ActiveEventLoop) -> Result<(), String> {
         let Some(opened) = self.window.as_ref().filter(|_| self.demo.is_some()) else {
             return Ok(());
@@ -249,13 +249,13 @@ impl App {
         Ok(())
     }
 
-    /// When this is to be looked at again, whatever happens.
+    /// Returns the latest time of the next wake-up.
     fn next_look(&self, next_due: Option<Instant>) -> Option<Instant> {
         let end = self.saved.map(|saved| saved + self.linger);
         [next_due, self.pace.due(), end].into_iter().flatten().min()
     }
 
-    /// Nothing can go on.
+    /// Records an error and ends the program.
     fn fail(&mut self, error: String, window_system: &ActiveEventLoop) {
         self.failure.get_or_insert(error);
         window_system.exit();
@@ -300,7 +300,7 @@ impl ApplicationHandler<Wake> for App {
         }
     }
 
-    /// Everything that has come is dealt with: the moment for frames and tasks.
+    /// Runs frames and tasks, now that all events have been handled.
     fn about_to_wait(&mut self, window_system: &ActiveEventLoop) {
         self.frame();
         let flushed = self.ui_loop.flush_tasks(Flush::All);
@@ -324,7 +324,7 @@ impl ApplicationHandler<Wake> for App {
         });
     }
 
-    /// The window goes before the connection to the window system does.
+    /// Drops the window before the connection to the window system.
     fn exiting(&mut self, _window_system: &ActiveEventLoop) {
         if let Some(opened) = &self.window {
             opened.window.set_visible(false);
@@ -332,7 +332,7 @@ impl ApplicationHandler<Wake> for App {
     }
 }
 
-/// The time between two frames, at a rate in thousandths of a hertz.
+/// Returns the time between two frames, for a rate in thousandths of a hertz.
 fn period(millihertz: u32) -> Duration {
     Duration::from_secs_f64(1000.0 / f64::from(millihertz.max(1000)))
 }

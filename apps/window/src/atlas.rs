@@ -1,4 +1,4 @@
-//! The tiles that there are, and those that a view still needs.
+//! The tiles that exist, and those that a view still needs.
 
 use std::collections::HashMap;
 
@@ -7,17 +7,17 @@ use crate::fixed::Fixed;
 use crate::tile::{BITS, SIDE, Tile, TileKey};
 use crate::view::View;
 
-/// Tiles that are kept: some 70 MB of them.
+/// The number of tiles that are kept, some 70 MB.
 const CAPACITY: usize = 1024;
-/// How much coarser the tiles are that a view asks for first.
+/// The number of levels by which the first tiles of a view are coarser.
 const COARSER: i32 = 3;
-/// How far up a coarser tile is looked for where a tile is missing.
+/// The number of levels up to which a coarser tile is searched for a missing one.
 const UP: i32 = 16;
 
-/// Where no tile is known.
+/// The color where no tile is known.
 const NOTHING: u32 = 0x000a_0d16;
 
-/// Tiles by their places. The ones that were shown least recently go when there is no room.
+/// Tiles by place. If there is no room, the least recently shown tiles are dropped.
 #[derive(Debug, Default)]
 pub struct Atlas {
     tiles: HashMap<TileKey, Known>,
@@ -27,7 +27,7 @@ pub struct Atlas {
 #[derive(Debug)]
 struct Known {
     tile: Tile,
-    /// The count of pictures when it was last shown.
+    /// The number of pictures drawn when the tile was last shown.
     shown: u64,
 }
 
@@ -41,13 +41,13 @@ impl Atlas {
         }
     }
 
-    /// Whether a tile is there.
+    /// Returns whether a tile exists.
     pub fn contains(&self, key: &TileKey) -> bool {
         self.tiles.contains_key(key)
     }
 
-    /// The tiles that are missing for a view, most urgent first: a few coarse ones for
-    /// everything, then fine ones from the middle outwards.
+    /// Returns the missing tiles of a view, most urgent first: a few coarse ones for the whole
+    /// view, then fine ones from the middle outwards.
     pub fn missing(&self, view: &View, size: (u32, u32)) -> Vec<TileKey> {
         let level = level_of(view);
         let mut keys = Vec::new();
@@ -64,7 +64,7 @@ impl Atlas {
         keys
     }
 
-    /// Draws what is known of a view: where a tile is missing, the best coarser or finer one.
+    /// Draws the known part of a view: in place of a missing tile, the best coarser or finer ones.
     pub fn draw(&mut self, view: &View, canvas: &mut Canvas<'_>) {
         self.shown += 1;
         let area = canvas.area();
@@ -91,7 +91,7 @@ impl Atlas {
         }
     }
 
-    /// Draws the part of a tile that lies in the square `within`, if the tile is there.
+    /// Draws the part of a tile inside the square `within`, if the tile exists.
     fn draw_part(
         &mut self,
         key: &TileKey,
@@ -114,7 +114,7 @@ impl Atlas {
         true
     }
 
-    /// Drops the eighth of the tiles that was shown least recently.
+    /// Drops the least recently shown eighth of the tiles.
     fn forget_some(&mut self) {
         let mut shown: Vec<_> = self.tiles.values().map(|known| known.shown).collect();
         let eighth = shown.len() / 8;
@@ -126,12 +126,12 @@ impl Atlas {
     }
 }
 
-/// The level whose pixels are closest to those of the view, and rather finer than coarser.
+/// Returns the level whose pixels are closest to those of the view; if in doubt, the finer one.
 pub(crate) fn level_of(view: &View) -> i32 {
     (view.zoom - 0.3).ceil() as i32
 }
 
-/// The tiles of a level that can be seen.
+/// Returns the visible tiles of a level.
 fn tiles_in(view: &View, (width, height): (u32, u32), level: i32) -> Vec<TileKey> {
     let pixel = view.pixel();
     let half = |length: u32| Fixed::from_f64(f64::from(length) / 2.0 * pixel);
@@ -145,7 +145,7 @@ fn tiles_in(view: &View, (width, height): (u32, u32), level: i32) -> Vec<TileKey
         .collect()
 }
 
-/// Whether a tile may be anything but plain background: the square of 4 around zero is not.
+/// Returns whether a tile may differ from plain background: the square of 4 around zero may.
 fn may_be_colored(key: &TileKey) -> bool {
     let reach = 1i128 << (key.level + 3 - BITS).clamp(0, 126);
     (-reach - 1..=reach).contains(&key.x) && (-reach - 1..=reach).contains(&key.y)

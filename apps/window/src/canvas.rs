@@ -1,4 +1,4 @@
-//! Drawing into a window's pixels.
+//! Draws into a window's pixels.
 
 use font8x8::UnicodeFonts;
 
@@ -12,7 +12,7 @@ pub struct Canvas<'a> {
     height: usize,
 }
 
-/// A rectangle of whole pixels; the ends do not belong to it.
+/// A rectangle of whole pixels. `right` and `bottom` are exclusive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Area {
     /// Left end.
@@ -25,22 +25,22 @@ pub struct Area {
     pub bottom: usize,
 }
 
-/// Where a tile, or a part of one, is drawn.
+/// The place where a tile or a part of one is drawn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placement {
-    /// The pixels that are drawn.
+    /// The pixels to draw.
     pub(crate) area: Area,
-    /// Where the tile's left upper corner lies, in pixels of the window.
+    /// The tile's upper left corner, in pixels of the window.
     pub(crate) corner: (f64, f64),
-    /// Pixels of the tile for one of the window.
+    /// Pixels of the tile per pixel of the window.
     pub(crate) scale: f64,
 }
 
-/// Width and height of a character.
+/// The width and height of a character.
 pub(crate) const CHARACTER: usize = 8;
 
 impl<'a> Canvas<'a> {
-    /// A canvas on the `pixels` of a window of so many columns.
+    /// Creates a canvas on the `pixels` of a window with `width` columns.
     pub fn new(pixels: &'a mut [u32], width: usize) -> Self {
         let width = width.max(1);
         let height = pixels.len() / width;
@@ -51,7 +51,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Everything.
+    /// Returns the whole canvas.
     pub fn area(&self) -> Area {
         Area {
             left: 0,
@@ -61,7 +61,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// The whole pixels whose middles lie in a rectangle, as far as they are on the canvas.
+    /// Returns the pixels of the canvas whose middles are in a rectangle.
     pub(crate) fn cover(&self, left: f64, top: f64, right: f64, bottom: f64) -> Area {
         let cut = |value: f64, most: usize| (value - 0.5).ceil().clamp(0.0, most as f64) as usize;
         Area {
@@ -79,7 +79,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Mixes a color into an area: 0 changes nothing, 256 fills.
+    /// Mixes a color into an area: a `share` of 0 changes nothing, 256 fills it.
     pub(crate) fn tint(&mut self, area: Area, color: u32, share: u32) {
         for row in area.top..area.bottom {
             for pixel in self.row(row, area) {
@@ -88,14 +88,15 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Draws a tile, smoothly scaled.
+    /// Draws a tile with smooth scaling.
     pub(crate) fn draw(&mut self, tile: &Tile, placement: &Placement) {
         let Placement {
             area,
             corner,
             scale,
         } = *placement;
-        // Of a column or row of the window: the tile's pixel before it, and how far past that.
+        // For a column or row of the window: the tile's pixel before it, and the distance from
+        // that.
         let sample = |at: usize, from: f64| {
             let place = ((at as f64 + 0.5 - from) * scale + 0.5).clamp(0.0, SIDE as f64 + 0.999);
             (place as usize, (place.fract() * 256.0) as u32)
@@ -114,7 +115,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Writes a line of text, each dot `size` pixels wide, and returns where it ends.
+    /// Writes a line of text with dots of `size` pixels, and returns the position after it.
     pub(crate) fn write(
         &mut self,
         text: &str,
@@ -147,10 +148,10 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// A color between two: at 0 the first, at 256 the second.
+/// Returns a color between two: at 0 the first, at 256 the second.
 #[inline]
 fn mix(from: u32, to: u32, share: u32) -> u32 {
-    // Red and blue at once, with room for the products between them.
+    // Red and blue at once: there is room for the products between them.
     let both = |color: u32| color & 0x00ff_00ff;
     let green = |color: u32| color & 0x0000_ff00;
     let rest = 256 - share;

@@ -1,34 +1,34 @@
-//! A flight that needs nobody at the mouse.
+//! A flight without user input.
 
 use std::time::Duration;
 
 use crate::view::View;
 
-/// Levels per second at most: what a viewer can follow.
+/// The highest speed in levels per second, which a viewer can still follow.
 const SPEED: f64 = 4.0;
 
 /// A flight from the whole set to a place, and back unless it ends there.
 #[derive(Clone, Debug)]
 pub struct Demo {
-    /// How long it takes.
+    /// The duration of the flight.
     pub length: Duration,
-    /// Where it goes.
+    /// The destination.
     pub place: View,
-    /// Where it ends.
+    /// The view at the end.
     pub end: End,
 }
 
-/// Where a flight ends.
+/// The view at the end of a flight.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum End {
-    /// Where it began: the whole set.
+    /// The start of the flight: the whole set.
     Home,
-    /// At the place that it flies to.
+    /// The destination.
     Place,
 }
 
 impl Demo {
-    /// What is to be seen after the time `elapsed`.
+    /// Returns the view after the time `elapsed`.
     pub fn view(&self, home: &View, elapsed: Duration) -> View {
         let part = elapsed.as_secs_f64() / self.length.as_secs_f64().max(1e-3);
         // Parts of the flight: there, a rest, back, a rest.
@@ -41,19 +41,19 @@ impl Demo {
         let whole = self.place.zoom - home.zoom;
         let reach = match self.end {
             End::Home if whole > 0.0 => (deepest / whole).min(1.0),
-            // A flight that ends at the place has to get there.
+            // A flight that ends at the place has to reach it.
             _ => 1.0,
         };
         home.towards(&self.place, way * reach)
     }
 
-    /// Whether the flight is over.
+    /// Returns whether the flight is over.
     pub fn is_over(&self, elapsed: Duration) -> bool {
         elapsed >= self.length
     }
 }
 
-/// From 0 at `from` to 1 at `to`, without a jerk.
+/// Rises smoothly from 0 at `from` to 1 at `to`.
 fn ramp(at: f64, from: f64, to: f64) -> f64 {
     let part = ((at - from) / (to - from)).clamp(0.0, 1.0);
     part * part * (3.0 - 2.0 * part)

@@ -1,4 +1,4 @@
-//! Numbers with 120 binary digits behind the point: exact enough for pictures 30 decimal digits
+//! Numbers with 120 binary digits after the point: exact enough for pictures 30 decimal digits
 //! deep, where an `f64` has lost all of them.
 
 use std::fmt;
@@ -7,16 +7,17 @@ use std::str::FromStr;
 
 /// A number from -128 to below 128, in steps of 2^-120.
 ///
-/// Sums wrap and products lose what is too large; the fractal leaves the circle of radius 2 long
+/// Sums wrap, and products that are too large lose digits. An orbit leaves the circle of radius 2
+/// long before that.
 /// before.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Fixed(i128);
 
-/// Binary digits behind the point.
+/// Binary digits after the point.
 const FRACTION: u32 = 120;
 
 impl Fixed {
-    /// `mantissa` times 2 to the `exponent`, rounded towards negative infinity.
+    /// Returns `mantissa` times 2 to the `exponent`, rounded towards negative infinity.
     pub fn scaled(mantissa: i128, exponent: i32) -> Self {
         let shift = exponent + FRACTION as i32;
         match u32::try_from(shift) {
@@ -25,38 +26,39 @@ impl Fixed {
         }
     }
 
-    /// The nearest fixed number; what does not fit is cut off.
+    /// Returns the nearest fixed number; digits that do not fit are cut off.
     pub fn from_f64(value: f64) -> Self {
-        // A power of two scales exactly.
+        // Scaling by a power of two is exact.
         Self((value * 2f64.powi(FRACTION as i32)) as i128)
     }
 
-    /// The nearest `f64`. Small differences of fixed numbers keep all their digits.
+    /// Returns the nearest `f64`. Small differences of fixed numbers keep all their digits.
     pub fn to_f64(self) -> f64 {
         self.0 as f64 * 2f64.powi(-(FRACTION as i32))
     }
 
-    /// How many times 2 to the `exponent` fits in, rounded down: which cell of a grid of that
-    /// step the number lies in.
+    /// Returns how many times 2 to the `exponent` fits in the number, rounded down: the cell of a
+    /// grid with that step.
     pub fn cell(self, exponent: i32) -> i128 {
         let shift = exponent + FRACTION as i32;
         self.0 >> shift.clamp(0, 127)
     }
 
-    /// The product, rounded towards zero.
+    /// Returns the product, rounded towards zero.
     pub fn times(self, other: Self) -> Self {
         let product = multiply(self.0.unsigned_abs(), other.0.unsigned_abs()) as i128;
         let is_negative = (self.0 < 0) != (other.0 < 0);
         Self(if is_negative { -product } else { product })
     }
 
-    /// Twice the number.
+    /// Returns twice the number.
     pub fn doubled(self) -> Self {
         Self(self.0.wrapping_mul(2))
     }
 }
 
-/// The product of two numbers with 120 digits behind the point, by schoolbook on halves of 64.
+/// Returns the product of two numbers with 120 digits after the point, in schoolbook multiplication
+/// of 64-bit halves.
 fn multiply(a: u128, b: u128) -> u128 {
     const LOW: u128 = u64::MAX as u128;
     let (a_high, a_low) = (a >> 64, a & LOW);
@@ -84,7 +86,7 @@ impl Sub for Fixed {
     }
 }
 
-/// A text that is no number from -128 to 128.
+/// The error for a text that is not a number from -128 to 128.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoNumber;
 
@@ -96,7 +98,7 @@ impl fmt::Display for NoNumber {
 
 impl std::error::Error for NoNumber {}
 
-/// Reads a decimal number with any number of digits, such as `-0.7436438870371587`.
+/// Parses a decimal number with any number of digits, such as `-0.7436438870371587`.
 impl FromStr for Fixed {
     type Err = NoNumber;
 
@@ -110,7 +112,7 @@ impl FromStr for Fixed {
         if whole > 127 || fraction.is_empty() || !fraction.bytes().all(|it| it.is_ascii_digit()) {
             return Err(NoNumber);
         }
-        // From the last digit on: each step divides by ten, so nothing ever overflows.
+        // Starting with the last digit: each step divides by ten, so nothing overflows.
         let fraction = fraction.bytes().rev().fold(0, |value: i128, digit| {
             (value + (i128::from(digit - b'0') << FRACTION)) / 10
         });

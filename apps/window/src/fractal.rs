@@ -1,11 +1,11 @@
-//! The Mandelbrot set: for each pixel of a tile, after how many steps its orbit has escaped.
+//! The Mandelbrot set: for each pixel of a tile, the number of steps after which its orbit escapes.
 //!
-//! Down to pixels of 2^-40 an orbit is followed as it is, in `f64`. Deeper, neighboring pixels
-//! are the same `f64`; there one orbit, the reference's, is computed in [`Fixed`], and each pixel
-//! follows only its small difference from that one, which an `f64` holds with all digits:
-//! with z = Z + d, the step z² + c becomes d' = (2 Z + d) d + e, where e is the difference of the
-//! two c. When z comes closer to zero than d, the difference has outgrown the orbit; then z itself
-//! is a difference from the reference's beginning, zero, and the pixel goes on from there.
+//! Down to pixels of 2^-40 an orbit is followed directly, in `f64`. Deeper, neighboring pixels are
+//! the same `f64`. There one orbit, the reference's, is computed in [`Fixed`], and each pixel
+//! follows only its small difference from that orbit, which an `f64` holds with all digits: with z
+//! = Z + d, the step z² + c becomes d' = (2 Z + d) d + e, where e is the difference of the two c.
+//! When z comes closer to zero than d, the difference has outgrown the orbit. Then z itself is a
+//! difference from the reference's start, zero, and the pixel continues from there.
 
 mod reference;
 
@@ -13,13 +13,13 @@ pub use reference::Reference;
 
 use crate::fixed::Fixed;
 
-/// An orbit that is this far out is gone. Large, for the sake of smooth colors.
+/// The squared radius at which an orbit counts as escaped. Large, for smooth colors.
 const ESCAPE: f64 = 256.0;
 
 /// From this level on, pixels are computed by their difference from a reference.
 const DEEP: i32 = 40;
 
-/// The point of one pixel, and how many steps may be spent on it.
+/// The pixels of a tile, and the limit on their steps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grid<'a> {
     /// The middle of the pixel in the upper left corner: real and imaginary part. The imaginary
@@ -27,17 +27,17 @@ pub(crate) struct Grid<'a> {
     pub(crate) corner: (Fixed, Fixed),
     /// Pixels are 2^-level apart.
     pub(crate) level: i32,
-    /// For pixels that are deep.
+    /// The reference for deep pixels.
     pub(crate) reference: &'a Reference,
 }
 
 impl Grid<'_> {
-    /// How many steps an orbit is followed.
+    /// Returns the limit on the steps of an orbit.
     pub(crate) fn steps(&self) -> u32 {
         steps_at(self.level)
     }
 
-    /// Writes one row of smooth escape times; a pixel that does not escape is infinite.
+    /// Writes one row of smooth escape times. A pixel that does not escape is infinite.
     pub(crate) fn row(&self, y: usize, times: &mut [f32]) {
         let step = 2f64.powi(-self.level);
         let steps = self.steps();
@@ -59,20 +59,20 @@ impl Grid<'_> {
     }
 }
 
-/// Deeper pictures need more steps before they show anything. The numbers fit the place that the
-/// program flies to, where points that escape take 3,000 steps at level 50 and 16,000 at 90.
+/// Deeper pictures need more steps before they show anything. The numbers fit the program's default
+/// place, where points that escape take 3,000 steps at level 50 and 16,000 at 90.
 pub(crate) fn steps_at(level: i32) -> u32 {
     let depth = (level - 8).max(0).unsigned_abs();
     300 + 80 * depth + 2 * depth * depth
 }
 
-/// The smooth escape time of a point, followed as it is.
+/// Returns the smooth escape time of a point, followed directly.
 fn escape((re, im): (f64, f64), steps: u32) -> f32 {
     if is_in_a_large_bulb(re, im) {
         return f32::INFINITY;
     }
     let (mut x, mut y) = (0.0, 0.0);
-    // An orbit that comes back to where it was will do so for ever.
+    // An orbit that returns to an earlier point repeats for ever.
     let mut before = (0.0, 0.0);
     let mut next_mark = 16;
     for step in 0..steps {
@@ -92,7 +92,7 @@ fn escape((re, im): (f64, f64), steps: u32) -> f32 {
     f32::INFINITY
 }
 
-/// The smooth escape time of the point that differs from the reference's by `(re, im)`.
+/// Returns the smooth escape time of the point that differs from the reference's by `(re, im)`.
 fn escape_beside(orbit: &[(f64, f64)], (re, im): (f64, f64), steps: u32) -> f32 {
     let (mut dx, mut dy) = (0.0, 0.0);
     let mut at = 0;
@@ -115,16 +115,16 @@ fn escape_beside(orbit: &[(f64, f64)], (re, im): (f64, f64), steps: u32) -> f32 
     f32::INFINITY
 }
 
-/// Whether a point lies in the heart-shaped body or in the disk to its left: nearly all of the
-/// set's area, and exactly known.
+/// Returns whether a point is in the heart-shaped body or in the disk to its left: nearly all of
+/// the set's area, and known exactly.
 fn is_in_a_large_bulb(re: f64, im: f64) -> bool {
     let im2 = im * im;
     let q = (re - 0.25) * (re - 0.25) + im2;
     q * (q + (re - 0.25)) <= 0.25 * im2 || (re + 1.0) * (re + 1.0) + im2 <= 0.0625
 }
 
-/// Steps as a real number without jumps between neighbors: the escape radius is passed by a
-/// power of a power of two.
+/// Returns the steps as a real number without jumps between neighbors, from how far the orbit is
+/// past the escape radius.
 fn smooth(step: u32, size: f64) -> f32 {
     let past = (size.log2() / ESCAPE.log2()).log2();
     (f64::from(step) - past).max(0.0) as f32

@@ -1,5 +1,5 @@
-//! The parts of `window` that know no window system: numbers, the fractal, views, tiles, drawing,
-//! and the logic of the user interface. `main.rs` adds the window.
+//! The parts of `window` that do not depend on a window system: numbers, the fractal, views, tiles,
+//! drawing, and the logic of the user interface. `main.rs` adds the window.
 #![forbid(unsafe_code)]
 
 mod atlas;

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            // Nobody is left to tell if standard error is gone.
+            // An error cannot be reported anywhere if standard error is closed.
             let _ = writeln!(io::stderr().lock(), "window: {message}");
             ExitCode::FAILURE
         }
@@ -33,10 +33,10 @@ fn run(options: &Options) -> Result<(), String> {
     let window_system = EventLoop::<Wake>::with_user_event()
         .build()
         .map_err(|error| format!("there is no display to open a window on: {error}"))?;
-    // The window system owns the thread, so it drives our loop.
+    // The window system's loop owns the thread, so it drives our loop.
     let proxy = window_system.create_proxy();
     let ui_loop = MessageLoop::in_foreign_loop("ui", &Runtime::global(), move || {
-        // Without a window system there is nobody to wake.
+        // Fails only after the window system's loop has ended, and then nothing needs to be woken.
         let _ = proxy.send_event(Wake);
     });
     let binding = UiBinding::new(&ui_loop, RootIsolate::builder("window"))

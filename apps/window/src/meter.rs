@@ -1,4 +1,4 @@
-//! When frames are due, and how late they are.
+//! The times at which frames are due, and their lateness.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use insula::Instant;
 
-/// Frames that the strip shows.
+/// The number of frames in the strip.
 pub(crate) const SHOWN: usize = 240;
 
-/// A beat: frames are due a period apart, as long as the animation goes on.
+/// A beat: frames are due one period apart while the animation runs.
 #[derive(Debug)]
 pub struct Pace {
     period: Duration,
@@ -18,33 +18,33 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Frames every `period`.
+    /// Creates a beat with one frame per `period`.
     pub fn new(period: Duration) -> Self {
         Self { period, due: None }
     }
 
-    /// The time between two frames.
+    /// Returns the time between two frames.
     pub fn period(&self) -> Duration {
         self.period
     }
 
-    /// When the next frame is due; none while nothing moves.
+    /// Returns when the next frame is due; `None` while nothing moves.
     pub fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Something is to be seen: a frame is due from `now` on, unless there is a beat already.
+    /// Starts the beat: a frame is due at `now`, unless the beat runs already.
     pub fn start(&mut self, now: Instant) {
         self.due.get_or_insert(now);
     }
 
-    /// Nothing moves any more.
+    /// Stops the beat.
     pub fn stop(&mut self) {
         self.due = None;
     }
 
-    /// A frame begins at `now`: tells how late that is, and sets the next one. Frames that
-    /// should have been by now are left out.
+    /// Begins a frame at `now`: returns its lateness and schedules the next one. Frames that were
+    /// due in the meantime are skipped.
     pub fn begin(&mut self, now: Instant) -> Duration {
         let due = self.due.unwrap_or(now);
         let mut next = due + self.period;
@@ -60,15 +60,15 @@ impl Pace {
     }
 }
 
-/// The longest time that is told from longer ones: a minute, in microseconds.
+/// The longest time that the histograms resolve: a minute, in microseconds.
 const LONGEST: u64 = 60_000_000;
 
 /// The times of one frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FrameTimes {
-    /// From the time at which it was due to its beginning.
+    /// From when it was due to its start.
     pub late: Duration,
-    /// From its beginning to the end of drawing.
+    /// From its start to the end of drawing.
     pub work: Duration,
 }
 
@@ -76,7 +76,7 @@ pub struct FrameTimes {
 #[derive(Debug)]
 pub struct Meter {
     recent: VecDeque<FrameTimes>,
-    /// In microseconds, as all histograms here.
+    /// In microseconds, like all histograms here.
     late: Histogram<u32>,
     work: Histogram<u32>,
     done: Histogram<u32>,
@@ -107,47 +107,47 @@ impl Meter {
         self.recent.push_back(times);
     }
 
-    /// The last frames, oldest first.
+    /// Returns the last frames, oldest first.
     pub fn recent(&self) -> impl ExactSizeIterator<Item = &FrameTimes> {
         self.recent.iter()
     }
 
-    /// The last frame.
+    /// Returns the last frame.
     pub fn last(&self) -> FrameTimes {
         self.recent.back().copied().unwrap_or_default()
     }
 
-    /// How late frames begin.
+    /// Returns the quantiles of the lateness.
     pub fn late(&self) -> Quantiles {
         Quantiles::of(&self.late)
     }
 
-    /// How long frames take.
+    /// Returns the quantiles of the work.
     pub fn work(&self) -> Quantiles {
         Quantiles::of(&self.work)
     }
 
-    /// How long after their time frames are on the screen.
+    /// Returns the quantiles of the time from when a frame was due to the end of drawing.
     pub fn done(&self) -> Quantiles {
         Quantiles::of(&self.done)
     }
 
-    /// How many there were.
+    /// Returns the number of frames.
     pub fn count(&self) -> u64 {
         self.late.len()
     }
 }
 
-/// What share of the frames was how fast, in milliseconds.
+/// Quantiles of frame times, in milliseconds.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Quantiles {
-    /// Half of them.
+    /// The median.
     pub p50: f64,
-    /// 99 of 100.
+    /// The 99th percentile.
     pub p99: f64,
-    /// 999 of 1,000.
+    /// The 99.9th percentile.
     pub p999: f64,
-    /// All.
+    /// The maximum.
     pub max: f64,
 }
 
@@ -162,7 +162,7 @@ impl Quantiles {
         }
     }
 
-    /// As a JSON object, in milliseconds.
+    /// Returns a JSON object, in milliseconds.
     pub fn to_json(self) -> String {
         let Self {
             p50,

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-/// Colors along one round of the palette: its stops are joined smoothly.
+/// The colors of one cycle of the palette, which are interpolated smoothly.
 const STOPS: [(f32, [f32; 3]); 8] = [
     (0.0, [6.0, 12.0, 54.0]),
     (0.14, [20.0, 74.0, 148.0]),
@@ -16,10 +16,10 @@ const STOPS: [(f32, [f32; 3]); 8] = [
 
 const SHADES: usize = 2048;
 
-/// What lies inside of the set.
+/// The color of points inside the set.
 pub(crate) const INSIDE: u32 = 0;
 
-/// The color of an escape time as 0x00rrggbb; infinity is inside.
+/// Returns the color of an escape time as 0x00rrggbb; infinity is inside the set.
 pub(crate) fn color(time: f32) -> u32 {
     static ROUND: LazyLock<Box<[u32]>> = LazyLock::new(|| {
         let shades = (0..SHADES).map(|index| shade(index as f32 / SHADES as f32));
@@ -28,12 +28,12 @@ pub(crate) fn color(time: f32) -> u32 {
     if time.is_infinite() {
         return INSIDE;
     }
-    // Steps count for less the more of them there are: deep pictures would flicker otherwise.
+    // The more steps there are, the less each one counts, or deep pictures would flicker.
     let turns = (time + 1.0).sqrt() * 0.16 - 0.14;
     ROUND[(turns.fract() * SHADES as f32) as usize % SHADES]
 }
 
-/// The color at a place from 0 to 1 of the round.
+/// Returns the color at a position from 0 to 1 of the cycle.
 fn shade(at: f32) -> u32 {
     let next = STOPS
         .partition_point(|stop| stop.0 <= at)

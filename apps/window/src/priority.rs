@@ -1,12 +1,12 @@
-//! Threads that let the window's go first.
+//! Lowers the priority of threads that compute, in favor of the window's.
 
-/// How far behind: the last place but for idle classes.
+/// The lowest priority except for idle classes.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 19;
 
-/// From now on the calling thread computes only while nothing more urgent does. On a machine
-/// whose cores are all busy with tiles, the window's thread would otherwise wait its turn, for
-/// some 20 ms now and then. Does nothing but on Linux, where priorities are a thread's own.
+/// Lowers the priority of the calling thread. On a machine whose cores are all busy with tiles, the
+/// window's thread would otherwise sometimes wait for some 20 ms. Has an effect only on Linux,
+/// where each thread has its own priority.
 pub fn step_back() {
     #[cfg(target_os = "linux")]
     {
@@ -14,7 +14,7 @@ pub fn step_back() {
             static IS_DONE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
         }
         if !IS_DONE.replace(true) {
-            // Where that is forbidden, tiles and frames compete as before.
+            // If this is forbidden, tiles and frames compete at equal priority.
             let _ = rustix::process::setpriority_process(None, NICE);
         }
     }

@@ -1,4 +1,4 @@
-//! Frames on the screen: the half that animates and the half that draws.
+//! Frames on the screen: one half animates, the other half draws.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -13,26 +13,26 @@ use softbuffer::{Context, Surface};
 use window::{Demo, FrameTimes, Meter, Ui, View, write_png};
 use winit::window::Window;
 
-/// What the frames of a window need, and the rest of the program may look at between them.
+/// The state for the frames of a window, which the rest of the program may read between them.
 pub(crate) struct Screen {
     pub(crate) ui: IsolateCell<Ui>,
     pub(crate) meter: Meter,
     pub(crate) period: Duration,
-    /// What is being flown, if anything.
+    /// The current flight.
     pub(crate) flight: Option<Flight>,
     pub(crate) size: (u32, u32),
     surface: Surface<Rc<Window>, Rc<Window>>,
     last_time: Option<Instant>,
-    /// The first error of the window system; nothing is drawn after it.
+    /// The first error of the window system. Nothing is drawn after it.
     pub(crate) failure: Option<String>,
 }
 
-/// A demo under way.
+/// A demo in progress.
 pub(crate) struct Flight {
     pub(crate) demo: Demo,
-    /// Where it has begun.
+    /// The view at its start.
     pub(crate) from: View,
-    /// When: at its first frame.
+    /// The time of its first frame.
     pub(crate) start: Option<Instant>,
     pub(crate) is_over: bool,
 }
@@ -74,13 +74,13 @@ impl Screen {
         })
     }
 
-    /// The window has another size.
+    /// Handles a new size of the window.
     ///
     /// # Panics
     /// Outside of the isolate.
     pub(crate) fn resize(&mut self, (width, height): (u32, u32)) {
         let sides = NonZeroU32::new(width).zip(NonZeroU32::new(height));
-        // A window without a side cannot be drawn to.
+        // A window of zero width or height cannot be drawn to.
         self.size = (0, 0);
         if let Some((columns, rows)) = sides {
             match self.surface.resize(columns, rows) {
@@ -91,7 +91,7 @@ impl Screen {
         }
     }
 
-    /// Whether there will be something else to see.
+    /// Returns whether the next frame will differ.
     ///
     /// # Panics
     /// Outside of the isolate.
@@ -100,7 +100,7 @@ impl Screen {
         is_flying || self.ui.with(|ui| ui.needs_frame())
     }
 
-    /// Whether a flight has come to its end, and all of the last picture is there.
+    /// Returns whether a flight has ended and the last picture is complete.
     ///
     /// # Panics
     /// Outside of the isolate.
@@ -109,7 +109,7 @@ impl Screen {
         has_landed && self.ui.with(|ui| ui.is_complete() && !ui.needs_frame())
     }
 
-    /// Writes what is on the screen to a file.
+    /// Writes the picture on the screen to a file.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -133,7 +133,7 @@ impl Screen {
             if let Some(view) = view {
                 ui.show(view);
             }
-            // After a rest an animation begins slowly rather than with a jump.
+            // After a pause an animation begins slowly instead of jumping.
             ui.advance(elapsed.min(4 * self.period));
         });
         Ui::refill(&self.ui);
@@ -157,10 +157,10 @@ impl Screen {
         self.failure.get_or_insert(error);
     }
 
-    /// Sums up all frames.
+    /// Writes a summary of all frames.
     ///
     /// # Errors
-    /// If nobody reads it.
+    /// Returns the error of the output.
     pub(crate) fn write_text(&self, out: &mut dyn Write, tiles: &Tiles) -> std::io::Result<()> {
         let Self { meter, period, .. } = self;
         writeln!(
@@ -179,10 +179,10 @@ impl Screen {
         )
     }
 
-    /// As [`write_text`](Self::write_text), for a program.
+    /// The same as [`write_text`](Self::write_text), as JSON for a program.
     ///
     /// # Errors
-    /// If nobody reads it.
+    /// Returns the error of the output.
     pub(crate) fn write_json(&self, out: &mut dyn Write, tiles: &Tiles) -> std::io::Result<()> {
         let Self { meter, period, .. } = self;
         writeln!(
@@ -200,14 +200,14 @@ impl Screen {
     }
 }
 
-/// Tiles of the whole run.
+/// The tiles of the whole run.
 pub(crate) struct Tiles {
     pub(crate) done: u64,
     pub(crate) dropped: u64,
     pub(crate) per_second: f64,
 }
 
-/// The screen as its frames and the rest of the program share it, on one thread.
+/// The screen, shared by its frames and the rest of the program on one thread.
 pub(crate) struct Shared(pub(crate) Rc<RefCell<Screen>>);
 
 impl FrameHandler for Shared {
@@ -221,7 +221,7 @@ impl FrameHandler for Shared {
 }
 
 impl Shared {
-    /// Counts a frame that has been drawn.
+    /// Counts a drawn frame.
     pub(crate) fn count(&self, times: FrameTimes) {
         self.0.borrow_mut().meter.add(times);
     }

@@ -1,13 +1,13 @@
-//! Pictures of the window, as files.
+//! Saves pictures of the window as files.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::Path;
 
-/// Writes pixels (0x00rrggbb, in rows) as a PNG file, which appears whole or not at all.
+/// Writes pixels (0x00rrggbb, in rows) as a PNG file, which appears completely or not at all.
 ///
 /// # Errors
-/// If the file cannot be written.
+/// Fails if the file cannot be written.
 pub fn write_png(path: &Path, (width, height): (u32, u32), pixels: &[u32]) -> io::Result<()> {
     let bytes: Vec<u8> = pixels
         .iter()
@@ -16,7 +16,8 @@ pub fn write_png(path: &Path, (width, height): (u32, u32), pixels: &[u32]) -> io
             [red, green, blue]
         })
         .collect();
-    // Under another name first: whoever waits for the file does not find half of it.
+    // Write under another name first, so that a program that waits for the file never reads half of
+    // it.
     let partial = path.with_extension("partial");
     let file = BufWriter::new(File::create(&partial)?);
     let mut encoder = png::Encoder::new(file, width, height);

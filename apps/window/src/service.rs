@@ -5,16 +5,16 @@ use insula::{BuildError, Cancelled, Context, Overflow, Payload, Queue, WorkerPoo
 use crate::priority::step_back;
 use crate::tile::{Tile, TileRequest};
 
-/// Computes parts of the picture.
+/// A service that computes parts of the picture.
 #[contract]
 pub trait Fractal {
     /// Computes one tile.
     ///
     /// # Cancellation
-    /// Looked for before each row, so that a tile that nobody needs any more costs nothing.
+    /// Checked before each row, so that a tile that is no longer needed costs little.
     ///
     /// # Errors
-    /// If it was cancelled.
+    /// Fails if the call was cancelled.
     async fn tile(&self, cx: &Context, request: TileRequest) -> Result<Tile, Cancelled>;
 }
 
@@ -24,10 +24,10 @@ pub struct Computer;
 
 impl Fractal for Computer {
     async fn tile(&self, cx: &Context, request: TileRequest) -> Result<Tile, Cancelled> {
-        // On whatever thread of the pool this runs; only tiles run there.
+        // Runs on any thread of the pool; the pool's threads only compute tiles.
         step_back();
-        // Computes for long and says so to nobody: the runtime sees it and keeps other isolates
-        // going.
+        // A long computation without an announcement: the runtime detects it and keeps other
+        // isolates running.
         request.compute(|| cx.check())
     }
 }
@@ -43,7 +43,8 @@ pub async fn start_pool(workers: usize) -> Result<TilePool, BuildError> {
     WorkerPool::<FractalResponder<_>>::builder()
         .name("tiles")
         .workers(workers)
-        // Short, since the window asks again for what it needs most; it hands in no more.
+        // Short, since the window requests the most needed tiles again, and never submits more than
+        // this.
         .queue(Queue::bounded(4 * workers).overflow(Overflow::Wait))
         .worker(|_cx| async { Ok(Computer) })
         .build()

@@ -1,11 +1,11 @@
-//! The strip at the bottom of the window: how the frames are doing.
+//! The strip at the bottom of the window, which shows the times of the frames.
 
 use std::time::Duration;
 
 use crate::canvas::{Area, Canvas};
 use crate::meter::{Meter, SHOWN};
 
-/// How high the strip is, in pixels.
+/// The height of the strip in pixels.
 pub(crate) const HEIGHT: usize = 44;
 
 const BACK: u32 = 0x000b_0e18;
@@ -15,14 +15,14 @@ const DIM: u32 = 0x008c_96ac;
 const WORK: u32 = 0x003f_9bd8;
 const LATE: u32 = 0x00ff_b13b;
 
-/// What the strip says besides the times.
+/// The figures of the strip besides the times.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Facts {
-    /// Powers of two between the whole set and what is to be seen.
+    /// Powers of two between the whole set and the current view.
     pub(crate) depth: f64,
     /// Tiles computed in the last second.
     pub(crate) tiles_per_second: f64,
-    /// Tiles still missing.
+    /// Tiles that are still missing.
     pub(crate) missing: usize,
 }
 
@@ -70,7 +70,7 @@ fn write(canvas: &mut Canvas<'_>, top: usize, meter: &Meter, facts: &Facts) {
     canvas.write(&lower, (left, top + 26), 1, DIM);
 }
 
-/// 2^depth as a person would write it.
+/// Returns 2^depth as a person would write it.
 fn magnification(depth: f64) -> String {
     let decimal = depth * std::f64::consts::LOG10_2;
     if decimal < 4.0 {
@@ -80,8 +80,8 @@ fn magnification(depth: f64) -> String {
     format!("{:.1}e{exponent:.0}x", 10f64.powf(decimal - exponent))
 }
 
-/// A column for each of the last frames: drawing from below, lateness on top of it. The line is
-/// one period.
+/// Draws a column for each of the last frames: drawing time at the bottom, lateness above it. The
+/// line marks one period.
 fn graph(canvas: &mut Canvas<'_>, strip: Area, meter: &Meter, period: Duration) {
     let (top, bottom) = (strip.top + 6, strip.bottom.saturating_sub(5));
     let right = strip.right.saturating_sub(12);
@@ -90,7 +90,7 @@ fn graph(canvas: &mut Canvas<'_>, strip: Area, meter: &Meter, period: Duration) 
         return;
     }
     let height = bottom - top;
-    // The whole height is one and a half periods.
+    // The height corresponds to one and a half periods.
     let most = period.as_secs_f64() * 1.5;
     let rows = |time: Duration| (time.as_secs_f64() / most * height as f64).round() as usize;
     let first = right - meter.recent().len();

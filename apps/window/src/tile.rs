@@ -1,4 +1,4 @@
-//! Tiles: squares of the plane, computed as a whole.
+//! Tiles: squares of the plane, each computed in one piece.
 
 use std::sync::Arc;
 
@@ -7,15 +7,14 @@ use crate::fractal::{Grid, Reference};
 use crate::palette;
 use crate::view::View;
 
-/// Pixels on a side of a tile, as a power of two.
+/// The side of a tile in pixels, as a power of two.
 pub(crate) const BITS: i32 = 7;
-/// Pixels on a side of a tile.
+/// The side of a tile in pixels.
 pub(crate) const SIDE: usize = 1 << BITS;
-/// Pixels on a side with one more all around, so that a tile can be scaled smoothly up to its
-/// edge.
+/// The side with one more pixel at each end, so that a tile can be scaled smoothly up to its edge.
 pub(crate) const STRIDE: usize = SIDE + 2;
 
-/// Which square of the plane: one grid of them for each level.
+/// The place of a tile: its level, each of which has a grid of its own, and its cell.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TileKey {
     /// Pixels are 2^-level apart.
@@ -30,17 +29,17 @@ pub struct TileKey {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tile(pub Box<[u32]>);
 
-/// A tile to be computed.
+/// A request to compute a tile.
 #[derive(Clone, Debug)]
 pub struct TileRequest {
-    /// Which one.
+    /// The tile's place.
     pub key: TileKey,
     /// A point in or near the tile.
     pub reference: Arc<Reference>,
 }
 
 impl TileKey {
-    /// The tile of this level around a point.
+    /// Returns the tile of this level that contains a point.
     pub(crate) fn at(level: i32, (re, im): (Fixed, Fixed)) -> Self {
         Self {
             level,
@@ -49,7 +48,7 @@ impl TileKey {
         }
     }
 
-    /// The tile that contains this one, `up` levels above.
+    /// Returns the tile `up` levels above that contains this one.
     pub(crate) fn ancestor(&self, up: i32) -> Self {
         Self {
             level: self.level - up,
@@ -58,7 +57,7 @@ impl TileKey {
         }
     }
 
-    /// The four tiles of the next level that make up this one.
+    /// Returns the four tiles of the next level that make up this one.
     pub(crate) fn children(&self) -> [Self; 4] {
         [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(x, y)| Self {
             level: self.level + 1,
@@ -67,7 +66,7 @@ impl TileKey {
         })
     }
 
-    /// Its upper left corner in pixels of a window whose middle is `(0, 0)`, and its side.
+    /// Returns the upper left corner, in pixels of a window whose middle is `(0, 0)`, and the side.
     pub(crate) fn place(&self, view: &View) -> (f64, f64, f64) {
         let pixel = view.pixel();
         let left = Fixed::scaled(self.x, BITS - self.level) - view.center.0;
@@ -76,7 +75,7 @@ impl TileKey {
         (left.to_f64() / pixel, top.to_f64() / pixel, side)
     }
 
-    /// The middle of a pixel; -1 and [`SIDE`] are those around the tile.
+    /// Returns the middle of a pixel; -1 and [`SIDE`] are the pixels around the tile.
     fn pixel(&self, x: i128, y: i128) -> (Fixed, Fixed) {
         let half_steps = |tile: i128, pixel: i128| 2 * ((tile << BITS) + pixel) + 1;
         (
@@ -87,10 +86,10 @@ impl TileKey {
 }
 
 impl TileRequest {
-    /// Computes the tile, row by row. Before each row, `check` may end it.
+    /// Computes the tile, row by row. Before each row, an error of `check` ends it.
     ///
     /// # Errors
-    /// That of `check`.
+    /// Returns the error of `check`.
     pub fn compute<E>(&self, mut check: impl FnMut() -> Result<(), E>) -> Result<Tile, E> {
         let grid = Grid {
             corner: self.key.pixel(-1, -1),

@@ -1,5 +1,5 @@
-//! The logic of the user interface. It lives in the root isolate, on the window's thread: input,
-//! tiles that are done, and frames reach it one after the other.
+//! The logic of the user interface. It lives in the root isolate, on the window's thread. Input,
+//! finished tiles and frames reach it one after the other.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,26 +18,26 @@ use crate::strip::{self, Facts};
 use crate::tile::{Tile, TileKey, TileRequest};
 use crate::view::View;
 
-/// How fast the picture follows the mouse's wheel: this share of the way is left after a second,
-/// as a power of e.
+/// The speed at which the picture follows the wheel: after a second a share of e^-14 of the way is
+/// left.
 const HASTE: f64 = 14.0;
 
-/// What the window shows, and what is being done about it.
+/// The content of the window, and the work in progress for it.
 #[derive(Debug)]
 pub struct Ui {
-    /// Of the whole window, in pixels.
+    /// The size of the whole window, in pixels.
     size: (u32, u32),
-    /// What is to be seen now.
+    /// The current view.
     view: View,
-    /// What the picture glides to.
+    /// The view to which the picture glides.
     target: View,
     atlas: Atlas,
     caller: FractalCaller,
-    /// How many tiles may be on their way: one for each worker, and one that it takes next.
+    /// The most calls in progress: one for each worker, and one more for its queue.
     most: usize,
     calls: HashMap<TileKey, Asked>,
     reference: Option<Arc<Reference>>,
-    /// Something is to be drawn that is not on the screen yet.
+    /// `true` if the screen does not show the current state yet.
     is_stale: bool,
     is_complete: bool,
     missing: usize,
@@ -45,26 +45,26 @@ pub struct Ui {
     rate: Rate,
 }
 
-/// What has become of the tiles that were asked for.
+/// Counters of the requested tiles.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     /// Calls made.
     pub asked: u64,
-    /// Tiles that came.
+    /// Tiles received.
     pub done: u64,
-    /// Calls dropped, because the tile was not to be seen any more.
+    /// Calls dropped because their tiles were no longer visible.
     pub dropped: u64,
 }
 
-/// A call that is on its way.
+/// A call in progress.
 #[derive(Debug)]
 struct Asked {
-    /// Its number, since a tile may be asked for, dropped and asked for again.
+    /// Its number, since a tile may be requested, dropped and requested again.
     serial: u64,
     abort: AbortHandle,
 }
 
-/// Tiles in the last second.
+/// Counts the tiles of the last second.
 #[derive(Debug, Default)]
 struct Rate {
     since: Option<Instant>,
@@ -81,7 +81,8 @@ struct Order {
 }
 
 impl Ui {
-    /// For a window of `size` pixels. Tiles come from `caller`, which has so many `workers`.
+    /// Creates the state for a window of `size` pixels. Tiles come from `caller`, whose pool has
+    /// `workers`.
     pub fn new(size: (u32, u32), caller: FractalCaller, workers: usize) -> Self {
         let view = View::home(picture(size));
         Self {
@@ -101,37 +102,37 @@ impl Ui {
         }
     }
 
-    /// The window has lost what was drawn.
+    /// Requests a redraw, because the window has lost its content.
     pub fn redraw(&mut self) {
         self.is_stale = true;
     }
 
-    /// What is to be seen.
+    /// Returns the current view.
     pub fn view(&self) -> View {
         self.view
     }
 
-    /// The window has another size.
+    /// Handles a new size of the window.
     pub fn resize(&mut self, size: (u32, u32)) {
         self.size = size;
         self.is_stale = true;
     }
 
-    /// Drags the picture. It follows at once.
+    /// Drags the picture, which follows at once.
     pub fn drag(&mut self, by: (f64, f64)) {
         self.view.pan(by);
         self.target.pan(by);
         self.is_stale = true;
     }
 
-    /// Glides so many pixels to the side.
+    /// Glides a number of pixels to the side.
     pub fn pan(&mut self, by: (f64, f64)) {
         self.target.pan(by);
         self.is_stale = true;
     }
 
-    /// Glides 2^`by` times closer to the point at a pixel of the window; without one, to the
-    /// middle.
+    /// Glides 2^`by` times closer to the point at a pixel of the window, or to the middle if `at`
+    /// is `None`.
     pub fn zoom(&mut self, at: Option<(f64, f64)>, by: f64) {
         let (width, height) = picture(self.size);
         let middle = (f64::from(width) / 2.0, f64::from(height) / 2.0);
@@ -140,7 +141,7 @@ impl Ui {
         self.is_stale = true;
     }
 
-    /// The view of the whole set.
+    /// Returns the view of the whole set.
     pub fn home(&self) -> View {
         View::home(picture(self.size))
     }
@@ -157,22 +158,22 @@ impl Ui {
         (self.view, self.target) = (view, view);
     }
 
-    /// Whether the next frame will differ from the last one.
+    /// Returns whether the next frame will differ from the last one.
     pub fn needs_frame(&self) -> bool {
         self.is_stale || self.view != self.target
     }
 
-    /// Whether every tile of what is to be seen is there.
+    /// Returns whether every tile of the current view exists.
     pub fn is_complete(&self) -> bool {
         self.is_complete && self.view == self.target
     }
 
-    /// What has become of the tiles.
+    /// Returns the counters of the tiles.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Goes on with the way to the target.
+    /// Continues the way to the target by `time`.
     pub fn advance(&mut self, time: Duration) {
         if self.view == self.target {
             return;
@@ -201,8 +202,8 @@ impl Ui {
         self.is_stale = false;
     }
 
-    /// Drops the calls for tiles that are not to be seen any more, and asks for the most urgent
-    /// ones that are missing.
+    /// Drops the calls for tiles that are no longer visible, and requests the most urgent missing
+    /// ones.
     ///
     /// # Panics
     /// Outside of the isolate of `ui`.
@@ -218,7 +219,7 @@ impl Ui {
                 } = order;
                 let key = request.key;
                 let call = async { caller.tile(request).await };
-                // A call that is aborted is dropped, and so cancelled.
+                // Aborting a call drops it, which cancels it.
                 let Ok(answer) = Abortable::new(call, registration).await else {
                     return;
                 };
@@ -228,7 +229,7 @@ impl Ui {
         }
     }
 
-    /// The calls to be made now.
+    /// Returns the calls to make now.
     fn orders(&mut self) -> Vec<Order> {
         let missing = self.atlas.missing(&self.target, picture(self.size));
         self.missing = missing.len();
@@ -267,7 +268,7 @@ impl Ui {
         }
     }
 
-    /// A call has ended, with a tile unless it failed.
+    /// Handles the end of a call, with a tile unless it failed.
     fn answered(&mut self, key: TileKey, serial: u64, tile: Option<Tile>) {
         if self.calls.get(&key).is_some_and(|it| it.serial == serial) {
             self.calls.remove(&key);
@@ -279,7 +280,7 @@ impl Ui {
         }
     }
 
-    /// A reference near what is to be seen, deep enough for it; the last one as long as it is.
+    /// Returns a reference near the target and deep enough for it; the last one while that fits.
     fn reference(&mut self) -> Arc<Reference> {
         let level = level_of(&self.target);
         if let Some(reference) = &self.reference {
@@ -300,7 +301,7 @@ impl Ui {
 }
 
 impl Rate {
-    /// Tiles per second, renewed once a second.
+    /// Returns the tiles per second, updated once a second.
     fn at(&mut self, now: Instant, done: u64) -> f64 {
         let since = *self.since.get_or_insert(now);
         let elapsed = (now - since).as_secs_f64();
@@ -312,7 +313,7 @@ impl Rate {
     }
 }
 
-/// The part of the window above the strip.
+/// Returns the size of the part of the window above the strip.
 fn picture((width, height): (u32, u32)) -> (u32, u32) {
     (width, height.saturating_sub(strip::HEIGHT as u32).max(1))
 }

@@ -1,8 +1,8 @@
-//! What part of the plane is to be seen.
+//! The visible part of the plane.
 
 use crate::fixed::Fixed;
 
-/// The deepest that a view goes: pixels of 2^-104, about 5e-32.
+/// The deepest zoom of a view: pixels of 2^-104, about 5e-32.
 pub const DEEPEST: f64 = 104.0;
 const SHALLOWEST: f64 = 5.0;
 
@@ -16,7 +16,7 @@ pub struct View {
 }
 
 impl View {
-    /// The whole set, for a window of this size in pixels.
+    /// Returns the view of the whole set, for a window of this size in pixels.
     pub fn home((width, height): (u32, u32)) -> Self {
         let room = (f64::from(width) / 3.2).min(f64::from(height) / 2.5);
         Self {
@@ -25,23 +25,23 @@ impl View {
         }
     }
 
-    /// The distance between two pixels.
+    /// Returns the distance between two pixels.
     pub fn pixel(&self) -> f64 {
         2f64.powf(-self.zoom)
     }
 
-    /// Moves the picture by so many pixels to the right and down.
+    /// Moves the picture by a number of pixels to the right and down.
     pub fn pan(&mut self, (right, down): (f64, f64)) {
         let pixel = self.pixel();
         self.center.0 = self.center.0 - Fixed::from_f64(right * pixel);
         self.center.1 = self.center.1 + Fixed::from_f64(down * pixel);
-        // The set lies within 2 of zero; farther out there is nothing to see.
+        // The set is within 2 of zero; farther out there is nothing to see.
         let limit = |value: Fixed| value.clamp(Fixed::scaled(-4, 0), Fixed::scaled(4, 0));
         self.center = (limit(self.center.0), limit(self.center.1));
     }
 
-    /// Magnifies by 2^`by` around the pixel that lies `(right, down)` of the middle: the point
-    /// there stays where it is.
+    /// Magnifies by 2^`by` around the pixel at `(right, down)` from the middle: its point stays in
+    /// place.
     pub fn zoom_at(&mut self, (right, down): (f64, f64), by: f64) {
         let before = self.pixel();
         self.zoom = (self.zoom + by).clamp(SHALLOWEST, DEEPEST);
@@ -50,7 +50,7 @@ impl View {
         self.center.1 = self.center.1 - Fixed::from_f64(down * change);
     }
 
-    /// A part of the way to `target`: 0 is here, 1 is there.
+    /// Returns the view at a part of the way to `target`, from 0 (here) to 1 (there).
     pub fn towards(&self, target: &Self, part: f64) -> Self {
         let zoom = self.zoom + (target.zoom - self.zoom) * part;
         if (target.zoom - self.zoom).abs() < 1e-3 {
@@ -59,8 +59,8 @@ impl View {
                 zoom,
             };
         }
-        // A point that stays in place while zooming is a fixed number of pixels away, so the rest
-        // of the way shrinks as pixels do.
+        // A point that stays in place while zooming keeps its distance in pixels, so the remaining
+        // way shrinks as the pixels do.
         let pixel = |zoom: f64| 2f64.powf(-zoom);
         let left = (pixel(zoom) - pixel(target.zoom)) / (self.pixel() - pixel(target.zoom));
         Self {
@@ -69,7 +69,7 @@ impl View {
         }
     }
 
-    /// The center when a share `left` of the way to that of `target` is left.
+    /// Returns the center when a share `left` of the way to `target`'s center is left.
     fn center_towards(&self, target: &Self, left: f64) -> (Fixed, Fixed) {
         let part = |from: Fixed, to: Fixed| to + Fixed::from_f64((from - to).to_f64() * left);
         (
@@ -78,7 +78,7 @@ impl View {
         )
     }
 
-    /// Whether the two cannot be told apart on the screen.
+    /// Returns whether the two views look the same on the screen.
     pub fn is_close_to(&self, other: &Self) -> bool {
         let pixel = self.pixel();
         let away = |a: Fixed, b: Fixed| (a - b).to_f64().abs() / pixel;

@@ -24,7 +24,7 @@ fn drawn(atlas: &mut Atlas, view: &View) -> Vec<u32> {
 #[test]
 fn coarse_tiles_come_first_and_then_the_middle() {
     let mut view = View::home(SIZE);
-    // Off the border between two tiles.
+    // Away from the border between two tiles.
     view.pan((5.0, 20.0));
     let missing = Atlas::default().missing(&view, SIZE);
     let level = level_of(&view);
@@ -59,7 +59,7 @@ fn tiles_replace_coarser_ones_and_cover_everything() {
     assert_eq!(atlas.missing(&view, SIZE), []);
 }
 
-/// After zooming out, the finer tiles stand in where they are.
+/// After zooming out, finer tiles are drawn in their places.
 #[test]
 fn finer_tiles_stand_in() {
     let view = View::home(SIZE);
@@ -114,7 +114,7 @@ fn tiles_overlap_by_a_pixel() {
     }
 }
 
-/// The point that the view is about is where it should be: black in the heart of the set.
+/// The center of the view is in its place: black in the heart of the set.
 #[test]
 fn the_heart_is_black() {
     let view = View::home(SIZE);

@@ -15,7 +15,7 @@ fn mixing() {
     assert_eq!(mix(0, 0x00ff_ffff, 128), 0x007f_7f7f);
 }
 
-/// At its own size and on whole pixels a tile is drawn as it is, without the pixels around it.
+/// At its own size and on whole pixels a tile is drawn unchanged, without the pixels around it.
 #[test]
 fn a_tile_at_its_own_size() {
     let mut pixels = vec![0; 20 * 10];
@@ -34,7 +34,7 @@ fn a_tile_at_its_own_size() {
     assert_eq!(pixels[4 * 20 + 8], 0x0403);
 }
 
-/// Neighbors cover every pixel once, whatever the scale.
+/// Neighboring tiles cover every pixel once, at any scale.
 #[test]
 fn areas_of_neighbors_meet() {
     let mut pixels = vec![0; 50];

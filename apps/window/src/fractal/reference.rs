@@ -1,10 +1,10 @@
-//! The orbit from which deep pixels are told apart.
+//! The orbit from which the differences of deep pixels are computed.
 
 use std::sync::OnceLock;
 
 use crate::fixed::Fixed;
 
-/// A point whose orbit is known to all digits. Computed by whoever asks first.
+/// A point whose orbit is known to all digits. The first thread that needs the orbit computes it.
 #[derive(Debug)]
 pub struct Reference {
     center: (Fixed, Fixed),
@@ -13,7 +13,7 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// For at most `steps` steps from the point `center`.
+    /// Creates a reference at the point `center`, with an orbit of at most `steps` steps.
     pub fn new(center: (Fixed, Fixed), steps: u32) -> Self {
         Self {
             center,
@@ -22,20 +22,20 @@ impl Reference {
         }
     }
 
-    /// The point.
+    /// Returns the point.
     pub fn center(&self) -> (Fixed, Fixed) {
         self.center
     }
 
-    /// How far its orbit is followed at most.
+    /// Returns the limit on the steps of its orbit.
     pub fn steps(&self) -> u32 {
         self.steps
     }
 
-    /// Its orbit, from zero until it escapes or there are enough steps; at least two places.
+    /// Returns the orbit, from zero until it escapes or reaches the limit; at least two points.
     ///
     /// # Blocking
-    /// While another thread computes it.
+    /// Waits while another thread computes it.
     pub fn orbit(&self) -> &[(f64, f64)] {
         self.orbit.get_or_init(|| {
             let (re, im) = self.center;
@@ -44,7 +44,8 @@ impl Reference {
             for _ in 0..self.steps.max(1) {
                 let place = (x.to_f64(), y.to_f64());
                 orbit.push(place);
-                // Far from what a fixed number can hold, and past any use as a reference.
+                // Still far inside the range of a fixed number, but useless as a reference beyond
+                // this point.
                 if place.0.abs() > 2.0 || place.1.abs() > 2.0 {
                     break;
                 }

@@ -1,4 +1,4 @@
-//! Risk: a picture is wrong where nobody would see it.
+//! Risk: a picture is wrong in a way that is hard to see.
 
 use super::{DEEP, Grid, Reference, escape, escape_beside, steps_at};
 use crate::fixed::Fixed;
@@ -34,7 +34,7 @@ fn points_that_are_known_to_be_outside() {
     }
 }
 
-/// The farther out, the sooner; and without jumps.
+/// Farther out, orbits escape sooner, without jumps between neighbors.
 #[test]
 fn escape_times_are_smooth() {
     let times: Vec<_> = (0..4000)
@@ -46,8 +46,8 @@ fn escape_times_are_smooth() {
     }
 }
 
-/// The difference from a reference gives what the orbit itself gives, also for references that
-/// escape themselves, or lie inside.
+/// Following the difference from a reference gives the same result as following the orbit, also for
+/// references that escape or are inside the set.
 #[test]
 fn differences_agree_with_orbits() {
     for (re, im) in [
@@ -62,7 +62,8 @@ fn differences_agree_with_orbits() {
             let delta = (dx * 0.06, dy * 0.06);
             let direct = escape((re.to_f64() + delta.0, im.to_f64() + delta.1), 1000);
             let beside = escape_beside(reference.orbit(), delta, 1000);
-            // Near the border rounding decides, so only what escapes early is compared closely.
+            // Near the border rounding decides, so only points that escape early are compared
+            // closely.
             if direct < 60.0 {
                 assert!(
                     (direct - beside).abs() < 1e-2,
@@ -98,7 +99,7 @@ fn deep_pixels_differ() {
     assert!(sorted.len() > 32, "{times:?}");
 }
 
-/// A level on either side of the border between the two ways shows the same picture.
+/// Levels on either side of the switch between the two methods show the same picture.
 #[test]
 fn both_ways_meet() {
     let at = |level: i32| {
@@ -114,7 +115,7 @@ fn both_ways_meet() {
         grid.row(0, &mut times);
         times
     };
-    // The second pixel of the finer grid lies where the middle of the coarser one's first step is.
+    // The second pixel of the finer grid is where the middle of the coarser one's first step is.
     let (coarse, fine) = (at(DEEP - 1), at(DEEP));
     assert!((coarse[0] - fine[1]).abs() < 1.0, "{coarse:?} {fine:?}");
 }

@@ -1,4 +1,4 @@
-//! Risk: frames are counted as punctual that are not.
+//! Risk: late frames are counted as punctual.
 
 use std::time::Duration;
 

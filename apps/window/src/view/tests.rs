@@ -13,7 +13,7 @@ fn deep() -> View {
     }
 }
 
-/// The point at a pixel, relative to another point, in pixels of the view.
+/// Returns the offset of a pixel's point from another point, in pixels of the view.
 fn offset(view: &View, (right, down): (f64, f64), from: (Fixed, Fixed)) -> (f64, f64) {
     let pixel = view.pixel();
     let re = (view.center.0 - from.0).to_f64() / pixel + right;
@@ -59,7 +59,7 @@ fn the_way_to_a_target_ends_there() {
     assert!(near.towards(&deep(), 1.0).is_close_to(&deep()));
 }
 
-/// Half the way in, the target is in the same direction and still on the screen.
+/// Halfway in, the target is in the same direction and still on the screen.
 #[test]
 fn the_target_stays_in_sight_on_the_way() {
     let home = View::home((960, 600));
