@@ -139,6 +139,7 @@ impl Driver {
     }
 
     fn claim(&self) -> Option<(u64, u64)> {
+        // Relaxed: only the number matters; `job` is not changed after the start.
         let from = self.next.fetch_add(CHUNK, Ordering::Relaxed);
         let left = self.job.count.checked_sub(from).filter(|left| *left > 0)?;
         Some((self.job.from + from, left.min(CHUNK)))
@@ -146,6 +147,7 @@ impl Driver {
 
     #[expect(clippy::print_stderr, reason = "a program's own output")]
     fn progress(&self, start: Instant) {
+        // Relaxed: a figure for the terminal, which may be late.
         let done = self.done.load(Ordering::Relaxed);
         // About twenty lines, for any number of programs.
         let every = (self.job.count / CHUNK / 20).max(1) * CHUNK;

@@ -1,7 +1,7 @@
-//! What must not be sent does not compile: the counterpart of the cases in which the VM looks
-//! at a message when it is sent (70, 71, 77 and 78).
+//! Values that must not be sent do not compile: the counterpart of the cases in which the VM checks
+//! a message when it is sent (70, 71, 77 and 78).
 //!
-//! What belongs to one thread:
+//! A value that belongs to one thread:
 //! ```compile_fail,E0277
 //! fn send(port: insula_core::SendPort<std::rc::Rc<u8>>) {
 //!     port.send(std::rc::Rc::new(1)).ok();
@@ -13,18 +13,18 @@
 //!     port.send(pinned).ok();
 //! }
 //! ```
-//! What is borrowed:
+//! A borrowed value:
 //! ```compile_fail,E0521
 //! fn send(port: insula_core::SendPort<&'static str>, text: &str) {
 //!     port.send(text).ok();
 //! }
 //! ```
-//! What an entry captures of its parent:
+//! A value of the parent that an entry captures:
 //! ```compile_fail,E0277
 //! let local = std::rc::Rc::new(1);
 //! insula_core::Isolate::spawn(move |()| drop(local), ());
 //! ```
-//! The result of a computation, and what answers a ping:
+//! The result of a computation, and the answer to a ping:
 //! ```compile_fail,E0277
 //! insula_core::Isolate::run(|| std::rc::Rc::new(1)).wait().ok();
 //! ```
