@@ -30,7 +30,7 @@ use time::{Clock, Instant};
 
 /// The default of [`RuntimeBuilder::spare_threads`].
 // Less under Miri, whose time for each access to a table grows with the table's length.
-const DEFAULT_SPARES: usize = if cfg!(miri) { 16 } else { 256 };
+const DEFAULT_SPARES: usize = if cfg!(miri) { 32 } else { 256 };
 
 /// The upper limit of both thread settings. Operating systems start fewer threads than this.
 const MOST_THREADS: usize = 65_536;
