@@ -429,12 +429,10 @@ impl New {
         F: FnOnce(Current<'_>) + Send + 'static,
     {
         let runtime = self.core().runtime.clone();
-        // Join before `register`: a registered isolate may be ended by a shutdown at any time, and
-        // it leaves its group only once.
+        // Asked before `register`, after which a shutdown may have another thread run the isolate.
         let in_group = self.enter(|isolate| isolate.local().flags.in_group.get());
-        if in_group && let Some(group) = self.handle().group() {
-            group.join(IsolateRef::new(self.core()));
-        }
+        // Register before the isolate joins its group, where other code finds and kills it: its end
+        // takes it out of the register.
         if !runtime.register(self.core()) {
             self.end_unstarted();
             // Contained, as in a teardown: a panic of its destructor is not the spawner's error.
@@ -443,12 +441,28 @@ impl New {
             contain(|| drop(entry));
             return;
         }
+        if in_group {
+            self.join_group();
+        }
         // A small entry is stored in the lane itself; a large one is boxed.
         if size_of::<F>() <= 24 && is_inline::<Start<F>>() {
             self.post(Start(entry));
         } else {
             let entry = Box::new(entry);
             self.post(Start(move |isolate: Current<'_>| entry(isolate)));
+        }
+    }
+
+    /// Enters the isolate in its group. A shutdown may have ended it meanwhile, and the end may have
+    /// come before or after the isolate was entered; in both cases it is not left there.
+    fn join_group(&self) {
+        let Some(group) = self.handle().group() else {
+            return;
+        };
+        group.join(IsolateRef::new(self.core()));
+        // A teardown marks the lane as dead first and leaves the group later.
+        if self.core().lane.is_dead() {
+            group.leave(self.core().id);
         }
     }
 

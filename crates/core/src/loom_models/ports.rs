@@ -10,7 +10,7 @@ use loom::thread;
 
 use insula_sync::atomic::{AtomicUsize, Ordering};
 
-use crate::{Isolate, ReceivePort, Runtime, SendPort};
+use crate::{Isolate, IsolateGroup, ReceivePort, Runtime, SendPort};
 
 /// Counts its drops.
 struct Counted(Arc<AtomicUsize>);
@@ -147,6 +147,30 @@ fn spawn_vs_shutdown() {
         });
         model.runtime.shut_down();
         spawner.join().unwrap();
+        assert_eq!(model.dropped(), 1);
+    });
+}
+
+/// spawn vs kill of the group: an isolate that is killed as soon as it is found in its group ends
+/// once, and is neither in the group nor in the runtime afterwards. The runtime counts it before
+/// it counts it out.
+#[test]
+fn spawn_vs_group_kill() {
+    loom::model(|| {
+        let model = Model::new();
+        let runtime = model.runtime.clone();
+        let group = IsolateGroup::new("doomed");
+        let (joined, counted) = (group.clone(), model.counted());
+        let spawner = thread::spawn(move || {
+            let builder = Isolate::builder().runtime(&runtime).group(&joined);
+            drop(builder.spawn(move |()| drop(counted), ()));
+        });
+        group.kill_all();
+        model.run();
+        spawner.join().unwrap();
+        model.run();
+        assert_eq!(group.isolates().len(), 0);
+        assert_eq!(model.runtime.isolate_count(), 0);
         assert_eq!(model.dropped(), 1);
     });
 }

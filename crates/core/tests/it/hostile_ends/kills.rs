@@ -2,11 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use insula_core::{
-    ExitReason, Isolate, Mailbox, Runtime, block_on, catch_panic, checkpoint, one_shot, sleep,
-    try_checkpoint, yield_now,
+    ExitReason, Isolate, IsolateGroup, Mailbox, Runtime, block_on, catch_panic, checkpoint,
+    one_shot, sleep, try_checkpoint, yield_now,
 };
 
 use super::{LONG, end_of, shut_down, until};
@@ -150,4 +150,42 @@ fn a_shutdown_that_is_caught_stays_in_force() {
     );
     assert_eq!(begins.wait(), Ok(()));
     shut_down(&runtime);
+}
+
+/// An isolate that is found in its group before the runtime has counted it would be counted out
+/// first, and the runtime would wait for another one without end.
+#[test]
+fn a_group_may_be_killed_while_isolates_join_it() {
+    const TIMES: usize = if cfg!(miri) { 20 } else { 3000 };
+    let runtime = Runtime::builder().threads(2).build();
+    let group = IsolateGroup::new("doomed");
+    let is_over = Arc::new(AtomicBool::new(false));
+    let killers: Vec<_> = (0..2)
+        .map(|_| {
+            let (group, is_over) = (group.clone(), is_over.clone());
+            std::thread::spawn(move || {
+                while !is_over.load(Ordering::SeqCst) {
+                    group.kill_all();
+                }
+            })
+        })
+        .collect();
+    for n in 0..TIMES {
+        let builder = Isolate::builder().runtime(&runtime).group(&group);
+        if n % 20 == 0 {
+            let spawned =
+                builder.spawn_pinned(async |_, ()| std::future::pending::<()>().await, ());
+            drop(spawned.expect("there are threads"));
+        } else {
+            builder.spawn(async |()| std::future::pending::<()>().await, ());
+        }
+    }
+    // The last ones are killed by the shutdown, or by the others before it.
+    shut_down(&runtime);
+    is_over.store(true, Ordering::SeqCst);
+    for killer in killers {
+        killer.join().expect("it only kills");
+    }
+    assert_eq!(group.isolates().len(), 0);
+    assert_eq!(runtime.isolate_count(), 0);
 }
