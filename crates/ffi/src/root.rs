@@ -61,7 +61,13 @@ pub(crate) fn create(
         let text = "the thread ends, and has no place for a root isolate any more";
         return Err(Failure::new(Status::BadState, text));
     }
-    Ok(reserved.fill(Object::Root(object)))
+    // A shutdown that has closed the table meanwhile waits for the isolate, which C could not close
+    // by a stale handle.
+    reserved.try_fill(Object::Root(object)).map_err(|status| {
+        let root = with_roots(|roots| roots.remove(&bits)).flatten().flatten();
+        drop(root.map(RootIsolate::shut_down));
+        status.into()
+    })
 }
 
 /// The handle of a root isolate as that of an isolate.
