@@ -44,7 +44,7 @@ enum End {
 @pragma('vm:never-inline')
 void _ignore() {}
 
-/// Spawns an isolate whose errors nobody hears of.
+/// Spawns an isolate whose errors reach no listener.
 Future<void> spawnQuietly<M>(
   void Function(M message) entry,
   M message, {
@@ -409,7 +409,7 @@ void define() {
   });
 }
 
-/// The addresses of two callbacks that nobody keeps here.
+/// Returns the addresses of two callbacks, of which it keeps no reference.
 @pragma('vm:never-inline')
 (int, int) _forgotten(void Function(Object?) note) {
   final blocking = BlockingCallback((n) => n)..keepIsolateAlive = false;

@@ -90,7 +90,7 @@ impl Stream {
         self.ring();
     }
 
-    /// From now on nothing can be sent, and nobody waits.
+    /// Refuses all later items, and ends the wait of a producer for credits.
     pub(crate) fn end(&self) {
         let removed = lock(&STREAMS).1.remove(&self.number);
         lock(&self.state).is_over = true;

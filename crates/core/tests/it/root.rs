@@ -178,7 +178,7 @@ fn an_isolate_that_runs_the_loop_of_a_root_is_refused() {
     assert!(report.message().contains("run_event_loop"), "{report}");
 }
 
-/// Nobody else could end the root isolate, so the shutdown would never end.
+/// No other thread could end the root isolate, so the shutdown would never end.
 #[test]
 fn a_shutdown_on_the_thread_of_a_root_names_it() {
     let runtime = Runtime::builder().threads(1).build();

@@ -525,7 +525,7 @@ fn an_isolate_that_comes_too_late_to_start_drops_what_it_would_have_run() {
     });
 }
 
-/// Nobody is left who could be told, and the thread goes on.
+/// No code is left that could be told, so the check returns and the thread goes on.
 #[test]
 fn a_checkpoint_in_the_teardown_returns() {
     let runtime = Runtime::builder().threads(2).build();
