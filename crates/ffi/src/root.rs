@@ -64,8 +64,7 @@ pub(crate) fn create(
     // A shutdown that has closed the table meanwhile waits for the isolate, which C could not close
     // by a stale handle.
     reserved.try_fill(Object::Root(object)).map_err(|status| {
-        let root = with_roots(|roots| roots.remove(&bits)).flatten().flatten();
-        drop(root.map(RootIsolate::shut_down));
+        drop(remove(bits).map(RootIsolate::shut_down));
         status.into()
     })
 }
@@ -159,8 +158,22 @@ pub(crate) fn close(bits: RootHandle) -> Result<ExitReason, Failure> {
     Ok(root.shut_down())
 }
 
+/// Removes a root isolate, or the place of one that was taken out, from this thread's list.
+fn remove(bits: RootHandle) -> Option<RootIsolate> {
+    let root = with_roots(|roots| {
+        let root = roots.remove(&bits).flatten();
+        // An empty list owns no memory, so a thread that first comes here after the destruction of
+        // its locals, whose list is never dropped, leaks none.
+        if roots.is_empty() {
+            *roots = Roots::new();
+        }
+        root
+    });
+    root.flatten()
+}
+
 fn forget(bits: RootHandle) {
-    drop(with_roots(|roots| roots.remove(&bits)));
+    drop(remove(bits));
     drop(table().remove(bits));
 }
 

@@ -49,6 +49,11 @@ impl Subject {
 fn with_origins<R>(f: impl FnOnce(&mut Vec<Origin>) -> R) -> R {
     let mut origins = ORIGINS.try_with(Cell::take).unwrap_or_default();
     let result = f(&mut origins);
+    // An empty list owns no memory, so a thread that first comes here after the destruction of its
+    // locals, whose list is never dropped, leaks none.
+    if origins.is_empty() {
+        origins = Vec::new();
+    }
     // Once the thread's locals are destroyed nothing is kept.
     let _ = ORIGINS.try_with(|kept| kept.set(origins));
     result

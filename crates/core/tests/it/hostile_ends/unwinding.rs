@@ -10,7 +10,7 @@ use insula_core::{
     schedule_microtask, sleep, spawn_local, try_checkpoint,
 };
 
-use super::{Join, LONG, OnDrop, end_of, ignore, leak, shut_down, until};
+use super::{Join, LONG, OnDrop, end_of, ignore, shut_down, until};
 use crate::child::in_child;
 
 /// Spawns an isolate that panics, and whose destructor waits for a computation that never ends.
@@ -148,7 +148,8 @@ fn waits_of_a_killed_isolate_end_with_an_error_while_its_stack_unwinds() {
                 let (answer, callback) = one_shot();
                 Isolate::spawn(
                     move |()| {
-                        let wait = |(), reply| leak::<CallbackReply<()>>(reply);
+                        let mut kept = Vec::new();
+                        let wait = move |(), reply: CallbackReply<()>| kept.push(reply);
                         answer.send(BlockingCallback::<(), ()>::with_reply(wait));
                     },
                     (),
