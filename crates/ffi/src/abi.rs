@@ -1,8 +1,8 @@
-//! The exported functions, a file for each group, and the types that they share.
+//! The exported functions, one file for each group, and the types that they share.
 //!
-//! A function here reads its arguments, calls one function of the crate, and writes its
-//! results; everything goes through the guard. What C has to keep to is told at the top of the
-//! header, `cbindgen.toml`.
+//! A function here reads its arguments, calls one function of the crate, and writes its results;
+//! each runs inside the guard. The rules for C are at the top of the header, and so in
+//! `cbindgen.toml`.
 
 pub mod callback;
 pub mod isolate;
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use self::types::INSULA_FOREVER;
 
-/// A time-out; `None` for none.
+/// Converts a time-out; `None` means no limit.
 fn timeout(nanoseconds: u64) -> Option<Duration> {
     (nanoseconds != INSULA_FOREVER).then(|| Duration::from_nanos(nanoseconds))
 }

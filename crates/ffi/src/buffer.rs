@@ -1,4 +1,4 @@
-//! Bytes that we hold for C, behind a handle: so freeing them twice is refused.
+//! Bytes that the library holds for C, behind a handle, so that a second free is refused.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use crate::value::TypedData;
 /// The bytes of a buffer.
 pub(crate) type BufferObject = Arc<TypedData>;
 
-/// A handle for bytes that are about to be taken from somewhere: once they have been taken,
-/// nothing may fail.
+/// Reserves a handle for bytes that are about to be taken out of a mailbox or rendezvous: nothing
+/// may fail after that.
 pub(crate) fn reserve() -> Result<Reservation<'static>, Status> {
     table().reserve(Kind::Buffer)
 }
 
-/// Gives bytes a handle. Fails in a shutdown only, which drops everything.
+/// Gives bytes a handle. Fails only in a shutdown, which drops everything.
 pub(crate) fn keep(reserved: Reservation<'_>, bytes: TypedData) -> Result<Buffer, Status> {
     let bytes = Arc::new(bytes);
     Ok(Buffer {

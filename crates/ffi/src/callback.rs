@@ -20,7 +20,7 @@ use crate::replying::{Answer, answering};
 use crate::value::Value;
 use crate::value::view::deliver;
 
-/// What a callback calls.
+/// The function that a callback calls, and its data.
 #[derive(Debug)]
 pub(crate) struct Target {
     callback: CallbackHandle,
@@ -28,7 +28,7 @@ pub(crate) struct Target {
     user: User,
 }
 
-/// What a group-bound callback calls, on every thread at once.
+/// The target of a group-bound callback, which runs on several threads at once.
 #[derive(Debug)]
 pub(crate) struct Shared(Target);
 
@@ -57,7 +57,7 @@ pub(crate) enum CallbackObject {
     Group(GroupBoundCallback<Shared, Value, Answer>),
 }
 
-/// How a callback is to be opened.
+/// The settings with which a callback is opened.
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) kind: u32,
@@ -105,7 +105,7 @@ pub(crate) fn open(opening: &Opening, user: User) -> Result<CallbackHandle, Fail
 
 impl CallbackObject {
     /// Calls it, and returns the answer; that of a listener is the value null. Accepts `custody`
-    /// once the arguments are handed over.
+    /// once the arguments have been handed over.
     pub(crate) fn call(
         &self,
         arguments: Value,
@@ -148,7 +148,7 @@ impl CallbackObject {
         };
     }
 
-    /// Says whether it keeps its isolate alive. Only for that isolate.
+    /// Sets whether it keeps its isolate alive. Only that isolate may do so.
     pub(crate) fn keep_isolate_alive(&self, keep: bool) -> Outcome {
         let done = match self {
             Self::Listener(callback) => callback.keep_isolate_alive(keep),
@@ -180,7 +180,7 @@ fn failure(error: &CallbackError<Value>) -> Failure {
     Failure::new(status, text)
 }
 
-/// Closes a callback, and its handle.
+/// Closes a callback and its handle.
 pub(crate) fn close(bits: CallbackHandle) -> Outcome {
     object::remove::<Arc<CallbackObject>>(bits)?.close();
     Ok(())

@@ -1,9 +1,9 @@
-//! Calling C: what a callback may leave behind for us to do when it has returned.
+//! Calls of C functions, and what such a function may leave to be done when it has returned.
 //!
-//! A C function cannot be unwound. So `insula_throw` and `insula_exit` only note what is
-//! wanted, and the note is acted upon here, in Rust frames alone, when the callback is done.
-//! No lock of this library is held during a callback; `depth` tells functions that wait for
-//! the end of all callbacks that they would wait for themselves.
+//! A C function cannot be unwound. So `insula_throw` and `insula_exit` only record a wish, and the
+//! wish is granted here, with only Rust frames on the stack above the isolate's loop, when the
+//! callback has returned. No lock of this library is held during a callback. [`is_inside`] lets
+//! functions that wait for the end of all callbacks refuse to wait for themselves.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -15,14 +15,14 @@ use insula::Isolate;
 use crate::abi::status::Status;
 use crate::value::Value;
 
-/// What is to happen when the callback has returned.
+/// What a callback wants to happen when it has returned.
 enum Wish {
     Throw(String),
     Exit,
 }
 
-// A callback also runs on a thread that ends and whose storage has been freed. So what belongs to
-// a callback has no destructor here: it is put back or taken out when the callback returns.
+// A callback also runs on a thread that is ending and whose storage has been freed. So what belongs
+// to a callback has no destructor here: it is put back or taken out when the callback returns.
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     static WISH: Cell<Option<ManuallyDrop<Wish>>> = const { Cell::new(None) };
@@ -33,16 +33,16 @@ thread_local! {
 /// A message within reach of `insula_value_take`.
 struct Delivered {
     value: Value,
-    /// The one that was being handled when this one came.
+    /// The message that was being handled when this one arrived.
     outer: Option<Rc<Self>>,
 }
 
-/// Counts one callback in, and out when dropped.
+/// Counts a callback while this exists.
 struct Inside;
 
 impl Inside {
     fn begin() -> Self {
-        // A thread that ends has no locals any more, and waits for nobody.
+        // A thread that is ending has no locals any more, and starts no shutdown.
         let _ = DEPTH.try_with(|depth| depth.set(depth.get() + 1));
         Self
     }
@@ -54,18 +54,18 @@ impl Drop for Inside {
     }
 }
 
-/// Whether C code that we called is further up on this thread's stack.
+/// Returns whether a C function that the library called is on this thread's stack.
 pub(crate) fn is_inside() -> bool {
     DEPTH.try_with(|depth| depth.get() > 0).unwrap_or(false)
 }
 
-/// Calls a function of C that is no part of an isolate.
+/// Calls a C function that is not code of an isolate.
 pub(crate) fn outside<R>(function: impl FnOnce() -> R) -> R {
     let _inside = Inside::begin();
     function()
 }
 
-/// Calls a function of C as the code of the current isolate, and does what it wished for.
+/// Calls a C function as code of the current isolate, and grants its wish.
 pub(crate) fn in_isolate<R>(function: impl FnOnce() -> R) -> R {
     let (result, wished) = wishing(function);
     match wished {
@@ -76,7 +76,7 @@ pub(crate) fn in_isolate<R>(function: impl FnOnce() -> R) -> R {
     }
 }
 
-/// As [`in_isolate`], for an entry, whose error is its result and not a panic.
+/// Like [`in_isolate`], for an entry, whose error is its result and not a panic.
 pub(crate) fn entry(function: impl FnOnce() -> i32) -> Result<(), String> {
     let (code, wished) = wishing(function);
     match wished {
@@ -87,12 +87,12 @@ pub(crate) fn entry(function: impl FnOnce() -> i32) -> Result<(), String> {
     }
 }
 
-/// An uncaught error of the current isolate, when its callback has returned.
+/// Raises an uncaught error in the current isolate when its callback has returned.
 pub(crate) fn throw(text: String) -> Result<(), Status> {
     wish(Wish::Throw(text))
 }
 
-/// The end of the current isolate, when its callback has returned.
+/// Ends the current isolate when its callback has returned.
 pub(crate) fn exit() -> Result<(), Status> {
     wish(Wish::Exit)
 }
@@ -105,7 +105,7 @@ fn wish(wish: Wish) -> Result<(), Status> {
     Ok(())
 }
 
-/// Calls a function of C, and returns what it wished for as well.
+/// Calls a C function, and returns its result and its wish.
 fn wishing<R>(function: impl FnOnce() -> R) -> (R, Option<Wish>) {
     let before = replace_wish(None);
     let result = outside(function);
@@ -122,7 +122,7 @@ pub(crate) fn delivering<R>(value: Value, function: impl FnOnce(&Value) -> R) ->
     if !value.has_external() {
         return function(&value);
     }
-    /// Puts the outer one back, also when somebody unwinds.
+    /// Restores the outer message when dropped, also when a panic unwinds.
     struct Shown(Rc<Delivered>);
     impl Drop for Shown {
         fn drop(&mut self) {
@@ -142,14 +142,14 @@ fn replace_delivered(it: Option<Rc<Delivered>>) -> Option<Rc<Delivered>> {
     before.map(ManuallyDrop::into_inner)
 }
 
-/// The message that is being handled.
+/// Returns the message that is being handled.
 fn delivered() -> Option<Rc<Delivered>> {
     let it = replace_delivered(None);
     drop(replace_delivered(it.clone()));
     it
 }
 
-/// Looks through the messages that are being handled, the innermost first.
+/// Returns whether one of the messages that are being handled matches, the innermost first.
 pub(crate) fn find_delivered(matches: impl Fn(&Value) -> bool) -> bool {
     let mut next = delivered();
     while let Some(it) = next {

@@ -1,21 +1,21 @@
-//! What a call of C hands over, and the one point at which it changes its owner.
+//! The custody of what a call of C hands over, and the one point at which it changes its owner.
 //!
 //! # Protocol
-//! A function that takes something from C (external data, an address with a finalizer, `user`
-//! with its `free_user`, the promise to call `done`) reads it under a [`Custody`]. The custody is
-//! *open* until one of two things happens, and then stays as it is:
-//! - It is *accepted*: the function returns `INSULA_OK`, or the thing has arrived, which is that a
-//!   function of C gets to see it. From then on the library owes the finalizer.
-//! - It is *refused*: the function returns an error. Then the thing is the caller's still.
+//! A function that takes something from C (external data, an address with a finalizer, `user` with
+//! its `free_user`, the promise to call `done`) reads it under a [`Custody`]. The custody is *open*
+//! until one of two things happens, and stays as it is from then on:
+//! - It is *accepted*: the function returns `INSULA_OK`, or the thing has arrived, which means that
+//!   a C function gets to see it. From then on the library owes the finalizer.
+//! - It is *refused*: the function returns an error. Then the thing is still the caller's.
 //!
-//! On its way into the library a thing may be dropped at any place: by a port that is closed, by
-//! a panic that unwinds, on another thread by an isolate that was killed at once. A thing that is
-//! dropped does not call its finalizer but [settles](Share::settle) it as a duty: if the custody
-//! is accepted the duty is fulfilled at once, if it is refused the duty is waived, and while it is
-//! open the duty is kept until that is decided. So no path through the library can free what a
+//! On its way into the library a thing may be dropped anywhere: by a port that is closed, by a
+//! panic that unwinds, on another thread by an isolate that was killed at once. A thing that is
+//! dropped does not call its finalizer but [settles](Share::settle) it as a duty: if the custody is
+//! accepted, the duty is fulfilled at once; if it is refused, the duty is waived; while it is open,
+//! the duty is kept until the custody is decided. So no path through the library can free what a
 //! failed call leaves with its caller, and nothing has to be disarmed on the way.
 //!
-//! The stage is behind a lock of its own, under which nothing runs.
+//! The stage has a lock of its own, under which no other code runs.
 
 #[cfg(test)]
 mod tests;
@@ -30,49 +30,49 @@ use crate::callout;
 use crate::raw::Address;
 use crate::service::{End, Progress, Told};
 
-/// The custody of one call, on the stack of the exported function. Nothing is allocated before
-/// the call brings something that has to be given back.
+/// The custody of one call, on the stack of the exported function. It allocates nothing until the
+/// call brings something that would have to be given back.
 #[derive(Debug, Default)]
 pub(crate) struct Custody(OnceCell<Share>);
 
-/// The custody as it goes along with each thing that was handed over.
+/// A share of a custody, kept by each thing that was handed over.
 #[derive(Clone, Debug)]
 pub(crate) struct Share(Arc<Mutex<Stage>>);
 
 #[derive(Debug)]
 enum Stage {
-    /// Not decided; with the duties of what was dropped already, in their order.
+    /// Not decided; holds the duties of what was already dropped, in order.
     Open(Vec<Duty>),
     Accepted,
     Refused,
 }
 
-/// What the library owes for a thing that it does not need any more.
+/// The library's obligation for a thing that it does not need any more.
 #[derive(Debug)]
 pub(crate) struct Duty {
-    /// A function of C, and what it gets; maybe none.
+    /// A C function and its arguments, if there is one to call.
     call: Option<Call>,
-    /// Takes the thing out of the books.
+    /// Removes the thing from the counters of `state`.
     gone: fn(),
 }
 
 #[derive(Debug)]
 enum Call {
-    /// A finalizer, or `free_user`.
+    /// Calls a finalizer, or `free_user`.
     Free(extern "C" fn(*mut c_void), Address),
-    /// `done`, which has to be told that its call was cancelled.
+    /// Calls `done` to report that its call was cancelled.
     Tell(Told, Address, Progress),
 }
 
 impl Custody {
-    /// To be kept by a thing that the call hands over.
+    /// Returns a share, for a thing that the call hands over.
     pub(crate) fn share(&self) -> Share {
         self.0
             .get_or_init(|| Share(Arc::new(Mutex::new(Stage::Open(Vec::new())))))
             .clone()
     }
 
-    /// What was handed over is the library's.
+    /// Accepts what was handed over: it is the library's.
     pub(crate) fn accept(&self) {
         if let Some(share) = self.0.get() {
             share.accept();
@@ -81,7 +81,7 @@ impl Custody {
 }
 
 impl Drop for Custody {
-    /// What was not accepted is the caller's.
+    /// Refuses what was not accepted: it is the caller's.
     fn drop(&mut self) {
         if let Some(share) = self.0.get() {
             share.refuse();
@@ -90,7 +90,7 @@ impl Drop for Custody {
 }
 
 impl Share {
-    /// What was handed over is the library's; it has arrived, or the call has succeeded.
+    /// Accepts what was handed over: it has arrived, or the call has succeeded.
     pub(crate) fn accept(&self) {
         for duty in self.decide(Stage::Accepted) {
             duty.fulfill();
@@ -103,7 +103,7 @@ impl Share {
         }
     }
 
-    /// Decides if that is still open. Returns the duties that waited for it.
+    /// Decides the custody if it is open. Returns the duties that waited for that.
     fn decide(&self, stage: Stage) -> Vec<Duty> {
         let mut place = self.0.lock();
         if !matches!(*place, Stage::Open(_)) {
@@ -115,7 +115,7 @@ impl Share {
         }
     }
 
-    /// As [`settle`](Self::settle), where what has no custody is the library's.
+    /// Like [`settle`](Self::settle), for a thing that belongs to the library if it has no custody.
     pub(crate) fn settle_if(share: Option<&Self>, duty: Duty) {
         match share {
             Some(share) => share.settle(duty),
@@ -123,7 +123,7 @@ impl Share {
         }
     }
 
-    /// The thing is not needed any more.
+    /// Settles the duty for a thing that is not needed any more.
     pub(crate) fn settle(&self, duty: Duty) {
         let is_accepted = match &mut *self.0.lock() {
             Stage::Open(duties) => {
@@ -143,8 +143,8 @@ impl Share {
 }
 
 impl Duty {
-    /// To call `function` with `data`, if there is one; `gone` comes afterwards, also if the
-    /// duty is waived.
+    /// A duty to call `function` with `data`, if there is one; `gone` is called afterwards, also if
+    /// the duty is waived.
     pub(crate) fn free(
         function: Option<extern "C" fn(*mut c_void)>,
         data: Address,
@@ -154,7 +154,7 @@ impl Duty {
         Self { call, gone }
     }
 
-    /// To tell `function` that its call was cancelled when it was so far.
+    /// A duty to report to `function` that its call was cancelled at `progress`.
     pub(crate) fn tell(function: Told, data: Address, progress: Progress) -> Self {
         Self {
             call: Some(Call::Tell(function, data, progress)),

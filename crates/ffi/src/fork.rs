@@ -1,4 +1,4 @@
-//! The hook of the operating system for the children of forks.
+//! A hook that the operating system calls in the children of forks.
 
 use std::sync::OnceLock;
 
@@ -10,13 +10,13 @@ extern "C" fn child() {
     }
 }
 
-/// Has `function` called in each child that is forked from now on. It may only do what a signal
-/// handler may. Tells whether that was possible. To be called once.
+/// Has `function` called in each child that is forked from now on, and returns whether that worked.
+/// `function` may do only what a signal handler may. Called once per process.
 pub(crate) fn call_in_child(function: fn()) -> bool {
     if IN_CHILD.set(function).is_err() {
         return false;
     }
-    // SAFETY: the handler is a function that stays, takes nothing, and only reads a value that
-    // was set before.
+    // SAFETY: the handler is a static function without arguments, which only reads a value that was
+    // set before.
     unsafe { libc::pthread_atfork(None, None, Some(child)) == 0 }
 }

@@ -1,7 +1,7 @@
-//! The border: what every exported function goes through.
+//! The border: the wrapper of every exported function.
 //!
-//! A call is refused in a forked child, before the start and after the shutdown; a panic ends
-//! here, as `INSULA_ERROR_INTERNAL`. What went wrong stays with the thread, as a text.
+//! It refuses a call in a forked child, before the start and after the shutdown, and turns a panic
+//! into `INSULA_ERROR_INTERNAL`. The thread keeps the text of its last failure.
 
 #[cfg(test)]
 mod tests;
@@ -26,8 +26,8 @@ pub(crate) fn guard(function: impl FnOnce() -> Outcome) -> StatusCode {
     })
 }
 
-/// As [`guard`], for a function that takes something over: what it read under the custody is the
-/// library's if it succeeds, and else the caller's.
+/// Like [`guard`], for a function that takes something over: what it reads under the custody
+/// belongs to the library if it succeeds, and otherwise to the caller.
 pub(crate) fn guard_taking(function: impl FnOnce(&Custody) -> Outcome) -> StatusCode {
     let custody = Custody::default();
     let status = guard(|| function(&custody));
@@ -37,7 +37,8 @@ pub(crate) fn guard_taking(function: impl FnOnce(&Custody) -> Outcome) -> Status
     status
 }
 
-/// Runs the body of a function with which what still runs is ended.
+/// Runs the body of a function that ends what still runs. A shutdown does not refuse it until the
+/// runtime has stopped.
 pub(crate) fn guard_stopping(function: impl FnOnce() -> Outcome) -> StatusCode {
     guard_always(|| {
         state::require_not_stopped()?;
@@ -45,7 +46,7 @@ pub(crate) fn guard_stopping(function: impl FnOnce() -> Outcome) -> StatusCode {
     })
 }
 
-/// Runs the body of a function that may be called at any time, but in a forked child.
+/// Runs the body of a function that may be called at any time, except in a forked child.
 pub(crate) fn guard_always(function: impl FnOnce() -> Outcome) -> StatusCode {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         state::require_same_process()?;
@@ -56,14 +57,14 @@ pub(crate) fn guard_always(function: impl FnOnce() -> Outcome) -> StatusCode {
         Ok(Err(failure)) => fail(&failure),
         Err(payload) => {
             let failure = unwound(&*payload);
-            // Its destructor is foreign code, and may panic in turn.
+            // The payload's destructor is foreign code, and may panic in turn.
             let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
             fail(&failure)
         }
     }
 }
 
-/// What was on its way up the stack: a panic has a text; an isolate that is to end unwinds
+/// Returns the failure for an unwinding. A panic has a text; an isolate that is to end unwinds
 /// without one, from an interrupt check or a wait.
 fn unwound(payload: &(dyn std::any::Any + Send)) -> Failure {
     let text = payload.downcast_ref::<&str>().copied();
@@ -75,10 +76,10 @@ fn unwound(payload: &(dyn std::any::Any + Send)) -> Failure {
     }
 }
 
-/// Remembers a failure, and returns its code.
+/// Stores a failure as the thread's last one, and returns its code.
 fn fail(failure: &Failure) -> StatusCode {
     let text = failure.text.replace('\0', " ");
-    // A thread that ends has no place for it any more.
+    // A thread that is ending has no thread-local storage any more.
     let _ = LAST_ERROR.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
             *last = CString::new(text).unwrap_or_default();
@@ -87,7 +88,7 @@ fn fail(failure: &Failure) -> StatusCode {
     failure.status.code()
 }
 
-/// The text of this thread's last failure, until its next one.
+/// Returns the text of this thread's last failure, valid until its next one.
 pub(crate) fn last_error() -> *const c_char {
     LAST_ERROR
         .try_with(|last| {

@@ -1,16 +1,17 @@
 //! Handles: numbers that C holds in place of our objects.
 //!
 //! # The number
-//! 8 bits say of what type it is, 32 are the *generation* of its slot, 24 the slot's index. A
-//! slot's generation grows each time that it is vacated, and a slot that has used up all its
-//! generations is never used again: so a number works exactly as long as its object is there,
-//! and never leads to another one. The first bit is 0, so the number fits a signed one.
+//! 8 bits hold the type, 32 the *generation* of the slot, and 24 the slot's index. A slot's
+//! generation grows each time the slot is vacated, and a slot whose generations are used up is
+//! never used again. So a number is valid exactly as long as its object exists, and never leads to
+//! another object. The first bit is 0, so the number fits a signed one.
 //!
 //! # The table
-//! Slots lie in segments, each twice as large as the one before, which are made on demand and
-//! stay; so a slot is found without a lock, and each has a lock of its own, held for a clone
-//! of the object and no longer. Objects are dropped, and their destructors run, outside of it.
-//! Which slots are free is under another lock, never held together with a slot's.
+//! Slots are kept in segments, each twice as large as the one before, which are allocated on demand
+//! and never freed. So a slot is found without a lock. Each slot has a lock of its own, held for a
+//! clone of the object and no longer. Objects are dropped, and their destructors run, outside of
+//! it. Another lock protects the list of free slots. It is taken before a slot's lock, never under
+//! one.
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ use crate::object::{Kind, Object};
 
 const INDEX_BITS: u32 = 24;
 const KIND_SHIFT: u32 = 56;
-/// Slots of the first segment.
+/// The number of slots of the first segment.
 const FIRST: usize = 64;
 const SEGMENTS: usize = 18;
 const MOST: usize = FIRST * ((1 << SEGMENTS) - 1);

@@ -1,21 +1,21 @@
-//! A future without an isolate or an executor: whoever wakes it polls it, on the spot.
+//! A future without an isolate or an executor: the thread that wakes it polls it, inside the wake.
 //!
-//! It spares a call the way over another isolate, and its answer another hand-over between
-//! threads. In return, what is done at the end runs on the thread of whoever ended it, in the
-//! middle of his work: it has to be short, and must not wait.
+//! This spares a call the way through another isolate, and its answer another hand-over between
+//! threads. In return the end runs on the thread that caused it, in the middle of that thread's
+//! work: it has to be short, and must not wait.
 //!
 //! # Protocol
-//! The stage is behind a lock that is held for moves only; neither the future nor its end runs
+//! A lock protects the stage. It is held for transitions only; neither the future nor its end runs
 //! under it.
-//! - `Waiting` has the future. A wake-up takes it out and leaves `Polling`; a cancellation takes
-//!   it out and leaves `Over`.
-//! - `Polling`: the one thread that took the future polls it. Whoever wakes or cancels meanwhile
-//!   writes that down, and the polling thread looks before it puts the future back.
-//! - `Over`: somebody took the future for good, and tells the end, once.
+//! - `Waiting` has the future. A wake-up takes it out and leaves `Polling`; a cancellation takes it
+//!   out and leaves `Over`.
+//! - `Polling`: the one thread that took the future polls it. A wake-up or a cancellation meanwhile
+//!   is recorded, and the polling thread checks the record before it puts the future back.
+//! - `Over`: the future has been taken for the last time, and its taker calls the end, once.
 //!
 //! So polls never overlap, a wake-up during a poll leads to another poll, and of an answer and a
-//! cancellation exactly one is told. The future holds wakers and they hold this; the circle is
-//! broken at the end, which every future in here has to have.
+//! cancellation exactly one reaches the end. The future holds wakers and they hold this. The end
+//! breaks that cycle, so every future in here has to end or be cancelled.
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +27,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use insula_sync::Mutex;
 
-/// The future, and what is done with its output: `None` after a cancellation.
+/// The future, and the function that receives its output, or `None` after a cancellation.
 struct Work<T> {
     future: Pin<Box<dyn Future<Output = T> + Send>>,
     end: Box<dyn FnOnce(Option<T>) + Send>,
@@ -39,7 +39,7 @@ enum Stage<T> {
     Over,
 }
 
-/// What came up during a poll.
+/// What happened during a poll.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meanwhile {
     Nothing,
@@ -47,12 +47,12 @@ enum Meanwhile {
     Cancelled,
 }
 
-/// A future that is polled by whoever wakes it.
+/// A future that is polled by the thread that wakes it.
 pub(crate) struct InPlace<T>(Mutex<Stage<T>>);
 
 impl<T: 'static> InPlace<T> {
-    /// Polls `future` when it [begins](Self::begin), and from then on wherever it is woken. `end`
-    /// gets its output, or `None` if it was cancelled first; exactly once.
+    /// Makes a future that is polled when it [begins](Self::begin), and then inside each wake.
+    /// `end` receives its output, or `None` if it was cancelled first; exactly once.
     pub(crate) fn new(
         future: impl Future<Output = T> + Send + 'static,
         end: impl FnOnce(Option<T>) + Send + 'static,
@@ -64,13 +64,13 @@ impl<T: 'static> InPlace<T> {
         Arc::new(Self(Mutex::new(Stage::Waiting(work))))
     }
 
-    /// Polls for the first time, right here.
+    /// Polls for the first time, on this thread.
     pub(crate) fn begin(self: &Arc<Self>) {
         self.wake_by_ref();
     }
 
-    /// Drops the future, and tells its end that there is no output. If it is being polled, the
-    /// polling thread does so, unless the output came first.
+    /// Drops the future, and calls its end without an output. If it is being polled, the polling
+    /// thread does so, unless the output came first.
     pub(crate) fn cancel(&self) {
         let mut stage = self.0.lock();
         match &mut *stage {
@@ -86,7 +86,7 @@ impl<T: 'static> InPlace<T> {
         }
     }
 
-    /// Takes the future, or leaves word for who has it.
+    /// Takes the future to poll it. If another thread polls it, records a wake-up for that thread.
     fn take(&self) -> Option<Work<T>> {
         let mut stage = self.0.lock();
         match &mut *stage {
@@ -105,7 +105,7 @@ impl<T: 'static> InPlace<T> {
         }
     }
 
-    /// Polls until nothing comes up meanwhile.
+    /// Polls until no wake-up has come during a poll.
     fn poll(self: &Arc<Self>, mut work: Work<T>) {
         let waker = Waker::from(Arc::clone(self));
         loop {
@@ -121,7 +121,7 @@ impl<T: 'static> InPlace<T> {
                     *stage = Stage::Waiting(work);
                     return;
                 }
-                // Nobody else changes the stage of a future that is being polled.
+                // No other thread changes the stage while the future is being polled.
                 Stage::Polling(Meanwhile::Cancelled) | Stage::Waiting(_) | Stage::Over => {
                     *stage = Stage::Over;
                     drop(stage);
@@ -134,7 +134,7 @@ impl<T: 'static> InPlace<T> {
 
 impl<T> Work<T> {
     fn finish(self, output: T) {
-        // What it holds may be what others wait for.
+        // Dropped first, because others may wait for what it holds.
         drop(self.future);
         (self.end)(Some(output));
     }

@@ -1,4 +1,4 @@
-//! Isolates whose entry is a function of C.
+//! Isolates whose entry is a C function.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::value::Value;
 use crate::value::view::deliver;
 use crate::{callout, object, state};
 
-/// How an isolate is to be started.
+/// The settings with which an isolate is started.
 #[derive(Debug, Default)]
 pub(crate) struct Spawning<'a> {
     pub(crate) name: Option<&'a str>,
@@ -25,13 +25,13 @@ pub(crate) struct Spawning<'a> {
     pub(crate) on_error: PortHandle,
 }
 
-/// What the isolate does first.
+/// The entry of an isolate, and what it needs.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) function: extern "C" fn(*mut c_void, *const RawValue) -> i32,
     pub(crate) user: User,
     pub(crate) message: Value,
-    /// The isolate's handle, which has to be there when the entry runs.
+    /// The isolate's handle, which must be filled before the entry runs.
     pub(crate) handle: Option<Bits>,
 }
 
@@ -90,7 +90,7 @@ fn builder(spawning: &Spawning<'_>) -> Result<IsolateBuilder, Failure> {
     Ok(builder)
 }
 
-/// A reason as a number.
+/// Returns the number of a reason.
 pub(crate) fn exit_code(reason: &ExitReason) -> u32 {
     match reason {
         ExitReason::Finished => types::INSULA_EXIT_FINISHED,
@@ -100,13 +100,13 @@ pub(crate) fn exit_code(reason: &ExitReason) -> u32 {
     }
 }
 
-/// What a port gets for the end of an isolate.
+/// Returns the message that a port receives for the end of an isolate.
 fn exit_value(reason: &ExitReason) -> Value {
     let code = Value::Int64(exit_code(reason).into());
     Value::Array(vec![code, Value::text(&reason.to_string())])
 }
 
-/// Has `port` told of the end: with `response`, or with the reason.
+/// Makes `port` an exit listener, which receives `response`, or else the reason.
 pub(crate) fn add_exit_listener(
     isolate: &Isolate,
     port: PortHandle,
@@ -119,21 +119,21 @@ pub(crate) fn add_exit_listener(
     Ok(())
 }
 
-/// Takes an exit listener back.
+/// Removes an exit listener.
 pub(crate) fn remove_exit_listener(isolate: &Isolate, port: PortHandle) -> Outcome {
     let port: Arc<PortObject> = object::find(port)?;
     isolate.remove_exit_listener(port.sender());
     Ok(())
 }
 
-/// Has a port of the current isolate told of errors.
+/// Makes a port of the current isolate an error listener.
 pub(crate) fn add_error_listener(isolate: &Isolate, port: PortHandle) -> Outcome {
     let port: Arc<PortObject> = object::find(port)?;
     isolate.add_error_listener(&port.error_sender()?);
     Ok(())
 }
 
-/// Takes an error listener back.
+/// Removes an error listener.
 pub(crate) fn remove_error_listener(isolate: &Isolate, port: PortHandle) -> Outcome {
     let port: Arc<PortObject> = object::find(port)?;
     if let Some(sender) = port.known_error_sender() {
@@ -142,7 +142,7 @@ pub(crate) fn remove_error_listener(isolate: &Isolate, port: PortHandle) -> Outc
     Ok(())
 }
 
-/// Asks for a sign of life, sent to a port.
+/// Pings an isolate, which sends `response` to a port.
 pub(crate) fn ping(
     isolate: &Isolate,
     port: PortHandle,
@@ -154,7 +154,7 @@ pub(crate) fn ping(
     Ok(())
 }
 
-/// A priority from its number.
+/// Returns the priority of a number.
 pub(crate) fn priority(number: u32) -> Result<Priority, Status> {
     match number {
         types::INSULA_PRIORITY_IMMEDIATE => Ok(Priority::Immediate),

@@ -1,28 +1,30 @@
-//! The C ABI of Insula: what `insula.h` declares, and `libinsula` exports.
+//! The C ABI of Insula: the functions and types that `insula.h` declares and `libinsula` exports.
 //!
-//! The contract with C (ownership, threads, errors, shutdown, fork) stands at the top of the
-//! header, and so in `cbindgen.toml`, from which and from the sources under `abi/` the header is
-//! made.
+//! The top of the header states the contract with C (ownership, threads, errors, shutdown, fork).
+//! `cbindgen` generates the header from `cbindgen.toml`, which holds that text, and from the
+//! sources under `abi/`.
 //!
 //! # Layers
 //! - `abi`: the exported functions and the types of C;
-//! - `guard`: what each of them goes through; `raw`: pointers of C;
+//! - `guard`: the wrapper of each of them; `raw`: pointers from C;
 //! - `handle`, `object`: numbers in place of our objects;
-//! - `custody`: what a call hands over, and when it changes its owner;
-//! - `value`: messages; `callout`: calling C; `in_place`: calls without an isolate;
+//! - `custody`: the things that a call hands over, and the point at which they change their owner;
+//! - `value`: messages; `callout`: calls of C functions; `in_place`: calls without an isolate;
 //! - `state`: start, shutdown, fork; the others: one file for each type of handle.
 //!
 //! # For programs in Rust
-//! A library that is loaded by C or Dart and brings services written in Rust depends on this
-//! crate, opens them with [`open_service`], and exports the whole C ABI along with its own
-//! functions. Such a library may show a [`Value`] to a function that takes one of C with [`show`].
+//! A library that C or Dart loads, and that brings services written in Rust, depends on this crate,
+//! opens them with [`open_service`], and exports the whole C ABI along with its own functions. To
+//! pass a [`Value`] to a function that takes one of C it calls [`show`].
 //!
 //! # Locks
-//! A slot of the table, the list of free slots, the runtime's place, the waits that a shutdown
-//! ends, the count of callbacks, the error hook, whether a service's workers are gone, a port's place for errors, a pinned isolate's entry, a call's stage, the signals, and a
-//! custody's stage have one each. None is held while another is taken, but for the list of free slots, which is opened
-//! under the runtime's place; none while C code runs, and objects are dropped outside of all of
-//! them.
+//! Each of these has a lock of its own: a slot of the table, the list of free slots, the runtime,
+//! the waits that a shutdown ends, the count of callbacks, the error hook, the names of services,
+//! the flag that a service's workers are gone, a port's place for errors, the stage of a call in
+//! place, the signals, and the stage of a custody. No lock is held while another is taken, with two
+//! exceptions: the list of free slots is locked under the runtime's lock when it is opened, and a
+//! slot is locked under the list when it is taken. No lock is held while C code runs, and objects
+//! are dropped outside of all locks.
 
 pub mod abi;
 mod buffer;

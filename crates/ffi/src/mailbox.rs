@@ -1,4 +1,4 @@
-//! Mailboxes, rendezvous, locks and condition variables: blocking, for bytes.
+//! Blocking waits for bytes: mailboxes, rendezvous, locks and condition variables.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,13 @@ use crate::value::TypedData;
 
 /// One party of a mailbox.
 ///
-/// A thread that waits keeps its party, so that it would wait for ever once the last handle is
-/// released: then no handle is left to put or to take. So the last handle closes the mailbox.
+/// A waiting thread keeps its party alive, so it would wait forever once the last handle is
+/// released: no handle is left to put or to take with. So releasing the last handle closes the
+/// mailbox.
 #[derive(Clone, Debug)]
 pub(crate) struct MailboxObject {
     pub(crate) mailbox: Arc<Mailbox<TypedData>>,
-    /// How many handles the mailbox has.
+    /// The number of handles of the mailbox.
     handles: Arc<AtomicUsize>,
 }
 
@@ -34,9 +35,9 @@ impl MailboxObject {
         }
     }
 
-    /// Another party, for a handle of its own.
+    /// Returns another party, for a handle of its own.
     pub(crate) fn share(&self) -> Self {
-        // Relaxed: the handle that is shared is there as well.
+        // Relaxed: the caller holds a handle, so the count does not reach zero meanwhile.
         self.handles.fetch_add(1, Ordering::Relaxed);
         Self {
             mailbox: Arc::new(Mailbox::clone(&self.mailbox)),
@@ -44,19 +45,20 @@ impl MailboxObject {
         }
     }
 
-    /// A handle of it is gone.
+    /// Notes that a handle of this mailbox was released.
     pub(crate) fn released(&self) {
-        // Release and Acquire: the last handle comes after whatever was done with the others.
+        // AcqRel; pairs with itself: the release of the last handle comes after all uses of the
+        // others.
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.mailbox.close();
         }
     }
 }
 
-/// The side of a rendezvous that asks.
+/// The requesting side of a rendezvous.
 pub(crate) type RequesterObject = Arc<Requester<TypedData, TypedData>>;
 
-/// The side of a rendezvous that answers.
+/// The responding side of a rendezvous.
 #[derive(Debug, Clone)]
 pub(crate) struct ResponderObject(Arc<Responder<TypedData, TypedData>>);
 
@@ -92,7 +94,7 @@ impl From<WaitError> for Failure {
     }
 }
 
-/// The status of a wait that ended without what it waited for.
+/// Returns the status for a wait that ended early.
 pub(crate) fn not_waited(error: &WaitError) -> Status {
     match error {
         WaitError::TimedOut => Status::TimedOut,
@@ -114,7 +116,7 @@ impl From<LockError> for Failure {
     }
 }
 
-/// Puts bytes into a mailbox; no time at all is a try.
+/// Puts bytes into a mailbox; a zero time-out only tries.
 pub(crate) fn put(
     mailbox: &Mailbox<TypedData>,
     bytes: TypedData,
@@ -128,7 +130,7 @@ pub(crate) fn put(
     put.map_err(|undelivered| undelivered.error.into())
 }
 
-/// Takes bytes out of a mailbox; no time at all is a try.
+/// Takes bytes out of a mailbox; a zero time-out only tries.
 pub(crate) fn take(
     mailbox: &Mailbox<TypedData>,
     timeout: Option<Duration>,
@@ -140,13 +142,13 @@ pub(crate) fn take(
     }?)
 }
 
-/// The two sides of a new rendezvous.
+/// Creates the two sides of a rendezvous.
 pub(crate) fn rendezvous() -> (RequesterObject, ResponderObject) {
     let (requester, responder) = insula::rendezvous();
     (Arc::new(requester), ResponderObject(Arc::new(responder)))
 }
 
-/// Asks, and waits for the answer.
+/// Sends a request, and waits for the response.
 pub(crate) fn request(
     requester: &RequesterObject,
     bytes: TypedData,
@@ -159,7 +161,7 @@ pub(crate) fn request(
     answer.map_err(|error| error.error.into())
 }
 
-/// A state as a number.
+/// Returns the number of a state.
 pub(crate) fn state(state: RendezvousState) -> u32 {
     match state {
         RendezvousState::None => types::INSULA_RENDEZVOUS_NONE,
@@ -173,7 +175,7 @@ impl ResponderObject {
         &self.0
     }
 
-    /// Waits for a request; no time at all is a try.
+    /// Waits for a request; a zero time-out only tries.
     pub(crate) fn receive(&self, timeout: Option<Duration>) -> Result<TypedData, Failure> {
         Ok(match timeout {
             None => self.0.receive(),
@@ -199,7 +201,7 @@ impl ResponderObject {
             callout::outside(|| {
                 function(user.0, bits, request.as_ptr().cast(), request.len() as u64);
             });
-            // What was answered cannot be declined, and need not be.
+            // Fails if the function has answered, which is fine.
             let _ = self.0.decline();
         }
         Ok(())
@@ -211,7 +213,7 @@ impl ResponderObject {
     }
 }
 
-/// Takes a lock; no time at all is a try.
+/// Acquires a lock; a zero time-out only tries.
 pub(crate) fn lock(mutex: &RawMutex, timeout: Option<Duration>) -> Outcome {
     Ok(match timeout {
         None => mutex.lock(),
@@ -223,7 +225,7 @@ pub(crate) fn lock(mutex: &RawMutex, timeout: Option<Duration>) -> Outcome {
     }?)
 }
 
-/// Waits for a condition variable, with the lock of the caller.
+/// Waits for a condition variable with a lock that the caller holds.
 pub(crate) fn wait(
     condition: &ConditionVariable,
     mutex: &RawMutex,

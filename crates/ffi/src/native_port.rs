@@ -1,4 +1,4 @@
-//! Native ports: messages for a function of C that may block, on threads of their own.
+//! Native ports: messages for a C function that may block, on the port's own threads.
 
 use std::ffi::c_void;
 
@@ -13,7 +13,7 @@ use crate::raw::User;
 use crate::value::Value;
 use crate::value::view::deliver;
 
-/// A native port. It closes when its handle is closed.
+/// A native port. It closes with its handle.
 #[derive(Clone, Debug)]
 pub(crate) struct NativePortObject(NativePort<Value>);
 
@@ -23,7 +23,7 @@ impl NativePortObject {
     }
 }
 
-/// How a native port is to be opened.
+/// The settings with which a native port is opened.
 #[derive(Debug)]
 pub(crate) struct Opening<'a> {
     pub(crate) name: &'a str,
@@ -45,7 +45,7 @@ pub(crate) fn open(opening: &Opening<'_>, user: User) -> Result<PortHandle, Stat
     Ok(reserved.fill(Object::NativePort(NativePortObject(port))))
 }
 
-/// Closes a native port: what was posted before is still handled.
+/// Closes a native port: messages that were posted before are still handled.
 pub(crate) fn close(bits: PortHandle) -> Outcome {
     let port: NativePortObject = object::remove(bits)?;
     port.0.close();

@@ -1,4 +1,4 @@
-//! What handles stand for.
+//! The objects that handles name.
 
 use std::sync::Arc;
 
@@ -21,9 +21,9 @@ use crate::timer::TimerObject;
 /// A call that may be cancelled.
 #[derive(Clone, Debug)]
 pub(crate) enum CallObject {
-    /// An isolate waits for its answer.
+    /// An isolate waits for the answer.
     Isolate(Isolate),
-    /// Nobody does.
+    /// No isolate waits: the call is polled in place.
     InPlace(Arc<InPlace<End>>),
 }
 
@@ -36,14 +36,14 @@ impl CallObject {
     }
 }
 
-/// An object by its type.
+/// A type of object that a handle can name.
 pub(crate) trait Item: Sized {
     fn of(object: Object) -> Option<Self>;
 }
 
 macro_rules! objects {
     ($($variant:ident($type:ty) = $number:literal,)*) => {
-        /// The types of handles, as they stand in the number.
+        /// The types of handles, as encoded in the number.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[repr(u8)]
         pub(crate) enum Kind {
@@ -59,7 +59,7 @@ macro_rules! objects {
             }
         }
 
-        /// Something that C has a handle of. Cloning runs no foreign code.
+        /// An object that C has a handle to. Cloning it runs no foreign code.
         #[derive(Clone, Debug)]
         pub(crate) enum Object {
             $($variant($type),)*
@@ -103,7 +103,7 @@ objects! {
 }
 
 impl Object {
-    /// Ends what others may wait for: the runtime shuts down.
+    /// Ends the waits for this object, because the runtime shuts down.
     pub(crate) fn end(&self) {
         match self {
             Self::Callback(callback) => callback.close(),
@@ -117,14 +117,14 @@ impl Object {
     }
 }
 
-/// The object of a handle.
+/// Returns the object of a handle.
 pub(crate) fn find<T: Item>(bits: Bits) -> Result<T, Status> {
     T::of(table().find(bits)?).ok_or(Status::WrongType)
 }
 
-/// The object of a handle, which is stale from now on.
+/// Removes a handle, which is stale from now on, and returns its object.
 pub(crate) fn remove<T: Item>(bits: Bits) -> Result<T, Status> {
-    // Looked at first: a handle of another type has to stay as it is.
+    // Looked up first, because a handle of another type must stay in the table.
     drop(find::<T>(bits)?);
     T::of(table().remove(bits)?).ok_or(Status::WrongType)
 }

@@ -1,9 +1,9 @@
-//! Ports of isolates whose messages go to a function of C.
+//! Ports of isolates whose messages are handled by a C function.
 //!
-//! A port's handle is its address for everybody: it is valid until the port is closed by its
-//! isolate, or that ends. It keeps a sender, so the port keeps its isolate alive, unless it is
-//! weak. What the port's listener owns goes with the listener: the handle, and what belongs to
-//! the callback.
+//! A port's handle is its address for all senders: it is valid until the owning isolate closes the
+//! port, or ends. The object holds a sender, so the port keeps its isolate alive, unless it is
+//! weak. The port's listener owns the handle and the data of the callback, which are dropped with
+//! it.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct PortObject {
     errors: Mutex<Option<Errors>>,
 }
 
-/// Where errors arrive that go to the same callback.
+/// The port for errors that are handled by the same callback.
 #[derive(Debug, Clone)]
 struct Errors {
     sender: SendPort<UncaughtError>,
@@ -54,7 +54,7 @@ impl Receiver {
     }
 }
 
-/// How a port is to be opened.
+/// The settings with which a port is opened.
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) function: extern "C" fn(*mut c_void, PortHandle, *const RawValue),
@@ -103,18 +103,18 @@ impl PortObject {
         }
     }
 
-    /// Where to send to.
+    /// Returns the sender of its messages.
     pub(crate) fn sender(&self) -> &SendPort<Value> {
         &self.sender
     }
 
-    /// Where errors that are to arrive at the port can be sent to. Only for its own isolate.
+    /// Returns the sender of the errors that are to arrive at the port. Only for its own isolate.
     pub(crate) fn error_sender(&self) -> Result<SendPort<UncaughtError>, Status> {
         self.require_owner()?;
         if let Some(errors) = &*self.errors.lock() {
             return Ok(errors.sender.clone());
         }
-        // Only this isolate comes here, so nobody else opens one meanwhile.
+        // Only this isolate gets here, so no other port for errors is opened meanwhile.
         let port = ReceivePort::new();
         port.keep_isolate_alive(false);
         let sender = port.send_port();
@@ -128,14 +128,14 @@ impl PortObject {
         Ok(sender)
     }
 
-    /// The place where errors arrive, if there is one.
+    /// Returns the sender of errors, if there is one.
     pub(crate) fn known_error_sender(&self) -> Option<SendPort<UncaughtError>> {
         let errors = self.errors.lock();
         errors.as_ref().map(|errors| errors.sender.clone())
     }
 }
 
-/// What a port gets for an error.
+/// Returns the message that a port receives for an error.
 fn error_value(error: &UncaughtError) -> Value {
     let (text, place) = match &error.cause {
         insula::ErrorCause::Panicked(report) => (report.message(), report.location()),

@@ -1,8 +1,8 @@
-//! The pointers that C hands over: read and written here, and nowhere without a look at null,
+//! The pointers that C hands over. They are read and written only here, after a check of null,
 //! length and alignment.
 //!
-//! What cannot be looked at is told in the header: a pointer that is not null points to what its
-//! type says, and what belongs to a callback may be used from every thread.
+//! The header states what cannot be checked: a pointer that is not null points to what its type
+//! says, and the data of a callback may be used from every thread.
 
 use std::ffi::{CStr, c_char, c_void};
 
@@ -10,34 +10,35 @@ use crate::abi::status::Status;
 use crate::abi::types::FreeFn;
 use crate::custody::{Custody, Duty, Share};
 
-/// Copies what `pointer` points to.
+/// Copies the value at `pointer`.
 ///
 /// # Safety
-/// Null, or valid for reading.
+/// `pointer` is null or valid for reading.
 pub(crate) unsafe fn read<T: Copy>(pointer: *const T) -> Result<T, Status> {
     if pointer.is_null() {
         return Err(Status::NullPointer);
     }
-    // SAFETY: not null, so by the caller's word valid; it need not be aligned.
+    // SAFETY: not null, so valid as the caller promised; it need not be aligned.
     Ok(unsafe { pointer.read_unaligned() })
 }
 
-/// As [`read`], where null stands for nothing.
+/// Like [`read`], but returns `None` for null.
 ///
 /// # Safety
 /// As for [`read`].
 pub(crate) unsafe fn read_if<T: Copy>(pointer: *const T) -> Option<T> {
-    // SAFETY: by the caller's word.
+    // SAFETY: promised by the caller.
     unsafe { read(pointer) }.ok()
 }
 
-/// A place that the caller wants a result in.
+/// A place to which the caller wants a result written.
 #[derive(Debug)]
 pub(crate) struct Out<T>(*mut T);
 
 impl<T> Out<T> {
     /// # Safety
-    /// Null, or valid for writing as long as this exists, and used by nobody else meanwhile.
+    /// `pointer` is null, or valid for writing as long as this exists and not used otherwise
+    /// meanwhile.
     pub(crate) unsafe fn new(pointer: *mut T) -> Result<Self, Status> {
         if pointer.is_null() {
             return Err(Status::NullPointer);
@@ -48,20 +49,20 @@ impl<T> Out<T> {
     /// # Safety
     /// As for [`new`](Self::new).
     pub(crate) unsafe fn if_wanted(pointer: *mut T) -> Option<Self> {
-        // SAFETY: by the caller's word.
+        // SAFETY: promised by the caller.
         unsafe { Self::new(pointer) }.ok()
     }
 
     pub(crate) fn set(&self, value: T) {
-        // SAFETY: valid by the promise that `new` got; it need not be aligned.
+        // SAFETY: valid as promised to `new`; it need not be aligned.
         unsafe { self.0.write_unaligned(value) };
     }
 }
 
-/// `length` elements at `pointer`.
+/// Returns the `length` elements at `pointer`.
 ///
 /// # Safety
-/// Null, or valid for reading so many elements, which nobody writes to during `'a`.
+/// `pointer` is null, or valid for reading that many elements, which nothing writes to during `'a`.
 pub(crate) unsafe fn slice<'a, T>(pointer: *const T, length: u64) -> Result<&'a [T], Status> {
     let length = usize::try_from(length).map_err(|_| Status::BadLength)?;
     let size = length.checked_mul(size_of::<T>());
@@ -77,25 +78,24 @@ pub(crate) unsafe fn slice<'a, T>(pointer: *const T, length: u64) -> Result<&'a 
     if !pointer.is_aligned() {
         return Err(Status::BadValue);
     }
-    // SAFETY: not null, aligned, and no longer than memory can be; the rest by the caller's
-    // word.
+    // SAFETY: not null, aligned, and no longer than memory can be; the caller promised the rest.
     Ok(unsafe { std::slice::from_raw_parts(pointer, length) })
 }
 
-/// A text that ends with a zero byte; `None` for null.
+/// Returns the text at `pointer`, up to its zero byte; `None` for null.
 ///
 /// # Safety
-/// Null, or such a text, which nobody writes to during `'a`.
+/// `pointer` is null, or points to such a text, which nothing writes to during `'a`.
 pub(crate) unsafe fn text<'a>(pointer: *const c_char) -> Result<Option<&'a str>, Status> {
     if pointer.is_null() {
         return Ok(None);
     }
-    // SAFETY: not null, and ended by a zero byte by the caller's word.
+    // SAFETY: not null, and ended by a zero byte as the caller promised.
     let text = unsafe { CStr::from_ptr(pointer) };
     text.to_str().map(Some).map_err(|_| Status::BadUtf8)
 }
 
-/// Copies as much of `text` as there is room for, with a zero byte behind it.
+/// Copies as much of `text` as fits into `buffer`, and a zero byte after it.
 ///
 /// # Safety
 /// `buffer` is null or valid for writing `capacity` bytes.
@@ -111,27 +111,26 @@ pub(crate) unsafe fn copy_text(text: &str, buffer: *mut c_char, capacity: u64) {
         length -= 1;
     }
     let buffer = buffer.cast::<u8>();
-    // SAFETY: `length` is less than what there is room for; the text is ours, so they do not
-    // overlap.
+    // SAFETY: `length` is less than `capacity`; the text is ours, so the two do not overlap.
     unsafe { buffer.copy_from_nonoverlapping(text.as_ptr(), length) };
     // SAFETY: as above.
     let end = unsafe { buffer.add(length) };
-    // SAFETY: the last byte that there is room for, or an earlier one.
+    // SAFETY: the last byte of the buffer, or an earlier one.
     unsafe { end.write(0) };
 }
 
-/// What belongs to a callback. Frees it when it is dropped, so exactly once; but if the call that
-/// brought it fails, it is the caller's still.
+/// The data of a callback. Dropping it frees the data, so exactly once; if the call that brought it
+/// fails, the data stays the caller's.
 #[derive(Debug)]
 pub(crate) struct User {
     data: *mut c_void,
     free: FreeFn,
-    /// Where there is something to free, whose it is.
+    /// Who owns the data; `None` if there is nothing to free.
     custody: Option<Share>,
 }
 
-// SAFETY: only handed back to C, which promised in the header that it may be used from any
-// thread (and, where callbacks can run at once, from several).
+// SAFETY: only handed back to C, which promised in the header that it may be used from any thread
+// (and from several, where callbacks can run at once).
 unsafe impl Send for User {}
 // SAFETY: as above.
 unsafe impl Sync for User {}
@@ -150,7 +149,7 @@ impl User {
         self.data
     }
 
-    /// What it belongs to runs, so the call that brought it cannot take it back.
+    /// Notes that the callback runs: the call that brought the data cannot take it back any more.
     pub(crate) fn delivered(&self) {
         if let Some(custody) = &self.custody {
             custody.accept();
@@ -172,31 +171,31 @@ impl Drop for User {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Address(pub(crate) *mut c_void);
 
-// SAFETY: an address by itself is a number; whoever follows it promised in the header that it
-// may be followed from any thread.
+// SAFETY: an address by itself is a number; C promised in the header that it may be followed from
+// any thread.
 unsafe impl Send for Address {}
 // SAFETY: as above.
 unsafe impl Sync for Address {}
 
-/// The bytes of a value that we own, or that was moved to us: there as long as the value is,
-/// and nobody writes to them, by the promise that C gave when it moved them.
+/// Calls `f` with the bytes of a value that the library owns. They exist as long as the value does,
+/// and are not written to: C promised that when it moved them.
 pub(crate) fn with_bytes<R>(data: *const c_void, length: u64, f: impl FnOnce(&[u8]) -> R) -> R {
-    // SAFETY: as the function tells; lengths are looked at when a value is read.
+    // SAFETY: as documented above; lengths are checked when a value is read.
     let bytes = unsafe { slice(data.cast::<u8>(), length) };
     f(bytes.unwrap_or_default())
 }
 
-/// Lets go of bytes, to be freed by [`free_leaked`]: their address and length, and the peer of
-/// that.
+/// Leaks bytes, to be freed by [`free_leaked`]. Returns their address, their length, and the peer
+/// for `free_leaked`.
 pub(crate) fn leak(bytes: Vec<u8>) -> (Address, u64, Address) {
     let length = bytes.len() as u64;
     let owner = Box::into_raw(Box::new(bytes));
-    // SAFETY: just made, and nobody else has it yet.
+    // SAFETY: just allocated, and not shared yet.
     let data = unsafe { (*owner).as_mut_ptr() };
     (Address(data.cast()), length, Address(owner.cast()))
 }
 
-/// Frees bytes that were let go of.
+/// Frees bytes that [`leak`] leaked.
 pub(crate) extern "C" fn free_leaked(peer: *mut c_void) {
     // SAFETY: the peer that `leak` returned, and a finalizer is called once.
     drop(unsafe { Box::from_raw(peer.cast::<Vec<u8>>()) });

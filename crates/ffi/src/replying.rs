@@ -1,5 +1,5 @@
-//! What a callback answers: `insula_reply` and `insula_fail` put it into a place of the thread,
-//! from which whoever called the callback takes it.
+//! The answer of a callback: `insula_reply` and `insula_fail` put it into a place of the thread,
+//! and the caller of the callback takes it from there.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -10,12 +10,12 @@ use crate::value::Value;
 /// An answer: a value, or the text of a failure.
 pub(crate) type Answer = Result<Value, String>;
 
-/// What a callback has answered so far.
+/// The answer that a callback has given so far.
 struct Place(Option<Answer>);
 
 thread_local! {
     /// The place of the innermost callback on this thread's stack that may answer. It has no
-    /// destructor, so that it is there on a thread that ends as well: [`Outer`] takes it out.
+    /// destructor, so that it is usable on a thread that is ending as well; [`Outer`] empties it.
     static PLACE: Cell<Option<ManuallyDrop<Place>>> = const { Cell::new(None) };
 }
 
@@ -24,8 +24,7 @@ fn replace(place: Option<Place>) -> Option<Place> {
     before.map(ManuallyDrop::into_inner)
 }
 
-/// The place of the callback further out; comes back when this is dropped, also when somebody
-/// unwinds.
+/// The place of the next outer callback. Dropping this restores it, also when a panic unwinds.
 struct Outer(Option<Place>);
 
 impl Drop for Outer {
@@ -34,7 +33,7 @@ impl Drop for Outer {
     }
 }
 
-/// Runs a callback that may answer; the value null if it does not.
+/// Runs a callback that may answer, and returns its answer: the value null if it gave none.
 pub(crate) fn answering(function: impl FnOnce()) -> Answer {
     let _outer = Outer(replace(Some(Place(None))));
     function();
@@ -46,7 +45,8 @@ pub(crate) fn answering(function: impl FnOnce()) -> Answer {
 pub(crate) fn answer(answer: Answer) -> Result<(), Status> {
     let before = replace(None).ok_or(Status::BadState)?;
     drop(replace(Some(Place(Some(answer)))));
-    // What was answered before is dropped here, outside of everything.
+    // The earlier answer is dropped only here, because its destructor is foreign code that may
+    // answer in turn.
     drop(before);
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! Root isolates: driven by a thread of C's own, and by no other.
+//! Root isolates: each is driven by one thread of C's own, and by no other.
 //!
-//! They cannot leave their thread, so they lie in that thread's own list; the table of handles
-//! knows only to which thread a handle belongs. While one is entered or handles a message, it
-//! is taken out of the list, so that a nested use finds it absent and is refused.
+//! They cannot leave their thread, so they are kept in a list of that thread; the table of handles
+//! holds only the thread that a handle belongs to. While a root isolate is entered or handles a
+//! message, it is taken out of the list, so that a nested use finds it absent and is refused.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,10 +18,10 @@ use crate::object::{self, Kind, Object};
 use crate::raw::User;
 use crate::{callout, state};
 
-/// Where a root isolate is.
+/// The thread of a root isolate, and the isolate.
 #[derive(Clone, Debug)]
 pub(crate) struct RootObject {
-    /// Its [`thread_number`], which a thread has to its very end.
+    /// Its [`thread_number`], which is valid until the thread's very end.
     thread: u64,
     isolate: Isolate,
 }
@@ -32,12 +32,13 @@ thread_local! {
     static ROOTS: RefCell<Roots> = RefCell::default();
 }
 
-/// `None` on a thread that ends and has no list any more; its root isolates have ended with it.
+/// Calls `f` with this thread's list. Returns `None` on a thread that is ending and has no list any
+/// more; its root isolates have ended with the list.
 fn with_roots<R>(f: impl FnOnce(&mut Roots) -> R) -> Option<R> {
     ROOTS.try_with(|roots| f(&mut roots.borrow_mut())).ok()
 }
 
-/// Makes a root isolate of this thread.
+/// Creates a root isolate of this thread.
 pub(crate) fn create(
     name: &str,
     notify: extern "C" fn(*mut c_void),
@@ -62,14 +63,14 @@ pub(crate) fn create(
         return Err(Failure::new(Status::BadState, text));
     }
     // A shutdown that has closed the table meanwhile waits for the isolate, which C could not close
-    // by a stale handle.
+    // with a stale handle.
     reserved.try_fill(Object::Root(object)).map_err(|status| {
         drop(remove(bits).map(RootIsolate::shut_down));
         status.into()
     })
 }
 
-/// The handle of a root isolate as that of an isolate.
+/// Returns the isolate of a root isolate's handle.
 pub(crate) fn isolate(bits: RootHandle) -> Result<Isolate, Status> {
     Ok(object::find::<RootObject>(bits)?.isolate)
 }
@@ -84,7 +85,7 @@ fn take(bits: RootHandle) -> Result<RootIsolate, Status> {
     root.flatten().ok_or(Status::InUse)
 }
 
-/// Uses a root isolate of this thread, and puts it back, also when a panic comes by.
+/// Uses a root isolate of this thread, and puts it back, also when a panic unwinds.
 fn with<R>(bits: RootHandle, f: impl FnOnce(&mut RootIsolate) -> R) -> Result<R, Status> {
     struct PutBack(RootHandle, Option<RootIsolate>);
     impl Drop for PutBack {
@@ -92,7 +93,7 @@ fn with<R>(bits: RootHandle, f: impl FnOnce(&mut RootIsolate) -> R) -> Result<R,
             let root = self.1.take();
             let left = with_roots(|roots| match roots.get_mut(&self.0) {
                 Some(place) => std::mem::replace(place, root),
-                // It was closed meanwhile.
+                // Closed meanwhile.
                 None => root,
             });
             drop(left);
@@ -102,7 +103,7 @@ fn with<R>(bits: RootHandle, f: impl FnOnce(&mut RootIsolate) -> R) -> Result<R,
     root.1.as_mut().map(f).ok_or(Status::InUse)
 }
 
-/// Runs a function of C as the code of a root isolate.
+/// Runs a C function as code of a root isolate.
 pub(crate) fn enter(
     bits: RootHandle,
     function: extern "C" fn(*mut c_void),
@@ -120,7 +121,7 @@ pub(crate) fn enter(
     entered.ok_or_else(|| Failure::new(Status::Ending, "the root isolate has ended"))
 }
 
-/// Handles what is next.
+/// Handles the next message.
 pub(crate) fn handle_message(bits: RootHandle) -> Result<Handled, Failure> {
     if Isolate::current().is_some() {
         return Err(Failure::new(
@@ -131,7 +132,7 @@ pub(crate) fn handle_message(bits: RootHandle) -> Result<Handled, Failure> {
     Ok(with(bits, RootIsolate::handle_message)?)
 }
 
-/// Runs the isolate's loop until it ends, and closes its handle.
+/// Runs the isolate's event loop until the isolate ends, and closes its handle.
 pub(crate) fn run(bits: RootHandle) -> Result<ExitReason, Failure> {
     if Isolate::current().is_some() {
         return Err(Failure::new(
@@ -145,7 +146,7 @@ pub(crate) fn run(bits: RootHandle) -> Result<ExitReason, Failure> {
     Ok(reason)
 }
 
-/// Ends a root isolate with all of its group.
+/// Ends a root isolate and all of its group.
 pub(crate) fn close(bits: RootHandle) -> Result<ExitReason, Failure> {
     if Isolate::current().is_some() {
         return Err(Failure::new(

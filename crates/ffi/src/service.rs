@@ -1,9 +1,8 @@
 //! Services: a function that answers values with values, on the workers of a pool.
 //!
-//! A call is an isolate of its own that waits for the answer, so cancelling the call is killing
-//! the isolate; or, for whoever takes answers on the workers' threads, nothing but a future
-//! ([`InPlace`]). Whatever happens to it, [`Done`] is told exactly once, at the latest when it is
-//! dropped.
+//! A call is an isolate of its own that waits for the answer, so to cancel the call is to kill the
+//! isolate. For a caller that accepts answers on the workers' threads it is only a future
+//! ([`InPlace`]). In every case [`Done`] is called exactly once, at the latest when it is dropped.
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -40,21 +39,22 @@ pub(crate) trait Exchange {
     async fn exchange(&self, cx: &Context, request: Request) -> Result<Value, Refusal>;
 }
 
-/// A request, and how far it is.
+/// A request and its progress.
 #[derive(Debug)]
 pub(crate) struct Request {
     value: Value,
     progress: Progress,
 }
 
-/// Whether a worker has begun with a call. The flag is read when the call has been withdrawn:
-/// what has not begun then never will.
+/// Records whether a worker has begun with a call. The flag is read after the call has been
+/// withdrawn: a call that has not begun by then never will.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress(Arc<AtomicBool>);
 
 impl Progress {
     fn begin(&self) {
-        // Release and Acquire: who reads it has seen the queue's lock after the worker.
+        // Release; pairs with the Acquire in `has_begun`. The reader has taken the queue's lock
+        // after the worker.
         self.0.store(true, Ordering::Release);
     }
 
@@ -63,7 +63,7 @@ impl Progress {
     }
 }
 
-/// What the service's own code says of a request that it cannot answer.
+/// The error that a service's own code answers with.
 #[derive(Debug)]
 pub(crate) struct Refusal(String);
 
@@ -75,11 +75,11 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Who answers.
+/// The function that answers the requests.
 pub(crate) enum Handler {
-    /// A function of C.
+    /// A C function.
     C(extern "C" fn(*mut c_void, *const RawValue), User),
-    /// A function of Rust.
+    /// A Rust function.
     Rust(Box<dyn Fn(Value) -> Answer + Send + Sync>),
 }
 
@@ -92,18 +92,18 @@ impl fmt::Debug for Handler {
     }
 }
 
-/// What the workers share. It goes with the last of their isolates, which is after the last
-/// function has returned: first what belongs to the function, then the signal.
+/// The state that the workers share. It is dropped with the last of their isolates, which is after
+/// the last function has returned: first the function's data, then the signal.
 struct Served {
     handler: Handler,
     _signal: Signal,
 }
 
-/// Whether the workers of a service have ended.
+/// Records whether the workers of a service have ended, and the wakers that wait for it.
 #[derive(Debug, Default)]
 struct Gone(Mutex<(bool, Vec<Waker>)>);
 
-/// Tells it, when it is dropped.
+/// Records the end of the workers when it is dropped.
 struct Signal(Arc<Gone>);
 
 impl Drop for Signal {
@@ -124,7 +124,7 @@ impl Gone {
             if gone.0 {
                 return Poll::Ready(());
             }
-            // Bounded by the polls of those who close the service, through a handle each.
+            // Bounded by the polls of the threads that close the service, each through a handle.
             gone.1.push(waker);
             Poll::Pending
         })
@@ -169,33 +169,33 @@ impl fmt::Debug for ServiceObject {
     }
 }
 
-/// Services that can be found by name.
+/// The services that can be found by name.
 static NAMES: Mutex<BTreeMap<String, Arc<ServiceObject>>> = Mutex::new(BTreeMap::new());
 
-/// How a service is to be opened.
+/// The settings with which a service is opened.
 #[derive(Debug, Default, Clone)]
 pub struct ServiceSettings {
-    /// By which others find it.
+    /// The name by which others find it.
     pub name: Option<String>,
-    /// How many requests are answered at once; one per core by default.
+    /// The number of requests that are answered at once; one per core by default.
     pub workers: Option<usize>,
-    /// Room for calls that wait; 1,024 by default.
+    /// The number of calls that may wait; 1,024 by default.
     pub queue: Option<usize>,
-    /// Whether calls for which there is no room are refused, and do not wait.
+    /// If `true`, calls for which there is no room are rejected and do not wait.
     pub rejects_when_full: bool,
 }
 
-/// How many workers a service may have.
+/// The most workers that a service may have.
 const MOST_WORKERS: usize = 65_536;
 
-/// Opens a service whose requests a function of Rust answers, with a value or with the text of
-/// an error. The runtime has to run. Returns a handle as `insula_service_open` does.
+/// Opens a service whose requests a Rust function answers, with a value or with the text of an
+/// error. The runtime must run. Returns a handle as `insula_service_open` does.
 ///
 /// # Blocking
-/// Until the workers have started.
+/// Blocks until the workers have started.
 ///
 /// # Errors
-/// As of `insula_service_open`.
+/// The same as of `insula_service_open`.
 pub fn open_service(
     settings: ServiceSettings,
     function: impl Fn(Value) -> Result<Value, String> + Send + Sync + 'static,
@@ -205,8 +205,8 @@ pub fn open_service(
     open(settings, Handler::Rust(Box::new(function)))
 }
 
-/// Opens a service. If it fails, workers that have started may hold `handler` for a while, but
-/// get no request any more.
+/// Opens a service. If this fails, workers that have started may hold `handler` for a while, but
+/// get no requests any more.
 pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<ServiceHandle, Failure> {
     let gone = Arc::new(Gone::default());
     let served = Arc::new(Served {
@@ -252,13 +252,13 @@ pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<Service
     Ok(bits)
 }
 
-/// Makes the name of a service known.
+/// Makes a service findable by its name.
 fn publish(service: &Arc<ServiceObject>) -> Result<(), Status> {
     let Some(name) = &service.name else {
         return Ok(());
     };
     let mut names = NAMES.lock();
-    // Under the lock: a name that a shutdown has not seen would keep the service for ever.
+    // Checked under the lock: a shutdown that missed the name would leave the service open forever.
     state::require_running()?;
     if names.contains_key(name) {
         return Err(Status::NameTaken);
@@ -267,14 +267,14 @@ fn publish(service: &Arc<ServiceObject>) -> Result<(), Status> {
     Ok(())
 }
 
-/// A new handle of the service of that name.
+/// Returns a new handle of the service with that name.
 pub(crate) fn look_up(name: &str) -> Result<ServiceHandle, Failure> {
     let service = NAMES.lock().get(name).cloned();
     let service = service.ok_or(Status::NotFound)?;
     Ok(table().insert(Object::Service(service))?)
 }
 
-/// Ends a service: its running and queued calls have `patience` to end.
+/// Ends a service: its running and queued calls have `patience` to finish.
 pub(crate) fn close(bits: ServiceHandle, patience: Duration) -> Outcome {
     if callout::is_inside() && Isolate::current().is_some() {
         let text = "a service may not wait for its own end";
@@ -284,7 +284,7 @@ pub(crate) fn close(bits: ServiceHandle, patience: Duration) -> Outcome {
     forget_name(&service);
     while_running(async {
         service.pool.shut_down(Shutdown::graceful(patience)).await;
-        // A function that does not stop is given up by the pool, and waited for here.
+        // The pool gives up a function that does not stop; it is waited for here.
         service.gone.wait().await;
     })?;
     Ok(())
@@ -302,16 +302,16 @@ fn forget_name(service: &Arc<ServiceObject>) {
     }
 }
 
-/// Lets go of all services that have a name.
+/// Drops the names of all services.
 pub(crate) fn forget_all() {
     let names = std::mem::take(&mut *NAMES.lock());
     drop(names);
 }
 
-/// A function of C that is told of the end of a call.
+/// A C function that is called at the end of a call.
 pub(crate) type Told = extern "C" fn(*mut c_void, StatusCode, u32, *const RawValue);
 
-/// Who is told of the end of a call, once; but not if the call could not be made.
+/// The function that is called at the end of a call, once; but not if the call could not be made.
 #[derive(Debug)]
 pub(crate) struct Done {
     function: Option<Told>,
@@ -330,7 +330,7 @@ impl Done {
         }
     }
 
-    /// The request of the call whose end this is told of.
+    /// Returns the request of the call that this belongs to.
     fn request(&self, value: Value) -> Request {
         let progress = self.progress.clone();
         Request { value, progress }
@@ -353,7 +353,7 @@ impl Drop for Done {
     }
 }
 
-/// How a call ended.
+/// The end of a call.
 #[derive(Debug)]
 pub(crate) struct End {
     error: Option<Status>,
@@ -371,7 +371,7 @@ impl End {
         }
     }
 
-    /// Of a call that was cancelled when it was so far.
+    /// The end of a call that was cancelled at `progress`.
     pub(crate) fn cancelled(progress: &Progress) -> Self {
         let text = Status::Cancelled.text();
         Self::failed(Status::Cancelled, progress.has_begun(), text)
@@ -405,7 +405,7 @@ impl End {
         Self::failed(status, may_have_run, &error.to_string())
     }
 
-    /// The error, for the function that waited for the call.
+    /// Returns the outcome, for the function that waited for the call.
     pub(crate) fn outcome(&self) -> Outcome {
         match (self.error, &self.reply) {
             (None, _) => Ok(()),
@@ -416,7 +416,7 @@ impl End {
         }
     }
 
-    /// Shows it to a function of C.
+    /// Passes the end to a C function.
     pub(crate) fn show(self, function: Told, data: *mut c_void) {
         let status = self.error.map_or(INSULA_OK, Status::code);
         deliver(self.reply, |reply| {
@@ -425,7 +425,7 @@ impl End {
     }
 }
 
-/// Begins a call; `done` is told of its end, on a thread of the runtime.
+/// Begins a call; `done` is called at its end, on a thread of the runtime.
 pub(crate) fn call(
     runtime: &Runtime,
     service: &Arc<ServiceObject>,
@@ -456,8 +456,7 @@ pub(crate) fn call(
     }
 }
 
-/// Begins a call; `done` is told of its end by whoever ends it, on his thread, and so must not
-/// wait.
+/// Begins a call; `done` is called at its end by the thread that ends it, and so must not wait.
 pub(crate) fn call_in_place(
     service: &Arc<ServiceObject>,
     request: Value,
@@ -469,7 +468,7 @@ pub(crate) fn call_in_place(
         async move { End::of(caller.exchange(request).await) },
         move |end| match end {
             Some(end) => done.tell(end),
-            // It tells of the cancellation.
+            // Its drop reports the cancellation.
             None => drop(done),
         },
     );

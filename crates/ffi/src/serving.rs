@@ -1,9 +1,9 @@
-//! The call that a function of a service answers on this thread: how it learns that nobody needs
-//! its answer any more.
+//! The call that a C function of a service answers on this thread, through which the function
+//! learns that its answer is not needed any more.
 //!
-//! A worker cannot stop a function of C. So the function asks, with `insula_checkpoint` or
+//! A worker cannot stop a C function. So the function asks, with `insula_checkpoint` or
 //! `insula_call_remaining`, and finds the call in a place of its thread. The place has no
-//! destructor: it is filled and emptied around the function.
+//! destructor: it is filled before the function runs and emptied after it.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -14,7 +14,7 @@ use insula::{CancelToken, Context, Instant};
 
 use crate::abi::status::Status;
 
-/// The call as its function may ask about it.
+/// The parts of a call that its function may ask about.
 struct Serving {
     token: CancelToken,
     deadline: Option<Instant>,
@@ -31,7 +31,7 @@ fn replace(place: Place) -> Place {
     before.map(ManuallyDrop::into_inner)
 }
 
-/// The call further out; comes back when this is dropped, also when somebody unwinds.
+/// The next outer call. Dropping this restores it, also when a panic unwinds.
 struct Outer(Place);
 
 impl Drop for Outer {
@@ -50,11 +50,12 @@ pub(crate) fn serving<R>(cx: &Context, function: impl FnOnce() -> R) -> R {
     function()
 }
 
-/// The time until the deadline of the call that is being answered; `None` if it has none.
+/// Returns the time until the deadline of the call that is being answered; `None` without a
+/// deadline.
 ///
 /// # Errors
-/// `TIMED_OUT` once it has passed, `CANCELLED` once nobody needs the answer, `BAD_STATE` if no
-/// call is being answered.
+/// `TIMED_OUT` once the deadline has passed, `CANCELLED` once the answer is not needed any more,
+/// `BAD_STATE` if no call is being answered.
 pub(crate) fn remaining() -> Result<Option<Duration>, Status> {
     let serving = replace(None);
     drop(replace(serving.clone()));
@@ -71,7 +72,7 @@ pub(crate) fn remaining() -> Result<Option<Duration>, Status> {
     Ok(left)
 }
 
-/// Whether the answer is needed, if a call is being answered.
+/// Fails if a call is being answered whose answer is not needed any more.
 pub(crate) fn check() -> Result<(), Status> {
     match remaining() {
         Ok(_) | Err(Status::BadState) => Ok(()),

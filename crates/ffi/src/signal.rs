@@ -1,27 +1,27 @@
-//! Wake-ups that a signal handler sends: the one way into the library that takes no lock.
+//! Wake-ups from signal handlers: the one way into the library that takes no lock.
 //!
 //! # Protocol
-//! Each open signal has a *word* in a static array, which is its handle, and one bit that says
-//! whether a wake-up is *pending*. Who raises sets the bit if the word is still that handle, and
-//! then *rings*: writes a byte to a socket that stays open as long as the process, so no
-//! descriptor can have come to stand for something else. A thread reads the socket. Whenever it
-//! has read something it takes all pending bits, and posts a message for each.
+//! Each open signal has a *word* in a static array. The word is its handle and one bit, which is
+//! set while a wake-up is *pending*. A raise sets the bit if the word is still that handle, and
+//! then *rings*: it writes a byte to a socket that stays open as long as the process, so its
+//! descriptor cannot be reused for something else. A thread reads the socket. After each read it
+//! takes all pending bits, and posts a message for each.
 //!
-//! So a wake-up is followed by a delivery: the bit is set before the byte is written, the thread
-//! looks at all bits after it has read the byte, and posts after it has taken the bit. Wake-ups
-//! that come before the bit is taken share one message. If the socket is full there are bytes that
-//! the thread has not read, and it will look at the bits then. If a port is full the bit is set
-//! again, and the thread comes back to it.
+//! So a wake-up is followed by a delivery: the bit is set before the byte is written, and the
+//! thread reads the byte, then takes the bits, then posts. Wake-ups that come before the bit is
+//! taken share one message. If the socket is full, it holds bytes that the thread has not read, so
+//! the thread will check the bits later. If a port is full, the bit is set again, and the thread
+//! retries.
 //!
 //! # Locks
-//! What the words mean is behind a lock, under which signals are opened and closed, and pending
-//! bits are taken: so none is taken for a signal and delivered for its successor in the same slot.
-//! Who raises looks at the word alone. Messages are posted outside of the lock.
+//! A lock protects the targets of the words. Signals are opened and closed, and pending bits are
+//! taken, under it: so no bit is taken for a signal and delivered for its successor in the same
+//! slot. A raise accesses the word alone. Messages are posted outside of the lock.
 //!
 //! # Start and shutdown
-//! Socket and thread are made with the first signal, and stay: the thread sleeps while nothing is
-//! raised. A shutdown closes all signals after the phase was set, which [`open`] looks at under
-//! the same lock, so none is opened behind it.
+//! The first signal creates the socket and the thread, which stay: the thread sleeps while nothing
+//! is raised. A shutdown sets the phase and then closes all signals under the lock. [`open`] checks
+//! the phase under the same lock, so no signal is opened after that.
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
@@ -38,20 +38,20 @@ use crate::object::Object;
 use crate::value::Value;
 use crate::{port, state};
 
-/// No fewer than operating systems have signals.
+/// At least as many as operating systems have signals.
 const SLOTS: usize = 64;
 const INDEX_BITS: u32 = SLOTS.trailing_zeros();
-/// No kind of other handle has this number.
+/// The type bits of a signal's handle. No [`Kind`](crate::object::Kind) has this number.
 const MARK: u64 = 0x7e << KIND_SHIFT;
 const KIND_SHIFT: u32 = 56;
-/// No handle has this bit.
+/// The bit for a pending wake-up, which is 0 in every handle.
 const PENDING: u64 = 1 << 63;
-/// How long the thread leaves a full port alone.
+/// The time after which the thread retries a full port.
 const AGAIN: Duration = Duration::from_millis(10);
 
-/// The handle of each open signal, and 0 elsewhere; with the bit for a pending wake-up.
+/// The handle of each open signal, with the bit for a pending wake-up; 0 in vacant slots.
 static WORDS: [AtomicU64; SLOTS] = [const { AtomicU64::new(0) }; SLOTS];
-/// Where to ring.
+/// The end of the socket that raises write to.
 static BELL: OnceLock<UnixStream> = OnceLock::new();
 static SIGNALS: Mutex<Signals> = Mutex::new(Signals {
     targets: [(0, 0); SLOTS],
@@ -59,9 +59,9 @@ static SIGNALS: Mutex<Signals> = Mutex::new(Signals {
 });
 
 struct Signals {
-    /// Where the wake-ups of each open signal go, and as which number.
+    /// The port that the wake-ups of each open signal are posted to, and the number that they post.
     targets: [(PortHandle, i64); SLOTS],
-    /// How many were opened so far: no two have the same handle.
+    /// The number of signals opened so far, which makes each handle unique.
     opened: u64,
 }
 
@@ -93,14 +93,14 @@ pub(crate) fn open(port: PortHandle, number: i64) -> Result<SignalHandle, Failur
     Ok(bits)
 }
 
-/// Makes the socket, and starts the thread that reads it. Under the lock.
+/// Creates the socket, and starts the thread that reads it. Called under the lock.
 fn start() -> std::io::Result<()> {
     let (bell, reader) = UnixStream::pair()?;
     bell.set_nonblocking(true)?;
     std::thread::Builder::new()
         .name("insula-signals".to_owned())
         .spawn(move || read(reader))?;
-    // There is none yet, by the lock.
+    // Not set yet, because the caller holds the lock.
     let _ = BELL.set(bell);
     Ok(())
 }
@@ -110,7 +110,7 @@ fn read(mut reader: UnixStream) {
     loop {
         match reader.read(&mut bytes) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // The other end stays open.
+            // Unreachable: the end in `BELL` stays open.
             Err(_) | Ok(0) => return,
             Ok(_) => {
                 while !deliver() {
@@ -121,13 +121,13 @@ fn read(mut reader: UnixStream) {
     }
 }
 
-/// Posts for every pending wake-up, and tells whether all ports had room.
+/// Posts a message for every pending wake-up, and returns whether all ports had room.
 fn deliver() -> bool {
     let mut pending = Vec::new();
     let signals = SIGNALS.lock();
     for (word, target) in WORDS.iter().zip(signals.targets) {
-        // Acquire pairs with the Release in `mark`: what was done before the signal was raised
-        // comes before the delivery.
+        // Acquire; pairs with the Release in `mark`: the delivery sees what the raising thread
+        // wrote before it raised the signal.
         let before = word.fetch_and(!PENDING, Ordering::AcqRel);
         if before & PENDING != 0 {
             pending.push((before & !PENDING, target));
@@ -137,33 +137,35 @@ fn deliver() -> bool {
     let mut had_room = true;
     for (bits, (port, number)) in pending {
         if let Err(failure) = port::post(port, Value::Int64(number)) {
-            // A port that is closed gets nothing any more. A signal that is closed needs nothing.
+            // A closed port gets no message, and a closed signal needs none.
             had_room &= failure.status() != Status::Full || !mark(bits);
         }
     }
     had_room
 }
 
-/// Notes a wake-up of a signal, and tells whether that is open. Allowed in signal handlers.
+/// Marks a wake-up as pending, and returns whether the signal is open. Safe in signal handlers.
 fn mark(bits: SignalHandle) -> bool {
     let word = &WORDS[(bits % SLOTS as u64) as usize];
+    // Release; pairs with the Acquire in `deliver`.
     let marked = word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
         (now & !PENDING == bits).then_some(now | PENDING)
     });
     marked.is_ok()
 }
 
-/// Wakes the thread, once. Allowed in signal handlers.
+/// Wakes the thread. Safe in signal handlers.
 fn ring() {
     if let Some(bell) = BELL.get() {
         let before = errno::errno();
-        // If it is full the thread has not read it all.
+        // If the socket is full, the thread has not read all of it.
         let _ = rustix::io::write(bell, &[0]);
         errno::set_errno(before);
     }
 }
 
-/// Raises a signal. Allowed in signal handlers: takes no lock, allocates nothing, leaves no text.
+/// Raises a signal. Safe in signal handlers: takes no lock, allocates nothing, stores no error
+/// text.
 pub(crate) fn raise(bits: SignalHandle) -> StatusCode {
     if let Err(status) = state::require_same_process() {
         return status.code();
@@ -193,7 +195,7 @@ pub(crate) fn close(bits: SignalHandle) -> Outcome {
     Ok(())
 }
 
-/// Closes all signals: the runtime shuts down.
+/// Closes all signals, because the runtime shuts down.
 pub(crate) fn close_all() {
     let _signals = SIGNALS.lock();
     for word in &WORDS {
@@ -201,7 +203,7 @@ pub(crate) fn close_all() {
     }
 }
 
-/// How many are open.
+/// Returns the number of open signals.
 pub(crate) fn live() -> u64 {
     let is_open = |word: &&AtomicU64| word.load(Ordering::Relaxed) != 0;
     WORDS.iter().filter(is_open).count() as u64

@@ -1,38 +1,39 @@
-//! The one runtime that C programs have, and how it starts and ends.
+//! The one runtime of a C program, its start and its end.
 //!
 //! # Phases
-//! Not started, running, stopping, stopped, and from there to running again. Only `start` and
-//! `shut_down` change the phase, under the lock of [`LIFE`]; everything else looks at it without a
-//! lock. So a call that looked may still be at work when the shutdown begins. It finds the
-//! table of handles closed, or makes an isolate that the runtime kills; both are defined.
+//! Not started, running, stopping, stopped, and from there running again. Only `start` and
+//! `shut_down` change the phase, under the lock of [`LIFE`]; all other functions read it without a
+//! lock. So a call that has read it may still be at work when the shutdown begins. It finds the
+//! table of handles closed, or creates an isolate that the runtime kills; both are defined.
 //!
-//! # Shutdowns at the same time
-//! Each start begins a *generation*, and a shutdown belongs to the one that it found. Of several
-//! shutdowns of a generation one at a time *drives*: it closes, kills and waits, and it alone
-//! declares the end, which ends the generation. The others wait until the generation has ended,
-//! which is success however much was started since, or until the one that drives has given up for
-//! lack of time; then one of them goes on. Before that each ends the root isolates of its own
-//! thread, which no other thread can, so that the one that drives does not wait for them in vain.
+//! # Concurrent shutdowns
+//! Each start begins a *generation*, and a shutdown belongs to the generation that it found. Of
+//! several shutdowns of a generation one at a time *drives*: it closes, kills and waits, and only
+//! the driver declares the end of the generation. The others wait until the generation has ended,
+//! which is success no matter what was started since, or until the driver has given up because its
+//! time is over; then another one drives. Before that, each shutdown ends the root isolates of its
+//! own thread. No other thread can do that, and the driver would wait for them without end.
 //!
-//! # What lies beside the table of handles
+//! # State outside of the table of handles
 //! The error hook, the names of services, and the signals keep what C registered, each under a lock
-//! of its own. A shutdown sets the phase first, and then empties them. A registration looks at the
-//! phase under the same lock: so the shutdown sees it, or it is refused. Otherwise it would stay,
-//! and the shutdown would wait for its callbacks without end.
+//! of its own. A shutdown sets the phase first, and then empties them. A registration checks the
+//! phase under the same lock: so the shutdown sees the registration, or it is refused. Otherwise it
+//! would stay, and the shutdown would wait for its callbacks without end.
 //!
-//! # Waits over a shutdown
-//! A wait for something of the runtime is over when the runtime stops, because what would end the
-//! wait may never come: [`while_running`] gives up then. The end is told to each such wait under
-//! the lock of [`WAITS`], after the phase was set; a wait that is entered later sees the phase.
+//! # Waits during a shutdown
+//! A wait for something of the runtime is over when the runtime stops, because the event that it
+//! waits for may never happen: [`while_running`] gives up then. The shutdown takes the wakers of
+//! these waits under the lock of [`WAITS`], after it has set the phase. A wait that is entered
+//! later sees the phase.
 //!
 //! # The end of callbacks
 //! Everything that C registered is counted from its registration until it has been freed. A
 //! shutdown closes all handles, kills the isolates, and waits until the count is zero: then no
-//! callback runs any more, and none will.
+//! callback runs, and none will run.
 //!
 //! # Fork
-//! The child of a fork has one thread and copies of locks that may be held. A handler of the
-//! operating system sets a flag there, which every call looks at first.
+//! The child of a fork has one thread and copies of locks that may be held. A handler that the
+//! operating system calls sets a flag there, which every call checks first.
 
 #[cfg(test)]
 mod tests;
@@ -62,9 +63,9 @@ static LIFE: Mutex<Life> = Mutex::new(Life {
     generation: 0,
     is_driven: false,
 });
-/// Notified when a shutdown stops to drive.
+/// Notified when a shutdown stops driving.
 static UNDRIVEN: std::sync::LazyLock<Condvar> = std::sync::LazyLock::new(Condvar::new);
-/// How each wait that a shutdown ends is woken.
+/// The wakers of the waits that a shutdown ends.
 static WAITS: Mutex<Waits> = Mutex::new(Waits {
     next: 0,
     wakers: BTreeMap::new(),
@@ -77,13 +78,13 @@ static CALLBACKS: Mutex<u64> = Mutex::new(0);
 static CALLBACKS_GONE: std::sync::LazyLock<Condvar> = std::sync::LazyLock::new(Condvar::new);
 static ERROR_HOOK: Mutex<Option<Arc<ErrorHook>>> = Mutex::new(None);
 
-/// The runtime from its start to the end of its shutdown.
+/// The runtime, from its start to the end of its shutdown.
 #[derive(Debug)]
 struct Life {
     runtime: Option<Runtime>,
-    /// How many runtimes have come to their end.
+    /// The number of runtimes that have ended.
     generation: u64,
-    /// Whether a shutdown is at work.
+    /// `true` while a shutdown drives.
     is_driven: bool,
 }
 
@@ -93,7 +94,7 @@ struct Waits {
     wakers: BTreeMap<u64, Waker>,
 }
 
-/// Whom to tell of errors that no listener gets.
+/// The function that receives errors which no listener gets.
 #[derive(Debug)]
 pub(crate) struct ErrorHook {
     function:
@@ -108,7 +109,7 @@ impl ErrorHook {
 }
 
 pub(crate) fn require_same_process() -> Result<(), Status> {
-    // Relaxed: set in a process with one thread.
+    // Relaxed: set only in the child of a fork, which has one thread then.
     if FORKED.load(Ordering::Relaxed) {
         return Err(Status::Forked);
     }
@@ -116,7 +117,7 @@ pub(crate) fn require_same_process() -> Result<(), Status> {
 }
 
 pub(crate) fn require_running() -> Result<(), Status> {
-    // Acquire pairs with the Release in `set_phase`: what `start` made is there.
+    // Acquire; pairs with the Release in `set_phase`: what `start` made is visible.
     match u32::from(PHASE.load(Ordering::Acquire)) {
         INSULA_PHASE_RUNNING => Ok(()),
         INSULA_PHASE_NOT_STARTED => Err(Status::NotStarted),
@@ -137,19 +138,19 @@ pub(crate) fn phase() -> u32 {
 }
 
 fn set_phase(phase: u32) {
-    // There are four phases.
+    // The conversion cannot fail: there are four phases.
     let phase = u8::try_from(phase).unwrap_or(u8::MAX);
     PHASE.store(phase, Ordering::Release);
 }
 
-/// How the runtime is to be started.
+/// The settings with which the runtime is started.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) threads: Option<usize>,
     pub(crate) spare_threads: Option<usize>,
-    /// Whether threads without work do not look around for some.
+    /// `true` if threads without work park without a search.
     pub(crate) parks_at_once: bool,
-    /// Bytes of the threads' stacks.
+    /// The size of the threads' stacks in bytes.
     pub(crate) stack_size: Option<usize>,
     pub(crate) name: Option<String>,
 }
@@ -206,7 +207,7 @@ pub(crate) fn shut_down(timeout: Option<Duration>) -> Outcome {
     let Some(driving) = Driving::begin(generation, &left)? else {
         return Ok(());
     };
-    // Handles, and what they lead to, are dropped outside of every lock.
+    // Handles, and the objects that they name, are dropped outside of every lock.
     let is_root = |object: &Object| matches!(object, Object::Root(_));
     end_all(handle::table().close(is_root));
     crate::service::forget_all();
@@ -218,19 +219,19 @@ pub(crate) fn shut_down(timeout: Option<Duration>) -> Outcome {
             .shut_down_timeout(left)
             .map_err(|late| Failure::new(Status::TimedOut, late.to_string()))?,
     }
-    // The roots of threads that have gone without closing them.
+    // The roots of threads that ended without closing them.
     end_all(handle::table().close(|_| false));
     wait_for_callbacks(left)?;
     driving.finish();
     Ok(())
 }
 
-/// The right to shut a generation down, of one thread at a time.
+/// The right to shut down a generation, held by one thread at a time.
 #[derive(Debug)]
 struct Driving(());
 
 impl Driving {
-    /// Waits for the right; `None` if the generation has ended meanwhile.
+    /// Waits for the right; returns `None` if the generation has ended meanwhile.
     fn begin(
         generation: u64,
         left: &impl Fn() -> Option<Duration>,
@@ -255,7 +256,7 @@ impl Driving {
         }
     }
 
-    /// Everything has ended.
+    /// Declares the end of the generation.
     fn finish(self) {
         let mut life = LIFE.lock();
         let runtime = life.runtime.take();
@@ -273,8 +274,8 @@ impl Drop for Driving {
     }
 }
 
-/// Runs a future on this thread, whose place in the pool goes to others, with the runtime entered.
-/// Gives up when the runtime stops.
+/// Runs a future on this thread with the runtime entered, while another thread takes this thread's
+/// place in the pool. Gives up when the runtime stops.
 pub(crate) fn while_running<F: Future>(future: F) -> Result<F::Output, Status> {
     let runtime = runtime()?;
     let mut wait = Wait(None);
@@ -284,7 +285,8 @@ pub(crate) fn while_running<F: Future>(future: F) -> Result<F::Output, Status> {
             return Poll::Ready(Ok(output));
         }
         wait.enter(cx.waker());
-        // Only now: who stops the runtime sets the phase, and then wakes who has entered.
+        // Checked only after the wait is entered: a shutdown sets the phase, and then wakes the
+        // waits that have been entered.
         match require_running() {
             Ok(()) => Poll::Pending,
             Err(status) => Poll::Ready(Err(status)),
@@ -293,7 +295,7 @@ pub(crate) fn while_running<F: Future>(future: F) -> Result<F::Output, Status> {
     insula::blocking(|| runtime.block_on(either))
 }
 
-/// One of the waits that a shutdown ends.
+/// A wait that a shutdown ends.
 struct Wait(Option<u64>);
 
 impl Wait {
@@ -325,7 +327,7 @@ fn end_waits() {
     wakers.into_values().for_each(Waker::wake);
 }
 
-/// Wakes whoever waits for one of these objects, and drops them.
+/// Ends the waits for these objects, and drops the objects.
 fn end_all(objects: Vec<Object>) {
     objects.iter().for_each(Object::end);
 }
@@ -360,7 +362,7 @@ fn wait_for_callbacks(left: impl Fn() -> Option<Duration>) -> Outcome {
     Ok(())
 }
 
-/// The runtime, for whoever spawns or waits.
+/// Returns the runtime, for a spawn or a wait.
 pub(crate) fn runtime() -> Result<Runtime, Status> {
     LIFE.lock().runtime.clone().ok_or(Status::ShutDown)
 }
@@ -381,7 +383,7 @@ pub(crate) fn callbacks() -> u64 {
     *CALLBACKS.lock()
 }
 
-// The counters are relaxed: they are for people and for tests at rest.
+// The counters are relaxed: they are for reports, and for tests while nothing else runs.
 
 pub(crate) fn posted() {
     POSTS.fetch_add(1, Ordering::Relaxed);
@@ -403,7 +405,7 @@ pub(crate) fn externals() -> u64 {
     EXTERNALS.load(Ordering::Relaxed)
 }
 
-/// Sets the function that gets errors without a listener, and returns the one before.
+/// Sets the function that receives errors without a listener, and returns the one before.
 ///
 /// # Errors
 /// If the runtime does not run: a shutdown would wait for a function that it has not seen.
@@ -416,7 +418,7 @@ pub(crate) fn set_error_hook(
     match require_running() {
         Ok(()) => Ok(std::mem::replace(&mut *place, hook)),
         Err(status) => {
-            // The hook is C's again, and is dropped without the lock.
+            // The hook stays C's, and is dropped outside of the lock.
             drop(place);
             Err(status)
         }
@@ -443,7 +445,7 @@ fn tell(error: &insula::UncaughtError) {
     callout::outside(|| (hook.function)(hook.user.data(), name.as_ptr(), cause.as_ptr()));
 }
 
-/// Has the child of every fork from now on know that it is one.
+/// Registers the handler that marks the child of every later fork.
 #[cfg(unix)]
 fn watch_forks() -> Outcome {
     use std::sync::OnceLock;

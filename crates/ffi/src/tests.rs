@@ -1,3 +1,3 @@
-//! Whether the header is that of the sources.
+//! The checked-in header matches the sources.
 
 mod header;

@@ -19,14 +19,14 @@ pub(crate) struct TimerObject {
     owner: IsolateId,
 }
 
-/// What a timer calls.
+/// The function that a timer calls, and its data.
 #[derive(Debug)]
 pub(crate) struct Callback {
     pub(crate) function: extern "C" fn(*mut c_void, TimerHandle, u64),
     pub(crate) user: User,
 }
 
-/// Starts a timer of the current isolate; one that runs again and again if there is a period.
+/// Starts a timer of the current isolate, periodic if there is a `period`.
 pub(crate) fn start(
     delay: Duration,
     period: Option<Duration>,
@@ -41,7 +41,7 @@ pub(crate) fn start(
     };
     let timer = match period {
         None => Timer::after(delay, move || {
-            // It is not pending any more.
+            // It is not pending any more, so its handle is stale while the function runs.
             drop(entry);
             fire(&callback, 1);
         }),

@@ -1,12 +1,12 @@
-//! Messages: the 14 kinds of value, owned.
+//! Messages: owned values of the kinds that C can send.
 //!
 //! # External data
-//! Who is to call a finalizer is a matter of who owns the value. While C builds one, C does. A
-//! function that accepts it takes it over, and from then on it is called exactly once: when the
-//! value is dropped, wherever that happens, unless the receiver took the data over in turn.
-//! A function that fails leaves everything with its caller: each part that has a finalizer
-//! carries the [custody](crate::custody) of the call that brought it. A native pointer's
-//! finalizer is for pointers that never arrived: a delivery disarms it.
+//! The owner of a value owes the finalizers of its external data. While C builds a value, C owns
+//! it. A function that accepts it takes it over, and from then on the finalizer is called exactly
+//! once: when the value is dropped, wherever that happens, unless the receiver took over the data
+//! in turn. A function that fails leaves everything with its caller: each part that has a finalizer
+//! carries the [custody](crate::custody) of the call that brought it. A native pointer's finalizer
+//! is for pointers that never arrived: a delivery disarms it.
 
 pub(crate) mod read;
 pub(crate) mod view;
@@ -26,21 +26,21 @@ use crate::state;
 pub enum Value {
     /// Nothing.
     Null,
-    /// A truth.
+    /// A boolean.
     Bool(bool),
-    /// A small number.
+    /// A 32-bit integer.
     Int32(i32),
-    /// A number.
+    /// A 64-bit integer.
     Int64(i64),
-    /// A number.
+    /// A floating-point number.
     Double(f64),
     /// A text.
     String(Text),
-    /// Values in their order.
+    /// Values in order.
     Array(Vec<Self>),
-    /// Bytes of its own.
+    /// Bytes that the value owns.
     TypedData(TypedData),
-    /// Bytes of somebody else.
+    /// Bytes that another owner lent, with a finalizer.
     External(Box<External>),
     /// A port's handle.
     SendPort(u64),
@@ -50,7 +50,7 @@ pub enum Value {
     NativePointer(Box<NativePointer>),
 }
 
-/// A text with a zero byte behind it.
+/// A text followed by a zero byte.
 #[derive(Debug, Clone)]
 pub struct Text(Box<str>);
 
@@ -60,7 +60,7 @@ impl Text {
         Self::fill(String::with_capacity(text.len() + 1), text)
     }
 
-    /// As [`new`](Self::new), for a text that may be too long for memory.
+    /// Like [`new`](Self::new), for a text that memory may not suffice for.
     pub(crate) fn try_new(text: &str) -> Result<Self, Status> {
         let mut owned = String::new();
         owned
@@ -95,7 +95,7 @@ impl TypedData {
         Self::fill(Vec::with_capacity(bytes.len().div_ceil(16)), element, bytes)
     }
 
-    /// As [`new`](Self::new), for bytes that may be too many for memory.
+    /// Like [`new`](Self::new), for bytes that memory may not suffice for.
     pub(crate) fn try_new(element: u32, bytes: &[u8]) -> Result<Self, Status> {
         let mut words = Vec::new();
         words
@@ -104,8 +104,8 @@ impl TypedData {
         Ok(Self::fill(words, element, bytes))
     }
 
-    /// Of words for which there is room already, and no more than that: so turning them into a
-    /// slice allocates nothing.
+    /// Fills `words`, whose capacity is exact, so that turning it into a boxed slice reallocates
+    /// nothing.
     fn fill(mut words: Vec<u128>, element: u32, bytes: &[u8]) -> Self {
         let (whole, rest) = bytes.as_chunks::<16>();
         words.extend(whole.iter().map(|word| u128::from_ne_bytes(*word)));
@@ -121,17 +121,17 @@ impl TypedData {
         }
     }
 
-    /// How many bytes there are.
+    /// Returns the number of bytes.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// A copy of the bytes.
+    /// Returns a copy of the bytes.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut bytes: Vec<_> = self
             .words
@@ -147,7 +147,7 @@ impl TypedData {
     }
 }
 
-/// Whether a finalizer is still to be called.
+/// `true` while a finalizer is still to be called.
 #[derive(Debug)]
 struct Armed(AtomicBool);
 
@@ -156,14 +156,15 @@ impl Armed {
         Self(AtomicBool::new(true))
     }
 
-    /// Whether it was armed.
+    /// Disarms it, and returns whether it was armed.
     fn take(&self) -> bool {
-        // Acquire and Release: who finalizes comes after who last read the data.
+        // AcqRel; pairs with itself: the thread that finalizes does so after the last read of the
+        // data by another thread.
         self.0.swap(false, Ordering::AcqRel)
     }
 }
 
-/// Bytes of somebody who wants to know when they are not needed any more.
+/// Bytes of another owner, and the finalizer that gives them back.
 #[derive(Debug)]
 pub struct External {
     element: u32,
@@ -173,7 +174,7 @@ pub struct External {
     peer: Address,
     finalizer: extern "C" fn(*mut c_void),
     armed: Armed,
-    /// Of the call that brought it; none for bytes of the library's own.
+    /// The custody of the call that brought it; `None` for the library's own bytes.
     custody: Option<Share>,
 }
 
@@ -185,14 +186,14 @@ impl Drop for External {
     }
 }
 
-/// An address, and what to do if nobody gets it.
+/// An address, and the finalizer for the case that it is never delivered.
 #[derive(Debug)]
 pub struct NativePointer {
     pointer: Address,
     size: u64,
     finalizer: types::FinalizerFn,
     armed: Armed,
-    /// Of the call that brought it, if there is a finalizer.
+    /// The custody of the call that brought it, if there is a finalizer.
     custody: Option<Share>,
 }
 
@@ -205,7 +206,7 @@ impl Drop for NativePointer {
     }
 }
 
-/// How many bytes an element has.
+/// Returns the size of an element in bytes.
 fn element_size(element: u32) -> Result<u64, Status> {
     Ok(match element {
         types::INSULA_ELEMENT_BYTES
@@ -227,7 +228,7 @@ fn element_size(element: u32) -> Result<u64, Status> {
 }
 
 impl Value {
-    /// Bytes that move into the value, and are freed where it is dropped.
+    /// Makes a value of bytes that move into it, and are freed when it is dropped.
     pub fn bytes(bytes: Vec<u8>) -> Self {
         let (data, length, peer) = raw::leak(bytes);
         state::external_made();
@@ -243,7 +244,7 @@ impl Value {
         }))
     }
 
-    /// The bytes of typed data, of its own or of somebody else; nothing for other kinds.
+    /// Calls `f` with the bytes of typed data, external or not; returns `None` for other kinds.
     pub fn with_bytes<R>(&self, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
         match self {
             Self::TypedData(data) => Some(raw::with_bytes(data.as_ptr(), data.len() as u64, f)),
@@ -252,13 +253,13 @@ impl Value {
         }
     }
 
-    /// A text.
+    /// Makes a text.
     pub fn text(text: &str) -> Self {
         Self::String(Text::new(text))
     }
 
-    /// It has arrived: the call that brought it cannot take it back, and the addresses in it are
-    /// the receiver's.
+    /// Notes that the value has arrived: the call that brought it cannot take it back, and the
+    /// addresses in it are the receiver's.
     pub(crate) fn delivered(&self) {
         self.each(&mut |value| {
             let custody = match value {
@@ -281,7 +282,8 @@ impl Value {
         has
     }
 
-    /// Takes external data out of the value's ownership, if it has it and still owns it.
+    /// Gives up ownership of external data, if the value contains it and still owns it. Returns
+    /// whether it did.
     pub(crate) fn give_away(&self, data: *const c_void, peer: *mut c_void) -> bool {
         let mut given = false;
         self.each(&mut |value| {
@@ -296,7 +298,7 @@ impl Value {
         given
     }
 
-    /// Calls `f` with all parts that are no arrays.
+    /// Calls `f` for every part that is not an array.
     fn each(&self, f: &mut dyn FnMut(&Self)) {
         match self {
             Self::Array(items) => items.iter().for_each(|item| item.each(f)),

@@ -20,7 +20,7 @@ use crate::{callout, object};
 /// Errors: `NO_ISOLATE`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_callback_open(
     kind: u32,
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn insula_callback_open(
 /// ended; `FAILED` with the callback's own text.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_callback_call(
     callback: CallbackHandle,

@@ -29,7 +29,7 @@ use crate::value::read;
 /// Errors: those of `insula_post` for the message; `OUT_OF_RESOURCES`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_spawn(
     options: *const SpawnOptions,
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn insula_spawn(
 /// Errors: `NO_ISOLATE`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_isolate_current(isolate: *mut IsolateHandle) -> StatusCode {
     guard(|| {
@@ -113,7 +113,7 @@ pub extern "C" fn insula_isolate_release(isolate: IsolateHandle) -> StatusCode {
 /// it. `length` gets its whole length without that, and may be null, as may `buffer`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_isolate_name(
     isolate: IsolateHandle,
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn insula_isolate_name(
 /// Errors: `TIMED_OUT`; `DEADLOCK` if the isolate waits, maybe through others, for this one.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_isolate_wait(
     isolate: IsolateHandle,
@@ -178,7 +178,7 @@ pub extern "C" fn insula_isolate_kill(isolate: IsolateHandle, priority: u32) -> 
 /// given to `insula_isolate_resume`. Several pauses nest.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_isolate_pause(
     isolate: IsolateHandle,
@@ -220,7 +220,7 @@ pub extern "C" fn insula_isolate_resume(
 /// Errors: `WRONG_TYPE` if `port` is a native port.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_isolate_ping(
     isolate: IsolateHandle,
@@ -258,7 +258,7 @@ pub extern "C" fn insula_isolate_set_errors_fatal(
 /// Errors: `WRONG_TYPE` if `port` is a native port.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_isolate_add_exit_listener(
     isolate: IsolateHandle,

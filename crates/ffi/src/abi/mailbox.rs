@@ -39,7 +39,7 @@ pub extern "C" fn insula_buffer_free(buffer: BufferHandle) -> StatusCode {
 /// Makes a mailbox: one slot for bytes, which may be none. To be released.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_mailbox_new(mailbox: *mut MailboxHandle) -> StatusCode {
     guard(|| {
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn insula_mailbox_new(mailbox: *mut MailboxHandle) -> Stat
 /// handle closes the mailbox.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_mailbox_share(
     mailbox: MailboxHandle,
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn insula_mailbox_share(
 /// Errors: `FULL` (a try), `TIMED_OUT`, `CLOSED`, `PEER_DIED`, `DEADLOCK`, `ENDING`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_mailbox_put(
     mailbox: MailboxHandle,
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn insula_mailbox_put(
 /// Errors: `EMPTY` (a try), `TIMED_OUT`, `CLOSED`, `PEER_DIED`, `DEADLOCK`, `ENDING`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_mailbox_take(
     mailbox: MailboxHandle,
@@ -158,7 +158,7 @@ pub extern "C" fn insula_mailbox_release(mailbox: MailboxHandle) -> StatusCode {
 /// released; a side whose other side is released, or whose isolate has ended, gets `PEER_DIED`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_rendezvous_new(
     requester: *mut RequesterHandle,
@@ -191,7 +191,7 @@ pub unsafe extern "C" fn insula_rendezvous_new(
 /// `FAILED` if the request was declined; `DEADLOCK`, `ENDING`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_requester_request(
     requester: RequesterHandle,
@@ -220,7 +220,7 @@ pub unsafe extern "C" fn insula_requester_request(
 /// `CLOSED`, `PEER_DIED`, `DEADLOCK`, `ENDING`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_responder_receive(
     responder: ResponderHandle,
@@ -244,7 +244,7 @@ pub unsafe extern "C" fn insula_responder_receive(
 /// `CLOSED`, `PEER_DIED`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_responder_respond(
     responder: ResponderHandle,
@@ -275,7 +275,7 @@ pub extern "C" fn insula_responder_decline(responder: ResponderHandle) -> Status
 /// Errors: as of `insula_responder_receive`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_responder_message_loop(
     responder: ResponderHandle,
@@ -302,7 +302,7 @@ pub extern "C" fn insula_responder_stop(responder: ResponderHandle) -> StatusCod
 /// side.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_rendezvous_state(side: u64, state: *mut u32) -> StatusCode {
     guard(|| {
@@ -360,7 +360,7 @@ pub extern "C" fn insula_rendezvous_release(side: u64) -> StatusCode {
 /// Makes a lock. It is not recursive. To be released.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_mutex_new(mutex: *mut MutexHandle) -> StatusCode {
     guard(|| {
@@ -425,7 +425,7 @@ pub extern "C" fn insula_mutex_release(mutex: MutexHandle) -> StatusCode {
 /// Makes a condition variable. To be released.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_condition_new(condition: *mut ConditionHandle) -> StatusCode {
     guard(|| {

@@ -20,7 +20,7 @@ use crate::{callout, handle, native_port, object, port};
 /// Errors: `NO_ISOLATE`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_port_open(
     limit: u64,
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn insula_port_open(
 /// posted. `free_user` is called after the last one.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_native_port_open(
     name: *const c_char,
@@ -106,7 +106,7 @@ pub extern "C" fn insula_port_close(port: PortHandle) -> StatusCode {
 /// `NULL_POINTER`, `BAD_LENGTH`, `BAD_UTF8`, `BAD_VALUE`, `TOO_DEEP`, `UNSUPPORTED`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_post(port: PortHandle, message: *const RawValue) -> StatusCode {
     guard_taking(|custody| {
@@ -127,7 +127,7 @@ pub extern "C" fn insula_post_int64(port: PortHandle, number: i64) -> StatusCode
 /// Errors: `NOT_FOUND` if it is no external data of that message, or was taken before.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_value_take(value: *const RawValue) -> StatusCode {
     guard(|| {
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn insula_value_take(value: *const RawValue) -> StatusCode
 /// `insula_capability_release`, and still equal to itself.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_capability_new(capability: *mut CapabilityHandle) -> StatusCode {
     guard(|| {

@@ -21,7 +21,7 @@ use crate::root;
 /// `insula_root_handle_message`. The isolate does nothing until it is entered.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_root_create(
     name: *const c_char,
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn insula_root_create(
 /// A handle of the root isolate as an isolate; to be released.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_root_isolate(
     root: RootHandle,
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn insula_root_isolate(
 /// isolate has ended, was killed, or ends of this.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_root_enter(
     root: RootHandle,
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn insula_root_enter(
 /// Errors: `WRONG_THREAD`, `IN_USE`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_root_handle_message(
     root: RootHandle,
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn insula_root_handle_message(
 /// Errors: `WRONG_THREAD`, `IN_USE`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_root_run(root: RootHandle, reason: *mut u32) -> StatusCode {
     guard_stopping(|| {

@@ -42,7 +42,7 @@ pub extern "C" fn insula_last_error() -> *const c_char {
 /// flags and a stack size out of bounds; `OUT_OF_RESOURCES` if no thread can be started.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_init(config: *const Config) -> StatusCode {
     guard_always(|| {
@@ -132,7 +132,7 @@ pub extern "C" fn insula_shut_down(timeout_ns: u64) -> StatusCode {
 /// Tells how the library is at this moment. May be called at any time.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_inspect(info: *mut StatusInfo) -> StatusCode {
     guard_always(|| {
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn insula_inspect(info: *mut StatusInfo) -> StatusCode {
 /// called when another one takes its place, or at the shutdown.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_set_error_hook(
     function: ErrorFn,

@@ -28,7 +28,7 @@ use crate::{handle, replying, serving, state};
 /// Blocks until the workers have started. Errors: `NAME_TAKEN`, `OUT_OF_RESOURCES`, `SHUT_DOWN`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_service_open(
     options: *const ServiceOptions,
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn insula_service_open(
 /// Errors: `NOT_FOUND`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_service_find(
     name: *const c_char,
@@ -116,7 +116,7 @@ pub extern "C" fn insula_service_close(service: ServiceHandle, patience_ns: u64)
 /// Errors: `BAD_STATE` outside of such a callback.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_reply(reply: *const RawValue) -> StatusCode {
     guard_taking(|custody| {
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn insula_reply(reply: *const RawValue) -> StatusCode {
 /// Errors: `BAD_STATE` outside of such a callback.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_fail(text: *const c_char) -> StatusCode {
     guard(|| {
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn insula_fail(text: *const c_char) -> StatusCode {
 /// return, the worker is occupied until then. `BAD_STATE` outside of such a function.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_call_remaining(remaining_ns: *mut u64) -> StatusCode {
     guard(|| {
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn insula_call_remaining(remaining_ns: *mut u64) -> Status
 /// can be called.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_service_call(
     service: ServiceHandle,
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn insula_service_call(
 /// on its thread, or by this function. So it has to be short, and must not wait.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 pub unsafe fn service_call_in_place(
     service: ServiceHandle,
     request: *const RawValue,
@@ -228,7 +228,7 @@ pub unsafe fn service_call_in_place(
 /// What the functions have in common that begin a call and return.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 unsafe fn begin(
     service: ServiceHandle,
     request: *const RawValue,
@@ -266,7 +266,7 @@ unsafe fn begin(
 /// `REJECTED`. Where `may_have_run` is 1, the request was handed over.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_service_call_blocking(
     service: ServiceHandle,

@@ -15,7 +15,7 @@ use crate::signal;
 /// descriptor is left; `UNSUPPORTED` on Windows.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_signal_open(
     port: PortHandle,

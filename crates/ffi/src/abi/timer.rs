@@ -21,7 +21,7 @@ use crate::{callout, port, serving, state, timer};
 /// Errors: `NO_ISOLATE`, `BAD_VALUE`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_timer_start(
     delay_ns: u64,
@@ -64,7 +64,7 @@ pub extern "C" fn insula_timer_cancel(timer: TimerHandle) -> StatusCode {
 /// Errors: `NO_ISOLATE`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_microtask(
     function: TaskFn,
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn insula_microtask(
 /// Errors: `NO_ISOLATE`.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_throw(text: *const c_char) -> StatusCode {
     guard(|| {
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn insula_throw(text: *const c_char) -> StatusCode {
 /// Errors: `NO_ISOLATE`, and those of `insula_post`; then the isolate goes on.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_exit(port: PortHandle, message: *const RawValue) -> StatusCode {
     guard_taking(|custody| {
@@ -142,7 +142,7 @@ pub extern "C" fn insula_checkpoint() -> StatusCode {
 /// place in the pool meanwhile.
 ///
 /// # Safety
-/// The pointers are as the top of this file tells.
+/// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_blocking(function: TaskFn, user: *mut c_void) -> StatusCode {
     guard(|| {

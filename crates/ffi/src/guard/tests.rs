@@ -1,4 +1,4 @@
-//! Nothing crosses the border but a number.
+//! Risk: something other than a number crosses the border.
 
 use super::{LAST_ERROR, guard_always};
 use crate::abi::status::{Failure, INSULA_ERROR_FULL, INSULA_ERROR_INTERNAL, Status};

@@ -1,4 +1,4 @@
-//! Handles: each leads to its own object, and to nothing when that is gone.
+//! Risk: a handle leads to an object that is not its own, or to one that is gone.
 
 use insula::Capability;
 
@@ -81,7 +81,7 @@ fn a_closed_table_keeps_nothing_and_takes_nothing() {
     let reserved = table.reserve(Kind::Capability).unwrap();
     assert_eq!(table.close(|_| false).len(), 1);
     assert!(matches!(table.find(kept), Err(Status::StaleHandle)));
-    // Whoever reserved it comes too late.
+    // The reservation is filled too late.
     let bits = reserved.bits();
     assert!(matches!(
         reserved.try_fill(capability()),
@@ -110,7 +110,7 @@ fn other_bits_are_no_handles() {
             "{wrong:x}"
         );
     }
-    // Another type, in the number alone.
+    // Another type in the number alone.
     assert!(matches!(
         table.find(bits ^ (1 << 56)),
         Err(Status::BadHandle)
@@ -118,7 +118,7 @@ fn other_bits_are_no_handles() {
     assert!(table.find(bits).is_ok());
 }
 
-/// A handle that is being made when everything is closed is found, or refused.
+/// A handle that is being made during a close is found by it, or refused.
 #[test]
 fn a_close_finds_every_handle_that_was_made_before_it() {
     for _ in 0..500 {

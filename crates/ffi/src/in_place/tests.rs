@@ -1,4 +1,4 @@
-//! Risk: a wake-up is lost, two threads poll at once, or an end is told twice or never.
+//! Risk: a wake-up is lost, two threads poll at once, or an end is called twice or never.
 
 use std::future::{pending, poll_fn, ready};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn start<T: 'static>(
     started
 }
 
-/// Where ends are told, in their order.
+/// Records the ends, in order.
 type Ends = Arc<Mutex<Vec<Option<u32>>>>;
 
 fn note(ends: &Ends) -> impl FnOnce(Option<u32>) + Send + 'static {
@@ -92,7 +92,7 @@ fn one_that_cancels_itself_ends_when_its_poll_returns() {
         *slot.lock() = Some(cx.waker().clone());
         if let Some(own) = mine.lock().take() {
             own.cancel();
-            // A wake-up behind the cancellation changes nothing.
+            // A wake-up after the cancellation changes nothing.
             cx.waker().wake_by_ref();
         }
         Poll::<u32>::Pending

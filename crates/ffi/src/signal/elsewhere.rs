@@ -1,4 +1,4 @@
-//! Where the operating system has no signals that interrupt a thread.
+//! Stubs for operating systems without signals that interrupt a thread.
 
 use crate::abi::status::{Failure, Outcome, Status, StatusCode};
 use crate::abi::types::{PortHandle, SignalHandle};

@@ -1,4 +1,4 @@
-//! Risk: a shutdown waits for what it has not seen.
+//! Risk: a shutdown waits for a callback that it has not seen.
 
 use super::{ErrorHook, Status, set_error_hook};
 use crate::custody::Custody;
@@ -11,8 +11,8 @@ extern "C" fn ignore(
 ) {
 }
 
-/// The call from C has looked at the phase before, which may have changed since. No test of this
-/// program starts the runtime.
+/// The exported function checks the phase before, but the phase may have changed since. No test of
+/// this program starts the runtime.
 #[test]
 fn an_error_hook_looks_at_the_phase_itself() {
     let custody = Custody::default();

@@ -1,7 +1,7 @@
-//! From C's values to ours.
+//! Conversion of C values to owned ones.
 //!
-//! The depth and the number of parts are bounded, so that a value that contains itself is
-//! refused, and not followed for ever.
+//! The depth and the number of parts are bounded, so that a value that contains itself is refused
+//! and not followed forever.
 
 use super::{Armed, External, NativePointer, Text, TypedData, Value, element_size};
 use crate::abi::status::Status;
@@ -13,25 +13,25 @@ use crate::state;
 /// How deep arrays may be nested.
 const DEEPEST: u32 = 64;
 
-/// How many parts a message may have.
+/// The most parts that a message may have.
 const MOST_PARTS: u32 = 1 << 20;
 
 /// Copies a value; external data and addresses move when `custody` is accepted.
 ///
 /// # Safety
-/// Null, or a value as the header tells, which nobody changes meanwhile.
+/// Null, or a value as the header requires, which is not changed meanwhile.
 pub(crate) unsafe fn value(pointer: *const RawValue, custody: &Custody) -> Result<Value, Status> {
-    // SAFETY: by the caller's word.
+    // SAFETY: promised by the caller.
     let raw = unsafe { raw::read(pointer) }?;
     let mut reader = Reader {
         parts: MOST_PARTS,
         custody,
     };
-    // SAFETY: by the caller's word.
+    // SAFETY: promised by the caller.
     unsafe { reader.value(&raw, 0) }
 }
 
-/// As [`value`], where null stands for the value null.
+/// Like [`value`], but reads null as the value null.
 ///
 /// # Safety
 /// As for [`value`].
@@ -42,7 +42,7 @@ pub(crate) unsafe fn value_or_null(
     if pointer.is_null() {
         return Ok(Value::Null);
     }
-    // SAFETY: by the caller's word.
+    // SAFETY: promised by the caller.
     unsafe { value(pointer, custody) }
 }
 
@@ -53,7 +53,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// # Safety
-    /// What `raw` points to is as the header tells.
+    /// What `raw` points to is valid as the header requires.
     unsafe fn value(&mut self, raw: &RawValue, depth: u32) -> Result<Value, Status> {
         self.parts = self.parts.checked_sub(1).ok_or(Status::TooDeep)?;
         Ok(match raw.kind {
@@ -65,16 +65,16 @@ impl Reader<'_> {
             types::INSULA_KIND_INT64 => Value::Int64(raw.integer),
             types::INSULA_KIND_DOUBLE => Value::Double(raw.real),
             types::INSULA_KIND_STRING => {
-                // SAFETY: by the caller's word.
+                // SAFETY: promised by the caller.
                 let bytes = unsafe { raw::slice(raw.data.cast::<u8>(), raw.length) }?;
                 let text = std::str::from_utf8(bytes).map_err(|_| Status::BadUtf8)?;
                 Value::String(Text::try_new(text)?)
             }
-            // SAFETY: by the caller's word.
+            // SAFETY: promised by the caller.
             types::INSULA_KIND_ARRAY => unsafe { self.array(raw, depth) }?,
             types::INSULA_KIND_TYPED_DATA => {
                 check_length(raw)?;
-                // SAFETY: by the caller's word.
+                // SAFETY: promised by the caller.
                 let bytes = unsafe { raw::slice(raw.data.cast::<u8>(), raw.length) }?;
                 Value::TypedData(TypedData::try_new(raw.element, bytes)?)
             }
@@ -100,7 +100,7 @@ impl Reader<'_> {
         if depth == DEEPEST {
             return Err(Status::TooDeep);
         }
-        // SAFETY: by the caller's word.
+        // SAFETY: promised by the caller.
         let items = unsafe { raw::slice(raw.data.cast::<RawValue>(), raw.length) }?;
         if items.len() > self.parts as usize {
             return Err(Status::TooDeep);
@@ -110,7 +110,7 @@ impl Reader<'_> {
             .try_reserve_exact(items.len())
             .map_err(|_| Status::OutOfResources)?;
         for item in items {
-            // SAFETY: by the caller's word.
+            // SAFETY: promised by the caller.
             values.push(unsafe { self.value(item, depth + 1) }?);
         }
         Ok(Value::Array(values))

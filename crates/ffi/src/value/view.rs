@@ -1,4 +1,5 @@
-//! From our values to C's: a view that is valid as long as the value and its [`Arena`].
+//! Conversion of owned values to views for C. A view is valid as long as the value and its
+//! [`Arena`].
 
 use std::ffi::c_void;
 
@@ -92,7 +93,7 @@ fn data(kind: u32, data: *const c_void, length: u64) -> RawValue {
     }
 }
 
-/// Shows a value to a function of C and drops it afterwards.
+/// Passes a value to a C function, and drops it afterwards.
 pub fn deliver<R>(value: Value, function: impl FnOnce(*const RawValue) -> R) -> R {
     value.delivered();
     callout::delivering(value, |value| {
