@@ -1,5 +1,5 @@
-//! The shared library stays where it is when it is unloaded: its threads, and what the operating
-//! system calls in the child of a fork, would run into nothing otherwise.
+//! Keeps the shared library in memory after it is unloaded: its threads, and the handler that the
+//! operating system calls in the child of a fork, would otherwise run into unmapped code.
 #![forbid(unsafe_code)]
 
 fn main() {

@@ -1,9 +1,9 @@
 //! Calls of C functions, and what such a function may leave to be done when it has returned.
 //!
 //! A C function cannot be unwound. So `insula_throw` and `insula_exit` only record a wish, and the
-//! wish is granted here, with only Rust frames on the stack above the isolate's loop, when the
-//! callback has returned. No lock of this library is held during a callback. [`is_inside`] lets
-//! functions that wait for the end of all callbacks refuse to wait for themselves.
+//! wish is granted when the callback has returned, where only Rust frames are unwound. No lock of
+//! this library is held during a callback. [`is_inside`] lets functions that wait for the end of
+//! all callbacks refuse to wait for themselves.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;

@@ -13,9 +13,9 @@ use crate::value::read;
 use crate::value::view::deliver;
 use crate::{callout, object};
 
-/// Opens a callback of the current isolate. `kind` is one of `INSULA_CALLBACK_`..., `flags` is
-/// 0 or `INSULA_PORT_WEAK`: an open callback keeps its isolate alive unless it is weak. The
-/// handle has to be closed, also after the end of the isolate.
+/// Opens a callback of the current isolate. `kind` is one of `INSULA_CALLBACK_`..., `flags` is 0 or
+/// `INSULA_PORT_WEAK`: an open callback keeps its isolate alive unless it is weak. Close the handle
+/// with `insula_callback_close`, also after the end of the isolate.
 ///
 /// Errors: `NO_ISOLATE`.
 ///
@@ -47,15 +47,16 @@ pub unsafe extern "C" fn insula_callback_open(
     })
 }
 
-/// Calls a callback. `arguments` move as by `insula_post`; null is the value null. `result`,
-/// which may be null, gets the answer, on this thread, before the function returns; that of a
-/// listener is the value null. Only a blocking callback waits, for `timeout_ns` at most.
+/// Calls a callback. `arguments` move as with `insula_post`; null is the value null. `result`,
+/// which may be null, is called with the answer on this thread before the function returns; the
+/// answer of a listener is the value null. Only a blocking callback waits, for `timeout_ns` at
+/// most.
 ///
-/// Errors: `CLOSED`; `WRONG_ISOLATE` for an isolate-local one, if its isolate does not run on
-/// this thread: after these two, and those of `insula_post`, nothing has moved. After the others
-/// the arguments were handed over: `TIMED_OUT`; `DEADLOCK` if isolates would wait for each other
-/// in a circle; `CANCELLED` if the callback was closed meanwhile, `PEER_DIED` if its isolate
-/// ended; `FAILED` with the callback's own text.
+/// Errors: `CLOSED`; `WRONG_ISOLATE` for an isolate-local callback whose isolate does not run on
+/// this thread. After these two, and those of `insula_post`, nothing has moved. After the following
+/// the arguments were handed over: `TIMED_OUT`; `DEADLOCK` if isolates would wait for each other in
+/// a cycle; `CANCELLED` if the callback was closed meanwhile; `PEER_DIED` if its isolate ended;
+/// `FAILED` with the callback's own text.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -79,8 +80,8 @@ pub unsafe extern "C" fn insula_callback_call(
     })
 }
 
-/// Closes a callback, from any thread. Later calls fail; those that have not begun are dropped;
-/// one that runs comes to its end, and is answered.
+/// Closes a callback, from any thread. Later calls fail, and calls that have not begun are dropped;
+/// a call that runs finishes, and is answered.
 ///
 /// Errors: `STALE_HANDLE` if it is closed already.
 #[unsafe(no_mangle)]
@@ -88,7 +89,7 @@ pub extern "C" fn insula_callback_close(callback: CallbackHandle) -> StatusCode 
     guard(|| callback::close(callback))
 }
 
-/// Says whether an open callback keeps its isolate, the current one, alive.
+/// Sets whether an open callback of the current isolate keeps that isolate alive.
 ///
 /// Errors: `NO_ISOLATE`, `WRONG_ISOLATE`.
 #[unsafe(no_mangle)]

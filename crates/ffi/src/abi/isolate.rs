@@ -17,14 +17,15 @@ use crate::object::{self, Kind, Object};
 use crate::raw::{self, Out, User};
 use crate::value::read;
 
-/// Starts an isolate: `entry` is its first event, with `message`, which moves as by
-/// `insula_post`; null is the value null. The isolate lives until nothing is left that could
-/// wake it (an open port, a timer), or it is killed, exits, or has a fatal error. `options` may
-/// be null, and so may `isolate`: a handle has to be released. It is written before the entry can
-/// begin, and is 0 if the function fails.
+/// Starts an isolate. `entry` is its first event, with `message`, which moves as with
+/// `insula_post`; null is the value null. The isolate lives until nothing is left that could wake
+/// it (an open port, a timer), or until it is killed, exits, or has a fatal error. `options` may be
+/// null. `isolate` may be null; otherwise it receives a handle, to be released with
+/// `insula_isolate_release`. The handle is written before the entry can begin, and is 0 if the
+/// function fails.
 ///
-/// `free_user` is called when the entry has returned, or was never called. If the function
-/// fails, it is not called, and everything is the caller's still.
+/// `free_user` is called when the entry has returned, or if it will never be called. If the
+/// function fails, `free_user` is not called, and everything is still the caller's.
 ///
 /// Errors: those of `insula_post` for the message; `OUT_OF_RESOURCES`.
 ///
@@ -66,7 +67,7 @@ pub unsafe extern "C" fn insula_spawn(
             None => None,
         };
         let bits = handle.as_ref().map(Reservation::bits);
-        // The entry may begin before the isolate is spawned, and finds the handle in its place.
+        // The entry may begin before `spawn` returns, and must find the handle in its place.
         let show = |bits| out.iter().for_each(|out| out.set(bits));
         show(bits.unwrap_or(0));
         let entry = Entry {
@@ -83,7 +84,8 @@ pub unsafe extern "C" fn insula_spawn(
     })
 }
 
-/// A handle of the isolate whose code runs on this thread; to be released.
+/// Returns a handle to the isolate whose code runs on this thread. Release it with
+/// `insula_isolate_release`.
 ///
 /// Errors: `NO_ISOLATE`.
 ///
@@ -100,7 +102,7 @@ pub unsafe extern "C" fn insula_isolate_current(isolate: *mut IsolateHandle) -> 
     })
 }
 
-/// Gives a handle back. The isolate does not need it.
+/// Releases a handle to an isolate. The isolate goes on without it.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_isolate_release(isolate: IsolateHandle) -> StatusCode {
     guard(|| {
@@ -109,8 +111,9 @@ pub extern "C" fn insula_isolate_release(isolate: IsolateHandle) -> StatusCode {
     })
 }
 
-/// Copies the isolate's name into `buffer`, cut to `capacity` bytes with the zero byte behind
-/// it. `length` gets its whole length without that, and may be null, as may `buffer`.
+/// Copies the isolate's name into `buffer`, cut to `capacity` bytes including a zero byte at the
+/// end. `length` receives the full length without the zero byte. Both `buffer` and `length` may be
+/// null.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -134,10 +137,10 @@ pub unsafe extern "C" fn insula_isolate_name(
     })
 }
 
-/// Waits for the end of an isolate. `reason` gets one of `INSULA_EXIT_`..., and `buffer` the
+/// Waits for the end of an isolate. `reason` receives one of `INSULA_EXIT_`..., and `buffer` the
 /// text of the reason, cut to `capacity` bytes; both may be null.
 ///
-/// Errors: `TIMED_OUT`; `DEADLOCK` if the isolate waits, maybe through others, for this one.
+/// Errors: `TIMED_OUT`; `DEADLOCK` if the isolate waits, maybe through others, for the current one.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -163,7 +166,7 @@ pub unsafe extern "C" fn insula_isolate_wait(
     })
 }
 
-/// Ends an isolate, at a time that `priority` says: one of `INSULA_PRIORITY_`... A callback
+/// Kills an isolate, at the time that `priority` selects: one of `INSULA_PRIORITY_`... A callback
 /// that neither returns nor calls `insula_checkpoint` cannot be stopped.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_isolate_kill(isolate: IsolateHandle, priority: u32) -> StatusCode {
@@ -174,8 +177,9 @@ pub extern "C" fn insula_isolate_kill(isolate: IsolateHandle, priority: u32) -> 
     })
 }
 
-/// Pauses an isolate after its current event, until `capability`, which has to be released, is
-/// given to `insula_isolate_resume`. Several pauses nest.
+/// Pauses an isolate after its current event, until `capability` is passed to
+/// `insula_isolate_resume`. Several pauses nest. Release the capability with
+/// `insula_capability_release`.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -196,8 +200,8 @@ pub unsafe extern "C" fn insula_isolate_pause(
     })
 }
 
-/// Takes one pause back; 0 stands for that of `INSULA_SPAWN_PAUSED`. A capability that pauses
-/// nothing does nothing.
+/// Takes back one pause; 0 stands for that of `INSULA_SPAWN_PAUSED`. A capability that does not
+/// pause the isolate has no effect.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_isolate_resume(
     isolate: IsolateHandle,
@@ -214,8 +218,8 @@ pub extern "C" fn insula_isolate_resume(
     })
 }
 
-/// Asks for a sign of life: `port` gets `response`, at a time that `priority` says; never, if
-/// the isolate has ended. A null `response` is the value null.
+/// Pings an isolate: `port` receives `response`, at the time that `priority` selects; never, if the
+/// isolate has ended. A null `response` is the value null.
 ///
 /// Errors: `WRONG_TYPE` if `port` is a native port.
 ///
@@ -237,7 +241,7 @@ pub unsafe extern "C" fn insula_isolate_ping(
     })
 }
 
-/// Says whether an uncaught error ends the isolate; at first it does.
+/// Sets whether an uncaught error ends the isolate; initially it does.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_isolate_set_errors_fatal(
     isolate: IsolateHandle,
@@ -252,8 +256,9 @@ pub extern "C" fn insula_isolate_set_errors_fatal(
     })
 }
 
-/// Has a port told when the isolate has ended, behind everything that the isolate posted: with
-/// `response`, or with `[reason, text]` if that is null. If it has ended already, at once.
+/// Adds an exit listener. When the isolate has ended, `port` receives `response`, or
+/// `[reason, text]` if that is null, after everything that the isolate posted; at once, if the
+/// isolate has ended already.
 ///
 /// Errors: `WRONG_TYPE` if `port` is a native port.
 ///
@@ -277,7 +282,7 @@ pub unsafe extern "C" fn insula_isolate_add_exit_listener(
     })
 }
 
-/// Takes an exit listener back.
+/// Removes an exit listener.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_isolate_remove_exit_listener(
     isolate: IsolateHandle,
@@ -286,11 +291,11 @@ pub extern "C" fn insula_isolate_remove_exit_listener(
     guard(|| isolate::remove_exit_listener(&object::find(isolate)?, port))
 }
 
-/// Has a port of the current isolate told of every uncaught error of `isolate`, as
-/// `[text, place or null, name, is fatal]`, in order with its messages.
+/// Adds a port of the current isolate as an error listener. It receives every uncaught error of
+/// `isolate` as `[text, place or null, name, is fatal]`, in order with that isolate's messages.
 ///
-/// Errors: `NO_ISOLATE`, `WRONG_ISOLATE` if the port belongs to another one, `WRONG_TYPE` if it is
-/// a native port.
+/// Errors: `NO_ISOLATE`; `WRONG_ISOLATE` if the port belongs to another isolate; `WRONG_TYPE` if it
+/// is a native port.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_isolate_add_error_listener(
     isolate: IsolateHandle,
@@ -299,7 +304,7 @@ pub extern "C" fn insula_isolate_add_error_listener(
     guard(|| isolate::add_error_listener(&object::find(isolate)?, port))
 }
 
-/// Takes an error listener back.
+/// Removes an error listener.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_isolate_remove_error_listener(
     isolate: IsolateHandle,

@@ -1,4 +1,4 @@
-//! Waiting for another thread or isolate: mailboxes, rendezvous, locks, condition variables.
+//! Waits for another thread or isolate: mailboxes, rendezvous, locks, condition variables.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ unsafe fn bytes(bytes: *const u8, length: u64) -> Result<TypedData, Status> {
     TypedData::try_new(INSULA_ELEMENT_BYTES, bytes)
 }
 
-/// Gives the bytes of a buffer back.
+/// Frees the bytes of a buffer.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_buffer_free(buffer: BufferHandle) -> StatusCode {
     guard(|| {
@@ -36,7 +36,7 @@ pub extern "C" fn insula_buffer_free(buffer: BufferHandle) -> StatusCode {
     })
 }
 
-/// Makes a mailbox: one slot for bytes, which may be none. To be released.
+/// Creates a mailbox: a slot for one message of bytes. Release it with `insula_mailbox_release`.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -51,8 +51,8 @@ pub unsafe extern "C" fn insula_mailbox_new(mailbox: *mut MailboxHandle) -> Stat
     })
 }
 
-/// A handle of the same mailbox for another party; to be released. If a party releases its
-/// handle while another waits, that gets `PEER_DIED` as soon as it is alone. Releasing the last
+/// Returns a handle to the same mailbox for another party, to be released as well. When all handles
+/// but one are released, the waits of the last party end with `PEER_DIED`. Releasing the last
 /// handle closes the mailbox.
 ///
 /// # Safety
@@ -72,10 +72,10 @@ pub unsafe extern "C" fn insula_mailbox_share(
     })
 }
 
-/// Puts a copy of bytes into a mailbox, as soon as it is empty. With a `timeout_ns` of 0 it is
-/// a try.
+/// Puts a copy of bytes into a mailbox, as soon as the mailbox is empty. With a `timeout_ns` of 0
+/// it only tries.
 ///
-/// Errors: `FULL` (a try), `TIMED_OUT`, `CLOSED`, `PEER_DIED`, `DEADLOCK`, `ENDING`.
+/// Errors: `FULL` (of a try), `TIMED_OUT`, `CLOSED`, `PEER_DIED`, `DEADLOCK`, `ENDING`.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -94,10 +94,10 @@ pub unsafe extern "C" fn insula_mailbox_put(
     })
 }
 
-/// Takes bytes out of a mailbox, as soon as there are any. With a `timeout_ns` of 0 it is a
-/// try. The buffer has to be freed.
+/// Takes bytes out of a mailbox, as soon as there are any. With a `timeout_ns` of 0 it only tries.
+/// Free the buffer with `insula_buffer_free`.
 ///
-/// Errors: `EMPTY` (a try), `TIMED_OUT`, `CLOSED`, `PEER_DIED`, `DEADLOCK`, `ENDING`.
+/// Errors: `EMPTY` (of a try), `TIMED_OUT`, `CLOSED`, `PEER_DIED`, `DEADLOCK`, `ENDING`.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -118,8 +118,8 @@ pub unsafe extern "C" fn insula_mailbox_take(
     })
 }
 
-/// Says that this handle is the current isolate's: if that ends, those who wait for it get
-/// `PEER_DIED`.
+/// Makes the current isolate the owner of this handle: if the isolate ends, waits for its party end
+/// with `PEER_DIED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_mailbox_attach(mailbox: MailboxHandle) -> StatusCode {
     guard(|| {
@@ -136,7 +136,7 @@ fn require_isolate() -> Outcome {
     }
 }
 
-/// Closes a mailbox for all parties: what is in it is dropped, who waits gets `CLOSED`.
+/// Closes a mailbox for all parties: its content is dropped, and waits end with `CLOSED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_mailbox_close(mailbox: MailboxHandle) -> StatusCode {
     guard(|| {
@@ -145,7 +145,8 @@ pub extern "C" fn insula_mailbox_close(mailbox: MailboxHandle) -> StatusCode {
     })
 }
 
-/// Gives a handle of a mailbox back. The last one closes the mailbox: who waits gets `CLOSED`.
+/// Releases a handle to a mailbox. Releasing the last one closes the mailbox: waits end with
+/// `CLOSED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_mailbox_release(mailbox: MailboxHandle) -> StatusCode {
     guard(|| {
@@ -154,8 +155,9 @@ pub extern "C" fn insula_mailbox_release(mailbox: MailboxHandle) -> StatusCode {
     })
 }
 
-/// Makes the two sides of a rendezvous: one asks and waits, the other answers. Both have to be
-/// released; a side whose other side is released, or whose isolate has ended, gets `PEER_DIED`.
+/// Creates the two sides of a rendezvous: the requester asks and waits, the responder answers.
+/// Release both with `insula_rendezvous_release`. A side gets `PEER_DIED` once the opposite side is
+/// released, or the isolate that it is attached to has ended.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -185,10 +187,11 @@ pub unsafe extern "C" fn insula_rendezvous_new(
     })
 }
 
-/// Asks with a copy of bytes, and waits for the answer. The buffer has to be freed.
+/// Sends a copy of bytes as a request, and waits for the response. Free the buffer with
+/// `insula_buffer_free`.
 ///
-/// Errors: `BAD_STATE` if a request is under way; `TIMED_OUT`; `CLOSED`; `PEER_DIED`;
-/// `FAILED` if the request was declined; `DEADLOCK`, `ENDING`.
+/// Errors: `BAD_STATE` if a request is under way; `TIMED_OUT`; `CLOSED`; `PEER_DIED`; `FAILED` if
+/// the request was declined; `DEADLOCK`; `ENDING`.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -213,10 +216,10 @@ pub unsafe extern "C" fn insula_requester_request(
     })
 }
 
-/// Waits for a request, which has to be answered or declined. With a `timeout_ns` of 0 it is a
-/// try. The buffer has to be freed.
+/// Waits for a request, which has to be answered or declined. With a `timeout_ns` of 0 it only
+/// tries. Free the buffer with `insula_buffer_free`.
 ///
-/// Errors: `BAD_STATE` if a request has not been answered; `EMPTY` (a try), `TIMED_OUT`,
+/// Errors: `BAD_STATE` if a request has not been answered; `EMPTY` (of a try), `TIMED_OUT`,
 /// `CLOSED`, `PEER_DIED`, `DEADLOCK`, `ENDING`.
 ///
 /// # Safety
@@ -240,7 +243,7 @@ pub unsafe extern "C" fn insula_responder_receive(
 
 /// Answers the request with a copy of bytes.
 ///
-/// Errors: `BAD_STATE` if there is none; `CANCELLED` if nobody waits for the answer any more;
+/// Errors: `BAD_STATE` if there is no request; `CANCELLED` if the requester does not wait any more;
 /// `CLOSED`, `PEER_DIED`.
 ///
 /// # Safety
@@ -258,9 +261,9 @@ pub unsafe extern "C" fn insula_responder_respond(
     })
 }
 
-/// Declines the request: who asked gets `FAILED`.
+/// Declines the request: the requester gets `FAILED`.
 ///
-/// Errors: `BAD_STATE` if there is none.
+/// Errors: `BAD_STATE` if there is no request.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_responder_decline(responder: ResponderHandle) -> StatusCode {
     guard(|| {
@@ -269,10 +272,11 @@ pub extern "C" fn insula_responder_decline(responder: ResponderHandle) -> Status
     })
 }
 
-/// Waits for requests, and gives each to `function`, which answers it with
-/// `insula_responder_respond`, until `insula_responder_stop`. What is not answered is declined.
+/// Waits for requests, and calls `function` for each, which answers it with
+/// `insula_responder_respond`, until `insula_responder_stop`. A request that it does not answer is
+/// declined.
 ///
-/// Errors: as of `insula_responder_receive`.
+/// Errors: those of `insula_responder_receive`.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -288,8 +292,8 @@ pub unsafe extern "C" fn insula_responder_message_loop(
     })
 }
 
-/// Ends the message loop after the request that it handles, or at once if it waits. Without a
-/// loop, the next one ends at once.
+/// Ends the message loop after its current request, or at once if it waits. If no loop runs, the
+/// next one ends at once.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_responder_stop(responder: ResponderHandle) -> StatusCode {
     guard(|| {
@@ -298,7 +302,7 @@ pub extern "C" fn insula_responder_stop(responder: ResponderHandle) -> StatusCod
     })
 }
 
-/// Tells how far a rendezvous is: `state` gets one of `INSULA_RENDEZVOUS_`... `side` is either
+/// Writes the state of a rendezvous to `state`, one of `INSULA_RENDEZVOUS_`... `side` is either
 /// side.
 ///
 /// # Safety
@@ -318,7 +322,8 @@ pub unsafe extern "C" fn insula_rendezvous_state(side: u64, state: *mut u32) -> 
     })
 }
 
-/// Says that this side is the current isolate's: if that ends, the other gets `PEER_DIED`.
+/// Makes the current isolate the owner of this side: if the isolate ends, the opposite side gets
+/// `PEER_DIED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_rendezvous_attach(side: u64) -> StatusCode {
     guard(|| {
@@ -332,7 +337,7 @@ pub extern "C" fn insula_rendezvous_attach(side: u64) -> StatusCode {
     })
 }
 
-/// Closes a rendezvous for both sides: who waits gets `CLOSED`.
+/// Closes a rendezvous for both sides: waits end with `CLOSED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_rendezvous_close(side: u64) -> StatusCode {
     guard(|| {
@@ -345,7 +350,7 @@ pub extern "C" fn insula_rendezvous_close(side: u64) -> StatusCode {
     })
 }
 
-/// Gives the handle of a side back.
+/// Releases the handle of a side.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_rendezvous_release(side: u64) -> StatusCode {
     guard(|| match handle::table().find(side)? {
@@ -357,7 +362,7 @@ pub extern "C" fn insula_rendezvous_release(side: u64) -> StatusCode {
     })
 }
 
-/// Makes a lock. It is not recursive. To be released.
+/// Creates a lock, which is not recursive. Release it with `insula_mutex_release`.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -371,12 +376,12 @@ pub unsafe extern "C" fn insula_mutex_new(mutex: *mut MutexHandle) -> StatusCode
     })
 }
 
-/// Takes a lock. With a `timeout_ns` of 0 it is a try.
+/// Acquires a lock. With a `timeout_ns` of 0 it only tries.
 ///
-/// Errors: `TIMED_OUT`; `DEADLOCK` if this thread has it already, or isolates would wait for
-/// each other in a circle; `ENDING`; `CLOSED` if its handle is released or the runtime is shut down
-/// meanwhile; `PEER_DIED` if the isolate or thread that had the lock ended without giving it back,
-/// from then on until `insula_mutex_recover`. The lock is not held after any of them.
+/// Errors: `TIMED_OUT`; `DEADLOCK` if this thread holds the lock already, or isolates would wait
+/// for each other in a cycle; `ENDING`; `CLOSED` if its handle is released or the runtime is shut
+/// down meanwhile; `PEER_DIED` if the isolate or thread that held the lock ended without unlocking
+/// it, from then on until `insula_mutex_recover`. The lock is not held after any of them.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_mutex_lock(mutex: MutexHandle, timeout_ns: u64) -> StatusCode {
     guard(|| {
@@ -385,9 +390,9 @@ pub extern "C" fn insula_mutex_lock(mutex: MutexHandle, timeout_ns: u64) -> Stat
     })
 }
 
-/// Gives a lock back.
+/// Unlocks a lock.
 ///
-/// Errors: `BAD_STATE` if whoever calls has not got it.
+/// Errors: `BAD_STATE` if the caller does not hold it.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_mutex_unlock(mutex: MutexHandle) -> StatusCode {
     guard(|| {
@@ -396,10 +401,11 @@ pub extern "C" fn insula_mutex_unlock(mutex: MutexHandle) -> StatusCode {
     })
 }
 
-/// Makes a lock usable again that gave `PEER_DIED`: nothing holds it any more. What it protects may
-/// be half changed; repair that first, because others can take the lock when this returns.
+/// Makes a lock usable again that returned `PEER_DIED`: nothing holds it any more. The data that it
+/// protects may be inconsistent; repair it first, because others can acquire the lock when this
+/// returns.
 ///
-/// Errors: `BAD_STATE` if there is no such lock to recover: it is free, held, closed, or has been
+/// Errors: `BAD_STATE` if there is nothing to recover: the lock is free, held, closed, or has been
 /// recovered. Of several callers one succeeds.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_mutex_recover(mutex: MutexHandle) -> StatusCode {
@@ -413,7 +419,7 @@ pub extern "C" fn insula_mutex_recover(mutex: MutexHandle) -> StatusCode {
     })
 }
 
-/// Gives the handle of a lock back. Who waits for the lock gets `CLOSED`.
+/// Releases the handle of a lock. Waits for the lock end with `CLOSED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_mutex_release(mutex: MutexHandle) -> StatusCode {
     guard(|| {
@@ -422,7 +428,7 @@ pub extern "C" fn insula_mutex_release(mutex: MutexHandle) -> StatusCode {
     })
 }
 
-/// Makes a condition variable. To be released.
+/// Creates a condition variable. Release it with `insula_condition_release`.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -437,13 +443,13 @@ pub unsafe extern "C" fn insula_condition_new(condition: *mut ConditionHandle) -
     })
 }
 
-/// Gives a lock back, waits to be notified, and takes the lock again. It may return without a
-/// reason, so what is waited for has to be looked at.
+/// Unlocks a lock, waits for a notification, and acquires the lock again. Wake-ups may be spurious,
+/// so check the condition.
 ///
-/// Errors: `TIMED_OUT`, `DEADLOCK`, `ENDING`; the lock is taken after the first of these.
-/// `CLOSED` if the handle of the lock or the condition variable is released or the runtime is shut
-/// down meanwhile, `PEER_DIED` as for `insula_mutex_lock`: the lock is not held then.
-/// `BAD_STATE` if whoever calls has not got the lock.
+/// Errors: `TIMED_OUT`, `DEADLOCK`, `ENDING`; the lock is held after the first of these. `CLOSED`
+/// if the handle of the lock or the condition variable is released or the runtime is shut down
+/// meanwhile, `PEER_DIED` as for `insula_mutex_lock`: the lock is not held then. `BAD_STATE` if the
+/// caller does not hold the lock.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_condition_wait(
     condition: ConditionHandle,
@@ -457,7 +463,7 @@ pub extern "C" fn insula_condition_wait(
     })
 }
 
-/// Wakes one who waits, or `all` (0 or 1).
+/// Wakes one waiter, or all of them if `all` is 1 and not 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_condition_notify(condition: ConditionHandle, all: u32) -> StatusCode {
     guard(|| {
@@ -471,7 +477,7 @@ pub extern "C" fn insula_condition_notify(condition: ConditionHandle, all: u32) 
     })
 }
 
-/// Gives the handle of a condition variable back. Who waits for it gets `CLOSED`.
+/// Releases the handle of a condition variable. Waits for it end with `CLOSED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_condition_release(condition: ConditionHandle) -> StatusCode {
     guard(|| {

@@ -10,12 +10,12 @@ use crate::raw::{self, Out, User};
 use crate::value::{Value, read};
 use crate::{callout, handle, native_port, object, port};
 
-/// Opens a port of the current isolate: `function` gets each message as an event of its own.
+/// Opens a port of the current isolate: `function` is called for each message, as an event of its
+/// own.
 ///
-/// With a `limit` that is not 0, the port has room for so many messages that are posted and
-/// not yet handled. `flags` is 0 or `INSULA_PORT_WEAK`. The port is open until
-/// `insula_port_close`, or until its isolate ends; then `free_user` is called, on a thread of
-/// the isolate.
+/// If `limit` is not 0, the port has room for that many messages which are posted and not yet
+/// handled. `flags` is 0 or `INSULA_PORT_WEAK`. The port is open until `insula_port_close`, or
+/// until its isolate ends; then `free_user` is called, on a thread of the isolate.
 ///
 /// Errors: `NO_ISOLATE`.
 ///
@@ -47,9 +47,9 @@ pub unsafe extern "C" fn insula_port_open(
     })
 }
 
-/// Opens a native port: `function` gets each message on a thread of the port's own, at most
-/// `max_concurrent` at once, and may block. Messages start in the order in which they were
-/// posted. `free_user` is called after the last one.
+/// Opens a native port: `function` is called for each message, on one of the port's own threads,
+/// for at most `max_concurrent` messages at once, and may block. Messages start in the order in
+/// which they were posted. `free_user` is called after the last message.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -78,9 +78,9 @@ pub unsafe extern "C" fn insula_native_port_open(
     })
 }
 
-/// Closes a port of the current isolate, or, from anywhere, a native port.
+/// Closes a port of the current isolate, or, from any thread, a native port.
 ///
-/// What is queued at an isolate's port is dropped; what is queued at a native port is still
+/// Messages that are queued at an isolate's port are dropped; those at a native port are still
 /// handled. Later posts fail.
 ///
 /// Errors: `NO_ISOLATE`, `WRONG_ISOLATE`, `STALE_HANDLE` if it is closed already.
@@ -95,12 +95,12 @@ pub extern "C" fn insula_port_close(port: PortHandle) -> StatusCode {
 
 /// Posts a message to a port, from any thread. Never waits.
 ///
-/// Texts, typed data and arrays are copied; external data moves. If it succeeds, every
-/// finalizer of external data in the message will be called exactly once. If it fails, nothing
-/// has moved, no finalizer has been or will be called, and everything is the caller's still.
+/// Texts, typed data and arrays are copied; external data moves. If the function succeeds, every
+/// finalizer of external data in the message will be called exactly once. If it fails, nothing has
+/// moved, no finalizer has been or will be called, and everything is still the caller's.
 ///
-/// Messages of one thread to one isolate arrive in the order in which they were posted, also
-/// across several ports.
+/// Messages of one thread to one isolate arrive in the order in which they were posted, even across
+/// several ports.
 ///
 /// Errors: `CLOSED` or `STALE_HANDLE` if the port is closed, `FULL`; for the message
 /// `NULL_POINTER`, `BAD_LENGTH`, `BAD_UTF8`, `BAD_VALUE`, `TOO_DEEP`, `UNSUPPORTED`.
@@ -115,16 +115,16 @@ pub unsafe extern "C" fn insula_post(port: PortHandle, message: *const RawValue)
     })
 }
 
-/// As `insula_post`, with a number.
+/// Like `insula_post`, for a number.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_post_int64(port: PortHandle, number: i64) -> StatusCode {
     guard(|| port::post(port, Value::Int64(number)))
 }
 
-/// Takes external data over from the message that this thread is handling: the caller has to
-/// call its finalizer, once. `value` is the message or a part of it.
+/// Takes over external data of the message that this thread is handling: the caller has to call its
+/// finalizer, once. `value` is the message or a part of it.
 ///
-/// Errors: `NOT_FOUND` if it is no external data of that message, or was taken before.
+/// Errors: `NOT_FOUND` if it is not external data of that message, or was taken before.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -141,8 +141,8 @@ pub unsafe extern "C" fn insula_value_take(value: *const RawValue) -> StatusCode
     })
 }
 
-/// Makes a capability: a token that is equal to no other one. Stale after
-/// `insula_capability_release`, and still equal to itself.
+/// Creates a capability: a token that equals no other one. Its handle is stale after
+/// `insula_capability_release`, and still equals itself.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn insula_capability_new(capability: *mut CapabilityHandle
     })
 }
 
-/// Gives a capability's memory back.
+/// Releases a capability.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_capability_release(capability: CapabilityHandle) -> StatusCode {
     guard(|| {

@@ -1,4 +1,4 @@
-//! Root isolates: an isolate in a loop of yours.
+//! Root isolates: isolates in a loop of the program.
 
 use std::ffi::{c_char, c_void};
 
@@ -16,8 +16,8 @@ use crate::object::Object;
 use crate::raw::{self, Out, User};
 use crate::root;
 
-/// Makes an isolate that this thread drives. `notify` is called, on any thread, when there is
-/// something to do: it must not block, and has to have this thread call
+/// Creates an isolate that this thread drives. `notify` is called, on any thread, when there is
+/// something to do: it must not block, and has to make this thread call
 /// `insula_root_handle_message`. The isolate does nothing until it is entered.
 ///
 /// # Safety
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn insula_root_create(
     })
 }
 
-/// A handle of the root isolate as an isolate; to be released.
+/// Returns a handle to the root isolate as an isolate. Release it with `insula_isolate_release`.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -59,11 +59,10 @@ pub unsafe extern "C" fn insula_root_isolate(
     })
 }
 
-/// Calls a function as the code of the root isolate: there it opens its ports and starts its
-/// timers.
+/// Calls a function as code of the root isolate, for example to open ports and start timers.
 ///
-/// Errors: `WRONG_THREAD`, `IN_USE` if the thread runs an isolate already, `ENDING` if the root
-/// isolate has ended, was killed, or ends of this.
+/// Errors: `WRONG_THREAD`; `IN_USE` if the thread runs an isolate already; `ENDING` if the root
+/// isolate has ended, was killed, or is ended by the function.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -79,8 +78,8 @@ pub unsafe extern "C" fn insula_root_enter(
     })
 }
 
-/// Handles the control messages that have arrived, then one message and its microtasks.
-/// `state` gets one of `INSULA_ROOT_`..., and may be null.
+/// Handles the control messages that have arrived, then one message and its microtasks. `state`
+/// receives one of `INSULA_ROOT_`..., and may be null.
 ///
 /// Errors: `WRONG_THREAD`, `IN_USE`.
 ///
@@ -107,8 +106,9 @@ pub unsafe extern "C" fn insula_root_handle_message(
     })
 }
 
-/// Runs the root isolate's loop on this thread until nothing is left that could wake it, or it
-/// ends in another way, and closes it. `reason` gets one of `INSULA_EXIT_`..., and may be null.
+/// Runs the root isolate's event loop on this thread until nothing is left that could wake it, or
+/// it ends in another way, and closes it. `reason` receives one of `INSULA_EXIT_`..., and may be
+/// null.
 ///
 /// Errors: `WRONG_THREAD`, `IN_USE`.
 ///
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn insula_root_run(root: RootHandle, reason: *mut u32) -> 
     })
 }
 
-/// Ends the root isolate here and now, with all isolates of its group.
+/// Ends the root isolate at once, and all isolates of its group.
 ///
 /// Errors: `WRONG_THREAD`, `IN_USE`, `STALE_HANDLE` if it is closed already.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! Start, shutdown, and what the library tells of itself.
+//! Start, shutdown, and information about the library.
 
 use std::ffi::{c_char, c_void};
 
@@ -14,39 +14,41 @@ use crate::raw::{self, Out, User};
 use crate::signal;
 use crate::state::{self, ErrorHook, Settings};
 
-/// How large a stack may be; the runtime takes no larger ones.
+/// The largest stack size in bytes, which is also the runtime's limit.
 const MOST_STACK: u64 = 1 << 30;
 
-/// The version of the library. May be called at any time.
+/// Returns the version of the library. May be called at any time.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_abi_version() -> u32 {
     INSULA_ABI_VERSION
 }
 
-/// What a status means, in words. Never null; stays for ever. May be called at any time.
+/// Returns a description of a status. It is never null, and valid forever. May be called at any
+/// time.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_status_text(status: StatusCode) -> *const c_char {
     status::name(status).as_ptr()
 }
 
-/// What went wrong in the last call on this thread that failed. Never null; empty if none has
-/// failed; valid until the next call on this thread that fails. May be called at any time.
+/// Returns the error text of the last call on this thread that failed. It is never null, empty if
+/// no call has failed, and valid until the next call on this thread that fails. May be called at
+/// any time.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_last_error() -> *const c_char {
     last_error()
 }
 
-/// Starts the runtime, after a look at whether header and library fit together.
+/// Starts the runtime, after a check that header and library match.
 ///
-/// Errors: `VERSION`, `ALREADY_STARTED`, also while a shutdown is going on; `BAD_VALUE` for unknown
-/// flags and a stack size out of bounds; `OUT_OF_RESOURCES` if no thread can be started.
+/// Errors: `VERSION`; `ALREADY_STARTED`, also while a shutdown is under way; `BAD_VALUE` for
+/// unknown flags and a stack size out of bounds; `OUT_OF_RESOURCES` if no thread can be started.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_init(config: *const Config) -> StatusCode {
     guard_always(|| {
-        // SAFETY: promised by the caller: even another version's begins with these two.
+        // SAFETY: promised by the caller; the configuration of any version begins with these bytes.
         let size = unsafe { raw::read(config.cast::<u32>()) }?;
         if size as usize != size_of::<Config>() {
             return Err(mismatch("insula_config", size, size_of::<Config>()));
@@ -101,7 +103,7 @@ pub unsafe extern "C" fn insula_init(config: *const Config) -> StatusCode {
             threads: count(config.threads),
             spare_threads: count(config.spare_threads),
             parks_at_once: config.flags & INSULA_INIT_PARK_AT_ONCE != 0,
-            // It fits: there is a limit to it.
+            // Cannot truncate, because of the limit.
             stack_size: (config.stack_size != 0).then_some(config.stack_size as usize),
             name: name.map(str::to_owned),
         })
@@ -113,14 +115,14 @@ fn mismatch(name: &str, theirs: u32, ours: usize) -> Failure {
     Failure::new(Status::Version, text)
 }
 
-/// Ends everything: closes all handles, kills all isolates, and waits until they have ended
-/// and no callback runs or will run any more. Then the runtime may be started again.
+/// Ends everything: closes all handles, kills all isolates, and waits until they have ended and no
+/// callback runs or will run again. After that the runtime may be started again.
 ///
-/// Root isolates end here only if they belong to this thread; the others' threads are notified
-/// and have to handle it (`insula_root_handle_message`), or close them.
+/// The root isolates of this thread end here. The threads of the others are notified and have to
+/// handle that (`insula_root_handle_message`), or close their root isolates.
 ///
-/// Errors: `TIMED_OUT` if something has not ended after `timeout_ns`; call again to go on
-/// waiting. `DEADLOCK` from inside of an isolate or a callback. `NOT_STARTED`, `SHUT_DOWN`.
+/// Errors: `TIMED_OUT` if something has not ended after `timeout_ns`; another call continues the
+/// wait. `DEADLOCK` inside an isolate or a callback. `NOT_STARTED`, `SHUT_DOWN`.
 ///
 /// Several threads may shut down at the same time; each returns when this runtime has ended, and
 /// ends nothing that was started since.
@@ -129,7 +131,7 @@ pub extern "C" fn insula_shut_down(timeout_ns: u64) -> StatusCode {
     guard_always(|| state::shut_down(timeout(timeout_ns)))
 }
 
-/// Tells how the library is at this moment. May be called at any time.
+/// Writes a snapshot of the library to `info`. May be called at any time.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -162,9 +164,9 @@ pub unsafe extern "C" fn insula_inspect(info: *mut StatusInfo) -> StatusCode {
     })
 }
 
-/// Sets who is told of uncaught errors that no listener gets, on the thread where they happen.
-/// A null `function` has them written to the standard error stream again. `free_user` is
-/// called when another one takes its place, or at the shutdown.
+/// Sets the function that receives uncaught errors which no listener gets, on the thread where they
+/// happen. With a null `function` they are written to the standard error stream again. `free_user`
+/// is called when another function replaces this one, or at the shutdown.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.

@@ -20,10 +20,10 @@ use crate::service::{self, Done, Handler, ServiceObject, ServiceSettings};
 use crate::value::{Value, read};
 use crate::{handle, replying, serving, state};
 
-/// Opens a service: `function` answers requests on the workers of a pool, several at once. It
-/// may block, and answers with `insula_reply` or `insula_fail` before it returns. `options` may
-/// be null. The service is open until `insula_service_close`, or until no handle of it is left
-/// and it has no name.
+/// Opens a service: `function` answers requests on the workers of a pool, several at once. It may
+/// block, and answers with `insula_reply` or `insula_fail` before it returns. `options` may be
+/// null. The service is open until `insula_service_close`, or until all its handles are released if
+/// it has no name.
 ///
 /// Blocks until the workers have started. Errors: `NAME_TAKEN`, `OUT_OF_RESOURCES`, `SHUT_DOWN`.
 ///
@@ -66,7 +66,8 @@ pub unsafe extern "C" fn insula_service_open(
     })
 }
 
-/// A new handle of the service that was opened with that name, in C or in Rust; to be released.
+/// Returns a new handle to the service that was opened with that name, in C or in Rust. Release it
+/// with `insula_service_release`.
 ///
 /// Errors: `NOT_FOUND`.
 ///
@@ -87,7 +88,7 @@ pub unsafe extern "C" fn insula_service_find(
     })
 }
 
-/// Gives a handle of a service back.
+/// Releases a handle to a service.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_service_release(service: ServiceHandle) -> StatusCode {
     guard(|| {
@@ -96,11 +97,11 @@ pub extern "C" fn insula_service_release(service: ServiceHandle) -> StatusCode {
     })
 }
 
-/// Ends a service, and releases this handle of it: calls that are queued or run have
-/// `patience_ns` to end; then queued ones are turned away, running ones are cancelled, and callers
-/// whose function does not stop within two seconds get `PEER_DIED`. Blocks until the last
-/// function has returned and `free_user` has been called, however long that takes: a function
-/// that computes for long asks `insula_checkpoint`.
+/// Ends a service, and releases this handle. Queued and running calls have `patience_ns` to finish;
+/// then queued calls are rejected and running ones are cancelled, and callers whose function does
+/// not stop within two seconds get `PEER_DIED`. Blocks until the last function has returned and
+/// `free_user` has been called, however long that takes: a function that computes for a long time
+/// should call `insula_checkpoint`.
 ///
 /// Errors: `DEADLOCK` in a callback of an isolate or of a service; `SHUT_DOWN` if the runtime is
 /// shut down meanwhile, which ends the service as well.
@@ -109,9 +110,9 @@ pub extern "C" fn insula_service_close(service: ServiceHandle, patience_ns: u64)
     guard(|| service::close(service, Duration::from_nanos(patience_ns)))
 }
 
-/// Answers the request that this thread's innermost callback handles. Texts, typed data and
-/// arrays are copied, external data moves, as by `insula_post`. The last answer counts; a
-/// callback that does not answer answers with the value null.
+/// Answers the request that this thread's innermost callback handles. Texts, typed data and arrays
+/// are copied, external data moves, as with `insula_post`. The last answer counts; without an
+/// answer the callback answers with the value null.
 ///
 /// Errors: `BAD_STATE` outside of such a callback.
 ///
@@ -126,8 +127,8 @@ pub unsafe extern "C" fn insula_reply(reply: *const RawValue) -> StatusCode {
     })
 }
 
-/// Answers the request that this thread's innermost callback handles with an error: its caller
-/// gets `FAILED` and the text, which may be null.
+/// Answers the request that this thread's innermost callback handles with an error: its caller gets
+/// `FAILED` and the text, which may be null.
 ///
 /// Errors: `BAD_STATE` outside of such a callback.
 ///
@@ -143,11 +144,12 @@ pub unsafe extern "C" fn insula_fail(text: *const c_char) -> StatusCode {
     })
 }
 
-/// Tells the function of a service how much time the call has that it answers: `remaining_ns` gets
-/// the time until the deadline, or `INSULA_FOREVER` if the call has none.
+/// Returns how much time is left for the call that a function of a service answers: `remaining_ns`
+/// receives the time until the deadline, or `INSULA_FOREVER` if the call has none.
 ///
-/// Errors: `TIMED_OUT` if the deadline has passed, `CANCELLED` if nobody needs the answer any more:
-/// return, the worker is occupied until then. `BAD_STATE` outside of such a function.
+/// Errors: `TIMED_OUT` if the deadline has passed, `CANCELLED` if the answer is not needed any
+/// more: the function should return, because it occupies the worker. `BAD_STATE` outside of such a
+/// function.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -163,10 +165,10 @@ pub unsafe extern "C" fn insula_call_remaining(remaining_ns: *mut u64) -> Status
     })
 }
 
-/// Begins a call of a service, and returns at once. `done` is told of its end, exactly once, on
-/// any thread. `request` moves as by `insula_post`; null is the value null. `call` is for
-/// `insula_call_cancel`; it may be null, and else has to be released. It is written before `done`
-/// can be called.
+/// Begins a call of a service, and returns at once. `done` is called at the end of the call,
+/// exactly once, on any thread. `request` moves as with `insula_post`; null is the value null.
+/// `call` may be null; otherwise it receives a handle for `insula_call_cancel`, to be released with
+/// `insula_call_release`. The handle is written before `done` can be called.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -196,9 +198,9 @@ pub unsafe extern "C" fn insula_service_call(
     }
 }
 
-/// As [`insula_service_call`] without a deadline, for libraries in Rust: no isolate waits for the
-/// answer. `done` is called by whoever ends the call, in the middle of his work: by the worker
-/// on its thread, or by this function. So it has to be short, and must not wait.
+/// Like [`insula_service_call`] without a deadline, for libraries in Rust: no isolate waits for the
+/// answer. The thread that ends the call calls `done`, in the middle of its work: a worker's
+/// thread, or this one before the function returns. So `done` has to be short, and must not wait.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -225,7 +227,7 @@ pub unsafe fn service_call_in_place(
     }
 }
 
-/// What the functions have in common that begin a call and return.
+/// Begins a call with `start`, and returns.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -249,7 +251,7 @@ unsafe fn begin(
             Some(_) => Some(handle::table().reserve(Kind::Call)?),
             None => None,
         };
-        // `done` may be called before the call is begun, and finds the handle in its place.
+        // `done` may be called before `start` returns, and must find the handle in its place.
         if let (Some(out), Some(reserved)) = (out, &reserved) {
             out.set(reserved.bits());
         }
@@ -258,12 +260,12 @@ unsafe fn begin(
     })
 }
 
-/// As `insula_service_call`, on this thread: returns when `done`, which may be null, has been
-/// called here, with the status that it got: among others `DEADLOCK`, if all workers that could
-/// start or answer it wait, maybe through others, for this isolate.
+/// Like `insula_service_call`, but waits on this thread: calls `done`, which may be null, before it
+/// returns with the same status. That may be `DEADLOCK`, if all workers that could start or answer
+/// the call wait, maybe through others, for this isolate.
 ///
-/// Where it fails and `may_have_run` is 0, nothing has moved; so it is after `CLOSED` and
-/// `REJECTED`. Where `may_have_run` is 1, the request was handed over.
+/// If it fails and `may_have_run` is 0, nothing has moved, as always after `CLOSED` and `REJECTED`.
+/// If `may_have_run` is 1, the request was handed over.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -288,7 +290,7 @@ pub unsafe extern "C" fn insula_service_call_blocking(
     })
 }
 
-/// Cancels a call: `done` is told of that, if it has not been told of something else.
+/// Cancels a call: `done` is called with `CANCELLED`, unless the call has ended in another way.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_call_cancel(call: CallHandle) -> StatusCode {
     guard(|| {
@@ -297,7 +299,7 @@ pub extern "C" fn insula_call_cancel(call: CallHandle) -> StatusCode {
     })
 }
 
-/// Gives the handle of a call back. The call goes on.
+/// Releases the handle of a call. The call goes on.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_call_release(call: CallHandle) -> StatusCode {
     guard(|| {

@@ -2,79 +2,79 @@
 
 use std::borrow::Cow;
 
-/// What every function returns: `INSULA_OK`, or why it did nothing.
+/// The result of a function: `INSULA_OK`, or the reason why it did nothing.
 pub type StatusCode = i32;
 
-/// It is done.
+/// Success.
 pub const INSULA_OK: i32 = 0;
-/// A pointer that has to point to something is null.
+/// A required pointer is null.
 pub const INSULA_ERROR_NULL_POINTER: i32 = 1;
-/// A number that is no handle and never was one.
+/// The number is not a handle and never was one.
 pub const INSULA_ERROR_BAD_HANDLE: i32 = 2;
-/// A handle of something that has been closed, released, or has ended.
+/// The handle's object has been closed or released, or has ended.
 pub const INSULA_ERROR_STALE_HANDLE: i32 = 3;
-/// A handle of something of another type.
+/// The handle is of another type.
 pub const INSULA_ERROR_WRONG_TYPE: i32 = 4;
-/// A length that no memory can have, or that does not fit its elements.
+/// The length is more than memory can hold, or is not a multiple of the element size.
 pub const INSULA_ERROR_BAD_LENGTH: i32 = 5;
-/// A text that is not UTF-8.
+/// The text is not UTF-8.
 pub const INSULA_ERROR_BAD_UTF8: i32 = 6;
-/// A number that is not among those allowed here, or a pointer that is not aligned.
+/// The number is not one of those allowed here, or the pointer is not aligned.
 pub const INSULA_ERROR_BAD_VALUE: i32 = 7;
-/// A value that is nested too deeply, or has too many parts.
+/// The value is nested too deeply, or has too many parts.
 pub const INSULA_ERROR_TOO_DEEP: i32 = 8;
 /// `insula_init` has not been called.
 pub const INSULA_ERROR_NOT_STARTED: i32 = 9;
 /// `insula_shut_down` has been called.
 pub const INSULA_ERROR_SHUT_DOWN: i32 = 10;
-/// The runtime runs already.
+/// The runtime is running already.
 pub const INSULA_ERROR_ALREADY_STARTED: i32 = 11;
 /// This process was forked from the one that started the runtime.
 pub const INSULA_ERROR_FORKED: i32 = 12;
-/// What the function was to use is closed, or its isolate has ended. Nothing has moved.
+/// The object is closed, or its isolate has ended. Nothing has moved.
 pub const INSULA_ERROR_CLOSED: i32 = 13;
-/// There is no room at the moment.
+/// There is no room now.
 pub const INSULA_ERROR_FULL: i32 = 14;
-/// There is nothing at the moment.
+/// There is nothing to take now.
 pub const INSULA_ERROR_EMPTY: i32 = 15;
-/// The time has passed.
+/// The time-out has passed.
 pub const INSULA_ERROR_TIMED_OUT: i32 = 16;
 /// No isolate runs on this thread.
 pub const INSULA_ERROR_NO_ISOLATE: i32 = 17;
-/// Only the isolate that made it may do that.
+/// Only the isolate that created the object may do this.
 pub const INSULA_ERROR_WRONG_ISOLATE: i32 = 18;
-/// Only the thread that made it may do that.
+/// Only the thread that created the object may do this.
 pub const INSULA_ERROR_WRONG_THREAD: i32 = 19;
-/// To wait here would be to wait for ever.
+/// The wait would never end.
 pub const INSULA_ERROR_DEADLOCK: i32 = 20;
-/// It is in use further up on this thread's stack.
+/// The object is in use further up on this thread's stack.
 pub const INSULA_ERROR_IN_USE: i32 = 21;
-/// Whoever was to answer has ended.
+/// The peer that was to answer has ended.
 pub const INSULA_ERROR_PEER_DIED: i32 = 22;
-/// The callee refused: its queue is full, or it shuts down.
+/// The callee rejected the call: its queue is full, or it shuts down.
 pub const INSULA_ERROR_REJECTED: i32 = 23;
-/// It was cancelled.
+/// The operation was cancelled.
 pub const INSULA_ERROR_CANCELLED: i32 = 24;
-/// The callee's own code failed; the text is the callee's.
+/// The callee's own code failed, and supplied the text.
 pub const INSULA_ERROR_FAILED: i32 = 25;
 /// The isolate is to end: return from the callback.
 pub const INSULA_ERROR_ENDING: i32 = 26;
-/// The operating system, or a table, has no room.
+/// The operating system, or a table of the library, has no room.
 pub const INSULA_ERROR_OUT_OF_RESOURCES: i32 = 27;
-/// Header and library do not fit together.
+/// Header and library do not match.
 pub const INSULA_ERROR_VERSION: i32 = 28;
-/// Not allowed in the state in which it is.
+/// The object's state does not allow this.
 pub const INSULA_ERROR_BAD_STATE: i32 = 29;
 /// The name is taken.
 pub const INSULA_ERROR_NAME_TAKEN: i32 = 30;
-/// There is none of that name.
+/// There is no object of this name, or no such data.
 pub const INSULA_ERROR_NOT_FOUND: i32 = 31;
-/// A value of a kind that cannot be sent.
+/// A value of this kind cannot be sent.
 pub const INSULA_ERROR_UNSUPPORTED: i32 = 32;
-/// The library is at fault; nothing crossed the border, and the text says what happened.
+/// A fault of the library. No panic crossed the border; the text describes it.
 pub const INSULA_ERROR_INTERNAL: i32 = 33;
 
-/// Why a function did nothing.
+/// The reason why a function did nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(i32)]
 #[expect(missing_docs, reason = "each is told at its constant")]
@@ -115,18 +115,18 @@ pub enum Status {
 }
 
 impl Status {
-    /// The number that C sees.
+    /// Returns the number that C sees.
     pub fn code(self) -> StatusCode {
         self as i32
     }
 
-    /// A sentence for people.
+    /// Returns a sentence that describes the status.
     pub fn text(self) -> &'static str {
         name(self.code()).to_str().unwrap_or_default()
     }
 }
 
-/// What a status means, in words.
+/// Returns a description of a status.
 pub(crate) fn name(code: StatusCode) -> &'static std::ffi::CStr {
     match code {
         INSULA_OK => c"done",
@@ -167,7 +167,7 @@ pub(crate) fn name(code: StatusCode) -> &'static std::ffi::CStr {
     }
 }
 
-/// A status, and what to tell about it.
+/// A status with a text about the failure.
 #[derive(Debug)]
 pub struct Failure {
     pub(crate) status: Status,
@@ -192,7 +192,7 @@ impl std::fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Failure {
-    /// The status.
+    /// Returns the status.
     pub fn status(&self) -> Status {
         self.status
     }
@@ -205,5 +205,5 @@ impl Failure {
     }
 }
 
-/// What everything behind the border returns.
+/// The result of the functions behind the border.
 pub type Outcome<T = ()> = Result<T, Failure>;

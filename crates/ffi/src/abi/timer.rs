@@ -1,4 +1,4 @@
-//! Timers, microtasks, and what else the code of an isolate may ask for.
+//! Timers, microtasks, and other requests of an isolate's code.
 
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::timer::Callback;
 use crate::value::read;
 use crate::{callout, port, serving, state, timer};
 
-/// Starts a timer of the current isolate. With a `period_ns` of 0 it fires once, after
-/// `delay_ns`; else again and again, first after one period, and `delay_ns` has to be 0. A
-/// timer never fires early; a timer of no delay shares its order with messages. A pending timer
-/// keeps its isolate alive. `timer` may be null. A timer that has fired for the last time has a
-/// stale handle; `free_user` is called after that, or when it is cancelled, or with the end of
-/// the isolate.
+/// Starts a timer of the current isolate. With a `period_ns` of 0 it fires once, after `delay_ns`;
+/// otherwise it fires periodically, first after one period, and `delay_ns` has to be 0. A timer
+/// never fires early; a timer without delay is ordered with the messages. A pending timer keeps its
+/// isolate alive. `timer` may be null. The handle is stale once the timer has fired for the last
+/// time; `free_user` is called after that, or when the timer is cancelled, or at the end of the
+/// isolate.
 ///
 /// Errors: `NO_ISOLATE`, `BAD_VALUE`.
 ///
@@ -59,7 +59,7 @@ pub extern "C" fn insula_timer_cancel(timer: TimerHandle) -> StatusCode {
     guard(|| timer::cancel(timer))
 }
 
-/// Runs a function of the current isolate when the current event is done, before the next one.
+/// Runs a function in the current isolate after the current event, before the next one.
 ///
 /// Errors: `NO_ISOLATE`.
 ///
@@ -80,8 +80,8 @@ pub unsafe extern "C" fn insula_microtask(
     })
 }
 
-/// Makes an uncaught error of the current isolate, as soon as the callback that runs returns.
-/// `text` may be null.
+/// Raises an uncaught error in the current isolate as soon as the current callback returns. `text`
+/// may be null.
 ///
 /// Errors: `NO_ISOLATE`.
 ///
@@ -97,10 +97,10 @@ pub unsafe extern "C" fn insula_throw(text: *const c_char) -> StatusCode {
     })
 }
 
-/// Ends the current isolate as soon as the callback that runs returns; nothing else of it runs
-/// then. Before that posts `message` to `port`, unless `port` is 0.
+/// Ends the current isolate as soon as the current callback returns; no other code of the isolate
+/// runs after that. Posts `message` to `port` before it returns, unless `port` is 0.
 ///
-/// Errors: `NO_ISOLATE`, and those of `insula_post`; then the isolate goes on.
+/// Errors: `NO_ISOLATE`, and those of `insula_post`; the isolate goes on after an error.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -119,11 +119,11 @@ pub unsafe extern "C" fn insula_exit(port: PortHandle, message: *const RawValue)
     })
 }
 
-/// An interrupt check for callbacks that compute for long: handles pauses, pings and kills that
-/// have arrived. A callback goes on only while this returns `INSULA_OK`.
+/// An interrupt check for callbacks that compute for a long time: handles pauses, pings and kills
+/// that have arrived. A callback goes on only while this returns `INSULA_OK`.
 ///
-/// Errors: `ENDING` if the isolate is to end, because it was killed or the runtime shuts down: at
-/// each check from then on. In a function of a service also `CANCELLED` if nobody needs the answer
+/// Errors: `ENDING` if the isolate is to end, because it was killed or the runtime shuts down, at
+/// each check from then on. In a function of a service also `CANCELLED` if the answer is not needed
 /// any more, and `TIMED_OUT` if the deadline of the call has passed. Outside of isolates only
 /// `SHUT_DOWN` once the runtime shuts down, and `NOT_STARTED`.
 #[unsafe(no_mangle)]
@@ -138,7 +138,7 @@ pub extern "C" fn insula_checkpoint() -> StatusCode {
     })
 }
 
-/// Calls a function that may block, on this thread, and lets another thread take this one's
+/// Calls a function that may block, on this thread, and lets another thread take this thread's
 /// place in the pool meanwhile.
 ///
 /// # Safety

@@ -1,8 +1,8 @@
-//! The header that is checked in is the one that the sources make.
+//! Risk: the checked-in header differs from the sources.
 
 use std::path::Path;
 
-/// With `INSULA_WRITE_HEADER` set, writes it.
+/// Writes the header if `INSULA_WRITE_HEADER` is set.
 #[test]
 fn the_header_is_that_of_the_sources() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -17,7 +17,7 @@ fn the_header_is_that_of_the_sources() {
     }
     let mut made = Vec::new();
     builder.generate().unwrap().write(&mut made);
-    // Rust's headings are no sections of a header.
+    // The `# Safety` sections are for Rust. A header has no use for them.
     let made = String::from_utf8(made).unwrap();
     let lines: Vec<_> = made.lines().collect();
     let mut kept = Vec::new();
