@@ -95,7 +95,7 @@
 // The runtime is running already.
 #define INSULA_ERROR_ALREADY_STARTED 11
 
-// This process was forked from the one that started the runtime.
+// This process was forked from the process that started the runtime.
 #define INSULA_ERROR_FORKED 12
 
 // The object is closed, or its isolate has ended. Nothing has moved.
@@ -194,7 +194,7 @@
 #define INSULA_KIND_TYPED_DATA 7
 
 // `length` bytes at `data`, elements of type `element`, which move when sent: `finalizer` is
-// called with `peer`, once, when they are not needed any more.
+// called with `peer`, once, when they are no longer needed.
 #define INSULA_KIND_EXTERNAL_TYPED_DATA 8
 
 // `integer` is a port.
@@ -449,7 +449,7 @@ typedef struct {
     const void *data;
     // The argument of `finalizer`, for external typed data.
     void *peer;
-    // Called when the data is not needed any more.
+    // Called when the data is no longer needed.
     insula_finalizer_fn finalizer;
 } insula_value;
 
@@ -624,7 +624,7 @@ insula_status insula_spawn(const insula_spawn_options *options,
 // Errors: `NO_ISOLATE`.
 insula_status insula_isolate_current(insula_isolate *isolate);
 
-// Releases a handle to an isolate. The isolate goes on without it.
+// Releases a handle to an isolate. The isolate does not need it.
 insula_status insula_isolate_release(insula_isolate isolate);
 
 // Copies the isolate's name into `buffer`, cut to `capacity` bytes including a zero byte at the
@@ -769,7 +769,7 @@ insula_status insula_timer_start(uint64_t delay_ns,
                                  insula_free_fn free_user,
                                  insula_timer *timer);
 
-// Cancels a timer of the current isolate: its function is not called any more.
+// Cancels a timer of the current isolate: its function will not be called.
 //
 // Errors: `STALE_HANDLE` if it was cancelled or has fired; `NO_ISOLATE`, `WRONG_ISOLATE`.
 insula_status insula_timer_cancel(insula_timer timer);
@@ -788,15 +788,15 @@ insula_status insula_throw(const char *text);
 // Ends the current isolate as soon as the current callback returns; no other code of the isolate
 // runs after that. Posts `message` to `port` before it returns, unless `port` is 0.
 //
-// Errors: `NO_ISOLATE`, and those of `insula_post`; the isolate goes on after an error.
+// Errors: `NO_ISOLATE`, and those of `insula_post`; after an error the isolate continues.
 insula_status insula_exit(insula_port port, const insula_value *message);
 
 // An interrupt check for callbacks that compute for a long time: handles pauses, pings and kills
 // that have arrived. A callback goes on only while this returns `INSULA_OK`.
 //
 // Errors: `ENDING` if the isolate is to end, because it was killed or the runtime shuts down, at
-// each check from then on. In a function of a service also `CANCELLED` if the answer is not needed
-// any more, and `TIMED_OUT` if the deadline of the call has passed. Outside of isolates only
+// each check from then on. In a function of a service also `CANCELLED` if the answer is no longer
+// needed, and `TIMED_OUT` if the deadline of the call has passed. Outside of isolates only
 // `SHUT_DOWN` once the runtime shuts down, and `NOT_STARTED`.
 insula_status insula_checkpoint(void);
 
@@ -906,7 +906,7 @@ insula_status insula_responder_receive(insula_responder responder,
 
 // Answers the request with a copy of bytes.
 //
-// Errors: `BAD_STATE` if there is no request; `CANCELLED` if the requester does not wait any more;
+// Errors: `BAD_STATE` if there is no request; `CANCELLED` if the requester no longer waits;
 // `CLOSED`, `PEER_DIED`.
 insula_status insula_responder_respond(insula_responder responder,
                                        const uint8_t *response,
@@ -960,7 +960,7 @@ insula_status insula_mutex_lock(insula_mutex mutex, uint64_t timeout_ns);
 // Errors: `BAD_STATE` if the caller does not hold it.
 insula_status insula_mutex_unlock(insula_mutex mutex);
 
-// Makes a lock usable again that returned `PEER_DIED`: nothing holds it any more. The data that it
+// Makes a lock usable again that returned `PEER_DIED`: nothing holds it. The data that it
 // protects may be inconsistent; repair it first, because others can acquire the lock when this
 // returns.
 //
@@ -1077,8 +1077,8 @@ insula_status insula_fail(const char *text);
 // Returns how much time is left for the call that a function of a service answers: `remaining_ns`
 // receives the time until the deadline, or `INSULA_FOREVER` if the call has none.
 //
-// Errors: `TIMED_OUT` if the deadline has passed, `CANCELLED` if the answer is not needed any
-// more: the function should return, because it occupies the worker. `BAD_STATE` outside of such a
+// Errors: `TIMED_OUT` if the deadline has passed, `CANCELLED` if the answer is no longer needed:
+// the function should return, because it occupies the worker. `BAD_STATE` outside of such a
 // function.
 insula_status insula_call_remaining(uint64_t *remaining_ns);
 
@@ -1109,7 +1109,7 @@ insula_status insula_service_call_blocking(insula_service service,
 // Cancels a call: `done` is called with `CANCELLED`, unless the call has ended in another way.
 insula_status insula_call_cancel(insula_call call);
 
-// Releases the handle of a call. The call goes on.
+// Releases the handle of a call. The call continues.
 insula_status insula_call_release(insula_call call);
 
 // Opens a signal, through which a signal handler wakes a port of an isolate or a native port: the

@@ -42,7 +42,7 @@ struct Inside;
 
 impl Inside {
     fn begin() -> Self {
-        // A thread that is ending has no locals any more, and starts no shutdown.
+        // A thread that is ending has no thread-local storage, and starts no shutdown.
         let _ = DEPTH.try_with(|depth| depth.set(depth.get() + 1));
         Self
     }

@@ -47,7 +47,7 @@ enum Stage {
     Refused,
 }
 
-/// The library's obligation for a thing that it does not need any more.
+/// The library's obligation for a thing that it no longer needs.
 #[derive(Debug)]
 pub(crate) struct Duty {
     /// A C function and its arguments, if there is one to call.
@@ -72,7 +72,7 @@ impl Custody {
             .clone()
     }
 
-    /// Accepts what was handed over: it is the library's.
+    /// Accepts what was handed over: it belongs to the library.
     pub(crate) fn accept(&self) {
         if let Some(share) = self.0.get() {
             share.accept();
@@ -81,7 +81,7 @@ impl Custody {
 }
 
 impl Drop for Custody {
-    /// Refuses what was not accepted: it is the caller's.
+    /// Refuses what was not accepted: it belongs to the caller.
     fn drop(&mut self) {
         if let Some(share) = self.0.get() {
             share.refuse();
@@ -123,7 +123,7 @@ impl Share {
         }
     }
 
-    /// Settles the duty for a thing that is not needed any more.
+    /// Settles the duty for a thing that is no longer needed.
     pub(crate) fn settle(&self, duty: Duty) {
         let is_accepted = match &mut *self.0.lock() {
             Stage::Open(duties) => {

@@ -79,7 +79,7 @@ fn unwound(payload: &(dyn std::any::Any + Send)) -> Failure {
 /// Stores a failure as the thread's last one, and returns its code.
 fn fail(failure: &Failure) -> StatusCode {
     let text = failure.text.replace('\0', " ");
-    // A thread that is ending has no thread-local storage any more.
+    // A thread that is ending has no thread-local storage.
     let _ = LAST_ERROR.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
             *last = CString::new(text).unwrap_or_default();

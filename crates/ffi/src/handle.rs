@@ -61,11 +61,11 @@ enum Content {
 
 #[derive(Debug)]
 struct Free {
-    /// Slots that were used before.
+    /// Slots that were used before and are vacant.
     recycled: Vec<u32>,
-    /// All slots from here on have never been used.
+    /// The first of the slots that have never been used.
     unused: u32,
-    /// Live handles.
+    /// The number of live handles.
     live: u64,
     is_open: bool,
 }
@@ -112,13 +112,13 @@ impl Table {
         }
     }
 
-    /// From now on handles can be made.
+    /// Opens the table: handles can be made from now on.
     pub(crate) fn open(&self) {
         self.free.lock().is_open = true;
     }
 
-    /// From now on no handle can be made; those that there are become stale, but for those
-    /// whose objects are spared. Returns what the others stood for.
+    /// Closes the table: no handle can be made, and the existing ones become stale, except those
+    /// whose objects are spared. Returns the objects of the stale ones.
     pub(crate) fn close(&self, is_spared: fn(&Object) -> bool) -> Vec<Object> {
         let unused = {
             let mut free = self.free.lock();
@@ -143,8 +143,8 @@ impl Table {
         self.reserve(object.kind())?.try_fill(object)
     }
 
-    /// A handle for an object that does not exist yet, so that making the object is the last step
-    /// of a call, behind which nothing fails. Stale until it is filled.
+    /// Reserves a handle for an object that does not exist yet, so that creating the object is the
+    /// last step of a call, after which nothing fails. The handle is stale until it is filled.
     pub(crate) fn reserve(&self, kind: Kind) -> Result<Reservation<'_>, Status> {
         let bits = self.take_slot(kind, Content::Reserved)?;
         Ok(Reservation {
@@ -154,7 +154,7 @@ impl Table {
         })
     }
 
-    /// Gives a reserved handle its object, and tells whether that was possible: drops it if the
+    /// Gives a reserved handle its object, and returns whether that worked: drops the object if the
     /// handle has one, or the table was closed meanwhile.
     pub(crate) fn fill(&self, bits: Bits, object: Object) -> bool {
         let parts = Parts::of(bits);
@@ -172,7 +172,7 @@ impl Table {
         false
     }
 
-    /// A clone of the object.
+    /// Returns a clone of the object.
     #[inline]
     pub(crate) fn find(&self, bits: Bits) -> Result<Object, Status> {
         let parts = Parts::of(bits);
@@ -199,7 +199,7 @@ impl Table {
     }
 
     fn take_slot(&self, kind: Kind, content: Content) -> Result<Bits, Status> {
-        // Held until the slot has its content: a close that comes next finds it there.
+        // Held until the slot has its content: a later `close` finds it there.
         let mut free = self.free.lock();
         if !free.is_open {
             return Err(Status::ShutDown);
@@ -228,7 +228,7 @@ impl Table {
         .bits())
     }
 
-    /// Empties a slot; with `parts` only if it has still that generation.
+    /// Empties a slot; with `parts` only if the slot still has that generation.
     fn vacate(&self, index: u32, parts: Option<Parts>) -> Result<Option<Object>, Status> {
         let slot = self.slot(index).ok_or(Status::BadHandle)?;
         let mut state = slot.0.lock();
@@ -278,7 +278,7 @@ impl Table {
 }
 
 impl SlotState {
-    /// Whether a handle with these parts was ever given out, and still counts.
+    /// Fails unless a handle with these parts was given out and is still valid.
     fn check(&self, parts: Parts) -> Result<(), Status> {
         let is_vacant = matches!(self.content, Content::Vacant);
         match parts.generation.cmp(&self.generation) {
@@ -289,7 +289,7 @@ impl SlotState {
     }
 }
 
-/// Segment and offset of a slot.
+/// Returns the segment and the offset of a slot.
 #[inline]
 fn place(index: u32) -> (usize, usize) {
     let number = index as usize + FIRST;
@@ -297,7 +297,7 @@ fn place(index: u32) -> (usize, usize) {
     (segment, number - (FIRST << segment))
 }
 
-/// A handle that has no object yet. It is given back if it never gets one.
+/// A handle that has no object yet. Dropping it vacates the handle's slot.
 #[derive(Debug)]
 pub(crate) struct Reservation<'a> {
     table: &'a Table,
@@ -310,15 +310,15 @@ impl Reservation<'_> {
         self.bits
     }
 
-    /// Gives the handle its object, unless it has got one from elsewhere. If a shutdown has
-    /// closed the table meanwhile, the handle is stale from the start.
+    /// Gives the handle its object, unless it has been filled already. If a shutdown has closed the
+    /// table meanwhile, the handle is stale from the start.
     pub(crate) fn fill(self, object: Object) -> Bits {
         let bits = self.bits;
         let _ = self.try_fill(object);
         bits
     }
 
-    /// As [`fill`](Self::fill), where a stale handle would be of no use.
+    /// Like [`fill`](Self::fill), for callers that have no use for a stale handle.
     pub(crate) fn try_fill(mut self, object: Object) -> Result<Bits, Status> {
         self.is_used = true;
         if self.table.fill(self.bits, object) {
@@ -332,14 +332,14 @@ impl Reservation<'_> {
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         if !self.is_used {
-            // It is no error that a shutdown was faster.
+            // Fails if a shutdown has vacated the slot, which is fine.
             drop(self.table.remove(self.bits));
         }
     }
 }
 
-/// Removes a handle when it is dropped: kept by what the handle stands for, so that the handle
-/// does not outlive it.
+/// Removes a handle when it is dropped. The handle's object owns it, so that the handle does not
+/// outlive the object.
 #[derive(Debug)]
 pub(crate) struct Entry(Bits);
 
@@ -351,7 +351,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        // It is no error that somebody closed it before.
+        // Fails if the handle was closed before, which is fine.
         drop(table().remove(self.0));
     }
 }

@@ -149,7 +149,7 @@ impl User {
         self.data
     }
 
-    /// Notes that the callback runs: the call that brought the data cannot take it back any more.
+    /// Notes that the callback runs: the call that brought the data can no longer take it back.
     pub(crate) fn delivered(&self) {
         if let Some(custody) = &self.custody {
             custody.accept();

@@ -206,7 +206,7 @@ pub fn open_service(
 }
 
 /// Opens a service. If this fails, workers that have started may hold `handler` for a while, but
-/// get no requests any more.
+/// get no more requests.
 pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<ServiceHandle, Failure> {
     let gone = Arc::new(Gone::default());
     let served = Arc::new(Served {

@@ -1,5 +1,5 @@
 //! The call that a C function of a service answers on this thread, through which the function
-//! learns that its answer is not needed any more.
+//! learns that its answer is no longer needed.
 //!
 //! A worker cannot stop a C function. So the function asks, with `insula_checkpoint` or
 //! `insula_call_remaining`, and finds the call in a place of its thread. The place has no
@@ -54,7 +54,7 @@ pub(crate) fn serving<R>(cx: &Context, function: impl FnOnce() -> R) -> R {
 /// deadline.
 ///
 /// # Errors
-/// `TIMED_OUT` once the deadline has passed, `CANCELLED` once the answer is not needed any more,
+/// `TIMED_OUT` once the deadline has passed, `CANCELLED` once the answer is no longer needed,
 /// `BAD_STATE` if no call is being answered.
 pub(crate) fn remaining() -> Result<Option<Duration>, Status> {
     let serving = replace(None);
@@ -72,7 +72,7 @@ pub(crate) fn remaining() -> Result<Option<Duration>, Status> {
     Ok(left)
 }
 
-/// Fails if a call is being answered whose answer is not needed any more.
+/// Fails if a call is being answered whose answer is no longer needed.
 pub(crate) fn check() -> Result<(), Status> {
     match remaining() {
         Ok(_) | Err(Status::BadState) => Ok(()),

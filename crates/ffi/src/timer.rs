@@ -41,7 +41,7 @@ pub(crate) fn start(
     };
     let timer = match period {
         None => Timer::after(delay, move || {
-            // It is not pending any more, so its handle is stale while the function runs.
+            // It is no longer pending, so its handle is stale while the function runs.
             drop(entry);
             fire(&callback, 1);
         }),

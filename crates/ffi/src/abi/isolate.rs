@@ -102,7 +102,7 @@ pub unsafe extern "C" fn insula_isolate_current(isolate: *mut IsolateHandle) -> 
     })
 }
 
-/// Releases a handle to an isolate. The isolate goes on without it.
+/// Releases a handle to an isolate. The isolate does not need it.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_isolate_release(isolate: IsolateHandle) -> StatusCode {
     guard(|| {

@@ -20,7 +20,7 @@ use crate::value::TypedData;
 use crate::{handle, object};
 
 /// # Safety
-/// The pointer is as the top of the header tells.
+/// The pointer is valid as the top of `insula.h` requires.
 unsafe fn bytes(bytes: *const u8, length: u64) -> Result<TypedData, Status> {
     // SAFETY: promised by the caller.
     let bytes = unsafe { raw::slice(bytes, length) }?;
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn insula_responder_receive(
 
 /// Answers the request with a copy of bytes.
 ///
-/// Errors: `BAD_STATE` if there is no request; `CANCELLED` if the requester does not wait any more;
+/// Errors: `BAD_STATE` if there is no request; `CANCELLED` if the requester no longer waits;
 /// `CLOSED`, `PEER_DIED`.
 ///
 /// # Safety
@@ -401,7 +401,7 @@ pub extern "C" fn insula_mutex_unlock(mutex: MutexHandle) -> StatusCode {
     })
 }
 
-/// Makes a lock usable again that returned `PEER_DIED`: nothing holds it any more. The data that it
+/// Makes a lock usable again that returned `PEER_DIED`: nothing holds it. The data that it
 /// protects may be inconsistent; repair it first, because others can acquire the lock when this
 /// returns.
 ///

@@ -147,8 +147,8 @@ pub unsafe extern "C" fn insula_fail(text: *const c_char) -> StatusCode {
 /// Returns how much time is left for the call that a function of a service answers: `remaining_ns`
 /// receives the time until the deadline, or `INSULA_FOREVER` if the call has none.
 ///
-/// Errors: `TIMED_OUT` if the deadline has passed, `CANCELLED` if the answer is not needed any
-/// more: the function should return, because it occupies the worker. `BAD_STATE` outside of such a
+/// Errors: `TIMED_OUT` if the deadline has passed, `CANCELLED` if the answer is no longer needed:
+/// the function should return, because it occupies the worker. `BAD_STATE` outside of such a
 /// function.
 ///
 /// # Safety
@@ -299,7 +299,7 @@ pub extern "C" fn insula_call_cancel(call: CallHandle) -> StatusCode {
     })
 }
 
-/// Releases the handle of a call. The call goes on.
+/// Releases the handle of a call. The call continues.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_call_release(call: CallHandle) -> StatusCode {
     guard(|| {

@@ -29,7 +29,7 @@ pub const INSULA_ERROR_NOT_STARTED: i32 = 9;
 pub const INSULA_ERROR_SHUT_DOWN: i32 = 10;
 /// The runtime is running already.
 pub const INSULA_ERROR_ALREADY_STARTED: i32 = 11;
-/// This process was forked from the one that started the runtime.
+/// This process was forked from the process that started the runtime.
 pub const INSULA_ERROR_FORKED: i32 = 12;
 /// The object is closed, or its isolate has ended. Nothing has moved.
 pub const INSULA_ERROR_CLOSED: i32 = 13;
@@ -205,5 +205,5 @@ impl Failure {
     }
 }
 
-/// The result of the functions behind the border.
+/// The result of the functions inside the border.
 pub type Outcome<T = ()> = Result<T, Failure>;

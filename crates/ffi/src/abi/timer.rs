@@ -51,7 +51,7 @@ pub unsafe extern "C" fn insula_timer_start(
     })
 }
 
-/// Cancels a timer of the current isolate: its function is not called any more.
+/// Cancels a timer of the current isolate: its function will not be called.
 ///
 /// Errors: `STALE_HANDLE` if it was cancelled or has fired; `NO_ISOLATE`, `WRONG_ISOLATE`.
 #[unsafe(no_mangle)]
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn insula_throw(text: *const c_char) -> StatusCode {
 /// Ends the current isolate as soon as the current callback returns; no other code of the isolate
 /// runs after that. Posts `message` to `port` before it returns, unless `port` is 0.
 ///
-/// Errors: `NO_ISOLATE`, and those of `insula_post`; the isolate goes on after an error.
+/// Errors: `NO_ISOLATE`, and those of `insula_post`; after an error the isolate continues.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
@@ -123,8 +123,8 @@ pub unsafe extern "C" fn insula_exit(port: PortHandle, message: *const RawValue)
 /// that have arrived. A callback goes on only while this returns `INSULA_OK`.
 ///
 /// Errors: `ENDING` if the isolate is to end, because it was killed or the runtime shuts down, at
-/// each check from then on. In a function of a service also `CANCELLED` if the answer is not needed
-/// any more, and `TIMED_OUT` if the deadline of the call has passed. Outside of isolates only
+/// each check from then on. In a function of a service also `CANCELLED` if the answer is no longer
+/// needed, and `TIMED_OUT` if the deadline of the call has passed. Outside of isolates only
 /// `SHUT_DOWN` once the runtime shuts down, and `NOT_STARTED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_checkpoint() -> StatusCode {

@@ -61,7 +61,7 @@ pub const INSULA_KIND_ARRAY: u32 = 6;
 /// multiple of 16.
 pub const INSULA_KIND_TYPED_DATA: u32 = 7;
 /// `length` bytes at `data`, elements of type `element`, which move when sent: `finalizer` is
-/// called with `peer`, once, when they are not needed any more.
+/// called with `peer`, once, when they are no longer needed.
 pub const INSULA_KIND_EXTERNAL_TYPED_DATA: u32 = 8;
 /// `integer` is a port.
 pub const INSULA_KIND_SEND_PORT: u32 = 9;
@@ -131,7 +131,7 @@ pub struct RawValue {
     pub data: *const c_void,
     /// The argument of `finalizer`, for external typed data.
     pub peer: *mut c_void,
-    /// Called when the data is not needed any more.
+    /// Called when the data is no longer needed.
     pub finalizer: FinalizerFn,
 }
 
