@@ -1,16 +1,15 @@
 /*
- * Several threads open, close, call, post, wait, shut down and start anew, in random order and
- * with handles that they share and that may be stale. No call may hang or blame the library;
- * what one accepts is given back exactly once (it lies on the heap, and its finalizer frees it),
- * and what one refuses is the caller's, who frees it at once. Some steps are made by threads that
- * end, when their thread-local storage is gone, and some by isolates, which may leave their locks
- * behind.
+ * Several threads open, close, call, post, wait, shut down and start again, in random order and
+ * with shared handles that may be stale. No call may hang or report an internal error. What a call
+ * accepts is freed exactly once (it is on the heap, and its finalizer frees it); what it refuses is
+ * still the caller's, which frees it at once. Some steps are made by threads that are ending, when
+ * their thread-local storage is gone, and some by isolates, which may end with locks held.
  *
- * A shutdown that began before a start must not end what was started, unless it had not got to
- * its work by then. The books count the runtimes that only such a shutdown can have ended.
+ * A shutdown that began before a start must not end what was started, unless it had not begun its
+ * work by then. The test counts the runtimes that only such a shutdown can have ended.
  *
- * INSULA_FFI_STEPS says how many steps to make (30000), INSULA_FFI_THREADS on how many threads
- * (4), INSULA_FFI_SEED from which seed (1).
+ * INSULA_FFI_STEPS is the number of steps (30000), INSULA_FFI_THREADS the number of threads (4),
+ * INSULA_FFI_SEED the first seed (1).
  */
 #include <time.h>
 #include <unistd.h>
@@ -24,8 +23,8 @@ typedef enum { NATIVE, SERVICE, CALL, ISOLATE, MAILBOX, MUTEX, CONDITION, CALLBA
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t slots[KINDS][SLOTS];
 static long accepted, given_back, begun, told, running, starts, shutdowns;
-/* Shutdowns that have begun, also those that fail; how many before the latest start; and the
-   starts whose runtime ended though none had begun since. */
+/* The shutdowns that have begun, also those that fail; their number before the latest start; and
+   the starts whose runtime ended although no shutdown had begun since. */
 static long shutdowns_begun, begun_before_start, ended_by_earlier;
 /* Destroyed when a thread ends, after the thread-local storage of the library. */
 static pthread_key_t late_key;
@@ -48,7 +47,7 @@ typedef struct {
     long steps;
     pthread_t thread;
     int is_late;
-    /* The step that it makes, and how many it has made; under the mutex. */
+    /* The current step and the number of steps made; protected by the mutex. */
     int step;
     long made;
 } worker;
@@ -92,7 +91,7 @@ static void keep(worker *it, kind of, uint64_t handle) {
     EXPECT(status != INSULA_ERROR_INTERNAL);
 }
 
-/* On the heap: a second free, or one that is missing, is found by the tools, and by the books. */
+/* On the heap: the tools and the counters find a second free, or one that is missing. */
 static void *something(void) {
     char *it = malloc(16);
     EXPECT(it != NULL);
@@ -126,7 +125,7 @@ static void on_message(void *user, insula_port port, const insula_value *message
     EXPECT(*(char *)user == 'i');
     EXPECT(message->kind != INSULA_KIND_EXTERNAL_TYPED_DATA || *(char *)message->peer == 'i');
     if (message->kind == INSULA_KIND_BOOL) {
-        /* Holds up whoever waits for it: several shutdowns are under way then. */
+        /* Delays the threads that wait for it, so that several shutdowns are under way. */
         struct timespec pause = { 0, 2000000 };
         nanosleep(&pause, NULL);
     }
@@ -135,7 +134,7 @@ static void on_message(void *user, insula_port port, const insula_value *message
 static void on_request(void *user, const insula_value *request) {
     EXPECT(*(char *)user == 'i');
     if (request->kind == INSULA_KIND_BOOL) {
-        /* Until it is told to stop. */
+        /* Runs until it is stopped. */
         insula_status status;
         while ((status = insula_checkpoint()) == INSULA_OK) {
         }
@@ -161,7 +160,7 @@ static int32_t entry(void *user, const insula_value *message) {
         insula_port port;
         (void)insula_port_open(0, 0, on_message, NULL, NULL, &port);
     } else {
-        /* The isolate ends with the lock, if it gets that. */
+        /* The isolate ends with the lock held, if it gets it. */
         EXPECT(insula_mutex_lock((insula_mutex)message->integer, 1000000) !=
                INSULA_ERROR_INTERNAL);
     }
@@ -243,7 +242,7 @@ static insula_status call_service(worker *it) {
     return status;
 }
 
-/* Whether the service may have begun with a call that failed. */
+/* Records whether the service may have begun with a call that failed. */
 static void note_whether_it_ran(void *user, insula_status status, uint32_t may_have_run,
                                 const insula_value *reply) {
     (void)status;
@@ -276,7 +275,7 @@ static insula_status spawn(worker *it) {
     return status;
 }
 
-/* The code of a root isolate. */
+/* Code of a root isolate. */
 static void in_root(void *user) {
     worker *it = user;
     insula_callback callback = 0;
@@ -326,7 +325,7 @@ static insula_status use_lock(worker *it) {
     if (status == INSULA_OK && below(it, 2) == 0) {
         status = insula_condition_wait(any(it, CONDITION), lock, some_time(it));
     }
-    /* A thread that keeps it may end with it. */
+    /* If a thread keeps it, it may end with the thread. */
     if (below(it, it->is_late ? 2 : 16) != 0) {
         (void)insula_mutex_unlock(lock);
     }
@@ -348,7 +347,7 @@ static insula_status use_signal(worker *it) {
     return status;
 }
 
-/* Some steps, as a destructor of the thread. */
+/* Makes some steps in a destructor of the thread. */
 static void at_thread_exit(void *user) {
     worker *it = user;
     for (long i = 0; i < it->steps; i++) {
@@ -363,11 +362,11 @@ static void at_thread_exit(void *user) {
 static void *run_late(void *user) {
     worker *it = user;
     EXPECT(pthread_setspecific(late_key, it) == 0);
-    /* Most often the library has storage of the thread's, which ends before. */
+    /* In most cases the library uses storage of the thread, which is destroyed before. */
     return below(it, 4) != 0 && step(it) == INSULA_ERROR_INTERNAL ? user : NULL;
 }
 
-/* Has a thread that ends make some steps. */
+/* Starts a thread that makes some steps while it ends. */
 static insula_status end_a_thread(worker *it) {
     if (it->is_late || below(it, 8) != 0) {
         return INSULA_OK;
@@ -511,11 +510,11 @@ static void *run(void *user) {
     for (long i = 0; i < it->steps; i++) {
         insula_status status = step(it);
         if (status == INSULA_ERROR_SHUT_DOWN) {
-            /* Does not count: most steps are to find a runtime that runs. */
+            /* Not counted, because most steps should find a running runtime. */
             i -= 1;
             int which = below(it, 8);
             if (which == 0) {
-                /* Joins the shutdown that is under way, if it still is. */
+                /* Joins the shutdown that is under way, if there still is one. */
                 (void)shut_down(some_time(it));
             }
             if (which < 3) {
@@ -534,7 +533,7 @@ static void *run(void *user) {
     return NULL;
 }
 
-/* Every step ends, at the latest with the runtime that it found. */
+/* Checks that every step ends, at the latest with the runtime that it found. */
 static void watch(const worker *workers, long threads) {
     static long made_before, since;
     long made = 0;
@@ -576,7 +575,7 @@ int main(void) {
         workers[i].steps = steps / threads;
         EXPECT(pthread_create(&workers[i].thread, NULL, run, &workers[i]) == 0);
     }
-    /* Some waits end with the runtime only, and a shutdown has an end whatever goes on. */
+    /* Some waits end only with the runtime, and a shutdown ends whatever else runs. */
     while (look(&running) > 0) {
         struct timespec pause = { 0, 20000000 };
         nanosleep(&pause, NULL);
@@ -599,7 +598,7 @@ int main(void) {
     EXPECT(info.handles == 0 && info.callbacks == 0 && info.external_values == 0);
     EXPECT(accepted == given_back);
     EXPECT(begun == told);
-    /* A few may have come late to their work. */
+    /* A few shutdowns may have begun their work late. */
     EXPECT(ended_by_earlier <= 5 + starts / 10);
     free(workers);
     puts("everything was given back once");

@@ -1,6 +1,7 @@
 /*
- * How code that computes for long learns that it is to stop: by a kill, a shutdown, a cancelled
- * call, a deadline that has passed, a service that is closed. And what does not wait for it.
+ * How code that computes for a long time learns that it should stop: by a kill, a shutdown, a
+ * cancelled call, a deadline that has passed, a service that is closed. And what does not wait for
+ * it.
  */
 #include <time.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ static void pause_ms(long ms) {
     nanosleep(&time, NULL);
 }
 
-/* What a function of this program found. */
+/* The findings of a function of this program. */
 typedef struct {
     flag has_begun, has_ended, is_freed;
     insula_status status, again;
@@ -165,11 +166,11 @@ static void a_call_whose_deadline_has_passed(void) {
     told late = TOLD_INIT;
     CHECK(insula_call_release(call(service, SECOND / 50, &late)));
     flag_wait(&late.is_told);
-    /* Function and caller look at the same clock: its answer may come first. */
+    /* Function and caller read the same clock: the answer may come first. */
     EXPECT(late.status == INSULA_ERROR_TIMED_OUT || late.status == INSULA_OK);
     flag_wait(&it.has_ended);
     EXPECT(it.status == INSULA_ERROR_TIMED_OUT && it.again == INSULA_ERROR_TIMED_OUT);
-    /* The worker is not occupied any more. */
+    /* The worker is free again. */
     insula_value number = insula_int64(5);
     CHECK(insula_service_call_blocking(service, &number, INSULA_FOREVER, NULL, NULL));
     CHECK(insula_service_close(service, INSULA_FOREVER));
@@ -203,7 +204,7 @@ static void a_service_that_does_not_stop(void) {
     EXPECT(running.status != INSULA_OK && running.may_have_run == 1);
 }
 
-/* Handles that are written by one call and used by what it begins. */
+/* Handles that one call writes, and that the code which the call starts uses. */
 typedef struct {
     insula_isolate isolate;
     insula_call call;

@@ -1,5 +1,5 @@
 // An exception that leaves a callback ends the process, and does nothing worse: the stack of the
-// library is not unwound, so nothing of it is left half done.
+// library is not unwound, so no operation of it is left half done.
 #include "insula.h"
 
 #include <csignal>
@@ -14,11 +14,11 @@ void throws(void *) { throw 7; }
 
 void nothing(void *) {}
 
-// What the child does; it does not come back from it.
+// The child's code. It does not return.
 void run() {
     rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
-    // What the abort prints is no error of this test.
+    // The text of the abort is not an error of this test.
     std::fclose(stderr);
     insula_config config = INSULA_CONFIG_INIT;
     insula_root root = 0;

@@ -1,6 +1,6 @@
 /*
- * Forks at random moments under load: every child is refused everything at once, whatever locks
- * were held when it was made, and the parent does not notice.
+ * Forks at random moments under load: every child is refused every call at once, whatever locks
+ * were held at the fork, and the parent does not notice.
  */
 #include <string.h>
 #include <sys/types.h>
@@ -51,7 +51,7 @@ static void *work(void *user) {
     }
 }
 
-/* The status that everything in a child has. */
+/* Returns whether a status is the one of every call in a child. */
 static int is_refused(insula_status status) {
     return status == INSULA_ERROR_FORKED;
 }
@@ -81,7 +81,7 @@ int main(void) {
         pid_t pid = fork();
         EXPECT(pid >= 0);
         if (pid == 0) {
-            /* A hang would be told by the signal that ends the child. */
+            /* A hang would show as the signal that ends the child. */
             alarm(20);
             _exit(child() ? 7 : 1);
         }

@@ -1,7 +1,7 @@
 /*
- * Threads whose storage is gone, at exit and in destructors of pthread_key: whatever a call
- * returns there, one that fails has moved nothing and freed nothing, one that succeeds frees
- * once, and the shutdown comes to its end.
+ * Threads whose storage is gone, at exit and in destructors of pthread_key. Whatever a call returns
+ * there: if it fails, it has moved nothing and freed nothing; if it succeeds, it frees once; and
+ * the shutdown ends.
  */
 #include <unistd.h>
 
@@ -9,7 +9,7 @@
 
 #define SLOTS 256
 
-/* What was handed over by one call. */
+/* The data that one call hands over. */
 typedef struct {
     insula_status status;
     const char *call;
@@ -87,7 +87,7 @@ static int32_t stay(void *user, const insula_value *message) {
     return 0;
 }
 
-/* Ends a call that took `it` over: a failure leaves it as it was. */
+/* Checks a call that took `it`: a failure leaves it as it was. */
 static void judge(item *it, insula_status status) {
     it->status = status;
     pthread_mutex_lock(&mutex);
@@ -96,7 +96,8 @@ static void judge(item *it, insula_status status) {
         _exit(1);
     }
     *(status == INSULA_OK ? &accepted : &refused) += 1;
-    /* Everything works there, but for a root isolate, which has to lie in the thread. */
+    /* All calls work there, except for a root isolate, which the thread's storage would have to
+       hold. */
     if (status != INSULA_OK && status != INSULA_ERROR_BAD_STATE) {
         fprintf(stderr, "%s: %s (%d)\n", it->call, insula_status_text(status), (int)status);
         _exit(1);
@@ -156,7 +157,7 @@ static void at_key(void *value) {
 
 static void *thread_main(void *argument) {
     pthread_key_t *key = argument;
-    /* The library knows the thread, and so its storage goes with it. */
+    /* The library knows the thread, and so has destroyed its storage. */
     CHECK(insula_post_int64(native, 1));
     CHECK(insula_service_call_blocking(service, NULL, INSULA_FOREVER, NULL, NULL));
     insula_root mine;
@@ -201,7 +202,7 @@ int main(void) {
     pthread_t thread;
     EXPECT(pthread_create(&thread, NULL, thread_main, &key) == 0);
     pthread_join(thread, NULL);
-    /* What a thread leaves behind, this one leaves as well: a root, and its last error. */
+    /* Besides what a thread leaves behind, this one leaves a root, and its last error. */
     CHECK(insula_root_create("root", on_notify, NULL, NULL, &root));
     EXPECT(insula_port_close(0) == INSULA_ERROR_BAD_HANDLE);
     return 0;

@@ -1,9 +1,9 @@
 /*
- * How isolates live and end, as C sees it: order, timers, errors, exits, kills, pauses, pings,
- * finalizers.
+ * The life and the end of isolates, as C sees it: order, timers, errors, exits, kills, pauses,
+ * pings, finalizers.
  *
- * Everything is told to the main thread, which is a root isolate, as lines in one text; what the
- * text has to be stands beside each case.
+ * Everything is reported to the main thread, which is a root isolate, as lines of one text. The
+ * expected text is written beside each case.
  */
 #include <string.h>
 
@@ -26,7 +26,7 @@ static void say(const char *word) {
     strcat(text, word);
 }
 
-/* The words of a message: texts as they are, the items of arrays one by one. */
+/* Reports the parts of a message: texts as they are, the items of arrays one by one. */
 static void say_value(const insula_value *value) {
     char number[32];
     switch (value->kind) {
@@ -60,7 +60,7 @@ static void tell(const char *word) {
     CHECK(insula_post(home, &value));
 }
 
-/* Handles what arrives until the text is as it should be. */
+/* Handles messages until the text is as expected. */
 static void expect(const char *wanted) {
     for (;;) {
         uint32_t state = INSULA_ROOT_MORE;
@@ -109,7 +109,7 @@ static void on_period(void *user, insula_timer timer, uint64_t tick) {
     }
 }
 
-/* A microtask goes before events; a zero timer shares their order. */
+/* A microtask runs before events; a zero timer is ordered with them. */
 static int32_t order(void *user, const insula_value *message) {
     (void)user;
     (void)message;
@@ -139,7 +139,7 @@ static int32_t throws(void *user, const insula_value *message) {
     (void)message;
     tell("before");
     CHECK(insula_throw("a fault"));
-    /* The callback goes on to its end. */
+    /* The callback still runs to its end. */
     tell("after");
     return 0;
 }
@@ -168,7 +168,7 @@ static int32_t exits(void *user, const insula_value *message) {
     return 0;
 }
 
-/* Computes until it is told to end. */
+/* Computes until it is stopped. */
 static int32_t computes(void *user, const insula_value *message) {
     (void)message;
     flag_set((flag *)user);
@@ -301,18 +301,18 @@ static void finalizers(void) {
     while (state == INSULA_ROOT_MORE) {
         CHECK(insula_root_handle_message(root, &state));
     }
-    /* Delivered: the data was freed, the pointer is the receiver's. */
+    /* Delivered: the data was freed, and the pointer belongs to the receiver. */
     EXPECT(external_freed == 1 && pointer_freed == 0);
     CHECK(insula_root_enter(root, drop_one, NULL));
     state = INSULA_ROOT_MORE;
     while (state == INSULA_ROOT_MORE) {
         CHECK(insula_root_handle_message(root, &state));
     }
-    /* Dropped in the queue: both. */
+    /* Dropped in the queue: both were freed. */
     EXPECT(external_freed == 2 && pointer_freed == 1);
 }
 
-/* ---- errors that nobody listens to ---- */
+/* ---- errors without a listener ---- */
 
 static flag hooked = FLAG_INIT;
 

@@ -1,5 +1,5 @@
 /*
- * Every misuse has its status: no crash, no hang, and nothing done.
+ * Every misuse has its status: no crash, no hang, and no effect.
  *
  * In the order of the header's introduction: before the start, versions, null, handles, values,
  * isolates and threads, waits, shutdown, fork.
@@ -104,7 +104,7 @@ static void null_pointers(void) {
 static void handles(void) {
     uint64_t capability;
     CHECK(insula_capability_new(&capability));
-    /* Of another type: refused, and left as it was. */
+    /* Of another type: refused, and left unchanged. */
     FAILS(insula_mailbox_close(capability), INSULA_ERROR_WRONG_TYPE);
     FAILS(insula_isolate_release(capability), INSULA_ERROR_WRONG_TYPE);
     FAILS(insula_post_int64(capability, 1), INSULA_ERROR_WRONG_TYPE);
@@ -155,14 +155,14 @@ static void values(void) {
     value = insula_external(INSULA_ELEMENT_BYTES, &value, 8, NULL, NULL);
     FAILS(insula_post(port, &value), INSULA_ERROR_NULL_POINTER);
 
-    /* Two that contain themselves: one is deep, the other also wide. */
+    /* Two that contain themselves: one is deep, the second also wide. */
     insula_value circle = insula_array(NULL, 1);
     circle.data = &circle;
     FAILS(insula_post(port, &circle), INSULA_ERROR_TOO_DEEP);
     insula_value wide[2] = { insula_array(wide, 2), insula_array(wide, 2) };
     FAILS(insula_post(port, wide), INSULA_ERROR_TOO_DEEP);
 
-    /* What is good in a message that is bad stays the caller's. */
+    /* The valid parts of an invalid message stay the caller's. */
     char data[8] = { 0 };
     insula_value mixed[3];
     mixed[0] = insula_external(INSULA_ELEMENT_BYTES, data, 8, data, count_finalizer);
@@ -196,7 +196,7 @@ static void outside_of_isolates(void) {
     FAILS(insula_reply(NULL), INSULA_ERROR_BAD_STATE);
     FAILS(insula_fail(NULL), INSULA_ERROR_BAD_STATE);
     CHECK(insula_checkpoint());
-    /* What belongs to a callback that was not taken is the caller's still. */
+    /* The data of a callback that was refused is still the caller's. */
     EXPECT(freed == before);
 }
 
@@ -235,7 +235,7 @@ static void *from_another_thread(void *user) {
     return NULL;
 }
 
-/* A thread that ends and leaves its root isolate behind ends that as well. */
+/* A thread that ends without closing its root isolate ends the root isolate as well. */
 static void *leaves_a_root_behind(void *user) {
     insula_root root;
     CHECK(insula_root_create("left", nothing, NULL, count_free, &root));
@@ -309,7 +309,7 @@ static pthread_key_t key;
 
 static void *ends(void *user) {
     EXPECT(pthread_setspecific(key, user) == 0);
-    /* The library's storage is put away before that is called. */
+    /* The library's storage is destroyed before this is called. */
     insula_value nothing_to_take = insula_null();
     FAILS(insula_mailbox_release(0), INSULA_ERROR_BAD_HANDLE);
     FAILS(insula_reply(NULL), INSULA_ERROR_BAD_STATE);
@@ -349,7 +349,7 @@ static void spawning(void) {
     CHECK(insula_isolate_release(isolate));
 }
 
-/* The child of a fork may not touch anything; not even a waiting lock makes it hang. */
+/* The child of a fork may not use anything; not even a held lock makes it hang. */
 static void fork_is_refused(void) {
     fflush(NULL);
     pid_t child = fork();

@@ -1,6 +1,6 @@
 /*
- * Open, close, shutdown and a new start at the same time: every one of them comes to its end, and
- * none of them ends what was started later.
+ * Open, close, shutdown and a new start at the same time: each of them ends, and none of them ends
+ * what was started later.
  */
 #include <time.h>
 #include <unistd.h>
@@ -58,7 +58,7 @@ static void *shut_down(void *user) {
     return NULL;
 }
 
-/* Runs `function` beside a shutdown. */
+/* Runs `function` at the same time as a shutdown. */
 static void beside_shutdown(void (*function)(void)) {
     pthread_t thread;
     EXPECT(pthread_create(&thread, NULL, shut_down, NULL) == 0);
@@ -85,12 +85,12 @@ static void open_and_release(void) {
     EXPECT(status == INSULA_ERROR_SHUT_DOWN || status == INSULA_ERROR_OUT_OF_RESOURCES);
 }
 
-/* Shuts down together with another thread, and whoever is first starts anew. */
+/* Shuts down together with another thread; the first to finish starts again. */
 static void *restart(void *user) {
     (void)user;
     pthread_barrier_wait(&barrier);
     insula_status status = insula_shut_down(INSULA_FOREVER);
-    /* The other one may have ended it before this one began. */
+    /* The other thread may have ended it before this one began. */
     EXPECT(status == INSULA_OK || status == INSULA_ERROR_SHUT_DOWN);
     insula_config config = INSULA_CONFIG_INIT;
     config.threads = 2;
@@ -111,9 +111,9 @@ static void on_held(void *user, insula_port port, const insula_value *message) {
     flag_wait(&it->may_end);
 }
 
-/* Whether the runtime that was started by one of two is there after the other's shutdown. A
-   callback holds the shutdown up, so that both are under way before either ends; but for a
-   thread that does not get to run for that long. */
+/* Returns whether the runtime that one of two threads started survives the shutdown of the other. A
+   callback delays the shutdown, so that both are under way before either ends, except if a thread
+   does not get to run for that long. */
 static int outlives_a_shutdown(void) {
     start();
     gate held = { FLAG_INIT, FLAG_INIT };

@@ -1,14 +1,14 @@
 /*
- * Random calls on several threads, held against a model.
+ * Random calls on several threads, compared with a model.
  *
- * Each thread drives a root isolate of its own, and knows what it has opened, closed, posted
- * and started there; so it knows what every call has to return, and what has to arrive. All
- * threads also use, and now and then close, native ports that they share: there a call may come
- * before or after another thread's, and either is right. In the end every finalizer and every
- * free callback has been called once for each time that something was accepted.
+ * Each thread drives a root isolate of its own, and records what it has opened, closed, posted and
+ * started there; so it knows what every call must return, and which messages must arrive. All
+ * threads also use, and sometimes close, native ports that they share: there a call may come before
+ * or after another thread's, and both results are right. In the end every finalizer and every free
+ * callback has been called once for each time that something was accepted.
  *
- * INSULA_FFI_CALLS says how many calls to make (100000), INSULA_FFI_THREADS on how many threads
- * (4), INSULA_FFI_SEED from which seed (1).
+ * INSULA_FFI_CALLS is the number of calls (100000), INSULA_FFI_THREADS the number of threads (4),
+ * INSULA_FFI_SEED the first seed (1).
  */
 #include <string.h>
 #include <time.h>
@@ -16,7 +16,7 @@
 #include "common.h"
 
 #define ENTRIES 48
-/* Of one thread's, of the 64 that the process can have. */
+/* The signals of one thread, of the 64 that the process can have. */
 #define SIGNALS 6
 #define SHARED 4
 #define HOUR (3600 * SECOND)
@@ -35,25 +35,25 @@ typedef enum {
     KINDS
 } kind;
 
-/* What a thread knows of one handle; it is kept after the close, to be misused. */
+/* The model of one handle. It is kept after the close, to be misused. */
 typedef struct {
     kind kind;
     int is_open;
     uint64_t handle;
-    /* Of a port: room, and messages on their way. Of a callback: its kind. */
+    /* Of a port: its room, and its messages under way. Of a callback: its kind. */
     int limit;
     int queued;
-    /* Of a timer: it fires when the queue is handled. Of a mailbox: it is full. Of a lock: it
-     * is taken. Of a signal: it was raised, and has to be heard. */
+    /* Of a timer: it fires when the queue is handled. Of a mailbox: it is full. Of a lock: it is
+       held. Of a signal: it was raised, and its message must arrive. */
     int flag;
-    /* Of a lock: the isolate that had it has ended. */
+    /* Of a lock: its holder has ended. */
     int is_left;
-    /* Of a signal: the number that it posts, which no other has; and its port. */
+    /* Of a signal: the number that it posts, which is unique; and its port. */
     int64_t number;
     insula_port port;
     /* Of a mailbox or a responder: it was closed and not released. */
     int is_shut;
-    /* Of a responder: the other side. */
+    /* Of a responder: its requester. */
     uint64_t peer;
 } entry;
 
@@ -63,7 +63,7 @@ typedef struct {
     uint64_t budget;
     insula_root root;
     entry entries[ENTRIES];
-    /* What has to have happened in the isolate, and what has. */
+    /* The events that must have happened in the isolate, and those that have. */
     uint64_t expected;
     uint64_t happened;
     int64_t signals;
@@ -105,7 +105,7 @@ static int below(worker *it, int limit) {
     return (int)(random_number(it) % (uint64_t)limit);
 }
 
-/* One call, which has to return `status`. */
+/* Makes a call, which must return `status`. */
 #define CALL(it, call, status)                                                           \
     do {                                                                                 \
         insula_status call_want = (status);                                              \
@@ -126,7 +126,7 @@ static void on_message(void *user, insula_port port, const insula_value *message
     (void)port;
     worker *it = (worker *)user;
     if (message->kind == INSULA_KIND_INT64 && message->integer < 0) {
-        /* A signal's. It may come late, when the signal is closed. */
+        /* From a signal. It may come late, after the signal was closed. */
         for (int i = 0; i < ENTRIES; i++) {
             if (it->entries[i].kind == SIGNAL && it->entries[i].number == message->integer) {
                 it->entries[i].flag = 0;
@@ -135,7 +135,7 @@ static void on_message(void *user, insula_port port, const insula_value *message
         return;
     }
     it->happened += 1;
-    /* Sometimes the receiver takes the data over. */
+    /* Sometimes the receiver takes over the data. */
     if (message->kind == INSULA_KIND_EXTERNAL_TYPED_DATA && message->length == 8) {
         EXPECT(message->data == it->data);
         CHECK(insula_value_take(message));
@@ -178,14 +178,14 @@ static int32_t short_life(void *user, const insula_value *message) {
     return 0;
 }
 
-/* Ends with the lock that the message names. */
+/* Ends while it holds the lock that the message names. */
 static int32_t leave_locked(void *user, const insula_value *message) {
     (void)user;
     CHECK(insula_mutex_lock((insula_mutex)message->integer, 0));
     return 0;
 }
 
-/* A place for a new handle. */
+/* Returns a place for a new handle. */
 static entry *place(worker *it, kind kind) {
     for (int tries = 0; tries < 8; tries++) {
         entry *e = &it->entries[below(it, ENTRIES)];
@@ -199,7 +199,7 @@ static entry *place(worker *it, kind kind) {
     return NULL;
 }
 
-/* Any handle, open or closed; of `kind` if there is one soon. */
+/* Returns any handle, open or closed; preferably of `kind`. */
 static entry *pick(worker *it, kind kind) {
     for (int tries = 0; tries < 16; tries++) {
         entry *e = &it->entries[below(it, ENTRIES)];
@@ -210,14 +210,15 @@ static entry *pick(worker *it, kind kind) {
     return NULL;
 }
 
-/* Opens a signal for a port of the isolate, if there is room for both. */
+/* Opens a signal for a port of the isolate, if the model has room for both. */
 static int open_signal(worker *it, entry *e) {
     entry *target = pick(it, PORT);
     int open = 0;
     for (int i = 0; i < ENTRIES; i++) {
         open += it->entries[i].kind == SIGNAL && it->entries[i].is_open;
     }
-    /* What a signal posts takes room, and it is not known when: only ports without a limit. */
+    /* The message of a signal takes room at an unknown time, so only ports without a limit are
+       used. */
     if (target == NULL || target->limit != 0 || open > SIGNALS) {
         return 0;
     }
@@ -326,7 +327,7 @@ static void use_port(worker *it, entry *e) {
         return;
     }
     CALL(it, insula_port_close(e->handle), if_open(e, INSULA_OK));
-    /* What is queued is dropped. */
+    /* Queued messages are dropped. */
     e->is_open = 0;
     e->queued = 0;
 }
@@ -401,7 +402,7 @@ static void use_mailbox(worker *it, entry *e) {
     }
 }
 
-/* Has an isolate take the lock, which is free, and end with it. */
+/* Spawns an isolate that acquires the lock, which is free, and ends while it holds it. */
 static void leave_to_nobody(worker *it, entry *e) {
     insula_isolate isolate;
     uint32_t reason = 0;
@@ -530,7 +531,7 @@ static void misuse(worker *it) {
     }
 }
 
-/* ---- what others do at the same time ---- */
+/* ---- operations that other threads do at the same time ---- */
 
 static void use_shared(worker *it) {
     int index = below(it, SHARED);
@@ -552,7 +553,7 @@ static void use_shared(worker *it) {
     insula_status got = insula_port_close(port);
     EXPECT(got == INSULA_OK || got == INSULA_ERROR_STALE_HANDLE);
     if (got == INSULA_OK) {
-        /* Whoever closed it opens the next. */
+        /* The thread that closed it opens the next one. */
         CHECK(insula_native_port_open("shared", 2, on_shared, NULL, on_free, &port));
         count(&registered);
         pthread_mutex_lock(&shared_mutex);
@@ -608,7 +609,7 @@ static void use_something(worker *it) {
     }
 }
 
-/* Some steps as the code of the root isolate. */
+/* Makes some steps as code of the root isolate. */
 static void steps(void *user) {
     worker *it = (worker *)user;
     for (int i = 0; i < 100; i++) {
@@ -631,7 +632,7 @@ static void steps(void *user) {
     }
 }
 
-/* Whether a signal is open and was raised, so that its port, if that is open, has to hear it. */
+/* Returns whether a signal is open and was raised, so that its port, if open, must receive it. */
 static int waits_for_signal(worker *it) {
     for (int i = 0; i < ENTRIES; i++) {
         entry *e = &it->entries[i];
@@ -653,7 +654,7 @@ static void handle_all(worker *it) {
     EXPECT(state == INSULA_ROOT_IDLE);
 }
 
-/* Handles all that is queued: just that has to arrive which the model says. */
+/* Handles all queued messages: exactly those that the model expects must arrive. */
 static void settle(worker *it) {
     for (int i = 0; i < ENTRIES; i++) {
         entry *e = &it->entries[i];
@@ -667,7 +668,7 @@ static void settle(worker *it) {
         }
     }
     handle_all(it);
-    /* Signals are posted by another thread, which may take its time. */
+    /* Signals are posted by another thread, which may need some time. */
     while (waits_for_signal(it)) {
         struct timespec pause = { 0, 50000 };
         nanosleep(&pause, NULL);

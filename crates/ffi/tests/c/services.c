@@ -20,7 +20,7 @@ static void free_block(void *peer) {
     free(peer);
 }
 
-/* Holds requests up until it is opened. */
+/* Holds requests back until it is opened. */
 static flag gate = FLAG_INIT;
 static flag is_held = FLAG_INIT;
 static insula_service service;
@@ -48,14 +48,14 @@ static void on_request(void *user, const insula_value *request) {
         return;
     }
     if (request->kind == INSULA_KIND_INT64) {
-        /* Waiting for the own end would be for ever. */
+        /* A wait for its own end would never end. */
         EXPECT(insula_service_close(service, 0) == INSULA_ERROR_DEADLOCK);
         insula_value twice = insula_int64(2 * request->integer);
         CHECK(insula_reply(&twice));
         return;
     }
     if (request->kind == INSULA_KIND_EXTERNAL_TYPED_DATA) {
-        /* The same bytes go back: taken from the request, moved into the answer. */
+        /* The same bytes are sent back: taken from the request, moved into the answer. */
         CHECK(insula_value_take(request));
         insula_value back = *request;
         CHECK(insula_reply(&back));
@@ -67,7 +67,7 @@ static void on_request(void *user, const insula_value *request) {
     CHECK(insula_fail("not understood"));
 }
 
-/* What a call ended with. */
+/* The end of a call. */
 typedef struct {
     flag is_done;
     insula_status status;
@@ -113,7 +113,7 @@ static void answers(void) {
     char *block = (char *)malloc(1 << 20);
     request = insula_external(INSULA_ELEMENT_UINT8, block, 1 << 20, block, free_block);
     CHECK(insula_service_call_blocking(service, &request, INSULA_FOREVER, on_done, &moved));
-    /* One block all the way. */
+    /* The same block all the way. */
     EXPECT(moved.data == block);
 }
 
@@ -150,14 +150,14 @@ static void names(void) {
     EXPECT(insula_service_release(other) == INSULA_ERROR_STALE_HANDLE);
 }
 
-/* Of three calls one runs, one waits, and for one there is no room. */
+/* Of three calls one runs, one waits, and there is no room for the third. */
 static void full_and_late(void) {
     insula_value held = insula_int64(0);
     end running = END_INIT, waiting = END_INIT, refused = END_INIT, late = END_INIT;
     insula_call call, second;
     CHECK(insula_service_call(service, &held, INSULA_FOREVER, on_done, &running, NULL, &call));
     flag_wait(&is_held);
-    /* One that waits for the worker ends there. */
+    /* A call that waits for the worker ends at its deadline. */
     EXPECT(insula_service_call_blocking(service, &held, SECOND / 20, on_done, &late) ==
            INSULA_ERROR_TIMED_OUT);
     EXPECT(late.may_have_run == 0);
@@ -197,7 +197,7 @@ int main(void) {
     EXPECT(insula_service_close(service, SECOND) == INSULA_ERROR_STALE_HANDLE);
     EXPECT(insula_service_find("test", &service) == INSULA_ERROR_NOT_FOUND);
     CHECK(insula_shut_down(10 * SECOND));
-    /* The handler, one `done` with something of its own, and the block. */
+    /* The handler's data, that of one `done`, and the block. */
     EXPECT(freed == 3);
     printf("services answer as they should\n");
     return 0;

@@ -1,6 +1,6 @@
 /*
- * A shutdown at any moment: whoever is at work meanwhile gets a status, nobody hangs, and every
- * finalizer, free callback and end of a call has come when it is over. Then the same again.
+ * A shutdown at any moment: threads at work get a status, none hangs, and when it is over every
+ * finalizer, free callback and end of a call has come. Then the same once more.
  */
 #include <time.h>
 
@@ -32,7 +32,7 @@ static int is_stopping(void) {
 static void on_finalizer(void *peer) {
     (void)peer;
     count(&finalized);
-    /* A callback may call the library at any time, and is refused in the end. */
+    /* A callback may call the library at any time, and is refused once the shutdown has begun. */
     insula_status status = insula_post_int64(port, 1);
     EXPECT(status == INSULA_OK || status == INSULA_ERROR_SHUT_DOWN ||
            status == INSULA_ERROR_STALE_HANDLE || status == INSULA_ERROR_CLOSED);
@@ -81,7 +81,7 @@ static int32_t live(void *user, const insula_value *message) {
     return 0;
 }
 
-/* Every status that may come while others shut the library down. */
+/* Checks that a status is one of those that may come during a shutdown. */
 static void check(insula_status status) {
     switch (status) {
     case INSULA_OK:
@@ -131,7 +131,7 @@ static void *work(void *user) {
         default:
             status = insula_mailbox_put(mailbox, NULL, 0, 0);
             check(status);
-            /* Blocks until the shutdown, now and then. */
+            /* Occasionally blocks until the shutdown. */
             status = insula_mailbox_take(mailbox, INSULA_FOREVER, &buffer);
             if (status == INSULA_OK) {
                 status = insula_buffer_free(buffer.handle);

@@ -1,6 +1,6 @@
 /*
- * A signal every millisecond interrupts whatever the system does for us: no wait ends early, none
- * fails, and the host's handler stays where it is.
+ * A signal every millisecond interrupts the system calls of the library: no wait ends early, none
+ * fails, and the host's handler stays installed.
  */
 #define _XOPEN_SOURCE 700
 #include <signal.h>
@@ -10,7 +10,7 @@
 
 #include "common.h"
 
-/* Any thread may be the one that is interrupted. */
+/* Any thread may be interrupted. */
 static int signals;
 
 static void on_signal(int number) {

@@ -1,7 +1,6 @@
 /*
- * Waits without a limit: each of them ends when what it waits for can never come, because the
- * handle is released, the loop is stopped, the owner of the lock has ended, or the runtime is shut
- * down.
+ * Waits without a limit: each of them ends once it can no longer be fulfilled, because the handle
+ * is released, the loop is stopped, the owner of the lock has ended, or the runtime is shut down.
  */
 #include <time.h>
 #include <unistd.h>
@@ -20,7 +19,7 @@ static void start(void) {
     CHECK(insula_init(&config));
 }
 
-/* A wait on a thread of its own. */
+/* A wait on its own thread. */
 typedef struct {
     insula_status (*wait)(void);
     insula_status status;
@@ -35,8 +34,8 @@ static void *waiter_main(void *user) {
     return NULL;
 }
 
-/* Most of the time it waits when this returns; what it gets is the same if it comes later, but
-   for a handle that is stale by then, and a runtime that is over. */
+/* In most cases the thread waits when this returns. If it waits only later, its status is the same,
+   except for a handle that is stale by then, and a runtime that has ended. */
 static void begin(waiter *it, insula_status (*wait)(void)) {
     flag fresh = FLAG_INIT;
     it->wait = wait;
@@ -111,7 +110,7 @@ static void a_handle_is_released(void) {
     CHECK(insula_condition_release(condition));
     expect_closed(&it);
 
-    /* The last handle of a mailbox, but not an earlier one. */
+    /* Only the last handle of a mailbox closes it. */
     insula_mailbox other;
     CHECK(insula_mailbox_new(&mailbox));
     CHECK(insula_mailbox_share(mailbox, &other));
@@ -203,7 +202,7 @@ static int32_t call_until_it_is_refused(void *user, const insula_value *message)
     return 0;
 }
 
-/* Of two threads one waits for the mailbox, and the other may not wait for a service that would
+/* Of two threads one waits for the mailbox, and the second may not wait for a service that would
    need a third one. */
 static void no_thread_is_left_for_a_service(void) {
     insula_config config = INSULA_CONFIG_INIT;

@@ -1,6 +1,6 @@
 /*
- * Wake-ups from signal handlers that interrupt the library at any place, also while it holds its
- * locks: none waits for the interrupted code, and each is followed by a message.
+ * Wake-ups from signal handlers that interrupt the library anywhere, also while it holds its locks:
+ * none waits for the interrupted code, and each is followed by a message.
  */
 #define _XOPEN_SOURCE 700
 #include <errno.h>
@@ -14,11 +14,11 @@
 
 enum { WAKEUPS = 5000, POSTERS = 2, ONE_BY_ONE = 2000, AT_ONCE = 2000, MOST = 64 };
 
-/* Written before the handlers are installed, which a sanitizer does not take for an order. */
+/* Written before the handlers are installed, an order that a sanitizer does not see. */
 static insula_signal alarms, users;
 static long raised, failed;
 
-/* A shutdown has begun, which a signal of before may still run into. */
+/* Set when a shutdown has begun; a signal raised before may still see it. */
 static int is_ending;
 
 static void raise_it(insula_signal it) {
@@ -36,7 +36,7 @@ static void on_signal(int number) {
     raise_it(__atomic_load_n(it, __ATOMIC_SEQ_CST));
 }
 
-/* How many wake-ups had been raised when the latest message was handled. */
+/* The number of wake-ups that had been raised when the latest message was handled. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
 static long delivered;
@@ -72,7 +72,7 @@ static void on_message(void *user, insula_port self, const insula_value *message
     (void)message;
 }
 
-/* Holds this lock of the library, and that one. */
+/* Uses functions that take different locks of the library. */
 static void use_locks(void) {
     CHECK(insula_post_int64(other, 1));
     insula_mailbox mailbox;
@@ -149,7 +149,7 @@ static int32_t be_crowded(void *user, const insula_value *message) {
     return 0;
 }
 
-/* Neither the port has room, nor what leads to the thread that posts. */
+/* Neither the port nor the socket of the thread that posts has room. */
 static void to_a_port_that_is_full(void) {
     crowded it = { FLAG_INIT, FLAG_INIT, FLAG_INIT, 0 };
     CHECK(insula_spawn(NULL, be_crowded, &it, NULL, NULL, NULL));
@@ -184,7 +184,7 @@ static void statuses(insula_port port) {
     for (int i = 1; i < MOST - 2; i++) {
         CHECK(insula_signal_close(signals[i]));
     }
-    /* What is still open is closed by the shutdown. */
+    /* The shutdown closes the signals that are still open. */
     EXPECT(insula_signal_raise(0) == INSULA_ERROR_BAD_HANDLE);
     EXPECT(insula_signal_raise(UINT64_MAX) == INSULA_ERROR_BAD_HANDLE);
     EXPECT(insula_signal_raise(port) == INSULA_ERROR_BAD_HANDLE);
@@ -207,7 +207,7 @@ static void statuses(insula_port port) {
     EXPECT(waitpid(child, &status, 0) == child && status == 0);
 }
 
-/* A handler that waits for what it interrupted would wait for ever. */
+/* A handler that waited for the code that it interrupted would wait forever. */
 static void *watch(void *user) {
     (void)user;
     sleep(120);
@@ -216,14 +216,14 @@ static void *watch(void *user) {
 }
 
 int main(void) {
-    /* No signal is to interrupt the watcher. */
+    /* No signal may interrupt the watcher. */
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t watcher;
     EXPECT(pthread_create(&watcher, NULL, watch, NULL) == 0);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    /* Twice: thread and socket of the first time are there. */
+    /* Twice: the second time, thread and socket exist already. */
     for (int round = 0; round < 2; round++) {
         struct sigaction action;
         memset(&action, 0, sizeof action);
