@@ -1,12 +1,12 @@
 /*
  * Two native threads call back into one isolate: one waits for the answers, the other does not.
  *
- * The isolate registers both callbacks and ends by itself when both are closed.
+ * The isolate registers both callbacks, and ends by itself when both are closed.
  */
 #include "common.h"
 
 typedef struct {
-    /* Of the isolate alone, so no lock. */
+    /* Used by the isolate alone, so without a lock. */
     int64_t sum;
     int blocking_calls;
     int listener_calls;
@@ -35,14 +35,14 @@ static void *work1(void *user) {
     return NULL;
 }
 
-/* Thread 2 goes on at once. */
+/* Thread 2 does not wait. */
 static void *work2(void *user) {
     (void)user;
     for (int i = 0; i < 5; i++) {
         insula_value argument = insula_int64(i);
         CHECK(insula_callback_call(listener, &argument, 0, NULL, NULL));
     }
-    /* The isolate closes this one, when it has handled the last call. */
+    /* The isolate closes this callback when it has handled the last call. */
     return NULL;
 }
 

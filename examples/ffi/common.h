@@ -1,4 +1,4 @@
-/* What the examples share: a check that ends the program, and a flag to wait for. */
+/* Shared by the examples: a check that ends the program, and a flag to wait for. */
 #ifndef INSULA_EXAMPLES_COMMON_H
 #define INSULA_EXAMPLES_COMMON_H
 
@@ -29,7 +29,7 @@
 /* One second. */
 #define SECOND 1000000000ull
 
-/* Set once, by one thread; waited for by another. */
+/* A flag that one thread sets, once, and another waits for. */
 typedef struct {
     pthread_mutex_t mutex;
     pthread_cond_t condition;

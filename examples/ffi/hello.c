@@ -1,9 +1,8 @@
 /*
  * An isolate, its port, and messages: some copied, one moved.
  *
- * The main thread starts an isolate and gets the address of its port through a native port.
- * Then it posts words; the isolate collects them, and posts the sentence back when it has seen
- * the last one.
+ * The main thread starts an isolate and receives the address of its port through a native port.
+ * Then it posts words. The isolate collects them, and posts the sentence back after the last one.
  */
 #include <string.h>
 
@@ -27,7 +26,7 @@ static void on_answer(void *user, insula_port port, const insula_value *message)
     flag_set(&arrived);
 }
 
-/* What the isolate owns: nobody else can reach it. */
+/* The state of the isolate, which no other isolate can reach. */
 typedef struct {
     insula_port home;
     char text[128];
@@ -50,7 +49,7 @@ static void on_word(void *user, insula_port port, const insula_value *message) {
     }
     insula_value answer = insula_string(mine->text, strlen(mine->text));
     CHECK(insula_post(mine->home, &answer));
-    /* With its last port closed, the isolate ends. */
+    /* The isolate ends because its last port is closed. */
     CHECK(insula_port_close(port));
 }
 

@@ -1,6 +1,6 @@
 /*
- * Two native threads ask an isolate by name of a function, each through a native port of its
- * own for the answer, and without any callback: messages alone.
+ * Two native threads call functions of an isolate by name. Each gets the answers through a native
+ * port of its own, with messages alone and no callback.
  *
  * A request is [call, reply port, name, argument]; an answer is [call, result].
  */
@@ -27,7 +27,7 @@ static void on_answer(void *user, insula_port port, const insula_value *message)
     flag_set(&call->answered);
 }
 
-/* Asks the isolate, and waits. */
+/* Sends a request to the isolate, and waits for the answer. */
 static int64_t ask(insula_port reply_port, const char *name, int64_t argument) {
     pending call = { FLAG_INIT, 0 };
     insula_value items[4];

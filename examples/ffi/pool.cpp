@@ -1,5 +1,5 @@
-// A service on a pool of workers, an isolate and its port, with wrappers that give back what
-// they hold: C++17 over the C header.
+// A service on a pool of workers, an isolate and its port, with wrappers that release what they
+// hold: C++17 over the C header.
 #include "insula.h"
 
 #include <atomic>
@@ -30,7 +30,7 @@ void check(insula_status status) {
     }
 }
 
-// The runtime, from here to the end of the scope.
+// The runtime, which is shut down at the end of the scope.
 class Runtime {
 public:
     Runtime() {
@@ -47,7 +47,7 @@ public:
     Runtime &operator=(const Runtime &) = delete;
 };
 
-// A handle that is given back at the end of the scope.
+// A handle that is released at the end of the scope.
 template <insula_status (*Release)(std::uint64_t)>
 class Handle {
 public:
@@ -69,7 +69,7 @@ using Isolate = Handle<insula_isolate_release>;
 using Service = Handle<insula_service_release>;
 using NativePort = Handle<insula_port_close>;
 
-// A function of C++ as a callback: an exception must not leave it.
+// A C++ function as a callback. No exception may leave it.
 template <typename F>
 struct Callable {
     static void message(void *user, insula_port port, const insula_value *value) noexcept {
@@ -108,7 +108,7 @@ Service open_service(const char *name, std::uint32_t workers, F function) {
     return Service(service);
 }
 
-// A buffer that moves into a message, and is deleted by whoever drops that.
+// A buffer that moves into a message. The message's last owner deletes it.
 insula_value moved(std::vector<double> numbers, std::atomic<int> &deleted) {
     struct Owner {
         std::vector<double> numbers;
@@ -124,7 +124,7 @@ insula_value moved(std::vector<double> numbers, std::atomic<int> &deleted) {
         });
 }
 
-// Calls the service, and gives a future of the sum.
+// Calls the service, and returns a future of the sum.
 std::future<double> sum(const Service &service, const insula_value &numbers) {
     auto promise = std::make_shared<std::promise<double>>();
     auto future = promise->get_future();

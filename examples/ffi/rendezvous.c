@@ -1,8 +1,8 @@
 /*
  * A dispatcher sends requests to a worker and waits for each response, without an event loop.
  *
- * The main thread is the dispatcher; the worker is an isolate with a thread of its own, whose
- * entry is a message loop.
+ * The main thread is the dispatcher. The worker is an isolate with a thread of its own, whose entry
+ * is a message loop.
  */
 #include <string.h>
 
@@ -34,7 +34,7 @@ static void on_request(void *user, insula_responder side, const uint8_t *bytes,
 static int32_t work(void *user, const insula_value *message) {
     (void)user;
     (void)message;
-    /* From here on the dispatcher is told if this isolate ends without an answer. */
+    /* From now on the dispatcher gets PEER_DIED if this isolate ends without an answer. */
     CHECK(insula_rendezvous_attach(responder));
     printf("Isolate is running\n");
     flag_set(&is_running);
@@ -50,7 +50,7 @@ static void request(const char *text) {
                                    10 * SECOND, &response));
     printf("got back: %.*s\n", (int)response.length, (const char *)response.bytes);
     CHECK(insula_buffer_free(response.handle));
-    /* A second time it is refused. */
+    /* A second free is refused. */
     EXPECT(insula_buffer_free(response.handle) == INSULA_ERROR_STALE_HANDLE);
 }
 
@@ -58,7 +58,7 @@ int main(void) {
     insula_config config = INSULA_CONFIG_INIT;
     CHECK(insula_init(&config));
     CHECK(insula_rendezvous_new(&requester, &responder));
-    /* Nobody has asked, so there is nothing to answer: an error, not a hang. */
+    /* There is no request to answer yet: an error, not a hang. */
     EXPECT(insula_responder_respond(responder, NULL, 0) == INSULA_ERROR_BAD_STATE);
 
     insula_spawn_options options = INSULA_SPAWN_OPTIONS_INIT;
@@ -78,7 +78,7 @@ int main(void) {
     CHECK(insula_buffer_free(last.handle));
     CHECK(insula_isolate_wait(worker, 10 * SECOND, NULL, NULL, 0));
 
-    /* The worker is gone: who asks now learns that, and does not wait. */
+    /* The worker is gone: a request fails at once, and does not wait. */
     insula_buffer none;
     EXPECT(insula_requester_request(requester, NULL, 0, 10 * SECOND, &none) ==
            INSULA_ERROR_PEER_DIED);

@@ -1,6 +1,6 @@
 /*
- * Every number at its extremes, and too little memory or too few threads: a status, never the end
- * of the process, and nothing on the standard error stream. What fails has moved nothing.
+ * Every number at its extremes, and too little memory or too few threads: each gives a status, and
+ * never ends the process or writes to the standard error stream. A failed call has moved nothing.
  */
 #include <string.h>
 #include <sys/resource.h>
@@ -88,7 +88,7 @@ static void the_sizes_of_stacks(void) {
         config.threads = 1;
         config.stack_size = sizes[i];
         CHECK(insula_init(&config));
-        /* More than a thread has unless told otherwise. */
+        /* Larger than a thread's default stack. */
         for (uint32_t flags = 0; sizes[i] > (3u << 20) && flags <= INSULA_SPAWN_PINNED;
              flags += INSULA_SPAWN_PINNED) {
             insula_spawn_options options = INSULA_SPAWN_OPTIONS_INIT;
@@ -107,7 +107,7 @@ static void the_sizes_of_stacks(void) {
 }
 
 static void the_numbers_of_services(void) {
-    /* Many workers take long to start, and bring nothing new. */
+    /* Large numbers of workers take long to start, and test nothing new. */
     static const uint32_t workers[] = { 1, 3, 65537, INT32_MAX, UINT32_MAX };
     for EACH(i, workers) {
         insula_service_options options = INSULA_SERVICE_OPTIONS_INIT;
@@ -146,7 +146,7 @@ static void the_numbers_of_native_ports(void) {
     }
 }
 
-/* What only an isolate can do. */
+/* The numbers that only an isolate can pass. */
 static int32_t the_numbers_of_isolates(void *user, const insula_value *message) {
     (void)message;
     static const uint64_t limits[] = { 0, 1, UINT32_MAX, INT64_MAX, UINT64_MAX };
@@ -203,7 +203,7 @@ static void the_lengths_of_bytes(void) {
     CHECK(insula_mailbox_new(&mailbox));
     CHECK(insula_native_port_open(NULL, 1, on_message, NULL, NULL, &port));
     const uint8_t byte = 0;
-    /* No memory has so much room, so the bytes are never looked at. */
+    /* No memory has room for so many bytes, so they are never read. */
     static const uint64_t lengths[] = { INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX };
     for EACH(i, lengths) {
         insula_status status = insula_mailbox_put(mailbox, &byte, lengths[i], 0);
@@ -219,7 +219,7 @@ static void the_lengths_of_bytes(void) {
     CHECK(insula_port_close(port));
 }
 
-/* Memory that the process uses at this moment, or 0. */
+/* Returns the memory that the process uses now, or 0. */
 static rlim_t size_of_process(void) {
     FILE *file = fopen("/proc/self/statm", "r");
     unsigned long pages = 0;
@@ -232,7 +232,7 @@ static rlim_t size_of_process(void) {
     return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
 }
 
-/* In a child with little memory beyond what it has. */
+/* Runs `function` in a child with little memory beyond what it uses. */
 static void with_little_memory(rlim_t more, void (*function)(void)) {
     rlim_t size = size_of_process();
     if (IS_SANITIZED || size == 0) {
@@ -308,8 +308,8 @@ static int32_t has_started(void *user, const insula_value *message) {
 
 /*
  * glibc ends the process when it has no memory to register the destructor of a thread-local, so
- * every thread of the runtime registers its own before memory is short: those of the pool have run
- * an isolate and the call after its end by then.
+ * every thread of the runtime registers its own before memory is short: by then those of the pool
+ * have run an isolate and the call after its end.
  */
 static void let_all_threads_start(void) {
     flag has_run = FLAG_INIT;
@@ -340,7 +340,7 @@ static void no_thread_for_a_pinned_isolate(void) {
     EXPECT(freed == 0);
 }
 
-/* Whatever is told on the standard error stream goes here, and has to be nothing. */
+/* Receives the output on the standard error stream, which must be empty. */
 static FILE *kept;
 static int said;
 
