@@ -6,17 +6,18 @@
 /// @docImport 'src/port.dart';
 /// @docImport 'src/worker_pool.dart';
 ///
-/// Insula for Dart: what Rust's isolates offer to Dart's.
+/// Insula for Dart: the isolates, services and callbacks of Rust for Dart
+/// isolates.
 ///
-/// * [WorkerPool] calls services that run on pools of Rust workers, with a
-///   [Call], which is a [Future], or a [Stream] at the end.
+/// * [WorkerPool] calls services that run on pools of Rust workers. The result
+///   is a [Call], which is a [Future], or a [Stream].
 /// * [TransferableBuffer] is memory that Dart and Rust share without a copy.
 /// * [Mailbox], [Requester] and [Responder] let two isolates, or an isolate and
 ///   native code, wait for each other without their event loops.
 /// * [BlockingCallback] and [ListenerCallback] are called by native threads.
 /// * [InsulaPort] is a port of Insula: of Rust, of C, or of this isolate.
 ///
-/// Everything needs the library `libinsula_dart`; see [Insula.open].
+/// All of them need the library `libinsula_dart`; see [Insula.open].
 library;
 
 export 'src/buffer.dart' show TransferableBuffer;

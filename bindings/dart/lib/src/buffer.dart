@@ -4,17 +4,17 @@ import 'dart:typed_data';
 import 'library.dart';
 import 'memory.dart';
 
-/// Bytes outside of Dart's heap, which move to Rust, to C and to other
-/// isolates without a copy.
+/// Bytes outside of Dart's heap, which move to Rust, to C and to other isolates
+/// without a copy.
 ///
-/// Who sends a buffer gives it away: [bytes] throws from then on. A view that
-/// was taken before stays readable, and its memory stays until it is collected
-/// too; what it shows is up to the new owner.
+/// Sending a buffer gives it away: [bytes] throws from then on. A view that was
+/// taken before stays readable, and its memory stays until the view is
+/// collected too; the new owner may change the bytes.
 ///
-/// What comes back is an ordinary [Uint8List] over the native memory, or, in
-/// another isolate, a buffer made with [TransferableBuffer.receive].
+/// An answer arrives as an ordinary [Uint8List] over the native memory. In
+/// another isolate a sent buffer is received with [TransferableBuffer.receive].
 final class TransferableBuffer implements Finalizable {
-  /// [length] bytes, all zero.
+  /// Creates a buffer of [length] zero bytes.
   factory TransferableBuffer(int length) {
     RangeError.checkNotNegative(length, 'length');
     final block = functions.alloc(length);
@@ -22,16 +22,16 @@ final class TransferableBuffer implements Finalizable {
     return TransferableBuffer._(block, length);
   }
 
-  /// A copy of [bytes]: the last one that is made of them.
+  /// Copies [bytes] into a new buffer, which is the last copy of them.
   factory TransferableBuffer.from(List<int> bytes) {
     final buffer = TransferableBuffer(bytes.length);
     setBytes(buffer.bytes, bytes);
     return buffer;
   }
 
-  /// Takes over what [send] returned in another isolate.
+  /// Takes over the buffer that [send] gave away in another isolate.
   ///
-  /// Throws a [StateError] if that has been done before.
+  /// Throws a [StateError] if it has been taken over before.
   factory TransferableBuffer.receive(int sent) {
     final block = functions.fetch(sent);
     if (block == nullptr) {
@@ -57,13 +57,13 @@ final class TransferableBuffer implements Finalizable {
   Uint8List? _bytes;
   bool _isGone = false;
 
-  /// How many bytes there are.
+  /// The number of bytes.
   final int length;
 
   /// Whether the buffer has been given away.
   bool get isGone => _isGone;
 
-  /// The bytes, to read and to write. Every call returns the same view.
+  /// The bytes, to read and to write. Every access returns the same view.
   ///
   /// Throws a [StateError] once the buffer has been given away.
   Uint8List get bytes {
@@ -74,8 +74,8 @@ final class TransferableBuffer implements Finalizable {
   Uint8List _view() =>
       listOver(functions.data(_block), length, _Reference(_block));
 
-  /// Where the bytes are, for native code that is called while the buffer is
-  /// here.
+  /// The address of the bytes, for native code that is called while this
+  /// isolate has the buffer.
   ///
   /// Throws a [StateError] once the buffer has been given away.
   Pointer<Uint8> get address {
@@ -83,18 +83,19 @@ final class TransferableBuffer implements Finalizable {
     return functions.data(_block);
   }
 
-  /// Gives the memory back now, and not when the collector finds the buffer;
-  /// a view that was taken keeps it. The buffer is gone then, as if it had been
-  /// sent. If it is gone already, this does nothing.
+  /// Frees the memory now, and not when the collector finds the buffer. A view
+  /// that was taken keeps the memory. The buffer is gone after this, as if it
+  /// had been sent. If it is gone already, this does nothing.
   void release() {
     if (!_isGone) functions.release(giveAway());
   }
 
-  /// Gives the buffer away, as a number for another Dart isolate, which takes
-  /// it over with [TransferableBuffer.receive]. If none does so, it is leaked.
+  /// Gives the buffer away and returns a number, with which another Dart
+  /// isolate takes it over by [TransferableBuffer.receive]. If none does, it
+  /// leaks.
   int send() => functions.leave(giveAway());
 
-  /// Gives the reference away: whoever gets it has to release it.
+  /// Gives the reference away: the new owner has to release it.
   Pointer<Void> giveAway() {
     _checkOwned();
     _isGone = true;
@@ -103,7 +104,7 @@ final class TransferableBuffer implements Finalizable {
     return _block;
   }
 
-  /// Takes the reference back, if giving it away failed.
+  /// Takes the reference back, because giving it away failed.
   void takeBack() {
     _isGone = false;
     _attach();
@@ -116,7 +117,7 @@ final class TransferableBuffer implements Finalizable {
   }
 }
 
-/// A reference of its own to a buffer.
+/// A view's own reference to a buffer.
 final class _Reference implements Finalizable {
   _Reference(Pointer<Void> block) {
     functions.retain(block);
@@ -126,10 +127,10 @@ final class _Reference implements Finalizable {
 
 final _keepers = Expando<Object>('insula: what keeps the memory of lists');
 
-/// The [length] bytes at [bytes] as a list, which keeps [keeper], which keeps
-/// the memory. Views of the list keep the list.
+/// Returns the [length] bytes at [bytes] as a list. The list keeps [keeper],
+/// which keeps the memory. Views of the list keep the list.
 ///
-/// The VM is told of no size, so a large list brings no collection with it.
+/// No size is reported to the VM, so a large list triggers no collection.
 Uint8List listOver(Pointer<Uint8> bytes, int length, Object keeper) {
   final list = bytes.asTypedList(length);
   _keepers[list] = keeper;

@@ -7,10 +7,10 @@ import 'library.dart';
 import 'native.dart';
 import 'status.dart';
 
-/// A call that is under way, or has ended: the future of its answer, and a way
-/// to cancel it.
+/// A call that is under way, or has ended: the future of its answer, which can
+/// be cancelled.
 final class Call implements Future<Object?> {
-  /// The call with that number.
+  /// Creates the call with the given number.
   Call(this._calls, this._id, this._answer);
 
   final Calls _calls;
@@ -18,9 +18,9 @@ final class Call implements Future<Object?> {
   final Future<Object?> _answer;
 
   /// Cancels the call: the future ends with [Status.cancelled], and the service
-  /// is told, or never begins. Returns false if the call has ended.
+  /// is notified, or never begins. Returns false if the call has ended.
   ///
-  /// A cancelled call whose future is not awaited is no uncaught error.
+  /// A cancelled call whose future is not awaited is not an uncaught error.
   bool cancel() {
     _answer.ignore();
     return _calls.cancel(_id);
@@ -55,7 +55,7 @@ final class Call implements Future<Object?> {
       _answer.whenComplete(action);
 }
 
-/// The exception for a call that failed.
+/// Creates the exception for a call that failed.
 InsulaException failure(int status, bool mayHaveRun, Object? answer) =>
     InsulaException(
       status,
@@ -63,26 +63,26 @@ InsulaException failure(int status, bool mayHaveRun, Object? answer) =>
       mayHaveRun: mayHaveRun,
     );
 
-/// What is to be done with the messages of a call.
+/// The handlers of a call's messages.
 final class Pending {
-  /// Tells [onItem] of items, and [onEnd] of the end.
+  /// Creates the handlers of items and of the end.
   Pending({required this.onEnd, this.onItem});
 
-  /// Gets an item of a stream.
+  /// Called for each item of a stream.
   final void Function(Object? item)? onItem;
 
-  /// Gets the end, once.
+  /// Called at the end, once.
   final void Function(int status, bool mayHaveRun, Object? answer) onEnd;
 }
 
 /// The calls of this isolate that are under way.
 ///
-/// All of them share one port of the isolate, and have numbers. The port keeps
-/// the isolate alive while there are any. When the isolate ends, a finalizer
+/// They share one port of the isolate, and have numbers. The port keeps the
+/// isolate alive while there are any. When the isolate ends, a finalizer
 /// cancels them.
 final class Calls implements Finalizable {
   Calls._() {
-    // First of all: without a library nothing may be left open.
+    // First, because nothing may be left open if there is no library.
     final native = functions;
     _receive = RawReceivePort(_handle, 'insula calls');
     _receive.keepIsolateAlive = false;
@@ -90,7 +90,7 @@ final class Calls implements Finalizable {
     _finalizer.attach(this, token);
   }
 
-  /// Those of the current isolate; as long as it lives.
+  /// The calls of the current isolate.
   static final current = Calls._();
   static final _finalizer = NativeFinalizer(functions.callsGone);
 
@@ -99,13 +99,13 @@ final class Calls implements Finalizable {
   bool _keepsAlive = false;
   int _last = 0;
 
-  /// What the library knows them by.
+  /// The address of the library's table of these calls.
   late final Pointer<Void> token;
 
-  /// The number of another call.
+  /// Returns the number for a new call.
   int nextId() => ++_last;
 
-  /// Makes the call with that number, by [call].
+  /// Begins the call with the given number, by [call].
   void begin(
     int id,
     Object? request,
@@ -117,16 +117,16 @@ final class Calls implements Finalizable {
     _keepAlive(true);
   }
 
-  /// Cancels a call, and tells whether it was under way.
+  /// Cancels a call, and returns whether it was under way.
   bool cancel(int id) =>
       _pending.containsKey(id) && functions.callCancel(token, id) == 0;
 
-  /// Makes room for more items of a stream.
+  /// Grants credits for more items of a stream.
   void grant(int id, int items) {
     if (_pending.containsKey(id)) functions.streamGrant(token, id, items);
   }
 
-  /// Setting it costs more than looking.
+  /// Checks first, because setting it costs more.
   void _keepAlive(bool keeps) {
     if (keeps == _keepsAlive) return;
     _keepsAlive = keeps;
@@ -139,7 +139,8 @@ final class Calls implements Finalizable {
       _pending[id]?.onItem?.call(withLight(message[2], message[3]));
       return;
     }
-    // Removed first: the code that gets the answer may make the next call at once.
+    // Removed first, because the code that receives the answer may make the
+    // next call at once.
     _pending.remove(id)?.onEnd(
           message[2]! as int,
           message[3] == 1,

@@ -6,13 +6,14 @@ import 'codec.dart';
 import 'library.dart';
 import 'status.dart';
 
-/// What both kinds of callbacks share: a number for native code, and a port.
+/// The common part of both kinds of callbacks: a number for native code, and a
+/// port.
 ///
 /// Native code has the number, so a callback stays until it is closed, or until
-/// its isolate ends: its port's handler keeps it.
+/// its isolate ends: the handler of its port keeps it.
 abstract base class _Callback implements Finalizable {
   _Callback(String debugName) {
-    // First of all: without a library nothing may be left open.
+    // First, because nothing may be left open if there is no library.
     final native = functions;
     _receive = RawReceivePort(null, debugName);
     address = native.callbackNew(_receive.sendPort.nativePort);
@@ -24,19 +25,19 @@ abstract base class _Callback implements Finalizable {
   late final RawReceivePort _receive;
   bool _isClosed = false;
 
-  /// What native code calls it by: the first argument of
+  /// The number of the callback in native code: the first argument of
   /// `insula_dart_callback_call` and `insula_dart_callback_notify`.
   late final int address;
 
-  /// Whether calls are refused.
+  /// Whether the callback is closed, so that calls are refused.
   bool get isClosed => _isClosed;
 
-  /// Whether the open callback keeps its isolate alive; at first it does.
+  /// Whether the open callback keeps its isolate alive; initially it does.
   bool get keepIsolateAlive => _receive.keepIsolateAlive;
   set keepIsolateAlive(bool keep) => _receive.keepIsolateAlive = keep;
 
-  /// Closes the callback: later calls are refused, and calls that nobody has
-  /// answered end with [Status.closed]. Closing it again does nothing.
+  /// Closes the callback: later calls are refused, and calls without an answer
+  /// end with [Status.closed]. Closing it again does nothing.
   void close() {
     if (_isClosed) return;
     _isClosed = true;
@@ -49,16 +50,16 @@ abstract base class _Callback implements Finalizable {
 /// A function of this isolate that native threads call, and whose answer they
 /// wait for.
 ///
-/// Each call is an event of the isolate, first in, first out with its messages
-/// and timers. The function may return a [Future]: the caller waits for it.
-/// If it throws, or the future ends with an error, the caller gets
-/// `INSULA_ERROR_FAILED` and the text.
+/// Each call is an event of the isolate, ordered with its messages and timers.
+/// The function may return a [Future]: the caller waits for it. If it throws,
+/// or the future ends with an error, the caller gets `INSULA_ERROR_FAILED` and
+/// the text.
 ///
-/// A call from the isolate's own thread would wait for itself, and gets
+/// A call on the isolate's own thread would wait for itself, and gets
 /// `INSULA_ERROR_DEADLOCK`. If the isolate ends, its callers get
 /// `INSULA_ERROR_PEER_DIED`.
 final class BlockingCallback extends _Callback {
-  /// A callback of the current isolate; to be closed.
+  /// Creates a callback of the current isolate. Close it with [close].
   BlockingCallback(FutureOr<Object?> Function(Object? argument) function)
       : super('insula blocking callback') {
     _receive.handler = (List<Object?> message) {
@@ -84,13 +85,13 @@ final class BlockingCallback extends _Callback {
     var text = 'an error without a text';
     try {
       text = error.toString();
-      // It is the program's own code, and the caller waits.
+      // The text is made by the program's own code, and the caller waits.
       // ignore: avoid_catches_without_on_clauses
     } catch (_) {}
     _send(call, Status.failed, text);
   }
 
-  /// A caller that has stopped waiting wants no answer.
+  /// Sends an answer, which is dropped if the caller has stopped waiting.
   void _send(int call, Status status, Object? answer) {
     if (_isClosed) return;
     trySendValue(
@@ -102,10 +103,10 @@ final class BlockingCallback extends _Callback {
 
 /// A function of this isolate that native threads call without waiting.
 ///
-/// Each call is an event of the isolate. Errors are uncaught errors of the
-/// zone in which the callback was made.
+/// Each call is an event of the isolate. Errors are uncaught errors of the zone
+/// in which the callback was created.
 final class ListenerCallback extends _Callback {
-  /// A callback of the current isolate; to be closed.
+  /// Creates a callback of the current isolate. Close it with [close].
   ListenerCallback(void Function(Object? argument) function)
       : super('insula listener callback') {
     final bound = Zone.current.bindUnaryCallbackGuarded(function);

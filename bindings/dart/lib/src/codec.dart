@@ -12,7 +12,7 @@ import 'status.dart';
 /// Runs [body] with [message] as a value of the C ABI, which is valid until
 /// [body] returns.
 ///
-/// Buffers in the message are given away; if [body] returns anything but 0,
+/// Buffers in the message are given away. If [body] returns anything but 0,
 /// they are taken back, as the C ABI promises, and this throws.
 int sendValue(Object? message, int Function(Pointer<Value> value) body) {
   final code = trySendValue(message, body);
@@ -20,7 +20,7 @@ int sendValue(Object? message, int Function(Pointer<Value> value) body) {
   return code;
 }
 
-/// As [sendValue], but returns the code.
+/// Does the same as [sendValue], but returns the code.
 int trySendValue(Object? message, int Function(Pointer<Value> value) body) {
   return withMemory((memory) {
     final encoder = _Encoder(memory);
@@ -36,8 +36,8 @@ int trySendValue(Object? message, int Function(Pointer<Value> value) body) {
   });
 }
 
-/// [value] with its light data, of which [light] tells, as lists: see
-/// `letter.rs` for how it is written. Nothing is copied.
+/// Returns [value] with its light data as lists. [light] describes that data;
+/// see `letter.rs` for the format. Nothing is copied.
 Object? withLight(Object? value, Object? light) {
   if (light is! List<Object?>) return value;
   var result = value;
@@ -76,7 +76,7 @@ final class _Encoder {
     }
   }
 
-  /// How deep lists may be nested: to the C ABI they may be no deeper.
+  /// The depth to which lists may be nested, which is that of the C ABI.
   static const _deepest = 64;
 
   void write(Value to, Object? message, [int depth = 0]) {

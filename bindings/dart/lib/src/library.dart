@@ -10,15 +10,15 @@ import 'status.dart';
 
 /// The library behind this package.
 ///
-/// Every isolate opens it for itself, at the latest when it first uses
-/// anything of this package; all of them share one runtime, with its pools.
+/// Each isolate opens it for itself, at the latest at its first use of this
+/// package. All isolates share one runtime with its pools.
 abstract final class Insula {
   static Functions? _functions;
   static DynamicLibrary? _library;
 
-  /// Opens the library, and starts the runtime with so many [threads] (0: one
-  /// per core) if it does not run yet. Without a [path] it is that of the
-  /// environment variable `INSULA_LIBRARY`, or `libinsula_dart.so`.
+  /// Opens the library, and starts the runtime with [threads] threads (0: one
+  /// per core) if it is not running yet. Without a [path] the library is named
+  /// by the environment variable `INSULA_LIBRARY`, or is `libinsula_dart.so`.
   ///
   /// Opening it again does nothing.
   ///
@@ -43,15 +43,15 @@ abstract final class Insula {
     _functions = functions;
   }
 
-  /// Runs [body] in an isolate of its own, as [Isolate.run] does, and returns
-  /// what it returns. Nothing but [body] and [message] goes there, so [body] is
-  /// best a function outside of all others.
+  /// Runs [body] in a new isolate, as [Isolate.run] does, and returns its
+  /// result. [body] and [message] are all that is sent to the isolate, so a
+  /// top-level function is the best [body].
   ///
   /// [parties] are handles that the isolate takes over with
   /// `Mailbox.fromHandle`, `Requester.fromHandle` and `Responder.fromHandle`.
-  /// They are its own from the beginning: if it ends before it has taken one
-  /// over, or never begins, what waits for that party gets [Status.peerDied]
-  /// all the same.
+  /// The isolate owns them from the beginning: if it ends before it has taken
+  /// over one of them, or never begins, waits for that party still end with
+  /// [Status.peerDied].
   static Future<R> run<M, R>(
     FutureOr<R> Function(M message) body,
     M message, {
@@ -60,7 +60,7 @@ abstract final class Insula {
   }) =>
       runWith(body, message, parties, debugName);
 
-  /// Spawns an isolate, as [Isolate.spawn] does, with [parties] as by [run].
+  /// Spawns an isolate, as [Isolate.spawn] does, with [parties] as in [run].
   static Future<Isolate> spawn<M>(
     void Function(M message) entry,
     M message, {
@@ -80,7 +80,7 @@ abstract final class Insula {
         debugName: debugName,
       );
 
-  /// The opened library, for programs with native code of their own in it.
+  /// The opened library, for programs with their own native code in it.
   static DynamicLibrary get library {
     open();
     return _library!;
@@ -93,7 +93,7 @@ Functions get functions {
   return Insula._functions!;
 }
 
-/// Runs [body] with memory of its own, which is freed afterwards.
+/// Runs [body] with memory that is freed afterwards.
 R withMemory<R>(R Function(Memory memory) body) {
   final memory = Memory(functions);
   try {

@@ -8,42 +8,43 @@ import 'owner.dart';
 import 'party.dart';
 import 'status.dart';
 
-/// A place for one message, at which isolates and native threads wait for each
+/// A slot for one message, at which isolates and native threads wait for each
 /// other without their event loops.
 ///
-/// Waiting blocks the isolate: nothing else of it runs meanwhile. So a mailbox
+/// Waiting blocks the isolate: no other code of it runs meanwhile. So a mailbox
 /// is for isolates that have nothing else to do, such as a worker.
 ///
-/// Each party has a handle of its own: see [share]. A party that is released,
-/// or dropped, or whose isolate ends, is gone, and waiting for a mailbox of
-/// which all others are gone ends with [Status.peerDied].
+/// Each party has a handle of its own: see [share]. A party is gone when it is
+/// released or collected, or its isolate has ended. A wait for a mailbox whose
+/// other parties are all gone ends with [Status.peerDied].
 final class Mailbox extends Owner {
-  /// A new mailbox, with one party.
+  /// Creates a mailbox with one party.
   factory Mailbox() => withMemory((memory) {
         final handle = memory.handle();
         check(functions.mailboxNew(handle));
         return Mailbox.fromHandle(handle.value);
       });
 
-  /// The party of a mailbox that [share] made, in this isolate or in another;
-  /// to be called once.
+  /// Takes over a party that [share] created, in this isolate or in another
+  /// one. Call this once for each handle.
   Mailbox.fromHandle(int handle)
       : super(handle, functions.mailboxReleaseAddress, weight: 512) {
     takeOver(handle);
   }
 
-  /// A handle for another party, to be sent to it, for [Mailbox.fromHandle].
+  /// Creates a handle for another party, to be sent to it for
+  /// [Mailbox.fromHandle].
   ///
-  /// A handle that is never taken over leaks, unless the isolate that is to take
-  /// it over is begun with it, by `Insula.run` or `Insula.spawn`.
+  /// A handle that is never taken over leaks, unless the isolate that is to
+  /// take it over is started with it, by `Insula.run` or `Insula.spawn`.
   int share() => withMemory((memory) {
         final other = memory.handle();
         use((handle) => check(functions.mailboxShare(handle, other)));
         return other.value;
       });
 
-  /// Puts a copy of [message] in as soon as there is room, for at most
-  /// [timeout].
+  /// Puts a copy of [message] in as soon as there is room, and waits for at
+  /// most [timeout].
   ///
   /// Throws an [InsulaException]: [Status.timedOut], [Status.closed],
   /// [Status.peerDied], [Status.deadlock]; an [ArgumentError] if [timeout] is
@@ -51,7 +52,7 @@ final class Mailbox extends Owner {
   void put(List<int> message, {Duration? timeout}) =>
       check(_timed(_put(message, nanoseconds(timeout, 'timeout'))));
 
-  /// As [put], but returns false if there is no room right now.
+  /// Does the same as [put], but returns false if there is no room now.
   bool tryPut(List<int> message) => _try(_put(message, 0));
 
   int _put(List<int> message, int timeout) => withMemory(
@@ -61,9 +62,10 @@ final class Mailbox extends Owner {
         ),
       );
 
-  /// Takes a message out as soon as there is one, for at most [timeout].
+  /// Takes a message out as soon as there is one, and waits for at most
+  /// [timeout].
   ///
-  /// Throws as [put] does.
+  /// Throws the same as [put].
   Uint8List take({Duration? timeout}) => withMemory((memory) {
         final held = memory.held();
         final time = nanoseconds(timeout, 'timeout');
@@ -72,15 +74,15 @@ final class Mailbox extends Owner {
         return copyHeld(held);
       });
 
-  /// As [take], but returns null if there is nothing right now.
+  /// Does the same as [take], but returns null if there is no message now.
   Uint8List? tryTake() => withMemory((memory) {
         final held = memory.held();
         final code = use((handle) => functions.mailboxTake(handle, 0, held));
         return _try(code) ? copyHeld(held) : null;
       });
 
-  /// Closes the mailbox for all parties, and gives this one back: others that
-  /// wait get [Status.closed]. Doing so again does nothing.
+  /// Closes the mailbox for all parties, and releases this one: waits of the
+  /// other parties end with [Status.closed]. Closing it again does nothing.
   void close() {
     if (isReleased) return;
     use(functions.mailboxClose);
@@ -95,43 +97,43 @@ final class Mailbox extends Owner {
   }
 }
 
-/// To the C ABI no time at all is a try, with errors of its own.
+/// Maps the statuses of a try: for the C ABI a time-out of zero only tries.
 int _timed(int code) => switch (Status.of(code)) {
       Status.full || Status.empty => Status.timedOut.code,
       _ => code,
     };
 
-/// How far a rendezvous is.
+/// The state of a rendezvous.
 enum RendezvousState {
-  /// Nobody has asked.
+  /// There is no request.
   none,
 
   /// There is a request.
   request,
 
-  /// There is a response, which has not been taken.
+  /// There is a response that has not been taken.
   response,
 }
 
-/// What both sides of a rendezvous have.
+/// The common part of both sides of a rendezvous.
 abstract base class _Side extends Owner {
   _Side(int handle)
       : super(handle, functions.rendezvousReleaseAddress, weight: 1024) {
     takeOver(handle);
   }
 
-  /// How far the rendezvous is.
+  /// The state of the rendezvous.
   RendezvousState get state => withMemory((memory) {
         final state = memory.bytes(4).cast<Uint32>();
         use((handle) => check(functions.rendezvousState(handle, state)));
         return RendezvousState.values[state.value];
       });
 
-  /// Closes the rendezvous for both sides, and gives this one back: the other
-  /// gets [Status.closed]. Doing so again does nothing.
+  /// Closes the rendezvous for both sides, and releases this one: the opposite
+  /// side gets [Status.closed]. Closing it again does nothing.
   ///
-  /// A side that is released, or dropped, or whose isolate ends, is gone, and
-  /// the other gets [Status.peerDied].
+  /// A side is gone when it is released or collected, or its isolate has ended;
+  /// the opposite side gets [Status.peerDied].
   void close() {
     if (isReleased) return;
     use(functions.rendezvousClose);
@@ -139,16 +141,16 @@ abstract base class _Side extends Owner {
   }
 }
 
-/// The side of a rendezvous that asks, and waits for the answer.
+/// The side of a rendezvous that sends requests and waits for the responses.
 final class Requester extends _Side {
-  /// The side that a handle stands for; to be called once.
+  /// Takes over the side of a handle. Call this once for each handle.
   Requester.fromHandle(super.handle);
 
-  /// A new rendezvous: this side, and the handle of the other one, for
-  /// [Responder.fromHandle].
+  /// Creates a rendezvous, and returns this side, and the handle of the
+  /// opposite side for [Responder.fromHandle].
   ///
-  /// A handle that is never taken over leaks, unless the isolate that is to take
-  /// it over is begun with it, by `Insula.run` or `Insula.spawn`.
+  /// A handle that is never taken over leaks, unless the isolate that is to
+  /// take it over is started with it, by `Insula.run` or `Insula.spawn`.
   static (Requester, int) open() => withMemory((memory) {
         final requester = memory.handle();
         final responder = memory.handle();
@@ -174,9 +176,9 @@ final class Requester extends _Side {
       });
 }
 
-/// The side of a rendezvous that answers.
+/// The side of a rendezvous that answers requests.
 final class Responder extends _Side {
-  /// The side that a handle stands for; to be called once.
+  /// Takes over the side of a handle. Call this once for each handle.
   Responder.fromHandle(super.handle);
 
   bool _runs = true;
@@ -191,9 +193,9 @@ final class Responder extends _Side {
 
   /// Answers the request with a copy of [response].
   ///
-  /// Throws an [InsulaException]: [Status.badState] if there is none,
-  /// [Status.cancelled] if the requester has given up,
-  /// [Status.closed], [Status.peerDied].
+  /// Throws an [InsulaException]: [Status.badState] if there is no request,
+  /// [Status.cancelled] if the requester has given up, [Status.closed],
+  /// [Status.peerDied].
   void respond(List<int> response) => check(_respond(response));
 
   int _respond(List<int> response) => withMemory(
@@ -203,13 +205,13 @@ final class Responder extends _Side {
         ),
       );
 
-  /// Declines the request: its sender gets [Status.failed].
+  /// Declines the request: the requester gets [Status.failed].
   void decline() => check(use(functions.decline));
 
-  /// Answers requests with what [answer] returns, until [stop] is called, this
-  /// side is closed or released, or the other side has ended. A response
-  /// whose requester has given up is dropped. If [answer] throws, the request is
-  /// declined, and the error goes on from here.
+  /// Answers requests with the results of [answer], until [stop] is called,
+  /// this side is closed or released, or the requester has ended. A response
+  /// whose requester has given up is dropped. If [answer] throws, the request
+  /// is declined, and the error is rethrown.
   void messageLoop(List<int> Function(Uint8List request) answer) {
     _runs = true;
     while (_runs && !isReleased) {
@@ -240,6 +242,6 @@ final class Responder extends _Side {
     }
   }
 
-  /// Ends [messageLoop] when the request at hand has been answered.
+  /// Ends [messageLoop] when the current request has been answered.
   void stop() => _runs = false;
 }

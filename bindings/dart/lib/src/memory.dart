@@ -4,12 +4,12 @@ import 'dart:typed_data';
 
 import 'native.dart';
 
-/// Memory for the time of one call.
+/// Memory for the duration of one call.
 ///
-/// It is behind a mark in the isolate's arena, so that it is freed too if the
-/// isolate is killed during the call.
+/// It is taken from the isolate's arena after a mark, so that it is freed even
+/// if the isolate is killed during the call.
 final class Memory {
-  /// Nothing yet.
+  /// Creates an empty memory, and marks the arena.
   Memory(this._functions) : _arena = _Arena.of(_functions) {
     _mark = _functions.arenaMark(_arena.token);
   }
@@ -18,21 +18,21 @@ final class Memory {
   final _Arena _arena;
   late final int _mark;
 
-  /// So many bytes, all zero, at an address that is a multiple of 16.
+  /// Allocates [length] zero bytes at an address that is a multiple of 16.
   Pointer<Uint8> bytes(int length) {
     final memory = _functions.arenaBytes(_arena.token, length);
     if (memory == nullptr) throw OutOfMemoryError();
     return memory;
   }
 
-  /// A copy of [bytes].
+  /// Copies [bytes].
   Pointer<Uint8> copy(List<int> bytes) {
     final memory = this.bytes(bytes.length);
     setBytes(memory.asTypedList(bytes.length), bytes);
     return memory;
   }
 
-  /// [text] in UTF-8, with a zero byte behind it.
+  /// Encodes [text] in UTF-8, followed by a zero byte.
   Pointer<Uint8> text(String text) {
     final encoded = utf8.encode(text);
     final memory = bytes(encoded.length + 1);
@@ -40,21 +40,21 @@ final class Memory {
     return memory;
   }
 
-  /// A place for a handle.
+  /// Allocates the place for a handle.
   Pointer<Uint64> handle() => bytes(8).cast();
 
-  /// A place for bytes that the library holds until [free].
+  /// Allocates the place for bytes that the library holds until [free].
   Pointer<HeldBytes> held() {
     final memory = _functions.arenaHeld(_arena.token);
     if (memory == nullptr) throw OutOfMemoryError();
     return memory.cast();
   }
 
-  /// Gives everything back.
+  /// Frees everything.
   void free() => _functions.arenaGoBack(_arena.token, _mark);
 }
 
-/// The scratch memory of this isolate, as long as it lives.
+/// The scratch memory of this isolate, which exists until the isolate ends.
 final class _Arena implements Finalizable {
   _Arena(Functions functions) : token = functions.arenaNew() {
     (_finalizer ??= NativeFinalizer(functions.arenaGone)).attach(this, token);
@@ -80,6 +80,6 @@ void setBytes(Uint8List to, List<int> bytes) {
   to.setAll(0, bytes);
 }
 
-/// A copy of what the library holds.
+/// Copies bytes that the library holds.
 Uint8List copyHeld(Pointer<HeldBytes> held) =>
     Uint8List.fromList(held.ref.bytes.asTypedList(held.ref.length));

@@ -1,4 +1,4 @@
-/// The functions of `libinsula_dart`, and its types, as `dart:ffi` sees them.
+/// The functions and types of `libinsula_dart`, as `dart:ffi` sees them.
 library;
 
 import 'dart:ffi';
@@ -42,13 +42,13 @@ abstract final class Kind {
   static const sendPort = 9;
 }
 
-/// Never: what time-outs of the C ABI say for waiting without a limit.
+/// The time-out of the C ABI without a limit.
 const forever = -1;
 
-/// The longest time-out that has a limit: 292 years.
+/// The longest limited time-out: 292 years.
 const _longest = 0x7fffffffffffffff;
 
-/// A time-out for the C ABI; null is [forever].
+/// Converts a time-out for the C ABI; null is [forever].
 ///
 /// Throws an [ArgumentError] with the parameter's [name] if it is negative.
 int nanoseconds(Duration? time, String name) {
@@ -60,7 +60,7 @@ int nanoseconds(Duration? time, String name) {
   return micros > _longest ~/ 1000 ? _longest : micros * 1000;
 }
 
-/// [value], which native code takes in 32 bits without a sign.
+/// Returns [value], which native code takes as an unsigned 32-bit number.
 ///
 /// Throws a [RangeError] with the parameter's [name] if it is less than
 /// [least], or has more bits.
@@ -70,7 +70,7 @@ int unsigned32(int value, String name, {int least = 0}) =>
 /// A function of the C ABI that releases a handle.
 typedef ReleaseFunction = NativeFunction<Int32 Function(Uint64)>;
 
-/// The functions, looked up once for each isolate.
+/// The native functions, looked up once by each isolate.
 final class Functions {
   Functions(this._library);
 

@@ -4,7 +4,7 @@ import 'dart:isolate';
 import 'library.dart';
 import 'owner.dart';
 
-/// A party that this isolate was given, until it takes it over.
+/// A party that was given to this isolate, until an object takes it over.
 final class _Given extends Owner {
   _Given(int handle)
       : super(handle, functions.partyReleaseAddress, weight: 512);
@@ -12,20 +12,20 @@ final class _Given extends Owner {
 
 final _given = <int, _Given>{};
 
-/// Makes [parties] this isolate's.
+/// Makes this isolate the owner of [parties].
 void give(List<int> parties) {
   for (final party in parties) {
     _given[party] = _Given(party);
   }
 }
 
-/// Leaves a party with the object that has just taken it over.
+/// Leaves a party to the object that has just taken it over.
 void takeOver(int party) {
   final given = _given.remove(party);
   if (given != null) forget(given);
 }
 
-/// As [Isolate.run] for a function and its argument, which see `Insula.run`.
+/// Runs a function with its argument as [Isolate.run] does; see `Insula.run`.
 Future<R> runWith<M, R>(
   FutureOr<R> Function(M message) body,
   M message,
@@ -37,12 +37,12 @@ Future<R> runWith<M, R>(
     return await Isolate.run(_Body(body, message, parties).run,
         debugName: debugName);
   } finally {
-    // The isolate has ended, or never began: they are stale, or lost.
+    // The isolate has ended, or never began: the parties are stale, or lost.
     parties.forEach(functions.partyRelease);
   }
 }
 
-/// As [Isolate.spawn], which see `Insula.spawn`.
+/// Spawns an isolate as [Isolate.spawn] does; see `Insula.spawn`.
 Future<Isolate> spawnWith<M>(
   void Function(M message) entry,
   M message,
@@ -65,7 +65,7 @@ Future<Isolate> spawnWith<M>(
       debugName: debugName,
     );
     isSpawned = true;
-    // Who gets the isolate may kill it at once: by then it has its parties.
+    // The caller may kill the isolate at once: it has its parties by then.
     await ready.first;
     return isolate;
   } finally {
@@ -81,7 +81,7 @@ void _enter<M>((_Body<M, void>, SendPort) start) {
   body._body(body._message);
 }
 
-/// What a new isolate begins with.
+/// The function, the message and the parties of a new isolate.
 final class _Body<M, R> {
   _Body(this._body, this._message, this._parties);
 
@@ -97,8 +97,8 @@ final class _Body<M, R> {
 
 /// Throws an [ArgumentError] if one of them cannot be sent to an isolate.
 ///
-/// The VM says so too, but by an event of this isolate, which may be waiting
-/// for the new one by then.
+/// The VM reports that as well, but with an event of this isolate, which may be
+/// waiting for the new one by then.
 void _requireSendable(Function body, Object? message, List<int> parties) {
   if (parties.isEmpty) return;
   final port = RawReceivePort();

@@ -6,20 +6,19 @@ import 'library.dart';
 import 'owner.dart';
 import 'status.dart';
 
-/// A port of Insula: what Rust and C post to, and what they gave us to post to.
+/// A port of Insula, to which Rust, C and Dart can post.
 ///
 /// Messages are `null`, [bool], [int], [double], [String], lists of messages,
-/// typed data (copied), buffers (moved) and ports. Those of one isolate to one
-/// port arrive in their order.
+/// typed data (copied), buffers (moved) and ports. Messages of one isolate to
+/// one port arrive in order.
 final class InsulaPort {
-  /// The port with a [handle] that came from native code, or from another
-  /// isolate.
+  /// Creates a port from a [handle] of native code, or of another isolate.
   const InsulaPort(this.handle);
 
-  /// A port whose messages go to [port], from any thread.
+  /// Creates a port whose messages are passed on to [port], from any thread.
   ///
   /// It stays open until it is closed, until this isolate ends, or until a
-  /// message finds that [port] is closed.
+  /// message finds [port] closed.
   factory InsulaPort.to(SendPort port) => withMemory((memory) {
         final place = memory.handle();
         check(functions.portOpen(port.nativePort, place));
@@ -28,23 +27,24 @@ final class InsulaPort {
         return InsulaPort(handle);
       });
 
-  /// The open ports of this isolate. Native code has their handles, so they are
-  /// not closed for being forgotten in Dart.
+  /// The open ports of this isolate. Native code has their handles, so they
+  /// stay open even if Dart has no reference to them.
   static final _open = <int, _OpenPort>{};
 
-  /// The number that stands for the port in this process, also for native code
+  /// The number of the port in this process, which is the same in native code
   /// and in other isolates.
   final int handle;
 
   /// Posts a message. Never waits.
   ///
   /// Throws an [InsulaException] with [Status.closed] or [Status.staleHandle]
-  /// if the port is closed; then buffers in the message stay ours.
+  /// if the port is closed; the buffers in the message are not given away then.
   void post(Object? message) =>
       sendValue(message, (value) => functions.post(handle, value));
 
-  /// Closes a port that was made with [InsulaPort.to], or a native one: what
-  /// was posted before still arrives. Tells whether it was open.
+  /// Closes a port that was created with [InsulaPort.to], or a native one.
+  /// Messages that were posted before still arrive. Returns whether it was
+  /// open.
   bool close() {
     final open = _open.remove(handle);
     if (open != null) forget(open);
@@ -52,7 +52,7 @@ final class InsulaPort {
   }
 }
 
-/// A port that ends with this isolate.
+/// A port that is closed when this isolate ends.
 final class _OpenPort extends Owner {
   _OpenPort(int handle)
       : super(handle, functions.portCloseAddress, weight: 1024);

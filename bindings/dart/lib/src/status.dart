@@ -1,85 +1,86 @@
-/// Why a function of the library did nothing.
+/// The result of a function of the library: success, or the reason why it did
+/// nothing.
 ///
 /// The codes are those of `insula.h`.
 enum Status {
-  /// It is done.
+  /// Success.
   ok(0, 'done'),
 
-  /// This is no handle.
+  /// The number is not a handle.
   badHandle(2, 'this is no handle'),
 
-  /// It is a handle of something else.
+  /// The handle is of another type.
   wrongType(4, 'this is a handle of something else'),
 
-  /// A length that no memory can have.
+  /// The length is more than memory can hold.
   badLength(5, 'no memory can have this length'),
 
-  /// A number is not among those that are allowed.
+  /// The number is not one of those allowed.
   badValue(7, 'the value is not among those that are allowed'),
 
-  /// A message is nested too deeply, or has too many parts.
+  /// The message is nested too deeply, or has too many parts.
   tooDeep(8, 'the message is too deep, or has too many parts'),
 
   /// The runtime has been shut down.
   shutDown(10, 'the runtime has been shut down'),
 
-  /// What the handle stood for is gone.
+  /// The object of the handle is gone.
   staleHandle(3, 'what the handle stood for is gone'),
 
-  /// It is closed.
+  /// The object is closed.
   closed(13, 'it is closed'),
 
-  /// There is no room at the moment.
+  /// There is no room now.
   full(14, 'it is full'),
 
-  /// There is nothing at the moment.
+  /// There is nothing to take now.
   empty(15, 'it is empty'),
 
-  /// The time has passed.
+  /// The time-out has passed.
   timedOut(16, 'the time has passed'),
 
-  /// To wait here would be to wait for ever.
+  /// The wait would never end.
   deadlock(20, 'the wait would never end'),
 
-  /// The other side has ended.
+  /// The peer has ended.
   peerDied(22, 'the other side has ended'),
 
-  /// The callee refused: its queue is full, or it shuts down.
+  /// The callee rejected the call: its queue is full, or it shuts down.
   rejected(23, 'the call was refused'),
 
-  /// It was cancelled.
+  /// The operation was cancelled.
   cancelled(24, 'it was cancelled'),
 
   /// The callee's own code failed.
   failed(25, 'the callee failed'),
 
-  /// The isolate of Rust that waits is to end.
+  /// The Rust isolate that waits is to end.
   ending(26, 'the isolate is to end'),
 
-  /// The operating system, or a table, has no room.
+  /// The operating system, or a table of the library, has no room.
   outOfResources(27, 'the system has no room for it'),
 
-  /// Not allowed in the state in which it is.
+  /// The object's state does not allow this.
   badState(29, 'not allowed in this state'),
 
   /// The name is taken.
   nameTaken(30, 'the name is taken'),
 
-  /// There is none of that name.
+  /// There is no object of this name.
   notFound(31, 'there is none of this name'),
 
-  /// A value of a kind that cannot be sent.
+  /// A value of this kind cannot be sent.
   unsupported(32, 'a value of this kind cannot be sent'),
 
-  /// The library is at fault.
+  /// A fault of the library.
   internal(33, 'the library is at fault'),
 
-  /// Any other code.
+  /// A code without a value of its own here.
   other(-1, 'it failed');
 
   const Status(this.code, this.text);
 
-  /// The status with that code.
+  /// Returns the status of a code.
   factory Status.of(int code) => values.firstWhere(
         (status) => status.code == code,
         orElse: () => other,
@@ -88,27 +89,27 @@ enum Status {
   /// The number in `insula.h`.
   final int code;
 
-  /// A sentence for people.
+  /// A sentence that describes the status.
   final String text;
 }
 
-/// A function of the library, or whoever it called, failed.
+/// Thrown when a function of the library, or its callee, failed.
 final class InsulaException implements Exception {
-  /// An exception for a status.
+  /// Creates an exception for a status.
   InsulaException(this.code, {String? message, this.mayHaveRun = false})
       : status = Status.of(code),
         message = message ?? Status.of(code).text;
 
-  /// What went wrong.
+  /// The reason of the failure.
   final Status status;
 
-  /// The code behind [status], also if that is [Status.other].
+  /// The code of [status], also if that is [Status.other].
   final int code;
 
-  /// What to tell people; that of the callee, if it failed.
+  /// The error text; that of the callee, if the callee failed.
   final String message;
 
-  /// Of a call: whether the callee may have begun with it.
+  /// Whether the callee of a call may have begun with it.
   final bool mayHaveRun;
 
   @override

@@ -10,11 +10,10 @@ import 'status.dart';
 
 /// A service on a pool of Rust workers.
 ///
-/// Requests and answers are messages, as [call] tells. While calls are under
-/// way they keep the isolate alive; if it ends all the same, they are
-/// cancelled.
+/// [call] lists the types of requests and answers. While calls are under way
+/// they keep the isolate alive; if it ends nevertheless, they are cancelled.
 final class WorkerPool extends Owner {
-  /// The pool that native code opened under that name.
+  /// Finds the pool that native code opened with that name.
   ///
   /// Throws an [InsulaException] with [Status.notFound] if there is none.
   factory WorkerPool.find(String name) => withMemory((memory) {
@@ -23,24 +22,24 @@ final class WorkerPool extends Owner {
         return WorkerPool.fromHandle(handle.value);
       });
 
-  /// A pool with a handle that came from native code; to be called once.
+  /// Takes over a handle from native code. Call this once for each handle.
   WorkerPool.fromHandle(int handle)
       : super(handle, functions.serviceReleaseAddress, weight: 1024);
 
-  /// Sends a request; the call is the future of its answer.
+  /// Sends a request, and returns the call, which is the future of its answer.
   ///
-  /// Requests are `null`, [bool], [int], [double], [String], lists of them and
-  /// of each other, typed data (copied) and buffers (moved). Answers are the
-  /// same, buffers being lists over native memory that nobody copies.
+  /// Requests are `null`, [bool], [int], [double], [String], lists of such
+  /// values, typed data (copied) and buffers (moved). Answers have the same
+  /// types, with buffers as lists over native memory that is not copied.
   ///
-  /// The future ends with an [InsulaException]: [Status.failed] with the text
-  /// of the service, [Status.timedOut] after [deadline], [Status.cancelled]
-  /// after [Call.cancel], or that the pool refused or lost the call. In all of
-  /// these the service is told that its answer is no longer wanted, if it has
-  /// begun.
+  /// If the call fails, the future ends with an [InsulaException]:
+  /// [Status.failed] with the text of the service, [Status.timedOut] after
+  /// [deadline], [Status.cancelled] after [Call.cancel], or the reason why the
+  /// pool refused or lost the call. In all of these cases a service that has
+  /// begun is notified that its answer is no longer needed.
   ///
   /// Throws an [ArgumentError] if [deadline] is negative or [request] cannot be
-  /// sent, and a [StateError] if the pool has been closed here.
+  /// sent, and a [StateError] if the pool has been closed in this isolate.
   Call call(Object? request, {Duration? deadline}) {
     final time = nanoseconds(deadline, 'deadline');
     final calls = Calls.current;
@@ -70,16 +69,16 @@ final class WorkerPool extends Owner {
     return Call(calls, id, end.future);
   }
 
-  /// Sends a request whose answer is a stream: the service gets
+  /// Sends a request whose answer is a stream: the service receives
   /// `[stream, request]`, sends items to the stream, and ends.
   ///
   /// The call begins when the stream is listened to, and is cancelled with the
-  /// subscription. The service sends no faster than the listener takes: no more
-  /// than [window] items are on their way to it, also while the subscription is
-  /// paused, and until some of them have been taken the service waits.
+  /// subscription. The service sends no faster than the listener consumes: no
+  /// more than [window] items are in transit, also while the subscription is
+  /// paused. The service waits until some of them have been consumed.
   ///
-  /// Errors are as for [call], in the stream. Throws an [ArgumentError] if
-  /// [deadline] is negative or [window] is less than 1.
+  /// Errors are the same as for [call], and are events of the stream. Throws an
+  /// [ArgumentError] if [deadline] is negative or [window] is less than 1.
   Stream<Object?> stream(
     Object? request, {
     Duration? deadline,
@@ -110,7 +109,8 @@ final class WorkerPool extends Owner {
             },
           ),
         );
-        // Whatever it is, the listener gets it: it has no other way to learn.
+        // Every error is passed to the listener, which has no other way to
+        // learn of it.
         // ignore: avoid_catches_without_on_clauses
       } catch (error, stack) {
         items.addError(error, stack);
@@ -124,7 +124,7 @@ final class WorkerPool extends Owner {
         calls.cancel(id);
       },
     );
-    // Half of the window at a time is granted anew, as items are taken.
+    // Half of the window is granted at a time, as items are consumed.
     final batch = (window + 1) ~/ 2;
     var taken = 0;
     return items.stream.map((item) {
@@ -136,8 +136,8 @@ final class WorkerPool extends Owner {
     });
   }
 
-  /// Ends the pool for everybody: calls under way have [patience] to end.
-  /// Doing so again does nothing.
+  /// Ends the pool for all of its users: calls under way have [patience] to
+  /// end. Closing it again does nothing.
   ///
   /// Blocks the isolate meanwhile.
   void close({Duration patience = Duration.zero}) {
@@ -145,7 +145,7 @@ final class WorkerPool extends Owner {
     if (isReleased) return;
     final code = use((handle) => functions.serviceClose(handle, time));
     switch (Status.of(code)) {
-      // Others have closed it.
+      // It was closed through another handle, or by a shutdown.
       case Status.ok || Status.staleHandle || Status.shutDown:
         release();
       case _:
