@@ -1,4 +1,4 @@
-/// What a call costs, beside what Dart itself offers.
+/// Measures the cost of a call, compared with Dart's own means.
 ///
 /// `dart benchmark/calls.dart`, with a release build of the library.
 library;
@@ -64,7 +64,7 @@ Future<void> report(
     stopwatch.stop();
     times.add(stopwatch.elapsedTicks * 1000000000 ~/ stopwatch.frequency);
   }
-  // The first ones warm up.
+  // The first calls warm up.
   final rest = times.skip(count ~/ 10 + 1).toList()..sort();
   print('$name: ${_micros(rest[rest.length ~/ 2] / 1000)}');
 }

@@ -1,5 +1,5 @@
-/// Two native threads call functions of this isolate: one that they wait for,
-/// and one that they do not.
+/// Two native threads call functions of this isolate. They wait for the answer
+/// of one of them, and not for the other's.
 ///
 /// `dart example/callbacks.dart`
 library;
@@ -9,7 +9,7 @@ import 'dart:ffi';
 
 import 'package:insula/insula.dart';
 
-/// Starts the threads, which know nothing but two numbers.
+/// Starts the threads, which get only two numbers.
 final startThreads = Insula.library.lookupFunction<
     Void Function(UintPtr, UintPtr),
     void Function(int, int)>('insula_dart_sample_callbacks');
@@ -31,7 +31,7 @@ Future<void> main() async {
   });
   print('isolate: starts two threads');
   startThreads(blocking.address, nonBlocking.address);
-  // The event loop goes on, so the isolate can be called.
+  // The event loop continues, so the isolate can be called.
   await bothCalled.future;
   print('isolate: closes its callbacks');
   blocking.close();

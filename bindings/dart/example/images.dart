@@ -1,5 +1,4 @@
-/// Turns a folder of photographs into finished pictures, on a pool of Rust
-/// workers.
+/// Converts a folder of photographs, on a pool of Rust workers.
 ///
 /// `dart example/images.dart PHOTOS OUT`
 library;
@@ -56,7 +55,7 @@ Future<Duration> make(PicturePool pool, File file, String out) async {
   return picture.elapsed;
 }
 
-/// The content of a file, in memory that moves to the pool.
+/// Reads the content of a file into memory that moves to the pool.
 Future<TransferableBuffer> readIntoBuffer(File file) async {
   final opened = await file.open();
   try {

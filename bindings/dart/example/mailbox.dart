@@ -1,4 +1,5 @@
-/// One isolate asks another and waits for its answers, without event loops.
+/// One isolate sends requests to another and waits for its answers, without
+/// event loops.
 ///
 /// `dart example/mailbox.dart`
 library;

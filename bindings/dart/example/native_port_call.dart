@@ -1,5 +1,5 @@
-/// Two native threads call methods of this isolate by name: requests come to
-/// its port, and answers go back to ports of the threads.
+/// Two native threads call methods of this isolate by name: requests arrive at
+/// its port, and answers are posted to ports of the threads.
 ///
 /// `dart example/native_port_call.dart`
 library;
@@ -9,7 +9,7 @@ import 'dart:isolate';
 
 import 'package:insula/insula.dart';
 
-/// Starts the threads, which know nothing but a port.
+/// Starts the threads, which get only a port.
 final startThreads = Insula.library
     .lookupFunction<Void Function(Uint64), void Function(int)>(
         'insula_dart_sample_requests');

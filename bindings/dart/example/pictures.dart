@@ -1,5 +1,5 @@
-/// What a program adds in Dart for a service of its own: here the picture
-/// service of the library `libinsula_dart_samples`.
+/// The Dart side of a program's own service: here the picture service of the
+/// library `libinsula_dart_samples`.
 library;
 
 import 'dart:convert';
@@ -17,7 +17,7 @@ final _open = Insula.library.lookupFunction<
 final class PicturePool {
   PicturePool._(this._pool);
 
-  /// Opens a service of that [name] with so many [workers] (0: one per core).
+  /// Opens a service called [name] with [workers] workers (0: one per core).
   factory PicturePool.open(String name, {int workers = 0}) {
     RangeError.checkValueInInterval(workers, 0, 1 << 16, 'workers');
     final text = TransferableBuffer.from([...utf8.encode(name), 0]);
@@ -33,8 +33,8 @@ final class PicturePool {
 
   final WorkerPool _pool;
 
-  /// Makes a picture. [file] is the content of a file: a buffer moves, anything
-  /// else is copied.
+  /// Makes a picture. [file] is the content of a file: a buffer is moved, any
+  /// other value is copied.
   Future<Picture> picture(
     Object file, {
     String name = '',
@@ -88,15 +88,15 @@ final class PicturePool {
   void close() => _pool.close();
 }
 
-/// What to do with pictures of another shape.
+/// The treatment of pictures of another shape.
 enum ResizeMode {
-  /// Stretch.
+  /// Stretch to the size.
   exact,
 
-  /// Keep inside.
+  /// Keep inside the size.
   fit,
 
-  /// Cover, and cut.
+  /// Cover the size, and cut.
   fill,
 }
 
@@ -122,7 +122,7 @@ final class Picture {
     this.elapsed,
   );
 
-  /// The content of a file.
+  /// The content of the picture's file.
   final Uint8List bytes;
 
   /// Its format.

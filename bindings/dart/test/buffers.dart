@@ -1,4 +1,4 @@
-/// Risk: bytes are copied, freed while somebody sees them, or never.
+/// Risk: bytes are copied, freed while a view shows them, or never freed.
 library;
 
 import 'dart:isolate';
@@ -18,7 +18,7 @@ void define() {
     expect(answer, [1, 2, 3]);
     expect(buffer.isGone, true);
     expect(await errorOf(() => buffer.bytes) is StateError, true);
-    // The same memory: nobody copied it.
+    // The same memory: it was not copied.
     (answer! as Uint8List)[0] = 9;
     expect(view, [9, 2, 3]);
     pool.close();
@@ -103,7 +103,7 @@ void define() {
 
   test('large buffers that nobody wants any more are freed', () async {
     final pool = openSample('large');
-    // More than there are addresses in a program of 32 bits.
+    // Larger than the address space of a 32-bit program.
     for (var i = 0; i < 60; i++) {
       final buffer = TransferableBuffer(100 << 20)..bytes[i] = 1;
       final answer = await pool.call(['echo', buffer]) as Uint8List;
@@ -121,7 +121,7 @@ void define() {
       buffer.release();
       expect(buffer.isGone, true);
     }
-    // Memory that was freed would be taken by these.
+    // Memory that was freed would be reused by these.
     for (var i = 0; i < 200; i++) {
       TransferableBuffer(2 << 20)
         ..bytes.fillRange(0, 1000, 255)

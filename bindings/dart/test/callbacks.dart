@@ -1,5 +1,5 @@
-/// Risk: a native thread waits for ever, is answered twice, or by the wrong
-/// call; or a callback runs after its end.
+/// Risk: a native thread waits forever, is answered twice, or gets the answer
+/// of another call; or a callback runs after its end.
 library;
 
 import 'dart:async';
@@ -20,7 +20,7 @@ Future<int> roundTrips(int callback, int count, {int timeoutMs = 5000}) async {
   return result;
 }
 
-/// An error that cannot even say what it is.
+/// An error that cannot even describe itself.
 final class _Mute extends Error {
   @override
   String toString() => throw StateError('on purpose');
@@ -105,7 +105,7 @@ void define() {
     await called.future;
     callback.close();
     expect(Status.of(-await result), Status.closed);
-    // Later ones find none.
+    // Later calls are refused.
     expect(await roundTrips(callback.address, 1), -2);
   });
 

@@ -1,5 +1,5 @@
-/// Risk: a call that nobody wants any more goes on, or ends twice; a service
-/// sends faster than its reader reads.
+/// Risk: a call that is no longer needed goes on, or ends twice; a service
+/// sends faster than its reader consumes.
 library;
 
 import 'dart:async';
@@ -14,7 +14,7 @@ void define() {
   test('a cancelled call ends with an error, and its service learns of it',
       () async {
     final pool = openSample('cancelled', workers: 1);
-    // With a deadline it takes another way.
+    // With a deadline the call takes another path.
     for (final deadline in [null, const Duration(minutes: 1)]) {
       final call = pool.call(['work', 30000], deadline: deadline);
       await eventually(() => runningRequests() == 1, 'the work begins');
@@ -79,7 +79,7 @@ void define() {
     await Isolate.run(() async {
       final pool = WorkerPool.find('unawaited');
       unawaited(Future.sync(() => pool.call(['work', 30000]).cancel()));
-      // The end of that call has come by then.
+      // The end of that call has arrived by then.
       await pool.call(['echo', 1]);
       await pool.call(['echo', 1]);
     });
@@ -91,7 +91,7 @@ void define() {
     const deadline = Duration(milliseconds: 20);
     final watch = Stopwatch()..start();
     try {
-      // It may be told of the deadline before the call is, and answer.
+      // The service may see the deadline before the call does, and answer.
       expect(await pool.call(['work', 30000], deadline: deadline), 30000);
     } on InsulaException catch (error) {
       expect(error.status, Status.timedOut);
@@ -114,7 +114,7 @@ void define() {
     });
     for (var pauses = 1; pauses <= 5; pauses++) {
       await eventually(() => subscription.isPaused, 'the stream goes on');
-      // It sends what it may, and no more.
+      // The service sends what its credits allow, and no more.
       for (var i = 0; i < 20; i++) {
         await Future<void>.delayed(const Duration(milliseconds: 2));
         expect(taken, pauses * 10);
@@ -158,7 +158,7 @@ void define() {
       onError: ended.complete,
     );
     await eventually(() => subscription.isPaused, 'the first item comes');
-    // The reader is not ready, and the call ends by its deadline.
+    // The reader is not ready, and the call ends at its deadline.
     await eventually(() => runningRequests() == 0, 'the service stops');
     subscription
       ..onData((_) {})

@@ -8,15 +8,15 @@ import 'dart:isolate';
 
 final _tests = <(String, FutureOr<void> Function())>[];
 
-/// How long a test may take before all of them are ended.
+/// The time after which a test is taken to hang, and all of them are ended.
 const _limit = Duration(seconds: 60);
 
 /// Adds a test.
 void test(String name, FutureOr<void> Function() body) =>
     _tests.add((name, body));
 
-/// Runs all tests in their order, those whose name contains [only] if given,
-/// and ends the process with their number of failures.
+/// Runs all tests in order, only those whose name contains [only] if it is
+/// given, and exits with the number of failures.
 Future<void> runTests({String only = ''}) async {
   final watchdog = await _startWatchdog();
   var failed = 0;
@@ -40,8 +40,8 @@ Future<void> runTests({String only = ''}) async {
   exit(failed == 0 ? 0 : 1);
 }
 
-/// An isolate that ends the process if a test hangs, of whose name it is told:
-/// one that blocks its isolate for ever, too.
+/// Starts an isolate that ends the process if a test hangs, even if the test
+/// blocks its isolate. It is sent the name of each test.
 Future<SendPort> _startWatchdog() async {
   final ready = ReceivePort();
   await Isolate.spawn(_watch, ready.sendPort);
@@ -63,7 +63,7 @@ void _watch(SendPort ready) {
   ready.send(names.sendPort);
 }
 
-/// Fails unless both are equal; lists by their items.
+/// Fails unless both are equal; compares lists by their items.
 void expect(Object? actual, Object? expected, [String what = '']) {
   if (!_equal(actual, expected)) {
     throw StateError('$what: expected $expected, got $actual');
@@ -81,7 +81,7 @@ bool _equal(Object? a, Object? b) {
   return a == b;
 }
 
-/// The error that [body] throws, or its future ends with.
+/// Returns the error that [body] throws, or that its future ends with.
 Future<Object> errorOf(FutureOr<void> Function() body) async {
   try {
     await body();

@@ -1,5 +1,5 @@
-/// Risk: an isolate waits for one that is dead; what nobody has any more stays;
-/// or something is used that has been given back.
+/// Risk: an isolate waits for a dead one; an object without references stays;
+/// or a released object is used.
 library;
 
 import 'dart:async';
@@ -13,10 +13,10 @@ import 'package:insula/insula.dart';
 import 'harness.dart';
 import 'sample.dart';
 
-/// Longer than any peer takes to die.
+/// Longer than a peer takes to die.
 const _long = Duration(seconds: 30);
 
-/// How an isolate may end.
+/// The ways in which an isolate may end.
 enum End {
   returns,
   throws,
@@ -33,7 +33,7 @@ enum End {
         Isolate.exit();
       case kills:
         Isolate.current.kill(priority: Isolate.immediate);
-        // Interrupts are looked for here.
+        // The VM checks for interrupts here.
         for (;;) {
           _ignore();
         }
@@ -55,7 +55,7 @@ Future<void> spawnQuietly<M>(
   await Insula.spawn(entry, message, parties: parties, onError: onError);
 }
 
-/// The status that [wait] ends with.
+/// Returns the status that [wait] ends with.
 Status statusOf(void Function() wait) {
   try {
     wait();
@@ -65,7 +65,7 @@ Status statusOf(void Function() wait) {
   return Status.ok;
 }
 
-// The objects are kept by the isolates, until these end.
+// Kept by each isolate until its end.
 Object? _kept;
 
 void _endWithMailbox((int, End) start) {
@@ -120,11 +120,11 @@ void define() {
       final (requester, side) = Requester.open();
       final responder = Responder.fromHandle(side);
       final handle = requester.handle;
-      // This isolate lets go of it only when the other one has it.
+      // This isolate drops the requester only once the new one has it.
       await spawnQuietly(_endWithRequester, (handle, end));
       final status = statusOf(() => responder.receive(timeout: _long));
       expect(status, Status.peerDied);
-      // Not for being collected here.
+      // The peer did not die because the requester was collected here.
       expect(requester.isReleased, false);
     });
 
@@ -147,7 +147,7 @@ void define() {
       Insula.run((_) {}, unsendable, parties: [mailbox.share()]),
       Insula.spawn((_) {}, unsendable, parties: [mailbox.share()]),
     ];
-    // With no event between: the isolate waits at once.
+    // Without an event in between: the isolate waits at once.
     expect(statusOf(() => mailbox.take(timeout: _long)), Status.peerDied);
     for (final future in failed) {
       final error = await errorOf(() => future);
@@ -213,7 +213,7 @@ void define() {
     final exit = ReceivePort();
     await Isolate.spawn((_) {
       unawaited(WorkerPool.find('left alone').call(['work', 30000]));
-      // So the worker has it.
+      // So that the worker has it.
       while (runningRequests() == 0) {}
       Isolate.exit();
     }, null, onExit: exit.sendPort);
@@ -342,7 +342,7 @@ void define() {
     final pool = openSample('by chance');
     final mailbox = Mailbox();
     final (requester, side) = Requester.open();
-    // These use all of them, so the closure below has all of them.
+    // These use all of the objects, so the closure below carries all of them.
     Future<Object?> ask() => pool.call(['echo', 1]);
     void put() => mailbox.put([1]);
     RendezvousState look() => requester.state;
@@ -356,7 +356,7 @@ void define() {
       final text = 'this $name belongs to another isolate';
       expect(errors[index].contains(text), true, errors[index]);
     }
-    // Nor has its end harmed the originals.
+    // The isolate's end has not affected the originals.
     expect(await ask(), 1);
     put();
     expect(mailbox.take(), [1]);
@@ -370,7 +370,7 @@ void define() {
     final mailbox = Mailbox();
     final party = mailbox.share();
     final waits = Insula.run(_takeOnce, party, parties: [party]);
-    // Collections of all isolates: there nothing but the wait has the party.
+    // Collections in all isolates: only the wait refers to the party.
     var garbage = 0;
     for (var i = 0; i < 100; i++) {
       garbage += List.filled(200000, i).length;
@@ -409,7 +409,7 @@ void define() {
   });
 }
 
-/// Returns the addresses of two callbacks, of which it keeps no reference.
+/// Returns the addresses of two callbacks, and keeps no reference to them.
 @pragma('vm:never-inline')
 (int, int) _forgotten(void Function(Object?) note) {
   final blocking = BlockingCallback((n) => n)..keepIsolateAlive = false;

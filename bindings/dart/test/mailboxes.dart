@@ -1,4 +1,4 @@
-/// Risk: an isolate waits for ever, or gets what was not for it.
+/// Risk: an isolate waits forever, or gets a message that was not for it.
 library;
 
 import 'dart:isolate';

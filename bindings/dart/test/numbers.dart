@@ -1,5 +1,5 @@
-/// Risk: a number means something else than it says: a negative time waits for
-/// ever, a large one is cut off.
+/// Risk: a number changes its meaning: a negative time waits forever, a large
+/// one is truncated.
 library;
 
 import 'dart:async';
@@ -139,7 +139,7 @@ void define() {
     final requester = Requester.fromHandle(mailbox.handle);
     final error = await errorOf(() => requester.request([1]));
     expect((error as InsulaException).status, Status.wrongType);
-    // Nor is what it stands for given back by the wrong object.
+    // The wrong object does not release the handle either.
     requester.release();
     expect(mailbox.tryTake(), null);
     mailbox.close();

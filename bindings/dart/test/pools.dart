@@ -1,5 +1,5 @@
-/// Risk: an answer is lost, comes twice, comes to the wrong call, or an error
-/// is told as another one.
+/// Risk: an answer is lost, comes twice, belongs to another call, or an error
+/// is reported as another one.
 library;
 
 import 'dart:async';
@@ -98,7 +98,7 @@ void define() {
     final ends = [for (var i = 0; i < 3; i++) end(50 + i)];
     pool.close();
     final [first, ...rest] = await Future.wait(ends);
-    // It may have been done in the time that it is given to stop.
+    // It may have finished in the time that it is given to stop.
     expect(first == 50 || first is Status, true, '$first');
     for (final status in rest) {
       expect(status is Status, true, '$status');
@@ -141,7 +141,7 @@ void define() {
       return value;
     }
 
-    // The request is a list itself.
+    // The request itself is a list.
     expect(await pool.call(['echo', nested(63)]), nested(63));
     final circle = <Object?>[];
     circle.add(circle);

@@ -14,40 +14,42 @@ final _open = _library.lookupFunction<
     int Function(
         Pointer<Uint8>, int, Pointer<Uint64>)>('insula_dart_sample_open');
 
-/// Two threads that call a blocking callback and a listener.
+/// Starts two threads that call a blocking callback and a listener.
 final startCallbacks = _library.lookupFunction<
     Void Function(UintPtr, UintPtr),
     void Function(int, int)>('insula_dart_sample_callbacks');
 
-/// Two threads that post requests to a port, and wait for answers.
+/// Starts two threads that post requests to a port, and wait for answers.
 final startRequests = _library
     .lookupFunction<Void Function(Uint64), void Function(int)>(
         'insula_dart_sample_requests');
 
-/// Calls a callback on this very thread.
+/// Calls a callback on this thread.
 final callHere = _library.lookupFunction<Int32 Function(UintPtr, Int64),
     int Function(int, int)>('insula_dart_sample_call_here');
 
-/// Calls a callback so many times in a row on a thread of its own, and posts
-/// the mean time in nanoseconds, or minus a status, to a port.
+/// Calls a callback `count` times in a row on a new thread, and posts the mean
+/// time in nanoseconds, or the negated status, to a port.
 final startRoundTrips = _library.lookupFunction<
     Void Function(UintPtr, Uint32, Uint64, Uint64),
     void Function(int, int, int, int)>('insula_dart_sample_round_trips');
 
-/// How many bytes the large buffers of this process have.
+/// Returns the number of bytes of the live large buffers of this process.
 final aliveBytes = _library.lookupFunction<Uint64 Function(), int Function()>(
     'insula_dart_buffer_alive');
 
-/// How many items the sample streams of this process have sent so far.
+/// Returns the number of items that the sample streams of this process have
+/// sent so far.
 final sentItems = _library.lookupFunction<Uint64 Function(), int Function()>(
     'insula_dart_sample_sent');
 
-/// How many requests the sample services of this process are answering.
+/// Returns the number of requests that the sample services of this process are
+/// answering.
 final runningRequests = _library
     .lookupFunction<Uint64 Function(), int Function()>(
         'insula_dart_sample_running');
 
-/// The status with which the last callback ended that a sample service called.
+/// Returns the status of the last callback that a sample service called.
 final calledStatus = _library.lookupFunction<Int32 Function(), int Function()>(
     'insula_dart_sample_called');
 
@@ -55,7 +57,7 @@ final calledStatus = _library.lookupFunction<Int32 Function(), int Function()>(
 final openCounter = _library.lookupFunction<Int32 Function(), int Function()>(
     'insula_dart_sample_counter_open');
 
-/// The library at one moment (`insula_status_info`).
+/// A snapshot of the library (`insula_status_info`).
 final class _StatusInfo extends Struct {
   @Uint32()
   external int size;
@@ -78,7 +80,7 @@ final class _StatusInfo extends Struct {
 final _status = _library.lookupFunction<Int32 Function(Pointer<_StatusInfo>),
     int Function(Pointer<_StatusInfo>)>('insula_inspect');
 
-/// How many handles there are in this process.
+/// Returns the number of handles in this process.
 int liveHandles() {
   final memory = TransferableBuffer(sizeOf<_StatusInfo>());
   final info = memory.address.cast<_StatusInfo>();

@@ -1,7 +1,7 @@
-//! The few functions of the Dart VM that are needed, and its type of messages.
+//! The functions of the Dart VM that the library needs, and the VM's type of messages.
 //!
-//! The VM hands over a table of names and functions (`NativeApi.initializeApiDLData` in Dart),
-//! headed by a version: within one major version functions and types only grow.
+//! The VM provides a table of names and functions (`NativeApi.initializeApiDLData` in Dart), which
+//! begins with a version: within one major version functions and types are only added.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::OnceLock;
@@ -16,13 +16,13 @@ use insula_ffi::abi::types::{
     SpawnOptions, StatusInfo,
 };
 
-/// The version of the dynamic API that this was written for.
+/// The major version of the dynamic API that this code is written for.
 const MAJOR: i32 = 2;
 
 /// A port of a Dart isolate, as its VM numbers it.
 pub type DartPort = i64;
 
-/// What the VM calls when its collector has found external data without references.
+/// The finalizer that the VM calls when its collector has found external data without references.
 pub(crate) type DartFinalizer = extern "C" fn(isolate_data: *mut c_void, peer: *mut c_void);
 
 type Post = extern "C" fn(DartPort, *mut Object) -> bool;
@@ -36,7 +36,7 @@ struct Api {
 
 static API: OnceLock<Api> = OnceLock::new();
 
-/// A message to a Dart port, or a part of one. `kind` says which content counts.
+/// A message to a Dart port, or a part of one. `kind` determines which content is used.
 #[repr(C)]
 pub(crate) struct Object {
     pub(crate) kind: Kind,
@@ -66,7 +66,7 @@ pub(crate) union Content {
     pub(crate) array: Array,
     pub(crate) data: Data,
     pub(crate) external: External,
-    /// The largest one, which gives the type its size.
+    /// The largest variant, which determines the size of the type.
     send_port: [i64; 2],
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct Array {
 #[derive(Clone, Copy)]
 pub(crate) struct Data {
     pub(crate) element: u32,
-    /// Elements, not bytes.
+    /// The number of elements, not of bytes.
     pub(crate) length: isize,
     pub(crate) bytes: *const u8,
 }
@@ -90,7 +90,7 @@ pub(crate) struct Data {
 #[derive(Clone, Copy)]
 pub(crate) struct External {
     pub(crate) element: u32,
-    /// Elements, not bytes.
+    /// The number of elements, not of bytes.
     pub(crate) length: isize,
     pub(crate) bytes: *mut u8,
     pub(crate) peer: *mut c_void,
@@ -101,7 +101,7 @@ pub(crate) struct External {
 struct Table {
     major: i32,
     minor: i32,
-    /// Ends with one whose name is null.
+    /// Ends with an entry whose name is null.
     entries: *const Entry,
 }
 
@@ -112,14 +112,14 @@ struct Entry {
     function: *const c_void,
 }
 
-/// Remembers the VM's functions, and starts the runtime with so many threads (0: one per core)
-/// if it does not run. Every isolate calls it; all have the same VM and the same runtime.
+/// Stores the VM's functions, and starts the runtime with `threads` threads (0: one per core) if it
+/// is not running. Every isolate calls this; all have the same VM and the same runtime.
 ///
 /// # Safety
 /// `data` is null or `NativeApi.initializeApiDLData`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn insula_dart_init(data: *const c_void, threads: u32) -> StatusCode {
-    // SAFETY: by the caller's word.
+    // SAFETY: promised by the caller.
     match unsafe { remember(data) } {
         INSULA_OK => start(threads),
         status => status,
@@ -138,15 +138,15 @@ fn start(threads: u32) -> StatusCode {
         threads,
         spare_threads: 0,
         // Calls come from the VM's threads, which get the answers. (Measured 2026-11-21 with
-        // `benchmark/calls.dart` on two cores: the median of a call is 13 us, and 31 us where
-        // threads look around for 20 us.)
+        // `benchmark/calls.dart` on two cores: the median of a call is 13 us, and 31 us if threads
+        // search for work for 20 us.)
         flags: INSULA_INIT_PARK_AT_ONCE,
         stack_size: 0,
         name: std::ptr::null(),
     };
-    // SAFETY: a good configuration.
+    // SAFETY: a valid configuration.
     match unsafe { insula_init(&raw const config) } {
-        // By another isolate.
+        // Started by another isolate.
         INSULA_ERROR_ALREADY_STARTED => INSULA_OK,
         status => status,
     }
@@ -159,16 +159,16 @@ unsafe fn remember(data: *const c_void) -> StatusCode {
         return INSULA_ERROR_NULL_POINTER;
     }
     let table = data.cast::<Table>();
-    // SAFETY: the table of the VM, whose head is the same in every version.
+    // SAFETY: the VM's table, which begins the same way in every version.
     let major = unsafe { (*table).major };
     if major != MAJOR {
         return INSULA_ERROR_VERSION;
     }
-    // SAFETY: as above; the entries are there for as long as the VM.
+    // SAFETY: as above; the entries exist as long as the VM.
     let entries = unsafe { (*table).entries };
-    // SAFETY: by the table's word.
+    // SAFETY: the table ends with an entry whose name is null.
     let post = unsafe { find(entries, c"Dart_PostCObject") };
-    // SAFETY: by the table's word.
+    // SAFETY: as above.
     let current_isolate = unsafe { find(entries, c"Dart_CurrentIsolate") };
     let (Some(post), Some(current_isolate)) = (post, current_isolate) else {
         return INSULA_ERROR_VERSION;
@@ -185,15 +185,15 @@ unsafe fn remember(data: *const c_void) -> StatusCode {
 }
 
 /// # Safety
-/// `entry` is the first of a table that ends with one whose name is null.
+/// `entry` is the first of a table that ends with an entry whose name is null.
 unsafe fn find(mut entry: *const Entry, name: &CStr) -> Option<*const c_void> {
     loop {
-        // SAFETY: not behind the last one, by the loop.
+        // SAFETY: the loop does not pass the last entry.
         let this = unsafe { entry.read() };
         if this.name.is_null() {
             return None;
         }
-        // SAFETY: the names of the table are texts of C.
+        // SAFETY: the names of the table are C strings.
         if unsafe { CStr::from_ptr(this.name) } == name {
             return (!this.function.is_null()).then_some(this.function);
         }
@@ -202,16 +202,16 @@ unsafe fn find(mut entry: *const Entry, name: &CStr) -> Option<*const c_void> {
     }
 }
 
-/// Posts a message, which the VM copies but for what is external in it. `false` if there is no
-/// such port any more; then everything is the caller's still.
+/// Posts a message, which the VM copies except for external data in it. Returns `false` if there is
+/// no such port; then everything is still the caller's.
 ///
 /// # Safety
-/// All pointers in the message are good, and what is external is nobody else's to finalize.
+/// All pointers in the message are valid, and nothing else finalizes the external data.
 pub(crate) unsafe fn post(port: DartPort, message: *mut Object) -> bool {
     API.get().is_some_and(|api| (api.post)(port, message))
 }
 
-/// What tells the Dart isolate that runs on this thread from others; 0 if there is none.
+/// Returns a number that identifies the Dart isolate that runs on this thread; 0 if there is none.
 pub(crate) fn current_isolate() -> usize {
     API.get().map_or(0, |api| (api.current_isolate)().addr())
 }

@@ -1,9 +1,9 @@
-//! Scratch memory of Dart isolates: what the package needs for the time of one call.
+//! Scratch memory of Dart isolates: the memory that the package needs for the duration of one call.
 //!
-//! Dart gives memory back in a `finally`, which is not run where a kill unwinds the isolate. So all
-//! of it belongs to an *arena*, of which each isolate has one. The package notes how full the arena
-//! is before a call (its *mark*), and goes back to that mark afterwards. What a killed isolate has
-//! left in its arena is freed by the arena's finalizer.
+//! Dart frees memory in a `finally`, which does not run when a kill unwinds the isolate. So all of
+//! the memory belongs to an *arena*, of which each isolate has one. Before a call the package
+//! stores how full the arena is (its *mark*), and frees down to that mark afterwards. Memory that a
+//! killed isolate has left in its arena is freed by the arena's finalizer.
 //!
 //! Only its isolate uses an arena, one call at a time; calls may be nested.
 
@@ -22,11 +22,11 @@ struct Arena {
 
 struct Block {
     memory: *mut c_void,
-    /// Whether it is a place for bytes that the library holds, which are freed with it.
+    /// `true` for a place for bytes that the library holds, which are freed with the block.
     holds: bool,
 }
 
-// SAFETY: a block is a reference to a buffer, which may be given back on any thread.
+// SAFETY: a block is a reference to a buffer, which may be released on any thread.
 unsafe impl Send for Block {}
 
 impl Drop for Block {
@@ -34,7 +34,7 @@ impl Drop for Block {
         if self.holds {
             // SAFETY: the block has a reference until the end of this function.
             let place = unsafe { insula_dart_buffer_data(self.memory) };
-            // SAFETY: aligned; zero at first, and a buffer once the library has put one there.
+            // SAFETY: aligned; zero at first, and a buffer once the library has written one.
             let held = unsafe { place.cast::<Buffer>().read() };
             if held.handle != 0 {
                 let _ = insula_buffer_free(held.handle);
@@ -46,7 +46,7 @@ impl Drop for Block {
 }
 
 impl Arena {
-    /// A block of zero bytes at a multiple of 16; null if there is no room.
+    /// Allocates a block of zero bytes at a multiple of 16. Returns null if there is no room.
     fn add(&mut self, length: u64, holds: bool) -> *mut u8 {
         let memory = insula_dart_buffer_new(length);
         if memory.is_null() {
@@ -58,16 +58,16 @@ impl Arena {
     }
 }
 
-/// Makes the arena of the current isolate.
+/// Creates the arena of the current isolate.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_arena_new() -> *mut c_void {
     Box::into_raw(Box::new(Arena::default())).cast()
 }
 
-/// A finalizer: the isolate has ended.
+/// Frees an arena. The finalizer at the end of its isolate.
 ///
 /// # Safety
-/// `arena` is of `insula_dart_arena_new`, and is not used afterwards.
+/// `arena` is from `insula_dart_arena_new`, and is not used afterwards.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn insula_dart_arena_gone(arena: *mut c_void) {
     // SAFETY: made by `insula_dart_arena_new`; the VM calls the finalizer once.
@@ -75,20 +75,21 @@ pub(crate) unsafe extern "C" fn insula_dart_arena_gone(arena: *mut c_void) {
     do_later(move || drop(arena));
 }
 
-/// `length` zero bytes at a multiple of 16, until the arena goes back; null if there is no room.
+/// Allocates `length` zero bytes at a multiple of 16, until the arena is freed down to an earlier
+/// mark. Returns null if there is no room.
 ///
 /// # Safety
-/// `arena` is of `insula_dart_arena_new`, and this isolate's.
+/// `arena` is from `insula_dart_arena_new`, and belongs to the current isolate.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn insula_dart_arena_bytes(
     arena: *mut c_void,
     length: u64,
 ) -> *mut u8 {
-    // SAFETY: alive, and only this isolate uses it, by the caller's word.
+    // SAFETY: alive, and used only by this isolate, as the caller promised.
     unsafe { &mut *arena.cast::<Arena>() }.add(length, false)
 }
 
-/// A place for bytes that the library holds, which are freed when the arena goes back.
+/// Allocates a place for bytes that the library holds, which are freed with the place.
 ///
 /// # Safety
 /// As for [`insula_dart_arena_bytes`].
@@ -98,7 +99,7 @@ pub(crate) unsafe extern "C" fn insula_dart_arena_held(arena: *mut c_void) -> *m
     unsafe { &mut *arena.cast::<Arena>() }.add(size_of::<Buffer>() as u64, true)
 }
 
-/// How full the arena is.
+/// Returns the mark of the arena.
 ///
 /// # Safety
 /// As for [`insula_dart_arena_bytes`].
@@ -108,7 +109,7 @@ pub(crate) unsafe extern "C" fn insula_dart_arena_mark(arena: *mut c_void) -> u6
     unsafe { &*arena.cast::<Arena>() }.blocks.len() as u64
 }
 
-/// Frees what has come since that mark.
+/// Frees everything that was allocated since a mark.
 ///
 /// # Safety
 /// As for [`insula_dart_arena_bytes`]; nothing that is freed is used afterwards.

@@ -1,15 +1,15 @@
-//! Calls of services by Dart isolates, with a Future or a Stream at the other end.
+//! Calls of services by Dart isolates, with a Future or a Stream at the end.
 //!
 //! Each isolate has one table of the calls that are under way, by the numbers that the package
-//! gives them, and one Dart port. The port gets `[id, 0, item, light]` for each item of a stream,
-//! and at the end of each call `[id, 1, status, may have run, answer, light]`, where the answer to
-//! a failed call is a text, and `light` tells of the light data in the answer, as `letter` does.
+//! gives them, and one Dart port. The port receives `[id, 0, item, light]` for each item of a
+//! stream, and `[id, 1, status, may have run, answer, light]` at the end of each call. The answer
+//! to a failed call is a text; `light` describes the light data in the answer, as in `letter`.
 //!
 //! # Ends
-//! A call is in the table from before it begins until its end is told, which happens once: with
-//! an answer, an error, or a cancellation, whichever the call decides for. To cancel a call that
-//! has ended does nothing. The end of the isolate cancels all of its calls, through the
-//! finalizer of the table (`insula_dart_calls_gone`): no reader of the answers is left.
+//! A call is in the table from before it begins until its end is posted, which happens once: with
+//! an answer, an error, or a cancellation, whichever comes first. Cancelling a call that has ended
+//! does nothing. The end of the isolate cancels all of its calls, through the finalizer of the
+//! table (`insula_dart_calls_gone`), because no reader of the answers is left.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -32,7 +32,7 @@ use crate::stream::Stream;
 const ITEM: i64 = 0;
 const END: i64 = 1;
 
-/// Where the messages of one call go.
+/// The destination of the messages of one call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Address {
     port: DartPort,
@@ -41,11 +41,11 @@ pub(crate) struct Address {
 
 impl Address {
     /// # Safety
-    /// `value` is null, or a value as `insula.h` tells, of `owner`.
+    /// `value` is null, or a value of `owner` as `insula.h` requires.
     pub(crate) unsafe fn tell_item(self, value: *const RawValue, owner: Owner) -> StatusCode {
         let mut letter = Letter::to_package(owner);
         let (id, kind) = (letter.integer(self.id), letter.integer(ITEM));
-        // SAFETY: by the caller's word.
+        // SAFETY: promised by the caller.
         match unsafe { letter.value(value) } {
             Ok(item) => {
                 let light = letter.light();
@@ -63,7 +63,7 @@ impl Address {
         let mut letter = Letter::to_package(Owner::Message);
         let head = [self.id, END, i64::from(status), i64::from(may_have_run)]
             .map(|number| letter.integer(number));
-        // SAFETY: by the caller's word.
+        // SAFETY: promised by the caller.
         let answer = unsafe { letter.value(value) };
         let status = match answer {
             Ok(answer) => {
@@ -76,7 +76,7 @@ impl Address {
             }
             Err(status) => status,
         };
-        // An answer that Dart cannot have is a failed call.
+        // An answer that Dart cannot represent makes the call a failed one.
         // SAFETY: null is the value null.
         unsafe { self.tell_end(status, 1, std::ptr::null()) };
     }
@@ -85,25 +85,25 @@ impl Address {
 /// The calls of one isolate that are under way.
 struct Calls {
     port: DartPort,
-    /// Bounded by what the isolate has called and was not told the end of. No call begins or ends,
-    /// and no stream is granted to, under this lock.
+    /// Bounded by the calls of the isolate whose end has not been posted. No call begins or ends,
+    /// and no stream is granted credits, under this lock.
     open: Mutex<HashMap<i64, Open>>,
 }
 
 /// A call that has not ended.
 struct Open {
-    /// 0 until the call has begun, and if there was no room for a handle.
+    /// 0 until the call has begun.
     handle: CallHandle,
     stream: Option<Arc<Stream>>,
 }
 
-/// What a call keeps until its end is told.
+/// The table and the address of a call, which the call keeps until its end is posted.
 struct Ticket {
     calls: Arc<Calls>,
     address: Address,
 }
 
-/// Makes the table of the current isolate's calls, whose messages go to `port`.
+/// Creates the table of the current isolate's calls, whose messages are posted to `port`.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_calls_new(port: DartPort) -> *mut c_void {
     let calls = Arc::new(Calls {
@@ -113,10 +113,10 @@ pub(crate) extern "C" fn insula_dart_calls_new(port: DartPort) -> *mut c_void {
     Arc::into_raw(calls).cast_mut().cast()
 }
 
-/// A finalizer: the isolate has ended. Cancels its calls.
+/// Cancels the calls of an isolate. The finalizer at the end of the isolate.
 ///
 /// # Safety
-/// `calls` is of `insula_dart_calls_new`, and is not used afterwards.
+/// `calls` is from `insula_dart_calls_new`, and is not used afterwards.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn insula_dart_calls_gone(calls: *mut c_void) {
     // SAFETY: made by `insula_dart_calls_new`; the VM calls the finalizer once.
@@ -124,15 +124,15 @@ pub(crate) unsafe extern "C" fn insula_dart_calls_gone(calls: *mut c_void) {
     do_later(move || calls.cancel_all());
 }
 
-/// Calls a service. Its end goes to the table's port, in a message with `id`: right from the
-/// thread of the worker that answers, unless there is a deadline to be watched.
+/// Calls a service. Its end is posted to the table's port, in a message with `id`: directly by the
+/// thread of the worker that answers, unless there is a deadline.
 ///
-/// With a `window` that is not 0 it is the call of a stream, for whose items there is that much
-/// room at first: the service gets `[stream, request]`, and sends items with
+/// With a `window` that is not 0 it is the call of a stream, which begins with that many credits
+/// for items: the service receives `[stream, request]`, and sends items with
 /// `insula_dart_stream_send`.
 ///
 /// # Safety
-/// `calls` is of `insula_dart_calls_new`; `request` is as for `insula_service_call`.
+/// `calls` is from `insula_dart_calls_new`; `request` is as for `insula_service_call`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn insula_dart_call_begin(
     calls: *mut c_void,
@@ -171,7 +171,7 @@ pub(crate) unsafe extern "C" fn insula_dart_call_begin(
         data: parts.as_ptr().cast(),
         ..RawValue::default()
     };
-    // SAFETY: the parts are there during the call; what they point to, by the caller's word.
+    // SAFETY: the parts exist during the call; the caller promised what they point to.
     unsafe {
         calls.begin(
             address,
@@ -183,24 +183,24 @@ pub(crate) unsafe extern "C" fn insula_dart_call_begin(
     }
 }
 
-/// Cancels a call, whose end then tells so, unless it has another one already.
+/// Cancels a call, whose end is a cancellation then, unless it has another end already.
 ///
-/// Errors: `NOT_FOUND` if its end has been told.
+/// Errors: `NOT_FOUND` if its end has been posted.
 ///
 /// # Safety
-/// `calls` is of `insula_dart_calls_new`.
+/// `calls` is from `insula_dart_calls_new`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn insula_dart_call_cancel(calls: *mut c_void, id: i64) -> StatusCode {
     // SAFETY: promised by the caller.
     unsafe { shared(calls) }.cancel(id)
 }
 
-/// Makes room for so many more items of a stream.
+/// Grants credits for `items` more items of a stream.
 ///
-/// Errors: `NOT_FOUND` if its end has been told.
+/// Errors: `NOT_FOUND` if its end has been posted.
 ///
 /// # Safety
-/// `calls` is of `insula_dart_calls_new`.
+/// `calls` is from `insula_dart_calls_new`.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn insula_dart_stream_grant(
     calls: *mut c_void,
@@ -220,10 +220,10 @@ pub(crate) unsafe extern "C" fn insula_dart_stream_grant(
 }
 
 /// # Safety
-/// `calls` is of `insula_dart_calls_new`, and its finalizer has not run.
+/// `calls` is from `insula_dart_calls_new`, and its finalizer has not run.
 unsafe fn shared(calls: *mut c_void) -> Arc<Calls> {
     let calls = calls.cast_const().cast::<Calls>();
-    // SAFETY: alive by the caller's word.
+    // SAFETY: alive as the caller promised.
     unsafe { Arc::increment_strong_count(calls) };
     // SAFETY: the reference that was just made.
     unsafe { Arc::from_raw(calls) }
@@ -268,13 +268,13 @@ impl Calls {
             None => false,
         };
         if !is_open {
-            // It has ended meanwhile.
+            // The call has ended meanwhile.
             let _ = insula_call_release(handle);
         }
         INSULA_OK
     }
 
-    /// A call that has ended, or has not begun, is no longer in the table.
+    /// Removes a call that has ended, or could not begin, from the table.
     fn remove(&self, id: i64) -> Option<Open> {
         let open = lock(&self.open).remove(&id)?;
         if let Some(stream) = &open.stream {
@@ -293,8 +293,8 @@ impl Calls {
         if let Some(stream) = stream {
             stream.end();
         }
-        // Its end comes back to this table, so no lock may be held. A call that ends meanwhile is
-        // stale.
+        // The end of the call is removed from this table, so no lock may be held. The handle of a
+        // call that has ended meanwhile is stale.
         let _ = insula_call_cancel(handle);
         INSULA_OK
     }
@@ -313,11 +313,11 @@ extern "C" fn call_done(
     may_have_run: u32,
     reply: *const RawValue,
 ) {
-    // SAFETY: what `begin` made, until `free_ticket`.
+    // SAFETY: made by `begin`, and valid until `free_ticket`.
     let ticket = unsafe { &*user.cast::<Ticket>() };
     let open = ticket.calls.remove(ticket.address.id);
     let is_stream = open.as_ref().is_some_and(|open| open.stream.is_some());
-    // The answer of a stream that ended well is of no interest.
+    // The answer of a stream that ended without an error is not used.
     let reply = if is_stream && status == INSULA_OK {
         std::ptr::null()
     } else {

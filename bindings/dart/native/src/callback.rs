@@ -1,26 +1,26 @@
 //! Callbacks into Dart isolates, for whose answer any thread may wait.
 //!
-//! The VM can be posted to, but not asked. So a blocking call is a message `[call, argument]` to
-//! a port of the isolate, whose code runs the callback in a turn of its own and answers with
+//! The VM accepts messages, but cannot be asked. So a blocking call is a message `[call, argument]`
+//! to a port of the isolate, whose code runs the callback in a turn of its own and answers with
 //! `insula_dart_callback_answer`. The caller sleeps meanwhile.
 //!
 //! # The protocol
-//! A call is *queued*; then *answering*, while the isolate hands the answer over to the
-//! caller's function; then *over*, with a status. A time-out or a close ends a queued call; one
-//! that is being answered is waited for, since its function uses what is the caller's. All of it
-//! is decided under the callback's lock; functions run outside of it.
+//! A call is *queued*; then *answering*, while the isolate passes the answer to the caller's
+//! function; then *over*, with a status. A time-out or a close ends a queued call. A call that is
+//! being answered is waited for, because its function uses the caller's data. The callback's lock
+//! protects these stages; functions run outside of it.
 //!
-//! A caller waits at its *bell*, a mailbox that is closed when its call is over. So an isolate of
-//! Insula that calls gives its place in the pool away, and a kill ends its wait: it unwinds, and
-//! the call is withdrawn if it is still queued. Only while it is being answered, which takes as
-//! long as the caller's function, nothing ends the wait.
+//! A caller waits at its *bell*, a mailbox that is closed when its call is over. So a calling
+//! isolate of Insula gives up its place in the pool, and a kill ends its wait: it unwinds, and the
+//! call is withdrawn if it is still queued. Only while it is being answered, which takes as long as
+//! the caller's function, nothing ends the wait.
 //!
-//! A callback is closed by its isolate. The collector of Dart, and the end of the isolate, close
-//! it too (`insula_dart_callback_gone`), and then callers learn that their peer died.
+//! A callback is closed by its isolate. Dart's collector, and the end of the isolate, close it too
+//! (`insula_dart_callback_gone`); then its callers get `PEER_DIED`.
 //!
 //! # Deadlock
-//! A call from the callback's own isolate, further down on its stack, would wait for itself, and
-//! is refused.
+//! A call from the callback's own isolate, further down on its stack, would wait for itself, and is
+//! refused.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -41,21 +41,21 @@ use crate::api::{self, DartPort};
 use crate::lease::lock;
 use crate::letter::{Letter, Owner};
 
-/// The call number of a call that nobody waits for.
+/// The number of a call without a waiting caller.
 const NOTIFICATION: i64 = 0;
 
 struct Callback {
     port: DartPort,
-    /// Whose it is, as the VM tells isolates apart.
+    /// The isolate of the callback, as the VM identifies it.
     isolate: usize,
     calls: Mutex<Calls>,
-    /// For callers that nothing may wake but the end of an answer.
+    /// For callers that only the end of an answer may wake.
     over: Condvar,
 }
 
 #[derive(Default)]
 struct Calls {
-    /// Why there are no more calls.
+    /// The reason why no more calls are accepted.
     closed: Option<StatusCode>,
     last: i64,
     pending: HashMap<i64, Call>,
@@ -79,7 +79,7 @@ impl Call {
     }
 }
 
-/// Who wants the answer.
+/// The function of a caller that waits for the answer.
 struct Caller {
     done: DoneFn,
     user: *mut c_void,
@@ -98,7 +98,8 @@ fn find(callback: usize) -> Result<Arc<Callback>, StatusCode> {
     found.ok_or(INSULA_ERROR_BAD_HANDLE)
 }
 
-/// Makes a callback of the current Dart isolate, whose calls go to `port`. Returns its number.
+/// Creates a callback of the current Dart isolate, whose calls are posted to `port`. Returns its
+/// number.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_callback_new(port: DartPort) -> usize {
     let callback = Arc::new(Callback {
@@ -114,13 +115,13 @@ pub(crate) extern "C" fn insula_dart_callback_new(port: DartPort) -> usize {
     number
 }
 
-/// Closes a callback: calls that are not being answered end with `CLOSED`. Later ones find none.
+/// Closes a callback: calls that are not being answered end with `CLOSED`. Later calls are refused.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_callback_close(callback: usize) -> StatusCode {
     close(callback, INSULA_ERROR_CLOSED)
 }
 
-/// A finalizer: the callback's Dart object, or its whole isolate, is gone.
+/// Closes a callback. The finalizer for when its Dart object, or the whole isolate, is gone.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_callback_gone(token: *mut c_void) {
     let _ = close(token.addr(), INSULA_ERROR_PEER_DIED);
@@ -143,16 +144,16 @@ fn close(number: usize, why: StatusCode) -> StatusCode {
     INSULA_OK
 }
 
-/// Calls, and waits for the answer for at most `timeout_ns` (`INSULA_FOREVER` is a time, too).
-/// `done` gets the answer, or null and the text of a failure, before this returns, while the
-/// calling thread waits, on the thread of the Dart isolate. The argument is copied, but for
-/// external data, which moves if the call was handed over.
+/// Calls, and waits for the answer for at most `timeout_ns` (without a limit if it is
+/// `INSULA_FOREVER`). Before this function returns, while the calling thread waits, `done` is
+/// called on the thread of the Dart isolate with the answer, or with the text of a failure. The
+/// argument is copied, except for external data, which moves if the call was handed over.
 ///
 /// Errors: `CLOSED`, `PEER_DIED`, `TIMED_OUT`, `FAILED` if the callback threw, `DEADLOCK` in the
 /// callback's own isolate, `ENDING` if the isolate of Insula that waits is to end.
 ///
 /// # Safety
-/// The pointers are as `insula.h` tells; `done` may use `user` on any thread.
+/// The pointers are valid as `insula.h` requires; `done` may use `user` on any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_dart_callback_call(
     callback: usize,
@@ -182,10 +183,10 @@ pub unsafe extern "C" fn insula_dart_callback_call(
     callback.wait(number, timeout)
 }
 
-/// Calls, and does not wait. The argument moves as by `insula_dart_callback_call`.
+/// Calls, and does not wait. The argument moves as with `insula_dart_callback_call`.
 ///
 /// # Safety
-/// `argument` is null or a value as `insula.h` tells.
+/// `argument` is null or a value as `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_dart_callback_notify(
     callback: usize,
@@ -198,11 +199,11 @@ pub unsafe extern "C" fn insula_dart_callback_notify(
     }
 }
 
-/// Answers a call: with a value, or, if `status` is not 0, with a text. `NOT_FOUND` if nobody
-/// waits for it any more; then external data is the caller's still.
+/// Answers a call: with a value, or, if `status` is not 0, with a text. Returns `NOT_FOUND` if no
+/// caller waits for the answer; then external data is still the caller's.
 ///
 /// # Safety
-/// `answer` is null or a value as `insula.h` tells.
+/// `answer` is null or a value as `insula.h` requires.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn insula_dart_callback_answer(
     callback: usize,
@@ -260,15 +261,15 @@ impl Callback {
     }
 
     /// # Safety
-    /// `argument` is null or a value as `insula.h` tells.
+    /// `argument` is null or a value as `insula.h` requires.
     unsafe fn post(&self, number: i64, argument: *const RawValue) -> StatusCode {
         let mut letter = Letter::new(Owner::Caller);
         let call = letter.integer(number);
-        // SAFETY: by the caller's word.
+        // SAFETY: promised by the caller.
         match unsafe { letter.value(argument) } {
             Ok(argument) => {
                 let message = letter.array([call, argument]);
-                // SAFETY: the argument is there until this function returns.
+                // SAFETY: the argument exists until this function returns.
                 unsafe { letter.post(self.port, message) }
             }
             Err(status) => status,
@@ -291,9 +292,9 @@ impl Callback {
             }))
         });
         let gave_up = match rung {
-            // An isolate that is to end unwinds out of the wait, unless it unwinds already.
+            // An isolate that is to end unwinds out of the wait, unless it is unwinding already.
             Some(Err(_)) => INSULA_ERROR_ENDING,
-            // It is closed when the call is over, which its stage tells.
+            // The bell is closed when the call is over; the stage holds the status.
             Some(Ok(Err(error))) if error != MailboxError::Closed => {
                 Failure::from(error).status().code()
             }
@@ -311,7 +312,7 @@ impl Callback {
                     calls.pending.remove(&number);
                     return gave_up;
                 }
-                // Nobody can take the answer back.
+                // An answer that has begun cannot be taken back.
                 Some(Stage::Answering) => {
                     let woken = self.over.wait(calls);
                     calls = woken.unwrap_or_else(PoisonError::into_inner);

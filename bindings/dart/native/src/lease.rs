@@ -1,17 +1,17 @@
-//! What objects of Dart own in this library, and how it is given back.
+//! Handles that Dart objects own in this library, and their release.
 //!
 //! A *lease* is a handle together with the function of the C ABI that releases it. The object of
-//! the package that has the lease (`owner.dart`) ends it when it is closed. Otherwise a finalizer ends it: when
-//! Dart's collector finds the object, or when the object's isolate ends, however it ends. So an
-//! isolate that has died has released its ends of mailboxes and rendezvous, and the waits of its
-//! peers end with `PEER_DIED`.
+//! the package that owns the lease (`owner.dart`) ends it when it is closed. Otherwise a finalizer
+//! ends it: when Dart's collector finds the object, or when the object's isolate ends, however it
+//! ends. So an isolate that has died has released its ends of mailboxes and rendezvous, and the
+//! waits of its peers end with `PEER_DIED`.
 //!
 //! # The reaper
-//! A finalizer runs in the middle of a collection, where the VM must not be called. To release a
-//! handle may do just that: the calls of a service that ends are told of it, through Dart ports.
-//! So finalizers only add to a list, and a thread of its own, the reaper, does the work. It
-//! starts with the first entry of the list and ends when the list is empty. The list is bounded
-//! by the number of handles.
+//! A finalizer runs in the middle of a collection, where the VM must not be called. Releasing a
+//! handle may call it: a service that ends reports the end of its calls through Dart ports. So
+//! finalizers only add to a list, and a separate thread, the reaper, does the work. It starts with
+//! the first entry of the list and ends when the list is empty. The list is bounded by the number
+//! of handles.
 
 use std::collections::VecDeque;
 use std::ffi::c_void;
@@ -53,7 +53,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Has `work` done by the reaper. For finalizers.
+/// Queues `work` for the reaper. For finalizers.
 pub(crate) fn do_later(work: impl FnOnce() + Send + 'static) {
     let mut reaper = lock(&REAPER);
     reaper.works.push_back(Box::new(work));
@@ -63,8 +63,8 @@ pub(crate) fn do_later(work: impl FnOnce() + Send + 'static) {
     drop(reaper);
     let thread = thread::Builder::new().name("insula reaper".to_owned());
     if thread.spawn(reap).is_err() {
-        // The system has no thread to give. To do it here is less than right, and better than
-        // never: peers may wait for it.
+        // The system has no thread to give. To do the work here may call the VM during a
+        // collection, but not to do it is worse: peers may wait for it.
         reap();
     }
 }
@@ -81,7 +81,7 @@ fn reap() {
     }
 }
 
-/// Makes a lease of a handle, which `release` gives back. Null if there is no such function.
+/// Creates a lease of a handle that `release` releases. Returns null without such a function.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_lease_new(
     handle: u64,
@@ -93,16 +93,16 @@ pub(crate) extern "C" fn insula_dart_lease_new(
     Box::into_raw(Box::new(Lease { handle, release })).cast()
 }
 
-/// Ends a lease, and returns what the handle's function does.
+/// Ends a lease, and returns the status of its function.
 ///
 /// # Safety
-/// `lease` is of `insula_dart_lease_new`, and has not ended.
+/// `lease` is from `insula_dart_lease_new`, and has not ended.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn insula_dart_lease_end(lease: *mut c_void) -> StatusCode {
     if lease.is_null() {
         return INSULA_ERROR_NULL_POINTER;
     }
-    // SAFETY: made by `insula_dart_lease_new`, and ended once, by the caller's word.
+    // SAFETY: from `insula_dart_lease_new`, and ended once, as the caller promised.
     let lease = unsafe { Box::from_raw(lease.cast::<Lease>()) };
     lease.end()
 }
@@ -114,12 +114,12 @@ pub(crate) unsafe extern "C" fn insula_dart_lease_end(lease: *mut c_void) -> Sta
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn insula_dart_lease_forget(lease: *mut c_void) {
     if !lease.is_null() {
-        // SAFETY: made by `insula_dart_lease_new`, and ended once, by the caller's word.
+        // SAFETY: from `insula_dart_lease_new`, and ended once, as the caller promised.
         drop(unsafe { Box::from_raw(lease.cast::<Lease>()) });
     }
 }
 
-/// A finalizer: the Dart object that had the lease, or its whole isolate, is gone.
+/// Ends a lease. The finalizer for when its Dart object, or the whole isolate, is gone.
 ///
 /// # Safety
 /// As for [`insula_dart_lease_end`].
@@ -128,7 +128,7 @@ pub(crate) unsafe extern "C" fn insula_dart_lease_gone(lease: *mut c_void) {
     // SAFETY: the VM calls the finalizer once, with what the package attached.
     let lease = unsafe { Box::from_raw(lease.cast::<Lease>()) };
     do_later(move || {
-        // A handle that is stale by now is released already.
+        // A handle that is stale by now has been released already.
         let _ = lease.end();
     });
 }

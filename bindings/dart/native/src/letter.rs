@@ -1,15 +1,15 @@
 //! Values of the C ABI as messages to Dart.
 //!
-//! A letter is built from values that are valid meanwhile, and posted at once. External data in
+//! A letter is built from values that stay valid meanwhile, and posted at once. External data in
 //! them moves: into the VM if it accepts the letter, whose collector then calls the finalizer;
-//! otherwise it goes back to whom it came from, or is finalized here.
+//! otherwise it goes back to its owner, or is finalized here.
 //!
 //! # Light data
-//! The VM counts external data by its length, and may collect when it comes. In letters to the
-//! package itself a large piece that is *light* (see `buffer`) therefore travels as typed data of
-//! one byte, with the same address and the same finalizer, and beside the message stand its
-//! length and its place in there. The package makes a list over all of it, which keeps the one of
-//! one byte. A letter that nobody reads loses nothing: the VM finalizes what was in it.
+//! The VM counts external data by its length, and may collect when it arrives. In letters to the
+//! package itself a large piece that is *light* (see `buffer`) is therefore sent as typed data of
+//! one byte, with the same address and the same finalizer. Its length and its place in the message
+//! are sent beside the message. The package makes a list over the whole piece, which keeps the list
+//! of one byte. A letter that is never read loses nothing: the VM finalizes the data in it.
 
 use std::ffi::c_void;
 use std::slice;
@@ -28,34 +28,34 @@ use crate::buffer::{count_in, count_out, insula_dart_buffer_release, is_light};
 /// How deep arrays may be nested.
 const DEEPEST: u32 = 64;
 
-/// Whose external data it is while the letter is written.
+/// The owner of the external data while the letter is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Owner {
-    /// Of a message that this thread is handling: taken out of it.
+    /// A message that this thread is handling: the data is taken out of it.
     Message,
-    /// Of whoever wants to have it posted, and still his if that fails.
+    /// The caller that wants the data posted, which keeps it if that fails.
     Caller,
 }
 
-/// A message in the making. Boxes keep their places while the vectors grow.
+/// A message that is being built. The boxes keep their addresses while the vectors grow.
 pub(crate) struct Letter {
     owner: Owner,
     arrays: Vec<Box<[*mut Object]>>,
     #[expect(clippy::vec_box, reason = "the VM is given their addresses")]
     objects: Vec<Box<Object>>,
     moved: Vec<*mut Moved>,
-    /// Of each light piece its address, its length, and its place: how many indices, and these
-    /// from the outermost array to the innermost.
+    /// For each light piece its address, its length, and its place: the number of indices, and the
+    /// indices from the outermost array to the innermost.
     light: Vec<i64>,
-    /// Where we are in the value, if light pieces may travel as such.
+    /// The current place in the value, if the letter may contain light pieces.
     place: Option<Vec<i64>>,
 }
 
-/// External data on its way into the VM.
+/// External data that is being moved into the VM.
 struct Moved {
     peer: *mut c_void,
     finalizer: extern "C" fn(*mut c_void),
-    /// What was counted in for it.
+    /// The number of bytes that were counted for it.
     counted: usize,
 }
 
@@ -66,7 +66,7 @@ impl Moved {
     }
 }
 
-/// The VM's collector is done with external data.
+/// Called when the VM's collector has found external data without references.
 extern "C" fn collected(_isolate_data: *mut c_void, peer: *mut c_void) {
     // SAFETY: made by `Box::into_raw` in `external`, and given to the VM, which calls this once.
     let moved = unsafe { Box::from_raw(peer.cast::<Moved>()) };
@@ -74,7 +74,7 @@ extern "C" fn collected(_isolate_data: *mut c_void, peer: *mut c_void) {
 }
 
 impl Letter {
-    /// A letter to any port.
+    /// Starts a letter to any port.
     pub(crate) fn new(owner: Owner) -> Self {
         Self {
             owner,
@@ -86,14 +86,14 @@ impl Letter {
         }
     }
 
-    /// A letter to the package.
+    /// Starts a letter to the package.
     pub(crate) fn to_package(owner: Owner) -> Self {
         let mut letter = Self::new(owner);
         letter.place = Some(Vec::new());
         letter
     }
 
-    /// Where the light pieces are of what was written so far; null if there are none.
+    /// Returns the places of the light pieces that were written so far; null if there are none.
     pub(crate) fn light(&mut self) -> *mut Object {
         if self.light.is_empty() {
             return self.null();
@@ -127,10 +127,10 @@ impl Letter {
         self.object(Kind::Array, Content { array })
     }
 
-    /// A value, which has to stay until the letter is posted. Null stands for the value null.
+    /// Writes a value, which has to stay valid until the letter is posted. Null is the value null.
     ///
     /// # Safety
-    /// `value` is null or a value as `insula.h` tells.
+    /// `value` is null or a value as `insula.h` requires.
     pub(crate) unsafe fn value(
         &mut self,
         value: *const RawValue,
@@ -138,14 +138,14 @@ impl Letter {
         if value.is_null() {
             return Ok(self.null());
         }
-        // SAFETY: not null, and good by the caller's word.
+        // SAFETY: not null, and valid as the caller promised.
         let value = unsafe { &*value };
-        // SAFETY: by the caller's word.
+        // SAFETY: promised by the caller.
         unsafe { self.part(value, 0) }
     }
 
     /// # Safety
-    /// What `value` points to is as `insula.h` tells.
+    /// What `value` points to is valid as `insula.h` requires.
     unsafe fn part(&mut self, value: &RawValue, depth: u32) -> Result<*mut Object, StatusCode> {
         Ok(match value.kind {
             c::INSULA_KIND_NULL => self.null(),
@@ -163,7 +163,7 @@ impl Letter {
                 let text = value.data.cast();
                 self.object(Kind::String, Content { text })
             }
-            // SAFETY: by the caller's word.
+            // SAFETY: promised by the caller.
             c::INSULA_KIND_ARRAY => unsafe { self.items(value, depth) }?,
             c::INSULA_KIND_TYPED_DATA => {
                 let data = Data {
@@ -189,14 +189,14 @@ impl Letter {
         if length == 0 {
             return Ok(self.array([]));
         }
-        // SAFETY: the array of a value, by the caller's word.
+        // SAFETY: the array of a value, valid as the caller promised.
         let values = unsafe { slice::from_raw_parts(value.data.cast::<RawValue>(), length) };
         let mut items = Vec::with_capacity(length);
         for (index, item) in (0..).zip(values) {
             if let Some(place) = &mut self.place {
                 place.push(index);
             }
-            // SAFETY: by the caller's word.
+            // SAFETY: promised by the caller.
             items.push(unsafe { self.part(item, depth + 1) }?);
             if let Some(place) = &mut self.place {
                 place.pop();
@@ -264,11 +264,11 @@ impl Letter {
     /// Posts the letter.
     ///
     /// # Safety
-    /// `message` is of this letter, and what went into it is still there.
+    /// `message` is of this letter, and the values that were written still exist.
     pub(crate) unsafe fn post(mut self, port: DartPort, message: *mut Object) -> StatusCode {
-        // SAFETY: the boxes of this letter; what they point to is there by the caller's word.
+        // SAFETY: the boxes of this letter; the caller promised what they point to.
         if unsafe { api::post(port, message) } {
-            // The VM's now.
+            // The data belongs to the VM now.
             self.moved.clear();
             return INSULA_OK;
         }
@@ -290,7 +290,7 @@ impl Drop for Letter {
     }
 }
 
-/// How many elements typed data has.
+/// Returns the number of elements of typed data.
 fn elements(value: &RawValue) -> Result<isize, StatusCode> {
     let size = match value.element {
         c::INSULA_ELEMENT_BYTES

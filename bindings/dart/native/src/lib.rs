@@ -1,32 +1,31 @@
-//! `libinsula_dart`: what the Dart package `insula` loads.
+//! `libinsula_dart`, the library that the Dart package `insula` loads.
 //!
-//! It exports the whole C ABI (`insula.h`), which Dart calls directly, and beside it what C has
-//! no use for:
-//! - `api`: functions of the Dart VM, from the table that its dynamic API hands over;
-//! - `arena`: memory for the time of one call;
-//! - `lease`: handles that objects of Dart own, and what becomes of them when these are gone;
+//! It exports the whole C ABI (`insula.h`), which Dart calls directly, and functions that C has no
+//! use for:
+//! - `api`: functions of the Dart VM, from the table that its dynamic API provides;
+//! - `arena`: memory for the duration of one call;
+//! - `lease`: handles that Dart objects own, and their release when the objects are gone;
 //! - `letter`: values of the C ABI as messages to Dart ports, with their external data moved;
-//! - `port`: ports of Dart as ports of Insula, so that everybody can post to them;
-//! - `call`: calls of services whose end goes to a Dart port, and their cancellation;
-//! - `stream`: calls whose items go there too, no faster than the program takes them;
+//! - `port`: Dart ports as ports of Insula, so that any thread can post to them;
+//! - `call`: calls of services whose end is posted to a Dart port, and their cancellation;
+//! - `stream`: calls whose items are posted there too, no faster than the program consumes them;
 //! - `callback`: callbacks into Dart isolates, for whose answer any thread may wait;
 //! - `buffer`: memory that Dart and Rust share without a copy.
 //!
 //! # Libraries with services of their own
-//! A program loads one library. Where it wants services in Rust, that is a `cdylib` of its own
-//! which depends on this crate: all functions above become functions of that library, and it
-//! opens its services with [`open_service`] in a function that Dart looks up and calls. It has to
-//! use something of this crate, or the linker leaves it out. `bindings/dart/samples` is such a
-//! library.
+//! A program loads one library. If it needs services in Rust, it builds a `cdylib` of its own which
+//! depends on this crate: all functions above become functions of that library, and it opens its
+//! services with [`open_service`] in a function that Dart looks up and calls. It has to use an item
+//! of this crate, or the linker leaves the crate out. `bindings/dart/samples` is such a library.
 //!
 //! # Memory
-//! What crosses to Dart for good is external typed data: Dart's collector calls its finalizer.
-//! What crosses to Rust for good are references to buffers, which are counted. Everything else
-//! is copied, or valid during one call.
+//! Data that moves to Dart is external typed data: Dart's collector calls its finalizer. Data that
+//! moves to Rust is a counted reference to a buffer. Everything else is copied, or valid during one
+//! call.
 //!
 //! # Threads
-//! The VM's function for posting may be called on every thread, also those that never saw the
-//! VM. Nothing here calls into Dart in any other way.
+//! The VM's function for posting may be called on every thread, also on threads unknown to the VM.
+//! Nothing here calls into Dart in any other way.
 
 mod api;
 mod arena;

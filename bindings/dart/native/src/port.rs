@@ -1,7 +1,7 @@
-//! Ports of Dart isolates, for everybody who can post to a port of Insula.
+//! Ports of Dart isolates as ports of Insula, to which any thread can post.
 //!
-//! A Dart port is closed by its isolate, or by the end of the isolate. The first message after
-//! that closes the port of Insula as well, so that later ones are refused with an error.
+//! A Dart port is closed by its isolate, or by the end of the isolate. The first message after that
+//! closes the port of Insula as well, so that later ones are refused with an error.
 
 use std::ffi::c_void;
 
@@ -12,25 +12,25 @@ use insula_ffi::abi::types::{PortHandle, RawValue};
 use crate::api::DartPort;
 use crate::letter::{Letter, Owner};
 
-/// Posts a value to a Dart port, from any thread. Copies it, but for external data, which moves.
+/// Posts a value to a Dart port, from any thread. Copies it, except for external data, which moves.
 ///
-/// Errors: `CLOSED` if there is no such port; what is external is the caller's still.
+/// Errors: `CLOSED` if there is no such port; external data is still the caller's then.
 ///
 /// # Safety
-/// `message` is null or a value as `insula.h` tells.
+/// `message` is null or a value as `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_dart_post(port: DartPort, message: *const RawValue) -> StatusCode {
     let mut letter = Letter::new(Owner::Caller);
     // SAFETY: promised by the caller.
     match unsafe { letter.value(message) } {
-        // SAFETY: the message is there until this function returns.
+        // SAFETY: the message exists until this function returns.
         Ok(message) => unsafe { letter.post(port, message) },
         Err(status) => status,
     }
 }
 
-/// Opens a port whose messages go on to a Dart port, in their order. Close it with
-/// `insula_port_close`: what was posted before still arrives.
+/// Opens a port whose messages are passed on to a Dart port, in order. Close it with
+/// `insula_port_close`: messages that were posted before still arrive.
 ///
 /// # Safety
 /// `handle` is null or valid for writing.
@@ -40,7 +40,7 @@ pub unsafe extern "C" fn insula_dart_port_open(
     handle: *mut PortHandle,
 ) -> StatusCode {
     let user = Box::into_raw(Box::new(port)).cast::<c_void>();
-    // SAFETY: the pointers are good, and `user` may be used on any thread.
+    // SAFETY: the pointers are valid, and `user` may be used on any thread.
     let status = unsafe {
         insula_native_port_open(c"dart".as_ptr(), 1, Some(pass_on), user, Some(free), handle)
     };

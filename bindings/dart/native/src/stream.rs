@@ -1,23 +1,24 @@
 //! Streams of items from a service to a Dart isolate, with backpressure.
 //!
 //! A stream is a call whose request is `[stream, request]`. `stream` is a number of the kind of a
-//! send port, and never that of a port; the service sends items to it, and the answer to the call
-//! is the end. Items go to Dart right from the thread that sends them.
+//! send port, and never that of a port. The service sends items to it, and the answer to the call
+//! is the end. The thread that sends an item posts it directly to Dart.
 //!
 //! # Credits
 //! Each item takes a credit. The package grants some with the call, the window, and more as its
-//! listener consumes items: none while the subscription is paused. So there are never more items
-//! on their way than the window says. Without a credit the sender waits.
+//! listener consumes items: none while the subscription is paused. So there are never more items in
+//! transit than the window. Without a credit the sender waits.
 //!
-//! Credits are under the stream's lock. A sender that waits for one takes a token out of a mailbox
-//! of one slot, the *bell*, and looks again. A grant rings the bell: it puts a token in unless there
-//! is one. A sender that has found more than one credit rings the bell for the next sender. So
-//! while there are credits and a sender waits, a token is in the bell, or a sender looks.
+//! Credits are protected by the stream's lock. A sender that waits for one takes a token out of a
+//! mailbox of one slot, the *bell*, and checks again. A grant rings the bell: it puts a token in
+//! unless there is one. A sender that has found more than one credit rings the bell for the next
+//! sender. So while there are credits and a sender waits, a token is in the bell, or a sender is
+//! checking.
 //!
 //! # Ends
 //! A stream is over when its call has ended (with an answer, a deadline, or a cancellation), when
 //! its subscription was cancelled, or when its isolate has ended. Then the bell is closed, which
-//! ends all waits, and the number stands for nothing any more.
+//! ends all waits, and the number is invalid.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,7 +37,7 @@ use crate::call::Address;
 use crate::lease::lock;
 use crate::letter::Owner;
 
-/// No kind of handle has this number, so none is a stream.
+/// The type bits of a stream's number. No kind of handle has them, so no handle is a stream.
 const MARK: u64 = 0x7f << 56;
 
 type Streams = HashMap<u64, Arc<Stream>>;
@@ -45,7 +46,7 @@ type Streams = HashMap<u64, Arc<Stream>>;
 /// under way.
 static STREAMS: LazyLock<Mutex<(u64, Streams)>> = LazyLock::new(Mutex::default);
 
-/// A stream on its way.
+/// A stream that is under way.
 #[derive(Debug)]
 pub(crate) struct Stream {
     number: u64,
@@ -61,7 +62,7 @@ struct State {
 }
 
 impl Stream {
-    /// Opens a stream whose items go to an address, with so many credits.
+    /// Opens a stream whose items are posted to `address`, with `credits` credits.
     pub(crate) fn open(address: Address, credits: u32) -> Arc<Self> {
         let mut streams = lock(&STREAMS);
         streams.0 += 1;
@@ -79,18 +80,18 @@ impl Stream {
         stream
     }
 
-    /// What the service calls it by.
+    /// Returns the number by which the service sends.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Makes room for more items.
+    /// Grants credits for more items.
     pub(crate) fn grant(&self, credits: u32) {
         lock(&self.state).credits += u64::from(credits);
         self.ring();
     }
 
-    /// Refuses all later items, and ends the wait of a producer for credits.
+    /// Refuses all later items, and ends the waits of senders for credits.
     pub(crate) fn end(&self) {
         let removed = lock(&STREAMS).1.remove(&self.number);
         lock(&self.state).is_over = true;
@@ -103,7 +104,7 @@ impl Stream {
         let _ = self.bell.try_put(());
     }
 
-    /// Takes a credit, and waits for one for at most `timeout`; no time at all is a try.
+    /// Takes a credit, and waits for one for at most `timeout`; a zero time-out only tries.
     fn take_credit(&self, timeout: Option<Duration>) -> Result<(), StatusCode> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
@@ -129,17 +130,17 @@ impl Stream {
                 }
             };
             match woken {
-                // What it means to be closed is told by the state.
+                // If the bell is closed, the state says why.
                 Ok(()) | Err(MailboxError::Closed) => {}
                 Err(error) => return Err(Failure::from(error).status().code()),
             }
         }
     }
 
-    /// Sends an item. What is external in it moves if the item was sent.
+    /// Sends an item. External data in it moves if the item was sent.
     ///
     /// # Safety
-    /// `item` is null or a value as `insula.h` tells, of `owner`.
+    /// `item` is null, or a value of `owner` as `insula.h` requires.
     unsafe fn send(
         &self,
         item: *const RawValue,
@@ -149,7 +150,7 @@ impl Stream {
         if let Err(status) = self.take_credit(timeout) {
             return status;
         }
-        // SAFETY: by the caller's word.
+        // SAFETY: promised by the caller.
         let sent = unsafe { self.address.tell_item(item, owner) };
         match sent {
             INSULA_OK => {}
@@ -165,15 +166,15 @@ fn find(number: u64) -> Option<Arc<Stream>> {
     lock(&STREAMS).1.get(&number).cloned()
 }
 
-/// Sends an item of a stream to Dart, from any thread, and waits for room for at most
-/// `timeout_ns` (`INSULA_FOREVER` is a time, too; 0 is a try). Copies the item, but for external
+/// Sends an item of a stream to Dart, from any thread, and waits for room for at most `timeout_ns`
+/// (without a limit if it is `INSULA_FOREVER`; 0 only tries). Copies the item, except for external
 /// data, which moves if the item was sent.
 ///
-/// Errors: `CLOSED` if the stream is over, because its reader has had enough or its call has
-/// ended; `FULL` (a try), `TIMED_OUT`, `ENDING`; `UNSUPPORTED`, `TOO_DEEP`, `BAD_LENGTH`.
+/// Errors: `CLOSED` if the stream is over, because its reader has cancelled it or its call has
+/// ended; `FULL` (of a try), `TIMED_OUT`, `ENDING`; `UNSUPPORTED`, `TOO_DEEP`, `BAD_LENGTH`.
 ///
 /// # Safety
-/// `item` is null or a value as `insula.h` tells.
+/// `item` is null or a value as `insula.h` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn insula_dart_stream_send(
     stream: u64,
@@ -196,8 +197,8 @@ pub unsafe extern "C" fn insula_dart_stream_send(
     }
 }
 
-/// The items of a stream, for services in Rust: what a service sends to a Dart program that
-/// called it with `WorkerPool.stream`. A cheap handle.
+/// The items of a stream, for services in Rust that a Dart program calls with `WorkerPool.stream`.
+/// A cheap handle.
 ///
 /// ```no_run
 /// use insula_dart::{Items, Value};
@@ -219,13 +220,13 @@ pub unsafe extern "C" fn insula_dart_stream_send(
 #[derive(Clone, Debug)]
 pub struct Items(Arc<Stream>);
 
-/// Why no item of a stream was sent.
+/// The reason why an item of a stream was not sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum NotSent {
-    /// The stream is over: its reader has had enough, or its call has ended.
+    /// The stream is over: its reader has cancelled it, or its call has ended.
     Over,
-    /// The item has parts that Dart cannot have.
+    /// The item has parts that Dart cannot represent.
     Unsupported,
 }
 
@@ -241,10 +242,10 @@ impl std::fmt::Display for NotSent {
 impl std::error::Error for NotSent {}
 
 impl Items {
-    /// Takes a request apart into the stream and what was asked.
+    /// Splits a request into the stream and the program's request.
     ///
     /// # Errors
-    /// The request, if it was not made with `WorkerPool.stream`, or its stream is over.
+    /// Returns the request if it was not made with `WorkerPool.stream`, or its stream is over.
     pub fn of(request: Value) -> Result<(Self, Value), Value> {
         let stream = match &request {
             Value::Array(parts) => match parts[..] {
@@ -262,11 +263,12 @@ impl Items {
         }
     }
 
-    /// Sends an item, as soon as there is room for it. An item that is not sent is dropped.
+    /// Sends an item as soon as there is room for it. An item that is not sent is dropped.
     ///
     /// # Blocking
-    /// While the program is not ready for more: its subscription is paused, or it has not come to
-    /// the items sent before. An isolate gives its place in the pool away.
+    /// Blocks while the program is not ready for more: its subscription is paused, or it has not
+    /// consumed the items that were sent before. An isolate gives up its place in the pool
+    /// meanwhile.
     ///
     /// # Cancellation
     /// A kill of the waiting isolate unwinds out of the wait.
@@ -287,7 +289,8 @@ impl Items {
         }
     }
 
-    /// Whether the stream is over. A service that computes for long between two items looks here.
+    /// Returns whether the stream is over. A service that computes for a long time between two
+    /// items should check this.
     pub fn is_over(&self) -> bool {
         lock(&self.0.state).is_over
     }

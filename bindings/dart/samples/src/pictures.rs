@@ -1,9 +1,9 @@
 //! The picture service of the program `images`, for Dart.
 //!
 //! A request is `[name, bytes, width, height, mode, sharpen, format, quality]`: `mode` is 0 to
-//! stretch, 1 to keep inside, 2 to cover and cut; `format` is 0 for JPEG, 1 for PNG, 2 for WebP,
-//! -1 for that of the input; a width of 0 keeps the size. The answer is `[bytes, format, width,
-//! height, source width, source height, microseconds]`, its bytes external: nobody copies them.
+//! stretch, 1 to keep inside, 2 to cover and cut; `format` is 0 for JPEG, 1 for PNG, 2 for WebP, -1
+//! for that of the input; a width of 0 keeps the size. The answer is `[bytes, format, width,
+//! height, source width, source height, microseconds]`; its bytes are external and not copied.
 
 use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
@@ -18,14 +18,15 @@ use insula_ffi::abi::types as c;
 use insula_ffi::abi::types::{RawValue, ServiceHandle, ServiceOptions};
 
 insula::isolate_local! {
-    /// Each worker's own.
+    /// One for each worker.
     static PIPELINE: RefCell<Pipeline> = RefCell::default();
 }
 
-/// Opens the service on a pool of `workers` (0: one per core), under a name (may be null).
+/// Opens the service on a pool of `workers` workers (0: one per core), under `name`, which may be
+/// null.
 ///
 /// # Safety
-/// The pointers are as `insula.h` tells.
+/// The pointers are valid as `insula.h` requires.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn insula_dart_pictures_open(
     name: *const c_char,
@@ -38,7 +39,7 @@ pub(crate) unsafe extern "C" fn insula_dart_pictures_open(
     unsafe { insula_service_open(&raw const options, Some(process), null, None, service) }
 }
 
-/// A service with that name and so many workers.
+/// Returns the settings of a service with a name and a number of workers.
 pub(crate) fn options(name: *const c_char, workers: u32) -> ServiceOptions {
     ServiceOptions {
         size: size_of::<ServiceOptions>() as u32,
@@ -65,14 +66,14 @@ extern "C" fn process(_user: *mut c_void, request: *const RawValue) {
 /// Answers with a failure.
 pub(crate) fn fail(text: String) {
     let text = std::ffi::CString::new(text.replace('\0', " ")).unwrap_or_default();
-    // SAFETY: a text of C.
+    // SAFETY: a C string.
     let _ = unsafe { insula_fail(text.as_ptr()) };
 }
 
 /// # Safety
-/// `request` is a value as `insula.h` tells.
+/// `request` is a value as `insula.h` requires.
 unsafe fn read_request(request: *const RawValue) -> Result<ProcessImage, String> {
-    // SAFETY: by the caller's word.
+    // SAFETY: promised by the caller.
     let items = unsafe { items(request) };
     let [name, bytes, width, height, mode, sharpen, format, quality] = items else {
         return Err("a request has eight parts".to_owned());
@@ -95,9 +96,9 @@ unsafe fn read_request(request: *const RawValue) -> Result<ProcessImage, String>
     }
     Ok(ProcessImage {
         image: RawImage {
-            // SAFETY: by the caller's word.
+            // SAFETY: promised by the caller.
             path: PathBuf::from(String::from_utf8_lossy(unsafe { bytes_of(name) }).as_ref()),
-            // SAFETY: by the caller's word.
+            // SAFETY: promised by the caller.
             bytes: unsafe { bytes_of(bytes) }.to_vec(),
         },
         operations,
@@ -118,27 +119,27 @@ fn side(value: &RawValue) -> Result<u32, String> {
     }
 }
 
-/// The parts of an array; none of anything else.
+/// Returns the parts of an array, and no parts for other kinds.
 ///
 /// # Safety
-/// `value` is null or a value as `insula.h` tells, for as long as `'a`.
+/// `value` is null or a value as `insula.h` requires, for as long as `'a`.
 pub(crate) unsafe fn items<'a>(value: *const RawValue) -> &'a [RawValue] {
     if value.is_null() {
         return &[];
     }
-    // SAFETY: by the caller's word.
+    // SAFETY: promised by the caller.
     let value = unsafe { &*value };
     if value.kind != c::INSULA_KIND_ARRAY || value.length == 0 {
         return &[];
     }
-    // SAFETY: the array of a value, by the caller's word.
+    // SAFETY: the array of a value, valid as the caller promised.
     unsafe { std::slice::from_raw_parts(value.data.cast(), value.length as usize) }
 }
 
-/// The bytes of a text or of typed data; none of anything else.
+/// Returns the bytes of a text or of typed data, and no bytes for other kinds.
 ///
 /// # Safety
-/// `value` is as `insula.h` tells.
+/// `value` is valid as `insula.h` requires.
 pub(crate) unsafe fn bytes_of(value: &RawValue) -> &[u8] {
     let has_bytes = matches!(
         value.kind,
@@ -150,7 +151,7 @@ pub(crate) unsafe fn bytes_of(value: &RawValue) -> &[u8] {
     if !has_bytes || value.length == 0 {
         return &[];
     }
-    // SAFETY: the bytes of a value, by the caller's word.
+    // SAFETY: the bytes of a value, valid as the caller promised.
     unsafe { std::slice::from_raw_parts(value.data.cast(), value.length as usize) }
 }
 
@@ -171,10 +172,10 @@ fn reply(picture: ProcessedImage) {
 /// Answers with an array, whose external data moves.
 pub(crate) fn reply_array(parts: &[RawValue]) {
     let answer = array(parts);
-    // SAFETY: the parts are there during the call.
+    // SAFETY: the parts exist during the call.
     let replied = unsafe { insula_reply(&raw const answer) };
     if replied != 0 {
-        // Still ours.
+        // The parts are still ours.
         for part in parts {
             if let Some(finalizer) = part.finalizer {
                 finalizer(part.peer);
@@ -200,7 +201,7 @@ pub(crate) fn integer(integer: i64) -> RawValue {
     }
 }
 
-/// Bytes that move, and are freed when nobody needs them any more.
+/// Makes a value of bytes that move, and are freed when they are no longer needed.
 pub(crate) fn external(bytes: Vec<u8>) -> RawValue {
     let bytes = Box::new(bytes);
     let (data, length) = (bytes.as_ptr(), bytes.len());

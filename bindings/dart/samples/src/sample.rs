@@ -1,5 +1,5 @@
-//! Native threads and services to try the package with: what its tests and examples need on the
-//! other side. They know nothing of Dart but callbacks and ports.
+//! Native threads and services for the tests and examples of the package. They use nothing of Dart
+//! but callbacks and ports.
 
 use std::ffi::{c_char, c_void};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
@@ -19,42 +19,46 @@ use insula_ffi::abi::types::{self as c, INSULA_FOREVER, PortHandle, RawValue, Se
 
 use crate::pictures::{array, bytes_of, external, fail, integer, items, options};
 
-/// How many items streams have sent.
+/// The number of items that streams have sent.
 static SENT: AtomicU64 = AtomicU64::new(0);
 
-/// How many requests are being answered.
+/// The number of requests that are being answered.
 static RUNNING: AtomicU64 = AtomicU64::new(0);
 
-/// What the last `['callback', ..]` ended with.
+/// The status of the last `['callback', ..]`.
 static CALLED: AtomicI32 = AtomicI32::new(-1);
 
-/// The status with which the last callback ended that a sample service called; -1 before that.
+/// Returns the status of the last callback that a sample service called; -1 before the first.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_sample_called() -> StatusCode {
     CALLED.load(Ordering::Relaxed)
 }
 
-/// How many items the streams of this process have sent so far.
+/// Returns the number of items that the streams of this process have sent so far.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_sample_sent() -> u64 {
     SENT.load(Ordering::Relaxed)
 }
 
-/// How many requests the sample services of this process are answering.
+/// Returns the number of requests that the sample services of this process are answering.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_sample_running() -> u64 {
     RUNNING.load(Ordering::Relaxed)
 }
 
-/// Opens a service that answers every request according to its first part: `['echo', value]`
-/// with the value (external data moves back), `['sleep', ms]` after that time, `['fail', text]`
-/// with a failure, `['zeros', n]` with so many bytes, `['nested', n]` with so many twice, as
-/// `[ones, [7, twos]]`, `['work', ms]` after that time or as soon as it is cancelled, `['callback', address]`
-/// when the callback has answered; and, called as a stream, `['count', n]` with the numbers from 0 to n - 1, `['forever']` until it is
-/// cancelled.
+/// Opens a service that answers every request according to its first part:
+/// - `['echo', value]` with the value (external data moves back);
+/// - `['sleep', ms]` after that time;
+/// - `['work', ms]` after that time, or as soon as it is cancelled;
+/// - `['fail', text]` with a failure;
+/// - `['zeros', n]` with `n` zero bytes;
+/// - `['nested', n]` with `n` bytes twice, as `[ones, [7, twos]]`;
+/// - `['callback', address]` when the callback has answered;
+/// - as a stream, `['count', n]` with the numbers from 0 to `n` - 1;
+/// - as a stream, `['forever']` with numbers until it is cancelled.
 ///
 /// # Safety
-/// The pointers are as `insula.h` tells.
+/// The pointers are valid as `insula.h` requires.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn insula_dart_sample_open(
     name: *const c_char,
@@ -75,12 +79,12 @@ extern "C" fn serve(_user: *mut c_void, request: *const RawValue) {
 }
 
 /// # Safety
-/// `request` is the one that this thread handles.
+/// `request` is the request that this thread handles.
 unsafe fn serve_one(request: *const RawValue) {
-    // SAFETY: by the caller's word.
+    // SAFETY: promised by the caller.
     let parts = unsafe { items(request) };
     match parts {
-        // A stream: where the items go, and the request.
+        // A stream: its number, and the request.
         [port, inner] if port.kind == c::INSULA_KIND_SEND_PORT => {
             // SAFETY: as above.
             serve_stream(port.integer.cast_unsigned(), unsafe { items(inner) });
@@ -100,12 +104,12 @@ unsafe fn serve_one(request: *const RawValue) {
 unsafe fn answer(what: &[u8], value: &RawValue) {
     match what {
         b"echo" => {
-            // SAFETY: by the caller's word; what is external is passed on, and taken first.
+            // SAFETY: promised by the caller; external data is taken first, and then passed on.
             unsafe { echo(value) };
         }
         b"sleep" => {
             thread::sleep(Duration::from_millis(value.integer.unsigned_abs()));
-            // SAFETY: a good value.
+            // SAFETY: a valid value.
             let _ = unsafe { insula_reply(value) };
         }
         b"work" => {
@@ -113,7 +117,7 @@ unsafe fn answer(what: &[u8], value: &RawValue) {
             while Instant::now() < end && insula_checkpoint() == INSULA_OK {
                 thread::sleep(Duration::from_millis(1));
             }
-            // SAFETY: a good value.
+            // SAFETY: a valid value.
             let _ = unsafe { insula_reply(value) };
         }
         b"callback" => {
@@ -122,7 +126,7 @@ unsafe fn answer(what: &[u8], value: &RawValue) {
         }
         b"zeros" => {
             let bytes = external(vec![0; value.integer.unsigned_abs() as usize]);
-            // SAFETY: a good value, which moves.
+            // SAFETY: a valid value, which moves.
             let _ = unsafe { insula_reply(&raw const bytes) };
         }
         b"nested" => {
@@ -130,10 +134,10 @@ unsafe fn answer(what: &[u8], value: &RawValue) {
             let inner = [integer(7), bytes(2)];
             let outer = [bytes(1), array(&inner)];
             let answer = array(&outer);
-            // SAFETY: a good value, whose bytes move.
+            // SAFETY: a valid value, whose bytes move.
             let _ = unsafe { insula_reply(&raw const answer) };
         }
-        // SAFETY: by the caller's word.
+        // SAFETY: promised by the caller.
         b"fail" => fail(String::from_utf8_lossy(unsafe { bytes_of(value) }).into_owned()),
         _ => fail("unknown request".to_owned()),
     }
@@ -146,12 +150,12 @@ unsafe fn echo(value: &RawValue) {
         value.kind,
         c::INSULA_KIND_EXTERNAL_TYPED_DATA | c::INSULA_KIND_UNMODIFIABLE_EXTERNAL_TYPED_DATA
     ) {
-        // SAFETY: a part of the request. From here on it is ours, and moves on with the reply.
+        // SAFETY: a part of the request. After this it is ours, and moves on with the reply.
         if unsafe { insula_ffi::abi::port::insula_value_take(value) } != INSULA_OK {
             return fail("the data is not to be had".to_owned());
         }
     }
-    // SAFETY: a good value.
+    // SAFETY: a valid value.
     let _ = unsafe { insula_reply(value) };
 }
 
@@ -168,7 +172,7 @@ fn serve_stream(stream: u64, request: &[RawValue]) {
     }
     for number in 0..count {
         let item = integer(number);
-        // SAFETY: a good value.
+        // SAFETY: a valid value.
         let sent = unsafe { insula_dart_stream_send(stream, &raw const item, INSULA_FOREVER) };
         if sent != INSULA_OK {
             return;
@@ -177,8 +181,8 @@ fn serve_stream(stream: u64, request: &[RawValue]) {
     }
 }
 
-/// Starts two threads. Each calls the blocking callback with its number (3 or 5) and, with one
-/// less than the answer, the one that is only notified.
+/// Starts two threads. Each calls the blocking callback with its number (3 or 5), and notifies the
+/// listener with the answer minus 1.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_sample_callbacks(blocking: usize, listener: usize) {
     for (thread, argument) in [(1, 3), (2, 5)] {
@@ -194,7 +198,7 @@ fn work(thread: u32, argument: i64, blocking: usize, listener: usize) {
             println!("thread {thread}: blocking({argument}) returned {answer}");
             println!("thread {thread}: calls nonBlocking({})", answer - 1);
             let argument = integer(answer - 1);
-            // SAFETY: a good value.
+            // SAFETY: a valid value.
             let status = unsafe { insula_dart_callback_notify(listener, &raw const argument) };
             if status != INSULA_OK {
                 println!("thread {thread}: status {status}");
@@ -209,7 +213,7 @@ fn call(callback: usize, argument: i64, timeout_ns: u64) -> Result<i64, StatusCo
     let argument = integer(argument);
     let mut answer = 0_i64;
     let user = (&raw mut answer).cast();
-    // SAFETY: a good value; the answer's place outlives the call.
+    // SAFETY: a valid value; the answer's place outlives the call.
     let status = unsafe {
         insula_dart_callback_call(callback, &raw const argument, timeout_ns, Some(store), user)
     };
@@ -230,7 +234,7 @@ extern "C" fn store(user: *mut c_void, _: StatusCode, _: u32, reply: *const RawV
     *place = unsafe { (*reply).integer };
 }
 
-/// Calls a callback right here: in a Dart isolate that would be a deadlock.
+/// Calls a callback on this thread. In the callback's own isolate that would be a deadlock.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_sample_call_here(
     callback: usize,
@@ -241,8 +245,8 @@ pub(crate) extern "C" fn insula_dart_sample_call_here(
         .unwrap_or(INSULA_OK)
 }
 
-/// Calls a callback on a thread of its own, `count` times in a row, and posts the mean time of a
-/// round trip in nanoseconds, or minus the status of the call that failed.
+/// Calls a callback `count` times in a row, on a new thread, and posts the mean time of a round
+/// trip in nanoseconds, or the negated status of the call that failed.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_sample_round_trips(
     callback: usize,
@@ -256,13 +260,14 @@ pub(crate) extern "C" fn insula_dart_sample_round_trips(
         let each = start.elapsed().as_nanos() / u128::from(count.max(1));
         let result = failed.map_or(each as i64, |status| -i64::from(status));
         let message = integer(result);
-        // SAFETY: a good value. Nobody is left to be told if it fails.
+        // SAFETY: a valid value. A failure cannot be reported.
         let _ = unsafe { insula_post(port, &raw const message) };
     });
 }
 
-/// Starts two threads that call methods of a Dart isolate by posting `[thread, reply port,
-/// method, argument]` to `port`: `addThree`, for whose answer they wait, and `note`.
+/// Starts two threads that call methods of a Dart isolate by posting
+/// `[thread, reply port, method, argument]` to `port`: `addThree`, for whose answer they wait, and
+/// `note`.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_sample_requests(port: PortHandle) {
     for (thread, argument) in [(1, 3), (2, 5)] {
@@ -276,7 +281,7 @@ fn request(port: PortHandle, thread: i64, argument: i64) {
     let user = Box::into_raw(Box::new(send)).cast();
     let mut replies: PortHandle = 0;
     let name = c"replies".as_ptr();
-    // SAFETY: the pointers are good; a sender may be used on any thread.
+    // SAFETY: the pointers are valid; a sender may be used on any thread.
     let opened = unsafe {
         insula_native_port_open(name, 1, Some(on_reply), user, Some(free), &raw mut replies)
     };
@@ -309,12 +314,12 @@ fn post_request(port: PortHandle, thread: i64, replies: PortHandle, method: &str
         integer(argument),
     ];
     let message = array(&parts);
-    // SAFETY: a good value, copied during the call. A closed port wants nothing.
+    // SAFETY: a valid value, copied during the call. A closed port needs no message.
     let _ = unsafe { insula_post(port, &raw const message) };
 }
 
 extern "C" fn on_reply(user: *mut c_void, _port: PortHandle, reply: *const RawValue) {
-    // SAFETY: the sender that `request` made, until `free`.
+    // SAFETY: the sender that `request` made, valid until `free`.
     let send = unsafe { &*user.cast::<mpsc::Sender<i64>>() };
     // SAFETY: valid during this call.
     let answer = unsafe { (*reply).integer };
@@ -327,19 +332,19 @@ extern "C" fn free(user: *mut c_void) {
     drop(unsafe { Box::from_raw(user.cast::<mpsc::Sender<i64>>()) });
 }
 
-/// Posts the numbers from 0 to `count` - 1 to a Dart port, on a thread of its own.
+/// Posts the numbers from 0 to `count` - 1 to a Dart port, on a new thread.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_sample_posts(port: DartPort, count: u32) {
     thread::spawn(move || {
         for number in 0..count {
             let number = integer(number.into());
-            // SAFETY: a good value. A port that is closed wants nothing.
+            // SAFETY: a valid value. A closed port needs no message.
             let _ = unsafe { insula_dart_post(port, &raw const number) };
         }
     });
 }
 
-/// Calls a function with the numbers from 0 to `count` - 1, on a thread of its own: for a
+/// Calls a function with the numbers from 0 to `count` - 1, on a new thread: for a
 /// `NativeCallable.listener`.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_sample_listener(function: extern "C" fn(i64), count: u32) {
