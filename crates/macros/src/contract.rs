@@ -1,4 +1,4 @@
-//! `#[contract]`: from a trait to its caller, responder and request enum.
+//! `#[contract]`: generates the caller, responder and request enum of a trait.
 
 mod emit;
 mod model;

@@ -1,4 +1,4 @@
-//! `#[main]` and `#[test]`: an `async fn` becomes a plain one that hands its body over.
+//! `#[main]` and `#[test]`: an `async fn` becomes a plain function that passes its body on.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -6,7 +6,7 @@ use syn::parse::Parser;
 use syn::spanned::Spanned;
 use syn::{ItemFn, LitBool, LitInt, Path, parse_quote};
 
-/// What stands in the parentheses of the attribute.
+/// The options in the parentheses of the attribute.
 struct Options {
     krate: Path,
     /// `threads` of `#[main]`, `seed` of `#[test]`.
@@ -15,7 +15,7 @@ struct Options {
     is_paused: bool,
 }
 
-/// The options that an attribute has beside `crate`.
+/// The names of an attribute's options other than `crate`.
 struct Names {
     number: &'static str,
     flag: Option<&'static str>,
@@ -88,7 +88,7 @@ fn option(number: Option<&LitInt>) -> TokenStream {
     }
 }
 
-/// The plain function: `outer` stands above it, and it calls `run` with `number` and the body.
+/// Builds the plain function: `outer` precedes it, and it calls `run` with `number` and the body.
 fn assemble(
     function: &ItemFn,
     outer: Option<TokenStream>,
@@ -156,7 +156,7 @@ fn parse_options(names: &Names, tokens: TokenStream) -> syn::Result<Options> {
             options.number = Some(meta.value()?.parse()?);
             Ok(())
         } else if names.flag.is_some_and(|flag| meta.path.is_ident(flag)) {
-            // As a word, or with a value.
+            // A word, or an option with a value.
             options.is_paused = match meta.value() {
                 Ok(value) => value.parse::<LitBool>()?.value,
                 Err(_) => true,

@@ -68,8 +68,8 @@ impl Method {
     }
 }
 
-/// The trait itself: `async fn` becomes a future that is promised to be `Send`, and a stream
-/// is promised to be `Send` and to own what it uses.
+/// Emits the trait: an `async fn` becomes a method that returns a `Send` future, and a stream must
+/// be `Send` and own what it uses.
 fn emit_trait(contract: &Contract) -> TokenStream {
     let mut item = contract.item.clone();
     item.supertraits.push(parse_quote!(::core::marker::Send));
@@ -104,7 +104,7 @@ fn emit_trait(contract: &Contract) -> TokenStream {
     quote!(#item)
 }
 
-/// The hidden type that names the types of one method.
+/// Emits the hidden type that names the types of one method.
 fn emit_marker(contract: &Contract, names: &Names, method: &Method) -> TokenStream {
     let (vis, private, request_enum) = (&contract.item.vis, &names.private, &names.request);
     let (marker, variant) = (method.marker(contract), method.variant());
@@ -167,9 +167,9 @@ fn emit_marker(contract: &Contract, names: &Names, method: &Method) -> TokenStre
     }
 }
 
-/// The bytes that move with a value: what its `Payload` says, or else its own size. Picked by
-/// method resolution, which prefers the candidate with fewer references; it works because the
-/// types of a contract are concrete.
+/// Emits the number of bytes that move with a value: as its `Payload` says, or else its own size.
+/// Method resolution picks one, because it prefers the candidate with fewer references. This works
+/// because the types of a contract are concrete.
 fn measure(private: &TokenStream, value: &TokenStream) -> TokenStream {
     quote! {{
         #[allow(unused_imports, reason = "one of the two is picked by method resolution")]

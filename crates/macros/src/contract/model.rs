@@ -1,4 +1,4 @@
-//! Reads a trait into a [`Contract`], or says what about it cannot be one.
+//! Reads a trait into a [`Contract`], or reports why it cannot be one.
 
 use proc_macro2::{Span, TokenStream};
 use syn::parse::Parser;
@@ -38,7 +38,7 @@ pub(super) enum Kind {
     ServerStream { stream: TypeImplTrait, item: Type },
 }
 
-/// Names that the generated caller keeps for itself.
+/// Method names that the generated caller needs for itself.
 const RESERVED: [&str; 3] = ["over", "clone", "fmt"];
 
 pub(super) fn read(options: TokenStream, item: TokenStream) -> syn::Result<Contract> {
@@ -308,7 +308,7 @@ fn read_output(sig: &Signature) -> syn::Result<(Kind, Type)> {
     Ok((kind, error.clone()))
 }
 
-/// The two types of a `Result<_, _>` that is written out.
+/// Returns the two types of a `Result<_, _>` that is written out.
 fn result_types(ty: &Type) -> Option<(&Type, &Type)> {
     let Type::Path(path) = ty else { return None };
     let segment = path
@@ -329,7 +329,7 @@ fn result_types(ty: &Type) -> Option<(&Type, &Type)> {
     }
 }
 
-/// The `Item` of an `impl Stream<Item = …>`.
+/// Returns the `Item` of an `impl Stream<Item = …>`.
 fn stream_item(stream: &TypeImplTrait) -> Option<&Type> {
     let last = |bound: &TraitBound| -> Option<PathSegment> {
         bound
@@ -355,7 +355,7 @@ fn stream_item(stream: &TypeImplTrait) -> Option<&Type> {
     })
 }
 
-/// FNV-1a, 64 bits: offset basis and prime as published by Fowler, Noll and Vo.
+/// Computes FNV-1a with 64 bits: offset basis and prime as published by Fowler, Noll and Vo.
 fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
