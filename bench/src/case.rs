@@ -1,25 +1,25 @@
-//! What is measured: a case, its metrics, and the systems that are held against each other.
+//! A case, its metrics, and the systems that it compares.
 //!
 //! A case owns one closure per system. A closure runs one whole repetition: it builds what it
-//! needs, times only the part that the case is about, checks that nothing was lost, and returns
-//! one number per metric. Adding a system to a case is one call of [`Case::add`].
+//! needs, times only the part that the case is about, checks that nothing was lost, and returns one
+//! number per metric. To add a system to a case, call [`Case::add`].
 
 use serde::{Deserialize, Serialize};
 
-/// How much one repetition does.
+/// The amount of work of a repetition.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
     pub(crate) quick: bool,
 }
 
 impl Scale {
-    /// A tenth of `full` with `--quick`, else all of it.
+    /// Returns a tenth of `full` with `--quick`, otherwise `full`.
     pub(crate) fn count(self, full: u64) -> u64 {
         if self.quick { full / 10 } else { full }
     }
 }
 
-/// What a system is, so that like can be compared with like.
+/// The kind of a system, so that like is compared with like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
@@ -29,7 +29,7 @@ pub(crate) enum Kind {
     Runtime,
     Pool,
     Rpc,
-    /// Not a peer: what the hardware or the kernel allows.
+    /// Not a peer: a limit of the hardware or the kernel.
     Limit,
 }
 
@@ -47,7 +47,7 @@ impl Kind {
     }
 }
 
-/// Which direction is good.
+/// The better direction of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Better {
@@ -64,7 +64,7 @@ pub(crate) struct Metric {
 }
 
 impl Metric {
-    /// A rate, a share: more is better.
+    /// A metric for which more is better, such as a rate or a share.
     pub(crate) const fn higher(name: &'static str, unit: &'static str) -> Self {
         Self {
             name,
@@ -73,7 +73,7 @@ impl Metric {
         }
     }
 
-    /// A time, a size: less is better.
+    /// A metric for which less is better, such as a time or a size.
     pub(crate) const fn lower(name: &'static str, unit: &'static str) -> Self {
         Self {
             name,
@@ -83,8 +83,8 @@ impl Metric {
     }
 }
 
-/// The numbers of one repetition, in the order of the case's metrics. A NaN stands for a number
-/// that this system cannot give.
+/// The numbers of one repetition, in the order of the case's metrics. A NaN means that the system
+/// cannot provide the number.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Sample(pub(crate) Vec<f64>);
 
@@ -109,7 +109,7 @@ impl From<Vec<f64>> for Sample {
 /// One repetition of one system.
 pub(crate) type Repetition = Box<dyn FnMut(Scale) -> Sample>;
 
-/// One row (per metric) of a case.
+/// A system of a case, which has one row per metric.
 pub(crate) struct System {
     pub(crate) name: String,
     pub(crate) kind: Kind,
@@ -117,15 +117,15 @@ pub(crate) struct System {
     pub(crate) repeat: Repetition,
 }
 
-/// One question, put to several systems.
+/// A question that is put to several systems.
 pub(crate) struct Case {
     pub(crate) suite: &'static str,
     pub(crate) name: String,
     pub(crate) metrics: Vec<Metric>,
-    /// Repetitions at most, for cases that take long. One repetition means no warm-up either.
+    /// The most repetitions, for cases that take long. With one repetition there is no warm-up.
     pub(crate) max_runs: usize,
-    /// Runs each repetition in a child process of its own, where memory and CPU time are counted
-    /// from nothing. There is no warm-up then.
+    /// Runs each repetition in a child process, where memory and CPU time are counted from zero.
+    /// There is no warm-up then.
     pub(crate) fresh_process: bool,
     pub(crate) systems: Vec<System>,
 }

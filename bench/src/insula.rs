@@ -1,8 +1,8 @@
 //! This project in the workloads: the natural use of its interface, in the shapes of the peers.
 //!
-//! What a message does is written as a program would write it: a closure for each message
-//! (`listen`), or, where a system's name says `recv`, a loop that awaits each. A workload runs in
-//! an isolate of a fresh runtime, as those of the peers run in a task of one.
+//! The code for a message is written as a program would write it: a closure for each message
+//! (`listen`), or, in systems whose name contains `recv`, a loop that awaits each. A workload runs
+//! in an isolate of a fresh runtime, as those of the peers run in a task of one.
 
 pub(crate) mod actor;
 pub(crate) mod calls;
@@ -22,10 +22,10 @@ use insula::{Isolate, Runtime};
 use crate::drivers::executor::THREADS;
 use crate::report::PROJECT;
 
-/// How many threads the pool has.
+/// The number of threads of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// As many as everybody has.
+    /// As many as the peers have.
     Multi,
     /// One, beside the peers on tokio's `current_thread`.
     One,
@@ -34,7 +34,7 @@ pub(crate) enum Shape {
 impl Shape {
     pub(crate) const ALL: [Self; 2] = [Self::Multi, Self::One];
 
-    /// This project's name with what is special about the row, and the pool's shape.
+    /// Returns this project's name with the variant of the row, and the pool's shape.
     pub(crate) fn name(self, variant: &str) -> String {
         let space = if variant.is_empty() { "" } else { " " };
         let threads = match self {

@@ -1,10 +1,10 @@
-//! This project beside its peers, in one run.
+//! Compares this project with its peers, in one run.
 //!
-//! A suite is a list of cases, a case a list of systems, a system one closure that runs one
+//! A suite is a list of cases, a case a list of systems, and a system one closure that runs one
 //! repetition (`case.rs`). `run.rs` interleaves the repetitions, `report.rs` prints them.
 //! `drivers/` holds each workload once, over small traits; `peers/` implements those traits, one
-//! file per peer; `insula/` is this project's side; `suites/` says who takes part in which case.
-//! `bench/README.md` says how to read the result.
+//! file per peer; `insula/` is this project's side; `suites/` lists the participants of each case.
+//! `bench/README.md` explains how to read the result.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::cast_precision_loss, reason = "counts become rates")]
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             run::progress_done();
-            // Standard error itself may be gone; the exit code still tells.
+            // Standard error itself may be gone; the exit code still reports the failure.
             let _ = writeln!(io::stderr(), "insula-bench: {error}");
             ExitCode::FAILURE
         }
@@ -101,7 +101,7 @@ fn execute(arguments: &Arguments) -> io::Result<()> {
         run::progress_done();
         report::print_suite(&mut out, suite.name, &rows)?;
         all.extend(rows);
-        // Written after each suite, so that an interrupted run keeps what it has.
+        // Written after each suite, so that an interrupted run keeps its rows so far.
         if let Some(path) = &arguments.json {
             report::write_json(path, &all)?;
         }
@@ -152,7 +152,7 @@ fn list(arguments: &Arguments, suites: &[&Suite], runtimes: &Runtimes) -> io::Re
     Ok(())
 }
 
-/// The body of a child process: names are exact here, since the parent took them from the list.
+/// Runs a child process. Names are exact here, because the parent took them from the list.
 fn one_repetition(arguments: &Arguments, suites: &[&Suite]) -> io::Result<()> {
     let scale = Scale {
         quick: arguments.quick,

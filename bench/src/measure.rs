@@ -11,22 +11,22 @@ use insula_sync::atomic::{AtomicU64, Ordering};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::oneshot;
 
-/// Nanoseconds for each of `count` operations.
+/// Returns the nanoseconds for each of `count` operations.
 pub(crate) fn ns_each(elapsed: Duration, count: u64) -> f64 {
     elapsed.as_secs_f64() * 1e9 / count as f64
 }
 
-/// Millions of operations in a second.
+/// Returns the millions of operations per second.
 pub(crate) fn millions_per_second(elapsed: Duration, count: u64) -> f64 {
     count as f64 / elapsed.as_secs_f64() / 1e6
 }
 
-/// CPU time of all threads of this process.
+/// Returns the CPU time of all threads of this process.
 pub(crate) fn process_cpu() -> Duration {
     duration_of(ClockId::ProcessCPUTime)
 }
 
-/// CPU time of the calling thread.
+/// Returns the CPU time of the calling thread.
 pub(crate) fn thread_cpu() -> Duration {
     duration_of(ClockId::ThreadCPUTime)
 }
@@ -37,7 +37,7 @@ fn duration_of(clock: ClockId) -> Duration {
         + Duration::from_nanos(time.tv_nsec.unsigned_abs())
 }
 
-/// Resident memory of this process, in bytes (0 where the kernel does not tell).
+/// Returns the resident memory of this process, in bytes (0 if the kernel does not report it).
 pub(crate) fn resident_bytes() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm")
         .ok()
@@ -45,7 +45,8 @@ pub(crate) fn resident_bytes() -> u64 {
     pages.unwrap_or(0) * rustix::param::page_size() as u64
 }
 
-/// Context switches of all threads so far, voluntary and not (0 where the kernel does not tell).
+/// Returns the context switches of all threads so far, voluntary and not (0 if the kernel does not
+/// report them).
 pub(crate) fn context_switches() -> u64 {
     let Ok(threads) = fs::read_dir("/proc/self/task") else {
         return 0;
@@ -64,7 +65,7 @@ fn switches_in(status: &str) -> u64 {
         .sum()
 }
 
-/// Work of a known length on an undisturbed core: one dependent chain that touches no memory.
+/// Work that takes a known time on an undisturbed core: one dependent chain that touches no memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Work {
     steps: u64,
@@ -106,7 +107,7 @@ fn steps_per_second() -> f64 {
     })
 }
 
-/// Completes a one-shot when it was hit a given number of times, on any threads.
+/// Completes a one-shot after a given number of hits, on any threads.
 pub(crate) struct Countdown {
     left: AtomicU64,
     done: Mutex<Option<oneshot::Sender<()>>>,
@@ -124,32 +125,33 @@ impl Countdown {
         )
     }
 
-    /// Further hits than announced are ignored.
+    /// Counts a hit. Hits beyond the announced number are ignored.
     pub(crate) fn hit(&self) {
-        // AcqRel: the last hit sees what the others did before theirs.
+        // AcqRel; pairs with itself: the last hit sees everything that was done before the other
+        // hits.
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1
             && let Some(done) = self.done.lock().take()
         {
-            // The waiter may have gone; then nobody wants to know.
+            // Fails if the waiter is gone, which is fine.
             let _ = done.send(());
         }
     }
 }
 
-/// A point in time that travels as a `u64`: nanoseconds since the first use in this process.
+/// Returns the present as a `u64`: nanoseconds since the first use in this process.
 pub(crate) fn stamp() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
-/// The value below which the share `share` of the sorted `values` lies.
+/// Returns the value below which the share `share` of the sorted values is found.
 pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     let index = (last as f64 * share).ceil() as usize;
     sorted.get(index.min(last)).copied().unwrap_or(f64::NAN)
 }
 
-/// The middle value (the mean of the two middle ones), NaN for none.
+/// Returns the middle value (the mean of the two middle ones), NaN for none.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! The peers, one file each: what the drivers need, and nothing tuned beyond their own documents.
+//! The peers, one file each: the code that the drivers need, tuned only as their own documents say.
 
 pub(crate) mod actix;
 pub(crate) mod async_channel;

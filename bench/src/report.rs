@@ -1,4 +1,4 @@
-//! The tables that a person reads, and the file that a program reads.
+//! The tables for people, and the file for programs.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -59,7 +59,8 @@ fn cells(row: &Row, rows: &[Row]) -> [String; 8] {
     ]
 }
 
-/// How many times better this project's median is than the row's, in the same case of this run.
+/// Returns how many times better this project's median is than the row's, in the same case of this
+/// run.
 pub(crate) fn ahead(row: &Row, rows: &[Row]) -> Option<f64> {
     let own = rows.iter().find(|own| {
         own.system == PROJECT
@@ -75,7 +76,7 @@ pub(crate) fn ahead(row: &Row, rows: &[Row]) -> Option<f64> {
 fn print_line(out: &mut impl Write, cells: &[String; 8], widths: [usize; 8]) -> io::Result<()> {
     let mut line = String::from(" ");
     for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
-        // Numbers (median, best, runs, ratio) stand to the right.
+        // Numbers (median, best, runs, ratio) are right-aligned.
         let padded = match column {
             3 | 4 | 6 | 7 => format!(" {cell:>width$} "),
             _ => format!(" {cell:<width$} "),
@@ -85,7 +86,7 @@ fn print_line(out: &mut impl Write, cells: &[String; 8], widths: [usize; 8]) -> 
     writeln!(out, "{}", line.trim_end())
 }
 
-/// Four significant digits at most, thousands apart.
+/// Formats at most four significant digits, with separators of thousands.
 fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 1000.0 => grouped(value.round() as i64),

@@ -1,4 +1,4 @@
-//! Runs cases: systems interleaved, one warm-up repetition thrown away, medians kept.
+//! Runs cases: interleaves the systems, discards one warm-up repetition, keeps medians.
 
 use std::env;
 use std::io;
@@ -25,7 +25,7 @@ pub(crate) struct Row {
     pub(crate) median: f64,
     /// The smallest value of any repetition, whichever direction is better.
     pub(crate) min: f64,
-    /// The largest one, for the table.
+    /// The largest value of any repetition, for the table.
     #[serde(skip)]
     pub(crate) max: f64,
     pub(crate) runs: usize,
@@ -64,7 +64,7 @@ pub(crate) fn run(case: &mut Case, scale: Scale) -> io::Result<Vec<Row>> {
 
 fn repeat(case: &mut Case, index: usize, scale: Scale) -> io::Result<Sample> {
     let system = &mut case.systems[index];
-    // A runtime is a process of its own already.
+    // A runtime is a separate process already.
     if case.fresh_process && system.kind != Kind::Runtime {
         repeat_in_child(case.suite, &case.name, &system.name, scale)
     } else {
@@ -140,7 +140,7 @@ fn rows_of_metric(
 fn progress(case: &Case, index: usize, repetition: usize, repetitions: usize) {
     let system = &case.systems[index].name;
     let (suite, name) = (case.suite, &case.name);
-    // Back to the start of the line and clear it, so that one line serves for all.
+    // Returns to the start of the line and clears it, so that one line is enough.
     eprint!(
         "\r\x1b[K[{suite}] {name}: {system} {}/{repetitions}",
         repetition + 1

@@ -1,4 +1,4 @@
-//! The suites: which case asks what, and who takes part.
+//! The suites: the cases, and the participants of each.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ mod ports;
 mod spawn;
 mod timers;
 
-/// The package of this project whose version its rows name.
+/// The package of this project, whose version its rows report.
 const PACKAGE: &str = "insula";
 
 /// A named list of cases.

@@ -1,9 +1,9 @@
-//! Which version of a peer was measured, read from the lock file that this binary was built with.
+//! The measured version of each peer, from the lock file that this binary was built with.
 
 const LOCK: &str = include_str!("../../Cargo.lock");
 
-/// The locked version of a crate, or `"?"` if the lock file does not name it; of `"std"`, the
-/// compiler's.
+/// Returns the locked version of a crate, or `"?"` if the lock file does not contain it; for
+/// `"std"` the version of the compiler.
 pub(crate) fn of(package: &str) -> &'static str {
     if package == "std" {
         return env!("RUST_VERSION");

@@ -1,4 +1,4 @@
-//! Workloads of actors: state behind an address, reached by messages that are told or asked.
+//! Workloads of actors: state behind an address, reached by messages, with answers or without.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -24,14 +24,14 @@ pub(crate) trait ActorSystem: Copy + Send + Sync + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// Starts a plain task beside the actors; only inside [`run`](Self::run).
+    /// Starts a plain task besides the actors; only inside [`run`](Self::run).
     fn spawn<F>(self, task: F) -> impl Future<Output = F::Output> + Send
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// Starts an actor whose mailbox holds at most `bound` messages (or any number, or whatever
-    /// the crate offers).
+    /// Starts an actor whose mailbox holds at most `bound` messages (or any number, or the number
+    /// that the crate allows).
     fn start<B: Behavior<Self>>(
         self,
         behavior: B,
@@ -46,24 +46,24 @@ pub(crate) trait ActorSystem: Copy + Send + Sync + 'static {
     fn ask<B: Behavior<Self>>(addr: &Self::Addr<B>, value: u64)
     -> impl Future<Output = u64> + Send;
 
-    /// Tells an actor its neighbor.
+    /// Gives an actor its neighbor.
     fn link<B: Behavior<Self>>(
         addr: &Self::Addr<B>,
         next: Self::Addr<B>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Ends the actor after what it was told so far, by whatever way the crate has.
+    /// Ends the actor after the messages that it was sent so far, in the crate's own way.
     fn stop<B: Behavior<Self>>(addr: Self::Addr<B>) {
         drop(addr);
     }
 }
 
-/// What an actor does, apart from any crate.
+/// The behavior of an actor, independent of any crate.
 pub(crate) trait Behavior<S: ActorSystem>: Sized + Send + Sync + Unpin + 'static {
     /// Called once by the started actor.
     fn on_start(&mut self) {}
 
-    /// Returns what to tell to whom next.
+    /// Handles a message. Returns the next message and its receiver.
     fn on_tell(&mut self, value: u64) -> Option<(&S::Addr<Self>, u64)>;
 
     /// Returns the answer.
@@ -74,7 +74,7 @@ pub(crate) trait Behavior<S: ActorSystem>: Sized + Send + Sync + Unpin + 'static
     fn on_link(&mut self, _next: S::Addr<Self>) {}
 }
 
-/// Sums what it is told and reports after a given number.
+/// Sums the values that it receives, and reports after a given number.
 struct Tally {
     left: u64,
     sum: u64,
@@ -96,7 +96,7 @@ impl<S: ActorSystem> Behavior<S> for Tally {
     }
 }
 
-/// `senders` tasks tell one actor `count` values together.
+/// `senders` tasks send `count` values together to one actor.
 pub(crate) fn many_to_one<S: ActorSystem>(
     system: S,
     bound: Option<usize>,
@@ -156,7 +156,7 @@ impl<S: ActorSystem> Behavior<S> for Member<S> {
     }
 }
 
-/// A token goes round `members` actors `laps` times.
+/// A token goes around `members` actors `laps` times.
 pub(crate) fn ring<S: ActorSystem>(system: S, members: u64, laps: u64) -> Duration {
     let hops = members * laps;
     system.run(async move {
@@ -247,7 +247,7 @@ pub(crate) fn ask_from_tasks<S: ActorSystem>(system: S, askers: u64, count: u64)
     })
 }
 
-/// One of very many: counts its start, its messages and its end.
+/// One of very many actors: counts its start, its messages and its end.
 struct Unit(Arc<Stages>);
 
 struct Stages {
@@ -273,8 +273,8 @@ impl Drop for Unit {
     }
 }
 
-/// `count` actors alive at once: nanoseconds each to start, to be told something and to end, and
-/// resident bytes each when idle and after the first message. To be run in a fresh process.
+/// `count` actors alive at once: nanoseconds for each to start, to receive a message and to end,
+/// and resident bytes of each when idle and after the first message. Run this in a fresh process.
 pub(crate) fn lives<S: ActorSystem>(system: S, bound: Option<usize>, count: u64) -> Sample {
     system.run(async move {
         let ((started, all_started), (touched, all_touched)) =
@@ -293,7 +293,7 @@ pub(crate) fn lives<S: ActorSystem>(system: S, bound: Option<usize>, count: u64)
         }
         all_started.await.expect("every actor starts");
         let spawned = start.elapsed();
-        // The list of addresses is the program's own.
+        // The list of addresses is the benchmark's own.
         let list = count * size_of::<S::Addr<Unit>>() as u64;
         let idle = measure::resident_bytes().saturating_sub(before + list);
 
@@ -321,7 +321,7 @@ pub(crate) fn lives<S: ActorSystem>(system: S, bound: Option<usize>, count: u64)
     })
 }
 
-/// Computes for a given time when told to, in one go.
+/// Computes for a given time without a break when it receives a message.
 struct Busy {
     work: Work,
     begun: Sender<()>,
@@ -339,7 +339,7 @@ impl<S: ActorSystem> Behavior<S> for Busy {
     }
 }
 
-/// Gives back the stamps that it is told.
+/// Returns the stamps that it receives.
 struct Answerer(Sender<u64>);
 
 impl<S: ActorSystem> Behavior<S> for Answerer {
@@ -386,7 +386,7 @@ pub(crate) fn latency_under_load<S: ActorSystem>(
             S::tell(addr, 0).await;
         }
         all_ended.await.expect("every heavy actor ends");
-        // Until here: the last ones may begin when the pinging thread has ended.
+        // Dropped only here: the last ones may begin when the pinging thread has ended.
         drop(begins);
         let sample = latencies.await.expect("the pinging thread ends");
         pinger.join().expect("the pinging thread does not panic");
@@ -395,10 +395,10 @@ pub(crate) fn latency_under_load<S: ActorSystem>(
 }
 
 /// Sends a stamp each millisecond for `length`, whether or not the last one was answered, then
-/// waits for the answers that are missing. Returns p50, p99 and maximum in milliseconds.
+/// waits for the missing answers. Returns p50, p99 and maximum in milliseconds.
 ///
-/// When the kernel holds the calling thread up, the pings that it could not send are skipped
-/// rather than sent in a heap, which would weigh one moment more than the others.
+/// If the kernel delays the calling thread, the pings that it could not send are skipped. Sending
+/// them all at once would weigh one moment more than the others.
 pub(crate) fn ping_every_millisecond(
     ping: impl Fn(u64),
     answers: &Receiver<u64>,
@@ -429,8 +429,8 @@ pub(crate) fn ping_every_millisecond(
     )
 }
 
-/// CPU time (ms) and context switches of a process that holds `count` idle actors, over `length`.
-/// To be run in a fresh process.
+/// Returns the CPU time (ms) and context switches over `length` of a process that holds `count`
+/// idle actors. Run this in a fresh process.
 pub(crate) fn idle<S: ActorSystem>(system: S, count: u64, length: Duration) -> Sample {
     system.run(async move {
         let (started, all_started) = Countdown::new(count);
@@ -461,9 +461,10 @@ pub(crate) fn idle<S: ActorSystem>(system: S, count: u64, length: Duration) -> S
     })
 }
 
-/// What this process uses while the calling thread sleeps: CPU time (ms) and context switches.
+/// Returns what this process uses while the calling thread sleeps: CPU time (ms) and context
+/// switches.
 pub(crate) fn observe(length: Duration) -> Sample {
-    // Whatever follows a start (parking, giving memory back) has time to end.
+    // Time for the work that follows a start (parking, freeing memory) to end.
     thread::sleep(Duration::from_millis(300));
     let (cpu, switches) = (measure::process_cpu(), measure::context_switches());
     thread::sleep(length);

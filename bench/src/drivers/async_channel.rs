@@ -59,7 +59,7 @@ pub(crate) fn many_to_one<C: AsyncChannel>(
     })
 }
 
-/// A token goes round `members` tasks `laps` times.
+/// A token goes around `members` tasks `laps` times.
 pub(crate) fn ring<C: AsyncChannel>(executor: impl Executor, members: u64, laps: u64) -> Duration {
     let hops = members * laps;
     let root = executor.clone();
@@ -75,7 +75,7 @@ pub(crate) fn ring<C: AsyncChannel>(executor: impl Executor, members: u64, laps:
         let start = Instant::now();
         C::send(&first, 1).await;
         drop(first);
-        // The member that sees the last hop leaves, and the others follow it one by one.
+        // The member that sees the last hop ends, and the others end one after the other.
         let ends = join_all(tasks).await;
         let end = ends
             .into_iter()

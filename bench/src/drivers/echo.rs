@@ -1,8 +1,8 @@
 //! Many connections that each wait for their bytes to come back.
 //!
-//! The clients are a process of their own, the same for every server: one thread over `mio`, with
-//! one message of 64 bytes on its way per connection. So the server has its own limit of
-//! descriptors, and its CPU time is its own.
+//! The clients are a separate process, the same for every server: one thread over `mio`, with one
+//! message of 64 bytes in transit per connection. So the server has its own limit of descriptors,
+//! and its CPU time is its own.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -19,17 +19,17 @@ use crate::measure::process_cpu;
 /// Bytes of a message.
 const MESSAGE: usize = 64;
 
-/// Descriptors that a process needs besides those of its connections.
+/// The descriptors that a process needs besides those of its connections.
 const OTHERS: u64 = 500;
 
-/// Something that gives back what it gets.
+/// A server that returns what it receives.
 pub(crate) trait Server: Copy + 'static {
     /// Listens at a free port of this machine while `drive` runs.
     fn serve<R>(self, drive: impl FnOnce(SocketAddr) -> R) -> R;
 }
 
-/// How many connections this process may have: raises its limit of descriptors if that is needed
-/// and possible.
+/// Returns how many connections this process may have: raises its limit of descriptors if that is
+/// needed and possible.
 pub(crate) fn connections(wanted: u64) -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
@@ -50,8 +50,8 @@ pub(crate) fn connections(wanted: u64) -> u64 {
     granted.saturating_sub(OTHERS)
 }
 
-/// Thousands of messages there and back in a second, and the server's CPU time for each in
-/// microseconds.
+/// Returns the thousands of messages there and back per second, and the server's CPU time for each
+/// in microseconds.
 pub(crate) fn round_trips<S: Server>(server: S, connections: u64, rounds: u64) -> Sample {
     server.serve(|address| {
         let mut clients = Command::new(env::current_exe().expect("this program"))
@@ -78,10 +78,10 @@ pub(crate) fn round_trips<S: Server>(server: S, connections: u64, rounds: u64) -
     })
 }
 
-/// The clients' process. `what` is address, connections, rounds.
+/// Runs the clients' process. `what` is address, connections, rounds.
 ///
 /// # Errors
-/// When a connection fails, or gives back something else.
+/// When a connection fails, or returns other bytes.
 pub(crate) fn clients(what: &str) -> io::Result<()> {
     let wrong = || io::Error::other("address, connections, rounds");
     let mut parts = what.split(',');
@@ -107,7 +107,7 @@ struct Clients {
 struct Client {
     stream: TcpStream,
     left: u64,
-    /// Bytes of the present message that are back.
+    /// The bytes of the current message that are back.
     back: usize,
 }
 
@@ -155,7 +155,7 @@ impl Client {
         self.stream.write_all(&[self.left as u8; MESSAGE])
     }
 
-    /// Whether that was the last message.
+    /// Returns whether that was the last message.
     fn receive(&mut self) -> io::Result<bool> {
         let mut buffer = [0; MESSAGE];
         loop {

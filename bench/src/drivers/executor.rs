@@ -1,9 +1,9 @@
-//! Where async workloads run.
+//! The executors of async workloads.
 
 use std::future::Future;
 
-/// Threads of every system that can be told how many: one per core of the machine that the bars
-/// were set on.
+/// The number of threads of every system that has such a setting: one per core of the machine on
+/// which the bars were set.
 pub(crate) const THREADS: usize = 2;
 
 /// An async runtime of a given shape. Cheap to clone; each [`run`](Self::run) has fresh threads.
@@ -20,19 +20,19 @@ pub(crate) trait Executor: Clone + Send + Sync + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// Starts a task that nobody waits for.
+    /// Starts a task whose end is not awaited.
     fn detach<F>(&self, task: F)
     where
         F: Future<Output = ()> + Send + 'static;
 }
 
-/// Values that a sender puts into an unbounded mailbox before it lets others run. A sender that
-/// never does measures page faults: its receiver, on the same thread, starts on a backlog of
-/// everything. With it actix rose from 11 to 22 M/s and `tokio mpsc-ct` from 17 to 22 (2026-11-21,
-/// `ports --case "one to one, unbounded"`); 32 to 65,536 made no difference.
+/// The number of values that a sender puts into an unbounded mailbox before it yields. A sender
+/// that never yields measures page faults: its receiver, on the same thread, starts with a backlog
+/// of all values. With this number actix rose from 11 to 22 M/s and `tokio mpsc-ct` from 17 to 22
+/// (2026-11-21, `ports --case "one to one, unbounded"`); 32 to 65,536 made no difference.
 pub(crate) const BURST: u64 = 1_024;
 
-/// To be awaited by a sender before it sends `value`.
+/// Awaited by a sender before it sends `value`.
 #[inline]
 pub(crate) async fn give_way(bound: Option<usize>, value: u64) {
     if bound.is_none() && value % BURST == BURST - 1 {

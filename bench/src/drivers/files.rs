@@ -1,4 +1,4 @@
-//! Files, by whoever can do them asynchronously.
+//! Asynchronous files.
 
 use std::fs::File;
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Bytes of a buffer for reading.
+/// The size of a buffer for reading.
 pub(crate) const CHUNK: usize = 1 << 20;
 
 /// Asynchronous file operations, and where they run.
@@ -23,15 +23,15 @@ pub(crate) trait Files: Clone + Send + Sync + 'static {
     where
         F: Future<Output = u64> + Send + 'static;
 
-    /// The length of what is at a path.
+    /// Returns the length of the file at a path.
     fn stat(&self, path: &Path) -> impl Future<Output = u64> + Send;
 
-    /// Reads a file to its end in buffers of [`CHUNK`]. Returns how many bytes there were, and
-    /// the sum of the first bytes of all buffers.
+    /// Reads a file to its end in buffers of [`CHUNK`]. Returns the number of bytes, and the sum of
+    /// the first bytes of all buffers.
     fn read(&self, path: &Path) -> impl Future<Output = (u64, u64)> + Send;
 }
 
-/// `count` times `stat`, by `tasks` tasks that await one at a time.
+/// Calls `stat` `count` times, in `tasks` tasks that await one call at a time.
 pub(crate) fn stats<S: Files>(system: S, path: &Arc<Path>, count: u64, tasks: u64) -> Duration {
     let (path, each) = (path.clone(), count / tasks);
     system.clone().run(async move {
@@ -67,7 +67,7 @@ async fn one_by_one<S: Files>(system: &S, path: &Path) {
     }
 }
 
-/// Bytes of the file that `stat` looks at.
+/// The length of the file that `stat` is called for.
 pub(crate) const LENGTH: u64 = 77;
 
 /// Reads a file of `length` bytes once.
@@ -78,13 +78,13 @@ pub(crate) fn read_whole<S: Files>(system: S, path: &Arc<Path>, length: u64) -> 
         let (count, sum) = system.read(&path).await;
         let elapsed = start.elapsed();
         assert_eq!(count, length, "bytes are missing");
-        // Systems may read in other portions; one buffer at least begins with a byte of ours.
+        // Systems may read in other portions; at least one buffer begins with a byte of ours.
         assert_ne!(sum, 0, "other bytes");
         elapsed
     })
 }
 
-/// Makes a file without holes and reads it once, so that everybody finds it in memory.
+/// Creates a file without holes and reads it once, so that it is in memory for every system.
 pub(crate) fn make_file(path: &Path, length: u64) -> io::Result<()> {
     let mut file = File::create(path)?;
     let chunk = vec![3; CHUNK];

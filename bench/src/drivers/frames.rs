@@ -1,5 +1,5 @@
-//! A loop of frames on a thread of its own, as a window has it, while a pool computes the parts of
-//! the picture.
+//! A loop of frames on its own thread, as a window has it, while a pool computes the parts of the
+//! picture.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,34 +8,35 @@ use crate::case::Sample;
 use crate::drivers::executor::THREADS;
 use crate::measure::{Work, percentile};
 
-/// Between two frames: a display of 60 Hz.
+/// The time between two frames, for a display of 60 Hz.
 const PERIOD: Duration = Duration::from_nanos(16_666_667);
-/// Tiles that are always on the way: one for each thread, and one that it takes next.
+/// The tiles that are always in progress: one for each thread, and one that it takes next.
 const ON_THE_WAY: usize = 2 * THREADS;
-/// What a tile takes on an undisturbed core.
+/// The time that a tile takes on an undisturbed core.
 pub(crate) const TILE: Duration = Duration::from_millis(10);
-/// Of a tile, in pixels.
+/// The side of a tile, in pixels.
 const SIDE: usize = 256;
-/// Of the picture, in tiles.
+/// The columns of the picture, in tiles.
 const COLUMNS: usize = 4;
 const ROWS: usize = 3;
 
-/// What runs in the thread of the frames.
+/// The code that runs in the thread of the frames.
 pub(crate) trait Stage {
-    /// A frame: asks for what is missing, and draws.
+    /// Runs a frame: requests missing tiles, and draws.
     fn frame(&mut self);
 
-    /// Takes what has come since; called whenever the thread was unparked, and between frames.
+    /// Takes the tiles that have arrived; called whenever the thread was unparked, and between
+    /// frames.
     fn flush(&mut self);
 
-    /// Tiles that have come so far.
+    /// Returns the number of tiles that have arrived so far.
     fn tiles(&mut self) -> u64;
 }
 
-/// Drives `stage` for `length` at 60 frames a second. Returns p50, p99 and p99.9 of how late
-/// frames begin in milliseconds, and how many tiles come in a second.
+/// Drives `stage` for `length` at 60 frames per second. Returns p50, p99 and p99.9 of the lateness
+/// of frames in milliseconds, and the number of tiles per second.
 ///
-/// A frame that should have begun already when the one before ends is left out, as a display does.
+/// A frame that should have begun already when the one before ends is skipped, as on a display.
 pub(crate) fn drive(stage: &mut impl Stage, length: Duration) -> Sample {
     let start = Instant::now();
     let mut late = Vec::new();
@@ -51,7 +52,7 @@ pub(crate) fn drive(stage: &mut impl Stage, length: Duration) -> Sample {
             }
         }
         stage.flush();
-        // Whatever comes meanwhile unparks this thread.
+        // An arriving tile unparks this thread.
         thread::park_timeout(due.saturating_duration_since(Instant::now()));
     }
     let tiles = stage.tiles() as f64 / start.elapsed().as_secs_f64();
@@ -80,7 +81,7 @@ impl Tile {
     }
 }
 
-/// The picture, and what is on the way.
+/// The picture, and the tiles in progress.
 pub(crate) struct Scene {
     pixels: Vec<u32>,
     tiles: Vec<Option<Tile>>,
@@ -98,7 +99,7 @@ impl Scene {
         }
     }
 
-    /// The number of a tile to be computed, if too few are on the way.
+    /// Returns the number of a tile to compute, if too few are in progress.
     pub(crate) fn order(&mut self) -> Option<u64> {
         let is_room = self.asked - self.came < ON_THE_WAY as u64;
         is_room.then(|| {
@@ -136,8 +137,8 @@ impl Scene {
     }
 }
 
-/// From now on the calling thread computes only while nothing more urgent does, as the threads of
-/// `apps/window` that compute tiles. Does nothing but on Linux.
+/// Lowers the priority of the calling thread, so that it computes only while nothing more urgent
+/// does, like the threads of `apps/window` that compute tiles. Does nothing except on Linux.
 pub(crate) fn step_back() {
     #[cfg(target_os = "linux")]
     {
@@ -145,7 +146,7 @@ pub(crate) fn step_back() {
             static IS_DONE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
         }
         if !IS_DONE.replace(true) {
-            // Where that is forbidden, tiles and frames compete.
+            // If that is forbidden, tiles and frames compete.
             let _ = rustix::process::setpriority_process(None, 19);
         }
     }

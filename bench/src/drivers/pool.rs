@@ -1,4 +1,4 @@
-//! Workloads of pools: jobs handed in one at a time, with many outstanding, and all at once.
+//! Workloads of pools: jobs submitted one at a time, with many outstanding, and all at once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,12 +8,12 @@ use insula_sync::atomic::{AtomicU64, Ordering};
 
 use crate::measure::{Work, process_cpu, thread_cpu};
 
-/// A pool that runs closures and says nothing when they end.
+/// A pool that runs closures and does not report their end.
 pub(crate) trait ClosurePool {
     fn execute(&self, job: impl FnOnce() + Send + 'static);
 }
 
-/// Hands in a no-op and waits for its result, `count` times.
+/// Submits a no-op and waits for its result, `count` times.
 pub(crate) fn one_at_a_time(pool: &impl ClosurePool, count: u64) -> Duration {
     let (tx, rx) = bounded(1);
     let start = Instant::now();
@@ -46,15 +46,15 @@ pub(crate) fn outstanding(pool: &impl ClosurePool, window: u64, count: u64) -> D
     elapsed
 }
 
-/// Counts no-op jobs, so that none is lost unseen.
+/// Counts no-op jobs, so that a lost one is noticed.
 #[derive(Clone, Default)]
 pub(crate) struct Tick(Arc<AtomicU64>);
 
 impl Tick {
-    /// The job: as little as can be checked.
+    /// The job: as little work as can be checked.
     #[inline]
     pub(crate) fn tick(&self) {
-        // Relaxed: read only after the pool said that all jobs have ended.
+        // Relaxed: read only after the pool has reported that all jobs have ended.
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -73,8 +73,8 @@ pub(crate) fn all_at_once(count: u64, all: impl FnOnce(u64, &Tick)) -> Duration 
     elapsed
 }
 
-/// Share (%) of the CPU time of all threads that is work, when 60 ms of work are cut into jobs of
-/// `grain`. `all` runs so many jobs of the work and returns when they have ended.
+/// Returns the share (%) of the CPU time of all threads that is work, when 60 ms of work are cut
+/// into jobs of `grain`. `all` runs that many jobs and returns when they have ended.
 pub(crate) fn cpu_efficiency(grain: Duration, all: impl FnOnce(u64, Work)) -> f64 {
     const TOTAL: Duration = Duration::from_millis(60);
     let jobs = (TOTAL.as_nanos() / grain.as_nanos()) as u64;

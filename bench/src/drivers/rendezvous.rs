@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use insula_sync::wait;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// What goes there and back.
+/// The value that is sent there and back.
 pub(crate) trait Message: Send + 'static {
     fn of(byte: u8) -> Self;
-    /// For those who cannot move a value.
+    /// Copies the message, for systems that cannot move a value.
     fn to_buffer(&self) -> Vec<u8>;
     fn from_buffer(buffer: &[u8]) -> Self;
     fn first(&self) -> u8;
@@ -38,7 +38,7 @@ impl Message for [u8; 64] {
     }
 }
 
-/// Of 1 MiB.
+/// A message of 1 MiB.
 impl Message for Vec<u8> {
     fn of(byte: u8) -> Self {
         vec![byte; 1 << 20]
@@ -61,22 +61,22 @@ impl Message for Vec<u8> {
     }
 }
 
-/// A way to hand a request to another thread and wait for the response.
+/// A way to pass a request to another thread and wait for the response.
 pub(crate) trait Rendezvous: 'static {
     type Requester<T: Message>: Send + 'static;
     type Responder<T: Message>: Send + 'static;
 
     fn open<T: Message>() -> (Self::Requester<T>, Self::Responder<T>);
     fn request<T: Message>(requester: &Self::Requester<T>, message: T) -> T;
-    /// Responds to `count` requests with what `handler` makes of them.
+    /// Responds to `count` requests with the results of `handler`.
     fn serve<T: Message>(responder: &Self::Responder<T>, count: u64, handler: impl FnMut(T) -> T);
 }
 
-/// Where the two threads run.
+/// The placement of the two threads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Anywhere,
-    /// So that one of them always has to sleep.
+    /// One core, so that one of the threads always sleeps.
     OneCore,
     TwoCores,
 }
@@ -90,13 +90,13 @@ impl Place {
         };
         let mut cores = CpuSet::new();
         cores.set(core);
-        // Where it is not allowed, the kernel puts them where it likes.
+        // If that is not allowed, the kernel places the threads.
         let _ = sched_setaffinity(None, &cores);
     }
 }
 
-/// `count` requests, one after the other; both sides compute for `work` before they hand over.
-/// The time beyond that work.
+/// Makes `count` requests, one after the other; both sides compute for `work` before each
+/// hand-over. Returns the time beyond that work.
 pub(crate) fn round_trips<R: Rendezvous, T: Message>(
     place: Place,
     work: Duration,

@@ -1,4 +1,4 @@
-//! Workloads of timers: sleeps that never end, and how late those are that do.
+//! Workloads of timers: sleeps that never end, and the lateness of those that do.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -12,14 +12,14 @@ use tokio::sync::oneshot;
 use crate::case::Sample;
 use crate::measure::{Countdown, percentile, stamp};
 
-/// So long that it is over by no means.
+/// Long enough never to be over.
 const LONG: Duration = Duration::from_secs(3600);
 /// Time to start the tasks of [`lateness`] before the first of them is due.
 pub(crate) const HEAD_START: Duration = Duration::from_millis(500);
-/// In which the sleeps of [`lateness`] are due.
+/// The time within which the sleeps of [`lateness`] are due.
 const SPAN: Duration = Duration::from_secs(1);
 
-/// Whoever can sleep, and where the sleepers run.
+/// A system that can sleep, and the place where the sleepers run.
 pub(crate) trait Sleeper: Copy + Send + Sync + 'static {
     type Sleep: Future<Output = ()> + Send;
 
@@ -29,15 +29,15 @@ pub(crate) trait Sleeper: Copy + Send + Sync + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// A sleep of so long. Only inside of `run`.
+    /// Returns a sleep of `duration`. Only inside of `run`.
     fn sleep(duration: Duration) -> Self::Sleep;
 
-    /// Starts a task that nobody waits for. Only inside of `run`.
+    /// Starts a task whose end is not awaited. Only inside of `run`.
     fn start(self, task: impl Future<Output = ()> + Send + 'static);
 }
 
-/// A sleep is made, polled once and dropped, `count` times: there is one at a time, and its
-/// future lies on the stack.
+/// Makes a sleep, polls it once and drops it, `count` times: one at a time, with its future on the
+/// stack.
 pub(crate) fn cancel_one_by_one<S: Sleeper>(system: S, count: u64) -> Duration {
     system.run(async move {
         let start = Instant::now();
@@ -49,7 +49,7 @@ pub(crate) fn cancel_one_by_one<S: Sleeper>(system: S, count: u64) -> Duration {
     })
 }
 
-/// `count` sleeps are made and polled once, in boxes, and then all dropped.
+/// Makes `count` sleeps in boxes and polls each once, and then drops all of them.
 pub(crate) fn cancel_all<S: Sleeper>(system: S, count: u64) -> Duration {
     system.run(async move {
         let mut sleeps = Vec::with_capacity(count as usize);
@@ -64,14 +64,14 @@ pub(crate) fn cancel_all<S: Sleeper>(system: S, count: u64) -> Duration {
     })
 }
 
-/// Polls with the waker of the task, as a `select` does, and goes on at once.
+/// Polls with the waker of the task, as a `select` does, and continues at once.
 fn pending(sleep: Pin<&mut impl Future<Output = ()>>, cx: &mut Context<'_>) -> Poll<()> {
     assert!(sleep.poll(cx).is_pending());
     Poll::Ready(())
 }
 
-/// `count` tasks sleep until points in time that are spread evenly over a second. Returns p50,
-/// p99 and p99.9 of how late they go on, in milliseconds.
+/// `count` tasks sleep until points in time that are spread evenly over a second. Returns p50, p99
+/// and p99.9 of their lateness, in milliseconds.
 pub(crate) fn lateness<S: Sleeper>(system: S, count: u64) -> Sample {
     let (late, finished) = Late::new(count);
     let records = late.clone();
@@ -89,16 +89,16 @@ pub(crate) fn lateness<S: Sleeper>(system: S, count: u64) -> Sample {
     records.sample()
 }
 
-/// When the timer with an index is due. They are made in another order than the one in which
-/// they are due.
+/// Returns when the timer with an index is due. Timers are made in another order than the one in
+/// which they are due.
 pub(crate) fn due(base: u64, index: u64, count: u64) -> u64 {
-    // Has no divisor in common with a count that is a power of ten: each place is taken once.
+    // Has no common divisor with a count that is a power of ten, so each place is taken once.
     const STEP: u64 = 61_803;
     let place = index * STEP % count;
     base + SPAN.as_nanos() as u64 * place / count
 }
 
-/// How late each of many came.
+/// The lateness of many timers.
 pub(crate) struct Late {
     nanos: Vec<AtomicU64>,
     left: Arc<Countdown>,
@@ -119,7 +119,7 @@ impl Late {
         self.left.hit();
     }
 
-    /// p50, p99 and p99.9 in milliseconds.
+    /// Returns p50, p99 and p99.9 in milliseconds.
     pub(crate) fn sample(&self) -> Sample {
         let nanos = self.nanos.iter().map(|nanos| nanos.load(Ordering::Relaxed));
         let mut ms: Vec<_> = nanos.map(|nanos| nanos as f64 / 1e6).collect();

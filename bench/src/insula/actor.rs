@@ -15,16 +15,16 @@ pub(crate) struct Isolates {
     pub(crate) root: Root,
 }
 
-/// Where a workload runs that starts the isolates and talks to them.
+/// Where a workload runs that starts the isolates and sends to them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Root {
-    /// In an isolate, as the peers' runs in a task.
+    /// In an isolate, as the peers' workload runs in a task.
     Isolate,
     /// On the calling thread.
     Thread,
 }
 
-/// What an isolate of these workloads understands.
+/// The messages that an isolate of these workloads accepts.
 pub(crate) enum Message<B: Behavior<Isolates>> {
     Tell(u64),
     Ask(u64, ReplyTo<u64>),
@@ -34,7 +34,7 @@ pub(crate) enum Message<B: Behavior<Isolates>> {
 /// The port of an isolate with this behavior.
 pub(crate) struct Address<B: Behavior<Isolates>> {
     port: SendPort<Message<B>>,
-    /// The types of address and message refer to each other, which alone says nothing of `B`.
+    /// The types of address and message refer to each other, which alone does not use `B`.
     behavior: PhantomData<fn() -> B>,
 }
 

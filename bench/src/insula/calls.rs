@@ -16,27 +16,27 @@ use crate::drivers::executor::THREADS;
 use crate::insula::Shape;
 use crate::measure::Work;
 
-/// Somebody who adds one to a number.
+/// An endpoint that adds one to a number.
 pub(crate) trait Adder: Clone + Send + Sync + 'static {
-    /// Starts whoever answers, on the current runtime.
+    /// Starts the endpoint, on the current runtime.
     fn start() -> impl Future<Output = Self> + Send;
 
     /// Asks and waits for the answer.
     fn add_one(&self, value: u64) -> impl Future<Output = u64> + Send;
 }
 
-/// Who asks.
+/// The askers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Askers {
     /// One isolate, one question at a time.
     One,
-    /// A plain thread, the same.
+    /// A plain thread, one question at a time.
     Thread,
-    /// So many tasks of one isolate (`spawn_local`).
+    /// This many tasks of one isolate (`spawn_local`).
     Locals(u64),
-    /// So many futures of one task of an isolate (`join_all`).
+    /// This many futures of one task of an isolate (`join_all`).
     Futures(u64),
-    /// So many isolates.
+    /// This many isolates.
     Isolates(u64),
 }
 
@@ -91,7 +91,7 @@ async fn ask_repeatedly(adder: &impl Adder, count: u64) {
     }
 }
 
-/// Starts `count` of something, each with a port to report its end to, and waits for all ends.
+/// Starts `count` participants, each with a port to report its end to, and waits for all ends.
 pub(super) async fn all_ended(count: u64, start: impl Fn(SendPort<()>)) {
     let mut ends = ReceivePort::new();
     for _ in 0..count {
@@ -104,7 +104,7 @@ pub(super) async fn all_ended(count: u64, start: impl Fn(SendPort<()>)) {
     assert_eq!(ended, count, "each comes to its end");
 }
 
-/// An isolate that gets messages which carry their reply.
+/// An isolate that receives messages which carry their reply.
 #[derive(Clone, Debug)]
 pub(crate) struct Port(SendPort<Question>);
 
@@ -124,7 +124,7 @@ impl Adder for Port {
     }
 }
 
-/// What a worker does for its callers.
+/// The calls that a worker answers.
 #[contract]
 pub(crate) trait Jobs {
     /// A no-op that can be checked.

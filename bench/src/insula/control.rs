@@ -1,4 +1,4 @@
-//! What an isolate tells another one past its queue.
+//! Control messages from one isolate to another.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::measure::{percentile, stamp};
 /// Time for the threads of a pool to find nothing and to park.
 const REST: Duration = Duration::from_millis(1);
 
-/// Who waits for the answers.
+/// The waiter for the answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asker {
     Isolate,
@@ -22,19 +22,19 @@ pub(crate) enum Asker {
     Thread,
 }
 
-/// There and back.
+/// The round trips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RoundTrip {
     /// An ordinary message that carries its reply.
     Message,
     Ping(Priority),
-    /// A pause, its end, and a ping that tells that both are done.
+    /// A pause, its end, and a ping that confirms both.
     PauseResume,
     /// A ping while the isolate is paused.
     PingPaused,
 }
 
-/// Somebody who answers.
+/// The isolate that answers.
 struct Peer {
     isolate: Isolate,
     port: SendPort<ReplyTo<()>>,
@@ -49,7 +49,7 @@ impl Peer {
 }
 
 impl RoundTrip {
-    /// `count` of them, one at a time, to one isolate.
+    /// Makes `count` round trips, one at a time, to one isolate.
     pub(crate) fn repeat(self, shape: Shape, asker: Asker, count: u64) -> Duration {
         match asker {
             Asker::Isolate => shape.run(async move { self.timed(&Peer::spawn(), count).await }),
@@ -85,12 +85,12 @@ impl RoundTrip {
     }
 }
 
-/// What the isolate does that is killed.
+/// The state of the isolate that is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Victim {
     /// It waits for messages.
     Idle,
-    /// It computes, with a check now and then.
+    /// It computes, with a checkpoint from time to time.
     Computing,
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn kill_to_notice(victim: Victim, count: u64) -> Sample {
         });
         let mut micros: Vec<_> = (0..count)
             .map(|_| {
-                // An open port without a sender would keep nobody alive.
+                // An open port without a sender would not keep the isolate alive.
                 let (isolate, _port) = victim.spawn();
                 isolate.add_exit_listener(&listener, ExitReason::clone);
                 thread::sleep(REST);
@@ -125,7 +125,7 @@ pub(crate) fn kill_to_notice(victim: Victim, count: u64) -> Sample {
 }
 
 impl Victim {
-    /// An isolate that has begun.
+    /// Spawns an isolate, and waits until it has begun.
     fn spawn(self) -> (Isolate, SendPort<()>) {
         let (begun, begins) = one_shot();
         let pair = Isolate::builder().spawn_pair(move |port: ReceivePort<()>| {

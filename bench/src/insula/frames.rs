@@ -37,8 +37,8 @@ impl Tiles for Painter {
     }
 }
 
-/// How late frames begin, and how many tiles come in a second, when tiles are computed at the
-/// priority of the frames' thread, or `steps_back` is set.
+/// Returns the lateness of frames, and the number of tiles per second, when tiles are computed at
+/// the priority of the frames' thread, or at a lower one if `steps_back` is set.
 pub(crate) fn lateness(steps_back: bool, length: Duration) -> Sample {
     let work = Work::lasting(TILE);
     let runtime = Shape::Multi.runtime();
@@ -56,7 +56,7 @@ pub(crate) fn lateness(steps_back: bool, length: Duration) -> Sample {
     sample
 }
 
-/// The thread of the window: a foreign loop drives ours.
+/// The thread of the window: a foreign loop drives the root isolate.
 struct Window {
     ui_loop: MessageLoop,
     binding: UiBinding,
@@ -116,7 +116,7 @@ impl FrameHandler for Frames {
     }
 }
 
-/// Asks for tiles, and again when one has come.
+/// Requests tiles, and again when one has arrived.
 fn refill(scene: &IsolateCell<Scene>, caller: &TilesCaller) {
     while let Some(number) = scene.with(Scene::order) {
         let (scene, caller) = (scene.clone(), caller.clone());

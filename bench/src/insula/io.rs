@@ -65,7 +65,7 @@ impl Files for IsolateFiles {
     }
 }
 
-/// Gives back what it gets.
+/// Returns what it receives.
 #[derive(Clone, Copy)]
 pub(crate) enum Echo {
     /// Each connection has an isolate.

@@ -6,14 +6,14 @@ use insula::{BlockingCallback, Isolate, ListenerCallback, ReceivePort, one_shot}
 
 use crate::insula::Shape;
 
-/// Makes something inside of a new isolate and hands it out.
+/// Makes a value inside of a new isolate and returns it.
 fn make<C: Send + 'static>(make: impl FnOnce() -> C + Send + 'static) -> C {
     let (send, made) = one_shot();
     Isolate::spawn(move |()| send.send(make()), ());
     made.wait().expect("the isolate makes it")
 }
 
-/// A handler of `count` numbers, and who is told of their sum.
+/// Returns a handler of `count` numbers, and the reply with their sum.
 fn summing(count: u64) -> (impl FnMut(u64) + Send + 'static, insula::Reply<u64>) {
     let (done, sum) = one_shot();
     let (mut total, mut left, mut done) = (0, count, Some(done));
@@ -36,7 +36,7 @@ fn time_posts(count: u64, post: impl Fn(u64), sum: insula::Reply<u64>) -> Durati
     start.elapsed()
 }
 
-/// Until the isolate has handled all of them, as in all of these.
+/// Measures until the isolate has handled all of them, as do the other workloads here.
 pub(crate) fn post_to_port(shape: Shape, count: u64) -> Duration {
     shape.run_beside(|| {
         let (handler, sum) = summing(count);

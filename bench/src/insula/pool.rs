@@ -1,4 +1,4 @@
-//! Jobs of two workers: all handed in at once, and work that is worth a job.
+//! Jobs of two workers: all submitted at once, and work that is worth a job.
 
 use futures_util::future::join_all;
 use insula::{Isolate, ReceivePort, Runtime, one_shot, spawn_local};
@@ -9,7 +9,7 @@ use crate::insula::Shape;
 use crate::insula::calls::{Adder, Pool, all_ended};
 use crate::measure::Work;
 
-/// A runtime with a pool on it, or with whatever else takes the jobs.
+/// A runtime with a pool on it, or with another executor of the jobs.
 #[derive(Debug)]
 pub(crate) struct Ground(Runtime);
 
@@ -29,13 +29,13 @@ impl Ground {
         result.expect("the root does not panic")
     }
 
-    /// Hands in `count` no-op isolates, then waits for all.
+    /// Submits `count` no-op isolates, then waits for all.
     pub(crate) fn run_all(&self, count: u64, tick: &Tick) {
         let tick = tick.clone();
         self.run(spread(count, move || tick.tick()));
     }
 
-    /// Hands in `count` isolates that compute, then waits for all.
+    /// Submits `count` isolates that compute, then waits for all.
     pub(crate) fn run_work(&self, count: u64, work: Work) {
         self.run(spread(count, move || work.run()));
     }
@@ -113,7 +113,7 @@ impl Crew {
         });
     }
 
-    /// Has `count` pieces of work computed, with at most `window` calls outstanding.
+    /// Submits `count` pieces of work, with at most `window` calls outstanding.
     pub(crate) fn compute(&self, window: u64, count: u64, work: Work) {
         let pool = self.pool.clone();
         self.ground.run(async move {

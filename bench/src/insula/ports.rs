@@ -8,7 +8,7 @@ use insula::{Isolate, Pinned, ReceivePort, ReplyTo, SendPort, one_shot, yield_no
 use crate::drivers::executor::BURST;
 use crate::insula::Shape;
 
-/// How an isolate gets its messages.
+/// The way in which an isolate receives its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// A closure for each.
@@ -17,7 +17,7 @@ pub(crate) enum Reading {
     Recv,
 }
 
-/// What a sum isolate reports: how many values, their sum, and when the last one came.
+/// The report of a sum isolate: the number of values, their sum, and when the last one arrived.
 type Total = (u64, u64, Instant);
 
 /// An isolate that counts and sums `count` values.
@@ -56,7 +56,7 @@ fn spawn_tally(
     }
 }
 
-/// Sends `0..count`, waiting for room or giving way now and then.
+/// Sends `0..count`, waiting for room or yielding from time to time.
 async fn send_all(port: SendPort<u64>, bound: Option<usize>, count: u64) {
     for value in 0..count {
         if bound.is_some() {
@@ -115,7 +115,7 @@ pub(crate) fn from_a_thread(bound: Option<usize>, count: u64) -> Duration {
     })
 }
 
-/// A token goes round `members` isolates `laps` times.
+/// A token goes around `members` isolates `laps` times.
 pub(crate) fn ring(shape: Shape, members: u64, laps: u64) -> Duration {
     let hops = members * laps;
     shape.run(async move {
@@ -175,7 +175,7 @@ pub(crate) fn round_trips<T: Send + 'static>(
     })
 }
 
-/// The same between two pinned isolates, each on a thread of its own.
+/// The same between two pinned isolates, each on its own thread.
 pub(crate) fn pinned_round_trips<T: Send + 'static>(
     count: u64,
     token: T,
@@ -208,7 +208,7 @@ pub(crate) fn pinned_round_trips<T: Send + 'static>(
     })
 }
 
-/// What the side that begins has to do.
+/// The work of the side that begins.
 struct Rally<T: Send + 'static> {
     count: u64,
     touch: fn(&mut T),
@@ -216,7 +216,7 @@ struct Rally<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Rally<T> {
-    /// Starts the clock and sends the token; what is returned takes each answer.
+    /// Starts the clock and sends the token. Returns the handler of the answers.
     fn begin(self, peer: SendPort<T>, token: T) -> impl FnMut(T) + Send + 'static {
         let Self { count, touch, done } = self;
         let (mut left, mut done) = (count, Some(done));

@@ -13,12 +13,12 @@ use crate::drivers::pool::Tick;
 use crate::drivers::timers::{HEAD_START, Late, Sleeper, due};
 use crate::measure::stamp;
 
-/// Something that is done a little later, again and again.
+/// An operation that runs a little later, again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Later {
     /// A timer of zero delay; its callback makes the next one.
     Timer,
-    /// One task that goes behind everything that is queued.
+    /// One task that yields to everything that is queued.
     Yield,
     /// One task that sleeps for zero.
     Sleep,
@@ -29,7 +29,7 @@ pub(crate) enum Later {
 }
 
 impl Later {
-    /// `count` of them, one after the other.
+    /// Runs `count` of them, one after the other.
     pub(crate) fn chain(self, shape: Shape, count: u64) -> Duration {
         shape.run(async move {
             let start = Instant::now();
@@ -150,7 +150,7 @@ impl Sleeper for Isolates {
     }
 }
 
-/// As the driver of sleeps has it, with a callback for each in place of a task.
+/// The driver's workload of sleeps, with a callback for each instead of a task.
 pub(crate) fn lateness_of_callbacks(shape: Shape, count: u64) -> Sample {
     let (late, finished) = Late::new(count);
     let records = late.clone();

@@ -1,4 +1,4 @@
-//! Risk: an instrument that lies makes every table wrong at once.
+//! Risk: a wrong instrument makes every table wrong at once.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! async-channel on async-executor, the pair that smol is made of.
+//! async-channel on async-executor, the pair that smol consists of.
 
 use std::future::Future;
 use std::sync::Arc;

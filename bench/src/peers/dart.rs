@@ -1,8 +1,9 @@
-//! A Dart VM with the package `insula`, for what only programs of both languages can answer.
+//! A Dart VM with the package `insula`, for questions that only programs of both languages can
+//! answer.
 //!
-//! The VM is what the variable `INSULA_DART` names, or `dart` of the path, or the one that
-//! `cargo xtask test --full` has put into `target/dart`. The package's library is built for the
-//! word size of that VM, unless `INSULA_LIBRARY` names one. Without a VM there are no rows.
+//! The VM is the program that the variable `INSULA_DART` names, or `dart` on the path, or the one
+//! that `cargo xtask test --full` has put into `target/dart`. The package's library is built for
+//! the word size of that VM, unless `INSULA_LIBRARY` names one. Without a VM there are no rows.
 
 use std::env;
 use std::fs;
@@ -22,7 +23,7 @@ const TARGET_32: &str = "i686-unknown-linux-gnu";
 pub(crate) struct DartPackage {
     version: String,
     command: Vec<PathBuf>,
-    /// Has the configuration that tells the VM where the package is.
+    /// Has the configuration with which the VM finds the package.
     _folder: TempDir,
 }
 
@@ -54,7 +55,7 @@ impl DartPackage {
         }))
     }
 
-    /// Adds a row: what the program prints for `key`.
+    /// Adds a row with the number that the program prints for `key`.
     pub(crate) fn add_to(self: &Rc<Self>, case: &mut Case, name: &'static str, key: &'static str) {
         let (vm, metrics) = (Rc::clone(self), case.metrics.clone());
         let repeat = move |scale| match run_program(&vm.command, key, scale) {
@@ -82,7 +83,7 @@ fn version(program: &Path) -> Option<String> {
     line.split_whitespace().nth(3).map(str::to_owned)
 }
 
-/// What `dart pub get` would write.
+/// Returns the configuration that `dart pub get` would write.
 fn configuration(root: &Path) -> String {
     format!(
         "{{\"configVersion\":2,\"packages\":[{{\"name\":\"insula\",\"rootUri\":\"file://{}\",\
@@ -91,7 +92,7 @@ fn configuration(root: &Path) -> String {
     )
 }
 
-/// The VM's, in bytes.
+/// Returns the word size of the VM, in bytes.
 fn word_size(command: &[PathBuf]) -> Option<f64> {
     let command: Vec<_> = command.iter().cloned().chain(["none".into()]).collect();
     let output = run_program(&command, "word", Scale { quick: false }).ok()?;

@@ -1,5 +1,5 @@
-//! A loop of frames whose tiles tokio or rayon computes: a channel brings them, and an unpark
-//! tells the thread of the frames.
+//! A loop of frames whose tiles tokio or rayon computes: a channel carries them, and an unpark
+//! notifies the thread of the frames.
 
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::drivers::frames::{Scene, Stage, TILE, Tile, drive, step_back};
 use crate::drivers::pool::ClosurePool;
 use crate::measure::Work;
 
-/// How late frames begin, and how many tiles come in a second.
+/// Returns the lateness of frames, and the number of tiles per second.
 pub(crate) fn lateness(pool: &impl ClosurePool, steps_back: bool, length: Duration) -> Sample {
     let (done, tiles) = unbounded();
     let mut window = Window {
@@ -23,7 +23,7 @@ pub(crate) fn lateness(pool: &impl ClosurePool, steps_back: bool, length: Durati
         tiles,
     };
     let sample = drive(&mut window, length);
-    // Nobody computes any more when the next case begins.
+    // No thread computes when the next case begins.
     window.wait();
     sample
 }

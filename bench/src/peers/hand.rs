@@ -11,7 +11,7 @@ use crate::peers::tokio::{Flavor, start_task};
 #[derive(Clone, Copy)]
 pub(crate) struct Hand(pub(crate) Flavor);
 
-/// What a hand-written actor understands.
+/// The messages that a hand-written actor accepts.
 pub(crate) enum Message<B: Behavior<Hand>> {
     Tell(u64),
     Ask(u64, oneshot::Sender<u64>),

@@ -1,4 +1,4 @@
-//! Not peers: what the hardware and the kernel allow, as a measure for everybody.
+//! Not peers: the limits of the hardware and the kernel, for comparison with every system.
 
 use std::fs;
 use std::hint::black_box;
@@ -21,7 +21,7 @@ use crate::measure::Work;
 pub(crate) fn cache_line_round_trips(count: u64) -> Duration {
     let line = Arc::new(AtomicU64::new(0));
     let peer = Arc::clone(&line);
-    // Even: here. Odd: there.
+    // Even values are written here, odd ones there.
     let there = thread::spawn(move || {
         for turn in 0..count {
             wait_for(&peer, 2 * turn + 1);
@@ -39,7 +39,7 @@ pub(crate) fn cache_line_round_trips(count: u64) -> Duration {
 }
 
 fn wait_for(line: &AtomicU64, value: u64) {
-    // Acquire: pairs with the release store of the other side.
+    // Acquire; pairs with the Release store of the opposite side.
     while line.load(Ordering::Acquire) != value {
         wait::spin();
     }
@@ -58,7 +58,7 @@ pub(crate) fn copies_there_and_back(bytes: usize, count: u64) -> Duration {
     elapsed
 }
 
-/// A file is asked about by one thread.
+/// One thread calls `stat` for a file.
 pub(crate) fn stats(path: &Path, count: u64) -> Duration {
     let start = Instant::now();
     let length = || fs::metadata(path).expect("the file is there").len();
@@ -67,7 +67,7 @@ pub(crate) fn stats(path: &Path, count: u64) -> Duration {
     start.elapsed()
 }
 
-/// A file is read by one thread, into one buffer.
+/// One thread reads a file into one buffer.
 pub(crate) fn read(path: &Path, length: u64, chunk: usize) -> Duration {
     let start = Instant::now();
     let mut file = fs::File::open(path).expect("the file is there");
@@ -79,7 +79,7 @@ pub(crate) fn read(path: &Path, length: u64, chunk: usize) -> Duration {
     start.elapsed()
 }
 
-/// Answers by a thread of its own while `heavy` other threads compute: the kernel's own fairness.
+/// A thread answers while `heavy` other threads compute: the kernel's own fairness.
 pub(crate) fn latency_of_threads(heavy: u64, length: Duration) -> Sample {
     let work = Work::lasting(length);
     let (ping, pings) = unbounded();
@@ -109,7 +109,7 @@ pub(crate) fn latency_of_threads(heavy: u64, length: Duration) -> Sample {
     sample
 }
 
-/// A loop of frames without anything to compute.
+/// A loop of frames without tiles to compute.
 pub(crate) fn frames(length: Duration) -> Sample {
     drive(&mut Alone(Scene::new()), length)
 }

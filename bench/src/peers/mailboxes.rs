@@ -1,5 +1,5 @@
-//! Ways in which two threads wait for each other: the design that the Dart people began with,
-//! pairs of rendezvous channels, and the bare futex.
+//! Ways in which two threads wait for each other: the first design of the Dart team, pairs of
+//! rendezvous channels, and the bare futex.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -16,29 +16,29 @@ const NONE: u32 = 0;
 const REQUEST: u32 = 1;
 const RESPONSE: u32 = 2;
 
-/// A mutex, two condition variables, a state and a buffer, and each message copied into a buffer
-/// of its own on its way; over the locks of `L`.
+/// A mutex, two condition variables, a state and a buffer; each message is copied into a buffer of
+/// its own in transit. Over the locks of `L`.
 pub(crate) struct TwoConditions<L>(PhantomData<L>);
 
 /// A lock with two condition variables.
 pub(crate) trait Locks: Default + Send + Sync + 'static {
-    /// Runs `change` under the lock as soon as the state is `wanted`, and wakes who waits on the
-    /// other condition.
+    /// Runs `change` under the lock as soon as the state is `wanted`, and wakes the waiter of the
+    /// opposite condition.
     fn when(&self, condition: usize, wanted: u32, change: impl FnOnce(&mut Letter));
-    /// The same at once, whatever the state.
+    /// Runs `change` at once, whatever the state.
     fn now(&self, notify: usize, change: impl FnOnce(&mut Letter));
 }
 
-/// What the lock guards.
+/// The data that the lock protects.
 #[derive(Default)]
 pub(crate) struct Letter {
     state: u32,
     buffer: Vec<u8>,
 }
 
-/// The condition of who waits for a request.
+/// The condition of the waiter for a request.
 const ASKED: usize = 0;
-/// The condition of who waits for a response.
+/// The condition of the waiter for a response.
 const ANSWERED: usize = 1;
 
 impl<L: Locks> Rendezvous for TwoConditions<L> {
@@ -80,7 +80,7 @@ impl<L: Locks> Rendezvous for TwoConditions<L> {
     }
 }
 
-/// Those of `std`.
+/// The locks of `std`.
 #[derive(Default)]
 pub(crate) struct StdLocks {
     letter: Mutex<Letter>,
@@ -123,7 +123,7 @@ impl Locks for ParkingLot {
     }
 }
 
-/// Two channels without room.
+/// Two channels without capacity.
 pub(crate) struct TwoChannels<C>(PhantomData<C>);
 
 impl<C: ThreadChannel> Rendezvous for TwoChannels<C> {
@@ -153,19 +153,19 @@ impl<C: ThreadChannel> Rendezvous for TwoChannels<C> {
     }
 }
 
-/// A word that the kernel watches, and a place for the value beside it; nobody spins.
+/// A word that the kernel watches, and a place for the value beside it; no thread spins.
 pub(crate) struct Futex;
 
 pub(crate) struct Watched<T> {
     word: AtomicU32,
-    /// Never contended: whose turn it is, the word says.
+    /// Never contended: the word determines whose turn it is.
     value: Mutex<VecDeque<T>>,
 }
 
 impl<T> Watched<T> {
     fn hand_over(&self, value: T, state: u32) {
         self.value.lock().push_back(value);
-        // Release pairs with the Acquire in `wait_for`.
+        // Release; pairs with the Acquire in `wait_for`.
         self.word.store(state, Ordering::Release);
         futex::wake(&self.word, futex::Flags::PRIVATE, 1).expect("the word is there");
     }
@@ -177,7 +177,7 @@ impl<T> Watched<T> {
                 let value = self.value.lock().pop_front();
                 return value.expect("handed over before the word changed");
             }
-            // Interrupted, or changed before it slept: it looks again.
+            // Interrupted, or changed before the thread slept: it checks again.
             let _ = futex::wait(&self.word, futex::Flags::PRIVATE, now, None);
         }
     }

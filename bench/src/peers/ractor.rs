@@ -15,11 +15,11 @@ pub(crate) struct Ractor(pub(crate) Flavor);
 /// The actor, whose state is a behavior.
 pub(crate) struct Node<B>(PhantomData<B>);
 
-/// What an actor understands.
+/// The messages that an actor accepts.
 pub(crate) enum Message<B: Behavior<Ractor>> {
     Tell(u64),
     Ask(u64, RpcReplyPort<u64>),
-    /// The marker tells the compiler what `B` is for; the address alone would be circular.
+    /// The marker uses `B`; the address alone would be circular.
     Link(ActorRef<Message<B>>, PhantomData<B>),
 }
 

@@ -1,8 +1,8 @@
-//! Other languages' runtimes, where they are installed: small programs under `bench/runtimes`.
+//! The runtimes of other languages, if they are installed: small programs under `bench/runtimes`.
 //!
 //! Each program takes a case and a divisor, runs the case once after a warm-up of its own, and
-//! prints one line per number: `case<TAB>value<TAB>unit`, or `case/metric<TAB>…` where the case
-//! has several metrics. So each repetition is one process, and takes its turn among the peers.
+//! prints one line per number: `case<TAB>value<TAB>unit`, or `case/metric<TAB>…` if the case has
+//! several metrics. So each repetition is one process, interleaved with the peers.
 
 use std::env;
 use std::fs;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::case::{Case, Kind, Metric, Sample, Scale};
 
-/// A program that has not ended by then is stopped, and its row is left out.
+/// The time after which a program is stopped, and its row is left out.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// A runtime that may be installed.
@@ -23,7 +23,7 @@ struct Runtime {
     /// The program that must be on the path.
     program: &'static str,
     version: fn() -> Option<String>,
-    /// The command before the case; may compile.
+    /// Returns the command before the case; may compile.
     prepare: fn(&Path) -> Option<Vec<PathBuf>>,
     /// The cases that its program knows.
     cases: &'static [&'static str],
@@ -111,7 +111,7 @@ struct Found {
     cases: &'static [&'static str],
 }
 
-/// What is installed here. Compiled programs are removed when this is dropped.
+/// The installed runtimes. Compiled programs are removed when this is dropped.
 pub(crate) struct Runtimes {
     found: Vec<Found>,
     absent: Vec<&'static str>,
@@ -119,7 +119,7 @@ pub(crate) struct Runtimes {
 }
 
 impl Runtimes {
-    /// Looks on the path, and compiles what needs it.
+    /// Searches the path, and compiles the programs that need it.
     pub(crate) fn find() -> Self {
         let folder = env::temp_dir().join(format!("insula-bench-{}", std::process::id()));
         let (mut found, mut absent) = (Vec::new(), Vec::new());
@@ -146,7 +146,7 @@ impl Runtimes {
         }
     }
 
-    /// No runtime takes part.
+    /// Returns a set without runtimes.
     pub(crate) fn none() -> Self {
         Self {
             found: Vec::new(),
@@ -155,7 +155,7 @@ impl Runtimes {
         }
     }
 
-    /// One line for the head of the report.
+    /// Returns one line for the head of the report.
     pub(crate) fn summary(&self) -> String {
         let found: Vec<_> = self
             .found
@@ -199,14 +199,14 @@ impl Runtimes {
 impl Drop for Runtimes {
     fn drop(&mut self) {
         if let Some(folder) = &self.folder {
-            // It exists only where something was compiled.
+            // The folder exists only if something was compiled.
             let _ = fs::remove_dir_all(folder);
         }
     }
 }
 
 pub(super) fn left_out(name: &str, key: &str, error: &io::Error, metrics: usize) -> Sample {
-    // Standard error itself may be gone; the missing row still tells.
+    // Standard error itself may be gone; the missing row still shows the failure.
     let _ = writeln!(io::stderr(), "\n{name} is left out of {key}: {error}");
     Sample(vec![f64::NAN; metrics])
 }
@@ -242,7 +242,7 @@ pub(super) fn run_program(command: &[PathBuf], key: &str, scale: Scale) -> io::R
     Ok(output)
 }
 
-/// One number per metric, NaN where the program printed none in the right unit.
+/// Returns one number per metric, NaN if the program printed none in the right unit.
 pub(super) fn numbers(output: &str, key: &str, metrics: &[Metric]) -> Sample {
     let number_of = |metric: &Metric| {
         let long = format!("{key}/{}", metric.name);

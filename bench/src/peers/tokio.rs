@@ -25,7 +25,7 @@ pub(crate) enum Flavor {
 impl Flavor {
     pub(crate) const ALL: [Self; 2] = [Self::Multi, Self::Current];
 
-    /// A system's name with the runtime's shape.
+    /// Returns a system's name with the runtime's shape.
     pub(crate) fn name(self, system: &str) -> String {
         match self {
             Self::Multi => system.to_owned(),
@@ -33,7 +33,7 @@ impl Flavor {
         }
     }
 
-    /// Without timers, which cost a little at each park.
+    /// Creates a runtime without timers, which cost a little at each park.
     pub(crate) fn runtime(self) -> Runtime {
         self.builder()
             .build()
@@ -51,7 +51,7 @@ impl Flavor {
         runtime.block_on(async { start_task(root).await })
     }
 
-    /// With sockets and timers.
+    /// Creates a runtime with sockets and timers.
     pub(crate) fn runtime_with_sockets(self) -> Runtime {
         let runtime = self.builder().enable_all().build();
         runtime.expect("the system gives two threads")
@@ -67,7 +67,7 @@ impl Flavor {
     }
 }
 
-/// A task of the runtime that this is called in.
+/// Starts a task of the current runtime.
 pub(crate) fn start_task<F>(task: F) -> impl Future<Output = F::Output> + Send
 where
     F: Future + Send + 'static,
@@ -83,7 +83,7 @@ impl Executor for Flavor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        // As a task: the thread of `block_on` is no worker of a multi-thread runtime.
+        // As a task, because the thread of `block_on` is not a worker of a multi-thread runtime.
         self.runtime().block_on(async { start_task(root).await })
     }
 
@@ -174,7 +174,7 @@ impl ThreadChannel for TokioUnbounded {
     }
 }
 
-/// How tokio is given a job.
+/// The function by which tokio is given a job.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Jobs {
     /// `tokio::spawn`.
@@ -198,7 +198,7 @@ impl Jobs {
         }
     }
 
-    /// Hands in a no-op and waits for its result, `count` times.
+    /// Submits a no-op and waits for its result, `count` times.
     pub(crate) fn one_at_a_time(self, flavor: Flavor, count: u64) -> Duration {
         Executor::run(flavor, async move {
             let start = Instant::now();
@@ -216,13 +216,13 @@ impl Jobs {
         })
     }
 
-    /// Hands in `count` no-ops, then waits for all.
+    /// Submits `count` no-ops, then waits for all.
     pub(crate) fn all(self, runtime: &Runtime, count: u64, tick: &Tick) {
         let tick = tick.clone();
         self.spread(runtime, count, move || tick.tick());
     }
 
-    /// Hands in `count` pieces of work, then waits for all.
+    /// Submits `count` pieces of work, then waits for all.
     pub(crate) fn all_of_work(self, runtime: &Runtime, count: u64, work: Work) {
         self.spread(runtime, count, move || work.run());
     }
@@ -248,7 +248,7 @@ impl Jobs {
     }
 }
 
-/// `spawn_blocking` on as many threads as everybody has.
+/// `spawn_blocking` on as many threads as every system has.
 pub(crate) struct Blocking(Runtime);
 
 impl Blocking {
@@ -258,7 +258,7 @@ impl Blocking {
         Self(runtime.expect("the system gives two threads"))
     }
 
-    /// One job per input, all handed in at once, for the results.
+    /// Runs one job per input, all submitted at once, and returns the results.
     pub(crate) fn map_all<T, R>(&self, jobs: Vec<T>, job: fn(T) -> R) -> Vec<R>
     where
         T: Send + 'static,

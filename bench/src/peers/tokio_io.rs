@@ -60,7 +60,7 @@ impl Files for TokioFiles {
     }
 }
 
-/// Gives back what it gets, a task per connection.
+/// Returns what it receives, with a task per connection.
 #[derive(Clone, Copy)]
 pub(crate) struct TokioEcho;
 

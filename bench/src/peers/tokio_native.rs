@@ -1,4 +1,4 @@
-//! tokio's way from plain threads into a task: `blocking_send`, and back by `blocking_recv`.
+//! tokio's path from plain threads into a task: `blocking_send`, and back with `blocking_recv`.
 
 use std::thread;
 use std::time::{Duration, Instant};

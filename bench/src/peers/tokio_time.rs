@@ -1,4 +1,4 @@
-//! tokio's timers, and what comes next to an isolate's timers of zero delay and its microtasks.
+//! tokio's timers, and its closest match to an isolate's zero timers and microtasks.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -31,11 +31,11 @@ impl Sleeper for Flavor {
     }
 }
 
-/// How a task of tokio comes back later.
+/// The way in which a task of tokio is resumed later.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Later {
     Yield,
-    /// For zero.
+    /// A sleep of zero.
     Sleep,
 }
 
@@ -47,7 +47,7 @@ impl Later {
         }
     }
 
-    /// One task comes back `count` times.
+    /// One task is resumed `count` times.
     pub(crate) fn chain(self, flavor: Flavor, count: u64) -> Duration {
         flavor.run_with_timers(async move {
             let start = Instant::now();
@@ -58,7 +58,7 @@ impl Later {
         })
     }
 
-    /// `count` tasks come back once.
+    /// `count` tasks are resumed once.
     pub(crate) fn all(self, flavor: Flavor, count: u64) -> Duration {
         let back = Tick::default();
         let come_back = back.clone();

@@ -1,4 +1,4 @@
-//! Risk: a table that shows a ratio upside down flatters or slanders.
+//! Risk: a table that shows a ratio upside down reverses the comparison.
 
 use super::{ahead, number, print_suite};
 use crate::case::{Better, Kind};

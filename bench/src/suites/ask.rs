@@ -27,14 +27,14 @@ pub(super) const SUITE: Suite = Suite {
 };
 
 const ASKS: u64 = 500_000;
-/// The same for tarpc.
+/// The calls for tarpc.
 const CALLS: u64 = 100_000;
 const OUTSTANDING: u64 = 1_000;
 
 const ROUND_TRIP: Metric = Metric::lower("round trip", "ns");
 const RATE: Metric = Metric::higher("answers", "M/s");
 
-/// Who asks.
+/// The askers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Askers {
     One,
@@ -141,14 +141,14 @@ fn add_own(case: &mut Case, askers: Askers) {
                 calls::Askers::Futures(OUTSTANDING),
             );
         }
-        // By the very driver of the actor crates, with its enum of messages.
+        // With the same driver as the actor crates, and its enum of messages.
         let root = Root::Isolate;
         let isolates = Isolates { shape, root };
         add(case, &shape.name("actor"), PACKAGE, isolates, askers);
     }
 }
 
-/// Messages that carry their reply, and typed calls to one isolate.
+/// Adds messages that carry their reply, and typed calls to one isolate.
 fn add_calls(case: &mut Case, shape: Shape, variant: &str, askers: calls::Askers) {
     let number = move |elapsed, count| match askers {
         calls::Askers::One | calls::Askers::Thread => ns_each(elapsed, count),

@@ -1,4 +1,4 @@
-//! What is told an isolate past its queue, beside an ordinary message to it.
+//! Control messages, which bypass an isolate's queue, compared with an ordinary message.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(super) const SUITE: Suite = Suite {
 };
 
 const ROUND_TRIPS: u64 = 500_000;
-/// Where each waits for a thread to wake.
+/// The messages where each waits for a thread to wake.
 const WOKEN: u64 = 20_000;
 const KILLS: u64 = 1_000;
 

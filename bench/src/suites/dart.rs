@@ -1,6 +1,6 @@
-//! From Dart: calls into a Rust pool, and buffers there and back, beside what Dart itself has.
+//! From Dart: calls into a Rust pool, and buffers there and back, compared with Dart's own means.
 //!
-//! All rows are numbers of programs in one Dart VM, which must be there.
+//! All rows are numbers of programs in one Dart VM, which must be installed.
 
 use std::path::Path;
 

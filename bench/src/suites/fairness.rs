@@ -1,4 +1,4 @@
-//! Does something light still answer while something heavy computes?
+//! Does a light participant still answer while heavy ones compute?
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) const METRICS: [Metric; 3] = [
     Metric::lower("answer max", "ms"),
 ];
 
-/// How long each heavy one computes.
+/// Returns how long each heavy participant computes.
 pub(super) fn length(scale: Scale) -> Duration {
     Duration::from_secs(if scale.quick { 1 } else { 5 })
 }

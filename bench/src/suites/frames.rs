@@ -40,7 +40,8 @@ fn cases(_photos: Option<&Path>, _runtimes: &Runtimes) -> Vec<Case> {
     ]
 }
 
-/// Threads that compute tiles lower their priority, as in `apps/window`, or do not.
+/// Adds a case in which the threads that compute tiles lower their priority, as in `apps/window`,
+/// or do not.
 fn case(name: &str, steps_back: bool) -> Case {
     let mut case = Case::new("frames", name, &METRICS)
         .max_runs(3)

@@ -1,4 +1,4 @@
-//! What a process costs in which nothing happens.
+//! The cost of an idle process.
 
 use std::path::Path;
 use std::time::Duration;
@@ -53,7 +53,8 @@ fn cases(_photos: Option<&Path>, _runtimes: &Runtimes) -> Vec<Case> {
 }
 
 fn add<S: ActorSystem>(case: &mut Case, name: &str, package: &str, system: S) {
-    // As many with --quick: the number of actors is the point, and waiting is what takes time.
+    // The same number with --quick: the number of actors is the point, and the time is spent
+    // waiting.
     case.add(name, Kind::Actor, versions::of(package), move |_| {
         actor::idle(system, ALIVE, LENGTH)
     });

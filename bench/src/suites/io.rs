@@ -24,10 +24,10 @@ pub(super) const SUITE: Suite = Suite {
 
 const STATS: u64 = 100_000;
 const IN_FLIGHT: u64 = 64;
-/// Bytes of the file that is read.
+/// The size in bytes of the file that is read.
 const WHOLE: u64 = 1 << 30;
 const CONNECTIONS: u64 = 10_000;
-/// Messages of each connection.
+/// The number of messages of each connection.
 const ROUNDS: u64 = 20;
 
 const EACH: [Metric; 1] = [Metric::lower("time", "ns each")];
@@ -48,7 +48,7 @@ fn cases(_photos: Option<&Path>, _runtimes: &Runtimes) -> Vec<Case> {
     ]
 }
 
-/// A file that is made when it is first needed, and deleted with the bench.
+/// A file that is created when it is first needed, and deleted at the end.
 struct Scratch {
     length: fn(Scale) -> u64,
     folder: Option<tempfile::TempDir>,
@@ -70,7 +70,7 @@ fn file_in(folder: &Path) -> PathBuf {
     folder.join("file")
 }
 
-/// A scratch file that the systems of a case share.
+/// Returns a scratch file that the systems of a case share.
 fn shared(length: fn(Scale) -> u64) -> impl Fn(Scale) -> Arc<Path> + Clone {
     let scratch = Scratch {
         length,
@@ -149,7 +149,7 @@ fn gib_per_second(elapsed: std::time::Duration, bytes: u64) -> f64 {
 }
 
 fn connections() -> Case {
-    // What the limit of descriptors leaves stands in the case's name.
+    // The case's name contains the number that the limit of descriptors allows.
     let most = echo::connections(CONNECTIONS);
     let mut case = Case::new("io", format!("{most} connections echo"), &ECHO).max_runs(5);
     add_echo(&mut case, PROJECT, PACKAGE, Echo::Isolates, most);

@@ -25,7 +25,7 @@ pub(super) const SUITE: Suite = Suite {
 
 const ROUND_TRIP: Metric = Metric::lower("round trip", "ns");
 
-/// What a case asks.
+/// The parameters of a case.
 #[derive(Clone, Copy)]
 struct Question {
     place: Place,
@@ -44,7 +44,7 @@ fn cases(_photos: Option<&Path>, _runtimes: &Runtimes) -> Vec<Case> {
         place: Place::OneCore,
         ..awake
     };
-    // Longer than anybody spins.
+    // Longer than any system spins.
     let asleep = Question {
         place: Place::TwoCores,
         work: Duration::from_micros(100),

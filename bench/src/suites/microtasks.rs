@@ -1,4 +1,4 @@
-//! What is done next, before any event.
+//! Work that runs next, before any event.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
-//! Real pictures: the program of `apps/images` beside the same kernels in other pools.
+//! Real pictures: the program of `apps/images`, compared with the same kernels in other pools.
 //!
 //! One repetition makes every picture of the folder once, with the program's default options. The
-//! files are in memory and the threads are there before the clock starts; nothing is written.
+//! files are in memory and the threads exist before the clock starts; nothing is written.
 
 use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
@@ -48,14 +48,14 @@ fn cases(photos: Option<&Path>, _runtimes: &Runtimes) -> Vec<Case> {
     vec![case]
 }
 
-/// What a repetition has made, and how long that took.
+/// The pictures of a repetition, and the time that they took.
 struct Made {
     elapsed: Duration,
     pictures: Vec<ProcessedImage>,
 }
 
-/// The program's way: a pool of two workers, called from a plain thread that hands in a picture
-/// when one comes back, so that two wait while two are made.
+/// The program's way: a pool of two workers, called from a plain thread that submits a picture when
+/// one comes back, so that two wait while two are made.
 fn insula_pool(requests: Vec<ProcessImage>) -> Made {
     Shape::Multi.run_beside(|| {
         block_on(async {
@@ -114,10 +114,10 @@ fn make(request: ProcessImage) -> ProcessedImage {
         .expect("the folder holds whole pictures")
 }
 
-/// The pictures that go in, and those that have to come out.
+/// The input pictures, and the expected results.
 struct Folder {
     path: PathBuf,
-    /// Read by the first repetition, so that a list of the cases reads nothing.
+    /// Read by the first repetition, so that listing the cases reads nothing.
     requests: OnceCell<Vec<ProcessImage>>,
     /// Paths and contents as the first repetition of any system made them, sorted.
     expected: OnceCell<Vec<(PathBuf, Vec<u8>)>>,
@@ -132,7 +132,8 @@ impl Folder {
         }
     }
 
-    /// Pictures per second of `run`, which has to make the same pictures as everybody else.
+    /// Returns the pictures per second of `run`, which has to make the same pictures as every
+    /// system.
     fn rate(&self, run: fn(Vec<ProcessImage>) -> Made) -> f64 {
         let requests = self.requests.get_or_init(|| read(&self.path)).clone();
         let count = requests.len();
@@ -154,9 +155,9 @@ impl Folder {
     }
 }
 
-/// All pictures of a folder, with the operations of the program's defaults.
+/// Reads all pictures of a folder, with the program's default operations.
 fn read(folder: &Path) -> Vec<ProcessImage> {
-    // Where a run would put its pictures is left out of a scan; here there is no such folder.
+    // A scan leaves out the folder of a run's results; here there is none.
     let scan = Scan::of(&[folder.to_owned()], Path::new(""));
     let folder = folder.display();
     assert!(scan.failures.is_empty(), "all of {folder} can be read");

@@ -1,4 +1,4 @@
-//! Jobs in a pool of two threads: what handing one in costs.
+//! Jobs in a pool of two threads: the cost of submitting one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(super) const SUITE: Suite = Suite {
 };
 
 const WINDOW: u64 = 1_000;
-/// Jobs where each waits for another thread to wake.
+/// The jobs where each waits for another thread to wake.
 const WOKEN: u64 = 20_000;
 const JOBS: u64 = 500_000;
 
@@ -251,7 +251,7 @@ fn add_own(case: &mut Case, variant: &str, repeat: impl FnMut(Scale) -> f64 + 's
     case.add(name, Kind::Pool, versions::of(PACKAGE), repeat);
 }
 
-/// The no-op through calls of one kind.
+/// Adds the no-op through calls of one kind.
 fn add_calls<A: Adder>(case: &mut Case, name: &str, shape: Shape, askers: Askers) {
     case.add(name, Kind::Pool, versions::of(PACKAGE), move |scale| {
         let count = scale.count(match askers {

@@ -1,4 +1,4 @@
-//! Messages alone: how fast one goes, and how many.
+//! Messages alone: how long one takes, and how many there can be.
 
 use std::path::Path;
 use std::time::Duration;
@@ -35,9 +35,9 @@ pub(super) const SUITE: Suite = Suite {
     cases,
 };
 
-/// Messages of the one-way cases.
+/// The messages of the one-way cases.
 const MESSAGES: u64 = 10_000_000;
-/// The same for actor crates, which are slow enough to be measured with fewer.
+/// The messages for actor crates, which are slow enough to be measured with fewer.
 const TELLS: u64 = 2_000_000;
 const BOUND: usize = 1_024;
 const SENDERS: u64 = 100;
@@ -137,7 +137,7 @@ fn one_to_one_bounded(runtimes: &Runtimes) -> Case {
         add_tasks::<Flume>(&mut case, "flume async", "flume", flavor, (bound, 1));
     }
     add_smol(&mut case, (bound, 1));
-    // actix and ractor have no bound that a tell obeys.
+    // actix and ractor have no bound that a tell respects.
     for flavor in Flavor::ALL {
         add_actors(
             &mut case,
@@ -284,7 +284,7 @@ fn ping_pong(runtimes: &Runtimes) -> Case {
 fn ping_pong_of_threads(runtimes: &Runtimes) -> Case {
     let name = "ping-pong across two running threads";
     let mut case = Case::new("ports", name, &[ROUND_TRIP]);
-    // The pair of pinned isolates is this project's way to be on two threads.
+    // The pair of pinned isolates is this project's way to use two threads.
     add_own(&mut case, PROJECT, |scale| {
         checked_number_trips(scale, |count, touch| {
             ports::pinned_round_trips(count, 0, touch)
@@ -361,7 +361,7 @@ fn add_isolates(case: &mut Case, (bound, senders): (Option<usize>, u64)) {
     }
 }
 
-/// Beside the channels between threads.
+/// Adds a row beside the channels between threads.
 fn add_thread_to_isolate(case: &mut Case, bound: Option<usize>) {
     add_own(case, &Shape::Multi.name("from thread"), move |scale| {
         let count = scale.count(MESSAGES);
@@ -369,7 +369,7 @@ fn add_thread_to_isolate(case: &mut Case, bound: Option<usize>) {
     });
 }
 
-/// By the very driver of the actor crates, with its enum of messages.
+/// Adds isolates under the same driver as the actor crates, with its enum of messages.
 fn add_isolates_as_actors(case: &mut Case, senders: (Option<usize>, u64)) {
     for shape in Shape::ALL {
         let root = Root::Isolate;
@@ -491,7 +491,7 @@ fn add_spinning<C: ThreadChannel>(case: &mut Case, name: &str, package: &str) {
     });
 }
 
-/// Nanoseconds a round trip of a number that each side adds one to.
+/// Returns the nanoseconds of a round trip of a number to which each side adds one.
 fn checked_number_trips(
     scale: Scale,
     trips: impl FnOnce(u64, fn(&mut u64)) -> (Duration, u64),
@@ -523,13 +523,13 @@ fn add_hand_over<C: AsyncChannel>(
     );
 }
 
-/// What each side does with a buffer: one byte, so that the owner is known to have it.
+/// The access of each side to a buffer: one byte, so that the owner certainly has it.
 fn touch(buffer: &mut Box<[u8]>) {
     buffer[0] = buffer[0].wrapping_add(1);
 }
 
-/// Nanoseconds a round trip of one buffer, which is allocated and touched before, and must be the
-/// same one after.
+/// Returns the nanoseconds of a round trip of one buffer, which is allocated and touched before,
+/// and must be the same buffer after.
 fn checked_hand_over(
     bytes: usize,
     count: u64,

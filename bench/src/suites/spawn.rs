@@ -1,4 +1,4 @@
-//! A million alive: what one costs to start, to reach, to end and to keep.
+//! A million alive: the cost to start one, to reach it, to end it and to keep it.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub(super) const SUITE: Suite = Suite {
 };
 
 const ALIVE: u64 = 1_000_000;
-/// Of the mailbox, where it has one.
+/// The bound of the mailbox, if it has one.
 const BOUND: usize = 16;
 
 /// In the order of the sample that [`actor::lives`] returns.
@@ -55,7 +55,7 @@ fn cases(_photos: Option<&Path>, runtimes: &Runtimes) -> Vec<Case> {
     vec![case]
 }
 
-/// An isolate's port has no bound unless it is asked for.
+/// Adds isolates. An isolate's port has no bound by default.
 fn add_own(case: &mut Case, variant: &str, root: Root, bound: Option<usize>) {
     let shape = Shape::Multi;
     let version = versions::of(PACKAGE);

@@ -1,4 +1,4 @@
-//! What timers cost, and how late they are.
+//! The cost of timers, and their lateness.
 
 use std::path::Path;
 
@@ -102,7 +102,7 @@ fn burst(runtimes: &Runtimes) -> Case {
     case
 }
 
-/// When sleeps are dropped that are not over.
+/// When sleeps that are not over are dropped.
 #[derive(Clone, Copy)]
 enum Cancel {
     OneByOne,
