@@ -134,12 +134,14 @@ pub(crate) fn require_not_stopped() -> Result<(), Status> {
 }
 
 pub(crate) fn phase() -> u32 {
+    // Acquire; pairs with the Release in `set_phase`.
     PHASE.load(Ordering::Acquire).into()
 }
 
 fn set_phase(phase: u32) {
     // The conversion cannot fail: there are four phases.
     let phase = u8::try_from(phase).unwrap_or(u8::MAX);
+    // Release; pairs with the Acquire in `require_running` and `phase`.
     PHASE.store(phase, Ordering::Release);
 }
 
