@@ -24,7 +24,7 @@ const HEADINGS: [&str; 8] = [
 /// Prints one table for the rows of a suite, case by case.
 ///
 /// # Errors
-/// When the output cannot be written.
+/// If the output cannot be written.
 pub(crate) fn print_suite(out: &mut impl Write, suite: &str, rows: &[Row]) -> io::Result<()> {
     let cells: Vec<[String; 8]> = rows.iter().map(|row| cells(row, rows)).collect();
     let mut widths = HEADINGS.map(str::len);
@@ -112,7 +112,7 @@ fn grouped(value: i64) -> String {
 /// Writes one object per row and line.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub(crate) fn write_json(path: &Path, rows: &[Row]) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     for row in rows {

@@ -45,7 +45,7 @@ impl Row {
 /// Runs one case and returns its rows, in the order of metrics and systems.
 ///
 /// # Errors
-/// When a child process cannot be started or reports no numbers.
+/// If a child process cannot be started or reports no numbers.
 pub(crate) fn run(case: &mut Case, scale: Scale) -> io::Result<Vec<Row>> {
     let runs = if scale.quick { QUICK_RUNS } else { RUNS }.min(case.max_runs);
     let warm_up = usize::from(!case.fresh_process && runs > 1);

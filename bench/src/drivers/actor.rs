@@ -351,7 +351,7 @@ impl<S: ActorSystem> Behavior<S> for Answerer {
     }
 }
 
-/// How long a light actor takes to answer while `heavy` others compute for `length` each.
+/// Returns how long a light actor takes to answer while `heavy` others compute for `length` each.
 pub(crate) fn latency_under_load<S: ActorSystem>(
     system: S,
     heavy: u64,

@@ -81,7 +81,7 @@ pub(crate) fn round_trips<S: Server>(server: S, connections: u64, rounds: u64) -
 /// Runs the clients' process. `what` is address, connections, rounds.
 ///
 /// # Errors
-/// When a connection fails, or returns other bytes.
+/// If a connection fails, or returns other bytes.
 pub(crate) fn clients(what: &str) -> io::Result<()> {
     let wrong = || io::Error::other("address, connections, rounds");
     let mut parts = what.split(',');

@@ -15,7 +15,7 @@ pub(crate) struct Isolates {
     pub(crate) root: Root,
 }
 
-/// Where a workload runs that starts the isolates and sends to them.
+/// The place of a workload that starts the isolates and sends to them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Root {
     /// In an isolate, as the peers' workload runs in a task.

@@ -102,7 +102,7 @@ fn burst(runtimes: &Runtimes) -> Case {
     case
 }
 
-/// When sleeps that are not over are dropped.
+/// The moment at which sleeps are dropped that are not over.
 #[derive(Clone, Copy)]
 enum Cancel {
     OneByOne,

@@ -15,7 +15,7 @@ use insula::Isolate;
 use crate::abi::status::Status;
 use crate::value::Value;
 
-/// What a callback wants to happen when it has returned.
+/// The wish of a callback, granted when it has returned.
 enum Wish {
     Throw(String),
     Exit,

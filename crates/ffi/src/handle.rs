@@ -284,6 +284,7 @@ impl SlotState {
         match parts.generation.cmp(&self.generation) {
             std::cmp::Ordering::Less => Err(Status::StaleHandle),
             std::cmp::Ordering::Equal if !is_vacant => Ok(()),
+            // The generation of a vacant slot has not been given out yet, nor any later one.
             _ => Err(Status::BadHandle),
         }
     }

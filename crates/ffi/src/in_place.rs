@@ -39,7 +39,7 @@ enum Stage<T> {
     Over,
 }
 
-/// What happened during a poll.
+/// The most urgent event of a poll so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meanwhile {
     Nothing,
@@ -111,6 +111,8 @@ impl<T: 'static> InPlace<T> {
         loop {
             let polled = work.future.as_mut().poll(&mut Context::from_waker(&waker));
             if let Poll::Ready(output) = polled {
+                // An output wins over a cancellation during the poll: the end is called once either
+                // way.
                 *self.0.lock() = Stage::Over;
                 return work.finish(output);
             }

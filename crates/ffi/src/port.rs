@@ -81,6 +81,7 @@ pub(crate) fn open(opening: &Opening, user: User) -> Result<PortHandle, Status> 
     });
     let (entry, called) = (Entry::new(bits), receiver.clone());
     let listener = port.listen(move |message| {
+        // Moves the entry into the listener, so that the handle is removed with the listener.
         let _kept = &entry;
         called.receive(message);
     });

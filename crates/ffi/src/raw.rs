@@ -107,6 +107,7 @@ pub(crate) unsafe fn copy_text(text: &str, buffer: *mut c_char, capacity: u64) {
         return;
     }
     let mut length = text.len().min(capacity - 1);
+    // A cut character would make the copy invalid UTF-8.
     while !text.is_char_boundary(length) {
         length -= 1;
     }
@@ -125,7 +126,7 @@ pub(crate) unsafe fn copy_text(text: &str, buffer: *mut c_char, capacity: u64) {
 pub(crate) struct User {
     data: *mut c_void,
     free: FreeFn,
-    /// Who owns the data; `None` if there is nothing to free.
+    /// The custody that decides the owner of the data; `None` if there is nothing to free.
     custody: Option<Share>,
 }
 

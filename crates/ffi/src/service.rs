@@ -213,6 +213,7 @@ pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<Service
         handler,
         _signal: Signal(gone.clone()),
     });
+    // `publish` checks the name again, under the lock; this check saves the start of the workers.
     let is_taken = |name: &String| NAMES.lock().contains_key(name);
     if opening.name.as_ref().is_some_and(is_taken) {
         return Err(Status::NameTaken.into());

@@ -210,6 +210,7 @@ pub(crate) fn shut_down(timeout: Option<Duration>) -> Outcome {
         return Ok(());
     };
     // Handles, and the objects that they name, are dropped outside of every lock.
+    // Root isolates keep their handles for now, because their threads need them to handle the kill.
     let is_root = |object: &Object| matches!(object, Object::Root(_));
     end_all(handle::table().close(is_root));
     crate::service::forget_all();

@@ -46,6 +46,7 @@ pub(crate) fn start(
             fire(&callback, 1);
         }),
         Some(period) => Timer::periodic(period, move |_, tick| {
+            // Moves the entry into the callback, so that the handle is removed with the callback.
             let _kept = &entry;
             fire(&callback, tick);
         }),

@@ -25,7 +25,7 @@ use insula_ffi::abi::types::RawValue;
 use crate::api::{self, Array, Content, DartPort, Data, External, Kind, Object};
 use crate::buffer::{count_in, count_out, insula_dart_buffer_release, is_light};
 
-/// How deep arrays may be nested.
+/// The depth to which arrays may be nested.
 const DEEPEST: u32 = 64;
 
 /// The owner of the external data while the letter is written.

@@ -10,7 +10,7 @@ use crate::custody::Custody;
 use crate::raw::{self, Address};
 use crate::state;
 
-/// How deep arrays may be nested.
+/// The depth to which arrays may be nested.
 const DEEPEST: u32 = 64;
 
 /// The most parts that a message may have.
