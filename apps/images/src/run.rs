@@ -13,7 +13,7 @@ use images::{
     BatchUpdate, Failure, FileError, Job, ProcessedImage, Scan, Summary, Tally, Updates, plan,
     start_pool, write_atomically,
 };
-use insula::PoolStats;
+use insula::pool::PoolStats;
 
 use crate::cli::Options;
 use crate::interrupt::{self, Stop};

@@ -1,6 +1,7 @@
 //! The service behind the program: its contract, a worker's state, and the pool.
 
-use insula::{BuildError, Context, IsolateCell, Measure, Payload, WorkerPool, contract};
+use insula::pool::{BuildError, Measure};
+use insula::{Context, IsolateCell, Payload, WorkerPool, contract};
 
 use crate::{Pipeline, ProcessError, ProcessImage, ProcessedImage};
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use insula::{Latency, PoolStats};
+use insula::pool::{Latency, PoolStats};
 
 use crate::{Decoding, ProcessedImage, Timings};
 

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
-use insula::{CallError, blocking};
+use insula::CallError;
+use insula::runtime::blocking;
 
 use crate::{
     BatchUpdate, Batches, Failure, FileError, Job, Operation, PicturesCaller, ProcessImage,

@@ -1,6 +1,8 @@
 //! The service behind the window: its contract, and the pool of workers.
 
-use insula::{BuildError, Cancelled, Context, Overflow, Payload, Queue, WorkerPool, contract};
+use insula::pool::{BuildError, Overflow, Queue};
+use insula::rpc::Cancelled;
+use insula::{Context, Payload, WorkerPool, contract};
 
 use crate::priority::step_back;
 use crate::tile::{Tile, TileRequest};

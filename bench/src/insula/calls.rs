@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use insula::rpc::Respond;
 use insula::{
-    Context, Isolate, ReceivePort, ReplyTo, Respond, SendPort, WorkerPool, block_on, contract,
-    serve, spawn_local,
+    Context, Isolate, ReceivePort, ReplyTo, SendPort, WorkerPool, block_on, contract, serve,
+    spawn_local,
 };
 
 use crate::drivers::executor::THREADS;

@@ -3,9 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use insula::{
-    ExitReason, Isolate, Priority, ReceivePort, ReplyTo, SendPort, block_on, checkpoint, one_shot,
-};
+use insula::control::Priority;
+use insula::{ExitReason, Isolate, ReceivePort, ReplyTo, SendPort, block_on, checkpoint, one_shot};
 
 use super::Shape;
 use crate::case::Sample;

@@ -1,6 +1,7 @@
 //! This project's rendezvous and mailbox between two threads.
 
-use insula::{Mailbox, Requester, Responder, rendezvous};
+use insula::Mailbox;
+use insula::sync::{Requester, Responder, rendezvous};
 
 use crate::drivers::rendezvous::{Message, Rendezvous};
 

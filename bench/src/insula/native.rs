@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use insula::{BlockingCallback, Isolate, ListenerCallback, ReceivePort, one_shot};
+use insula::callback::{BlockingCallback, ListenerCallback};
+use insula::{Isolate, ReceivePort, one_shot};
 
 use crate::insula::Shape;
 

@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use insula::{Isolate, Pinned, ReceivePort, ReplyTo, SendPort, one_shot, yield_now};
+use insula::isolate::Pinned;
+use insula::{Isolate, ReceivePort, ReplyTo, SendPort, one_shot, yield_now};
 
 use crate::drivers::executor::BURST;
 use crate::insula::Shape;

@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use insula::time::Sleep;
 use insula::{
-    Isolate, ReplyTo, Sleep, Timer, one_shot, schedule_microtask, sleep, spawn_local, yield_now,
+    Isolate, ReplyTo, Timer, one_shot, schedule_microtask, sleep, spawn_local, yield_now,
 };
 
 use super::Shape;

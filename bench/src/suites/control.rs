@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use insula::Priority;
+use insula::control::Priority;
 
 use crate::case::{Case, Kind, Metric};
 use crate::insula::Shape;

@@ -4,10 +4,11 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::time::Duration;
 
-use insula::{
-    BlockingCallback, CallbackError, GroupBoundCallback, GroupShared, Isolate,
-    IsolateLocalCallback, ListenerCallback, SendError,
+use insula::callback::{
+    BlockingCallback, CallbackError, GroupBoundCallback, IsolateLocalCallback, ListenerCallback,
 };
+use insula::isolate::GroupShared;
+use insula::{Isolate, SendError};
 
 use crate::abi::status::{Failure, Outcome, Status};
 use crate::abi::types::{self, CallbackHandle, RawValue};

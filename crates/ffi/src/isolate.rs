@@ -4,7 +4,9 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::time::Duration;
 
-use insula::{ExitReason, Isolate, IsolateBuilder, Priority};
+use insula::control::Priority;
+use insula::isolate::Builder as IsolateBuilder;
+use insula::{ExitReason, Isolate};
 
 use crate::abi::status::{Failure, Outcome, Status};
 use crate::abi::types::{self, PortHandle, RawValue};
@@ -167,7 +169,7 @@ pub(crate) fn priority(number: u32) -> Result<Priority, Status> {
 /// Waits for the end of an isolate.
 pub(crate) fn wait(isolate: &Isolate, timeout: Option<Duration>) -> Result<ExitReason, Failure> {
     let _entered = state::runtime()?.enter();
-    Ok(insula::block_on_by(
+    Ok(insula::sync::block_on_by(
         isolate.exited(),
         isolate.id(),
         timeout,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use insula::{
-    ConditionVariable, LockError, Mailbox, MailboxError, RawMutex, RendezvousState, Requester,
-    Responder, WaitError,
+use insula::Mailbox;
+use insula::sync::{
+    ConditionVariable, LockError, MailboxError, RawMutex, RendezvousState, Requester, Responder,
+    WaitError,
 };
 use insula_sync::atomic::{AtomicUsize, Ordering};
 
@@ -144,7 +145,7 @@ pub(crate) fn take(
 
 /// Creates the two sides of a rendezvous.
 pub(crate) fn rendezvous() -> (RequesterObject, ResponderObject) {
-    let (requester, responder) = insula::rendezvous();
+    let (requester, responder) = insula::sync::rendezvous();
     (Arc::new(requester), ResponderObject(Arc::new(responder)))
 }
 

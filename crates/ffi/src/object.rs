@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use insula::{Capability, Isolate};
+use insula::Isolate;
+use insula::control::Capability;
 
 use crate::abi::status::Status;
 use crate::buffer::BufferObject;

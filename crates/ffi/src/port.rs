@@ -8,7 +8,9 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use insula::{Isolate, IsolateId, Listener, ReceivePort, SendError, SendPort, UncaughtError};
+use insula::control::UncaughtError;
+use insula::port::Listener;
+use insula::{Isolate, IsolateId, ReceivePort, SendError, SendPort};
 use insula_sync::Mutex;
 
 use crate::abi::status::{Outcome, Status};
@@ -139,8 +141,8 @@ impl PortObject {
 /// Returns the message that a port receives for an error.
 fn error_value(error: &UncaughtError) -> Value {
     let (text, place) = match &error.cause {
-        insula::ErrorCause::Panicked(report) => (report.message(), report.location()),
-        insula::ErrorCause::Failed(text) => (&**text, None),
+        insula::control::ErrorCause::Panicked(report) => (report.message(), report.location()),
+        insula::control::ErrorCause::Failed(text) => (&**text, None),
         _ => ("unknown", None),
     };
     Value::Array(vec![

@@ -8,7 +8,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
 
-use insula::{ExitReason, Handled, Isolate, RootIsolate};
+use insula::embed::Handled;
+use insula::{ExitReason, Isolate, RootIsolate};
 use insula_sync::thread_number;
 
 use crate::abi::status::{Failure, Outcome, Status};

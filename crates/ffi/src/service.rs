@@ -12,10 +12,9 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use insula::{
-    CallError, Context, Isolate, Outcome as Ran, Overflow, Queue, Reject, Runtime, Shutdown,
-    WorkerPool, contract,
-};
+use insula::pool::{Overflow, Queue, Shutdown};
+use insula::rpc::{Outcome as Ran, Reject};
+use insula::{CallError, Context, Isolate, Runtime, WorkerPool, contract};
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, Ordering};
 

@@ -10,7 +10,8 @@ use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::time::Duration;
 
-use insula::{CancelToken, Context, Instant};
+use insula::rpc::CancelToken;
+use insula::{Context, Instant};
 
 use crate::abi::status::Status;
 

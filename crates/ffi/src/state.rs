@@ -295,7 +295,7 @@ pub(crate) fn while_running<F: Future>(future: F) -> Result<F::Output, Status> {
             Err(status) => Poll::Ready(Err(status)),
         }
     });
-    insula::blocking(|| runtime.block_on(either))
+    insula::runtime::blocking(|| runtime.block_on(either))
 }
 
 /// A wait that a shutdown ends.
@@ -416,7 +416,7 @@ pub(crate) fn set_error_hook(
     hook: Option<Arc<ErrorHook>>,
 ) -> Result<Option<Arc<ErrorHook>>, Status> {
     static INSTALLED: std::sync::Once = std::sync::Once::new();
-    INSTALLED.call_once(|| insula::set_error_hook(tell));
+    INSTALLED.call_once(|| insula::control::set_error_hook(tell));
     let mut place = ERROR_HOOK.lock();
     match require_running() {
         Ok(()) => Ok(std::mem::replace(&mut *place, hook)),
@@ -437,7 +437,7 @@ fn clear_error_hook() {
     clippy::print_stderr,
     reason = "an error that nobody handles must not vanish"
 )]
-fn tell(error: &insula::UncaughtError) {
+fn tell(error: &insula::control::UncaughtError) {
     let hook = ERROR_HOOK.lock().clone();
     let Some(hook) = hook else {
         eprintln!("{error}");

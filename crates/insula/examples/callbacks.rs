@@ -8,7 +8,8 @@ use std::error::Error;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use insula::{BlockingCallback, IsolateCell, ListenerCallback, one_shot};
+use insula::callback::{BlockingCallback, ListenerCallback};
+use insula::{IsolateCell, one_shot};
 
 /// The callbacks that a native library was given. It knows nothing of isolates.
 #[derive(Clone)]
@@ -67,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     // Awaiting does not occupy the isolate's thread, so its callbacks can run meanwhile.
     both_called.await?;
     println!("isolate: stops the threads and closes its callbacks");
-    insula::blocking(|| workers.map(JoinHandle::join))
+    insula::runtime::blocking(|| workers.map(JoinHandle::join))
         .into_iter()
         .collect::<Result<Vec<()>, _>>()
         .map_err(|_| "a thread panicked")?;

@@ -5,7 +5,8 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
-use insula::{Isolate, Requester, Responder, rendezvous};
+use insula::Isolate;
+use insula::sync::{Requester, Responder, rendezvous};
 
 type Failure = Box<dyn std::error::Error>;
 

@@ -7,7 +7,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use insula::{CallError, Context, Shutdown, WorkerPool, contract};
+use insula::pool::Shutdown;
+use insula::{CallError, Context, WorkerPool, contract};
 
 #[contract]
 trait Arithmetic {

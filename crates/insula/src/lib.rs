@@ -2,8 +2,7 @@
 //! between isolates, and pools of workers.
 //!
 //! # Where to begin
-//! - [`Isolate`] starts isolates; [`SendPort`] and [`ReceivePort`] connect them. All items for the
-//!   isolates of a process are at the root of this crate.
+//! - [`Isolate`] starts isolates; [`SendPort`] and [`ReceivePort`] connect them.
 //! - [`contract`](macro@contract) turns a trait into typed calls. [`serve`] answers them in one
 //!   isolate, a [`WorkerPool`] in several.
 //! - [`main`](macro@main) and [`test`](macro@test) run the body of a program or a test in an
@@ -11,10 +10,23 @@
 //!   any thread and from inside any async program.
 //!
 //! # Modules
-//! This crate only re-exports. The modules [`rpc`] and [`pool`] are whole crates, for programs
-//! that put an implementation of their own behind a contract; [`embed`] is for programs with a
-//! foreign main loop, and [`io`] has files and sockets. The items of everyday use are at the root
-//! too.
+//! The root of this crate has the items of everyday use. Each module has all items of its subject,
+//! those of the root among them:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`isolate`] | starting isolates, groups, state, tasks |
+//! | [`port`] | messages, questions and answers, names, native ports |
+//! | [`time`] | timers and sleeps |
+//! | [`control`] | kills, pauses, pings, errors, exits |
+//! | [`sync`] | mailboxes, locks, rendezvous, [`block_on`] |
+//! | [`callback`] | functions that foreign threads call |
+//! | [`rpc`], [`pool`] | typed calls and pools of workers |
+//! | [`runtime`] | threads, settings, shutdown |
+//! | [`embed`] | foreign main loops, task runners, frames |
+//! | [`io`] | files, folders, sockets |
+//!
+//! This crate only re-exports; [`rpc`], [`pool`] and [`io`] are crates of their own.
 //!
 //! # Features
 //! - `tokio`: the module `tokio`, for libraries that need tokio inside of isolates.
@@ -48,32 +60,82 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[doc(inline)]
 pub use insula_core::{
-    Ask, AskBlockingError, AskError, BlockingCallback, Builder as IsolateBuilder, CallbackError,
-    CallbackReply, Capability, CellError, Compat, ConditionVariable, ControlPort, Deadlock, Ending,
-    Entered, EntryOutput, EntryResult, ErrorCause, ExitReason, Exited, GroupBoundCallback,
-    GroupShared, Handled, Instant, Isolate, IsolateCell, IsolateGroup, IsolateId, IsolateLocal,
-    IsolateLocalCallback, IsolateNameServer, KeepsAlive, Listener, ListenerCallback, LocalError,
-    LockError, Mailbox, MailboxError, Mutex, MutexGuard, NameTaken, NativePort, NoReply, NotHeld,
-    NotOnIsolateThread, PanicReport, Pinned, PortId, Priority, RawMutex, ReceivePort, Recv,
-    RendezvousState, Reply, ReplyTo, RequestError, Requester, Responder, RootBuilder, RootIsolate,
-    RootPhase, Run, RunError, Runtime, RuntimeBuilder, SendBlockingError, SendError, SendPort,
-    SendWait, Sleep, StillRunning, Timer, UncaughtError, Undelivered, WaitError, YieldNow,
-    block_on, block_on_by, blocking, catch_panic, checkpoint, isolate_local, one_shot, rendezvous,
-    schedule_microtask, set_error_hook, sleep, sleep_until, spawn_local, try_checkpoint, yield_now,
+    AskError, ExitReason, Instant, Isolate, IsolateCell, IsolateGroup, IsolateId, Mailbox,
+    NativePort, NoReply, ReceivePort, Reply, ReplyTo, RootIsolate, Run, RunError, Runtime,
+    SendError, SendPort, Timer, block_on, checkpoint, isolate_local, one_shot, schedule_microtask,
+    sleep, spawn_local, yield_now,
 };
+#[doc(inline)]
 pub use insula_macros::{contract, main, test};
-pub use insula_pool::{
-    Balance, BuildError, FactoryError, Latency, Measure, Overflow, PoolBuilder, PoolPhase,
-    PoolStats, PoolStatus, Queue, Shutdown, ShutdownReport, WorkerCondition, WorkerContext,
-    WorkerFault, WorkerPool, WorkerStats, WorkerStatus,
-};
-pub use insula_rpc::{
-    Call, CallError, CallFuture, CancelToken, Cancelled, CancelledBy, Context, Detailed,
-    DetailedCall, Outcome, Payload, Phase, Reject, ReplyStream, ReplyStreamOf, Respond, Traffic,
-    WorkerExit, WorkerId, serve,
-};
-pub use {insula_embed as embed, insula_io as io, insula_pool as pool, insula_rpc as rpc};
+#[doc(inline)]
+pub use insula_pool::WorkerPool;
+#[doc(inline)]
+pub use insula_rpc::{Call, CallError, Context, Payload, serve};
+pub use {insula_io as io, insula_pool as pool, insula_rpc as rpc};
+
+pub mod isolate {
+    //! Starting isolates, their state, and the tasks inside of them.
+    pub use insula_core::{
+        Builder, CellError, EntryOutput, EntryResult, GroupShared, Isolate, IsolateCell,
+        IsolateGroup, IsolateId, IsolateLocal, KeepsAlive, LocalError, Pinned, Run, RunError,
+        YieldNow, isolate_local, schedule_microtask, spawn_local, yield_now,
+    };
+}
+
+pub mod port {
+    //! Ports and the messages between them: sends, questions with one answer, names, native ports.
+    pub use insula_core::{
+        Ask, AskBlockingError, AskError, IsolateNameServer, Listener, NameTaken, NativePort,
+        NoReply, PortId, ReceivePort, Recv, Reply, ReplyTo, SendBlockingError, SendError, SendPort,
+        SendWait, Undelivered, one_shot,
+    };
+}
+
+pub mod time {
+    //! Timers and the clock of a runtime.
+    pub use insula_core::{Instant, Sleep, Timer, sleep, sleep_until};
+}
+
+pub mod control {
+    //! Control of an isolate from outside: kills, pauses, pings, and the reports of its errors and
+    //! its end.
+    pub use insula_core::{
+        Capability, ControlPort, Ending, ErrorCause, ExitReason, Exited, PanicReport, Priority,
+        UncaughtError, catch_panic, checkpoint, set_error_hook, try_checkpoint,
+    };
+}
+
+pub mod sync {
+    //! Waiting synchronously: mailboxes, locks, rendezvous, and futures on a blocked thread.
+    //!
+    //! A wait that could never end is refused; see [`WaitError`].
+    pub use insula_core::{
+        ConditionVariable, Deadlock, LockError, Mailbox, MailboxError, Mutex, MutexGuard, NotHeld,
+        RawMutex, RendezvousState, RequestError, Requester, Responder, WaitError, block_on,
+        block_on_by, rendezvous,
+    };
+}
+
+pub mod callback {
+    //! Native callbacks: functions of an isolate that foreign threads call.
+    pub use insula_core::{
+        BlockingCallback, CallbackError, CallbackReply, GroupBoundCallback, IsolateLocalCallback,
+        ListenerCallback, NotOnIsolateThread,
+    };
+}
+
+pub mod runtime {
+    //! The threads that run isolates, and how a program enters and ends them.
+    pub use insula_core::{Compat, Entered, Runtime, RuntimeBuilder, StillRunning, blocking};
+}
+
+pub mod embed {
+    //! Isolates on a thread with a foreign main loop: root isolates, task runners, frames.
+    pub use insula_core::{Handled, RootBuilder, RootIsolate, RootPhase};
+    pub use insula_embed::*;
+}
 
 #[cfg(feature = "tokio")]
 pub mod tokio;

@@ -31,7 +31,7 @@
 
 use tokio::runtime::Handle;
 
-use crate::RuntimeBuilder;
+use crate::runtime::RuntimeBuilder;
 
 /// Returns a builder of a runtime whose isolates, pooled and pinned, run with `tokio` entered.
 ///

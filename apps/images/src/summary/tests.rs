@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use insula::PoolStats;
+use insula::pool::PoolStats;
 
 use super::{Tally, bytes};
 

@@ -10,7 +10,8 @@ use images::{
     BatchUpdate, Failure, FileError, ImageFormat, Job, PictureWorker, Pictures, PicturesResponder,
     ProcessError, ProcessImage, ProcessedImage, Recipe, Updates, start_pool,
 };
-use insula::{CallError, Context, Outcome, ReceivePort, SendPort, WorkerPool, block_on};
+use insula::rpc::Outcome;
+use insula::{CallError, Context, ReceivePort, SendPort, WorkerPool, block_on};
 use tempfile::TempDir;
 
 use crate::support::{Extras, file, process, quarters};

@@ -28,7 +28,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use insula::{Mailbox, MailboxError};
+use insula::Mailbox;
+use insula::sync::MailboxError;
 use insula_ffi::Failure;
 use insula_ffi::abi::status::{
     INSULA_ERROR_BAD_HANDLE, INSULA_ERROR_CLOSED, INSULA_ERROR_DEADLOCK, INSULA_ERROR_ENDING,

@@ -25,7 +25,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use insula::{Isolate, Mailbox, MailboxError};
+use insula::sync::MailboxError;
+use insula::{Isolate, Mailbox};
 use insula_ffi::abi::status::{
     INSULA_ERROR_BAD_LENGTH, INSULA_ERROR_CLOSED, INSULA_ERROR_ENDING, INSULA_ERROR_FULL,
     INSULA_ERROR_INTERNAL, INSULA_ERROR_TOO_DEEP, INSULA_ERROR_UNSUPPORTED, INSULA_OK, StatusCode,

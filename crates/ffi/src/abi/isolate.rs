@@ -2,7 +2,8 @@
 
 use std::ffi::{c_char, c_void};
 
-use insula::{Capability, Isolate};
+use insula::Isolate;
+use insula::control::Capability;
 
 use super::status::{Failure, Status, StatusCode};
 use super::timeout;

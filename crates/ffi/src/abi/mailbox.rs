@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use insula::{ConditionVariable, RawMutex};
+use insula::sync::{ConditionVariable, RawMutex};
 
 use super::status::{Failure, Outcome, Status, StatusCode};
 use super::timeout;

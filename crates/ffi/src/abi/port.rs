@@ -151,7 +151,7 @@ pub unsafe extern "C" fn insula_capability_new(capability: *mut CapabilityHandle
     guard(|| {
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(capability) }?;
-        out.set(handle::table().insert(Object::Capability(insula::Capability::new()))?);
+        out.set(handle::table().insert(Object::Capability(insula::control::Capability::new()))?);
         Ok(())
     })
 }
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn insula_capability_new(capability: *mut CapabilityHandle
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_capability_release(capability: CapabilityHandle) -> StatusCode {
     guard(|| {
-        object::remove::<insula::Capability>(capability)?;
+        object::remove::<insula::control::Capability>(capability)?;
         Ok(())
     })
 }

@@ -2,7 +2,8 @@
 
 use std::ffi::{c_char, c_void};
 
-use insula::{ExitReason, Handled};
+use insula::ExitReason;
+use insula::embed::Handled;
 
 use super::status::{Status, StatusCode};
 use super::types::{

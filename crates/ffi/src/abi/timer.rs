@@ -132,7 +132,7 @@ pub extern "C" fn insula_checkpoint() -> StatusCode {
         if insula::Isolate::current().is_none() {
             return Ok(state::require_running()?);
         }
-        insula::try_checkpoint().map_err(|_| Status::Ending)?;
+        insula::control::try_checkpoint().map_err(|_| Status::Ending)?;
         state::require_running().map_err(|_| Status::Ending)?;
         Ok(serving::check()?)
     })
@@ -147,7 +147,7 @@ pub extern "C" fn insula_checkpoint() -> StatusCode {
 pub unsafe extern "C" fn insula_blocking(function: TaskFn, user: *mut c_void) -> StatusCode {
     guard(|| {
         let function = function.ok_or(Status::NullPointer)?;
-        insula::blocking(|| callout::outside(|| function(user)));
+        insula::runtime::blocking(|| callout::outside(|| function(user)));
         Ok(())
     })
 }

@@ -9,7 +9,7 @@ fn last_text() -> String {
 
 #[test]
 fn a_panic_becomes_a_status_with_its_text() {
-    insula::catch_panic(|| {
+    insula::control::catch_panic(|| {
         let status = guard_always(|| panic!("of our own"));
         assert_eq!(status, INSULA_ERROR_INTERNAL);
     })
@@ -25,7 +25,7 @@ fn a_payload_that_panics_in_its_destructor_is_contained() {
             panic!("again");
         }
     }
-    insula::catch_panic(|| {
+    insula::control::catch_panic(|| {
         let status = guard_always(|| std::panic::panic_any(Twice));
         assert_eq!(status, INSULA_ERROR_INTERNAL);
     })

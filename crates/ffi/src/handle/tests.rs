@@ -1,6 +1,6 @@
 //! Risk: a handle leads to an object that is not its own, or to one that is gone.
 
-use insula::Capability;
+use insula::control::Capability;
 
 use super::{FIRST, MOST, SEGMENTS, Table, place};
 use crate::abi::status::Status;
