@@ -130,7 +130,7 @@ fn replace_listeners(runtime: &Runtime, n: usize) {
             .collect();
         for listener in listeners {
             listener.replace(drop);
-            listener.keep_isolate_alive(false);
+            listener.let_isolate_end();
             drop(listener.send_port());
         }
     });
@@ -166,7 +166,7 @@ fn messages_beside_waiting_tasks(runtime: &Runtime, n: usize) {
         let tasks: Vec<_> = (0..n).map(|_| ReceivePort::<u8>::new()).collect();
         for mut task in tasks {
             spawn_local(async move {
-                task.keep_isolate_alive(false);
+                task.let_isolate_end();
                 let _sender = task.send_port();
                 task.recv().await;
             });
@@ -175,7 +175,7 @@ fn messages_beside_waiting_tasks(runtime: &Runtime, n: usize) {
             let (_answer, reply) = one_shot::<u8>();
             assert!(reply.await.is_ok());
         });
-        port.keep_isolate_alive(false);
+        port.let_isolate_end();
         port.listen(drop);
     });
     for _ in 0..n {

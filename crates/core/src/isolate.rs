@@ -26,7 +26,7 @@ pub(crate) use control::{Capabilities, Oob, Rights, check_wait, check_wait_witho
 pub use control::{Capability, ControlPort, Ending, Priority, checkpoint, try_checkpoint};
 pub use entry::{Async, EntryOutput, EntryResult, Plain, spawn_local};
 pub(crate) use errors::uncaught;
-pub use errors::{ErrorCause, UncaughtError, set_error_hook};
+pub use errors::{ErrorCause, ErrorPolicy, UncaughtError, set_error_hook};
 pub(crate) use exit::{ExitCall, ExitCalls, ExitListener};
 pub use exit::{ExitReason, Exited};
 pub use group::IsolateGroup;
@@ -221,17 +221,17 @@ impl Builder {
         self
     }
 
-    /// Sets whether the isolate starts paused, with its
-    /// [pause capability](Isolate::pause_capability). A paused isolate does not run its entry
-    /// before it is resumed, which leaves time to add listeners.
-    pub fn paused(mut self, is_paused: bool) -> Self {
-        self.is_paused = is_paused;
+    /// Makes the isolate start paused, with its [pause capability](Isolate::pause_capability). A
+    /// paused isolate does not run its entry before it is resumed, which leaves time to add
+    /// listeners.
+    pub fn paused(mut self) -> Self {
+        self.is_paused = true;
         self
     }
 
-    /// Like [`Isolate::set_errors_fatal`], from the start.
-    pub fn errors_are_fatal(mut self, are_fatal: bool) -> Self {
-        self.details().errors_survived = !are_fatal;
+    /// Like [`Isolate::set_error_policy`], from the start.
+    pub fn error_policy(mut self, policy: ErrorPolicy) -> Self {
+        self.details().error_policy = policy;
         self
     }
 

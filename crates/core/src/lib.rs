@@ -58,8 +58,8 @@ pub use isolate::pinned::Pinned;
 pub use isolate::root::{Handled, RootBuilder, RootIsolate, RootPhase};
 pub use isolate::{
     Async, Builder, Capability, ControlPort, Ending, EntryOutput, EntryResult, ErrorCause,
-    ExitReason, Exited, Isolate, IsolateGroup, IsolateId, KeepsAlive, Plain, Priority, Run,
-    RunError, UncaughtError, checkpoint, set_error_hook, spawn_local, try_checkpoint,
+    ErrorPolicy, ExitReason, Exited, Isolate, IsolateGroup, IsolateId, KeepsAlive, Plain, Priority,
+    Run, RunError, UncaughtError, checkpoint, set_error_hook, spawn_local, try_checkpoint,
 };
 #[doc(hidden)]
 pub use panic::{Kept, contain, wake_contained};

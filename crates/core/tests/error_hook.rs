@@ -1,7 +1,9 @@
 //! Risk: an error vanishes, since nobody listens for it. The hook is the process's own, so its
 //! test has a process to itself.
 
-use insula_core::{ExitReason, Isolate, ReceivePort, SendPort, block_on, set_error_hook};
+use insula_core::{
+    ErrorPolicy, ExitReason, Isolate, ReceivePort, SendPort, block_on, set_error_hook,
+};
 
 #[test]
 fn an_error_that_nobody_listens_for_reaches_the_hook() {
@@ -16,7 +18,7 @@ fn an_error_that_nobody_listens_for_reaches_the_hook() {
         ExitReason::Failed("no luck".into())
     );
     let (isolate, port): (_, SendPort<()>) = builder()
-        .errors_are_fatal(false)
+        .error_policy(ErrorPolicy::Continue)
         .spawn_pair(|port: ReceivePort<()>| port.listen(|()| panic!("not fatal")));
     port.send(()).unwrap();
     drop(port);

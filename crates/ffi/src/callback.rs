@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use insula::callback::{
     BlockingCallback, CallbackError, GroupBoundCallback, IsolateLocalCallback, ListenerCallback,
+    NotOnIsolateThread,
 };
 use insula::isolate::GroupShared;
 use insula::{Isolate, SendError};
@@ -99,7 +100,7 @@ pub(crate) fn open(opening: &Opening, user: User) -> Result<CallbackHandle, Fail
         }
     };
     if opening.is_weak {
-        object.keep_isolate_alive(false)?;
+        object.let_isolate_end()?;
     }
     Ok(reserved.fill(Object::Callback(Arc::new(object))))
 }
@@ -149,19 +150,32 @@ impl CallbackObject {
         };
     }
 
-    /// Sets whether it keeps its isolate alive. Only that isolate may do so.
-    pub(crate) fn keep_isolate_alive(&self, keep: bool) -> Outcome {
-        let done = match self {
-            Self::Listener(callback) => callback.keep_isolate_alive(keep),
-            Self::Blocking(callback) => callback.keep_isolate_alive(keep),
-            Self::Local(callback) => callback.keep_isolate_alive(keep),
-            Self::Group(callback) => callback.keep_isolate_alive(keep),
-        };
-        done.map_err(|_| match Isolate::current() {
-            None => Status::NoIsolate.into(),
-            Some(_) => Status::WrongIsolate.into(),
+    /// Makes it keep its isolate alive. Only that isolate may do so.
+    pub(crate) fn keep_isolate_alive(&self) -> Outcome {
+        in_its_isolate(match self {
+            Self::Listener(callback) => callback.keep_isolate_alive(),
+            Self::Blocking(callback) => callback.keep_isolate_alive(),
+            Self::Local(callback) => callback.keep_isolate_alive(),
+            Self::Group(callback) => callback.keep_isolate_alive(),
         })
     }
+
+    /// Lets its isolate end although it is open. Only that isolate may do so.
+    pub(crate) fn let_isolate_end(&self) -> Outcome {
+        in_its_isolate(match self {
+            Self::Listener(callback) => callback.let_isolate_end(),
+            Self::Blocking(callback) => callback.let_isolate_end(),
+            Self::Local(callback) => callback.let_isolate_end(),
+            Self::Group(callback) => callback.let_isolate_end(),
+        })
+    }
+}
+
+fn in_its_isolate(done: Result<(), NotOnIsolateThread>) -> Outcome {
+    done.map_err(|NotOnIsolateThread| match Isolate::current() {
+        None => Status::NoIsolate.into(),
+        Some(_) => Status::WrongIsolate.into(),
+    })
 }
 
 fn failure(error: &CallbackError<Value>) -> Failure {
@@ -172,10 +186,7 @@ fn failure(error: &CallbackError<Value>) -> Failure {
         CallbackError::Closed(None) => Status::Cancelled,
         CallbackError::PeerDied => Status::PeerDied,
         CallbackError::NoReply | CallbackError::Panicked(_) => Status::Failed,
-        CallbackError::TimedOut => Status::TimedOut,
-        CallbackError::Deadlock(_) => Status::Deadlock,
-        CallbackError::Ending => Status::Ending,
-        CallbackError::NoThreads => Status::OutOfResources,
+        CallbackError::Wait(error) => crate::mailbox::not_waited(error),
         _ => Status::Internal,
     };
     Failure::new(status, text)

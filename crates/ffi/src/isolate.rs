@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::time::Duration;
 
-use insula::control::Priority;
+use insula::control::{ErrorPolicy, Priority};
 use insula::isolate::Builder as IsolateBuilder;
 use insula::{ExitReason, Isolate};
 
@@ -72,11 +72,12 @@ fn builder(spawning: &Spawning<'_>) -> Result<IsolateBuilder, Failure> {
     if spawning.flags & !ALL != 0 {
         return Err(Status::BadValue.into());
     }
-    let mut builder = Isolate::builder()
-        .runtime(&state::runtime()?)
-        .paused(spawning.flags & types::INSULA_SPAWN_PAUSED != 0);
+    let mut builder = Isolate::builder().runtime(&state::runtime()?);
+    if spawning.flags & types::INSULA_SPAWN_PAUSED != 0 {
+        builder = builder.paused();
+    }
     if spawning.flags & types::INSULA_SPAWN_ERRORS_NOT_FATAL != 0 {
-        builder = builder.errors_are_fatal(false);
+        builder = builder.error_policy(ErrorPolicy::Continue);
     }
     if let Some(name) = spawning.name {
         builder = builder.name(name);

@@ -74,15 +74,12 @@ impl From<MailboxError> for Failure {
         let status = match &error {
             MailboxError::Closed => Status::Closed,
             MailboxError::PeerDied => Status::PeerDied,
-            MailboxError::TimedOut => Status::TimedOut,
             MailboxError::Full => Status::Full,
             MailboxError::Empty => Status::Empty,
             MailboxError::IllegalState => Status::BadState,
             MailboxError::Unanswered => Status::Failed,
             MailboxError::Abandoned => Status::Cancelled,
-            MailboxError::Deadlock(_) => Status::Deadlock,
-            MailboxError::Ending => Status::Ending,
-            MailboxError::NoThreads => Status::OutOfResources,
+            MailboxError::Wait(error) => not_waited(error),
             _ => Status::Internal,
         };
         Self::new(status, error.to_string())
@@ -109,7 +106,7 @@ pub(crate) fn not_waited(error: &WaitError) -> Status {
 impl From<LockError> for Failure {
     fn from(error: LockError) -> Self {
         match error {
-            LockError::NotWaited(error) => error.into(),
+            LockError::Wait(error) => error.into(),
             LockError::Closed => Self::new(Status::Closed, error.to_string()),
             LockError::OwnerEnded => Self::new(Status::PeerDied, error.to_string()),
             _ => Self::new(Status::Internal, error.to_string()),
@@ -221,7 +218,7 @@ pub(crate) fn lock(mutex: &RawMutex, timeout: Option<Duration>) -> Outcome {
         Some(Duration::ZERO) if mutex.try_lock() => Ok(()),
         Some(Duration::ZERO) if mutex.is_closed() => Err(LockError::Closed),
         Some(Duration::ZERO) if mutex.is_abandoned() => Err(LockError::OwnerEnded),
-        Some(Duration::ZERO) => Err(LockError::NotWaited(WaitError::TimedOut)),
+        Some(Duration::ZERO) => Err(LockError::Wait(WaitError::TimedOut)),
         Some(timeout) => mutex.lock_timeout(timeout),
     }?)
 }

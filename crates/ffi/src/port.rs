@@ -74,7 +74,9 @@ pub(crate) fn open(opening: &Opening, user: User) -> Result<PortHandle, Status> 
     } else {
         ReceivePort::bounded(opening.limit)
     };
-    port.keep_isolate_alive(!opening.is_weak);
+    if opening.is_weak {
+        port.let_isolate_end();
+    }
     let sender = port.send_port();
     let receiver = Arc::new(Receiver {
         port: bits,
@@ -119,7 +121,7 @@ impl PortObject {
         }
         // Only this isolate gets here, so no other port for errors is opened meanwhile.
         let port = ReceivePort::new();
-        port.keep_isolate_alive(false);
+        port.let_isolate_end();
         let sender = port.send_port();
         let receiver = self.receiver.clone();
         let listener = port.listen(move |error| receiver.receive(error_value(&error)));

@@ -102,8 +102,8 @@ pub mod control {
     //! Control of an isolate from outside: kills, pauses, pings, and the reports of its errors and
     //! its end.
     pub use insula_core::{
-        Capability, ControlPort, Ending, ErrorCause, ExitReason, Exited, PanicReport, Priority,
-        UncaughtError, catch_panic, checkpoint, set_error_hook, try_checkpoint,
+        Capability, ControlPort, Ending, ErrorCause, ErrorPolicy, ExitReason, Exited, PanicReport,
+        Priority, UncaughtError, catch_panic, checkpoint, set_error_hook, try_checkpoint,
     };
 }
 

@@ -51,7 +51,7 @@ pub use error::{IoError, OsError};
 pub use file::{File, LockMode, OpenFile, OpenMode};
 pub use link::Link;
 pub use metadata::{EntityType, Metadata};
-pub use network::{Family, NetworkInterface, interfaces, lookup, reverse_lookup};
+pub use network::{Family, Loopback, NetworkInterface, interfaces, lookup, reverse_lookup};
 pub use op::IoOp;
 pub use service::{IoService, Operation, Request};
 pub use slot::Lease;

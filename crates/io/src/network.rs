@@ -99,12 +99,26 @@ pub async fn reverse_lookup(address: IpAddr) -> Result<String, IoError> {
     IoService::global().request(request).await
 }
 
-/// Returns the network interfaces of this machine that have addresses of `family`. Includes
-/// loopback interfaces only if `loopback` is set.
+/// The network interfaces that a listing includes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loopback {
+    /// Loopback interfaces, and all others.
+    Include,
+    /// All but loopback interfaces.
+    Exclude,
+}
+
+/// Returns the network interfaces of this machine that have addresses of `family`.
 ///
 /// # Errors
 /// Returns the operating system's error.
-pub async fn interfaces(loopback: bool, family: Family) -> Result<Vec<NetworkInterface>, IoError> {
-    let request = SocketListInterfaces { loopback, family };
+pub async fn interfaces(
+    loopback: Loopback,
+    family: Family,
+) -> Result<Vec<NetworkInterface>, IoError> {
+    let request = SocketListInterfaces {
+        loopback: loopback == Loopback::Include,
+        family,
+    };
     IoService::global().request(request).await
 }

@@ -17,7 +17,7 @@ pub mod single;
 use std::fmt;
 use std::sync::Arc;
 
-use insula_core::{Compat, Priority};
+use insula_core::{Compat, ErrorPolicy, Priority};
 
 use rng::Rng;
 
@@ -69,8 +69,8 @@ pub enum Operation {
 pub struct Program {
     /// The isolates' entries.
     pub entries: Vec<Node>,
-    /// `true` if a panic ends its isolate.
-    pub errors_are_fatal: bool,
+    /// What a panic does to its isolate.
+    pub error_policy: ErrorPolicy,
     /// The order of events to follow.
     pub compat: Compat,
 }
@@ -89,7 +89,7 @@ impl Program {
         generator.closes = compat == Compat::Insula;
         Self {
             entries: vec![generator.node(5)],
-            errors_are_fatal: generator.rng.below(3) == 0,
+            error_policy: generator.error_policy(),
             compat,
         }
     }
@@ -101,7 +101,7 @@ impl Program {
         let entries = (0..generator.targets).map(|_| generator.node(4)).collect();
         Self {
             entries,
-            errors_are_fatal: generator.rng.below(3) == 0,
+            error_policy: generator.error_policy(),
             compat: Compat::Insula,
         }
     }
@@ -203,6 +203,14 @@ struct Generator {
 }
 
 impl Generator {
+    fn error_policy(&mut self) -> ErrorPolicy {
+        if self.rng.below(3) == 0 {
+            ErrorPolicy::End
+        } else {
+            ErrorPolicy::Continue
+        }
+    }
+
     fn new(seed: u64, targets: usize, is_several: bool) -> Self {
         Self {
             rng: Rng::new(seed),
@@ -263,7 +271,11 @@ impl Generator {
 /// One operation per line, indented by depth.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fatal = if self.errors_are_fatal { "" } else { "not " };
+        let fatal = if self.error_policy == ErrorPolicy::End {
+            ""
+        } else {
+            "not "
+        };
         writeln!(f, "as {:?}, errors are {fatal}fatal", self.compat)?;
         self.entries
             .iter()

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Deadlock, WaitError, block_on_by};
+use super::{WaitError, block_on_by};
 use crate::memory::Current;
 use crate::port::SendPort;
 use crate::port::reply::{AskError, ReplyTo};
@@ -14,29 +14,14 @@ use crate::port::reply::{AskError, ReplyTo};
 pub enum AskBlockingError {
     /// The question was not delivered, or dropped without an answer.
     Ask(AskError),
-    /// The time-out passed first. The question is not taken back.
-    TimedOut,
-    /// The isolate that was asked waits for this one, directly or through others. The question is
-    /// not taken back.
-    Deadlock(Deadlock),
-    /// The wait was on a seeded runtime, where nothing else runs meanwhile. The question is not
-    /// taken back.
-    Seeded,
-    /// See [`WaitError::Ending`]. The question is not taken back.
-    Ending,
-    /// See [`WaitError::NoThreads`]. The question is not taken back.
-    NoThreads,
+    /// The wait ended without an answer, for example since the time-out has passed, or since the
+    /// isolate that was asked waits for this one. The question is not taken back.
+    Wait(WaitError),
 }
 
 impl From<WaitError> for AskBlockingError {
     fn from(error: WaitError) -> Self {
-        match error {
-            WaitError::TimedOut => Self::TimedOut,
-            WaitError::Deadlock(deadlock) => Self::Deadlock(deadlock),
-            WaitError::Seeded => Self::Seeded,
-            WaitError::Ending => Self::Ending,
-            WaitError::NoThreads => Self::NoThreads,
-        }
+        Self::Wait(error)
     }
 }
 
@@ -44,11 +29,7 @@ impl fmt::Display for AskBlockingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ask(error) => error.fmt(f),
-            Self::TimedOut => WaitError::TimedOut.fmt(f),
-            Self::Deadlock(deadlock) => deadlock.fmt(f),
-            Self::Seeded => WaitError::Seeded.fmt(f),
-            Self::Ending => WaitError::Ending.fmt(f),
-            Self::NoThreads => WaitError::NoThreads.fmt(f),
+            Self::Wait(error) => error.fmt(f),
         }
     }
 }
@@ -57,8 +38,7 @@ impl std::error::Error for AskBlockingError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Ask(error) => Some(error),
-            Self::Deadlock(deadlock) => Some(deadlock),
-            Self::TimedOut | Self::Seeded | Self::Ending | Self::NoThreads => None,
+            Self::Wait(error) => Some(error),
         }
     }
 }

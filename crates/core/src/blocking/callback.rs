@@ -33,7 +33,40 @@
 //!
 //! # Keeping the isolate alive
 //! An open callback with a handle keeps its isolate alive, whatever its kind, unless the isolate
-//! has called `keep_isolate_alive(false)` on it.
+//! has called `let_isolate_end` on it.
+
+/// Defines what all kinds of callback have in common, once: `$line` is the field with the line.
+macro_rules! impl_line {
+    ($line:tt) => {
+        /// Returns whether the callback is closed, so that calls are refused.
+        pub fn is_closed(&self) -> bool {
+            self.$line.is_closed()
+        }
+
+        /// Makes the open callback keep its isolate alive, as it does from the start.
+        ///
+        /// # Errors
+        /// If the current isolate did not make the callback.
+        pub fn keep_isolate_alive(&self) -> Result<(), $crate::NotOnIsolateThread> {
+            self.$line
+                .with_listener($crate::Listener::keep_isolate_alive)
+        }
+
+        /// Lets the isolate end although the callback is open.
+        ///
+        /// # Errors
+        /// If the current isolate did not make the callback.
+        pub fn let_isolate_end(&self) -> Result<(), $crate::NotOnIsolateThread> {
+            self.$line.with_listener($crate::Listener::let_isolate_end)
+        }
+
+        /// Returns the ID of the callback's port, as
+        /// [`Isolate::why_alive`](crate::Isolate::why_alive) reports it.
+        pub fn id(&self) -> $crate::PortId {
+            self.$line.id()
+        }
+    };
+}
 
 mod blocking;
 mod group_bound;
@@ -44,7 +77,7 @@ mod wait;
 
 use std::fmt;
 
-use crate::blocking::{Deadlock, WaitError};
+use crate::blocking::WaitError;
 use crate::panic::PanicReport;
 
 pub use blocking::{BlockingCallback, CallbackReply};
@@ -65,22 +98,10 @@ pub enum CallbackError<T> {
     PeerDied,
     /// The right to answer was dropped, by the handler or by an error that its isolate survived.
     NoReply,
-    /// The time-out expired. If the turn of the call has begun, it runs to its end and its answer
-    /// is dropped; otherwise it never begins.
-    TimedOut,
-    /// The wait would never end, because the called isolate waits for the calling one. If the
-    /// turn of the call has begun, it runs to its end and its answer is dropped; otherwise it
-    /// never begins.
-    Deadlock(Deadlock),
-    /// The caller is on a seeded runtime, where nothing else runs while one isolate waits. The
-    /// turn of the call does not begin any more. It may have begun only if the callback's isolate
-    /// runs on another runtime.
-    Seeded,
-    /// As [`WaitError::Ending`]. If the turn of the call has begun, it runs to its end and its
-    /// answer is dropped; otherwise it never begins.
-    Ending,
-    /// As [`WaitError::NoThreads`]. The call is treated as with `Ending`.
-    NoThreads,
+    /// The wait ended without an answer, for example since the time-out has passed, or since the
+    /// called isolate waits for the calling one. If the turn of the call has begun, it runs to its
+    /// end and its answer is dropped; otherwise it never begins.
+    Wait(WaitError),
     /// The calling thread does not run the callback's isolate at the moment. Contains the
     /// argument.
     NotOnIsolateThread(T),
@@ -94,11 +115,8 @@ impl<T> fmt::Display for CallbackError<T> {
             Self::Closed(_) => f.write_str("the callback is closed"),
             Self::PeerDied => f.write_str("the callback's isolate ended before it answered"),
             Self::NoReply => f.write_str("the call was dropped without an answer"),
-            Self::TimedOut => f.write_str("the callback did not answer in time"),
-            Self::Deadlock(deadlock) => deadlock.fmt(f),
-            Self::Seeded => WaitError::Seeded.fmt(f),
-            Self::Ending => WaitError::Ending.fmt(f),
-            Self::NoThreads => WaitError::NoThreads.fmt(f),
+            Self::Wait(WaitError::TimedOut) => f.write_str("the callback did not answer in time"),
+            Self::Wait(error) => error.fmt(f),
             Self::NotOnIsolateThread(_) => NotOnIsolateThread.fmt(f),
             Self::Panicked(report) => write!(f, "the callback panicked at {report}"),
         }
@@ -112,11 +130,7 @@ impl<T> fmt::Debug for CallbackError<T> {
             Self::Closed(None) => f.write_str("Closed(None)"),
             Self::PeerDied => f.write_str("PeerDied"),
             Self::NoReply => f.write_str("NoReply"),
-            Self::TimedOut => f.write_str("TimedOut"),
-            Self::Deadlock(deadlock) => f.debug_tuple("Deadlock").field(deadlock).finish(),
-            Self::Seeded => f.write_str("Seeded"),
-            Self::Ending => f.write_str("Ending"),
-            Self::NoThreads => f.write_str("NoThreads"),
+            Self::Wait(error) => f.debug_tuple("Wait").field(error).finish(),
             Self::NotOnIsolateThread(_) => f.write_str("NotOnIsolateThread(..)"),
             Self::Panicked(report) => f.debug_tuple("Panicked").field(report).finish(),
         }
@@ -126,7 +140,7 @@ impl<T> fmt::Debug for CallbackError<T> {
 impl<T> std::error::Error for CallbackError<T> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Deadlock(deadlock) => Some(deadlock),
+            Self::Wait(error) => Some(error),
             _ => None,
         }
     }

@@ -12,14 +12,14 @@ pub enum SendBlockingError<T> {
     /// The port has been closed, or its isolate is dead.
     Closed(T),
     /// The port is full, and the wait for room was refused or has failed.
-    NotWaited(T, WaitError),
+    Wait(T, WaitError),
 }
 
 impl<T> SendBlockingError<T> {
     /// Returns the message.
     pub fn into_inner(self) -> T {
         match self {
-            Self::Closed(message) | Self::NotWaited(message, _) => message,
+            Self::Closed(message) | Self::Wait(message, _) => message,
         }
     }
 }
@@ -28,7 +28,7 @@ impl<T> fmt::Debug for SendBlockingError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed(_) => f.write_str("Closed(..)"),
-            Self::NotWaited(_, why) => write!(f, "NotWaited(.., {why:?})"),
+            Self::Wait(_, why) => write!(f, "Wait(.., {why:?})"),
         }
     }
 }
@@ -37,7 +37,7 @@ impl<T> fmt::Display for SendBlockingError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed(_) => f.write_str("the port is closed"),
-            Self::NotWaited(_, why) => write!(f, "the port is full: {why}"),
+            Self::Wait(_, why) => write!(f, "the port is full: {why}"),
         }
     }
 }
@@ -46,7 +46,7 @@ impl<T> std::error::Error for SendBlockingError<T> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Closed(_) => None,
-            Self::NotWaited(_, why) => Some(why),
+            Self::Wait(_, why) => Some(why),
         }
     }
 }
@@ -79,7 +79,7 @@ impl<T: Send + 'static> SendPort<T> {
                 let Some(message) = sending.take() else {
                     unreachable!("it is there until the future is ready");
                 };
-                Err(SendBlockingError::NotWaited(message, why))
+                Err(SendBlockingError::Wait(message, why))
             }
         }
     }

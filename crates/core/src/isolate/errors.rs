@@ -4,7 +4,7 @@
 //! the isolate's error listeners as an ordinary message, so it keeps its order with the messages
 //! that the isolate sent (rule 9 of `docs/conformance.md`). Without a listener it is passed to the
 //! process-wide hook. A fatal error then ends the isolate; every error is fatal unless
-//! `set_errors_fatal(false)` was called.
+//! its [`ErrorPolicy`] says otherwise.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -29,6 +29,16 @@ pub struct UncaughtError {
     pub cause: ErrorCause,
     /// `true` if the error ends the isolate.
     pub is_fatal: bool,
+}
+
+/// What an uncaught error does to its isolate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ErrorPolicy {
+    /// The error ends the isolate.
+    #[default]
+    End,
+    /// The isolate continues with its next event.
+    Continue,
 }
 
 /// The cause of an uncaught error.
@@ -113,13 +123,12 @@ impl Isolate {
         port
     }
 
-    /// Sets whether an uncaught error ends the isolate; by default it does. Needs the right to
-    /// terminate.
-    pub fn set_errors_fatal(&self, are_fatal: bool) {
+    /// Sets what an uncaught error does to the isolate. Needs the right to terminate.
+    pub fn set_error_policy(&self, policy: ErrorPolicy) {
         if self.1.terminate {
             let mut lane = self.0.lane.lock();
             self.0
-                .with_details(&mut lane, |details| details.errors_survived = !are_fatal);
+                .with_details(&mut lane, |details| details.error_policy = policy);
         }
     }
 }
@@ -128,8 +137,8 @@ impl Current<'_> {
     /// Returns whether an uncaught error would end the isolate.
     pub(crate) fn errors_are_fatal(&self) -> bool {
         let mut lane = self.lane.lock();
-        let survived = self.peek_details(&mut lane, |details| details.errors_survived);
-        !survived.unwrap_or(false)
+        let policy = self.peek_details(&mut lane, |details| details.error_policy);
+        policy.unwrap_or_default() == ErrorPolicy::End
     }
 }
 
@@ -140,7 +149,7 @@ pub(crate) fn uncaught(isolate: Current<'_>, cause: ErrorCause) -> bool {
     let (is_fatal, listeners) = isolate
         .peek_details(&mut lane, |details| {
             let listeners = details.error_listeners.values().cloned().collect();
-            (!details.errors_survived, listeners)
+            (details.error_policy == ErrorPolicy::End, listeners)
         })
         .unwrap_or((true, Vec::new()));
     drop(lane);

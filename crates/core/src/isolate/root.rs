@@ -124,16 +124,16 @@ impl RootBuilder {
         self
     }
 
-    /// Sets whether it starts paused, until [`RootIsolate::resume`].
-    pub fn pause_on_start(mut self, pauses: bool) -> Self {
-        self.isolate = self.isolate.paused(pauses);
+    /// Makes it start paused, until [`RootIsolate::resume`].
+    pub fn pause_on_start(mut self) -> Self {
+        self.isolate = self.isolate.paused();
         self
     }
 
-    /// Sets whether it pauses when it is about to end by an error, a kill or an exit, until
+    /// Makes it pause when it is about to end by an error, a kill or an exit, until
     /// [`RootIsolate::resume`]. Meanwhile it handles only control messages.
-    pub fn pause_on_exit(mut self, pauses: bool) -> Self {
-        self.pauses_on_exit = pauses;
+    pub fn pause_on_exit(mut self) -> Self {
+        self.pauses_on_exit = true;
         self
     }
 

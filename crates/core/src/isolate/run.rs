@@ -20,7 +20,7 @@ pub enum RunError {
     /// could bring about.
     Ended,
     /// A blocking [`wait`](Run::wait) for it was refused, or ended without the result.
-    NotWaited(WaitError),
+    Wait(WaitError),
 }
 
 impl fmt::Display for RunError {
@@ -28,7 +28,7 @@ impl fmt::Display for RunError {
         match self {
             Self::Panicked(report) => write!(f, "the computation panicked at {report}"),
             Self::Ended => f.write_str("the computation ended without a result"),
-            Self::NotWaited(why) => why.fmt(f),
+            Self::Wait(why) => why.fmt(f),
         }
     }
 }
@@ -36,7 +36,7 @@ impl fmt::Display for RunError {
 impl std::error::Error for RunError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NotWaited(why) => Some(why),
+            Self::Wait(why) => Some(why),
             Self::Panicked(_) | Self::Ended => None,
         }
     }
@@ -127,7 +127,7 @@ impl<R> Run<R> {
     pub fn wait(self) -> Result<R, RunError> {
         let isolate = self.isolate.id();
         let result = block_on_by(self, isolate, None);
-        result.unwrap_or_else(|why| Err(RunError::NotWaited(why)))
+        result.unwrap_or_else(|why| Err(RunError::Wait(why)))
     }
 
     /// Returns the isolate that runs the computation.

@@ -13,8 +13,8 @@ use insula_sync::atomic::{AtomicUsize, Ordering};
 use crate::blocking::mailbox::{Exchange, GaveUp, Left, Putting, Slot, Taking};
 use crate::blocking::{Seat, Side};
 use crate::{
-    ConditionVariable, IsolateId, LockError, Mailbox, MailboxError, RawMutex, block_on_by,
-    rendezvous,
+    ConditionVariable, IsolateId, LockError, Mailbox, MailboxError, RawMutex, WaitError,
+    block_on_by, rendezvous,
 };
 
 /// Counts its drops.
@@ -241,11 +241,14 @@ fn time_out_vs_put() {
                 Putting::Full(_) | Putting::Refused(_) => panic!("there is room"),
             })
         };
-        let taken = slot.lock().stop_taking(ticket, MailboxError::TimedOut);
+        let taken = slot
+            .lock()
+            .stop_taking(ticket, MailboxError::Wait(WaitError::TimedOut));
         let settled = there.join().unwrap();
         assert_eq!(taken.is_ok(), settled == 1);
         match (taken, slot.lock().take()) {
-            (Ok(7), Taking::Empty) | (Err(MailboxError::TimedOut), Taking::Done(7, _)) => {}
+            (Ok(7), Taking::Empty)
+            | (Err(MailboxError::Wait(WaitError::TimedOut)), Taking::Done(7, _)) => {}
             _ => panic!("once, and once only"),
         }
     });

@@ -32,8 +32,8 @@ use crate::blocking::Seat;
 use crate::event_loop::EventLoop;
 use crate::event_loop::task::{AwaitedTasks, Polling};
 use crate::isolate::{
-    Capabilities, ExitCalls, ExitListener, ExitReason, Home, IsolateGroup, Listeners, Oob,
-    UncaughtError,
+    Capabilities, ErrorPolicy, ExitCalls, ExitListener, ExitReason, Home, IsolateGroup, Listeners,
+    Oob, UncaughtError,
 };
 use crate::memory::lane::{Burst, Lane, LaneGuard};
 use crate::memory::record::{SystemRecord, system_head};
@@ -102,8 +102,7 @@ pub(crate) struct Details {
     pub(crate) oob: Vec<Oob>,
     pub(crate) capabilities: Option<Capabilities>,
     pub(crate) group: Option<IsolateGroup>,
-    /// Set if an uncaught error does not end the isolate.
-    pub(crate) errors_survived: bool,
+    pub(crate) error_policy: ErrorPolicy,
     pub(crate) error_listeners: Listeners<SendPort<UncaughtError>>,
     pub(crate) exit: Option<ExitReason>,
     pub(crate) exit_listeners: Listeners<ExitListener>,

@@ -221,13 +221,22 @@ impl<T: Send + 'static> ReceivePort<T> {
         });
     }
 
-    /// Sets whether the port keeps its isolate alive. By default it does, as long as it has a
-    /// [`SendPort`]. A port that does not still gets its messages while the isolate lives.
+    /// Makes the port keep its isolate alive as long as it has a [`SendPort`], as it does from the
+    /// start.
     ///
     /// # Panics
     /// Panics outside the isolate that opened the port.
-    pub fn keep_isolate_alive(&self, keep: bool) {
-        self.here(|isolate| self.slot().set_weak(isolate, !keep));
+    pub fn keep_isolate_alive(&self) {
+        self.here(|isolate| self.slot().set_weak(isolate, false));
+    }
+
+    /// Lets the isolate end although the port is open. The port still gets its messages while the
+    /// isolate lives.
+    ///
+    /// # Panics
+    /// Panics outside the isolate that opened the port.
+    pub fn let_isolate_end(&self) {
+        self.here(|isolate| self.slot().set_weak(isolate, true));
     }
 
     /// Takes the next message, in the order of arrival. Returns `None` when no [`SendPort`] is left
@@ -436,15 +445,28 @@ impl<T: Send + 'static> Listener<T> {
         self.with_open_port(|isolate, slot| PortSlot::close(slot, isolate));
     }
 
-    /// Sets whether the port keeps its isolate alive, as [`ReceivePort::keep_isolate_alive`] does.
+    /// Makes the port keep its isolate alive, as [`ReceivePort::keep_isolate_alive`] does. Does
+    /// nothing if the port is closed.
+    ///
+    /// # Panics
+    /// Panics if there is no current isolate.
+    pub fn keep_isolate_alive(&self) {
+        self.set_weak(false);
+    }
+
+    /// Lets the isolate end although the port is open, as [`ReceivePort::let_isolate_end`] does.
     /// Does nothing if the port is closed.
     ///
     /// # Panics
     /// Panics if there is no current isolate.
-    pub fn keep_isolate_alive(&self, keep: bool) {
+    pub fn let_isolate_end(&self) {
+        self.set_weak(true);
+    }
+
+    fn set_weak(&self, is_weak: bool) {
         self.with_open_port(|isolate, slot| {
             // SAFETY: an open port of the current isolate is alive.
-            unsafe { slot.as_ref() }.set_weak(isolate, !keep);
+            unsafe { slot.as_ref() }.set_weak(isolate, is_weak);
         });
     }
 

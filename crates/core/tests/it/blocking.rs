@@ -34,10 +34,10 @@ fn a_computation_and_its_parent_never_wait_for_each_other() {
             Isolate::run(move || parent.ask_blocking(|reply| reply, None)).wait()
         });
         match ended.wait().expect("nobody is killed") {
-            Ok(Err(AskBlockingError::Deadlock(deadlock))) => {
+            Ok(Err(AskBlockingError::Wait(WaitError::Deadlock(deadlock)))) => {
                 assert_eq!(names(&deadlock)[1..], ["parent"]);
             }
-            Err(RunError::NotWaited(WaitError::Deadlock(deadlock))) => {
+            Err(RunError::Wait(WaitError::Deadlock(deadlock))) => {
                 assert_eq!(names(&deadlock)[..1], ["parent"]);
             }
             other => panic!("{other:?}"),
@@ -95,7 +95,7 @@ fn two_who_fill_each_others_ports_are_not_both_let_wait() {
         let mut refused = Vec::new();
         for ended in [left_ended, right_ended] {
             match ended.wait().expect("nobody is killed") {
-                (Ok(()), Err(SendBlockingError::NotWaited(2, WaitError::Deadlock(who)))) => {
+                (Ok(()), Err(SendBlockingError::Wait(2, WaitError::Deadlock(who)))) => {
                     refused.push(who.names.len());
                 }
                 // Whoever was refused ends, and its port closes.
@@ -134,7 +134,7 @@ fn a_seeded_runtime_refuses() {
     let runtime = Runtime::builder().seeded(1).build();
     let result =
         runtime.block_on(async { Isolate::run_async(async || Isolate::run(|| 1).wait()).await });
-    assert_eq!(result, Ok(Err(RunError::NotWaited(WaitError::Seeded))));
+    assert_eq!(result, Ok(Err(RunError::Wait(WaitError::Seeded))));
     runtime.shut_down();
 }
 
@@ -329,7 +329,7 @@ fn who_was_woken_for_nothing_looks_again() {
         disturber.join().expect("it only wakes");
         match ends {
             (Ok(Err(WaitError::Deadlock(_))), Ok(Err(AskBlockingError::Ask(_)))) => {}
-            (Ok(Ok(())), Ok(Err(AskBlockingError::Deadlock(_)))) => {}
+            (Ok(Ok(())), Ok(Err(AskBlockingError::Wait(WaitError::Deadlock(_))))) => {}
             other => panic!("{other:?}"),
         }
     }

@@ -2,8 +2,9 @@
 //! paused runs, or loses what was sent to it; an error or an end is told to nobody.
 
 use insula_core::{
-    Capability, ErrorCause, ExitReason, Isolate, IsolateGroup, KeepsAlive, Priority, ReceivePort,
-    Runtime, SendPort, Timer, UncaughtError, checkpoint, schedule_microtask, spawn_local,
+    Capability, ErrorCause, ErrorPolicy, ExitReason, Isolate, IsolateGroup, KeepsAlive, Priority,
+    ReceivePort, Runtime, SendPort, Timer, UncaughtError, checkpoint, schedule_microtask,
+    spawn_local,
 };
 
 use crate::trace::{Log, expect_virtual_trace, for_each_seed};
@@ -62,7 +63,7 @@ fn an_isolate_that_is_killed_before_it_starts_never_starts() {
     expect_virtual_trace("pong killed", |log| {
         let entry = log.clone();
         let child = Isolate::builder()
-            .paused(true)
+            .paused()
             .spawn(move |()| entry.line("entry"), ());
         spawn_local(async move {
             child.ping(Priority::Immediate).await.unwrap();
@@ -88,7 +89,7 @@ fn a_handle_without_capabilities_changes_nothing() {
                 handle.pause();
                 handle.kill();
                 handle.kill_at(Priority::BeforeNextEvent);
-                handle.set_errors_fatal(false);
+                handle.set_error_policy(ErrorPolicy::Continue);
                 handle.ping(Priority::AsEvent).await.unwrap();
             }
             let (pause, terminate) = (child.pause_capability(), child.terminate_capability());
@@ -127,7 +128,7 @@ fn priorities_say_where_in_the_queue() {
 }
 
 /// Spawns `entry` and logs what it sends, its errors, and its end.
-fn expect_end(expected: &str, are_fatal: bool, entry: fn(SendPort<String>)) {
+fn expect_end(expected: &str, policy: ErrorPolicy, entry: fn(SendPort<String>)) {
     let body = move |log: Log| {
         let (inbox, errors) = (ReceivePort::new(), ReceivePort::new());
         let (to, error_to) = (inbox.send_port(), errors.send_port());
@@ -139,7 +140,7 @@ fn expect_end(expected: &str, are_fatal: bool, entry: fn(SendPort<String>)) {
             }
         });
         Isolate::builder()
-            .errors_are_fatal(are_fatal)
+            .error_policy(policy)
             .on_error(&error_to)
             .on_exit(&to, |_| "end".to_owned())
             .spawn(entry, to);
@@ -157,8 +158,8 @@ fn an_error_is_told_behind_the_messages_and_before_the_end() {
         Timer::run(move || to.send("timer".to_owned()).unwrap());
         panic!("oh");
     };
-    expect_end("0 oh end", true, entry);
-    expect_end("0 oh micro timer end", false, entry);
+    expect_end("0 oh end", ErrorPolicy::End, entry);
+    expect_end("0 oh micro timer end", ErrorPolicy::Continue, entry);
 }
 
 #[test]

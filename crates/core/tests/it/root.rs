@@ -7,8 +7,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use insula_core::{
-    ExitReason, Handled, Isolate, Priority, ReceivePort, RootIsolate, RootPhase, Runtime, SendPort,
-    Timer, block_on, schedule_microtask,
+    ErrorPolicy, ExitReason, Handled, Isolate, Priority, ReceivePort, RootIsolate, RootPhase,
+    Runtime, SendPort, Timer, block_on, schedule_microtask,
 };
 
 use crate::trace::Log;
@@ -85,8 +85,8 @@ fn it_pauses_on_start_and_on_exit() {
     let log = Log::default();
     let entry = log.clone();
     let mut root = RootIsolate::builder("ui")
-        .pause_on_start(true)
-        .pause_on_exit(true)
+        .pause_on_start()
+        .pause_on_exit()
         .spawn(move |()| entry.line("entry"), ());
     assert_eq!(root.phase(), RootPhase::Ready);
     assert_eq!(root.handle_message(), Handled::Paused);
@@ -132,13 +132,13 @@ fn its_group_ends_with_it() {
 #[test]
 fn an_error_in_the_hosts_code_is_the_isolates() {
     let mut root = RootIsolate::builder("ui").create();
-    root.isolate().set_errors_fatal(false);
+    root.isolate().set_error_policy(ErrorPolicy::Continue);
     assert!(
         root.enter(|_| -> () { panic!("not fatal, as expected") })
             .is_none()
     );
     assert_eq!(root.enter(|_| 1), Some(1));
-    root.isolate().set_errors_fatal(true);
+    root.isolate().set_error_policy(ErrorPolicy::End);
     assert!(
         root.enter(|_| -> () { panic!("fatal, as expected") })
             .is_none()
@@ -229,8 +229,8 @@ fn a_root_of_a_runtime_that_is_shut_down_is_dead_from_the_start() {
             let told = calls.clone();
             RootIsolate::builder("late")
                 .runtime(&runtime)
-                .pause_on_start(true)
-                .pause_on_exit(true)
+                .pause_on_start()
+                .pause_on_exit()
                 .notify(move || {
                     told.fetch_add(1, Ordering::SeqCst);
                 })
@@ -279,7 +279,7 @@ fn code_of_the_host_does_not_run_after_a_kill() {
 #[test]
 fn code_of_the_host_runs_after_the_control_messages_that_came_before() {
     let mut root = RootIsolate::builder("ui").create();
-    root.isolate().set_errors_fatal(false);
+    root.isolate().set_error_policy(ErrorPolicy::Continue);
     let log = Log::default();
     let (first, second) = (log.clone(), log.clone());
     let isolate = root.isolate().clone();
@@ -293,7 +293,7 @@ fn code_of_the_host_runs_after_the_control_messages_that_came_before() {
 /// The kill is held, the end of the owner is not.
 #[test]
 fn a_root_that_pauses_on_exit_ends_with_its_owner_also_after_a_kill() {
-    let root = || RootIsolate::builder("ui").pause_on_exit(true).create();
+    let root = || RootIsolate::builder("ui").pause_on_exit().create();
     let mut paused = root();
     paused.isolate().kill();
     assert_eq!(paused.enter(|_| panic!("it was killed")), None::<()>);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use insula_core::{
-    Compat, Instant, Isolate, Runtime, Timer, block_on, schedule_microtask, sleep, sleep_until,
-    spawn_local,
+    Compat, ErrorPolicy, Instant, Isolate, Runtime, Timer, block_on, schedule_microtask, sleep,
+    sleep_until, spawn_local,
 };
 
 use crate::trace::for_each_seed;
@@ -196,7 +196,7 @@ fn a_panic_in_a_timer_loses_nothing() {
             let l = log.clone();
             let isolate = Isolate::builder()
                 .runtime(&runtime)
-                .errors_are_fatal(false)
+                .error_policy(ErrorPolicy::Continue)
                 .spawn(move |()| batch(&l), ());
             runtime.block_on(isolate.exited());
             assert_eq!(log.text(), order, "seed {seed}");

@@ -251,7 +251,7 @@ fn a_pause_on_start_holds_the_entry_back() {
     let ui = stage.make_loop("ui");
     let root = RootIsolate::builder("root")
         .runtime(&stage.runtime)
-        .pause_on_start(true);
+        .pause_on_start();
     let entry = stage.write("entry");
     let binding = UiBinding::spawn(&ui, root, move |()| entry(), ()).unwrap();
     assert_eq!(binding.phase(), RootPhase::Ready);

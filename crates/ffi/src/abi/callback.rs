@@ -98,9 +98,11 @@ pub extern "C" fn insula_callback_keep_isolate_alive(
     keep: u32,
 ) -> StatusCode {
     guard(|| {
-        if keep > 1 {
-            return Err(Status::BadValue.into());
+        let callback = || object::find::<Arc<CallbackObject>>(callback);
+        match keep {
+            0 => callback()?.let_isolate_end(),
+            1 => callback()?.keep_isolate_alive(),
+            _ => Err(Status::BadValue.into()),
         }
-        object::find::<Arc<CallbackObject>>(callback)?.keep_isolate_alive(keep == 1)
     })
 }

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use insula::Isolate;
-use insula::control::Capability;
+use insula::control::{Capability, ErrorPolicy};
 
 use super::status::{Failure, Status, StatusCode};
 use super::timeout;
@@ -249,10 +249,12 @@ pub extern "C" fn insula_isolate_set_errors_fatal(
     are_fatal: u32,
 ) -> StatusCode {
     guard(|| {
-        if are_fatal > 1 {
-            return Err(Failure::from(Status::BadValue));
-        }
-        object::find::<Isolate>(isolate)?.set_errors_fatal(are_fatal == 1);
+        let policy = match are_fatal {
+            0 => ErrorPolicy::Continue,
+            1 => ErrorPolicy::End,
+            _ => return Err(Failure::from(Status::BadValue)),
+        };
+        object::find::<Isolate>(isolate)?.set_error_policy(policy);
         Ok(())
     })
 }

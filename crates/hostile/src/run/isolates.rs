@@ -3,7 +3,8 @@
 use std::sync::OnceLock;
 
 use insula_core::{
-    Builder, Capability, Isolate, IsolateGroup, Pinned, Priority, ReceivePort, Runtime, SendPort,
+    Builder, Capability, ErrorPolicy, Isolate, IsolateGroup, Pinned, Priority, ReceivePort,
+    Runtime, SendPort,
 };
 
 use super::run;
@@ -97,10 +98,10 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
             keep(at, *slot, isolate);
         }
         Op::SpawnPaused(slot, inside) => {
-            spawn_plain(at, *slot, builder(at, None).paused(true), inside, false);
+            spawn_plain(at, *slot, builder(at, None).paused(), inside, false);
         }
         Op::SpawnLenient(slot, inside) => {
-            let builder = builder(at, None).errors_are_fatal(false);
+            let builder = builder(at, None).error_policy(ErrorPolicy::Continue);
             spawn_plain(at, *slot, builder, inside, false);
         }
         Op::SpawnPinned(slot, inside) => spawn_pinned(at, *slot, inside),
@@ -276,7 +277,12 @@ fn listeners(op: &Op, at: &At) -> bool {
         }
         Op::SetErrorsFatal(slot, are_fatal) => {
             if let Some(isolate) = isolate(slot) {
-                isolate.set_errors_fatal(are_fatal.0);
+                let policy = if are_fatal.0 {
+                    ErrorPolicy::End
+                } else {
+                    ErrorPolicy::Continue
+                };
+                isolate.set_error_policy(policy);
             }
         }
         _ => return false,

@@ -101,7 +101,11 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
         Op::CloseReceiver(slot) => drop(world.receivers.take(*slot)),
         Op::KeepAlive(slot, keep) => {
             if let Some(listener) = world.listeners.get(*slot) {
-                listener.keep_isolate_alive(keep.0);
+                if keep.0 {
+                    listener.keep_isolate_alive();
+                } else {
+                    listener.let_isolate_end();
+                }
             }
         }
         Op::DropPort(slot) => drop(world.ports.take(*slot)),
@@ -396,18 +400,18 @@ fn ends(op: &Op, at: &At) -> bool {
         },
         Op::KeepCallbackAlive(slot, kind, keep) => {
             let _ = match kind.0 {
-                0 => world
-                    .listening
-                    .get(*slot)
-                    .map(|it| it.keep_isolate_alive(keep.0)),
-                1 => world
-                    .blocking
-                    .get(*slot)
-                    .map(|it| it.keep_isolate_alive(keep.0)),
-                _ => world
-                    .local
-                    .get(*slot)
-                    .map(|it| it.keep_isolate_alive(keep.0)),
+                0 => world.listening.get(*slot).map(|it| match keep.0 {
+                    true => it.keep_isolate_alive(),
+                    false => it.let_isolate_end(),
+                }),
+                1 => world.blocking.get(*slot).map(|it| match keep.0 {
+                    true => it.keep_isolate_alive(),
+                    false => it.let_isolate_end(),
+                }),
+                _ => world.local.get(*slot).map(|it| match keep.0 {
+                    true => it.keep_isolate_alive(),
+                    false => it.let_isolate_end(),
+                }),
             };
         }
         _ => return false,

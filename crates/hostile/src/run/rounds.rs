@@ -158,7 +158,7 @@ fn outside(chore: &Chore, stage: &Stage) {
     match chore {
         Chore::GiveUpExited() => give_up(target.exited()),
         Chore::SpawnAndEnd() => drop(spawn().spawn(|()| {}, ())),
-        Chore::SpawnAndKill() => spawn().paused(true).spawn(|()| {}, ()).kill(),
+        Chore::SpawnAndKill() => spawn().paused().spawn(|()| {}, ()).kill(),
         Chore::ExitListener() => {
             target.add_exit_listener(&stage.port, |_| None);
             target.remove_exit_listener(&stage.port);

@@ -109,13 +109,14 @@ fn root(at: &At, notify: &Script, pauses: Flag, entry: &Script, entered: &Script
         home: Some(Slot(0)),
     };
     let notified = at.hook(notify);
-    let builder = RootIsolate::builder("hostile")
-        .runtime(&runtime)
-        .pause_on_start(pauses.0)
-        .notify(move || {
-            let _place = Place::Elsewhere.set();
-            notified.run();
-        });
+    let mut builder = RootIsolate::builder("hostile").runtime(&runtime);
+    if pauses.0 {
+        builder = builder.pause_on_start();
+    }
+    let builder = builder.notify(move || {
+        let _place = Place::Elsewhere.set();
+        notified.run();
+    });
     let entry = home.hook(entry);
     let mut root = builder.spawn(move |()| entry.run(), ());
     let number = at.world.ledger.isolate();

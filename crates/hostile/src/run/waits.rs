@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use insula_core::{Mailbox, MailboxError, Reply, RequestError, Run, Undelivered, rendezvous};
+use insula_core::{
+    Mailbox, MailboxError, Reply, RequestError, Run, Undelivered, WaitError, rendezvous,
+};
 
 use super::world::{At, Parcel, Rendezvous};
 use super::{futures, may_wait_forever, patience};
@@ -236,7 +238,8 @@ fn request(at: &At, end: &Rendezvous, timeout: Option<Duration>, load: &Load) {
             if request.is_some_and(|back| back.number != number) {
                 ledger.fault("a refused request gave another one back");
             }
-            let was_admitted = error == MailboxError::TimedOut || error == MailboxError::Unanswered;
+            let was_admitted = error == MailboxError::Wait(WaitError::TimedOut)
+                || error == MailboxError::Unanswered;
             attempt.end(was_admitted, None, error == MailboxError::Closed, now)
         }
     };

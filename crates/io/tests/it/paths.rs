@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::time::{Duration, SystemTime};
 
 use insula_io::{
-    Directory, EntityType, Family, File, IoError, Link, entity_type, identical, interfaces,
-    link_entity_type, link_stat, lookup, reverse_lookup, stat,
+    Directory, EntityType, Family, File, IoError, Link, Loopback, entity_type, identical,
+    interfaces, link_entity_type, link_stat, lookup, reverse_lookup, stat,
 };
 
 use crate::isolated;
@@ -93,10 +93,10 @@ fn this_machine_has_names_and_addresses() {
         assert_eq!(literal.len(), 1);
         let error = lookup("no such host!", Family::Any).await.unwrap_err();
         assert!(error.code().is_some(), "{error}");
-        let all = interfaces(true, Family::Any).await.unwrap();
+        let all = interfaces(Loopback::Include, Family::Any).await.unwrap();
         let mut addresses = all.iter().flat_map(|it| &it.addresses);
         assert!(addresses.any(|address| address.is_loopback()));
-        let outward = interfaces(false, Family::Any).await.unwrap();
+        let outward = interfaces(Loopback::Exclude, Family::Any).await.unwrap();
         let mut addresses = outward.iter().flat_map(|it| &it.addresses);
         assert!(!addresses.any(|address| address.is_loopback()));
         // Whether addresses have names depends on the machine: the call has an end.

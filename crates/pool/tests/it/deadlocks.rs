@@ -51,7 +51,9 @@ impl Nest for Cave {
 
     async fn ask(&self, _cx: &Context, caller: SendPort<ReplyTo<u8>>) -> Result<u8, Circle> {
         match caller.ask_blocking(|reply| reply, None) {
-            Err(insula_core::AskBlockingError::Deadlock(circle)) => Err(Circle(circle.names)),
+            Err(insula_core::AskBlockingError::Wait(WaitError::Deadlock(circle))) => {
+                Err(Circle(circle.names))
+            }
             other => panic!("{other:?}"),
         }
     }

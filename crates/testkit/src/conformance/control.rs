@@ -1,8 +1,8 @@
 //! Control: ping, pause, kill. Cases 20 to 38.
 
 use insula_core::{
-    Capability, Isolate, Priority, ReceivePort, SendPort, Timer, checkpoint, schedule_microtask,
-    sleep, spawn_local,
+    Capability, ErrorPolicy, Isolate, Priority, ReceivePort, SendPort, Timer, checkpoint,
+    schedule_microtask, sleep, spawn_local,
 };
 use insula_io::File;
 
@@ -309,7 +309,7 @@ fn handles_without_capabilities(log: Log) {
     ] {
         handle.pause();
         handle.kill();
-        handle.set_errors_fatal(false);
+        handle.set_error_policy(ErrorPolicy::Continue);
         ping(&handle, &to, pong, Immediate);
     }
     spawn_local(async move {
@@ -381,7 +381,7 @@ fn kill_a_paused_child(log: &Log, priority: Priority) {
 
 fn spawn_paused(log: &Log, to: &Lines) -> Isolate {
     let entry = saying(to, "entry ran");
-    child(log, to).paused(true).spawn(|()| entry(), ())
+    child(log, to).paused().spawn(|()| entry(), ())
 }
 
 fn killed_before_its_start(log: Log) {

@@ -7,7 +7,7 @@ use insula_core::{
 };
 use insula_io::{Directory, File, IoError, IoService, OpenMode, request};
 
-use super::stage::{Lines, child, elsewhere, lines, say, saying};
+use super::stage::{Lines, child, elsewhere, error_policy, lines, say, saying};
 use super::{Case, Check, Verdict};
 use crate::Log;
 
@@ -215,7 +215,7 @@ fn listener_that_keeps_nobody_alive(log: Log) {
     child(&log, &to).spawn(
         move |()| {
             let callback = ListenerCallback::new(|_: u32| {});
-            assert!(callback.keep_isolate_alive(false).is_ok());
+            assert!(callback.let_isolate_end().is_ok());
             assert!(handle.send(callback).is_ok());
         },
         (),
@@ -224,7 +224,7 @@ fn listener_that_keeps_nobody_alive(log: Log) {
 
 fn listener_that_panics(log: Log, is_fatal: bool) {
     let to = lines(&log);
-    child(&log, &to).errors_are_fatal(is_fatal).spawn(
+    child(&log, &to).error_policy(error_policy(is_fatal)).spawn(
         |to: Lines| {
             let callback = ListenerCallback::new(move |x: u32| {
                 say(&to, format!("x{x}"));

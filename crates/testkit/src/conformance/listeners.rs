@@ -3,12 +3,13 @@
 use std::fmt;
 
 use insula_core::{
-    ErrorCause, ExitReason, Isolate, Priority, ReceivePort, Run, RunError, Runtime, SendPort,
-    Timer, schedule_microtask, sleep, spawn_local,
+    ErrorCause, ErrorPolicy, ExitReason, Isolate, Priority, ReceivePort, Run, RunError, Runtime,
+    SendPort, Timer, schedule_microtask, sleep, spawn_local,
 };
 
 use super::stage::{
-    Finally, Lines, Order, child, elsewhere, errors, lines, ms, say, saying, server, tell, unheard,
+    Finally, Lines, Order, child, elsewhere, error_policy, errors, lines, ms, say, saying, server,
+    tell, unheard,
 };
 use super::{Case, Check, Verdict};
 use crate::Log;
@@ -224,7 +225,7 @@ fn exit_listeners(log: Log) {
     };
     let (a, b, d, r) = (port("a"), port("b"), port("d"), port("r"));
     let entry = saying(&to, "entry");
-    let isolate = Isolate::builder().paused(true).spawn(|()| entry(), ());
+    let isolate = Isolate::builder().paused().spawn(|()| entry(), ());
     let add = |port: &SendPort<String>, response: &'static str| {
         isolate.add_exit_listener(port, move |_| response.to_owned());
     };
@@ -261,7 +262,9 @@ fn an_error_in_the_entry(log: &Log, is_fatal: bool) {
         Timer::run(saying(&to, "T0"));
         panic!("bad");
     }
-    child(log, &to).errors_are_fatal(is_fatal).spawn(entry, to);
+    child(log, &to)
+        .error_policy(error_policy(is_fatal))
+        .spawn(entry, to);
 }
 
 fn error_listeners(log: Log) {
@@ -284,8 +287,8 @@ fn error_listeners(log: Log) {
         Timer::run(saying(&to, "alive"));
     };
     let isolate = Isolate::builder()
-        .paused(true)
-        .errors_are_fatal(false)
+        .paused()
+        .error_policy(ErrorPolicy::Continue)
         .on_exit(&to, |_| "exit".to_owned())
         .spawn(entry, to);
     isolate.add_error_listener(&e1);
@@ -308,7 +311,9 @@ fn an_error_in_a_microtask(log: &Log, is_fatal: bool) {
         Timer::run(saying(&to, "T0"));
         spawn_local(async { panic!("unhandled") });
     };
-    child(log, &to).errors_are_fatal(is_fatal).spawn(entry, to);
+    child(log, &to)
+        .error_policy(error_policy(is_fatal))
+        .spawn(entry, to);
 }
 
 fn a_microtask_behind_an_error(log: Log) {
@@ -317,7 +322,9 @@ fn a_microtask_behind_an_error(log: Log) {
         schedule_microtask(saying(&to, "M"));
         panic!("oh");
     }
-    child(&log, &to).errors_are_fatal(false).spawn(entry, to);
+    child(&log, &to)
+        .error_policy(ErrorPolicy::Continue)
+        .spawn(entry, to);
 }
 
 fn an_error_in_a_handler(log: &Log, is_fatal: bool) {
@@ -332,19 +339,21 @@ fn an_error_in_a_handler(log: &Log, is_fatal: bool) {
             assert!(i != 1, "E{i}");
         });
     };
-    child(log, &to).errors_are_fatal(is_fatal).spawn(entry, to);
+    child(log, &to)
+        .error_policy(error_policy(is_fatal))
+        .spawn(entry, to);
 }
 
 fn errors_fatal_or_not(log: Log) {
     let to = lines(&log);
     let (isolate, port) = server(child(&log, &to), &to);
     let boom = || Order::act(|_| panic!("boom"));
-    isolate.set_errors_fatal(false);
+    isolate.set_error_policy(ErrorPolicy::Continue);
     tell(&port, boom());
     tell(&port, Order::Say("alive 1"));
     spawn_local(async move {
         let _ = isolate.ping(Priority::AsEvent).await;
-        isolate.set_errors_fatal(true);
+        isolate.set_error_policy(ErrorPolicy::End);
         tell(&port, boom());
         tell(&port, Order::Say("never"));
     });
@@ -379,7 +388,7 @@ fn an_error_without_listener(log: &Log, is_fatal: bool) {
     let parent = to.clone();
     Isolate::builder()
         .name(unheard(log))
-        .errors_are_fatal(is_fatal)
+        .error_policy(error_policy(is_fatal))
         .on_exit(&parent, |_| "parent goes on".to_owned())
         .spawn(entry, to);
 }

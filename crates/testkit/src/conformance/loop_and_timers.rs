@@ -1,8 +1,8 @@
 //! The event loop: turns, microtasks, timers. Cases 1 to 19.
 
 use insula_core::{
-    Instant, Isolate, IsolateCell, Priority, ReceivePort, Timer, one_shot, schedule_microtask,
-    sleep, spawn_local,
+    ErrorPolicy, Instant, Isolate, IsolateCell, Priority, ReceivePort, Timer, one_shot,
+    schedule_microtask, sleep, spawn_local,
 };
 use std::future::poll_fn;
 use std::task::Poll;
@@ -314,7 +314,9 @@ fn an_error_in_a_batch(log: Log) {
         }
         compute(ms(20));
     };
-    child(&log, &to).errors_are_fatal(false).spawn(entry, to);
+    child(&log, &to)
+        .error_policy(ErrorPolicy::Continue)
+        .spawn(entry, to);
 }
 
 fn missed_ticks(log: Log) {

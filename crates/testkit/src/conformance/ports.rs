@@ -581,7 +581,7 @@ fn ends_behind_messages(log: Log) {
         let entry =
             move |to: SendPort<(usize, bool)>| (0..50).for_each(|_| drop(to.send((i, false))));
         let to = port.send_port();
-        let isolate = Isolate::builder().paused(true).spawn(entry, to.clone());
+        let isolate = Isolate::builder().paused().spawn(entry, to.clone());
         isolate.add_exit_listener(&to, move |_| (i, true));
         isolate.resume(
             isolate
@@ -617,7 +617,7 @@ fn names(log: Log) {
 fn a_list_as_an_answer(log: Log) {
     let port = ReceivePort::new();
     let to = port.send_port();
-    let (l, isolate) = (log, Isolate::builder().paused(true).spawn(|()| (), ()));
+    let (l, isolate) = (log, Isolate::builder().paused().spawn(|()| (), ()));
     port.listen(move |list: Vec<u32>| l.line(format!("resp [{}]", join(&list))));
     isolate.ping_port(&to, vec![1, 2], Priority::Immediate);
     isolate.kill_at(Priority::Immediate);
@@ -680,7 +680,7 @@ fn a_weak_port(log: Log) {
     let to = lines(&log);
     let entry = |(to, parent): (Lines, SendPort<SendPort<&'static str>>)| {
         let port = ReceivePort::new();
-        port.keep_isolate_alive(false);
+        port.let_isolate_end();
         let own = port.send_port();
         drop(own.send("self"));
         drop(parent.send(own));
@@ -705,8 +705,8 @@ fn weak_and_back(log: Log) {
     lifetime(log, |to| {
         let port = ReceivePort::<u8>::new();
         let sender = port.send_port();
-        port.keep_isolate_alive(false);
-        port.keep_isolate_alive(true);
+        port.let_isolate_end();
+        port.keep_isolate_alive();
         Timer::after(ms(50), move || {
             say(&to, "closing");
             drop(port);
@@ -720,7 +720,7 @@ fn queued_for_a_weak_port(log: Log) {
     let entry = |to: Lines| {
         let (p, q) = (ReceivePort::<()>::new(), ReceivePort::<()>::new());
         let (to_p, to_q) = (p.send_port(), q.send_port());
-        q.keep_isolate_alive(false);
+        q.let_isolate_end();
         let listener = OwnListener::new(None);
         let me = listener.clone();
         let opened = p.listen(move |()| own(&me).close());
@@ -737,7 +737,7 @@ fn timers_without_ports(log: Log) {
     let entry = |to: Lines| {
         let (a, b) = (ReceivePort::new(), ReceivePort::new());
         let (to_a, to_b) = (a.send_port(), b.send_port());
-        b.keep_isolate_alive(false);
+        b.let_isolate_end();
         let listener = OwnListener::new(None);
         let (me, out) = (listener.clone(), to.clone());
         let opened = a.listen(move |i: u32| {

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use insula_core::{
-    Builder, ErrorCause, Isolate, ReceivePort, Runtime, SendPort, UncaughtError, checkpoint,
-    set_error_hook,
+    Builder, ErrorCause, ErrorPolicy, Isolate, ReceivePort, Runtime, SendPort, UncaughtError,
+    checkpoint, set_error_hook,
 };
 use insula_sync::Mutex;
 
@@ -66,6 +66,15 @@ pub(super) struct Finally(pub(super) Lines);
 impl Drop for Finally {
     fn drop(&mut self) {
         say(&self.0, "finally");
+    }
+}
+
+/// The policy of an isolate whose errors are fatal, or not.
+pub(super) fn error_policy(is_fatal: bool) -> ErrorPolicy {
+    if is_fatal {
+        ErrorPolicy::End
+    } else {
+        ErrorPolicy::Continue
     }
 }
 

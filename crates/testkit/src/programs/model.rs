@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use insula_core::{Compat, Priority};
+use insula_core::{Compat, ErrorPolicy, Priority};
 
 use super::{CAPABILITIES, Node, Operation, PORTS, Program};
 
@@ -61,7 +61,7 @@ enum Stop {
 
 struct Model {
     compat: Compat,
-    errors_are_fatal: bool,
+    error_policy: ErrorPolicy,
     log: Vec<String>,
     errors: Vec<u32>,
     now: u64,
@@ -86,7 +86,7 @@ struct Model {
 pub fn trace(program: &Program) -> String {
     let mut model = Model {
         compat: program.compat,
-        errors_are_fatal: program.errors_are_fatal,
+        error_policy: program.error_policy,
         log: Vec::new(),
         errors: Vec::new(),
         now: 0,
@@ -281,7 +281,7 @@ impl Model {
     fn stopped(&mut self, stop: &Stop) {
         let Stop::Panic(label) = stop else { return };
         self.errors.push(*label);
-        if self.errors_are_fatal {
+        if self.error_policy == ErrorPolicy::End {
             self.end.get_or_insert("panicked");
             // The same as after a kill.
             self.handle_control();

@@ -140,13 +140,13 @@ fn spawn(
     let (net, told) = (net.clone(), collector.clone());
     Isolate::builder()
         .runtime(runtime)
-        .paused(true)
-        .errors_are_fatal(program.errors_are_fatal)
+        .paused()
+        .error_policy(program.error_policy)
         // Nothing uses the errors, but they must not fill the terminal.
         .on_error(&nobody(runtime))
         .on_exit(collector, move |reason| (index, Report::Ended(reason.clone())))
         .spawn_pair(move |port: ReceivePort<Letter>| {
-            port.keep_isolate_alive(false);
+            port.let_isolate_end();
             let listener = IsolateCell::new(None);
             let member = Arc::new(Member {
                 net,

@@ -43,7 +43,7 @@ pub fn trace(program: &Program, seed: u64) -> String {
     let (entry, lines) = (program.entries[0].clone(), log.clone());
     let isolate = Isolate::builder()
         .runtime(&runtime)
-        .errors_are_fatal(program.errors_are_fatal)
+        .error_policy(program.error_policy)
         .on_error(&watcher)
         .spawn(move |()| World::open(lines, capabilities).run(&entry), ());
     let end = drive(&runtime, &isolate, &capabilities);
@@ -98,7 +98,7 @@ impl World {
         let ports: Vec<ReceivePort<Arc<Node>>> = (0..PORTS).map(|_| ReceivePort::new()).collect();
         let senders = ports.iter().map(ReceivePort::send_port).collect();
         // Weak, so that the isolate ends although it can send to itself.
-        ports.iter().for_each(|port| port.keep_isolate_alive(false));
+        ports.iter().for_each(|port| port.let_isolate_end());
         let place = IsolateCell::new(None::<Arc<Self>>);
         let listeners = ports.into_iter().map(|port| {
             let place = place.clone();

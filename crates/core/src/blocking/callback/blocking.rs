@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::CallbackError;
 use super::line::{End, Line};
 use super::wait::Wait;
-use super::{CallbackError, NotOnIsolateThread};
 use crate::blocking::{Deadline, Deadlock, Spin, WaitError, deadline_in};
 use crate::memory::Current;
-use crate::port::PortId;
 
 /// A callback whose caller, on any thread, waits for the isolate's answer. Cheap to clone.
 ///
@@ -112,7 +111,7 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
     /// Calls and waits for the answer.
     ///
     /// # Errors
-    /// A [`CallbackError`] if there is no answer. It is [`CallbackError::Deadlock`] if the
+    /// A [`CallbackError`] if there is no answer. It is a [`WaitError::Deadlock`] if the
     /// callback's isolate cannot answer because it waits for the calling isolate, or is it.
     pub fn call(&self, argument: T) -> Result<R, CallbackError<T>> {
         self.call_until(argument, None)
@@ -121,7 +120,7 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
     /// Calls and waits for the answer, for at most `timeout`.
     ///
     /// # Errors
-    /// As for [`call`](Self::call), and [`CallbackError::TimedOut`].
+    /// As for [`call`](Self::call), and [`WaitError::TimedOut`].
     pub fn call_timeout(&self, argument: T, timeout: Duration) -> Result<R, CallbackError<T>> {
         self.call_until(argument, deadline_in(timeout))
     }
@@ -150,11 +149,7 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
             Ok(Err(Lost::Closed)) => Err(CallbackError::Closed(None)),
             Ok(Err(Lost::PeerDied)) => Err(CallbackError::PeerDied),
             Ok(Err(Lost::NoReply)) => Err(CallbackError::NoReply),
-            Err(WaitError::TimedOut) => Err(CallbackError::TimedOut),
-            Err(WaitError::Deadlock(deadlock)) => Err(CallbackError::Deadlock(deadlock)),
-            Err(WaitError::Seeded) => Err(CallbackError::Seeded),
-            Err(WaitError::Ending) => Err(CallbackError::Ending),
-            Err(WaitError::NoThreads) => Err(CallbackError::NoThreads),
+            Err(error) => Err(CallbackError::Wait(error)),
         }
     }
 
@@ -162,12 +157,14 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
     fn refuse_here(&self) -> Result<(), CallbackError<T>> {
         let own = self.line.end().in_isolate(|isolate| isolate.name());
         if let Some(name) = own {
-            return Err(CallbackError::Deadlock(Deadlock { names: vec![name] }));
+            return Err(CallbackError::Wait(WaitError::Deadlock(Deadlock {
+                names: vec![name],
+            })));
         }
         let is_seeded =
             Current::with(|isolate| isolate.is_some_and(|it| !it.runtime.has_threads()));
         if is_seeded {
-            return Err(CallbackError::Seeded);
+            return Err(CallbackError::Wait(WaitError::Seeded));
         }
         Ok(())
     }
@@ -179,24 +176,7 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
         self.line.close()
     }
 
-    /// Returns whether the callback is closed, so that calls are refused.
-    pub fn is_closed(&self) -> bool {
-        self.line.is_closed()
-    }
-
-    /// Sets whether the open callback keeps its isolate alive; by default it does.
-    ///
-    /// # Errors
-    /// If the current isolate did not make the callback.
-    pub fn keep_isolate_alive(&self, keep: bool) -> Result<(), NotOnIsolateThread> {
-        self.line.keep_isolate_alive(keep)
-    }
-
-    /// Returns the ID of the callback's port, as
-    /// [`Isolate::why_alive`](crate::Isolate::why_alive) reports it.
-    pub fn id(&self) -> PortId {
-        self.line.id()
-    }
+    impl_line!(line);
 }
 
 impl<T: Send + 'static, R: Send + 'static> Clone for BlockingCallback<T, R> {

@@ -8,11 +8,11 @@ use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 
 use super::line::Line;
-use super::{BlockingCallback, CallbackError, ListenerCallback, NotOnIsolateThread};
+use super::{BlockingCallback, CallbackError, ListenerCallback};
 use crate::memory::Current;
 use crate::panic::catch_panic;
+use crate::port::SendPort;
 use crate::port::native_port::NativePort;
-use crate::port::{PortId, SendPort};
 
 /// A type without isolate state: any thread may use its values at any time, and they give no access
 /// to anything that only one isolate may use.
@@ -140,24 +140,7 @@ impl<S: GroupShared, T: 'static, R: 'static> GroupBoundCallback<S, T, R> {
         self.line.close()
     }
 
-    /// Returns whether the callback is closed, so that calls are refused.
-    pub fn is_closed(&self) -> bool {
-        self.line.is_closed()
-    }
-
-    /// Sets whether the open callback keeps its isolate alive; by default it does.
-    ///
-    /// # Errors
-    /// If the current isolate did not make the callback.
-    pub fn keep_isolate_alive(&self, keep: bool) -> Result<(), NotOnIsolateThread> {
-        self.line.keep_isolate_alive(keep)
-    }
-
-    /// Returns the ID of the callback's port, as
-    /// [`Isolate::why_alive`](crate::Isolate::why_alive) reports it.
-    pub fn id(&self) -> PortId {
-        self.line.id()
-    }
+    impl_line!(line);
 }
 
 impl<S: GroupShared, T: 'static, R: 'static> Clone for GroupBoundCallback<S, T, R> {

@@ -133,10 +133,15 @@ impl<M: Send + 'static> Line<M> {
         first
     }
 
-    pub(super) fn keep_isolate_alive(&self, keep: bool) -> Result<(), NotOnIsolateThread> {
+    /// Passes the port's listener to `f`, in a turn of the isolate.
+    pub(super) fn with_listener(
+        &self,
+        f: impl FnOnce(&Listener<Option<M>>),
+    ) -> Result<(), NotOnIsolateThread> {
+        let listener = &self.0.listener;
         self.0
             .end
-            .in_isolate(|_| self.0.listener.keep_isolate_alive(keep))
+            .in_isolate(|_| f(listener))
             .ok_or(NotOnIsolateThread)
     }
 }

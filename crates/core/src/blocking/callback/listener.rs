@@ -1,8 +1,7 @@
 //! Listener callbacks: each call becomes a message.
 
-use super::NotOnIsolateThread;
 use super::line::Line;
-use crate::port::{PortId, SendError};
+use crate::port::SendError;
 
 /// A callback that any thread may call without waiting: each call becomes an event of the isolate
 /// that made it. Cheap to clone.
@@ -62,24 +61,7 @@ impl<T: Send + 'static> ListenerCallback<T> {
         self.0.close()
     }
 
-    /// Returns whether the callback is closed, so that calls are refused.
-    pub fn is_closed(&self) -> bool {
-        self.0.is_closed()
-    }
-
-    /// Sets whether the open callback keeps its isolate alive; by default it does.
-    ///
-    /// # Errors
-    /// If the current isolate did not make the callback.
-    pub fn keep_isolate_alive(&self, keep: bool) -> Result<(), NotOnIsolateThread> {
-        self.0.keep_isolate_alive(keep)
-    }
-
-    /// Returns the ID of the callback's port, as
-    /// [`Isolate::why_alive`](crate::Isolate::why_alive) reports it.
-    pub fn id(&self) -> PortId {
-        self.0.id()
-    }
+    impl_line!(0);
 }
 
 impl<T: Send + 'static> Clone for ListenerCallback<T> {

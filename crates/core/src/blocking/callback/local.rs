@@ -4,10 +4,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
+use super::CallbackError;
 use super::line::Line;
-use super::{CallbackError, NotOnIsolateThread};
 use crate::panic::catch_panic;
-use crate::port::PortId;
 
 /// A callback that only the isolate that made it may call, and that runs at once, inside of the
 /// turn that calls it. It is for foreign code that the isolate calls and that calls back. Every
@@ -71,24 +70,7 @@ impl<T: Send + 'static, R: 'static> IsolateLocalCallback<T, R> {
         self.line.close()
     }
 
-    /// Returns whether the callback is closed, so that calls are refused.
-    pub fn is_closed(&self) -> bool {
-        self.line.is_closed()
-    }
-
-    /// Sets whether the open callback keeps its isolate alive; by default it does.
-    ///
-    /// # Errors
-    /// If the current isolate did not make the callback.
-    pub fn keep_isolate_alive(&self, keep: bool) -> Result<(), NotOnIsolateThread> {
-        self.line.keep_isolate_alive(keep)
-    }
-
-    /// Returns the ID of the callback's port, as
-    /// [`Isolate::why_alive`](crate::Isolate::why_alive) reports it.
-    pub fn id(&self) -> PortId {
-        self.line.id()
-    }
+    impl_line!(line);
 }
 
 impl<T: Send + 'static, R: 'static> Clone for IsolateLocalCallback<T, R> {

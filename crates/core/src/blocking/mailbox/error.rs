@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::blocking::{Deadlock, WaitError};
+use crate::blocking::WaitError;
 
 /// The error of an operation on a mailbox or a rendezvous.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +13,6 @@ pub enum MailboxError {
     Closed,
     /// The other end of the rendezvous is gone, or all other handles of the mailbox are.
     PeerDied,
-    /// The time-out passed first.
-    TimedOut,
     /// There is no room for the message.
     Full,
     /// There is no message.
@@ -26,25 +24,14 @@ pub enum MailboxError {
     Unanswered,
     /// The requester does not wait for the response any more.
     Abandoned,
-    /// The wait would never have ended.
-    Deadlock(Deadlock),
-    /// The wait was on a seeded runtime, where nothing else runs meanwhile.
-    Seeded,
-    /// See [`WaitError::Ending`].
-    Ending,
-    /// See [`WaitError::NoThreads`].
-    NoThreads,
+    /// The wait ended without a result, for example since the time-out has passed or since the
+    /// wait would never have ended.
+    Wait(WaitError),
 }
 
 impl From<WaitError> for MailboxError {
     fn from(error: WaitError) -> Self {
-        match error {
-            WaitError::TimedOut => Self::TimedOut,
-            WaitError::Deadlock(deadlock) => Self::Deadlock(deadlock),
-            WaitError::Seeded => Self::Seeded,
-            WaitError::Ending => Self::Ending,
-            WaitError::NoThreads => Self::NoThreads,
-        }
+        Self::Wait(error)
     }
 }
 
@@ -53,21 +40,24 @@ impl fmt::Display for MailboxError {
         f.write_str(match self {
             Self::Closed => "the mailbox is closed",
             Self::PeerDied => "the other side of the mailbox is gone",
-            Self::TimedOut => return WaitError::TimedOut.fmt(f),
             Self::Full => "the mailbox is full",
             Self::Empty => "the mailbox is empty",
             Self::IllegalState => "the mailbox is in another state than this needs",
             Self::Unanswered => "the responder declined to respond",
             Self::Abandoned => "nobody waits for the response any more",
-            Self::Deadlock(deadlock) => return deadlock.fmt(f),
-            Self::Seeded => return WaitError::Seeded.fmt(f),
-            Self::Ending => return WaitError::Ending.fmt(f),
-            Self::NoThreads => return WaitError::NoThreads.fmt(f),
+            Self::Wait(error) => return error.fmt(f),
         })
     }
 }
 
-impl Error for MailboxError {}
+impl Error for MailboxError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Wait(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 /// The error of a hand-over that failed, with the message.
 #[derive(Clone, PartialEq, Eq)]
@@ -135,7 +125,7 @@ impl<Q> Error for RequestError<Q> {
 pub enum LockError {
     /// The wait ended without the lock, for example since the time-out has passed or since the
     /// wait would never have ended.
-    NotWaited(WaitError),
+    Wait(WaitError),
     /// The lock or the condition variable was closed.
     Closed,
     /// The holder's isolate or thread ended without releasing the lock. What the lock protects may
@@ -145,14 +135,14 @@ pub enum LockError {
 
 impl From<WaitError> for LockError {
     fn from(error: WaitError) -> Self {
-        Self::NotWaited(error)
+        Self::Wait(error)
     }
 }
 
 impl fmt::Display for LockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotWaited(error) => error.fmt(f),
+            Self::Wait(error) => error.fmt(f),
             Self::Closed => f.write_str("the lock is closed"),
             Self::OwnerEnded => f.write_str("the holder of the lock ended without releasing it"),
         }
@@ -162,7 +152,7 @@ impl fmt::Display for LockError {
 impl Error for LockError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::NotWaited(error) => Some(error),
+            Self::Wait(error) => Some(error),
             Self::Closed | Self::OwnerEnded => None,
         }
     }

@@ -160,12 +160,16 @@ impl<T: Send + 'static> Mailbox<T> {
         let waiting = Waiting {
             shared: &self.shared,
             ticket,
-            stop: |slot, ticket| Stopped::Put(slot.stop_putting(ticket, MailboxError::TimedOut)),
+            stop: |slot, ticket| {
+                Stopped::Put(slot.stop_putting(ticket, MailboxError::Wait(WaitError::TimedOut)))
+            },
         };
         let waited = self.wait(&seat, &self.shared.putting, deadline);
         waiting.over();
         // The error counts only if the wait was not settled; otherwise the ticket has the result.
-        let error = waited.err().map_or(MailboxError::TimedOut, Into::into);
+        let error = waited
+            .err()
+            .map_or(MailboxError::Wait(WaitError::TimedOut), Into::into);
         self.shared.state.lock().slot.stop_putting(ticket, error)
     }
 
@@ -231,7 +235,9 @@ impl<T: Send + 'static> Mailbox<T> {
         };
         let waited = self.wait(&seat, &self.shared.taking, deadline);
         waiting.over();
-        let error = waited.err().map_or(MailboxError::TimedOut, Into::into);
+        let error = waited
+            .err()
+            .map_or(MailboxError::Wait(WaitError::TimedOut), Into::into);
         self.shared.state.lock().slot.stop_taking(ticket, error)
     }
 

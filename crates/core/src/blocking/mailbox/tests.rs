@@ -8,7 +8,7 @@ use super::error::{LockError, MailboxError};
 use super::mutex::RawMutex;
 use super::row::{Left, Row};
 use super::slot::{Putting, Slot, Taking};
-use crate::blocking::Seat;
+use crate::blocking::{Seat, WaitError};
 
 fn put(slot: &mut Slot<u8>, message: u8) -> usize {
     match slot.put(message) {
@@ -34,7 +34,7 @@ fn a_message_goes_to_the_first_taker_and_not_through_the_slot() {
     assert_eq!(put(&mut slot, 1), 1);
     assert_eq!(take(&mut slot), None);
     assert_eq!(put(&mut slot, 2), 1);
-    let late = MailboxError::TimedOut;
+    let late = MailboxError::Wait(WaitError::TimedOut);
     assert_eq!(slot.stop_taking(tickets.1, late.clone()), Ok(2));
     assert_eq!(slot.stop_taking(tickets.0, late), Ok(1));
 }
@@ -46,18 +46,21 @@ fn whoever_stops_waiting_leaves_the_row() {
     assert_eq!(put(&mut slot, 0), 0);
     let tickets = [1, 2, 3].map(|n| slot.wait_to_put(n, &seats[usize::from(n) - 1]));
     let stopped = slot
-        .stop_putting(tickets[1], MailboxError::TimedOut)
+        .stop_putting(tickets[1], MailboxError::Wait(WaitError::TimedOut))
         .unwrap_err();
     assert_eq!(
         (stopped.message, stopped.error),
-        (2, MailboxError::TimedOut)
+        (2, MailboxError::Wait(WaitError::TimedOut))
     );
     assert_eq!(
         [0, 1, 3].map(|_| take(&mut slot)),
         [Some(0), Some(1), Some(3)]
     );
     for ticket in [tickets[0], tickets[2]] {
-        assert!(slot.stop_putting(ticket, MailboxError::TimedOut).is_ok());
+        assert!(
+            slot.stop_putting(ticket, MailboxError::Wait(WaitError::TimedOut))
+                .is_ok()
+        );
     }
     assert_eq!(slot.waiting(), (0, 0));
 }
@@ -68,7 +71,7 @@ fn the_end_settles_all_and_a_closed_one_stays_closed() {
     let seat = Seat::new();
     let ticket = slot.wait_to_take(&seat);
     assert_eq!(slot.peer_died().len(), 1);
-    let ended = slot.stop_taking(ticket, MailboxError::TimedOut);
+    let ended = slot.stop_taking(ticket, MailboxError::Wait(WaitError::TimedOut));
     assert_eq!(ended, Err(MailboxError::PeerDied));
     slot.peer_came();
     assert_eq!(put(&mut slot, 5), 0);
@@ -156,7 +159,7 @@ fn a_message_that_a_killed_taker_was_just_handed_goes_to_the_next() {
     assert_eq!(put(&mut slot, 1), 1);
     let (message, settled) = slot.abandon_taking(tickets[0]);
     assert_eq!((message, settled.len()), (None, 1));
-    let late = MailboxError::TimedOut;
+    let late = MailboxError::Wait(WaitError::TimedOut);
     assert_eq!(slot.stop_taking(tickets[1], late), Ok(1));
 }
 
@@ -177,7 +180,10 @@ fn messages_of_killed_takers_are_taken_in_their_order() {
     assert_eq!([(); 6].map(|()| take(&mut slot)), {
         [Some(1), Some(2), Some(3), Some(4), Some(5), None]
     });
-    assert!(slot.stop_putting(putter, MailboxError::TimedOut).is_ok());
+    assert!(
+        slot.stop_putting(putter, MailboxError::Wait(WaitError::TimedOut))
+            .is_ok()
+    );
 }
 
 #[test]

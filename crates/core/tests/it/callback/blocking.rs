@@ -3,8 +3,8 @@ use std::thread;
 use std::time::Duration;
 
 use insula_core::{
-    BlockingCallback, CallbackError, CallbackReply, ExitReason, Isolate, IsolateCell, Runtime,
-    block_on, one_shot,
+    BlockingCallback, CallbackError, CallbackReply, ErrorPolicy, ExitReason, Isolate, IsolateCell,
+    Runtime, WaitError, block_on, one_shot,
 };
 
 use super::{end_of, in_other_isolate, make_in_isolate};
@@ -72,7 +72,10 @@ fn a_late_answer_is_dropped() {
         })
     });
     let late = slow.call_timeout(0, Duration::from_millis(5));
-    assert!(matches!(late, Err(CallbackError::TimedOut)));
+    assert!(matches!(
+        late,
+        Err(CallbackError::Wait(WaitError::TimedOut))
+    ));
     gate.wait();
     assert_eq!(answer_dropped.wait(), Ok(()));
     assert!(slow.call(1).is_ok());
@@ -112,7 +115,7 @@ fn a_call_that_nobody_waits_for_does_not_begin() {
     };
     gate.wait();
     let late = slow.call_timeout(1, Duration::from_millis(5));
-    assert_eq!(late, Err(CallbackError::TimedOut));
+    assert_eq!(late, Err(CallbackError::Wait(WaitError::TimedOut)));
     gate.wait();
     assert_eq!(first.join().unwrap(), Ok(vec![0]));
     assert_eq!(slow.call(2), Ok(vec![0, 2]));
@@ -135,7 +138,7 @@ fn a_ring_of_calls_is_a_deadlock() {
                     let next = others.lock().unwrap()[(index + 1) % 3].clone();
                     match next.call(n) {
                         Ok(answer) => answer,
-                        Err(CallbackError::Deadlock(cycle)) => {
+                        Err(CallbackError::Wait(WaitError::Deadlock(cycle))) => {
                             Err(cycle.names.iter().map(ToString::to_string).collect())
                         }
                         Err(other) => panic!("{other}"),
@@ -185,7 +188,9 @@ fn a_call_from_the_own_isolate_is_a_deadlock() {
         (),
     );
     match answer.wait() {
-        Ok(Err(CallbackError::Deadlock(cycle))) => assert_eq!(cycle.names[0].as_ref(), "narcissus"),
+        Ok(Err(CallbackError::Wait(WaitError::Deadlock(cycle)))) => {
+            assert_eq!(cycle.names[0].as_ref(), "narcissus");
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -200,7 +205,10 @@ fn a_call_inside_of_a_seeded_runtime_is_refused() {
         let callback = made.await.unwrap();
         Isolate::run(move || callback.call(1)).await
     });
-    assert!(matches!(seen, Ok(Err(CallbackError::Seeded))));
+    assert!(matches!(
+        seen,
+        Ok(Err(CallbackError::Wait(WaitError::Seeded)))
+    ));
     runtime.shut_down();
 }
 
@@ -222,7 +230,9 @@ fn a_panic_that_is_fatal_is_the_death_of_the_peer() {
 fn a_panic_that_is_survived_leaves_no_answer() {
     let runtime = Runtime::builder().threads(1).build();
     let (_isolate, callback) = make_in_isolate(&runtime, || {
-        Isolate::current().unwrap().set_errors_fatal(false);
+        Isolate::current()
+            .unwrap()
+            .set_error_policy(ErrorPolicy::Continue);
         BlockingCallback::new(|n: u32| assert_ne!(n, 0, "on purpose"))
     });
     assert_eq!(callback.call(0), Err(CallbackError::NoReply));

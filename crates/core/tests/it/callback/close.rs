@@ -155,14 +155,14 @@ macro_rules! keeps_alive {
             let reasons = block_on(isolate.why_alive());
             assert_eq!(reasons.len(), 1, "{reasons:?}");
             // ... which only the isolate can change ...
-            assert_eq!(callback.keep_isolate_alive(false), Err(NotOnIsolateThread));
+            assert_eq!(callback.let_isolate_end(), Err(NotOnIsolateThread));
             // ... until it is closed ...
             assert!(callback.close());
             block_on(isolate.exited());
             // ... or was told not to.
             let (isolate, callback) = make_in_isolate(&runtime, || {
                 let callback = $make;
-                assert_eq!(callback.keep_isolate_alive(false), Ok(()));
+                assert_eq!(callback.let_isolate_end(), Ok(()));
                 callback
             });
             block_on(isolate.exited());

@@ -29,7 +29,7 @@ fn run_nested(runtime: &Runtime, depth: u32) -> Result<u32, RunError> {
 fn a_wait_that_takes_the_last_thread_is_refused_and_names_the_setting() {
     let runtime = Runtime::builder().threads(1).spare_threads(3).build();
     let error = run_nested(&runtime, 20).expect_err("there are four threads");
-    assert_eq!(error, RunError::NotWaited(WaitError::NoThreads));
+    assert_eq!(error, RunError::Wait(WaitError::NoThreads));
     assert!(error.to_string().contains("spare_threads"), "{error}");
     assert_eq!(run_nested(&runtime, 3), Ok(3));
     shut_down(&runtime);
@@ -39,7 +39,7 @@ fn a_wait_that_takes_the_last_thread_is_refused_and_names_the_setting() {
 fn three_hundred_nested_waits_on_one_thread_do_not_hang() {
     let runtime = Runtime::builder().threads(1).build();
     let error = run_nested(&runtime, 300).expect_err("there are 257 threads");
-    assert_eq!(error, RunError::NotWaited(WaitError::NoThreads));
+    assert_eq!(error, RunError::Wait(WaitError::NoThreads));
     shut_down(&runtime);
 }
 

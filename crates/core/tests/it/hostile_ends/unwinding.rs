@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use insula_core::{
-    AskBlockingError, BlockingCallback, CallbackError, CallbackReply, ExitReason, Isolate,
-    LockError, Mailbox, MailboxError, Mutex, NoReply, Priority, ReceivePort, ReplyTo, RunError,
-    Runtime, SendBlockingError, Timer, WaitError, checkpoint, one_shot, rendezvous,
+    AskBlockingError, BlockingCallback, CallbackError, CallbackReply, ErrorPolicy, ExitReason,
+    Isolate, LockError, Mailbox, MailboxError, Mutex, NoReply, Priority, ReceivePort, ReplyTo,
+    RunError, Runtime, SendBlockingError, Timer, WaitError, checkpoint, one_shot, rendezvous,
     schedule_microtask, sleep, spawn_local, try_checkpoint,
 };
 
@@ -96,7 +96,7 @@ fn an_isolate_that_survives_errors_survives_them_while_its_stack_unwinds() {
         let (other, is_there) = (mailbox.clone(), there.clone());
         let (isolate, port) = Isolate::builder()
             .runtime(&runtime)
-            .errors_are_fatal(false)
+            .error_policy(ErrorPolicy::Continue)
             .spawn_pair(move |port: ReceivePort<ReplyTo<u8>>| {
                 port.listen(|reply| reply.send(5));
                 schedule_microtask(move || {
@@ -160,27 +160,30 @@ fn waits_of_a_killed_isolate_end_with_an_error_while_its_stack_unwinds() {
                     assert!(try_checkpoint().is_err());
                     assert!(try_checkpoint().is_err());
                     let run = Isolate::run_async(async || sleep(LONG * 1000).await).wait();
-                    assert_eq!(run, Err(RunError::NotWaited(WaitError::Ending)));
+                    assert_eq!(run, Err(RunError::Wait(WaitError::Ending)));
                     let answer = silent.ask_blocking(|reply| reply, None);
-                    assert_eq!(answer, Err(AskBlockingError::Ending));
+                    assert_eq!(answer, Err(AskBlockingError::Wait(WaitError::Ending)));
                     let sent = full.send_blocking(2);
-                    assert_eq!(
-                        sent,
-                        Err(SendBlockingError::NotWaited(2, WaitError::Ending))
-                    );
+                    assert_eq!(sent, Err(SendBlockingError::Wait(2, WaitError::Ending)));
                     let (_answer, question) = one_shot::<()>();
                     assert_eq!(question.wait(), Err(NoReply));
-                    assert_eq!(callback.call(()), Err(CallbackError::Ending));
+                    assert_eq!(
+                        callback.call(()),
+                        Err(CallbackError::Wait(WaitError::Ending))
+                    );
                     let mailbox = Mailbox::<u8>::new();
                     let _peer = mailbox.clone();
-                    assert_eq!(mailbox.take(), Err(MailboxError::Ending));
+                    assert_eq!(mailbox.take(), Err(MailboxError::Wait(WaitError::Ending)));
                     let (requester, responder) = rendezvous::<u8, u8>();
-                    assert_eq!(responder.receive(), Err(MailboxError::Ending));
+                    assert_eq!(
+                        responder.receive(),
+                        Err(MailboxError::Wait(WaitError::Ending))
+                    );
                     let unanswered = requester.request(1).expect_err("nobody answers");
-                    assert_eq!(unanswered.error, MailboxError::Ending);
+                    assert_eq!(unanswered.error, MailboxError::Wait(WaitError::Ending));
                     assert_eq!(
                         locked.lock().err(),
-                        Some(LockError::NotWaited(WaitError::Ending))
+                        Some(LockError::Wait(WaitError::Ending))
                     );
                     drop(Isolate::spawn(|()| {}, ()));
                     spawn_local(async {});

@@ -39,7 +39,7 @@ fn ring(count: usize) {
     let (mut refused, mut died) = (0, 0);
     for reply in replies {
         match reply.wait().expect("nobody is killed") {
-            Err(MailboxError::Deadlock(deadlock)) => {
+            Err(MailboxError::Wait(WaitError::Deadlock(deadlock))) => {
                 let mut names = names(&deadlock);
                 names.sort_unstable();
                 let all: Vec<_> = (0..count).map(|n| format!("ring-{n}")).collect();
@@ -98,7 +98,7 @@ fn a_question_to_a_waiting_isolate_is_refused() {
         // Until the worker waits, the question does.
         let refused = loop {
             match port.ask_blocking(|reply| reply, Some(SHORT)) {
-                Err(AskBlockingError::TimedOut) => {}
+                Err(AskBlockingError::Wait(WaitError::TimedOut)) => {}
                 refused => break refused,
             }
         };
@@ -108,7 +108,7 @@ fn a_question_to_a_waiting_isolate_is_refused() {
     });
     let (refused, answered) = asked.wait().unwrap();
     match refused {
-        Err(AskBlockingError::Deadlock(deadlock)) => {
+        Err(AskBlockingError::Wait(WaitError::Deadlock(deadlock))) => {
             assert_eq!(names(&deadlock), ["dispatcher", "worker"]);
         }
         other => panic!("{other:?}"),
@@ -126,7 +126,9 @@ fn a_question_to_oneself_is_refused() {
         port.send_port().ask_blocking(|reply| reply, None)
     });
     match asked.wait().unwrap() {
-        Err(AskBlockingError::Deadlock(deadlock)) => assert_eq!(names(&deadlock), ["lonely"]),
+        Err(AskBlockingError::Wait(WaitError::Deadlock(deadlock))) => {
+            assert_eq!(names(&deadlock), ["lonely"]);
+        }
         other => panic!("{other:?}"),
     }
     runtime.shut_down();
@@ -156,7 +158,7 @@ fn a_blocking_question_is_answered_or_told_why_not() {
 }
 
 fn is_refused(locked: &Result<(), LockError>) -> bool {
-    matches!(locked, Err(LockError::NotWaited(WaitError::Deadlock(_))))
+    matches!(locked, Err(LockError::Wait(WaitError::Deadlock(_))))
 }
 
 #[test]
@@ -204,7 +206,7 @@ fn takers_of_each_others_mailboxes_are_refused() {
     let results = [here.wait().unwrap(), there.wait().unwrap()];
     let refused = results
         .iter()
-        .filter(|it| matches!(it, Err(MailboxError::Deadlock(_))));
+        .filter(|it| matches!(it, Err(MailboxError::Wait(WaitError::Deadlock(_)))));
     assert_eq!(refused.count(), 1, "{results:?}");
     runtime.shut_down();
 }
@@ -238,7 +240,7 @@ fn the_last_taker_of_a_mailbox_is_refused() {
             // Until the others are not only in the row but asleep.
             let taken = loop {
                 match last.take_timeout(SHORT) {
-                    Err(MailboxError::TimedOut) if !is_handed_on => {}
+                    Err(MailboxError::Wait(WaitError::TimedOut)) if !is_handed_on => {}
                     taken => break taken,
                 }
             };
@@ -246,8 +248,10 @@ fn the_last_taker_of_a_mailbox_is_refused() {
             taken
         });
         match taken.wait().unwrap() {
-            Err(MailboxError::Deadlock(who)) if !is_handed_on => assert_eq!(who.names.len(), 3),
-            Err(MailboxError::TimedOut) if is_handed_on => {}
+            Err(MailboxError::Wait(WaitError::Deadlock(who))) if !is_handed_on => {
+                assert_eq!(who.names.len(), 3);
+            }
+            Err(MailboxError::Wait(WaitError::TimedOut)) if is_handed_on => {}
             other => panic!("{other:?}"),
         }
         for (_, taken) in takers {

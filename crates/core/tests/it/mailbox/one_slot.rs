@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use insula_core::{Isolate, Mailbox, MailboxError, Runtime, block_on};
+use insula_core::{Isolate, Mailbox, MailboxError, Runtime, WaitError, block_on};
 
 use super::{LONG, SHORT, run_in, until_shown};
 
@@ -107,10 +107,16 @@ fn putters_are_served_in_the_order_in_which_they_began_to_wait() {
 fn time_outs_are_kept_and_give_the_message_back() {
     let mailbox = Mailbox::new();
     let start = Instant::now();
-    assert_eq!(mailbox.take_timeout(SHORT), Err(MailboxError::TimedOut));
+    assert_eq!(
+        mailbox.take_timeout(SHORT),
+        Err(MailboxError::Wait(WaitError::TimedOut))
+    );
     mailbox.put_timeout(1, SHORT).unwrap();
     let late = mailbox.put_timeout(2, SHORT).unwrap_err();
-    assert_eq!((late.message, late.error), (2, MailboxError::TimedOut));
+    assert_eq!(
+        (late.message, late.error),
+        (2, MailboxError::Wait(WaitError::TimedOut))
+    );
     assert!(start.elapsed() >= 2 * SHORT);
     // What timed out is not in the row any more.
     assert_eq!(mailbox.take(), Ok(1));
@@ -239,7 +245,7 @@ fn a_seeded_runtime_refuses_to_wait() {
         })
         .await
     });
-    let refused = || MailboxError::Seeded;
+    let refused = || MailboxError::Wait(WaitError::Seeded);
     assert_eq!(results, Ok((Err(refused()), refused(), Ok(1))));
     runtime.shut_down();
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use insula_core::{
     ExitReason, Isolate, MailboxError, Priority, RendezvousState, Requester, Responder, Runtime,
-    block_on, one_shot, rendezvous,
+    WaitError, block_on, one_shot, rendezvous,
 };
 
 use super::{LONG, SHORT, run_in, until};
@@ -130,7 +130,7 @@ fn however_often_a_second_requester_is_refused_the_first_keeps_its_place() {
     assert_eq!(first.join().unwrap(), Ok(10));
     // And the place is free again afterwards.
     let last = requester.request_timeout(7, SHORT).unwrap_err();
-    assert_eq!(last.error, MailboxError::TimedOut);
+    assert_eq!(last.error, MailboxError::Wait(WaitError::TimedOut));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_request_that_timed_out_leaves_nothing_behind() {
     let late = requester.request_timeout(1, SHORT).unwrap_err();
     assert_eq!(
         (late.request, late.error),
-        (Some(1), MailboxError::TimedOut)
+        (Some(1), MailboxError::Wait(WaitError::TimedOut))
     );
     assert_eq!(responder.try_receive(), Err(MailboxError::Empty));
     // Received: its response goes back to the responder, the next request is served behind it.
@@ -188,7 +188,10 @@ fn a_request_that_timed_out_leaves_nothing_behind() {
         responder.respond(30).unwrap();
     });
     let late = requester.request_timeout(2, SHORT).unwrap_err();
-    assert_eq!((late.request, late.error), (None, MailboxError::TimedOut));
+    assert_eq!(
+        (late.request, late.error),
+        (None, MailboxError::Wait(WaitError::TimedOut))
+    );
     gone_on.wait().unwrap();
     assert_eq!(requester.request(3), Ok(30));
     worker.join().unwrap();
@@ -200,10 +203,10 @@ fn time_outs_are_kept() {
     let start = Instant::now();
     assert_eq!(
         responder.receive_timeout(SHORT),
-        Err(MailboxError::TimedOut)
+        Err(MailboxError::Wait(WaitError::TimedOut))
     );
     let late = requester.request_timeout(1, SHORT).unwrap_err();
-    assert_eq!(late.error, MailboxError::TimedOut);
+    assert_eq!(late.error, MailboxError::Wait(WaitError::TimedOut));
     assert!(start.elapsed() >= 2 * SHORT);
     // One that the clock cannot count to is none.
     let worker = std::thread::spawn(move || responder.receive_timeout(Duration::MAX));
@@ -484,12 +487,12 @@ fn a_seeded_runtime_refuses_to_wait() {
     let error = error.unwrap().unwrap_err();
     assert_eq!(
         (error.request, error.error),
-        (Some(1), MailboxError::Seeded)
+        (Some(1), MailboxError::Wait(WaitError::Seeded))
     );
     // So does the thread that drives it.
     let (_requester, responder) = ends();
     let received = runtime.block_on(async move { responder.receive() });
-    assert_eq!(received, Err(MailboxError::Seeded));
+    assert_eq!(received, Err(MailboxError::Wait(WaitError::Seeded)));
     runtime.shut_down();
 }
 
