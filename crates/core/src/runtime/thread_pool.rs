@@ -25,6 +25,7 @@
 //!
 //! An idle pool makes no wake-ups: threads and monitor are parked.
 
+mod locked_queue;
 #[cfg(all(test, loom))]
 mod loom_models;
 mod monitor;
@@ -33,7 +34,6 @@ pub(crate) mod sleep;
 mod starvation;
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, OnceLock};
@@ -48,6 +48,7 @@ use crate::event_loop::{Meter, SLICE_TURNS, run_slice};
 use crate::memory::{IsolateCore, Runnable};
 use crate::panic;
 use crate::runtime::{self, RuntimeCore};
+use locked_queue::LockedQueue;
 use monitor::Monitor;
 pub(crate) use ring::Ring;
 use sleep::{Injected, Sleep, Wake};
@@ -77,9 +78,6 @@ const INJECTOR_TICK: u32 = 64;
 /// Slices between two readings of the clock.
 const SAMPLE_SLICES: u32 = 16;
 
-/// The greatest number of isolates that a thread takes from the injector at a time.
-const INJECTOR_BATCH: usize = 32;
-
 /// A [`Runnable`] in a queue, made by `Runnable::into_raw`.
 type Raw = NonNull<IsolateCore>;
 
@@ -90,7 +88,7 @@ pub(crate) struct ThreadPool {
     started: AtomicUsize,
     /// Set when a thread has been started, which then runs until the pool stops.
     has_thread: AtomicBool,
-    injector: Injector,
+    injector: LockedQueue,
     sleep: Sleep,
     monitor: Monitor,
     stopped: AtomicBool,
@@ -107,7 +105,7 @@ struct PoolThread {
     /// stuck.
     next: AtomicPtr<IsolateCore>,
     ring: OnceLock<Ring<IsolateCore>>,
-    overflow: Injector,
+    overflow: LockedQueue,
     parker: Parker,
     /// The mean length of its last slices, from which the backlog is estimated.
     slice_ns: AtomicU32,
@@ -116,63 +114,13 @@ struct PoolThread {
     waits: Arc<Waits>,
 }
 
-/// A queue of runnable isolates under a lock: the injector, or the overflow of one thread.
-#[derive(Default)]
-struct Injector {
-    /// Bounded by the number of isolates: each is in one run queue at most.
-    queue: Mutex<VecDeque<Queued>>,
-    /// The length of `queue`, written under its lock and read without it. The fences in
-    /// [`Sleep::work_injected`] and [`Sleep::park`] order both against the count of searchers.
-    len: AtomicUsize,
-}
-
-/// A pointer that may move between threads.
-struct Queued(Raw);
-
-// SAFETY: the pointer stands for a `Runnable`, which is `Send`.
-unsafe impl Send for Queued {}
-
-impl Injector {
-    fn push(&self, items: impl IntoIterator<Item = Raw>) {
-        let mut queue = self.queue.lock();
-        queue.extend(items.into_iter().map(Queued));
-        self.len.store(queue.len(), Ordering::SeqCst);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len.load(Ordering::SeqCst) == 0
-    }
-
-    /// Takes an isolate to run, and moves up to half of the others to `ring`.
-    fn take(&self, ring: Option<&Ring<IsolateCore>>) -> Option<Raw> {
-        if self.is_empty() {
-            return None;
-        }
-        let mut queue = self.queue.lock();
-        let first = queue.pop_front()?.0;
-        if let Some(ring) = ring {
-            for _ in 1..INJECTOR_BATCH.min(queue.len() / 2) {
-                let Some(Queued(item)) = queue.pop_front() else {
-                    break;
-                };
-                if let Err(item) = ring.push(item) {
-                    queue.push_front(Queued(item));
-                    break;
-                }
-            }
-        }
-        self.len.store(queue.len(), Ordering::SeqCst);
-        Some(first)
-    }
-}
-
 insula_sync::thread_cell! {
     /// The state of this thread, while it is a pool thread; null otherwise.
-    static WORKER: *const Worker = ptr::null();
+    static THIS_THREAD: *const ThisThread = ptr::null();
 }
 
 /// The state of a pool thread that only the thread itself accesses.
-struct Worker {
+struct ThisThread {
     pool: *const ThreadPool,
     index: usize,
     picks: Cell<u32>,
@@ -181,7 +129,7 @@ struct Worker {
     sampled: Cell<Instant>,
 }
 
-impl Worker {
+impl ThisThread {
     fn new(pool: &ThreadPool, index: usize) -> Self {
         Self {
             pool,
@@ -200,7 +148,7 @@ impl ThreadPool {
             threads: (0..threads + spares).map(|_| PoolThread::new()).collect(),
             started: AtomicUsize::new(0),
             has_thread: AtomicBool::new(false),
-            injector: Injector::default(),
+            injector: LockedQueue::default(),
             sleep: Sleep::new(threads, threads + spares),
             monitor: Monitor::new(),
             stopped: AtomicBool::new(false),
@@ -222,11 +170,11 @@ impl ThreadPool {
     /// Returns the isolate if the calling thread does not belong to this pool.
     #[inline]
     pub(crate) fn schedule_here(&self, runnable: Runnable) -> Result<(), Runnable> {
-        let worker = WORKER.with(Cell::get);
-        // SAFETY: `WORKER` is not null only while this thread's `Worker` lives in `run_thread`.
-        match unsafe { worker.as_ref() } {
-            Some(worker) if ptr::eq(worker.pool, self) => {
-                self.schedule_on(worker, runnable.into_raw());
+        let this = THIS_THREAD.with(Cell::get);
+        // SAFETY: not null only while this thread's `ThisThread` lives in `run_thread`.
+        match unsafe { this.as_ref() } {
+            Some(this) if ptr::eq(this.pool, self) => {
+                self.schedule_on(this, runnable.into_raw());
                 Ok(())
             }
             _ => Err(runnable),
@@ -239,8 +187,8 @@ impl ThreadPool {
     }
 
     #[inline]
-    fn schedule_on(&self, worker: &Worker, raw: Raw) {
-        let thread = &self.threads[worker.index];
+    fn schedule_on(&self, this: &ThisThread, raw: Raw) {
+        let thread = &self.threads[this.index];
         // Relaxed: if the monitor has just set the flag and it is not seen here, the isolate lands
         // in a queue that thieves may empty.
         if thread.stuck.load(Ordering::Relaxed) {
@@ -255,12 +203,12 @@ impl ThreadPool {
         }
         let displaced = thread.next.swap(raw.as_ptr(), Ordering::AcqRel);
         if let Some(displaced) = NonNull::new(displaced) {
-            self.push_to_ring(worker, displaced);
+            self.push_to_ring(this, displaced);
         }
     }
 
-    fn push_to_ring(&self, worker: &Worker, raw: Raw) {
-        let thread = &self.threads[worker.index];
+    fn push_to_ring(&self, this: &ThisThread, raw: Raw) {
+        let thread = &self.threads[this.index];
         let ring = thread.ring();
         if let Err(raw) = ring.push(raw) {
             // Half of the ring moves too, so that the next pushes find room again. The overflow is
@@ -355,23 +303,23 @@ impl ThreadPool {
     }
 
     /// Returns the next isolate for this thread to run, from its own queues or the injector.
-    fn next(&self, worker: &Worker) -> Option<Raw> {
-        let thread = &self.threads[worker.index];
-        let picks = worker.picks.get().wrapping_add(1);
-        worker.picks.set(picks);
+    fn next(&self, this: &ThisThread) -> Option<Raw> {
+        let thread = &self.threads[this.index];
+        let picks = this.picks.get().wrapping_add(1);
+        this.picks.set(picks);
         if picks.is_multiple_of(INJECTOR_TICK)
             && let Some(raw) = self.injector.take(None)
         {
             self.leave_rest_to_others();
             return Some(raw);
         }
-        if worker.streak.get() < NEXT_STREAK
+        if this.streak.get() < NEXT_STREAK
             && let Some(raw) = thread.take_next()
         {
-            worker.streak.set(worker.streak.get() + 1);
+            this.streak.set(this.streak.get() + 1);
             return Some(raw);
         }
-        worker.streak.set(0);
+        this.streak.set(0);
         let picked = thread.ring().pop().or_else(|| thread.take_next());
         let picked = picked.or_else(|| thread.overflow.take(Some(thread.ring())));
         picked.or_else(|| {
@@ -389,22 +337,22 @@ impl ThreadPool {
     }
 
     /// Runs an isolate until it is idle, or something else wants to run.
-    fn run(&self, worker: &Worker, raw: Raw) {
-        let thread = &self.threads[worker.index];
+    fn run(&self, this: &ThisThread, raw: Raw) {
+        let thread = &self.threads[this.index];
         // SAFETY: `raw` is from `Runnable::into_raw`, and was taken out of its one run queue.
         let mut runnable = unsafe { Runnable::from_raw(raw) };
         loop {
             let again = run_slice(runnable, &thread.meter, SLICE_TURNS);
-            self.sample(worker);
+            self.sample(this);
             // Relaxed: this thread has set the flag itself, or the monitor has, and then the end of
             // the next slice is early enough.
             if thread.stuck.load(Ordering::Relaxed) {
-                return self.come_unstuck(worker, again.map(Runnable::into_raw));
+                return self.come_unstuck(this, again.map(Runnable::into_raw));
             }
             match again {
                 None => return,
                 Some(again) if !self.has_other_work(thread) => runnable = again,
-                Some(again) => return self.push_to_ring(worker, again.into_raw()),
+                Some(again) => return self.push_to_ring(this, again.into_raw()),
             }
         }
     }
@@ -417,29 +365,29 @@ impl ThreadPool {
 
     /// Updates the mean length of this thread's slices.
     #[inline]
-    fn sample(&self, worker: &Worker) {
-        let slices = worker.slices.get() + 1;
-        worker.slices.set(slices);
+    fn sample(&self, this: &ThisThread) {
+        let slices = this.slices.get() + 1;
+        this.slices.set(slices);
         if slices == SAMPLE_SLICES {
             let now = Instant::now();
-            let elapsed = now - worker.sampled.replace(now);
+            let elapsed = now - this.sampled.replace(now);
             let mean = elapsed.as_nanos() / u128::from(SAMPLE_SLICES);
             let mean = u32::try_from(mean).unwrap_or(u32::MAX);
-            self.threads[worker.index]
+            self.threads[this.index]
                 .slice_ns
                 .store(mean, Ordering::Relaxed);
-            worker.slices.set(0);
+            this.slices.set(0);
         }
     }
 
     /// Takes this thread's place back after a long turn, or gives its queues away and parks.
     #[cold]
-    fn come_unstuck(&self, worker: &Worker, again: Option<Raw>) {
-        let thread = &self.threads[worker.index];
+    fn come_unstuck(&self, this: &ThisThread, again: Option<Raw>) {
+        let thread = &self.threads[this.index];
         thread.stuck.store(false, Ordering::SeqCst);
-        if self.sleep.unstick(worker.index) {
+        if self.sleep.unstick(this.index) {
             if let Some(again) = again {
-                self.push_to_ring(worker, again);
+                self.push_to_ring(this, again);
             }
             return;
         }
@@ -451,7 +399,7 @@ impl ThreadPool {
         if !queue.is_empty() {
             self.inject(queue);
         }
-        self.park(worker);
+        self.park(this);
         // The wake-up counted this thread as searching, but it looks at its own queues first.
         self.sleep.found_work();
         self.watch();
@@ -459,41 +407,41 @@ impl ThreadPool {
 
     /// Searches for work elsewhere, and parks while there is none. Returns `None` when the pool has
     /// been stopped.
-    fn find_work(&self, worker: &Worker) -> Option<Raw> {
+    fn find_work(&self, this: &ThisThread) -> Option<Raw> {
         self.sleep.start_searching();
         loop {
-            if let Some(raw) = self.search(worker) {
+            if let Some(raw) = self.search(this) {
                 if self.sleep.found_work().0 && self.work_for_thieves() {
                     self.wake(self.sleep.wake_one());
                 }
                 self.leave_rest_to_others();
                 self.watch();
-                worker.sampled.set(Instant::now());
-                worker.slices.set(0);
+                this.sampled.set(Instant::now());
+                this.slices.set(0);
                 return Some(raw);
             }
             if self.stopped.load(Ordering::SeqCst) {
                 return None;
             }
-            self.sleep.park(worker.index);
+            self.sleep.park(this.index);
             let more = self.work_for_thieves();
-            if !(more && self.sleep.resume(worker.index)) {
-                self.park(worker);
+            if !(more && self.sleep.resume(this.index)) {
+                self.park(this);
             }
         }
     }
 
     /// Sleeps until another thread wakes this one, which counts as searching from then on.
-    fn park(&self, worker: &Worker) {
+    fn park(&self, this: &ThisThread) {
         // `stop` leaves a token in every parker, so this does not outlast the pool.
-        self.threads[worker.index].parker.park();
+        self.threads[this.index].parker.park();
     }
 
-    fn search(&self, worker: &Worker) -> Option<Raw> {
-        let own = self.threads[worker.index].ring();
+    fn search(&self, this: &ThisThread) -> Option<Raw> {
+        let own = self.threads[this.index].ring();
         let start = Instant::now();
         loop {
-            if let Some(raw) = self.injector.take(Some(own)).or_else(|| self.steal(worker)) {
+            if let Some(raw) = self.injector.take(Some(own)).or_else(|| self.steal(this)) {
                 return Some(raw);
             }
             // Relaxed: `find_work` looks at the flag again before it parks.
@@ -506,10 +454,10 @@ impl ThreadPool {
         }
     }
 
-    fn steal(&self, worker: &Worker) -> Option<Raw> {
+    fn steal(&self, this: &ThisThread) -> Option<Raw> {
         let started = self.started.load(Ordering::Acquire);
-        let own = self.threads[worker.index].ring();
-        let victims = (1..started).map(|offset| (worker.index + offset) % started);
+        let own = self.threads[this.index].ring();
+        let victims = (1..started).map(|offset| (this.index + offset) % started);
         for victim in victims.map(|index| &self.threads[index]) {
             if !victim.is_open_to_thieves() {
                 continue;
@@ -553,9 +501,9 @@ impl ThreadPool {
     }
 
     /// Gives this thread's place away, since it is about to block inside of a turn.
-    fn about_to_block(&self, worker: &Worker) {
-        let thread = &self.threads[worker.index];
-        if self.sleep.stick(worker.index) {
+    fn about_to_block(&self, this: &ThisThread) {
+        let thread = &self.threads[this.index];
+        if self.sleep.stick(this.index) {
             // The Release half pairs with the loads in `is_open_to_thieves` and `steal`: a thief
             // that sees the flag sees this thread's queues as they are now. A searcher that gives
             // up takes the roster's lock either before `wake_one`, and can be woken, or after it,
@@ -596,7 +544,7 @@ impl PoolThread {
             meter: Meter::default(),
             next: AtomicPtr::new(ptr::null_mut()),
             ring: OnceLock::new(),
-            overflow: Injector::default(),
+            overflow: LockedQueue::default(),
             parker: Parker::new(),
             slice_ns: AtomicU32::new(0),
             stuck: AtomicBool::new(false),
@@ -625,7 +573,7 @@ impl PoolThread {
     }
 
     fn queue_len(&self) -> usize {
-        self.ring().len() + self.overflow.len.load(Ordering::Relaxed)
+        self.ring().len() + self.overflow.len()
     }
 
     /// Returns whether enough work waits here to be worth another thread.
@@ -667,8 +615,8 @@ fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
     let Some(pool) = runtime.thread_pool() else {
         return;
     };
-    let worker = Worker::new(pool, index);
-    WORKER.with(|it| it.set(&raw const worker));
+    let this = ThisThread::new(pool, index);
+    THIS_THREAD.with(|it| it.set(&raw const this));
     runtime::enter_forever(runtime);
     let _hosted = runtime::Hosted::begin(runtime);
     panic::install_hook();
@@ -677,42 +625,42 @@ fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
     pool.watch();
     // Relaxed: a late look costs one slice; see `stop`.
     while !pool.stopped.load(Ordering::Relaxed) {
-        let Some(raw) = pool.next(&worker).or_else(|| pool.find_work(&worker)) else {
+        let Some(raw) = pool.next(&this).or_else(|| pool.find_work(&this)) else {
             break;
         };
-        pool.run(&worker, raw);
+        pool.run(&this, raw);
     }
-    WORKER.with(|it| it.set(ptr::null()));
+    THIS_THREAD.with(|it| it.set(ptr::null()));
 }
 
 /// Tells the pool, if this is one of its threads, that the code that follows may block.
 pub(crate) fn about_to_block() {
-    // SAFETY: `WORKER` is not null only while this thread's `Worker` lives in `run_thread`.
-    if let Some(worker) = unsafe { WORKER.with(Cell::get).as_ref() } {
+    // SAFETY: not null only while this thread's `ThisThread` lives in `run_thread`.
+    if let Some(this) = unsafe { THIS_THREAD.with(Cell::get).as_ref() } {
         // SAFETY: the runtime, which the thread keeps alive, owns the pool.
-        unsafe { &*worker.pool }.about_to_block(worker);
+        unsafe { &*this.pool }.about_to_block(this);
     }
 }
 
 /// Tells the pool, if this is one of its threads, of a wait without a time-out. The wait lasts
 /// until the result is dropped.
 pub(crate) fn begin_wait(seat: &Arc<Seat>) -> Option<BegunWait> {
-    // SAFETY: `WORKER` is not null only while this thread's `Worker` lives in `run_thread`.
-    let worker = unsafe { WORKER.with(Cell::get).as_ref() }?;
+    // SAFETY: not null only while this thread's `ThisThread` lives in `run_thread`.
+    let this = unsafe { THIS_THREAD.with(Cell::get).as_ref() }?;
     // SAFETY: the runtime, which the thread keeps alive, owns the pool.
-    let pool = unsafe { &*worker.pool };
-    Some(pool.threads[worker.index].waits.begin(seat))
+    let pool = unsafe { &*this.pool };
+    Some(pool.threads[this.index].waits.begin(seat))
 }
 
 /// Returns whether the calling thread belongs to a pool and other isolates wait to run on it.
 pub(crate) fn others_wait() -> bool {
-    // SAFETY: `WORKER` is not null only while this thread's `Worker` lives in `run_thread`.
-    let Some(worker) = (unsafe { WORKER.with(Cell::get).as_ref() }) else {
+    // SAFETY: not null only while this thread's `ThisThread` lives in `run_thread`.
+    let Some(this) = (unsafe { THIS_THREAD.with(Cell::get).as_ref() }) else {
         return false;
     };
     // SAFETY: the runtime, which the thread keeps alive, owns the pool.
-    let pool = unsafe { &*worker.pool };
-    pool.has_other_work(&pool.threads[worker.index])
+    let pool = unsafe { &*this.pool };
+    pool.has_other_work(&pool.threads[this.index])
 }
 
 /// Runs `f`, which may block or compute for long, and lets another thread take this thread's place

@@ -75,10 +75,10 @@ impl Model {
     }
 
     /// The loop of a pool thread, as in `run_thread`.
-    fn run_all(&self, worker: &Worker) {
+    fn run_all(&self, this: &ThisThread) {
         let pool = &self.pool;
         while !pool.stopped.load(Ordering::Relaxed) {
-            let Some(isolate) = pool.next(worker).or_else(|| pool.find_work(worker)) else {
+            let Some(isolate) = pool.next(this).or_else(|| pool.find_work(this)) else {
                 break;
             };
             self.run(isolate);
@@ -89,10 +89,10 @@ impl Model {
     fn start_parked(self: &Arc<Self>, index: usize) -> thread::JoinHandle<()> {
         let model = self.clone();
         thread::spawn(move || {
-            let worker = Worker::new(&model.pool, index);
-            model.pool.park(&worker);
+            let this = ThisThread::new(&model.pool, index);
+            model.pool.park(&this);
             model.pool.sleep.found_work();
-            model.run_all(&worker);
+            model.run_all(&this);
         })
     }
 
@@ -101,7 +101,7 @@ impl Model {
         assert!(self.pool.sleep.resume(index));
         self.pool.sleep.found_work();
         let model = self.clone();
-        thread::spawn(move || model.run_all(&Worker::new(&model.pool, index)))
+        thread::spawn(move || model.run_all(&ThisThread::new(&model.pool, index)))
     }
 
     fn end(&self, threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
@@ -150,23 +150,23 @@ fn two_park_vs_wake() {
 fn come_unstuck_vs_spare() {
     check(1, || {
         let model = Arc::new(Model::inside_of_a_turn(1, 2, 4));
-        let worker = Worker::new(&model.pool, 0);
-        model.pool.schedule_on(&worker, Model::isolate(0));
-        model.pool.push_to_ring(&worker, Model::isolate(1));
+        let this = ThisThread::new(&model.pool, 0);
+        model.pool.schedule_on(&this, Model::isolate(0));
+        model.pool.push_to_ring(&this, Model::isolate(1));
         model.pool.threads[0].overflow.push([Model::isolate(2)]);
         let spare = model.start_parked(1);
         let stuck = {
             let model = model.clone();
             thread::spawn(move || {
-                let (pool, worker) = (&model.pool, Worker::new(&model.pool, 0));
+                let (pool, this) = (&model.pool, ThisThread::new(&model.pool, 0));
                 // The end of a turn, as in `ThreadPool::run`; the isolate wants to go on.
                 let again = Model::isolate(3);
                 if pool.threads[0].stuck.load(Ordering::Relaxed) {
-                    pool.come_unstuck(&worker, Some(again));
+                    pool.come_unstuck(&this, Some(again));
                 } else {
-                    pool.push_to_ring(&worker, again);
+                    pool.push_to_ring(&this, again);
                 }
-                model.run_all(&worker);
+                model.run_all(&this);
             })
         };
         // The turn has not ended since the last look.
