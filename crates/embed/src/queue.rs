@@ -11,23 +11,23 @@ pub(crate) type Run = Box<dyn FnOnce() + Send>;
 /// The position of a task among all tasks: by due time, then by the order of posting, which is
 /// one order across all loops of the process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Place {
+pub(crate) struct TaskOrder {
     pub(crate) due: Instant,
     pub(crate) order: u64,
 }
 
 struct Waiting {
-    place: Place,
+    place: TaskOrder,
     run: Run,
 }
 
-/// A queue of tasks, ordered by [`Place`]. Bounded by what the embedder posts.
+/// A queue of tasks, ordered by [`TaskOrder`]. Bounded by what the embedder posts.
 #[derive(Default)]
 pub(crate) struct TaskQueue(BinaryHeap<Waiting>);
 
 impl TaskQueue {
     /// Adds a task and returns whether it is the first one now.
-    pub(crate) fn push(&mut self, place: Place, run: Run) -> bool {
+    pub(crate) fn push(&mut self, place: TaskOrder, run: Run) -> bool {
         let is_first = self.first().is_none_or(|first| place < first);
         self.0.push(Waiting { place, run });
         is_first
@@ -44,12 +44,12 @@ impl TaskQueue {
     }
 
     /// Returns the place of the first task.
-    pub(crate) fn first(&self) -> Option<Place> {
+    pub(crate) fn first(&self) -> Option<TaskOrder> {
         self.0.peek().map(|waiting| waiting.place)
     }
 
     /// Removes and returns the first task if `may_run` accepts its place.
-    pub(crate) fn pop_if(&mut self, may_run: impl FnOnce(Place) -> bool) -> Option<Run> {
+    pub(crate) fn pop_if(&mut self, may_run: impl FnOnce(TaskOrder) -> bool) -> Option<Run> {
         may_run(self.first()?).then(|| self.0.pop().map(|waiting| waiting.run))?
     }
 }

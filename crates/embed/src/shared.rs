@@ -30,7 +30,7 @@ use insula_sync::atomic::{AtomicU64, Ordering};
 use insula_sync::{Mutex, MutexGuard, Parker, thread_number};
 
 use crate::message_loop::{Flush, Flushed};
-use crate::queue::{Place, Run, TaskQueue};
+use crate::queue::{Run, TaskOrder, TaskQueue};
 
 /// A function that runs after every task.
 pub(crate) type Observe = Arc<dyn Fn() + Send + Sync>;
@@ -134,7 +134,7 @@ impl Shared {
             return false;
         }
         let order = self.order.fetch_add(1, Ordering::Relaxed);
-        let is_first = state.tasks.push(Place { due, order }, run);
+        let is_first = state.tasks.push(TaskOrder { due, order }, run);
         let runner = is_first.then(|| state.runner(self));
         drop(state);
         if let Some(runner) = runner {
@@ -410,7 +410,7 @@ impl Shared {
     }
 
     /// Returns the place of the first task, if the loop `by` may run it.
-    fn first_for(&self, by: u64) -> Option<Place> {
+    fn first_for(&self, by: u64) -> Option<TaskOrder> {
         let state = self.state.lock();
         let may_be_run = state.may_be_run(self.id, by);
         may_be_run.then(|| state.tasks.first()).flatten()

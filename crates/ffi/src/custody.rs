@@ -28,7 +28,7 @@ use insula_sync::Mutex;
 
 use crate::callout;
 use crate::raw::Address;
-use crate::service::{End, Progress, Told};
+use crate::service::{CallEnd, Progress, Told};
 
 /// The custody of one call, on the stack of the exported function. It allocates nothing until the
 /// call brings something that would have to be given back.
@@ -166,7 +166,7 @@ impl Duty {
         match self.call {
             Some(Call::Free(function, data)) => callout::outside(|| function(data.0)),
             Some(Call::Tell(function, data, progress)) => {
-                End::cancelled(&progress).show(function, data.0);
+                CallEnd::cancelled(&progress).show(function, data.0);
             }
             None => {}
         }

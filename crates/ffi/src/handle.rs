@@ -342,15 +342,15 @@ impl Drop for Reservation<'_> {
 /// Removes a handle when it is dropped. The handle's object owns it, so that the handle does not
 /// outlive the object.
 #[derive(Debug)]
-pub(crate) struct Entry(Bits);
+pub(crate) struct HandleGuard(Bits);
 
-impl Entry {
+impl HandleGuard {
     pub(crate) fn new(bits: Bits) -> Self {
         Self(bits)
     }
 }
 
-impl Drop for Entry {
+impl Drop for HandleGuard {
     fn drop(&mut self) {
         // Fails if the handle was closed before, which is fine.
         drop(table().remove(self.0));

@@ -16,7 +16,7 @@ use crate::mailbox::{
 use crate::native_port::NativePortObject;
 use crate::port::PortObject;
 use crate::root::RootObject;
-use crate::service::{End, ServiceObject};
+use crate::service::{CallEnd, ServiceObject};
 use crate::timer::TimerObject;
 
 /// A call that may be cancelled.
@@ -25,7 +25,7 @@ pub(crate) enum CallObject {
     /// An isolate waits for the answer.
     Isolate(Isolate),
     /// No isolate waits: the call is polled in place.
-    InPlace(Arc<InPlace<End>>),
+    InPlace(Arc<InPlace<CallEnd>>),
 }
 
 impl CallObject {

@@ -15,7 +15,7 @@ use insula_sync::Mutex;
 
 use crate::abi::status::{Outcome, Status};
 use crate::abi::types::{PortHandle, RawValue};
-use crate::handle::{Entry, table};
+use crate::handle::{HandleGuard, table};
 use crate::object::{self, Kind, Object};
 use crate::raw::User;
 use crate::value::Value;
@@ -83,7 +83,7 @@ pub(crate) fn open(opening: &Opening, user: User) -> Result<PortHandle, Status> 
         function: opening.function,
         user,
     });
-    let (entry, called) = (Entry::new(bits), receiver.clone());
+    let (entry, called) = (HandleGuard::new(bits), receiver.clone());
     let listener = port.listen(move |message| {
         // Moves the entry into the listener, so that the handle is removed with the listener.
         let _kept = &entry;

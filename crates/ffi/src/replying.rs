@@ -11,21 +11,21 @@ use crate::value::Value;
 pub(crate) type Answer = Result<Value, String>;
 
 /// The answer that a callback has given so far.
-struct Place(Option<Answer>);
+struct AnswerPlace(Option<Answer>);
 
 thread_local! {
     /// The place of the innermost callback on this thread's stack that may answer. It has no
     /// destructor, so that it is usable on a thread that is ending as well; [`Outer`] empties it.
-    static PLACE: Cell<Option<ManuallyDrop<Place>>> = const { Cell::new(None) };
+    static PLACE: Cell<Option<ManuallyDrop<AnswerPlace>>> = const { Cell::new(None) };
 }
 
-fn replace(place: Option<Place>) -> Option<Place> {
+fn replace(place: Option<AnswerPlace>) -> Option<AnswerPlace> {
     let before = PLACE.replace(place.map(ManuallyDrop::new));
     before.map(ManuallyDrop::into_inner)
 }
 
 /// The place of the next outer callback. Dropping this restores it, also when a panic unwinds.
-struct Outer(Option<Place>);
+struct Outer(Option<AnswerPlace>);
 
 impl Drop for Outer {
     fn drop(&mut self) {
@@ -35,7 +35,7 @@ impl Drop for Outer {
 
 /// Runs a callback that may answer, and returns its answer: the value null if it gave none.
 pub(crate) fn answering(function: impl FnOnce()) -> Answer {
-    let _outer = Outer(replace(Some(Place(None))));
+    let _outer = Outer(replace(Some(AnswerPlace(None))));
     function();
     let answer = replace(None).and_then(|place| place.0);
     answer.unwrap_or(Ok(Value::Null))
@@ -44,7 +44,7 @@ pub(crate) fn answering(function: impl FnOnce()) -> Answer {
 /// Answers for the innermost callback; the last answer counts.
 pub(crate) fn answer(answer: Answer) -> Result<(), Status> {
     let before = replace(None).ok_or(Status::BadState)?;
-    drop(replace(Some(Place(Some(answer)))));
+    drop(replace(Some(AnswerPlace(Some(answer)))));
     // The earlier answer is dropped only here, because its destructor is foreign code that may
     // answer in turn.
     drop(before);

@@ -33,7 +33,7 @@ use crate::value::Value;
 use crate::value::view::deliver;
 
 #[contract]
-pub(crate) trait Exchange {
+pub(crate) trait AnyService {
     /// Answers a value with a value.
     async fn exchange(&self, cx: &Context, request: Request) -> Result<Value, Refusal>;
 }
@@ -133,7 +133,7 @@ impl Gone {
 
 struct Worker(Arc<Served>);
 
-impl Exchange for Worker {
+impl AnyService for Worker {
     async fn exchange(&self, cx: &Context, request: Request) -> Result<Value, Refusal> {
         request.progress.begin();
         let request = request.value;
@@ -155,8 +155,8 @@ impl Exchange for Worker {
 /// A service and its pool.
 pub(crate) struct ServiceObject {
     name: Option<String>,
-    pool: WorkerPool<ExchangeResponder<Worker>>,
-    caller: ExchangeCaller,
+    pool: WorkerPool<AnyServiceResponder<Worker>>,
+    caller: AnyServiceCaller,
     gone: Arc<Gone>,
 }
 
@@ -222,7 +222,7 @@ pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<Service
     } else {
         Overflow::Wait
     };
-    let mut builder = WorkerPool::<ExchangeResponder<_>>::builder()
+    let mut builder = WorkerPool::<AnyServiceResponder<_>>::builder()
         .name(opening.name.as_deref().unwrap_or("service"))
         .queue(Queue::bounded(opening.queue.unwrap_or(1024)).overflow(overflow))
         .worker(move |_| {
@@ -336,7 +336,7 @@ impl Done {
         Request { value, progress }
     }
 
-    fn tell(mut self, end: End) {
+    fn tell(mut self, end: CallEnd) {
         if let Some(function) = self.function.take() {
             self.custody.accept();
             end.show(function, self.user.data());
@@ -355,14 +355,14 @@ impl Drop for Done {
 
 /// The end of a call.
 #[derive(Debug)]
-pub(crate) struct End {
+pub(crate) struct CallEnd {
     error: Option<Status>,
     may_have_run: bool,
     /// The answer, or the text of the error.
     reply: Value,
 }
 
-impl End {
+impl CallEnd {
     fn failed(error: Status, may_have_run: bool, text: &str) -> Self {
         Self {
             error: Some(error),
@@ -447,7 +447,7 @@ pub(crate) fn call(
                 Some(deadline) => call.deadline(deadline).await,
                 None => call.await,
             };
-            done.tell(End::of(result));
+            done.tell(CallEnd::of(result));
         },
         (),
     );
@@ -465,7 +465,7 @@ pub(crate) fn call_in_place(
 ) {
     let (caller, request) = (service.caller.clone(), done.request(request));
     let call = InPlace::new(
-        async move { End::of(caller.exchange(request).await) },
+        async move { CallEnd::of(caller.exchange(request).await) },
         move |end| match end {
             Some(end) => done.tell(end),
             // Its drop reports the cancellation.
@@ -484,7 +484,7 @@ pub(crate) fn call_blocking(
     request: Value,
     deadline: Option<Duration>,
     custody: &Custody,
-) -> Result<End, Failure> {
+) -> Result<CallEnd, Failure> {
     let _entered = crate::state::runtime()?.enter();
     let progress = Progress::default();
     let value = request;
@@ -493,7 +493,7 @@ pub(crate) fn call_blocking(
         Some(deadline) => call.deadline(deadline),
         None => call,
     };
-    let end = End::of(call.blocking());
+    let end = CallEnd::of(call.blocking());
     if end.may_have_run {
         custody.accept();
     }

@@ -8,7 +8,7 @@ use insula::{Isolate, IsolateId, Timer};
 use crate::abi::status::{Outcome, Status};
 use crate::abi::types::TimerHandle;
 use crate::callout;
-use crate::handle::{Entry, table};
+use crate::handle::{HandleGuard, table};
 use crate::object::{self, Kind, Object};
 use crate::raw::User;
 
@@ -35,7 +35,7 @@ pub(crate) fn start(
     let owner = Isolate::current().ok_or(Status::NoIsolate)?.id();
     let reserved = table().reserve(Kind::Timer)?;
     let bits = reserved.bits();
-    let entry = Entry::new(bits);
+    let entry = HandleGuard::new(bits);
     let fire = move |callback: &Callback, tick| {
         callout::in_isolate(|| (callback.function)(callback.user.data(), bits, tick));
     };

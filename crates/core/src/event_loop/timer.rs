@@ -35,7 +35,7 @@ pub use sleep::{Sleep, sleep, sleep_until};
 
 /// A timer's place in the order of timers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct TimerOrder {
     due: Instant,
     serial: u64,
 }
@@ -62,7 +62,7 @@ struct Periodic {
 }
 
 struct Entry {
-    place: Place,
+    place: TimerOrder,
     is_zero: bool,
     action: Action,
 }
@@ -72,7 +72,7 @@ pub(crate) struct Timers {
     /// All pending timers. Bounded by what the isolate waits for.
     entries: Slab<Entry>,
     /// Timers with a delay, earliest first; some of them are no longer in `entries`.
-    heap: BinaryHeap<Reverse<(Place, Key)>>,
+    heap: BinaryHeap<Reverse<(TimerOrder, Key)>>,
     /// The number of entries in `heap` without a timer.
     stale: usize,
     /// Timers without a delay, in the order of their records; cancelled ones are included.
@@ -91,10 +91,10 @@ impl Timers {
         self.entries.len()
     }
 
-    fn next_place(&mut self, due: Instant) -> Place {
+    fn next_place(&mut self, due: Instant) -> TimerOrder {
         let serial = self.next_serial;
         self.next_serial += 1;
-        Place { due, serial }
+        TimerOrder { due, serial }
     }
 
     #[inline]
@@ -163,7 +163,7 @@ impl Timers {
 
     /// Returns the earliest timer with a delay.
     #[inline]
-    fn first(&mut self) -> Option<(Place, Key)> {
+    fn first(&mut self) -> Option<(TimerOrder, Key)> {
         while let Some(&Reverse((place, key))) = self.heap.peek() {
             if self.entries.get_mut(key).is_some() {
                 return Some((place, key));
@@ -175,7 +175,7 @@ impl Timers {
     }
 
     /// Returns the place of the first zero timer that waits for its record.
-    fn first_zero(&mut self) -> Option<Place> {
+    fn first_zero(&mut self) -> Option<TimerOrder> {
         while let Some(&key) = self.zeros.front() {
             if let Some(entry) = self.entries.get_mut(key) {
                 return Some(entry.place);
@@ -187,7 +187,7 @@ impl Timers {
 
     /// Takes the first timer with a delay, if its place is before `limit`.
     #[inline]
-    fn pop_before(&mut self, limit: Place) -> Option<Due> {
+    fn pop_before(&mut self, limit: TimerOrder) -> Option<Due> {
         let (place, key) = self.first()?;
         if place >= limit {
             return None;
@@ -394,7 +394,7 @@ impl SystemRecord for Timeout {
         let now = isolate.runtime.clock().now();
         let limit = isolate.with_events(|events| {
             events.timers.armed = None;
-            let due = Place {
+            let due = TimerOrder {
                 due: now,
                 serial: u64::MAX,
             };
@@ -407,7 +407,7 @@ impl SystemRecord for Timeout {
 
 /// Runs the timers before `limit`. Returns `false` if the isolate is to end: no further callback
 /// may run.
-fn fire_before(isolate: Current<'_>, limit: Place) -> bool {
+fn fire_before(isolate: Current<'_>, limit: TimerOrder) -> bool {
     while let Some(due) = isolate.with_events(|events| events.timers.pop_before(limit)) {
         due.run(isolate);
         if !drain_microtasks(isolate) {
@@ -429,7 +429,7 @@ impl Drop for Armed<'_> {
 /// Arms the earliest timer, unless the event handler already knows it or an earlier one.
 fn arm(isolate: Current<'_>) {
     let (first, armed) = isolate.with_events(|events| (events.timers.first(), events.timers.armed));
-    let Some((Place { due, .. }, _)) = first else {
+    let Some((TimerOrder { due, .. }, _)) = first else {
         return;
     };
     if armed.is_some_and(|key| key.due() <= due) || isolate.local().flags.dying.get() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::CallbackError;
-use super::line::{End, Line};
+use super::line::{EndFlag, Line};
 use super::wait::Wait;
 use crate::blocking::{Deadline, Deadlock, Spin, WaitError, deadline_in};
 use crate::memory::Current;
@@ -59,7 +59,7 @@ struct Question<T, R: Send + 'static> {
 pub struct CallbackReply<R: Send + 'static> {
     /// `None` once it has been used.
     wait: Option<Arc<Wait<Result<R, Lost>>>>,
-    end: Arc<End>,
+    end: Arc<EndFlag>,
 }
 
 /// The reason for which a call has no answer.
@@ -219,7 +219,7 @@ impl<R: Send + 'static> CallbackReply<R> {
     }
 
     /// Returns the reason for which a reply is dropped without an answer.
-    fn lost(end: &End, wait: &Wait<Result<R, Lost>>) -> Lost {
+    fn lost(end: &EndFlag, wait: &Wait<Result<R, Lost>>) -> Lost {
         if end.is_closed() && !wait.has_begun() {
             return Lost::Closed;
         }

@@ -21,17 +21,17 @@ pub(super) struct Line<M: Send + 'static>(Arc<Handles<M>>);
 /// The part that the handles share. Dropping it, with the last handle, ends the line.
 struct Handles<M: Send + 'static> {
     port: SendPort<Option<M>>,
-    end: Arc<End>,
+    end: Arc<EndFlag>,
     listener: Listener<Option<M>>,
 }
 
 /// The state that the handles, the isolate and the calls on their way share.
-pub(super) struct End {
+pub(super) struct EndFlag {
     isolate: u64,
     closed: AtomicBool,
 }
 
-impl End {
+impl EndFlag {
     pub(super) fn is_closed(&self) -> bool {
         // Acquire; pairs with the Release in `mark`, so that a thread that sees the mark also sees
         // everything that happened before it.
@@ -58,7 +58,7 @@ impl End {
 
 /// Sets the mark when dropped. The port's handler owns it, and is dropped when the port closes or
 /// the isolate ends.
-struct MarkAtEnd(Arc<End>);
+struct MarkAtEnd(Arc<EndFlag>);
 
 impl Drop for MarkAtEnd {
     fn drop(&mut self) {
@@ -79,7 +79,7 @@ impl<M: Send + 'static> Line<M> {
         let port = receiver.send_port();
         let end = Arc::new(Current::with(|isolate| {
             let isolate = isolate.expect("a callback needs a current isolate");
-            End {
+            EndFlag {
                 isolate: isolate.id,
                 closed: AtomicBool::new(false),
             }
@@ -98,7 +98,7 @@ impl<M: Send + 'static> Line<M> {
         }))
     }
 
-    pub(super) fn end(&self) -> &Arc<End> {
+    pub(super) fn end(&self) -> &Arc<EndFlag> {
         &self.0.end
     }
 
