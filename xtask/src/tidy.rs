@@ -5,6 +5,8 @@
 //! dependency and, in `docs/guarantees.md`, the tests behind each guarantee. The absences (names
 //! that a folder must not use) are a table in `tidy/absences.rs`.
 //!
+//! The links of all documents, and what the pages of the guide include, are checked too.
+//!
 //! Sources are read as Rust tokens, so words in comments and strings do not count as code.
 
 mod absences;
@@ -12,6 +14,7 @@ mod arrows;
 mod document;
 mod eager;
 pub(crate) mod house;
+mod links;
 mod promises;
 mod source;
 mod texts;
@@ -20,6 +23,7 @@ mod unsafe_list;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,6 +58,8 @@ struct Workspace {
     packages: Vec<Package>,
     sources: Vec<Source>,
     texts: Vec<Text>,
+    /// The paths of all files, pictures included, in the form of [`Text::path`].
+    files: BTreeSet<String>,
     architecture: Text,
 }
 
@@ -93,13 +99,14 @@ fn violations(root: &Path) -> Result<Vec<Violation>, String> {
     found.extend(eager::check(&workspace)?);
     found.extend(promises::check(&workspace)?);
     found.extend(texts::check(&workspace));
+    found.extend(links::check(&workspace));
     Ok(found)
 }
 
 impl Workspace {
     fn load(root: &Path) -> Result<Self, String> {
-        let mut texts = Vec::new();
-        read_texts(root, root, &mut texts)?;
+        let (mut texts, mut files) = (Vec::new(), BTreeSet::new());
+        read_files(root, root, &mut texts, &mut files)?;
         texts.sort_by(|a, b| a.path.cmp(&b.path));
         let sources = texts.iter().filter(|text| text.path.ends_with(".rs"));
         let architecture = texts.iter().find(|text| text.path == "ARCHITECTURE.md");
@@ -108,13 +115,19 @@ impl Workspace {
             sources: sources.map(Source::parse).collect::<Result<_, _>>()?,
             architecture: architecture.ok_or("there is no ARCHITECTURE.md")?.clone(),
             texts,
+            files,
         })
     }
 }
 
-/// Reads all text files except those that are built or belong to git. The folders are few and
-/// contain no links, which bounds the depth.
-fn read_texts(root: &Path, folder: &Path, texts: &mut Vec<Text>) -> Result<(), String> {
+/// Lists all files, and reads those that are text, except what is built or belongs to git. The
+/// folders are few and contain no links, which bounds the depth.
+fn read_files(
+    root: &Path,
+    folder: &Path,
+    texts: &mut Vec<Text>,
+    files: &mut BTreeSet<String>,
+) -> Result<(), String> {
     let unreadable = |error| format!("cannot read {}: {error}", folder.display());
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -124,15 +137,17 @@ fn read_texts(root: &Path, folder: &Path, texts: &mut Vec<Text>) -> Result<(), S
         }
         if path.is_dir() {
             if !path.ends_with("target") && !path.is_symlink() {
-                read_texts(root, &path, texts)?;
+                read_files(root, &path, texts, files)?;
             }
-        } else if let Ok(content) = fs::read_to_string(&path) {
-            // A file that is not UTF-8 is a picture.
-            texts.push(Text {
-                path: relative(root, &path),
-                content,
-            });
+            continue;
         }
+        let relative = relative(root, &path);
+        // A file that is not UTF-8 is a picture.
+        if let Ok(content) = fs::read_to_string(&path) {
+            let path = relative.clone();
+            texts.push(Text { path, content });
+        }
+        files.insert(relative);
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Risk: a rule that never fires, or a workspace that breaks one.
 
 use super::source::Source;
-use super::{Text, absences, document, eager, texts};
+use super::{Text, Workspace, absences, document, eager, links, texts};
 
 fn text(path: &str, content: &str) -> Text {
     Text {
@@ -151,4 +151,71 @@ fn paths_of_a_machine_are_found() {
     assert_eq!(lines("crates/core/src/a.rs", temporary), [1]);
     assert!(lines("crates/core/tests/it/a.rs", temporary).is_empty());
     assert!(lines("README.md", concat!("apps/", "home/page, ./", "work/x")).is_empty());
+}
+
+/// Returns where links or includes are broken in a repository of these documents.
+fn broken(files: &[(&str, &str)]) -> Vec<(String, usize)> {
+    let texts: Vec<_> = files
+        .iter()
+        .map(|(path, content)| text(path, content))
+        .collect();
+    let workspace = Workspace {
+        packages: Vec::new(),
+        sources: Vec::new(),
+        files: texts.iter().map(|text| text.path.clone()).collect(),
+        architecture: texts[0].clone(),
+        texts,
+    };
+    let found = links::check(&workspace).into_iter();
+    found.map(|it| (it.file, it.line)).collect()
+}
+
+#[test]
+fn links_lead_to_files_and_headings() {
+    let target = (
+        "docs/a.md",
+        "# Title\n## The `x` of a\n## Twice\n## Twice\n```sh\n# no heading\n```\n",
+    );
+    let lines = |content| -> Vec<usize> {
+        let found = broken(&[("README.md", content), target, ("docs/b/c.png", "")]);
+        found.into_iter().map(|(_, line)| line).collect()
+    };
+    assert_eq!(lines("[a](docs/a.md)\n[b](docs/b.md)"), [2]);
+    assert_eq!(
+        lines("[a](docs/b) [p](docs/b/c.png)\n\n[b](docs/b/d.png)"),
+        [3]
+    );
+    assert_eq!(lines("[a](docs/a.md#the-x-of-a) [b](docs/a.md#the-y)"), [1]);
+    assert_eq!(
+        lines("[a](docs/a.md#twice-1)\n[b](docs/a.md#no-heading)"),
+        [2]
+    );
+    assert_eq!(lines("# Here\n[of two\nlines](#there), [here](#here)"), [3]);
+    assert_eq!(lines("[a](../elsewhere.md)"), [1]);
+    assert!(lines("[web](https://example.org/x) `[a](b)`\n```\n[a](b)\n```\n").is_empty());
+}
+
+#[test]
+fn the_guide_includes_what_exists_and_lists_all_pages() {
+    let page = "docs/guide/src/page.md";
+    let lines = |content| {
+        broken(&[
+            ("docs/guide/src/SUMMARY.md", "[Page](page.md)"),
+            (page, content),
+            (
+                "docs/guide/a.rs",
+                "// ANCHOR: all\n// ANCHOR: half\n// ANCHOR_END: all\n",
+            ),
+            (
+                "docs/guide/a.c",
+                "/* ANCHOR: all */\n/* ANCHOR_END: all */\n",
+            ),
+        ])
+    };
+    let fault = |line| vec![(page.to_owned(), line)];
+    assert!(lines("```rust\n{{#include ../a.rs:all}}\n{{#include ../a.c:all}}\n```").is_empty());
+    assert_eq!(lines("\n{{#include ../a.rs:half}}"), fault(2));
+    assert_eq!(lines("{{#include ../b.rs}}"), fault(1));
+    let unlisted = broken(&[("docs/guide/src/SUMMARY.md", "# Summary"), (page, "")]);
+    assert_eq!(unlisted, fault(1));
 }
