@@ -63,6 +63,7 @@ pub(super) fn run_package(root: &Path) -> Verdict {
     for (name, lines) in EXAMPLES {
         check_example(&vm, name, lines)?;
     }
+    check_guide(&vm, root)?;
     make_pictures(&vm, root, &folder.join("pictures"))
 }
 
@@ -185,6 +186,21 @@ fn check_example(vm: &Ready, name: &str, lines: &[&str]) -> Verdict {
             "{name} did not print '{line}', but:\n{output}"
         ))),
     }
+}
+
+/// Runs the guide's program and compares its output with the one that its chapter shows.
+fn check_guide(vm: &Ready, root: &Path) -> Verdict {
+    println!("counter.dart, of the guide");
+    let program = root.join("docs/guide/programs/counter.dart");
+    let output = capture(&mut vm.run(&program.to_string_lossy())).map_err(Trouble::Failed)?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let expected = fs::read_to_string(program.with_extension("expected"))
+        .map_err(|error| failed("the expected output cannot be read", &error))?;
+    if printed == expected {
+        return Ok(());
+    }
+    let text = format!("the guide's counter.dart printed:\n{printed}");
+    Err(Trouble::Failed(text))
 }
 
 /// Runs the pictures example on the sample photographs.

@@ -11,7 +11,7 @@ use super::{Trouble, Verdict, capture, cargo, pass};
 
 /// The folders of the programs. A program's expected output is in a file `.expected` beside it, if
 /// there is one.
-const FOLDERS: &[&str] = &["examples/ffi", "crates/ffi/tests/c"];
+const FOLDERS: &[&str] = &["examples/ffi", "crates/ffi/tests/c", "docs/guide/programs"];
 
 const WARNINGS: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
