@@ -23,13 +23,14 @@ The project's own commands.
 cargo xtask test          format, clippy, tests with doc tests, programs in C and C++, docs,
                           loom models, tidy
 cargo xtask test --full   the same, and: the bench's lints and a quick run of it, a check for
-                          other platforms, large photographs, a window on a virtual
-                          display, glib's main loop, the Dart package in a Dart VM, ten
-                          million random calls of the C ABI, sanitizers, leaks,
-                          the growth of costs under valgrind, 200,000 hostile
-                          programs, Miri, a part of the mutants
+                          other platforms, the guide as mdBook builds it, large photographs,
+                          a window on a virtual display, glib's main loop, the Dart
+                          package in a Dart VM, ten million random calls of the C ABI,
+                          sanitizers, leaks, the growth of costs under valgrind, 200,000
+                          hostile programs, Miri, a part of the mutants
 cargo xtask tidy          holds the code against ARCHITECTURE.md: arrows between crates,
-                          unsafe files, absences, dependencies
+                          unsafe files, absences, dependencies; and the links of all
+                          documents
 cargo xtask house         how the code reads, in figures, beside models of the field
 cargo xtask watch PROGRAM ARGUMENTS
                           runs one test program, as the step of the tests does: kills it when
@@ -39,8 +40,8 @@ cargo xtask help          this text
 A run of `test` stops at the first step that fails; with --keep-going it runs the others too.
 With --step=TEXT it runs only the steps, of all there are, whose names contain the text. A step
 that this machine cannot do says what is missing and is counted as not possible; with --install
-it installs that: packages of Debian, among them some of a second architecture, and targets and
-toolchains of rustup.
+it installs that: packages of Debian, among them some of a second architecture, targets and
+toolchains of rustup, and programs of crates.io.
 
 Exit status: 0 all is well, 1 something failed or the arguments were not understood.";
 

@@ -6,6 +6,7 @@ mod ffi;
 mod foreign_loop;
 mod full;
 mod growth;
+mod guide;
 mod mutants;
 mod packages;
 mod photographs;

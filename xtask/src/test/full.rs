@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Step, Verdict, add_flags, capture, cargo, pass, watched};
-use super::{dart, display, ffi, foreign_loop, growth, mutants, packages, photographs};
+use super::{dart, display, ffi, foreign_loop, growth, guide, mutants, packages, photographs};
 
 pub(super) const STEPS: &[Step] = &[
     Step {
@@ -26,6 +26,10 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "check for i686-unknown-linux-gnu",
         run: |root| check(root, "i686-unknown-linux-gnu"),
+    },
+    Step {
+        name: "the guide, as mdBook builds it",
+        run: guide::build,
     },
     Step {
         name: "large photographs",
