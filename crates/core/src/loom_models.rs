@@ -4,6 +4,7 @@
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p insula-core --lib loom`
 
 mod callback;
+mod clock;
 mod event_loop;
 mod lane;
 mod mailbox;

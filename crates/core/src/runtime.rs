@@ -274,7 +274,7 @@ impl Runtime {
             self.0.seeded().is_some(),
             "only a virtual clock can be advanced"
         );
-        self.0.clock.advance_to(self.now() + duration);
+        self.0.clock.advance_by(duration);
         self.0.event_handler.fire_due(self.now());
     }
 

@@ -71,7 +71,7 @@ impl Clock {
     pub(crate) fn now(&self) -> Instant {
         match self {
             Self::System => system_now(),
-            // Acquire pairs with the Release store in `advance_to`.
+            // Acquire pairs with the Release in `advance_to` and `advance_by`.
             Self::Virtual(now) => Instant(now.load(Ordering::Acquire)),
         }
     }
@@ -79,10 +79,18 @@ impl Clock {
     /// Moves a virtual clock forward to `instant`, unless it is later already. Does nothing to the
     /// system's clock.
     pub(crate) fn advance_to(&self, instant: Instant) {
-        if let Self::Virtual(now) = self
-            && self.now() < instant
-        {
-            now.store(instant.0, Ordering::Release);
+        if let Self::Virtual(now) = self {
+            // One step, because `Runtime::advance` may move the clock on another thread meanwhile.
+            now.fetch_max(instant.0, Ordering::AcqRel);
+        }
+    }
+
+    /// Moves a virtual clock forward by `duration`. Does nothing to the system's clock.
+    pub(crate) fn advance_by(&self, duration: Duration) {
+        if let Self::Virtual(now) = self {
+            let later = |nanos| Some((Instant(nanos) + duration).0);
+            // It never fails, since `later` always returns a time.
+            let _ = now.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
         }
     }
 }
