@@ -10,3 +10,4 @@ mod lane;
 mod mailbox;
 mod ports;
 mod ring;
+mod task;

@@ -4,21 +4,32 @@
 //! wake-up on the isolate's own thread during a turn queues a microtask; a wake-up from elsewhere
 //! posts a [`Wake`] record, which is an event of its own and keeps its place among the messages.
 //! A task is queued once however often it is woken: its slot (`queued`) says whether a microtask
-//! waits, its header (`posted`) whether a record is on its way. `queued` is cleared just before
-//! the poll, `posted` when the record arrives, so a wake-up during the poll queues the task again.
+//! waits, its header (the mark [`POSTED`]) whether a record is on its way. `queued` is cleared just
+//! before the poll, the mark when the record arrives, so a wake-up during the poll queues the task
+//! again.
 //!
 //! # Which tasks keep their isolate alive
 //! Tasks whose waker has a clone: code outside can wake them. A task's header counts its clones,
 //! and the isolate counts the tasks that have any ([`AwaitedTasks`]), so that it need not look at
 //! each of them whenever it runs out of records. The first clone counts the task in. The drop of
-//! the last one counts it out, and if that happens on another thread, a [`Recheck`] record makes
-//! the isolate check again whether anything is left to wait for.
+//! the last one counts it out, and if that happens on another thread, the isolate has to check
+//! again whether anything is left to wait for.
 //!
 //! A task that ends is counted out too, and its header is marked [`ENDED`], so that its wakers
-//! no longer count. The mark and the number of clones share one atomic word, so exactly one of
-//! the two, the end or the last clone's drop, counts the task out. A first clone cannot race with
-//! the end: as long as there is none, only the poll has a waker to clone, and the end comes after
-//! it.
+//! no longer count. Both marks and the number of clones share one atomic word, the header's
+//! `state`, so exactly one of the two, the end or the last clone's drop, counts the task out. A
+//! first clone cannot race with the end: as long as there is none, only the poll has a waker to
+//! clone, and the end comes after it.
+//!
+//! # The check after the last clone's drop
+//! The thread that counts a task out posts a [`Recheck`] record, whose turn ends with the check.
+//! Most often a [`Wake`] record is on its way, after which the isolate checks anyway; then the
+//! thread posts nothing. It decides this by a read-modify-write of `state`, after it has counted
+//! the task out. If it finds `POSTED` without `ENDED`, then the isolate has yet to change `state`,
+//! before that check: it clears `POSTED` when the record arrives, or has set `ENDED` by then. Since
+//! that change reads what this step has written, the check sees the task counted out. A plain load
+//! would not do: it may return a mark that the isolate has cleared already, while the isolate's
+//! check still sees the old count.
 
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -27,7 +38,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
-use insula_sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use insula_sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::memory::record::SystemRecord;
 use crate::memory::slab::Key;
@@ -41,14 +52,20 @@ pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 pub(crate) struct TaskHeader {
     isolate: IsolateRef,
     key: Key,
-    /// Set while a `Wake` record for the task is on its way.
-    posted: AtomicBool,
-    /// The number of clones of the waker, and the mark [`ENDED`].
-    wakers: AtomicUsize,
+    /// The number of clones of the waker, and the marks [`POSTED`] and [`ENDED`].
+    state: AtomicUsize,
 }
 
-/// The mark of a task that has ended; larger than any number of wakers.
+/// The mark of a task that has ended.
 const ENDED: usize = 1 << (usize::BITS - 1);
+
+/// The mark of a task for which a `Wake` record is on its way. It stays set if the task has ended
+/// before the record arrives.
+const POSTED: usize = 1 << (usize::BITS - 2);
+
+/// The bits of the number of clones. Each clone is a waker in memory, so the number stays below the
+/// marks.
+const CLONES: usize = POSTED - 1;
 
 /// The number of an isolate's tasks that code outside can wake.
 #[derive(Default)]
@@ -95,8 +112,7 @@ impl Task {
         let header = TaskHeader {
             isolate: IsolateRef::new(isolate.core()),
             key,
-            posted: AtomicBool::new(false),
-            wakers: AtomicUsize::new(0),
+            state: AtomicUsize::new(0),
         };
         Self {
             header: Arc::new(header),
@@ -108,14 +124,14 @@ impl Task {
     /// Returns whether the waker has clones, so that the task may be woken from outside.
     pub(crate) fn may_be_woken(&self) -> bool {
         // Acquire; pairs with the decrement in `waker_dropped`.
-        self.header.wakers.load(Ordering::Acquire) != 0
+        self.header.state.load(Ordering::Acquire) & CLONES != 0
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
         // AcqRel; pairs with the decrement in `waker_dropped`: one of the two counts the task out.
-        if self.header.wakers.fetch_or(ENDED, Ordering::AcqRel) != 0 {
+        if self.header.state.fetch_or(ENDED, Ordering::AcqRel) & CLONES != 0 {
             self.header.isolate.awaited_tasks.less();
         }
     }
@@ -263,8 +279,9 @@ impl TaskHeader {
             }
             _ => false,
         });
-        // AcqRel; pairs with the swap in `Wake::run`: the poll sees what led to this wake-up.
-        if !here && !self.posted.swap(true, Ordering::AcqRel) {
+        // AcqRel; pairs with the `fetch_and` in `Wake::run`: the poll sees what led to this
+        // wake-up.
+        if !here && self.state.fetch_or(POSTED, Ordering::AcqRel) & POSTED == 0 {
             // A dead isolate has dropped the task.
             let _ = self.isolate.post(Wake(self.key));
         }
@@ -272,14 +289,17 @@ impl TaskHeader {
 
     /// Uncounts a dropped waker. After the last one, the isolate checks what it waits for.
     fn waker_dropped(&self) {
-        // AcqRel; pairs with the `fetch_or` in the drop of `Task`, after which the number is never
-        // 1, because `ENDED` is set.
-        if self.wakers.fetch_sub(1, Ordering::AcqRel) != 1 {
+        // AcqRel; pairs with the `fetch_or` in the drop of `Task`, which counts the task out if it
+        // comes first.
+        let before = self.state.fetch_sub(1, Ordering::AcqRel);
+        if before & !POSTED != 1 {
             return;
         }
         self.isolate.awaited_tasks.less();
-        // A record on its way makes the isolate check anyway.
-        if self.posted.load(Ordering::Acquire) {
+        // Changes nothing, but is a write, so that the isolate's next change of `state` sees the
+        // count; see the module's documentation. Release; pairs with the Acquire of the `fetch_and`
+        // in `Wake::run` and of the `fetch_or` in the drop of `Task`.
+        if self.state.fetch_or(0, Ordering::AcqRel) & (POSTED | ENDED) == POSTED {
             return;
         }
         let home = self.isolate.as_ptr().as_ptr().cast_const();
@@ -298,9 +318,9 @@ impl SystemRecord for Wake {
     fn run(self, isolate: Current<'_>) {
         isolate.with_events(|events| {
             if let Some(task) = events.tasks.get_mut(self.0) {
-                // Acquire; pairs with the swap in `TaskHeader::wake`. Release: a later wake-up may
-                // post again.
-                task.header.posted.swap(false, Ordering::AcqRel);
+                // Acquire; pairs with the `fetch_or` in `wake`, and with that in `waker_dropped`.
+                // Release: a later wake-up may post again.
+                task.header.state.fetch_and(!POSTED, Ordering::AcqRel);
             }
         });
         wake_local(isolate, self.0);
@@ -342,7 +362,7 @@ fn raw_waker(header: *const TaskHeader) -> RawWaker {
 }
 
 // The four functions get the pointer of an `Arc<TaskHeader>`. Each cloned waker owns one count
-// of the `Arc` and one of `wakers`; the waker that `run` polls with owns none.
+// of the `Arc` and one of `state`; the waker that `run` polls with owns none.
 
 unsafe fn clone_waker(data: *const ()) -> RawWaker {
     let header = data.cast::<TaskHeader>();
@@ -351,7 +371,7 @@ unsafe fn clone_waker(data: *const ()) -> RawWaker {
     let task = unsafe { &*header };
     // Relaxed: the first clone is made on the isolate's own thread, during a poll; later ones are
     // made from a waker that is counted.
-    if task.wakers.fetch_add(1, Ordering::Relaxed) == 0 {
+    if task.state.fetch_add(1, Ordering::Relaxed) & !POSTED == 0 {
         task.isolate.awaited_tasks.more();
     }
     // SAFETY: as above; the new waker owns the new count.
