@@ -52,9 +52,9 @@
  * with their size. insula_init compares the sizes with those of the library.
  */
 
-
 #ifndef INSULA_H
 #define INSULA_H
+
 
 #include <stdint.h>
 #include <stddef.h>
@@ -1143,8 +1143,6 @@ insula_status insula_signal_close(insula_signal signal);
 }  // extern "C"
 #endif  // __cplusplus
 
-#endif  /* INSULA_H */
-
 #define INSULA_CONFIG_INIT \
     { (uint32_t)sizeof(insula_config), INSULA_ABI_VERSION, (uint32_t)sizeof(insula_value), \
       (uint32_t)sizeof(insula_spawn_options), (uint32_t)sizeof(insula_status_info), \
@@ -1263,3 +1261,5 @@ static inline const insula_value *insula_items(const insula_value *value) {
 static inline uint64_t insula_handle_of(const insula_value *value) {
     return (uint64_t)value->integer;
 }
+
+#endif  /* INSULA_H */

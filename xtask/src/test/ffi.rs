@@ -279,14 +279,15 @@ impl<'a> Build<'a> {
         command
     }
 
-    /// Compiles the header by itself, without any other header before it.
+    /// Compiles the header by itself, without any other header before it, included twice.
     fn check_header(&self, language: Language) -> Verdict {
         let kind = match language {
             Language::C => "c-header",
             Language::Cpp => "c++-header",
         };
         let mut command = self.compiler(language);
-        command.args(["-fsyntax-only", "-x", kind, "crates/ffi/include/insula.h"]);
+        let header = "crates/ffi/include/insula.h";
+        command.args(["-fsyntax-only", "-include", header, "-x", kind, header]);
         pass(&mut command)
     }
 

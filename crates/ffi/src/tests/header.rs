@@ -46,3 +46,27 @@ fn the_header_is_that_of_the_sources() {
         path.display()
     );
 }
+
+/// A header that is included twice, in one source or through two other headers, defines nothing
+/// twice.
+#[test]
+fn the_include_guard_is_around_everything() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/insula.h");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_comment, code) = text.split_once("*/").unwrap();
+    let code = code.trim();
+    assert!(code.starts_with("#ifndef INSULA_H\n#define INSULA_H\n"));
+    let mut depth = 0;
+    let mut ends = Vec::new();
+    for (number, line) in code.lines().enumerate() {
+        if line.starts_with("#if") {
+            depth += 1;
+        } else if line.starts_with("#endif") {
+            depth -= 1;
+            if depth == 0 {
+                ends.push(number + 1);
+            }
+        }
+    }
+    assert_eq!(ends, [code.lines().count()], "the guard ends too early");
+}
