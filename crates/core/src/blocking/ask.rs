@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{WaitError, block_on_by};
+use super::{WaitError, block_on_by, check_seeded};
 use crate::memory::Current;
 use crate::port::SendPort;
 use crate::port::reply::{AskError, ReplyTo};
@@ -15,7 +15,8 @@ pub enum AskBlockingError {
     /// The question was not delivered, or dropped without an answer.
     Ask(AskError),
     /// The wait ended without an answer, for example since the time-out has passed, or since the
-    /// isolate that was asked waits for this one. The question is not taken back.
+    /// isolate that was asked waits for this one. The question is not taken back. It was not asked
+    /// if the wait is refused with [`WaitError::Seeded`].
     Wait(WaitError),
 }
 
@@ -62,6 +63,12 @@ impl<T: Send + 'static> SendPort<T> {
         question: impl FnOnce(ReplyTo<R>) -> T,
         timeout: Option<Duration>,
     ) -> Result<R, AskBlockingError> {
+        // First, since a refusal must not leave a question behind. A closed port needs no wait.
+        if let Err(refused) = check_seeded()
+            && !self.is_closed()
+        {
+            return Err(refused.into());
+        }
         // Asked from outside of the isolate, so that the answer comes to a cell: the isolate's
         // queue is not served during the wait.
         let ask = Current::leave(|| self.ask(question));

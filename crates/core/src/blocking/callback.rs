@@ -100,7 +100,8 @@ pub enum CallbackError<T> {
     NoReply,
     /// The wait ended without an answer, for example since the time-out has passed, or since the
     /// called isolate waits for the calling one. If the turn of the call has begun, it runs to its
-    /// end and its answer is dropped; otherwise it never begins.
+    /// end and its answer is dropped; otherwise it never begins. A call that is refused with
+    /// [`WaitError::Seeded`] was not posted.
     Wait(WaitError),
     /// The calling thread does not run the callback's isolate at the moment. Contains the
     /// argument.

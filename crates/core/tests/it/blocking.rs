@@ -138,6 +138,27 @@ fn a_seeded_runtime_refuses() {
     runtime.shut_down();
 }
 
+/// Nothing of it is left behind for the isolate that was to be asked.
+#[test]
+fn a_question_that_a_seeded_runtime_refuses_is_not_asked() {
+    let runtime = Runtime::builder().seeded(1).build();
+    let entered = runtime.enter();
+    let port = Isolate::spawn_with_port(|port: ReceivePort<ReplyTo<u8>>| {
+        port.listen(|reply| reply.send(1));
+    });
+    let mut is_asked = false;
+    let question = |reply| (is_asked = true, reply).1;
+    let refused = port.ask_blocking(question, None);
+    assert_eq!(refused, Err(AskBlockingError::Wait(WaitError::Seeded)));
+    assert!(!is_asked);
+    drop(entered);
+    runtime.shut_down();
+    // What needs no wait is not refused.
+    let _entered = runtime.enter();
+    let ended = port.ask_blocking(|reply| reply, None);
+    assert!(matches!(ended, Err(AskBlockingError::Ask(_))));
+}
+
 /// The text of the panic by which a wait on a seeded runtime is refused.
 fn refusal<R>(wait: impl FnOnce() -> R) -> Option<String> {
     let report = catch_panic(wait).err()?;

@@ -7,8 +7,7 @@ use std::time::Duration;
 use super::CallbackError;
 use super::line::{EndFlag, Line};
 use super::wait::Wait;
-use crate::blocking::{Deadline, Deadlock, Spin, WaitError, deadline_in};
-use crate::memory::Current;
+use crate::blocking::{Deadline, Deadlock, Spin, WaitError, check_seeded, deadline_in};
 
 /// A callback whose caller, on any thread, waits for the isolate's answer. Cheap to clone.
 ///
@@ -24,8 +23,9 @@ use crate::memory::Current;
 /// unwinds out of the wait.
 ///
 /// # Virtual time
-/// On a thread that drives a seeded runtime a call is refused: the isolate could only answer on
-/// the thread that waits.
+/// On a seeded runtime, which stands still during a wait, a call is refused and not posted. As for
+/// [`WaitError::Seeded`], this concerns the isolate's runtime, or, outside of isolates, the one
+/// that the thread has entered last.
 ///
 /// ```
 /// # insula_core::block_on(async {
@@ -161,12 +161,8 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
                 names: vec![name],
             })));
         }
-        let is_seeded =
-            Current::with(|isolate| isolate.is_some_and(|it| !it.runtime.has_threads()));
-        if is_seeded {
-            return Err(CallbackError::Wait(WaitError::Seeded));
-        }
-        Ok(())
+        // `wait` would refuse it too, but only after the call has been posted.
+        check_seeded().map_err(CallbackError::Wait)
     }
 
     /// Closes the callback, from any thread. Later calls fail, calls whose turn has not begun are

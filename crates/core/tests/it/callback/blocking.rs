@@ -212,6 +212,24 @@ fn a_call_inside_of_a_seeded_runtime_is_refused() {
     runtime.shut_down();
 }
 
+/// The thread has entered the runtime, but is in none of its isolates.
+#[test]
+fn a_call_beside_a_seeded_runtime_is_refused_and_never_posted() {
+    let runtime = Runtime::builder().seeded(1).build();
+    let (send, made) = one_shot();
+    let callback = runtime.block_on(async {
+        Isolate::spawn(|()| send.send(BlockingCallback::new(drop::<Arc<()>>)), ());
+        made.await.unwrap()
+    });
+    let entered = runtime.enter();
+    let argument = Arc::new(());
+    let refused = callback.call(argument.clone());
+    assert_eq!(refused, Err(CallbackError::Wait(WaitError::Seeded)));
+    assert_eq!(Arc::strong_count(&argument), 1);
+    drop(entered);
+    runtime.shut_down();
+}
+
 #[test]
 fn a_panic_that_is_fatal_is_the_death_of_the_peer() {
     let runtime = Runtime::builder().threads(1).build();
