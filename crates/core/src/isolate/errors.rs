@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 use insula_sync::Mutex;
 
+use super::listeners::{Listens, sweep};
 use super::{Isolate, IsolateId};
 use crate::memory::Current;
 use crate::panic::PanicReport;
@@ -83,6 +84,12 @@ pub fn set_error_hook(hook: impl Fn(&UncaughtError) + Send + Sync + 'static) {
     drop(before);
 }
 
+impl Listens for SendPort<UncaughtError> {
+    fn is_closed(&self) -> bool {
+        SendPort::is_closed(self)
+    }
+}
+
 impl Isolate {
     /// Sends every uncaught error of the isolate to `port` from now on. Has no effect if `port` is
     /// an error listener already.
@@ -99,6 +106,7 @@ impl Isolate {
         });
         drop(lane);
         drop(surplus);
+        sweep(&self.0, |details| &mut details.error_listeners);
     }
 
     /// Removes an error listener.

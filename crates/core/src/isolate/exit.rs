@@ -7,7 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use insula_sync::Mutex;
+
 use super::Isolate;
+use super::listeners::{Listens, sweep};
 use crate::memory::waiters::Ticket;
 use crate::memory::{Current, IsolateCore, IsolateRef};
 use crate::panic::{PanicReport, contain};
@@ -41,8 +44,9 @@ impl fmt::Display for ExitReason {
     }
 }
 
-/// A port that gets a message when the isolate has ended.
-pub(crate) struct ExitListener(Box<dyn FnOnce(&ExitReason) + Send>);
+/// A port that gets a message when the isolate has ended. Its clones share one response.
+#[derive(Clone)]
+pub(crate) struct ExitListener(Arc<dyn Respond + Send + Sync>);
 
 impl ExitListener {
     /// Creates a listener that sends `response(reason)` to `port`.
@@ -50,13 +54,46 @@ impl ExitListener {
         port: &SendPort<T>,
         response: impl FnOnce(&ExitReason) -> T + Send + 'static,
     ) -> Self {
-        let to = port.clone();
-        // The listener's port may be closed; then it gets no message.
-        Self(Box::new(move |reason| drop(to.send(response(reason)))))
+        Self(Arc::new(Responder {
+            port: port.clone(),
+            response: Mutex::new(Some(response)),
+        }))
     }
 
     pub(crate) fn tell(self, reason: &ExitReason) {
-        (self.0)(reason);
+        self.0.respond(reason);
+    }
+}
+
+impl Listens for ExitListener {
+    fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+/// A [`Responder`] whose types are not named.
+trait Respond {
+    fn respond(&self, reason: &ExitReason);
+    fn is_closed(&self) -> bool;
+}
+
+struct Responder<T, F> {
+    port: SendPort<T>,
+    /// Taken when it is called.
+    response: Mutex<Option<F>>,
+}
+
+impl<T: Send + 'static, F: FnOnce(&ExitReason) -> T> Respond for Responder<T, F> {
+    fn respond(&self, reason: &ExitReason) {
+        let response = self.response.lock().take();
+        if let Some(response) = response {
+            // The port may be closed; then it gets no message.
+            drop(self.port.send(response(reason)));
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.port.is_closed()
     }
 }
 
@@ -147,6 +184,7 @@ impl Isolate {
             // whether the caller gets the panic.
             contain(|| listener.tell(&reason));
         }
+        sweep(&self.0, |details| &mut details.exit_listeners);
     }
 
     /// Removes an exit listener.

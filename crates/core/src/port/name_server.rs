@@ -92,8 +92,30 @@ impl Registration {
     }
 }
 
-/// The table. Bounded by the names that the process registers.
-static NAMES: LazyLock<Mutex<HashMap<Arc<str>, Registration>>> = LazyLock::new(Mutex::default);
+/// The table. Bounded by the names of open ports, since it is swept.
+static NAMES: LazyLock<Mutex<Names>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct Names {
+    table: HashMap<Arc<str>, Registration>,
+    /// The number of names at which those of closed ports are removed.
+    sweep_at: usize,
+}
+
+impl Names {
+    /// Removes the entries whose ports are closed, if there are twice as many entries as after the
+    /// last time. So each registration pays for a constant number of looks. (A port that is closed
+    /// knows nothing of its name.)
+    fn sweep(&mut self) -> Vec<Registration> {
+        if self.table.len() < self.sweep_at {
+            return Vec::new();
+        }
+        let closed = self.table.extract_if(|_, entry| entry.is_closed());
+        let closed = closed.map(|(_, entry)| entry).collect();
+        self.sweep_at = 2 * self.table.len();
+        closed
+    }
+}
 
 impl IsolateNameServer {
     /// Registers `port` under a name. A closed port is not registered, which is no error.
@@ -106,18 +128,21 @@ impl IsolateNameServer {
     ) -> Result<(), NameTaken> {
         let name = name.into();
         let mut names = NAMES.lock();
-        if names.get(&name).is_some_and(|taken| !taken.is_closed()) {
+        let taken = names.table.get(&name);
+        if taken.is_some_and(|taken| !taken.is_closed()) {
             return Err(NameTaken { name });
         }
         // Under the table's lock, so that the exit call, if it runs at once, removes an entry that
         // is already in the table.
         let before = match Registration::new(&name, port) {
-            Some(registration) => names.insert(name, registration),
+            Some(registration) => names.table.insert(name, registration),
             // The name is free or that of a closed port, whose entry is removed all the same.
-            None => names.remove(&name),
+            None => names.table.remove(&name),
         };
+        let mut removed = names.sweep();
         drop(names);
-        if let Some(before) = before {
+        removed.extend(before);
+        for before in removed {
             before.cancel();
         }
         Ok(())
@@ -127,7 +152,7 @@ impl IsolateNameServer {
     /// messages are of another type.
     pub fn look_up<T: Send + 'static>(name: &str) -> Option<SendPort<T>> {
         let names = NAMES.lock();
-        let found = names.get(name)?;
+        let found = names.table.get(name)?;
         if found.is_closed() {
             return None;
         }
@@ -142,8 +167,9 @@ impl IsolateNameServer {
 
 fn remove_if(name: &str, condition: impl Fn(&Registration) -> bool) -> Option<Registration> {
     let mut names = NAMES.lock();
-    names.get(name).filter(|registered| condition(registered))?;
-    names.remove(name)
+    let registered = names.table.get(name);
+    registered.filter(|registered| condition(registered))?;
+    names.table.remove(name)
 }
 
 /// Removes the entry of a port whose isolate has ended. Another port may have taken over the

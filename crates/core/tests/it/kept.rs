@@ -165,6 +165,40 @@ fn listeners_that_were_taken_back_are_forgotten() {
     runtime.shut_down();
 }
 
+/// Nobody takes such a listener back, and the isolate may live for as long as the process.
+#[test]
+fn listeners_whose_ports_are_closed_are_forgotten() {
+    let runtime = runtime();
+    let (isolate, port) = sink::<()>(&runtime);
+    let watched = isolate.clone();
+    let builder = Isolate::builder().runtime(&runtime);
+    let watcher = builder.spawn_with_port(move |port: ReceivePort<()>| {
+        port.listen(move |()| {
+            drop(watched.errors());
+            let ends = ReceivePort::<u8>::new();
+            watched.add_exit_listener(&ends.send_port(), |_| 1);
+        });
+    });
+    let round = || watcher.send(()).expect("it lives");
+    assert_eq!(kept(&runtime, round), 0);
+    drop(port);
+    runtime.shut_down();
+}
+
+#[test]
+fn names_whose_ports_are_closed_are_forgotten() {
+    let mut serial = 0;
+    let kept = kept_in_isolate(move || {
+        serial += 1;
+        let port = ReceivePort::<()>::new();
+        let name = format!("a name whose port is closed, {serial}");
+        IsolateNameServer::register(name, &port.send_port()).unwrap();
+    });
+    // Other tests use the table as well, which decides when it is swept. Without that it keeps
+    // some hundred bytes for each of the rounds.
+    assert!(kept < 16 * ROUNDS.cast_signed(), "{kept} bytes");
+}
+
 #[test]
 fn a_sender_that_gave_up_is_forgotten() {
     let runtime = runtime();
