@@ -228,8 +228,9 @@ impl ThreadPool {
         match self.sleep.work_injected() {
             Injected::Seen => {}
             Injected::Wake(wake) => self.wake(Some(wake)),
-            // The monitor watches the threads, and replaces one that does not come back.
-            Injected::AllBusy => {}
+            // The monitor watches the threads, and replaces one that does not come back. It sleeps
+            // now only if it could not be started before.
+            Injected::AllBusy => self.watch(),
         }
     }
 

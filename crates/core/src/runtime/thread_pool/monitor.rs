@@ -5,7 +5,11 @@
 //! it has found all threads parked for [`IDLE_TICKS`] looks. Before it sleeps it sets `asleep` and
 //! then counts the active threads once more; a thread counts as active before it reads `asleep`.
 //! All four accesses are sequentially consistent, so a thread that runs isolates is always
-//! watched, and an idle pool never wakes up.
+//! watched, and an idle pool never wakes up. A pool with a stuck thread is not idle: the monitor
+//! goes on looking, because that thread takes its place back without waking it.
+
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::time::Duration;
 
@@ -77,8 +81,9 @@ impl ThreadPool {
             });
         match thread {
             Ok(handle) => *self.monitor.handle.lock() = Some(handle),
-            // The next thread that finds work tries again. `asleep` is stored last: once it is set,
-            // another thread may be here.
+            // The next thread that finds work tries again, and so does one that injects work while
+            // all threads are busy. `asleep` is stored last: once it is set, another thread may be
+            // here.
             Err(_) => {
                 self.monitor.started.store(false, Ordering::SeqCst);
                 self.monitor.asleep.store(true, Ordering::SeqCst);

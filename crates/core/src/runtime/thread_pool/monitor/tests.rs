@@ -1,0 +1,18 @@
+//! Risk: the monitor's thread could not be started, and nothing tries again while all threads are
+//! inside of long turns.
+
+use std::ptr::NonNull;
+
+use super::super::sleep::Wake;
+use super::*;
+
+#[test]
+fn work_that_finds_all_threads_busy_starts_the_monitor_again() {
+    let pool = ThreadPool::new(1, 0, Duration::ZERO, "test".into());
+    assert_eq!(pool.sleep.wake_one(), Some(Wake::Start(0)));
+    pool.sleep.found_work();
+    // The monitor is as a failed start leaves it. The isolate is never run.
+    assert!(pool.monitor.asleep.load(Ordering::SeqCst));
+    pool.inject([NonNull::dangling()]);
+    assert!(!pool.monitor.asleep.load(Ordering::SeqCst));
+}
