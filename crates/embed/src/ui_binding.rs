@@ -9,6 +9,7 @@ use std::rc::{Rc, Weak};
 use insula_core::{
     EntryOutput, ExitReason, Handled, Instant, Isolate, Pinned, RootBuilder, RootIsolate, RootPhase,
 };
+use insula_sync::Serial;
 
 use crate::frame::{Frame, FrameClock};
 use crate::message_loop::MessageLoop;
@@ -85,11 +86,16 @@ struct Bound {
     /// `true` if messages are left to handle, and a task for them is to be posted.
     is_due: Cell<bool>,
     clock: RefCell<FrameClock>,
+    /// Code of other threads whose task came while the isolate's code ran a loop inside. Bounded by
+    /// the tasks of that loop. A task each is posted for it afterwards.
+    deferred: RefCell<Vec<RemoteCode>>,
     /// `None` while it runs, and before one is set.
     handler: RefCell<Option<Box<dyn FrameHandler>>>,
     /// Keeps the loop on this thread.
     _pin: Pin,
 }
+
+type RemoteCode = Box<dyn FnOnce(Pinned) + Send>;
 
 /// The bindings of a thread, by key. Each binding removes itself when it is dropped, so nothing
 /// is left to drop when the thread ends.
@@ -100,8 +106,11 @@ thread_local! {
     /// a binding's key. Without a destructor the map is usable until the thread has ended.
     static BINDINGS: RefCell<Bindings> =
         const { RefCell::new(ManuallyDrop::new(BTreeMap::new())) };
-    static NEXT: Cell<u64> = const { Cell::new(0) };
 }
+
+/// The keys of all threads: a task that outlives its binding may run on another thread, if its loop
+/// is merged into one there, and must find nothing.
+static NEXT: Serial = Serial::new();
 
 impl UiBinding {
     /// Creates an isolate of this thread, without an entry, and binds it to `ui`.
@@ -137,7 +146,7 @@ impl UiBinding {
     ) -> Result<Self, BindError> {
         let runner = ui.task_runner();
         let pin = Pin::new(&runner).ok_or(BindError::LoopUnavailable)?;
-        let key = NEXT.replace(NEXT.get() + 1);
+        let key = NEXT.next();
         let notified = runner.clone();
         let root = root.notify(move || {
             // The result does not matter: a loop that has ended handles no more messages.
@@ -149,6 +158,7 @@ impl UiBinding {
             root: RefCell::new(make(root)),
             is_due: Cell::new(false),
             clock: RefCell::default(),
+            deferred: RefCell::default(),
             handler: RefCell::new(None),
             _pin: pin,
         });
@@ -172,11 +182,10 @@ impl UiBinding {
     /// # Panics
     /// Panics if called from the isolate's own code.
     pub fn begin_frame(&self, time: Instant) -> Option<Frame> {
-        let mut handler = self.0.handler.take()?;
+        let mut handler = self.0.take_handler()?;
         let frame = self.0.clock.borrow_mut().begin(time);
-        let begun = self.enter(|_| handler.begin_frame(&frame));
-        let drawn = begun.and_then(|()| self.enter(|_| handler.draw_frame(&frame)));
-        self.0.put_back(handler);
+        let begun = self.enter(|_| handler.get().begin_frame(&frame));
+        let drawn = begun.and_then(|()| self.enter(|_| handler.get().draw_frame(&frame)));
         drawn.map(|()| frame)
     }
 
@@ -186,9 +195,8 @@ impl UiBinding {
     /// # Panics
     /// Panics if called from the isolate's own code.
     pub fn notify_idle(&self, deadline: Instant) {
-        if let Some(mut handler) = self.0.handler.take() {
-            self.enter(|_| handler.idle(deadline));
-            self.0.put_back(handler);
+        if let Some(mut handler) = self.0.take_handler() {
+            self.enter(|_| handler.get().idle(deadline));
         }
     }
 
@@ -255,11 +263,21 @@ impl Bound {
         result
     }
 
+    /// As [`enter`](Self::enter), for code of another thread. While the isolate's code runs, keeps
+    /// `f` until that is over.
+    fn enter_remote(&self, f: RemoteCode) {
+        if self.root.try_borrow_mut().is_ok() {
+            self.enter(f);
+        } else {
+            self.deferred.borrow_mut().push(f);
+        }
+    }
+
     /// Handles one message, and posts a task if there may be more.
     fn turn(&self) {
         let Ok(mut root) = self.root.try_borrow_mut() else {
             // The isolate's code runs a loop inside, and the isolate cannot be entered twice.
-            // `enter` or `turn` posts a task for the message afterwards.
+            // `catch_up` posts a task for the message afterwards.
             return self.is_due.set(true);
         };
         let handled = root.handle_message();
@@ -270,19 +288,50 @@ impl Bound {
         self.catch_up();
     }
 
+    /// Posts a task for everything that had to wait while the isolate's code ran.
     fn catch_up(&self) {
+        let key = self.key;
         if self.is_due.take() {
-            let key = self.key;
             self.runner.post(move || turn(key));
+        }
+        for f in self.deferred.take() {
+            post_remote(&self.runner, key, f);
         }
     }
 
-    /// Puts the handler back, unless its code has set another one.
-    fn put_back(&self, handler: Box<dyn FrameHandler>) {
-        let mut place = self.handler.borrow_mut();
-        if place.is_none() {
-            *place = Some(handler);
+    fn take_handler(&self) -> Option<TakenHandler<'_>> {
+        let handler = self.handler.take()?;
+        Some(TakenHandler {
+            bound: self,
+            handler: Some(handler),
+        })
+    }
+}
+
+/// The handler of frames while it runs. Dropping this puts it back, unless its code has set another
+/// one.
+struct TakenHandler<'a> {
+    bound: &'a Bound,
+    /// `None` only in the drop.
+    handler: Option<Box<dyn FrameHandler>>,
+}
+
+impl TakenHandler<'_> {
+    fn get(&mut self) -> &mut dyn FrameHandler {
+        match &mut self.handler {
+            Some(handler) => &mut **handler,
+            None => unreachable!("only the drop takes it"),
         }
+    }
+}
+
+impl Drop for TakenHandler<'_> {
+    fn drop(&mut self) {
+        let mut place = self.bound.handler.borrow_mut();
+        if place.is_none() {
+            *place = self.handler.take();
+        }
+        // A handler that was replaced is dropped after this, when nothing is borrowed.
     }
 }
 
@@ -291,6 +340,15 @@ fn turn(key: u64) {
     if let Some(bound) = find(key) {
         bound.turn();
     }
+}
+
+/// Posts code of another thread, to run as the isolate. Returns `false` if the loop has ended.
+fn post_remote(runner: &TaskRunner, key: u64, f: RemoteCode) -> bool {
+    runner.post(move || {
+        if let Some(bound) = find(key) {
+            bound.enter_remote(f);
+        }
+    })
 }
 
 /// Returns the binding of this thread with this key, if it still exists.
@@ -331,14 +389,10 @@ impl UiRemote {
     /// the task runs.
     ///
     /// # Ordering
-    /// As for the other tasks of the loop.
+    /// As for the other tasks of the loop. If the isolate's own code runs the loop and the task
+    /// comes meanwhile, `f` runs in a later task, after that code.
     pub fn post(&self, f: impl FnOnce(Pinned) + Send + 'static) -> bool {
-        let key = self.key;
-        self.runner.post(move || {
-            if let Some(bound) = find(key) {
-                bound.enter(f);
-            }
-        })
+        post_remote(&self.runner, self.key, Box::new(f))
     }
 }
 

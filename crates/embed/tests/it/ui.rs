@@ -1,11 +1,14 @@
-//! Risk: the root isolate's messages, microtasks and frames get out of order, or are lost.
+//! Risk: the root isolate's messages, microtasks and frames get out of order, are lost, or reach
+//! another isolate.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use insula_core::{
-    ExitReason, Instant, Isolate, ReceivePort, RootIsolate, RootPhase, SendPort, Timer,
+    ExitReason, Instant, Isolate, ReceivePort, RootIsolate, RootPhase, Runtime, SendPort, Timer,
     schedule_microtask, sleep, spawn_local,
 };
 use insula_embed::{BindError, Flush, Frame, FrameHandler, MessageLoop, UiBinding};
@@ -243,6 +246,88 @@ fn other_threads_run_code_as_the_isolate() {
     .unwrap();
     while ui.flush_tasks(Flush::All).tasks > 0 {}
     assert_eq!(stage.read(), "remote micro");
+}
+
+/// The isolate's own code runs a loop, as a dialog does. The isolate cannot be entered twice.
+#[test]
+fn code_of_other_threads_waits_for_the_end_of_a_loop_inside_of_the_isolate() {
+    let stage = Stage::new();
+    let ui = stage.make_loop("ui");
+    let binding = bind(&stage, &ui);
+    let remote = binding.remote();
+    let inside = binding.enter(|_| {
+        for word in ["first", "second"] {
+            let write = stage.write(word);
+            remote.post(move |_| {
+                assert!(Isolate::current().is_some());
+                write();
+            });
+        }
+        ui.task_runner().post(stage.write("task"));
+        ui.flush_tasks(Flush::All);
+        stage.read()
+    });
+    assert_eq!(inside.as_deref(), Some("task"));
+    ui.flush_tasks(Flush::All);
+    assert_eq!(stage.read(), "first second");
+}
+
+/// A loop without a binding may be merged into one on another thread, where its tasks then run.
+#[test]
+fn code_for_an_isolate_that_is_gone_never_runs_as_another() {
+    let stage = Stage::new();
+    let runtime = Runtime::builder().threads(1).build();
+    let make_loop = |label| MessageLoop::in_foreign_loop(label, &runtime, || {});
+    let root = || RootIsolate::builder("root").runtime(&runtime);
+    let (to_here, from_there) = mpsc::channel();
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let ui = make_loop("there");
+            let binding = UiBinding::new(&ui, root()).unwrap();
+            let remote = binding.remote();
+            drop(binding);
+            to_here.send((ui.task_runner(), remote)).unwrap();
+            let _ = is_done.recv();
+        });
+        let write = stage.write("as another isolate");
+        // A thread of its own, on which this binding is the first one too.
+        scope.spawn(move || {
+            let ui = make_loop("here");
+            let binding = UiBinding::new(&ui, root()).unwrap();
+            let (runner, remote) = from_there.recv().unwrap();
+            assert!(ui.task_runner().merge(&runner));
+            remote.post(move |_| write());
+            ui.flush_tasks(Flush::All);
+            drop((binding, done));
+        });
+    });
+    assert_eq!(stage.read(), "");
+    runtime.shut_down();
+}
+
+#[test]
+fn a_frame_that_is_refused_leaves_its_handler_in_place() {
+    let stage = Stage::new();
+    let ui = stage.make_loop("ui");
+    let binding = bind(&stage, &ui);
+    let now = stage.runtime.now();
+    binding.set_frame_handler(Painter {
+        begin: Box::new(stage.write("begin")),
+        micro: Arc::new(stage.write("micro")),
+        draw: Box::new(stage.write("draw")),
+        frames: Rc::default(),
+    });
+    // The isolate's own code may not begin a frame.
+    let refused = binding.enter(|_| {
+        let idle = catch_unwind(AssertUnwindSafe(|| binding.notify_idle(now)));
+        let frame = catch_unwind(AssertUnwindSafe(|| binding.begin_frame(now)));
+        idle.is_err() && frame.is_err()
+    });
+    assert_eq!(refused, Some(true));
+    binding.notify_idle(now);
+    assert!(binding.begin_frame(now).is_some());
+    assert_eq!(stage.read(), "micro begin micro draw");
 }
 
 #[test]
