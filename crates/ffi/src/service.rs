@@ -123,8 +123,10 @@ impl Gone {
             if gone.0 {
                 return Poll::Ready(());
             }
-            // Bounded by the polls of the threads that close the service, each through a handle.
-            gone.1.push(waker);
+            // Bounded by the tasks that close the service, each through a handle of its own.
+            if !gone.1.iter().any(|other| other.will_wake(&waker)) {
+                gone.1.push(waker);
+            }
             Poll::Pending
         })
         .await;
@@ -499,3 +501,6 @@ pub(crate) fn call_blocking(
     }
     Ok(end)
 }
+
+#[cfg(test)]
+mod tests;
