@@ -3,6 +3,7 @@
 
 mod mistakes;
 mod programs;
+mod time;
 
 use std::path::Path;
 
