@@ -167,9 +167,7 @@ impl<T: Send + 'static> Mailbox<T> {
         let waited = self.wait(&seat, &self.shared.putting, deadline);
         waiting.over();
         // The error counts only if the wait was not settled; otherwise the ticket has the result.
-        let error = waited
-            .err()
-            .map_or(MailboxError::Wait(WaitError::TimedOut), Into::into);
+        let error = waited.err().unwrap_or(WaitError::TimedOut).into();
         self.shared.state.lock().slot.stop_putting(ticket, error)
     }
 
@@ -235,9 +233,7 @@ impl<T: Send + 'static> Mailbox<T> {
         };
         let waited = self.wait(&seat, &self.shared.taking, deadline);
         waiting.over();
-        let error = waited
-            .err()
-            .map_or(MailboxError::Wait(WaitError::TimedOut), Into::into);
+        let error = waited.err().unwrap_or(WaitError::TimedOut).into();
         self.shared.state.lock().slot.stop_taking(ticket, error)
     }
 
