@@ -19,10 +19,8 @@
 //! `runtime/thread_pool/sleep.rs`.
 //!
 //! # Lock order
-//! No two locks are held at once, with two exceptions. Under the graph of blocking waits, the
-//! states of the objects that are waited for are read, one at a time. Under the name server's
-//! table, a port's openness is read and a call for its isolate's end is registered. A shard of the
-//! register is held while a count of an isolate is taken, which takes no lock. No user code runs
+//! ARCHITECTURE.md has the table of the locks that nest. All others are leaves: no lock is taken
+//! while one of them is held. Debug builds check this (`insula_sync::Rank`). No user code runs
 //! under any of them.
 
 mod blocking;

@@ -9,6 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Once};
 use std::task::Waker;
 
+use insula_sync::assert_none_held;
+
 use crate::isolate::Ending;
 use crate::memory::Current;
 
@@ -74,6 +76,7 @@ impl fmt::Display for PanicReport {
 /// # Errors
 /// The report, if `f` panicked.
 pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Result<R, PanicReport> {
+    assert_none_held();
     install_hook();
     let before = CATCHING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(f));
@@ -102,7 +105,9 @@ pub(crate) fn unwind_to_loop() -> ! {
 }
 
 /// Runs a destructor or a foreign waker, and discards its panic, which no caller can handle.
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn contain(f: impl FnOnce()) {
+    assert_none_held();
     let mut result = catch_unwind(AssertUnwindSafe(f));
     for _ in 0..MOST_PAYLOADS {
         let Err(payload) = result else {

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use insula_core::{Instant, Kept, contain};
 use insula_sync::atomic::{AtomicU64, Ordering};
-use insula_sync::{Mutex, MutexGuard, Parker, thread_number};
+use insula_sync::{Mutex, MutexGuard, Parker, Rank, thread_number};
 
 use crate::message_loop::{Flush, Flushed};
 use crate::queue::{Run, TaskOrder, TaskQueue};
@@ -108,15 +108,18 @@ impl Shared {
             thread: thread_number(),
             order,
             wake,
-            state: Mutex::new(State {
-                tasks: TaskQueue::default(),
-                observers: Arc::from([]),
-                next_observer: 0,
-                relation: Relation::Alone,
-                running: None,
-                phase: Phase::Open,
-                pins: 0,
-            }),
+            state: Mutex::ranked(
+                State {
+                    tasks: TaskQueue::default(),
+                    observers: Arc::from([]),
+                    next_observer: 0,
+                    relation: Relation::Alone,
+                    running: None,
+                    phase: Phase::Open,
+                    pins: 0,
+                },
+                Rank::new(30, "a loop"),
+            ),
         })
     }
 
@@ -264,10 +267,10 @@ impl Shared {
     ) -> (MutexGuard<'a, State>, MutexGuard<'a, State>) {
         if one.id < two.id {
             let one = one.state.lock();
-            (one, two.state.lock())
+            (one, two.state.lock_beside())
         } else {
             let two = two.state.lock();
-            (one.state.lock(), two)
+            (one.state.lock_beside(), two)
         }
     }
 

@@ -18,7 +18,7 @@ mod tests;
 
 use std::sync::OnceLock;
 
-use insula_sync::Mutex;
+use insula_sync::{Mutex, Rank};
 
 use crate::abi::status::Status;
 use crate::object::{Kind, Object};
@@ -103,12 +103,15 @@ impl Table {
     const fn new() -> Self {
         Self {
             segments: [const { OnceLock::new() }; SEGMENTS],
-            free: Mutex::new(Free {
-                recycled: Vec::new(),
-                unused: 0,
-                live: 0,
-                is_open: false,
-            }),
+            free: Mutex::ranked(
+                Free {
+                    recycled: Vec::new(),
+                    unused: 0,
+                    live: 0,
+                    is_open: false,
+                },
+                Rank::new(20, "the list of free handles"),
+            ),
         }
     }
 

@@ -47,7 +47,7 @@ use std::time::{Duration, Instant};
 
 use insula::Runtime;
 use insula_sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use insula_sync::{Condvar, Mutex};
+use insula_sync::{Condvar, Mutex, Rank};
 
 use crate::abi::status::{Failure, Outcome, Status};
 use crate::abi::types::{
@@ -58,11 +58,14 @@ use crate::object::Object;
 use crate::raw::User;
 use crate::{callout, handle};
 
-static LIFE: Mutex<Life> = Mutex::new(Life {
-    runtime: None,
-    generation: 0,
-    is_driven: false,
-});
+static LIFE: Mutex<Life> = Mutex::ranked(
+    Life {
+        runtime: None,
+        generation: 0,
+        is_driven: false,
+    },
+    Rank::new(10, "the place of C's runtime"),
+);
 /// Notified when a shutdown stops driving.
 static UNDRIVEN: std::sync::LazyLock<Condvar> = std::sync::LazyLock::new(Condvar::new);
 /// The wakers of the waits that a shutdown ends.
@@ -186,6 +189,8 @@ pub(crate) fn start(settings: Settings) -> Outcome {
     }
     let runtime = builder.build();
     if let Err(error) = runtime.start_threads() {
+        // A shutdown waits, so it waits without the lock.
+        drop(life);
         runtime.shut_down();
         let text = format!("no thread can be started: {error}");
         return Err(Failure::new(Status::OutOfResources, text));

@@ -34,7 +34,7 @@ pub(crate) struct Shared<C: Contract> {
     pub(crate) books: Vec<Arc<Books>>,
     /// How each lane is woken, by worker and lane. A lane's waker stays the same over its life,
     /// and is never cloned for a call. Locked alone; what runs under it is the runtime's own.
-    lanes: Vec<Vec<Mutex<Option<Waker>>>>,
+    lanes: Vec<Vec<Mutex<Option<Arc<Waker>>>>>,
     state: Mutex<State<Entry<C>>>,
     /// Where the workers live, each from its start on.
     isolates: Vec<OnceLock<IsolateId>>,
@@ -347,14 +347,17 @@ impl<C: Contract> Shared<C> {
     }
 
     fn unpark(&self, place: Place) {
-        if let Some(waker) = &*self.lanes[place.worker][place.lane].lock() {
+        // Counted, so that it can be woken after the lock is released: a wake-up takes the lane of
+        // the worker's isolate, and a waker of the user may run any code.
+        let waker = self.lanes[place.worker][place.lane].lock().clone();
+        if let Some(waker) = waker {
             waker.wake_by_ref();
         }
     }
 
     /// A lane's loop begins: it is woken through `waker` from now on.
     pub(crate) fn enroll(&self, place: Place, waker: &Waker) {
-        let waker = waker.clone();
+        let waker = Arc::new(waker.clone());
         let old = self.lanes[place.worker][place.lane].lock().replace(waker);
         drop(old);
     }

@@ -41,7 +41,7 @@ use std::task::Waker;
 
 use insula_core::{Completer, Instant, IsolateId, wake_contained};
 use insula_sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use insula_sync::{Mutex, MutexGuard};
+use insula_sync::{Mutex, MutexGuard, Rank};
 
 use crate::WorkerId;
 use crate::contract::{Method, Refusal};
@@ -154,15 +154,18 @@ impl<M: Method> CallCell<M> {
             stop: AtomicBool::new(false),
             deadline,
             request_traffic: traffic,
-            slot: Mutex::new(Slot {
-                request: Some(request),
-                answer: None,
-                caller: Some(caller),
-                watchers: BTreeMap::new(),
-                next_watcher: 0,
-                traffic,
-                worker: None,
-            }),
+            slot: Mutex::ranked(
+                Slot {
+                    request: Some(request),
+                    answer: None,
+                    caller: Some(caller),
+                    watchers: BTreeMap::new(),
+                    next_watcher: 0,
+                    traffic,
+                    worker: None,
+                },
+                Rank::new(50, "the slot of a call"),
+            ),
         }
     }
 

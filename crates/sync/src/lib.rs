@@ -11,6 +11,7 @@
 
 mod mutex;
 mod parker;
+mod rank;
 mod serial;
 mod state;
 mod thread;
@@ -19,6 +20,7 @@ pub mod cell;
 
 pub use mutex::{Condvar, Mutex, MutexGuard};
 pub use parker::Parker;
+pub use rank::{Rank, assert_none_held};
 pub use serial::Serial;
 pub use state::{StateGuard, StateLock};
 pub use thread::thread_number;

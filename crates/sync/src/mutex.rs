@@ -1,6 +1,7 @@
 //! A mutex and a condition variable that ignore poisoning.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -9,37 +10,126 @@ use loom::sync as imp;
 #[cfg(not(loom))]
 use std::sync as imp;
 
+use crate::rank::{Held, Rank};
+
 /// A guard of a [`Mutex`]. Dropping it releases the lock.
-pub type MutexGuard<'a, T> = imp::MutexGuard<'a, T>;
+pub struct MutexGuard<'a, T> {
+    inner: imp::MutexGuard<'a, T>,
+    /// After `inner`, so that the lock is released first.
+    held: Held,
+}
 
 /// A mutex around a value.
 ///
 /// # Blocking
 /// [`lock`](Self::lock) blocks in the kernel while another thread holds the lock.
-pub struct Mutex<T>(imp::Mutex<T>);
+pub struct Mutex<T> {
+    #[cfg(all(debug_assertions, not(loom)))]
+    rank: Rank,
+    inner: imp::Mutex<T>,
+}
 
 impl<T> Mutex<T> {
-    /// Creates an unlocked mutex.
+    /// Creates an unlocked mutex under which no other lock is taken.
     #[cfg(not(loom))]
     pub const fn new(value: T) -> Self {
-        Self(imp::Mutex::new(value))
+        Self::ranked(value, Rank::LEAF)
     }
 
     /// Creates an unlocked mutex. Not `const`, because loom's is not.
     #[cfg(loom)]
     pub fn new(value: T) -> Self {
-        Self(imp::Mutex::new(value))
+        Self::ranked(value, Rank::LEAF)
+    }
+
+    /// Creates an unlocked mutex with a place in the order of locks.
+    #[cfg(not(loom))]
+    pub const fn ranked(value: T, rank: Rank) -> Self {
+        #[cfg(not(debug_assertions))]
+        let _ = rank;
+        Self {
+            #[cfg(debug_assertions)]
+            rank,
+            inner: imp::Mutex::new(value),
+        }
+    }
+
+    /// Creates an unlocked mutex. Loom finds deadlocks itself, and needs no rank.
+    #[cfg(loom)]
+    pub fn ranked(value: T, _rank: Rank) -> Self {
+        Self {
+            inner: imp::Mutex::new(value),
+        }
     }
 
     /// Acquires the lock, and blocks until it is free.
+    ///
+    /// # Panics
+    /// In debug builds, if the thread holds a lock under which this one may not be taken.
     #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock_after(Held::enter(self.rank()))
+    }
+
+    /// Acquires the lock, where the thread may hold another lock of the same rank. The caller
+    /// must take such locks in one order.
+    ///
+    /// # Panics
+    /// In debug builds, if the thread holds a lock under which this one may not be taken.
+    #[inline]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn lock_beside(&self) -> MutexGuard<'_, T> {
+        self.lock_after(Held::enter_beside(self.rank()))
+    }
+
+    #[inline]
+    fn lock_after(&self, held: Held) -> MutexGuard<'_, T> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        MutexGuard { inner, held }
+    }
+
+    #[cfg(all(debug_assertions, not(loom)))]
+    fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    #[cfg(not(all(debug_assertions, not(loom))))]
+    #[expect(
+        clippy::unused_self,
+        reason = "the rank is that of the lock in debug builds"
+    )]
+    fn rank(&self) -> Rank {
+        Rank::LEAF
     }
 
     /// Consumes the mutex and returns its value.
     pub fn into_inner(self) -> T {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.inner
     }
 }
 
@@ -68,7 +158,9 @@ impl Condvar {
     /// Releases the lock, blocks until a notification and acquires the lock again. May wake
     /// without a notification, so the caller checks its condition in a loop.
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+        let MutexGuard { inner, held } = guard;
+        let inner = self.0.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        MutexGuard { inner, held }
     }
 
     /// Like [`wait`](Self::wait), but blocks for at most `timeout`.
@@ -77,10 +169,10 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         timeout: Duration,
     ) -> MutexGuard<'a, T> {
-        self.0
-            .wait_timeout(guard, timeout)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+        let MutexGuard { inner, held } = guard;
+        let waited = self.0.wait_timeout(inner, timeout);
+        let inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        MutexGuard { inner, held }
     }
 
     /// Wakes one waiter.

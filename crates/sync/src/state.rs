@@ -9,6 +9,7 @@
 //! Loom cannot explore spinning, so under loom the lock is loom's mutex around the same byte.
 
 use crate::atomic::{AtomicU8, Ordering};
+use crate::rank::{Held, Rank};
 
 const LOCKED: u8 = 0x80;
 
@@ -26,6 +27,7 @@ pub struct StateGuard<'a> {
     /// The state to publish.
     pub state: u8,
     lock: &'a StateLock,
+    _rank: Held,
     #[cfg(loom)]
     _held: crate::MutexGuard<'a, ()>,
 }
@@ -39,13 +41,19 @@ impl StateLock {
     /// Acquires the lock. Spins, then yields the thread, while another thread holds it.
     #[cfg(not(loom))]
     #[inline(always)]
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn lock(&self) -> StateGuard<'_> {
+        let rank = Held::enter(Rank::LEAF);
         // Acquire; pairs with the Release store in the guard's drop.
         let mut state = self.word.swap(LOCKED, Ordering::Acquire);
         if state == LOCKED {
             state = self.lock_contended();
         }
-        StateGuard { state, lock: self }
+        StateGuard {
+            state,
+            lock: self,
+            _rank: rank,
+        }
     }
 
     #[cfg(not(loom))]
@@ -84,6 +92,7 @@ impl StateLock {
         StateGuard {
             state,
             lock: self,
+            _rank: Held::enter(Rank::LEAF),
             _held: held,
         }
     }

@@ -21,7 +21,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::thread::Thread;
 
-use insula_sync::Mutex;
+use insula_sync::{Mutex, Rank};
 
 use super::party::PartyId;
 use crate::memory::{Current, IsolateRef};
@@ -103,7 +103,10 @@ impl Who {
 
 type Waits = HashMap<PartyId, Wait>;
 
-static WAITS: LazyLock<Mutex<Waits>> = LazyLock::new(Mutex::default);
+static WAITS: LazyLock<Mutex<Waits>> = LazyLock::new(|| {
+    const RANK: Rank = Rank::new(10, "the graph of waits");
+    Mutex::ranked(Waits::default(), RANK)
+});
 
 /// Keeps the wait of the current party in the graph, if it was entered, until this is dropped.
 pub(super) struct Edge(Option<Entered>);

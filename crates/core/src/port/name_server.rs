@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use insula_sync::Mutex;
+use insula_sync::{Mutex, Rank};
 
 use crate::isolate::ExitCall;
 use crate::port::{PortId, SendPort};
@@ -93,7 +93,10 @@ impl Registration {
 }
 
 /// The table. Bounded by the names of open ports, since it is swept.
-static NAMES: LazyLock<Mutex<Names>> = LazyLock::new(Mutex::default);
+static NAMES: LazyLock<Mutex<Names>> = LazyLock::new(|| {
+    const RANK: Rank = Rank::new(10, "the table of names");
+    Mutex::ranked(Names::default(), RANK)
+});
 
 #[derive(Default)]
 struct Names {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use insula_core::{Isolate, NativePort, Runtime, SendError};
-use insula_sync::Mutex;
+use insula_sync::{Mutex, Rank};
 
 use crate::watchdog::ends;
 
@@ -42,7 +42,7 @@ fn post<T: Send>(ports: &Ports<T>, index: usize, message: T) -> Result<(), SendE
 #[test]
 fn a_handler_is_not_run_inside_of_itself() {
     let log = ends(|| {
-        let log = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::new(Mutex::ranked(Vec::new(), Rank::UNCHECKED));
         let told = log.clone();
         let ports = ports(1, move |ports: &Ports<u32>, _, n| {
             let mut log = told.lock();

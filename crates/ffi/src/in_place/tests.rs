@@ -90,7 +90,8 @@ fn one_that_cancels_itself_ends_when_its_poll_returns() {
     let (mine, slot) = (Arc::clone(&own), Arc::clone(&waker));
     let future = poll_fn(move |cx| {
         *slot.lock() = Some(cx.waker().clone());
-        if let Some(own) = mine.lock().take() {
+        let own = mine.lock().take();
+        if let Some(own) = own {
             own.cancel();
             // A wake-up after the cancellation changes nothing.
             cx.waker().wake_by_ref();

@@ -253,11 +253,13 @@ impl Member {
 impl Seen {
     fn findings(&self, isolates: usize) -> Findings {
         let mut findings = Findings::new();
-        let reports = self.reports.lock();
+        let reports = std::mem::take(&mut *self.reports.lock());
+        let accepted = std::mem::take(&mut *self.accepted.lock());
+        let handled = std::mem::take(&mut *self.handled.lock());
+        let closed = std::mem::take(&mut *self.closed.lock());
         let ends = (0..isolates).map(|index| end_of(index, &reports, &mut findings));
         let ends: Vec<_> = ends.collect();
-        let (accepted, handled) = (self.accepted.lock(), self.handled.lock());
-        for (way, handled) in &*handled {
+        for (way, handled) in &handled {
             let accepted = accepted.get(way).map_or(&[][..], Vec::as_slice);
             if !accepted.starts_with(handled) {
                 let (from, to) = way;
@@ -266,11 +268,11 @@ impl Seen {
                 ));
             }
         }
-        for (way, accepted) in &*accepted {
+        for (way, accepted) in &accepted {
             let to = way.1;
             let is_whole = matches!(ends[to], Some(ExitReason::Finished));
             let arrived = handled.get(way).map_or(0, Vec::len);
-            if is_whole && !self.closed.lock().contains(&to) && arrived < accepted.len() {
+            if is_whole && !closed.contains(&to) && arrived < accepted.len() {
                 findings.push(format!(
                     "{} to {to}: {accepted:?}, lost after {arrived}",
                     way.0

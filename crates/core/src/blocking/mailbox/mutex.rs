@@ -438,7 +438,8 @@ impl<T> Mutex<T> {
     pub fn new(value: T) -> Self {
         Self {
             raw: RawMutex::new(),
-            value: insula_sync::Mutex::new(value),
+            // User code runs while it holds this lock, and may take any other.
+            value: insula_sync::Mutex::ranked(value, insula_sync::Rank::UNCHECKED),
         }
     }
 
