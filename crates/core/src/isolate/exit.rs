@@ -85,9 +85,14 @@ struct Responder<T, F> {
 
 impl<T: Send + 'static, F: FnOnce(&ExitReason) -> T> Respond for Responder<T, F> {
     fn respond(&self, reason: &ExitReason) {
+        // Without this look it would depend on the last sweep whether a closed port's response is
+        // called.
+        if self.port.is_closed() {
+            return;
+        }
         let response = self.response.lock().take();
         if let Some(response) = response {
-            // The port may be closed; then it gets no message.
+            // The port may be closed by now; then it gets no message.
             drop(self.port.send(response(reason)));
         }
     }
@@ -160,7 +165,7 @@ impl ExitCall {
 impl Isolate {
     /// Sends `response(reason)` to `port` when the isolate has ended, after everything that the
     /// isolate sent and after its errors. If it has ended already, sends it at once. Sends
-    /// nothing if `response` panics.
+    /// nothing if `response` panics, and does not call it if `port` is closed.
     ///
     /// Each port gets one message. Adding a port again replaces its response, but keeps its place:
     /// the listeners get their messages in the order in which they were added.

@@ -243,6 +243,24 @@ fn the_last_control_messages() {
     expect_virtual_trace("end", ends(|| Isolate::exit_silently()));
 }
 
+/// Whether it was swept out of the list before the end makes no difference.
+#[test]
+fn the_response_for_a_closed_port_is_not_called() {
+    expect_virtual_trace("open", |log| {
+        let (closed, l) = (ReceivePort::<()>::new(), log.clone());
+        let (sender, other) = (closed.send_port(), log.clone());
+        drop(closed);
+        let isolate = Isolate::builder()
+            .on_exit(&lines(&log), |_| "open")
+            .on_exit(&sender, move |_| l.line("closed"))
+            .spawn(|()| (), ());
+        spawn_local(async move {
+            isolate.exited().await;
+            isolate.add_exit_listener(&sender, move |_| other.line("closed, and late"));
+        });
+    });
+}
+
 fn lines(log: &Log) -> SendPort<&'static str> {
     let port = ReceivePort::new();
     let sender = port.send_port();

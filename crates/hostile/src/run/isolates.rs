@@ -1,26 +1,36 @@
 //! Isolates, and control over them.
 
+use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
+use std::thread;
 
 use insula_core::{
     Builder, Capability, ErrorPolicy, Isolate, IsolateGroup, Pinned, Priority, ReceivePort,
-    Runtime, SendPort,
+    RootIsolate, Runtime, SendPort,
 };
 
 use super::run;
 use super::world::{At, Hook, Letter};
 use crate::program::{Op, Script, Slot};
 
-/// Returns a closed port as the target of exit messages: only the call that makes the message
-/// matters.
+/// Returns the target of exit messages, of which only the call that makes the message matters: a
+/// port that is open and full for ever, of an isolate that no thread drives and no program can end.
 fn sink() -> SendPort<()> {
     static SINK: OnceLock<SendPort<()>> = OnceLock::new();
-    SINK.get_or_init(|| {
-        Isolate::builder()
-            .runtime(&Runtime::global())
-            .spawn_with_port(|port: ReceivePort<()>| drop(port))
-    })
-    .clone()
+    let make = || {
+        let runtime = Runtime::builder().threads(1).build();
+        let mut root = RootIsolate::builder("sink").runtime(&runtime).create();
+        let sender = root.enter(|_| {
+            let port = ManuallyDrop::new(ReceivePort::bounded(1));
+            port.send_port()
+        });
+        let _never_ends = ManuallyDrop::new(root);
+        sender.expect("nothing ends it")
+    };
+    // On a thread of its own, since a program may ask for it anywhere: in an isolate, while its
+    // thread unwinds, or in a destructor of a thread-local.
+    SINK.get_or_init(|| thread::spawn(make).join().expect("it does not panic"))
+        .clone()
 }
 
 /// Returns a builder for an isolate of `runtime`, or else of the runtime of `at`.
