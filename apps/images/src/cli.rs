@@ -28,11 +28,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "WxH", default_value = "800x600")]
     resize: ResizeTo,
 
-    /// What to do with pictures of another shape: stretch, keep inside, or cover and cut
+    /// Treatment of pictures of another shape: stretch, keep inside, or cover and cut
     #[arg(long, value_enum, default_value_t = Mode::Fit)]
     mode: Mode,
 
-    /// How much to sharpen; 0 is not at all, 1 is strong
+    /// Strength of the sharpening; 0 is none, 1 is strong
     #[arg(long, value_name = "AMOUNT", default_value_t = 0.3, value_parser = amount)]
     sharpen: f32,
 

@@ -28,16 +28,16 @@ pub(crate) struct Options {
     /// Flies to the place and back by itself, for so long, and quits.
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub(crate) demo: Option<Duration>,
-    /// Where the demo ends.
+    /// The view at which the demo ends.
     #[arg(long, value_enum, default_value_t = End::Home)]
     pub(crate) demo_end: End,
     /// Writes the last picture of the demo to this file when all of its tiles are there.
     #[arg(long, value_name = "FILE.png", requires = "demo")]
     pub(crate) screenshot: Option<PathBuf>,
-    /// How long the window stays open after the demo.
+    /// The time for which the window stays open after the demo.
     #[arg(long, value_name = "SECONDS", requires = "demo", value_parser = parse_seconds)]
     pub(crate) linger: Option<Duration>,
-    /// How the times of frames are summed up on exit.
+    /// The form in which the times of frames are summed up on exit.
     #[arg(long, value_enum, default_value_t = Summary::Text)]
     pub(crate) summary: Summary,
     /// Real part of the place; as many digits as you like.

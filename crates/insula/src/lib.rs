@@ -41,7 +41,7 @@
 //!         let reply = words.send_port();
 //!         let reader = move |text: &str| {
 //!             for word in text.split(' ') {
-//!                 // Fails only when nobody listens any more.
+//!                 // Fails only if the port is closed.
 //!                 let _ = reply.send(word.to_owned());
 //!             }
 //!         };

@@ -46,21 +46,23 @@ impl<R: Respond> PoolBuilder<R> {
         }
     }
 
-    /// How the pool is called in the names of its isolates and in its status; `"pool"` unless
-    /// given.
+    /// Sets the pool's name, which its status and the names of its isolates show. The default
+    /// is `"pool"`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// How many workers; as many as the process may use cores unless given. Times
-    /// [`concurrency_per_worker`](Self::concurrency_per_worker) it is at most 1,048,576.
+    /// Sets the number of workers. The default is the number of cores that the process may use.
+    /// Multiplied by [`concurrency_per_worker`](Self::concurrency_per_worker), it is at most
+    /// 1,048,576.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
     }
 
-    /// How many calls a worker runs at once, interleaved where they wait; 1 unless given.
+    /// Sets the number of calls that a worker runs at once, interleaved where they wait. The
+    /// default is 1.
     pub fn concurrency_per_worker(mut self, calls: usize) -> Self {
         self.lanes = calls;
         self
@@ -72,27 +74,27 @@ impl<R: Respond> PoolBuilder<R> {
         self
     }
 
-    /// How calls are spread over workers with room; in turn unless given.
+    /// Sets the policy that spreads calls over workers with room. The default is in turn.
     pub fn balance(mut self, balance: Balance) -> Self {
         self.balance = balance;
         self
     }
 
-    /// Which calls are timed; one in 16 unless given.
+    /// Sets which calls are timed. The default is one in 16.
     pub fn measure(mut self, measure: Measure) -> Self {
         self.measure = measure;
         self
     }
 
-    /// How long a cancelled handler may go on before its future is dropped; one second unless
-    /// given.
+    /// Sets the time that a cancelled handler may go on before its future is dropped. The
+    /// default is one second.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// How long a worker may take to become ready, at first and when it is rebuilt; 30 seconds
-    /// unless given.
+    /// Sets the time that a worker may take to become ready, at first and when it is rebuilt. The
+    /// default is 30 seconds.
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
         self.startup_timeout = timeout;
         self

@@ -10,8 +10,8 @@ pub struct Queue {
     pub(crate) overflow: Overflow,
 }
 
-/// What becomes of a call that finds the queue full. Whatever it is, the call that loses
-/// ends with `Rejected` and has its request handed back.
+/// The policy for a call that finds the queue full. In each case the call that loses ends with
+/// `Rejected`, which returns its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overflow {
@@ -27,7 +27,7 @@ pub enum Overflow {
     DropNewest,
 }
 
-/// How a call is given to one of several workers with room.
+/// The policy that selects one of several workers with room for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Balance {
@@ -38,8 +38,8 @@ pub enum Balance {
     LeastLoaded,
 }
 
-/// Which calls are timed. Reading the clock three times costs about as much as an empty call,
-/// so that by default only a sample is timed.
+/// The choice of calls that are timed. Three reads of the clock cost about as much as an empty
+/// call, so by default only a sample is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Measure {
@@ -57,7 +57,7 @@ impl Default for Measure {
     }
 }
 
-/// How a pool ends.
+/// The way in which a pool ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Shutdown {
@@ -75,7 +75,7 @@ impl Queue {
         }
     }
 
-    /// What happens when it is full.
+    /// Sets the policy for a call that finds the queue full.
     pub fn overflow(self, overflow: Overflow) -> Self {
         Self { overflow, ..self }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use insula_rpc::WorkerId;
 
-/// What a worker factory may fail with: any error, so that `?` works in it.
+/// The error of a worker factory: any error, so that `?` works in it.
 pub type FactoryError = Box<dyn Error + Send + Sync>;
 
 /// Why a pool could not be built. The workers that had started are ended.
@@ -18,9 +18,9 @@ pub enum BuildError {
     Settings(&'static str),
     /// A worker did not become ready.
     Startup {
-        /// Which worker.
+        /// The worker that failed.
         worker: WorkerId,
-        /// What went wrong.
+        /// The reason for the failure.
         fault: Arc<WorkerFault>,
     },
     /// Not every worker was ready in time.

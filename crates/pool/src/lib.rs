@@ -12,7 +12,7 @@
 //!    message. A call whose caller has gone, or whose deadline has passed, is not started.
 //! 3. *End.* The answer goes straight from the worker to the caller.
 //!
-//! A queue inside a worker does not exist, so a slow call delays nobody but itself while
+//! A queue inside a worker does not exist, so a slow call delays no other call while
 //! another worker has room, and a worker that ends takes only those calls with it that it runs.
 //!
 //! # Panics

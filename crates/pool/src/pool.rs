@@ -24,7 +24,7 @@ pub struct WorkerPool<R: Respond> {
     isolates: Arc<[Isolate]>,
 }
 
-/// What became of the calls that were in a pool when it was shut down.
+/// The counts of how the calls ended that were in a pool when it was shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
@@ -56,12 +56,12 @@ impl<R: Respond> WorkerPool<R> {
         endpoint.into()
     }
 
-    /// How the pool is right now.
+    /// Returns the pool's present state.
     pub fn status(&self) -> PoolStatus {
         self.shared.status()
     }
 
-    /// What was counted so far. A call is counted before its caller sees the answer.
+    /// Returns the counts so far. A call is counted before its caller sees the answer.
     pub fn stats(&self) -> PoolStats {
         self.shared.stats()
     }

@@ -1,5 +1,5 @@
-//! What callers, workers and the pool's handle share: the state behind its lock, and the one
-//! place where its decisions are carried out.
+//! The part that callers, workers and the pool's handle share: the state behind its lock, and the
+//! one place where its decisions are carried out.
 
 use std::cell::Cell;
 use std::fmt;
@@ -25,18 +25,18 @@ use crate::stats::{
 
 pub(crate) struct Shared<C: Contract> {
     pub(crate) name: String,
-    /// How long a cancelled handler may go on.
+    /// The time that a cancelled handler may go on.
     pub(crate) grace: Duration,
     pub(crate) startup_timeout: Duration,
     bound: usize,
     measure: Measure,
     /// One per worker.
     pub(crate) books: Vec<Arc<Books>>,
-    /// How each lane is woken, by worker and lane. A lane's waker stays the same over its life,
+    /// The waker of each lane, by worker and lane. A lane's waker stays the same over its life,
     /// and is never cloned for a call. Locked alone; what runs under it is the runtime's own.
     lanes: Vec<Vec<Mutex<Option<Arc<Waker>>>>>,
     state: Mutex<State<Entry<C>>>,
-    /// Where the workers live, each from its start on.
+    /// The isolates of the workers, each set at the worker's start.
     isolates: Vec<OnceLock<IsolateId>>,
     /// Written once, at the end. Locked alone.
     pub(crate) report: Mutex<Option<ShutdownReport>>,
@@ -46,7 +46,7 @@ pub(crate) struct Shared<C: Contract> {
 #[derive(Debug)]
 pub(crate) struct Entry<C> {
     pub(crate) call: C,
-    /// When it came, if it is timed.
+    /// The time at which it came, if it is timed.
     pub(crate) queued_at: Option<Instant>,
 }
 
@@ -261,7 +261,7 @@ impl<C: Contract> Shared<C> {
         lost as u64
     }
 
-    /// Whether all workers end within `time`.
+    /// Returns whether all workers end within `time`.
     pub(crate) async fn is_over_within(&self, time: Duration) -> bool {
         within(time, self.when(|state| state.is_over().then_some(())))
             .await
@@ -375,7 +375,7 @@ impl<C: Contract> Shared<C> {
         drop(known);
     }
 
-    /// Wakes whoever waits for a change.
+    /// Wakes all waiters for a change.
     pub(crate) fn changed(&self) {
         let watchers = self.state.lock().take_watchers();
         watchers.into_iter().for_each(wake_contained);

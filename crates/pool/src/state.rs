@@ -31,7 +31,7 @@ use crate::fifo::{Fifo, Key};
 
 /// A call as the state machine sees it.
 pub(crate) trait Job {
-    /// What is kept of it while it runs.
+    /// The part of it that is kept while it runs.
     type Handle;
     fn handle(&self) -> Self::Handle;
 }
@@ -41,7 +41,7 @@ pub(crate) struct State<J: Job> {
     workers: Vec<Worker<J>>,
     /// Parked lanes of all workers.
     idle: usize,
-    /// Where the search for a worker begins.
+    /// The worker at which the search for one with room begins.
     cursor: usize,
     phase: Phase,
     bound: usize,
@@ -85,7 +85,7 @@ struct Worker<J: Job> {
     supervisor: Option<Waker>,
 }
 
-/// How a worker is.
+/// The condition of a worker.
 #[derive(Debug, Clone)]
 pub(crate) enum Condition {
     /// Its state is being built.
@@ -120,7 +120,7 @@ pub(crate) struct Place {
     pub(crate) lane: usize,
 }
 
-/// What to do after an event. The order is: refuse, wake, drop.
+/// The actions that follow an event. The order is: refuse, wake, drop.
 #[must_use]
 pub(crate) struct Actions<J: Job> {
     pub(crate) refuse: Vec<(J, Reject)>,
@@ -131,7 +131,7 @@ pub(crate) struct Actions<J: Job> {
     pub(crate) discard: Vec<J::Handle>,
 }
 
-/// What became of a submitted call.
+/// The result of submitting a call.
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Submitted<J> {
@@ -145,13 +145,13 @@ pub(crate) enum Submitted<J> {
     Refused(J, Reject),
 }
 
-/// What a lane does next.
+/// The next action of a lane.
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Next<J> {
     Run(J),
     Park,
-    /// The loop ends; wake whoever waits for that.
+    /// The loop ends; wake the waiter for that.
     Close(Option<Waker>),
 }
 
@@ -297,7 +297,7 @@ impl<J: Job> State<J> {
         (is_open, actions)
     }
 
-    /// Whether all loops of this worker have ended; the supervisor is woken when they have.
+    /// Returns whether all loops of this worker have ended; the supervisor is woken when they have.
     pub(crate) fn is_quiet(&mut self, worker: usize, supervisor: &Waker) -> bool {
         let worker = &mut self.workers[worker];
         if worker.open > 0 {
@@ -424,7 +424,7 @@ impl<J: Job> State<J> {
         })
     }
 
-    /// Whether every worker has ended, one way or the other.
+    /// Returns whether every worker has ended, in whatever way.
     pub(crate) fn is_over(&self) -> bool {
         self.workers
             .iter()

@@ -40,11 +40,11 @@ pub struct PoolStats {
     pub workers: Vec<WorkerStats>,
 }
 
-/// What one worker has done.
+/// The counts of one worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerStats {
-    /// Which worker.
+    /// The worker.
     pub id: WorkerId,
     /// Calls that it ran to an end of any kind.
     pub calls: u64,
@@ -58,11 +58,11 @@ pub struct WorkerStats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Latency {
-    /// How many calls were timed.
+    /// The number of timed calls.
     pub samples: u64,
     /// The median.
     pub p50: Duration,
-    /// What 99 of 100 calls do not exceed.
+    /// The time that 99 of 100 calls do not exceed.
     pub p99: Duration,
     /// The longest.
     pub max: Duration,
@@ -74,7 +74,7 @@ pub struct Latency {
 pub struct PoolStatus {
     /// The pool's name.
     pub name: String,
-    /// Whether it takes calls.
+    /// The pool's phase, which says whether it takes calls.
     pub phase: PoolPhase,
     /// Calls in the queue, at most its bound.
     pub queued: usize,
@@ -84,7 +84,7 @@ pub struct PoolStatus {
     pub workers: Vec<WorkerStatus>,
 }
 
-/// Whether a pool takes calls.
+/// The phases of a pool, which say whether it takes calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PoolPhase {
@@ -104,17 +104,17 @@ pub enum PoolPhase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerStatus {
-    /// Which worker.
+    /// The worker.
     pub id: WorkerId,
-    /// How it is.
+    /// Its condition.
     pub condition: WorkerCondition,
-    /// How many times its state was rebuilt.
+    /// The number of times that its state was rebuilt.
     pub incarnation: u32,
     /// Calls that it runs, or was just given.
     pub busy: usize,
 }
 
-/// How a worker is.
+/// The condition of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkerCondition {
@@ -136,8 +136,8 @@ pub(crate) struct Books {
     times: Mutex<(Times, Times)>,
 }
 
-/// What one lane has counted. Only the lane writes, one call after the other, so that an
-/// addition is a load and a store; others read at any time.
+/// The counts of one lane. Only the lane writes them, one call after the other, so an addition is
+/// a load and a store; other threads read at any time.
 #[derive(Default)]
 struct LaneCounters {
     counts: [AtomicU64; 5],
@@ -149,9 +149,9 @@ struct LaneCounters {
 pub(crate) struct LaneBooks {
     books: Arc<Books>,
     lane: usize,
-    /// Whether `timing` holds something; written by the lane only.
+    /// `true` if `timing` holds something; written by the lane only.
     is_timed: AtomicBool,
-    /// When the lane's present call came and started.
+    /// The times at which the lane's present call came and started.
     timing: Mutex<Option<(Instant, Instant)>>,
 }
 
@@ -183,8 +183,8 @@ impl Books {
     pub(crate) fn add_to(&self, totals: &mut Totals) {
         for lane in &self.lanes {
             for (total, count) in totals.counts.iter_mut().zip(&lane.counts) {
-                // Acquire pairs with the Release of `add`: whoever has seen an answer finds
-                // it counted anyway, through the lock that the answer came through.
+                // Acquire pairs with the Release of `add`. A caller that has its answer finds
+                // it counted anyway, because of the lock that the answer came through.
                 *total += count.load(Ordering::Acquire);
             }
             totals.traffic.add(Traffic {
@@ -209,7 +209,7 @@ impl Books {
     }
 }
 
-/// Adds to a counter that nobody else writes.
+/// Adds to a counter that no other thread writes.
 fn add(counter: &AtomicU64, more: u64) {
     let sum = counter.load(Ordering::Relaxed).wrapping_add(more);
     counter.store(sum, Ordering::Release);

@@ -15,7 +15,7 @@ use crate::shared::{Shared, within};
 use crate::state::Place;
 use crate::stats::LaneBooks;
 
-/// What a factory knows of the worker whose state it builds.
+/// A factory's view of the worker whose state it builds.
 #[derive(Debug, Clone)]
 pub struct WorkerContext {
     worker: WorkerId,
@@ -24,12 +24,12 @@ pub struct WorkerContext {
 }
 
 impl WorkerContext {
-    /// Which worker of the pool it is.
+    /// Returns the worker's place in the pool.
     pub fn worker(&self) -> WorkerId {
         self.worker
     }
 
-    /// How many times its state was built before.
+    /// Returns the number of times that its state was built before.
     pub fn incarnation(&self) -> u32 {
         self.incarnation
     }
@@ -45,7 +45,7 @@ type Building<S> = Pin<Box<dyn Future<Output = Result<S, FactoryError>> + Send>>
 /// Builds the state of a worker.
 pub(crate) type Factory<S> = Arc<dyn Fn(WorkerContext) -> Building<S> + Send + Sync>;
 
-/// What the isolate of a worker starts with.
+/// The values with which the isolate of a worker starts.
 pub(crate) struct Seed<R: Respond> {
     pub(crate) shared: Arc<Shared<R::Contract>>,
     pub(crate) worker: WorkerId,
@@ -77,7 +77,7 @@ pub(crate) async fn run<R: Respond>(seed: Seed<R>) {
         if shared.ready(worker.index()) {
             run_lanes(&seed, incarnation, &responder).await;
         }
-        // The drop of a suspect state may well panic; there is nobody to tell it to.
+        // The drop of a suspect state may well panic, and no caller is left to report that to.
         let _dropped = catch(move || drop(responder));
         match shared.rebuild(worker.index()) {
             Some(next) => incarnation = next,
@@ -183,9 +183,9 @@ impl<C: Contract> Drop for Enrolled<'_, C> {
     }
 }
 
-/// How long a lane may go from call to call before it lets others run, among them the callers
-/// that it has just woken. Short calls share a slice; a long one ends it. The clock is read
-/// twice per slice at most.
+/// Limits the time for which a lane goes from call to call before it lets other isolates run,
+/// among them the callers that it has just woken. Short calls share a slice; a long one ends it.
+/// The clock is read twice per slice at most.
 #[derive(Default)]
 struct Slice {
     calls: u32,

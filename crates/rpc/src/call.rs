@@ -256,7 +256,7 @@ impl<M: Method> Exchange<'_, M> {
         Poll::Ready((Err(error), Traffic::default(), None))
     }
 
-    /// Whom a caller waits for that blocks now.
+    /// The isolates that could end the wait of a caller that blocks now.
     fn callees(&self) -> Arc<dyn Completer> {
         match &self.stage {
             Stage::Sent { cell, .. } => Arc::new(Callees {

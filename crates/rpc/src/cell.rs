@@ -1,8 +1,9 @@
 //! The cell of one call: where a caller and a callee meet.
 //!
-//! A call is one allocation, shared by its caller ([`CallFuture`](crate::CallFuture)) and its callee
-//! ([`Pending`](crate::Pending) before the start, [`Running`](crate::pending::Running) after).
-//! The cell holds the request until somebody takes it, then the answer until the caller takes
+//! A call is one allocation, shared by its caller ([`CallFuture`](crate::CallFuture)) and its
+//! callee ([`Pending`](crate::Pending) before the start, [`Running`](crate::pending::Running)
+//! after).
+//! The cell holds the request until a callee takes it, then the answer until the caller takes
 //! it, the caller's waker, and one atomic state that decides every race:
 //!
 //! ```text
@@ -14,15 +15,15 @@
 //! ```
 //!
 //! Each arrow is decided once: the state is written only under the lock of the slot, together
-//! with what goes with it, so that whoever comes second finds the new state and has no further
-//! say. (A compare-and-swap beside the lock would decide nothing that the lock does not, and
-//! costs 5 ns more per arrow.) The state can be read without the lock.
+//! with the data that belongs to it, so the second of two racing sides finds the new state and
+//! changes nothing. (A compare-and-swap beside the lock would decide nothing that the lock does
+//! not, and costs 5 ns more per arrow.) The state can be read without the lock.
 //! - *start* wins the right to take the request and to run the handler. From here on the
 //!   outcome of a failure is "maybe executed"; before, it is "not started".
 //! - *settle* and *refuse* write the answer and wake the caller.
 //! - *cancel* ends the call without an answer. From `Queued` it takes the request back. From
-//!   `Started` it wakes whoever watches the call; what the handler answers later is dropped by
-//!   the callee, since its *settle* fails.
+//!   `Started` it wakes the watchers of the call; the callee drops a later answer of the handler,
+//!   since its *settle* fails.
 //!
 //! A server stream stays `Started` while its items flow: its answer (the reading end) is put
 //! into the slot by *deposit*, which changes no state, and *settle* ends it without one.
@@ -48,7 +49,7 @@ use crate::contract::{Method, Refusal};
 use crate::error::{CallError, CancelledBy, Outcome, Phase, WorkerExit};
 use crate::payload::Traffic;
 
-/// Nobody has started the call.
+/// The call has not been started.
 const QUEUED: u8 = 0;
 /// A callee runs it.
 const STARTED: u8 = 1;
@@ -57,7 +58,7 @@ const DONE: u8 = 2;
 /// It ended without an answer.
 const CANCELLED: u8 = 3;
 
-/// What a caller gets.
+/// The result that a caller gets.
 pub(crate) type Answer<M> =
     Result<<M as Method>::Response, CallError<<M as Method>::Error, <M as Method>::Request>>;
 
@@ -79,18 +80,17 @@ struct Slot<M: Method> {
     request: Option<M::Request>,
     /// Written once, taken by the caller.
     answer: Option<Answer<M>>,
-    /// Whom the answer wakes.
+    /// The task that the answer wakes.
     caller: Option<Waker>,
-    /// Whom a cancellation wakes: the tasks that run the handler, one entry each.
-    /// By the places that they were given: each future that watches has one, and takes its waker
-    /// away when it is dropped.
+    /// The tasks that a cancellation wakes, one entry for each future that watches, by its place.
+    /// A future takes its waker away when it is dropped.
     watchers: BTreeMap<u64, Waker>,
     next_watcher: u64,
     traffic: Traffic,
     worker: Option<WorkerId>,
 }
 
-/// Who could end the wait of a caller that blocks.
+/// The isolates that could end the wait of a caller that blocks.
 pub(crate) struct Callees<M: Method> {
     pub(crate) cell: Arc<CallCell<M>>,
     /// Of the workers, each in its place; empty if that is not known.
@@ -116,7 +116,7 @@ impl<M: Method> Completer for Callees<M> {
     }
 }
 
-/// How the caller's side left a call.
+/// The state in which the caller's side left a call.
 pub(crate) enum Left<Q> {
     /// It had not started; here is the request.
     Unstarted(Option<Q>),
@@ -126,11 +126,11 @@ pub(crate) enum Left<Q> {
     Ended,
 }
 
-/// A call as seen by whoever runs it or has to stop it, without its types.
+/// A call as its callee and a shutdown see it, without its types.
 pub trait Signal: Any + Send + Sync {
-    /// Whether the caller has gone, the deadline has been enforced or a shutdown asks to stop.
+    /// Returns whether the caller has gone, the deadline was enforced or a shutdown asks to stop.
     fn is_cancelled(&self) -> bool;
-    /// Who cancelled the call, if somebody did.
+    /// Returns the cause of the cancellation, if the call was cancelled.
     fn cancelled_by(&self) -> Option<CancelledBy>;
     /// Has `waker` woken at the cancellation. `true` if it has happened already.
     ///
@@ -243,7 +243,7 @@ impl<M: Method> CallCell<M> {
         Ok(())
     }
 
-    /// The callee hands over an answer while the call goes on. Gives the answer back if nobody
+    /// Hands over the callee's answer while the call goes on. Returns the answer if no caller
     /// waits for it any more.
     pub(crate) fn deposit(&self, answer: Answer<M>) -> Result<(), Answer<M>> {
         // A cancel that comes later finds the answer in the slot and drops it.
@@ -281,7 +281,7 @@ impl<M: Method> CallCell<M> {
         }
         if let Some(mut slot) = self.go(STARTED, CANCELLED) {
             let watchers = std::mem::take(&mut slot.watchers);
-            // A deposited stream that nobody has taken.
+            // A deposited stream that the caller has not taken.
             let (answer, caller) = (slot.answer.take(), slot.caller.take());
             drop(slot);
             drop((answer, caller));

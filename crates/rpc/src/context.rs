@@ -1,4 +1,4 @@
-//! What a handler knows about the call that it runs.
+//! The context of a call: a handler's view of the call that it runs.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -34,14 +34,14 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// What the calls that run one after the other at one place have in common.
+/// The part that the calls which run one after the other at one place have in common.
 #[derive(Clone)]
 pub struct Scope {
     /// The worker that runs them.
     pub worker: WorkerId,
-    /// How many times its state was rebuilt.
+    /// The number of times that its state was rebuilt.
     pub incarnation: u32,
-    /// How long a cancelled handler may go on before its future is dropped.
+    /// The time that a cancelled handler may go on before its future is dropped.
     pub grace: Duration,
     /// Is told of every call that ends here.
     pub ledger: Option<Arc<dyn Ledger>>,
@@ -49,9 +49,9 @@ pub struct Scope {
 
 /// Counts calls as they end.
 pub trait Ledger: Send + Sync + 'static {
-    /// A call has ended. Called before the answer (or the end of a stream) can be seen by the
-    /// caller, so that whoever has an answer finds it counted; under the lock of the call, so
-    /// that it has to be short.
+    /// Counts a call that has ended. Called before the caller can see the answer (or the end of
+    /// a stream), so a caller that has its answer finds it counted; and under the lock of the
+    /// call, so it has to be short.
     fn record(&self, ended: &Ended);
 }
 
@@ -111,8 +111,8 @@ impl Context {
         }
     }
 
-    /// When the caller must have its answer (for a stream: the stream itself), if it has set
-    /// a deadline.
+    /// Returns the time by which the caller must have its answer (for a stream: the stream itself),
+    /// if it has set a deadline.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -123,7 +123,7 @@ impl Context {
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether nobody needs the answer any more. One or two atomic loads.
+    /// Returns whether the answer is no longer needed. One or two atomic loads.
     pub fn is_cancelled(&self) -> bool {
         self.signal.is_cancelled()
     }
@@ -140,7 +140,7 @@ impl Context {
     /// deadline has passed.
     ///
     /// # Errors
-    /// [`Cancelled`] says who cancelled the call.
+    /// [`Cancelled`] says what cancelled the call.
     pub fn check(&self) -> Result<(), Cancelled> {
         if let Some(by) = self.signal.cancelled_by() {
             return Err(Cancelled { by });
@@ -169,7 +169,7 @@ impl Context {
         self.worker
     }
 
-    /// How many times the worker's state has been rebuilt; 0 for its first.
+    /// Returns the number of times that the worker's state was rebuilt; 0 for its first.
     pub fn incarnation(&self) -> u32 {
         self.incarnation
     }
@@ -194,7 +194,7 @@ impl Context {
 }
 
 impl CancelToken {
-    /// Whether the call was cancelled.
+    /// Returns whether the call was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.0.is_cancelled()
     }
@@ -228,7 +228,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Has `waker` woken at the cancellation; tells who cancelled if it has happened.
+    /// Has `waker` woken at the cancellation; returns the cause if it has happened.
     pub(crate) fn look(&mut self, waker: &Waker) -> Option<CancelledBy> {
         // A cancellation is never taken back, so that there is a cause once there is a flag.
         self.signal

@@ -1,4 +1,4 @@
-//! What `#[contract]` implements, and the seam between callers and whoever runs their calls.
+//! The traits that `#[contract]` implements, and the seam between callers and endpoints.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,9 +37,9 @@ pub struct MethodDescriptor {
 pub trait Method: Sized + 'static {
     /// The request enum of the contract.
     type Contract: Contract;
-    /// What the caller hands over.
+    /// The value that the caller hands over.
     type Request: Send + 'static;
-    /// What the caller gets; a [`ReplyStream`](crate::ReplyStream) for server streams.
+    /// The value that the caller gets; a [`ReplyStream`](crate::ReplyStream) for server streams.
     type Response: Send + 'static;
     /// The method's own error.
     type Error: Send + 'static;
@@ -55,7 +55,7 @@ pub trait Method: Sized + 'static {
 
 /// A [`Method`] that answers with a stream.
 pub trait StreamMethod: Method {
-    /// What the stream yields.
+    /// The items of the stream.
     type Item: Send + 'static;
     /// The bytes that move with an item.
     fn item_bytes(item: &Self::Item) -> u64;
@@ -63,7 +63,7 @@ pub trait StreamMethod: Method {
 
 /// A contract's request enum: one call of any of its methods, on its way to a service.
 ///
-/// Dropping a call that nobody has started ends it with
+/// Dropping a call that was not started ends it with
 /// [`CallError::WorkerDied`](crate::CallError::WorkerDied), [`Outcome::NotStarted`](
 /// crate::Outcome::NotStarted).
 pub trait Contract: fmt::Debug + Send + 'static {
@@ -83,9 +83,9 @@ pub trait Contract: fmt::Debug + Send + 'static {
 pub trait PendingCall {
     /// Its method.
     fn descriptor(&self) -> MethodDescriptor;
-    /// When it must have an answer.
+    /// Returns the time by which it must have an answer.
     fn deadline(&self) -> Option<Instant>;
-    /// Whether it still waits to be started: nobody has cancelled it or ended it.
+    /// Returns whether it still waits to be started: it was neither cancelled nor ended.
     fn is_waiting(&self) -> bool;
     /// The call as its callee sees it while it runs; `None` once it has been taken apart.
     fn signal(&self) -> Option<Arc<dyn Signal>>;
@@ -103,14 +103,14 @@ pub enum Refusal {
     Expired,
     /// The worker that it was given to ended.
     WorkerDied {
-        /// How it ended.
+        /// The way in which it ended.
         exit: WorkerExit,
-        /// Which one, if it was given to one.
+        /// The worker, if the call was given to one.
         worker: Option<WorkerId>,
     },
 }
 
-/// Somebody who takes calls: a port of one isolate, a pool.
+/// A destination for calls: a port of one isolate, or a pool.
 ///
 /// # Cancellation
 /// Every call that is submitted ends, whatever happens to the endpoint: dropping an unstarted
@@ -122,14 +122,14 @@ pub trait Endpoint<C>: fmt::Debug + Send + Sync + 'static {
     fn withdraw(&self, ticket: Ticket);
 
     /// The isolates of all workers, by their place; empty if that is not known. Any of them may
-    /// start a call which has not started yet. A caller that blocks uses it to see that those
-    /// who could answer wait for him.
+    /// start a call which has not started yet. A caller that blocks uses it to find out that all
+    /// isolates which could answer wait for the caller.
     fn isolates(&self) -> Vec<IsolateId> {
         Vec::new()
     }
 }
 
-/// What a call does when there is no room for it.
+/// The treatment of a call for which there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Admission {
     /// Whatever the endpoint's own policy says.
@@ -139,7 +139,7 @@ pub enum Admission {
     NoWait,
 }
 
-/// Where an endpoint has put a call, for [`Endpoint::withdraw`].
+/// The place at which an endpoint has put a call, for [`Endpoint::withdraw`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(pub u64);
 
@@ -161,7 +161,7 @@ pub trait Respond: Send + Sync + 'static {
     fn respond(&self, call: Self::Contract, scope: &Scope) -> impl Future<Output = Ended> + Send;
 }
 
-/// How a call ended, for whoever ran it.
+/// The end of a call, as its callee reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Ended {

@@ -1,4 +1,4 @@
-//! How a call can fail, and whether its work may have run.
+//! The errors of calls, which say whether the work may have run.
 
 use std::error::Error;
 use std::fmt;
@@ -20,35 +20,35 @@ pub enum CallError<E, Q = ()> {
     App(E),
     /// The call was not admitted; it has not started.
     Rejected {
-        /// What spoke against it.
+        /// The reason for the rejection.
         why: Reject,
         /// The request, unless it was lost on the way.
         request: Option<Q>,
     },
-    /// The call was cancelled by somebody else than its caller. (A caller that cancels drops
-    /// its future and sees no error.)
+    /// The call was cancelled, but not by its caller. (A caller that cancels drops its future and
+    /// sees no error.)
     Cancelled {
-        /// Who cancelled it.
+        /// The cause of the cancellation.
         by: CancelledBy,
-        /// Whether the handler may have run.
+        /// Says whether the handler may have run.
         outcome: Outcome,
     },
     /// The deadline of the call passed.
     Deadline {
-        /// Where the call was when it passed.
+        /// The phase of the call in which it passed.
         phase: Phase,
-        /// Whether the handler may have run.
+        /// Says whether the handler may have run.
         outcome: Outcome,
         /// The request, if the handler has not started.
         request: Option<Q>,
     },
     /// The worker ended before it answered.
     WorkerDied {
-        /// How it ended.
+        /// The way in which it ended.
         exit: WorkerExit,
-        /// Which worker it was; `None` if the call had not been given to one.
+        /// The worker; `None` if the call had not been given to one.
         worker: Option<WorkerId>,
-        /// Whether the handler may have run.
+        /// Says whether the handler may have run.
         outcome: Outcome,
         /// The request, if the handler has not started.
         request: Option<Q>,
@@ -64,14 +64,14 @@ pub enum CallError<E, Q = ()> {
     NotWaited {
         /// Why it would not.
         why: WaitError,
-        /// Whether the handler may have run.
+        /// Says whether the handler may have run.
         outcome: Outcome,
         /// The request, if the handler has not started.
         request: Option<Q>,
     },
 }
 
-/// Whether the work of a failed call may have been done.
+/// Says whether the work of a failed call may have been done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The handler has not started and never will: the call can be repeated safely.
@@ -92,11 +92,11 @@ pub enum Reject {
     Shed,
     /// The callee is shutting down.
     Shutdown,
-    /// Nobody is left who could run the call.
+    /// No worker is left that could run the call.
     NoWorker,
 }
 
-/// Who cancelled a call.
+/// The cause of a cancellation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CancelledBy {
@@ -108,7 +108,7 @@ pub enum CancelledBy {
     Shutdown,
 }
 
-/// Where a call was when its deadline passed.
+/// The phase of a call in which its deadline passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
@@ -118,7 +118,7 @@ pub enum Phase {
     Run,
 }
 
-/// How a worker ended.
+/// The way in which a worker ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkerExit {
@@ -133,12 +133,12 @@ pub enum WorkerExit {
 /// A cooperative stop: the call that this context belongs to was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cancelled {
-    /// Who cancelled it.
+    /// The cause of the cancellation.
     pub by: CancelledBy,
 }
 
 impl<E, Q> CallError<E, Q> {
-    /// Whether the work of this call may have been done.
+    /// Returns whether the work of this call may have been done.
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::App(_) => Outcome::Executed,

@@ -18,7 +18,7 @@ pub enum Stopped {
     Cancelled(CancelledBy),
 }
 
-/// What is known of a caught panic.
+/// The message and the location of a caught panic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Panic {
     /// Its message.

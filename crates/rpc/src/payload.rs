@@ -7,7 +7,7 @@
 
 use std::mem::size_of_val;
 
-/// What a value weighs when it changes its owner.
+/// The size of a value in bytes, for the counts of moved bytes.
 ///
 /// Types without an implementation count with [`size_of`], which leaves out what they own on
 /// the heap; implement it for types whose weight matters in the statistics.

@@ -8,7 +8,7 @@ use crate::context::{Scope, WorkerId};
 use crate::contract::{Admission, Contract, Endpoint, Refusal, Respond, Ticket};
 use crate::error::{Reject, WorkerExit};
 
-/// How long a cancelled handler may go on under [`serve`] before its future is dropped.
+/// The time that a cancelled handler may go on under [`serve`] before its future is dropped.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Answers the calls that arrive at a port, one after the other, until the port is closed and
@@ -29,7 +29,7 @@ pub async fn serve<R: Respond>(mut port: ReceivePort<R::Contract>, responder: R)
         ledger: None,
     };
     while let Some(call) = port.recv().await {
-        // How a call ended is for its caller; there is nobody here to be told.
+        // The caller has the result; this loop counts nothing.
         let _ended = responder.respond(call, &scope).await;
     }
 }

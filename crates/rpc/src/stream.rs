@@ -8,7 +8,7 @@
 //!
 //! Exactly one end is written, and it is always read after the items before it:
 //! - `Finished`: the handler's stream was exhausted;
-//! - `Failed`: the handler's error, a panic, a cancellation by somebody else than the caller,
+//! - `Failed`: the handler's error, a panic, a cancellation that is not the caller's,
 //!   or the death of the worker. It never looks like `Finished`: a writer that is dropped
 //!   without an end leaves [`CallError::WorkerDied`].
 //!
@@ -35,7 +35,7 @@ use crate::payload::Traffic;
 use crate::pending::{Running, died};
 use crate::{ReplyStreamOf, WorkerId};
 
-/// How many items a callee may be ahead of its caller.
+/// The most items that a callee may be ahead of its caller.
 pub const WINDOW: usize = 32;
 
 /// The items of a server stream, in the order in which the handler gave them.
@@ -60,7 +60,7 @@ struct State<T, E> {
     traffic: Traffic,
     /// Taken by the reader.
     end: Option<End<E>>,
-    /// Whether an end was written; nothing follows it.
+    /// `true` once an end was written; nothing follows it.
     is_ended: bool,
     /// The caller has dropped its end.
     is_abandoned: bool,
@@ -191,7 +191,7 @@ fn channel<T, E>(worker: WorkerId, signal: Arc<dyn Signal>) -> (Writer<T, E>, Re
     (Writer { channel, worker }, reader)
 }
 
-/// What a writer may do next.
+/// The answer to a writer that wants to send one more item.
 enum Credit {
     Granted,
     /// The reader has gone.
@@ -381,7 +381,7 @@ fn watch<E>(watchdog: &mut Watchdog<'_>, task: &mut task::Context<'_>) -> Poll<(
     ))
 }
 
-/// What became of a waker that was to be remembered.
+/// The result of remembering a waker.
 enum Place {
     /// It is remembered. The one that it replaced is dropped outside the lock.
     Set(Option<Waker>),

@@ -69,7 +69,7 @@ pub enum Operation {
 pub struct Program {
     /// The isolates' entries.
     pub entries: Vec<Node>,
-    /// What a panic does to its isolate.
+    /// The policy for panics in the isolate.
     pub error_policy: ErrorPolicy,
     /// The order of events to follow.
     pub compat: Compat,

@@ -24,7 +24,7 @@ use crate::adapter::Adapter;
 /// Counts primes.
 #[contract]
 trait Primes {
-    /// How many there are in a range.
+    /// Returns the number of primes in a range.
     async fn count(&self, cx: &Context, numbers: Range<u32>) -> Result<u32, Infallible>;
 }
 
@@ -43,7 +43,7 @@ const CALLS: u32 = 100;
 /// Primes below two million.
 const PRIMES: u32 = 148_933;
 
-/// What the isolate knows. Not `Send`: it lives on glib's thread.
+/// The isolate's state. Not `Send`: it lives on glib's thread.
 #[derive(Default)]
 struct Progress {
     answers: Cell<u32>,

@@ -246,7 +246,7 @@ async fn no_more_pictures_are_read_than_the_pool_is_about_to_need() {
         go.send(()).unwrap();
         let update = updates.next().await.unwrap();
         assert_eq!(update.processed as u64, finished + 1);
-        // Whoever is slow to ask for more has no more waiting.
+        // A slow reader has no more pictures in progress.
         assert_eq!(submitted(), 4 + finished);
     }
 }

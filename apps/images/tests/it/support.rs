@@ -25,7 +25,7 @@ pub(crate) fn photo(name: &str) -> Vec<u8> {
     std::fs::read(photos().join(name)).unwrap()
 }
 
-/// What to embed into a test picture beside its pixels.
+/// Metadata to embed into a test picture beside its pixels.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Extras<'a> {
     pub(crate) icc: Option<&'a [u8]>,
@@ -155,7 +155,7 @@ pub(crate) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether two colors are the same within what JPEG changes.
+/// Returns whether two colors are the same within what JPEG changes.
 pub(crate) fn is_close(a: Rgb<u8>, b: Rgb<u8>) -> bool {
     a.0.iter().zip(b.0).all(|(&a, b)| a.abs_diff(b) <= 16)
 }

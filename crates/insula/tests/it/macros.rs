@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use insula::{Instant, Isolate, ReceivePort, sleep};
 
-/// What a program's `main` becomes, under a name that a test can call.
+/// The expansion of a program's `main`, under a name that a test can call.
 mod program {
     #[insula::main(threads = 2)]
     pub(super) async fn main() -> Result<(), String> {

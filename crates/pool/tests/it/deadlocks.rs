@@ -1,4 +1,4 @@
-//! Risk: handlers that block for calls of their own pool leave nobody to start those.
+//! Risk: handlers that block for calls of their own pool leave no worker to start those.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -10,9 +10,9 @@ use insula_core::{Isolate, ReceivePort, ReplyTo, SendPort, WaitError, block_on};
 
 #[contract(crate = insula_rpc)]
 trait Nest {
-    /// How deep it came, by blocking calls of the same pool.
+    /// Returns the depth that it reached by blocking calls of the same pool.
     async fn descend(&self, cx: &Context, depth: u32) -> Result<u32, Circle>;
-    /// Asks the caller, who waits.
+    /// Asks the caller, which waits.
     async fn ask(&self, cx: &Context, caller: SendPort<ReplyTo<u8>>) -> Result<u8, Circle>;
 }
 
@@ -89,7 +89,7 @@ fn the_last_worker_does_not_wait_for_the_pool() {
             }
             other => panic!("{other:?}"),
         }
-        // Everybody is at work again.
+        // All workers take calls again.
         assert_eq!(caller.descend(deepest).blocking().expect("room"), deepest);
     }
 }

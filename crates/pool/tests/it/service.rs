@@ -49,7 +49,7 @@ impl fmt::Display for Oops {
 
 impl std::error::Error for Oops {}
 
-/// What the tests and all workers of a pool share.
+/// The state that the tests and all workers of a pool share.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Desk(Arc<Mutex<Inside>>);
 

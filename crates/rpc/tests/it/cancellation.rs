@@ -1,4 +1,5 @@
-//! Risk: work that nobody needs goes on, or a cancellation hits a call that has its answer.
+//! Risk: work that is not needed any more goes on, or a cancellation hits a call that has its
+//! answer.
 
 use std::sync::Arc;
 use std::task::Poll;

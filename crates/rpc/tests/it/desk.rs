@@ -106,7 +106,7 @@ impl Woken {
         Pin::new(future).poll(&mut Context::from_waker(&waker))
     }
 
-    /// Whether it was woken since the last look.
+    /// Returns whether it was woken since the last look.
     pub(crate) fn take(&self) -> bool {
         self.0.swap(false, Ordering::SeqCst)
     }

@@ -3,7 +3,7 @@
 use insula_testkit::On;
 use insula_testkit::programs::{Program, model, several, single};
 
-/// How many programs are tried: more with `INSULA_PROGRAMS`.
+/// Returns the number of programs to try: more with `INSULA_PROGRAMS`.
 fn count(usual: u64) -> u64 {
     let wanted = std::env::var("INSULA_PROGRAMS").ok();
     wanted.and_then(|text| text.parse().ok()).unwrap_or(usual)

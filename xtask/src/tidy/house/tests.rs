@@ -1,4 +1,4 @@
-//! What is counted, and what is not.
+//! Tests of the counts: words that count, and words that do not.
 
 use super::{Lines, exported};
 
