@@ -16,7 +16,7 @@
 //! 6. looks and parks in turn.
 //!
 //! A wait that does not end at its first look is an interrupt check, and so is each look in 6: an
-//! isolate that is to end unwinds out of its wait, and guards undo what the wait has set up. Where
+//! isolate that is ending unwinds out of its wait, and guards undo what the wait has set up. Where
 //! it cannot unwind (`isolate/control.rs` lists the cases) the wait returns
 //! [`WaitError::Ending`]. Code that has left its isolate, such as a future under
 //! [`block_on`](crate::block_on), waits as that isolate in this respect.
@@ -80,7 +80,7 @@ pub enum WaitError {
     /// The wait was on a seeded runtime, where nothing else runs meanwhile. The runtime is that of
     /// the isolate; outside of isolates, the one that the thread has entered last.
     Seeded,
-    /// The waiting isolate is to end and cannot unwind out of the wait, which is in a destructor
+    /// The waiting isolate is ending and cannot unwind out of the wait, which is in a destructor
     /// that runs while the stack unwinds or because the isolate has ended. Elsewhere a wait of such
     /// an isolate does not return.
     Ending,

@@ -129,7 +129,7 @@ fn exit(isolate: Current<'_>, reason: ExitReason) -> bool {
 
 /// Runs code of a host inside the isolate, between two of its events, and then the microtasks.
 /// Control messages that have arrived are handled first, as before every event.
-/// Returns `None` if `f` unwound, or if the isolate was to end before it.
+/// Returns `None` if `f` unwound, or if the isolate was ending before it.
 pub(crate) fn enter<R>(runnable: &Runnable, f: impl FnOnce() -> R) -> Option<R> {
     let runtime = runnable.core().runtime.clone();
     let _hosted = Hosted::begin(&runtime);
@@ -165,7 +165,7 @@ pub(crate) fn enter<R>(runnable: &Runnable, f: impl FnOnce() -> R) -> Option<R> 
 #[cold]
 fn caught(isolate: Current<'_>, payload: Box<dyn Any + Send>) -> SliceEnd {
     if payload.is::<panic::ToLoop>() {
-        // Not a panic: the isolate is to end, and the next slice finds the reason.
+        // Not a panic: the isolate is ending, and the next slice finds the reason.
         return SliceEnd::Again;
     }
     let report = PanicReport::take(payload);

@@ -72,7 +72,7 @@ impl fmt::Display for PanicReport {
 ///
 /// The end of the current isolate, by a kill or [`Isolate::exit`](crate::Isolate::exit), is not a
 /// panic: it unwinds through this function. While the thread already unwinds, that is impossible,
-/// and the report says that the isolate is to end.
+/// and the report says that the isolate is ending.
 /// # Errors
 /// The report, if `f` panicked.
 pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Result<R, PanicReport> {
@@ -95,7 +95,7 @@ pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Result<R, PanicReport> {
     })
 }
 
-/// The payload that unwinds the stack of an isolate that is to end. It calls no hook, since it is
+/// The payload that unwinds the stack of an isolate that is ending. It calls no hook, since it is
 /// not a panic.
 pub(crate) struct ToLoop;
 

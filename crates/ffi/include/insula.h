@@ -137,7 +137,7 @@
 // The callee's own code failed, and supplied the text.
 #define INSULA_ERROR_FAILED 25
 
-// The isolate is to end: return from the callback.
+// The isolate is ending: return from the callback.
 #define INSULA_ERROR_ENDING 26
 
 // The operating system, or a table of the library, has no room.
@@ -794,7 +794,7 @@ insula_status insula_exit(insula_port port, const insula_value *message);
 // An interrupt check for callbacks that compute for a long time: handles pauses, pings and kills
 // that have arrived. A callback goes on only while this returns `INSULA_OK`.
 //
-// Errors: `ENDING` if the isolate is to end, because it was killed or the runtime shuts down, at
+// Errors: `ENDING` if the isolate is ending, because it was killed or the runtime shuts down, at
 // each check from then on. In a function of a service also `CANCELLED` if the answer is no longer
 // needed, and `TIMED_OUT` if the deadline of the call has passed. Outside of isolates only
 // `SHUT_DOWN` once the runtime shuts down, and `NOT_STARTED`.

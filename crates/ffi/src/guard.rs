@@ -64,7 +64,7 @@ pub(crate) fn guard_always(function: impl FnOnce() -> Outcome) -> StatusCode {
     }
 }
 
-/// Returns the failure for an unwinding. A panic has a text; an isolate that is to end unwinds
+/// Returns the failure for an unwinding. A panic has a text; an isolate that is ending unwinds
 /// without one, from an interrupt check or a wait.
 fn unwound(payload: &(dyn std::any::Any + Send)) -> Failure {
     let text = payload.downcast_ref::<&str>().copied();

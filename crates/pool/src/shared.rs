@@ -140,7 +140,7 @@ impl<C: Contract> Shared<C> {
         }
     }
 
-    /// Ends the lane's call, if `is_done`, and gets the next; `None` when the loop is to end.
+    /// Ends the lane's call, if `is_done`, and gets the next; `None` when the loop has to end.
     pub(crate) fn poll_next(&self, at: Place, is_done: &mut bool) -> Poll<Option<Entry<C>>> {
         let mut state = self.state.lock();
         let done = if std::mem::take(is_done) {

@@ -54,7 +54,7 @@ enum Status {
   /// The callee's own code failed.
   failed(25, 'the callee failed'),
 
-  /// The Rust isolate that waits is to end.
+  /// The Rust isolate that waits is ending.
   ending(26, 'the isolate is to end'),
 
   /// The operating system, or a table of the library, has no room.

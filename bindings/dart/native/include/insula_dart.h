@@ -48,7 +48,7 @@ insula_status insula_dart_stream_send(uint64_t stream, const insula_value *item,
  *
  * Errors: BAD_HANDLE if the callback is closed; CLOSED if it was closed meanwhile; PEER_DIED if its
  * isolate has ended; TIMED_OUT; FAILED if it threw; DEADLOCK on the thread of its isolate; ENDING
- * if this thread runs an isolate of Insula that is to end. */
+ * if this thread runs an isolate of Insula that is ending. */
 insula_status insula_dart_callback_call(uintptr_t callback, const insula_value *argument,
                                         uint64_t timeout_ns, insula_done_fn done, void *user);
 

@@ -151,7 +151,7 @@ fn close(number: usize, why: StatusCode) -> StatusCode {
 /// argument is copied, except for external data, which moves if the call was handed over.
 ///
 /// Errors: `CLOSED`, `PEER_DIED`, `TIMED_OUT`, `FAILED` if the callback threw, `DEADLOCK` in the
-/// callback's own isolate, `ENDING` if the isolate of Insula that waits is to end.
+/// callback's own isolate, `ENDING` if the isolate of Insula that waits is ending.
 ///
 /// # Safety
 /// The pointers are valid as `insula.h` requires; `done` may use `user` on any thread.
@@ -293,7 +293,7 @@ impl Callback {
             }))
         });
         let gave_up = match rung {
-            // An isolate that is to end unwinds out of the wait, unless it is unwinding already.
+            // An isolate that is ending unwinds out of the wait, unless it is unwinding already.
             Some(Err(_)) => INSULA_ERROR_ENDING,
             // The bell is closed when the call is over; the stage holds the status.
             Some(Ok(Err(error))) if error != MailboxError::Closed => {

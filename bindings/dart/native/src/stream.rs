@@ -192,7 +192,7 @@ pub unsafe extern "C" fn insula_dart_stream_send(
     }));
     match sent {
         Ok(status) => status,
-        // An isolate that is to end unwinds out of the wait.
+        // An isolate that is ending unwinds out of the wait.
         Err(_) if Isolate::current().is_some() => INSULA_ERROR_ENDING,
         Err(_) => INSULA_ERROR_INTERNAL,
     }

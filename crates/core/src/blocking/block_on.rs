@@ -91,7 +91,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// Like [`block_on`], for callers that have an error to return.
 ///
 /// # Errors
-/// If the isolate is to end and cannot unwind out of the wait; on a seeded runtime, if the future
+/// If the isolate is ending and cannot unwind out of the wait; on a seeded runtime, if the future
 /// is not ready at once.
 pub(crate) fn block_on_or_end<F: Future>(future: F) -> Result<F::Output, WaitError> {
     let check = || check_wait().map_err(WaitError::from);
@@ -105,7 +105,7 @@ pub(crate) fn block_on_or_end<F: Future>(future: F) -> Result<F::Output, WaitErr
 /// one that other threads complete in any case.
 ///
 /// # Errors
-/// If the isolate is to end and cannot unwind out of the wait, or if the time-out expires.
+/// If the isolate is ending and cannot unwind out of the wait, or if the time-out expires.
 pub(crate) fn block_on_until<F: Future>(
     future: F,
     timeout: Option<Duration>,

@@ -24,7 +24,7 @@ pub(crate) struct Control {
     delayed: VecDeque<Action>,
     /// Capabilities of the pauses that have not been resumed.
     paused_by: HashSet<Capability>,
-    /// The reason for which the isolate is to end.
+    /// The reason for which the isolate is ending.
     exit: Option<ExitReason>,
     /// The reason for which the isolate ends once it is no longer paused.
     held_exit: Option<ExitReason>,
@@ -124,7 +124,7 @@ fn park(isolate: Current<'_>) -> bool {
 /// Performs an interrupt check in the middle of an event.
 ///
 /// # Errors
-/// [`Ending`], if the isolate is to end.
+/// [`Ending`], if the isolate is ending.
 #[cold]
 pub(crate) fn check(isolate: Current<'_>) -> Result<(), Ending> {
     if isolate.is_dying() {
@@ -142,7 +142,7 @@ pub(crate) fn check(isolate: Current<'_>) -> Result<(), Ending> {
 }
 
 /// Runs all microtasks between two callbacks of one event, and handles control messages in
-/// between. Returns `false` if the isolate is to end: no further callback may run.
+/// between. Returns `false` if the isolate is ending: no further callback may run.
 pub(crate) fn drain_microtasks(isolate: Current<'_>) -> bool {
     loop {
         isolate.run_microtasks();
@@ -165,7 +165,7 @@ pub(super) fn handle_messages_while_unwinding(isolate: Current<'_>) {
     let handle = || catch_unwind(AssertUnwindSafe(|| handle_messages(isolate)));
     // Each round removes a message, so this ends.
     while let Err(payload) = handle() {
-        // Not a panic: a message called `exit`, which has recorded that the isolate is to end.
+        // Not a panic: a message called `exit`, which has recorded that the isolate is ending.
         if payload.is::<panic::ToLoop>() {
             continue;
         }
@@ -224,13 +224,13 @@ fn delay(isolate: Current<'_>, priority: Priority, action: Action) {
 
 impl Current<'_> {
     /// Returns whether the running code should return to the loop: a control message waits, or
-    /// the isolate is to end.
+    /// the isolate is ending.
     #[inline(always)]
     pub(crate) fn interrupted(self) -> bool {
         self.lane.peek_oob() || self.local().flags.ending.get()
     }
 
-    /// Returns whether the isolate is to end, or is being torn down. Once `true`, it stays `true`.
+    /// Returns whether the isolate is ending, or is being torn down. Once `true`, it stays `true`.
     #[inline(always)]
     pub(crate) fn is_ending(self) -> bool {
         self.local().flags.ending.get() || self.is_dying()
@@ -242,7 +242,7 @@ impl Current<'_> {
         self.local().flags.dying.get()
     }
 
-    /// Records that the isolate is to end: it ends as soon as its code returns to the loop. The
+    /// Records that the isolate is ending: it ends as soon as its code returns to the loop. The
     /// first reason counts.
     pub(crate) fn end_with(self, reason: ExitReason) {
         self.with_events(|events| {

@@ -405,7 +405,7 @@ impl SystemRecord for Timeout {
     }
 }
 
-/// Runs the timers before `limit`. Returns `false` if the isolate is to end: no further callback
+/// Runs the timers before `limit`. Returns `false` if the isolate is ending: no further callback
 /// may run.
 fn fire_before(isolate: Current<'_>, limit: TimerOrder) -> bool {
     while let Some(due) = isolate.with_events(|events| events.timers.pop_before(limit)) {

@@ -19,7 +19,7 @@
 //! `PAUSED`, and only the out-of-band lane schedules it.
 //!
 //! # The end
-//! An isolate that was killed, or has called `exit`, *is to end*: a flag is set until it has
+//! An isolate that was killed, or has called `exit`, is *ending*: a flag is set until it has
 //! ended. Every check reads the flag, so code that catches the unwinding of one check is unwound
 //! by the next. The effect of a check depends on where it runs:
 //!
@@ -272,7 +272,7 @@ impl Isolate {
 /// Makes an interrupt check: handles the control messages that have arrived. For computations
 /// that run for a long time without returning to the event loop.
 ///
-/// If the isolate is to end, the call does not return: it unwinds the stack, which runs
+/// If the isolate is ending, the call does not return: it unwinds the stack, which runs
 /// destructors. (A `catch_unwind` around it delays the end until the next check.) In a destructor
 /// that runs because the stack unwinds already, or because the isolate has ended, it returns.
 /// Outside of isolates it does nothing.
@@ -283,7 +283,7 @@ pub fn checkpoint() {
     }
 }
 
-/// An error which says that the current isolate is to end: it was killed, its runtime shuts down,
+/// An error which says that the current isolate is ending: it was killed, its runtime shuts down,
 /// or it has called [`Isolate::exit`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ending;
@@ -300,17 +300,17 @@ impl std::error::Error for Ending {}
 /// itself. A control message may still run a function that panics.
 ///
 /// # Errors
-/// [`Ending`] if the isolate is to end, also in destructors that its teardown runs. The caller
+/// [`Ending`] if the isolate is ending, also in destructors that its teardown runs. The caller
 /// should return to the event loop.
 pub fn try_checkpoint() -> Result<(), Ending> {
     check_if(Lane::peek_oob)
 }
 
 /// Makes the interrupt check of a wait, before it sleeps until the next control message. Unlike
-/// [`checkpoint`] it misses no message that came before. Unwinds if the isolate is to end.
+/// [`checkpoint`] it misses no message that came before. Unwinds if the isolate is ending.
 ///
 /// # Errors
-/// If the isolate is to end, and unwinding is impossible here.
+/// If the isolate is ending, and unwinding is impossible here.
 pub(crate) fn check_wait() -> Result<(), Ending> {
     check_if(Lane::has_oob).inspect_err(|_| {
         if may_unwind() {
@@ -327,8 +327,8 @@ pub(crate) fn check_wait_without_error() {
     }
 }
 
-/// Handles the control messages if the isolate is to end or `is_interrupted` returns `true`.
-/// Returns an error if the isolate is to end.
+/// Handles the control messages if the isolate is ending or `is_interrupted` returns `true`.
+/// Returns an error if the isolate is ending.
 #[inline]
 fn check_if(is_interrupted: impl Fn(&Lane) -> bool) -> Result<(), Ending> {
     Current::with_or_left(|isolate| match isolate {

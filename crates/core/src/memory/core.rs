@@ -147,7 +147,7 @@ pub(crate) struct Flags {
     /// Set if something comes before the next event: a pause, a delayed control action, or the
     /// end.
     pub(crate) attention: Cell<bool>,
-    /// Set once the isolate is to end: nothing more may run.
+    /// Set once the isolate is ending: nothing more may run.
     pub(crate) ending: Cell<bool>,
     /// Set while the microtasks that an error left behind wait for the next event, as in the VM.
     pub(crate) microtasks_held: Cell<bool>,

@@ -382,7 +382,7 @@ fn a_panic_ends_the_isolate_and_nothing_else() {
     assert_eq!(stage.read(), "task");
 }
 
-/// No code of the window system's runs as an isolate that is to end.
+/// No code of the window system's runs as an isolate that is ending.
 #[test]
 fn nothing_runs_as_an_isolate_whose_runtime_is_shut_down() {
     let stage = Stage::new();

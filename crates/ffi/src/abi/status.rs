@@ -57,7 +57,7 @@ pub const INSULA_ERROR_REJECTED: i32 = 23;
 pub const INSULA_ERROR_CANCELLED: i32 = 24;
 /// The callee's own code failed, and supplied the text.
 pub const INSULA_ERROR_FAILED: i32 = 25;
-/// The isolate is to end: return from the callback.
+/// The isolate is ending: return from the callback.
 pub const INSULA_ERROR_ENDING: i32 = 26;
 /// The operating system, or a table of the library, has no room.
 pub const INSULA_ERROR_OUT_OF_RESOURCES: i32 = 27;

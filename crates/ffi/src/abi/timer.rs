@@ -122,7 +122,7 @@ pub unsafe extern "C" fn insula_exit(port: PortHandle, message: *const RawValue)
 /// An interrupt check for callbacks that compute for a long time: handles pauses, pings and kills
 /// that have arrived. A callback goes on only while this returns `INSULA_OK`.
 ///
-/// Errors: `ENDING` if the isolate is to end, because it was killed or the runtime shuts down, at
+/// Errors: `ENDING` if the isolate is ending, because it was killed or the runtime shuts down, at
 /// each check from then on. In a function of a service also `CANCELLED` if the answer is no longer
 /// needed, and `TIMED_OUT` if the deadline of the call has passed. Outside of isolates only
 /// `SHUT_DOWN` once the runtime shuts down, and `NOT_STARTED`.

@@ -55,7 +55,7 @@ impl Timer {
 enum Stop {
     /// A panic, with its label.
     Panic(u32),
-    /// The isolate is to end.
+    /// The isolate is ending.
     End,
 }
 
@@ -290,7 +290,7 @@ impl Model {
     }
 
     /// Rules 11 and 22: handles all control messages that have come, in order. Returns `false` if
-    /// the isolate is to end.
+    /// the isolate is ending.
     fn handle_control(&mut self) -> bool {
         while let Some(control) = self.control.pop_front() {
             match control {

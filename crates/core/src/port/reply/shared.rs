@@ -78,7 +78,7 @@ impl<R> Reply<R> {
     /// A kill of the waiting isolate unwinds out of the wait.
     ///
     /// # Errors
-    /// Returns [`NoReply`] if there will be no answer. Also if the waiting isolate is to end and
+    /// Returns [`NoReply`] if there will be no answer. Also if the waiting isolate is ending and
     /// cannot unwind out of the wait: in a destructor that runs while the stack unwinds, or because
     /// the isolate has ended.
     ///

@@ -116,7 +116,7 @@ fn an_isolate_that_survives_errors_survives_them_while_its_stack_unwinds() {
     });
 }
 
-/// Everything that begins when the isolate is to end already, while its stack unwinds.
+/// Everything that begins when the isolate is ending already, while its stack unwinds.
 #[test]
 #[expect(clippy::too_many_lines, reason = "one of each kind")]
 fn waits_of_a_killed_isolate_end_with_an_error_while_its_stack_unwinds() {
