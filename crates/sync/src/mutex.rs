@@ -158,6 +158,8 @@ impl Condvar {
     /// Releases the lock, blocks until a notification and acquires the lock again. May wake
     /// without a notification, so the caller checks its condition in a loop.
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        // The rank stays held: the thread takes no other lock while it waits, and holds this one
+        // again when it returns.
         let MutexGuard { inner, held } = guard;
         let inner = self.0.wait(inner).unwrap_or_else(PoisonError::into_inner);
         MutexGuard { inner, held }

@@ -59,6 +59,8 @@ impl Parker {
     pub fn unpark(&self) {
         // Release; pairs with the Acquire of the swap in `take_token`.
         if self.word.swap(NOTIFIED, Ordering::AcqRel) == PARKED {
+            // The owner holds the lock until it waits, so after this it cannot miss the
+            // notification. Released first, since the woken owner acquires the lock.
             drop(self.lock.lock());
             self.woken.notify_one();
         }
@@ -69,6 +71,8 @@ impl Parker {
             return true;
         }
         let mut guard = self.lock.lock();
+        // Fails only if a token came since the look above. Acquire; pairs with the Release of the
+        // swap in `unpark`.
         if self
             .word
             .compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Acquire)

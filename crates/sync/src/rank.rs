@@ -86,6 +86,7 @@ impl Held {
                     rank.name, wrong.name
                 );
             }
+            // Any free place: guards may be dropped in any order, so this is not a stack.
             let place = held.iter().position(Option::is_none);
             if let Some(place) = place {
                 held[place] = Some(rank);

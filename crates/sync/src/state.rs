@@ -45,6 +45,8 @@ impl StateLock {
     pub fn lock(&self) -> StateGuard<'_> {
         let rank = Held::enter(Rank::LEAF);
         // Acquire; pairs with the Release store in the guard's drop.
+        // A swap and not a compare-exchange, which would have to know the state. If the lock is
+        // held, it replaces `LOCKED` by `LOCKED`.
         let mut state = self.word.swap(LOCKED, Ordering::Acquire);
         if state == LOCKED {
             state = self.lock_contended();
@@ -88,6 +90,7 @@ impl StateLock {
     #[cfg(loom)]
     pub fn lock(&self) -> StateGuard<'_> {
         let held = self.mutex.lock();
+        // Acquire, as in the other `lock`; the mutex already orders the holders.
         let state = self.word.swap(LOCKED, Ordering::Acquire);
         StateGuard {
             state,
