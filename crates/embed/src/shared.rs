@@ -132,12 +132,15 @@ impl Shared {
     pub(crate) fn post(self: &Arc<Self>, due: Instant, run: Run) -> bool {
         let mut state = self.state.lock();
         if state.phase != Phase::Open {
+            // `run` is code of a user, so it is dropped after the lock is released.
             drop(state);
             drop(run);
             return false;
         }
+        // Drawn under the lock, so that tasks of one time are queued in the order of their numbers.
         let order = self.order.fetch_add(1, Ordering::Relaxed);
         let is_first = state.tasks.push(TaskOrder { due, order }, run);
+        // Only a task that is first now changes when the loop has to wake up.
         let runner = is_first.then(|| state.runner(self));
         drop(state);
         if let Some(runner) = runner {
@@ -159,6 +162,7 @@ impl Shared {
     /// Accepts no more tasks from now on, and wakes the loop's own thread, which ends the loop.
     pub(crate) fn terminate(self: &Arc<Self>) {
         let mut state = self.state.lock();
+        // A loop that is over stays over.
         if state.phase == Phase::Open {
             state.phase = Phase::Ending;
         }
@@ -351,6 +355,7 @@ impl Shared {
         for task in rest.into_tasks() {
             contain(|| drop(task));
         }
+        // Out of the list, whose own destructor would drop all of them at once.
         let each: Vec<_> = observers.iter().cloned().collect();
         drop(observers);
         for observer in each {
@@ -371,6 +376,7 @@ impl Shared {
     /// Runs up to `most` tasks that are due at `now`, and the observers after each.
     fn run_due(self: &Arc<Self>, now: Instant, most: usize) -> usize {
         for done in 0..most {
+            // Asked anew for each task, since a task may merge and unmerge.
             let Some(owned) = self.owned() else {
                 return done;
             };
@@ -378,6 +384,7 @@ impl Shared {
                 return done;
             };
             run();
+            // `turn` still lives: no other loop takes a task before the observers have run.
             self.notify_observers(turn.from);
         }
         most
@@ -430,6 +437,7 @@ impl Shared {
 
     /// Returns the number of waiting tasks of this loop and those that it owns.
     fn waiting(&self) -> usize {
+        // One lock at a time: the number is only a limit for one run, and need not be exact.
         let owned = self.owned();
         let mut count = self.state.lock().tasks.len();
         for queue in owned.iter().flat_map(|owned| owned.iter()) {
@@ -501,6 +509,7 @@ impl Drop for Turn<'_> {
         let runner = state.runner(self.from);
         let is_free = state.running.is_none();
         drop(state);
+        // The loop `by` itself looks at the queue again, so it needs no wake-up.
         if is_free && runner.id != self.by {
             runner.wake();
         }

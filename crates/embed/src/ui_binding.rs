@@ -145,6 +145,7 @@ impl UiBinding {
         make: impl FnOnce(RootBuilder) -> RootIsolate,
     ) -> Result<Self, BindError> {
         let runner = ui.task_runner();
+        // Before the isolate is made: from here on the loop stays on this thread.
         let pin = Pin::new(&runner).ok_or(BindError::LoopUnavailable)?;
         let key = NEXT.next();
         let notified = runner.clone();
@@ -162,6 +163,7 @@ impl UiBinding {
             handler: RefCell::new(None),
             _pin: pin,
         });
+        // Early enough for tasks that `make` has posted: they run on this thread, after this.
         BINDINGS.with_borrow_mut(|bindings| bindings.insert(key, Rc::downgrade(&bound)));
         Ok(Self(bound))
     }
@@ -184,6 +186,7 @@ impl UiBinding {
     pub fn begin_frame(&self, time: Instant) -> Option<Frame> {
         let mut handler = self.0.take_handler()?;
         let frame = self.0.clock.borrow_mut().begin(time);
+        // Two entries, so that the microtasks run between the two halves.
         let begun = self.enter(|_| handler.get().begin_frame(&frame));
         let drawn = begun.and_then(|()| self.enter(|_| handler.get().draw_frame(&frame)));
         drawn.map(|()| frame)
@@ -239,6 +242,7 @@ impl UiBinding {
         if root.phase() != RootPhase::ShutDown {
             return None;
         }
+        // An isolate that has ended handles nothing, and returns its reason.
         match root.handle_message() {
             Handled::Exited(reason) => Some(reason),
             Handled::Idle | Handled::More | Handled::Paused => None,
@@ -353,11 +357,13 @@ fn post_remote(runner: &TaskRunner, key: u64, f: RemoteCode) -> bool {
 
 /// Returns the binding of this thread with this key, if it still exists.
 fn find(key: u64) -> Option<Rc<Bound>> {
+    // A strong reference, since the code that runs may drop the binding.
     BINDINGS.with_borrow(|bindings| bindings.get(&key).and_then(Weak::upgrade))
 }
 
 impl Drop for Bound {
     fn drop(&mut self) {
+        // Before the fields are dropped: code that runs at the isolate's end finds no binding.
         BINDINGS.with_borrow_mut(|bindings| {
             bindings.remove(&self.key);
             if bindings.is_empty() {
