@@ -75,6 +75,7 @@ impl Acceptor {
     }
 
     async fn accept_connection(&self) -> io::Result<(Source, SockAddr)> {
+        // Copied, so that the lock is not held across the await.
         let pause = self.state.lock().pause;
         if !pause.is_zero() {
             sleep(pause).await;
@@ -105,6 +106,7 @@ impl Acceptor {
             // Under the lock, so that no other task refills the reserve with the freed
             // descriptor.
             drop(reserve);
+            // Accepted and closed. An error only means that no connection waits any more.
             drop(SockRef::from(&self.source).accept());
             state.reserve = Reserve::take();
         }

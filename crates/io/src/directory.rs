@@ -170,6 +170,7 @@ impl Listing {
         if self.ready.is_empty() {
             self.ready = match self.next_batch().await {
                 Ok(batch) => batch.into(),
+                // A listing that was stopped is at its end.
                 Err(IoError::Closed) => VecDeque::new(),
                 Err(error) => return Some(Err(error)),
             };

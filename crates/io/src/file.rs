@@ -485,6 +485,7 @@ impl File {
         loop {
             let more = file.read_new(CHUNK).await?;
             if more.is_empty() {
+                // Not left to the drop, which would close the file on this thread, and may block.
                 file.close().await?;
                 return Ok(all);
             }
@@ -499,6 +500,7 @@ impl File {
     pub async fn write_whole(path: impl Into<PathBuf>, content: Vec<u8>) -> Result<(), IoError> {
         let file = Self::open(path, OpenMode::WriteOnly).await?;
         file.write_all(content).await.0?;
+        // As in `read_all`.
         file.close().await
     }
 }

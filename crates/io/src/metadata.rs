@@ -87,6 +87,7 @@ fn changed(metadata: &fs::Metadata) -> Option<SystemTime> {
     use std::time::Duration;
     let nanoseconds = Duration::from_nanos(u64::try_from(metadata.ctime_nsec()).ok()?);
     let seconds = Duration::from_secs(metadata.ctime().unsigned_abs());
+    // Before 1970 the seconds count backwards, and the nanoseconds forwards all the same.
     let whole = if metadata.ctime() < 0 {
         SystemTime::UNIX_EPOCH.checked_sub(seconds)
     } else {

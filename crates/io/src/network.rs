@@ -35,6 +35,7 @@ impl Family {
         };
         dns_lookup::AddrInfoHints {
             address,
+            // One type, since the resolver may list an address once per type of socket.
             socktype: dns_lookup::SockType::Stream.into(),
             ..dns_lookup::AddrInfoHints::default()
         }
@@ -66,6 +67,7 @@ impl NetworkInterface {
             if !family.contains(address) || one.is_loopback() && !loopback {
                 continue;
             }
+            // By name, since not every interface has an index.
             match interfaces.iter_mut().find(|it| it.name == one.name) {
                 Some(interface) => interface.addresses.push(address),
                 None => interfaces.push(Self {

@@ -101,6 +101,7 @@ pub(crate) async fn connect(socket: Socket, address: &SockAddr) -> io::Result<So
                 Err(error) => return Err(error),
             }
         }
+        // A failed connect makes the socket ready too, so the error is looked at first.
         if let Some(error) = socket.take_error()? {
             return Err(error);
         }

@@ -59,6 +59,8 @@ impl TlsState {
             if self.connection.read_tls(&mut encrypted)? == 0 {
                 break;
             }
+            // After each step, since rustls accepts no more bytes while its buffer of decrypted
+            // ones is full.
             output.end |= self.decrypt(&mut output.plain)?;
         }
         output.end |= self.decrypt(&mut output.plain)?;
@@ -256,6 +258,7 @@ impl TlsStream {
     /// handshake continues.
     async fn exchange(&self, input: TlsBytes) -> Result<bool, IoError> {
         let output = self.filter.process(input).await?;
+        // Before the write, so that nothing decrypted is lost if that fails.
         self.incoming.lock().add(output.plain, output.end);
         self.stream.write_all(&output.encrypted).await?;
         Ok(output.handshaking)
@@ -271,6 +274,7 @@ impl TlsStream {
 
 impl Incoming {
     fn add(&mut self, mut plain: Vec<u8>, ended: bool) {
+        // Once per addition: a drain for each read would move the rest every time.
         self.plain.drain(..self.read);
         self.read = 0;
         self.plain.append(&mut plain);

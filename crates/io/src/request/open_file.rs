@@ -19,6 +19,7 @@ request! {
         file: Lease<OpenFile>,
     } -> ();
     |it| {
+        // Dropped here, on a thread of the service: closing may block.
         drop(it.file.close());
         Ok(())
     }
@@ -111,6 +112,7 @@ request! {
     } -> Vec<u8>;
     |mut it| {
         let mut buffer = Vec::new();
+        // A request for more than there is fails, and does not abort the process.
         let reserved = buffer.try_reserve_exact(it.length);
         of(IoOp::FileRead, reserved.map_err(|_| io::ErrorKind::OutOfMemory.into()))?;
         of(IoOp::FileRead, read_new(&mut it.file.file, &mut buffer, it.length))?;

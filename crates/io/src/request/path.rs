@@ -308,6 +308,7 @@ fn delete_link(path: &Path) -> io::Result<()> {
     if !file_type.is_symlink() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
+    // A link to a directory counts as a directory there.
     #[cfg(windows)]
     if std::os::windows::fs::FileTypeExt::is_symlink_dir(&file_type) {
         return fs::remove_dir(path);
