@@ -113,7 +113,8 @@ pub(crate) struct Details {
     /// Questions whose answers bypass the lane (see `port/reply/pending.rs`). The lane's `DETACHED`
     /// bit is set while there are any.
     pub(crate) detached: DetachedReplies,
-    /// Where the isolate parks while it waits for a mailbox or another blocking operation.
+    /// The seat at which the isolate parks while it waits for a mailbox or another blocking
+    /// operation.
     pub(crate) seat: Option<Arc<Seat>>,
 }
 
@@ -205,6 +206,8 @@ impl IsolateCore {
         _held: &mut LaneGuard<'_>,
         f: impl FnOnce(&mut Details) -> R,
     ) -> R {
+        // `_held` proves that the lane is held, so no other thread finds the part missing
+        // meanwhile.
         let mut details = self.details.take().unwrap_or_default();
         let result = f(&mut details);
         self.details.set(Some(details));
@@ -318,6 +321,8 @@ impl IsolateCore {
 
     /// Posts to the out-of-band lane. A dead isolate drops the message.
     pub(crate) fn post_oob(&self, message: Oob) {
+        // Declared after the parameter, so the guard is dropped before a message that is refused,
+        // whose destructor may be code of a user.
         let mut lane = self.lane.lock();
         if lane.is_dead() {
             return;
@@ -361,6 +366,7 @@ impl IsolateCore {
     pub(crate) unsafe fn release(this: NonNull<Self>) {
         // SAFETY: alive while the caller's count is held.
         match unsafe { this.as_ref() }.local_refs() {
+            // May fall below zero, and frees nothing: only the sum with `refs` counts.
             Some(refs) => refs.set(refs.get() - 1),
             // SAFETY: by the caller's promise.
             None => unsafe { Self::release_shared(this, 1) },
@@ -522,6 +528,7 @@ impl<'a> Current<'a> {
             }
         }
         let isolate = current();
+        // Nothing to leave. An isolate that was left further up the stack stays in `LEFT`.
         if isolate.is_null() {
             return f();
         }

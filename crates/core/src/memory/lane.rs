@@ -237,6 +237,7 @@ impl LaneGuard<'_> {
     /// Marks the isolate as paused: normal messages do not schedule it. A filled `first` remains
     /// the runner's.
     pub(crate) fn go_paused(&mut self) {
+        // `SCHEDULED` stays set, so that `mark_scheduled` returns `false`.
         self.word.state |= PAUSED;
     }
 
@@ -266,6 +267,8 @@ impl LaneGuard<'_> {
     #[inline(always)]
     pub(crate) unsafe fn push<P>(&mut self, head: Head, payload: P) {
         let words = 1 + words_of::<P>();
+        // `first` only while the isolate is idle: otherwise the runner may read it, and older
+        // records may be in the chain.
         let at = if words as usize <= FIRST_WORDS && self.word.state & SCHEDULED == 0 {
             self.fill_first()
         } else {
@@ -319,6 +322,8 @@ impl LaneGuard<'_> {
 
     /// Marks the isolate as dead: no record is accepted any more.
     pub(crate) fn go_dead(&mut self) {
+        // `SCHEDULED` too: a dead isolate never counts as idle, though its host may end a root
+        // isolate while it is.
         self.word.state |= DEAD | SCHEDULED;
     }
 

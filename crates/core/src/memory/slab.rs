@@ -77,6 +77,7 @@ impl<T> Slab<T> {
     /// Removes all values, in the order of their places. Their keys stay invalid.
     pub(crate) fn take_all(&mut self) -> Vec<T> {
         let mut all = Vec::with_capacity(self.len());
+        // Not `mem::take`: the entries stay, since they hold the generations.
         for (index, entry) in self.entries.iter_mut().enumerate() {
             if let Some(value) = entry.value.take() {
                 entry.generation = entry.generation.wrapping_add(1);

@@ -95,7 +95,6 @@ impl BlockPtr {
             capacity: capacity as u32,
         };
         // SAFETY: newly allocated, large enough for a header and aligned for it.
-        // SAFETY: not null, so a live block; `capacity` never changes.
         unsafe { block.write(header) };
         Self(block)
     }
