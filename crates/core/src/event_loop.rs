@@ -64,7 +64,7 @@ pub(crate) struct EventLoop {
     pub(crate) control: Control,
 }
 
-/// What a thread shares with the monitor about the slice that it runs.
+/// The data about the running slice that a thread shares with the monitor.
 #[derive(Default)]
 pub(crate) struct Meter {
     /// Counts turns; unchanged while one turn takes long.
@@ -131,6 +131,7 @@ fn exit(isolate: Current<'_>, reason: ExitReason) -> bool {
 /// Control messages that have arrived are handled first, as before every event.
 /// Returns `None` if `f` unwound, or if the isolate was ending before it.
 pub(crate) fn enter<R>(runnable: &Runnable, f: impl FnOnce() -> R) -> Option<R> {
+    // A clone, since the isolate may end inside, and its own is freed with it.
     let runtime = runnable.core().runtime.clone();
     let _hosted = Hosted::begin(&runtime);
     runnable.enter(|isolate| {
@@ -149,6 +150,8 @@ pub(crate) fn enter<R>(runnable: &Runnable, f: impl FnOnce() -> R) -> Option<R> 
         .unwrap_or_else(|payload| caught(isolate, payload));
         let ending = isolate.local().flags.ending.get();
         match end {
+            // A pause before the end needs no action here: only the host runs the isolate, and it
+            // asks whether the isolate is paused.
             SliceEnd::Exit(reason) => drop(exit(isolate, reason)),
             _ if ending => {
                 if let Some(SliceEnd::Exit(reason)) = attend(isolate) {
@@ -181,6 +184,7 @@ fn caught(isolate: Current<'_>, payload: Box<dyn Any + Send>) -> SliceEnd {
 
 fn slice(isolate: Current<'_>, meter: &Meter, turns: u32) -> SliceEnd {
     let local = isolate.local();
+    // Relaxed, here and below: only this thread changes `turns`, and the monitor samples it.
     let mut count = meter.turns.load(Ordering::Relaxed);
     let end = count.wrapping_add(turns);
     let flags = &local.flags;
@@ -214,7 +218,9 @@ fn slice(isolate: Current<'_>, meter: &Meter, turns: u32) -> SliceEnd {
         {
             return end;
         }
+        // Relaxed: `interrupt` is a hint. Seen a turn late, it makes the slice one turn longer.
         if count == end || meter.interrupt.load(Ordering::Relaxed) || flags.yielded.get() {
+            // Both are served by this one end of the slice.
             flags.yielded.set(false);
             meter.interrupt.store(false, Ordering::Relaxed);
             return SliceEnd::Again;
@@ -246,6 +252,7 @@ enum Refill {
 #[inline]
 fn refill(isolate: Current<'_>) -> Refill {
     let local = isolate.local();
+    // Before the isolate may go idle: senders wait for the places that its ports owe.
     if local.flags.credits.get() {
         port::return_credits(isolate);
     }

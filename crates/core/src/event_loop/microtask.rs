@@ -51,6 +51,7 @@ impl Current<'_> {
             if let Some(key) = local.front.take() {
                 // Only the front place is in use as long as the queue is empty.
                 let more = self.with_events(|events| !events.microtasks.is_empty());
+                // Before the poll, which may queue further microtasks.
                 local.flags.microtasks.set(more);
                 task::run(self, key);
                 continue;

@@ -114,6 +114,7 @@ fn park(isolate: Current<'_>) -> bool {
         crate::port::return_credits(isolate);
     }
     let mut lane = isolate.lane.lock();
+    // Under the lock: a sender that comes later finds `PAUSED`, and schedules the isolate.
     if lane.has_oob() {
         return false;
     }

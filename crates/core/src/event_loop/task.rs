@@ -264,6 +264,7 @@ fn wake_local(isolate: Current<'_>, key: Key) {
         task.queued = true;
         true
     });
+    // After `with_events`, which `push_poll` enters itself.
     if queued {
         isolate.push_poll(key);
     }

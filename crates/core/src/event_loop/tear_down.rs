@@ -30,6 +30,7 @@ pub(crate) fn end_unstarted(runnable: &Runnable) {
 /// would never end. What is left after the last round is leaked. A wait ends with an error
 /// (`isolate/control.rs`).
 pub(super) fn tear_down(isolate: Current<'_>, reason: ExitReason) {
+    // First, so that nothing that a destructor starts below is kept to run.
     isolate.local().flags.dying.set(true);
     let unheard = {
         let mut lane = isolate.lane.lock();
@@ -62,6 +63,7 @@ const ROUNDS: usize = 8;
 fn drop_rounds(isolate: Current<'_>) -> bool {
     (0..ROUNDS).any(|_| {
         let dropped = drop_round(isolate);
+        // No short circuit: every round drops the locals too.
         let dropped = drop_locals(isolate) || dropped;
         !dropped
     })
@@ -76,6 +78,7 @@ fn drop_round(isolate: Current<'_>) -> bool {
     if has_events {
         let (timers, armed) = isolate.with_events(|events| events.timers.take_all());
         if let Some(key) = armed {
+            // It may have fired already; its record then finds the lane dead.
             let _ = isolate.runtime.event_handler().disarm(key);
         }
         count += drop_counted(isolate.with_events(|events| std::mem::take(&mut events.microtasks)));

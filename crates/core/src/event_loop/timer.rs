@@ -133,6 +133,8 @@ impl Timers {
         let Entry {
             is_zero, action, ..
         } = self.entries.remove(key)?;
+        // A periodic timer whose callback runs is not in the heap, so it leaves no stale entry
+        // there.
         let is_running = matches!(&action, Action::Repeat(it) if it.callback.is_none());
         if !is_zero && !is_running {
             self.stale += 1;
@@ -154,6 +156,8 @@ impl Timers {
             self.heap.clear();
             self.stale = 0;
         } else if self.stale > 64 && self.stale * 2 > self.heap.len() {
+            // At half of the heap, so that a sweep costs a constant number of steps per stale
+            // entry.
             let mut places = std::mem::take(&mut self.heap).into_vec();
             places.retain(|Reverse((_, key))| self.entries.get_mut(*key).is_some());
             self.heap = places.into();
@@ -393,6 +397,7 @@ impl SystemRecord for Timeout {
     fn run(self, isolate: Current<'_>) {
         let now = isolate.runtime.clock().now();
         let limit = isolate.with_events(|events| {
+            // The event handler forgets a deadline when it fires.
             events.timers.armed = None;
             let due = TimerOrder {
                 due: now,
@@ -408,6 +413,7 @@ impl SystemRecord for Timeout {
 /// Runs the timers before `limit`. Returns `false` if the isolate is ending: no further callback
 /// may run.
 fn fire_before(isolate: Current<'_>, limit: TimerOrder) -> bool {
+    // One at a time: a callback may cancel the next timer, or start an earlier one.
     while let Some(due) = isolate.with_events(|events| events.timers.pop_before(limit)) {
         due.run(isolate);
         if !drain_microtasks(isolate) {

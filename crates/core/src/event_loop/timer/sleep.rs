@@ -170,6 +170,8 @@ fn poll_timer(home: &IsolateRef, key: Key, cx: &Context<'_>) -> Option<Poll<()>>
             };
             match (own, &wakeup) {
                 (Some(own), Wakeup::Task(task)) if own == *task => Some(None),
+                // Only moved here: a waker is foreign code, dropped and cloned outside of
+                // `with_events`.
                 _ => Some(Some(std::mem::take(wakeup))),
             }
         });
