@@ -342,6 +342,7 @@ impl PortSlot {
     fn add_sender(&self) {
         // Relaxed: the caller owns units, so the slot cannot be freed meanwhile.
         let before = self.refs.fetch_add(SENDER, Ordering::Relaxed);
+        // Half of the range, as in `Arc`: senders that are leaked cannot make the count overflow.
         assert!(before < usize::MAX / 2, "too many senders of one port");
     }
 
@@ -429,6 +430,7 @@ impl PortSlot {
         let slot = unsafe { this.as_ref() };
         let core = slot.isolate();
         let mut lane = core.lane.lock();
+        // The teardown closes the port itself.
         if lane.is_dead() {
             return;
         }
@@ -498,6 +500,7 @@ impl PortSlot {
         let waiters = slot.shut(&mut slot.isolate().lane.lock());
         let old = slot.retire((slot.vtable().closed)(), std::ptr::null_mut());
         waiters.unwrap_or_default().wake();
+        // A panic of the user's destructor must not stop the teardown.
         contain(|| drop(old));
         // SAFETY: the receiver's unit, released once.
         unsafe { Self::release(this, RECEIVER) };
@@ -520,6 +523,7 @@ fn free(this: NonNull<PortSlot>) {
         // SAFETY: every slot but the first was boxed in `open`.
         drop(unsafe { Box::from_raw(this.as_ptr()) });
     }
+    // Last: the first slot is part of the isolate's memory.
     // SAFETY: the slot's reference, released once.
     unsafe { IsolateCore::release(core) };
 }
@@ -547,6 +551,7 @@ impl SystemRecord for Close {
         if let Some(bound) = slot.bound() {
             bound.close(isolate);
         }
+        // Not `recount`: a closed port keeps nothing alive, whatever senders it has.
         if slot.keeps.replace(false) {
             let ports = &isolate.local().keeping_ports;
             ports.set(ports.get() - 1);

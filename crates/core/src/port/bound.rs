@@ -99,6 +99,8 @@ impl Bound {
         if let Some(own) = shared.waiting.forget(ticket) {
             return Left::Row(own);
         }
+        // Without room there is nothing to pass on: the next place that is returned wakes the first
+        // waiter.
         if shared.used < self.limit {
             Left::Called(shared.waiting.pop())
         } else {
@@ -218,6 +220,8 @@ impl PortSlot {
 /// Returns all places that the current isolate's ports owe.
 #[cold]
 pub(crate) fn return_credits(isolate: Current<'_>) {
+    // Cleared first, and one port at a time: waking a waiter may run code that takes messages,
+    // after which a port owes again.
     isolate.local().flags.credits.set(false);
     while let Some(slot) = isolate.with_events(|events| events.owing.pop()) {
         // SAFETY: a slot in the list is alive: `Close` and the teardown empty the list before they

@@ -143,6 +143,7 @@ impl IsolateNameServer {
             None => names.table.remove(&name),
         };
         let mut removed = names.sweep();
+        // Entries are dropped after the lock is released: one may hold the last sender of its port.
         drop(names);
         removed.extend(before);
         for before in removed {

@@ -306,6 +306,8 @@ impl<T: Send + 'static> Port<T> {
 
     /// Handles messages until none is left.
     fn work<'a>(self: &'a Arc<Self>, mut state: Guard<'a, T>) -> Guard<'a, T> {
+        // A thread searches only between messages: one that was called and finds none goes back to
+        // sleep.
         let mut searched = true;
         loop {
             if let Some((message, call)) = state.take() {
@@ -329,10 +331,12 @@ impl<T: Send + 'static> Port<T> {
 
     /// Spins for up to [`SEARCH`] until a message waits, without the lock.
     fn search(&self) {
+        // Loom has no time, and would explore every round of the loop.
         if cfg!(loom) {
             return;
         }
         let start = Instant::now();
+        // Relaxed: a hint; see `unlock_and`.
         while self.waiting.load(Ordering::Relaxed) == 0 && start.elapsed() < SEARCH {
             for _ in 0..16 {
                 wait::spin();
@@ -377,6 +381,8 @@ impl<T: Send + 'static> Port<T> {
         while let Some(message) = next {
             // Leaves the isolate: the handler runs outside of isolates, as on the port's threads.
             Current::leave(|| self.handle(message));
+            // In the body: in the condition of the loop, the guard would live while the handler
+            // runs.
             next = self.state.lock().take_here(thread);
         }
         Ok(())

@@ -69,6 +69,7 @@ impl<T: Send + 'static> Buffers<T> {
                 let slot = unsafe { head.slot::<PortSlot>() };
                 let buffer = Self::buffer(slot);
                 buffer.queue.push_back(message);
+                // Taken out first: a foreign waker may run code that uses the buffer.
                 std::mem::take(&mut buffer.waiting).wake(isolate);
             },
             discard: discard_message::<T>,
@@ -83,6 +84,7 @@ impl<T: Send + 'static> Buffers<T> {
         drop_receiver: |receiver| {
             // SAFETY: with this vtable a receiver that is not null is a box of this type.
             let Buffer { queue, waiting } = *unsafe { Box::from_raw(receiver.cast::<Buffer<T>>()) };
+            // The destructor of a foreign waker may panic, and must not leak the messages.
             contain(|| drop(waiting));
             drop_all(queue);
         },
@@ -263,6 +265,8 @@ impl<T: Send + 'static> ReceivePort<T> {
                 // Happens only while the isolate is torn down.
                 return Poll::Ready(None);
             }
+            // Before a message is taken, so that a loop over a port that is never empty still
+            // handles control messages.
             if task::must_return(isolate, cx) {
                 return Poll::Pending;
             }

@@ -114,6 +114,7 @@ impl<T: Send + 'static> SendPort<T> {
         if is_inline::<T>() {
             self.post(message)
         } else {
+            // Boxed before the lane is locked, so that the hold stays short.
             self.post(Box::new(message))
                 .map_err(|error| error.map(|message| *message))
         }
@@ -247,6 +248,7 @@ impl<T: Send + 'static> Future for SendWait<'_, T> {
             .message
             .take()
             .expect("polled again after it was ready");
+        // The first poll tries without a waker: if there is room, none is cloned or queued.
         if !self.ticket.is_some() {
             match self.port.send(message) {
                 Err(SendError::Full(full)) => message = full,

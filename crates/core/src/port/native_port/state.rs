@@ -154,6 +154,7 @@ impl<T> State<T> {
             }
             self.lookout = Lookout::Called;
         } else if self.lookout == Lookout::Called {
+            // By now an ordinary thread is needed, and the one that was called becomes that.
             self.lookout = Lookout::Nobody;
         }
         if self.sleeping != 0 {

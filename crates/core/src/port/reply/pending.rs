@@ -181,6 +181,7 @@ impl<P: Send + 'static> Answer<P> {
             settle(isolate, key, Some(Value::new(value))).wake(isolate);
         },
         discard: |_, payload, isolate| {
+            // Before the drop, which may panic and would then keep the count.
             // SAFETY: as above.
             unsafe { IsolateCore::release(isolate.this()) };
             // SAFETY: as above.
@@ -265,6 +266,7 @@ impl Dropped {
         unsafe { lane.push(system_head::<Self>(), Self(key)) };
         let schedule = lane.mark_scheduled();
         drop(lane);
+        // `isolate` still holds its count here, unlike in `Answer::post`, so it is alive.
         if schedule {
             IsolateCore::schedule(isolate.as_ptr());
         }
