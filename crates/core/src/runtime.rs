@@ -85,6 +85,7 @@ fn with_hosted<R>(f: impl FnOnce(&mut Vec<*const RuntimeCore>) -> R) -> Option<R
 
 /// Calls `f` with the runtime that this thread has entered last, if there is one.
 fn entered<R>(f: impl FnOnce(Option<&Runtime>) -> R) -> R {
+    // In an `Option`, so that it can still be called if the thread-local value is gone.
     let mut f = Some(f);
     let result = ENTERED.try_with(|cell| {
         let f = f.take()?;
@@ -126,6 +127,7 @@ impl Hosted {
 
 impl Drop for Hosted {
     fn drop(&mut self) {
+        // The last one: guards live in stack frames, and end in the reverse order.
         let _ = with_hosted(Vec::pop);
     }
 }
@@ -394,6 +396,8 @@ impl Runtime {
     /// A destructor that runs while the thread unwinds does not panic in these cases: the call
     /// begins the shutdown and returns without waiting.
     pub fn shut_down(&self) {
+        // Without a time-out, the error only says that this did not wait, in a destructor while the
+        // thread unwinds.
         let _ = self.shut_down_within(None);
     }
 

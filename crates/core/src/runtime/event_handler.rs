@@ -199,6 +199,7 @@ impl EventHandler {
         };
         if deadlines.stopped || started.is_err() {
             drop(deadlines);
+            // Wakers of users may be among them, so they are dropped after the lock is released.
             drop((old, target));
             if let Err(error) = started {
                 panic!("the thread that timers need could not be started: {error}");
@@ -217,6 +218,7 @@ impl EventHandler {
 
     /// Removes a deadline. Returns whether it had not been fired yet.
     pub(crate) fn disarm(&self, key: DeadlineKey) -> bool {
+        // Two statements, so that a waker is dropped after the lock is released.
         let target = self.shared.deadlines.lock().entries.remove(&key);
         target.is_some()
     }
@@ -264,6 +266,7 @@ impl EventHandler {
 impl Shared {
     /// Starts the thread, if there is none.
     fn start_thread(self: &Arc<Self>, deadlines: &mut Deadlines) -> io::Result<()> {
+        // Under the lock, so that only one thread is started.
         if deadlines.thread.is_none() && !deadlines.stopped {
             let shared = self.clone();
             let thread = std::thread::Builder::new()
@@ -314,6 +317,7 @@ impl Shared {
                 drop(deadlines);
                 due.into_iter().for_each(Target::fire);
                 deadlines = self.deadlines.lock();
+                // From the start again: the wakers took time, and may have added deadlines.
                 continue;
             }
             let next = deadlines.next_due();
@@ -321,6 +325,8 @@ impl Shared {
             let timeout = next.map(|next| next.saturating_duration_since(now));
             deadlines = match deadlines.poller.clone() {
                 Some(poller) => {
+                    // A wake-up between here and the wait is not lost: `notify` leaves an event in
+                    // the poller.
                     drop(deadlines);
                     self.poll(&poller, &mut events, timeout);
                     self.deadlines.lock()
@@ -341,6 +347,7 @@ impl Shared {
         if poller.wait(events, timeout).is_err() || events.is_empty() {
             return;
         }
+        // Looked up first, since wakers must not run under the lock.
         let ready = self.sources.lock().of(events);
         for (source, event) in ready {
             // Without edges an event ends the interest in both directions. So the waiters of both

@@ -103,6 +103,7 @@ impl Register {
                 shard
                     .lock()
                     .iter()
+                    // Counted under the lock, after which an isolate may be freed.
                     .map(|listed| IsolateRef::new(listed.get())),
             );
         }
@@ -137,6 +138,7 @@ impl Future for Emptied<'_> {
         // Wakers are foreign code: cloned before the lock is taken, dropped after its release.
         let waker = cx.waker().clone();
         let mut waiting = self.register.waiting.lock();
+        // `waiting` is released before `waker`, which was declared first, is dropped.
         if self.register.len() == 0 {
             return Poll::Ready(());
         }

@@ -24,7 +24,7 @@ const MAX_TURNS: u64 = 4;
 pub(crate) struct SeededScheduler {
     state: Mutex<State>,
     meter: Meter,
-    /// Where the driver sleeps. Unparked when an isolate is scheduled or the driver's future woken.
+    /// The driver parks here. Unparked when an isolate is scheduled or the driver's future woken.
     parker: Parker,
 }
 
@@ -56,6 +56,7 @@ impl Rng {
 
     /// Returns a random number below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
+        // The bias of the remainder is far below what a shuffle could show.
         self.next() % end
     }
 }
@@ -169,6 +170,7 @@ pub(crate) fn drive<F: Future>(runtime: &Arc<RuntimeCore>, future: F) -> F::Outp
         {
             return value;
         }
+        // Before a step: the poll itself, or another thread, may have woken the future again.
         if woken.flag.load(Ordering::SeqCst) || seeded.step() {
             continue;
         }

@@ -161,6 +161,7 @@ impl ThreadPool {
 
     /// Sets the runtime that the threads keep alive. Called once, before anything is scheduled.
     pub(crate) fn belongs_to(&self, runtime: &Arc<RuntimeCore>) {
+        // Weak, since the runtime owns the pool. Cannot fail: it is called once.
         let _ = self.runtime.set(Arc::downgrade(runtime));
     }
 
@@ -265,6 +266,7 @@ impl ThreadPool {
     /// If there is no thread, and none can be started.
     #[inline]
     pub(crate) fn require_thread(&self) {
+        // Relaxed: a stale `false` only costs an attempt. Models have no threads to start.
         if self.has_thread.load(Ordering::Relaxed) || cfg!(loom) {
             return;
         }
@@ -281,6 +283,7 @@ impl ThreadPool {
         let runtime = self.runtime.get().and_then(std::sync::Weak::upgrade);
         let started = runtime.ok_or_else(|| io::ErrorKind::NotFound.into());
         let started = started.and_then(|runtime| {
+            // Before the thread runs; pairs with the Acquire loads of `started` in the scans.
             self.started.fetch_max(index + 1, Ordering::SeqCst);
             runtime
                 .new_thread(&format!("{}-{index}", self.name))
@@ -321,6 +324,7 @@ impl ThreadPool {
             return Some(raw);
         }
         this.streak.set(0);
+        // The streak is over, but if the ring is empty the slot keeps nothing waiting.
         let picked = thread.ring().pop().or_else(|| thread.take_next());
         let picked = picked.or_else(|| thread.overflow.take(Some(thread.ring())));
         picked.or_else(|| {
@@ -359,6 +363,7 @@ impl ThreadPool {
     }
 
     fn has_other_work(&self, thread: &PoolThread) -> bool {
+        // Relaxed: only this thread fills its slot.
         !thread.next.load(Ordering::Relaxed).is_null()
             || thread.queue_len() != 0
             || !self.injector.is_empty()
@@ -385,6 +390,8 @@ impl ThreadPool {
     #[cold]
     fn come_unstuck(&self, this: &ThisThread, again: Option<Raw>) {
         let thread = &self.threads[this.index];
+        // Cleared before `unstick`: from then on the monitor may set it again, and this must not
+        // erase that.
         thread.stuck.store(false, Ordering::SeqCst);
         if self.sleep.unstick(this.index) {
             if let Some(again) = again {
@@ -417,6 +424,7 @@ impl ThreadPool {
                 }
                 self.leave_rest_to_others();
                 self.watch();
+                // The time of the search is no part of a slice.
                 this.sampled.set(Instant::now());
                 this.slices.set(0);
                 return Some(raw);
@@ -458,6 +466,7 @@ impl ThreadPool {
     fn steal(&self, this: &ThisThread) -> Option<Raw> {
         let started = self.started.load(Ordering::Acquire);
         let own = self.threads[this.index].ring();
+        // Each thief begins behind itself, so that they do not all begin at the same victim.
         let victims = (1..started).map(|offset| (this.index + offset) % started);
         for victim in victims.map(|index| &self.threads[index]) {
             if !victim.is_open_to_thieves() {
@@ -529,6 +538,8 @@ impl ThreadPool {
         for thread in &self.threads {
             thread.parker.unpark();
         }
+        // Taken out first: the guard must not live while threads are joined, one of which may need
+        // the lock to start another.
         let handles = std::mem::take(&mut *self.handles.lock());
         for handle in handles {
             if !is_own_thread(&handle) {

@@ -202,6 +202,7 @@ impl Source {
             let seen = self.state.side(direction).seen();
             match attempt() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // It has to wait, and so gives others a turn anyway.
                     self.streak.store(0, Ordering::Relaxed);
                     self.wait(direction, seen).await?;
                 }
@@ -291,6 +292,7 @@ impl State {
     /// will report events any more.
     pub(super) fn stop(&self) {
         for side in [&self.read, &self.write] {
+            // Before `become_ready`, so that every waiter that this wakes finds it.
             side.waiters.lock().stopped = true;
             side.become_ready();
         }
@@ -306,6 +308,8 @@ impl Side {
 
     fn become_ready(&self) {
         let mut waiters = self.waiters.lock();
+        // Under the lock, under which a waiter checks the count and joins the row: it sees the new
+        // count or is woken.
         self.count.fetch_add(1, Ordering::Release);
         let woken = waiters.row.take_all();
         drop(waiters);
@@ -339,6 +343,7 @@ impl Future for Wait<'_> {
         let before = waiters.row.wait(&mut this.ticket, waker);
         drop(waiters);
         drop(before);
+        // After the lock is released: it looks at the waiters of both directions.
         match this.source.renew_interest() {
             Ok(()) => {
                 crate::blocking::block_on::awaits_event();

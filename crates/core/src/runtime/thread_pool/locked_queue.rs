@@ -31,6 +31,7 @@ impl LockedQueue {
     pub(super) fn push(&self, items: impl IntoIterator<Item = Raw>) {
         let mut queue = self.queue.lock();
         queue.extend(items.into_iter().map(Queued));
+        // SeqCst, as the load in `is_empty`; the fences in `Sleep` order both against `searching`.
         self.len.store(queue.len(), Ordering::SeqCst);
     }
 

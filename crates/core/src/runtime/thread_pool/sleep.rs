@@ -175,6 +175,7 @@ impl Sleep {
         self.with(|roster| {
             let wake = roster.wake_one();
             if wake.is_some() {
+                // Before the caller wakes it: meanwhile no other thread is woken for the same work.
                 self.searching.fetch_add(1, Ordering::SeqCst);
             }
             wake
@@ -217,6 +218,7 @@ impl Sleep {
     /// Returns the number of stuck threads, if there are no others and none can be added.
     pub(crate) fn stuck_if_exhausted(&self) -> Option<usize> {
         let roster = self.roster.lock();
+        // A vacant thread counts only if the last attempt to start one succeeded.
         let more = !roster.vacant.is_empty() && !roster.start_failed;
         let exhausted = roster.awake == 0 && roster.parked.is_empty() && !more;
         exhausted.then_some(roster.stuck)
