@@ -1,4 +1,4 @@
-//! Isolates: how to spawn one, and the handle to it.
+//! Isolates: spawning, and the handle.
 
 mod alive;
 pub(crate) mod cell;

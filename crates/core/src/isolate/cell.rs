@@ -220,6 +220,8 @@ impl<T: Send + 'static> IsolateLocal<T> {
             if let Some(found) = isolate.with_events(|events| events.locals.get(key))? {
                 return Ok(found);
             }
+            // Outside of `with_events`: the initializer is code of a user, and may use this or
+            // another local.
             let copy: Rc<dyn Any> = Rc::new((self.init)());
             let kept = isolate.with_events(|events| events.locals.keep(key, &copy));
             // A surplus copy may panic in its destructor. Dropped here, because at the end of the

@@ -64,6 +64,7 @@ impl Capability {
         static SERIALS: Serial = Serial::new();
         static SECRETS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         let serial = SERIALS.next();
+        // A hash with a secret key, which no holder of other capabilities can compute.
         let secret = SECRETS.hash_one(serial);
         Self { serial, secret }
     }
@@ -162,6 +163,7 @@ impl Isolate {
     }
 
     fn capabilities(&self) -> Capabilities {
+        // Made before the lane is locked, though mostly in vain, so that the hold stays short.
         let new = Capabilities {
             pause: Capability::new(),
             terminate: Capability::new(),

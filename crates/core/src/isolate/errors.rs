@@ -32,7 +32,7 @@ pub struct UncaughtError {
     pub is_fatal: bool,
 }
 
-/// What an uncaught error does to its isolate.
+/// The effect of an uncaught error on its isolate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ErrorPolicy {
     /// The error ends the isolate.
@@ -156,6 +156,7 @@ pub(crate) fn uncaught(isolate: Current<'_>, cause: ErrorCause) -> bool {
     let mut lane = isolate.lane.lock();
     let (is_fatal, listeners) = isolate
         .peek_details(&mut lane, |details| {
+            // Cloned, since a listener may be a port of this very isolate, whose lane `send` locks.
             let listeners = details.error_listeners.values().cloned().collect();
             (details.error_policy == ErrorPolicy::End, listeners)
         })

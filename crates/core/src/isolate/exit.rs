@@ -90,6 +90,7 @@ impl<T: Send + 'static, F: FnOnce(&ExitReason) -> T> Respond for Responder<T, F>
         if self.port.is_closed() {
             return;
         }
+        // Two statements: the response is code of a user, and must not run under the lock.
         let response = self.response.lock().take();
         if let Some(response) = response {
             // The port may be closed by now; then it gets no message.
@@ -143,6 +144,7 @@ impl ExitCall {
             Some(_) => Err(function),
             None => Ok(details.exit_calls.add(function)),
         });
+        // Released before a function that is refused is dropped.
         drop(lane);
         let ticket = added.ok()?;
         Some(Self {

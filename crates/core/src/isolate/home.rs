@@ -50,6 +50,7 @@ impl Home {
 
     /// Wakes the thread. Called after the isolate has been scheduled.
     pub(crate) fn wake(&self) {
+        // Also for a root isolate: its thread may park here, in `run_event_loop`.
         self.parker.unpark();
         if self.host.is_none() {
             return;

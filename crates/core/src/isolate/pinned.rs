@@ -45,6 +45,7 @@ pub(crate) fn spawn(
     let handle = new.handle();
     let isolate = handle.0.clone();
     let thread_name = name.unwrap_or_else(|| isolate.name());
+    // Before the isolate starts, so that it can be abandoned if there is no thread for it.
     let started = runtime.core().new_thread(&thread_name).spawn(move || {
         let surroundings = isolate.runtime.surroundings().clone();
         surroundings.run(|| drive(&isolate, &home));

@@ -366,6 +366,7 @@ impl RootIsolate {
 impl Drop for RootIsolate {
     fn drop(&mut self) {
         if !self.isolate.0.lane.is_dead() {
+            // `enter` panics if the isolate's own code drops its root.
             contain(|| self.end());
         }
     }

@@ -146,6 +146,7 @@ impl<R> Future for Run<R> {
             .expect("polled again after it was ready");
         let poll = Pin::new(reply).poll(cx);
         if poll.is_ready() {
+            // So that the drop does not kill an isolate that has answered.
             self.reply = None;
         }
         poll.map(|result| match result {
