@@ -127,6 +127,7 @@ fn drive<F: Future, E>(
     may_sleep: impl Fn() -> Result<(), E>,
 ) -> Result<Option<F::Output>, E> {
     let runtime = crate::Runtime::of_isolate();
+    // The future runs outside of the isolate, and still finds its runtime as the current one.
     let _entered = runtime.as_ref().map(crate::Runtime::enter);
     Current::leave(|| {
         let mut future = pin!(future);
@@ -135,18 +136,21 @@ fn drive<F: Future, E>(
         let mut cx = Context::from_waker(&waker);
         let mut seated = None;
         loop {
+            // Before the poll: a wake-up that comes during it must stay.
             seat.unsettle();
             let (poll, awaits_event) = poll_for_events(|| future.as_mut().poll(&mut cx));
             if let Poll::Ready(output) = poll {
                 return Ok(Some(output));
             }
             check()?;
+            // Decided for each sleep, since each poll may wait for something else.
             let mut begun = None;
             if !seat.is_settled() {
                 if seated.is_none() {
                     may_sleep()?;
                     seated = Some(sit_down(&seat));
                 }
+                // A refusal panics, and in a destructor during unwinding that would abort.
                 if deadline.is_none() && !awaits_event && !std::thread::panicking() {
                     begun = crate::runtime::begin_wait(&seat);
                 }

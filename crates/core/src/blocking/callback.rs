@@ -1,4 +1,4 @@
-//! Callbacks: how code outside of an isolate, on any thread, calls into it.
+//! Callbacks, with which code outside of an isolate, on any thread, calls into it.
 //!
 //! | kind | runs | the caller | refuses |
 //! |---|---|---|---|

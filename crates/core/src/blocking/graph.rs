@@ -133,6 +133,7 @@ pub(super) fn enter(
     let (me, who) = (PartyId::current(), Who::current());
     let mut waits = WAITS.lock();
     if let Some(others) = cycle(&waits, me, &*awaited, side) {
+        // Released first: only the names are left to read, for which lanes are locked.
         drop(waits);
         let all = std::iter::once(&who).chain(&others);
         let names = all.map(Who::name).collect();

@@ -108,6 +108,7 @@ impl Drop for OwnLife {
         let mut calls = self.0.0.lock();
         calls.has_ended = true;
         let all = std::mem::take(&mut calls.calls);
+        // The calls take other locks, and may register and cancel calls here.
         drop(calls);
         for call in all.into_values() {
             panic::contain(call);

@@ -134,6 +134,7 @@ impl Holder {
 
     /// Makes `party` the holder.
     pub(crate) fn set(&self, party: PartyId) {
+        // Relaxed, here and below, as in `used`.
         self.0.store(party.0 << 1 | CERTAIN, Ordering::Relaxed);
     }
 

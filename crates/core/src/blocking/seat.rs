@@ -63,6 +63,7 @@ impl Seat {
         if left.is_zero() {
             return false;
         }
+        // Whether there was a token does not matter: the caller looks again in any case.
         self.parker.park_timeout(left);
         true
     }

@@ -65,6 +65,7 @@ fn can_spin() -> bool {
 }
 
 fn spin<R>(ready: &mut impl FnMut() -> Option<R>) -> Option<R> {
+    // The clock is read only after the first looks, so that a quick hit costs no reading.
     let mut end = None;
     loop {
         for _ in 0..LOOKS {

@@ -90,6 +90,8 @@ impl<T: Send + 'static, R: Send + 'static> BlockingCallback<T, R> {
     #[track_caller]
     pub fn with_reply(mut handler: impl FnMut(T, CallbackReply<R>) + Send + 'static) -> Self {
         Self::open(move |argument, reply: CallbackReply<R>| {
+            // From now on any party may answer, so the caller's wait must not count as one for this
+            // isolate.
             reply.cell().hand_on();
             handler(argument, reply);
         })
@@ -219,6 +221,7 @@ impl<R: Send + 'static> CallbackReply<R> {
         if end.is_closed() && !wait.has_begun() {
             return Lost::Closed;
         }
+        // A panic on its way to the event loop will end the isolate there, if it is fatal.
         let panicking = std::thread::panicking();
         let dies = end.in_isolate(|isolate| {
             let flags = &isolate.local().flags;

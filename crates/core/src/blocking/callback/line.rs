@@ -113,6 +113,7 @@ impl<M: Send + 'static> Line<M> {
         }
         match self.0.port.send(Some(message)) {
             Ok(()) => Ok(()),
+            // `Full` does not happen: the port is unbounded.
             Err(SendError::Closed(message) | SendError::Full(message)) => match message {
                 Some(message) => Err(message),
                 None => unreachable!("this was a call"),

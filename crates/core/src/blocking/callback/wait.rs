@@ -97,6 +97,7 @@ impl<S: Send + 'static> Wait<S> {
             spin,
             deadline,
             || (self.clone(), Side::Requester),
+            // The seat first, so that a look before the settlement does not lock the cell.
             || self.seat.is_settled().then(|| self.abandon()).flatten(),
         );
         // The settlement may have come just before the cell was abandoned.
@@ -114,6 +115,7 @@ impl<S: Send + 'static> Wait<S> {
 
 impl<S: Send + 'static> Awaited for Wait<S> {
     fn each_holder(&self, _: Side, found: &mut dyn FnMut(PartyId)) {
+        // Relaxed: see `hand_on`.
         if !self.seat.is_settled() && !self.handed_on.load(Ordering::Relaxed) {
             found(self.called);
         }

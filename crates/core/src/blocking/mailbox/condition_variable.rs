@@ -96,6 +96,8 @@ impl ConditionVariable {
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> Result<MutexGuard<'a, T>, LockError> {
         // Before the release, so that no notification is lost in between.
         let place = self.enqueue();
+        // Released even if the condition variable is closed: after an error the caller does not
+        // hold the lock.
         let mutex = guard.leave();
         let notified = place?.wait(None)?;
         self.relock(notified, || mutex.lock())

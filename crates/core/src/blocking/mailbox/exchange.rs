@@ -279,6 +279,7 @@ impl<Q, A> Exchange<Q, A> {
                 None => unreachable!("nobody else may touch it before the step"),
             }
         }
+        // The word as the next request finds it, unless this one is given up, which forgets it.
         self.remember(with_state(word, ANSWERED));
         self.seats.responder.unpark();
         Ok(())
@@ -339,6 +340,7 @@ impl<Q, A> Exchange<Q, A> {
 
     /// Gives the request up, unless it was answered. Only with the requester's claim.
     pub(crate) fn give_up(&self) -> GaveUp<Q, A> {
+        // From here on the word may be left in any state.
         self.remember(UNKNOWN);
         let mut word = self.word();
         loop {
@@ -490,6 +492,7 @@ impl<Q: Send + 'static, A: Send + 'static> Exchange<Q, A> {
     /// party has used it meanwhile.
     pub(super) fn attach(self: &Arc<Self>, side: Side, party: &Party) {
         let id = party.id;
+        // First, since the call may come at once, and compares the holder.
         self.end(side).holder.set(id);
         // Weak, so that the call does not keep the exchange alive.
         let exchange = Arc::downgrade(self);

@@ -257,6 +257,7 @@ impl Lock {
     /// Does the rest of a release, which takes the locks of seats and parties.
     fn after(self: &Arc<Self>, released: Released) {
         let Released { before, next } = released;
+        // The next holder first: it sleeps, and the lock stays unused meanwhile.
         if let Some(next) = next {
             next.settle();
             self.watch();
@@ -466,6 +467,8 @@ impl<T> Mutex<T> {
 
     /// Acquires the lock if it is free.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        // Not `then_some`: that would make the guard in any case, and its drop would release the
+        // lock of another holder.
         self.raw.try_lock().then(|| self.guard())
     }
 

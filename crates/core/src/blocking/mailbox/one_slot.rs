@@ -161,6 +161,7 @@ impl<T: Send + 'static> Mailbox<T> {
             shared: &self.shared,
             ticket,
             stop: |slot, ticket| {
+                // The error is not seen: a wait that unwinds returns nothing.
                 Stopped::Put(slot.stop_putting(ticket, MailboxError::Wait(WaitError::TimedOut)))
             },
         };
@@ -269,6 +270,7 @@ impl<T: Send + 'static> Mailbox<T> {
     /// deadlocks. A use by another party, before that end, undoes both.
     pub fn attach(&self) {
         let party = Party::current();
+        // Before `when_ended`, since the call may come at once, and compares the holder.
         self.holder.set(party.id);
         // Weak, so that the call does not keep the mailbox alive.
         let shared = Arc::downgrade(&self.shared);

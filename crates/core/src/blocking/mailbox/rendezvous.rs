@@ -237,6 +237,7 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
     /// # Errors
     /// `Empty` if there is none; otherwise as for [`receive`](Self::receive).
     pub fn try_receive(&self) -> Result<Q, MailboxError> {
+        // Only tested here, but held to the end: its drop frees the end for another user.
         let claim = self.exchange.responder.claim();
         if claim.is_none() || self.exchange.owes() {
             return Err(MailboxError::IllegalState);
@@ -254,6 +255,7 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
         self.receive_or(None, || {
             // Acquire pairs with the Release in `stop`.
             let is_stopped = self.is_stopped.load(Ordering::Acquire);
+            // Not one swap, which would write to the line at each look of the wait.
             if is_stopped {
                 // Relaxed: it publishes nothing.
                 self.is_stopped.store(false, Ordering::Relaxed);

@@ -164,6 +164,7 @@ impl<T> Slot<T> {
         let Left::Settled(Ok(message)) = self.takers.leave(ticket) else {
             return (None, Settled::new());
         };
+        // A closed mailbox keeps no messages.
         if self.over == Some(MailboxError::Closed) {
             return (Some(message), Settled::new());
         }
@@ -200,6 +201,7 @@ impl<T> Slot<T> {
     }
 
     fn end(&mut self, error: &MailboxError) -> Settled {
+        // `Closed` is final, also if the last other party goes afterwards.
         if self.over != Some(MailboxError::Closed) {
             self.over = Some(error.clone());
         }
