@@ -50,6 +50,7 @@ impl PanicReport {
             })
             .unwrap_or_else(|| Arc::from("(no message)"));
         let location = origin::take(&*payload).map(Arc::from);
+        // The payload is a value of the user, whose destructor may panic.
         contain(|| drop(payload));
         Self { message, location }
     }
@@ -80,6 +81,7 @@ pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Result<R, PanicReport> {
     install_hook();
     let before = CATCHING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(f));
+    // Restored and not cleared, since calls nest.
     CATCHING.set(before);
     result.map_err(|payload| {
         if payload.is::<ToLoop>() {

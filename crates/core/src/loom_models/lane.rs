@@ -20,7 +20,7 @@ static VTABLE: SystemVtable = SystemVtable(&RecordVtable {
 
 struct Model {
     lane: Lane,
-    /// How many times the isolate is in the run queue: at most once.
+    /// The number of times that the isolate is in the run queue: at most once.
     queued: AtomicUsize,
     sum: AtomicUsize,
 }

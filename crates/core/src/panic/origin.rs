@@ -81,6 +81,7 @@ pub(super) fn note(info: &PanicHookInfo<'_>) {
 pub(super) fn take(payload: &(dyn Any + Send)) -> Option<String> {
     let subject = Subject::of(payload);
     with_origins(|origins| {
+        // The latest: an older, equal one may be of a panic that user code caught.
         let found = origins.iter().rposition(|it| it.subject == subject)?;
         origins.drain(found..).next().map(|origin| origin.location)
     })
