@@ -1,5 +1,5 @@
-//! Risk: an error vanishes, since nobody listens for it. The hook is the process's own, so its
-//! test has a process to itself.
+//! Risk: an error without a listener vanishes. The hook belongs to the whole process, so its test
+//! runs in a process of its own.
 
 use insula_core::{
     ErrorPolicy, ExitReason, Isolate, ReceivePort, SendPort, block_on, set_error_hook,

@@ -1,5 +1,5 @@
-//! Risk: who blocks for a result, an answer or room waits for ever, because those he waits for
-//! wait for him.
+//! Risk: a wait for a result, an answer or room never ends, because the parties that could end it
+//! wait for the waiter.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,12 +18,13 @@ use insula_sync::Mutex;
 use crate::mailbox::{names, run_in};
 use crate::watchdog;
 
-/// So often is tried what depends on who comes first; Miri interprets less often.
+/// The number of tries where the outcome depends on a race; fewer under Miri.
 const TIMES: u32 = if cfg!(miri) { 2 } else { 50 };
 
 const FOREVER: Duration = Duration::from_secs(1 << 20);
 
-/// Whoever comes second is refused, be it the computation with its question or its parent.
+/// The second wait is refused, be it that of the computation for its question or that of its
+/// parent.
 #[test]
 fn a_computation_and_its_parent_never_wait_for_each_other() {
     let runtime = Runtime::builder().threads(2).build();
@@ -98,7 +99,7 @@ fn two_who_fill_each_others_ports_are_not_both_let_wait() {
                 (Ok(()), Err(SendBlockingError::Wait(2, WaitError::Deadlock(who)))) => {
                     refused.push(who.names.len());
                 }
-                // Whoever was refused ends, and its port closes.
+                // A refused isolate ends, and its port closes.
                 (Ok(()), Err(SendBlockingError::Closed(2))) => {}
                 (Err(SendBlockingError::Closed(1)), _) => {}
                 other => panic!("{other:?}"),
@@ -128,7 +129,7 @@ fn who_fills_the_own_port_gets_the_message_back() {
     runtime.shut_down();
 }
 
-/// Nobody runs the isolate that is waited for on a seeded runtime.
+/// No thread runs the isolate that is waited for on a seeded runtime.
 #[test]
 fn a_seeded_runtime_refuses() {
     let runtime = Runtime::builder().seeded(1).build();
@@ -194,7 +195,7 @@ fn a_seeded_runtime_refuses_to_block_on_a_future() {
     assert_eq!(seen, vec![Some(text); 9]);
 }
 
-/// What is ready is no wait.
+/// A future that is ready needs no wait.
 #[test]
 fn a_seeded_runtime_blocks_on_what_is_ready() {
     let runtime = Runtime::builder().seeded(1).build();
@@ -278,7 +279,7 @@ fn a_seeded_runtime_lets_a_runtime_with_threads_be_waited_for() {
     });
 }
 
-/// A future that somebody wakes all the time, until at last it is for something.
+/// A future that is woken all the time, until at last for a reason.
 #[derive(Clone, Default)]
 struct Nervous(Arc<Mutex<(bool, Option<Waker>)>>);
 
@@ -370,7 +371,7 @@ fn a_limited_wait_ends_in_time() {
     runtime.shut_down();
 }
 
-/// What comes between the last look and the end of the time is not lost.
+/// A result that comes between the last look and the end of the time is not lost.
 #[test]
 fn a_result_that_comes_when_the_time_is_over_is_returned() {
     let idle = Isolate::spawn(async |()| insula_core::sleep(FOREVER).await, ());

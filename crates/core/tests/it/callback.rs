@@ -1,6 +1,5 @@
-//! Risk: a call from outside is lost, run twice, run where it may not, answered by nobody, or
-//! waits for ever, when a callback closes, its isolate ends, or the call comes from the isolate
-//! itself.
+//! Risk: a call from outside is lost, run twice, run where it may not, never answered, or waits for
+//! ever, when a callback closes, its isolate ends, or the call comes from the isolate itself.
 
 mod blocking;
 mod close;

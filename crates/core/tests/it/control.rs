@@ -1,5 +1,5 @@
 //! Risk: a control message acts too early, too late, or without the right; an isolate that is
-//! paused runs, or loses what was sent to it; an error or an end is told to nobody.
+//! paused runs, or loses what was sent to it; an error or an end reaches no listener.
 
 use insula_core::{
     Capability, ErrorCause, ErrorPolicy, ExitReason, Isolate, IsolateGroup, KeepsAlive, Priority,
@@ -148,7 +148,7 @@ fn expect_end(expected: &str, policy: ErrorPolicy, entry: fn(SendPort<String>)) 
     expect_virtual_trace(expected, body);
 }
 
-/// Cases 41, 42 and 44: what an uncaught error leaves running, and who is told in what order.
+/// Cases 41, 42 and 44: what an uncaught error leaves running, and the order of the listeners.
 #[test]
 fn an_error_is_told_behind_the_messages_and_before_the_end() {
     let entry = |to: SendPort<String>| {
@@ -243,7 +243,7 @@ fn the_last_control_messages() {
     expect_virtual_trace("end", ends(|| Isolate::exit_silently()));
 }
 
-/// Whether it was swept out of the list before the end makes no difference.
+/// The response is not called, whether or not the port was swept out of the list before the end.
 #[test]
 fn the_response_for_a_closed_port_is_not_called() {
     expect_virtual_trace("open", |log| {

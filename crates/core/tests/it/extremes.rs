@@ -34,7 +34,7 @@ fn names() -> [String; 4] {
     [String::new(), "\0".to_owned(), "a\0b".to_owned(), long]
 }
 
-/// Whether a runtime of these settings runs an isolate and ends.
+/// Checks that a runtime with these settings runs an isolate and ends.
 fn works(builder: RuntimeBuilder) {
     let runtime = builder.build();
     let (answer, reply) = one_shot();

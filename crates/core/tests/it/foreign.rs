@@ -165,7 +165,7 @@ fn a_waker_that_panics_harms_neither_who_answers_nor_who_makes_room() {
         assert_eq!(woken.load(Ordering::SeqCst), 1);
         assert_eq!(block_on(reply), Ok(7));
 
-        // The isolate takes the message that fills its port, and wakes both who wait for room.
+        // The isolate takes the message that fills its port, and wakes both waiters for room.
         let (port_to, port) = one_shot::<SendPort<u32>>();
         let (go, may_receive) = one_shot::<()>();
         let receiver = Isolate::run_async(async move || {

@@ -313,7 +313,7 @@ fn a_cell_opens_only_at_home_and_once_at_a_time() {
     assert_eq!(result, Ok(Err(CellError::OtherIsolate)));
 }
 
-/// What knows its isolate by number must not take another runtime's isolate for it.
+/// Values that know their isolate by number must not take another runtime's isolate for it.
 #[test]
 fn numbers_are_those_of_the_process() {
     let runtimes = [1, 2].map(|seed| Runtime::builder().seeded(seed).build());

@@ -82,7 +82,7 @@ fn sink<T: Send + 'static>(runtime: &Runtime) -> (Isolate, SendPort<T>) {
     })
 }
 
-/// What an isolate keeps when `round` runs in a turn of it, over and over.
+/// Returns the bytes that an isolate keeps when `round` runs in a turn of it, over and over.
 fn kept_in_isolate(round: impl FnMut() + Send + 'static) -> isize {
     let runtime = runtime();
     let mut round = round;
@@ -165,7 +165,7 @@ fn listeners_that_were_taken_back_are_forgotten() {
     runtime.shut_down();
 }
 
-/// Nobody takes such a listener back, and the isolate may live for as long as the process.
+/// No code removes such a listener, and the isolate may live as long as the process.
 #[test]
 fn listeners_whose_ports_are_closed_are_forgotten() {
     let runtime = runtime();

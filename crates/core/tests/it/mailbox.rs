@@ -1,5 +1,5 @@
-//! Risk: somebody waits for ever: for a peer that died, in a circle, or for a wake-up that was
-//! lost; a message is lost, doubled, or taken for another one's response.
+//! Risk: a wait never ends, since the peer died, in a cycle, or since a wake-up was lost; a message
+//! is lost, delivered twice, or taken for the response to another request.
 
 mod deadlocks;
 mod locks;
@@ -13,10 +13,10 @@ use insula_core::{Deadlock, Isolate, Runtime, one_shot};
 
 /// Longer than anything here should take.
 const LONG: Duration = Duration::from_secs(20);
-/// Shorter than anybody minds.
+/// Too short to lengthen the tests.
 const SHORT: Duration = Duration::from_millis(20);
 
-/// Of those who wait in a circle.
+/// Returns the names of the parties in the cycle.
 pub(crate) fn names(deadlock: &Deadlock) -> Vec<&str> {
     deadlock.names.iter().map(|name| &**name).collect()
 }

@@ -167,7 +167,7 @@ fn a_large_message_and_an_aligned_one_travel_by_their_box() {
     assert_eq!(answer, Ok((words, Aligned([7; 64]))));
 }
 
-/// What a message owns is neither copied nor looked at, whatever its size.
+/// The data that a message owns is neither copied nor looked at, whatever its size.
 #[test]
 fn what_a_message_owns_stays_where_it_is() {
     let echo = Isolate::spawn_with_port(|port: ReceivePort<(Vec<u8>, ReplyTo<Vec<u8>>)>| {
@@ -434,7 +434,7 @@ fn a_waiting_sender_that_is_kept_and_not_polled_blocks_no_other() {
     }
     let [mut first, _second, mut third]: [_; 3] = waiters.try_into().ok().unwrap();
     assert_eq!(third.poll(), Poll::Ready(Ok(())));
-    // Who comes late waits again, in front of those who came after it.
+    // The first waiter, polled late, waits again, in front of later waiters.
     assert_eq!(first.poll(), Poll::Pending);
     let fourth = Waiter::new(&port, 4);
     take();

@@ -1,4 +1,4 @@
-//! The risk: a wake-up that is lost, or waited for by somebody who has gone.
+//! Risk: a wake-up is lost, or meant for a waiter that has gone.
 #![cfg(unix)]
 
 use std::future::poll_fn;
@@ -37,7 +37,7 @@ impl Wake for Woken {
     }
 }
 
-/// What `future` returns; `None` if that takes so long that its wake-up has been lost.
+/// Returns the output of `future`; `None` if that takes so long that its wake-up has been lost.
 async fn soon<F: Future>(future: F) -> Option<F::Output> {
     let (mut future, mut lost) = (pin!(future), pin!(sleep(Duration::from_secs(10))));
     poll_fn(|cx| match future.as_mut().poll(cx) {

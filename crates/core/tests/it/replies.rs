@@ -1,4 +1,4 @@
-//! Risk: somebody waits for an answer that never comes, or gets another one's.
+//! Risk: a wait for an answer never ends, or gets the answer to another question.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,9 @@
 //! Risk: the library is used by the destructor of a thread-local value, when the thread's other
 //! thread-local values, those of the library among them, are gone. A panic there aborts.
 //!
-//! What a thread registers last is destroyed first. So each program runs with a destructor that
-//! was registered before all of the library's, and with one that was registered after them.
+//! Of the destructors of a thread, the one that was registered last runs first. So each program
+//! runs with a destructor that was registered before all of the library's, and with one that was
+//! registered after them.
 
 use std::cell::Cell;
 use std::sync::mpsc;

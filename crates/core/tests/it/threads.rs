@@ -280,7 +280,7 @@ fn every_thread_works_inside_of_its_surroundings() {
     runtime.shut_down();
 }
 
-/// Nobody looks around for work that comes while a thread goes to sleep: it has to be woken.
+/// No thread searches for work that comes while one parks: a thread has to be woken.
 #[test]
 fn work_is_found_by_threads_that_never_look_around() {
     let runtime = Runtime::builder()
@@ -335,8 +335,8 @@ fn every_thread_has_the_stack_that_was_asked_for() {
     });
 }
 
-/// A thread that cannot be started later costs speed only; without the first one nothing would
-/// ever run, and nobody would be told.
+/// A thread that cannot be started later costs speed only; without the first one nothing would ever
+/// run, and no caller would get an error.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_isolate_that_no_thread_can_run_is_not_spawned() {
@@ -354,7 +354,7 @@ fn an_isolate_that_no_thread_can_run_is_not_spawned() {
     });
 }
 
-/// Whoever found it there would wait for its end for ever.
+/// A caller that found it there would wait for its end for ever.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_isolate_whose_thread_cannot_be_started_is_never_in_its_group() {

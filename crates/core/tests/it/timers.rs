@@ -258,7 +258,7 @@ fn a_periodic_zero_timer_lets_timers_with_a_delay_run() {
     assert_eq!(told, Ok(()));
 }
 
-/// What is cancelled leaves no trace, however many there are.
+/// Cancelled timers leave no trace, however many there are.
 #[test]
 fn cancelled_timers_in_the_thousands() {
     crate::trace::expect_virtual_trace("900 5", |log| {

@@ -50,7 +50,7 @@ fn an_observer_that_comes_too_late_is_dropped_at_once() {
     assert!(!it.remove_observer(observer));
 }
 
-/// What a task posts during the last run comes too late too.
+/// A task that is posted during the last run comes too late too.
 #[test]
 fn a_loop_may_end_itself() {
     let stage = Stage::new();

@@ -42,7 +42,7 @@ impl Stage {
         OnDrop(self.write(word))
     }
 
-    /// What was written since the last look.
+    /// Returns what was written since the last look.
     pub(crate) fn read(&self) -> String {
         std::mem::take(&mut *self.book.lock().expect("no task panics while it writes")).join(" ")
     }

@@ -11,7 +11,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::folder;
 
-/// Named pipes, whose opening blocks until somebody opens the other end.
+/// Creates named pipes, whose opening blocks until the other end is opened.
 fn pipes(folder: &Path, count: usize) -> Vec<PathBuf> {
     let path = |n| folder.join(format!("pipe-{n}"));
     let paths: Vec<_> = (0..count).map(path).collect();

@@ -17,7 +17,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Tells a test that it is in a process of its own.
 const CHILD: &str = "INSULA_IO_FAULT";
 
-/// Runs a test again in a process of its own, whose limits nobody else minds. Whether this is it.
+/// Runs a test again in a process of its own, whose limits affect no other test. Returns `true` in
+/// that process.
 fn in_own_process(test: &str) -> bool {
     if std::env::var_os(CHILD).is_some() {
         return true;
@@ -33,7 +34,7 @@ fn in_own_process(test: &str) -> bool {
 /// A lack of descriptors, for as long as it lives.
 struct Lack {
     before: Rlimit,
-    /// What takes them all.
+    /// The files that take them all.
     _fillers: Vec<std::fs::File>,
 }
 
@@ -63,7 +64,7 @@ impl Drop for Lack {
     }
 }
 
-/// How often `accept` succeeded and failed.
+/// The number of times that `accept` succeeded and failed.
 type Counts = Arc<[AtomicUsize; 2]>;
 
 /// An isolate that accepts for ever.
@@ -187,7 +188,7 @@ fn a_full_device_is_an_error_and_harms_no_other_request() {
 }
 
 /// A file system of 1 MiB, in a name space of its own. Where the system does not allow that to
-/// everybody there is nothing to test on.
+/// every user there is nothing to test on.
 fn on_small_disk(test: &str) -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os(CHILD) {
         return Some(folder.into());

@@ -136,7 +136,7 @@ fn refusals_ends_and_broken_connections_are_errors() {
         let error = near.read_exact(&mut [0; 10]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
         assert_eq!(error.os_error().unwrap().transferred(), 3);
-        // Writing to who has gone: an error, and no signal.
+        // Writing to a peer that has gone is an error, and no signal.
         let error = loop {
             if let Err(error) = near.write_all(&[0; 1024]).await {
                 break error;

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use crate::isolated;
 
-/// A server that is who it says, and a client that trusts it.
+/// Returns the configurations of a server with a certificate, and of a client that trusts it.
 fn configurations() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let certificate: CertificateDer<'static> = made.cert.der().clone();

@@ -1,4 +1,4 @@
-//! Risk: something happens in another order than in the VM, and nobody meant it to.
+//! Risk: an order differs from the VM's without intent.
 
 use std::marker::PhantomData;
 

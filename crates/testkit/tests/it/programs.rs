@@ -1,4 +1,4 @@
-//! Risk: an order of operations that nobody thought of does what no rule allows.
+//! Risk: an unforeseen order of operations has an effect that no rule allows.
 
 use insula_testkit::On;
 use insula_testkit::programs::{Program, model, several, single};

@@ -290,7 +290,7 @@ fn a_kill_ends_every_call_that_waits() {
     owed.wait().unwrap();
     isolate.kill();
     for caller in callers {
-        // Who came after the end was not heard at all.
+        // A call that came after the end was refused.
         let answer = caller.join().unwrap();
         assert!(
             matches!(
@@ -360,7 +360,7 @@ fn a_handle_may_go_with_its_thread() {
     block_on(isolate.exited());
 }
 
-/// What a handler holds is dropped with the callback, and once.
+/// The values that a handler holds are dropped with the callback, and once.
 #[test]
 fn the_handler_goes_with_the_callback() {
     let runtime = Runtime::builder().threads(1).build();

@@ -78,7 +78,7 @@ fn a_group_bound_callback_runs_on_the_callers_thread_without_an_isolate() {
     assert!(there);
 }
 
-/// What the type cannot refuse, since it is named by a path, is refused when it is used.
+/// A static that the type cannot refuse, since it is named by a path, is refused when it is used.
 #[test]
 fn a_group_bound_callback_reaches_no_isolate_local() {
     let runtime = Runtime::builder().threads(1).build();

@@ -87,7 +87,7 @@ fn nothing_is_lost_among_many_threads() {
     block_on(isolate.exited());
 }
 
-/// What was called before the last handle went still runs.
+/// Calls that were made before the last handle was dropped still run.
 #[test]
 fn dropping_the_last_handle_loses_no_call() {
     let runtime = Runtime::builder().threads(1).build();

@@ -1,4 +1,4 @@
-//! What the VM's native ports promise (DART.md 1.6) where it touches threads and the end.
+//! The promises of the VM's native ports, as far as they concern threads and the end.
 
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
@@ -32,7 +32,7 @@ fn anybody_may_post() {
     *own.lock().unwrap() = None;
 }
 
-/// What was posted before the close is handled, what runs goes on, what comes after goes back.
+/// Messages posted before the close are handled, a running one goes on, and later ones come back.
 #[test]
 fn closing_drops_nothing_that_was_accepted() {
     let gate = Arc::new(Barrier::new(2));

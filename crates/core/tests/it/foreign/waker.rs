@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-/// What happens to a waker.
+/// An event in the life of a waker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
     Clone,

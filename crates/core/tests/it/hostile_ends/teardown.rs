@@ -216,7 +216,7 @@ fn those_who_are_told_of_an_end_may_panic() {
     });
 }
 
-/// A foreign waker that waits for room, or for an answer, is no concern of the one who wakes it.
+/// A foreign waker that waits for room, or for an answer, does no harm to the code that wakes it.
 #[test]
 fn a_waker_that_panics_harms_neither_the_port_nor_the_answerer() {
     in_child(|| {
@@ -239,7 +239,7 @@ fn a_waker_that_panics_harms_neither_the_port_nor_the_answerer() {
             waits.push(wait);
         }
         isolate.resume(paused);
-        // Asked by someone else, it still answers.
+        // Asked by another thread, it still answers.
         let answer = insula_core::block_on(async {
             drop(waits);
             let (reply, question) = one_shot();
@@ -322,7 +322,7 @@ fn what_a_finished_task_still_holds_may_use_the_isolate() {
     shut_down(&runtime);
 }
 
-/// What is made by a destructor, and how the same destructor gets into it.
+/// A way for a destructor to make something that has the same destructor.
 type Remake = fn(Remade);
 
 /// Makes itself anew whenever it is dropped.
@@ -502,7 +502,7 @@ fn isolate_locals_go_last_and_the_newest_first() {
     });
 }
 
-/// An isolate that never started is torn down by the one who spawned it.
+/// An isolate that never started is torn down by its spawner.
 #[test]
 fn an_isolate_that_comes_too_late_to_start_drops_what_it_would_have_run() {
     in_child(|| {

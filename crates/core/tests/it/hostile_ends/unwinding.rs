@@ -1,4 +1,4 @@
-//! What reaches an isolate while its stack unwinds.
+//! Risk: a kill, a wait or an error that reaches an isolate while its stack unwinds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -11,7 +11,7 @@ use insula_core::{
 use super::{LONG, OnDrop, end_of, ignore, shut_down, until};
 use crate::child::in_child;
 
-/// What an isolate does that waits for ever.
+/// The code of an isolate that waits for ever.
 type Waits = Box<dyn FnOnce() + Send>;
 
 fn wait(f: impl FnOnce() + Send + 'static) -> Waits {

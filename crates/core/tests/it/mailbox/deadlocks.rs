@@ -46,7 +46,7 @@ fn ring(count: usize) {
                 assert_eq!(names, all);
                 refused += 1;
             }
-            // Whoever was refused ends, and with it its responder; and so on round the ring.
+            // A refused isolate ends, and its responder with it; and so on around the ring.
             Err(MailboxError::PeerDied) => died += 1,
             other => panic!("{other:?}"),
         }
@@ -74,7 +74,7 @@ fn the_cycle_is_told_in_order() {
     );
 }
 
-/// A responder that waits for a request from somebody who waits for it in another way.
+/// A responder that waits for a request from an isolate that waits for it in another way.
 #[test]
 fn a_question_to_a_waiting_isolate_is_refused() {
     let runtime = Runtime::builder().threads(2).build();
@@ -113,7 +113,7 @@ fn a_question_to_a_waiting_isolate_is_refused() {
         }
         other => panic!("{other:?}"),
     }
-    // The questions that were not taken back are answered too, to nobody.
+    // The questions that were not taken back are answered too, though no asker waits.
     assert_eq!(answered, Ok(1));
     runtime.shut_down();
 }
@@ -211,8 +211,8 @@ fn takers_of_each_others_mailboxes_are_refused() {
     runtime.shut_down();
 }
 
-/// The last of three who could put something does not wait for the others to do it; but where one
-/// of the handles may be somebody else's by now, he does.
+/// The last of three parties that could put something does not wait for the others to do it. If one
+/// of the handles may have been handed to a fourth party, the wait is allowed.
 #[test]
 fn the_last_taker_of_a_mailbox_is_refused() {
     for is_handed_on in [false, true] {
@@ -231,7 +231,7 @@ fn the_last_taker_of_a_mailbox_is_refused() {
         super::until_shown(&spare, "takers: 2");
         let (_, taken) = run_in(&runtime, "last", move || {
             if is_handed_on {
-                // Used here, and as far as anybody knows elsewhere from now on.
+                // Used here; from now on another party may use it.
                 let _ = spare.try_take();
             } else {
                 drop(spare);
@@ -339,7 +339,7 @@ fn a_taker_whose_handle_is_shared_by_reference_is_not_refused() {
     runtime.shut_down();
 }
 
-/// A time-out ends a wait, so that nobody else is refused because of it.
+/// A time-out ends a wait, so no other wait is refused because of it.
 #[test]
 fn a_wait_that_ends_by_itself_closes_no_cycle() {
     let runtime = Runtime::builder().threads(2).build();

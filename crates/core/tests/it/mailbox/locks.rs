@@ -121,7 +121,7 @@ fn notifications_come_in_the_order_of_waiting() {
         waiter.join().unwrap();
     }
     assert_eq!(*row.lock().unwrap(), [0, 1, 2]);
-    // Nobody waits: it is not kept for later.
+    // Without a waiter a notification is not kept.
     changed.notify();
     let (_, notified) = changed.wait_timeout(row.lock().unwrap(), SHORT).unwrap();
     assert!(!notified);

@@ -165,7 +165,7 @@ fn however_often_a_second_responder_is_refused_the_first_keeps_its_place() {
 #[test]
 fn a_request_that_timed_out_leaves_nothing_behind() {
     let (requester, responder) = ends();
-    // Nobody received it: it comes back.
+    // The responder did not receive it, so it comes back.
     let late = requester.request_timeout(1, SHORT).unwrap_err();
     assert_eq!(
         (late.request, late.error),
@@ -361,7 +361,7 @@ fn an_attached_end_goes_with_its_thread() {
     drop(kept);
 }
 
-/// What the peer says of an end is as good as what its holder says.
+/// A holder that the peer names counts like one that attached itself.
 #[test]
 fn an_end_that_was_said_to_be_an_isolates_goes_with_it() {
     let (requester, responder) = ends();
