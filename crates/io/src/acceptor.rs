@@ -54,6 +54,7 @@ impl Acceptor {
     /// Takes over a listening socket.
     pub(crate) fn new(socket: Socket) -> io::Result<Self> {
         let source = socket::watch(socket)?;
+        // The reserve is taken now, while there are descriptors.
         let state = State {
             pause: Duration::ZERO,
             reserve: Reserve::take(),
@@ -89,9 +90,11 @@ impl Acceptor {
             result => result,
         };
         let accepted = self.source.io(Direction::Read, attempt).await;
+        // Watching the new socket may fail for lack of resources too.
         let watched = accepted.and_then(|(socket, peer)| Ok((socket::watch(socket)?, peer)));
         match &watched {
             Err(error) if is_lack(error) => self.make_do(),
+            // Any other outcome, an error too, shows that the lack is over.
             _ => self.recover(),
         }
         watched
@@ -101,6 +104,7 @@ impl Acceptor {
     fn make_do(&self) {
         let mut state = self.state.lock();
         let lasts = state.pause >= LONGEST_PAUSE;
+        // From zero, the clamp makes it the first pause.
         state.pause = (state.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         if lasts && let Some(reserve) = state.reserve.take() {
             // Under the lock, so that no other task refills the reserve with the freed

@@ -265,6 +265,7 @@ impl Walk {
         }
         if entity_type == EntityType::Directory && self.recursive {
             let resolved = self.resolve(&path)?;
+            // Without `follow` nothing is resolved, and nothing leads back.
             let leads_back = |level: &Level| resolved.is_some() && level.resolved == resolved;
             if self.open.iter().any(leads_back) {
                 entity_type = EntityType::Link;

@@ -98,7 +98,9 @@ pub struct OpenFile {
 
 impl OpenFile {
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        // The operating system reports a loss once, and success from then on.
         if let Some((code, kind)) = self.flush_error {
+            // Made anew, since an `io::Error` cannot be cloned.
             return Err(code.map_or_else(|| kind.into(), io::Error::from_raw_os_error));
         }
         let result = loop {
@@ -228,6 +230,7 @@ impl File {
             buffer,
         };
         let answer = self.service.request(request).await;
+        // The buffer is lost with the request.
         answer.unwrap_or_else(|error| (Err(error), Vec::new()))
     }
 
@@ -270,6 +273,7 @@ impl File {
             range,
         };
         let answer = self.service.request(request).await;
+        // The buffer is lost with the request.
         answer.unwrap_or_else(|error| (Err(error), Vec::new()))
     }
 
@@ -480,6 +484,7 @@ impl File {
         let file = Self::open(path, OpenMode::Read).await?;
         // The length is a hint only: some files of the kernel report 0, and a file may grow. So
         // the loop reads on until a read finds the end.
+        // One byte more, so that the first read of a file that reports 0 is not empty.
         let length = usize::try_from(file.length().await?).unwrap_or(0) + 1;
         let mut all = file.read_new(length).await?;
         loop {

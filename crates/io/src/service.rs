@@ -45,6 +45,7 @@ impl<O: Operation> Job for Envelope<O> {
             operation,
             reply_to,
         } = *self;
+        // A panic drops the right to answer, and the caller gets `Unavailable`.
         reply_to.send(operation.run());
     }
 }
@@ -104,6 +105,7 @@ impl IoService {
     /// closed.
     pub fn request<O: Operation>(&self, operation: O) -> Request<O::Output> {
         let ask = self.port.ask(|reply_to| -> Box<dyn Job> {
+            // Boxed, since one port carries requests of all types.
             Box::new(Envelope {
                 operation,
                 reply_to,
@@ -168,6 +170,7 @@ impl<T: Send + 'static> Future for Request<T> {
             // thread is left to run isolates.
             insula_core::awaits_event();
         }
+        // No answer: the service is closed, or the operation panicked.
         poll.map(|answer| answer.unwrap_or(Err(IoError::Unavailable)))
     }
 }

@@ -28,6 +28,7 @@ impl<T> Slot<T> {
     /// Takes the open value out, for one operation.
     pub(crate) fn lease(self: &Arc<Self>) -> Result<Lease<T>, IoError> {
         let mut state = self.0.lock();
+        // Replaced in any state, since only this moves the value out; `Closed` is put back below.
         match std::mem::replace(&mut *state, State::Away) {
             State::Here(value) => Ok(Lease {
                 value: Some(value),
@@ -59,6 +60,7 @@ pub struct Lease<T> {
 impl<T> Lease<T> {
     /// Closes the slot and returns the open value.
     pub(crate) fn close(mut self) -> Option<T> {
+        // The drop then finds no value, and closes the slot.
         self.value.take()
     }
 }

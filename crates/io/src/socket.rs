@@ -54,6 +54,7 @@ pub(crate) async fn write_all(source: &Source, bytes: &[u8]) -> Result<(), IoErr
     let mut written = 0;
     while written < bytes.len() {
         let error = match send(source, &bytes[written..]).await {
+            // Otherwise this would loop for ever.
             Ok(0) => io::ErrorKind::WriteZero.into(),
             Ok(count) => {
                 written += count;
@@ -97,6 +98,7 @@ pub(crate) async fn connect(socket: Socket, address: &SockAddr) -> io::Result<So
         if !std::mem::replace(&mut begun, true) {
             match socket.connect(address) {
                 Ok(()) => return Ok(()),
+                // Asks for the outcome at once, since it may be known by now.
                 Err(error) if is_under_way(&error) => {}
                 Err(error) => return Err(error),
             }

@@ -96,6 +96,7 @@ impl TcpStream {
     /// Returns the error of the look-up, or that of the last attempt.
     pub async fn connect_host(host: &str, port: u16) -> Result<Self, IoError> {
         let addresses: Vec<IpAddr> = lookup(host, Family::Any).await?;
+        // Only until the first attempt: a look-up returns one address at least.
         let mut last = IoError::socket("connect", io::ErrorKind::NotFound.into());
         for address in addresses {
             match Self::connect((address, port)).await {

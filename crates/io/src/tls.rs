@@ -51,6 +51,7 @@ impl TlsState {
         // With rustls' default limit `write_all` would fail for longer input.
         self.connection.set_buffer_limit(None);
         self.connection.writer().write_all(&input.plain)?;
+        // After the bytes above, which come before the end.
         if input.end {
             self.connection.send_close_notify();
         }
@@ -64,6 +65,7 @@ impl TlsState {
             output.end |= self.decrypt(&mut output.plain)?;
         }
         output.end |= self.decrypt(&mut output.plain)?;
+        // A vector takes all that is written, so this ends.
         while self.connection.wants_write() {
             self.connection.write_tls(&mut output.encrypted)?;
         }

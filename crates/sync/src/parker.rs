@@ -82,6 +82,7 @@ impl Parker {
         }
         match timeout {
             None => {
+                // Only a look: `take_token` below acquires.
                 while self.word.load(Ordering::Acquire) == PARKED {
                     guard = self.woken.wait(guard);
                 }

@@ -63,6 +63,7 @@ impl Register {
     pub(super) fn add(&self, isolate: &IsolateCore) -> bool {
         // Counted before it is listed, so that a shutdown that finds the isolate in a list also
         // waits for its end.
+        // SeqCst, here and below: see `closed`.
         self.len.fetch_add(1, Ordering::SeqCst);
         let mut shard = self.shard(isolate).lock();
         isolate.register_index.set(shard.len() as u32);
@@ -93,6 +94,7 @@ impl Register {
     }
 
     pub(super) fn len(&self) -> usize {
+        // SeqCst: `Emptied` relies on it; see `closed`.
         self.len.load(Ordering::SeqCst)
     }
 
@@ -112,6 +114,7 @@ impl Register {
 
     /// Refuses new isolates from now on, and returns the existing ones.
     pub(super) fn close(&self) -> Vec<IsolateRef> {
+        // Before the isolates are listed: one that is added later finds it set.
         self.closed.store(true, Ordering::SeqCst);
         self.all()
     }

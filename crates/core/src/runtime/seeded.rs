@@ -165,6 +165,7 @@ pub(crate) fn drive<F: Future>(runtime: &Arc<RuntimeCore>, future: F) -> F::Outp
     let mut cx = Context::from_waker(&waker);
     let mut future = pin!(future);
     loop {
+        // Acquire; pairs with the Release of the store in `Woken::wake`.
         if woken.flag.swap(false, Ordering::SeqCst)
             && let Poll::Ready(value) = future.as_mut().poll(&mut cx)
         {

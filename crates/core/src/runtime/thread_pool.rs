@@ -391,7 +391,7 @@ impl ThreadPool {
     fn come_unstuck(&self, this: &ThisThread, again: Option<Raw>) {
         let thread = &self.threads[this.index];
         // Cleared before `unstick`: from then on the monitor may set it again, and this must not
-        // erase that.
+        // erase that. It publishes nothing: a thief that misses it only steals more.
         thread.stuck.store(false, Ordering::SeqCst);
         if self.sleep.unstick(this.index) {
             if let Some(again) = again {
@@ -429,6 +429,7 @@ impl ThreadPool {
                 this.slices.set(0);
                 return Some(raw);
             }
+            // See `stop`: the token that is taken in `park` makes the store visible.
             if self.stopped.load(Ordering::SeqCst) {
                 return None;
             }
@@ -464,6 +465,7 @@ impl ThreadPool {
     }
 
     fn steal(&self, this: &ThisThread) -> Option<Raw> {
+        // Acquire; pairs with the `fetch_max` in `start_thread`, here and in the other scans.
         let started = self.started.load(Ordering::Acquire);
         let own = self.threads[this.index].ring();
         // Each thief begins behind itself, so that they do not all begin at the same victim.
@@ -482,6 +484,8 @@ impl ThreadPool {
                 }
             });
             first = first.or_else(|| victim.overflow.take(Some(own)));
+            // Acquire; pairs with the store in `about_to_block` and `look`. Only a stuck thread's
+            // slot is taken: otherwise its isolate runs soonest there.
             if first.is_none() && victim.stuck.load(Ordering::SeqCst) {
                 first = victim.take_next();
             }

@@ -90,6 +90,7 @@ impl Clock {
         if let Self::Virtual(now) = self {
             let later = |nanos| Some((Instant(nanos) + duration).0);
             // It never fails, since `later` always returns a time.
+            // Release; pairs with the Acquire load in `now`, as in `advance_to`.
             let _ = now.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
         }
     }

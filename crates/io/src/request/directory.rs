@@ -22,6 +22,7 @@ request! {
     |it| {
         let created = fs::DirBuilder::new().recursive(it.recursive).create(&it.path);
         match created {
+            // Whatever the error is: another process may have created it meanwhile.
             Err(_) if it.path.is_dir() => Ok(()),
             created => created.map_err(|error| IoError::at(IoOp::DirectoryCreate, &it.path, error)),
         }
@@ -70,6 +71,7 @@ request! {
     } -> PathBuf;
     |it| {
         let made = tempfile::Builder::new().prefix(&it.prefix).tempdir_in(&it.within);
+        // Kept, since the guard would delete the directory.
         let made = made.map(tempfile::TempDir::keep);
         made.map_err(|error| IoError::at(IoOp::DirectoryCreateTemp, &it.within, error))
     }

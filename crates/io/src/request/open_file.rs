@@ -131,6 +131,7 @@ request! {
         range: Range<usize>,
     } -> (Result<usize, IoError>, Vec<u8>);
     |mut it| {
+        // Not indexed: a wrong range must not panic on a thread of the service.
         let count = match it.buffer.get_mut(it.range) {
             Some(part) => read(&mut it.file.file, part),
             None => Err(out_of_range(IoOp::FileReadInto)),
@@ -151,6 +152,7 @@ request! {
         range: Range<usize>,
     } -> (Result<(), IoError>, Vec<u8>);
     |mut it| {
+        // As in `FileReadInto`.
         let result = match it.buffer.get(it.range) {
             Some(part) => write_all(&mut it.file.file, part),
             None => Err(out_of_range(IoOp::FileWriteFrom)),
@@ -178,6 +180,7 @@ request! {
 
 fn read(file: &mut fs::File, buffer: &mut [u8]) -> Result<usize, IoError> {
     loop {
+        // `read` of std does not repeat an interrupted call.
         match file.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return of(IoOp::FileRead, result),
@@ -198,6 +201,7 @@ fn read_new(file: &mut fs::File, buffer: &mut Vec<u8>, _: usize) -> io::Result<(
 
 #[cfg(windows)]
 fn read_new(file: &mut fs::File, buffer: &mut Vec<u8>, length: usize) -> io::Result<()> {
+    // Zeroed: std reads only into initialized memory.
     buffer.resize(length, 0);
     let count = file.read(buffer)?;
     buffer.truncate(count);
@@ -209,6 +213,7 @@ fn write_all(file: &mut fs::File, bytes: &[u8]) -> Result<(), IoError> {
     let mut written = 0;
     while written < bytes.len() {
         let error = match file.write(&bytes[written..]) {
+            // Otherwise this would loop for ever.
             Ok(0) => io::ErrorKind::WriteZero.into(),
             Ok(count) => {
                 written += count;

@@ -38,6 +38,7 @@ request! {
     } -> ();
     |it| {
         let mut options = fs::OpenOptions::new();
+        // `create_new` wins over `create`.
         options.write(true).create(true).create_new(it.exclusive);
         at(IoOp::FileCreate, &it.path, options.open(&it.path).map(drop))
     }
@@ -223,6 +224,8 @@ request! {
         second: PathBuf,
     } -> bool;
     |it| {
+        // Both are kept until the comparison: on Windows they are open handles, without which the
+        // numbers could be reused in between.
         let first = at(IoOp::FileIdentical, &it.first, identity(&it.first))?;
         let second = at(IoOp::FileIdentical, &it.second, identity(&it.second))?;
         Ok(first == second)
@@ -295,6 +298,7 @@ fn create_link(target: &Path, link: &Path) -> io::Result<()> {
 /// as a file.
 #[cfg(windows)]
 fn create_link(target: &Path, link: &Path) -> io::Result<()> {
+    // A relative target is relative to the link's directory.
     let base = link.parent().unwrap_or(Path::new(""));
     if base.join(target).is_dir() {
         std::os::windows::fs::symlink_dir(target, link)
@@ -305,6 +309,7 @@ fn create_link(target: &Path, link: &Path) -> io::Result<()> {
 
 fn delete_link(path: &Path) -> io::Result<()> {
     let file_type = fs::symlink_metadata(path)?.file_type();
+    // Checked here, since `remove_file` would delete a file as well.
     if !file_type.is_symlink() {
         return Err(io::ErrorKind::InvalidInput.into());
     }

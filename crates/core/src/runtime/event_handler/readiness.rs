@@ -309,7 +309,7 @@ impl Side {
     fn become_ready(&self) {
         let mut waiters = self.waiters.lock();
         // Under the lock, under which a waiter checks the count and joins the row: it sees the new
-        // count or is woken.
+        // count or is woken. Release; pairs with the Acquire load in `seen`.
         self.count.fetch_add(1, Ordering::Release);
         let woken = waiters.row.take_all();
         drop(waiters);

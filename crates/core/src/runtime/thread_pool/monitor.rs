@@ -94,6 +94,7 @@ impl ThreadPool {
     fn watch_threads(&self) {
         let mut seen = vec![None; self.threads.len()];
         let mut starved = None;
+        // See `stop`: the monitor's token makes the store visible.
         while !self.stopped.load(Ordering::SeqCst) {
             let mut idle_ticks = 0;
             while idle_ticks < IDLE_TICKS && !self.stopped.load(Ordering::SeqCst) {
