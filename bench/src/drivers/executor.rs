@@ -3,7 +3,7 @@
 use std::future::Future;
 
 /// The number of threads of every system that has such a setting: one per core of the machine on
-/// which the bars were set.
+/// which the project's targets were set.
 pub(crate) const THREADS: usize = 2;
 
 /// An async runtime of a given shape. Cheap to clone; each [`run`](Self::run) has fresh threads.
