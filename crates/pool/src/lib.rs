@@ -18,7 +18,7 @@
 //! # Panics
 //! A handler that panics fails its own call. Its worker takes no further call; the others that
 //! it runs come to their end; then the factory builds its state again, as the next incarnation.
-//! A worker whose factory fails is gone for good, and the pool is *degraded*; without any worker
+//! A worker whose factory fails is lost permanently, and the pool is *degraded*; without any worker
 //! it has *failed*, and calls are rejected with `NoWorker`.
 //!
 //! # Delivery

@@ -37,8 +37,8 @@ use crate::runtime::{Hosted, Runtime};
 
 /// An isolate that its host runs, on the thread that made it.
 ///
-/// Dropping it ends the isolate and runs its teardown. [`shut_down`](Self::shut_down) does the same,
-/// and returns the reason for the end.
+/// Dropping it ends the isolate and runs its teardown. [`shut_down`](Self::shut_down) does the
+/// same, and returns the reason for the end.
 ///
 /// ```
 /// use std::sync::mpsc;

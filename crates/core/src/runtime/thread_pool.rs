@@ -4,12 +4,12 @@
 //! - A thread's *next* slot: the isolate that the running one messaged last. It runs next on
 //!   this thread, in its warm caches, and no other thread is woken for it.
 //! - A thread's *ring*: isolates that were displaced from the slot, or whose budget ran out.
-//!   Isolates that do not fit into the ring wait in the thread's *overflow*.
+//!   Isolates that do not fit into the ring wait in the thread's *overflow queue*.
 //! - The *injector*: isolates from outside of the pool, and from stuck threads.
 //!
 //! A thread takes isolates from its slot (a limited number of times in a row), its ring, its
-//! overflow and the injector, in this order, and now and then from the injector first. A thread
-//! without work searches for a while ([`SEARCH`] by default) and then parks ([`sleep`]). A
+//! overflow queue and the injector, in this order, and now and then from the injector first. A
+//! thread without work searches for a while ([`SEARCH`] by default) and then parks ([`sleep`]). A
 //! searcher steals half of a ring if at least [`BACKLOG_NS`] of work waits in it (its length times
 //! the owner's mean slice; [`FINE_BACKLOG_NS`] if slices are short), or anything from a stuck
 //! thread. A push to a ring wakes a thread only for such a backlog: for less, waking costs more
@@ -212,7 +212,7 @@ impl ThreadPool {
         let thread = &self.threads[this.index];
         let ring = thread.ring();
         if let Err(raw) = ring.push(raw) {
-            // Half of the ring moves too, so that the next pushes find room again. The overflow is
+            // Half of the ring moves too, so that the next pushes find room again. The queue is
             // read when the ring is empty, so isolates run in roughly the order of their arrival.
             let mut older = Vec::with_capacity(ring.len() + 1);
             ring.take_half(|item| older.push(item));

@@ -1,4 +1,4 @@
-//! The queues of runnable isolates under a lock: the injector, and the overflow of each thread.
+//! The queues of runnable isolates under a lock: the injector, and each thread's overflow queue.
 
 use std::collections::VecDeque;
 
@@ -11,13 +11,14 @@ use crate::memory::IsolateCore;
 /// The greatest number of isolates that a thread takes at a time.
 const BATCH: usize = 32;
 
-/// A queue of runnable isolates under a lock: the injector, or the overflow of one thread.
+/// A queue of runnable isolates under a lock: the injector, or the overflow queue of one thread.
 #[derive(Default)]
 pub(super) struct LockedQueue {
     /// Bounded by the number of isolates: each is in one run queue at most.
     queue: Mutex<VecDeque<Queued>>,
     /// The length of `queue`, written under its lock and read without it. The fences in
-    /// [`Sleep::work_injected`](super::sleep::Sleep::work_injected) and [`Sleep::park`](super::sleep::Sleep::park) order both against the count of searchers.
+    /// [`Sleep::work_injected`](super::sleep::Sleep::work_injected) and
+    /// [`Sleep::park`](super::sleep::Sleep::park) order both against the count of searchers.
     len: AtomicUsize,
 }
 
