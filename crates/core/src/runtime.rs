@@ -441,6 +441,7 @@ impl Runtime {
                  drop it before `shut_down`"
             );
         }
+        // Also if the wait below is refused: the shutdown has begun then.
         for isolate in self.0.register.close() {
             isolate.post_oob(Oob::Kill(Priority::Immediate));
         }

@@ -236,6 +236,7 @@ impl Shared {
         owner.relation = Relation::Owns(owned);
         other.relation = Relation::OwnedBy(self.clone());
         drop((owner, other));
+        // The owner runs the other loop's tasks from now on, and may sleep too long for them.
         self.wake();
         true
     }
@@ -261,6 +262,7 @@ impl Shared {
             };
         }
         drop((owner, other));
+        // It has run none of its tasks since the merge, and some may be due.
         subsumed.wake();
         true
     }
@@ -310,6 +312,7 @@ impl Shared {
             }
             match flushed.next_due.map(|due| due - now()) {
                 None => parker.park(),
+                // A task is due already, so this flushes again at once.
                 Some(left) if left.is_zero() => {}
                 Some(left) => {
                     parker.park_timeout(left);

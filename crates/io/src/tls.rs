@@ -228,6 +228,7 @@ impl TlsStream {
                 encrypted,
                 ..TlsBytes::default()
             };
+            // Not always enough: a chunk may hold part of a record, or no bytes of the program.
             self.exchange(input).await?;
         }
     }

@@ -83,6 +83,7 @@ pub mod wait {
     /// Signals to the processor that the thread spins for a moment.
     #[inline]
     pub fn spin() {
+        // Loom changes to another thread only where one yields, and would spin here for ever.
         #[cfg(loom)]
         loom::thread::yield_now();
         #[cfg(not(loom))]

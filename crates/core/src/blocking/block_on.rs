@@ -38,6 +38,7 @@ fn poll_for_events<T>(poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, bool) {
             AWAITS_EVENT.with(|awaits| awaits.set(self.0));
         }
     }
+    // Cleared first: the mark counts only if this poll sets it.
     let _restore = Restore(AWAITS_EVENT.with(|awaits| awaits.replace(false)));
     let poll = poll();
     (poll, AWAITS_EVENT.with(Cell::get))

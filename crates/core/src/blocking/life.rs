@@ -91,6 +91,7 @@ impl ThreadLife {
     ) -> Result<EndCall, Ended> {
         let function: Function = Box::new(function);
         let mut calls = self.0.lock();
+        // The lock is released before the function is dropped, which is code of another party.
         if calls.has_ended {
             drop(calls);
             return Err(Ended);

@@ -128,6 +128,7 @@ fn park(isolate: Current<'_>) -> bool {
 /// [`Ending`], if the isolate is ending.
 #[cold]
 pub(crate) fn check(isolate: Current<'_>) -> Result<(), Ending> {
+    // A teardown handles no control messages any more.
     if isolate.is_dying() {
         return Err(Ending);
     }
@@ -150,6 +151,7 @@ pub(crate) fn drain_microtasks(isolate: Current<'_>) -> bool {
         if !isolate.interrupted() {
             return true;
         }
+        // Then once more from the start: a message may have queued microtasks.
         handle_messages(isolate);
         if isolate.local().flags.ending.get() {
             return false;
@@ -271,6 +273,7 @@ impl Current<'_> {
         if let Some(capability) = handle.pause_capability() {
             self.pause(capability);
         }
+        // Dropped last, since their destructors are code of the user.
         panic::drop_each(dropped.0);
         panic::drop_each(dropped.1);
     }

@@ -118,6 +118,7 @@ fn drop_counted<T>(values: impl IntoIterator<Item = T, IntoIter: ExactSizeIterat
 /// were any.
 fn drop_locals(isolate: Current<'_>) -> bool {
     let newest = || {
+        // The borrow ends before the copy is dropped, whose destructor may use other locals.
         let mut events = isolate.local().events.borrow_mut();
         events.as_mut()?.locals.take_newest()
     };

@@ -220,6 +220,7 @@ impl RootIsolate {
         install_hook();
         let runnable = self.runnable();
         let hosted = Hosted::begin(&self.isolate.0.runtime);
+        // One turn, so that the host can do other work between two messages.
         let again = event_loop::run_slice(runnable, &self.home.meter, 1);
         drop(hosted);
         if again.is_some() {
@@ -247,6 +248,7 @@ impl RootIsolate {
         }
         self.forward(RootPhase::Running);
         let result = event_loop::enter(&self.runnable(), || f(Pinned::here()));
+        // For the phase only: `f` may have ended the isolate.
         self.at_rest();
         result
     }

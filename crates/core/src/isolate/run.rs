@@ -69,6 +69,7 @@ impl Isolate {
         F: FnOnce() -> R + Send + 'static,
     {
         let (answer, reply) = one_shot();
+        // Caught, so that the caller gets the panic, and neither error listeners nor the hook do.
         let entry = move |()| answer.send(catch_panic(computation));
         Run {
             reply: Some(reply),
@@ -92,6 +93,7 @@ impl Isolate {
             };
             answer.send(result);
             if let Some(isolate) = Self::current() {
+                // What the computation has started must not keep the isolate alive.
                 isolate.kill();
             }
         };

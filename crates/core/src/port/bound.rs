@@ -147,6 +147,7 @@ impl Bound {
 
     /// Starts the timer if it is needed, and cancels it otherwise.
     fn check_later(&self, slot: &PortSlot, isolate: Current<'_>, is_needed: bool) {
+        // Nothing to change; or a teardown, in which no timer runs.
         if is_needed == self.check.get().is_some() || isolate.local().flags.dying.get() {
             return;
         }

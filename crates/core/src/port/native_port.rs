@@ -273,6 +273,7 @@ impl<T: Send + 'static> Port<T> {
                     lost.len()
                 ));
             }
+            // A destructor's panic must not reach the poster.
             for message in lost {
                 contain(|| drop(message));
             }
@@ -363,6 +364,7 @@ impl<T: Send + 'static> Port<T> {
         let mut quiet = 0;
         loop {
             let taken = state.taken();
+            // A spurious wake-up only makes this look come early.
             state = self.lookout.wait_timeout(state, LOOKOUT);
             let halted = state.taken() == taken && state.waiting() != 0;
             quiet = if state.waiting() == 0 { quiet + 1 } else { 0 };

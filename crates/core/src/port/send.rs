@@ -297,6 +297,7 @@ impl<T: Send + 'static> SendWait<'_, T> {
             return;
         }
         let slot = self.port.slot();
+        // The guard is dropped with this statement, before a waker is woken or dropped.
         let left = slot
             .bound()
             .map(|bound| bound.leave(&mut slot.isolate().lane.lock(), &mut self.ticket));

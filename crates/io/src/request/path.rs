@@ -336,6 +336,7 @@ fn identity(path: &Path) -> io::Result<same_file::Handle> {
     /// Opens a link itself, not its target.
     const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
     let file = fs::OpenOptions::new()
+        // Without access, which the identity does not need.
         .access_mode(0)
         .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT)
         .open(path)?;

@@ -187,6 +187,7 @@ impl RawMutex {
         let seat = Seat::new();
         let ticket = state.row.join(&seat, party);
         drop(state);
+        // Made before `watch` is called: from here on an unwinding leaves the row.
         let waiting = Waiting {
             mutex: self,
             ticket: Some(ticket),

@@ -128,6 +128,7 @@ impl<T: Send + 'static> Mailbox<T> {
     /// `Full`, `Closed` and `PeerDied`, with the message.
     pub fn try_put(&self, message: T) -> Result<(), Undelivered<T>> {
         self.holder.used();
+        // Two statements: waiters are woken after the lock is released.
         let putting = self.shared.state.lock().slot.put(message);
         match putting {
             Putting::Done(settled) => {
@@ -157,6 +158,7 @@ impl<T: Send + 'static> Mailbox<T> {
         let seat = Seat::new();
         let ticket = state.slot.wait_to_put(message, &seat);
         drop(state);
+        // From here on an unwinding leaves the row.
         let waiting = Waiting {
             shared: &self.shared,
             ticket,
@@ -227,6 +229,7 @@ impl<T: Send + 'static> Mailbox<T> {
         let seat = Seat::new();
         let ticket = state.slot.wait_to_take(&seat);
         drop(state);
+        // As in `put_until`.
         let waiting = Waiting {
             shared: &self.shared,
             ticket,

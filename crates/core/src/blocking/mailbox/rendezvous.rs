@@ -286,6 +286,7 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
         let awaited = || (exchange.clone() as Arc<dyn Awaited>, Side::Responder);
         let seat = exchange.seat(Side::Responder);
         let look = || {
+            // First, so that a stop does not wait until there are no more requests.
             if gives_up() {
                 return Some(Ok(None));
             }

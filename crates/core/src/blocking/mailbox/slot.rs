@@ -112,6 +112,7 @@ impl<T> Slot<T> {
             };
         };
         let mut settled = Settled::new();
+        // Another returned message may still take up the room.
         if !self.is_full() {
             let Self {
                 putters, message, ..

@@ -485,6 +485,7 @@ fn register(isolate: Current<'_>, key: Key, cell: Box<dyn Any + Send>) {
 
 /// Settles all questions whose answers are in the lane, ahead of their turns.
 fn settle_all(isolate: Current<'_>) -> Vec<Settled> {
+    // Collected, and woken by the caller: foreign wakers must not run while the lane is sifted.
     let mut settled = Vec::new();
     let settle = |head: Head, payload| {
         // SAFETY: a record's head is alive, see `turn` in the event loop.

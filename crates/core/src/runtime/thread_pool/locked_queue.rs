@@ -48,6 +48,7 @@ impl LockedQueue {
 
     /// Takes an isolate to run, and moves up to half of the others to `ring`.
     pub(super) fn take(&self, ring: Option<&Ring<IsolateCore>>) -> Option<Raw> {
+        // A look at an empty queue takes no lock.
         if self.is_empty() {
             return None;
         }
