@@ -173,6 +173,7 @@ fn caught(isolate: Current<'_>, payload: Box<dyn Any + Send>) -> SliceEnd {
     }
     let report = PanicReport::take(payload);
     if uncaught(isolate, ErrorCause::Panicked(report.clone())) {
+        // Control messages that came before the error are not lost with the isolate.
         handle_messages_while_unwinding(isolate);
         return SliceEnd::Exit(ExitReason::Panicked(report));
     }

@@ -124,6 +124,7 @@ impl Timers {
             is_zero: true,
             action,
         });
+        // Not in the heap: the lane keeps zero timers in order, however many there are.
         self.zeros.push_back(key);
         key
     }

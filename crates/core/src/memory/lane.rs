@@ -322,8 +322,8 @@ impl LaneGuard<'_> {
 
     /// Marks the isolate as dead: no record is accepted any more.
     pub(crate) fn go_dead(&mut self) {
-        // `SCHEDULED` too: a dead isolate never counts as idle, though its host may end a root
-        // isolate while it is.
+        // `SCHEDULED` too: a dead isolate never counts as idle, though the host of a root isolate
+        // may end it while it is idle.
         self.word.state |= DEAD | SCHEDULED;
     }
 

@@ -121,6 +121,7 @@ impl Sleep {
     pub(crate) fn new(limit: usize, threads: usize) -> Self {
         let roster = Roster {
             status: vec![Status::Vacant; threads],
+            // A list, so that no change of state has to look at all threads.
             vacant: (0..threads).rev().collect(),
             parked: Vec::new(),
             start_failed: false,
