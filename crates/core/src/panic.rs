@@ -74,6 +74,7 @@ impl fmt::Display for PanicReport {
 /// The end of the current isolate, by a kill or [`Isolate::exit`](crate::Isolate::exit), is not a
 /// panic: it unwinds through this function. While the thread already unwinds, that is impossible,
 /// and the report says that the isolate is ending.
+///
 /// # Errors
 /// The report, if `f` panicked.
 pub fn catch_panic<R>(f: impl FnOnce() -> R) -> Result<R, PanicReport> {

@@ -93,7 +93,7 @@ impl Isolate {
             };
             answer.send(result);
             if let Some(isolate) = Self::current() {
-                // What the computation has started must not keep the isolate alive.
+                // Nothing else that the computation has started may keep the isolate alive.
                 isolate.kill();
             }
         };
