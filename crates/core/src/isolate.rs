@@ -453,8 +453,8 @@ impl New {
         }
     }
 
-    /// Enters the isolate in its group. A shutdown may have ended it meanwhile, and the end may have
-    /// come before or after the isolate was entered; in both cases it is not left there.
+    /// Enters the isolate in its group. A shutdown may have ended it meanwhile, and the end may
+    /// have come before or after the isolate was entered; in both cases it is not left there.
     fn join_group(&self) {
         let Some(group) = self.handle().group() else {
             return;

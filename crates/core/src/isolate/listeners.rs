@@ -3,9 +3,9 @@
 //! # Ports that were closed
 //! A port that is closed gets no message, but its isolate does not know where it is a listener. So
 //! the lists are swept: whenever a list has twice as many listeners as were left after its last
-//! sweep, the addition removes those whose ports are closed. A list with n open ports thus has about
-//! 2n entries at most, and an addition pays for a constant number of looks. A look needs the lock of
-//! the port's isolate, so it is made without the lock that guards the list.
+//! sweep, the addition removes those whose ports are closed. A list with n open ports thus has
+//! about 2n entries at most, and an addition pays for a constant number of looks. A look needs the
+//! lock of the port's isolate, so it is made without the lock that guards the list.
 
 use std::collections::BTreeMap;
 

@@ -90,8 +90,8 @@ struct RequestLine<Q> {
 }
 
 /// The cache lines that a waiting requester looks at.
-// Apart from the lines of the request: when both shared one, a round trip moved it between the cores
-// nine times; the two lines move five times (2026-11-21).
+// Apart from the lines of the request: when both shared one, a round trip moved it between the
+// cores nine times; the two lines move five times (2026-11-21).
 #[repr(align(128))]
 struct ResponseLine<A> {
     /// The number of requests that were answered or declined, and `NO_MORE`. It is only compared
