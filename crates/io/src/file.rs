@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use fs4::FileExt;
+
 use crate::request::{
     FileClose, FileCopy, FileCreate, FileCreatePipe, FileDelete, FileExists, FileFlush,
     FileLastAccessed, FileLastModified, FileLength, FileLengthFromPath, FileLock, FileOpen,
@@ -78,12 +80,13 @@ pub enum LockMode {
 
 impl LockMode {
     pub(crate) fn apply(self, file: &fs::File) -> io::Result<()> {
+        // The same methods of std's `File` need Rust 1.89.
         match self {
-            Self::Shared => file.try_lock_shared().map_err(io::Error::from),
-            Self::Exclusive => file.try_lock().map_err(io::Error::from),
-            Self::BlockingShared => file.lock_shared(),
-            Self::BlockingExclusive => file.lock(),
-            Self::Unlock => file.unlock(),
+            Self::Shared => FileExt::try_lock_shared(file).map_err(io::Error::from),
+            Self::Exclusive => FileExt::try_lock(file).map_err(io::Error::from),
+            Self::BlockingShared => FileExt::lock_shared(file),
+            Self::BlockingExclusive => FileExt::lock(file),
+            Self::Unlock => FileExt::unlock(file),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Step, Verdict, add_flags, capture, cargo, pass, watched};
+use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass, watched};
 use super::{dart, display, ffi, foreign_loop, growth, guide, mutants, packages, photographs};
 
 pub(super) const STEPS: &[Step] = &[
@@ -26,6 +26,14 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "check for i686-unknown-linux-gnu",
         run: |root| check(root, "i686-unknown-linux-gnu"),
+    },
+    Step {
+        name: "the oldest Rust",
+        run: oldest_rust,
+    },
+    Step {
+        name: "packages, as they would be published",
+        run: packages_to_publish,
     },
     Step {
         name: "the guide, as mdBook builds it",
@@ -116,6 +124,37 @@ fn hostile_programs(root: &Path) -> Verdict {
 fn check(root: &Path, target: &str) -> Verdict {
     packages::require_target(target)?;
     pass(cargo(root).args(["check", "--target", target]))
+}
+
+/// Compiles what users depend on with the `rust-version` of the workspace. Clippy's
+/// `incompatible_msrv` finds most of what would fail here, on any toolchain.
+fn oldest_rust(root: &Path) -> Verdict {
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml"))
+        .map_err(|error| Trouble::Failed(format!("Cargo.toml: {error}")))?;
+    let version = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"'))
+        .ok_or_else(|| Trouble::Failed("Cargo.toml names no rust-version".to_owned()))?;
+    let run = ["run", version, "cargo"];
+    let has_it = || capture(Command::new("rustup").args(run).arg("--version")).is_ok();
+    let install = format!("rustup toolchain install {version} --profile minimal");
+    packages::provide(&format!("Rust {version}"), &[&install], has_it)?;
+    let mut command = Command::new("rustup");
+    command.current_dir(root).args(run).arg("check");
+    command.args(["--target-dir", "target/oldest", "--all-features"]);
+    command.args(["--package", "insula", "--package", "insula-c"]);
+    pass(&mut command)
+}
+
+/// Lists the files of each package, which fails where its manifest lacks what a registry requires.
+fn packages_to_publish(root: &Path) -> Verdict {
+    for package in [
+        "sync", "macros", "core", "rpc", "pool", "embed", "io", "ffi", "c",
+    ] {
+        let package = format!("insula-{package}");
+        pass(cargo(root).args(["package", "--list", "--quiet", "--package", &package]))?;
+    }
+    pass(cargo(root).args(["package", "--list", "--quiet", "--package", "insula"]))
 }
 
 /// Runs the libraries' tests with AddressSanitizer, which searches for unreferenced memory at the
