@@ -101,7 +101,7 @@ impl From<Ending> for WaitError {
 impl fmt::Display for WaitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TimedOut => f.write_str("the time is over"),
+            Self::TimedOut => f.write_str("the time-out has passed"),
             Self::Deadlock(deadlock) => deadlock.fmt(f),
             Self::Seeded => f.write_str(
                 "a blocking wait on a seeded runtime would never end, since the runtime stands \

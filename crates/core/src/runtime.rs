@@ -510,7 +510,12 @@ impl fmt::Display for StillRunning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.names.len();
         let shown = &self.names[..all.min(Self::SHOWN)];
-        write!(f, "{all} isolates have not ended: {}", shown.join(", "))?;
+        let what = if all == 1 {
+            "isolate has"
+        } else {
+            "isolates have"
+        };
+        write!(f, "{all} {what} not ended: {}", shown.join(", "))?;
         match all - shown.len() {
             0 => Ok(()),
             more => write!(f, " and {more} more"),

@@ -18,6 +18,10 @@ use std::cell::Cell;
 
 /// The place of a lock in the order of all locks.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    any(not(debug_assertions), loom),
+    expect(dead_code, reason = "only debug builds check the order")
+)]
 pub struct Rank {
     level: u8,
     name: &'static str,

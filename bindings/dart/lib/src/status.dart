@@ -37,7 +37,7 @@ enum Status {
   empty(15, 'it is empty'),
 
   /// The time-out has passed.
-  timedOut(16, 'the time has passed'),
+  timedOut(16, 'the time-out has passed'),
 
   /// The wait would never end.
   deadlock(20, 'the wait would never end'),

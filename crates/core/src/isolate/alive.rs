@@ -33,6 +33,12 @@ pub enum KeepsAlive {
     Questions(usize),
 }
 
+/// Returns a number with its noun.
+fn count(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}
+
 impl fmt::Display for KeepsAlive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -46,26 +52,35 @@ impl fmt::Display for KeepsAlive {
                 if let Some(name) = name {
                     write!(f, " '{name}'")?;
                 }
-                write!(f, ", opened at {opened_at}, with {senders} senders")
+                write!(
+                    f,
+                    ", opened at {opened_at}, with {}",
+                    count(*senders, "sender")
+                )
             }
-            Self::Timers(count) => write!(f, "{count} timers"),
-            Self::Tasks(count) => write!(f, "{count} tasks with a waker outside"),
-            Self::Questions(count) => write!(f, "{count} unanswered questions"),
+            Self::Timers(timers) => f.write_str(&count(*timers, "timer")),
+            Self::Tasks(tasks) => write!(f, "{} with a waker outside", count(*tasks, "task")),
+            Self::Questions(questions) => f.write_str(&count(*questions, "unanswered question")),
         }
     }
 }
 
 impl Isolate {
     /// Returns what keeps the isolate alive: its open ports with senders, its timers, tasks and
-    /// questions, as of its next interrupt check. Empty for an isolate that has ended.
+    /// questions, as of its next interrupt check. Empty for an isolate that has ended. An isolate
+    /// whose entry has not run yet answers before it runs.
     ///
     /// ```
     /// # insula_core::block_on(async {
-    /// use insula_core::{Isolate, ReceivePort};
-    /// let port = Isolate::spawn_with_port(|port: ReceivePort<()>| {
-    ///     port.set_name("idle");
+    /// use insula_core::{Isolate, KeepsAlive, ReceivePort};
+    /// let (isolate, port) = Isolate::builder().spawn_pair(|port: ReceivePort<()>| {
     ///     port.listen(|()| {});
     /// });
+    /// let why = isolate.why_alive().await;
+    /// assert!(matches!(why[..], [KeepsAlive::Port { senders: 1, .. }]));
+    /// drop(port);
+    /// isolate.exited().await;
+    /// assert!(isolate.why_alive().await.is_empty());
     /// # });
     /// ```
     pub async fn why_alive(&self) -> Vec<KeepsAlive> {

@@ -27,7 +27,7 @@ impl Model {
         let slot = waker.clone();
         let builder = Isolate::builder().runtime(&runtime);
         let port = builder.spawn_with_port(move |mut port: ReceivePort<()>| async move {
-            port.keep_isolate_alive(false);
+            port.let_isolate_end();
             let mut first = true;
             poll_fn(|cx| {
                 if std::mem::take(&mut first) {

@@ -187,7 +187,7 @@ fn shutting_down_names_who_does_not_end() {
     let error = runtime
         .shut_down_timeout(Duration::from_millis(10))
         .unwrap_err();
-    assert_eq!(error.to_string(), "1 isolates have not ended: stubborn");
+    assert_eq!(error.to_string(), "1 isolate has not ended: stubborn");
     stop.store(true, Ordering::Relaxed);
     runtime.shut_down();
 }

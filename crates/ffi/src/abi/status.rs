@@ -145,7 +145,7 @@ pub(crate) fn name(code: StatusCode) -> &'static std::ffi::CStr {
         INSULA_ERROR_CLOSED => c"it is closed",
         INSULA_ERROR_FULL => c"it is full",
         INSULA_ERROR_EMPTY => c"it is empty",
-        INSULA_ERROR_TIMED_OUT => c"the time has passed",
+        INSULA_ERROR_TIMED_OUT => c"the time-out has passed",
         INSULA_ERROR_NO_ISOLATE => c"no isolate runs on this thread",
         INSULA_ERROR_WRONG_ISOLATE => c"it belongs to another isolate",
         INSULA_ERROR_WRONG_THREAD => c"it belongs to another thread",

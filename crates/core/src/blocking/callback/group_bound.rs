@@ -59,6 +59,9 @@ impl<T: GroupShared> GroupShared for Box<T> {}
 impl<T: GroupShared> GroupShared for Vec<T> {}
 impl<T: GroupShared> GroupShared for Option<T> {}
 impl<T: GroupShared> GroupShared for Mutex<T> {}
+impl<T: GroupShared> GroupShared for std::sync::Mutex<T> {}
+impl<T: GroupShared> GroupShared for std::sync::RwLock<T> {}
+impl<T: GroupShared> GroupShared for crate::Mutex<T> {}
 impl<A: GroupShared, B: GroupShared> GroupShared for (A, B) {}
 impl<A: GroupShared, B: GroupShared, C: GroupShared> GroupShared for (A, B, C) {}
 impl<T: Send + 'static> GroupShared for SendPort<T> {}
