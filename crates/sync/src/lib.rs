@@ -78,6 +78,11 @@ pub mod atomic {
     };
 }
 
+/// The locks of `std` that users have, to implement traits for. Not for use: loom cannot see them.
+pub mod of_users {
+    pub use std::sync::{Mutex, RwLock};
+}
+
 /// Hints for loops that wait.
 pub mod wait {
     /// Signals to the processor that the thread spins for a moment.

@@ -12,8 +12,8 @@ use std::process::Command;
 
 use super::{Trouble, Verdict, capture, packages, pass};
 
-/// The number of parts. One part has some 15 mutants.
-const PARTS: u64 = 120;
+/// The number of parts. One part has some 8 mutants.
+const PARTS: u64 = 240;
 
 /// The files that are mutated.
 const FILES: &[&str] = &[

@@ -204,7 +204,13 @@ impl Timers {
     /// Takes a zero timer when its record has arrived.
     #[inline]
     fn take_zero(&mut self, key: Key) -> Option<Due> {
-        while let Some(front) = self.zeros.pop_front() {
+        // In front of it are cancelled timers only. If it is itself cancelled, `first_zero` may have
+        // skipped it already, and the timers that are left come later.
+        while let Some(&front) = self.zeros.front() {
+            if front != key && self.entries.get_mut(front).is_some() {
+                break;
+            }
+            self.zeros.pop_front();
             if front == key {
                 break;
             }

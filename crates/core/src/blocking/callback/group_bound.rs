@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+use insula_sync::{Mutex, of_users};
 
 use super::line::Line;
 use super::{BlockingCallback, CallbackError, ListenerCallback};
@@ -59,8 +59,8 @@ impl<T: GroupShared> GroupShared for Box<T> {}
 impl<T: GroupShared> GroupShared for Vec<T> {}
 impl<T: GroupShared> GroupShared for Option<T> {}
 impl<T: GroupShared> GroupShared for Mutex<T> {}
-impl<T: GroupShared> GroupShared for std::sync::Mutex<T> {}
-impl<T: GroupShared> GroupShared for std::sync::RwLock<T> {}
+impl<T: GroupShared> GroupShared for of_users::Mutex<T> {}
+impl<T: GroupShared> GroupShared for of_users::RwLock<T> {}
 impl<T: GroupShared> GroupShared for crate::Mutex<T> {}
 impl<A: GroupShared, B: GroupShared> GroupShared for (A, B) {}
 impl<A: GroupShared, B: GroupShared, C: GroupShared> GroupShared for (A, B, C) {}

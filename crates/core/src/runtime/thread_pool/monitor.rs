@@ -163,7 +163,9 @@ impl ThreadPool {
 
     pub(super) fn stop_monitor(&self) {
         self.monitor.parker.unpark();
-        if let Some(handle) = self.monitor.handle.lock().take() {
+        // In two statements, so that the lock is not held during the join.
+        let handle = self.monitor.handle.lock().take();
+        if let Some(handle) = handle {
             let _ = handle.join();
         }
     }
