@@ -1,5 +1,8 @@
 //! The queues of runnable isolates under a lock: the injector, and each thread's overflow queue.
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use std::collections::VecDeque;
 
 use insula_sync::Mutex;
