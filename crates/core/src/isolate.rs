@@ -54,6 +54,12 @@ pub struct Isolate(pub(crate) IsolateRef, Rights);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct IsolateId(pub(crate) u64);
 
+impl fmt::Display for IsolateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "isolate-{}", self.0)
+    }
+}
+
 impl Isolate {
     /// Spawns a pooled isolate on the current runtime, with `entry` as its first event.
     ///
@@ -89,10 +95,11 @@ impl Isolate {
     ///         }
     ///     });
     /// });
-    /// counter.send(1).unwrap();
-    /// counter.send(2).unwrap();
+    /// counter.send(1)?;
+    /// counter.send(2)?;
     /// assert_eq!(finished.await, Ok(3));
-    /// # });
+    /// # Ok::<(), insula_core::SendError<u64>>(())
+    /// # }).expect("the isolate lives");
     /// ```
     #[track_caller]
     pub fn spawn_with_port<T, O, K>(

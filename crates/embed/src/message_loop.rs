@@ -56,7 +56,7 @@ pub struct MessageLoop {
 }
 
 /// The tasks that [`MessageLoop::flush_tasks`] may run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Flush {
     /// All due tasks, but no more than were waiting at the beginning, so that the call returns
     /// even if tasks post tasks.
@@ -66,7 +66,7 @@ pub enum Flush {
 }
 
 /// The result of [`MessageLoop::flush_tasks`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Flushed {
     /// The number of tasks that ran.
     pub tasks: usize,

@@ -108,7 +108,7 @@ impl From<LockError> for Failure {
         match error {
             LockError::Wait(error) => error.into(),
             LockError::Closed => Self::new(Status::Closed, error.to_string()),
-            LockError::OwnerEnded => Self::new(Status::PeerDied, error.to_string()),
+            LockError::HolderEnded => Self::new(Status::PeerDied, error.to_string()),
             _ => Self::new(Status::Internal, error.to_string()),
         }
     }
@@ -217,7 +217,7 @@ pub(crate) fn lock(mutex: &RawMutex, timeout: Option<Duration>) -> Outcome {
         None => mutex.lock(),
         Some(Duration::ZERO) if mutex.try_lock() => Ok(()),
         Some(Duration::ZERO) if mutex.is_closed() => Err(LockError::Closed),
-        Some(Duration::ZERO) if mutex.is_abandoned() => Err(LockError::OwnerEnded),
+        Some(Duration::ZERO) if mutex.is_abandoned() => Err(LockError::HolderEnded),
         Some(Duration::ZERO) => Err(LockError::Wait(WaitError::TimedOut)),
         Some(timeout) => mutex.lock_timeout(timeout),
     }?)

@@ -104,7 +104,7 @@ impl Directory {
     /// # Errors
     /// Returns the operating system's error.
     pub async fn list(path: impl Into<PathBuf>) -> Result<Listing, IoError> {
-        Self::list_by(IoService::global(), path.into(), false, false).await
+        Self::list_by(IoService::global(), path.into(), Depth::One, Links::Keep).await
     }
 
     /// Begins to list a directory and all directories below it.
@@ -112,24 +112,23 @@ impl Directory {
     /// # Errors
     /// Returns the operating system's error.
     pub async fn list_recursive(path: impl Into<PathBuf>) -> Result<Listing, IoError> {
-        Self::list_by(IoService::global(), path.into(), true, false).await
+        Self::list_by(IoService::global(), path.into(), Depth::All, Links::Keep).await
     }
 
-    /// Begins to list a directory, through `service`. With `follow` an entry that is a link is
-    /// listed as its target, unless it leads to a directory that it is in.
+    /// Begins to list a directory, through `service`.
     ///
     /// # Errors
     /// Returns the operating system's error.
     pub async fn list_by(
         service: &IoService,
         path: PathBuf,
-        recursive: bool,
-        follow: bool,
+        depth: Depth,
+        links: Links,
     ) -> Result<Listing, IoError> {
         let request = DirectoryListStart {
             path,
-            recursive,
-            follow,
+            recursive: depth == Depth::All,
+            follow: links == Links::Follow,
         };
         let walk = service.request(request).await?;
         Ok(Listing {
@@ -138,6 +137,24 @@ impl Directory {
             ready: VecDeque::new(),
         })
     }
+}
+
+/// The directories that a listing includes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Depth {
+    /// Only the directory itself.
+    One,
+    /// The directory and all directories below it.
+    All,
+}
+
+/// The treatment of links by a listing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Links {
+    /// A link is listed as a link.
+    Keep,
+    /// A link is listed as its target, unless it leads to a directory that it is in.
+    Follow,
 }
 
 /// An entry of a directory.
@@ -228,22 +245,22 @@ impl Walk {
             recursive,
             follow,
         };
-        let resolved = walk.resolve(&path)?;
-        walk.enter(path, resolved)?;
+        let resolved = walk.resolve(IoOp::DirectoryListStart, &path)?;
+        walk.enter(IoOp::DirectoryListStart, path, resolved)?;
         Ok(walk)
     }
 
-    fn resolve(&self, path: &Path) -> Result<Option<PathBuf>, IoError> {
+    fn resolve(&self, op: IoOp, path: &Path) -> Result<Option<PathBuf>, IoError> {
         if !(self.follow && self.recursive) {
             return Ok(None);
         }
         let resolved = fs::canonicalize(path);
-        let resolved = resolved.map_err(|error| failed(path, error))?;
+        let resolved = resolved.map_err(|error| IoError::at(op, path, error))?;
         Ok(Some(resolved))
     }
 
-    fn enter(&mut self, path: PathBuf, resolved: Option<PathBuf>) -> Result<(), IoError> {
-        let entries = fs::read_dir(&path).map_err(|error| failed(&path, error))?;
+    fn enter(&mut self, op: IoOp, path: PathBuf, resolved: Option<PathBuf>) -> Result<(), IoError> {
+        let entries = fs::read_dir(&path).map_err(|error| IoError::at(op, &path, error))?;
         self.open.push(Level {
             path,
             entries,
@@ -264,13 +281,13 @@ impl Walk {
             }
         }
         if entity_type == EntityType::Directory && self.recursive {
-            let resolved = self.resolve(&path)?;
+            let resolved = self.resolve(IoOp::DirectoryListNext, &path)?;
             // Without `follow` nothing is resolved, and nothing leads back.
             let leads_back = |level: &Level| resolved.is_some() && level.resolved == resolved;
             if self.open.iter().any(leads_back) {
                 entity_type = EntityType::Link;
             } else {
-                self.enter(path.clone(), resolved)?;
+                self.enter(IoOp::DirectoryListNext, path.clone(), resolved)?;
             }
         }
         Ok(Entry { path, entity_type })

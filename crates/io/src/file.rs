@@ -63,7 +63,7 @@ impl OpenMode {
 
 /// The mode of a file lock. The lock is of the whole file and belongs to the open file. It is
 /// advisory: it binds only programs that lock as well. (On Windows it binds all.)
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum LockMode {
     /// Acquires a shared lock. Fails while another holder has an exclusive one.

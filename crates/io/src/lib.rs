@@ -45,7 +45,7 @@ mod udp;
 #[cfg(unix)]
 mod unix;
 
-pub use directory::{Directory, Entry, Listing, Walk};
+pub use directory::{Depth, Directory, Entry, Links, Listing, Walk};
 pub use entity::{entity_type, identical, link_entity_type, link_stat, stat};
 pub use error::{IoError, OsError};
 pub use file::{File, LockMode, OpenFile, OpenMode};

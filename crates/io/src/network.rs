@@ -6,7 +6,7 @@ use crate::request::{SocketListInterfaces, SocketLookup, SocketReverseLookup};
 use crate::{IoError, IoService};
 
 /// A family of addresses.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[non_exhaustive]
 pub enum Family {
     /// IPv4 and IPv6.
@@ -102,7 +102,7 @@ pub async fn reverse_lookup(address: IpAddr) -> Result<String, IoError> {
 }
 
 /// The network interfaces that a listing includes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Loopback {
     /// Loopback interfaces, and all others.
     Include,

@@ -55,7 +55,7 @@ enum Status {
   failed(25, 'the callee failed'),
 
   /// The Rust isolate that waits is ending.
-  ending(26, 'the isolate is to end'),
+  ending(26, 'the isolate is ending'),
 
   /// The operating system, or a table of the library, has no room.
   outOfResources(27, 'the system has no room for it'),

@@ -493,7 +493,7 @@ pub(crate) fn cancel(isolate: Current<'_>, key: Key) -> bool {
 
 /// A handle to a callback that runs later, once or repeatedly, in the isolate that made it.
 /// Dropping the handle changes nothing; a pending timer keeps its isolate alive.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Timer {
     isolate: u64,
     key: Key,

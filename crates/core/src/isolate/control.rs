@@ -292,7 +292,7 @@ pub struct Ending;
 
 impl std::fmt::Display for Ending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the isolate is to end")
+        f.write_str("the isolate is ending")
     }
 }
 

@@ -12,16 +12,34 @@ use crate::memory::Current;
 /// entry loops until the isolate is killed, or a future of one of these, which becomes the
 /// isolate's first task.
 ///
-/// `Kind` only distinguishes plain functions from `async` ones; leave it to inference.
-pub trait EntryOutput<Kind>: 'static {
+/// `Kind` only distinguishes plain functions from `async` ones; leave it to inference. The trait is
+/// sealed: the list above is complete.
+pub trait EntryOutput<Kind>: sealed::Output<Kind> + 'static {
     #[doc(hidden)]
     fn settle(self);
 }
 
-/// The result of an entry: its return value, or the output of its future.
-pub trait EntryResult: 'static {
+/// The result of an entry: its return value, or the output of its future. Sealed.
+pub trait EntryResult: sealed::Result + 'static {
     #[doc(hidden)]
     fn into_failure(self) -> Option<String>;
+}
+
+mod sealed {
+    pub trait Output<Kind> {}
+    pub trait Result {}
+}
+
+impl sealed::Result for () {}
+impl<E: Display + 'static> sealed::Result for Result<(), E> {}
+impl sealed::Result for Never {}
+impl<T: 'static> sealed::Result for crate::Listener<T> {}
+impl<R: EntryResult> sealed::Output<Plain> for R {}
+impl<F> sealed::Output<Async> for F
+where
+    F: Future + Send + 'static,
+    F::Output: EntryResult,
+{
 }
 
 impl EntryResult for () {

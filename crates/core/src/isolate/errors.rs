@@ -33,7 +33,7 @@ pub struct UncaughtError {
 }
 
 /// The effect of an uncaught error on its isolate.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum ErrorPolicy {
     /// The error ends the isolate.
     #[default]

@@ -23,6 +23,12 @@ pub enum RunError {
     Wait(WaitError),
 }
 
+impl From<WaitError> for RunError {
+    fn from(error: WaitError) -> Self {
+        Self::Wait(error)
+    }
+}
+
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -333,7 +333,7 @@ fn lock_vs_end_of_holder() {
         match mutex.lock() {
             Ok(()) => mutex.unlock().unwrap(),
             Err(error) => {
-                assert_eq!(error, LockError::OwnerEnded);
+                assert_eq!(error, LockError::HolderEnded);
                 assert!(mutex.recover() && mutex.try_lock());
             }
         }
@@ -350,7 +350,7 @@ fn killed_waiter_vs_notify() {
         let next = condition.enqueue().unwrap();
         let there = {
             let condition = condition.clone();
-            thread::spawn(move || condition.notify())
+            thread::spawn(move || condition.notify_one())
         };
         drop(killed);
         assert!(next.wait(None).unwrap().is_some());

@@ -2,7 +2,7 @@
 //! has been reused (until 2^32 reuses of that place).
 
 /// A place in a [`Slab`] and its generation.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Key {
     index: u32,
     generation: u32,

@@ -185,9 +185,9 @@ impl<T: Send + 'static> NativePort<T> {
         self.port().close()
     }
 
-    /// Returns `true` if the port accepts messages.
-    pub fn is_open(&self) -> bool {
-        self.port().state.lock().is_open()
+    /// Returns whether the port is closed, so that messages are refused.
+    pub fn is_closed(&self) -> bool {
+        !self.port().state.lock().is_open()
     }
 
     /// Returns the port's name, from which its threads are named.

@@ -469,7 +469,7 @@ pub extern "C" fn insula_condition_notify(condition: ConditionHandle, all: u32) 
     guard(|| {
         let condition: Arc<ConditionVariable> = object::find(condition)?;
         match all {
-            0 => condition.notify(),
+            0 => condition.notify_one(),
             1 => condition.notify_all(),
             _ => return Err(Status::BadValue.into()),
         }

@@ -155,7 +155,7 @@ pub(crate) fn name(code: StatusCode) -> &'static std::ffi::CStr {
         INSULA_ERROR_REJECTED => c"the call was refused",
         INSULA_ERROR_CANCELLED => c"it was cancelled",
         INSULA_ERROR_FAILED => c"the callee failed",
-        INSULA_ERROR_ENDING => c"the isolate is to end",
+        INSULA_ERROR_ENDING => c"the isolate is ending",
         INSULA_ERROR_OUT_OF_RESOURCES => c"there is no room for more",
         INSULA_ERROR_VERSION => c"header and library do not fit together",
         INSULA_ERROR_BAD_STATE => c"not allowed in this state",

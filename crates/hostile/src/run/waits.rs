@@ -291,7 +291,7 @@ fn locks(op: &Op, at: &At) -> bool {
         }
         Op::Notify(condition) => {
             world.ledger.notifies(index(condition));
-            world.conditions[index(condition)].notify();
+            world.conditions[index(condition)].notify_one();
         }
         Op::NotifyAll(condition) => {
             world.notify_all(index(condition));

@@ -86,7 +86,7 @@ request! {
     } -> Option<u8>;
     |mut it| {
         let mut byte = [0];
-        let count = read(&mut it.file.file, &mut byte)?;
+        let count = read(IoOp::FileReadByte, &mut it.file.file, &mut byte)?;
         Ok((count == 1).then_some(byte[0]))
     }
 }
@@ -99,7 +99,7 @@ request! {
         /// The byte.
         byte: u8,
     } -> ();
-    |mut it| write_all(&mut it.file.file, &[it.byte])
+    |mut it| write_all(IoOp::FileWriteByte, &mut it.file.file, &[it.byte])
 }
 
 request! {
@@ -133,7 +133,7 @@ request! {
     |mut it| {
         // Not indexed: a wrong range must not panic on a thread of the service.
         let count = match it.buffer.get_mut(it.range) {
-            Some(part) => read(&mut it.file.file, part),
+            Some(part) => read(IoOp::FileReadInto, &mut it.file.file, part),
             None => Err(out_of_range(IoOp::FileReadInto)),
         };
         Ok((count, it.buffer))
@@ -154,7 +154,7 @@ request! {
     |mut it| {
         // As in `FileReadInto`.
         let result = match it.buffer.get(it.range) {
-            Some(part) => write_all(&mut it.file.file, part),
+            Some(part) => write_all(IoOp::FileWriteFrom, &mut it.file.file, part),
             None => Err(out_of_range(IoOp::FileWriteFrom)),
         };
         Ok((result, it.buffer))
@@ -178,12 +178,12 @@ request! {
     |_| of(IoOp::FileCreatePipe, create_pipe())
 }
 
-fn read(file: &mut fs::File, buffer: &mut [u8]) -> Result<usize, IoError> {
+fn read(op: IoOp, file: &mut fs::File, buffer: &mut [u8]) -> Result<usize, IoError> {
     loop {
         // `read` of std does not repeat an interrupted call.
         match file.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return of(IoOp::FileRead, result),
+            result => return of(op, result),
         }
     }
 }
@@ -209,7 +209,7 @@ fn read_new(file: &mut fs::File, buffer: &mut Vec<u8>, length: usize) -> io::Res
 }
 
 /// Writes all bytes, however few the operating system accepts at a time.
-fn write_all(file: &mut fs::File, bytes: &[u8]) -> Result<(), IoError> {
+fn write_all(op: IoOp, file: &mut fs::File, bytes: &[u8]) -> Result<(), IoError> {
     let mut written = 0;
     while written < bytes.len() {
         let error = match file.write(&bytes[written..]) {
@@ -222,7 +222,7 @@ fn write_all(file: &mut fs::File, bytes: &[u8]) -> Result<(), IoError> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => error,
         };
-        return Err(IoError::after(IoOp::FileWriteFrom, written, error));
+        return Err(IoError::after(op, written, error));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use insula_io::{Directory, EntityType, File, IoService, Listing};
+use insula_io::{Depth, Directory, EntityType, File, IoService, Links, Listing};
 
 use crate::isolated;
 
@@ -77,7 +77,7 @@ fn a_circle_of_links_ends() {
         std::os::unix::fs::symlink("nowhere", inner.join("broken")).unwrap();
         let plain = names(Directory::list_recursive(&folder).await.unwrap()).await;
         let service = IoService::global();
-        let followed = Directory::list_by(service, folder.clone(), true, true);
+        let followed = Directory::list_by(service, folder.clone(), Depth::All, Links::Follow);
         let followed = names(followed.await.unwrap()).await;
         let expected = [
             ("back", EntityType::Link),

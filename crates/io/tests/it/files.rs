@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 
 use insula_core::{Isolate, Runtime, schedule_microtask, spawn_local};
-use insula_io::{File, IoError, IoOp, IoService, LockMode, OpenMode, request};
+use insula_io::{Directory, File, IoError, IoOp, IoService, LockMode, OpenMode, request};
 
 use crate::{folder, isolated};
 
@@ -181,6 +181,24 @@ fn errors_keep_code_text_operation_and_path() {
         assert!(std::error::Error::source(&error).is_some());
         let error = File::open("zero\0byte", OpenMode::Read).await.unwrap_err();
         assert!(matches!(error, IoError::Argument(_)));
+    });
+}
+
+#[test]
+fn errors_of_reads_and_writes_name_their_own_operation() {
+    isolated(async |folder| {
+        let path = folder.join("file");
+        let write_only = File::open(&path, OpenMode::WriteOnly).await.unwrap();
+        let read_only = File::open(&path, OpenMode::Read).await.unwrap();
+        let operation = |error: IoError| error.os_error().and_then(|it| it.operation());
+        let byte = write_only.read_byte().await.unwrap_err();
+        assert_eq!(operation(byte), Some(IoOp::FileReadByte));
+        let (into, _) = write_only.read(vec![0; 4]).await;
+        assert_eq!(operation(into.unwrap_err()), Some(IoOp::FileReadInto));
+        let byte = read_only.write_byte(1).await.unwrap_err();
+        assert_eq!(operation(byte), Some(IoOp::FileWriteByte));
+        let list = Directory::list(folder.join("nowhere")).await.unwrap_err();
+        assert_eq!(operation(list), Some(IoOp::DirectoryListStart));
     });
 }
 

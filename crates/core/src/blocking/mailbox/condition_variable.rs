@@ -27,7 +27,7 @@ use crate::blocking::{Awaited, Deadline, PartyId, Seat, Side, Spin, WaitError, d
 ///     move |()| {
 ///         let (ready, changed) = &*other;
 ///         ready.run_locked(|ready| *ready = true)?;
-///         changed.notify();
+///         changed.notify_one();
 ///         Ok::<(), insula_core::LockError>(())
 ///     },
 ///     (),
@@ -168,7 +168,7 @@ impl ConditionVariable {
     }
 
     /// Wakes the waiter that has waited longest, if there is one.
-    pub fn notify(&self) {
+    pub fn notify_one(&self) {
         let first = self.state.lock().row.settle_first(|()| Ok(Notified::Alone));
         row::wake(first);
     }
@@ -241,7 +241,7 @@ impl InRow<'_> {
 impl Drop for InRow<'_> {
     fn drop(&mut self) {
         if let Some(Left::Settled(Ok(Notified::Alone))) = self.left() {
-            self.condition.notify();
+            self.condition.notify_one();
         }
     }
 }
@@ -258,7 +258,7 @@ impl Waking<'_> {
 
 impl Drop for Waking<'_> {
     fn drop(&mut self) {
-        self.0.notify();
+        self.0.notify_one();
     }
 }
 

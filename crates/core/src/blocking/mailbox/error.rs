@@ -130,7 +130,7 @@ pub enum LockError {
     Closed,
     /// The holder's isolate or thread ended without releasing the lock. What the lock protects may
     /// be half changed; [`RawMutex::recover`](crate::RawMutex::recover) frees the lock.
-    OwnerEnded,
+    HolderEnded,
 }
 
 impl From<WaitError> for LockError {
@@ -144,7 +144,7 @@ impl fmt::Display for LockError {
         match self {
             Self::Wait(error) => error.fmt(f),
             Self::Closed => f.write_str("the lock is closed"),
-            Self::OwnerEnded => f.write_str("the holder of the lock ended without releasing it"),
+            Self::HolderEnded => f.write_str("the holder of the lock ended without releasing it"),
         }
     }
 }
@@ -153,7 +153,7 @@ impl Error for LockError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Wait(error) => Some(error),
-            Self::Closed | Self::OwnerEnded => None,
+            Self::Closed | Self::HolderEnded => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! # A holder that ends
 //! A lock whose holder ends without releasing it is *abandoned*: what it protects may be half
-//! changed, so its waiters and all later callers get [`LockError::OwnerEnded`], until
+//! changed, so its waiters and all later callers get [`LockError::HolderEnded`], until
 //! [`RawMutex::recover`] frees it. An isolate that ends drops its guards first, so this happens
 //! only to leaked guards and to locks without guards.
 //!
@@ -80,7 +80,7 @@ impl State {
     /// Releases the lock and hands it to the first waiter, if there is one.
     fn pass_on(&mut self) -> Released {
         let before = self.holder.take();
-        if self.over == Some(LockError::OwnerEnded) {
+        if self.over == Some(LockError::HolderEnded) {
             // Either `recover` frees it, or the holder was only late: it releases the lock in a
             // destructor of its thread's storage that runs after the call at the end.
             self.over = None;
@@ -218,7 +218,7 @@ impl RawMutex {
     pub fn recover(&self) -> bool {
         self.0.look_for_end();
         let mut state = self.0.state.lock();
-        let is_abandoned = state.over == Some(LockError::OwnerEnded);
+        let is_abandoned = state.over == Some(LockError::HolderEnded);
         if is_abandoned {
             let released = state.pass_on();
             drop(state);
@@ -240,10 +240,10 @@ impl RawMutex {
     }
 
     /// Returns whether the holder has ended without releasing the lock. See
-    /// [`LockError::OwnerEnded`].
+    /// [`LockError::HolderEnded`].
     pub fn is_abandoned(&self) -> bool {
         self.0.look_for_end();
-        self.0.state.lock().over == Some(LockError::OwnerEnded)
+        self.0.state.lock().over == Some(LockError::HolderEnded)
     }
 
     /// Releases the lock without a look at the holder: for a guard, which may be dropped outside of
@@ -335,7 +335,7 @@ impl Lock {
         if !holds || state.over.is_some() {
             return;
         }
-        let settled = state.end(&LockError::OwnerEnded);
+        let settled = state.end(&LockError::HolderEnded);
         drop(state);
         row::wake(settled);
     }
@@ -410,7 +410,7 @@ impl fmt::Debug for RawMutex {
 /// pool, and is refused if it would close a cycle. A panic while the lock is held releases the lock
 /// and leaves the value as it is; there is no poisoning. If the holder's isolate or thread ends and
 /// its guard has leaked, the value cannot be reached any more: all waiters get
-/// [`LockError::OwnerEnded`].
+/// [`LockError::HolderEnded`].
 ///
 /// ```
 /// use std::sync::Arc;

@@ -135,7 +135,7 @@ fn a_lock_that_is_closed_settles_all_waiters() {
 fn a_notification_that_a_killed_waiter_just_got_goes_to_the_next() {
     let condition = ConditionVariable::new();
     let [first, second] = [0, 1].map(|_| condition.enqueue().unwrap());
-    condition.notify();
+    condition.notify_one();
     drop(first);
     assert!(matches!(second.leave(), Left::Settled(Ok(Notified::Alone))));
 }

@@ -112,7 +112,7 @@ fn notifications_come_in_the_order_of_waiting() {
     let (row, changed) = &*shared;
     // One at a time, so that it is also alone at the lock.
     for notified in 1..=3 {
-        changed.notify();
+        changed.notify_one();
         while row.lock().unwrap().len() != notified {
             std::thread::yield_now();
         }
@@ -122,7 +122,7 @@ fn notifications_come_in_the_order_of_waiting() {
     }
     assert_eq!(*row.lock().unwrap(), [0, 1, 2]);
     // Without a waiter a notification is not kept.
-    changed.notify();
+    changed.notify_one();
     let (_, notified) = changed.wait_timeout(row.lock().unwrap(), SHORT).unwrap();
     assert!(!notified);
 }
@@ -166,7 +166,7 @@ fn a_notification_between_unlocking_and_waiting_is_not_lost() {
             }
             *guard += 1;
             drop(guard);
-            changed.notify();
+            changed.notify_one();
         }
     });
     let (number, changed) = &*shared;
@@ -177,7 +177,7 @@ fn a_notification_between_unlocking_and_waiting_is_not_lost() {
         }
         *guard += 1;
         drop(guard);
-        changed.notify();
+        changed.notify_one();
     }
     notifier.join().unwrap();
 }
@@ -202,11 +202,11 @@ fn a_killed_waiter_passes_its_notification_on() {
     });
     until_shown(&shared.1, "waiting: 2");
     isolate.kill();
-    shared.1.notify();
+    shared.1.notify_one();
     block_on(isolate.exited());
     // Killed before or after it was notified: in both cases the second one is next.
     if never.wait().is_ok() {
-        shared.1.notify();
+        shared.1.notify_one();
     }
     assert_eq!(notified.wait(), Ok(Ok(true)));
     runtime.shut_down();
@@ -229,7 +229,7 @@ fn a_waiter_whose_time_is_over_wakes_no_other() {
         assert!(!notified);
     }
     until_shown(changed, "waiting: 1");
-    changed.notify();
+    changed.notify_one();
     assert!(waiter.join().unwrap());
 }
 
@@ -321,7 +321,7 @@ fn a_closed_condition_variable_wakes_all_with_an_error() {
     lock.lock().unwrap();
     assert_eq!(changed.wait_raw(lock, None), Err(LockError::Closed));
     assert!(lock.try_lock());
-    changed.notify();
+    changed.notify_one();
     changed.notify_all();
 }
 
@@ -341,7 +341,7 @@ fn a_notified_waiter_whose_lock_is_closed_passes_its_notification_on() {
     let second = wait_with(|shared| &shared.1);
     until_shown(&shared.2, "waiting: 2");
     shared.0.close();
-    shared.2.notify();
+    shared.2.notify_one();
     assert_eq!(first.join().unwrap(), Err(LockError::Closed));
     assert_eq!(second.join().unwrap(), Ok(true));
 }
@@ -368,11 +368,11 @@ fn a_lock_whose_holder_ended_refuses_its_waiters_until_it_is_recovered() {
             isolate.kill();
         }
         go_on.send(());
-        assert_eq!(waiter.join().unwrap(), Err(LockError::OwnerEnded));
-        assert_eq!(waits.wait(), Ok(Err(LockError::OwnerEnded)));
+        assert_eq!(waiter.join().unwrap(), Err(LockError::HolderEnded));
+        assert_eq!(waits.wait(), Ok(Err(LockError::HolderEnded)));
         block_on(isolate.exited());
-        assert_eq!(lock.lock(), Err(LockError::OwnerEnded));
-        assert_eq!(lock.lock_timeout(SHORT), Err(LockError::OwnerEnded));
+        assert_eq!(lock.lock(), Err(LockError::HolderEnded));
+        assert_eq!(lock.lock_timeout(SHORT), Err(LockError::HolderEnded));
         assert!(!lock.try_lock());
         assert_eq!(lock.unlock(), Err(NotHeld));
         assert!(lock.recover());
@@ -392,7 +392,7 @@ fn a_lock_whose_holder_ended_before_anybody_waited_refuses_all() {
     let (isolate, locked) = run_in(&runtime, "holder", move || other.lock());
     assert_eq!(locked.wait(), Ok(Ok(())));
     block_on(isolate.exited());
-    assert_eq!(lock.lock_timeout(LONG), Err(LockError::OwnerEnded));
+    assert_eq!(lock.lock_timeout(LONG), Err(LockError::HolderEnded));
     assert!(lock.recover() && lock.try_lock());
     // And a thread's end is as good as an isolate's.
     let other = lock.clone();
@@ -401,7 +401,7 @@ fn a_lock_whose_holder_ended_before_anybody_waited_refuses_all() {
         std::thread::spawn(move || other.lock()).join().unwrap(),
         Ok(())
     );
-    assert_eq!(lock.lock_timeout(LONG), Err(LockError::OwnerEnded));
+    assert_eq!(lock.lock_timeout(LONG), Err(LockError::HolderEnded));
     runtime.shut_down();
 }
 
@@ -447,7 +447,7 @@ fn a_lock_that_was_handed_to_an_isolate_which_ends_refuses_the_others() {
     until_shown(&lock, "waiting: 2");
     lock.unlock().unwrap();
     assert_eq!(next.wait(), Ok(Ok(())));
-    assert_eq!(last.join().unwrap(), Err(LockError::OwnerEnded));
+    assert_eq!(last.join().unwrap(), Err(LockError::HolderEnded));
     block_on(isolate.exited());
     runtime.shut_down();
 }
@@ -498,7 +498,7 @@ fn a_guard_that_leaked_in_an_isolate_or_thread_that_ended_refuses_all() {
         } else {
             assert_eq!(std::thread::spawn(leak).join().unwrap(), 2);
         }
-        assert_eq!(mutex.lock().map(drop), Err(LockError::OwnerEnded));
+        assert_eq!(mutex.lock().map(drop), Err(LockError::HolderEnded));
         assert!(mutex.try_lock().is_none());
     }
     runtime.shut_down();
