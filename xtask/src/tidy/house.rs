@@ -23,7 +23,7 @@ struct Figures {
     /// Summaries of documentation that begin with a question word, in %.
     questions: f64,
     forced_inlines: Option<usize>,
-    /// Names that the root of the crate exports.
+    /// Names that the root of the crate exports, its modules among them.
     names: Option<usize>,
 }
 
@@ -194,26 +194,28 @@ impl Lines {
     }
 }
 
-/// The number of names that the file of a crate's root exports, but for hidden ones.
+/// Returns the number of names that the file of a crate's root exports, without hidden ones. A
+/// module is one name, with or without a body.
 fn exported(content: &str) -> usize {
     let mut names = 0;
     let mut is_hidden = false;
     let mut rest = content;
+    // What a module exports is indented, so only lines of the root begin with `pub`.
     while let Some((line, after)) = rest.split_once('\n') {
-        let exports = line.starts_with("pub use ") || line.starts_with("pub mod ");
-        if exports {
+        let mut count = usize::from(line.starts_with("pub mod "));
+        rest = if line.starts_with("pub use ") {
             // A `use` may have several lines.
             let end = rest.find(';').map_or(rest.len(), |end| end + 1);
-            let statement = &rest[..end];
+            let (statement, after) = rest.split_at(end);
             let list = statement.split_once('{').map_or("one", |(_, list)| list);
-            let list = list.trim_end_matches(['}', ';']);
-            let count = list.split(',').filter(|name| !name.trim().is_empty());
-            if !is_hidden {
-                names += count.count();
-            }
-            rest = rest[end..].trim_start_matches('\n');
+            let list = list.trim_end_matches(['}', ';']).split(',');
+            count = list.filter(|name| !name.trim().is_empty()).count();
+            after.trim_start_matches('\n')
         } else {
-            rest = after;
+            after
+        };
+        if !is_hidden {
+            names += count;
         }
         is_hidden = line.contains("doc(hidden)");
     }

@@ -15,10 +15,12 @@ fn proofs_are_no_plain_comments_and_a_summary_is_counted_once() {
 }
 
 #[test]
-fn hidden_exports_are_not_counted() {
+fn hidden_exports_are_not_counted_and_a_module_is_one_name() {
     let root = concat!(
         "pub use a::{\n    One, Two as Other,\n    three,\n};\npub use b::Four;\n",
         "#[doc(hidden)]\npub use c::Five;\npub mod six;\nuse d::Seven;\n",
+        "pub mod eight {\n    pub use e::{Nine, Ten};\n    pub use f::Eleven;\n}\n",
+        "#[doc(hidden)]\npub mod twelve;\n",
     );
-    assert_eq!(exported(root), 5);
+    assert_eq!(exported(root), 6);
 }
