@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `tidy`, `house` and `watch`.
+//! The project's own commands: `cargo xtask test`, `tidy`, `house`, `api` and `watch`.
 //!
 //! Every run of the tests compiles this program first, so it parses its few arguments itself.
 #![forbid(unsafe_code)]
@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use test::api::{self, Listing};
 use test::{Extent, Failure, Installing, Plan};
 
 const HELP: &str = "\
@@ -23,16 +24,18 @@ The project's own commands.
 cargo xtask test          format, clippy, tests with doc tests, programs in C and C++, docs,
                           loom models, tidy
 cargo xtask test --full   the same, and: the bench's lints and a quick run of it, checks for
-                          other platforms and with the oldest Rust, the packages, the guide
-                          as mdBook builds it, large photographs, a window on a virtual
-                          display, glib's main loop, the Dart package in a Dart VM, ten
-                          million random calls of the C ABI, sanitizers, leaks, the growth
-                          of costs under valgrind, 200,000 hostile programs, Miri, a part
-                          of the mutants
+                          other platforms and with the oldest Rust, the packages, the
+                          listing of the public API, the guide as mdBook builds it, large
+                          photographs, a window on a virtual display, glib's main loop, the
+                          Dart package in a Dart VM, ten million random calls of the C ABI,
+                          sanitizers, leaks, the growth of costs under valgrind, 200,000
+                          hostile programs, Miri, a part of the mutants
 cargo xtask tidy          holds the code against ARCHITECTURE.md: arrows between crates,
                           unsafe files, absences, dependencies; and the links of all
                           documents
 cargo xtask house         how the code reads, in figures, beside models of the field
+cargo xtask api           lists the public API of each library in docs/api; with --check, prints
+                          how the code differs from that instead
 cargo xtask watch PROGRAM ARGUMENTS
                           runs one test program, as the step of the tests does: kills it when
                           no test ends for 20 s, and names the tests that had not finished
@@ -51,6 +54,7 @@ enum Command {
     Test(Plan),
     Tidy,
     House,
+    Api(Listing),
     Watch(Vec<OsString>),
 }
 
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         Ok(Command::Test(plan)) => test::run(&root(), &plan),
         Ok(Command::Tidy) => tidy::report(&root()),
         Ok(Command::House) => tidy::house::print(&root()),
+        Ok(Command::Api(listing)) => api::run(&root(), listing),
         Ok(Command::Watch(words)) => watch::run(&words),
         Err(fault) => {
             println!("{fault}\n\n{HELP}");
@@ -96,6 +101,8 @@ fn parse(mut arguments: Vec<OsString>) -> Result<Command, String> {
         ["test", ref options @ ..] => parse_plan(options).map(Command::Test),
         ["tidy"] => Ok(Command::Tidy),
         ["house"] => Ok(Command::House),
+        ["api"] => Ok(Command::Api(Listing::Write)),
+        ["api", "--check"] => Ok(Command::Api(Listing::Compare)),
         _ => Err(format!("not understood: {}", words.join(" "))),
     }
 }

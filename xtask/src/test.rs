@@ -1,5 +1,6 @@
 //! `cargo xtask test`: runs steps in a fixed order, up to the first failure unless told otherwise.
 
+pub(crate) mod api;
 mod dart;
 mod display;
 mod ffi;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass, watched};
-use super::{dart, display, ffi, foreign_loop, growth, guide, mutants, packages, photographs};
+use super::{api, dart, display, ffi, foreign_loop, growth, guide, mutants, packages, photographs};
 
 pub(super) const STEPS: &[Step] = &[
     Step {
@@ -34,6 +34,10 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "packages, as they would be published",
         run: packages_to_publish,
+    },
+    Step {
+        name: "the public API, as docs/api lists it",
+        run: api::check,
     },
     Step {
         name: "the guide, as mdBook builds it",
