@@ -229,7 +229,7 @@ fn slice(isolate: Current<'_>, meter: &Meter, turns: u32) -> SliceEnd {
     }
 }
 
-#[inline(always)]
+#[inline]
 fn turn(isolate: Current<'_>, (head, payload): (Head, *const u64)) {
     // SAFETY: the pointee of a record's header is alive: constants always, slots until all their
     // records are gone (see `port`).

@@ -135,7 +135,7 @@ enum Mode {
 ///
 /// # Safety
 /// `payload` was written by [`SendPort::send`] of a port of `T` and is read once.
-#[inline(always)]
+#[inline]
 unsafe fn take_message<T>(payload: *const u64) -> T {
     if is_inline::<T>() {
         // SAFETY: guaranteed by the caller.
@@ -264,7 +264,7 @@ impl PortSlot {
         open.then_some(slot)
     }
 
-    #[inline(always)]
+    #[inline]
     fn isolate(&self) -> &IsolateCore {
         // SAFETY: a slot that was opened keeps a reference to its isolate until it is freed.
         unsafe { &*self.isolate.get() }
@@ -272,13 +272,13 @@ impl PortSlot {
 
     /// Returns whether the port accepts messages. A dying isolate refuses all messages even
     /// before its teardown closes its ports.
-    #[inline(always)]
+    #[inline]
     fn is_open(&self, lane: &LaneGuard<'_>) -> bool {
         self.open.get() && !lane.is_dead()
     }
 
     /// Returns the bound of a bounded port.
-    #[inline(always)]
+    #[inline]
     fn bound(&self) -> Option<&Bound> {
         // SAFETY: null, or set in `open` and freed with the slot.
         unsafe { self.bound.get().as_ref() }
@@ -290,7 +290,7 @@ impl PortSlot {
     }
 
     /// Returns whether the port keeps its isolate alive: it is open, not weak, and has a sender.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn may_receive(&self) -> bool {
         // Acquire; pairs with the Release in `drop_sender`. The senders of a closed port do not
         // count, because the isolate is not notified when they are dropped.

@@ -17,13 +17,13 @@ impl<T> UnsafeCell<T> {
     }
 
     /// Calls `f` with a pointer for reading. The caller upholds the aliasing rules.
-    #[inline(always)]
+    #[inline]
     pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
         f(self.0.get())
     }
 
     /// Calls `f` with a pointer for writing. The caller upholds the aliasing rules.
-    #[inline(always)]
+    #[inline]
     pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         f(self.0.get())
     }

@@ -116,12 +116,12 @@ impl Drop for Held {
 
 #[cfg(not(all(debug_assertions, not(loom))))]
 impl Held {
-    #[inline(always)]
+    #[inline]
     pub(crate) fn enter(_rank: Rank) -> Self {
         Self {}
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn enter_beside(_rank: Rank) -> Self {
         Self {}
     }

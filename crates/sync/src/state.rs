@@ -40,7 +40,7 @@ impl StateLock {
 
     /// Acquires the lock. Spins, then yields the thread, while another thread holds it.
     #[cfg(not(loom))]
-    #[inline(always)]
+    #[inline]
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn lock(&self) -> StateGuard<'_> {
         let rank = Held::enter(Rank::LEAF);
@@ -103,7 +103,7 @@ impl StateLock {
 
     /// Returns the state, or `None` while the lock is held. What happened before the state was
     /// published is visible to the caller.
-    #[inline(always)]
+    #[inline]
     pub fn peek(&self) -> Option<u8> {
         // Acquire; pairs with the Release store in the guard's drop.
         let word = self.word.load(Ordering::Acquire);
@@ -112,7 +112,7 @@ impl StateLock {
 }
 
 impl Drop for StateGuard<'_> {
-    #[inline(always)]
+    #[inline]
     fn drop(&mut self) {
         // Release; pairs with the Acquire swaps in `lock` and the Acquire load in `peek`.
         self.lock.word.store(self.state, Ordering::Release);

@@ -228,19 +228,19 @@ fn delay(isolate: Current<'_>, priority: Priority, action: Action) {
 impl Current<'_> {
     /// Returns whether the running code should return to the loop: a control message waits, or
     /// the isolate is ending.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn interrupted(self) -> bool {
         self.lane.peek_oob() || self.local().flags.ending.get()
     }
 
     /// Returns whether the isolate is ending, or is being torn down. Once `true`, it stays `true`.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is_ending(self) -> bool {
         self.local().flags.ending.get() || self.is_dying()
     }
 
     /// Returns whether the isolate is being torn down.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is_dying(self) -> bool {
         self.local().flags.dying.get()
     }

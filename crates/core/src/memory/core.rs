@@ -55,13 +55,13 @@ insula_sync::thread_cell! {
     static LEFT: *const IsolateCore = ptr::null();
 }
 
-#[inline(always)]
+#[inline]
 fn current() -> *const IsolateCore {
     CURRENT.with(Cell::get)
 }
 
 /// Sets the current isolate and returns the previous one.
-#[inline(always)]
+#[inline]
 fn set_current(core: *const IsolateCore) -> *const IsolateCore {
     CURRENT.with(|current| current.replace(core))
 }
@@ -195,7 +195,7 @@ impl IsolateCore {
     }
 
     /// Returns a pointer that is valid as long as a count of the isolate is held.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn this(&self) -> NonNull<Self> {
         self.this
     }
@@ -343,7 +343,7 @@ impl IsolateCore {
     }
 
     /// Returns the local number of counts, if the isolate runs on this thread.
-    #[inline(always)]
+    #[inline]
     fn local_refs(&self) -> Option<&Cell<isize>> {
         ptr::eq(current(), self).then_some(&self.local.refs)
     }
@@ -445,7 +445,7 @@ impl Clone for IsolateRef {
 impl Deref for IsolateRef {
     type Target = IsolateCore;
 
-    #[inline(always)]
+    #[inline]
     fn deref(&self) -> &IsolateCore {
         // SAFETY: alive while this count is held.
         unsafe { self.0.as_ref() }
@@ -498,7 +498,7 @@ impl Runnable {
 struct Reset(*const IsolateCore);
 
 impl Drop for Reset {
-    #[inline(always)]
+    #[inline]
     fn drop(&mut self) {
         set_current(self.0);
     }
@@ -575,7 +575,7 @@ impl<'a> Current<'a> {
         Self::with(f)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn local(&self) -> &'a Local {
         &self.core().local
     }
@@ -583,7 +583,7 @@ impl<'a> Current<'a> {
     /// Calls `f` with the event loop's state, which is made on first use.
     ///
     /// `f` must not run user code: it only moves values in and out.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn with_events<R>(&self, f: impl FnOnce(&mut EventLoop) -> R) -> R {
         #[cold]
         fn make() -> Box<EventLoop> {
@@ -593,13 +593,13 @@ impl<'a> Current<'a> {
         f(self.local().events.borrow_mut().get_or_insert_with(make))
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn core(&self) -> &'a IsolateCore {
         // SAFETY: set by `enter` for the time of a closure, during which the isolate is alive.
         unsafe { self.0.as_ref() }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is(&self, other: *const IsolateCore) -> bool {
         ptr::eq(self.0.as_ptr(), other)
     }
@@ -608,7 +608,7 @@ impl<'a> Current<'a> {
 impl Deref for Current<'_> {
     type Target = IsolateCore;
 
-    #[inline(always)]
+    #[inline]
     fn deref(&self) -> &IsolateCore {
         self.core()
     }

@@ -94,7 +94,7 @@ impl Lane {
     }
 
     /// Acquires the lane.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn lock(&self) -> LaneGuard<'_> {
         LaneGuard {
             inner: &self.inner,
@@ -105,7 +105,7 @@ impl Lane {
 
     /// Returns whether the out-of-band lane has a message, without the lock. Returns `false` while
     /// the lane is held: the next turn asks again.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn peek_oob(&self) -> bool {
         self.word.peek().is_some_and(|state| state & OOB != 0)
     }
@@ -124,7 +124,7 @@ impl Lane {
 
     /// Takes the record that woke the isolate, if it is stored in the lane itself. The caller
     /// delivers or discards it before it uses the lane again.
-    #[inline(always)]
+    #[inline]
     pub(crate) unsafe fn take_first(&self) -> Option<(Head, *const u64)> {
         self.first.with_mut(|first| {
             // SAFETY: while the isolate runs, only its runner accesses `first`.
@@ -199,13 +199,13 @@ pub(crate) struct LaneGuard<'a> {
 }
 
 impl LaneGuard<'_> {
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is_dead(&self) -> bool {
         self.word.state & DEAD != 0
     }
 
     /// Returns whether the isolate has detached questions.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn has_detached(&self) -> bool {
         self.word.state & DETACHED != 0
     }
@@ -217,7 +217,7 @@ impl LaneGuard<'_> {
 
     /// Marks the lane as non-empty. A caller that gets `true` must schedule the isolate after it
     /// has released the lane; no other thread does.
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub(crate) fn mark_scheduled(&mut self) -> bool {
         let was_idle = self.word.state & SCHEDULED == 0;
@@ -264,7 +264,7 @@ impl LaneGuard<'_> {
     /// # Safety
     /// The lane is not dead, `head` is the header of payloads of type `P`, and `P` is stored inline
     /// ([`is_inline`](crate::memory::record::is_inline)).
-    #[inline(always)]
+    #[inline]
     pub(crate) unsafe fn push<P>(&mut self, head: Head, payload: P) {
         let words = 1 + words_of::<P>();
         // `first` only while the isolate is idle: otherwise the runner may read it, and older
@@ -285,7 +285,7 @@ impl LaneGuard<'_> {
     }
 
     /// Reserves `first`. Only while the isolate is idle, and so has no records.
-    #[inline(always)]
+    #[inline]
     fn fill_first(&mut self) -> *mut u64 {
         self.first.with_mut(|first| {
             // SAFETY: while the isolate is idle, only the lock's holder accesses `first`.
@@ -360,7 +360,7 @@ impl Inner {
         unsafe { payload.copy_to_nonoverlapping(at.wrapping_add(1), head.words() as usize) };
     }
 
-    #[inline(always)]
+    #[inline]
     fn reserve(&mut self, words: u32) -> *mut u64 {
         if self.write + words <= self.capacity {
             let at = self.write;

@@ -57,18 +57,18 @@ type RecordVtableRef = &'static RecordVtable;
 
 impl Head {
     /// Returns the header of one of the runtime's own records.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn of(vtable: &'static SystemVtable, words: u32) -> Self {
         Self::tagged(std::ptr::from_ref(vtable).cast(), words)
     }
 
     /// Returns the header of a port's messages. The slot's first field is its [`VtableCell`].
-    #[inline(always)]
+    #[inline]
     pub(crate) fn of_slot<S>(slot: NonNull<S>, words: u32) -> Self {
         Self::tagged(slot.as_ptr().cast_const().cast(), words)
     }
 
-    #[inline(always)]
+    #[inline]
     fn tagged(pointer: *const (), words: u32) -> Self {
         debug_assert!(
             words as usize <= COUNT_MASK,
@@ -78,7 +78,7 @@ impl Head {
     }
 
     /// Returns the number of payload words after the header.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn words(self) -> u32 {
         (self.0.addr() & COUNT_MASK) as u32
     }
@@ -87,7 +87,7 @@ impl Head {
     ///
     /// # Safety
     /// This is the header of a port's message, and the slot is alive.
-    #[inline(always)]
+    #[inline]
     pub(crate) unsafe fn slot<'a, S>(self) -> &'a S {
         let slot = self.0.map_addr(|address| address & !COUNT_MASK).cast::<S>();
         // SAFETY: by the caller's promise.
@@ -96,7 +96,7 @@ impl Head {
 
     /// # Safety
     /// The pointee is alive, and this is the isolate that may change a slot's vtable.
-    #[inline(always)]
+    #[inline]
     pub(crate) unsafe fn vtable(self) -> &'static RecordVtable {
         // A system vtable is laid out as a cell that is never written.
         let cell = self
@@ -111,7 +111,7 @@ impl Head {
     ///
     /// # Safety
     /// `at` is the first word of a reservation.
-    #[inline(always)]
+    #[inline]
     pub(crate) unsafe fn write_to(self, at: *mut u64) {
         // SAFETY: room for a word, which a pointer fits; written as a pointer to keep its
         // provenance.
@@ -122,7 +122,7 @@ impl Head {
     ///
     /// # Safety
     /// [`write_to`](Self::write_to) wrote it there.
-    #[inline(always)]
+    #[inline]
     pub(crate) unsafe fn read_from(at: *const u64) -> Self {
         // SAFETY: by the caller's promise.
         unsafe { at.cast::<Self>().read() }
@@ -143,7 +143,7 @@ pub(crate) const fn is_inline<P>() -> bool {
 ///
 /// # Safety
 /// `payload` points to a payload that was written as a `P` and has not been moved out.
-#[inline(always)]
+#[inline]
 pub(crate) unsafe fn take_payload<P>(payload: *const u64) -> P {
     // SAFETY: written as a `P` and read once, by the caller's promise; `is_inline` was checked
     // at compile time where it was written, so eight-byte alignment is enough.
@@ -180,7 +180,7 @@ impl<P: SystemRecord> System<P> {
 }
 
 /// Returns the header of records with a payload of type `P`.
-#[inline(always)]
+#[inline]
 pub(crate) fn system_head<P: SystemRecord>() -> Head {
     // Not a `const` assertion: that would also be evaluated for the branch of `New::start` that is
     // never taken for a large entry. The condition is a constant all the same.

@@ -73,7 +73,7 @@ impl Bound {
     }
 
     /// Takes a place for a message. Returns `false` if there is none.
-    #[inline(always)]
+    #[inline]
     pub(super) fn try_take(&self, lane: &mut LaneGuard<'_>) -> bool {
         let shared = self.shared(lane);
         let room = shared.used < self.limit;
@@ -194,7 +194,7 @@ pub(super) enum Left {
 impl PortSlot {
     /// Counts a message that was taken, and returns the owed places once they are half of the
     /// bound.
-    #[inline(always)]
+    #[inline]
     pub(super) fn message_taken(&self, isolate: Current<'_>) {
         if let Some(bound) = self.bound() {
             let taken = bound.taken.get() + 1;

@@ -99,7 +99,7 @@ impl<T: Send + 'static> SendPort<T> {
         Self(slot, PhantomData)
     }
 
-    #[inline(always)]
+    #[inline]
     fn slot(&self) -> &PortSlot {
         // SAFETY: alive while this sender owns its units.
         unsafe { self.0.as_ref() }
@@ -121,7 +121,7 @@ impl<T: Send + 'static> SendPort<T> {
     }
 
     /// Appends a record of the message. `P` is `T`, or its box.
-    #[inline(always)]
+    #[inline]
     fn post<P>(&self, payload: P) -> Result<(), SendError<P>> {
         let slot = self.slot();
         let core = slot.isolate();

@@ -109,7 +109,7 @@ impl BlockPtr {
     }
 
     /// Returns the address of a word. `index` must not exceed the capacity.
-    #[inline(always)]
+    #[inline]
     pub(super) fn word(self, index: u32) -> *mut u64 {
         self.0
             .wrapping_add(1)
@@ -193,7 +193,7 @@ impl Burst {
     ///
     /// # Safety
     /// The caller is the isolate's runner.
-    #[inline(always)]
+    #[inline]
     pub(crate) unsafe fn next(&self) -> Option<(Head, *const u64)> {
         let mut at = self.at.get();
         if at == self.end.get() {

@@ -66,7 +66,7 @@ impl Settled {
 pub(crate) struct DetachedReplies(Vec<(Key, Box<dyn Any + Send>)>);
 
 /// Removes and returns the cell of a question, if that is detached.
-#[inline(always)]
+#[inline]
 fn take_detached<R: Send + 'static>(
     isolate: &IsolateCore,
     lane: &mut LaneGuard<'_>,
@@ -210,7 +210,7 @@ impl Answer<()> {
 
     /// Posts the record, which takes over the reference to the isolate. The isolate releases it
     /// without an atomic operation.
-    #[inline(always)]
+    #[inline]
     fn post<R: Send + 'static, P: Send + 'static>(
         isolate: IsolateRef,
         key: Key,
