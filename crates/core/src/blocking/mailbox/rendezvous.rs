@@ -111,7 +111,7 @@ impl<Q: Send + 'static, A: Send + 'static> Requester<Q, A> {
             let request = Some(message);
             return Err(RequestError { error, request });
         }
-        let asking = Asking(exchange);
+        let asking = OnUnwind(|| drop(exchange.give_up()));
         let awaited = || (exchange.clone() as Arc<dyn Awaited>, Side::Requester);
         let is_settled = || exchange.is_settled().then_some(());
         let seat = exchange.seat(Side::Requester);
@@ -179,34 +179,19 @@ impl<Q> RequestError<Q> {
     }
 }
 
-/// Gives the request up if the wait is left by unwinding.
-struct Asking<'a, Q, A>(&'a Exchange<Q, A>);
+/// Calls its function if it is dropped, which happens when a wait or a handler is left by unwinding.
+struct OnUnwind<F: Fn()>(F);
 
-impl<Q, A> Asking<'_, Q, A> {
+impl<F: Fn()> OnUnwind<F> {
     fn over(self) {
-        // The drop must not run: the caller gives the request up itself, and needs the result.
+        // The drop must not run: the caller goes on itself, and may need the function's result.
         let _ = std::mem::ManuallyDrop::new(self);
     }
 }
 
-impl<Q, A> Drop for Asking<'_, Q, A> {
+impl<F: Fn()> Drop for OnUnwind<F> {
     fn drop(&mut self) {
-        drop(self.0.give_up());
-    }
-}
-
-/// Marks the responder as gone if a handler is left by unwinding.
-struct Handling<'a, Q, A>(&'a Exchange<Q, A>);
-
-impl<Q, A> Handling<'_, Q, A> {
-    fn over(self) {
-        let _ = std::mem::ManuallyDrop::new(self);
-    }
-}
-
-impl<Q, A> Drop for Handling<'_, Q, A> {
-    fn drop(&mut self) {
-        self.0.leave(Side::Responder);
+        (self.0)();
     }
 }
 
@@ -344,7 +329,8 @@ impl<Q: Send + 'static, A: Send + 'static> Responder<Q, A> {
     /// The reason why there will be no more requests, for example `PeerDied` or `Closed`.
     pub fn message_loop(&self, mut handler: impl FnMut(&Self, Q) -> A) -> Result<(), MailboxError> {
         while let Some(request) = self.receive_unless_stopped()? {
-            let handling = Handling(&self.exchange);
+            // The requester would wait for a response that does not come.
+            let handling = OnUnwind(|| self.exchange.leave(Side::Responder));
             let response = handler(self, request);
             handling.over();
             match self.respond(response) {
