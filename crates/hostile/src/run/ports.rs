@@ -8,7 +8,7 @@ use insula_core::{
 
 use super::world::{At, Hook, Letter, Parcel, Place};
 use super::{patience, waits};
-use crate::program::{Answering, Kind, Op, Script, Slot};
+use crate::program::{Answering, Kind, Load, Op, Script, Slot};
 
 /// Returns a message handler that runs a script, and answers before it, after it or never.
 fn handler(
@@ -37,8 +37,15 @@ fn handler(
     }
 }
 
+/// Makes a parcel, and records whether `attempt` hands it over or gives it back.
+pub(crate) fn send(at: &At, load: &Load, attempt: impl FnOnce(Parcel) -> Result<(), Parcel>) {
+    let parcel = at.parcel(&load.0);
+    let number = parcel.number;
+    sent(at, number, attempt(parcel));
+}
+
 /// Records the result of a send.
-pub(crate) fn sent(at: &At, number: usize, result: Result<(), Parcel>) {
+fn sent(at: &At, number: usize, result: Result<(), Parcel>) {
     match result {
         Ok(()) => at.world.ledger.accepted(number),
         Err(back) => {
@@ -119,24 +126,18 @@ fn sends(op: &Op, at: &At) -> bool {
     match op {
         Op::Send(slot, load) => {
             if let Some(port) = world.ports.get(*slot) {
-                let parcel = at.parcel(&load.0);
-                let number = parcel.number;
-                sent(at, number, refused(port.send(Letter::new(parcel))));
+                send(at, load, |parcel| refused(port.send(Letter::new(parcel))));
             }
         }
         Op::SendBlocking(slot, load) => {
             if let Some(port) = world.ports.get(*slot)
                 && super::may_wait_forever(at)
             {
-                let parcel = at.parcel(&load.0);
-                let number = parcel.number;
                 let _wait = world.ledger.wait(|| format!("{op:?}"));
-                let result = port.send_blocking(Letter::new(parcel));
-                sent(
-                    at,
-                    number,
-                    result.map_err(|error| error.into_inner().parcel),
-                );
+                send(at, load, |parcel| {
+                    let result = port.send_blocking(Letter::new(parcel));
+                    result.map_err(|error| error.into_inner().parcel)
+                });
             }
         }
         _ => return questions(op, at),
@@ -240,9 +241,7 @@ fn natives(op: &Op, at: &At) -> bool {
         }
         Op::Post(slot, load) => {
             if let Some(native) = world.natives.get(*slot) {
-                let parcel = at.parcel(&load.0);
-                let number = parcel.number;
-                sent(at, number, refused(native.post(Letter::new(parcel))));
+                send(at, load, |parcel| refused(native.post(Letter::new(parcel))));
             }
         }
         Op::CloseNative(slot) => {
@@ -337,10 +336,9 @@ fn calls(op: &Op, at: &At) -> bool {
     match op {
         Op::CallListener(slot, load) => {
             if let Some(callback) = world.listening.get(*slot) {
-                let parcel = at.parcel(&load.0);
-                let number = parcel.number;
-                let result = callback.call(parcel).map_err(SendError::into_inner);
-                sent(at, number, result);
+                send(at, load, |parcel| {
+                    callback.call(parcel).map_err(SendError::into_inner)
+                });
             }
         }
         Op::CallBlocking(slot, may_wait, load) => {

@@ -8,7 +8,7 @@ use insula_core::{
 };
 
 use super::world::{At, Parcel, Rendezvous};
-use super::{futures, may_wait_forever, patience};
+use super::{futures, may_wait_forever, patience, ports};
 use crate::program::{Kind, Load, Op, Patience, Script, Slot};
 
 /// Waits for a computation.
@@ -19,14 +19,7 @@ pub(crate) fn run(at: &At, run: Run<Parcel>) {
             result.handled();
         }
     } else {
-        futures::drive(
-            at,
-            Box::pin(async move {
-                if let Ok(result) = run.await {
-                    result.handled();
-                }
-            }),
-        );
+        drive(at, run);
     }
 }
 
@@ -40,15 +33,18 @@ pub(crate) fn reply(at: &At, reply: Reply<Parcel>) {
             }
         });
     } else {
-        futures::drive(
-            at,
-            Box::pin(async move {
-                if let Ok(answer) = reply.await {
-                    answer.handled();
-                }
-            }),
-        );
+        drive(at, reply);
     }
+}
+
+/// Waits for a value where nothing may wait without end.
+fn drive<E>(at: &At, value: impl Future<Output = Result<Parcel, E>> + Send + 'static) {
+    let handled = async move {
+        if let Ok(parcel) = value.await {
+            parcel.handled();
+        }
+    };
+    futures::drive(at, Box::pin(handled));
 }
 
 pub(crate) fn op(op: &Op, at: &At) -> bool {
@@ -62,9 +58,7 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
         }
         Op::TryPut(slot, load) => {
             if let Some(mailbox) = world.mailboxes.get(*slot) {
-                let parcel = at.parcel(&load.0);
-                let number = parcel.number;
-                was_put(at, number, mailbox.try_put(parcel));
+                ports::send(at, load, |parcel| given_back(mailbox.try_put(parcel)));
             }
         }
         Op::Take(slot, may_wait) => {
@@ -106,21 +100,20 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
 }
 
 fn put(at: &At, mailbox: &Mailbox<Parcel>, may_wait: Patience, load: &Load) {
-    let parcel = at.parcel(&load.0);
-    let number = parcel.number;
     let _wait = at
         .world
         .ledger
         .wait(|| format!("Put({:?})", may_wait.0.map(|ms| ms.0)));
-    let result = match patience(at, may_wait) {
-        Some(timeout) => mailbox.put_timeout(parcel, timeout),
-        None => mailbox.put(parcel),
-    };
-    was_put(at, number, result);
+    ports::send(at, load, |parcel| {
+        given_back(match patience(at, may_wait) {
+            Some(timeout) => mailbox.put_timeout(parcel, timeout),
+            None => mailbox.put(parcel),
+        })
+    });
 }
 
-fn was_put(at: &At, number: usize, result: Result<(), Undelivered<Parcel>>) {
-    super::ports::sent(at, number, result.map_err(|error| error.message));
+fn given_back(result: Result<(), Undelivered<Parcel>>) -> Result<(), Parcel> {
+    result.map_err(|error| error.message)
 }
 
 fn rendezvous_op(op: &Op, at: &At) -> bool {
@@ -151,9 +144,7 @@ fn rendezvous_op(op: &Op, at: &At) -> bool {
         }
         Op::Respond(slot, load) => {
             if let Some(end) = responder(slot) {
-                let parcel = at.parcel(&load.0);
-                let number = parcel.number;
-                was_put(at, number, end.respond(parcel));
+                ports::send(at, load, |parcel| given_back(end.respond(parcel)));
             }
         }
         Op::Decline(slot) => drop(responder(slot).map(|it| it.decline())),
