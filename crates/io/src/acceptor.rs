@@ -45,6 +45,8 @@ struct Reserve {
 
 impl Reserve {
     fn take() -> Option<Self> {
+        // Any descriptor would do. A datagram socket exists on every platform, and needs neither a
+        // path nor a port.
         let socket = Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None);
         socket.ok().map(|_descriptor| Self { _descriptor })
     }
@@ -78,6 +80,8 @@ impl Acceptor {
     async fn accept_connection(&self) -> io::Result<(Source, SockAddr)> {
         // Copied, so that the lock is not held across the await.
         let pause = self.state.lock().pause;
+        // Before this attempt and not after the one that failed, so that its caller got the error
+        // at once.
         if !pause.is_zero() {
             sleep(pause).await;
         }
@@ -136,6 +140,7 @@ fn is_lack(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(
         code,
+        // `NOSPC` is epoll's, at the limit on the descriptors that one user may watch.
         Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC)
     )
 }

@@ -246,11 +246,14 @@ impl Walk {
             follow,
         };
         let resolved = walk.resolve(IoOp::DirectoryListStart, &path)?;
+        // An error of the listed directory itself fails the listing. An error below it is an item.
         walk.enter(IoOp::DirectoryListStart, path, resolved)?;
         Ok(walk)
     }
 
     fn resolve(&self, op: IoOp, path: &Path) -> Result<Option<PathBuf>, IoError> {
+        // Only a recursive listing through links can come back to an open directory, so only it
+        // pays for the system calls of resolving.
         if !(self.follow && self.recursive) {
             return Ok(None);
         }
@@ -272,6 +275,7 @@ impl Walk {
     /// Returns an entry with its type, and enters it if it is a directory to be listed as well.
     fn visit(&mut self, entry: &fs::DirEntry) -> Result<Entry, IoError> {
         let path = entry.path();
+        // Most file systems store the type in the entry, so this needs no system call of its own.
         let file_type = entry.file_type().map_err(|error| failed(&path, error))?;
         let mut entity_type = EntityType::of(file_type);
         if entity_type == EntityType::Link && self.follow {
@@ -284,6 +288,8 @@ impl Walk {
             let resolved = self.resolve(IoOp::DirectoryListNext, &path)?;
             // Without `follow` nothing is resolved, and nothing leads back.
             let leads_back = |level: &Level| resolved.is_some() && level.resolved == resolved;
+            // Only open directories are compared. One that was left may be listed again through a
+            // second link, which cannot go on for ever.
             if self.open.iter().any(leads_back) {
                 entity_type = EntityType::Link;
             } else {

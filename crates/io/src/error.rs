@@ -93,6 +93,8 @@ impl IoError {
     pub(crate) fn lookup(op: IoOp, error: dns_lookup::LookupError) -> Self {
         let code = error.error_num();
         let mut this = Self::of(op, error.into());
+        // Of a system error the conversion keeps `errno`, which says more than the resolver's
+        // number.
         if let Self::Argument(error) | Self::Os(error) = &mut this
             && error.code.is_none()
             && code != 0
@@ -195,6 +197,8 @@ impl std::error::Error for IoError {
 impl From<IoError> for io::Error {
     fn from(error: IoError) -> Self {
         match error {
+            // The bare error: wrapped in another one it would lose `raw_os_error`, for which
+            // callers of `std` look. The operation and the path are lost instead.
             IoError::Argument(error) | IoError::Os(error) => error.error,
             other => Self::new(other.kind(), other),
         }

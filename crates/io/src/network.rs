@@ -77,6 +77,7 @@ impl NetworkInterface {
                 }),
             }
         }
+        // A stable sort: interfaces without an index come first, in the order of the system.
         interfaces.sort_by_key(|interface| interface.index);
         interfaces
     }

@@ -124,6 +124,7 @@ impl IoOp {
 
     /// Returns the operation with a number, if there is one.
     pub fn from_number(number: u8) -> Option<Self> {
+        // The numbers have no gaps, so each is the index of its operation.
         Self::ALL.get(usize::from(number)).copied()
     }
 }

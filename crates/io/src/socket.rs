@@ -95,6 +95,8 @@ pub(crate) async fn connect(socket: Socket, address: &SockAddr) -> io::Result<So
     let mut begun = false;
     let attempt = || {
         let socket = SockRef::from(&source);
+        // Only once. `io` repeats the attempt after each readiness, and a second `connect` would
+        // return an error of its own.
         if !std::mem::replace(&mut begun, true) {
             match socket.connect(address) {
                 Ok(()) => return Ok(()),
@@ -109,6 +111,7 @@ pub(crate) async fn connect(socket: Socket, address: &SockAddr) -> io::Result<So
         }
         match socket.peer_addr() {
             Ok(_) => Ok(()),
+            // Neither an error nor a peer: the connection is still under way.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => {
                 Err(io::ErrorKind::WouldBlock.into())
             }

@@ -98,6 +98,8 @@ impl TcpStream {
         let addresses: Vec<IpAddr> = lookup(host, Family::Any).await?;
         // Only until the first attempt: a look-up returns one address at least.
         let mut last = IoError::socket("connect", io::ErrorKind::NotFound.into());
+        // One after the other. To race all of them finds the fastest sooner, but opens connections
+        // that the servers have to accept and that are closed unused.
         for address in addresses {
             match Self::connect((address, port)).await {
                 Ok(stream) => return Ok(stream),

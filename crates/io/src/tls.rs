@@ -77,6 +77,8 @@ impl TlsState {
     fn decrypt(&mut self, plain: &mut Vec<u8>) -> io::Result<bool> {
         let state = self.connection.process_new_packets();
         let state = state.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        // Exactly the decrypted bytes. `read_to_end` would fail with `WouldBlock` behind them,
+        // unless the peer has ended its side.
         let mut part = vec![0; state.plaintext_bytes_to_read()];
         self.connection.reader().read_exact(&mut part)?;
         plain.append(&mut part);
@@ -192,6 +194,8 @@ impl TlsStream {
             filter,
             incoming: Mutex::new(Incoming::default()),
         };
+        // An empty pass gives the first message of a client. That of a server gives nothing, since
+        // the client begins.
         let mut handshaking = this.exchange(TlsBytes::default()).await?;
         while handshaking {
             let encrypted = this.receive().await?;
@@ -239,6 +243,7 @@ impl TlsStream {
     /// Returns the connection's error.
     pub async fn write_all(&self, bytes: &[u8]) -> Result<(), IoError> {
         let input = TlsBytes {
+            // Copied, since the caller keeps its bytes while a thread of the service encrypts them.
             plain: bytes.to_vec(),
             ..TlsBytes::default()
         };

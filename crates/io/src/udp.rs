@@ -137,6 +137,7 @@ impl UdpSocket {
 #[cfg(unix)]
 fn receive_from(source: &Source, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
     use rustix::net::{RecvFlags, recvfrom};
+    // Not socket2's method, which receives into uninitialized memory and would need `unsafe` here.
     let (_, count, address) = recvfrom(source, buffer, RecvFlags::empty())?;
     let address = address.map(SocketAddr::try_from).transpose()?;
     let unknown = || io::Error::from(io::ErrorKind::Unsupported);

@@ -39,6 +39,8 @@ request! {
     } -> ();
     |it| {
         let deleted = if it.recursive {
+            // std opens each directory relative to its parent. So a directory that another process
+            // replaces by a link meanwhile is not followed.
             fs::remove_dir_all(&it.path)
         } else {
             fs::remove_dir(&it.path)
@@ -106,6 +108,7 @@ request! {
         walk: Lease<Walk>,
     } -> ();
     |it| {
+        // Here and not with the last handle: closing the open directories may block.
         drop(it.walk.close());
         Ok(())
     }

@@ -203,6 +203,7 @@ fn read_new(file: &mut fs::File, buffer: &mut Vec<u8>, _: usize) -> io::Result<(
 fn read_new(file: &mut fs::File, buffer: &mut Vec<u8>, length: usize) -> io::Result<()> {
     // Zeroed: std reads only into initialized memory.
     buffer.resize(length, 0);
+    // Not repeated as on Unix: no signal interrupts a call on Windows.
     let count = file.read(buffer)?;
     buffer.truncate(count);
     Ok(())

@@ -72,6 +72,7 @@ request! {
         /// The path of the copy. A file there is replaced.
         to: PathBuf,
     } -> u64;
+    // The error names the source also where it is about the target: `fs::copy` does not tell which.
     |it| at(IoOp::FileCopy, &it.from, fs::copy(&it.from, &it.to))
 }
 
@@ -128,6 +129,8 @@ request! {
         time: SystemTime,
     } -> ();
     |it| {
+        // By path: std sets the times of an open file only, and who may set them need not be
+        // allowed to open the file.
         let set = filetime::set_file_atime(&it.path, FileTime::from_system_time(it.time));
         at(IoOp::FileSetLastAccessed, &it.path, set)
     }
