@@ -225,6 +225,8 @@ impl LoopThread {
                 let _entered = runtime.enter();
                 let this = MessageLoop::new(name);
                 send.send(this.task_runner());
+                // The loop takes its clock from the current runtime, which on a new thread is the
+                // global one.
                 this.run();
             })?;
         let runner = parked_until(receive);

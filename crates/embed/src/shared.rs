@@ -151,6 +151,7 @@ impl Shared {
 
     /// Returns whether the loop's tasks run on the calling thread at the moment.
     pub(crate) fn runs_here(self: &Arc<Self>) -> bool {
+        // The loop that runs the tasks at the moment, which is another one while they are merged.
         let runner = self.state.lock().runner(self);
         runner.thread == thread_number()
     }
@@ -215,6 +216,7 @@ impl Shared {
 
     /// Merges `subsumed` into `self`. Returns `true` if they are merged now, or already were.
     pub(crate) fn merge(self: &Arc<Self>, subsumed: &Arc<Self>) -> bool {
+        // A loop runs its own tasks already, and its lock cannot be taken twice below.
         if self.id == subsumed.id {
             return true;
         }
@@ -271,6 +273,8 @@ impl Shared {
         one: &'a Self,
         two: &'a Self,
     ) -> (MutexGuard<'a, State>, MutexGuard<'a, State>) {
+        // Not the owner first: two threads that merge the same loops in opposite directions would
+        // deadlock.
         if one.id < two.id {
             let one = one.state.lock();
             (one, two.state.lock_beside())
@@ -290,6 +294,8 @@ impl Shared {
                 Flush::Single => 1,
                 Flush::All => self.waiting(),
             };
+            // One time for all of these tasks. A task that becomes due meanwhile runs in the next
+            // flush, after the foreign loop has had its turn.
             self.run_due(now(), most)
         };
         let is_over = self.is_ending() && self.end(now(), &mut tasks);
@@ -417,6 +423,8 @@ impl Shared {
         if !state.may_be_run(self.id, by) {
             return None;
         }
+        // Compared again: the task that was first may have been taken, and the next one need not be
+        // due.
         let run = state.tasks.pop_if(|place| place.due <= now)?;
         state.running.get_or_insert(Running { by, depth: 0 }).depth += 1;
         Some((Turn { from: self, by }, run))
@@ -464,6 +472,7 @@ impl Shared {
     }
 
     fn call_observers(&self) {
+        // Called without the lock, so that an observer may add and remove observers.
         let observers = self.state.lock().observers.clone();
         for (_, observe) in &*observers {
             observe();

@@ -205,6 +205,8 @@ impl UiBinding {
 
     /// Sets the handler of frames, in place of the one before.
     pub fn set_frame_handler(&self, handler: impl FrameHandler + 'static) {
+        // The handler before is dropped when nothing is borrowed: its destructor may set another
+        // one.
         let before = self.0.handler.replace(Some(Box::new(handler)));
         drop(before);
     }
@@ -262,6 +264,7 @@ impl Bound {
     fn enter<R>(&self, f: impl FnOnce(Pinned) -> R) -> Option<R> {
         let mut root = self.root.borrow_mut();
         let result = root.enter(f);
+        // Before the posts of `catch_up`, which call the wake function of the foreign loop.
         drop(root);
         self.catch_up();
         result
@@ -270,6 +273,8 @@ impl Bound {
     /// As [`enter`](Self::enter), for code of another thread. While the isolate's code runs, keeps
     /// `f` until that is over.
     fn enter_remote(&self, f: RemoteCode) {
+        // The borrow of this test ends at once, and nothing else runs on this thread before `enter`
+        // borrows again.
         if self.root.try_borrow_mut().is_ok() {
             self.enter(f);
         } else {
@@ -298,6 +303,7 @@ impl Bound {
         if self.is_due.take() {
             self.runner.post(move || turn(key));
         }
+        // Posted and not run here, so that input and frames get their turns in between.
         for f in self.deferred.take() {
             post_remote(&self.runner, key, f);
         }
