@@ -27,6 +27,8 @@ impl Batches {
     pub fn push(&mut self, result: Result<ProcessedImage, Failure>) -> Option<BatchUpdate> {
         self.processed += 1;
         self.batch.push(result);
+        // The last result completes a batch of any length, so the last update says that all is
+        // done.
         if self.batch.len() == self.length || self.processed == self.total {
             self.flush()
         } else {

@@ -168,6 +168,7 @@ impl From<Format> for ImageFormat {
 
 fn amount(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
+        // No range contains NaN, so this refuses it too.
         Ok(amount) if (0.0..=100.0).contains(&amount) => Ok(amount),
         _ => Err("expected a number from 0 to 100".to_owned()),
     }

@@ -38,6 +38,7 @@ impl ColorCorrection {
             return;
         }
         let curve = self.curve();
+        // In whole numbers, since floats would cost two conversions for each channel.
         let saturation = (self.saturation.clamp(0.0, 100.0) * 256.0).round() as i32;
         for_each_pixel(picture, |colors| {
             for value in colors.iter_mut() {
@@ -49,6 +50,8 @@ impl ColorCorrection {
                 let luma = luma(*red, *green, *blue);
                 for value in [red, green, blue] {
                     let away = saturation * (i32::from(*value) - luma);
+                    // Rounded to the nearest on both sides of zero. `/` would round towards zero,
+                    // and so darken and lighten by different amounts.
                     *value = (luma + (away + 128).div_euclid(256)).clamp(0, 255) as u8;
                 }
             }

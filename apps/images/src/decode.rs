@@ -74,6 +74,8 @@ impl Demand {
 /// # Errors
 /// [`ProcessError::UnknownFormat`], [`ProcessError::Decode`] or [`ProcessError::TooLarge`].
 pub(crate) fn decode(bytes: &[u8], demand: Demand) -> Result<(ImageFormat, Decoded), ProcessError> {
+    // The content decides. Files with the extension of another format are common, and browsers show
+    // them.
     let format = ImageFormat::of_bytes(bytes).ok_or(ProcessError::UnknownFormat)?;
     let decoded = match format {
         ImageFormat::Jpeg => jpeg::decode(bytes, demand),

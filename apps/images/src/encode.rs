@@ -20,6 +20,7 @@ pub(crate) fn encode(
     let encoded = match format {
         ImageFormat::Jpeg => encode_jpeg(&on_white(picture), icc, quality),
         ImageFormat::Png => encode_png(&picture, icc),
+        // WebP stores gray pictures as RGB, which a gray profile does not describe.
         ImageFormat::WebP => encode_webp(&picture, icc.filter(|icc| !icc.is_gray())),
     };
     encoded.map_err(|reason| ProcessError::Encode { format, reason })

@@ -42,6 +42,7 @@ impl Size {
     }
 
     fn scaled_by(self, factor: f64) -> Self {
+        // At least 1: the short side of a panorama could round to 0, and no format stores that.
         let scaled = |length: u32| ((f64::from(length) * factor).round() as u32).max(1);
         Self::new(scaled(self.width), scaled(self.height))
     }

@@ -25,6 +25,7 @@ pub struct Job {
 /// second `cat.jpg` becomes `cat-2.jpg`. The names depend on the inputs only, so a second run
 /// replaces the files of the first.
 pub fn plan(pictures: &[Found], out: &Path, format: Option<ImageFormat>) -> Vec<Job> {
+    // With all inputs in it, so that no output replaces a picture that is still to be read.
     let mut taken: HashSet<String> = pictures
         .iter()
         .map(|found| fingerprint(&found.path))
@@ -85,9 +86,12 @@ fn fingerprint(path: &Path) -> String {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
+    // Fails for a folder that does not exist yet, as that of an output may not.
     let folder = fs::canonicalize(folder)
         .or_else(|_| path::absolute(folder))
         .unwrap_or_else(|_| folder.to_owned());
     let whole = folder.join(path.file_name().unwrap_or_default());
+    // The file systems of macOS and Windows ignore case. Elsewhere this only numbers a name that
+    // could have stayed.
     whole.to_string_lossy().to_lowercase()
 }

@@ -106,6 +106,7 @@ impl Pipeline {
                     size: current,
                 } = stage;
                 let target = mode.target(current, size);
+                // The filter would return the same pixels, after a pass over all of them.
                 let resized = if extent == Extent::whole(target) {
                     picture
                 } else {

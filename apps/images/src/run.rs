@@ -45,6 +45,7 @@ impl From<Outcome> for ExitCode {
 /// # Errors
 /// Returns a message for the user if the run could not start.
 pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
+    // First, so that no request to stop ends the program between a temporary file and its new name.
     let mut stop =
         interrupt::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
     let scan = Scan::of(&options.inputs, &options.out);
@@ -123,6 +124,7 @@ async fn drive(
     let pool = start_pool(workers)
         .await
         .map_err(|error| error.to_string())?;
+    // Behind the start of the pool, which would count against the rate of a short run.
     let start = Instant::now();
     let caller = pool.caller();
     let mut updates = Updates::new(
@@ -160,6 +162,7 @@ struct Results {
 
 impl Results {
     fn new(jobs: &[Job], tally: Tally, progress: Progress) -> Self {
+        // A path is a sufficient key, since `Scan` lists each only once.
         let outputs = jobs
             .iter()
             .map(|job| (job.input.clone(), job.output.clone()))

@@ -41,6 +41,7 @@ impl Scan {
     /// # Blocking
     /// Waits for the disk.
     pub fn of(inputs: &[PathBuf], skipped: &Path) -> Self {
+        // An output folder that does not exist yet contains nothing to skip.
         let skipped = fs::canonicalize(skipped).ok();
         let mut scan = Self::default();
         for input in inputs {
@@ -60,6 +61,8 @@ impl Scan {
             Err(reason) => return self.fail(folder, FileError::Read(reason)),
         };
         for path in entries {
+            // `is_dir` follows links, so a link to a folder is left out below and not taken for a
+            // picture.
             if path.is_dir() {
                 let is_skipped =
                     skipped.is_some() && fs::canonicalize(&path).ok().as_deref() == skipped;
@@ -108,6 +111,7 @@ fn sorted_entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))
         .collect::<io::Result<Vec<_>>>()?;
+    // The order of `read_dir` is arbitrary, and the numbers in the outputs' names depend on it.
     paths.sort();
     Ok(paths)
 }

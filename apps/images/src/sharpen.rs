@@ -22,9 +22,12 @@ pub(crate) fn sharpen(picture: &mut DynamicImage, amount: f32) {
         .as_bytes()
         .chunks_exact(picture.color().bytes_per_pixel().into());
     for_each_pixel(picture, |colors| {
+        // There is a blurred pixel for each, since a blur keeps the size. `zip` leaves the alpha
+        // out.
         for (value, &soft) in colors.iter_mut().zip(blurred.next().unwrap_or_default()) {
             let sharp = i32::from(*value);
             let added = amount * (sharp - i32::from(soft));
+            // Rounded to the nearest, also below zero, where `/` would round up.
             *value = (sharp + (added + ONE / 2).div_euclid(ONE)).clamp(0, 255) as u8;
         }
     });

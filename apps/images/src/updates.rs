@@ -59,6 +59,7 @@ impl Updates {
             .map(move |job| make(caller.clone(), job, Arc::clone(&recipe)))
             .buffer_unordered(workers + AHEAD)
             .boxed()
+            // A caller may ask again after the last update, and an ended stream must not be polled.
             .fuse();
         Self { results, batches }
     }
@@ -100,6 +101,8 @@ async fn make(
     recipe: Arc<Recipe>,
 ) -> Result<ProcessedImage, Failure> {
     let request = ProcessImage {
+        // Announced, in case that the caller runs in an isolate: its thread is replaced at once,
+        // not when the monitor finds it stuck.
         image: blocking(|| RawImage::load(&job.input))?,
         operations: recipe.operations.clone(),
         format: Some(job.format),

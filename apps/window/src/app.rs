@@ -72,6 +72,7 @@ impl App {
             ui_loop,
             binding,
             ui,
+            // Until a window is open, whose display may have another rate.
             pace: Pace::new(period(60_000)),
             rate: options.rate,
             size: options.size,
@@ -140,6 +141,8 @@ impl App {
     /// Runs `f` in the isolate for user input, which ends a flight.
     fn input(&mut self, f: impl FnOnce(&mut Ui)) {
         let Some(opened) = &self.window else { return };
+        // A demo keeps its flight, whatever the mouse does meanwhile: the flight's end ends the
+        // program.
         if self.demo.is_none() {
             opened.screen.borrow_mut().flight = None;
         }
@@ -200,6 +203,8 @@ impl App {
             return;
         };
         let late = self.pace.begin(now);
+        // With the time at which the frame was due, so that animations move evenly also if frames
+        // begin late.
         self.binding.begin_frame(due);
         let work = Instant::now() - now;
         Shared(opened.screen.clone()).count(FrameTimes { late, work });
@@ -302,6 +307,8 @@ impl ApplicationHandler<Wake> for App {
 
     /// Runs frames and tasks, now that all events have been handled.
     fn about_to_wait(&mut self, window_system: &ActiveEventLoop) {
+        // Before the tasks: a frame is due at a time, and a few more microseconds delay no task
+        // noticeably.
         self.frame();
         let flushed = self.ui_loop.flush_tasks(Flush::All);
         self.keep_pace();
@@ -318,6 +325,8 @@ impl ApplicationHandler<Wake> for App {
         window_system.set_control_flow(match self.next_look(flushed.next_due) {
             Some(due) => {
                 let left = due - Instant::now();
+                // winit uses the clock of `std`, to which an `insula::Instant` cannot be converted.
+                // The difference can.
                 ControlFlow::WaitUntil(std::time::Instant::now() + left)
             }
             None => ControlFlow::Wait,

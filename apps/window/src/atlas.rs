@@ -57,6 +57,7 @@ impl Atlas {
             missing.sort_by_cached_key(|key| {
                 let (left, top, side) = key.place(view);
                 let middle = (left + side / 2.0, top + side / 2.0);
+                // Whole pixels are exact enough, and unlike an `f64` have an order.
                 middle.0.hypot(middle.1) as u64
             });
             keys.append(&mut missing);
@@ -85,6 +86,7 @@ impl Atlas {
                     canvas.fill(area, NOTHING);
                 }
             }
+            // Over the coarser one: after zooming out, finer tiles of the same place still exist.
             for child in key.children() {
                 self.draw_part(&child, &child, view, middle, canvas);
             }
@@ -122,6 +124,8 @@ impl Atlas {
         let limit = *limit;
         let now = self.shown;
         self.tiles
+            // A tile of the present picture is kept in any case. It would be requested again at
+            // once.
             .retain(|_, known| known.shown > limit || known.shown == now);
     }
 }

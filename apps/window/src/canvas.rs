@@ -63,6 +63,7 @@ impl<'a> Canvas<'a> {
 
     /// Returns the pixels of the canvas whose middles are in a rectangle.
     pub(crate) fn cover(&self, left: f64, top: f64, right: f64, bottom: f64) -> Area {
+        // By the middles of pixels, so that neighboring tiles neither overlap nor leave a gap.
         let cut = |value: f64, most: usize| (value - 0.5).ceil().clamp(0.0, most as f64) as usize;
         Area {
             left: cut(left, self.width),

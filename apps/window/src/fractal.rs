@@ -103,6 +103,7 @@ fn escape_beside(orbit: &[(f64, f64)], (re, im): (f64, f64), steps: u32) -> f32 
         if size > ESCAPE {
             return smooth(step, size);
         }
+        // Also where the reference has no further point, because it escaped before this pixel does.
         if size < dx * dx + dy * dy || at + 1 == orbit.len() {
             (dx, dy) = (x, y);
             at = 0;

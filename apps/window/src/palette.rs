@@ -30,6 +30,7 @@ pub(crate) fn color(time: f32) -> u32 {
     }
     // The more steps there are, the less each one counts, or deep pictures would flicker.
     let turns = (time + 1.0).sqrt() * 0.16 - 0.14;
+    // The remainder is for a product that is rounded up to `SHADES`.
     ROUND[(turns.fract() * SHADES as f32) as usize % SHADES]
 }
 

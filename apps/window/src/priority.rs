@@ -13,6 +13,7 @@ pub fn step_back() {
         thread_local! {
             static IS_DONE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
         }
+        // Once per thread: this is a system call, and each tile comes here.
         if !IS_DONE.replace(true) {
             // If this is forbidden, tiles and frames compete at equal priority.
             let _ = rustix::process::setpriority_process(None, NICE);

@@ -117,6 +117,7 @@ impl Screen {
     /// # Panics
     /// Outside of the isolate.
     pub(crate) fn save(&self, path: &Path) -> Result<(), String> {
+        // Painted again: after it was presented, the content of a window's buffer is not defined.
         let mut pixels = vec![0; self.size.0 as usize * self.size.1 as usize];
         self.ui
             .with(|ui| ui.paint(&mut pixels, &self.meter, self.period));

@@ -52,6 +52,8 @@ impl TileKey {
     pub(crate) fn ancestor(&self, up: i32) -> Self {
         Self {
             level: self.level - up,
+            // A shift rounds down, which is the tile that contains this one left of zero as well.
+            // `/` would round towards zero.
             x: self.x >> up,
             y: self.y >> up,
         }
@@ -77,6 +79,7 @@ impl TileKey {
 
     /// Returns the middle of a pixel; -1 and [`SIDE`] are the pixels around the tile.
     fn pixel(&self, x: i128, y: i128) -> (Fixed, Fixed) {
+        // In half steps, in which the middle of a pixel is a whole number.
         let half_steps = |tile: i128, pixel: i128| 2 * ((tile << BITS) + pixel) + 1;
         (
             Fixed::scaled(half_steps(self.x, x), -self.level - 1),

@@ -231,6 +231,7 @@ impl Ui {
 
     /// Returns the calls to make now.
     fn orders(&mut self) -> Vec<Order> {
+        // Of the target and not of the view, which only passes by the places in between.
         let missing = self.atlas.missing(&self.target, picture(self.size));
         self.missing = missing.len();
         self.is_complete = missing.is_empty();
@@ -270,6 +271,7 @@ impl Ui {
 
     /// Handles the end of a call, with a tile unless it failed.
     fn answered(&mut self, key: TileKey, serial: u64, tile: Option<Tile>) {
+        // The tile may have been dropped and requested again, and the second call must stay listed.
         if self.calls.get(&key).is_some_and(|it| it.serial == serial) {
             self.calls.remove(&key);
         }
@@ -290,10 +292,14 @@ impl Ui {
                 away(re, self.target.center.0),
                 away(im, self.target.center.1),
             );
+            // A million pixels away, the difference still has some 30 binary digits below one
+            // pixel.
             if x.max(y) < 1e6 && reference.steps() >= steps_at(level) {
                 return reference.clone();
             }
         }
+        // With room for ten levels, so that zooming in does not compute a new orbit at each of
+        // them.
         let steps = steps_at(level + 10);
         let reference = Arc::new(Reference::new(self.target.center, steps));
         self.reference.insert(reference).clone()

@@ -53,6 +53,7 @@ impl View {
     /// Returns the view at a part of the way to `target`, from 0 (here) to 1 (there).
     pub fn towards(&self, target: &Self, part: f64) -> Self {
         let zoom = self.zoom + (target.zoom - self.zoom) * part;
+        // With equal zooms the share of the way would be 0 divided by 0.
         if (target.zoom - self.zoom).abs() < 1e-3 {
             return Self {
                 center: self.center_towards(target, 1.0 - part),

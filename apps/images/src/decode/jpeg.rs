@@ -36,6 +36,7 @@ pub(super) fn decode(bytes: &[u8], demand: Demand) -> Result<Decoded, ProcessErr
     let stored = within_limit(headers.stored)?;
     let least = demand.least(stored, headers.orientation);
     let reduced = match denominator(stored, least) {
+        // The reducing decoder returns CMYK as it is stored. The other one converts it to RGB.
         Some(denominator) if !is_cmyk(headers.colors) => {
             decode_reduced(bytes, stored, denominator)?
                 .map(|picture| (picture, Decoding::Reduced { denominator }))
@@ -104,6 +105,7 @@ fn decode_reduced(
     let (width, height) = decoder
         .scale(wanted.width as u16, wanted.height as u16)
         .map_err(undecodable)?;
+    // `scale` chooses among the sizes that it can make. The photo's place is computed for this one.
     if Size::new(width.into(), height.into()) != wanted {
         return Ok(None);
     }
@@ -163,6 +165,8 @@ fn decode_full(bytes: &[u8], headers: &Headers) -> Result<DynamicImage, ProcessE
 fn options() -> DecoderOptions {
     DecoderOptions::default()
         .set_strict_mode(true)
+        // The default limits are lower than what a JPEG can store; `within_limit` has the last
+        // word.
         .set_max_width(u16::MAX.into())
         .set_max_height(u16::MAX.into())
 }
