@@ -23,6 +23,7 @@ pub(crate) fn keep(reserved: Reservation<'_>, bytes: TypedData) -> Result<Buffer
     Ok(Buffer {
         handle: reserved.try_fill(Object::Buffer(bytes.clone()))?,
         length: bytes.len() as u64,
+        // The table's reference keeps the bytes at this address until the handle is freed.
         bytes: bytes.as_ptr().cast(),
     })
 }

@@ -99,6 +99,8 @@ pub(crate) fn open(opening: &Opening, user: User) -> Result<CallbackHandle, Fail
             CallbackObject::Group(GroupBoundCallback::new(Shared(target), call))
         }
     };
+    // Before the handle is given out: until then no other thread can call it and rely on the
+    // isolate.
     if opening.is_weak {
         object.let_isolate_end()?;
     }
@@ -127,6 +129,8 @@ impl CallbackObject {
             Self::Local(callback) => callback.call(arguments),
             Self::Group(callback) => callback.call(arguments),
         };
+        // Every other result means that the arguments were handed over, whether or not there is an
+        // answer.
         if !matches!(
             called,
             Err(CallbackError::Closed(Some(_)) | CallbackError::NotOnIsolateThread(_))

@@ -107,6 +107,7 @@ fn wish(wish: Wish) -> Result<(), Status> {
 
 /// Calls a C function, and returns its result and its wish.
 fn wishing<R>(function: impl FnOnce() -> R) -> (R, Option<Wish>) {
+    // A nested callback has a wish of its own, which must not replace that of the outer one.
     let before = replace_wish(None);
     let result = outside(function);
     (result, replace_wish(before))
@@ -119,6 +120,7 @@ fn replace_wish(wish: Option<Wish>) -> Option<Wish> {
 
 /// Keeps `value` within reach of `insula_value_take` during `function`.
 pub(crate) fn delivering<R>(value: Value, function: impl FnOnce(&Value) -> R) -> R {
+    // Nothing in it can be taken, so nothing is allocated for it.
     if !value.has_external() {
         return function(&value);
     }

@@ -125,6 +125,7 @@ impl Share {
 
     /// Settles the duty for a thing that is no longer needed.
     pub(crate) fn settle(&self, duty: Duty) {
+        // The duty is fulfilled after the lock is released: it is a function of C.
         let is_accepted = match &mut *self.0.lock() {
             Stage::Open(duties) => {
                 // Bounded by the number of things that the call brought.

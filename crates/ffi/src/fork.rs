@@ -13,6 +13,7 @@ extern "C" fn child() {
 /// Has `function` called in each child that is forked from now on, and returns whether that worked.
 /// `function` may do only what a signal handler may. Called once per process.
 pub(crate) fn call_in_child(function: fn()) -> bool {
+    // Set before it is registered: a fork on another thread may call the handler at once.
     if IN_CHILD.set(function).is_err() {
         return false;
     }

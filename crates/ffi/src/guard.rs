@@ -31,6 +31,7 @@ pub(crate) fn guard(function: impl FnOnce() -> Outcome) -> StatusCode {
 pub(crate) fn guard_taking(function: impl FnOnce(&Custody) -> Outcome) -> StatusCode {
     let custody = Custody::default();
     let status = guard(|| function(&custody));
+    // Anything else drops the custody undecided, which refuses what was handed over.
     if status == INSULA_OK {
         custody.accept();
     }
@@ -81,6 +82,8 @@ fn fail(failure: &Failure) -> StatusCode {
     let text = failure.text.replace('\0', " ");
     // A thread that is ending has no thread-local storage.
     let _ = LAST_ERROR.try_with(|last| {
+        // Nothing else borrows it now. If it were borrowed, a panic outside of the guard would end
+        // the process.
         if let Ok(mut last) = last.try_borrow_mut() {
             *last = CString::new(text).unwrap_or_default();
         }

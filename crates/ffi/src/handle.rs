@@ -123,6 +123,8 @@ impl Table {
     /// Closes the table: no handle can be made, and the existing ones become stale, except those
     /// whose objects are spared. Returns the objects of the stale ones.
     pub(crate) fn close(&self, is_spared: fn(&Object) -> bool) -> Vec<Object> {
+        // The slots in use are known from here on: `take_slot` has filled each that it took before,
+        // and takes no more.
         let unused = {
             let mut free = self.free.lock();
             free.is_open = false;
@@ -166,6 +168,7 @@ impl Table {
         };
         let mut state = slot.0.lock();
         let is_reserved = matches!(state.content, Content::Reserved);
+        // A slot that was vacated and taken again has another generation, and is another call's.
         if state.generation == parts.generation && is_reserved {
             state.content = Content::Object(object);
             return true;
@@ -184,6 +187,7 @@ impl Table {
         state.check(parts)?;
         match &state.content {
             Content::Object(object) if object.kind() as u8 == parts.kind => Ok(object.clone()),
+            // The number was changed: index and generation are right, and the type is not.
             Content::Object(_) => Err(Status::BadHandle),
             Content::Vacant | Content::Reserved => Err(Status::StaleHandle),
         }
@@ -247,6 +251,7 @@ impl Table {
         if matches!(content, Content::Vacant) {
             return Ok(None);
         }
+        // Now and not when the slot is used again, so that the old number is stale at once.
         state.generation += 1;
         let is_used_up = state.generation == u32::MAX;
         drop(state);

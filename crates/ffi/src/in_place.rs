@@ -80,6 +80,7 @@ impl<T: 'static> InPlace<T> {
                 let before = std::mem::replace(&mut *stage, Stage::Over);
                 drop(stage);
                 if let Stage::Waiting(work) = before {
+                    // Without the lock: the future's destructor and the end are foreign code.
                     work.give_up();
                 }
             }
@@ -90,6 +91,7 @@ impl<T: 'static> InPlace<T> {
     fn take(&self) -> Option<Work<T>> {
         let mut stage = self.0.lock();
         match &mut *stage {
+            // A wake-up after a cancellation changes nothing, and must not replace its record.
             Stage::Over | Stage::Polling(Meanwhile::Cancelled) => None,
             Stage::Polling(meanwhile) => {
                 *meanwhile = Meanwhile::Woken;

@@ -172,6 +172,8 @@ pub(crate) fn wait(isolate: &Isolate, timeout: Option<Duration>) -> Result<ExitR
     let _entered = state::runtime()?.enter();
     Ok(insula::sync::block_on_by(
         isolate.exited(),
+        // Named as the one that ends the wait, so that an isolate that waits for itself or in a
+        // cycle is refused.
         isolate.id(),
         timeout,
     )?)

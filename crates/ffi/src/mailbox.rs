@@ -122,6 +122,7 @@ pub(crate) fn put(
 ) -> Outcome {
     let put = match timeout {
         None => mailbox.put(bytes),
+        // An attempt registers no wait, so it is refused by no search for deadlocks.
         Some(Duration::ZERO) => mailbox.try_put(bytes),
         Some(timeout) => mailbox.put_timeout(bytes, timeout),
     };
@@ -215,6 +216,8 @@ impl ResponderObject {
 pub(crate) fn lock(mutex: &RawMutex, timeout: Option<Duration>) -> Outcome {
     Ok(match timeout {
         None => mutex.lock(),
+        // `try_lock` only says no. The reasons below are looked up afterwards, and may have changed
+        // since.
         Some(Duration::ZERO) if mutex.try_lock() => Ok(()),
         Some(Duration::ZERO) if mutex.is_closed() => Err(LockError::Closed),
         Some(Duration::ZERO) if mutex.is_abandoned() => Err(LockError::HolderEnded),

@@ -38,6 +38,7 @@ pub(crate) fn open(opening: &Opening<'_>, user: User) -> Result<PortHandle, Stat
     let function = opening.function;
     let handler = move |message: Value| {
         deliver(message, |message| {
+            // Outside of isolates: the threads belong to the port.
             callout::outside(|| function(user.data(), bits, message));
         });
     };

@@ -67,6 +67,7 @@ pub(crate) struct Opening {
 /// Opens a port of the current isolate.
 pub(crate) fn open(opening: &Opening, user: User) -> Result<PortHandle, Status> {
     let isolate = Isolate::current().ok_or(Status::NoIsolate)?;
+    // Before the port exists, since its callback is told the handle with the first message.
     let reserved = table().reserve(Kind::Port)?;
     let bits = reserved.bits();
     let port = if opening.limit == 0 {

@@ -69,6 +69,7 @@ pub(crate) unsafe fn slice<'a, T>(pointer: *const T, length: u64) -> Result<&'a 
     if size.is_none_or(|size| size > isize::MAX as usize) {
         return Err(Status::BadLength);
     }
+    // An empty slice may come with any pointer. C often passes null for it.
     if length == 0 {
         return Ok(&[]);
     }

@@ -79,6 +79,8 @@ pub(crate) fn isolate(bits: RootHandle) -> Result<Isolate, Status> {
 /// Takes a root isolate of this thread out of the list.
 fn take(bits: RootHandle) -> Result<RootIsolate, Status> {
     let object: RootObject = object::find(bits)?;
+    // Compared, although the list of another thread would not contain it: the status names the
+    // mistake.
     if object.thread != thread_number() {
         return Err(Status::WrongThread);
     }

@@ -232,6 +232,8 @@ pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<Service
             async move { Ok(worker) }
         });
     if let Some(workers) = opening.workers {
+        // Refused here, because a count that was meant as -1 would start workers until memory is
+        // used up.
         if workers > MOST_WORKERS {
             let text = format!("{workers} workers are more than {MOST_WORKERS}, which is the most");
             return Err(Failure::new(Status::OutOfResources, text));
@@ -246,6 +248,8 @@ pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<Service
         pool,
         gone,
     });
+    // The handle first: a handle can be removed unnoticed, but a name that was published may have
+    // been found.
     let bits = table().insert(Object::Service(service.clone()))?;
     if let Err(status) = publish(&service) {
         drop(table().remove(bits));
@@ -283,6 +287,7 @@ pub(crate) fn close(bits: ServiceHandle, patience: Duration) -> Outcome {
         return Err(Failure::new(Status::Deadlock, text));
     }
     let service: Arc<ServiceObject> = object::remove(bits)?;
+    // Before the workers end, so that a look-up does not find a service that refuses every call.
     forget_name(&service);
     while_running(async {
         service.pool.shut_down(Shutdown::graceful(patience)).await;
@@ -441,6 +446,8 @@ pub(crate) fn call(
     let bits = handle.as_ref().map(Reservation::bits);
     let isolate = isolate.spawn(
         move |()| async move {
+            // The isolate may run before `spawn` has returned. The one of the two that comes second
+            // finds the handle filled.
             if let (Some(bits), Some(isolate)) = (bits, Isolate::current()) {
                 table().fill(bits, Object::Call(CallObject::Isolate(isolate)));
             }

@@ -58,6 +58,7 @@ pub(crate) fn serving<R>(cx: &Context, function: impl FnOnce() -> R) -> R {
 /// `TIMED_OUT` once the deadline has passed, `CANCELLED` once the answer is no longer needed,
 /// `BAD_STATE` if no call is being answered.
 pub(crate) fn remaining() -> Result<Option<Duration>, Status> {
+    // Taken out and put back, since a `Cell` cannot be read in place.
     let serving = replace(None);
     drop(replace(serving.clone()));
     let serving = serving.ok_or(Status::BadState)?;

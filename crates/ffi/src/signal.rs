@@ -157,6 +157,7 @@ fn mark(bits: SignalHandle) -> bool {
 /// Wakes the thread. Safe in signal handlers.
 fn ring() {
     if let Some(bell) = BELL.get() {
+        // The code that the signal has interrupted may be about to read `errno`.
         let before = errno::errno();
         // If the socket is full, the thread has not read all of it.
         let _ = rustix::io::write(bell, &[0]);

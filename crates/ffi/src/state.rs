@@ -217,6 +217,7 @@ pub(crate) fn shut_down(timeout: Option<Duration>) -> Outcome {
     // Handles, and the objects that they name, are dropped outside of every lock.
     // Root isolates keep their handles for now, because their threads need them to handle the kill.
     let is_root = |object: &Object| matches!(object, Object::Root(_));
+    // This also ends the waits of C's own threads, which no kill of an isolate reaches.
     end_all(handle::table().close(is_root));
     crate::service::forget_all();
     crate::signal::close_all();
@@ -277,6 +278,7 @@ impl Driving {
 
 impl Drop for Driving {
     fn drop(&mut self) {
+        // Also after a time-out, so that another shutdown of the generation can drive.
         LIFE.lock().is_driven = false;
         UNDRIVEN.notify_all();
     }
@@ -292,6 +294,7 @@ pub(crate) fn while_running<F: Future>(future: F) -> Result<F::Output, Status> {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
+        // Anew at each poll, since the waker may be another one.
         wait.enter(cx.waker());
         // Checked only after the wait is entered: a shutdown sets the phase, and then wakes the
         // waits that have been entered.
@@ -308,6 +311,7 @@ struct Wait(Option<u64>);
 
 impl Wait {
     fn enter(&mut self, waker: &Waker) {
+        // Cloned before the lock is taken: a waker's clone is foreign code.
         let waker = waker.clone();
         let mut waits = WAITS.lock();
         let number = *self.0.get_or_insert_with(|| {
@@ -443,11 +447,13 @@ fn clear_error_hook() {
     reason = "an error that nobody handles must not vanish"
 )]
 fn tell(error: &insula::control::UncaughtError) {
+    // A reference of its own, so that the hook may be replaced while it runs, and even by itself.
     let hook = ERROR_HOOK.lock().clone();
     let Some(hook) = hook else {
         eprintln!("{error}");
         return;
     };
+    // A panic's message may contain NUL, where a C string would end.
     let text = |text: String| std::ffi::CString::new(text.replace('\0', " ")).unwrap_or_default();
     let (name, cause) = (text(error.name.to_string()), text(error.cause.to_string()));
     callout::outside(|| (hook.function)(hook.user.data(), name.as_ptr(), cause.as_ptr()));

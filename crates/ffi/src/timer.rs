@@ -35,6 +35,7 @@ pub(crate) fn start(
     let owner = Isolate::current().ok_or(Status::NoIsolate)?.id();
     let reserved = table().reserve(Kind::Timer)?;
     let bits = reserved.bits();
+    // Owned by the callback, so the handle goes with it, however the timer ends.
     let entry = HandleGuard::new(bits);
     let fire = move |callback: &Callback, tick| {
         callout::in_isolate(|| (callback.function)(callback.user.data(), bits, tick));

@@ -71,6 +71,7 @@ impl Text {
 
     fn fill(mut owned: String, text: &str) -> Self {
         owned.push_str(text);
+        // For C, which gets the address of the text itself and no copy of it.
         owned.push('\0');
         Self(owned.into())
     }
@@ -180,6 +181,7 @@ pub struct External {
 
 impl Drop for External {
     fn drop(&mut self) {
+        // Disarmed data is the receiver's by now, but it is still counted.
         let finalizer = self.armed.take().then_some(self.finalizer);
         let duty = Duty::free(finalizer, self.peer, state::external_gone);
         Share::settle_if(self.custody.as_ref(), duty);

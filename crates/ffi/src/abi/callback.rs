@@ -33,6 +33,8 @@ pub unsafe extern "C" fn insula_callback_open(
     guard_taking(|custody| {
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(callback) }?;
+        // An unknown bit is refused, and not ignored: a later header may give it a meaning that
+        // this library does not know.
         if flags & !INSULA_PORT_WEAK != 0 {
             return Err(Status::BadValue.into());
         }
@@ -100,6 +102,8 @@ pub extern "C" fn insula_callback_keep_isolate_alive(
     guard(|| {
         let callback = || object::find::<Arc<CallbackObject>>(callback);
         match keep {
+            // The number is checked before the handle is looked up, so that a wrong one is reported
+            // as such also for a stale handle.
             0 => callback()?.let_isolate_end(),
             1 => callback()?.keep_isolate_alive(),
             _ => Err(Status::BadValue.into()),

@@ -194,6 +194,7 @@ pub unsafe extern "C" fn insula_isolate_pause(
         let out = unsafe { Out::new(capability) }?;
         let isolate: Isolate = object::find(isolate)?;
         let capability = Capability::new();
+        // The handle first: without one, C could never resume the isolate that it has paused.
         let bits = handle::table().insert(Object::Capability(capability))?;
         isolate.pause_with(capability);
         out.set(bits);
@@ -211,6 +212,8 @@ pub extern "C" fn insula_isolate_resume(
     guard(|| {
         let isolate: Isolate = object::find(isolate)?;
         let capability = match capability {
+            // 0 stands for the isolate's own capability, which a pause on start uses and C has no
+            // handle to.
             0 => isolate.pause_capability().ok_or(Status::BadState)?,
             bits => object::find(bits)?,
         };
@@ -275,6 +278,8 @@ pub unsafe extern "C" fn insula_isolate_add_exit_listener(
 ) -> StatusCode {
     guard_taking(|custody| {
         let isolate: Isolate = object::find(isolate)?;
+        // Null asks for the reason of the end in place of a response, so `value_or_null` does not
+        // fit.
         let response = if response.is_null() {
             None
         } else {

@@ -111,6 +111,7 @@ pub unsafe extern "C" fn insula_mailbox_take(
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(message) }?;
         let mailbox: MailboxObject = object::find(mailbox)?;
+        // Before the wait: once bytes have been taken, a failure would lose them.
         let reserved = buffer::reserve()?;
         let taken = mailbox::take(&mailbox.mailbox, timeout(timeout_ns))?;
         out.set(buffer::keep(reserved, taken)?);

@@ -118,6 +118,7 @@ pub unsafe extern "C" fn insula_post(port: PortHandle, message: *const RawValue)
 /// Like `insula_post`, for a number.
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_post_int64(port: PortHandle, number: i64) -> StatusCode {
+    // Nothing to take over, so this needs no custody.
     guard(|| port::post(port, Value::Int64(number)))
 }
 

@@ -91,6 +91,8 @@ pub unsafe extern "C" fn insula_root_handle_message(
     root: RootHandle,
     state: *mut u32,
 ) -> StatusCode {
+    // Also while the runtime stops: a root isolate ends on this thread only, and the shutdown waits
+    // for that.
     guard_stopping(|| {
         // SAFETY: promised by the caller.
         let out = unsafe { Out::if_wanted(state) };

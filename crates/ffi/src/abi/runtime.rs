@@ -50,6 +50,7 @@ pub unsafe extern "C" fn insula_init(config: *const Config) -> StatusCode {
     guard_always(|| {
         // SAFETY: promised by the caller; the configuration of any version begins with these bytes.
         let size = unsafe { raw::read(config.cast::<u32>()) }?;
+        // Compared before the rest is read, which another version may not have.
         if size as usize != size_of::<Config>() {
             return Err(mismatch("insula_config", size, size_of::<Config>()));
         }
@@ -149,6 +150,8 @@ pub unsafe extern "C" fn insula_inspect(info: *mut StatusInfo) -> StatusCode {
         }
         // SAFETY: promised by the caller, and the size fits.
         let out = unsafe { Out::new(info) }?;
+        // Without a runtime the counts are 0. The phase and the counters of the library exist all
+        // the same.
         let runtime = state::runtime().ok();
         out.set(StatusInfo {
             size,

@@ -159,6 +159,7 @@ pub unsafe extern "C" fn insula_call_remaining(remaining_ns: *mut u64) -> Status
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(remaining_ns) }?;
         let left = serving::remaining()?.map(|left| left.as_nanos());
+        // More than C's number can hold, some 584 years, is for ever.
         let left = left.and_then(|left| u64::try_from(left).ok());
         out.set(left.unwrap_or(INSULA_FOREVER));
         Ok(())
@@ -282,6 +283,7 @@ pub unsafe extern "C" fn insula_service_call_blocking(
         // SAFETY: promised by the caller.
         let request = unsafe { read::value_or_null(request, custody) }?;
         let end = service::call_blocking(&service, request, timeout(deadline_ns), custody)?;
+        // The status is taken before `done` consumes the end, since the caller gets it too.
         let outcome = end.outcome();
         if let Some(done) = done {
             end.show(done, user);

@@ -35,6 +35,8 @@ pub unsafe extern "C" fn insula_timer_start(
         // SAFETY: promised by the caller.
         let out = unsafe { Out::if_wanted(timer) };
         let function = function.ok_or(Status::NullPointer)?;
+        // A periodic timer has no separate first delay. To ignore one of the two would hide a
+        // mistake.
         if delay_ns != 0 && period_ns != 0 {
             return Err(Status::BadValue.into());
         }
@@ -110,6 +112,8 @@ pub unsafe extern "C" fn insula_exit(port: PortHandle, message: *const RawValue)
         if insula::Isolate::current().is_none() || !callout::is_inside() {
             return Err(Status::NoIsolate.into());
         }
+        // Posted now and not when the callback returns, so that a refusal is this function's result
+        // and the isolate goes on.
         if port != 0 {
             // SAFETY: promised by the caller.
             port::post(port, unsafe { read::value_or_null(message, custody) }?)?;
@@ -133,6 +137,8 @@ pub extern "C" fn insula_checkpoint() -> StatusCode {
             return Ok(state::require_running()?);
         }
         insula::control::try_checkpoint().map_err(|_| Status::Ending)?;
+        // `ENDING` and not `SHUT_DOWN`: a loop that checks needs one status that says that it must
+        // stop.
         state::require_running().map_err(|_| Status::Ending)?;
         Ok(serving::check()?)
     })

@@ -55,6 +55,8 @@ impl Reader<'_> {
     /// # Safety
     /// What `raw` points to is valid as the header requires.
     unsafe fn value(&mut self, raw: &RawValue, depth: u32) -> Result<Value, Status> {
+        // Counted over the whole message: arrays that share their items grow with the power of the
+        // depth.
         self.parts = self.parts.checked_sub(1).ok_or(Status::TooDeep)?;
         Ok(match raw.kind {
             types::INSULA_KIND_NULL => Value::Null,
@@ -102,10 +104,13 @@ impl Reader<'_> {
         }
         // SAFETY: promised by the caller.
         let items = unsafe { raw::slice(raw.data.cast::<RawValue>(), raw.length) }?;
+        // Before memory is reserved for them, since the length is only a claim of the caller.
         if items.len() > self.parts as usize {
             return Err(Status::TooDeep);
         }
         let mut values = Vec::new();
+        // `try_reserve` and not `with_capacity`: a failed allocation must be a status and not the
+        // end of the process.
         values
             .try_reserve_exact(items.len())
             .map_err(|_| Status::OutOfResources)?;

@@ -38,6 +38,7 @@ impl Arena {
                     items.as_ptr().cast(),
                     items.len() as u64,
                 );
+                // The box moves, and its items do not, so the address in the view stays valid.
                 self.0.push(items);
                 view
             }
