@@ -258,6 +258,8 @@ pub fn run(case: &Case, on: On) -> Outcome {
     let checks = case.checks.iter();
     for check in checks.filter(|check| check.place.is_on(on)) {
         count += 1;
+        // Both, also for a case whose trace is the same in both: that it does not depend on the
+        // order is part of it.
         for compat in [Compat::Insula, Compat::Dart] {
             let expected = check.expected(case.verdict, compat);
             let seen = trace_of(on, compat, check.body);

@@ -11,6 +11,7 @@ pub struct Log(Arc<Mutex<Vec<String>>>);
 impl Log {
     /// Writes a line.
     pub fn line(&self, line: impl ToString) {
+        // Before the lock is taken: `to_string` is the caller's code.
         let line = line.to_string();
         self.0.lock().push(line);
     }

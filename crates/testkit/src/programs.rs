@@ -115,6 +115,8 @@ impl Program {
             let smaller = (0..smallest.len())
                 .map(|index| smallest.without(index))
                 .find(|program| fails(program));
+            // From the beginning again after each success: an operation that was needed before may
+            // be left out now.
             match smaller {
                 Some(program) => smallest = program,
                 None => return smallest,
@@ -154,6 +156,7 @@ impl Node {
         let mut operations = Vec::new();
         for operation in &self.operations {
             let is_it = *index == 0;
+            // Wraps once the operation is found, so that no later one matches.
             *index = index.wrapping_sub(1);
             if is_it {
                 continue;
@@ -228,6 +231,7 @@ impl Generator {
 
     fn node(&mut self, depth: usize) -> Node {
         let label = self.label();
+        // At depth 0 this is 0, which bounds the tree.
         let count = self.rng.below(depth + 1);
         let operations = (0..count).map(|_| self.operation(depth - 1)).collect();
         Node { label, operations }
@@ -246,12 +250,17 @@ impl Generator {
             8..11 => Operation::Timer(0, self.child(depth)),
             11..14 => Operation::Timer(1 + self.rng.below(5) as u64, self.child(depth)),
             14..20 => Operation::Send(target, self.child(depth)),
+            // Also labels that belong to no timer, or to a later one: cancelling nothing must
+            // change nothing.
             20 => Operation::Cancel(1 + self.rng.below(self.labels as usize + 4) as u32),
             21 if self.closes => Operation::Close(target),
             22..24 => Operation::Pause(target, capability),
             24 => Operation::Resume(target, capability),
+            // Above all labels of nodes, so that a trace tells the two apart.
             25..27 => Operation::Ping(target, self.priority(), self.labels + 1000),
+            // Rare, as exits are: the rest of the program would never run.
             27 if self.rng.below(2) == 0 => Operation::Kill(target, self.priority()),
+            // Programs of several isolates also run on threads, where no virtual time can pass.
             28 if !self.is_several => Operation::Compute(1 + self.rng.below(6) as u64),
             29 if self.rng.below(6) == 0 => Operation::Exit,
             30 => Operation::Panic,

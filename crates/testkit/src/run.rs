@@ -41,6 +41,7 @@ impl On {
     fn patience(self) -> Duration {
         match self {
             Self::Threads => Duration::from_secs(20),
+            // Virtual hours take no time, and a body may sleep for long.
             Self::Seeded(_) => Duration::from_secs(3600),
         }
     }
@@ -55,6 +56,7 @@ pub fn trace_of(on: On, compat: Compat, body: impl FnOnce(Log) + Send + 'static)
     let isolate = builder.spawn(body, log.clone());
     let all_ended = async {
         isolate.exited().await;
+        // Children may outlive the body, and no event tells that the last of them has ended.
         while runtime.isolate_count() > 0 {
             sleep(Duration::from_millis(1)).await;
         }
@@ -62,6 +64,8 @@ pub fn trace_of(on: On, compat: Compat, body: impl FnOnce(Log) + Send + 'static)
     if !runtime.block_on(ends_within(on.patience(), all_ended)) {
         log.line("HANGS");
     }
+    // With a limit: a body that blocks a thread cannot be ended, and the case must be reported all
+    // the same.
     if runtime.shut_down_timeout(Duration::from_secs(5)).is_err() {
         log.line("RUNS ON");
     }

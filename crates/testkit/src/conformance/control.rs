@@ -230,6 +230,8 @@ fn six_pings_at_once(log: Log) {
     tell(
         &port,
         Order::act(move |_| {
+            // From an event of the child, so that the three lines are queued before the busy event
+            // begins.
             tell(&own, busy);
             for line in ["1", "2", "3"] {
                 tell(&own, Order::Say(line));
@@ -330,6 +332,7 @@ fn kills_of_an_endless_loop(log: Log) {
             for round in 0_u64.. {
                 let me = me.clone();
                 match round {
+                    // There is no next event, so the loop goes on until the second kill.
                     10 => elsewhere(move || me.kill_at(BeforeNextEvent)),
                     1000 => say(&to, "alive"),
                     1010 => elsewhere(move || me.kill()),

@@ -49,6 +49,7 @@ fn write_counts(text: &mut String) {
     let count = |is_it: fn(Verdict) -> bool| cases().filter(|case| is_it(case.verdict)).count();
     let restored = count(|verdict| matches!(verdict, Verdict::DifferentUnlessDart(_)));
     let different = count(|verdict| matches!(verdict, Verdict::Different(_)));
+    // Writing to a string does not fail, here and below.
     let _ = write!(
         text,
         "\nOf {} entries {} are as the VM, {} different ({restored} of them as the VM with \

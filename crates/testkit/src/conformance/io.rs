@@ -299,6 +299,7 @@ fn microtasks_before_io(log: Log) {
 
 fn many_that_block(log: Log) {
     elsewhere(move || {
+        // Of its own, since that of the body may be a seeded one, which has no threads.
         let runtime = Runtime::builder().threads(2).spare_threads(300).build();
         let blocked: Vec<_> = (0..300)
             .map(|_| {

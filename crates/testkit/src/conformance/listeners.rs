@@ -590,6 +590,7 @@ fn beside(log: &Log) -> Run<()> {
         std::future::pending::<()>().await;
     });
     run.isolate().add_error_listener(&errors(log));
+    // Not earlier: the error has to find its listener.
     go.send(());
     run
 }

@@ -246,6 +246,7 @@ fn microtasks_within_a_batch(log: Log) {
             schedule_microtask(log.later(format!("m{i}")));
         });
     }
+    // All three expire meanwhile, so that they run in one batch.
     compute(ms(20));
 }
 

@@ -475,6 +475,8 @@ fn a_long_list(log: Log) {
             list = Some(Box::new(Node(list)));
         }
         let (mut list, mut count) = (round_trip(list).await, 0);
+        // Node by node: the drop of the whole list would recurse a million times and overflow the
+        // stack.
         while let Some(node) = list {
             count += 1;
             list = node.0;
@@ -535,6 +537,7 @@ fn equal_ports(log: Log) {
 }
 
 fn exit_and_send_move(log: Log) {
+    // An address, since a pointer cannot be sent.
     type Big = (usize, Vec<f64>);
     fn big() -> Big {
         let list = vec![1.5; 100_000];
@@ -608,6 +611,7 @@ fn names(log: Log) {
     spawn_local(async move {
         log.line(named.name());
         let name = unnamed.name();
+        // The number depends on the isolates that the process has made before.
         log.line(name.trim_end_matches(|c: char| c.is_ascii_digit()));
         named.exited().await;
         log.line(format!("after the end {}", named.name()));

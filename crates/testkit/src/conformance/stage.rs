@@ -29,6 +29,8 @@ pub(super) fn lines(log: &Log) -> Lines {
     let port = ReceivePort::new();
     let lines = port.send_port();
     let log = log.clone();
+    // The listener is not kept. The port ends with its last sender, and then lets the body's
+    // isolate end.
     port.listen(move |line: String| log.line(line));
     lines
 }
@@ -113,6 +115,8 @@ pub(super) fn server(builder: Builder, lines: &Lines) -> (Isolate, SendPort<Orde
             Order::Say(line) => say(&lines, line),
             Order::Busy(meanwhile) => {
                 elsewhere(meanwhile);
+                // Here the control messages that came meanwhile are handled. The trace shows which
+                // of them wait longer.
                 checkpoint();
                 say(&lines, "busy done");
                 insula_core::schedule_microtask(saying(&lines, "M"));
@@ -136,6 +140,8 @@ pub(super) fn elsewhere(action: impl FnOnce() + Send + 'static) {
 
 /// Logs of the isolates without an error listener, by the isolates' names.
 static UNHEARD: LazyLock<Mutex<BTreeMap<String, Log>>> = LazyLock::new(|| {
+    // There is one hook for the process, and several cases run at once. The isolate's name tells
+    // whose error it is.
     set_error_hook(|error| {
         let log = UNHEARD.lock().get(&*error.name).cloned();
         match log {
@@ -158,6 +164,7 @@ fn eprint_unexpected(error: &UncaughtError) {
 /// into `log`.
 pub(super) fn unheard(log: &Log) -> String {
     let mut unheard = UNHEARD.lock();
+    // No entry is removed, so the length is a new number each time.
     let name = format!("unheard-{}", unheard.len());
     unheard.insert(name.clone(), log.clone());
     name

@@ -313,6 +313,7 @@ impl Model {
         match action {
             Action::Pong(label) => self.log.push(format!("pong{label}")),
             Action::Kill => {
+                // The first reason stays: a second kill, or one after an exit, changes nothing.
                 self.end.get_or_insert("killed");
             }
         }

@@ -158,6 +158,8 @@ fn spawn(
             let opened = port.listen(move |(sender, node)| {
                 let mut handled = own.net.seen.handled.lock();
                 handled.entry((sender, own.index)).or_default().push(node.label);
+                // Before the node runs, which may panic, exit, or send to an isolate whose listener
+                // takes this lock.
                 drop(handled);
                 own.run(&node);
             });
@@ -210,6 +212,7 @@ impl Member {
             }
             Operation::Send(target, node) => self.send(*target, node),
             Operation::Close(_) => {
+                // Noted before the close: from then on messages may be lost.
                 self.net.seen.closed.lock().push(self.index);
                 self.listener.with(|listener| listener.map(|it| it.close()));
             }
@@ -242,6 +245,8 @@ impl Member {
         let Some((_, port)) = self.other(target) else {
             return;
         };
+        // Recorded after the send, which alone tells whether it was accepted. The receiver may be
+        // ahead of the record, so the two are compared at the end only.
         if port.send((self.index, node.clone())).is_ok() {
             let mut accepted = self.net.seen.accepted.lock();
             let way = accepted.entry((self.index, target)).or_default();

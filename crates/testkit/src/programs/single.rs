@@ -47,6 +47,7 @@ pub fn trace(program: &Program, seed: u64) -> String {
         .on_error(&watcher)
         .spawn(move |()| World::open(lines, capabilities).run(&entry), ());
     let end = drive(&runtime, &isolate, &capabilities);
+    // The last errors may still be on their way.
     runtime.run_until_idle();
     drop(watcher);
     runtime.shut_down();
@@ -169,6 +170,7 @@ impl World {
                 Runtime::current().advance(Duration::from_millis(*duration));
             }
             Operation::Exit => Isolate::exit_silently(),
+            // The message is the label, which `label_of` reads.
             Operation::Panic => panic!("{label}"),
         }
     }
