@@ -82,6 +82,8 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut arguments: Vec<OsString>) -> Result<Command, String> {
+    // Before all else: the words that follow are those of a program, and `--help` among them is not
+    // for us.
     if arguments.first().is_some_and(|word| word == "watch") {
         return Ok(Command::Watch(arguments.split_off(1)));
     }
@@ -121,6 +123,7 @@ fn parse_plan(options: &[&str]) -> Result<Plan, String> {
             "--keep-going" => plan.on_failure = Failure::IsCounted,
             _ => match option.strip_prefix("--step=") {
                 Some(text) => {
+                    // A step of the full run is found without naming that run.
                     plan.extent = Extent::Full;
                     text.clone_into(&mut plan.only);
                 }

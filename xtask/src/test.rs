@@ -88,6 +88,7 @@ pub(crate) fn run(root: &Path, plan: &Plan) -> bool {
             break;
         }
     }
+    // Once more together, since the output of the steps is between them.
     lines.iter().for_each(|line| println!("{line}"));
     let Count {
         passed,
@@ -124,6 +125,8 @@ const DENY_WARNINGS: &str = "-D warnings";
 
 /// Returns the cargo that runs this program, in the folder of the workspace.
 fn cargo(root: &Path) -> Command {
+    // The `cargo` on the path may be one of another toolchain, which would compile everything
+    // again.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root);

@@ -114,6 +114,7 @@ fn pass_on(mut output: impl Read + Send + 'static) -> Receiver<String> {
         while let Ok(count @ 1..) = output.read(&mut bytes) {
             let mut stdout = std::io::stdout().lock();
             let _ = stdout.write_all(&bytes[..count]);
+            // At once, so that a hang shows all that was printed before it.
             let _ = stdout.flush();
             drop(stdout);
             for byte in &bytes[..count] {

@@ -84,6 +84,7 @@ impl Vm {
             Some(program) => program,
             None => Self::unpack(folder)?,
         };
+        // The VM itself tells its word size: its file's name and its version do not.
         let question = folder.join("word.dart");
         let text = "import 'dart:ffi'; void main() => print(sizeOf<IntPtr>());\n";
         fs::write(&question, text).map_err(|error| failed("a file cannot be written", &error))?;

@@ -48,12 +48,14 @@ pub(super) fn look_at_window(root: &Path) -> Verdict {
     let folder = root.join("target").join("window");
     fs::create_dir_all(&folder).map_err(failed)?;
     let saved = folder.join("saved.png");
+    // A picture of an earlier run would be checked before the window has opened.
     if saved.exists() {
         fs::remove_file(&saved).map_err(failed)?;
     }
     let display = Display::start()?;
     let mut demo = cargo(root);
     demo.env("DISPLAY", &display.name);
+    // winit prefers Wayland, and would open the window on the developer's desktop.
     demo.env_remove("WAYLAND_DISPLAY");
     demo.args(["run", "--release", "--quiet", "--package", "window", "--"]);
     demo.args(["--size", &format!("{WIDTH}x{HEIGHT}"), "--demo", DEMO]);

@@ -311,6 +311,8 @@ impl<'a> Build<'a> {
         let mut link = Command::new(language.compiler());
         link.arg(&object);
         if let Some(runtime) = &self.runtime {
+            // The whole archive: the program refers to no interceptor by name, so the linker would
+            // leave them out.
             link.arg("-Wl,--whole-archive").arg(runtime);
             link.args(["-Wl,--no-whole-archive", "-rdynamic"]);
         }
@@ -431,6 +433,7 @@ impl<'a> Build<'a> {
                 }
             }
         }
+        // The order of a folder is arbitrary, and the output of two runs should be comparable.
         programs.sort();
         if programs.is_empty() {
             let text = format!("there is no program in {}", language.extension());

@@ -143,6 +143,7 @@ fn oldest_rust(root: &Path) -> Verdict {
     let has_it = || capture(Command::new("rustup").args(run).arg("--version")).is_ok();
     let install = format!("rustup toolchain install {version} --profile minimal");
     packages::provide(&format!("Rust {version}"), &[&install], has_it)?;
+    // Without `-D warnings`: an old compiler may warn of code that newer ones are content with.
     let mut command = Command::new("rustup");
     command.current_dir(root).args(run).arg("check");
     command.args(["--target-dir", "target/oldest", "--all-features"]);
@@ -152,6 +153,7 @@ fn oldest_rust(root: &Path) -> Verdict {
 
 /// Lists the files of each package, which fails where its manifest lacks what a registry requires.
 fn packages_to_publish(root: &Path) -> Verdict {
+    // Only listed. To build a package, cargo looks for the other ones in a registry.
     for package in [
         "sync", "macros", "core", "rpc", "pool", "embed", "io", "ffi", "c",
     ] {
@@ -171,6 +173,7 @@ fn tests_under_address_sanitizer(root: &Path) -> Verdict {
     ffi::require_nightly()?;
     let mut command = Command::new("rustup");
     command.current_dir(root);
+    // Without doc tests, whose programs rustdoc builds without the sanitizer.
     command.args(["run", "nightly", "cargo", "test", "--lib", "--tests"]);
     command.args(["--target", &host, "--target-dir", "target/sanitizers/tests"]);
     for package in ["sync", "core", "rpc", "pool", "embed", "io", "ffi"] {

@@ -31,6 +31,7 @@ pub(super) fn measure(root: &Path) -> Verdict {
     let list = String::from_utf8_lossy(&list.stdout).into_owned();
     let mut grown = Vec::new();
     for name in list.lines() {
+        // Two doublings, since a cost that grows late would not show in the first.
         let counts = [0, N, 2 * N, 4 * N].map(|n| instructions(&program, name, n));
         let [none, first, second, third] = counts;
         let (none, first, second, third) = (none?, first?, second?, third?);
@@ -59,6 +60,7 @@ pub(super) fn measure(root: &Path) -> Verdict {
 /// Returns the number of instructions of an operation for `n`.
 fn instructions(program: &Path, name: &str, n: u64) -> Result<u64, Trouble> {
     let mut command = Command::new("valgrind");
+    // Only the total is needed, which is printed as well.
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
     command.arg(program).args([name, &n.to_string()]);
     let output = capture(&mut command).map_err(Trouble::Failed)?;

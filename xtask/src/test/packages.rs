@@ -46,8 +46,10 @@ pub(super) fn provide(
     }
     println!("installing {what}: {by_hand}");
     for command in commands {
+        // No argument contains a blank, so no shell is needed.
         let mut words = command.split(' ');
         let mut install = Command::new(words.next().unwrap_or_default());
+        // A package that asks a question would wait for the answer without end.
         install.env("DEBIAN_FRONTEND", "noninteractive");
         capture(install.args(words))
             .map_err(|why| Trouble::Impossible(format!("missing: {what}; {why}")))?;
@@ -125,6 +127,7 @@ fn missing_architecture(names: &str) -> Option<&str> {
 
 /// Returns whether a program can be run.
 pub(super) fn has_program(name: &str) -> bool {
+    // Looked up and not started: programs differ in the option that makes them do nothing.
     capture(Command::new("which").arg(name)).is_ok()
 }
 

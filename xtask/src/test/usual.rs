@@ -86,6 +86,7 @@ fn loom(root: &Path) -> Verdict {
 
 /// Returns the packages under `crates/` with a module `loom_models` at the top of their sources.
 fn packages_with_models(root: &Path) -> Result<Vec<String>, Trouble> {
+    // Found and not listed, so that the models of a new crate cannot be forgotten.
     let crates = root.join("crates");
     let unreadable = |error| Trouble::Failed(format!("cannot list crates: {error}"));
     let mut packages = Vec::new();

@@ -165,6 +165,7 @@ impl Lines {
                 continue;
             }
             self.all += 1;
+            // Only at the start of a line, so that this file does not count itself.
             self.forced_inlines += usize::from(line.starts_with("#[inline(always)]"));
             let doc = ["///", "//!"].iter().find_map(|it| line.strip_prefix(it));
             let comment = doc.or_else(|| line.strip_prefix("//"));
@@ -189,6 +190,7 @@ impl Lines {
                 (None, None) => {}
             }
             is_doc = doc.is_some();
+            // A proof has as many lines as its comment.
             is_proof &= comment.is_some();
         }
     }

@@ -77,6 +77,7 @@ fn missing_tests(
 }
 
 fn is_a_test(workspace: &Workspace, name: &str) -> bool {
+    // The declaration, since the name alone may also be in a comment.
     let declaration = format!("fn {name}()");
     let mut tests = workspace.sources.iter().filter(|source| source.is_test());
     tests.any(|source| source.content.contains(&declaration))
@@ -88,6 +89,8 @@ fn missing_files(workspace: &Workspace, document: &Text) -> Vec<Violation> {
     for (line, content) in (1..).zip(document.content.lines()) {
         let quoted = content.split('`').skip(1).step_by(2);
         let files = quoted.filter(|name| {
+            // A name without its folders may be that of several files, or of one that the text
+            // makes up.
             let is_whole = ["crates/", "apps/", "bench/", "xtask/"]
                 .iter()
                 .any(|it| name.starts_with(it));

@@ -73,6 +73,7 @@ fn check_forbidden(workspace: &Workspace, listed: &[Listed], found: &mut Vec<Vio
         }
         for root in &package.roots {
             let source = workspace.sources.iter().find(|source| source.path == *root);
+            // As a whole line, since the text may also be in a comment or a string, as it is here.
             let forbids = source.is_some_and(|it| it.content.lines().any(|line| line == FORBID));
             if !forbids {
                 found.push(Violation {
