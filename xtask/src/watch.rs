@@ -1,6 +1,6 @@
 //! `cargo xtask watch PROGRAM ARGUMENTS`: runs one test program, and ends it if it hangs.
 //!
-//! Cargo starts each test program through this command (`CARGO_TARGET_…_RUNNER`). The output is
+//! Cargo starts each test program through this command (its setting `target.….runner`). The output is
 //! passed on as it arrives. When no test has ended for [`IDLE_LIMIT`] and the program does not
 //! compute either, or when no test has ended for [`BUSY_LIMIT`], the program is killed and the
 //! unfinished tests are named.

@@ -333,7 +333,7 @@ impl ApplicationHandler<Wake> for App {
         });
     }
 
-    /// Drops the window before the connection to the window system.
+    /// Hides the window at once. It is dropped later, with the rest of the program's state.
     fn exiting(&mut self, _window_system: &ActiveEventLoop) {
         if let Some(opened) = &self.window {
             opened.window.set_visible(false);

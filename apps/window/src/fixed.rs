@@ -9,7 +9,6 @@ use std::str::FromStr;
 ///
 /// Sums wrap, and products that are too large lose digits. An orbit leaves the circle of radius 2
 /// long before that.
-/// before.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Fixed(i128);
 
@@ -46,8 +45,8 @@ impl Fixed {
 
     /// Returns the product, rounded towards zero.
     pub fn times(self, other: Self) -> Self {
-        // The halves of `multiply` have no sign, so the signs are handled apart.
         let product = multiply(self.0.unsigned_abs(), other.0.unsigned_abs()) as i128;
+        // The halves of `multiply` have no sign, so the signs are handled apart.
         let is_negative = (self.0 < 0) != (other.0 < 0);
         Self(if is_negative { -product } else { product })
     }
@@ -103,8 +102,8 @@ impl std::error::Error for NoNumber {}
 impl FromStr for Fixed {
     type Err = NoNumber;
 
-        // Not left to the parser of the whole part: that of `-0.5` is 0, which has no sign.
     fn from_str(text: &str) -> Result<Self, NoNumber> {
+        // Not left to the parser of the whole part: that of `-0.5` is 0, which has no sign.
         let (is_negative, digits) = match text.strip_prefix('-') {
             Some(digits) => (true, digits),
             None => (false, text),

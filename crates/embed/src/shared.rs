@@ -309,7 +309,7 @@ impl Shared {
     /// Runs the loop on its thread until it has ended.
     pub(crate) fn run(self: &Arc<Self>, now: &dyn Fn() -> Instant) {
         let Wake::Park(parker) = &self.wake else {
-            unreachable!("a loop that somebody else drives has no `run`");
+            unreachable!("a loop that a foreign loop drives has no `run`");
         };
         loop {
             let flushed = self.flush(Flush::All, now);
