@@ -13,6 +13,22 @@
 //! 3. The task has the isolate handle one message and its microtasks. If there are more messages,
 //!    it posts another task. So messages, input and frames take turns.
 //!
+//! # Example
+//! A thread with a loop of its own, to which any thread posts tasks:
+//! ```
+//! use insula_embed::LoopThread;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let raster = LoopThread::start("raster")?;
+//! let runner = raster.task_runner();
+//! let (send, receive) = std::sync::mpsc::channel();
+//! runner.post(move || drop(send.send("drawn")));
+//! assert_eq!(receive.recv()?, "drawn");
+//! # Ok(())
+//! # }
+//! ```
+//! `examples/progress.rs` is a program with a window's loop, messages and frames.
+//!
 //! # Locks
 //! One per loop; `shared.rs` says where two are held. No task, observer or destructor runs under
 //! a lock.

@@ -214,19 +214,24 @@ impl LoopThread {
     ///
     /// # Errors
     /// Returns an error if the operating system cannot start a thread.
-    pub fn start(label: &str) -> io::Result<Self> {
+    pub fn start(label: impl Into<Arc<str>>) -> io::Result<Self> {
+        Self::start_named(label.into())
+    }
+
+    fn start_named(label: Arc<str>) -> io::Result<Self> {
         let runtime = Runtime::current();
-        let name: Arc<str> = Arc::from(label);
         let (send, receive) = insula_core::one_shot();
         let thread = std::thread::Builder::new()
             // `spawn` panics for a name with NUL. U+2400 is the symbol for it.
             .name(label.replace('\0', "\u{2400}"))
             .spawn(move || {
-                let _entered = runtime.enter();
-                let this = MessageLoop::new(name);
-                send.send(this.task_runner());
                 // The loop takes its clock from the current runtime, which on a new thread is the
                 // global one.
+                let _entered = runtime.enter();
+                // Made here, since a loop belongs to the thread that makes it. Only its runner
+                // leaves the thread.
+                let this = MessageLoop::new(label);
+                send.send(this.task_runner());
                 this.run();
             })?;
         let runner = parked_until(receive);

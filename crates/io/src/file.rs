@@ -133,6 +133,7 @@ impl OpenFile {
 /// An operation whose future is dropped is still carried out, and keeps the file busy until then.
 ///
 /// ```
+/// # fn main() -> Result<(), insula_io::IoError> {
 /// # insula_core::block_on(async {
 /// use insula_io::{Directory, File, OpenMode};
 /// let folder = Directory::create_temp("insula-example").await?;
@@ -143,8 +144,9 @@ impl OpenFile {
 /// let (count, buffer) = file.read(buffer).await;
 /// assert_eq!(&buffer[..count?], b"island");
 /// Directory::delete_recursive(folder).await?;
-/// # Ok::<(), insula_io::IoError>(())
-/// # }).unwrap();
+/// # Ok(())
+/// # })
+/// # }
 /// ```
 #[derive(Clone)]
 pub struct File {

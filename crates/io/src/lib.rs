@@ -19,6 +19,30 @@
 //! With the feature `tls`, `TlsFilter` is operation 43, and `TlsStream` is a connection through
 //! it. Both use rustls; the program supplies its configuration, with the trusted certificates.
 //!
+//! # Example
+//! ```
+//! use insula_io::{Directory, File, IoError, TcpListener, TcpStream};
+//!
+//! # fn main() -> Result<(), IoError> {
+//! insula_core::block_on(async {
+//!     let folder = Directory::create_temp("insula-example-").await?;
+//!     File::write_whole(folder.join("island"), b"land".to_vec()).await?;
+//!     let land = File::read_all(folder.join("island")).await?;
+//!     Directory::delete_recursive(folder).await?;
+//!
+//!     let listener = TcpListener::bind(([127, 0, 0, 1], 0))?;
+//!     let client = TcpStream::connect(listener.local_address()?).await?;
+//!     let (server, _) = listener.accept().await?;
+//!     server.write_all(&land).await?;
+//!     let mut received = [0; 4];
+//!     client.read_exact(&mut received).await?;
+//!     assert_eq!(&received, b"land");
+//!     Ok(())
+//! })
+//! # }
+//! ```
+//! `examples/send_file.rs` is a program.
+//!
 //! # Differences from the Dart VM
 //! Locks are of whole files and belong to the open file rather than to the process, so closing
 //! one handle never releases the lock of another. Dropping a file closes it. Listings are read on

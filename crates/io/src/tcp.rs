@@ -186,6 +186,15 @@ impl TcpStream {
     }
 }
 
+impl TryFrom<std::net::TcpStream> for TcpStream {
+    type Error = IoError;
+
+    /// As [`from_std`](Self::from_std).
+    fn try_from(stream: std::net::TcpStream) -> Result<Self, IoError> {
+        Self::from_std(stream)
+    }
+}
+
 fn new_socket(address: SocketAddr) -> io::Result<Socket> {
     Socket::new(
         Domain::for_address(address),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use insula_sync::Mutex;
@@ -73,6 +74,12 @@ impl PartialEq for IsolateGroup {
 }
 
 impl Eq for IsolateGroup {}
+
+impl Hash for IsolateGroup {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
 
 impl fmt::Debug for IsolateGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,8 @@
 //! Risk: a control message acts too early, too late, or without the right; an isolate that is
 //! paused runs, or loses what was sent to it; an error or an end reaches no listener.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
 use insula_core::{
     Capability, ErrorCause, ErrorPolicy, ExitReason, Isolate, IsolateGroup, KeepsAlive, Priority,
     ReceivePort, Runtime, SendPort, Timer, UncaughtError, checkpoint, schedule_microtask,
@@ -217,6 +219,19 @@ fn a_group_holds_the_children_too_and_ends_together() {
         },
         |sizes| assert_eq!(sizes, Ok((2, 0))),
     );
+}
+
+#[test]
+fn handles_of_one_group_are_equal_and_hash_alike_and_those_of_a_namesake_do_not() {
+    let (group, namesake) = (IsolateGroup::new("family"), IsolateGroup::new("family"));
+    // One without a seed, so that two calls can be compared.
+    let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    let hash = |group: &IsolateGroup| hasher.hash_one(group);
+    assert_eq!(
+        (&group, hash(&group)),
+        (&group.clone(), hash(&group.clone()))
+    );
+    assert_ne!((&group, hash(&group)), (&namesake, hash(&namesake)));
 }
 
 /// Found by a random program: what came before a fatal error is answered, as behind a kill; an

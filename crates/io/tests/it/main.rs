@@ -3,6 +3,7 @@
 
 mod blocked;
 mod directories;
+mod examples;
 mod faults;
 mod files;
 mod operations;

@@ -167,6 +167,22 @@ fn a_host_is_looked_up_and_connected_to() {
 }
 
 #[test]
+fn a_connection_of_std_is_taken_over() {
+    let listener = TcpListener::bind(local()).unwrap();
+    let address = listener.local_address().unwrap();
+    let server = echo(listener);
+    isolated(async move |_| {
+        let stream = std::net::TcpStream::connect(address).unwrap();
+        let stream = TcpStream::try_from(stream).unwrap();
+        stream.write_all(b"std").await.unwrap();
+        let mut back = [0; 3];
+        stream.read_exact(&mut back).await.unwrap();
+        assert_eq!(&back, b"std");
+    });
+    server.kill();
+}
+
+#[test]
 fn datagrams_arrive_whole() {
     isolated(async |_| {
         let one = UdpSocket::bind(local()).unwrap();
