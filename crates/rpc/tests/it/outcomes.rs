@@ -169,6 +169,31 @@ fn an_abandoned_call_ends_once() {
     ));
 }
 
+/// The text of the handler's error is the whole error's, so its source continues below it.
+#[test]
+fn the_source_of_the_handlers_error_is_that_of_the_call() {
+    #[derive(Debug)]
+    struct Outer(Oops);
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("outer")
+        }
+    }
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let error = CallError::<Outer, ()>::App(Outer(Oops::Number(1)));
+    assert_eq!(error.to_string(), "outer");
+    assert!(error.source().is_some_and(|source| source.is::<Oops>()));
+    let rejected = CallError::<Outer, ()>::Rejected {
+        why: Reject::Shed,
+        request: None,
+    };
+    assert!(rejected.source().is_none());
+}
+
 #[test]
 fn errors_fit_into_the_error_trait() {
     fn question(error: CallError<Oops, Vec<u8>>) -> Result<(), Box<dyn Error + Send + Sync>> {
