@@ -158,6 +158,7 @@ fn one_repetition(arguments: &Arguments, suites: &[&Suite]) -> io::Result<()> {
         quick: arguments.quick,
     };
     for suite in suites {
+        // Without the other runtimes: to look for them may compile their programs.
         for mut case in (suite.cases)(arguments.photos.as_deref(), &Runtimes::none()) {
             let named = case
                 .systems

@@ -100,6 +100,7 @@ fn steps_per_second() -> f64 {
     static RATE: OnceLock<f64> = OnceLock::new();
     *RATE.get_or_init(|| {
         const STEPS: u64 = 50_000_000;
+        // A core that has slept takes a moment to reach its speed.
         black_box(spin(STEPS / 10));
         let start = thread_cpu();
         black_box(spin(STEPS));

@@ -70,6 +70,7 @@ pub(crate) fn ahead(row: &Row, rows: &[Row]) -> Option<f64> {
         Better::Higher => own.median / row.median,
         Better::Lower => row.median / own.median,
     };
+    // A median of 0 has no ratio.
     ratio.is_finite().then_some(ratio)
 }
 

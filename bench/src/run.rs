@@ -50,6 +50,7 @@ pub(crate) fn run(case: &mut Case, scale: Scale) -> io::Result<Vec<Row>> {
     let runs = if scale.quick { QUICK_RUNS } else { RUNS }.min(case.max_runs);
     let warm_up = usize::from(!case.fresh_process && runs > 1);
     let mut samples = vec![Vec::with_capacity(runs); case.systems.len()];
+    // All systems in turn, so that a change of the machine's speed meets each of them.
     for repetition in 0..warm_up + runs {
         for (index, samples) in samples.iter_mut().enumerate() {
             progress(case, index, repetition, warm_up + runs);
@@ -85,6 +86,7 @@ fn repeat_in_child(suite: &str, case: &str, system: &str, scale: Scale) -> io::R
     if scale.quick {
         command.arg("--quick");
     }
+    // The child's standard output carries its numbers, so only its errors are shown.
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         return Err(io::Error::other(format!(

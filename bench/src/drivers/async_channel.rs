@@ -38,6 +38,7 @@ pub(crate) fn many_to_one<C: AsyncChannel>(
                 received += 1;
                 sum += value;
             }
+            // The end is taken here, since the task that awaits this one may be polled later.
             (received, sum, Instant::now())
         });
         for _ in 0..senders {

@@ -65,6 +65,7 @@ pub(crate) fn round_trips<S: Server>(server: S, connections: u64, rounds: u64) -
         let mut line = String::new();
         output.read_line(&mut line).expect("the clients are ready");
         assert_eq!(line.trim(), "connected");
+        // Only now: to accept the connections costs the server time as well.
         let before = process_cpu();
         let mut input = clients.stdin.take().expect("it is piped");
         input.write_all(b"go\n").expect("the clients listen");
@@ -119,6 +120,8 @@ impl Clients {
             // Blocking, so that the server's backlog does not overflow.
             let stream = std::net::TcpStream::connect(address)?;
             stream.set_nonblocking(true)?;
+            // Otherwise the kernel may hold a small message back until the one before is
+            // acknowledged.
             stream.set_nodelay(true)?;
             let mut stream = TcpStream::from_std(stream);
             let registry = poll.registry();

@@ -79,6 +79,8 @@ pub(crate) fn cpu_efficiency(grain: Duration, all: impl FnOnce(u64, Work)) -> f6
     const TOTAL: Duration = Duration::from_millis(60);
     let jobs = (TOTAL.as_nanos() / grain.as_nanos()) as u64;
     let work = Work::lasting(grain);
+    // The work by itself is measured each time, so that the core has about the same speed in both
+    // parts.
     let start = thread_cpu();
     for _ in 0..jobs {
         work.run();

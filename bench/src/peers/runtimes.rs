@@ -121,6 +121,7 @@ pub(crate) struct Runtimes {
 impl Runtimes {
     /// Searches the path, and compiles the programs that need it.
     pub(crate) fn find() -> Self {
+        // With this process's number, so that two runs at once do not remove each other's programs.
         let folder = env::temp_dir().join(format!("insula-bench-{}", std::process::id()));
         let (mut found, mut absent) = (Vec::new(), Vec::new());
         for runtime in &KNOWN {
@@ -250,6 +251,7 @@ pub(super) fn numbers(output: &str, key: &str, metrics: &[Metric]) -> Sample {
             let mut fields = line.split('\t');
             let (case, value, unit) = (fields.next()?, fields.next()?, fields.next()?);
             let ours = (case == key && metrics.len() == 1) || case == long;
+            // A number in another unit would be compared as if it were in this one.
             (ours && unit.trim_end() == metric.unit).then(|| value.parse().ok())?
         })
     };

@@ -135,6 +135,7 @@ impl Folder {
     /// Returns the pictures per second of `run`, which has to make the same pictures as every
     /// system.
     fn rate(&self, run: fn(Vec<ProcessImage>) -> Made) -> f64 {
+        // Cloned before the clock starts, since a system consumes its requests.
         let requests = self.requests.get_or_init(|| read(&self.path)).clone();
         let count = requests.len();
         let Made { elapsed, pictures } = run(requests);
@@ -142,6 +143,7 @@ impl Folder {
             .into_iter()
             .map(|picture| (picture.path, picture.bytes))
             .collect();
+        // The systems finish the pictures in different orders.
         made.sort();
         assert_eq!(made.len(), count, "every file gives a picture");
         let rate = count as f64 / elapsed.as_secs_f64();
