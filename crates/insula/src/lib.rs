@@ -31,7 +31,7 @@
 //! # Features
 //! - `tokio`: the module `tokio`, for libraries that need tokio inside of isolates.
 //!
-//! ```
+//! ```standalone_crate
 //! use insula::{Isolate, ReceivePort, RunError};
 //!
 //! # fn main() -> Result<(), RunError> {

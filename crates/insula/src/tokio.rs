@@ -9,7 +9,7 @@
 //! A tokio program that uses isolates does not need this module: sending, asking and awaiting
 //! results work from any thread and on any executor.
 //!
-//! ```
+//! ```standalone_crate
 //! use insula::Isolate;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
