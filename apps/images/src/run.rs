@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 use images::{
-    BatchUpdate, Failure, FileError, Job, ProcessedImage, Scan, Summary, Tally, Updates, plan,
-    start_pool, write_atomically,
+    BatchUpdate, Failure, FileError, Job, PicturesCaller, ProcessedImage, Scan, Summary, Tally,
+    Updates, plan, start_pool, write_atomically,
 };
 use insula::pool::PoolStats;
 
@@ -126,7 +126,7 @@ async fn drive(
         .map_err(|error| error.to_string())?;
     // Behind the start of the pool, which would count against the rate of a short run.
     let start = Instant::now();
-    let caller = pool.caller();
+    let caller: PicturesCaller = pool.caller();
     let mut updates = Updates::new(
         &caller,
         workers,

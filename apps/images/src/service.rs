@@ -56,18 +56,18 @@ impl Pictures for PictureWorker {
 }
 
 /// Workers that make pictures, each one picture at a time.
-pub type PicturePool = WorkerPool<PicturesResponder<PictureWorker>>;
+pub type PicturePool = WorkerPool<PicturesRequest>;
 
 /// Starts a pool of `workers` (at least one) that times every call.
 ///
 /// # Errors
 /// See [`BuildError`].
 pub async fn start_pool(workers: usize) -> Result<PicturePool, BuildError> {
-    WorkerPool::<PicturesResponder<_>>::builder()
+    WorkerPool::builder()
         .name("pictures")
         .workers(workers)
         .measure(Measure::All)
-        .worker(|_cx| async { Ok(PictureWorker::new()) })
+        .service::<PicturesResponder<_>>(|_cx| async { Ok(PictureWorker::new()) })
         .build()
         .await
 }

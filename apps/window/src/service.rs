@@ -35,20 +35,20 @@ impl Fractal for Computer {
 }
 
 /// Workers that compute tiles, each one at a time.
-pub type TilePool = WorkerPool<FractalResponder<Computer>>;
+pub type TilePool = WorkerPool<FractalRequest>;
 
 /// Starts a pool of `workers` (at least one).
 ///
 /// # Errors
 /// See [`BuildError`].
 pub async fn start_pool(workers: usize) -> Result<TilePool, BuildError> {
-    WorkerPool::<FractalResponder<_>>::builder()
+    WorkerPool::builder()
         .name("tiles")
         .workers(workers)
         // Short, since the window requests the most needed tiles again, and never submits more than
         // this.
         .queue(Queue::bounded(4 * workers).overflow(Overflow::Wait))
-        .worker(|_cx| async { Ok(Computer) })
+        .service::<FractalResponder<_>>(|_cx| async { Ok(Computer) })
         .build()
         .await
 }

@@ -168,14 +168,14 @@ impl Adder for Service {
 pub(crate) struct Pool {
     pub(super) caller: JobsCaller,
     /// Dropping it closes it.
-    _pool: Arc<WorkerPool<JobsResponder<Worker>>>,
+    _pool: Arc<WorkerPool<JobsRequest>>,
 }
 
 impl Adder for Pool {
     async fn start() -> Self {
-        let pool = WorkerPool::<JobsResponder<_>>::builder()
+        let pool = WorkerPool::builder()
             .workers(THREADS)
-            .worker(|_cx| async { Ok(Worker) })
+            .service::<JobsResponder<_>>(|_cx| async { Ok(Worker) })
             .build()
             .await
             .expect("the workers start");

@@ -44,9 +44,11 @@ pub(crate) fn lateness(steps_back: bool, length: Duration) -> Sample {
     let runtime = Shape::Multi.runtime();
     let sample = {
         let _entered = runtime.enter();
-        let pool = WorkerPool::<TilesResponder<_>>::builder()
+        let pool = WorkerPool::builder()
             .workers(THREADS)
-            .worker(move |_cx| async move { Ok(Painter { work, steps_back }) })
+            .service::<TilesResponder<_>>(
+                move |_cx| async move { Ok(Painter { work, steps_back }) },
+            )
             .build();
         let pool = block_on(pool).expect("the workers start");
         let mut window = Window::open(&runtime, pool.caller());

@@ -60,7 +60,7 @@ fn insula_pool(requests: Vec<ProcessImage>) -> Made {
     Shape::Multi.run_beside(|| {
         block_on(async {
             let pool = start_pool(THREADS).await.expect("the workers start");
-            let caller = pool.caller();
+            let caller: images::PicturesCaller = pool.caller();
             let start = Instant::now();
             let pictures = stream::iter(requests)
                 .map(async |request| caller.process(request).await)

@@ -157,7 +157,7 @@ impl AnyService for Worker {
 /// A service and its pool.
 pub(crate) struct ServiceObject {
     name: Option<String>,
-    pool: WorkerPool<AnyServiceResponder<Worker>>,
+    pool: WorkerPool<AnyServiceRequest>,
     caller: AnyServiceCaller,
     gone: Arc<Gone>,
 }
@@ -224,10 +224,10 @@ pub(crate) fn open(opening: ServiceSettings, handler: Handler) -> Result<Service
     } else {
         Overflow::Wait
     };
-    let mut builder = WorkerPool::<AnyServiceResponder<_>>::builder()
+    let mut builder = WorkerPool::builder()
         .name(opening.name.as_deref().unwrap_or("service"))
         .queue(Queue::bounded(opening.queue.unwrap_or(1024)).overflow(overflow))
-        .worker(move |_| {
+        .service::<AnyServiceResponder<_>>(move |_| {
             let worker = Worker(served.clone());
             async move { Ok(worker) }
         });

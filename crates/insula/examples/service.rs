@@ -43,13 +43,13 @@ impl Arithmetic for Divider {
 
 #[insula::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let pool = WorkerPool::<ArithmeticResponder<_>>::builder()
+    let pool = WorkerPool::builder()
         .name("arithmetic")
         .workers(2)
-        .worker(|_cx| async { Ok(Divider) })
+        .service::<ArithmeticResponder<_>>(|_cx| async { Ok(Divider) })
         .build()
         .await?;
-    let caller = pool.caller();
+    let caller: ArithmeticCaller = pool.caller();
     for number in [999_999_937, 1_000_000_007 * 3, 1] {
         match caller
             .smallest_divisor(number)

@@ -72,7 +72,7 @@ pub use insula_macros::{contract, main, test};
 #[doc(inline)]
 pub use insula_pool::WorkerPool;
 #[doc(inline)]
-pub use insula_rpc::{Call, CallError, Context, Payload, serve};
+pub use insula_rpc::{Call, CallError, Context, Inbound, Payload, serve};
 pub use {insula_io as io, insula_pool as pool, insula_rpc as rpc};
 
 pub mod isolate {

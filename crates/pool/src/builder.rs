@@ -5,21 +5,33 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use insula_core::Isolate;
-use insula_rpc::{Respond, WorkerId};
+use insula_rpc::{Respond, Router, WorkerId};
 
 use crate::config::{Balance, Measure, Queue};
 use crate::error::{BuildError, FactoryError};
 use crate::pool::WorkerPool;
 use crate::shared::{Setup, Shared, within};
-use crate::worker::{Factory, Seed, WorkerContext, run};
+use crate::worker::{Building, Factory, Seed, WorkerContext};
 
 /// Calls that all workers of a pool together may run at once.
 const MOST_PLACES: usize = 1 << 20;
 
 /// Collects the settings of a [`WorkerPool`]; see [`WorkerPool::builder`].
+///
+/// It can be built once it has a [`service`](PoolBuilder::service).
 #[must_use = "a pool is built by `build().await`"]
-pub struct PoolBuilder<R: Respond> {
+pub struct PoolBuilder<R = NoService> {
+    settings: Settings,
+    factory: Option<Factory<R>>,
+}
+
+/// The services of a pool that has none yet.
+#[derive(Debug)]
+pub enum NoService {}
+
+/// What does not depend on the services.
+#[derive(Debug)]
+struct Settings {
     name: String,
     workers: Option<usize>,
     lanes: usize,
@@ -28,28 +40,67 @@ pub struct PoolBuilder<R: Respond> {
     measure: Measure,
     grace: Duration,
     startup_timeout: Duration,
-    factory: Option<Factory<R::Service>>,
 }
 
-impl<R: Respond> PoolBuilder<R> {
+impl PoolBuilder {
     pub(crate) fn new() -> Self {
         Self {
-            name: "pool".to_owned(),
-            workers: None,
-            lanes: 1,
-            queue: Queue::default(),
-            balance: Balance::default(),
-            measure: Measure::default(),
-            grace: Duration::from_secs(1),
-            startup_timeout: Duration::from_secs(30),
+            settings: Settings {
+                name: "pool".to_owned(),
+                workers: None,
+                lanes: 1,
+                queue: Queue::default(),
+                balance: Balance::default(),
+                measure: Measure::default(),
+                grace: Duration::from_secs(1),
+                startup_timeout: Duration::from_secs(30),
+            },
             factory: None,
         }
     }
 
+    /// Has each worker answer the calls of a contract with a service of its own, which `factory`
+    /// builds inside the worker's isolate; also each time that a panic has made the worker's state
+    /// suspect.
+    ///
+    /// A pool may serve several contracts; each worker then has one service of each.
+    pub fn service<R: Respond>(self, factory: impl ServiceFactory<R::Service>) -> PoolBuilder<R> {
+        PoolBuilder {
+            settings: self.settings,
+            factory: Some(builds::<R>(factory)),
+        }
+    }
+}
+
+/// A function that builds the service of a worker: `|cx: WorkerContext| async { Ok(service) }`.
+///
+/// Its error is any error, so that `?` works in it.
+pub trait ServiceFactory<S>: Fn(WorkerContext) -> Self::Building + Send + Sync + 'static {
+    /// The future of a service.
+    type Building: Future<Output = Result<S, FactoryError>> + Send + 'static;
+}
+
+impl<S, F, B> ServiceFactory<S> for F
+where
+    F: Fn(WorkerContext) -> B + Send + Sync + 'static,
+    B: Future<Output = Result<S, FactoryError>> + Send + 'static,
+{
+    type Building = B;
+}
+
+/// A factory of responders from one of services.
+fn builds<R: Respond>(factory: impl ServiceFactory<R::Service>) -> Factory<R> {
+    Arc::new(move |cx| -> Building<R> {
+        let building = factory(cx);
+        Box::pin(async { Ok(R::new(building.await?)) })
+    })
+}
+
+impl<R> PoolBuilder<R> {
     /// Sets the pool's name, which its status and the names of its isolates show. The default
     /// is `"pool"`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
+        self.settings.name = name.into();
         self
     }
 
@@ -57,58 +108,71 @@ impl<R: Respond> PoolBuilder<R> {
     /// Multiplied by [`concurrency_per_worker`](Self::concurrency_per_worker), it is at most
     /// 1,048,576.
     pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = Some(workers);
+        self.settings.workers = Some(workers);
         self
     }
 
-    /// Sets the number of calls that a worker runs at once, interleaved where they wait. The
-    /// default is 1.
+    /// Sets the number of calls that a worker runs at once, interleaved where they wait. A call
+    /// whose stream waits for its reader does not count. The default is 1, and more are refused for
+    /// services whose methods take `&mut self`.
     pub fn concurrency_per_worker(mut self, calls: usize) -> Self {
-        self.lanes = calls;
+        self.settings.lanes = calls;
         self
     }
 
-    /// The queue in front of the workers: 1,024 calls, and further ones wait, unless given.
+    /// Sets the queue in front of the workers. The default holds 1,024 calls, and further ones
+    /// wait.
     pub fn queue(mut self, queue: Queue) -> Self {
-        self.queue = queue;
+        self.settings.queue = queue;
         self
     }
 
-    /// Sets the policy that spreads calls over workers with room. The default is in turn.
+    /// Sets the policy that selects the worker that is woken for a call. The default is in turn.
     pub fn balance(mut self, balance: Balance) -> Self {
-        self.balance = balance;
+        self.settings.balance = balance;
         self
     }
 
-    /// Sets which calls are timed. The default is one in 16.
+    /// Sets which calls of this pool are timed. The default is one in 16.
     pub fn measure(mut self, measure: Measure) -> Self {
-        self.measure = measure;
+        self.settings.measure = measure;
         self
     }
 
     /// Sets the time that a cancelled handler may go on before its future is dropped. The
     /// default is one second.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
+        self.settings.grace = grace;
         self
     }
 
     /// Sets the time that a worker may take to become ready, at first and when it is rebuilt. The
     /// default is 30 seconds.
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
-        self.startup_timeout = timeout;
+        self.settings.startup_timeout = timeout;
         self
     }
+}
 
-    /// Builds the service of a worker, inside the worker's isolate; also each time that a
-    /// panic has made its state suspect.
-    pub fn worker<F, B>(mut self, factory: F) -> Self
-    where
-        F: Fn(WorkerContext) -> B + Send + Sync + 'static,
-        B: Future<Output = Result<R::Service, FactoryError>> + Send + 'static,
-    {
-        self.factory = Some(Arc::new(move |cx| Box::pin(factory(cx))));
-        self
+impl<R: Respond> PoolBuilder<R> {
+    /// Has each worker answer the calls of one more contract; see
+    /// [`service`](PoolBuilder::<NoService>::service). The contracts share the queue and the places
+    /// of the workers.
+    pub fn service<S: Respond>(
+        self,
+        factory: impl ServiceFactory<S::Service>,
+    ) -> PoolBuilder<Router<R, S>> {
+        let (first, second) = (self.factory, builds::<S>(factory));
+        let both = first.map(|first| -> Factory<Router<R, S>> {
+            Arc::new(move |cx| {
+                let (first, second) = (first(cx.clone()), second(cx));
+                Box::pin(async move { Ok(Router::new(first.await?, second.await?)) })
+            })
+        });
+        PoolBuilder {
+            settings: self.settings,
+            factory: both,
+        }
     }
 
     /// Starts all workers at once and waits until every one is ready.
@@ -118,41 +182,34 @@ impl<R: Respond> PoolBuilder<R> {
     ///
     /// # Errors
     /// The settings make no sense, or a worker did not become ready; then all others end.
-    pub async fn build(self) -> Result<WorkerPool<R>, BuildError> {
-        let workers = self
+    pub async fn build(self) -> Result<WorkerPool<R::Contract>, BuildError> {
+        let Self { settings, factory } = self;
+        let workers = settings
             .workers
             .unwrap_or_else(|| available_parallelism().map_or(1, Into::into));
-        let Some(factory) = self.factory else {
+        let Some(factory) = factory else {
             return Err(BuildError::Settings(
-                "there is no factory: call `worker(..)`",
+                "there is no service: call `service::<..>(..)`",
             ));
         };
-        check(workers, self.lanes)?;
-        let timeout = self.startup_timeout;
+        check::<R>(workers, settings.lanes)?;
+        let timeout = settings.startup_timeout;
         let shared = Arc::new(Shared::<R::Contract>::new(Setup {
-            name: self.name,
+            name: settings.name,
             workers,
-            lanes: self.lanes,
-            queue: self.queue,
-            balance: self.balance,
-            measure: self.measure,
-            grace: self.grace,
+            lanes: settings.lanes,
+            queue: settings.queue,
+            balance: settings.balance,
+            measure: settings.measure,
+            grace: settings.grace,
             startup_timeout: timeout,
         }));
-        let spawn = |index: usize| {
-            let seed = Seed::<R> {
-                shared: Arc::clone(&shared),
-                worker: WorkerId::new(index as u32),
-                lanes: self.lanes,
-                factory: Arc::clone(&factory),
-            };
-            Isolate::builder()
-                .name(format!("{}.{index}", shared.name))
-                .spawn(run::<R>, seed)
-        };
-        let isolates = (0..workers).map(spawn).collect();
         // From here on a drop, also that of this future, ends the workers.
-        let pool = WorkerPool::new(Arc::clone(&shared), isolates);
+        let pool = WorkerPool::new(Arc::clone(&shared));
+        for index in 0..workers {
+            let worker = WorkerId::new(index as u32);
+            Seed::new(Arc::clone(&shared), worker, Arc::clone(&factory)).spawn();
+        }
         // A factory that blocks its thread never sees its own timeout.
         match within(timeout, shared.started()).await {
             Some(Ok(())) => Ok(pool),
@@ -170,7 +227,7 @@ impl<R: Respond> PoolBuilder<R> {
 
 /// Numbers that a pool can make room for: a place for each call that may run at once exists from
 /// the start.
-fn check(workers: usize, lanes: usize) -> Result<(), BuildError> {
+fn check<R: Respond>(workers: usize, lanes: usize) -> Result<(), BuildError> {
     let problem = if workers == 0 {
         "a pool has at least one worker: see `workers(..)`"
     } else if lanes == 0 {
@@ -178,21 +235,17 @@ fn check(workers: usize, lanes: usize) -> Result<(), BuildError> {
     } else if workers.checked_mul(lanes).is_none_or(|it| it > MOST_PLACES) {
         "workers times calls per worker is at most 1,048,576: see `workers(..)` and \
          `concurrency_per_worker(..)`"
+    } else if R::EXCLUSIVE && lanes > 1 {
+        "a service with `&mut self` methods runs one call at a time: see \
+         `concurrency_per_worker(..)`"
     } else {
         return Ok(());
     };
     Err(BuildError::Settings(problem))
 }
 
-impl<R: Respond> fmt::Debug for PoolBuilder<R> {
+impl<R> fmt::Debug for PoolBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolBuilder")
-            .field("name", &self.name)
-            .field("workers", &self.workers)
-            .field("concurrency_per_worker", &self.lanes)
-            .field("queue", &self.queue)
-            .field("balance", &self.balance)
-            .field("measure", &self.measure)
-            .finish_non_exhaustive()
+        f.debug_tuple("PoolBuilder").field(&self.settings).finish()
     }
 }

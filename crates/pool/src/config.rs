@@ -11,7 +11,8 @@ pub struct Queue {
 }
 
 /// The policy for a call that finds the queue full. In each case the call that loses ends with
-/// `Rejected`, which returns its request.
+/// `Rejected`, which returns its request. A call with [`no_wait`](insula_rpc::Call::no_wait) is
+/// rejected under each policy, and no other call makes room for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overflow {
@@ -27,14 +28,15 @@ pub enum Overflow {
     DropNewest,
 }
 
-/// The policy that selects one of several workers with room for a call.
+/// The policy that selects one of several workers with room, to be woken for a call. The call is
+/// then taken by the first worker that has room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Balance {
     /// In turn.
     #[default]
     RoundRobin,
-    /// To the one that runs the fewest calls; among equals in turn.
+    /// The one that runs the fewest calls; among equals in turn.
     LeastLoaded,
 }
 
@@ -45,7 +47,7 @@ pub enum Balance {
 pub enum Measure {
     /// None.
     Off,
-    /// One in so many of each calling thread.
+    /// One in so many.
     OneIn(u32),
     /// Every call.
     All,
@@ -66,7 +68,7 @@ pub struct Shutdown {
 }
 
 impl Queue {
-    /// A queue of at most `bound` calls. At 0 every call that no worker can take at once
+    /// Makes a queue of at most `bound` calls. At 0 every call that no worker can take at once
     /// overflows.
     pub fn bounded(bound: usize) -> Self {
         Self {

@@ -54,7 +54,7 @@ pub enum WorkerFault {
 }
 
 impl BuildError {
-    /// The worker at fault, if it was one.
+    /// Returns the worker at fault, if it was one.
     pub fn worker(&self) -> Option<WorkerId> {
         match self {
             Self::Settings(_) => None,

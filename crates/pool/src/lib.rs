@@ -1,41 +1,8 @@
 //! Worker pools over typed calls.
 //!
-//! A [`WorkerPool`] runs the calls of one contract on several workers. Each worker is an
-//! isolate with a service of its own, built by the pool's factory; callers see one caller and
-//! do not choose.
-//!
-//! # The way of a call
-//! 1. *Submission.* If a worker has room, the call is reserved for it under the pool's lock and
-//!    the worker is woken; which one is the matter of [`Balance`]. Otherwise the call waits in
-//!    the pool's one queue, first come, first served. If the queue is full, [`Overflow`] decides.
-//! 2. *Start.* A worker that has room takes the next call of the queue by itself, without a
-//!    message. A call whose caller has gone, or whose deadline has passed, is not started.
-//! 3. *End.* The answer goes straight from the worker to the caller.
-//!
-//! A queue inside a worker does not exist, so a slow call delays no other call while
-//! another worker has room, and a worker that ends takes only those calls with it that it runs.
-//!
-//! # Panics
-//! A handler that panics fails its own call. Its worker takes no further call; the others that
-//! it runs come to their end; then the factory builds its state again, as the next incarnation.
-//! A worker whose factory fails is lost permanently, and the pool is *degraded*; without any worker
-//! it has *failed*, and calls are rejected with `NoWorker`.
-//!
-//! # Delivery
-//! At most once. A call that was reserved for a worker but not started goes back to the head
-//! of the queue when the worker ends; one that was started ends with `WorkerDied`, maybe
-//! executed.
-//!
-//! # Ordering
-//! Calls start in the order of their submission, but run side by side. With one worker of
-//! concurrency 1 they also end in that order.
-//!
-//! # Locks
-//! The state of the pool (`shared.rs`), the waker of a lane (`shared.rs`) and the times in a
-//! worker's books (`stats.rs`) each have one; none is taken while another is held, but for the
-//! times, which may be taken under the lock of a call's cell. No foreign code runs under any
-//! of them; requests, answers and wakers that the state machine lets go of are handed out and
-//! dropped or woken afterwards.
+//! A [`WorkerPool`] runs the calls of one contract, or of several, on its workers. Each worker is
+//! an isolate with services of its own, which the factories of the pool build inside of it. Callers
+//! see one caller for each contract, and do not select a worker.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -50,6 +17,11 @@
 //!     async fn square(&self, cx: &Context, number: u64) -> Result<u64, Infallible>;
 //! }
 //!
+//! #[contract(crate = insula_rpc)]
+//! trait Texts {
+//!     async fn length(&self, cx: &Context, text: String) -> Result<usize, Infallible>;
+//! }
+//!
 //! struct Worker;
 //!
 //! impl Squares for Worker {
@@ -58,39 +30,106 @@
 //!     }
 //! }
 //!
+//! impl Texts for Worker {
+//!     async fn length(&self, _cx: &Context, text: String) -> Result<usize, Infallible> {
+//!         Ok(text.len())
+//!     }
+//! }
+//!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! block_on(async {
-//!     let pool = WorkerPool::<SquaresResponder<_>>::builder()
+//!     let pool = WorkerPool::builder()
 //!         .name("squares")
 //!         .workers(2)
-//!         .worker(|_cx| async { Ok(Worker) })
+//!         .service::<SquaresResponder<_>>(|_cx| async { Ok(Worker) })
+//!         .service::<TextsResponder<_>>(|_cx| async { Ok(Worker) })
 //!         .build()
 //!         .await?;
-//!     let caller = pool.caller();
-//!     assert_eq!(caller.square(12).await?, 144);
+//!     let squares: SquaresCaller = pool.caller();
+//!     let texts: TextsCaller = pool.caller();
+//!     assert_eq!(squares.square(12).await?, 144);
+//!     assert_eq!(texts.length("island".into()).await?, 6);
 //!     let report = pool.shut_down(Shutdown::graceful(Duration::from_secs(5))).await;
 //!     assert_eq!(report.lost, 0);
 //!     Ok(())
 //! })
 //! # }
 //! ```
+//!
+//! # The path of a call
+//! 1. *Submission.* The call is put into a queue of the pool, and a worker with room is woken, if
+//!    there is one; [`Balance`] selects it. If the queue is full, [`Overflow`] decides.
+//! 2. *Start.* A worker that has room takes the oldest call that it may start. A call whose caller
+//!    has gone, or whose deadline has passed, is not started.
+//! 3. *End.* The answer goes from the worker to the caller, past the pool. The worker takes the
+//!    next call.
+//!
+//! Calls are pulled: no call is handed to a worker, so a call that woke one worker is taken by
+//! another one that has room earlier. A worker whose isolate computes or blocks has no room. Thus a
+//! slow call delays no other call while another worker has room, and a worker that ends takes only
+//! those calls with it that it runs.
+//!
+//! # Places
+//! A worker has as many places as calls that it may run at once
+//! ([`concurrency_per_worker`](PoolBuilder::concurrency_per_worker)). A call whose stream waits for
+//! its reader gives its place back, so unread streams do not stop a pool. When its reader has taken
+//! items, the stream gets the next free place of its worker, before any call that has not started.
+//! A service whose methods take `&mut self` keeps its place until the end of the stream.
+//!
+//! # Order
+//! Calls start in the order of their submission, and run side by side. With one worker and one
+//! place they also end in that order, streams excepted. Calls with the same
+//! [key](insula_rpc::Call::key) start on the same worker, in the order of their submission, for as
+//! long as that worker lives; other calls may start earlier than a call with a key whose worker is
+//! busy.
+//!
+//! # Panics
+//! A handler that panics fails its own call. Its worker takes no further call; the others that it
+//! runs come to their end, except for streams that wait for their readers, which go on with the old
+//! services. Then the factories build the services again, as the next incarnation. A worker whose
+//! factory fails is lost permanently, and the pool is *degraded*; without any worker it has
+//! *failed*, and calls are rejected with `NoWorker`.
+//!
+//! # Delivery
+//! At most once. A call stays in the queue of the pool until it starts, so the end of a worker
+//! concerns only calls that it has started: they end with `WorkerDied`, maybe executed. Queued
+//! calls with a key move to another worker.
+//!
+//! # Counts
+//! [`PoolStats`] counts each call that was submitted in exactly one way of ending, before its
+//! caller can see the end. After a shutdown the sum of these ways is the number of submitted calls.
+//!
+//! # Shutdown
+//! [`WorkerPool::shut_down`] takes no more calls, lets those that it has finish for as long as its
+//! plan says, then rejects what is queued and cancels what runs, and at last gives up the workers
+//! that do not stop. Every call ends, and a [`ShutdownReport`] counts how. The drop of a pool
+//! rejects what is queued and cancels what runs, and does not wait.
+//!
+//! # Locks
+//! The decisions of a pool are made by a state machine (`dispatch.rs`) under one lock
+//! (`shared.rs`). It returns what is to be done: calls to refuse, wakers to wake and values to drop
+//! are handed out, and handled after the lock is released. The report of the shutdown (`pool.rs`)
+//! and the times in a worker's books (`stats.rs`) have locks of their own. All are leaves; the
+//! times are the one lock that is taken under another one, that of a call's cell.
 
 #![forbid(unsafe_code)]
 
 mod builder;
 mod config;
+mod dispatch;
 mod error;
-mod fifo;
+#[cfg(all(test, loom))]
+mod loom_models;
 mod pool;
+mod queues;
 mod shared;
-mod state;
 mod stats;
 mod worker;
 
-pub use builder::PoolBuilder;
+pub use builder::{NoService, PoolBuilder, ServiceFactory};
 pub use config::{Balance, Measure, Overflow, Queue, Shutdown};
 pub use error::{BuildError, FactoryError, WorkerFault};
-pub use pool::{ShutdownReport, WorkerPool};
+pub use pool::{NoCalls, ShutdownReport, WorkerPool};
 pub use stats::{
     Latency, PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerStats, WorkerStatus,
 };

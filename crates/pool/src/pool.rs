@@ -7,24 +7,25 @@ use std::task::Poll;
 use std::time::Duration;
 
 use insula_core::Isolate;
-use insula_rpc::{Contract, Endpoint, How, Respond};
+use insula_rpc::{Caller, Calls, Endpoint, Includes, PendingCall};
 
 use crate::builder::PoolBuilder;
 use crate::config::Shutdown;
 use crate::shared::Shared;
 use crate::stats::{PoolStats, PoolStatus};
 
-/// Several workers behind one queue, for the contract of the responder `R`.
+/// Several workers behind one queue, for calls of the type `C`: the request enum of a contract, or
+/// a sum of several.
 ///
 /// Dropping the pool without [`shut_down`](Self::shut_down) closes it without waiting: queued
 /// calls are rejected, running ones are cancelled and have the grace period to end.
 #[must_use = "dropping a pool closes it"]
-pub struct WorkerPool<R: Respond> {
-    shared: Arc<Shared<R::Contract>>,
-    isolates: Arc<[Isolate]>,
+pub struct WorkerPool<C: Calls = NoCalls> {
+    shared: Arc<Shared<C>>,
 }
 
-/// The counts of how the calls ended that were in a pool when it was shut down.
+/// The counts of how the calls ended that were in a pool when it was shut down. Calls that come
+/// later are rejected and not counted here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
@@ -37,23 +38,40 @@ pub struct ShutdownReport {
     pub lost: u64,
 }
 
-impl<R: Respond> WorkerPool<R> {
-    /// Starts to describe a pool. The type of the service follows from the factory:
-    /// `WorkerPool::<GreeterResponder<_>>::builder().worker(..)`.
-    pub fn builder() -> PoolBuilder<R> {
+/// The calls of a pool that has no service yet: there are none.
+#[derive(Debug)]
+pub enum NoCalls {}
+
+impl Calls for NoCalls {
+    fn pending(&self) -> &dyn PendingCall {
+        match *self {}
+    }
+}
+
+impl WorkerPool {
+    /// Starts to describe a pool. Its calls follow from its services:
+    /// `WorkerPool::builder().service::<GreeterResponder<_>>(..)`.
+    pub fn builder() -> PoolBuilder {
         PoolBuilder::new()
     }
+}
 
-    pub(crate) fn new(shared: Arc<Shared<R::Contract>>, isolates: Arc<[Isolate]>) -> Self {
-        Self { shared, isolates }
+impl<C: Calls> WorkerPool<C> {
+    pub(crate) fn new(shared: Arc<Shared<C>>) -> Self {
+        Self { shared }
     }
 
-    /// A caller whose calls go to this pool. It keeps nothing alive: after the end of the pool
-    /// its calls are rejected.
-    pub fn caller(&self) -> <R::Contract as Contract>::Caller {
-        let endpoint: Arc<dyn Endpoint<R::Contract>> =
-            Arc::<Shared<R::Contract>>::clone(&self.shared);
-        endpoint.into()
+    /// Returns a caller whose calls go to this pool, for one of the contracts that it serves. It
+    /// keeps nothing alive: after the end of the pool its calls are rejected.
+    ///
+    /// The type of the caller says which contract is meant:
+    /// `let greeter: GreeterCaller = pool.caller();`
+    pub fn caller<K: Caller, At>(&self) -> K
+    where
+        C: Includes<K::Contract, At>,
+    {
+        let endpoint: Arc<dyn Endpoint<C>> = Arc::<Shared<C>>::clone(&self.shared);
+        C::narrow(endpoint).into()
     }
 
     /// Returns the pool's present state.
@@ -77,15 +95,12 @@ impl<R: Respond> WorkerPool<R> {
     /// # Cancellation
     /// Dropping the future does not stop the shutdown.
     pub async fn shut_down(&self, plan: Shutdown) -> ShutdownReport {
-        let before = self.shared.totals();
-        if let Some(refused) = self.shared.drain(plan.rejects_queued) {
+        let before = self.shared.stats();
+        if self.shared.drain(plan.rejects_queued) {
             let ending = Ending {
                 shared: Arc::clone(&self.shared),
-                isolates: Arc::clone(&self.isolates),
                 patience: plan.patience,
-                finished_before: before.finished(),
-                cancelled_before: before.count(How::Cancelled) + before.count(How::Expired),
-                refused,
+                before,
             };
             let name = format!("{}.end", self.shared.name);
             Isolate::builder()
@@ -96,10 +111,10 @@ impl<R: Respond> WorkerPool<R> {
     }
 }
 
-impl<R: Respond> Drop for WorkerPool<R> {
+impl<C: Calls> Drop for WorkerPool<C> {
     fn drop(&mut self) {
         // A shutdown that is under way keeps its patience.
-        if self.shared.drain(true).is_some() {
+        if self.shared.drain(true) {
             self.shared.stop_all();
         }
     }
@@ -107,55 +122,54 @@ impl<R: Respond> Drop for WorkerPool<R> {
 
 /// The steps of a shutdown, in an isolate of their own, so that they go on when the future
 /// that asked for them is dropped.
-struct Ending<C: Contract> {
+struct Ending<C: Calls> {
     shared: Arc<Shared<C>>,
-    isolates: Arc<[Isolate]>,
     patience: Duration,
-    finished_before: u64,
-    cancelled_before: u64,
-    /// Queued calls that were turned away.
-    refused: u64,
+    /// The counts at its beginning.
+    before: PoolStats,
 }
 
-impl<C: Contract> Ending<C> {
+impl<C: Calls> Ending<C> {
     /// The least that cancelled handlers get to end by themselves.
     const LEAST_GRACE: Duration = Duration::from_millis(100);
 
-    async fn run(mut self: Box<Self>) {
-        let mut lost = 0;
+    async fn run(self: Box<Self>) {
         if !self.shared.is_over_within(self.patience).await {
-            self.refused += self.shared.stop_all();
+            self.shared.stop_all();
             let grace = Self::LEAST_GRACE.max(self.shared.grace.saturating_mul(2));
             if !self.shared.is_over_within(grace).await {
-                lost = self.shared.abandon_all();
-                self.isolates.iter().for_each(Isolate::kill);
+                self.shared.abandon_all();
+                self.shared.kill_all();
             }
         }
-        self.publish(lost);
+        self.publish();
     }
 
-    fn publish(&self, lost: u64) {
-        let after = self.shared.totals();
-        let cancelled = after.count(How::Cancelled) + after.count(How::Expired);
+    fn publish(&self) {
+        let (before, after) = (&self.before, self.shared.stats());
+        let finished = |stats: &PoolStats| stats.answered + stats.failed + stats.panicked;
+        let cancelled = |stats: &PoolStats| stats.cancelled + stats.expired;
+        // What comes once the pool takes no more calls is rejected too, but was never in it.
+        let refused = self.shared.turned_away();
         self.shared.publish(ShutdownReport {
-            finished: after.finished() - self.finished_before,
-            cancelled: cancelled - self.cancelled_before + self.refused,
-            lost,
+            finished: finished(&after) - finished(before),
+            cancelled: cancelled(&after) - cancelled(before) + refused,
+            lost: after.died - before.died,
         });
     }
 }
 
 /// The isolate may be killed, or never run, because the runtime shuts down. The shutdown of the
 /// pool has an end all the same.
-impl<C: Contract> Drop for Ending<C> {
+impl<C: Calls> Drop for Ending<C> {
     fn drop(&mut self) {
         if self.shared.report.lock().is_none() {
-            self.publish(0);
+            self.publish();
         }
     }
 }
 
-impl<C: Contract> Shared<C> {
+impl<C: Calls> Shared<C> {
     fn publish(&self, report: ShutdownReport) {
         *self.report.lock() = Some(report);
         self.changed();
@@ -171,12 +185,11 @@ impl<C: Contract> Shared<C> {
     }
 }
 
-impl<R: Respond> fmt::Debug for WorkerPool<R> {
+impl<C: Calls> fmt::Debug for WorkerPool<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerPool")
             .field("name", &self.shared.name)
-            .field("contract", &R::Contract::NAME)
-            .field("workers", &self.isolates.len())
+            .field("workers", &self.shared.books.len())
             .finish_non_exhaustive()
     }
 }

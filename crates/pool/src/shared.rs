@@ -1,43 +1,44 @@
 //! The part that callers, workers and the pool's handle share: the state behind its lock, and the
 //! one place where its decisions are carried out.
 
-use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use insula_core::{Instant, IsolateId, sleep, wake_contained};
+use insula_core::{Instant, Isolate, IsolateId, sleep, wake_contained};
 use insula_rpc::{
-    Admission, Contract, Endpoint, How, Refusal, Reject, Signal, Ticket, WorkerExit, WorkerId,
+    Admission, CallInfo, Calls, CancelledBy, Endpoint, How, Refusal, Reject, Signal, Ticket,
+    WorkerExit, WorkerId,
 };
 use insula_sync::Mutex;
 
 use crate::config::{Balance, Measure, Queue};
 use crate::error::{BuildError, WorkerFault};
-use crate::fifo::Key;
+use crate::queues::Key;
+
+use crate::dispatch::{
+    Actions, Condition, Dispatch, Job, Next, Phase, Place, Signs, Submitted, Unpark,
+};
 use crate::pool::ShutdownReport;
-use crate::state::{Actions, Condition, Job, Next, Phase, Place, State, Submitted};
 use crate::stats::{
     Books, PoolPhase, PoolStats, PoolStatus, Totals, WorkerCondition, WorkerStatus,
 };
 
-pub(crate) struct Shared<C: Contract> {
-    pub(crate) name: String,
+pub(crate) struct Shared<C: Calls> {
+    pub(crate) name: Arc<str>,
     /// The time that a cancelled handler may go on.
     pub(crate) grace: Duration,
     pub(crate) startup_timeout: Duration,
     bound: usize,
-    measure: Measure,
     /// One per worker.
     pub(crate) books: Vec<Arc<Books>>,
-    /// The waker of each lane, by worker and lane. A lane's waker stays the same over its life,
-    /// and is never cloned for a call. Locked alone; what runs under it is the runtime's own.
-    lanes: Vec<Vec<Mutex<Option<Arc<Waker>>>>>,
-    state: Mutex<State<Entry<C>>>,
-    /// The isolates of the workers, each set at the worker's start.
-    isolates: Vec<OnceLock<IsolateId>>,
+    state: Mutex<Dispatch<Entry<C>>>,
+    signs: Arc<Signs>,
+    /// The isolates of each worker: that of its present state last, and before it those of earlier
+    /// states that still have streams. Locked alone.
+    isolates: Mutex<Vec<Vec<Isolate>>>,
     /// Written once, at the end. Locked alone.
     pub(crate) report: Mutex<Option<ShutdownReport>>,
 }
@@ -48,21 +49,37 @@ pub(crate) struct Entry<C> {
     pub(crate) call: C,
     /// The time at which it came, if it is timed.
     pub(crate) queued_at: Option<Instant>,
+    key: Option<u64>,
 }
 
 type Handle = Option<Arc<dyn Signal>>;
 
-impl<C: Contract> Job for Entry<C> {
+impl<C: Calls> Job for Entry<C> {
     type Handle = Handle;
 
     fn handle(&self) -> Handle {
         self.call.pending().signal()
     }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.call.pending().deadline()
+    }
+
+    fn pin(&self) -> Option<u64> {
+        self.key
+    }
 }
 
-impl<C: Contract> Entry<C> {
+impl<C: Calls> Entry<C> {
     fn refuse(self, why: Reject) {
         self.call.pending().refuse(Refusal::Rejected(why));
+    }
+
+    /// Its deadline has passed in the queue.
+    fn expire(self) {
+        if let Some(signal) = self.call.pending().signal() {
+            signal.expire();
+        }
     }
 }
 
@@ -78,42 +95,95 @@ pub(crate) struct Setup {
     pub(crate) startup_timeout: Duration,
 }
 
-impl<C: Contract> Endpoint<C> for Shared<C> {
-    fn submit(&self, call: C, admission: Admission) -> Ticket {
-        let queued_at = self.measure.takes_this_one().then(Instant::now);
-        let may_wait = admission == Admission::Policy;
-        let submitted = self
-            .state
-            .lock()
-            .submit(Entry { call, queued_at }, may_wait);
-        match submitted {
-            Submitted::Handed(place) => self.unpark(place),
-            Submitted::Queued(key) => return Ticket(key.to_bits()),
-            Submitted::QueuedFor(key, oldest) => {
-                oldest.refuse(Reject::Shed);
-                return Ticket(key.to_bits());
-            }
-            Submitted::Refused(entry, why) => entry.refuse(why),
-        }
-        Ticket::NONE
+impl<C: Calls> Endpoint<C> for Shared<C> {
+    fn submit(&self, call: C, info: CallInfo) -> Ticket {
+        let submitted = submit_to(&mut self.state.lock(), call, info);
+        self.follow(submitted)
     }
 
-    fn withdraw(&self, ticket: Ticket) {
-        let withdrawn = self.state.lock().withdraw(Key::from_bits(ticket.0));
+    fn submit_all(&self, calls: Vec<C>, info: CallInfo, each: &mut dyn FnMut(Ticket)) {
+        let mut state = self.state.lock();
+        let submit = |call| submit_to(&mut state, call, info);
+        let submitted: Vec<_> = calls.into_iter().map(submit).collect();
+        drop(state);
+        for submitted in submitted {
+            each(self.follow(submitted));
+        }
+    }
+
+    fn withdraw(&self, ticket: Ticket, by: CancelledBy) {
+        let has_expired = by == CancelledBy::Deadline;
+        let key = Key::from_bits(ticket.0);
+        let withdrawn = self.state.lock().withdraw(key, has_expired);
         drop(withdrawn);
     }
 
     fn isolates(&self) -> Vec<IsolateId> {
-        let known: Option<Vec<_>> = self.isolates.iter().map(|it| it.get().copied()).collect();
-        known.unwrap_or_default()
+        let isolates = self.isolates.lock();
+        let present = isolates.iter().map(|of_one| of_one.last().map(Isolate::id));
+        present.collect::<Option<Vec<_>>>().unwrap_or_default()
     }
 }
 
-impl<C: Contract> Shared<C> {
-    /// A worker has its isolate.
-    pub(crate) fn moved_in(&self, worker: usize, isolate: IsolateId) {
-        // A worker keeps its isolate, so that there is only the first time.
-        let _ = self.isolates[worker].set(isolate);
+/// Called under the lock of the state. The clock is read for calls that are timed, and to find out
+/// which calls of a full queue have expired.
+fn submit_to<C: Calls>(
+    state: &mut Dispatch<Entry<C>>,
+    call: C,
+    info: CallInfo,
+) -> Submitted<Entry<C>> {
+    let entry = Entry {
+        call,
+        queued_at: state.takes_sample().then(Instant::now),
+        key: info.key,
+    };
+    state.submit(entry, info.admission == Admission::Policy, Instant::now)
+}
+
+impl<C: Calls> Shared<C> {
+    /// Carries out what the submission of a call has led to.
+    fn follow(&self, submitted: Submitted<Entry<C>>) -> Ticket {
+        let (ticket, expired) = match submitted {
+            Submitted::Queued {
+                key,
+                unpark,
+                shed,
+                expired,
+            } => {
+                unpark.into_iter().for_each(wake_lane);
+                if let Some(oldest) = shed {
+                    oldest.refuse(Reject::Shed);
+                }
+                (Ticket(key.to_bits()), expired)
+            }
+            Submitted::Refused { job, why, expired } => {
+                job.refuse(why);
+                (Ticket::NONE, expired)
+            }
+        };
+        expired.into_iter().for_each(Entry::expire);
+        ticket
+    }
+
+    /// A state of a worker has its isolate.
+    pub(crate) fn move_in(&self, worker: usize, isolate: Isolate) {
+        self.isolates.lock()[worker].push(isolate);
+    }
+
+    /// The isolate of a state ends. Nothing of it is kept here.
+    pub(crate) fn move_out(&self, worker: usize, isolate: IsolateId) {
+        let mut isolates = self.isolates.lock();
+        let of_one = &mut isolates[worker];
+        let index = of_one.iter().position(|it| it.id() == isolate);
+        let gone = index.map(|index| of_one.remove(index));
+        drop(isolates);
+        drop(gone);
+    }
+
+    /// Kills the isolates of all workers.
+    pub(crate) fn kill_all(&self) {
+        let isolates = self.isolates.lock().clone();
+        isolates.iter().flatten().for_each(Isolate::kill);
     }
 
     pub(crate) fn new(setup: Setup) -> Self {
@@ -124,40 +194,75 @@ impl<C: Contract> Shared<C> {
             balance,
             ..
         } = setup;
+        let mut state = Dispatch::new(workers, lanes, queue, balance);
+        state.measure(setup.measure);
         Self {
-            name: setup.name,
+            name: setup.name.into(),
             grace: setup.grace,
             startup_timeout: setup.startup_timeout,
             bound: queue.bound,
-            measure: setup.measure,
-            books: (0..workers).map(|_| Arc::new(Books::new(lanes))).collect(),
-            lanes: (0..workers)
-                .map(|_| (0..lanes).map(|_| Mutex::new(None)).collect())
-                .collect(),
-            isolates: (0..workers).map(|_| OnceLock::new()).collect(),
-            state: Mutex::new(State::new(workers, lanes, queue, balance)),
+            books: (0..workers).map(|_| Arc::default()).collect(),
+            isolates: Mutex::new((0..workers).map(|_| Vec::new()).collect()),
+            signs: state.signs(),
+            state: Mutex::new(state),
             report: Mutex::new(None),
         }
+    }
+
+    pub(crate) fn signs(&self) -> &Signs {
+        &self.signs
     }
 
     /// Ends the lane's call, if `is_done`, and gets the next; `None` when the loop has to end.
     pub(crate) fn poll_next(&self, at: Place, is_done: &mut bool) -> Poll<Option<Entry<C>>> {
         let mut state = self.state.lock();
-        let done = if std::mem::take(is_done) {
+        let (done, returned) = if std::mem::take(is_done) {
             state.finish(at)
         } else {
-            None
+            (None, None)
         };
         let next = state.next(at);
         drop(state);
         drop(done);
+        returned.into_iter().for_each(wake_contained);
         match next {
-            Next::Run(entry) => Poll::Ready(Some(entry)),
+            Next::Run(entry, unpark) => {
+                unpark.into_iter().for_each(wake_lane);
+                Poll::Ready(Some(entry))
+            }
             Next::Park => Poll::Pending,
-            Next::Close(supervisor) => {
+            Next::Close(supervisor, lanes) => {
                 supervisor.into_iter().for_each(wake_contained);
+                lanes.into_iter().for_each(wake_lane);
                 Poll::Ready(None)
             }
+        }
+    }
+
+    /// A worker has left a poll, and calls wait.
+    pub(crate) fn offer(&self, worker: usize) {
+        let unpark = self.state.lock().offer(worker);
+        unpark.into_iter().for_each(wake_lane);
+    }
+
+    /// A lane's call gives its place back. `true` if the worker is to run one more lane.
+    pub(crate) fn give_back(&self, at: Place) -> bool {
+        let (needs_lane, actions) = self.state.lock().give_back(at);
+        self.perform(actions);
+        needs_lane
+    }
+
+    pub(crate) fn open_lane(&self, worker: usize) -> usize {
+        self.state.lock().open_lane(worker)
+    }
+
+    pub(crate) fn poll_return(&self, at: Place, waker: Waker) -> Poll<()> {
+        let (is_back, unused) = self.state.lock().poll_return(at, waker);
+        drop(unused);
+        if is_back {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
     }
 
@@ -166,17 +271,25 @@ impl<C: Contract> Shared<C> {
         self.perform(actions);
     }
 
-    pub(crate) fn ready(&self, worker: usize) -> bool {
-        let (is_open, actions) = self.state.lock().ready(worker);
+    /// The lanes that a worker is to run, now that its state is built.
+    pub(crate) fn ready(&self, worker: usize) -> Option<Vec<usize>> {
+        let (lanes, actions) = self.state.lock().ready(worker);
         self.perform(actions);
-        is_open
+        lanes
     }
 
     /// Waits until all loops of a worker have ended.
     pub(crate) async fn quiet(&self, worker: usize) {
-        poll_fn(|cx| match self.state.lock().is_quiet(worker, cx.waker()) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        poll_fn(|cx| {
+            // Cloned before the lock is taken, and what it replaces is dropped after.
+            let waker = cx.waker().clone();
+            let (is_quiet, unused) = self.state.lock().is_quiet(worker, waker);
+            drop(unused);
+            if is_quiet {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }
@@ -222,43 +335,48 @@ impl<C: Contract> Shared<C> {
             .map(|w| w.0)
     }
 
-    /// Stops taking calls; tells how many queued ones were turned away. `None` if that has
-    /// happened before.
-    pub(crate) fn drain(&self, rejects_queued: bool) -> Option<u64> {
-        let actions = self.state.lock().drain(rejects_queued)?;
-        let refused = actions.refuse.len() as u64;
+    /// Stops taking calls. `false` if that has happened before.
+    pub(crate) fn drain(&self, rejects_queued: bool) -> bool {
+        let Some(actions) = self.state.lock().drain(rejects_queued) else {
+            return false;
+        };
         self.perform(actions);
-        Some(refused)
+        true
     }
 
-    /// Turns away what is queued and asks what runs to stop; tells how many were turned away.
-    pub(crate) fn stop_all(&self) -> u64 {
+    /// Turns away what is queued and asks what runs to stop.
+    pub(crate) fn stop_all(&self) {
         let mut state = self.state.lock();
         let actions = state.close_all();
         let running = state.running();
         drop(state);
-        let refused = actions.refuse.len() as u64;
         self.perform(actions);
         running
             .into_iter()
             .filter_map(|(_, handle)| handle)
-            .for_each(|signal| signal.stop());
-        refused
+            .for_each(|signal| signal.ask_to_stop(CancelledBy::Shutdown));
     }
 
-    /// Ends the calls that still run, and gives their workers up; tells how many calls it was.
-    pub(crate) fn abandon_all(&self) -> u64 {
+    /// Ends the calls that still run, and gives their workers up.
+    pub(crate) fn abandon_all(&self) {
         let running = self.state.lock().running();
         let abandoned = running
             .into_iter()
             .filter_map(|(worker, handle)| Some((worker, handle?)));
-        let lost = abandoned
-            .filter(|(worker, signal)| signal.abandon(*worker, WorkerExit::Abandoned))
-            .count();
+        for (worker, signal) in abandoned {
+            // Counted before the caller can see it, as any other end.
+            signal.abandon(worker, WorkerExit::Abandoned, &mut || {
+                self.state.lock().tally.died += 1;
+            });
+        }
         for worker in 0..self.books.len() {
             self.lose(worker, WorkerFault::Stuck);
         }
-        lost as u64
+    }
+
+    /// Returns the number of queued calls that the end of the pool has turned away.
+    pub(crate) fn turned_away(&self) -> u64 {
+        self.state.lock().turned_away()
     }
 
     /// Returns whether all workers end within `time`.
@@ -286,7 +404,8 @@ impl<C: Contract> Shared<C> {
             failed: totals.count(How::Failed),
             panicked: totals.count(How::Panicked),
             cancelled: totals.count(How::Cancelled) + tally.withdrawn,
-            expired: totals.count(How::Expired),
+            expired: totals.count(How::Expired) + tally.expired,
+            died: totals.count(How::Died) + tally.died,
             rejected: tally.rejected,
             shed: tally.shed,
             traffic: totals.traffic(),
@@ -308,7 +427,7 @@ impl<C: Contract> Shared<C> {
         let is_lost = |w: &&(WorkerId, Condition, u32, usize)| matches!(w.1, Condition::Lost(_));
         let lost = workers.iter().filter(is_lost).count();
         PoolStatus {
-            name: self.name.clone(),
+            name: self.name.to_string(),
             phase: match phase {
                 Phase::Open if lost == 0 => PoolPhase::Serving,
                 Phase::Open if lost < workers.len() => PoolPhase::Degraded,
@@ -341,30 +460,21 @@ impl<C: Contract> Shared<C> {
         refuse
             .into_iter()
             .for_each(|(entry, why)| entry.refuse(why));
-        unpark.into_iter().for_each(|place| self.unpark(place));
+        unpark.into_iter().for_each(wake_lane);
         wake.into_iter().for_each(wake_contained);
         drop(discard);
-    }
-
-    fn unpark(&self, place: Place) {
-        // Counted, so that it can be woken after the lock is released: a wake-up takes the lane of
-        // the worker's isolate, and a waker of the user may run any code.
-        let waker = self.lanes[place.worker][place.lane].lock().clone();
-        if let Some(waker) = waker {
-            waker.wake_by_ref();
-        }
     }
 
     /// A lane's loop begins: it is woken through `waker` from now on.
     pub(crate) fn enroll(&self, place: Place, waker: &Waker) {
         let waker = Arc::new(waker.clone());
-        let old = self.lanes[place.worker][place.lane].lock().replace(waker);
+        let old = self.state.lock().enroll(place, waker);
         drop(old);
     }
 
     /// A lane's loop ends. Its waker would keep the isolate alive.
     pub(crate) fn dismiss(&self, place: Place) {
-        let old = self.lanes[place.worker][place.lane].lock().take();
+        let old = self.state.lock().dismiss(place);
         drop(old);
     }
 
@@ -382,7 +492,7 @@ impl<C: Contract> Shared<C> {
     }
 
     /// Waits until `look` finds something; it is asked whenever a worker has changed.
-    async fn when<R>(&self, look: impl Fn(&State<Entry<C>>) -> Option<R>) -> R {
+    async fn when<R>(&self, look: impl Fn(&Dispatch<Entry<C>>) -> Option<R>) -> R {
         poll_fn(|cx| {
             // Cloned before the lock is taken: the waker may be of any executor.
             let waker = cx.waker().clone();
@@ -413,20 +523,10 @@ impl From<Condition> for WorkerCondition {
     }
 }
 
-impl Measure {
-    fn takes_this_one(self) -> bool {
-        thread_local! {
-            static COUNT: Cell<u32> = const { Cell::new(0) };
-        }
-        match self {
-            Self::Off => false,
-            Self::All => true,
-            Self::OneIn(n) => {
-                let count = COUNT.get();
-                COUNT.set(if count + 1 >= n { 0 } else { count + 1 });
-                count == 0
-            }
-        }
+/// Wakes a lane, outside of the lock: a wake-up takes the lane of the worker's isolate.
+fn wake_lane(lane: Unpark) {
+    if let Some(waker) = lane.waker {
+        waker.wake_by_ref();
     }
 }
 
@@ -442,7 +542,7 @@ pub(crate) async fn within<F: Future>(time: Duration, future: F) -> Option<F::Ou
     .await
 }
 
-impl<C: Contract> fmt::Debug for Shared<C> {
+impl<C: Calls> fmt::Debug for Shared<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("name", &self.name)

@@ -10,6 +10,9 @@ use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Everything that was counted since the pool was built. All counters only grow.
+///
+/// Each call that was submitted ends in exactly one of `answered`, `failed`, `panicked`,
+/// `cancelled`, `expired`, `rejected`, `shed` and `died`. Until then it is queued or runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PoolStats {
@@ -21,10 +24,12 @@ pub struct PoolStats {
     pub failed: u64,
     /// Calls whose handler panicked.
     pub panicked: u64,
-    /// Calls that their caller, their deadline or a shutdown cancelled, queued or running.
+    /// Calls that their caller or a shutdown cancelled, queued or running.
     pub cancelled: u64,
-    /// Calls that a worker found expired when it was about to start them.
+    /// Calls whose deadline passed, queued or running.
     pub expired: u64,
+    /// Calls whose worker ended, or was given up, while they ran.
+    pub died: u64,
     /// Calls that were not admitted, and queued ones that a shutdown or the loss of the last
     /// worker turned away.
     pub rejected: u64,
@@ -110,7 +115,7 @@ pub struct WorkerStatus {
     pub condition: WorkerCondition,
     /// The number of times that its state was rebuilt.
     pub incarnation: u32,
-    /// Calls that it runs, or was just given.
+    /// Calls that it runs. Streams that wait for their readers are not among them.
     pub busy: usize,
 }
 
@@ -130,35 +135,29 @@ pub enum WorkerCondition {
     Lost(String),
 }
 
-/// The books of one worker.
-pub(crate) struct Books {
-    lanes: Vec<LaneCounters>,
-    times: Mutex<(Times, Times)>,
-}
-
-/// The counts of one lane. Only the lane writes them, one call after the other, so an addition is
-/// a load and a store; other threads read at any time.
+/// The books of one worker. Only the worker's isolate writes the counters, one call after the
+/// other, so an addition is a load and a store; other threads read at any time.
 #[derive(Default)]
-struct LaneCounters {
-    counts: [AtomicU64; 5],
+pub(crate) struct Books {
+    counts: [AtomicU64; 6],
     moved: AtomicU64,
     copied: AtomicU64,
+    times: Mutex<(Times, Times)>,
 }
 
 /// The books of a worker as one of its lanes uses them.
 pub(crate) struct LaneBooks {
     books: Arc<Books>,
-    lane: usize,
     /// `true` if `timing` holds something; written by the lane only.
     is_timed: AtomicBool,
     /// The times at which the lane's present call came and started.
     timing: Mutex<Option<(Instant, Instant)>>,
 }
 
-/// Sums over several lanes.
+/// Sums over several workers.
 #[derive(Default)]
 pub(crate) struct Totals {
-    counts: [u64; 5],
+    counts: [u64; 6],
     traffic: Traffic,
     queue_wait: Times,
     run_time: Times,
@@ -172,26 +171,16 @@ struct Times(Option<Box<Histogram<u64>>>);
 const LONGEST_NS: u64 = 24 * 3600 * 1_000_000_000;
 
 impl Books {
-    pub(crate) fn new(lanes: usize) -> Self {
-        let lanes = (0..lanes).map(|_| LaneCounters::default()).collect();
-        Self {
-            lanes,
-            times: Mutex::default(),
-        }
-    }
-
     pub(crate) fn add_to(&self, totals: &mut Totals) {
-        for lane in &self.lanes {
-            for (total, count) in totals.counts.iter_mut().zip(&lane.counts) {
-                // Acquire pairs with the Release of `add`. A caller that has its answer finds
-                // it counted anyway, because of the lock that the answer came through.
-                *total += count.load(Ordering::Acquire);
-            }
-            totals.traffic.add(Traffic {
-                bytes_moved: lane.moved.load(Ordering::Acquire),
-                bytes_copied: lane.copied.load(Ordering::Acquire),
-            });
+        for (total, count) in totals.counts.iter_mut().zip(&self.counts) {
+            // Acquire pairs with the Release of `add`. A caller that has its answer finds it
+            // counted anyway, because of the lock that the answer came through.
+            *total += count.load(Ordering::Acquire);
         }
+        totals.traffic.add(Traffic {
+            bytes_moved: self.moved.load(Ordering::Acquire),
+            bytes_copied: self.copied.load(Ordering::Acquire),
+        });
         let times = self.times.lock();
         totals.queue_wait.add(&times.0);
         totals.run_time.add(&times.1);
@@ -216,11 +205,10 @@ fn add(counter: &AtomicU64, more: u64) {
 }
 
 impl LaneBooks {
-    pub(crate) fn new(books: &Arc<Books>, lane: usize) -> Self {
+    pub(crate) fn new(books: &Arc<Books>) -> Self {
         let (is_timed, timing) = (AtomicBool::new(false), Mutex::new(None));
         Self {
             books: Arc::clone(books),
-            lane,
             is_timed,
             timing,
         }
@@ -232,7 +220,7 @@ impl LaneBooks {
         self.is_timed.store(true, Ordering::Relaxed);
     }
 
-    fn record_times(&self) {
+    fn record_times(&self, has_run: bool) {
         self.is_timed.store(false, Ordering::Relaxed);
         let Some((queued_at, began)) = self.timing.lock().take() else {
             return;
@@ -240,20 +228,22 @@ impl LaneBooks {
         let run = Instant::now().saturating_duration_since(began);
         let mut times = self.books.times.lock();
         times.0.record(began.saturating_duration_since(queued_at));
-        times.1.record(run);
+        if has_run {
+            times.1.record(run);
+        }
     }
 }
 
 impl Ledger for LaneBooks {
     fn record(&self, ended: &Ended) {
-        let Some(lane) = self.books.lanes.get(self.lane) else {
-            return;
-        };
-        add(&lane.counts[place(ended.how)], 1);
-        add(&lane.moved, ended.traffic.bytes_moved);
-        add(&lane.copied, ended.traffic.bytes_copied);
+        let books = &*self.books;
+        add(&books.counts[place(ended.how)], 1);
+        add(&books.moved, ended.traffic.bytes_moved);
+        if ended.traffic.bytes_copied > 0 {
+            add(&books.copied, ended.traffic.bytes_copied);
+        }
         if self.is_timed.load(Ordering::Relaxed) {
-            self.record_times();
+            self.record_times(ended.has_run);
         }
     }
 }
@@ -261,14 +251,6 @@ impl Ledger for LaneBooks {
 impl Totals {
     pub(crate) fn count(&self, how: How) -> u64 {
         self.counts[place(how)]
-    }
-
-    /// Calls whose handler came to an end of its own.
-    pub(crate) fn finished(&self) -> u64 {
-        [How::Answered, How::Failed, How::Panicked]
-            .map(|how| self.count(how))
-            .iter()
-            .sum()
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
@@ -332,6 +314,7 @@ fn place(how: How) -> usize {
         How::Panicked => 2,
         How::Cancelled => 3,
         How::Expired => 4,
+        How::Died => 5,
     }
 }
 
@@ -365,20 +348,22 @@ mod tests {
 
     #[test]
     fn a_lane_books_each_call_once() {
-        let books = Arc::new(Books::new(1));
-        let lane = LaneBooks::new(&books, 0);
+        let books = Arc::new(Books::default());
+        let lane = LaneBooks::new(&books);
         lane.begin(Instant::now());
         lane.record(&Ended {
             how: How::Answered,
+            has_run: true,
             traffic: Traffic::moved(7),
         });
         lane.record(&Ended {
             how: How::Panicked,
+            has_run: true,
             traffic: Traffic::default(),
         });
         let mut totals = Totals::default();
         books.add_to(&mut totals);
-        assert_eq!((totals.count(How::Answered), totals.finished()), (1, 2));
+        assert_eq!(totals.count(How::Answered), 1);
         assert_eq!(
             (totals.traffic().bytes_moved, totals.run_time().samples),
             (7, 1)

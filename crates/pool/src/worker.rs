@@ -2,17 +2,17 @@
 //! after a panic.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{self, Poll};
 use std::time::Duration;
 
-use insula_core::{Instant, Isolate, spawn_local, yield_now};
-use insula_rpc::{Contract, How, Respond, Scope, WorkerId, catch, contain};
+use insula_core::{Instant, Isolate, IsolateId, ReplyTo, one_shot, spawn_local, yield_now};
+use insula_rpc::{Calls, How, Place, Respond, Scope, WorkerId, catch, contain};
 
+use crate::dispatch::Place as At;
 use crate::error::{FactoryError, WorkerFault};
 use crate::shared::{Shared, within};
-use crate::state::Place;
 use crate::stats::LaneBooks;
 
 /// A factory's view of the worker whose state it builds.
@@ -34,69 +34,129 @@ impl WorkerContext {
         self.incarnation
     }
 
-    /// The name of the pool.
+    /// Returns the name of the pool.
     pub fn pool(&self) -> &str {
         &self.pool
     }
 }
 
-type Building<S> = Pin<Box<dyn Future<Output = Result<S, FactoryError>> + Send>>;
+pub(crate) type Building<R> = Pin<Box<dyn Future<Output = Result<R, FactoryError>> + Send>>;
 
-/// Builds the state of a worker.
-pub(crate) type Factory<S> = Arc<dyn Fn(WorkerContext) -> Building<S> + Send + Sync>;
+/// Builds the state of a worker: its services, behind a responder.
+pub(crate) type Factory<R> = Arc<dyn Fn(WorkerContext) -> Building<R> + Send + Sync>;
 
-/// The values with which the isolate of a worker starts.
+/// What the isolate of a worker's state starts with.
 pub(crate) struct Seed<R: Respond> {
-    pub(crate) shared: Arc<Shared<R::Contract>>,
-    pub(crate) worker: WorkerId,
-    pub(crate) lanes: usize,
-    pub(crate) factory: Factory<R::Service>,
+    shared: Arc<Shared<R::Contract>>,
+    worker: WorkerId,
+    incarnation: u32,
+    factory: Factory<R>,
+    /// The isolate, once it runs.
+    isolate: Option<IsolateId>,
+    /// Another isolate has the worker's next state.
+    is_succeeded: bool,
+}
+
+impl<R: Respond> Seed<R> {
+    /// The first state of a worker.
+    pub(crate) fn new(
+        shared: Arc<Shared<R::Contract>>,
+        worker: WorkerId,
+        factory: Factory<R>,
+    ) -> Self {
+        Self {
+            shared,
+            worker,
+            incarnation: 0,
+            factory,
+            isolate: None,
+            is_succeeded: false,
+        }
+    }
+
+    /// Starts the isolate.
+    pub(crate) fn spawn(self) {
+        let name = format!("{}.{}", self.shared.name, self.worker);
+        Isolate::builder().name(name).spawn(run::<R>, self);
+    }
+
+    fn move_in(&mut self) {
+        if let Some(isolate) = Isolate::current() {
+            self.isolate = Some(isolate.id());
+            self.shared.move_in(self.worker.index(), isolate);
+        }
+    }
+
+    /// Starts the isolate of the worker's next state.
+    fn succeed(&mut self, incarnation: u32) {
+        let (shared, factory) = (Arc::clone(&self.shared), Arc::clone(&self.factory));
+        let mut next = Self::new(shared, self.worker, factory);
+        next.incarnation = incarnation;
+        self.is_succeeded = true;
+        next.spawn();
+    }
 }
 
 /// Tells the pool when the isolate ends, however it ends; also if it never ran, because its
 /// runtime was shut down.
 impl<R: Respond> Drop for Seed<R> {
     fn drop(&mut self) {
-        self.shared.lose(self.worker.index(), WorkerFault::Ended);
+        if let Some(isolate) = self.isolate {
+            self.shared.move_out(self.worker.index(), isolate);
+        }
+        if !self.is_succeeded {
+            self.shared.lose(self.worker.index(), WorkerFault::Ended);
+        }
     }
 }
 
-/// The entry of a worker's isolate.
-pub(crate) async fn run<R: Respond>(seed: Seed<R>) {
-    let Seed { shared, worker, .. } = &seed;
+/// The entry of the isolate of one state of a worker. Whatever the state's handlers and its factory
+/// have left running ends with it.
+pub(crate) async fn run<R: Respond>(mut seed: Seed<R>) {
+    seed.move_in();
+    let (shared, worker) = (Arc::clone(&seed.shared), seed.worker.index());
+    let responder = match build(&seed).await {
+        Ok(responder) => Arc::new(responder),
+        Err(fault) => {
+            shared.lose(worker, fault);
+            return leave(seed);
+        }
+    };
+    let (last_lane, all_over) = one_shot();
+    if let Some(open) = shared.ready(worker) {
+        let lanes = Arc::new(Lanes::new(&seed, Arc::clone(&responder), last_lane));
+        open.into_iter().for_each(|lane| lanes.spawn(lane));
+        drop(lanes);
+        shared.quiet(worker).await;
+    }
+    drop_contained(responder);
+    if let Some(next) = shared.rebuild(worker) {
+        seed.succeed(next);
+        // Streams of this state may still have readers.
+        let _dropped = all_over.await;
+    }
+    leave(seed);
+}
+
+/// Ends the isolate, and with it the tasks and timers that nobody has ended.
+fn leave<R: Respond>(seed: Seed<R>) {
+    drop(seed);
     if let Some(isolate) = Isolate::current() {
-        shared.moved_in(worker.index(), isolate.id());
-    }
-    let mut incarnation = 0;
-    loop {
-        let service = match build(&seed, incarnation).await {
-            Ok(service) => service,
-            Err(fault) => return shared.lose(worker.index(), fault),
-        };
-        let responder = Arc::new(R::new(service));
-        if shared.ready(worker.index()) {
-            run_lanes(&seed, incarnation, &responder).await;
-        }
-        // The drop of a suspect state may well panic, and no caller is left to report that to.
-        let _dropped = catch(move || drop(responder));
-        match shared.rebuild(worker.index()) {
-            Some(next) => incarnation = next,
-            None => return,
-        }
+        isolate.kill();
     }
 }
 
-async fn build<R: Respond>(seed: &Seed<R>, incarnation: u32) -> Result<R::Service, WorkerFault> {
-    let pool = Arc::from(seed.shared.name.as_str());
+async fn build<R: Respond>(seed: &Seed<R>) -> Result<R, WorkerFault> {
+    let pool = Arc::clone(&seed.shared.name);
     let cx = WorkerContext {
         worker: seed.worker,
-        incarnation,
+        incarnation: seed.incarnation,
         pool,
     };
     let timeout = seed.shared.startup_timeout;
     let building = async { (seed.factory)(cx).await };
     match within(timeout, contain(building)).await {
-        Some(Ok(Ok(service))) => Ok(service),
+        Some(Ok(Ok(responder))) => Ok(responder),
         Some(Ok(Err(error))) => Err(WorkerFault::Failed(error)),
         Some(Err(panic)) => Err(WorkerFault::Panicked {
             message: panic.message,
@@ -106,63 +166,114 @@ async fn build<R: Respond>(seed: &Seed<R>, incarnation: u32) -> Result<R::Servic
     }
 }
 
-/// Runs the lanes until they are told to close. The first one runs right here, so that a worker
-/// with one lane costs no task.
-async fn run_lanes<R: Respond>(seed: &Seed<R>, incarnation: u32, responder: &Arc<R>) {
-    let lane = |lane| {
-        let at = Place {
-            worker: seed.worker.index(),
-            lane,
-        };
-        let books = LaneBooks::new(&seed.shared.books[at.worker], lane);
-        Lane {
-            shared: Arc::clone(&seed.shared),
-            responder: Arc::clone(responder),
-            at,
-            grace: seed.shared.grace,
-            incarnation,
-            books: Arc::new(books),
-        }
-    };
-    for index in 1..seed.lanes {
-        spawn_local(lane(index).run());
-    }
-    lane(0).run().await;
-    seed.shared.quiet(seed.worker.index()).await;
+/// The drop of a suspect state may well panic, and no caller is left to report that to.
+fn drop_contained<T>(value: T) {
+    let _dropped = catch(move || drop(value));
 }
 
-/// One of the calls that a worker can run at once.
-struct Lane<R: Respond> {
+/// What the lanes of one state have in common. They are tasks of the worker's isolate.
+struct Lanes<R: Respond> {
     shared: Arc<Shared<R::Contract>>,
-    responder: Arc<R>,
-    at: Place,
-    grace: Duration,
-    incarnation: u32,
-    books: Arc<LaneBooks>,
+    /// `None` in its drop only.
+    responder: Option<Arc<R>>,
+    worker: usize,
+    scope: Scope,
+    /// Is dropped with the last lane.
+    _last_lane: ReplyTo<()>,
+}
+
+impl<R: Respond> Lanes<R> {
+    fn new(seed: &Seed<R>, responder: Arc<R>, last_lane: ReplyTo<()>) -> Self {
+        let shared = Arc::clone(&seed.shared);
+        let name = Arc::clone(&shared.name);
+        Self {
+            scope: Scope::new(name, seed.worker, seed.incarnation, shared.grace),
+            shared,
+            responder: Some(responder),
+            worker: seed.worker.index(),
+            _last_lane: last_lane,
+        }
+    }
+
+    /// Runs a lane that the dispatch has opened.
+    fn spawn(self: &Arc<Self>, lane: usize) {
+        let at = At {
+            worker: self.worker,
+            lane,
+        };
+        let lane = Lane {
+            lanes: Arc::clone(self),
+            at,
+        };
+        spawn_local(lane.run());
+    }
+}
+
+/// The last lane of a state that still had a stream may drop it long after its worker has gone on.
+impl<R: Respond> Drop for Lanes<R> {
+    fn drop(&mut self) {
+        drop_contained(self.responder.take());
+    }
+}
+
+/// A loop that runs one call after the other.
+struct Lane<R: Respond> {
+    lanes: Arc<Lanes<R>>,
+    at: At,
 }
 
 impl<R: Respond> Lane<R> {
     async fn run(self) {
-        let Self { shared, at, .. } = &self;
-        let scope = Scope {
-            worker: WorkerId::new(at.worker as u32),
-            incarnation: self.incarnation,
-            grace: self.grace,
-            ledger: Some(Arc::clone(&self.books) as _),
+        let Self { lanes, at } = &self;
+        let (shared, signs) = (&lanes.shared, lanes.shared.signs());
+        let books = Arc::new(LaneBooks::new(&shared.books[at.worker]));
+        // A service that one call uses at a time is used until the end of that call's stream.
+        let place = (!R::EXCLUSIVE).then(|| -> Arc<dyn Place> {
+            Arc::new(LanePlace {
+                lanes: Arc::clone(lanes),
+                at: *at,
+            })
+        });
+        let scope = lanes.scope.at(place, Some(Arc::clone(&books) as _));
+        let mut work = pin!(self.work(&scope, &books));
+        poll_fn(|task| {
+            signs.enter(at.worker);
+            let polled = work.as_mut().poll(task);
+            if signs.leave(at.worker) {
+                shared.offer(at.worker);
+            }
+            polled
+        })
+        .await;
+    }
+
+    async fn work(&self, scope: &Scope, books: &LaneBooks) {
+        let (shared, at) = (&self.lanes.shared, self.at);
+        let Some(responder) = &self.lanes.responder else {
+            return;
         };
         // Everything below is polled by this one task, so this waker serves for all of it.
         poll_fn(|cx| {
-            shared.enroll(*at, cx.waker());
+            shared.enroll(at, cx.waker());
             Poll::Ready(())
         })
         .await;
-        let _enrolled = Enrolled(shared, *at);
+        let _enrolled = Enrolled(shared, at);
         let (mut is_done, mut slice) = (false, Slice::default());
-        while let Some(entry) = poll_fn(|_cx| shared.poll_next(*at, &mut is_done)).await {
-            if let Some(queued_at) = entry.queued_at {
-                self.books.begin(queued_at);
+        while let Some(entry) = poll_fn(|_cx| {
+            let next = shared.poll_next(at, &mut is_done);
+            if next.is_pending() {
+                slice = Slice::default();
             }
-            let ended = self.responder.respond(entry.call, &scope).await;
+            next
+        })
+        .await
+        {
+            slice.begin();
+            if let Some(queued_at) = entry.queued_at {
+                books.begin(queued_at);
+            }
+            let ended = responder.respond(entry.call, scope).await;
             is_done = true;
             if ended.how == How::Panicked {
                 shared.suspect(at.worker);
@@ -174,10 +285,30 @@ impl<R: Respond> Lane<R> {
     }
 }
 
-/// A lane that is woken through the task that holds this.
-struct Enrolled<'a, C: Contract>(&'a Shared<C>, Place);
+/// The place of a lane's call.
+struct LanePlace<R: Respond> {
+    lanes: Arc<Lanes<R>>,
+    at: At,
+}
 
-impl<C: Contract> Drop for Enrolled<'_, C> {
+impl<R: Respond> Place for LanePlace<R> {
+    fn give_back(&self) {
+        let Lanes { shared, worker, .. } = &*self.lanes;
+        if shared.give_back(self.at) {
+            let lane = shared.open_lane(*worker);
+            self.lanes.spawn(lane);
+        }
+    }
+
+    fn poll_return(&self, task: &mut task::Context<'_>) -> Poll<()> {
+        self.lanes.shared.poll_return(self.at, task.waker().clone())
+    }
+}
+
+/// A lane that is woken through the task that holds this.
+struct Enrolled<'a, C: Calls>(&'a Shared<C>, At);
+
+impl<C: Calls> Drop for Enrolled<'_, C> {
     fn drop(&mut self) {
         self.0.dismiss(self.1);
     }
@@ -185,10 +316,11 @@ impl<C: Contract> Drop for Enrolled<'_, C> {
 
 /// Limits the time for which a lane goes from call to call before it lets other isolates run,
 /// among them the callers that it has just woken. Short calls share a slice; a long one ends it.
-/// The clock is read twice per slice at most.
+/// The clock is read twice per slice at most, and never by a lane that finds one call at a time.
 #[derive(Default)]
 struct Slice {
     calls: u32,
+    /// The end of the first call.
     began: Option<Instant>,
 }
 
@@ -196,14 +328,17 @@ impl Slice {
     const CALLS: u32 = 16;
     const LONG: Duration = Duration::from_micros(20);
 
+    /// Begins a call.
+    fn begin(&mut self) {
+        if self.calls == 1 {
+            self.began = Some(Instant::now());
+        }
+    }
+
     /// Counts a call that has ended.
     fn is_over(&mut self) -> bool {
         self.calls += 1;
         let is_over = match (self.calls, self.began) {
-            (1, _) => {
-                self.began = Some(Instant::now());
-                false
-            }
             (2, Some(began)) => Instant::now().saturating_duration_since(began) > Self::LONG,
             (calls, _) => calls >= Self::CALLS,
         };

@@ -1,4 +1,4 @@
-//! The caller's side of a call: the builder, the future, the way out of plain threads.
+//! The caller's side of a call: its options, its future, and the ways out of it.
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,46 +6,118 @@ use std::sync::Arc;
 use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
+use futures_core::Stream;
 use insula_core::{Completer, Instant, Sleep, WaitError, block_on_completer, sleep_until};
 
-use crate::cell::{Answer, CallCell, Callees, Left};
-use crate::context::{Context, WorkerId};
-use crate::contract::{Admission, Endpoint, Method, Ticket};
-use crate::error::{CallError, Outcome, Phase};
+use crate::callee::Pending;
+use crate::cell::{Answer, Answered, CallCell, Callees, Cut, Left, Signal};
+use crate::context::{CancelToken, Context, WorkerId};
+use crate::contract::{Admission, CallInfo, ClientStreaming, Endpoint, Method, Ticket};
+use crate::envelope::{Envelope, Metadata, Progress, TraceContext};
+use crate::error::{CallError, CancelledBy, Outcome};
+use crate::inbound::Sender;
 use crate::payload::Traffic;
-use crate::pending::Pending;
 
-/// A call about to be made: set its options, then `.await` it.
+/// A call: a value that can be stored, spawned, joined with others and awaited. Its output is the
+/// response, or why there is none.
 ///
-/// Nothing is sent before the first poll. The deadline counts from then on.
+/// Nothing is sent before the first poll, or [`start`](Self::start). The deadline counts from then
+/// on, and options that are set later have no effect. It wakes correctly on every executor and
+/// thread.
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use insula_core::{Isolate, block_on};
+/// # use insula_rpc::{Context, Receipt, Respond as _, contract, serve};
+/// # #[contract(crate = insula_rpc)]
+/// # trait Squares {
+/// #     async fn square(&self, cx: &Context, number: u64) -> Result<u64, Infallible>;
+/// # }
+/// # struct Worker;
+/// # impl Squares for Worker {
+/// #     async fn square(&self, _cx: &Context, number: u64) -> Result<u64, Infallible> {
+/// #         Ok(number * number)
+/// #     }
+/// # }
+/// # let port = Isolate::spawn_with_port(|port| serve(port, SquaresResponder::new(Worker)));
+/// # let caller = SquaresCaller::over(port);
+/// use futures_util::future::try_join_all;
+///
+/// block_on(async {
+///     // Each call is under way before the next one is made.
+///     let calls: Vec<_> = (1..=3).map(|number| caller.square(number).start()).collect();
+///     assert_eq!(try_join_all(calls).await?, [1, 4, 9]);
+///
+///     // A call that was not sent cannot have started.
+///     let receipt = caller.square(4).cancel_and_wait().await;
+///     assert!(matches!(receipt, Receipt::NotStarted(Some(4))));
+/// #   Ok::<_, insula_rpc::CallError<Infallible, u64>>(())
+/// })
+/// # .unwrap();
+/// ```
 ///
 /// # Cancellation
-/// Dropping the future cancels the call: in a queue it is taken out, a running handler is told
-/// through its [`Context`].
+/// Dropping a call cancels it: in a queue it is taken out, a running handler is told through its
+/// [`Context`]. See also [`detach`](Self::detach) and [`cancel_and_wait`](Self::cancel_and_wait).
 #[must_use = "a call is made when it is awaited"]
-pub struct Call<'a, M: Method> {
-    endpoint: &'a dyn Endpoint<M::Contract>,
-    request: M::Request,
+pub struct Call<M: Method> {
+    endpoint: Arc<dyn Endpoint<M::Contract>>,
     options: Options,
+    stage: Stage<M>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Default)]
 struct Options {
     deadline: Option<Duration>,
-    /// The deadline of the call in whose handler this one is made.
-    within: Option<Instant>,
-    admission: Admission,
+    info: CallInfo,
+    /// What few calls have.
+    rare: Option<Box<Rare>>,
 }
 
-/// The future of a [`Call`]: its response, or why there is none.
-///
-/// Wakes correctly on every executor and thread.
-#[must_use = "futures do nothing unless they are awaited"]
-pub struct CallFuture<'a, M: Method>(Exchange<'a, M>);
+#[derive(Default)]
+struct Rare {
+    envelope: Envelope,
+    /// The deadline and the cancellation of the call in whose handler this one is made.
+    within: Option<Within>,
+    on_progress: Option<Box<dyn FnMut(Progress) + Send>>,
+    /// The caller's items, which end with the call.
+    items: Option<Arc<dyn Cut>>,
+}
 
-/// The future of a [`Call`] whose response comes with a report.
+struct Within {
+    deadline: Option<Instant>,
+    token: CancelToken,
+    /// Among the watchers of that call.
+    place: Option<u64>,
+}
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.token.signal().forget(place);
+        }
+    }
+}
+
+enum Stage<M: Method> {
+    Unsent(M::Request),
+    Sent {
+        cell: Arc<CallCell<M>>,
+        ticket: Ticket,
+        /// Runs from the first wait.
+        timer: Option<Timer>,
+    },
+    Over,
+}
+
+type Timer = Pin<Box<Sleep>>;
+
+// Nothing in here is pinned in place: the request is moved out, the timer is boxed.
+impl<M: Method> Unpin for Call<M> {}
+
+/// A [`Call`] whose response comes with a report; see [`Call::detailed`].
 #[must_use = "futures do nothing unless they are awaited"]
-pub struct DetailedCall<'a, M: Method>(Exchange<'a, M>);
+pub struct DetailedCall<M: Method>(Call<M>);
 
 /// A response and how it came about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,42 +129,189 @@ pub struct Detailed<R> {
     pub traffic: Traffic,
     /// The worker that gave it.
     pub worker: Option<WorkerId>,
+    /// The trailing metadata: what the handler has sent along; see [`Context::set_trailing`].
+    pub trailing: Metadata,
 }
 
-impl<'a, M: Method> Call<'a, M> {
-    /// A call with default options. Called by generated code.
-    pub fn new(endpoint: &'a dyn Endpoint<M::Contract>, request: M::Request) -> Self {
+/// The future of [`Call::cancel_and_wait`].
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct CancelAndWait<M: Method>(Call<M>);
+
+/// What became of a call that its caller has cancelled.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Receipt<T, E, Q> {
+    /// It had not started and never will. The request, if it still exists.
+    NotStarted(Option<Q>),
+    /// The handler was stopped where it waited. What it had done until then is done.
+    Stopped,
+    /// It came to an end of its own before, or in the time that it was given to stop.
+    Ended(Result<T, CallError<E, Q>>),
+}
+
+/// A call whose caller sends a stream of items; set its options, then [`open`](Self::open) it. The
+/// documentation of the crate has an [example](crate#streams-in-both-directions).
+#[must_use = "a call is made when it is opened"]
+pub struct StreamingCall<M: ClientStreaming> {
+    call: Call<M>,
+    sender: Sender<M::Sent>,
+}
+
+macro_rules! options {
+    ($($path:ident).*) => {
+        /// Gives the call this much time from its submission, in the queue and running together.
+        /// Caller and callee both enforce it. An answer that is a stream has to be opened in that
+        /// time, and may last longer.
+        pub fn deadline(mut self, time: Duration) -> Self {
+            self.$($path.)*deadline = Some(time);
+            self
+        }
+
+        /// Makes the call as a part of the one that `cx` belongs to: it inherits the deadline if
+        /// that is the earlier one, the trace unless it has one of its own, and the cancellation.
+        /// It notices the cancellation when it is polled.
+        pub fn within(mut self, cx: &Context) -> Self {
+            let rare = self.$($path.)*rare();
+            rare.within = Some(Within {
+                deadline: cx.deadline(),
+                token: cx.token(),
+                place: None,
+            });
+            rare.envelope.trace = rare.envelope.trace.or(cx.trace());
+            self
+        }
+
+        /// Has the call rejected at once if there is no room for it, whatever the policy of the
+        /// callee's queue. It never takes the place of another call.
+        pub fn no_wait(mut self) -> Self {
+            self.$($path.)*info.admission = Admission::NoWait;
+            self
+        }
+
+        /// Pins the call to a key: calls to one pool with the same key start on the same worker,
+        /// in the order of their submission, for as long as that worker lives.
+        pub fn key(mut self, key: impl std::hash::Hash) -> Self {
+            self.$($path.)*info.key = Some(hash(&key));
+            self
+        }
+
+        /// Sends metadata along; see [`Context::metadata`].
+        pub fn metadata(mut self, metadata: Metadata) -> Self {
+            self.$($path.)*rare().envelope.metadata = metadata;
+            self
+        }
+
+        /// Makes the call a part of a trace; see [`Context::trace`].
+        pub fn trace(mut self, trace: TraceContext) -> Self {
+            self.$($path.)*rare().envelope.trace = Some(trace);
+            self
+        }
+
+        /// Tells the handler how many attempts were made before this one; see
+        /// [`Context::attempt`].
+        pub fn attempt(mut self, attempt: u32) -> Self {
+            self.$($path.)*rare().envelope.attempt = attempt;
+            self
+        }
+
+        /// Names the piece of work, so that a service can recognize a second attempt at it.
+        pub fn idempotency_key(mut self, key: impl Into<Box<str>>) -> Self {
+            self.$($path.)*rare().envelope.idempotency_key = Some(key.into());
+            self
+        }
+
+        /// Has `look` called with what the handler reports of its
+        /// [progress](Context::progress). It runs where the call is polled. Reports that come
+        /// faster than that are skipped, except for the last one.
+        pub fn on_progress(mut self, look: impl FnMut(Progress) + Send + 'static) -> Self {
+            self.$($path.)*rare().on_progress = Some(Box::new(look));
+            self
+        }
+    };
+}
+
+impl Options {
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+}
+
+/// FNV-1a, so that a key goes to the same worker in every program.
+fn hash(key: &impl std::hash::Hash) -> u64 {
+    struct Fnv(u64);
+    impl std::hash::Hasher for Fnv {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            for &byte in bytes {
+                self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            }
+        }
+    }
+    let mut fnv = Fnv(0xcbf2_9ce4_8422_2325);
+    key.hash(&mut fnv);
+    fnv.0
+}
+
+impl<M: Method> Call<M> {
+    /// Makes a call with default options. Called by generated code.
+    pub fn new(endpoint: Arc<dyn Endpoint<M::Contract>>, request: M::Request) -> Self {
         Self {
             endpoint,
-            request,
             options: Options::default(),
+            stage: Stage::Unsent(request),
         }
     }
 
-    /// Gives the call this much time, in the queue and running together. A stream has to be
-    /// opened in that time; how long it lasts is not limited.
-    pub fn deadline(mut self, time: Duration) -> Self {
-        self.options.deadline = Some(time);
+    options!(options);
+
+    /// Sends the call now and not at its first poll.
+    pub fn start(mut self) -> Self {
+        self.send(None);
         self
     }
 
-    /// Makes the call as a part of the one that `cx` belongs to: it takes over that deadline
-    /// if it is the earlier one.
-    pub fn within(mut self, cx: &Context) -> Self {
-        self.options.within = cx.deadline();
-        self
+    /// Sends the call now if there is room for it, and does not wait.
+    ///
+    /// # Errors
+    /// There is none; the error returns the request.
+    pub fn try_start(mut self) -> Result<Self, CallError<M::Error, M::Request>> {
+        self.options.info.admission = Admission::NoWait;
+        self.send(None);
+        // A refusal is there at once, and a real answer is never one.
+        match self.take_refusal() {
+            Some(refused) => Err(refused),
+            None => Ok(self),
+        }
     }
 
-    /// Has the call rejected at once if there is no room for it, whatever the policy of the
-    /// callee's queue.
-    pub fn no_wait(mut self) -> Self {
-        self.options.admission = Admission::NoWait;
-        self
+    /// Sends the call and lets it run without its caller: its answer is dropped. If there is no
+    /// room for it, it is rejected at once, since no caller would wait.
+    ///
+    /// # Errors
+    /// There is no room; the error returns the request.
+    pub fn detach(self) -> Result<(), CallError<M::Error, M::Request>> {
+        let mut call = self.try_start()?;
+        if let Stage::Sent { cell, .. } = std::mem::replace(&mut call.stage, Stage::Over) {
+            drop(cell.detach());
+        }
+        Ok(())
     }
 
-    /// Asks for a report along with the response.
-    pub fn detailed(self) -> DetailedCall<'a, M> {
-        DetailedCall(self.exchange())
+    /// Asks for a report along with the response: its worker, the bytes that moved, and what the
+    /// handler has sent along.
+    pub fn detailed(self) -> DetailedCall<M> {
+        DetailedCall(self)
+    }
+
+    /// Cancels the call and waits until its handler runs no more. A handler that still gives an
+    /// answer in its grace period has it delivered.
+    ///
+    /// # Cancellation
+    /// Dropping the future lets the handler end by itself, as dropping the call does.
+    pub fn cancel_and_wait(self) -> CancelAndWait<M> {
+        CancelAndWait(self)
     }
 
     /// Makes the call and waits right here, for code that cannot await.
@@ -107,124 +326,81 @@ impl<'a, M: Method> Call<'a, M> {
     /// # Errors
     /// As the future of the call, and [`CallError::NotWaited`] if the isolates that could answer
     /// wait for this one, in another blocking wait.
-    pub fn blocking(self) -> Result<M::Response, CallError<M::Error, M::Request>> {
-        let mut call = self.into_future();
-        match block_on_completer(&mut call, |call| call.0.callees(), None) {
+    pub fn blocking(mut self) -> Result<M::Response, CallError<M::Error, M::Request>> {
+        match block_on_completer(&mut self, |call| call.callees(), None) {
             Ok(answer) => answer,
-            Err(why) => call.0.give_up(why),
+            Err(why) => self.give_up(why),
         }
     }
 
-    fn exchange(self) -> Exchange<'a, M> {
-        Exchange {
-            endpoint: self.endpoint,
-            options: self.options,
-            stage: Stage::Unsent(self.request),
+    /// The deadline that its options give it.
+    pub(crate) fn limit(&mut self, time: Duration) {
+        let own = self.options.deadline.unwrap_or(Duration::MAX);
+        self.options.deadline = Some(own.min(time));
+    }
+
+    fn send(&mut self, caller: Option<Waker>) {
+        if let Some((call, cell)) = self.prepare(caller) {
+            let ticket = self.endpoint.submit(call, self.options.info);
+            self.stage = Stage::Sent {
+                cell,
+                ticket,
+                timer: None,
+            };
         }
     }
-}
 
-impl<'a, M: Method> IntoFuture for Call<'a, M> {
-    type Output = Result<M::Response, CallError<M::Error, M::Request>>;
-    type IntoFuture = CallFuture<'a, M>;
-
-    fn into_future(self) -> CallFuture<'a, M> {
-        CallFuture(self.exchange())
-    }
-}
-
-impl<M: Method> Future for CallFuture<'_, M> {
-    type Output = Result<M::Response, CallError<M::Error, M::Request>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(cx).map(|(answer, ..)| answer)
-    }
-}
-
-impl<M: Method> Future for DetailedCall<'_, M> {
-    type Output = Result<Detailed<M::Response>, CallError<M::Error, M::Request>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(cx).map(|(answer, traffic, worker)| {
-            answer.map(|value| Detailed {
-                value,
-                traffic,
-                worker,
-            })
-        })
-    }
-}
-
-/// One call from its sending to its answer.
-struct Exchange<'a, M: Method> {
-    endpoint: &'a dyn Endpoint<M::Contract>,
-    options: Options,
-    stage: Stage<M>,
-}
-
-enum Stage<M: Method> {
-    Unsent(M::Request),
-    Sent {
-        cell: Arc<CallCell<M>>,
-        ticket: Ticket,
-        timer: Option<Timer>,
-    },
-    Over,
-}
-
-type Timer = Pin<Box<Sleep>>;
-
-type Answered<M> = (Answer<M>, Traffic, Option<WorkerId>);
-
-// Nothing in here is pinned in place: the request is moved out, the timer is boxed.
-impl<M: Method> Unpin for Exchange<'_, M> {}
-
-impl<M: Method> Exchange<'_, M> {
-    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Answered<M>> {
-        if !matches!(self.stage, Stage::Unsent(_)) {
-            return self.poll_sent(cx);
+    /// Makes what is to be submitted. `None` if the call was sent before.
+    fn prepare(&mut self, caller: Option<Waker>) -> Option<(M::Contract, Arc<CallCell<M>>)> {
+        let request = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Unsent(request) => request,
+            sent => {
+                self.stage = sent;
+                return None;
+            }
+        };
+        let deadline = self.options.deadline.map(|time| Instant::now() + time);
+        let (mut deadline, mut envelope, mut items) = (deadline, None, None);
+        if let Some(rare) = &mut self.options.rare {
+            if let Some(outer) = rare.within.as_ref().and_then(|it| it.deadline) {
+                deadline = Some(deadline.map_or(outer, |own| own.min(outer)));
+            }
+            envelope = Some(Box::new(std::mem::take(&mut rare.envelope)));
+            items = rare.items.take();
         }
-        if let Stage::Unsent(request) = std::mem::replace(&mut self.stage, Stage::Over) {
-            self.send(request, cx);
+        let cell = Arc::new(CallCell::<M>::new(request, deadline, caller, envelope));
+        if let Some(items) = items {
+            cell.add_stream(items);
         }
-        // A rejected call has its answer already, and an idle callee may have given one in the
-        // meantime.
+        Some((M::wrap(Pending::new(Arc::clone(&cell))), cell))
+    }
+
+    /// Returns whether a poll could lead to anything: there is an answer, or the call looks at a
+    /// clock or at another call, or it does not know `waker`.
+    pub(crate) fn needs_poll(&self, waker: &Waker) -> bool {
         match &self.stage {
-            Stage::Sent {
-                cell, timer: None, ..
-            } if cell.is_queued() => Poll::Pending,
-            _ => self.poll_sent(cx),
+            Stage::Sent { cell, .. } => {
+                let looks_elsewhere = self.options.rare.is_some() || cell.deadline().is_some();
+                looks_elsewhere || cell.is_answered() || !cell.knows(waker)
+            }
+            Stage::Unsent(_) | Stage::Over => true,
         }
     }
 
-    fn send(&mut self, request: M::Request, cx: &task::Context<'_>) {
-        let Options {
-            deadline,
-            within,
-            admission,
-        } = self.options;
-        let deadline = match (deadline.map(|time| Instant::now() + time), within) {
-            (Some(own), Some(outer)) => Some(own.min(outer)),
-            (own, outer) => own.or(outer),
-        };
-        let timer = deadline.map(|deadline| -> Timer { Box::pin(sleep_until(deadline)) });
-        let cell = Arc::new(CallCell::<M>::new(request, deadline, cx.waker().clone()));
-        let call = M::wrap(Pending::new(Arc::clone(&cell)));
-        let ticket = self.endpoint.submit(call, admission);
-        self.stage = Stage::Sent {
-            cell,
-            ticket,
-            timer,
-        };
-    }
-
-    fn poll_sent(&mut self, cx: &mut task::Context<'_>) -> Poll<Answered<M>> {
-        let Stage::Sent {
-            cell,
-            ticket,
-            timer,
-        } = &mut self.stage
-        else {
+    fn poll_answered(&mut self, cx: &mut task::Context<'_>) -> Poll<Answered<M>> {
+        if let Stage::Unsent(_) = self.stage {
+            self.send(Some(cx.waker().clone()));
+            // A rejected call has its answer already, and an idle callee may have given one in the
+            // meantime. Otherwise the cell has the waker.
+            if let Stage::Sent { cell, .. } = &self.stage
+                && cell.is_queued()
+                && cell.deadline().is_none()
+                && self.options.rare.is_none()
+            {
+                return Poll::Pending;
+            }
+        }
+        let Stage::Sent { cell, timer, .. } = &mut self.stage else {
             // Polled after its end: a future may do as it likes, and this one never wakes.
             return Poll::Pending;
         };
@@ -232,28 +408,72 @@ impl<M: Method> Exchange<'_, M> {
             self.stage = Stage::Over;
             return Poll::Ready(answered);
         }
-        let Some(timer) = timer else {
+        if let Some(deadline) = cell.deadline()
+            && timer
+                .get_or_insert_with(|| Box::pin(sleep_until(deadline)))
+                .as_mut()
+                .poll(cx)
+                .is_ready()
+        {
+            let was_queued = cell.is_queued();
+            cell.expire();
+            return self.poll_last(was_queued);
+        }
+        match &mut self.options.rare {
+            Some(rare) => {
+                if let Some(look) = &mut rare.on_progress
+                    && let Some(progress) = cell.take_progress()
+                {
+                    look(progress);
+                }
+                self.poll_within(cx)
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    /// The deadline has passed, so that there is an answer in any case.
+    fn poll_last(&mut self, was_queued: bool) -> Poll<Answered<M>> {
+        let Stage::Sent { cell, ticket, .. } = &self.stage else {
             return Poll::Pending;
         };
-        if timer.as_mut().poll(cx).is_pending() {
+        let answered = cell.poll_answer(Waker::noop());
+        if was_queued && answered.as_ref().is_some_and(Answered::is_not_started) {
+            self.endpoint.withdraw(*ticket, CancelledBy::Deadline);
+        }
+        self.stage = Stage::Over;
+        answered.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Looks whether the call that this one is a part of was cancelled.
+    fn poll_within(&mut self, cx: &task::Context<'_>) -> Poll<Answered<M>> {
+        let Some(within) = self
+            .options
+            .rare
+            .as_mut()
+            .and_then(|rare| rare.within.as_mut())
+        else {
+            return Poll::Pending;
+        };
+        let outer = within.token.signal();
+        if !outer.watch(&mut within.place, cx.waker()) {
             return Poll::Pending;
         }
-        let (phase, outcome, request) = match cell.leave() {
-            Left::Unstarted(request) => {
-                self.endpoint.withdraw(*ticket);
-                (Phase::Queue, Outcome::NotStarted, request)
-            }
-            Left::Running => (Phase::Run, Outcome::MaybeExecuted, None),
+        let by = outer.cancelled_by().unwrap_or(CancelledBy::Caller);
+        let answer = match self.leave() {
+            Left::Unstarted(_request) => Err(CallError::Cancelled {
+                by,
+                outcome: Outcome::NotStarted,
+            }),
+            Left::Running => Err(CallError::Cancelled {
+                by,
+                outcome: Outcome::MaybeExecuted,
+            }),
             // The answer came first and is on its way into the slot, with a wake-up.
             Left::Ended => return Poll::Pending,
         };
         self.stage = Stage::Over;
-        let error = CallError::Deadline {
-            phase,
-            outcome,
-            request,
-        };
-        Poll::Ready((Err(error), Traffic::default(), None))
+        Poll::Ready(Answered::new(answer))
     }
 
     /// The isolates that could end the wait of a caller that blocks now.
@@ -267,69 +487,271 @@ impl<M: Method> Exchange<'_, M> {
         }
     }
 
-    /// The caller cannot wait. An answer that came at the last moment is still his.
+    /// The caller cannot wait. An answer that came at the last moment still reaches it.
     fn give_up(&mut self, why: WaitError) -> Answer<M> {
-        let Stage::Sent { cell, ticket, .. } = std::mem::replace(&mut self.stage, Stage::Over)
-        else {
-            unreachable!("it has been sent and waits");
-        };
-        let (outcome, request) = match cell.leave() {
-            Left::Unstarted(request) => {
-                self.endpoint.withdraw(ticket);
-                (Outcome::NotStarted, request)
-            }
+        let (outcome, request) = match self.leave() {
+            Left::Unstarted(request) => (Outcome::NotStarted, request),
             Left::Running => (Outcome::MaybeExecuted, None),
-            Left::Ended => match cell.poll_answer(Waker::noop()) {
-                Some((answer, ..)) => return answer,
-                None => (Outcome::MaybeExecuted, None),
-            },
+            Left::Ended => {
+                if let Stage::Sent { cell, .. } = &self.stage
+                    && let Some(answered) = cell.poll_answer(Waker::noop())
+                {
+                    self.stage = Stage::Over;
+                    return answered.answer;
+                }
+                (Outcome::MaybeExecuted, None)
+            }
         };
+        self.stage = Stage::Over;
         Err(CallError::NotWaited {
             why,
             outcome,
             request,
         })
     }
+
+    /// The caller's side ends. An unstarted call is taken out of its queue.
+    fn leave(&self) -> Left<M::Request> {
+        let Stage::Sent { cell, ticket, .. } = &self.stage else {
+            return Left::Ended;
+        };
+        let left = cell.leave();
+        if let Left::Unstarted(_) = &left {
+            self.endpoint.withdraw(*ticket, CancelledBy::Caller);
+        }
+        left
+    }
+
+    /// The answer, if it says that the call was not admitted.
+    fn take_refusal(&mut self) -> Option<CallError<M::Error, M::Request>> {
+        let Stage::Sent { cell, .. } = &self.stage else {
+            return None;
+        };
+        let refusal = cell.take_refusal()?;
+        self.stage = Stage::Over;
+        Some(refusal)
+    }
 }
 
-impl<M: Method> Drop for Exchange<'_, M> {
-    fn drop(&mut self) {
-        if let Stage::Sent { cell, ticket, .. } = &self.stage
-            && let Left::Unstarted(request) = cell.leave()
+/// Sends calls that were not sent, in as few batches as their endpoints allow. An answer wakes
+/// `caller`.
+pub(crate) fn start_all<'a, M, I>(calls: I, caller: Option<&Waker>)
+where
+    M: Method,
+    I: Iterator<Item = &'a mut Call<M>>,
+{
+    let mut batch = Batch::<'a, M>::default();
+    for call in calls {
+        if let Some((pending, cell)) = call.prepare(caller.cloned()) {
+            batch.add(call, pending, cell);
+        }
+    }
+    batch.send();
+}
+
+/// Calls that can be submitted together.
+struct Batch<'a, M: Method> {
+    calls: Vec<(&'a mut Call<M>, Arc<CallCell<M>>)>,
+    pending: Vec<M::Contract>,
+}
+
+impl<M: Method> Default for Batch<'_, M> {
+    fn default() -> Self {
+        Self {
+            calls: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+}
+
+impl<'a, M: Method> Batch<'a, M> {
+    fn add(&mut self, call: &'a mut Call<M>, pending: M::Contract, cell: Arc<CallCell<M>>) {
+        if let Some((first, _)) = self.calls.first()
+            && (!Arc::ptr_eq(&first.endpoint, &call.endpoint)
+                || first.options.info != call.options.info)
         {
-            self.endpoint.withdraw(*ticket);
-            drop(request);
+            self.send();
+        }
+        self.calls.push((call, cell));
+        self.pending.push(pending);
+    }
+
+    fn send(&mut self) {
+        let Some((first, _)) = self.calls.first() else {
+            return;
+        };
+        let (endpoint, info) = (Arc::clone(&first.endpoint), first.options.info);
+        let pending = std::mem::take(&mut self.pending);
+        let mut calls = self.calls.drain(..);
+        endpoint.submit_all(pending, info, &mut |ticket| {
+            if let Some((call, cell)) = calls.next() {
+                call.stage = Stage::Sent {
+                    cell,
+                    ticket,
+                    timer: None,
+                };
+            }
+        });
+    }
+}
+
+impl<M: Method> Answered<M> {
+    fn new(answer: Answer<M>) -> Self {
+        Self {
+            answer,
+            traffic: Traffic::default(),
+            worker: None,
+            trailing: None,
+        }
+    }
+
+    fn is_not_started(&self) -> bool {
+        let error = self.answer.as_ref().err();
+        error.is_some_and(|error| error.outcome() == Outcome::NotStarted)
+    }
+}
+
+impl<M: Method> Future for Call<M> {
+    type Output = Result<M::Response, CallError<M::Error, M::Request>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        self.poll_answered(cx).map(|answered| answered.answer)
+    }
+}
+
+impl<M: Method> Future for DetailedCall<M> {
+    type Output = Result<Detailed<M::Response>, CallError<M::Error, M::Request>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_answered(cx).map(|answered| {
+            answered.answer.map(|value| Detailed {
+                value,
+                traffic: answered.traffic,
+                worker: answered.worker,
+                trailing: answered.trailing.map_or_else(Metadata::new, |it| *it),
+            })
+        })
+    }
+}
+
+impl<M: Method> Future for CancelAndWait<M> {
+    type Output = Receipt<M::Response, M::Error, M::Request>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let call = &mut self.0;
+        match std::mem::replace(&mut call.stage, Stage::Over) {
+            Stage::Unsent(request) => return Poll::Ready(Receipt::NotStarted(Some(request))),
+            stage => call.stage = stage,
+        }
+        if let Stage::Sent { cell, ticket, .. } = &call.stage {
+            if let Some(request) = cell.unqueue() {
+                call.endpoint.withdraw(*ticket, CancelledBy::Caller);
+                call.stage = Stage::Over;
+                return Poll::Ready(Receipt::NotStarted(Some(request)));
+            }
+            cell.ask_to_stop(CancelledBy::Caller);
+        }
+        call.poll_answered(cx)
+            .map(|answered| match answered.answer {
+                Err(CallError::Cancelled {
+                    by: CancelledBy::Caller,
+                    outcome: Outcome::MaybeExecuted,
+                }) => Receipt::Stopped,
+                Err(error) if error.outcome() == Outcome::NotStarted => {
+                    Receipt::NotStarted(error.into_request())
+                }
+                ended => Receipt::Ended(ended),
+            })
+    }
+}
+
+impl<M: Method> Drop for Call<M> {
+    fn drop(&mut self) {
+        // What comes back is dropped without any lock: the request, or an answer that nobody has
+        // taken. That may be a stream, which would keep the cell for ever.
+        if let Left::Ended = self.leave()
+            && let Stage::Sent { cell, .. } = &self.stage
+        {
+            drop(cell.detach());
         }
     }
 }
 
-impl<M: Method> fmt::Debug for Call<'_, M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call")
-            .field("method", &M::DESCRIPTOR.name)
-            .field("options", &self.options)
-            .finish_non_exhaustive()
+impl<M: ClientStreaming> StreamingCall<M> {
+    /// Makes a call with default options, whose request has the other end of `sender`. Called by
+    /// generated code.
+    pub fn new(
+        endpoint: Arc<dyn Endpoint<M::Contract>>,
+        request: M::Request,
+        sender: Sender<M::Sent>,
+    ) -> Self {
+        let mut call = Call::new(endpoint, request);
+        call.options.rare().items = sender.cut();
+        Self { call, sender }
+    }
+
+    options!(call.options);
+
+    /// Sends the call. Its items go through the [`Sender`], and the [`Call`] gives the answer,
+    /// which may come before all items were sent.
+    ///
+    /// Dropping the call cancels it, and the sender is told.
+    pub fn open(self) -> (Sender<M::Sent>, Call<M>) {
+        (self.sender, self.call.start())
+    }
+
+    /// Makes the call with the items of a stream, and finishes after the last one. If the call ends
+    /// earlier, the other items are not sent.
+    ///
+    /// # Cancellation
+    /// Dropping the future cancels the call.
+    ///
+    /// # Errors
+    /// As the future of a [`Call`].
+    pub async fn send_all(
+        self,
+        items: impl Stream<Item = M::Sent>,
+    ) -> Result<M::Response, CallError<M::Error, M::Request>> {
+        let (sender, mut call) = self.open();
+        let mut sending = std::pin::pin!(Some(sender.send_all(items)));
+        std::future::poll_fn(|cx| {
+            if let Some(future) = sending.as_mut().as_pin_mut()
+                && future.poll(cx).is_ready()
+            {
+                // If an item was not sent, the call has ended, and its answer says how.
+                sending.set(None);
+            }
+            Pin::new(&mut call).poll(cx)
+        })
+        .await
     }
 }
 
-impl<M: Method> fmt::Debug for Exchange<'_, M> {
+impl<M: Method> fmt::Debug for Call<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = M::DESCRIPTOR.name;
         match &self.stage {
-            Stage::Unsent(_) => write!(f, "{}(unsent)", M::DESCRIPTOR.name),
-            Stage::Sent { cell, .. } => cell.fmt(f),
-            Stage::Over => write!(f, "{}(over)", M::DESCRIPTOR.name),
+            Stage::Unsent(_) => write!(f, "Call({name}, unsent)"),
+            Stage::Sent { cell, .. } => write!(f, "Call({cell:?})"),
+            Stage::Over => write!(f, "Call({name}, over)"),
         }
     }
 }
 
-impl<M: Method> fmt::Debug for CallFuture<'_, M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CallFuture").field(&self.0).finish()
-    }
-}
-
-impl<M: Method> fmt::Debug for DetailedCall<'_, M> {
+impl<M: Method> fmt::Debug for DetailedCall<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("DetailedCall").field(&self.0).finish()
+    }
+}
+
+impl<M: Method> fmt::Debug for CancelAndWait<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CancelAndWait").field(&self.0).finish()
+    }
+}
+
+impl<M: ClientStreaming> fmt::Debug for StreamingCall<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StreamingCall").field(&self.call).finish()
     }
 }

@@ -1,39 +1,51 @@
 //! The cell of one call: where a caller and a callee meet.
 //!
-//! A call is one allocation, shared by its caller ([`CallFuture`](crate::CallFuture)) and its
-//! callee ([`Pending`](crate::Pending) before the start, [`Running`](crate::pending::Running)
-//! after).
-//! The cell holds the request until a callee takes it, then the answer until the caller takes
-//! it, the caller's waker, and one atomic state that decides every race:
+//! A call is one allocation, shared by its caller ([`Call`](crate::Call)) and its callee
+//! ([`Pending`](crate::Pending) before the start, [`Running`](crate::callee::Running) after). The
+//! cell holds the request until a callee takes it, then the answer until the caller takes it, the
+//! caller's waker, and one atomic state that decides every race:
 //!
 //! ```text
-//!              start (callee)              settle (callee)
-//!   Queued ───────────────────► Started ───────────────────► Done
-//!     │ │                          │
-//!     │ └── refuse (callee) ───────│──────────────────────► Done
-//!     └──── cancel (caller) ────► Cancelled ◄── cancel ─────┘
+//!             start               open              close
+//!   Queued ─────────► Started ─────────► Streaming ───────► Done
+//!    │ │ │             │ │ │                 │               ▲ ▲
+//!    │ │ │             │ │ └───── settle ────│───────────────┘ │
+//!    │ │ └── refuse ───│─│───────────────────│─────────────────┘
+//!    │ └──── expire ───┴─│──► Expired        │
+//!    └────── leave ──────┴───────────────────┴──► Left
 //! ```
 //!
-//! Each arrow is decided once: the state is written only under the lock of the slot, together
-//! with the data that belongs to it, so the second of two racing sides finds the new state and
-//! changes nothing. (A compare-and-swap beside the lock would decide nothing that the lock does
-//! not, and costs 5 ns more per arrow.) The state can be read without the lock.
-//! - *start* wins the right to take the request and to run the handler. From here on the
-//!   outcome of a failure is "maybe executed"; before, it is "not started".
+//! Each arrow is decided once: the state is written only under the lock of the slot, together with
+//! the data that belongs to it, so the second of two racing sides finds the new state and changes
+//! nothing. (A compare-and-swap beside the lock would decide nothing that the lock does not.) The
+//! state can be read without the lock.
+//! - *start* wins the right to take the request and to run the handler. From here on the outcome
+//!   of a failure is "maybe executed"; before, it is "not started".
 //! - *settle* and *refuse* write the answer and wake the caller.
-//! - *cancel* ends the call without an answer. From `Queued` it takes the request back. From
-//!   `Started` it wakes the watchers of the call; the callee drops a later answer of the handler,
-//!   since its *settle* fails.
+//! - *open* writes an answer that is a stream, whose items follow; *close* ends it.
+//! - *expire* is the deadline. Whichever side sees first that it has passed goes this way and
+//!   writes the error that the caller gets, so that it is the same error in each case. A
+//!   handler that runs is told, and its answer comes too late. The deadline is over once a stream
+//!   is open.
+//! - *leave* ends the call without an answer, because the caller has gone. From `Queued` it takes
+//!   the request back.
 //!
-//! A server stream stays `Started` while its items flow: its answer (the reading end) is put
-//! into the slot by *deposit*, which changes no state, and *settle* ends it without one.
+//! A call that processes or machines have between them will have one more state, between `Queued`
+//! and `Started`: the request has gone out and no start was reported. It is not there yet because
+//! nothing could enter it.
 //!
-//! Apart from the state there is one flag, `stop`: a shutdown asks the handler to end. It is no
-//! state, since a handler that still finishes in time has its answer delivered.
+//! # What is beside the state
+//! - `asked`: the handler was asked to stop by a side that still waits for its answer, which is
+//!   delivered if it comes in time. The first request to stop is the cause.
+//! - `is_over`: the callee's side has ended. Written once, by the callee or by the shutdown that
+//!   gives the callee up; the side that writes it counts the call. So each call that was started is
+//!   counted exactly once.
+//! - the streams of the call, which end with it, whichever side ends it.
 //!
+//! # Locks
 //! No foreign code runs under the slot's lock: requests, answers and wakers are moved out and
-//! dropped or woken after the lock is released. The ledger of a worker is told of a settled
-//! call under it, so that an answer is counted before it can be seen.
+//! dropped or woken after the lock is released. The books of a worker are written under it, so that
+//! a call is counted before its answer can be seen.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -41,33 +53,49 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use insula_core::{Completer, Instant, IsolateId, wake_contained};
-use insula_sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use insula_sync::atomic::{AtomicU8, Ordering};
 use insula_sync::{Mutex, MutexGuard, Rank};
 
 use crate::WorkerId;
-use crate::contract::{Method, Refusal};
+use crate::channel::wake;
+use crate::contract::{Ended, How, Method, Refusal};
+use crate::envelope::{Envelope, Metadata, Progress};
 use crate::error::{CallError, CancelledBy, Outcome, Phase, WorkerExit};
+use crate::guard::catch;
 use crate::payload::Traffic;
 
 /// The call has not been started.
 const QUEUED: u8 = 0;
 /// A callee runs it.
 const STARTED: u8 = 1;
-/// It has its answer, or is about to get it.
-const DONE: u8 = 2;
-/// It ended without an answer.
-const CANCELLED: u8 = 3;
+/// A callee runs it, and the caller has its stream.
+const STREAMING: u8 = 2;
+/// It has its answer.
+const DONE: u8 = 3;
+/// Its deadline has passed.
+const EXPIRED: u8 = 4;
+/// Its caller has gone.
+const LEFT: u8 = 5;
 
 /// The result that a caller gets.
 pub(crate) type Answer<M> =
     Result<<M as Method>::Response, CallError<<M as Method>::Error, <M as Method>::Request>>;
 
+/// An answer and how it came about.
+pub(crate) struct Answered<M: Method> {
+    pub(crate) answer: Answer<M>,
+    pub(crate) traffic: Traffic,
+    pub(crate) worker: Option<WorkerId>,
+    pub(crate) trailing: Option<Box<Metadata>>,
+}
+
 /// The shared part of one call.
 pub(crate) struct CallCell<M: Method> {
     /// Written under the lock of `slot` only; see the protocol above.
     state: AtomicU8,
-    /// Set once, by a shutdown.
-    stop: AtomicBool,
+    /// The [`CancelledBy`] that asked the handler to stop, plus one. Written once, under the lock
+    /// of `slot`.
+    asked: AtomicU8,
     /// Never changes.
     deadline: Option<Instant>,
     /// Never changes.
@@ -76,18 +104,57 @@ pub(crate) struct CallCell<M: Method> {
 }
 
 struct Slot<M: Method> {
-    /// Present until it is taken by the winner of *start*, *refuse* or *cancel*.
+    /// Present until it is taken by the winner of *start*, *refuse*, *expire* or *leave*.
     request: Option<M::Request>,
     /// Written once, taken by the caller.
     answer: Option<Answer<M>>,
     /// The task that the answer wakes.
     caller: Option<Waker>,
-    /// The tasks that a cancellation wakes, one entry for each future that watches, by its place.
-    /// A future takes its waker away when it is dropped.
-    watchers: BTreeMap<u64, Waker>,
-    next_watcher: u64,
+    /// What the caller sent along; taken by the start.
+    envelope: Option<Box<Envelope>>,
+    /// What a call has whose handler waits, streams or reports; others have none of it.
+    bystanders: Option<Box<Bystanders>>,
     traffic: Traffic,
     worker: Option<WorkerId>,
+    /// What the handler sends along with its answer.
+    trailing: Option<Box<Metadata>>,
+    is_over: bool,
+    /// Nobody will take the answer.
+    is_detached: bool,
+}
+
+#[derive(Default)]
+struct Bystanders {
+    watchers: Watchers,
+    /// The streams of the call, at most one for each direction.
+    streams: Vec<Arc<dyn Cut>>,
+    /// The last report that the caller has not seen.
+    progress: Option<Progress>,
+}
+
+/// The tasks that a cancellation wakes, one entry for each future that watches, by its place. The
+/// first one needs no allocation, since most calls have no other.
+#[derive(Default)]
+struct Watchers {
+    first: Option<(u64, Waker)>,
+    more: BTreeMap<u64, Waker>,
+    next: u64,
+}
+
+/// A channel that can be ended from outside.
+pub(crate) trait Cut: Send + Sync {
+    /// Ends both sides of it.
+    fn cut(&self, why: &Cause);
+    /// The bytes of all items so far.
+    fn traffic(&self) -> Traffic;
+}
+
+/// Why a stream ends that its handler has not ended.
+pub(crate) enum Cause {
+    /// The callee was given up.
+    Died { worker: WorkerId, exit: WorkerExit },
+    /// The call has ended otherwise; its caller knows how.
+    CallEnded,
 }
 
 /// The isolates that could end the wait of a caller that blocks.
@@ -103,7 +170,7 @@ impl<M: Method> Completer for Callees<M> {
         match (self.cell.state.load(Ordering::Relaxed), slot.worker) {
             // Any of them may start it.
             (QUEUED, _) => self.isolates.iter().copied().for_each(found),
-            (STARTED, Some(worker)) if slot.answer.is_none() => {
+            (STARTED, Some(worker)) => {
                 let isolate = self.isolates.get(worker.index());
                 isolate.copied().into_iter().for_each(found);
             }
@@ -128,7 +195,8 @@ pub(crate) enum Left<Q> {
 
 /// A call as its callee and a shutdown see it, without its types.
 pub trait Signal: Any + Send + Sync {
-    /// Returns whether the caller has gone, the deadline was enforced or a shutdown asks to stop.
+    /// Returns whether the caller has gone, the deadline has passed or the handler was asked to
+    /// stop.
     fn is_cancelled(&self) -> bool;
     /// Returns the cause of the cancellation, if the call was cancelled.
     fn cancelled_by(&self) -> Option<CancelledBy>;
@@ -136,33 +204,49 @@ pub trait Signal: Any + Send + Sync {
     ///
     /// `place` is that of the future which watches, `None` at first: it has one waker here.
     fn watch(&self, place: &mut Option<u64>, waker: &Waker) -> bool;
-    /// The future of this place watches no more.
+    /// Forgets the waker of this place: its future watches no more.
     fn forget(&self, place: u64);
-    /// The caller lets go of a running call.
+    /// Cancels the call, because its caller lets go of it.
     fn cancel(&self);
-    /// Asks the handler to stop because its worker shuts down.
-    fn stop(&self);
-    /// Ends a running call whose worker is gone or is given up. `false` if it has ended already.
-    fn abandon(&self, worker: WorkerId, exit: WorkerExit) -> bool;
+    /// Asks the handler to stop; an answer that still comes is delivered.
+    fn ask_to_stop(&self, by: CancelledBy);
+    /// Ends the call, because its deadline has passed. `false` if it has ended already, or its
+    /// stream is open.
+    fn expire(&self) -> bool;
+    /// Ends a running call whose worker is gone or is given up, unless the callee's side has ended
+    /// already. `count` is called if this ends it, before anybody can see the end.
+    fn abandon(&self, worker: WorkerId, exit: WorkerExit, count: &mut dyn FnMut());
+    /// Reports the progress of the handler; the caller sees the last report.
+    fn report(&self, progress: Progress);
+    /// Sends metadata of the handler along with its answer.
+    fn trail(&self, trailing: Metadata);
 }
 
 impl<M: Method> CallCell<M> {
-    pub(crate) fn new(request: M::Request, deadline: Option<Instant>, caller: Waker) -> Self {
+    pub(crate) fn new(
+        request: M::Request,
+        deadline: Option<Instant>,
+        caller: Option<Waker>,
+        envelope: Option<Box<Envelope>>,
+    ) -> Self {
         let traffic = Traffic::moved(M::request_bytes(&request));
         Self {
             state: AtomicU8::new(QUEUED),
-            stop: AtomicBool::new(false),
+            asked: AtomicU8::new(0),
             deadline,
             request_traffic: traffic,
             slot: Mutex::ranked(
                 Slot {
                     request: Some(request),
                     answer: None,
-                    caller: Some(caller),
-                    watchers: BTreeMap::new(),
-                    next_watcher: 0,
+                    caller,
+                    envelope,
+                    bystanders: None,
                     traffic,
                     worker: None,
+                    trailing: None,
+                    is_over: false,
+                    is_detached: false,
                 },
                 Rank::new(50, "the slot of a call"),
             ),
@@ -177,22 +261,70 @@ impl<M: Method> CallCell<M> {
         self.state.load(Ordering::Acquire) == QUEUED
     }
 
+    pub(crate) fn is_answered(&self) -> bool {
+        !matches!(self.state.load(Ordering::Acquire), QUEUED | STARTED)
+    }
+
+    /// Returns whether an answer wakes this waker.
+    pub(crate) fn knows(&self, waker: &Waker) -> bool {
+        let slot = self.slot.lock();
+        slot.caller.as_ref().is_some_and(|it| it.will_wake(waker))
+    }
+
+    pub(crate) fn request_traffic(&self) -> Traffic {
+        self.request_traffic
+    }
+
+    /// A stream that ends with the call. Given before the call is submitted.
+    pub(crate) fn add_stream(&self, stream: Arc<dyn Cut>) {
+        self.slot.lock().bystanders().streams.push(stream);
+    }
+
     /// One arrow of the diagram: the slot, in the new state, if the call was in the old one.
     fn go(&self, from: u8, to: u8) -> Option<MutexGuard<'_, Slot<M>>> {
         let slot = self.slot.lock();
         if self.state.load(Ordering::Relaxed) != from {
             return None;
         }
-        // Release pairs with the Acquire of readers that do not take the lock.
-        self.state.store(to, Ordering::Release);
+        self.set(to);
         Some(slot)
     }
 
-    /// The callee starts the call and takes the request.
-    pub(crate) fn start(&self, worker: WorkerId) -> Option<M::Request> {
-        let mut slot = self.go(QUEUED, STARTED)?;
+    /// Called under the lock of the slot.
+    fn set(&self, state: u8) {
+        // Release pairs with the Acquire of readers that do not take the lock.
+        self.state.store(state, Ordering::Release);
+    }
+
+    /// The callee starts the call and takes the request. Otherwise it must not run.
+    ///
+    /// # Errors
+    /// Says how the call has ended.
+    pub(crate) fn start(
+        &self,
+        worker: WorkerId,
+    ) -> Result<(M::Request, Option<Box<Envelope>>), How> {
+        if self.has_expired() {
+            self.expire();
+        }
+        let mut slot = self.slot.lock();
+        match self.state.load(Ordering::Relaxed) {
+            QUEUED => {}
+            EXPIRED => return Err(How::Expired),
+            _ => return Err(How::Cancelled),
+        }
+        let Some(request) = slot.request.take() else {
+            return Err(How::Cancelled);
+        };
+        self.set(STARTED);
         slot.worker = Some(worker);
-        slot.request.take()
+        let envelope = slot.envelope.take();
+        Ok((request, envelope))
+    }
+
+    fn has_expired(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// The callee ends an unstarted call.
@@ -203,11 +335,6 @@ impl<M: Method> CallCell<M> {
         let request = slot.request.take();
         slot.answer = Some(Err(match why {
             Refusal::Rejected(why) => CallError::Rejected { why, request },
-            Refusal::Expired => CallError::Deadline {
-                phase: Phase::Queue,
-                outcome: Outcome::NotStarted,
-                request,
-            },
             Refusal::WorkerDied { exit, worker } => CallError::WorkerDied {
                 exit,
                 worker,
@@ -216,91 +343,127 @@ impl<M: Method> CallCell<M> {
             },
         }));
         let caller = slot.caller.take();
+        let bystanders = slot.bystanders.take();
         drop(slot);
         wake(caller);
+        Bystanders::tell(bystanders, &Cause::CallEnded);
         true
     }
 
-    /// The callee ends a running call with its answer. `settled` is told the traffic of the
-    /// whole call before the answer can be seen. Gives the answer back if the call has ended
-    /// otherwise.
+    /// The callee's side of a started call ends with an answer. `record` is told, at most once
+    /// for each call, before the answer can be seen. Returns how the call ended, and the answer if
+    /// the call has ended otherwise.
+    ///
+    /// The response must have been measured before, since that is foreign code.
     pub(crate) fn settle(
         &self,
+        how: How,
         answer: Answer<M>,
-        settled: impl FnOnce(Traffic),
-    ) -> Result<(), Answer<M>> {
-        let mut traffic = self.request_traffic;
-        traffic.add(Traffic::moved(answer.as_ref().map_or(0, M::response_bytes)));
-        let Some(mut slot) = self.go(STARTED, DONE) else {
-            return Err(answer);
-        };
-        settled(traffic);
+        response_bytes: u64,
+        record: impl FnOnce(Ended),
+    ) -> (Ended, Option<Answer<M>>) {
+        let mut slot = self.slot.lock();
+        let state = self.state.load(Ordering::Relaxed);
+        let how = how_ended(state, how);
+        let mut traffic = slot.traffic();
+        traffic.add(Traffic::moved(response_bytes));
+        let ended = Ended::ran(how, traffic);
+        if !std::mem::replace(&mut slot.is_over, true) {
+            record(ended);
+        }
+        if state != STARTED {
+            return (ended, Some(answer));
+        }
+        self.set(DONE);
         slot.traffic = traffic;
-        slot.answer = Some(answer);
-        let caller = slot.caller.take();
-        drop(slot);
-        wake(caller);
-        Ok(())
-    }
-
-    /// Hands over the callee's answer while the call goes on. Returns the answer if no caller
-    /// waits for it any more.
-    pub(crate) fn deposit(&self, answer: Answer<M>) -> Result<(), Answer<M>> {
-        // A cancel that comes later finds the answer in the slot and drops it.
-        let Some(mut slot) = self.go(STARTED, STARTED) else {
-            return Err(answer);
+        let unread = if slot.is_detached {
+            Some(answer)
+        } else {
+            slot.answer.replace(answer)
         };
+        let caller = slot.caller.take();
+        // The handler has dropped its end of a stream, but may have passed it on.
+        let bystanders = slot.bystanders.take();
+        drop(slot);
+        wake(caller);
+        Bystanders::tell(bystanders, &Cause::CallEnded);
+        (ended, unread)
+    }
+
+    /// Hands over an answer that is a stream. The call goes on.
+    ///
+    /// # Errors
+    /// The call has ended otherwise; here is the answer.
+    pub(crate) fn open(&self, answer: Answer<M>, stream: Arc<dyn Cut>) -> Result<(), Answer<M>> {
+        let mut slot = self.slot.lock();
+        if self.state.load(Ordering::Relaxed) != STARTED || slot.is_detached {
+            return Err(answer);
+        }
+        self.set(STREAMING);
         slot.answer = Some(answer);
+        slot.bystanders().streams.push(stream);
         let caller = slot.caller.take();
         drop(slot);
         wake(caller);
         Ok(())
     }
 
-    /// The callee ends a call whose answer was deposited before. `false` if it has ended
-    /// otherwise.
-    pub(crate) fn settle_deposited(&self) -> bool {
-        self.go(STARTED, DONE).is_some()
+    /// The callee's side of a call with an open stream ends; the end of the stream is written by
+    /// `end`, which runs after the call was counted and only if the call has not ended otherwise.
+    pub(crate) fn close(&self, how: How, record: impl FnOnce(Ended), end: impl FnOnce()) -> Ended {
+        let mut slot = self.slot.lock();
+        let state = self.state.load(Ordering::Relaxed);
+        let how = how_ended(state, how);
+        let ended = Ended::ran(how, slot.traffic());
+        if !std::mem::replace(&mut slot.is_over, true) {
+            record(ended);
+        }
+        if state == STREAMING {
+            self.set(DONE);
+        }
+        let bystanders = slot.bystanders.take();
+        drop(slot);
+        if state == STREAMING {
+            end();
+        }
+        Bystanders::tell(bystanders, &Cause::CallEnded);
+        ended
     }
 
-    pub(crate) fn request_traffic(&self) -> Traffic {
-        self.request_traffic
-    }
-
-    /// The caller's side of the call ends: its future was dropped or its deadline passed.
+    /// The caller's side of the call ends.
     pub(crate) fn leave(&self) -> Left<M::Request> {
-        // Most calls are left with their answer taken.
-        if self.state.load(Ordering::Acquire) == DONE {
+        let mut slot = self.slot.lock();
+        let state = self.state.load(Ordering::Relaxed);
+        if !matches!(state, QUEUED | STARTED | STREAMING) {
             return Left::Ended;
         }
-        if let Some(mut slot) = self.go(QUEUED, CANCELLED) {
-            let (request, caller) = (slot.request.take(), slot.caller.take());
-            drop(slot);
-            drop(caller);
-            return Left::Unstarted(request);
+        self.set(LEFT);
+        let request = slot.request.take();
+        // A stream that the caller has not taken may be in the answer.
+        let (answer, caller) = (slot.answer.take(), slot.caller.take());
+        let bystanders = slot.bystanders.take();
+        drop(slot);
+        Bystanders::tell(bystanders, &Cause::CallEnded);
+        drop((answer, caller));
+        if state == QUEUED {
+            Left::Unstarted(request)
+        } else {
+            Left::Running
         }
-        if let Some(mut slot) = self.go(STARTED, CANCELLED) {
-            let watchers = std::mem::take(&mut slot.watchers);
-            // A deposited stream that the caller has not taken.
-            let (answer, caller) = (slot.answer.take(), slot.caller.take());
-            drop(slot);
-            drop((answer, caller));
-            watchers.into_values().for_each(wake_contained);
-            return Left::Running;
-        }
-        Left::Ended
     }
 
     /// The caller takes the answer, or leaves its waker.
-    pub(crate) fn poll_answer(
-        &self,
-        waker: &Waker,
-    ) -> Option<(Answer<M>, Traffic, Option<WorkerId>)> {
+    pub(crate) fn poll_answer(&self, waker: &Waker) -> Option<Answered<M>> {
         let mut new = None;
         loop {
             let mut slot = self.slot.lock();
             if let Some(answer) = slot.answer.take() {
-                return Some((answer, slot.traffic, slot.worker));
+                return Some(Answered {
+                    answer,
+                    traffic: slot.traffic,
+                    worker: slot.worker,
+                    trailing: slot.trailing.take(),
+                });
             }
             let caller = slot.caller.as_ref();
             if caller.is_some_and(|caller| caller.will_wake(waker)) {
@@ -318,34 +481,149 @@ impl<M: Method> CallCell<M> {
             return None;
         }
     }
+
+    /// The caller lets the call run by itself, and nobody takes its answer. A stream that is there
+    /// already is dropped by whoever asked, which cancels the call.
+    pub(crate) fn detach(&self) -> Option<Answer<M>> {
+        let mut slot = self.slot.lock();
+        slot.is_detached = true;
+        let (answer, caller) = (slot.answer.take(), slot.caller.take());
+        drop(slot);
+        drop(caller);
+        answer
+    }
+
+    /// Takes the request back if the call has not started, as *leave* does.
+    pub(crate) fn unqueue(&self) -> Option<M::Request> {
+        let mut slot = self.go(QUEUED, LEFT)?;
+        let request = slot.request.take();
+        let (caller, bystanders) = (slot.caller.take(), slot.bystanders.take());
+        drop(slot);
+        Bystanders::tell(bystanders, &Cause::CallEnded);
+        drop(caller);
+        request
+    }
+
+    /// Takes the answer if it is that the call was not admitted.
+    pub(crate) fn take_refusal(&self) -> Option<CallError<M::Error, M::Request>> {
+        if self.state.load(Ordering::Acquire) != DONE {
+            return None;
+        }
+        let mut slot = self.slot.lock();
+        let is_refusal = matches!(&slot.answer, Some(Err(error)) if error.is_refusal());
+        slot.answer.take_if(|_| is_refusal)?.err()
+    }
+
+    /// The last report of the handler that was not taken yet.
+    pub(crate) fn take_progress(&self) -> Option<Progress> {
+        self.slot.lock().bystanders.as_mut()?.progress.take()
+    }
 }
 
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        wake_contained(waker);
+/// What is left in a cell is the user's, and may be dropped by whoever comes last: its caller, its
+/// worker, or a shutdown that turns calls away. A panic in there must not harm those.
+impl<M: Method> Drop for CallCell<M> {
+    fn drop(&mut self) {
+        let mut slot = self.slot.lock();
+        if slot.request.is_none() && slot.answer.is_none() {
+            return;
+        }
+        let left = (slot.request.take(), slot.answer.take());
+        drop(slot);
+        // Each for itself: two panics in one unwinding would end the process.
+        let _request = catch(|| drop(left.0));
+        let _answer = catch(|| drop(left.1));
+    }
+}
+
+impl<M: Method> Slot<M> {
+    /// The bytes of the request and of the items of its streams.
+    fn traffic(&self) -> Traffic {
+        let mut traffic = self.traffic;
+        for stream in self.bystanders.iter().flat_map(|it| &it.streams) {
+            traffic.add(stream.traffic());
+        }
+        traffic
+    }
+
+    fn bystanders(&mut self) -> &mut Bystanders {
+        self.bystanders.get_or_insert_default()
+    }
+}
+
+impl Bystanders {
+    /// The call has ended: wakes those who watch it, and ends its streams.
+    fn tell(bystanders: Option<Box<Self>>, why: &Cause) {
+        if let Some(bystanders) = bystanders {
+            bystanders.watchers.wake_all();
+            for stream in bystanders.streams {
+                stream.cut(why);
+            }
+        }
+    }
+}
+
+/// The end of a call whose handler has ended as in `how`, by the state that its cell is in. A panic
+/// stays one, since it matters to the worker, even if the answer is not read.
+fn how_ended(state: u8, how: How) -> How {
+    match state {
+        _ if how == How::Panicked => how,
+        EXPIRED => How::Expired,
+        LEFT => How::Cancelled,
+        _ => how,
+    }
+}
+
+impl Watchers {
+    fn get(&self, place: u64) -> Option<&Waker> {
+        match &self.first {
+            Some((at, waker)) if *at == place => Some(waker),
+            _ => self.more.get(&place),
+        }
+    }
+
+    /// Sets the waker of a place. Returns the one before.
+    fn set(&mut self, place: u64, waker: Waker) -> Option<Waker> {
+        match &mut self.first {
+            Some((at, first)) if *at == place => Some(std::mem::replace(first, waker)),
+            none @ None if !self.more.contains_key(&place) => {
+                *none = Some((place, waker));
+                None
+            }
+            _ => self.more.insert(place, waker),
+        }
+    }
+
+    fn remove(&mut self, place: u64) -> Option<Waker> {
+        match self.first.take_if(|(at, _)| *at == place) {
+            Some((_, waker)) => Some(waker),
+            None => self.more.remove(&place),
+        }
+    }
+
+    fn wake_all(self) {
+        if let Some((_, waker)) = self.first {
+            wake_contained(waker);
+        }
+        self.more.into_values().for_each(wake_contained);
     }
 }
 
 impl<M: Method> Signal for CallCell<M> {
     fn is_cancelled(&self) -> bool {
-        // Acquire pairs with the store of `leave`; Relaxed is enough for a request to stop.
-        self.state.load(Ordering::Acquire) == CANCELLED || self.stop.load(Ordering::Relaxed)
+        // Acquire pairs with the arrows; Relaxed is enough for a request to stop.
+        self.state.load(Ordering::Acquire) >= EXPIRED || self.asked.load(Ordering::Relaxed) != 0
     }
 
     fn cancelled_by(&self) -> Option<CancelledBy> {
-        if self.state.load(Ordering::Acquire) == CANCELLED {
-            let expired = self
-                .deadline
-                .is_some_and(|deadline| deadline <= Instant::now());
-            return Some(if expired {
-                CancelledBy::Deadline
-            } else {
-                CancelledBy::Caller
-            });
+        match self.state.load(Ordering::Acquire) {
+            EXPIRED => Some(CancelledBy::Deadline),
+            LEFT => Some(CancelledBy::Caller),
+            _ => match self.asked.load(Ordering::Relaxed) {
+                0 => None,
+                asked => Some(CancelledBy::from_byte(asked - 1)),
+            },
         }
-        self.stop
-            .load(Ordering::Relaxed)
-            .then_some(CancelledBy::Shutdown)
     }
 
     fn watch(&self, place: &mut Option<u64>, waker: &Waker) -> bool {
@@ -356,7 +634,8 @@ impl<M: Method> Signal for CallCell<M> {
             if self.is_cancelled() {
                 return true;
             }
-            let known = place.and_then(|place| slot.watchers.get(&place));
+            let watchers = &mut slot.bystanders().watchers;
+            let known = place.and_then(|place| watchers.get(place));
             if known.is_some_and(|known| known.will_wake(waker)) {
                 return false;
             }
@@ -366,9 +645,11 @@ impl<M: Method> Signal for CallCell<M> {
                 new = Some(waker.clone());
                 continue;
             };
-            let own = place.unwrap_or(slot.next_watcher);
-            slot.next_watcher += u64::from(place.replace(own).is_none());
-            let before = slot.watchers.insert(own, new);
+            let own = *place.get_or_insert_with(|| {
+                watchers.next += 1;
+                watchers.next
+            });
+            let before = watchers.set(own, new);
             drop(slot);
             drop(before);
             return false;
@@ -376,7 +657,10 @@ impl<M: Method> Signal for CallCell<M> {
     }
 
     fn forget(&self, place: u64) {
-        let waker = self.slot.lock().watchers.remove(&place);
+        let mut slot = self.slot.lock();
+        let bystanders = slot.bystanders.as_mut();
+        let waker = bystanders.and_then(|it| it.watchers.remove(place));
+        drop(slot);
         drop(waker);
     }
 
@@ -384,25 +668,85 @@ impl<M: Method> Signal for CallCell<M> {
         self.leave();
     }
 
-    fn stop(&self) {
-        // The flag is set before the watchers are taken; `watch` looks at it under the lock.
-        self.stop.store(true, Ordering::Relaxed);
-        let watchers = std::mem::take(&mut self.slot.lock().watchers);
-        watchers.into_values().for_each(wake_contained);
+    fn ask_to_stop(&self, by: CancelledBy) {
+        let mut slot = self.slot.lock();
+        if self.asked.load(Ordering::Relaxed) == 0 {
+            self.asked.store(by as u8 + 1, Ordering::Relaxed);
+        }
+        let bystanders = slot.bystanders.as_mut();
+        let watchers = bystanders.map(|it| std::mem::take(&mut it.watchers));
+        drop(slot);
+        watchers.into_iter().for_each(Watchers::wake_all);
     }
 
-    fn abandon(&self, worker: WorkerId, exit: WorkerExit) -> bool {
-        if self.state.load(Ordering::Acquire) != STARTED {
-            return false;
-        }
-        let (worker, outcome) = (Some(worker), Outcome::MaybeExecuted);
-        let error = CallError::WorkerDied {
-            exit,
-            worker,
-            outcome,
-            request: None,
+    fn expire(&self) -> bool {
+        let mut slot = self.slot.lock();
+        let (phase, outcome) = match self.state.load(Ordering::Relaxed) {
+            QUEUED => (Phase::Queue, Outcome::NotStarted),
+            STARTED => (Phase::Run, Outcome::MaybeExecuted),
+            _ => return false,
         };
-        self.settle(Err(error), |_traffic| {}).is_ok()
+        self.set(EXPIRED);
+        let request = slot.request.take();
+        slot.answer = Some(Err(CallError::Deadline {
+            phase,
+            outcome,
+            request,
+        }));
+        let caller = slot.caller.take();
+        let bystanders = slot.bystanders.take();
+        drop(slot);
+        wake(caller);
+        Bystanders::tell(bystanders, &Cause::CallEnded);
+        true
+    }
+
+    fn abandon(&self, worker: WorkerId, exit: WorkerExit, count: &mut dyn FnMut()) {
+        // Most calls are over when their callee lets go of them.
+        if self.state.load(Ordering::Acquire) == DONE {
+            return;
+        }
+        let mut slot = self.slot.lock();
+        let state = self.state.load(Ordering::Relaxed);
+        if state == QUEUED || std::mem::replace(&mut slot.is_over, true) {
+            return;
+        }
+        count();
+        if state == STARTED {
+            slot.answer = Some(Err(CallError::WorkerDied {
+                exit: exit.clone(),
+                worker: Some(worker),
+                outcome: Outcome::MaybeExecuted,
+                request: None,
+            }));
+        }
+        if matches!(state, STARTED | STREAMING) {
+            self.set(DONE);
+        }
+        let caller = slot.caller.take();
+        let bystanders = slot.bystanders.take();
+        drop(slot);
+        wake(caller);
+        Bystanders::tell(bystanders, &Cause::Died { worker, exit });
+    }
+
+    fn report(&self, progress: Progress) {
+        let mut slot = self.slot.lock();
+        if self.state.load(Ordering::Relaxed) != STARTED {
+            return;
+        }
+        let before = slot.bystanders().progress.replace(progress);
+        let caller = slot.caller.take();
+        drop(slot);
+        drop(before);
+        wake(caller);
+    }
+
+    fn trail(&self, trailing: Metadata) {
+        let mut slot = self.slot.lock();
+        let before = slot.trailing.replace(Box::new(trailing));
+        drop(slot);
+        drop(before);
     }
 }
 
@@ -411,8 +755,10 @@ impl<M: Method> std::fmt::Debug for CallCell<M> {
         let state = match self.state.load(Ordering::Relaxed) {
             QUEUED => "queued",
             STARTED => "started",
+            STREAMING => "streaming",
             DONE => "done",
-            _ => "cancelled",
+            EXPIRED => "expired",
+            _ => "left",
         };
         write!(f, "{}({state})", M::DESCRIPTOR.name)
     }

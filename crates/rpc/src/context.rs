@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
 use insula_core::{Instant, yield_now};
+use insula_sync::Mutex;
 
 use crate::cell::Signal;
 use crate::contract::Ended;
+use crate::envelope::{Envelope, Metadata, Progress, TraceContext};
 use crate::error::{Cancelled, CancelledBy};
 
 /// Names a worker among those of its pool; stays the same when its state is rebuilt.
@@ -17,12 +20,12 @@ use crate::error::{Cancelled, CancelledBy};
 pub struct WorkerId(u32);
 
 impl WorkerId {
-    /// The worker at this place of its pool, counted from 0.
+    /// Names the worker at this place of its pool, counted from 0.
     pub fn new(index: u32) -> Self {
         Self(index)
     }
 
-    /// Its place in the pool, counted from 0.
+    /// Returns its place in the pool, counted from 0.
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -34,17 +37,18 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// The part that the calls which run one after the other at one place have in common.
+/// What the calls that run one after the other at one place have in common: the worker, its
+/// incarnation, its grace period, its place and its books. Cheap to clone.
 #[derive(Clone)]
-pub struct Scope {
-    /// The worker that runs them.
-    pub worker: WorkerId,
-    /// The number of times that its state was rebuilt.
-    pub incarnation: u32,
-    /// The time that a cancelled handler may go on before its future is dropped.
-    pub grace: Duration,
-    /// Is told of every call that ends here.
-    pub ledger: Option<Arc<dyn Ledger>>,
+pub struct Scope(Arc<Common>);
+
+struct Common {
+    name: Arc<str>,
+    worker: WorkerId,
+    incarnation: u32,
+    grace: Duration,
+    ledger: Option<Arc<dyn Ledger>>,
+    place: Option<Arc<dyn Place>>,
 }
 
 /// Counts calls as they end.
@@ -55,21 +59,65 @@ pub trait Ledger: Send + Sync + 'static {
     fn record(&self, ended: &Ended);
 }
 
+/// A place among the calls that a worker runs at once. The call that has it gives it back while it
+/// only waits for the reader of its stream.
+pub trait Place: Send + Sync + 'static {
+    /// Another call may run meanwhile.
+    fn give_back(&self);
+    /// Ready once the call has a place again.
+    fn poll_return(&self, task: &mut task::Context<'_>) -> Poll<()>;
+}
+
 impl Scope {
-    pub(crate) fn record(&self, ended: Ended) -> Ended {
-        if let Some(ledger) = &self.ledger {
+    /// Makes the scope of a worker's calls: its name, its place in the pool, the number of
+    /// times that its state was rebuilt, and the time that a cancelled handler may go on.
+    pub fn new(name: Arc<str>, worker: WorkerId, incarnation: u32, grace: Duration) -> Self {
+        Self(Arc::new(Common {
+            name,
+            worker,
+            incarnation,
+            grace,
+            ledger: None,
+            place: None,
+        }))
+    }
+
+    /// Returns the same scope, whose calls run at `place` and are counted by `ledger`. Without a
+    /// place, a call whose stream waits for its reader goes on being a running call.
+    #[must_use]
+    pub fn at(&self, place: Option<Arc<dyn Place>>, ledger: Option<Arc<dyn Ledger>>) -> Self {
+        let common = &*self.0;
+        Self(Arc::new(Common {
+            name: Arc::clone(&common.name),
+            ledger,
+            place,
+            ..*common
+        }))
+    }
+
+    /// Returns the worker that runs the calls.
+    pub fn worker(&self) -> WorkerId {
+        self.0.worker
+    }
+
+    pub(crate) fn place(&self) -> Option<&dyn Place> {
+        self.0.place.as_deref()
+    }
+
+    pub(crate) fn record(&self, ended: Ended) {
+        if let Some(ledger) = &self.0.ledger {
             ledger.record(&ended);
         }
-        ended
     }
 }
 
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
-            .field("worker", &self.worker)
-            .field("incarnation", &self.incarnation)
-            .field("grace", &self.grace)
+            .field("name", &self.0.name)
+            .field("worker", &self.0.worker)
+            .field("incarnation", &self.0.incarnation)
+            .field("grace", &self.0.grace)
             .finish_non_exhaustive()
     }
 }
@@ -77,37 +125,50 @@ impl fmt::Debug for Scope {
 /// A running call as its handler sees it.
 ///
 /// # Cancellation
-/// A call is cancelled when its caller drops its future or its stream, when its deadline is
-/// enforced, and when its worker shuts down. The handler is told through this context and may
-/// go on for the worker's grace period; then its future is dropped at the point where it waits.
-/// A handler that computes without waiting should ask [`check`](Self::check) or await
-/// [`checkpoint`](Self::checkpoint) now and then: nothing can stop it from outside.
+/// A call is cancelled when its caller drops its future or its stream or asks it to stop, when its
+/// deadline has passed, whether or not the caller looks, when the call that it was made
+/// [within](crate::Call::within) is cancelled, and when its worker shuts down. The handler is told
+/// through this context and may go on for the worker's grace period; then its future is dropped at
+/// the point where it waits. A handler that computes without waiting should ask
+/// [`check`](Self::check) or await [`checkpoint`](Self::checkpoint) now and then: nothing can stop
+/// it from outside.
+///
+/// A stream that the handler has given is dropped at once when nobody reads it any more: there is
+/// nothing left to finish.
+///
+/// Once the deadline has passed, the caller gets
+/// [`CallError::Deadline`](crate::CallError::Deadline) whatever the handler still does. After any
+/// other request to stop, an answer that comes in time is delivered.
 pub struct Context {
     signal: Arc<dyn Signal>,
     deadline: Option<Instant>,
-    worker: WorkerId,
-    incarnation: u32,
-    grace: Duration,
+    scope: Scope,
+    envelope: Option<Box<Envelope>>,
+    /// Tasks that the handler has spawned and that its guard has not taken over. Made with the
+    /// first one, so that a call without any takes no lock.
+    spawned: OnceLock<Box<Mutex<Vec<ScopedTask>>>>,
 }
+
+/// A task that is part of a call.
+pub(crate) type ScopedTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The part of a [`Context`] that may be kept: it tells whether the call was cancelled.
 #[derive(Clone)]
 pub struct CancelToken(Arc<dyn Signal>);
 
 impl Context {
-    pub(crate) fn new(signal: Arc<dyn Signal>, scope: &Scope, deadline: Option<Instant>) -> Self {
-        let Scope {
-            worker,
-            incarnation,
-            grace,
-            ..
-        } = *scope;
+    pub(crate) fn new(
+        signal: Arc<dyn Signal>,
+        scope: &Scope,
+        deadline: Option<Instant>,
+        envelope: Option<Box<Envelope>>,
+    ) -> Self {
         Self {
             signal,
             deadline,
-            worker,
-            incarnation,
-            grace,
+            scope: scope.clone(),
+            envelope,
+            spawned: OnceLock::new(),
         }
     }
 
@@ -117,7 +178,7 @@ impl Context {
         self.deadline
     }
 
-    /// The time until the deadline; zero once it has passed.
+    /// Returns the time until the deadline; zero once it has passed.
     pub fn remaining(&self) -> Option<Duration> {
         self.deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
@@ -126,6 +187,11 @@ impl Context {
     /// Returns whether the answer is no longer needed. One or two atomic loads.
     pub fn is_cancelled(&self) -> bool {
         self.signal.is_cancelled()
+    }
+
+    /// Returns the cause of the cancellation, once the call was cancelled.
+    pub fn cancelled_by(&self) -> Option<CancelledBy> {
+        self.signal.cancelled_by()
     }
 
     /// Waits until the call is cancelled.
@@ -142,18 +208,17 @@ impl Context {
     /// # Errors
     /// [`Cancelled`] says what cancelled the call.
     pub fn check(&self) -> Result<(), Cancelled> {
-        if let Some(by) = self.signal.cancelled_by() {
-            return Err(Cancelled { by });
+        let has_expired = |deadline| deadline <= Instant::now();
+        if self.deadline.is_some_and(has_expired) {
+            self.signal.expire();
         }
-        if self.remaining().is_some_and(|left| left.is_zero()) {
-            return Err(Cancelled {
-                by: CancelledBy::Deadline,
-            });
+        match self.signal.cancelled_by() {
+            Some(by) => Err(Cancelled { by }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    /// For long computations: lets other work of the isolate run, then does a
+    /// Lets other work of the isolate run, in a long computation, and then does a
     /// [`check`](Self::check).
     ///
     /// # Errors
@@ -164,17 +229,83 @@ impl Context {
         self.check()
     }
 
-    /// The worker that runs this call.
+    /// Returns the worker that runs this call.
     pub fn worker(&self) -> WorkerId {
-        self.worker
+        self.scope.0.worker
+    }
+
+    /// Returns the name of the worker's pool; it is empty without a pool.
+    pub fn pool(&self) -> &str {
+        &self.scope.0.name
     }
 
     /// Returns the number of times that the worker's state was rebuilt; 0 for its first.
     pub fn incarnation(&self) -> u32 {
-        self.incarnation
+        self.scope.0.incarnation
     }
 
-    /// A token that may outlive the handler, such as in the stream that it returns.
+    /// Returns what the caller has sent along.
+    pub fn metadata(&self) -> &Metadata {
+        const NONE: &Metadata = &Metadata::NONE;
+        self.envelope.as_ref().map_or(NONE, |it| &it.metadata)
+    }
+
+    /// Sends metadata back along with the answer, with which a caller gets it that asks for
+    /// [details](crate::Call::detailed). Replaces what was given before.
+    pub fn set_trailing(&self, metadata: Metadata) {
+        self.signal.trail(metadata);
+    }
+
+    /// Returns the trace that this call is part of.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.envelope.as_ref().and_then(|it| it.trace)
+    }
+
+    /// Returns the number of attempts before this one, as the caller says.
+    pub fn attempt(&self) -> u32 {
+        self.envelope.as_ref().map_or(0, |it| it.attempt)
+    }
+
+    /// Returns the key that all attempts of one piece of work have in common, if the caller gave
+    /// one.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        let envelope = self.envelope.as_ref()?;
+        envelope.idempotency_key.as_deref()
+    }
+
+    /// Tells the caller how far the handler has come. A caller that does not look gets the last
+    /// report only, and one that has its answer gets none. See
+    /// [`Call::on_progress`](crate::Call::on_progress).
+    pub fn progress(&self, progress: Progress) {
+        self.signal.report(progress);
+    }
+
+    /// Runs a task as a part of the call, beside the handler and on the same worker. The call has
+    /// its answer once the handler and all its tasks have ended; for a stream, it is opened then.
+    /// What the stream itself spawns runs while the stream does, and is dropped with it.
+    ///
+    /// # Cancellation
+    /// A task is dropped where it waits when the handler is, after the worker's grace period.
+    ///
+    /// # Panics
+    /// A panic of a task fails the call, as one of its handler does.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let task: ScopedTask = Box::pin(task);
+        self.spawned.get_or_init(Box::default).lock().push(task);
+    }
+
+    /// Returns whether the handler has ever spawned a task.
+    pub(crate) fn has_spawned(&self) -> bool {
+        self.spawned.get().is_some()
+    }
+
+    /// The tasks that were spawned since the last look.
+    pub(crate) fn take_spawned(&self) -> Vec<ScopedTask> {
+        let spawned = self.spawned.get();
+        spawned.map_or_else(Vec::new, |tasks| std::mem::take(&mut *tasks.lock()))
+    }
+
+    /// Returns a token that may outlive the handler, such as in a task of its own.
     pub fn token(&self) -> CancelToken {
         CancelToken(Arc::clone(&self.signal))
     }
@@ -184,12 +315,7 @@ impl Context {
     }
 
     pub(crate) fn grace(&self) -> Duration {
-        self.grace
-    }
-
-    /// Watches for the cancellation.
-    pub(crate) fn watch(&self) -> Watch<'_> {
-        Watch::new(&*self.signal)
+        self.scope.0.grace
     }
 }
 
@@ -206,6 +332,10 @@ impl CancelToken {
     pub async fn cancelled(&self) -> Cancelled {
         cancelled(&*self.0).await
     }
+
+    pub(crate) fn signal(&self) -> &dyn Signal {
+        &*self.0
+    }
 }
 
 async fn cancelled(signal: &dyn Signal) -> Cancelled {
@@ -215,7 +345,7 @@ async fn cancelled(signal: &dyn Signal) -> Cancelled {
 }
 
 /// Waits for a cancellation, and is forgotten when it is dropped.
-pub(crate) struct Watch<'a> {
+struct Watch<'a> {
     signal: &'a dyn Signal,
     place: Option<u64>,
 }
@@ -229,7 +359,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Has `waker` woken at the cancellation; returns the cause if it has happened.
-    pub(crate) fn look(&mut self, waker: &Waker) -> Option<CancelledBy> {
+    fn look(&mut self, waker: &Waker) -> Option<CancelledBy> {
         // A cancellation is never taken back, so that there is a cause once there is a flag.
         self.signal
             .watch(&mut self.place, waker)
@@ -248,11 +378,11 @@ impl Drop for Watch<'_> {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("worker", &self.worker)
-            .field("incarnation", &self.incarnation)
+            .field("worker", &self.worker())
+            .field("incarnation", &self.incarnation())
             .field("deadline", &self.deadline)
-            .field("is_cancelled", &self.is_cancelled())
-            .finish()
+            .field("cancelled_by", &self.cancelled_by())
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use insula_core::{Instant, IsolateId};
 
 use crate::WorkerId;
+use crate::callee::Pending;
 use crate::cell::Signal;
 use crate::context::Scope;
-use crate::error::{Reject, WorkerExit};
+use crate::error::{CancelledBy, Reject, WorkerExit};
 use crate::payload::Traffic;
-use crate::pending::Pending;
 
 /// The shape of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,8 +18,12 @@ use crate::pending::Pending;
 pub enum MethodKind {
     /// One request, one response.
     Unary,
-    /// One request, a stream of items.
+    /// One request, a stream of items as the answer.
     ServerStream,
+    /// A stream of items, one response.
+    ClientStream,
+    /// A stream of items in each direction.
+    Bidirectional,
 }
 
 /// One line of a contract's method table.
@@ -31,13 +35,16 @@ pub struct MethodDescriptor {
     pub id: u64,
     /// The shape of its calls.
     pub kind: MethodKind,
+    /// `true` if a call may run more than once and have the effect of one; see [`Idempotent`].
+    pub is_idempotent: bool,
 }
 
 /// The types of one method. Implemented by the marker types that `#[contract]` generates.
 pub trait Method: Sized + 'static {
     /// The request enum of the contract.
     type Contract: Contract;
-    /// The value that the caller hands over.
+    /// The values that the caller hands over: `()` if there are none, the value if there is one,
+    /// otherwise a tuple. An [`Inbound`](crate::Inbound) is one of them.
     type Request: Send + 'static;
     /// The value that the caller gets; a [`ReplyStream`](crate::ReplyStream) for server streams.
     type Response: Send + 'static;
@@ -47,47 +54,73 @@ pub trait Method: Sized + 'static {
     const DESCRIPTOR: MethodDescriptor;
     /// Puts a call into the request enum.
     fn wrap(call: Pending<Self>) -> Self::Contract;
-    /// The bytes that move with a request.
+    /// Returns the bytes that move with a request.
     fn request_bytes(request: &Self::Request) -> u64;
-    /// The bytes that move with a response; zero for a stream, whose items are counted.
+    /// Returns the bytes that move with a response; zero for a stream, whose items are counted.
     fn response_bytes(response: &Self::Response) -> u64;
 }
 
 /// A [`Method`] that answers with a stream.
-pub trait StreamMethod: Method {
+pub trait ServerStreaming: Method {
     /// The items of the stream.
     type Item: Send + 'static;
-    /// The bytes that move with an item.
+    /// Returns the bytes that move with an item.
     fn item_bytes(item: &Self::Item) -> u64;
 }
 
-/// A contract's request enum: one call of any of its methods, on its way to a service.
+/// A [`Method`] whose calls may run more than once and have the effect of one, as `#[idempotent]`
+/// in the contract says. Only such a call is repeated by [`retry`](crate::retry()) although it may
+/// have run, or made twice by [`hedge`](crate::hedge).
+#[diagnostic::on_unimplemented(
+    message = "this method is not marked as idempotent",
+    label = "a call of it must not run twice",
+    note = "if it may, write `#[idempotent]` above the method in its contract"
+)]
+pub trait Idempotent: Method {}
+
+/// A [`Method`] whose caller sends a stream.
+pub trait ClientStreaming: Method {
+    /// The items of the stream.
+    type Sent: Send + 'static;
+    /// Returns the bytes that move with an item.
+    fn sent_bytes(item: &Self::Sent) -> u64;
+}
+
+/// Calls of one or several contracts on their way to a service.
 ///
 /// Dropping a call that was not started ends it with
 /// [`CallError::WorkerDied`](crate::CallError::WorkerDied), [`Outcome::NotStarted`](
 /// crate::Outcome::NotStarted).
-pub trait Contract: fmt::Debug + Send + 'static {
-    /// The generated caller.
-    type Caller: From<Arc<dyn Endpoint<Self>>>;
+pub trait Calls: fmt::Debug + Send + 'static {
+    /// Returns the call inside, whatever its method.
+    fn pending(&self) -> &dyn PendingCall;
+}
+
+/// A contract's request enum: one call of any of its methods.
+pub trait Contract: Calls {
     /// The contract's name.
     const NAME: &'static str;
     /// The contract's version.
     const VERSION: u32;
     /// Every method, in the order of the trait.
     const METHODS: &'static [MethodDescriptor];
-    /// The call inside, whatever its method.
-    fn pending(&self) -> &dyn PendingCall;
+}
+
+/// A generated caller: one method per call of its contract.
+pub trait Caller: From<Arc<dyn Endpoint<Self::Contract>>> {
+    /// The contract whose calls it makes.
+    type Contract: Contract;
 }
 
 /// A call that has not started, seen without its types.
 pub trait PendingCall {
-    /// Its method.
+    /// Returns its method.
     fn descriptor(&self) -> MethodDescriptor;
     /// Returns the time by which it must have an answer.
     fn deadline(&self) -> Option<Instant>;
     /// Returns whether it still waits to be started: it was neither cancelled nor ended.
     fn is_waiting(&self) -> bool;
-    /// The call as its callee sees it while it runs; `None` once it has been taken apart.
+    /// Returns the call as its callee sees it while it runs; `None` once it was started.
     fn signal(&self) -> Option<Arc<dyn Signal>>;
     /// Ends the call before it started and gives the request back to the caller.
     /// `false` if it is no longer waiting.
@@ -99,8 +132,6 @@ pub trait PendingCall {
 pub enum Refusal {
     /// It is not admitted.
     Rejected(Reject),
-    /// Its deadline passed.
-    Expired,
     /// The worker that it was given to ended.
     WorkerDied {
         /// The way in which it ended.
@@ -117,9 +148,19 @@ pub enum Refusal {
 /// call ends it too.
 pub trait Endpoint<C>: fmt::Debug + Send + Sync + 'static {
     /// Takes a call. Never waits: a call that cannot be taken is refused through itself.
-    fn submit(&self, call: C, admission: Admission) -> Ticket;
-    /// The caller of an unstarted call has gone; whatever still lies here of it can go too.
-    fn withdraw(&self, ticket: Ticket);
+    fn submit(&self, call: C, info: CallInfo) -> Ticket;
+
+    /// Takes several calls, as if they were submitted one after the other, and calls `each` with
+    /// the ticket of each. An endpoint may need less for them together.
+    fn submit_all(&self, calls: Vec<C>, info: CallInfo, each: &mut dyn FnMut(Ticket)) {
+        for call in calls {
+            each(self.submit(call, info));
+        }
+    }
+
+    /// Forgets an unstarted call that has ended, because its caller has gone or its deadline has
+    /// passed; whatever still lies here of it can go too.
+    fn withdraw(&self, ticket: Ticket, by: CancelledBy);
 
     /// The isolates of all workers, by their place; empty if that is not known. Any of them may
     /// start a call which has not started yet. A caller that blocks uses it to find out that all
@@ -127,6 +168,16 @@ pub trait Endpoint<C>: fmt::Debug + Send + Sync + 'static {
     fn isolates(&self) -> Vec<IsolateId> {
         Vec::new()
     }
+}
+
+/// What an endpoint needs to know of a call to give it its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CallInfo {
+    /// What happens if there is no room.
+    pub admission: Admission,
+    /// Calls with the same key start on the same worker, in the order of their submission.
+    pub key: Option<u64>,
 }
 
 /// The treatment of a call for which there is no room.
@@ -151,10 +202,12 @@ impl Ticket {
 /// A responder: dispatches calls of a contract to a service. Implemented by `#[contract]`.
 pub trait Respond: Send + Sync + 'static {
     /// The calls that it answers.
-    type Contract: Contract;
+    type Contract: Calls;
     /// The service behind it.
-    type Service: Send + Sync + 'static;
-    /// A responder in front of a service.
+    type Service: Send + 'static;
+    /// `true` if the service is used by one call at a time, because its methods take `&mut self`.
+    const EXCLUSIVE: bool = false;
+    /// Makes a responder in front of a service.
     fn new(service: Self::Service) -> Self;
     /// Runs one call to its end. The answer goes to the caller; what comes back says how it
     /// ended. Never panics, whatever the handler does.
@@ -167,8 +220,21 @@ pub trait Respond: Send + Sync + 'static {
 pub struct Ended {
     /// The way it ended.
     pub how: How,
+    /// Says whether its handler has run.
+    pub has_run: bool,
     /// The bytes that it handled.
     pub traffic: Traffic,
+}
+
+impl Ended {
+    /// The end of a call whose handler has run.
+    pub(crate) fn ran(how: How, traffic: Traffic) -> Self {
+        Self {
+            how,
+            has_run: true,
+            traffic,
+        }
+    }
 }
 
 /// The ways in which a call ends at its callee.
@@ -180,8 +246,10 @@ pub enum How {
     Failed,
     /// The handler panicked.
     Panicked,
-    /// The caller, the deadline or a shutdown stopped the call, before or while it ran.
+    /// The caller or a shutdown stopped the call, before or while it ran.
     Cancelled,
-    /// The deadline had passed before it started.
+    /// The deadline passed, before the handler had an answer.
     Expired,
+    /// The worker ended, or was given up, while the call ran.
+    Died,
 }

@@ -25,8 +25,8 @@ pub enum CallError<E, Q = ()> {
         /// The request, unless it was lost on the way.
         request: Option<Q>,
     },
-    /// The call was cancelled, but not by its caller. (A caller that cancels drops its future and
-    /// sees no error.)
+    /// The call was cancelled by a shutdown, or with the call that it was made
+    /// [within](crate::Call::within). (A caller that drops the call sees no error.)
     Cancelled {
         /// The cause of the cancellation.
         by: CancelledBy,
@@ -96,16 +96,27 @@ pub enum Reject {
     NoWorker,
 }
 
-/// The cause of a cancellation.
+/// The cause of a cancellation; the first one, if there are several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CancelledBy {
-    /// The caller dropped its future or its stream.
+    /// The caller dropped its future or its stream, or asked the call to stop.
     Caller,
     /// The call's deadline passed.
     Deadline,
     /// The callee shuts down.
     Shutdown,
+}
+
+impl CancelledBy {
+    /// The inverse of `as u8`.
+    pub(crate) fn from_byte(byte: u8) -> Self {
+        match byte {
+            0 => Self::Caller,
+            1 => Self::Deadline,
+            _ => Self::Shutdown,
+        }
+    }
 }
 
 /// The phase of a call in which its deadline passed.
@@ -151,7 +162,19 @@ impl<E, Q> CallError<E, Q> {
         }
     }
 
-    /// The request, where the call has not started and still holds it.
+    /// Returns whether the callee has not taken the call.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Rejected { .. }
+                | Self::WorkerDied {
+                    outcome: Outcome::NotStarted,
+                    ..
+                }
+        )
+    }
+
+    /// Returns the request, if the call has not started and the request still exists.
     pub fn into_request(self) -> Option<Q> {
         match self {
             Self::Rejected { request, .. }
@@ -162,7 +185,7 @@ impl<E, Q> CallError<E, Q> {
         }
     }
 
-    /// The same error without the request, for error types that do not know its type.
+    /// Returns the same error without the request, for error types that do not know its type.
     pub fn without_request(self) -> CallError<E> {
         match self {
             Self::App(error) => CallError::App(error),
@@ -193,7 +216,7 @@ impl<E, Q> CallError<E, Q> {
         }
     }
 
-    /// The handler's own error, if it is one.
+    /// Returns the handler's own error, if it is one.
     pub fn into_app(self) -> Option<E> {
         match self {
             Self::App(error) => Some(error),

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::pin::{Pin, pin};
-use std::task::{self, Poll};
+use std::task::{self, Poll, ready};
 
-use insula_core::{Sleep, catch_panic, sleep};
+use futures_util::stream::{FuturesUnordered, Stream as _};
+use insula_core::{Sleep, catch_panic, sleep, sleep_until};
 
-use crate::context::{Context, Watch};
+use crate::context::{Context, ScopedTask};
 use crate::error::CancelledBy;
 
 /// Why a handler came to no result of its own.
@@ -32,51 +33,121 @@ pub struct Panic {
 /// Each poll, and the drop of the future, catches panics. Once the call is cancelled, the
 /// future has the grace period of the context to end by itself; then it is dropped. Gives an
 /// error if the future panicked or was dropped after a cancellation.
+///
+/// The tasks that the handler spawns are part of the call: they are polled here, and it is over
+/// when they are.
+///
+/// The output is measured in the same place, since the size of a value is the user's code too.
 #[must_use = "futures do nothing unless they are awaited"]
-pub struct Guard<'a, F> {
+pub struct Guard<'a, F: Future, B> {
     /// `None` once it has ended, or if the handler panicked before it gave a future.
     future: Pin<&'a mut Option<F>>,
     /// The panic of a handler that gave no future.
-    early: &'a mut Option<Panic>,
-    watchdog: Watchdog<'a>,
+    early: Option<Panic>,
+    measure: B,
+    joining: Option<Box<Joining<F::Output>>>,
+    watching: Watching<'a>,
 }
+
+/// The tasks of a call.
+struct Joining<T> {
+    tasks: FuturesUnordered<ScopedTask>,
+    /// What the handler came to, while they still run.
+    output: Option<(T, u64)>,
+}
+
+/// What a handler has come to, and the size of its response.
+pub(crate) type Outcome<T> = Result<(T, u64), Stopped>;
 
 /// Calls a handler: gives its future, or leaves its panic in `early`.
 pub fn begin<F>(early: &mut Option<Panic>, handler: impl FnOnce() -> F) -> Option<F> {
     catch(handler).map_err(|panic| *early = Some(panic)).ok()
 }
 
-impl<'a, F: Future> Guard<'a, F> {
-    /// Guards what [`begin`] has begun.
-    pub fn new(
+impl<'a, F: Future, B> Guard<'a, F, B> {
+    pub(crate) fn new(
         future: Pin<&'a mut Option<F>>,
-        early: &'a mut Option<Panic>,
+        early: Option<Panic>,
         cx: &'a Context,
+        measure: B,
     ) -> Self {
         Self {
             future,
             early,
-            watchdog: Watchdog::new(cx),
+            measure,
+            joining: None,
+            watching: Watching::new(cx),
         }
     }
 
-    fn stop(&mut self, stopped: Stopped) -> Poll<Result<F::Output, Stopped>> {
+    /// Runs the tasks of the call, and keeps what its handler came to until they have ended.
+    #[cold]
+    fn join(
+        &mut self,
+        polled: Poll<(F::Output, u64)>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<(F::Output, u64)> {
+        let cx = self.watching.cx;
+        let mut new = cx.take_spawned();
+        let joining = self.joining.get_or_insert_with(|| {
+            let (tasks, output) = (FuturesUnordered::new(), None);
+            Box::new(Joining { tasks, output })
+        });
+        if let Poll::Ready(output) = polled {
+            joining.output = Some(output);
+        }
+        loop {
+            joining.tasks.extend(new);
+            // Ready with `None` once there are no more, and with each that ends.
+            while let Poll::Ready(Some(())) = Pin::new(&mut joining.tasks).poll_next(task) {}
+            // A task may have spawned others.
+            new = cx.take_spawned();
+            if new.is_empty() {
+                break;
+            }
+        }
+        if !joining.tasks.is_empty() {
+            return Poll::Pending;
+        }
+        let output = self.joining.take().and_then(|joining| joining.output);
+        output.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn stop(&mut self, stopped: Stopped) -> Poll<Outcome<F::Output>> {
         // What the future still holds is the user's, and its drop may panic too.
         let dropped = catch(|| self.future.set(None));
+        let dropped = dropped.and(catch(|| {
+            self.joining = None;
+            drop(self.watching.cx.take_spawned());
+        }));
         Poll::Ready(Err(dropped.map_or_else(Stopped::Panicked, |()| stopped)))
     }
 }
 
-impl<F: Future> Future for Guard<'_, F> {
-    type Output = Result<F::Output, Stopped>;
+// Nothing in here is pinned in place but the future, which its owner has pinned.
+impl<F: Future, B> Unpin for Guard<'_, F, B> {}
+
+impl<F: Future, B: Fn(&F::Output) -> u64> Future for Guard<'_, F, B> {
+    type Output = Outcome<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
         if let Some(panic) = self.early.take() {
             return Poll::Ready(Err(Stopped::Panicked(panic)));
         }
-        match catch(|| poll_and_drop(self.future.as_mut(), task)) {
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Ok(Poll::Pending) => match self.watchdog.poll(task) {
+        let this = &mut *self;
+        let polled = catch(|| {
+            let polled = poll_and_drop(this.future.as_mut(), task).map(|output| {
+                let bytes = (this.measure)(&output);
+                (output, bytes)
+            });
+            if this.joining.is_none() && !this.watching.cx.has_spawned() {
+                return polled;
+            }
+            this.join(polled, task)
+        });
+        match polled {
+            Ok(Poll::Ready(measured)) => Poll::Ready(Ok(measured)),
+            Ok(Poll::Pending) => match self.watching.poll(task) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(by) => self.stop(Stopped::Cancelled(by)),
             },
@@ -85,7 +156,7 @@ impl<F: Future> Future for Guard<'_, F> {
     }
 }
 
-impl<F> fmt::Debug for Guard<'_, F> {
+impl<F: Future, B> fmt::Debug for Guard<'_, F, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard")
             .field("is_over", &self.future.is_none())
@@ -125,47 +196,109 @@ pub async fn contain<F: Future>(future: F) -> Result<F::Output, Panic> {
     catch(|| future.set(None)).and(outcome)
 }
 
-/// Sees to it that a cancelled call ends.
-pub(crate) struct Watchdog<'a> {
+/// The tasks that a stream spawns, once its handler has ended. They run while the stream does.
+#[derive(Default)]
+pub(crate) struct StreamTasks(Option<Box<FuturesUnordered<ScopedTask>>>);
+
+impl StreamTasks {
+    /// Runs those that are woken.
+    ///
+    /// # Errors
+    /// One of them panicked.
+    pub(crate) fn poll(&mut self, cx: &Context, task: &mut task::Context<'_>) -> Result<(), Panic> {
+        if self.0.is_none() && !cx.has_spawned() {
+            return Ok(());
+        }
+        let tasks = self.0.get_or_insert_default();
+        tasks.extend(cx.take_spawned());
+        catch(|| while let Poll::Ready(Some(())) = Pin::new(&mut **tasks).poll_next(task) {})
+    }
+}
+
+/// Sees to it that a call ends: enforces its deadline and the grace period of a cancelled one.
+///
+/// It does nothing, and costs nothing, for a handler that never waits.
+pub(crate) struct Watching<'a> {
     cx: &'a Context,
-    watch: Watch<'a>,
+    /// The place among the watchers of the cell.
+    place: Option<u64>,
+    /// Runs from the first wait of the handler.
+    deadline: Deadline,
     /// Runs from the moment at which the cancellation was seen.
     grace: Option<Grace>,
 }
 
-struct Grace {
-    by: CancelledBy,
-    timer: Pin<Box<Sleep>>,
+type Timer = Pin<Box<Sleep>>;
+
+enum Deadline {
+    Unwatched,
+    Ahead(Timer),
+    /// There is none, or it has passed.
+    Over,
 }
 
-impl<'a> Watchdog<'a> {
+struct Grace {
+    by: CancelledBy,
+    timer: Timer,
+}
+
+impl<'a> Watching<'a> {
     pub(crate) fn new(cx: &'a Context) -> Self {
         Self {
             cx,
-            watch: cx.watch(),
+            place: None,
+            deadline: Deadline::Unwatched,
             grace: None,
         }
     }
 
     /// Ready once the call has been cancelled and its grace period is over.
     pub(crate) fn poll(&mut self, task: &mut task::Context<'_>) -> Poll<CancelledBy> {
-        let grace = match &mut self.grace {
-            Some(grace) => grace,
-            none => {
-                let Some(by) = self.watch.look(task.waker()) else {
-                    return Poll::Pending;
-                };
-                let period = self.cx.grace();
-                if period.is_zero() {
-                    return Poll::Ready(by);
-                }
-                none.insert(Grace {
-                    by,
-                    timer: Box::pin(sleep(period)),
-                })
+        if self.grace.is_none() {
+            let by = ready!(self.poll_cancelled(task));
+            let period = self.cx.grace();
+            if period.is_zero() {
+                return Poll::Ready(by);
             }
-        };
-        grace.timer.as_mut().poll(task).map(|()| grace.by)
+            let timer = Box::pin(sleep(period));
+            self.grace = Some(Grace { by, timer });
+        }
+        match &mut self.grace {
+            Some(grace) => grace.timer.as_mut().poll(task).map(|()| grace.by),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Ready once the call has been cancelled. That its deadline has passed is one cause, and this
+    /// enforces it.
+    pub(crate) fn poll_cancelled(&mut self, task: &mut task::Context<'_>) -> Poll<CancelledBy> {
+        let signal = self.cx.signal();
+        if let Deadline::Unwatched = self.deadline {
+            self.deadline = match self.cx.deadline() {
+                Some(deadline) => Deadline::Ahead(Box::pin(sleep_until(deadline))),
+                None => Deadline::Over,
+            };
+        }
+        if let Deadline::Ahead(timer) = &mut self.deadline
+            && timer.as_mut().poll(task).is_ready()
+        {
+            self.deadline = Deadline::Over;
+            // From here on an answer comes too late. A stream that is open has met its deadline.
+            signal.expire();
+        }
+        if !signal.watch(&mut self.place, task.waker()) {
+            return Poll::Pending;
+        }
+        // A cancellation is never taken back, so there is a cause once there is a flag.
+        Poll::Ready(signal.cancelled_by().unwrap_or(CancelledBy::Caller))
+    }
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.cx.signal().forget(place);
+        }
     }
 }
 

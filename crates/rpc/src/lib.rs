@@ -2,34 +2,8 @@
 //!
 //! A contract is a trait under [`#[contract]`](macro@contract). The attribute generates a
 //! *caller* with one method per call, a *responder* that dispatches calls to a service, and the
-//! request enum that travels between them. Requests and responses are moved, never copied or
-//! serialized, and dispatch is static.
-//!
-//! # The way of a call
-//! 1. `caller.greet(name)` gives a [`Call`]; awaiting it puts the request into the call's
-//!    cell (`cell.rs`), the one allocation of a call, and submits it to the caller's [`Endpoint`].
-//! 2. The endpoint brings the [`Pending`] call to a responder. An endpoint that cannot
-//!    bring it there refuses it, and dropping it refuses it too: there is no way to lose a call.
-//! 3. The responder *starts* the call, which decides atomically against a cancellation, and
-//!    polls the service's future. Panics are caught in each poll.
-//! 4. The answer goes into the cell and wakes the caller, on whatever executor or thread it
-//!    waits.
-//!
-//! # Outcomes
-//! Every call ends exactly once: with a response, with a [`CallError`] or by being cancelled.
-//! Each error says with an [`Outcome`] whether its handler may have run, exactly: the start
-//! is a single compare-and-swap. A request that was not started is handed back by value.
-//! Calls are executed at most once; nothing here repeats a call that has started.
-//!
-//! # Cancellation
-//! Dropping the future of a call, or the [`ReplyStream`] of a server stream, cancels it. A
-//! running handler sees that in its [`Context`], may go on for its worker's grace period, and
-//! is then dropped where it waits.
-//!
-//! # Ordering
-//! Calls of one caller to one isolate ([`serve`]) start in the order in which they were first
-//! polled. A pool gives no order across its workers. The items of a stream keep their order, and
-//! its end comes after all of them.
+//! request enum that travels between them. Requests, answers and items of streams are moved, never
+//! copied or serialized, and dispatch is static.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -54,54 +28,231 @@
 //! # fn main() -> Result<(), CallError<Infallible, String>> {
 //! let port = Isolate::spawn_with_port(|port| serve(port, GreeterResponder::new(Polite)));
 //! let caller = GreeterCaller::over(port);
-//! let answer = block_on(async { caller.greet("Ada".into()).await })?;
+//! let answer = block_on(caller.greet("Ada".into()))?;
 //! assert_eq!(answer, "hello, Ada");
 //! # Ok(())
+//! # }
+//! ```
+//!
+//! # Kinds of calls
+//! The signature of a method determines the kind of its calls:
+//!
+//! | kind | the caller sends | the service answers with | the caller's method returns |
+//! |---|---|---|---|
+//! | unary | a request | a response | a [`Call`] |
+//! | server-streaming | a request | a stream | a [`Call`] |
+//! | client-streaming | a request and a stream | a response | a [`StreamingCall`] |
+//! | bidirectional | a request and a stream | a stream | a [`StreamingCall`] |
+//!
+//! A request has any number of values, or none: the parameters of the method. The handler reads the
+//! caller's stream as an [`Inbound`], and the caller the stream of an answer as a [`ReplyStream`].
+//!
+//! A [`Call`] is a `'static` future, so it can be stored, joined with others and spawned.
+//! [`StreamingCall::open`] returns a [`Sender`] for the items and the [`Call`] for the answer.
+//! [`map()`] makes one call for each of many requests, a bounded number of them at a time.
+//!
+//! # The path of a call
+//! 1. *Submission.* Nothing is sent before the first poll of a [`Call`] or its
+//!    [`start`](Call::start). Then the request is put into the cell of the call (`cell.rs`), which
+//!    is the only allocation of a plain call, and the call is submitted to its [`Endpoint`]: a port
+//!    of one isolate, or a pool. An endpoint of several contracts takes them as a typed sum
+//!    ([`OneOf`]), whose parts a [`Router`] dispatches.
+//! 2. *Delivery.* The endpoint brings the [`Pending`] call to a responder. It refuses a call that
+//!    it cannot deliver, and the drop of a pending call refuses it too, so no call is lost.
+//! 3. *Start.* The responder takes the request out of the cell, unless the call was cancelled or
+//!    its deadline has passed, and polls the handler. Each poll catches panics.
+//! 4. *Answer.* The answer is written into the cell and wakes the caller, on any executor or
+//!    thread. If the answer is a stream, the items follow through a channel (`channel.rs`), and the
+//!    call lasts until the end of the stream.
+//!
+//! # Outcomes
+//! Every call ends exactly once: with a response, with a [`CallError`], or because its caller has
+//! dropped it. Each error says with an [`Outcome`] whether the handler may have run. This is exact:
+//! the start, the cancellation, the deadline and the answer are changes of one state, which is
+//! written under one lock. An error of a call that was not started returns the request, if the
+//! request still exists ([`CallError::into_request`]). A call runs at most once. [`retry()`] makes
+//! further calls, if the first one has not run, or if the contract marks its method as
+//! `#[idempotent]`; so does [`hedge`], which needs the mark.
+//!
+//! # Deadlines
+//! A [deadline](Call::deadline) counts from the submission and includes the time in a queue. Caller
+//! and callee both enforce it: a call whose deadline has passed is not started, and a handler that
+//! waits when it passes is told and has its grace period, whether the caller polls its call or not.
+//! The caller gets [`CallError::Deadline`] in each case, and never an error that the handler has
+//! made of its cancellation. An answer that is a stream has to be opened by the deadline, and may
+//! last longer.
+//!
+//! # Cancellation
+//! A call is cancelled by the drop of its [`Call`] or [`ReplyStream`], by
+//! [`Call::cancel_and_wait`], by its deadline, by the cancellation of the call that it was made
+//! [`within`](Call::within), and by the shutdown of its worker. In a queue it is taken out, and
+//! never starts. A running handler is told through its [`Context`], may go on for the grace period
+//! of its worker, and is then dropped where it waits. The tasks that it has spawned as parts of the
+//! call ([`Context::spawn`]) are dropped with it. A stream whose reader has gone is dropped at
+//! once. [`CancelledBy`] is the first of several causes. [`Call::detach`] lets a call run without
+//! its caller.
+//!
+//! # Streams
+//! Both directions have the same rules. The sender may be ahead of the reader by [`WINDOW`] items
+//! and [`WINDOW_BYTES`] bytes, and then waits. A handler that waits for the reader of its stream
+//! occupies no place of its worker, so a reader may make further calls between two items.
+//!
+//! A stream that breaks off never looks complete: the reader of an answer gets an error in place of
+//! the end, and a handler gets [`Aborted`] unless the caller has called [`Sender::finish`]. A
+//! handler may answer before it has read all items of its caller; the rest is dropped, and the
+//! sender gets [`NotSent`] with the number of items that were consumed.
+//!
+//! # Order
+//! Calls to the port of an isolate ([`serve`]) start in the order of their submission, and run one
+//! after the other. Calls to a pool start in that order too, and run side by side. The items of a
+//! stream keep their order, and its end comes after all of them.
+//!
+//! # Exclusive services
+//! If the methods of a contract take `&mut self`, its service runs one call at a time, the stream
+//! of its answer included.
+//!
+//! # Locks
+//! Two kinds of locks have a rank: the slot in the cell of a call, under which a worker's books are
+//! written, so that a call is counted before its caller can see the answer; and the channel of a
+//! stream, under which nothing else is locked. Neither is held while a request, an answer, an item
+//! or a waker is cloned, woken or dropped.
+//!
+//! # Streams in both directions
+//! The caller of `sum` sends a stream and gets one response. The caller of `means` sends a stream
+//! and reads another one at the same time.
+//!
+//! ```
+//! use futures_util::{Stream, StreamExt};
+//! use insula_core::{Isolate, block_on};
+//! use insula_rpc::{Aborted, Context, Inbound, Respond, contract, serve};
+//!
+//! #[contract(crate = insula_rpc)]
+//! trait Meter {
+//!     /// Returns the sum of all readings.
+//!     async fn sum(&self, cx: &Context, readings: Inbound<f64>) -> Result<f64, Aborted>;
+//!
+//!     /// Answers each reading with the mean of all readings up to it.
+//!     async fn means(
+//!         &self,
+//!         cx: &Context,
+//!         readings: Inbound<f64>,
+//!     ) -> Result<impl Stream<Item = Result<f64, Aborted>>, Aborted>;
+//! }
+//!
+//! struct Plain;
+//!
+//! impl Meter for Plain {
+//!     async fn sum(&self, _cx: &Context, mut readings: Inbound<f64>) -> Result<f64, Aborted> {
+//!         let mut sum = 0.0;
+//!         while let Some(reading) = readings.next().await {
+//!             // An error means that the caller did not finish, so the sum would be wrong.
+//!             sum += reading?;
+//!         }
+//!         Ok(sum)
+//!     }
+//!
+//!     async fn means(
+//!         &self,
+//!         _cx: &Context,
+//!         readings: Inbound<f64>,
+//!     ) -> Result<impl Stream<Item = Result<f64, Aborted>>, Aborted> {
+//!         let (mut sum, mut count) = (0.0, 0.0);
+//!         Ok(readings.map(move |reading| {
+//!             sum += reading?;
+//!             count += 1.0;
+//!             Ok(sum / count)
+//!         }))
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let port = Isolate::spawn_with_port(|port| serve(port, MeterResponder::new(Plain)));
+//! let caller = MeterCaller::over(port);
+//! block_on(async {
+//!     let (mut sender, call) = caller.sum().open();
+//!     for reading in [1.0, 2.0, 6.0] {
+//!         // Waits while the handler is a whole window behind. Fails once the call has ended.
+//!         sender.send(reading).await?;
+//!     }
+//!     // The drop of the sender would abort the stream.
+//!     sender.finish();
+//!     assert_eq!(call.await?, 9.0);
+//!
+//!     let (mut sender, call) = caller.means().open();
+//!     let mut means = call.await?;
+//!     for (reading, expected) in [(1.0, 1.0), (2.0, 1.5), (6.0, 3.0)] {
+//!         sender.send(reading).await?;
+//!         assert_eq!(means.next().await.transpose()?, Some(expected));
+//!     }
+//!     sender.finish();
+//!     assert!(means.next().await.is_none());
+//!     Ok(())
+//! })
 //! # }
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod call;
+mod callee;
 mod cell;
+mod channel;
 mod context;
 mod contract;
+mod diagnose;
+mod envelope;
 mod error;
+mod exclusive;
 mod guard;
+mod inbound;
+#[cfg(all(test, loom))]
+mod loom_models;
+mod map;
 mod payload;
-mod pending;
+mod reply;
+mod retry;
 mod serve;
-mod stream;
+mod sum;
 
-pub use call::{Call, CallFuture, Detailed, DetailedCall};
+pub use call::{Call, CancelAndWait, Detailed, DetailedCall, Receipt, StreamingCall};
+pub use callee::{Pending, Running, Started};
 pub use cell::Signal;
-pub use context::{CancelToken, Context, Ledger, Scope, WorkerId};
+pub use channel::{WINDOW, WINDOW_BYTES};
+pub use context::{CancelToken, Context, Ledger, Place, Scope, WorkerId};
 pub use contract::{
-    Admission, Contract, Ended, Endpoint, How, Method, MethodDescriptor, MethodKind, PendingCall,
-    Refusal, Respond, StreamMethod, Ticket,
+    Admission, CallInfo, Caller, Calls, ClientStreaming, Contract, Ended, Endpoint, How,
+    Idempotent, Method, MethodDescriptor, MethodKind, PendingCall, Refusal, Respond,
+    ServerStreaming, Ticket,
 };
+pub use envelope::{Metadata, MetadataError, Progress, TraceContext, TraceContextError};
 pub use error::{CallError, Cancelled, CancelledBy, Outcome, Phase, Reject, WorkerExit};
 pub use guard::{Panic, Stopped, catch, contain};
-pub use insula_macros::contract;
+pub use inbound::{Aborted, Inbound, NotSent, Permit, Sender, TrySendError};
+pub use insula_macros::{Payload, contract};
+pub use map::{Map, Unordered, map};
 pub use payload::{Payload, Traffic};
-pub use pending::{Pending, Running, Started};
+pub use reply::ReplyStream;
+pub use retry::{Retry, RetryBudget, hedge, retry};
 pub use serve::serve;
-pub use stream::{ReplyStream, WINDOW};
+pub use sum::{Before, Includes, Last, OneOf, Router, Whole};
 
 /// The stream that a server-streaming method gives its callers.
-pub type ReplyStreamOf<M> = ReplyStream<<M as StreamMethod>::Item, <M as Method>::Error>;
+pub type ReplyStreamOf<M> = ReplyStream<<M as ServerStreaming>::Item, <M as Method>::Error>;
 
 /// The items that the code generated by `#[contract]` uses. Not for other code.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::call::Call;
+    pub use crate::call::{Call, StreamingCall};
+    pub use crate::callee::Pending;
     pub use crate::context::Scope;
     pub use crate::contract::{
-        Contract, Ended, Endpoint, Method, MethodDescriptor, MethodKind, PendingCall, Respond,
-        StreamMethod,
+        Caller, Calls, ClientStreaming, Contract, Ended, Endpoint, Idempotent, Method,
+        MethodDescriptor, MethodKind, PendingCall, Respond, ServerStreaming,
     };
-    pub use crate::guard::{Guard, begin};
-    pub use crate::payload::{ByPayload, BySize, Measured};
-    pub use crate::pending::Pending;
-    pub use crate::stream::ReplyStream;
+    pub use crate::diagnose::{IsContext, Moves, moves_to_another_isolate};
+    pub use crate::exclusive::Exclusive;
+    pub use crate::guard::begin;
+    pub use crate::inbound::{Inbound, inbound};
+    pub use crate::payload::{ByPayload, BySize, Measured, Payload};
+    pub use crate::reply::ReplyStream;
 }

@@ -7,13 +7,31 @@
 
 use std::mem::size_of_val;
 
-/// The size of a value in bytes, for the counts of moved bytes.
+/// The size of a value in bytes, for the counts of moved bytes and the
+/// [credits](crate::WINDOW_BYTES) of streams.
 ///
-/// Types without an implementation count with [`size_of`], which leaves out what they own on
-/// the heap; implement it for types whose weight matters in the statistics.
+/// A request, response or item whose type has no implementation counts with [`size_of`], which
+/// leaves out what the value owns on the heap. Derive it, with
+/// [`#[derive(Payload)]`](macro@crate::Payload), for types that own much: the derived size is that
+/// of the value and of what its fields own, each as its own `Payload` says. Implement it by hand
+/// for a type that owns memory which its fields do not show.
+///
+/// ```
+/// use insula_rpc::Payload;
+///
+/// #[derive(Payload)]
+/// #[payload(crate = insula_rpc)]
+/// struct Photo {
+///     name: String,
+///     pixels: Vec<[u8; 4]>,
+/// }
+///
+/// let photo = Photo { name: "fig".into(), pixels: vec![[0; 4]; 1000] };
+/// assert_eq!(photo.size_hint(), size_of::<Photo>() as u64 + 3 + 4000);
+/// ```
 pub trait Payload {
-    /// The bytes that move with this value: its own and those it owns on the heap. An estimate
-    /// that must be cheap, since it is asked for once per call.
+    /// Returns the bytes that move with this value: its own and those that it owns on the heap. An
+    /// estimate that must be cheap, since it is asked for once per value.
     fn size_hint(&self) -> u64;
 }
 
@@ -27,7 +45,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// The traffic of one moved value.
+    /// Returns the traffic of one moved value.
     pub fn moved(bytes: u64) -> Self {
         Self {
             bytes_moved: bytes,

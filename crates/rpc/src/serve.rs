@@ -1,12 +1,23 @@
 //! The direct endpoint: callers reach one isolate through its port, without a pool.
+//!
+//! [`serve`] runs one call after the other. The one exception is a call whose stream waits for its
+//! reader: it gives its place back and the next call starts; once its reader wants more, it goes on
+//! as soon as no other call runs, before any call that has not started.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll, Waker, ready};
 use std::time::Duration;
 
-use insula_core::{IsolateId, ReceivePort, SendError, SendPort};
+use futures_util::stream::{FuturesUnordered, Stream as _};
+use insula_core::{IsolateId, ReceivePort, SendError, SendPort, wake_contained};
+use insula_sync::Mutex;
+use insula_sync::atomic::{AtomicBool, Ordering};
 
-use crate::context::{Scope, WorkerId};
-use crate::contract::{Admission, Contract, Endpoint, Refusal, Respond, Ticket};
-use crate::error::{Reject, WorkerExit};
+use crate::context::{Place, Scope, WorkerId};
+use crate::contract::{CallInfo, Calls, Endpoint, Refusal, Respond, Ticket};
+use crate::error::{CancelledBy, Reject, WorkerExit};
 
 /// The time that a cancelled handler may go on under [`serve`] before its future is dropped.
 const GRACE: Duration = Duration::from_secs(1);
@@ -15,29 +26,162 @@ const GRACE: Duration = Duration::from_secs(1);
 /// no caller is left.
 ///
 /// # Ordering
-/// Calls start in the order of the port and never overlap. A handler that calls its own
-/// service waits for itself: give such a call a deadline.
+/// Calls start in the order of the port and do not overlap, but for a stream that waits for its
+/// reader: meanwhile the next call runs, unless the methods of the contract take `&mut self`. A
+/// handler that calls its own service waits for itself: give such a call a deadline.
 ///
 /// # Cancellation
-/// Dropping the future ends a running call with `WorkerDied`, maybe executed; calls that wait
+/// Dropping the future ends running calls with `WorkerDied`, maybe executed; calls that wait
 /// in the port end when the port is dropped, not started.
 pub async fn serve<R: Respond>(mut port: ReceivePort<R::Contract>, responder: R) {
-    let scope = Scope {
-        worker: WorkerId::new(0),
-        incarnation: 0,
-        grace: GRACE,
-        ledger: None,
+    let place = Arc::new(OnePlace::default());
+    let scope = Scope::new("".into(), WorkerId::new(0), 0, GRACE);
+    // A service that one call uses at a time is used until the end of that call's stream.
+    let shared = (!R::EXCLUSIVE).then(|| Arc::clone(&place) as _);
+    let scope = scope.at(shared, None);
+    let mut calls = Running {
+        place: &place,
+        current: None,
+        absent: FuturesUnordered::new(),
+        spare: None,
+        respond: |call| responder.respond(call, &scope),
     };
-    while let Some(call) = port.recv().await {
-        // The caller has the result; this loop counts nothing.
-        let _ended = responder.respond(call, &scope).await;
+    poll_fn(|task| calls.poll(&mut port, task)).await;
+}
+
+/// The one place of a service that runs one call at a time.
+/// Only the isolate of [`serve`] uses it, so nothing here is decided between threads.
+#[derive(Default)]
+struct OnePlace {
+    is_taken: AtomicBool,
+    /// Those that want to go on. Each is a stream that has a reader, so their number is bounded by
+    /// the calls that have started.
+    returning: Mutex<Vec<Waker>>,
+}
+
+impl Place for OnePlace {
+    fn give_back(&self) {
+        self.is_taken.store(false, Ordering::Relaxed);
+        let returning = std::mem::take(&mut *self.returning.lock());
+        returning.into_iter().for_each(wake_contained);
+    }
+
+    fn poll_return(&self, task: &mut task::Context<'_>) -> Poll<()> {
+        if self.is_taken() {
+            // Woken all at once when the place is free; one of them gets it.
+            let waker = task.waker().clone();
+            self.returning.lock().push(waker);
+            return Poll::Pending;
+        }
+        self.take();
+        Poll::Ready(())
+    }
+}
+
+impl OnePlace {
+    fn take(&self) {
+        self.is_taken.store(true, Ordering::Relaxed);
+    }
+
+    fn is_taken(&self) -> bool {
+        self.is_taken.load(Ordering::Relaxed)
+    }
+}
+
+/// The calls that have started.
+struct Running<'a, F, B> {
+    place: &'a OnePlace,
+    /// The call that was started last, while it has the place.
+    current: Option<Slot<F>>,
+    /// Calls that have given the place back; one of them may have it again.
+    absent: FuturesUnordered<Slot<F>>,
+    /// The memory of a call that has ended.
+    spare: Option<Slot<F>>,
+    /// Makes the future of a call.
+    respond: B,
+}
+
+/// A call in memory that the next one uses again. It is not moved while the call runs.
+struct Slot<F>(Option<Pin<Box<Option<F>>>>);
+
+impl<F: Future> Future for Slot<F> {
+    /// The memory.
+    type Output = Self;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self> {
+        if let Some(memory) = &mut self.0 {
+            if let Some(future) = memory.as_mut().as_pin_mut() {
+                let _ended = ready!(future.poll(task));
+            }
+            // What a handler leaves behind was dropped by its responder, which catches panics.
+            memory.set(None);
+        }
+        Poll::Ready(Self(self.0.take()))
+    }
+}
+
+impl<F, B> Running<'_, F, B> {
+    /// Ready once the port is closed, no caller is left, and every call has ended.
+    fn poll<C>(&mut self, port: &mut ReceivePort<C>, task: &mut task::Context<'_>) -> Poll<()>
+    where
+        C: Send + 'static,
+        F: Future,
+        B: Fn(C) -> F,
+    {
+        loop {
+            if let Some(mut slot) = self.current.take() {
+                match Pin::new(&mut slot).poll(task) {
+                    Poll::Ready(memory) => self.end(memory),
+                    Poll::Pending if self.place.is_taken() => {
+                        self.current = Some(slot);
+                        return Poll::Pending;
+                    }
+                    // It waits for the reader of its stream.
+                    Poll::Pending => self.absent.push(slot),
+                }
+            }
+            while !self.absent.is_empty()
+                && let Poll::Ready(Some(memory)) = Pin::new(&mut self.absent).poll_next(task)
+            {
+                // A call has its place at its end.
+                self.end(memory);
+            }
+            if self.place.is_taken() {
+                return Poll::Pending;
+            }
+            match port.poll_recv(task) {
+                Poll::Ready(Some(call)) => self.begin(call),
+                Poll::Ready(None) if self.absent.is_empty() => return Poll::Ready(()),
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn begin<C>(&mut self, call: C)
+    where
+        B: Fn(C) -> F,
+    {
+        self.place.take();
+        let spare = self.spare.take().and_then(|slot| slot.0);
+        let mut memory = spare.unwrap_or_else(|| Box::pin(None));
+        memory.set(Some((self.respond)(call)));
+        self.current = Some(Slot(Some(memory)));
+    }
+
+    fn end(&mut self, memory: Slot<F>) {
+        self.spare = Some(memory);
+        if self.absent.is_empty() {
+            self.place.is_taken.store(false, Ordering::Relaxed);
+        } else {
+            self.place.give_back();
+        }
     }
 }
 
 /// A port takes calls in its own order. A bounded port that is full rejects them, since a
-/// submission never waits.
-impl<C: Contract> Endpoint<C> for SendPort<C> {
-    fn submit(&self, call: C, _admission: Admission) -> Ticket {
+/// submission never waits. Keys have no meaning: there is one worker.
+impl<C: Calls> Endpoint<C> for SendPort<C> {
+    fn submit(&self, call: C, _info: CallInfo) -> Ticket {
         match self.send(call) {
             Ok(()) => {}
             Err(SendError::Full(call)) => {
@@ -53,7 +197,7 @@ impl<C: Contract> Endpoint<C> for SendPort<C> {
     }
 
     /// The request has gone back to its caller; the empty call stays in the port until its turn.
-    fn withdraw(&self, _ticket: Ticket) {}
+    fn withdraw(&self, _ticket: Ticket, _by: CancelledBy) {}
 
     fn isolates(&self) -> Vec<IsolateId> {
         vec![self.isolate_id()]

@@ -91,9 +91,9 @@ fn run() -> Result<(), Box<dyn Error>> {
         RootIsolate::builder("root"),
     )?);
     let pool = block_on(
-        WorkerPool::<PrimesResponder<_>>::builder()
+        WorkerPool::builder()
             .name("primes")
-            .worker(|_| async { Ok(Counter) })
+            .service::<PrimesResponder<_>>(|_| async { Ok(Counter) })
             .build(),
     )?;
     let progress = Rc::new(Progress::default());

@@ -160,9 +160,9 @@ fn a_panic_fails_its_own_picture_and_the_rest_goes_on() {
     let folder = TempDir::new().unwrap();
     let jobs = small_pictures(&folder, 20);
     let (updates, stats) = block_on(async {
-        let pool = WorkerPool::<PicturesResponder<_>>::builder()
+        let pool = WorkerPool::builder()
             .workers(2)
-            .worker(|_cx| async { Ok(Flaky(PictureWorker::new())) })
+            .service::<PicturesResponder<_>>(|_cx| async { Ok(Flaky(PictureWorker::new())) })
             .build()
             .await
             .unwrap();
@@ -215,9 +215,9 @@ async fn no_more_pictures_are_read_than_the_pool_is_about_to_need() {
     let jobs = small_pictures(&folder, 30);
     let mut arrivals = ReceivePort::new();
     let port = Arc::new(arrivals.send_port());
-    let pool = WorkerPool::<PicturesResponder<_>>::builder()
+    let pool = WorkerPool::builder()
         .workers(2)
-        .worker(move |_cx| {
+        .service::<PicturesResponder<_>>(move |_cx| {
             let arrivals = Arc::clone(&port);
             async {
                 Ok(Held {

@@ -1,13 +1,24 @@
 //! Reads a trait into a [`Contract`], or reports why it cannot be one.
 
+mod attributes;
+mod inputs;
+mod names;
+mod options;
+mod output;
+mod owned;
+
 use proc_macro2::{Span, TokenStream};
-use syn::parse::Parser;
-use syn::spanned::Spanned;
+use quote::ToTokens;
+use syn::ext::IdentExt;
 use syn::{
-    Attribute, Error, FnArg, GenericArgument, Ident, ItemTrait, LitInt, LitStr, Pat, Path,
-    PathArguments, PathSegment, ReturnType, Signature, TraitBound, TraitItem, TraitItemFn, Type,
-    TypeImplTrait, TypeParamBound, parse_quote,
+    Attribute, Error, Ident, Item, ItemTrait, Path, Signature, TraitItem, TraitItemFn, Type,
+    TypeImplTrait,
 };
+
+pub(super) use attributes::select;
+use inputs::Inputs;
+use options::Options;
+use owned::Rule;
 
 /// A trait that passed every check.
 pub(super) struct Contract {
@@ -16,7 +27,17 @@ pub(super) struct Contract {
     pub(super) name: String,
     pub(super) version: u32,
     pub(super) krate: Path,
+    pub(super) access: Access,
     pub(super) methods: Vec<Method>,
+}
+
+/// How the methods of a contract use the service.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// `&self`: several calls may run at once.
+    Shared,
+    /// `&mut self`: one call runs at a time.
+    Exclusive,
 }
 
 /// One method of a contract.
@@ -24,58 +45,121 @@ pub(super) struct Method {
     pub(super) attrs: Vec<Attribute>,
     /// The signature as the user wrote it.
     pub(super) sig: Signature,
-    /// The name and the type of the request, unless the method takes none.
-    pub(super) request: Option<(Ident, Type)>,
-    pub(super) kind: Kind,
+    /// Its name in Rust, without `r#`.
+    pub(super) name: String,
+    /// Its name among the variants of the request enum.
+    pub(super) variant: Ident,
+    /// The type behind the reference of the second parameter.
+    pub(super) context: Type,
+    /// The parameters between the context and the `Inbound`.
+    pub(super) parameters: Vec<Parameter>,
+    /// The last parameter, with the type of its items, if the caller sends a stream.
+    pub(super) inbound: Option<Parameter>,
+    pub(super) answer: Answer,
     pub(super) error: Type,
+    /// `true` if it is marked with `#[idempotent]`.
+    pub(super) is_idempotent: bool,
     /// FNV-1a of the method's name: stable when methods are added or reordered.
     pub(super) id: u64,
 }
 
-/// The shape of a call, read from the return type.
-pub(super) enum Kind {
-    Unary { response: Type },
-    ServerStream { stream: TypeImplTrait, item: Type },
+/// A part of a request.
+pub(super) struct Parameter {
+    pub(super) name: Ident,
+    pub(super) ty: Type,
 }
+
+/// What a method answers with.
+pub(super) enum Answer {
+    Value { response: Type },
+    Stream { stream: TypeImplTrait, item: Type },
+}
+
+const MIXED: &str = "the methods of a contract all take `&self`, or all take `&mut self`: then the \
+                     service runs one call at a time";
 
 /// Method names that the generated caller needs for itself.
 const RESERVED: [&str; 3] = ["over", "clone", "fmt"];
 
+const REQUEST: Rule = Rule {
+    subject: "a request",
+    owned: "a request is owned, because it moves to another isolate: take it by value",
+};
+const RESPONSE: Rule = Rule {
+    subject: "a response",
+    owned: "a response is owned, because it moves to the caller: return it by value",
+};
+const ITEM: Rule = Rule {
+    subject: "an item of a stream",
+    owned: "an item of a stream is owned, because it moves to another isolate: give it by value",
+};
+const ERROR: Rule = Rule {
+    subject: "an error",
+    owned: "an error is owned, because it moves to the caller: return it by value",
+};
+
 pub(super) fn read(options: TokenStream, item: TokenStream) -> syn::Result<Contract> {
-    let mut item: ItemTrait = syn::parse2(item)?;
-    if !item.generics.params.is_empty() {
-        return Err(Error::new_spanned(
-            &item.generics,
-            "a contract cannot be generic: write one contract per concrete type",
-        ));
-    }
-    let (name, version, krate) = read_options(&item.ident, options)?;
+    let mut item = read_trait(item)?;
+    let Options {
+        name,
+        version,
+        krate,
+    } = options::read(&item.ident, options)?;
     let mut faults = Faults::default();
     let mut methods: Vec<Method> = Vec::new();
+    let mut access = None;
     for member in std::mem::take(&mut item.items) {
-        if let Some(method) = faults.keep(read_member(member)) {
-            if methods.iter().any(|other| other.id == method.id) {
-                faults.add(Error::new_spanned(
-                    &method.sig.ident,
-                    "two methods of this contract have the same id: rename one of them",
-                ));
+        if let Some((mut method, how)) = faults.keep(read_member(member)) {
+            if *access.get_or_insert(how) != how {
+                faults.add(Error::new_spanned(&method.sig.inputs[0], MIXED));
+            }
+            let taken: Vec<&Ident> = methods.iter().map(|other| &other.variant).collect();
+            method.variant = names::variant(&method.sig.ident, &taken);
+            let twin = methods.iter().find(|other| other.id == method.id);
+            if let Some(twin) = twin
+                && !(method.is_conditional() && twin.is_conditional())
+            {
+                let message = "this method has the id of another one: rename one of them";
+                faults.add(Error::new_spanned(&method.sig.ident, message));
             }
             methods.push(method);
         }
     }
     if methods.is_empty() && faults.0.is_none() {
-        faults.add(Error::new_spanned(
-            &item.ident,
-            "a contract needs at least one method",
-        ));
+        let message = "a contract needs at least one method";
+        faults.add(Error::new_spanned(&item.ident, message));
     }
     faults.none_or(Contract {
         item,
         name,
         version,
         krate,
+        access: access.unwrap_or(Access::Shared),
         methods,
     })
+}
+
+impl Contract {
+    /// The conditions under which there is a contract at all.
+    pub(super) fn conditions(&self) -> Vec<Attribute> {
+        select(&self.item.attrs, &["cfg"])
+    }
+}
+
+impl Method {
+    /// The values of the request, in their order.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().chain(&self.inbound)
+    }
+
+    /// The conditions under which there is such a method.
+    pub(super) fn conditions(&self) -> Vec<Attribute> {
+        select(&self.attrs, &["cfg"])
+    }
+
+    fn is_conditional(&self) -> bool {
+        !self.conditions().is_empty()
+    }
 }
 
 /// Collects faults, so that one compilation shows all of them.
@@ -99,260 +183,126 @@ impl Faults {
     }
 }
 
-fn read_options(ident: &Ident, tokens: TokenStream) -> syn::Result<(String, u32, Path)> {
-    let mut name = ident.to_string();
-    let mut version = 1;
-    let mut krate: Path = parse_quote!(::insula);
-    let parser = syn::meta::parser(|meta| {
-        if meta.path.is_ident("name") {
-            name = meta.value()?.parse::<LitStr>()?.value();
-        } else if meta.path.is_ident("version") {
-            version = meta.value()?.parse::<LitInt>()?.base10_parse()?;
-        } else if meta.path.is_ident("crate") {
-            krate = meta.value()?.call(Path::parse_mod_style)?;
-        } else {
-            let options = "`name = \"…\"`, `version = N` and `crate = path`";
-            return Err(meta.error(format!("the options of a contract are {options}")));
+fn read_trait(item: TokenStream) -> syn::Result<ItemTrait> {
+    let fault = |spanned: &dyn ToTokens, message: &str| Err(Error::new_spanned(spanned, message));
+    let item = match syn::parse2(item)? {
+        Item::Trait(item) => item,
+        Item::Impl(item) => {
+            let message = "`#[contract]` belongs on the trait: an `impl` of it has no attribute";
+            return fault(&item.impl_token, message);
         }
-        Ok(())
-    });
-    parser.parse2(tokens)?;
-    Ok((name, version, krate))
+        other => return fault(&other, "`#[contract]` belongs on a trait"),
+    };
+    if !item.generics.params.is_empty() || item.generics.where_clause.is_some() {
+        let message = "a contract cannot be generic: write one contract per concrete type";
+        return match &item.generics.where_clause {
+            Some(clause) if item.generics.params.is_empty() => fault(clause, message),
+            _ => fault(&item.generics, message),
+        };
+    }
+    if let Some(unsafety) = &item.unsafety {
+        return fault(unsafety, "a contract is a safe trait");
+    }
+    Ok(item)
 }
 
-fn read_member(member: TraitItem) -> syn::Result<Method> {
+/// Takes the attribute away that says that a method may run more than once.
+fn take_idempotent(attrs: &mut Vec<Attribute>) -> syn::Result<bool> {
+    let found = attrs
+        .iter()
+        .position(|attr| attr.path().is_ident("idempotent"));
+    let Some(index) = found else {
+        return Ok(false);
+    };
+    attrs.remove(index).meta.require_path_only()?;
+    if let Some(twice) = attrs.iter().find(|attr| attr.path().is_ident("idempotent")) {
+        return Err(Error::new_spanned(twice, "a method is idempotent once"));
+    }
+    Ok(true)
+}
+
+fn read_member(member: TraitItem) -> syn::Result<(Method, Access)> {
     match member {
         TraitItem::Fn(method) => read_method(method),
         other => Err(Error::new_spanned(other, "a contract has methods only")),
     }
 }
 
-fn read_method(method: TraitItemFn) -> syn::Result<Method> {
+fn read_method(method: TraitItemFn) -> syn::Result<(Method, Access)> {
     let TraitItemFn {
-        attrs,
+        mut attrs,
         sig,
         default,
         ..
     } = method;
-    if sig.asyncness.is_none() {
-        return Err(Error::new_spanned(
-            sig.fn_token,
-            "a contract method is an `async fn`",
-        ));
-    }
+    check_form(&sig)?;
     if let Some(body) = default {
-        return Err(Error::new_spanned(
-            body,
-            "a contract method has no body: services have it",
-        ));
+        let message = "a contract method has no body: services have it";
+        return Err(Error::new_spanned(body, message));
     }
-    if !sig.generics.params.is_empty() || sig.generics.where_clause.is_some() {
-        return Err(Error::new_spanned(
-            &sig.generics,
-            "a contract method cannot be generic",
-        ));
-    }
-    let name = sig.ident.to_string();
+    let is_idempotent = take_idempotent(&mut attrs)?;
+    let name = sig.ident.unraw().to_string();
     if RESERVED.contains(&name.as_str()) {
         let message = format!("`{name}` is a method of every caller: choose another name");
         return Err(Error::new_spanned(&sig.ident, message));
     }
-    let request = read_inputs(&sig)?;
-    let (kind, error) = read_output(&sig)?;
-    Ok(Method {
+    let Inputs {
+        access,
+        context,
+        parameters,
+        inbound,
+    } = inputs::read(&sig)?;
+    let (answer, error) = output::read(&sig)?;
+    let method = Method {
         attrs,
-        request,
-        kind,
+        variant: sig.ident.clone(),
+        context,
+        parameters,
+        inbound,
+        answer,
         error,
+        is_idempotent,
         id: fnv1a(&name),
+        name,
         sig,
-    })
+    };
+    Ok((method, access))
 }
 
-fn read_inputs(sig: &Signature) -> syn::Result<Option<(Ident, Type)>> {
-    let mut inputs = sig.inputs.iter();
-    match inputs.next() {
-        Some(FnArg::Receiver(receiver))
-            if receiver.reference.is_some()
-                && receiver.mutability.is_none()
-                && receiver.colon_token.is_none() => {}
-        Some(other) => {
-            return Err(Error::new_spanned(
-                other,
-                "a contract method takes `&self`: several calls may run at once, so what changes \
-                 belongs into a cell or a lock of the service",
-            ));
-        }
-        None => {
-            return Err(Error::new_spanned(
-                &sig.ident,
-                "a contract method takes `&self`",
-            ));
-        }
+/// Checks everything before the parentheses.
+fn check_form(sig: &Signature) -> syn::Result<()> {
+    let fault = |span: Span, message: &str| Err(Error::new(span, message));
+    if sig.asyncness.is_none() {
+        return fault(sig.fn_token.span, "a contract method is an `async fn`");
     }
-    match inputs.next() {
-        Some(FnArg::Typed(argument)) if is_context(&argument.ty) => {}
-        other => {
-            let span = other.map_or_else(|| sig.ident.span(), Spanned::span);
-            return Err(Error::new(
-                span,
-                "a contract method takes `cx: &Context` after `&self`: it carries the call's \
-                 deadline and its cancellation",
-            ));
-        }
+    if let Some(token) = &sig.constness {
+        return fault(token.span, "a contract method is a plain `async fn`");
     }
-    let request = match inputs.next() {
-        None => None,
-        Some(FnArg::Typed(argument)) => Some((request_name(&argument.pat)?, &*argument.ty)),
-        Some(receiver) => return Err(Error::new_spanned(receiver, "`self` comes first")),
-    };
-    if let Some(extra) = inputs.next() {
-        return Err(Error::new_spanned(
-            extra,
-            "a contract method takes one request: put several values into a struct or a tuple",
-        ));
+    if let Some(token) = &sig.unsafety {
+        return fault(token.span, "a contract method is a plain `async fn`");
     }
-    let Some((name, ty)) = request else {
-        return Ok(None);
-    };
-    check_request(ty)?;
-    Ok(Some((name, ty.clone())))
-}
-
-fn request_name(pattern: &Pat) -> syn::Result<Ident> {
-    match pattern {
-        Pat::Ident(name) if name.by_ref.is_none() && name.subpat.is_none() => {
-            Ok(name.ident.clone())
-        }
-        Pat::Wild(wild) => Ok(Ident::new("request", wild.span())),
-        other => Err(Error::new_spanned(
-            other,
-            "a request is taken by a plain name",
-        )),
+    if let Some(abi) = &sig.abi {
+        return fault(
+            abi.extern_token.span,
+            "a contract method is a plain `async fn`",
+        );
     }
-}
-
-fn check_request(ty: &Type) -> syn::Result<()> {
-    match ty {
-        Type::Reference(_) => Err(Error::new_spanned(
-            ty,
-            "a request is owned, because it moves to another isolate: take it by value",
-        )),
-        Type::ImplTrait(_) => Err(Error::new_spanned(ty, "a request has a named type")),
-        Type::Path(path)
-            if path
-                .path
-                .segments
-                .last()
-                .is_some_and(|s| s.ident == "Inbound") =>
-        {
-            Err(Error::new_spanned(
-                ty,
-                "client-streaming and bidirectional methods are not supported yet: a contract \
-                 method takes one request and gives one response or a stream",
-            ))
-        }
-        _ => Ok(()),
+    let generics = &sig.generics;
+    let has_types = generics.type_params().next().is_some()
+        || generics.const_params().next().is_some()
+        || generics.where_clause.is_some();
+    if has_types {
+        let message = "a contract method cannot be generic: write one method per concrete type";
+        return Err(match &generics.where_clause {
+            Some(clause) if generics.params.is_empty() => Error::new_spanned(clause, message),
+            _ => Error::new_spanned(generics, message),
+        });
     }
-}
-
-fn is_context(ty: &Type) -> bool {
-    let Type::Reference(reference) = ty else {
-        return false;
-    };
-    let Type::Path(path) = &*reference.elem else {
-        return false;
-    };
-    reference.mutability.is_none()
-        && path
-            .path
-            .segments
-            .last()
-            .is_some_and(|segment| segment.ident == "Context")
-}
-
-fn read_output(sig: &Signature) -> syn::Result<(Kind, Type)> {
-    let fault = |span: Span| {
-        Error::new(
-            span,
-            "a contract method returns `Result<Response, Error>` or \
-             `Result<impl Stream<Item = Result<Item, Error>>, Error>`, with both types written out",
-        )
-    };
-    let ReturnType::Type(_, output) = &sig.output else {
-        return Err(fault(sig.ident.span()));
-    };
-    let Some((value, error)) = result_types(output) else {
-        return Err(fault(output.span()));
-    };
-    let kind = match value {
-        Type::ImplTrait(stream) => {
-            let Some((item, _)) = stream_item(stream).and_then(result_types) else {
-                return Err(fault(stream.span()));
-            };
-            Kind::ServerStream {
-                stream: stream.clone(),
-                item: item.clone(),
-            }
-        }
-        Type::Reference(_) => {
-            return Err(Error::new_spanned(
-                value,
-                "a response is owned: return it by value",
-            ));
-        }
-        response => Kind::Unary {
-            response: response.clone(),
-        },
-    };
-    Ok((kind, error.clone()))
-}
-
-/// Returns the two types of a `Result<_, _>` that is written out.
-fn result_types(ty: &Type) -> Option<(&Type, &Type)> {
-    let Type::Path(path) = ty else { return None };
-    let segment = path
-        .path
-        .segments
-        .last()
-        .filter(|segment| segment.ident == "Result")?;
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
-        return None;
-    };
-    let mut types = arguments.args.iter().map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    });
-    match (types.next(), types.next(), types.next()) {
-        (Some(Some(value)), Some(Some(error)), None) => Some((value, error)),
-        _ => None,
+    if !generics.params.is_empty() {
+        let message = "a contract method names no lifetimes: what it takes and gives is owned";
+        return Err(Error::new_spanned(generics, message));
     }
-}
-
-/// Returns the `Item` of an `impl Stream<Item = …>`.
-fn stream_item(stream: &TypeImplTrait) -> Option<&Type> {
-    let last = |bound: &TraitBound| -> Option<PathSegment> {
-        bound
-            .path
-            .segments
-            .last()
-            .filter(|segment| segment.ident == "Stream")
-            .cloned()
-    };
-    stream.bounds.iter().find_map(|bound| {
-        let TypeParamBound::Trait(bound) = bound else {
-            return None;
-        };
-        last(bound)?;
-        let PathArguments::AngleBracketed(arguments) = &bound.path.segments.last()?.arguments
-        else {
-            return None;
-        };
-        arguments.args.iter().find_map(|argument| match argument {
-            GenericArgument::AssocType(binding) if binding.ident == "Item" => Some(&binding.ty),
-            _ => None,
-        })
-    })
+    Ok(())
 }
 
 /// Computes FNV-1a with 64 bits: offset basis and prime as published by Fowler, Noll and Vo.

@@ -44,9 +44,9 @@ fn a_contract_gives_its_four_items_and_one_marker_per_method() {
         names(&file),
         [
             "Greeter",
-            "GreeterGreet",
-            "GreeterPingAll",
-            "GreeterCount",
+            "GreeterGreetMethod",
+            "GreeterPingAllMethod",
+            "GreeterCountMethod",
             "GreeterRequest",
             "GreeterCaller",
             "GreeterResponder"
@@ -56,6 +56,10 @@ fn a_contract_gives_its_four_items_and_one_marker_per_method() {
     assert!(text.contains("const NAME : & 'static str = \"greeting\""));
     assert!(text.contains("const VERSION : u32 = 3"));
     assert!(text.contains("here :: __private :: Method") && !text.contains("insula :: __private"));
+}
+
+fn flat(file: &syn::File) -> String {
+    quote!(#file).to_string().replace(' ', "")
 }
 
 #[test]
@@ -76,9 +80,117 @@ fn futures_and_streams_are_promised_to_be_send() {
         panic!("no method")
     };
     assert!(method.sig.asyncness.is_none());
-    let text = quote!(#file).to_string();
-    let text = text.replace(' ', "");
-    assert!(text.contains("Rude>>+::core::marker::Send+'static,Rude>>+::core::marker::Send"));
+    assert!(flat(&file).contains("Rude>>+::core::marker::Send,Rude>>+::core::marker::Send;"));
+}
+
+#[test]
+fn a_method_has_one_of_four_kinds() {
+    let file = accepted(
+        quote!(crate = rpc),
+        quote! {
+            trait All {
+                async fn unary(&self, cx: &Context, a: A, b: B) -> Result<R, E>;
+                async fn server(&self, cx: &Context)
+                    -> Result<impl Stream<Item = Result<I, E>>, E>;
+                async fn client(&self, cx: &Context, items: Inbound<T>) -> Result<R, E>;
+                async fn both(&self, cx: &Context, a: A, items: Inbound<T>)
+                    -> Result<impl Stream<Item = Result<I, E>>, E>;
+            }
+        },
+    );
+    let text = flat(&file);
+    for kind in ["Unary", "ServerStream", "ClientStream", "Bidirectional"] {
+        let kind = format!("kind:rpc::__private::MethodKind::{kind},");
+        assert_eq!(text.matches(&kind).count(), 1, "{kind} in {text}");
+    }
+    assert_eq!(text.matches("ServerStreamingfor").count(), 2);
+    assert_eq!(text.matches("ClientStreamingfor").count(), 2);
+    for signature in [
+        "pubfnunary(&self,a:A,b:B)->rpc::__private::Call<AllUnaryMethod>",
+        "pubfnserver(&self,)->rpc::__private::Call<AllServerMethod>",
+        "pubfnclient(&self,)->rpc::__private::StreamingCall<AllClientMethod>",
+        "pubfnboth(&self,a:A)->rpc::__private::StreamingCall<AllBothMethod>",
+    ] {
+        assert!(text.contains(signature), "{signature} in {text}");
+    }
+}
+
+#[test]
+fn a_service_that_is_borrowed_mutably_runs_one_call_at_a_time() {
+    let of = |item: TokenStream| flat(&accepted(quote!(), item));
+    let exclusive = of(quote!(
+        trait A {
+            async fn m(&mut self, cx: &Context) -> Result<(), E>;
+            async fn n(self: &mut Self, cx: &Context) -> Result<(), E>;
+        }
+    ));
+    assert!(exclusive.contains("EXCLUSIVE:bool=true"));
+    assert!(exclusive.contains("service:::insula::__private::Exclusive<S>"));
+    assert!(exclusive.starts_with("traitA:::core::marker::Send{"));
+    let shared = of(quote!(
+        trait A {
+            async fn m(&self, cx: &Context) -> Result<(), E>;
+            async fn n(self: &Self, cx: &Context) -> Result<(), E>;
+        }
+    ));
+    assert!(shared.contains("EXCLUSIVE:bool=false"));
+    assert!(shared.starts_with("traitA:::core::marker::Send+::core::marker::Sync{"));
+}
+
+#[test]
+fn conditions_of_a_method_are_on_everything_that_is_made_of_it() {
+    let file = accepted(
+        quote!(),
+        quote! {
+            trait A {
+                #[cfg(unix)]
+                async fn m(&self, cx: &Context, items: Inbound<u8>)
+                    -> Result<impl Stream<Item = Result<u8, E>>, E>;
+            }
+        },
+    );
+    // The trait's method, the marker and its three traits, the variant, the two arms, the method
+    // table and the caller's method.
+    assert_eq!(flat(&file).matches("#[cfg(unix)]").count(), 10);
+    let whole = quote! {
+        #[cfg(unix)]
+        trait A {
+            async fn m(&self, cx: &Context) -> Result<(), E>;
+        }
+    };
+    let file = accepted(quote!(), whole);
+    for item in &file.items {
+        let text = quote!(#item).to_string();
+        assert!(
+            text.starts_with(&quote!(#[cfg(unix)]).to_string()),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn callers_are_told_what_the_trait_says_to_callers() {
+    let file = accepted(
+        quote!(),
+        quote! {
+            trait A {
+                /// Says hello.
+                #[deprecated]
+                #[must_use]
+                #[inline]
+                #[expect(non_snake_case)]
+                async fn m(&self, cx: &Context) -> Result<(), E>;
+            }
+        },
+    );
+    let said = quote!(
+        #[doc = r" Says hello."]
+        #[deprecated]
+        #[allow(non_snake_case)]
+        pub fn m
+    );
+    let said = said.to_string().replace(' ', "");
+    assert!(flat(&file).contains(&said), "{said} in {}", flat(&file));
 }
 
 #[test]
@@ -175,11 +287,6 @@ fn traits_that_are_no_contracts_are_refused() {
 #[test]
 fn faulty_arguments_are_named() {
     let context = "takes `cx: &Context` after `&self`";
-    let inbound = quote!(
-        trait A {
-            async fn m(&self, cx: &Context, items: Inbound<u8>) -> Result<(), E>;
-        }
-    );
     assert_refused([
         (
             quote!(
@@ -200,10 +307,18 @@ fn faulty_arguments_are_named() {
         (
             quote!(
                 trait A {
-                    async fn m(&mut self, cx: &Context) -> Result<(), E>;
+                    async fn m(&self, name: &str) -> Result<(), E>;
                 }
             ),
-            "`&self`",
+            context,
+        ),
+        (
+            quote!(
+                trait A {
+                    async fn m(&self, cx: rpc::Context) -> Result<(), E>;
+                }
+            ),
+            "write `&rpc::Context`",
         ),
         (
             quote!(
@@ -211,62 +326,136 @@ fn faulty_arguments_are_named() {
                     async fn m(cx: &Context) -> Result<(), E>;
                 }
             ),
-            "`&self`",
+            "`&self` first",
         ),
         (
             quote!(
                 trait A {
-                    async fn m(&self, cx: &Context, q: &str) -> Result<(), E>;
+                    async fn m(self: Arc<Self>, cx: &Context) -> Result<(), E>;
                 }
             ),
-            "owned",
+            "takes `&self`, or `&mut self`",
         ),
         (
             quote!(
                 trait A {
-                    async fn m(&self, cx: &Context, a: u8, b: u8) -> Result<(), E>;
+                    async fn m(&self, cx: &Context) -> Result<(), E>;
+                    async fn n(&mut self, cx: &Context) -> Result<(), E>;
                 }
             ),
-            "one request",
+            "all take `&self`, or all take `&mut self`",
         ),
-        (inbound, "not supported yet"),
     ]);
+}
+
+fn with_request(request: TokenStream) -> TokenStream {
+    quote!(
+        trait A {
+            async fn m(&self, cx: &Context, #request) -> Result<(), E>;
+        }
+    )
+}
+
+#[test]
+fn faulty_requests_are_named() {
+    assert_refused(
+        [
+            (quote!(q: &str), "take it by value, as `String`"),
+            (quote!(q: Vec<&[u8]>), "take it by value, as `Vec<u8>`"),
+            (quote!(q: Cow<'_, str>), "without a lifetime"),
+            (quote!(q: &dyn Read), "as `Box<dyn Read>`"),
+            (quote!(q: impl Send), "a named type"),
+            (quote!(q: Vec<_>), "is written out"),
+            (quote!(q: Self), "`Self` is the service"),
+            (quote!(q: Box<dyn Error>), "write `dyn Error + Send + Sync`"),
+            (
+                quote!(q: Box<dyn FnOnce(&u8)>),
+                "write `dyn FnOnce(&u8) + Send`",
+            ),
+            (quote!((a, b): (u8, u8)), "a plain name"),
+            (quote!(mut a: u8), "a plain name"),
+            (quote!(#[cfg(unix)] a: u8), "no attributes"),
+            (quote!(a: Inbound<u8>, b: u8), "the last parameter"),
+            (
+                quote!(a: Inbound<u8>, b: Inbound<u8>),
+                "one `Inbound` at most",
+            ),
+            (quote!(a: Option<Inbound<u8>>), "a parameter of its own"),
+            (quote!(a: Inbound), "`Inbound<Item>`"),
+            (quote!(a: Inbound<&u8>), "an item of a stream is owned"),
+        ]
+        .map(|(request, message)| (with_request(request), message)),
+    );
+    let thirteen = (0..13)
+        .map(|at| format!("a{at}: u8"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let thirteen = thirteen.parse().expect("are parameters");
+    assert_refused([(with_request(thirteen), "at most 12 values")]);
+}
+
+#[test]
+fn values_that_borrow_nothing_are_accepted() {
+    for request in [
+        quote!(q: &'static str),
+        quote!(q: Cow<'static, str>),
+        quote!(q: fn(&str) -> &str),
+        quote!(q: Box<dyn Fn(&str) -> &str + Send>),
+        quote!(q: Box<dyn for<'a> Visitor<'a>>),
+        quote!(a: A, _: B, _: C, request: D, items: insula::rpc::Inbound<T>),
+    ] {
+        accepted(quote!(), with_request(request));
+    }
+}
+
+fn with_output(output: TokenStream) -> TokenStream {
+    quote!(
+        trait A {
+            async fn m(&self, cx: &Context) #output;
+        }
+    )
 }
 
 #[test]
 fn faulty_return_types_are_named() {
-    let stream = quote!(
-        trait A {
-            async fn m(&self, cx: &Context) -> Result<impl Stream, E>;
-        }
+    let as_stream = "write `impl Stream<Item = Result<u8, E>>`";
+    assert_refused(
+        [
+            (quote!(), "returns `Result<Response"),
+            (quote!(-> Result<()>), "both types"),
+            (
+                quote!(-> Result<impl Stream, E>),
+                "returns `Result<Response",
+            ),
+            (
+                quote!(-> Result<impl Iterator<Item = u8>, E>),
+                "returns `Result<Response",
+            ),
+            (
+                quote!(-> Result<&str, E>),
+                "return it by value, as `String`",
+            ),
+            (quote!(-> Result<(), &'a str>), "an error is owned"),
+            (quote!(-> Result<BoxStream<'static, u8>, E>), as_stream),
+            (
+                quote!(-> Result<Pin<Box<dyn Stream<Item = Result<u8, E>> + Send>>, E>),
+                as_stream,
+            ),
+            (
+                quote!(-> impl Stream<Item = Result<u8, E>>),
+                "write `Result<impl Stream<Item = Result<u8, E>>, Error>`",
+            ),
+            (
+                quote!(-> Result<impl Stream<Item = u8>, E>),
+                "write `Item = Result<u8, E>`",
+            ),
+            (
+                quote!(-> Result<impl Stream<Item = Result<u8, F>>, E>),
+                "write `Item = Result<u8, E>`",
+            ),
+        ]
+        .map(|(output, message)| (with_output(output), message)),
     );
-    assert_refused([
-        (
-            quote!(
-                trait A {
-                    async fn m(&self, cx: &Context);
-                }
-            ),
-            "returns `Result<Response",
-        ),
-        (
-            quote!(
-                trait A {
-                    async fn m(&self, cx: &Context) -> Result<()>;
-                }
-            ),
-            "both types",
-        ),
-        (stream, "returns `Result<Response"),
-        (
-            quote!(
-                trait A {
-                    async fn m(&self, cx: &Context) -> Result<&str, E>;
-                }
-            ),
-            "owned",
-        ),
-    ]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use insula_core::block_on;
 use insula_pool::Balance;
 
 use crate::desk::start;
-use crate::service::{Desk, pool};
+use crate::service::{Desk, JobsCaller, pool};
 
 #[test]
 fn calls_are_spread_over_all_workers() {
@@ -13,7 +13,7 @@ fn calls_are_spread_over_all_workers() {
         let desk = Desk::default();
         block_on(async {
             let pool = pool(&desk, 3).balance(balance).build().await.unwrap();
-            let caller = pool.caller();
+            let caller: JobsCaller = pool.caller();
             let mut gates: Vec<_> = (0..3).map(|n| caller.wait_for(n).into_future()).collect();
             gates.iter_mut().for_each(start);
             for gate in 0..3 {
@@ -46,7 +46,7 @@ fn a_worker_runs_as_many_calls_as_it_may_and_no_more() {
             .build()
             .await
             .unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut calls: Vec<_> = (0..4).map(|n| caller.wait_for(n).into_future()).collect();
         calls.iter_mut().for_each(start);
         for gate in 0..3 {
@@ -71,7 +71,7 @@ fn a_blocked_worker_holds_nobody_up() {
     let desk = Desk::default();
     block_on(async {
         let pool = pool(&desk, 2).build().await.unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut busy = caller.compute(1).into_future();
         start(&mut busy);
         for n in 0..100 {

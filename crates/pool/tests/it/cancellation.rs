@@ -6,14 +6,14 @@ use insula_core::block_on;
 use insula_rpc::{CallError, Outcome, Phase};
 
 use crate::desk::{start, until};
-use crate::service::{Desk, pool};
+use crate::service::{Desk, JobsCaller, pool};
 
 #[test]
 fn a_call_dropped_in_the_queue_never_starts() {
     let desk = Desk::default();
     block_on(async {
         let pool = pool(&desk, 1).build().await.unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut busy = caller.wait_for(1).into_future();
         start(&mut busy);
         desk.noted("at 1").await;
@@ -35,7 +35,7 @@ fn a_dropped_running_call_is_told_and_frees_its_worker() {
     let desk = Desk::default();
     block_on(async {
         let pool = pool(&desk, 1).build().await.unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut gone = caller.until_cancelled().into_future();
         start(&mut gone);
         desk.noted("waiting").await;
@@ -54,7 +54,7 @@ fn a_deaf_handler_is_dropped_after_the_grace_period() {
             .build()
             .await
             .unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let error = caller
             .hang()
             .deadline(Duration::from_millis(20))
@@ -72,7 +72,7 @@ fn a_deaf_handler_is_dropped_after_the_grace_period() {
         );
         assert_eq!(error.outcome(), Outcome::MaybeExecuted);
         assert_eq!(caller.echo(1).await.unwrap(), 1);
-        assert_eq!(pool.stats().cancelled, 1);
+        assert_eq!(pool.stats().expired, 1);
     });
 }
 
@@ -81,7 +81,7 @@ fn dropping_a_stream_frees_its_worker() {
     let desk = Desk::default();
     block_on(async {
         let pool = pool(&desk, 1).build().await.unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut items = caller.count(1_000_000).await.unwrap();
         assert_eq!(items.next().await.unwrap().unwrap(), 0);
         drop(items);
@@ -95,7 +95,7 @@ fn a_whole_stream_arrives() {
     let desk = Desk::default();
     block_on(async {
         let pool = pool(&desk, 1).build().await.unwrap();
-        let mut items = pool.caller().count(1_000).await.unwrap();
+        let mut items = pool.caller::<JobsCaller, _>().count(1_000).await.unwrap();
         let mut expected = 0;
         while let Some(item) = items.next().await {
             assert_eq!(item.unwrap(), expected);

@@ -59,18 +59,16 @@ impl Nest for Cave {
     }
 }
 
-fn nest(workers: usize) -> (WorkerPool<NestResponder<Cave>>, NestCaller) {
+fn nest(workers: usize) -> (WorkerPool<NestRequest>, NestCaller) {
     let cave = Cave::default();
     let service = cave.clone();
-    let builder = WorkerPool::<NestResponder<Cave>>::builder()
-        .name("nest")
-        .workers(workers);
-    let builder = builder.worker(move |_| {
+    let builder = WorkerPool::builder().name("nest").workers(workers);
+    let builder = builder.service::<NestResponder<_>>(move |_| {
         let service = service.clone();
         async move { Ok(service) }
     });
     let pool = block_on(builder.build()).expect("it starts");
-    let caller = pool.caller();
+    let caller: NestCaller = pool.caller();
     assert!(cave.0.set(pool.caller()).is_ok());
     (pool, caller)
 }

@@ -1,12 +1,13 @@
 //! Waiting for a state of the pool without guessing times.
 
 use insula_core::yield_now;
-use insula_pool::PoolStatus;
-
-use crate::service::Pool;
+use insula_pool::{PoolStatus, WorkerPool};
 
 /// Waits until the pool's status is as described.
-pub(crate) async fn until(pool: &Pool, holds: impl Fn(&PoolStatus) -> bool) {
+pub(crate) async fn until<C: insula_rpc::Calls>(
+    pool: &WorkerPool<C>,
+    holds: impl Fn(&PoolStatus) -> bool,
+) {
     while !holds(&pool.status()) {
         yield_now().await;
         std::thread::yield_now();

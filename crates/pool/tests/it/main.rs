@@ -7,6 +7,7 @@ mod deadlocks;
 mod desk;
 mod panics;
 mod queue;
+mod regressions;
 mod seeded;
 mod service;
 mod shutdown;

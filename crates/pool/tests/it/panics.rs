@@ -8,7 +8,7 @@ use insula_rpc::{CallError, Outcome, Reject};
 use insula_sync::atomic::{AtomicU32, Ordering};
 
 use crate::desk::{start, until};
-use crate::service::{Desk, JobsResponder, pool};
+use crate::service::{Desk, JobsCaller, JobsResponder, pool};
 
 #[test]
 fn a_panic_fails_its_own_call_only() {
@@ -19,7 +19,7 @@ fn a_panic_fails_its_own_call_only() {
             .build()
             .await
             .unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut beside = caller.wait_for(1).into_future();
         start(&mut beside);
         desk.noted("at 1").await;
@@ -53,7 +53,7 @@ fn a_storm_of_panics_loses_no_other_call() {
     let desk = Desk::default();
     block_on(async {
         let pool = pool(&desk, 2).build().await.unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let storm = (0..200).map(|n| {
             let caller = caller.clone();
             async move {
@@ -87,9 +87,9 @@ fn a_worker_that_cannot_be_rebuilt_retires_and_the_last_one_fails_the_pool() {
     let built = Arc::new(AtomicU32::new(0));
     let counter = Arc::clone(&built);
     block_on(async {
-        let pool = WorkerPool::<JobsResponder<_>>::builder()
+        let pool = WorkerPool::builder()
             .workers(2)
-            .worker(move |cx| {
+            .service::<JobsResponder<_>>(move |cx| {
                 counter.fetch_add(1, Ordering::Relaxed);
                 async move {
                     match cx.incarnation() {
@@ -101,7 +101,7 @@ fn a_worker_that_cannot_be_rebuilt_retires_and_the_last_one_fails_the_pool() {
             .build()
             .await
             .unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         assert!(caller.panic().await.is_err());
         until(&pool, |status| status.phase == PoolPhase::Degraded).await;
         let lost = WorkerCondition::Lost("the license has expired".to_owned());

@@ -8,7 +8,7 @@ use insula_pool::{Overflow, Queue};
 use insula_rpc::{CallError, Outcome, Phase, Reject};
 
 use crate::desk::{start, until};
-use crate::service::{Desk, pool};
+use crate::service::{Desk, JobsCaller, pool};
 
 #[test]
 fn every_one_of_many_calls_is_answered_with_its_own_answer() {
@@ -19,7 +19,7 @@ fn every_one_of_many_calls_is_answered_with_its_own_answer() {
             .build()
             .await
             .unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let answers = join_all((0..5_000).map(|n| caller.echo(n).into_future())).await;
         for (n, answer) in answers.into_iter().enumerate() {
             assert_eq!(answer.unwrap(), n as u64);
@@ -36,7 +36,7 @@ fn waiting_calls_are_answered_beyond_the_bound() {
             .build()
             .await
             .unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut busy = caller.wait_for(1).into_future();
         start(&mut busy);
         desk.noted("at 1").await;
@@ -72,7 +72,7 @@ fn the_loser_of_an_overflow_gets_its_request_back() {
         block_on(async {
             let queue = Queue::bounded(2).overflow(overflow);
             let pool = pool(&desk, 1).queue(queue).build().await.unwrap();
-            let caller = pool.caller();
+            let caller: JobsCaller = pool.caller();
             let mut busy = caller.wait_for(0).into_future();
             start(&mut busy);
             desk.noted("at 0").await;
@@ -102,7 +102,7 @@ fn a_deadline_in_the_queue_gives_the_request_back_and_the_place_free() {
     block_on(async {
         let queue = Queue::bounded(1).overflow(Overflow::Reject);
         let pool = pool(&desk, 1).queue(queue).build().await.unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut busy = caller.wait_for(1).into_future();
         start(&mut busy);
         desk.noted("at 1").await;
@@ -138,7 +138,7 @@ fn an_expired_call_is_not_started() {
     let desk = Desk::default();
     block_on(async {
         let pool = pool(&desk, 1).build().await.unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut busy = caller.wait_for(1).into_future();
         start(&mut busy);
         desk.noted("at 1").await;
@@ -176,7 +176,7 @@ fn plain_threads_may_call() {
     let pool = block_on(pool(&desk, 2).build()).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            let caller = pool.caller();
+            let caller: JobsCaller = pool.caller();
             scope.spawn(move || {
                 for n in 0..500 {
                     assert_eq!(caller.echo(n).blocking().unwrap(), n);

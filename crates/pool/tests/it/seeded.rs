@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use insula_core::{Instant, Isolate, Runtime};
 use insula_rpc::{CallError, Phase};
 
-use crate::service::{Desk, pool};
+use crate::service::{Desk, JobsCaller, pool};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -17,7 +17,7 @@ fn placements(seed: u64) -> Vec<(usize, u32)> {
     let run = runtime.block_on(async {
         Isolate::run_async(|| async {
             let pool = pool(&Desk::default(), 3).build().await.expect("it builds");
-            let caller = pool.caller();
+            let caller: JobsCaller = pool.caller();
             let answers = join_all((0..40).map(|_| caller.whoami().into_future())).await;
             answers.into_iter().map(Result::unwrap).collect::<Vec<_>>()
         })
@@ -39,7 +39,7 @@ fn an_hour_of_waiting_takes_no_time() {
         Isolate::run_async(|| async {
             let desk = Desk::default();
             let pool = pool(&desk, 1).grace(HOUR).build().await.unwrap();
-            let caller = pool.caller();
+            let caller: JobsCaller = pool.caller();
             let began = Instant::now();
             let error = caller.hang().deadline(HOUR).await.unwrap_err();
             assert!(

@@ -161,20 +161,18 @@ impl Jobs for Desk {
         &self,
         _cx: &Context,
         up_to: u64,
-    ) -> Result<impl Stream<Item = Result<u64, Oops>> + 'static, Oops> {
+    ) -> Result<impl Stream<Item = Result<u64, Oops>>, Oops> {
         Ok(stream::iter((0..up_to).map(Ok)))
     }
 }
 
-pub(crate) type Pool = WorkerPool<JobsResponder<Desk>>;
-
 /// A pool of this many workers that share a desk.
 pub(crate) fn pool(desk: &Desk, workers: usize) -> PoolBuilder<JobsResponder<Desk>> {
     let desk = desk.clone();
-    WorkerPool::<JobsResponder<_>>::builder()
+    WorkerPool::builder()
         .name("jobs")
         .workers(workers)
-        .worker(move |_cx| {
+        .service::<JobsResponder<_>>(move |_cx| {
             let desk = desk.clone();
             async { Ok(desk) }
         })

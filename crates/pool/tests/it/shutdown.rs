@@ -9,7 +9,7 @@ use insula_pool::{BuildError, PoolPhase, Shutdown};
 use insula_rpc::{CallError, CancelledBy, Outcome, Reject, WorkerExit};
 
 use crate::desk::{start, until};
-use crate::service::{Desk, pool};
+use crate::service::{Desk, JobsCaller, pool};
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -18,7 +18,7 @@ fn a_patient_shutdown_finishes_everything() {
     let desk = Desk::default();
     block_on(async {
         let pool = pool(&desk, 2).build().await.unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut calls: Vec<_> = (0..50).map(|_| caller.wait_for(1).into_future()).collect();
         calls.iter_mut().for_each(start);
         desk.noted("at 1").await;
@@ -62,7 +62,7 @@ fn an_impatient_shutdown_cancels_what_is_left() {
             .build()
             .await
             .unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut running = caller.hang().into_future();
         start(&mut running);
         desk.noted("hanging").await;
@@ -102,7 +102,7 @@ fn a_caller_that_outlives_its_pool_keeps_no_isolate() {
     let desk = Desk::default();
     let caller = runtime.block_on(async {
         let pool = pool(&desk, 2).build().await.unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         assert_eq!(caller.echo(1).await.ok(), Some(1));
         pool.shut_down(Shutdown::now()).await;
         caller
@@ -126,7 +126,7 @@ fn queued_calls_can_be_turned_away_at_once() {
     let desk = Desk::default();
     block_on(async {
         let pool = pool(&desk, 1).build().await.unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut running = caller.wait_for(1).into_future();
         start(&mut running);
         desk.noted("at 1").await;
@@ -159,7 +159,7 @@ fn a_worker_that_computes_on_is_given_up_and_its_caller_is_told() {
             .build()
             .await
             .unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut stuck = caller.compute(1).into_future();
         start(&mut stuck);
         desk.noted("computing 1").await;
@@ -188,7 +188,7 @@ fn dropping_the_pool_ends_every_call() {
             .build()
             .await
             .unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut running = caller.hang().into_future();
         start(&mut running);
         desk.noted("hanging").await;
@@ -215,7 +215,7 @@ fn a_shutdown_under_load_accounts_for_every_call() {
     let outcomes: Vec<(u64, u64)> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..3)
             .map(|_| {
-                let caller = pool.caller();
+                let caller: JobsCaller = pool.caller();
                 scope.spawn(move || {
                     let (mut answered, mut rejected) = (0, 0);
                     while rejected < 10 {

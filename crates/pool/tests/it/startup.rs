@@ -9,7 +9,7 @@ use insula_pool::{
 };
 
 use crate::desk::start;
-use crate::service::{Desk, JobsResponder, pool};
+use crate::service::{Desk, JobsCaller, JobsResponder, pool};
 
 #[test]
 fn a_built_pool_is_ready() {
@@ -27,7 +27,10 @@ fn a_built_pool_is_ready() {
             .iter()
             .all(|worker| worker.condition == WorkerCondition::Ready)
     );
-    assert_eq!(block_on(pool.caller().echo(5).into_future()).unwrap(), 5);
+    assert_eq!(
+        block_on(pool.caller::<JobsCaller, _>().echo(5).into_future()).unwrap(),
+        5
+    );
 }
 
 #[test]
@@ -46,17 +49,15 @@ fn workers_start_side_by_side() {
             }
         }
     };
-    let builder = WorkerPool::<JobsResponder<_>>::builder()
-        .name("together")
-        .workers(3);
-    assert!(block_on(builder.worker(factory).build()).is_ok());
+    let builder = WorkerPool::builder().name("together").workers(3);
+    assert!(block_on(builder.service::<JobsResponder<_>>(factory).build()).is_ok());
 }
 
 #[test]
 fn a_factory_error_names_its_worker() {
-    let builder = WorkerPool::<JobsResponder<Desk>>::builder()
+    let builder = WorkerPool::builder()
         .workers(3)
-        .worker(|cx| async move {
+        .service::<JobsResponder<_>>(|cx| async move {
             match cx.worker().index() {
                 1 => Err("no model file")?,
                 _ => Ok(Desk::default()),
@@ -69,9 +70,9 @@ fn a_factory_error_names_its_worker() {
 
 #[test]
 fn a_factory_panic_is_an_error() {
-    let builder = WorkerPool::<JobsResponder<Desk>>::builder()
+    let builder = WorkerPool::builder()
         .workers(1)
-        .worker(|_cx| async { panic!("no luck") });
+        .service::<JobsResponder<Desk>>(|_cx| async { panic!("no luck") });
     let error = block_on(builder.build()).unwrap_err();
     let BuildError::Startup { fault, .. } = error else {
         panic!("{error}")
@@ -85,10 +86,10 @@ fn a_slow_factory_times_out() {
     let runtime = Runtime::builder().seeded(1).build();
     let built = runtime.block_on(async {
         Isolate::run_async(|| async {
-            let builder = WorkerPool::<JobsResponder<Desk>>::builder()
+            let builder = WorkerPool::builder()
                 .workers(2)
                 .startup_timeout(Duration::from_millis(5))
-                .worker(|cx| async move {
+                .service::<JobsResponder<_>>(|cx| async move {
                     if cx.worker().index() == 1 {
                         insula_core::sleep(Duration::from_secs(1)).await;
                     }
@@ -109,11 +110,7 @@ fn a_slow_factory_times_out() {
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let desk = Desk::default();
-    for builder in [
-        pool(&desk, 0),
-        pool(&desk, 1).concurrency_per_worker(0),
-        WorkerPool::<JobsResponder<Desk>>::builder(),
-    ] {
+    for builder in [pool(&desk, 0), pool(&desk, 1).concurrency_per_worker(0)] {
         assert!(matches!(
             block_on(builder.build()),
             Err(BuildError::Settings(_))
@@ -153,7 +150,7 @@ fn settings_at_the_end_of_their_range_work_or_are_refused() {
                 .build()
                 .await
                 .unwrap();
-            let caller = pool.caller();
+            let caller: JobsCaller = pool.caller();
             assert_eq!(caller.echo(7).deadline(time).await.unwrap(), 7);
             pool.shut_down(Shutdown::graceful(time)).await;
         }
@@ -165,7 +162,7 @@ fn an_endless_grace_ends_when_the_handlers_do() {
     let desk = Desk::default();
     block_on(async {
         let pool = pool(&desk, 1).grace(Duration::MAX).build().await.unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         let mut call = caller.wait_for(1).into_future();
         start(&mut call);
         desk.noted("at 1").await;

@@ -3,14 +3,14 @@
 use insula_core::block_on;
 use insula_pool::Measure;
 
-use crate::service::{Desk, pool};
+use crate::service::{Desk, JobsCaller, pool};
 
 #[test]
 fn every_answer_is_counted_before_it_is_seen() {
     let desk = Desk::default();
     block_on(async {
         let pool = pool(&desk, 2).measure(Measure::All).build().await.unwrap();
-        let caller = pool.caller();
+        let caller: JobsCaller = pool.caller();
         for n in 1..=100 {
             assert!(caller.echo(n).await.is_ok());
             assert_eq!(pool.stats().answered, n);
@@ -38,7 +38,12 @@ fn bytes_are_moved_and_never_copied() {
         let pool = pool(&desk, 1).measure(Measure::Off).build().await.unwrap();
         let bytes = vec![1; 1 << 20];
         let address = bytes.as_ptr();
-        let detailed = pool.caller().mirror(bytes).detailed().await.unwrap();
+        let detailed = pool
+            .caller::<JobsCaller, _>()
+            .mirror(bytes)
+            .detailed()
+            .await
+            .unwrap();
         assert_eq!(detailed.value.as_ptr(), address);
         assert_eq!(detailed.traffic.bytes_copied, 0);
         assert_eq!(detailed.traffic.bytes_moved, 2 * ((1 << 20) + 24));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use insula_rpc::{CallError, CancelledBy, Contract, How, Outcome};
+use insula_rpc::{CallError, Calls, CancelledBy, How, Outcome};
 
 use crate::desk::{Desk, Woken, Worker, poll};
 use crate::probe::Recorder;
@@ -67,7 +67,7 @@ fn a_handler_that_waits_is_woken_to_be_told_of_a_shutdown() {
     let mut running = worker.start(call);
     let woken = Arc::new(Woken::default());
     assert!(woken.poll(&mut running).is_pending());
-    signal.stop();
+    signal.ask_to_stop(CancelledBy::Shutdown);
     assert!(woken.take(), "the handler sleeps on");
     assert!(poll(&mut running).is_ready());
     assert_eq!(recorder.take().len(), 2, "it ended by itself");
@@ -113,7 +113,7 @@ fn a_shutdown_cancels_with_an_error_but_lets_an_answer_through() {
     let signal = call.pending().signal().unwrap();
     let mut running = worker.start(call);
     assert!(poll(&mut running).is_pending());
-    signal.stop();
+    signal.ask_to_stop(CancelledBy::Shutdown);
     assert_eq!(signal.cancelled_by(), Some(CancelledBy::Shutdown));
     assert!(poll(&mut running).is_ready());
     let Poll::Ready(Err(error)) = poll(&mut reply) else {
@@ -131,7 +131,10 @@ fn a_shutdown_cancels_with_an_error_but_lets_an_answer_through() {
     let mut reply = caller.echo("late".into()).into_future();
     assert!(poll(&mut reply).is_pending());
     let call = desk.take();
-    call.pending().signal().unwrap().stop();
+    call.pending()
+        .signal()
+        .unwrap()
+        .ask_to_stop(CancelledBy::Shutdown);
     assert_eq!(worker.run(call).how, How::Answered);
     assert!(matches!(poll(&mut reply), Poll::Ready(Ok(text)) if text == "late"));
 }

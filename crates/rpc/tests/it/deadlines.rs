@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use insula_core::block_on;
-use insula_rpc::{Admission, CallError, CancelledBy, Contract, How, Outcome, Phase};
+use insula_rpc::{Admission, CallError, Calls, CancelledBy, How, Outcome, Phase};
 
 use crate::desk::{Desk, Worker, poll};
 use crate::probe::Recorder;

@@ -7,7 +7,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use insula_core::block_on;
-use insula_rpc::{Admission, Contract, Ended, Endpoint, Respond, Scope, Ticket, WorkerId};
+use insula_rpc::{
+    Admission, CallInfo, CancelledBy, Contract, Ended, Endpoint, Respond, Scope, Ticket, WorkerId,
+};
 use insula_sync::Mutex;
 
 use crate::probe::{ProbeCaller, ProbeRequest, ProbeResponder, Recorder};
@@ -23,14 +25,14 @@ struct Pile {
 }
 
 impl Endpoint<ProbeRequest> for Desk {
-    fn submit(&self, call: ProbeRequest, admission: Admission) -> Ticket {
+    fn submit(&self, call: ProbeRequest, info: CallInfo) -> Ticket {
         let mut pile = self.0.lock();
         pile.calls.push(call);
-        pile.admissions.push(admission);
+        pile.admissions.push(info.admission);
         Ticket(pile.calls.len() as u64)
     }
 
-    fn withdraw(&self, ticket: Ticket) {
+    fn withdraw(&self, ticket: Ticket, _by: CancelledBy) {
         self.0.lock().withdrawn.push(ticket.0);
     }
 }
@@ -45,8 +47,17 @@ impl Desk {
         self.0.lock().calls.remove(0)
     }
 
+    /// The newest call.
+    pub(crate) fn take_last(&self) -> ProbeRequest {
+        self.0.lock().calls.pop().expect("a call")
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().calls.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().calls.is_empty()
+        self.len() == 0
     }
 
     pub(crate) fn withdrawn(&self) -> Vec<u64> {
@@ -66,12 +77,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(recorder: &Recorder, grace: Duration) -> Self {
-        let scope = Scope {
-            worker: WorkerId::new(5),
-            incarnation: 2,
-            grace,
-            ledger: None,
-        };
+        let scope = Scope::new("desk".into(), WorkerId::new(5), 2, grace);
         Self {
             responder: ProbeResponder::new(recorder.clone()),
             scope,

@@ -4,8 +4,11 @@
 mod cancellation;
 mod deadlines;
 mod desk;
+mod map;
 mod outcomes;
 mod probe;
+mod retry;
+mod scoped;
 mod serving;
 mod streams;
 mod traffic;

@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use insula_rpc::{
-    CallError, Contract, How, MethodKind, Outcome, Refusal, Reject, WorkerExit, WorkerId,
+    CallError, Calls, Contract, How, MethodKind, Outcome, Refusal, Reject, WorkerExit, WorkerId,
 };
 
 use crate::desk::{Desk, Worker, poll};
@@ -75,10 +75,6 @@ fn a_refused_call_gives_its_request_back() {
         (
             Refusal::Rejected(Reject::Shutdown),
             "call rejected: shutting down",
-        ),
-        (
-            Refusal::Expired,
-            "deadline passed while waiting for a worker",
         ),
         (
             Refusal::WorkerDied {
@@ -154,8 +150,11 @@ fn an_abandoned_call_ends_once() {
     let worker = worker();
     let mut running = worker.start(call);
     assert!(poll(&mut running).is_pending());
-    assert!(signal.abandon(WorkerId::new(5), WorkerExit::Abandoned));
-    assert!(!signal.abandon(WorkerId::new(5), WorkerExit::Ended));
+    let mut counted = 0;
+    for exit in [WorkerExit::Abandoned, WorkerExit::Ended] {
+        signal.abandon(WorkerId::new(5), exit, &mut || counted += 1);
+    }
+    assert_eq!(counted, 1);
     let Poll::Ready(Err(error)) = poll(&mut reply) else {
         panic!("no error")
     };
@@ -222,9 +221,18 @@ fn the_method_table_is_complete() {
     assert_eq!(
         names,
         [
-            "echo", "fail", "panic", "wait", "hang", "weigh", "count", "blow", "stall"
+            "echo",
+            "fail",
+            "panic",
+            "wait",
+            "hang",
+            "hang_again",
+            "weigh",
+            "count",
+            "blow",
+            "stall"
         ]
     );
     assert_eq!(ProbeRequest::METHODS[0].kind, MethodKind::Unary);
-    assert_eq!(ProbeRequest::METHODS[6].kind, MethodKind::ServerStream);
+    assert_eq!(ProbeRequest::METHODS[7].kind, MethodKind::ServerStream);
 }

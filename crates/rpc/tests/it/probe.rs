@@ -20,7 +20,11 @@ pub(crate) trait Probe {
     async fn wait(&self, cx: &Context) -> Result<(), Oops>;
     /// Ignores that it is cancelled.
     async fn hang(&self, cx: &Context) -> Result<(), Oops>;
+    /// As `hang`, but may run more than once.
+    #[idempotent]
+    async fn hang_again(&self, cx: &Context) -> Result<(), Oops>;
     /// Takes bytes that do not implement `Clone`.
+    #[idempotent]
     async fn weigh(&self, cx: &Context, bytes: Vec<u8>) -> Result<Box<[u8]>, Oops>;
     /// Counts up to a number, which an error follows if it is odd.
     async fn count(
@@ -104,6 +108,10 @@ impl Probe for Recorder {
         std::future::pending().await
     }
 
+    async fn hang_again(&self, cx: &Context) -> Result<(), Oops> {
+        self.hang(cx).await
+    }
+
     async fn weigh(&self, _cx: &Context, bytes: Vec<u8>) -> Result<Box<[u8]>, Oops> {
         Ok(bytes.into_boxed_slice())
     }
@@ -112,7 +120,7 @@ impl Probe for Recorder {
         &self,
         _cx: &Context,
         up_to: u32,
-    ) -> Result<impl Stream<Item = Result<u32, Oops>> + 'static, Oops> {
+    ) -> Result<impl Stream<Item = Result<u32, Oops>>, Oops> {
         let (recorder, tripwire) = (self.clone(), Tripwire::new(self, "count dropped"));
         if up_to == 0 {
             return Err(Oops::Number(0));
@@ -129,20 +137,14 @@ impl Probe for Recorder {
         }))
     }
 
-    async fn blow(
-        &self,
-        _cx: &Context,
-    ) -> Result<impl Stream<Item = Result<u32, Oops>> + 'static, Oops> {
+    async fn blow(&self, _cx: &Context) -> Result<impl Stream<Item = Result<u32, Oops>>, Oops> {
         Ok(stream::unfold(0, |at| async move {
             assert!(at == 0, "blown");
             Some((Ok(at), at + 1))
         }))
     }
 
-    async fn stall(
-        &self,
-        _cx: &Context,
-    ) -> Result<impl Stream<Item = Result<u32, Oops>> + 'static, Oops> {
+    async fn stall(&self, _cx: &Context) -> Result<impl Stream<Item = Result<u32, Oops>>, Oops> {
         let tripwire = Tripwire::new(self, "stall dropped");
         Ok(stream::unfold(0, move |at| {
             let _held = &tripwire;

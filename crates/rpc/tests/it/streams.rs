@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use insula_core::block_on;
-use insula_rpc::{CallError, CancelledBy, Contract, Ended, How, Outcome, ReplyStream, WINDOW};
+use insula_rpc::{CallError, Calls, CancelledBy, Ended, How, Outcome, ReplyStream, WINDOW};
 
 use crate::desk::{Desk, Woken, Worker, poll};
 use crate::probe::{Oops, ProbeCaller, Recorder};
@@ -238,7 +238,7 @@ fn a_shutdown_ends_a_stream_with_an_error() {
     let Poll::Ready(Ok(mut items)) = poll(&mut reply) else {
         panic!("not open")
     };
-    signal.stop();
+    signal.ask_to_stop(CancelledBy::Shutdown);
     assert!(poll(&mut running).is_ready());
     assert!(matches!(next(&mut items), Poll::Ready(Some(Ok(0)))));
     let Poll::Ready(Some(Err(error))) = next(&mut items) else {

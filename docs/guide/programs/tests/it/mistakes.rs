@@ -13,10 +13,11 @@ use insula::callback::CallbackError;
 use insula::control::{Priority, catch_panic};
 use insula::embed::BindError;
 use insula::isolate::KeepsAlive;
+use insula::rpc::{Aborted, Respond};
 use insula::sync::{MailboxError, WaitError};
 use insula::{
-    Context, Isolate, IsolateCell, ReceivePort, ReplyTo, RootIsolate, Runtime, Timer, WorkerPool,
-    block_on, contract, schedule_microtask, spawn_local,
+    Context, Inbound, Isolate, IsolateCell, ReceivePort, ReplyTo, RootIsolate, Runtime, Timer,
+    WorkerPool, block_on, contract, schedule_microtask, serve, spawn_local,
 };
 
 use super::read;
@@ -167,6 +168,7 @@ fn texts_about_waiting() {
 #[contract]
 trait Nothing {
     async fn nothing(&self, cx: &Context) -> Result<(), Infallible>;
+    async fn read(&self, cx: &Context, items: Inbound<u8>) -> Result<(), Aborted>;
 }
 
 struct Camera;
@@ -175,15 +177,26 @@ impl Nothing for Camera {
     async fn nothing(&self, _cx: &Context) -> Result<(), Infallible> {
         Ok(())
     }
+
+    async fn read(&self, _cx: &Context, mut items: Inbound<u8>) -> Result<(), Aborted> {
+        while let Some(item) = items.next().await {
+            item?;
+        }
+        Ok(())
+    }
 }
 
 #[test]
 fn texts_about_pools() {
-    let pool = WorkerPool::<NothingResponder<_>>::builder()
+    let pool = WorkerPool::builder()
         .workers(1)
-        .worker(|_cx| async { Err::<Camera, _>("no camera".into()) });
+        .service::<NothingResponder<_>>(|_cx| async { Err::<Camera, _>("no camera".into()) });
+    let port = Isolate::spawn_with_port(|port| serve(port, NothingResponder::new(Camera)));
+    let (sender, unfinished) = NothingCaller::over(port).read().open();
+    drop(sender);
     let texts = [
         printed("pools", "deadline passed while running"),
+        block_on(unfinished).unwrap_err().to_string(),
         printed("pools", "call rejected: shutting down"),
         block_on(pool.build()).unwrap_err().to_string(),
         of_source(

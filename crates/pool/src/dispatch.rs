@@ -1,0 +1,858 @@
+//! The dispatch of a pool as a pure state machine.
+//!
+//! [`Dispatch`] decides which call goes where. It owns every call that has not started, never
+//! runs foreign code and never waits; its methods return what is to be done, and
+//! [`Shared`](crate::shared::Shared) does that after it has released the lock around the state.
+//!
+//! # Pull
+//! A call is never handed to a worker. It waits in a queue, and a lane is woken, which takes the
+//! front of the queue once it runs. The lane that asks first takes the call, so a call for which
+//! one worker was woken does not wait for it if another one is free earlier, and calls start in the
+//! order of their submission.
+//!
+//! # Places and lanes
+//! A worker has as many *places* as calls it may run at once. Each call that runs has one. A *lane*
+//! is a loop of the worker's isolate that asks for a call, runs it, and asks again:
+//!
+//! ```text
+//!   Away ──► (asks) ──► Parked ──► Woken ──► (asks)
+//!               │
+//!               ▼            give back           place free
+//!            Running ───────────────────► Absent ◄──────► Returning ──► Running
+//!               │
+//!               └──► Away
+//! ```
+//!
+//! A call whose stream waits for its reader gives its place back: it is absent, and keeps its lane.
+//! So that the place can be used, the worker opens one more lane, and closes one once it has too
+//! many. A stream that goes on needs a place again, and comes before any call that has not started.
+//!
+//! # Room
+//! A worker has room if a place is free, a lane is parked, and its isolate is not *inside* a poll.
+//! Inside is where a worker computes, or where a handler blocks: a lane that is woken there comes
+//! to nothing until the poll is over. The flag is set by the worker around each poll of a lane.
+//! When a poll ends, the worker asks whether calls wait ([`offer`](Dispatch::offer)); a submission
+//! first queues the call and then looks at the flag. Both write before they read, in one total
+//! order, so at least one of the two sees the other.
+//!
+//! # Invariants
+//! - a call is in exactly one place: a queue, or running;
+//! - no call waits beside a worker with room;
+//! - `busy` counts the lanes that are running, and is at most the number of places;
+//! - the lanes of a worker that are neither absent nor closed are at most as many as its places,
+//!   from when the surplus ones have asked.
+
+mod homes;
+mod signs;
+mod worker;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::task::Waker;
+
+use insula_core::Instant;
+use insula_rpc::{Reject, WorkerId};
+
+use self::homes::Homes;
+pub(crate) use self::signs::Signs;
+pub(crate) use self::worker::Condition;
+use self::worker::{Doing, Worker};
+use crate::config::{Balance, Measure, Overflow, Queue};
+use crate::error::WorkerFault;
+use crate::queues::{Key, Queues};
+
+/// A call as the dispatch sees it.
+pub(crate) trait Job {
+    /// The part of it that is kept while it runs.
+    type Handle;
+    fn handle(&self) -> Self::Handle;
+    /// The time after which it need not start.
+    fn deadline(&self) -> Option<Instant>;
+    /// The key that it is pinned to.
+    fn pin(&self) -> Option<u64>;
+}
+
+pub(crate) struct Dispatch<J: Job> {
+    /// The common queue, and after it one for each worker, of calls that are pinned to it.
+    queues: Queues<J>,
+    /// The queued calls that have a deadline.
+    deadlines: BTreeSet<(Instant, Key)>,
+    workers: Vec<Worker<J>>,
+    /// Parked lanes of all workers.
+    idle: usize,
+    /// Woken lanes of all workers.
+    woken: usize,
+    /// The worker at which the search for one with room begins.
+    cursor: usize,
+    phase: Phase,
+    bound: usize,
+    overflow: Overflow,
+    balance: Balance,
+    measure: Measure,
+    /// Calls since the last one that is timed.
+    unmeasured: u32,
+    signs: Arc<Signs>,
+    /// Calls that came, and those that were turned away.
+    pub(crate) tally: Tally,
+    /// Queued calls that the end of the pool has rejected.
+    turned_away: u64,
+    /// Woken whenever a worker starts, fails or ends.
+    watchers: Vec<Waker>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Calls are taken.
+    Open,
+    /// No more calls are taken; those that are here are finished.
+    Draining,
+    /// Nothing starts any more.
+    Closed,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Tally {
+    pub(crate) submitted: u64,
+    pub(crate) rejected: u64,
+    pub(crate) shed: u64,
+    /// Calls whose caller has gone while they were queued.
+    pub(crate) withdrawn: u64,
+    /// Calls whose deadline has passed while they were queued.
+    pub(crate) expired: u64,
+    /// Calls that were given up with their worker.
+    pub(crate) died: u64,
+}
+
+/// A lane of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) worker: usize,
+    pub(crate) lane: usize,
+}
+
+/// A lane that is to be woken.
+#[derive(Debug)]
+pub(crate) struct Unpark {
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests look at it"))]
+    pub(crate) at: Place,
+    pub(crate) waker: Option<Arc<Waker>>,
+}
+
+/// The actions that follow an event. The order is: refuse, wake, drop.
+#[must_use]
+pub(crate) struct Actions<J: Job> {
+    pub(crate) refuse: Vec<(J, Reject)>,
+    /// Lanes that have something to do.
+    pub(crate) unpark: Vec<Unpark>,
+    /// Those that wait for a change, and calls that have their place again.
+    pub(crate) wake: Vec<Waker>,
+    pub(crate) discard: Vec<J::Handle>,
+}
+
+/// The result of submitting a call.
+#[must_use]
+pub(crate) enum Submitted<J> {
+    /// It was queued.
+    Queued {
+        key: Key,
+        /// The lane that is to be woken for it.
+        unpark: Option<Unpark>,
+        /// The call that was shed for it.
+        shed: Option<J>,
+        /// Calls that were in its way, and whose deadlines had passed.
+        expired: Vec<J>,
+    },
+    /// It was turned away.
+    Refused {
+        job: J,
+        why: Reject,
+        expired: Vec<J>,
+    },
+}
+
+/// The next action of a lane.
+#[must_use]
+pub(crate) enum Next<J> {
+    /// Run the call, and wake another worker's lane for the next one.
+    Run(J, Option<Unpark>),
+    Park,
+    /// The loop ends; wake the waiter for that, and other lanes that may have to end too.
+    Close(Option<Waker>, Vec<Unpark>),
+}
+
+impl<J: Job> Actions<J> {
+    fn none() -> Self {
+        Self {
+            refuse: Vec::new(),
+            unpark: Vec::new(),
+            wake: Vec::new(),
+            discard: Vec::new(),
+        }
+    }
+}
+
+impl<J: Job> Dispatch<J> {
+    pub(crate) fn new(workers: usize, places: usize, queue: Queue, balance: Balance) -> Self {
+        Self {
+            queues: Queues::new(workers + 1),
+            deadlines: BTreeSet::new(),
+            workers: (0..workers).map(|_| Worker::new(places)).collect(),
+            idle: 0,
+            woken: 0,
+            cursor: 0,
+            phase: Phase::Open,
+            bound: queue.bound,
+            overflow: queue.overflow,
+            balance,
+            measure: Measure::default(),
+            unmeasured: 0,
+            signs: Signs::new(workers),
+            tally: Tally::default(),
+            turned_away: 0,
+            watchers: Vec::new(),
+        }
+    }
+
+    pub(crate) fn signs(&self) -> Arc<Signs> {
+        Arc::clone(&self.signs)
+    }
+
+    pub(crate) fn measure(&mut self, measure: Measure) {
+        self.measure = measure;
+    }
+
+    /// Returns whether the call that comes now is timed.
+    pub(crate) fn takes_sample(&mut self) -> bool {
+        match self.measure {
+            Measure::Off => false,
+            Measure::All => true,
+            Measure::OneIn(n) => {
+                let is_first = self.unmeasured == 0;
+                let next = self.unmeasured + 1;
+                self.unmeasured = if next >= n { 0 } else { next };
+                is_first
+            }
+        }
+    }
+
+    /// A call comes. `now` is asked for the time if that can make a difference.
+    pub(crate) fn submit(
+        &mut self,
+        job: J,
+        may_wait: bool,
+        now: impl FnOnce() -> Instant,
+    ) -> Submitted<J> {
+        self.tally.submitted += 1;
+        let (queue, home) = match job.pin() {
+            None => (0, None),
+            Some(pin) => match self.home(pin) {
+                Some(worker) => (worker + 1, Some(worker)),
+                None => (0, None),
+            },
+        };
+        let mut expired = Vec::new();
+        let reject = if self.phase != Phase::Open {
+            Reject::Shutdown
+        } else if !self.is_alive() {
+            Reject::NoWorker
+        } else {
+            // Said first: a worker that leaves a poll now sees it.
+            self.signs.announce(self.queues.len() + 1);
+            let room = self.pick(home);
+            if room.is_none() && self.is_full() && !self.deadlines.is_empty() {
+                expired = self.expire(now());
+            }
+            if room.is_some() || !self.is_full() || (self.overflow == Overflow::Wait && may_wait) {
+                let key = self.push(queue, job);
+                let unpark = room.map(|worker| self.unpark(worker));
+                return Submitted::Queued {
+                    key,
+                    unpark,
+                    shed: None,
+                    expired,
+                };
+            }
+            let sheds = self.overflow == Overflow::DropOldest && may_wait;
+            if sheds && let Some(oldest) = self.pop_oldest() {
+                self.tally.shed += 1;
+                let key = self.push(queue, job);
+                return Submitted::Queued {
+                    key,
+                    unpark: None,
+                    shed: Some(oldest),
+                    expired,
+                };
+            }
+            match self.overflow {
+                Overflow::DropNewest | Overflow::DropOldest if may_wait => Reject::Shed,
+                _ => Reject::QueueFull,
+            }
+        };
+        self.signs.set_queued(self.queues.len());
+        self.count(reject);
+        Submitted::Refused {
+            job,
+            why: reject,
+            expired,
+        }
+    }
+
+    /// Returns whether all room in the queue is taken. A lane that was woken will take one call.
+    fn is_full(&self) -> bool {
+        self.queues.len() >= self.bound.saturating_add(self.woken)
+    }
+
+    /// Takes a call back that has ended in the queue. `None` if it is no longer there.
+    pub(crate) fn withdraw(&mut self, key: Key, has_expired: bool) -> Option<J> {
+        let job = self.queues.remove(key)?;
+        self.left(&job, key);
+        if has_expired {
+            self.tally.expired += 1;
+        } else {
+            self.tally.withdrawn += 1;
+        }
+        Some(job)
+    }
+
+    /// A lane asks for a call. If it has to park, it is woken once there may be one.
+    pub(crate) fn next(&mut self, at: Place) -> Next<J> {
+        let phase = self.phase;
+        let worker = &mut self.workers[at.worker];
+        let lane = &mut worker.lanes[at.lane];
+        // It runs, whatever it was doing before.
+        match lane.doing {
+            Doing::Woken => {
+                worker.woken -= 1;
+                self.woken -= 1;
+                lane.doing = Doing::Away;
+            }
+            // Woken by something else.
+            Doing::Parked => {
+                if let Some(index) = worker.parked.iter().rposition(|&lane| lane == at.lane) {
+                    worker.parked.remove(index);
+                    self.idle -= 1;
+                }
+                lane.doing = Doing::Away;
+            }
+            _ => {}
+        }
+        let is_current = lane.incarnation == worker.incarnation;
+        let takes_calls = worker.takes_calls() && phase < Phase::Closed;
+        let is_surplus = worker.current > worker.places;
+        if !takes_calls || !is_current || is_surplus {
+            return self.close(at);
+        }
+        if worker.busy < worker.places
+            && let Some(job) = self.take(at.worker)
+        {
+            let worker = &mut self.workers[at.worker];
+            worker.busy += 1;
+            worker.lanes[at.lane].doing = Doing::Running(job.handle());
+            return Next::Run(job, self.spread());
+        }
+        if phase == Phase::Draining && !self.has_call_for(at.worker) {
+            return self.close(at);
+        }
+        let worker = &mut self.workers[at.worker];
+        worker.lanes[at.lane].doing = Doing::Parked;
+        worker.parked.push(at.lane);
+        self.idle += 1;
+        Next::Park
+    }
+
+    /// The call that a worker starts next: the oldest one that it may start.
+    fn take(&mut self, worker: usize) -> Option<J> {
+        if self.queues.is_empty() {
+            return None;
+        }
+        let queue = match (self.queues.front(0), self.queues.front(worker + 1)) {
+            (Some(common), Some(pinned)) if pinned < common => worker + 1,
+            (None, Some(_)) => worker + 1,
+            _ => 0,
+        };
+        let job = if self.deadlines.is_empty() {
+            self.queues.pop(queue)?
+        } else {
+            let (job, key) = self.queues.pop_with_key(queue)?;
+            self.forget_deadline(&job, key);
+            job
+        };
+        self.signs.set_queued(self.queues.len());
+        Some(job)
+    }
+
+    /// More calls wait than this lane takes: another worker with room is woken, which does the
+    /// same.
+    fn spread(&mut self) -> Option<Unpark> {
+        if self.idle == 0 || self.queues.front(0).is_none() {
+            return None;
+        }
+        // The worker that asks is inside of a poll, and so never found.
+        let worker = self.pick(None)?;
+        Some(self.unpark(worker))
+    }
+
+    /// A worker has left a poll while calls waited: it may have room now.
+    pub(crate) fn offer(&mut self, worker: usize) -> Option<Unpark> {
+        let has_call = self.has_call_for(worker);
+        (has_call && self.workers[worker].has_room()).then(|| self.unpark(worker))
+    }
+
+    fn has_call_for(&self, worker: usize) -> bool {
+        self.queues.front(0).is_some() || self.queues.front(worker + 1).is_some()
+    }
+
+    /// A lane's call has ended. Gives back its handle, to be dropped outside, and the waker of a
+    /// stream that has its place now.
+    pub(crate) fn finish(&mut self, at: Place) -> (Option<J::Handle>, Option<Waker>) {
+        let is_closed = self.phase == Phase::Closed;
+        let worker = &mut self.workers[at.worker];
+        let doing = &mut worker.lanes[at.lane].doing;
+        // Closed already, if the worker was given up while the call ran.
+        match std::mem::replace(doing, Doing::Away) {
+            Doing::Running(handle) => {
+                worker.busy -= 1;
+                (Some(handle), worker.admit(is_closed))
+            }
+            other => {
+                *doing = other;
+                (None, None)
+            }
+        }
+    }
+
+    /// A lane's call does not need its place. `true` if the worker is to run one more lane, so that
+    /// the place can be used.
+    pub(crate) fn give_back(&mut self, at: Place) -> (bool, Actions<J>) {
+        let mut actions = Actions::none();
+        let is_closed = self.phase == Phase::Closed;
+        let worker = &mut self.workers[at.worker];
+        let doing = &mut worker.lanes[at.lane].doing;
+        match std::mem::replace(doing, Doing::Away) {
+            Doing::Running(handle) => *doing = Doing::Absent(handle),
+            other => {
+                *doing = other;
+                return (false, actions);
+            }
+        }
+        worker.busy -= 1;
+        worker.absent += 1;
+        let is_current = worker.is_current(at.lane);
+        worker.current -= usize::from(is_current);
+        actions.wake.extend(worker.admit(is_closed));
+        // A state that is to be built again does not wait for streams.
+        actions.wake.extend(worker.supervisor.take());
+        // Only a lane of the present state can open another one for it.
+        let takes_calls = worker.takes_calls() && is_current && !is_closed;
+        (takes_calls && worker.current < worker.places, actions)
+    }
+
+    /// Opens the lane that a worker is to run, and returns its index.
+    pub(crate) fn open_lane(&mut self, worker: usize) -> usize {
+        self.workers[worker].open()
+    }
+
+    /// Returns whether the call of a lane has its place again; otherwise `waker` is woken when it
+    /// has.
+    pub(crate) fn poll_return(&mut self, at: Place, waker: Waker) -> (bool, Option<Waker>) {
+        let is_closed = self.phase == Phase::Closed;
+        let worker = &mut self.workers[at.worker];
+        let doing = &mut worker.lanes[at.lane].doing;
+        match std::mem::replace(doing, Doing::Away) {
+            Doing::Absent(handle) if worker.busy < worker.places || is_closed => {
+                *doing = Doing::Running(handle);
+                worker.came_back(at.lane);
+                (true, Some(waker))
+            }
+            Doing::Absent(handle) => {
+                *doing = Doing::Returning(handle, waker);
+                worker.returning.push_back(at.lane);
+                (false, None)
+            }
+            Doing::Returning(handle, old) => {
+                *doing = Doing::Returning(handle, waker);
+                (false, Some(old))
+            }
+            // It has it, or its worker was given up, and then nothing matters any more.
+            other => {
+                *doing = other;
+                (true, Some(waker))
+            }
+        }
+    }
+
+    /// A lane's loop runs: it is woken through `waker` from now on.
+    pub(crate) fn enroll(&mut self, at: Place, waker: Arc<Waker>) -> Option<Arc<Waker>> {
+        self.workers[at.worker].lanes[at.lane].waker.replace(waker)
+    }
+
+    /// A handler of this worker has panicked: no further call on this state.
+    pub(crate) fn suspect(&mut self, worker: usize) -> Actions<J> {
+        let mut actions = Actions::none();
+        if self.workers[worker].takes_calls() {
+            self.workers[worker].condition = Condition::Suspect;
+            self.unpark_all(worker, &mut actions);
+            // It may have been woken for a call that another one can take now.
+            actions.unpark.extend(self.spread());
+        }
+        actions
+    }
+
+    /// A worker's state is built. Gives the lanes that it is to run; `None` if the pool has ended
+    /// meanwhile.
+    pub(crate) fn ready(&mut self, worker: usize) -> (Option<Vec<usize>>, Actions<J>) {
+        let mut actions = Actions::none();
+        let is_open = self.phase < Phase::Closed;
+        let worker = &mut self.workers[worker];
+        let lanes = is_open.then(|| (0..worker.places).map(|_| worker.open()).collect());
+        worker.condition = if is_open {
+            Condition::Ready
+        } else {
+            Condition::Ended
+        };
+        actions.wake.append(&mut self.watchers);
+        (lanes, actions)
+    }
+
+    /// Returns whether the lanes of this worker have ended, as far as its next step needs it; the
+    /// supervisor is woken when they have. A state that is built again does not wait for streams
+    /// that are absent.
+    pub(crate) fn is_quiet(&mut self, index: usize, supervisor: Waker) -> (bool, Option<Waker>) {
+        let is_rebuilt = self.is_rebuilt(index);
+        let worker = &mut self.workers[index];
+        let left = if is_rebuilt { worker.absent } else { 0 };
+        if worker.open <= left {
+            return (true, Some(supervisor));
+        }
+        (false, worker.supervisor.replace(supervisor))
+    }
+
+    /// Returns whether a worker whose lanes have closed is built again.
+    fn is_rebuilt(&self, worker: usize) -> bool {
+        self.phase == Phase::Open || (self.phase == Phase::Draining && self.has_call_for(worker))
+    }
+
+    /// All loops of a worker have ended: gives its next incarnation if it is to be rebuilt.
+    pub(crate) fn rebuild(&mut self, worker: usize) -> (Option<u32>, Actions<J>) {
+        let mut actions = Actions::none();
+        let is_rebuilt = self.is_rebuilt(worker);
+        let worker = &mut self.workers[worker];
+        if worker.is_over() {
+            return (None, actions);
+        }
+        if is_rebuilt {
+            worker.condition = Condition::Starting;
+            worker.incarnation += 1;
+            worker.current = 0;
+            return (Some(worker.incarnation), actions);
+        }
+        worker.condition = Condition::Ended;
+        actions.wake.append(&mut self.watchers);
+        (None, actions)
+    }
+
+    /// A worker is gone: its state could not be built, or its isolate ended. Does nothing
+    /// if its end is known.
+    pub(crate) fn lose(&mut self, worker: usize, fault: Arc<WorkerFault>) -> Actions<J> {
+        let mut actions = Actions::none();
+        if self.workers[worker].is_over() {
+            return actions;
+        }
+        self.workers[worker].condition = Condition::Lost(fault);
+        self.unpark_all(worker, &mut actions);
+        let lost = &mut self.workers[worker];
+        self.woken -= lost.woken;
+        (lost.open, lost.current, lost.busy) = (0, 0, 0);
+        (lost.absent, lost.woken) = (0, 0);
+        lost.returning.clear();
+        for lane in &mut lost.lanes {
+            match std::mem::replace(&mut lane.doing, Doing::Closed) {
+                Doing::Running(handle) | Doing::Absent(handle) => actions.discard.push(handle),
+                Doing::Returning(handle, waker) => {
+                    actions.discard.push(handle);
+                    actions.wake.push(waker);
+                }
+                _ => {}
+            }
+        }
+        if self.is_alive() {
+            let homes = Homes::of(&self.workers);
+            let home = |pin| homes.find(pin).map_or(0, |worker| worker + 1);
+            self.queues
+                .move_all(worker + 1, |job| job.pin().map_or(0, home));
+            for other in 0..self.workers.len() {
+                actions.unpark.extend(self.offer_outside(other));
+            }
+        } else {
+            self.refuse_queued(Reject::NoWorker, &mut actions);
+        }
+        actions.wake.append(&mut self.watchers);
+        actions
+    }
+
+    fn offer_outside(&mut self, worker: usize) -> Option<Unpark> {
+        if self.signs.is_inside(worker) {
+            return None;
+        }
+        self.offer(worker)
+    }
+
+    /// Stops taking calls. `None` if that has happened before.
+    pub(crate) fn drain(&mut self, rejects_queued: bool) -> Option<Actions<J>> {
+        if self.phase != Phase::Open {
+            return None;
+        }
+        let mut actions = Actions::none();
+        self.phase = Phase::Draining;
+        if rejects_queued {
+            self.refuse_queued(Reject::Shutdown, &mut actions);
+        }
+        self.unpark_everyone(&mut actions);
+        Some(actions)
+    }
+
+    /// Starts nothing more and turns away what is queued.
+    pub(crate) fn close_all(&mut self) -> Actions<J> {
+        let mut actions = Actions::none();
+        self.phase = Phase::Closed;
+        self.refuse_queued(Reject::Shutdown, &mut actions);
+        self.unpark_everyone(&mut actions);
+        for worker in &mut self.workers {
+            while let Some(waker) = worker.admit(true) {
+                actions.wake.push(waker);
+            }
+        }
+        actions
+    }
+
+    /// Wakes all parked lanes, which will find that they are to close, and the supervisors, whose
+    /// workers may have no lanes left.
+    fn unpark_everyone(&mut self, actions: &mut Actions<J>) {
+        for worker in 0..self.workers.len() {
+            self.unpark_all(worker, actions);
+            actions.wake.extend(self.workers[worker].supervisor.take());
+        }
+    }
+
+    /// The calls that run now, streams among them, each with its worker.
+    pub(crate) fn running(&self) -> Vec<(WorkerId, J::Handle)>
+    where
+        J::Handle: Clone,
+    {
+        let mut running = Vec::new();
+        for (index, worker) in self.workers.iter().enumerate() {
+            for lane in &worker.lanes {
+                if let Doing::Running(handle)
+                | Doing::Absent(handle)
+                | Doing::Returning(handle, _) = &lane.doing
+                {
+                    running.push((id(index), handle.clone()));
+                }
+            }
+        }
+        running
+    }
+
+    /// Has `waker` woken when a worker starts, fails or ends. Gives it back if it is known.
+    pub(crate) fn watch(&mut self, waker: Waker) -> Option<Waker> {
+        if self.watchers.iter().any(|known| known.will_wake(&waker)) {
+            return Some(waker);
+        }
+        self.watchers.push(waker);
+        None
+    }
+
+    pub(crate) fn take_watchers(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.watchers)
+    }
+
+    /// The phase; a pool whose workers have all ended after it was drained is closed.
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase {
+            Phase::Draining if self.is_over() => Phase::Closed,
+            phase => phase,
+        }
+    }
+
+    /// The calls that wait to be started, those for which there is no room included.
+    pub(crate) fn queued(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Each worker's condition, incarnation and running calls, streams that wait for their readers
+    /// not among them.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = (WorkerId, &Condition, u32, usize)> {
+        self.workers.iter().enumerate().map(|(index, worker)| {
+            (
+                id(index),
+                &worker.condition,
+                worker.incarnation,
+                worker.busy,
+            )
+        })
+    }
+
+    /// Returns the number of queued calls that the end of the pool has rejected.
+    pub(crate) fn turned_away(&self) -> u64 {
+        self.turned_away
+    }
+
+    /// Returns whether every worker has ended, in whatever way.
+    pub(crate) fn is_over(&self) -> bool {
+        self.workers.iter().all(Worker::is_over)
+    }
+
+    fn is_alive(&self) -> bool {
+        self.workers.iter().any(|worker| !worker.is_over())
+    }
+
+    fn count(&mut self, reject: Reject) {
+        match reject {
+            Reject::Shed => self.tally.shed += 1,
+            _ => self.tally.rejected += 1,
+        }
+    }
+
+    /// A worker with room, by the rule of balance; or the one that a call is pinned to, if that
+    /// has room.
+    fn pick(&mut self, home: Option<usize>) -> Option<usize> {
+        if self.idle == 0 {
+            return None;
+        }
+        let has_room =
+            |index: &usize| self.workers[*index].has_room() && !self.signs.is_inside(*index);
+        if let Some(home) = home {
+            return Some(home).filter(has_room);
+        }
+        let mut turn = (self.cursor..self.workers.len()).chain(0..self.cursor);
+        let worker = match self.balance {
+            Balance::RoundRobin => turn.find(has_room),
+            Balance::LeastLoaded => turn
+                .filter(has_room)
+                .min_by_key(|&index| self.workers[index].busy + self.workers[index].woken),
+        }?;
+        self.cursor = if worker + 1 == self.workers.len() {
+            0
+        } else {
+            worker + 1
+        };
+        Some(worker)
+    }
+
+    /// The worker that calls with this key go to.
+    fn home(&self, pin: u64) -> Option<usize> {
+        Homes::of(&self.workers).find(pin)
+    }
+
+    /// Wakes a parked lane of a worker with room.
+    fn unpark(&mut self, index: usize) -> Unpark {
+        let worker = &mut self.workers[index];
+        let lane = worker.parked.pop().unwrap_or(0);
+        self.idle -= 1;
+        worker.woken += 1;
+        self.woken += 1;
+        worker.lanes[lane].doing = Doing::Woken;
+        Unpark {
+            at: Place {
+                worker: index,
+                lane,
+            },
+            waker: worker.lanes[lane].waker.clone(),
+        }
+    }
+
+    /// Wakes all parked lanes of a worker, though there may be no call for them.
+    fn unpark_all(&mut self, index: usize, actions: &mut Actions<J>) {
+        while !self.workers[index].parked.is_empty() {
+            actions.unpark.push(self.unpark(index));
+        }
+    }
+
+    fn close(&mut self, at: Place) -> Next<J> {
+        let is_rebuilt = self.is_rebuilt(at.worker);
+        let worker = &mut self.workers[at.worker];
+        let doing = &mut worker.lanes[at.lane].doing;
+        if !matches!(std::mem::replace(doing, Doing::Closed), Doing::Closed) {
+            worker.open -= 1;
+            worker.current -= usize::from(worker.is_current(at.lane));
+            worker.closed.push(at.lane);
+        }
+        let left = if is_rebuilt { worker.absent } else { 0 };
+        let supervisor = if worker.open <= left {
+            worker.supervisor.take()
+        } else {
+            None
+        };
+        // One that was parked for want of a place has one now, or nothing to wait for any more.
+        let mut actions = Actions::none();
+        if self.phase == Phase::Draining {
+            self.unpark_all(at.worker, &mut actions);
+        }
+        Next::Close(supervisor, actions.unpark)
+    }
+
+    /// A lane's loop has ended. Its waker would keep the isolate alive.
+    pub(crate) fn dismiss(&mut self, at: Place) -> Option<Arc<Waker>> {
+        self.workers[at.worker].lanes[at.lane].waker.take()
+    }
+
+    fn push(&mut self, queue: usize, job: J) -> Key {
+        let deadline = job.deadline();
+        let key = self.queues.push(queue, job);
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, key));
+        }
+        self.signs.set_queued(self.queues.len());
+        key
+    }
+
+    /// A call has left its queue otherwise than to be started.
+    fn left(&mut self, job: &J, key: Key) {
+        self.forget_deadline(job, key);
+        self.signs.set_queued(self.queues.len());
+    }
+
+    fn forget_deadline(&mut self, job: &J, key: Key) {
+        if let Some(deadline) = job.deadline() {
+            self.deadlines.remove(&(deadline, key));
+        }
+    }
+
+    fn pop_oldest(&mut self) -> Option<J> {
+        let (job, key) = self.queues.pop_oldest()?;
+        self.left(&job, key);
+        Some(job)
+    }
+
+    /// Takes out the calls whose deadlines have passed.
+    fn expire(&mut self, now: Instant) -> Vec<J> {
+        let mut expired = Vec::new();
+        while let Some(&(deadline, key)) = self.deadlines.first()
+            && deadline <= now
+        {
+            self.deadlines.pop_first();
+            expired.extend(self.queues.remove(key));
+        }
+        self.tally.expired += expired.len() as u64;
+        self.signs.set_queued(self.queues.len());
+        expired
+    }
+
+    fn refuse_queued(&mut self, why: Reject, actions: &mut Actions<J>) {
+        while let Some((job, _)) = self.queues.pop_oldest() {
+            self.count(why);
+            // Also those that the last worker of a pool that drains has left.
+            self.turned_away += u64::from(self.phase != Phase::Open);
+            actions.refuse.push((job, why));
+        }
+        self.deadlines.clear();
+        self.signs.set_queued(0);
+    }
+}
+
+fn id(index: usize) -> WorkerId {
+    WorkerId::new(index as u32)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,347 @@
+//! The channel of a stream, the same for both directions.
+//!
+//! A channel has one [`Writer`] and one [`Reader`], which may be in different isolates. Between
+//! them lie the items that were sent and not read, and an *end* of the type `R`, which is written
+//! once and read after all items.
+//!
+//! # Credits
+//! The writer may be ahead of the reader by [`WINDOW`] items and [`WINDOW_BYTES`] bytes. What it
+//! has sent counts until the reader has *consumed* it, which is when the item is handed to the
+//! program that reads. An item larger than the whole window may be sent while nothing else is on
+//! its way. The reader gives credits back in batches of half a window, so that the writer is not
+//! woken for each item.
+//!
+//! The reader takes all items out of the shared state at once and hands them out from a buffer of
+//! its own. It thus takes the lock once per batch, and reports with the next batch how many of the
+//! last one were consumed.
+//!
+//! # Ends
+//! - The writer writes an end: no item follows.
+//! - The reader goes away or is *closed* from outside: the writer is told with its next item, and
+//!   what it had sent is dropped.
+//! - [`Channel::cut`] ends both sides at once. It is for ends of the call from outside (a shutdown,
+//!   the loss of a worker), after which the program that would write the end may never run again.
+//!
+//! # Locks
+//! No foreign code runs under the lock: wakers and items are moved out, and are dropped or woken
+//! after it is released.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{self, Poll, Waker};
+
+use insula_core::wake_contained;
+use insula_sync::{Mutex, Rank};
+
+use crate::payload::Traffic;
+
+/// The number of items by which a writer may be ahead of its reader.
+pub const WINDOW: usize = 32;
+
+/// The number of bytes by which a writer may be ahead of its reader; see
+/// [`Payload`](crate::Payload) for how an item is measured.
+pub const WINDOW_BYTES: u64 = 4 << 20;
+
+pub(crate) struct Channel<T, R>(Mutex<State<T, R>>);
+
+struct State<T, R> {
+    items: VecDeque<Sized<T>>,
+    /// Items and bytes that were sent and that the reader has not reported as consumed.
+    used: usize,
+    used_bytes: u64,
+    /// Items that the reader has reported as consumed.
+    consumed: u64,
+    /// The bytes of all items so far.
+    traffic: Traffic,
+    /// Taken by the reader.
+    end: Option<R>,
+    /// `true` once an end was written; nothing follows it.
+    is_ended: bool,
+    /// The reader has gone, or the channel was closed from outside.
+    is_closed: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+struct Sized<T> {
+    item: T,
+    bytes: u64,
+}
+
+/// The sending end. Its owner writes the end before it drops it.
+pub(crate) struct Writer<T, R>(Arc<Channel<T, R>>);
+
+/// The reading end. Its drop closes the channel.
+pub(crate) struct Reader<T, R> {
+    channel: Arc<Channel<T, R>>,
+    /// Items that were taken out of the shared state.
+    batch: VecDeque<Sized<T>>,
+    /// What was consumed and not yet reported.
+    consumed: usize,
+    consumed_bytes: u64,
+    is_over: bool,
+}
+
+// The items are moved out, never pinned.
+impl<T, R> Unpin for Reader<T, R> {}
+
+/// What a reader finds.
+pub(crate) enum Event<T, R> {
+    Item(T),
+    /// The end, once.
+    End(R),
+    /// There is nothing after the end.
+    Over,
+}
+
+/// No more items are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+pub(crate) fn channel<T, R>() -> (Writer<T, R>, Reader<T, R>) {
+    let channel = Arc::new(Channel(Mutex::ranked(
+        State {
+            items: VecDeque::new(),
+            used: 0,
+            used_bytes: 0,
+            consumed: 0,
+            traffic: Traffic::default(),
+            end: None,
+            is_ended: false,
+            is_closed: false,
+            reader: None,
+            writer: None,
+        },
+        Rank::new(52, "the channel of a stream"),
+    )));
+    let reader = Reader {
+        channel: Arc::clone(&channel),
+        batch: VecDeque::new(),
+        consumed: 0,
+        consumed_bytes: 0,
+        is_over: false,
+    };
+    (Writer(channel), reader)
+}
+
+impl<T, R> State<T, R> {
+    fn has_credit(&self) -> bool {
+        self.used == 0 || (self.used < WINDOW && self.used_bytes < WINDOW_BYTES)
+    }
+}
+
+impl<T, R> Channel<T, R> {
+    /// Ends both sides: the reader gets what was sent and then `end`, unless an end was written
+    /// before; the writer is told that no more items are read.
+    pub(crate) fn cut(&self, end: R) {
+        let mut state = self.0.lock();
+        let unused = if state.is_ended {
+            Some(end)
+        } else {
+            state.end.replace(end)
+        };
+        state.is_ended = true;
+        state.is_closed = true;
+        let (reader, writer) = (state.reader.take(), state.writer.take());
+        drop(state);
+        wake(reader);
+        wake(writer);
+        drop(unused);
+    }
+
+    /// The bytes of all items so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.0.lock().traffic
+    }
+
+    /// The number of items that the reader has consumed and reported.
+    pub(crate) fn consumed(&self) -> u64 {
+        self.0.lock().consumed
+    }
+}
+
+impl<T, R> Writer<T, R> {
+    pub(crate) fn channel(&self) -> &Arc<Channel<T, R>> {
+        &self.0
+    }
+
+    /// Waits for a credit. It stays until [`push`](Self::push) uses it: there is one writer.
+    pub(crate) fn poll_credit(&self, cx: &task::Context<'_>) -> Poll<Result<(), Closed>> {
+        let mut new = None;
+        loop {
+            let mut state = self.0.0.lock();
+            if state.is_closed {
+                return Poll::Ready(Err(Closed));
+            }
+            if state.has_credit() {
+                return Poll::Ready(Ok(()));
+            }
+            match set_waker(&mut state.writer, cx.waker(), new.take()) {
+                Place::Set(old) => {
+                    drop(state);
+                    drop(old);
+                    return Poll::Pending;
+                }
+                Place::NeedsClone => {
+                    drop(state);
+                    new = Some(cx.waker().clone());
+                }
+            }
+        }
+    }
+
+    /// Sends an item without looking at the credits. Returns whether there is credit for one more.
+    ///
+    /// # Errors
+    /// No more items are read; here is the item.
+    pub(crate) fn push(&self, item: T, bytes: u64) -> Result<bool, T> {
+        let mut state = self.0.0.lock();
+        if state.is_closed {
+            drop(state);
+            return Err(item);
+        }
+        state.used += 1;
+        state.used_bytes = state.used_bytes.saturating_add(bytes);
+        state.traffic.add(Traffic::moved(bytes));
+        state.items.push_back(Sized { item, bytes });
+        let has_credit = state.has_credit();
+        let reader = state.reader.take();
+        drop(state);
+        wake(reader);
+        Ok(has_credit)
+    }
+
+    /// Writes the end; the first one counts.
+    pub(crate) fn end(&self, end: R) {
+        let mut state = self.0.0.lock();
+        if state.is_ended || state.is_closed {
+            drop(state);
+            return drop(end);
+        }
+        state.is_ended = true;
+        state.end = Some(end);
+        let reader = state.reader.take();
+        drop(state);
+        wake(reader);
+    }
+}
+
+impl<T, R> Reader<T, R> {
+    pub(crate) fn channel(&self) -> &Arc<Channel<T, R>> {
+        &self.channel
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    pub(crate) fn poll_next(&mut self, cx: &task::Context<'_>) -> Poll<Event<T, R>> {
+        if let Some(item) = self.next_of_batch() {
+            return Poll::Ready(Event::Item(item));
+        }
+        if self.is_over {
+            return Poll::Ready(Event::Over);
+        }
+        let mut new = None;
+        loop {
+            let mut state = self.channel.0.lock();
+            let writer = report(&mut state, &mut self.consumed, &mut self.consumed_bytes);
+            if !state.items.is_empty() {
+                std::mem::swap(&mut state.items, &mut self.batch);
+                drop(state);
+                wake(writer);
+                return match self.next_of_batch() {
+                    Some(item) => Poll::Ready(Event::Item(item)),
+                    None => Poll::Ready(Event::Over),
+                };
+            }
+            if let Some(end) = state.end.take() {
+                drop(state);
+                self.is_over = true;
+                return Poll::Ready(Event::End(end));
+            }
+            let place = set_waker(&mut state.reader, cx.waker(), new.take());
+            drop(state);
+            wake(writer);
+            match place {
+                Place::Set(old) => {
+                    drop(old);
+                    return Poll::Pending;
+                }
+                Place::NeedsClone => new = Some(cx.waker().clone()),
+            }
+        }
+    }
+
+    /// The next item of those that were taken out before, which needs the lock only to give
+    /// credits back.
+    fn next_of_batch(&mut self) -> Option<T> {
+        let Sized { item, bytes } = self.batch.pop_front()?;
+        self.consumed += 1;
+        self.consumed_bytes = self.consumed_bytes.saturating_add(bytes);
+        if self.consumed >= WINDOW / 2 || self.consumed_bytes >= WINDOW_BYTES / 2 {
+            let mut state = self.channel.0.lock();
+            let writer = report(&mut state, &mut self.consumed, &mut self.consumed_bytes);
+            drop(state);
+            wake(writer);
+        }
+        Some(item)
+    }
+
+    /// Reads no more. The items that were not read are dropped.
+    pub(crate) fn close(&mut self) {
+        let mut state = self.channel.0.lock();
+        // It takes the writer out if there is credit now.
+        let with_credit = report(&mut state, &mut self.consumed, &mut self.consumed_bytes);
+        state.is_closed = true;
+        let items = std::mem::take(&mut state.items);
+        let (end, reader, writer) = (state.end.take(), state.reader.take(), state.writer.take());
+        drop(state);
+        wake(writer.or(with_credit));
+        drop((items, end, reader));
+    }
+}
+
+/// Adds to the shared state what a reader has consumed. Returns the writer if it has a credit now.
+fn report<T, R>(state: &mut State<T, R>, consumed: &mut usize, bytes: &mut u64) -> Option<Waker> {
+    let (items, bytes) = (std::mem::take(consumed), std::mem::take(bytes));
+    state.consumed += items as u64;
+    state.used = state.used.saturating_sub(items);
+    state.used_bytes = state.used_bytes.saturating_sub(bytes);
+    if items > 0 && state.has_credit() {
+        state.writer.take()
+    } else {
+        None
+    }
+}
+
+impl<T, R> Drop for Reader<T, R> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The result of remembering a waker.
+enum Place {
+    /// It is remembered. The one that it replaced is dropped outside the lock.
+    Set(Option<Waker>),
+    /// A clone of it is needed, which is foreign code, and so made outside the lock.
+    NeedsClone,
+}
+
+/// Remembers `new`, a clone of `waker`, unless an equal one is remembered.
+fn set_waker(place: &mut Option<Waker>, waker: &Waker, new: Option<Waker>) -> Place {
+    if place.as_ref().is_some_and(|old| old.will_wake(waker)) {
+        return Place::Set(new);
+    }
+    match new {
+        Some(new) => Place::Set(place.replace(new)),
+        None => Place::NeedsClone,
+    }
+}
+
+pub(crate) fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        wake_contained(waker);
+    }
+}

@@ -1,0 +1,96 @@
+//! Risk: an answer of many is lost or comes for another request, or too many calls run at once.
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use insula_core::block_on;
+use insula_rpc::{CallError, Reject, map};
+
+use crate::desk::{Desk, Woken, Worker, poll};
+use crate::probe::{Oops, Recorder};
+
+const GRACE: std::time::Duration = std::time::Duration::ZERO;
+
+#[test]
+fn answers_come_in_the_order_of_their_requests() {
+    let (desk, worker) = (Desk::default(), Worker::new(&Recorder::default(), GRACE));
+    let caller = desk.caller();
+    let mut answers = map(0..10, |n| caller.echo(n.to_string())).concurrency(4);
+    let mut seen = Vec::new();
+    while seen.len() < 10 {
+        match poll(&mut Box::pin(answers.next())) {
+            Poll::Ready(answer) => seen.push(answer.unwrap().unwrap()),
+            Poll::Pending => {
+                assert!(desk.len() <= 4, "more calls than may be on their way");
+                // The last one first: its answer waits for those before it.
+                _ = worker.run(desk.take_last());
+            }
+        }
+    }
+    assert!(block_on(answers.next()).is_none());
+    let expected: Vec<_> = (0..10).map(|n| n.to_string()).collect();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn unordered_answers_come_as_they_are_there() {
+    let (desk, worker) = (Desk::default(), Worker::new(&Recorder::default(), GRACE));
+    let caller = desk.caller();
+    let mut answers = map(0..3, |n| caller.echo(n.to_string())).unordered();
+    let woken = Arc::new(Woken::default());
+    for expected in [2, 1, 0] {
+        assert!(woken.poll(&mut Box::pin(answers.next())).is_pending());
+        _ = worker.run(desk.take_last());
+        assert!(woken.take(), "any of the answers wakes");
+        let (request, answer) = block_on(answers.next()).unwrap();
+        assert_eq!((request, answer.unwrap()), (expected, expected.to_string()));
+    }
+    assert!(block_on(answers.next()).is_none());
+}
+
+/// The waker of the first poll may be another one than that of the last.
+#[test]
+fn every_answer_wakes_the_task_that_polled_last() {
+    let (desk, worker) = (Desk::default(), Worker::new(&Recorder::default(), GRACE));
+    let caller = desk.caller();
+    let mut answers = map(0..2, |n| caller.echo(n.to_string())).unordered();
+    let (first, last) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
+    assert!(first.poll(&mut Box::pin(answers.next())).is_pending());
+    assert!(last.poll(&mut Box::pin(answers.next())).is_pending());
+    _ = worker.run(desk.take_last());
+    assert!(last.take() && !first.take());
+}
+
+#[test]
+fn errors_are_answers_too_and_hold_nothing_up() {
+    let (desk, worker) = (Desk::default(), Worker::new(&Recorder::default(), GRACE));
+    let caller = desk.caller();
+    let mut answers = map([1, 2], |n| caller.fail(n));
+    assert!(poll(&mut Box::pin(answers.next())).is_pending());
+    let refused = desk.take_last();
+    assert!(
+        insula_rpc::Calls::pending(&refused).refuse(insula_rpc::Refusal::Rejected(Reject::Shed))
+    );
+    _ = worker.run(desk.take());
+    let first = block_on(answers.next()).unwrap().unwrap_err();
+    assert_eq!(first.into_app(), Some(Oops::Number(1)));
+    let second = block_on(answers.next()).unwrap().unwrap_err();
+    assert!(matches!(
+        &second,
+        CallError::Rejected {
+            why: Reject::Shed,
+            ..
+        }
+    ));
+    assert_eq!(second.into_request(), Some(2));
+}
+
+#[test]
+fn dropping_the_stream_cancels_what_is_on_its_way_and_makes_no_more() {
+    let desk = Desk::default();
+    let caller = desk.caller();
+    let mut answers = map(0..100, |n| caller.echo(n.to_string())).concurrency(3);
+    assert!(poll(&mut Box::pin(answers.next())).is_pending());
+    drop(answers);
+    assert_eq!((desk.len(), desk.withdrawn()), (3, vec![1, 2, 3]));
+}
