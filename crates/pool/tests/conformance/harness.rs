@@ -1,0 +1,99 @@
+//! Runs a case on runtimes of both kinds, and makes a test of each case.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use insula_core::{Isolate, Runtime};
+
+/// Far more than any case takes on a busy machine: what takes longer hangs.
+const HANGS: Duration = Duration::from_secs(120);
+
+/// Each seed is another order of events.
+const SEEDS: std::ops::Range<u64> = 0..6;
+
+/// Runs a case on threads, and then on virtual time with each seed.
+pub(crate) fn everywhere<F>(case: fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    on_threads(case);
+    on_seeds(case);
+}
+
+/// Runs a case that needs threads.
+pub(crate) fn on_threads<F>(case: fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    watched(move || {
+        let runtime = Runtime::builder().threads(2).build();
+        runtime.block_on(case());
+        runtime.shut_down();
+    });
+}
+
+/// Runs a case that is about time.
+pub(crate) fn on_seeds<F>(case: fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    watched(move || {
+        for seed in SEEDS {
+            let runtime = Runtime::builder().seeded(seed).build();
+            let ran = runtime.block_on(async { Isolate::run_async(case).await });
+            runtime.shut_down();
+            if let Err(error) = ran {
+                panic!("seed {seed}: {error}");
+            }
+        }
+    });
+}
+
+/// Fails if `run` does not come to an end.
+fn watched(run: impl FnOnce() + Send + 'static) {
+    let (done, finished) = channel();
+    let runner = thread::spawn(move || {
+        run();
+        // The watching side may have given up.
+        let _ = done.send(());
+    });
+    match finished.recv_timeout(HANGS) {
+        Ok(()) => {}
+        Err(RecvTimeoutError::Disconnected) => {
+            let panic = runner.join().expect_err("it ended without a word");
+            std::panic::resume_unwind(panic);
+        }
+        Err(RecvTimeoutError::Timeout) => panic!("the case hangs"),
+    }
+}
+
+/// Makes one test of each case for each transport, in `$transport::$module::$case`.
+macro_rules! conform {
+    ($($list:tt)*) => {
+        $crate::harness::conform_to!(OneIsolate as one_isolate { $($list)* });
+        $crate::harness::conform_to!(OneWorker as one_worker { $($list)* });
+        $crate::harness::conform_to!(ThreeWorkers as three_workers { $($list)* });
+    };
+}
+
+macro_rules! conform_to {
+    ($transport:ident as $name:ident {
+        $($module:ident { $($(#[$attribute:meta])* $how:ident $case:ident;)* })*
+    }) => {
+        mod $name {
+            $(mod $module {
+                $(
+                    #[test]
+                    $(#[$attribute])*
+                    fn $case() {
+                        use $crate::transport::$transport;
+                        $crate::harness::$how(super::super::$module::$case::<$transport>);
+                    }
+                )*
+            })*
+        }
+    };
+}
+
+pub(crate) use {conform, conform_to};

@@ -1,0 +1,151 @@
+//! The seam of this suite: how calls come to a service.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use insula_core::Isolate;
+use insula_pool::{Measure, PoolStats, Queue, Shutdown, WorkerPool};
+use insula_rpc::{Caller, Contract, Respond, Whole, serve};
+
+/// A way for calls to come to a service.
+pub(crate) trait Transport: 'static {
+    /// The calls that it runs at once.
+    fn places<R: Respond>() -> usize;
+
+    /// Puts a service under this transport, with a queue of at most `bound` calls.
+    fn start<K, R>(
+        service: R::Service,
+        bound: Option<usize>,
+    ) -> impl Future<Output = (K, Host)> + Send
+    where
+        K: Caller + Send,
+        K::Contract: Contract,
+        R: Respond<Contract = K::Contract>,
+        R::Service: Clone + Sync;
+}
+
+/// Keeps a service under its transport.
+pub(crate) struct Host(Box<dyn FnOnce() -> Ending + Send + Sync>);
+
+type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Host {
+    fn new<F: Future<Output = ()> + Send + 'static>(
+        end: impl FnOnce() -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self(Box::new(|| Box::pin(end())))
+    }
+
+    /// Ends the service once its calls have ended, and checks what the transport has counted.
+    pub(crate) async fn end(self) {
+        (self.0)().await;
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
+/// [`serve`] in one isolate.
+#[derive(Debug)]
+pub(crate) enum OneIsolate {}
+
+/// A pool.
+#[derive(Debug)]
+pub(crate) enum Workers<const WORKERS: usize, const AT_ONCE: usize> {}
+
+pub(crate) type OneWorker = Workers<1, 1>;
+pub(crate) type ThreeWorkers = Workers<3, 2>;
+
+impl Transport for OneIsolate {
+    fn places<R: Respond>() -> usize {
+        1
+    }
+
+    async fn start<K, R>(service: R::Service, bound: Option<usize>) -> (K, Host)
+    where
+        K: Caller + Send,
+        K::Contract: Contract,
+        R: Respond<Contract = K::Contract>,
+        R::Service: Clone + Sync,
+    {
+        let builder = Isolate::builder().name("served");
+        let builder = match bound {
+            Some(bound) => builder.bounded(bound),
+            None => builder,
+        };
+        let (isolate, port) = builder.spawn_pair(|port| serve(port, R::new(service)));
+        let keep = port.clone();
+        let end = async move || {
+            drop(keep);
+            // It ends by itself, since no caller is left.
+            let reason = isolate.exited().await;
+            assert_eq!(reason, insula_core::ExitReason::Finished);
+        };
+        (K::from(Arc::new(port)), Host::new(end))
+    }
+}
+
+impl<const WORKERS: usize, const AT_ONCE: usize> Transport for Workers<WORKERS, AT_ONCE> {
+    fn places<R: Respond>() -> usize {
+        WORKERS * Self::at_once::<R>()
+    }
+
+    async fn start<K, R>(service: R::Service, bound: Option<usize>) -> (K, Host)
+    where
+        K: Caller + Send,
+        K::Contract: Contract,
+        R: Respond<Contract = K::Contract>,
+        R::Service: Clone + Sync,
+    {
+        let mut builder = WorkerPool::builder()
+            .name("conformance")
+            .workers(WORKERS)
+            .concurrency_per_worker(Self::at_once::<R>())
+            .measure(Measure::All);
+        if let Some(bound) = bound {
+            builder = builder.queue(Queue::bounded(bound));
+        }
+        let factory = move |_cx| {
+            let service = service.clone();
+            async { Ok(service) }
+        };
+        let pool = builder.service::<R>(factory).build().await;
+        let pool = pool.expect("the pool starts");
+        let caller = pool.caller::<K, Whole>();
+        let end = async move || {
+            // All calls have ended or were dropped, so this is patience for a busy machine only.
+            let report = pool
+                .shut_down(Shutdown::graceful(Duration::from_secs(60)))
+                .await;
+            assert_eq!(report.lost, 0, "{report:?}");
+            assert_balanced(&pool.stats());
+        };
+        (caller, Host::new(end))
+    }
+}
+
+impl<const WORKERS: usize, const AT_ONCE: usize> Workers<WORKERS, AT_ONCE> {
+    fn at_once<R: Respond>() -> usize {
+        if R::EXCLUSIVE { 1 } else { AT_ONCE }
+    }
+}
+
+/// Every call has exactly one end in the books.
+fn assert_balanced(stats: &PoolStats) {
+    let ended = [
+        stats.answered,
+        stats.failed,
+        stats.panicked,
+        stats.cancelled,
+        stats.expired,
+        stats.died,
+        stats.rejected,
+        stats.shed,
+    ];
+    assert_eq!(stats.submitted, ended.iter().sum::<u64>(), "{stats:?}");
+}

@@ -1,0 +1,46 @@
+//! Random storms of calls on random pools, with a shutdown at a random moment.
+//!
+//! A seed decides everything that a storm does: the pool (`weather`), the calls and what their
+//! callers do with them (`caller`), what the handlers do (`service`), and how and when the pool ends
+//! (`run`). At the end `ledger` compares three sides: what the pool has counted, what the callers
+//! were told, and which handlers really ran.
+//!
+//! Storms on a seeded runtime repeat exactly. Those on threads depend on the order of the threads
+//! too. A storm that fails prints its seed: `INSULA_SEED=N` runs that one alone, and
+//! `INSULA_STORMS=N` runs so many of each kind.
+
+mod caller;
+mod dice;
+mod ledger;
+mod run;
+mod service;
+mod weather;
+
+use run::Kind;
+
+/// The storms of each kind without `INSULA_STORMS`.
+const USUAL: u64 = 120;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+fn storms(kind: Kind) {
+    let seeds = match number("INSULA_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("INSULA_STORMS").unwrap_or(USUAL),
+    };
+    for seed in seeds {
+        run::storm(kind, seed);
+    }
+}
+
+#[test]
+fn the_books_balance_after_storms_on_virtual_time() {
+    storms(Kind::Seeded);
+}
+
+#[test]
+fn the_books_balance_after_storms_on_threads() {
+    storms(Kind::Threads);
+}

@@ -1,0 +1,106 @@
+//! What kind of storm it is: the pool, and how wild its calls are.
+
+use std::time::Duration;
+
+use insula_pool::{Balance, Measure, Overflow, Queue, Shutdown};
+
+use crate::dice::Dice;
+use crate::run::Kind;
+
+/// The settings of a storm.
+#[derive(Debug, Clone)]
+pub(crate) struct Weather {
+    pub(crate) workers: usize,
+    pub(crate) at_once: usize,
+    pub(crate) bound: usize,
+    pub(crate) overflow: Overflow,
+    pub(crate) balance: Balance,
+    pub(crate) measure: Measure,
+    pub(crate) grace: Duration,
+    pub(crate) clients: u64,
+    /// Rounds of each client.
+    pub(crate) rounds: u64,
+    /// Calls that a client makes at once, at most.
+    pub(crate) burst: u64,
+    /// Workers may be lost: handlers end their isolates, and states cannot be built again.
+    pub(crate) is_deadly: bool,
+    /// Handlers may panic.
+    pub(crate) has_panics: bool,
+    /// The calls after which the pool ends.
+    pub(crate) lasts: u64,
+    pub(crate) end: End,
+    /// The seeded runtime has one thread, which must not be blocked.
+    pub(crate) kind: Kind,
+}
+
+/// How the pool ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    ShutDown(Shutdown),
+    /// Two at once.
+    Twice(Shutdown, Shutdown),
+    /// Its future is dropped, and another one waits for the end.
+    Impatient(Shutdown),
+    /// The handle is dropped.
+    Drop,
+}
+
+impl Weather {
+    pub(crate) fn new(kind: Kind, dice: &mut Dice) -> Self {
+        let overflows = [
+            Overflow::Wait,
+            Overflow::Reject,
+            Overflow::DropOldest,
+            Overflow::DropNewest,
+        ];
+        let (clients, rounds, burst) = (1 + dice.below(4), 1 + dice.below(25), 1 + dice.below(10));
+        let expected = clients * rounds * (1 + burst) / 2;
+        Self {
+            workers: 1 + dice.below(3) as usize,
+            at_once: 1 + dice.below(3) as usize,
+            bound: dice.pick(&[0, 1, 3, 10, 1000, 1000]),
+            overflow: dice.pick(&overflows),
+            balance: dice.pick(&[Balance::RoundRobin, Balance::LeastLoaded]),
+            measure: dice.pick(&[Measure::Off, Measure::OneIn(3), Measure::All]),
+            grace: Duration::from_micros(dice.pick(&[0, 50, 1_000, 3_000])),
+            clients,
+            rounds,
+            burst,
+            is_deadly: dice.percent(30),
+            has_panics: dice.percent(60),
+            // Mostly not before the calls are over.
+            lasts: dice.below(2 * expected + 1),
+            end: End::new(kind, dice),
+            kind,
+        }
+    }
+
+    pub(crate) fn queue(&self) -> Queue {
+        Queue::bounded(self.bound).overflow(self.overflow)
+    }
+}
+
+impl End {
+    fn new(kind: Kind, dice: &mut Dice) -> Self {
+        let mut plan = || {
+            // A stream that is kept, or a handler that hangs, takes all of it.
+            let millis = match kind {
+                Kind::Seeded => dice.pick(&[0, 1, 5, 3_600_000]),
+                Kind::Threads => dice.pick(&[0, 1, 5, 40]),
+            };
+            let graceful = Shutdown::graceful(Duration::from_millis(millis));
+            match dice.below(3) {
+                0 => Shutdown::now(),
+                1 => graceful.reject_queued(),
+                _ => graceful,
+            }
+        };
+        let (one, other) = (plan(), plan());
+        match dice.below(8) {
+            0 => Self::Drop,
+            1 => Self::Twice(one, other),
+            2 => Self::Impatient(one),
+            _ => Self::ShutDown(one),
+        }
+    }
+}
