@@ -1,0 +1,14 @@
+#![allow(unused_imports)]
+
+use std::convert::Infallible;
+use std::error::Error;
+
+use insula_rpc::{Context, contract};
+
+#[contract(crate = insula_rpc)]
+trait Runner {
+    async fn read(&self, cx: &Context, at: u32) -> Result<(), Box<dyn Error>>;
+    async fn run(&self, cx: &Context, job: Box<dyn FnOnce(&str) -> u8>) -> Result<(), Infallible>;
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+#![allow(unused_imports)]
+
+use std::convert::Infallible;
+
+use insula_rpc::{Context, contract};
+
+#[contract(crate = insula_rpc)]
+trait Counter {
+    async fn count(&self, cx: &Context) -> Result<u32, Infallible>;
+    async fn total(&self, cx: &Context) -> Result<u32, Infallible>;
+    async fn add(&mut self, cx: &Context, count: u32) -> Result<(), Infallible>;
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+#![allow(unused_imports)]
+
+use std::convert::Infallible;
+
+use insula_rpc::{Context, contract};
+
+#[contract(crate = insula_rpc, nmae = "greeting")]
+trait Greeter {
+    async fn greet(&self, cx: &Context) -> Result<u8, Infallible>;
+}
+
+fn main() {}
