@@ -34,7 +34,7 @@ use crate::suites::Suite;
 #[command(version, about)]
 struct Arguments {
     /// The suite to run, or `all`.
-    #[arg(required_unless_present_any = ["list", "echo_clients"])]
+    #[arg(required_unless_present_any = ["list", "echo_clients", "operation"])]
     suite: Option<String>,
     /// A tenth of the work and 3 repetitions instead of 7.
     #[arg(long)]
@@ -60,6 +60,9 @@ struct Arguments {
     /// Is the clients of an echo server: address, connections, rounds (for child processes).
     #[arg(long, hide = true, value_name = "WHAT")]
     echo_clients: Option<String>,
+    /// Does an operation so many times: index and number (for child processes under valgrind).
+    #[arg(long, hide = true, value_name = "WHAT")]
+    operation: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -78,6 +81,9 @@ fn main() -> ExitCode {
 fn execute(arguments: &Arguments) -> io::Result<()> {
     if let Some(what) = &arguments.echo_clients {
         return drivers::echo::clients(what);
+    }
+    if let Some(what) = &arguments.operation {
+        return suites::instructions::run(what);
     }
     let suites = chosen_suites(arguments)?;
     if arguments.one_repetition {

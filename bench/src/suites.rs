@@ -11,6 +11,7 @@ mod dart;
 mod fairness;
 mod frames;
 mod idle;
+pub(crate) mod instructions;
 mod io;
 mod mailbox;
 mod microtasks;
@@ -47,5 +48,6 @@ pub(crate) const ALL: &[Suite] = &[
     frames::SUITE,
     native::SUITE,
     dart::SUITE,
+    instructions::SUITE,
     photos::SUITE,
 ];

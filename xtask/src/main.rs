@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask test`, `tidy`, `house`, `api` and `watch`.
+//! The project's own commands: `cargo xtask test`, `tidy`, `house`, `api`, `budget`
+//! and `watch`.
 //!
 //! Every run of the tests compiles this program first, so it parses its few arguments itself.
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use test::api::{self, Listing};
+use test::budget::{self, Budget};
 use test::{Extent, Failure, Installing, Plan};
 
 const HELP: &str = "\
@@ -28,14 +30,17 @@ cargo xtask test --full   the same, and: the bench's lints and a quick run of it
                           listing of the public API, the guide as mdBook builds it, large
                           photographs, a window on a virtual display, glib's main loop, the
                           Dart package in a Dart VM, ten million random calls of the C ABI,
-                          sanitizers, leaks, the growth of costs under valgrind, 200,000
-                          hostile programs, Miri, a part of the mutants
+                          sanitizers, leaks, the growth of costs and the budget of
+                          instructions under valgrind, 200,000 hostile programs, Miri, a part
+                          of the mutants
 cargo xtask tidy          holds the code against ARCHITECTURE.md: arrows between crates,
                           unsafe files, absences, dependencies; and the links of all
                           documents
 cargo xtask house         how the code reads, in figures, beside models of the field
 cargo xtask api           lists the public API of each library in docs/api; with --check, prints
                           how the code differs from that instead
+cargo xtask budget        counts the instructions of calls and compares them with
+                          bench/instructions.txt; with --write, writes them there instead
 cargo xtask watch PROGRAM ARGUMENTS
                           runs one test program, as the step of the tests does: kills it when
                           no test ends for 20 s, and names the tests that had not finished
@@ -55,6 +60,7 @@ enum Command {
     Tidy,
     House,
     Api(Listing),
+    Budget(Budget),
     Watch(Vec<OsString>),
 }
 
@@ -68,6 +74,7 @@ fn main() -> ExitCode {
         Ok(Command::Tidy) => tidy::report(&root()),
         Ok(Command::House) => tidy::house::print(&root()),
         Ok(Command::Api(listing)) => api::run(&root(), listing),
+        Ok(Command::Budget(budget)) => budget::run(&root(), budget),
         Ok(Command::Watch(words)) => watch::run(&words),
         Err(fault) => {
             println!("{fault}\n\n{HELP}");
@@ -105,6 +112,8 @@ fn parse(mut arguments: Vec<OsString>) -> Result<Command, String> {
         ["house"] => Ok(Command::House),
         ["api"] => Ok(Command::Api(Listing::Write)),
         ["api", "--check"] => Ok(Command::Api(Listing::Compare)),
+        ["budget"] => Ok(Command::Budget(Budget::Compare)),
+        ["budget", "--write"] => Ok(Command::Budget(Budget::Write)),
         _ => Err(format!("not understood: {}", words.join(" "))),
     }
 }

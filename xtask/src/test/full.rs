@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass, watched};
-use super::{api, dart, display, ffi, foreign_loop, growth, guide, mutants, packages, photographs};
+use super::{
+    api, budget, dart, display, ffi, foreign_loop, growth, guide, mutants, packages, photographs,
+};
 
 pub(super) const STEPS: &[Step] = &[
     Step {
@@ -78,6 +80,10 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "growth: what n of anything cost",
         run: growth::measure,
+    },
+    Step {
+        name: "the budget of instructions",
+        run: budget::check,
     },
     Step {
         name: "tests under AddressSanitizer, with the search for leaks",

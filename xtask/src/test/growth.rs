@@ -58,7 +58,7 @@ pub(super) fn measure(root: &Path) -> Verdict {
 }
 
 /// Returns the number of instructions of an operation for `n`.
-fn instructions(program: &Path, name: &str, n: u64) -> Result<u64, Trouble> {
+pub(super) fn instructions(program: &Path, name: &str, n: u64) -> Result<u64, Trouble> {
     let mut command = Command::new("valgrind");
     // Only the total is needed, which is printed as well.
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);

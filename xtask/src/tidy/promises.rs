@@ -77,10 +77,12 @@ fn missing_tests(
 }
 
 fn is_a_test(workspace: &Workspace, name: &str) -> bool {
-    // The declaration, since the name alone may also be in a comment.
-    let declaration = format!("fn {name}()");
+    // The declaration, since the name alone may also be in a comment. A case of a suite is generic
+    // over what the suite is for.
+    let declarations = [format!("fn {name}()"), format!("fn {name}<T: Transport>()")];
+    let has_it = |content: &str| declarations.iter().any(|it| content.contains(it));
     let mut tests = workspace.sources.iter().filter(|source| source.is_test());
-    tests.any(|source| source.content.contains(&declaration))
+    tests.any(|source| has_it(&source.content))
 }
 
 /// Checks the source files that a document names by their whole path.
