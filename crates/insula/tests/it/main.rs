@@ -1,4 +1,5 @@
-//! The façade as a user's program sees it: the macros, and isolates beside another runtime.
+//! The façade as a user's program sees it: the macros, isolates beside another runtime, an example.
 
+mod examples;
 mod macros;
 mod other_runtimes;
