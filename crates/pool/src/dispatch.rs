@@ -590,6 +590,56 @@ impl<J: Job> Dispatch<J> {
         actions
     }
 
+    /// The isolate of an earlier state of a worker has ended, and with it the lanes of the streams
+    /// that it still had. Their places are free.
+    pub(crate) fn bury(&mut self, index: usize, incarnation: u32) -> Actions<J> {
+        let mut actions = Actions::none();
+        let is_closed = self.phase == Phase::Closed;
+        let worker = &mut self.workers[index];
+        if worker.is_over() {
+            return actions;
+        }
+        for lane in 0..worker.lanes.len() {
+            let of_state = &mut worker.lanes[lane];
+            if of_state.incarnation != incarnation {
+                continue;
+            }
+            match std::mem::replace(&mut of_state.doing, Doing::Closed) {
+                Doing::Running(handle) => {
+                    worker.busy -= 1;
+                    actions.discard.push(handle);
+                }
+                Doing::Absent(handle) => {
+                    worker.absent -= 1;
+                    actions.discard.push(handle);
+                }
+                Doing::Returning(handle, waker) => {
+                    worker.absent -= 1;
+                    worker.returning.retain(|&other| other != lane);
+                    actions.discard.push(handle);
+                    actions.wake.push(waker);
+                }
+                // A lane of an earlier state closes when it asks, and is never parked.
+                Doing::Away => {}
+                other @ (Doing::Closed | Doing::Parked | Doing::Woken) => {
+                    of_state.doing = other;
+                    continue;
+                }
+            }
+            worker.open -= 1;
+            worker.closed.push(lane);
+        }
+        while let Some(waker) = worker.admit(is_closed) {
+            actions.wake.push(waker);
+        }
+        actions.wake.extend(worker.supervisor.take());
+        if self.phase == Phase::Draining {
+            self.unpark_all(index, &mut actions);
+        }
+        actions.unpark.extend(self.offer_outside(index));
+        actions
+    }
+
     fn offer_outside(&mut self, worker: usize) -> Option<Unpark> {
         if self.signs.is_inside(worker) {
             return None;

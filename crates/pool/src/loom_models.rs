@@ -46,10 +46,10 @@ fn a_call_that_comes_while_a_worker_leaves_a_poll_wakes_a_lane() {
                 Submitted::Refused { .. } => panic!("there is room"),
             }
         });
-        signs.enter(0);
+        let inside = signs.enter(0);
         let next = dispatch.lock().next(at);
         let is_run = matches!(next, Next::Run(..));
-        let is_offered = signs.leave(0) && dispatch.lock().offer(0).is_some();
+        let is_offered = inside.leave() && dispatch.lock().offer(0).is_some();
         let is_woken = caller.join().unwrap();
         assert!(is_run || is_offered || is_woken, "the call waits for ever");
     });

@@ -305,6 +305,12 @@ impl<C: Calls> Shared<C> {
         self.perform(actions);
     }
 
+    /// The isolate of an earlier state of a worker has ended.
+    pub(crate) fn bury(&self, worker: usize, incarnation: u32) {
+        let actions = self.state.lock().bury(worker, incarnation);
+        self.perform(actions);
+    }
+
     /// Waits until every worker is ready for the first time.
     pub(crate) async fn started(&self) -> Result<(), BuildError> {
         self.when(|state| {

@@ -104,8 +104,11 @@ impl<R: Respond> Drop for Seed<R> {
         if let Some(isolate) = self.isolate {
             self.shared.move_out(self.worker.index(), isolate);
         }
-        if !self.is_succeeded {
-            self.shared.lose(self.worker.index(), WorkerFault::Ended);
+        let worker = self.worker.index();
+        if self.is_succeeded {
+            self.shared.bury(worker, self.incarnation);
+        } else {
+            self.shared.lose(worker, WorkerFault::Ended);
         }
     }
 }
@@ -237,9 +240,9 @@ impl<R: Respond> Lane<R> {
         let scope = lanes.scope.at(place, Some(Arc::clone(&books) as _));
         let mut work = pin!(self.work(&scope, &books));
         poll_fn(|task| {
-            signs.enter(at.worker);
+            let inside = signs.enter(at.worker);
             let polled = work.as_mut().poll(task);
-            if signs.leave(at.worker) {
+            if inside.leave() {
                 shared.offer(at.worker);
             }
             polled

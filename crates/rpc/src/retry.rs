@@ -14,8 +14,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use insula_core::{Instant, sleep};
-use insula_sync::Mutex;
-use insula_sync::atomic::{AtomicU64, Ordering};
+use insula_sync::{Mutex, thread_cell, thread_number};
 
 use crate::call::Call;
 use crate::contract::{Idempotent, Method};
@@ -228,13 +227,17 @@ pub async fn hedge<M: Idempotent>(
     .await
 }
 
-/// A number from 0 to 1, another one each time: splitmix64 of a counter, which is enough to part
-/// callers and repeats itself in a seeded run.
+thread_cell! {
+    /// The numbers that this thread has had from `chance`.
+    static DRAWN: u64 = 0;
+}
+
+/// A number from 0 to 1, another one each time: splitmix64 of a counter and the thread, which is
+/// enough to part callers, and repeats itself in a seeded run.
 fn chance() -> f64 {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let mut mixed = COUNTER
-        .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
-        .wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let drawn = DRAWN.with(|drawn| drawn.replace(drawn.get() + 1));
+    let seed = thread_number() << 32 | (drawn & u64::from(u32::MAX));
+    let mut mixed = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (mixed ^ (mixed >> 31)) as f64 / u64::MAX as f64

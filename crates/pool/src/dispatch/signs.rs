@@ -8,39 +8,43 @@
 
 use std::sync::Arc;
 
-use insula_sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use insula_sync::atomic::{AtomicUsize, Ordering, fence};
 
 #[derive(Debug)]
 pub(crate) struct Signs {
     /// Calls in the queues.
     queued: AtomicUsize,
-    /// For each worker, whether its isolate is inside a poll of a lane.
-    inside: Vec<AtomicBool>,
+    /// For each worker, how many of its isolates are inside a poll of a lane: hardly ever more than
+    /// one, but an earlier state that still has streams has an isolate of its own.
+    inside: Vec<AtomicUsize>,
+}
+
+/// A worker's isolate is inside of a poll for as long as this lives, also if the poll unwinds.
+#[must_use]
+pub(crate) struct Inside<'a> {
+    signs: &'a Signs,
+    worker: usize,
 }
 
 impl Signs {
     pub(super) fn new(workers: usize) -> Arc<Self> {
         Arc::new(Self {
             queued: AtomicUsize::new(0),
-            inside: (0..workers).map(|_| AtomicBool::new(false)).collect(),
+            inside: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
         })
     }
 
     /// The isolate of a worker begins a poll.
-    pub(crate) fn enter(&self, worker: usize) {
-        self.inside[worker].store(true, Ordering::Relaxed);
-    }
-
-    /// The poll is over. Returns whether calls wait.
-    pub(crate) fn leave(&self, worker: usize) -> bool {
-        self.inside[worker].store(false, Ordering::Relaxed);
-        // The other side's fence is in `announce`.
-        fence(Ordering::SeqCst);
-        self.queued.load(Ordering::Relaxed) > 0
+    pub(crate) fn enter(&self, worker: usize) -> Inside<'_> {
+        self.inside[worker].fetch_add(1, Ordering::Relaxed);
+        Inside {
+            signs: self,
+            worker,
+        }
     }
 
     pub(super) fn is_inside(&self, worker: usize) -> bool {
-        self.inside[worker].load(Ordering::Relaxed)
+        self.inside[worker].load(Ordering::Relaxed) > 0
     }
 
     /// A call comes: a worker that leaves a poll from now on sees it, or is seen by the looks that
@@ -52,5 +56,22 @@ impl Signs {
 
     pub(super) fn set_queued(&self, calls: usize) {
         self.queued.store(calls, Ordering::Relaxed);
+    }
+}
+
+impl Inside<'_> {
+    /// The poll is over. Returns whether calls wait.
+    pub(crate) fn leave(self) -> bool {
+        let signs = self.signs;
+        drop(self);
+        // The other side's fence is in `announce`.
+        fence(Ordering::SeqCst);
+        signs.queued.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.signs.inside[self.worker].fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -49,9 +49,10 @@ fn at(worker: usize, lane: usize) -> Place {
 
 /// A lane of an isolate that does nothing else asks.
 fn next(state: &mut Dispatch<Call>, worker: usize, lane: usize) -> Option<u32> {
-    state.signs.enter(worker);
+    let signs = state.signs();
+    let inside = signs.enter(worker);
     let next = state.next(at(worker, lane));
-    state.signs.leave(worker);
+    drop(inside);
     match next {
         Next::Run(call, _) => Some(call.number),
         Next::Park => None,
@@ -175,12 +176,13 @@ fn a_worker_inside_of_a_poll_has_no_room_until_it_is_over() {
         for (worker, lane) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
             assert_eq!(next(&mut state, worker, lane), None);
         }
-        state.signs.enter(0);
+        let signs = state.signs();
+        let inside = signs.enter(0);
         assert_eq!(woken(&mut state, 1).worker, 1);
         assert_eq!(woken(&mut state, 2).worker, 1);
         waits(&mut state, 3);
         assert_eq!(refused(&mut state, 4, false), Reject::QueueFull);
-        assert!(state.signs.leave(0), "calls wait");
+        assert!(inside.leave(), "calls wait");
         assert_eq!(state.offer(0).unwrap().at.worker, 0);
     }
 }
@@ -192,11 +194,12 @@ fn a_lane_that_takes_a_call_wakes_another_worker_for_the_next() {
     for (worker, lane) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
         assert_eq!(next(&mut state, worker, lane), None);
     }
-    state.signs.enter(1);
+    let signs = state.signs();
+    let inside = signs.enter(1);
     assert_eq!(woken(&mut state, 1).worker, 0);
     assert_eq!(woken(&mut state, 2).worker, 0);
-    assert!(state.signs.leave(1));
-    state.signs.enter(0);
+    assert!(inside.leave());
+    let _inside = signs.enter(0);
     let Next::Run(first, Some(other)) = state.next(at(0, 0)) else {
         panic!("no other worker was woken")
     };
@@ -535,7 +538,8 @@ impl Model {
     }
 
     fn ask(&mut self, at: Place) {
-        self.state.signs.enter(at.worker);
+        let signs = self.state.signs();
+        let inside = signs.enter(at.worker);
         match self.state.next(at) {
             Next::Run(call, other) => {
                 self.running.push((at, call.number));
@@ -543,7 +547,7 @@ impl Model {
             }
             Next::Park | Next::Close(..) => {}
         }
-        if self.state.signs.leave(at.worker) {
+        if inside.leave() {
             let offered = self.state.offer(at.worker);
             self.wake(offered);
         }

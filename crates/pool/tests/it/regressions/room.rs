@@ -81,6 +81,38 @@ fn no_call_waits_behind_a_task_that_computes() {
     });
 }
 
+/// Around fault 21: the worker computes, while a stream of the state that it had before goes on.
+#[test]
+fn no_call_waits_behind_a_computation_beside_an_old_stream() {
+    let desk = Desk::default();
+    soon(async {
+        let pool = trial(&desk, 2, 16).build().await.unwrap();
+        let caller: TrialCaller = pool.caller();
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            streams.push(caller.count(1000).await.unwrap());
+        }
+        while pool.status().workers.iter().any(|it| it.incarnation == 0) {
+            assert!(caller.boom().await.is_err());
+        }
+        let mut blocking = caller.block(1);
+        start(&mut blocking);
+        desk.noted("blocking 1").await;
+        for number in 0..40 {
+            for items in &mut streams {
+                for _ in 0..20 {
+                    assert!(matches!(items.next().await, Some(Ok(_))));
+                }
+            }
+            // The other worker comes to rest, and does not find the next call by itself.
+            sleep(Duration::from_millis(2)).await;
+            assert_eq!(caller.echo(number).await.ok(), Some(number));
+        }
+        desk.open(1);
+        assert!(blocking.await.is_ok());
+    });
+}
+
 /// Around fault 21: the worker builds its state again.
 #[test]
 fn no_call_waits_behind_a_factory_that_computes() {

@@ -280,3 +280,31 @@ fn a_patient_shutdown_ends_with_its_last_call() {
         });
     }
 }
+
+/// On virtual time. The isolate of a state that was replaced ends before its stream does: the worker
+/// has that stream's place again, and does not wait for it at its end.
+#[test]
+fn the_end_of_a_replaced_state_costs_its_worker_nothing() {
+    for seed in 0..5 {
+        seeded(seed, || async {
+            let desk = Desk::default();
+            let pool = trial(&desk, 1, 1).build().await.unwrap();
+            let caller: TrialCaller = pool.caller();
+            let mut items = caller.exiting(40).await.unwrap();
+            // The stream waits for its reader, and the state is replaced.
+            assert!(caller.boom().await.is_err());
+            assert_eq!(caller.who().await.ok(), Some((0, 1)));
+            let mut last = items.next().await;
+            while let Some(Ok(_)) = last {
+                last = items.next().await;
+            }
+            assert!(matches!(last, Some(Err(CallError::WorkerDied { .. }))));
+            let echoed = caller.echo(1).deadline(HOUR).await;
+            assert_eq!(echoed.ok(), Some(1), "its place is lost");
+            let began = Instant::now();
+            pool.shut_down(Shutdown::graceful(HOUR)).await;
+            let took = Instant::now().saturating_duration_since(began);
+            assert!(took < HOUR / 2, "{took:?}");
+        });
+    }
+}

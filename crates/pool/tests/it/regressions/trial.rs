@@ -49,6 +49,12 @@ pub(super) trait Trial {
         up_to: u64,
         gate: u64,
     ) -> Result<impl Stream<Item = Result<u64, Oops>>, Oops>;
+    /// Counts up to a number, and ends its isolate then.
+    async fn exiting(
+        &self,
+        cx: &Context,
+        up_to: u64,
+    ) -> Result<impl Stream<Item = Result<u64, Oops>>, Oops>;
     /// Gives one item, and then what a task has made that is part of the call.
     async fn spawning(&self, cx: &Context) -> Result<impl Stream<Item = Result<u64, Oops>>, Oops>;
     /// Gives one item, and then blocks its thread until a gate is open.
@@ -264,6 +270,19 @@ impl Trial for Service {
                 self.desk.note(format!("at {gate}"));
                 self.desk.opened(gate).await;
                 return None;
+            }
+            Some((Ok(number), number + 1))
+        }))
+    }
+
+    async fn exiting(
+        &self,
+        _cx: &Context,
+        up_to: u64,
+    ) -> Result<impl Stream<Item = Result<u64, Oops>>, Oops> {
+        Ok(stream::unfold(0, move |number| async move {
+            if number == up_to {
+                Isolate::exit_silently();
             }
             Some((Ok(number), number + 1))
         }))
