@@ -29,7 +29,7 @@ pub struct PoolBuilder<R = NoService> {
 #[derive(Debug)]
 pub enum NoService {}
 
-/// What does not depend on the services.
+/// Settings that do not depend on the services.
 #[derive(Debug)]
 struct Settings {
     name: String,

@@ -28,7 +28,7 @@ impl Job for Call {
 }
 
 /// Risk: a call comes just as a worker leaves a poll. The submission sees the worker inside and
-/// wakes nobody, the worker sees no call, and the call waits beside a worker with room.
+/// wakes no lane, the worker sees no call, and the call waits beside a worker with room.
 #[test]
 fn a_call_that_comes_while_a_worker_leaves_a_poll_wakes_a_lane() {
     loom::model(|| {

@@ -45,7 +45,7 @@ pub(crate) type Building<R> = Pin<Box<dyn Future<Output = Result<R, FactoryError
 /// Builds the state of a worker: its services, behind a responder.
 pub(crate) type Factory<R> = Arc<dyn Fn(WorkerContext) -> Building<R> + Send + Sync>;
 
-/// What the isolate of a worker's state starts with.
+/// The values with which the isolate of a worker's state starts.
 pub(crate) struct Seed<R: Respond> {
     shared: Arc<Shared<R::Contract>>,
     worker: WorkerId,
@@ -141,7 +141,7 @@ pub(crate) async fn run<R: Respond>(mut seed: Seed<R>) {
     leave(seed);
 }
 
-/// Ends the isolate, and with it the tasks and timers that nobody has ended.
+/// Ends the isolate, and with it the tasks and timers that still run.
 fn leave<R: Respond>(seed: Seed<R>) {
     drop(seed);
     if let Some(isolate) = Isolate::current() {
@@ -174,7 +174,7 @@ fn drop_contained<T>(value: T) {
     let _dropped = catch(move || drop(value));
 }
 
-/// What the lanes of one state have in common. They are tasks of the worker's isolate.
+/// The part that the lanes of one state have in common. They are tasks of the worker's isolate.
 struct Lanes<R: Respond> {
     shared: Arc<Shared<R::Contract>>,
     /// `None` in its drop only.

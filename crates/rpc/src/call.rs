@@ -70,7 +70,7 @@ pub struct Call<M: Method> {
 struct Options {
     deadline: Option<Duration>,
     info: CallInfo,
-    /// What few calls have.
+    /// Settings that few calls have.
     rare: Option<Box<Rare>>,
 }
 
@@ -137,7 +137,7 @@ pub struct Detailed<R> {
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct CancelAndWait<M: Method>(Call<M>);
 
-/// What became of a call that its caller has cancelled.
+/// The end of a call that its caller has cancelled.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Receipt<T, E, Q> {
@@ -667,7 +667,7 @@ impl<M: Method> Future for CancelAndWait<M> {
 
 impl<M: Method> Drop for Call<M> {
     fn drop(&mut self) {
-        // What comes back is dropped without any lock: the request, or an answer that nobody has
+        // What comes back is dropped without any lock: the request, or an answer that was not
         // taken. That may be a stream, which would keep the cell for ever.
         if let Left::Ended = self.leave()
             && let Stage::Sent { cell, .. } = &self.stage

@@ -270,7 +270,7 @@ impl<M: Method> Drop for Running<'_, M> {
     }
 }
 
-/// What a stream has come to in one poll.
+/// The result of one poll of a stream.
 enum Produced<E> {
     /// The reader has as many items as it may have.
     NeedsCredit,

@@ -110,13 +110,13 @@ struct Slot<M: Method> {
     answer: Option<Answer<M>>,
     /// The task that the answer wakes.
     caller: Option<Waker>,
-    /// What the caller sent along; taken by the start.
+    /// Sent along by the caller; taken by the start.
     envelope: Option<Box<Envelope>>,
-    /// What a call has whose handler waits, streams or reports; others have none of it.
+    /// For a call whose handler waits, streams or reports; others have none.
     bystanders: Option<Box<Bystanders>>,
     traffic: Traffic,
     worker: Option<WorkerId>,
-    /// What the handler sends along with its answer.
+    /// Sent along with the handler's answer.
     trailing: Option<Box<Metadata>>,
     is_over: bool,
     /// Nobody will take the answer.
@@ -214,7 +214,7 @@ pub trait Signal: Any + Send + Sync {
     /// stream is open.
     fn expire(&self) -> bool;
     /// Ends a running call whose worker is gone or is given up, unless the callee's side has ended
-    /// already. `count` is called if this ends it, before anybody can see the end.
+    /// already. `count` is called if this ends it, before the end can be seen.
     fn abandon(&self, worker: WorkerId, exit: WorkerExit, count: &mut dyn FnMut());
     /// Reports the progress of the handler; the caller sees the last report.
     fn report(&self, progress: Progress);
@@ -482,8 +482,8 @@ impl<M: Method> CallCell<M> {
         }
     }
 
-    /// The caller lets the call run by itself, and nobody takes its answer. A stream that is there
-    /// already is dropped by whoever asked, which cancels the call.
+    /// The caller lets the call run by itself, and its answer is not taken. A stream that is there
+    /// already is returned; dropping it cancels the call.
     pub(crate) fn detach(&self) -> Option<Answer<M>> {
         let mut slot = self.slot.lock();
         slot.is_detached = true;
@@ -520,8 +520,8 @@ impl<M: Method> CallCell<M> {
     }
 }
 
-/// What is left in a cell is the user's, and may be dropped by whoever comes last: its caller, its
-/// worker, or a shutdown that turns calls away. A panic in there must not harm those.
+/// The values that are left in a cell are the user's, and are dropped with the last of its caller,
+/// its worker and a shutdown that turns calls away. A panic in there must not harm those.
 impl<M: Method> Drop for CallCell<M> {
     fn drop(&mut self) {
         let mut slot = self.slot.lock();

@@ -76,7 +76,7 @@ pub(crate) struct Reader<T, R> {
     channel: Arc<Channel<T, R>>,
     /// Items that were taken out of the shared state.
     batch: VecDeque<Sized<T>>,
-    /// What was consumed and not yet reported.
+    /// Items that were consumed and not yet reported.
     consumed: usize,
     consumed_bytes: u64,
     is_over: bool,
@@ -85,7 +85,7 @@ pub(crate) struct Reader<T, R> {
 // The items are moved out, never pinned.
 impl<T, R> Unpin for Reader<T, R> {}
 
-/// What a reader finds.
+/// A reader's find.
 pub(crate) enum Event<T, R> {
     Item(T),
     /// The end, once.

@@ -37,7 +37,7 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// What the calls that run one after the other at one place have in common: the worker, its
+/// The part that calls which run one after the other at one place have in common: the worker, its
 /// incarnation, its grace period, its place and its books. Cheap to clone.
 #[derive(Clone)]
 pub struct Scope(Arc<Common>);
@@ -133,7 +133,7 @@ impl fmt::Debug for Scope {
 /// [`check`](Self::check) or await [`checkpoint`](Self::checkpoint) now and then: nothing can stop
 /// it from outside.
 ///
-/// A stream that the handler has given is dropped at once when nobody reads it any more: there is
+/// A stream that the handler has given is dropped at once when its reader has gone: there is
 /// nothing left to finish.
 ///
 /// Once the deadline has passed, the caller gets
@@ -282,7 +282,7 @@ impl Context {
 
     /// Runs a task as a part of the call, beside the handler and on the same worker. The call has
     /// its answer once the handler and all its tasks have ended; for a stream, it is opened then.
-    /// What the stream itself spawns runs while the stream does, and is dropped with it.
+    /// Tasks that the stream itself spawns run while the stream does, and are dropped with it.
     ///
     /// # Cancellation
     /// A task is dropped where it waits when the handler is, after the worker's grace period.

@@ -170,11 +170,11 @@ pub trait Endpoint<C>: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// What an endpoint needs to know of a call to give it its place.
+/// The facts of a call that an endpoint needs to give it its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CallInfo {
-    /// What happens if there is no room.
+    /// The treatment of the call if there is no room.
     pub admission: Admission,
     /// Calls with the same key start on the same worker, in the order of their submission.
     pub key: Option<u64>,

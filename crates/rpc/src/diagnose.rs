@@ -1,5 +1,5 @@
-//! What the generated code asks the compiler, so that a mistake in a contract is reported once, at
-//! its place, and in words that name it.
+//! Questions of the generated code to the compiler, so that a mistake in a contract is reported
+//! once, at its place, and in words that name it.
 
 use crate::context::Context;
 

@@ -1,10 +1,10 @@
-//! What travels beside a request and an answer: metadata, trace identity, attempts, progress.
+//! Companions of a request and an answer: metadata, trace identity, attempts, progress.
 
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-/// What a caller sends along with a request. Most calls have none.
+/// Values that a caller sends along with a request. Most calls have none.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Envelope {
     pub(crate) metadata: Metadata,
@@ -290,7 +290,7 @@ impl fmt::Display for TraceContextError {
 
 impl Error for TraceContextError {}
 
-/// How far a handler has come, as it tells its caller; see
+/// The progress of a handler, as it tells its caller; see
 /// [`Context::progress`](crate::Context::progress).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -299,7 +299,7 @@ pub struct Progress {
     pub done: u64,
     /// All steps, if their number is known.
     pub total: Option<u64>,
-    /// What is being done.
+    /// The present step, in words.
     pub message: Option<String>,
 }
 

@@ -52,11 +52,11 @@ pub struct Guard<'a, F: Future, B> {
 /// The tasks of a call.
 struct Joining<T> {
     tasks: FuturesUnordered<ScopedTask>,
-    /// What the handler came to, while they still run.
+    /// The result of the handler, while they still run.
     output: Option<(T, u64)>,
 }
 
-/// What a handler has come to, and the size of its response.
+/// The result of a handler, and the size of its response.
 pub(crate) type Outcome<T> = Result<(T, u64), Stopped>;
 
 /// Calls a handler: gives its future, or leaves its panic in `early`.

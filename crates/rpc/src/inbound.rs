@@ -15,7 +15,7 @@ use crate::channel::{Channel, Closed, Event, Reader, Writer, channel};
 use crate::contract::ClientStreaming;
 use crate::payload::Traffic;
 
-/// How the items of a caller end.
+/// The end of a caller's items.
 type SentEnd = Result<(), Aborted>;
 
 /// The items that a caller sends, as a handler reads them.

@@ -1,4 +1,4 @@
-//! What a caller reads of a call that is answered with a stream.
+//! The caller's end of a call that is answered with a stream.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -13,7 +13,7 @@ use crate::channel::{Channel, Event, Reader};
 use crate::error::{CallError, Outcome};
 use crate::payload::Traffic;
 
-/// How the items of an answer end.
+/// The end of the items of an answer.
 pub(crate) type ReplyEnd<E> = Result<(), CallError<E>>;
 
 /// The items that answer a call, in the order in which the handler gave them.
@@ -76,7 +76,7 @@ impl<T, E> Stream for ReplyStream<T, E> {
 impl<T, E> Drop for ReplyStream<T, E> {
     fn drop(&mut self) {
         if !self.reader.is_over() {
-            // Closed first: a handler that is told finds that nobody reads.
+            // Closed first: a handler that is told finds the reader gone.
             self.reader.close();
             self.signal.cancel();
         }

@@ -23,7 +23,7 @@ use crate::error::{CallError, Outcome, Reject};
 type Answer<M> =
     Result<<M as Method>::Response, CallError<<M as Method>::Error, <M as Method>::Request>>;
 
-/// How often and how fast [`retry`] makes a call again.
+/// The policy by which [`retry`] makes a call again: how often, and how fast.
 ///
 /// The first repetition comes after [`backoff`](Self::backoff)'s first pause, and each pause is
 /// twice as long as the one before, up to the longest. A pause is shortened by up to a half, by

@@ -6,7 +6,7 @@
 //! has the counts that were accepted; a case may differ from its line by 2 %.
 //!
 //! A case that got cheaper is a failure too, until its line says so: otherwise the next change could
-//! spend what was gained without anybody noticing.
+//! spend what was gained, and no test would notice.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -21,10 +21,10 @@ const FILE: &str = "bench/instructions.txt";
 const FEW: u64 = 1_000;
 const MANY: u64 = 21_000;
 
-/// What a count may differ from its line, in percent.
+/// The most by which a count may differ from its line, in percent.
 const TOLERANCE: u64 = 2;
 
-/// What to do with the counts.
+/// The use of the counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Budget {
     Write,

@@ -31,7 +31,7 @@ pub(super) struct Contract {
     pub(super) methods: Vec<Method>,
 }
 
-/// How the methods of a contract use the service.
+/// The use of the service by the methods of a contract.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     /// `&self`: several calls may run at once.
@@ -69,7 +69,7 @@ pub(super) struct Parameter {
     pub(super) ty: Type,
 }
 
-/// What a method answers with.
+/// The answer of a method.
 pub(super) enum Answer {
     Value { response: Type },
     Stream { stream: TypeImplTrait, item: Type },

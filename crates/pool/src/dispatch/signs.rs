@@ -1,4 +1,4 @@
-//! What workers and the dispatch tell each other without the lock.
+//! Signs between workers and the dispatch, without the lock.
 //!
 //! A worker is *inside* while its isolate polls one of its lanes. A submission queues its call and
 //! then looks which workers are inside; a worker that leaves a poll clears its flag and then looks

@@ -133,7 +133,7 @@ fn the_queue_is_first_in_first_out() {
     assert_eq!(next(&mut state, 0, 0), Some(4));
 }
 
-/// A call is taken by whoever asks first, so it does not wait for the worker that was woken.
+/// A call is taken by the lane that asks first, so it does not wait for the worker that was woken.
 #[test]
 fn a_woken_lane_takes_the_front_of_the_queue_whoever_it_was_woken_for() {
     let mut state = dispatch(2, 1, Queue::default(), Balance::RoundRobin);
@@ -519,7 +519,7 @@ fn a_worker_that_was_given_up_may_come_back_without_harm() {
     assert!(is_closed(&mut state, 0, 0));
 }
 
-/// What the isolates of a random run do.
+/// The isolates of a random run, in so far as the dispatch sees them.
 struct Model {
     state: Dispatch<Call>,
     /// Lanes that were told to run, in the order in which they come to it.

@@ -1,4 +1,4 @@
-//! Risk: two sides of a race both win, nobody tells the caller, or a call is counted twice.
+//! Risk: two sides of a race both win, the caller is not told, or a call is counted twice.
 
 use std::sync::Arc;
 use std::task::Waker;

@@ -8,7 +8,7 @@ use loom::thread;
 use super::Woken;
 use crate::channel::{Event, WINDOW, channel};
 
-/// What a reader found in one poll.
+/// The item that a reader found in one poll.
 fn read(event: Event<u8, bool>) -> Option<u8> {
     match event {
         Event::Item(item) => Some(item),
@@ -121,7 +121,7 @@ fn a_writer_without_credit_is_woken_when_its_reader_goes() {
 }
 
 /// A shutdown cuts a stream whose producer computes: both sides learn it, and the reader reads one
-/// end, whoever wrote it.
+/// end, from either side.
 #[test]
 fn a_cut_beside_an_end_gives_one_end() {
     loom::model(|| {

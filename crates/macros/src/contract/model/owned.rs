@@ -10,7 +10,7 @@ use syn::{
     TypeImplTrait, TypeInfer, TypeParamBound, TypePath, TypeReference, TypeTraitObject,
 };
 
-/// What is said about a kind of value.
+/// The words about a kind of value.
 #[derive(Clone, Copy)]
 pub(super) struct Rule {
     /// The value, at the start of a sentence.
