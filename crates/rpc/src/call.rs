@@ -93,6 +93,8 @@ struct Within {
 
 impl Drop for Within {
     fn drop(&mut self) {
+        // A handler that makes many calls within its own would otherwise leave a waker of each
+        // behind, for as long as it runs.
         if let Some(place) = self.place {
             self.token.signal().forget(place);
         }
@@ -249,6 +251,7 @@ fn hash(key: &impl std::hash::Hash) -> u64 {
             }
         }
     }
+    // The offset basis, and above the prime, of FNV with 64 bits.
     let mut fnv = Fnv(0xcbf2_9ce4_8422_2325);
     key.hash(&mut fnv);
     fnv.0
@@ -293,6 +296,7 @@ impl<M: Method> Call<M> {
     /// There is no room; the error returns the request.
     pub fn detach(self) -> Result<(), CallError<M::Error, M::Request>> {
         let mut call = self.try_start()?;
+        // Over before `call` is dropped, since the drop of a call that was sent cancels it.
         if let Stage::Sent { cell, .. } = std::mem::replace(&mut call.stage, Stage::Over) {
             drop(cell.detach());
         }
@@ -369,6 +373,7 @@ impl<M: Method> Call<M> {
             items = rare.items.take();
         }
         let cell = Arc::new(CallCell::<M>::new(request, deadline, caller, envelope));
+        // Before the submission: a call that is refused at once ends its caller's items too.
         if let Some(items) = items {
             cell.add_stream(items);
         }
@@ -404,6 +409,7 @@ impl<M: Method> Call<M> {
             // Polled after its end: a future may do as it likes, and this one never wakes.
             return Poll::Pending;
         };
+        // Before the clock: an answer that came in time counts, however late its caller looks.
         if let Some(answered) = cell.poll_answer(cx.waker()) {
             self.stage = Stage::Over;
             return Poll::Ready(answered);
@@ -415,12 +421,15 @@ impl<M: Method> Call<M> {
                 .poll(cx)
                 .is_ready()
         {
+            // Read before `expire` changes the state: only a queued call is still in its endpoint.
             let was_queued = cell.is_queued();
             cell.expire();
             return self.poll_last(was_queued);
         }
         match &mut self.options.rare {
             Some(rare) => {
+                // After the cell has the waker: a report that comes later wakes this task. It is
+                // taken out first, because `look` is the caller's code and runs without the lock.
                 if let Some(look) = &mut rare.on_progress
                     && let Some(progress) = cell.take_progress()
                 {
@@ -438,6 +447,7 @@ impl<M: Method> Call<M> {
             return Poll::Pending;
         };
         let answered = cell.poll_answer(Waker::noop());
+        // It may have started since it was looked at, and then there is nothing to take out.
         if was_queued && answered.as_ref().is_some_and(Answered::is_not_started) {
             self.endpoint.withdraw(*ticket, CancelledBy::Deadline);
         }
@@ -566,6 +576,8 @@ impl<M: Method> Default for Batch<'_, M> {
 
 impl<'a, M: Method> Batch<'a, M> {
     fn add(&mut self, call: &'a mut Call<M>, pending: M::Contract, cell: Arc<CallCell<M>>) {
+        // A submission has one endpoint and one info. What differs waits for the batch before it,
+        // so that calls are submitted in the order in which they were given.
         if let Some((first, _)) = self.calls.first()
             && (!Arc::ptr_eq(&first.endpoint, &call.endpoint)
                 || first.options.info != call.options.info)
@@ -644,11 +656,14 @@ impl<M: Method> Future for CancelAndWait<M> {
             stage => call.stage = stage,
         }
         if let Stage::Sent { cell, ticket, .. } = &call.stage {
+            // Not `leave`, which would give up the answer of a call that runs.
             if let Some(request) = cell.unqueue() {
                 call.endpoint.withdraw(*ticket, CancelledBy::Caller);
                 call.stage = Stage::Over;
                 return Poll::Ready(Receipt::NotStarted(Some(request)));
             }
+            // Asked at each poll, which is harmless: the first cause stays, and the watchers have
+            // gone.
             cell.ask_to_stop(CancelledBy::Caller);
         }
         call.poll_answered(cx)

@@ -54,6 +54,7 @@ impl<M: Method> Pending<M> {
     /// # Errors
     /// It must not run: its caller has gone or its deadline has passed.
     pub fn start(mut self, scope: &Scope) -> Result<Started<'_, M>, Ended> {
+        // Taken out, so that the drop of `self` does not refuse a call that has started.
         let started = match self.cell.take() {
             Some(cell) => cell.start(scope.worker()).map(|started| (cell, started)),
             None => Err(How::Cancelled),
@@ -226,11 +227,14 @@ impl<M: Method> Running<'_, M> {
                         place.give_back();
                     }
                     poll_fn(|task| match writer.poll_credit(task) {
+                        // Credit, or a reader that has gone: the next round finds out which.
                         Poll::Ready(_) => Poll::Ready(()),
                         Poll::Pending => watchdog.poll_cancelled(task).map(|_by| ()),
                     })
                     .await;
                     if let Some(place) = place {
+                        // Also for a call that was cancelled meanwhile: its end gives up a place,
+                        // and it must have one by then.
                         poll_fn(|task| place.poll_return(task)).await;
                     }
                     continue;
@@ -326,6 +330,7 @@ where
             };
             return Poll::Ready(end);
         }
+        // The stream may be ready still, and has left no waker.
         task.waker().wake_by_ref();
         Poll::Pending
     });

@@ -72,6 +72,7 @@ const STARTED: u8 = 1;
 const STREAMING: u8 = 2;
 /// It has its answer.
 const DONE: u8 = 3;
+// The cancelled states come last: `is_cancelled` compares with the first of them.
 /// Its deadline has passed.
 const EXPIRED: u8 = 4;
 /// Its caller has gone.
@@ -174,6 +175,7 @@ impl<M: Method> Completer for Callees<M> {
                 let isolate = self.isolates.get(worker.index());
                 isolate.copied().into_iter().for_each(found);
             }
+            // There is an answer, so that the wait ends by itself.
             _ => {}
         }
     }
@@ -304,6 +306,8 @@ impl<M: Method> CallCell<M> {
         &self,
         worker: WorkerId,
     ) -> Result<(M::Request, Option<Box<Envelope>>), How> {
+        // The caller's timer runs only where its future is polled, so the callee looks at the clock
+        // too: a call whose time is up must not start because its caller is slow.
         if self.has_expired() {
             self.expire();
         }
@@ -396,6 +400,7 @@ impl<M: Method> CallCell<M> {
     /// The call has ended otherwise; here is the answer.
     pub(crate) fn open(&self, answer: Answer<M>, stream: Arc<dyn Cut>) -> Result<(), Answer<M>> {
         let mut slot = self.slot.lock();
+        // A stream that has no reader would wait for credits for ever.
         if self.state.load(Ordering::Relaxed) != STARTED || slot.is_detached {
             return Err(answer);
         }
@@ -586,6 +591,8 @@ impl Watchers {
     fn set(&mut self, place: u64, waker: Waker) -> Option<Waker> {
         match &mut self.first {
             Some((at, first)) if *at == place => Some(std::mem::replace(first, waker)),
+            // A place among the others stays there, though the first one is free by now: it would
+            // have two wakers, and `remove` would find one.
             none @ None if !self.more.contains_key(&place) => {
                 *none = Some((place, waker));
                 None
@@ -674,6 +681,7 @@ impl<M: Method> Signal for CallCell<M> {
             self.asked.store(by as u8 + 1, Ordering::Relaxed);
         }
         let bystanders = slot.bystanders.as_mut();
+        // The watchers only: the streams go on until the handler has ended.
         let watchers = bystanders.map(|it| std::mem::take(&mut it.watchers));
         drop(slot);
         watchers.into_iter().for_each(Watchers::wake_all);
@@ -686,6 +694,7 @@ impl<M: Method> Signal for CallCell<M> {
             STARTED => (Phase::Run, Outcome::MaybeExecuted),
             _ => return false,
         };
+        // `is_over` stays as it is: a handler that runs is counted when it ends.
         self.set(EXPIRED);
         let request = slot.request.take();
         slot.answer = Some(Err(CallError::Deadline {
@@ -712,6 +721,8 @@ impl<M: Method> Signal for CallCell<M> {
             return;
         }
         count();
+        // In the other states the caller has an answer, learns it from its stream, or has gone; the
+        // call is only counted.
         if state == STARTED {
             slot.answer = Some(Err(CallError::WorkerDied {
                 exit: exit.clone(),

@@ -126,6 +126,7 @@ pub(crate) fn channel<T, R>() -> (Writer<T, R>, Reader<T, R>) {
 
 impl<T, R> State<T, R> {
     fn has_credit(&self) -> bool {
+        // The size of the next item is not known yet, so the last one may go beyond the bytes.
         self.used == 0 || (self.used < WINDOW && self.used_bytes < WINDOW_BYTES)
     }
 }
@@ -247,6 +248,7 @@ impl<T, R> Reader<T, R> {
             let mut state = self.channel.0.lock();
             let writer = report(&mut state, &mut self.consumed, &mut self.consumed_bytes);
             if !state.items.is_empty() {
+                // The batch is empty by now, and the writer goes on in its memory.
                 std::mem::swap(&mut state.items, &mut self.batch);
                 drop(state);
                 wake(writer);
@@ -255,6 +257,7 @@ impl<T, R> Reader<T, R> {
                     None => Poll::Ready(Event::Over),
                 };
             }
+            // The writer, if it still waits, is not woken: no item follows an end.
             if let Some(end) = state.end.take() {
                 drop(state);
                 self.is_over = true;
@@ -293,6 +296,7 @@ impl<T, R> Reader<T, R> {
         let mut state = self.channel.0.lock();
         // It takes the writer out if there is credit now.
         let with_credit = report(&mut state, &mut self.consumed, &mut self.consumed_bytes);
+        // What is left in the batch was not handed out, and is not reported as consumed.
         state.is_closed = true;
         let items = std::mem::take(&mut state.items);
         let (end, reader, writer) = (state.end.take(), state.reader.take(), state.writer.take());

@@ -109,6 +109,7 @@ impl Metadata {
         if key.ends_with("-bin") != is_bytes {
             return Err(MetadataError::Kind(key.to_owned()));
         }
+        // Without the entry that is replaced, which makes room for the new one.
         let others = self.0.iter().filter(|(other, _)| &**other != key);
         let (entries, bytes) = others.fold((0, 0), |(entries, bytes), (key, value)| {
             (entries + 1, bytes + key.len() + value.len())
@@ -249,6 +250,8 @@ impl FromStr for TraceContext {
         let mut parts = text.split('-');
         let mut hex = |length: usize| {
             let part = parts.next().filter(|part| part.len() == length)?;
+            // `from_str_radix` alone would take a sign and upper-case digits, which the
+            // recommendation forbids.
             let is_hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
             part.bytes().all(is_hex).then_some(part)
         };
@@ -256,6 +259,7 @@ impl FromStr for TraceContext {
         let has_more = parts.next().is_some();
         let read = || {
             let version = u8::from_str_radix(version?, 16).ok()?;
+            // Version ff is invalid, and only versions after 00 may have more parts.
             if version == 0xff || (version == 0 && has_more) {
                 return None;
             }

@@ -29,6 +29,8 @@ impl<S> Exclusive<S> {
     /// # Panics
     /// Another call uses it. That fails the call that asked.
     pub fn take(&self) -> Taken<'_, S> {
+        // Taken out and not borrowed through the guard, since a call keeps the service while it
+        // waits, perhaps on another thread.
         let service = self.0.lock().take();
         assert!(
             service.is_some(),
@@ -63,6 +65,7 @@ impl<S> DerefMut for Taken<'_, S> {
 
 impl<S> Drop for Taken<'_, S> {
     fn drop(&mut self) {
+        // There is `None` in its place, so that no code of the user runs under the lock.
         *self.home.0.lock() = self.service.take();
     }
 }

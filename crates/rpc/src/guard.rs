@@ -118,6 +118,7 @@ impl<'a, F: Future, B> Guard<'a, F, B> {
         let dropped = catch(|| self.future.set(None));
         let dropped = dropped.and(catch(|| {
             self.joining = None;
+            // Those that were spawned in the last poll are not among the joined ones yet.
             drop(self.watching.cx.take_spawned());
         }));
         Poll::Ready(Err(dropped.map_or_else(Stopped::Panicked, |()| stopped)))
@@ -149,6 +150,7 @@ impl<F: Future, B: Fn(&F::Output) -> u64> Future for Guard<'_, F, B> {
             Ok(Poll::Ready(measured)) => Poll::Ready(Ok(measured)),
             Ok(Poll::Pending) => match self.watching.poll(task) {
                 Poll::Pending => Poll::Pending,
+                // Looked at after the handler, so that one which ends in this poll is not stopped.
                 Poll::Ready(by) => self.stop(Stopped::Cancelled(by)),
             },
             Err(panic) => self.stop(Stopped::Panicked(panic)),
@@ -171,8 +173,10 @@ fn poll_and_drop<F: Future>(
 ) -> Poll<F::Output> {
     let polled = match future.as_mut().as_pin_mut() {
         Some(future) => future.poll(task),
+        // A handler that has ended while its tasks still run.
         None => Poll::Pending,
     };
+    // Here, inside of the caller's `catch`: the drop is the user's code, and may panic.
     if polled.is_ready() {
         future.set(None);
     }
@@ -193,6 +197,7 @@ pub async fn contain<F: Future>(future: F) -> Result<F::Output, Panic> {
             },
         )
         .await;
+    // After a panic the future is still there.
     catch(|| future.set(None)).and(outcome)
 }
 

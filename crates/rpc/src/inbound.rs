@@ -150,6 +150,8 @@ impl<T> Sender<T> {
     /// The handler has as many as it may have, or the call reads no more; the error returns the
     /// item.
     pub fn try_send(&mut self, item: T) -> Result<(), TrySendError<T>> {
+        // This may replace the waker of an earlier `send`, whose future has gone: it borrowed
+        // `self`.
         match self.poll_credit(&task::Context::from_waker(task::Waker::noop())) {
             Poll::Ready(Ok(())) => self.push(item).map_err(TrySendError::Closed),
             Poll::Ready(Err(Closed)) => Err(TrySendError::Closed(self.not_sent(item))),
@@ -167,6 +169,7 @@ impl<T> Sender<T> {
     pub async fn send_all(mut self, items: impl Stream<Item = T>) -> Result<(), NotSent<T>> {
         let mut items = pin!(items);
         while let Some(item) = poll_fn(|cx| items.as_mut().poll_next(cx)).await {
+            // An early return drops the sender, whose abort changes nothing: the channel is closed.
             self.send(item).await?;
         }
         self.finish();
@@ -199,6 +202,7 @@ impl<T> Sender<T> {
     }
 
     fn push(&mut self, item: T) -> Result<(), NotSent<T>> {
+        // Before the lock of the channel is taken, since the size is the user's code.
         let bytes = (self.measure)(&item);
         let pushed = match &self.writer {
             Some(writer) => writer.push(item, bytes).map(drop),

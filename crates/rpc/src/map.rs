@@ -187,6 +187,7 @@ where
                 && let Poll::Ready(answer) = Pin::new(call).poll(cx)
             {
                 let answer = (*request, answer);
+                // Their order is of no importance here, so that at most one other call is moved.
                 map.calls.swap_remove_front(index);
                 return Poll::Ready(Some(answer));
             }

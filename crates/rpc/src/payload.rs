@@ -93,6 +93,7 @@ impl Payload for String {
 impl<T: Payload> Payload for Option<T> {
     fn size_hint(&self) -> u64 {
         match self {
+            // The value counts its own place, so that only what the option adds to it is left.
             Some(value) => (own(self) - own(value)) + value.size_hint(),
             None => own(self),
         }

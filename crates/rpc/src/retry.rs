@@ -74,6 +74,8 @@ impl Retry {
 
     /// The pause before an attempt, counted from 1.
     fn pause(&self, attempt: u32) -> Duration {
+        // From the 33rd repetition on the bit is shifted out, and the longest pause is long
+        // reached.
         let doubled = 1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX);
         let pause = self.first.saturating_mul(doubled).min(self.longest);
         // Between a half and all of it.
@@ -103,6 +105,7 @@ impl RetryBudget {
         let most = f64::from(tokens);
         Self(Arc::new(Tokens {
             most,
+            // Also for NaN, which would stay in the tokens for ever.
             gain: f64::from(gain).max(0.0),
             left: Mutex::new(most),
         }))
@@ -146,6 +149,7 @@ pub async fn retry<M: Method>(policy: &Retry, mut call: impl FnMut(u32) -> Call<
     let mut attempt = 0;
     loop {
         let mut made = call(attempt);
+        // 0 is what a handler sees without an envelope, and most calls need no second attempt.
         if attempt > 0 {
             made = made.attempt(attempt);
         }
@@ -162,14 +166,17 @@ pub async fn retry<M: Method>(policy: &Retry, mut call: impl FnMut(u32) -> Call<
             Err(error) => error,
         };
         attempt += 1;
+        // Before the budget: an answer says nothing about the load, and takes no token.
         if !is_repeatable::<M>(&error) {
             return Err(error);
         }
+        // Asked after the last attempt too, since its failure counts for the other callers.
         let has_budget = policy.budget.as_ref().is_none_or(RetryBudget::fail);
         if !has_budget || attempt >= policy.attempts {
             return Err(error);
         }
         let pause = policy.pause(attempt);
+        // An attempt after this pause would have no time left.
         if end.is_some_and(|end| Instant::now() + pause >= end) {
             return Err(error);
         }
@@ -180,6 +187,7 @@ pub async fn retry<M: Method>(policy: &Retry, mut call: impl FnMut(u32) -> Call<
 fn is_repeatable<M: Method>(error: &CallError<M::Error, M::Request>) -> bool {
     let may_run_twice = M::DESCRIPTOR.is_idempotent;
     match error {
+        // A pool that shuts down, or has no worker left, stays like that.
         CallError::Rejected { why, .. } => matches!(why, Reject::QueueFull | Reject::Shed),
         CallError::WorkerDied { outcome, .. } => *outcome == Outcome::NotStarted || may_run_twice,
         CallError::Panicked { .. } => may_run_twice,
@@ -205,6 +213,7 @@ pub async fn hedge<M: Idempotent>(
     let mut calls = [Some(call(0)), None];
     let mut timer = Some(Box::pin(sleep(after)));
     poll_fn(|cx| {
+        // Before the calls are polled, so that the second one is sent in the same turn.
         if let Some(waiting) = &mut timer
             && waiting.as_mut().poll(cx).is_ready()
         {

@@ -20,6 +20,7 @@ use crate::contract::{CallInfo, Calls, Endpoint, Refusal, Respond, Ticket};
 use crate::error::{CancelledBy, Reject, WorkerExit};
 
 /// The time that a cancelled handler may go on under [`serve`] before its future is dropped.
+// As long as that of a pool, unless the pool is built with another one.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Answers the calls that arrive at a port, one after the other, until the port is closed and
@@ -62,6 +63,7 @@ struct OnePlace {
 impl Place for OnePlace {
     fn give_back(&self) {
         self.is_taken.store(false, Ordering::Relaxed);
+        // Moved out before they are woken: a waker may run code that comes back here.
         let returning = std::mem::take(&mut *self.returning.lock());
         returning.into_iter().for_each(wake_contained);
     }
@@ -170,6 +172,7 @@ impl<F, B> Running<'_, F, B> {
 
     fn end(&mut self, memory: Slot<F>) {
         self.spare = Some(memory);
+        // Only absent calls wait for the place, so that without any there is no lock to take.
         if self.absent.is_empty() {
             self.place.is_taken.store(false, Ordering::Relaxed);
         } else {

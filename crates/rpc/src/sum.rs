@@ -130,6 +130,7 @@ impl<A: Respond, B: Respond> Router<A, B> {
 impl<A: Respond, B: Respond> Respond for Router<A, B> {
     type Contract = OneOf<A::Contract, B::Contract>;
     type Service = (A::Service, B::Service);
+    // The calls of both run in the same lanes, so the stricter service decides.
     const EXCLUSIVE: bool = A::EXCLUSIVE || B::EXCLUSIVE;
 
     fn new((first, second): Self::Service) -> Self {
