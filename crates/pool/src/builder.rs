@@ -215,6 +215,7 @@ impl<R: Respond> PoolBuilder<R> {
             Some(Ok(())) => Ok(pool),
             Some(Err(error)) => Err(error),
             None => {
+                // All may have started since the time was up, and the error still names one.
                 let worker = shared.first_starting().unwrap_or(WorkerId::new(0));
                 Err(BuildError::Timeout {
                     worker,

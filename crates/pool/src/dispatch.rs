@@ -262,6 +262,8 @@ impl<J: Job> Dispatch<J> {
             if room.is_none() && self.is_full() && !self.deadlines.is_empty() {
                 expired = self.expire(now());
             }
+            // Room counts beside the bound, which may be 0: the woken lane takes a call at once. A
+            // caller that waits for room has its call in the queue beyond the bound, in its turn.
             if room.is_some() || !self.is_full() || (self.overflow == Overflow::Wait && may_wait) {
                 let key = self.push(queue, job);
                 let unpark = room.map(|worker| self.unpark(worker));
@@ -278,16 +280,19 @@ impl<J: Job> Dispatch<J> {
                 let key = self.push(queue, job);
                 return Submitted::Queued {
                     key,
+                    // There is no room, or the call would have been queued above.
                     unpark: None,
                     shed: Some(oldest),
                     expired,
                 };
             }
             match self.overflow {
+                // A call that must not wait is refused for want of room, whatever the policy is.
                 Overflow::DropNewest | Overflow::DropOldest if may_wait => Reject::Shed,
                 _ => Reject::QueueFull,
             }
         };
+        // Takes back what was announced, so that no worker looks for this call.
         self.signs.set_queued(self.queues.len());
         self.count(reject);
         Submitted::Refused {
@@ -342,6 +347,7 @@ impl<J: Job> Dispatch<J> {
         if !takes_calls || !is_current || is_surplus {
             return self.close(at);
         }
+        // A stream that came back may have the place for which this lane was woken.
         if worker.busy < worker.places
             && let Some(job) = self.take(at.worker)
         {
@@ -384,6 +390,7 @@ impl<J: Job> Dispatch<J> {
     /// More calls wait than this lane takes: another worker with room is woken, which does the
     /// same.
     fn spread(&mut self) -> Option<Unpark> {
+        // Pinned calls are left out: their own worker finds them when it leaves its poll.
         if self.idle == 0 || self.queues.front(0).is_none() {
             return None;
         }
@@ -459,6 +466,8 @@ impl<J: Job> Dispatch<J> {
         let worker = &mut self.workers[at.worker];
         let doing = &mut worker.lanes[at.lane].doing;
         match std::mem::replace(doing, Doing::Away) {
+            // A closed pool lets every stream go on, whether there is a place or not, so that it
+            // ends.
             Doing::Absent(handle) if worker.busy < worker.places || is_closed => {
                 *doing = Doing::Running(handle);
                 worker.came_back(at.lane);
@@ -542,6 +551,7 @@ impl<J: Job> Dispatch<J> {
         }
         if is_rebuilt {
             worker.condition = Condition::Starting;
+            // The lanes that are left are of earlier states from now on.
             worker.incarnation += 1;
             worker.current = 0;
             return (Some(worker.incarnation), actions);
@@ -561,6 +571,7 @@ impl<J: Job> Dispatch<J> {
         self.workers[worker].condition = Condition::Lost(fault);
         self.unpark_all(worker, &mut actions);
         let lost = &mut self.workers[worker];
+        // Also those that were woken just now: none of them will take a call.
         self.woken -= lost.woken;
         (lost.open, lost.current, lost.busy) = (0, 0, 0);
         (lost.absent, lost.woken) = (0, 0);
@@ -580,6 +591,7 @@ impl<J: Job> Dispatch<J> {
             let home = |pin| homes.find(pin).map_or(0, |worker| worker + 1);
             self.queues
                 .move_all(worker + 1, |job| job.pin().map_or(0, home));
+            // Any of them may have got a call that was pinned to the lost one.
             for other in 0..self.workers.len() {
                 actions.unpark.extend(self.offer_outside(other));
             }
@@ -766,6 +778,7 @@ impl<J: Job> Dispatch<J> {
     /// A worker with room, by the rule of balance; or the one that a call is pinned to, if that
     /// has room.
     fn pick(&mut self, home: Option<usize>) -> Option<usize> {
+        // A pool under load has no parked lane, and then no worker need be looked at.
         if self.idle == 0 {
             return None;
         }
@@ -777,6 +790,7 @@ impl<J: Job> Dispatch<J> {
         let mut turn = (self.cursor..self.workers.len()).chain(0..self.cursor);
         let worker = match self.balance {
             Balance::RoundRobin => turn.find(has_room),
+            // Of equal ones the first in turn counts, so that ties go round as well.
             Balance::LeastLoaded => turn
                 .filter(has_room)
                 .min_by_key(|&index| self.workers[index].busy + self.workers[index].woken),
@@ -797,6 +811,7 @@ impl<J: Job> Dispatch<J> {
     /// Wakes a parked lane of a worker with room.
     fn unpark(&mut self, index: usize) -> Unpark {
         let worker = &mut self.workers[index];
+        // Each caller has seen that a lane is parked.
         let lane = worker.parked.pop().unwrap_or(0);
         self.idle -= 1;
         worker.woken += 1;
@@ -822,6 +837,8 @@ impl<J: Job> Dispatch<J> {
         let is_rebuilt = self.is_rebuilt(at.worker);
         let worker = &mut self.workers[at.worker];
         let doing = &mut worker.lanes[at.lane].doing;
+        // Closed before it asked, if its worker was lost or its state's isolate ended: then it was
+        // taken out of the numbers there.
         if !matches!(std::mem::replace(doing, Doing::Closed), Doing::Closed) {
             worker.open -= 1;
             worker.current -= usize::from(worker.is_current(at.lane));
@@ -889,6 +906,7 @@ impl<J: Job> Dispatch<J> {
     }
 
     fn refuse_queued(&mut self, why: Reject, actions: &mut Actions<J>) {
+        // Without a look at each deadline and sign: both are cleared once, after the last call.
         while let Some((job, _)) = self.queues.pop_oldest() {
             self.count(why);
             // Also those that the last worker of a pool that drains has left.

@@ -95,6 +95,7 @@ impl<C: Calls> WorkerPool<C> {
     /// # Cancellation
     /// Dropping the future does not stop the shutdown.
     pub async fn shut_down(&self, plan: Shutdown) -> ShutdownReport {
+        // Before the drain, so that a call that ends in between is in the report.
         let before = self.shared.stats();
         if self.shared.drain(plan.rejects_queued) {
             let ending = Ending {
@@ -138,6 +139,8 @@ impl<C: Calls> Ending<C> {
             self.shared.stop_all();
             let grace = Self::LEAST_GRACE.max(self.shared.grace.saturating_mul(2));
             if !self.shared.is_over_within(grace).await {
+                // Before the kill, after which the calls would end as those of an isolate that has
+                // ended by itself, and only once it reaches a wait.
                 self.shared.abandon_all();
                 self.shared.kill_all();
             }

@@ -45,6 +45,7 @@ struct Node<T> {
     next: u32,
 }
 
+// The index of no node, so that `nodes.get` finds nothing and an end needs no case of its own.
 const NIL: u32 = u32::MAX;
 
 impl Key {
@@ -132,6 +133,7 @@ impl<T> Queues<T> {
     pub(crate) fn move_all(&mut self, queue: usize, to: impl Fn(&T) -> usize) {
         while let Some(node) = self.nodes.get(self.queues[queue].front as usize) {
             let target = node.value.as_ref().map_or(queue, &to);
+            // Such an entry would be at the front again in the next round, and for ever.
             if target == queue {
                 return;
             }

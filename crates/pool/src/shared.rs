@@ -106,6 +106,8 @@ impl<C: Calls> Endpoint<C> for Shared<C> {
         let submit = |call| submit_to(&mut state, call, info);
         let submitted: Vec<_> = calls.into_iter().map(submit).collect();
         drop(state);
+        // One lock for all of them, and what follows from them only after it: that wakes lanes and
+        // ends calls.
         for submitted in submitted {
             each(self.follow(submitted));
         }
@@ -114,12 +116,16 @@ impl<C: Calls> Endpoint<C> for Shared<C> {
     fn withdraw(&self, ticket: Ticket, by: CancelledBy) {
         let has_expired = by == CancelledBy::Deadline;
         let key = Key::from_bits(ticket.0);
+        // `Ticket::NONE` becomes a key whose index no call has. What comes back is dropped outside
+        // of the lock, since it may be the last reference to what a user has given.
         let withdrawn = self.state.lock().withdraw(key, has_expired);
         drop(withdrawn);
     }
 
     fn isolates(&self) -> Vec<IsolateId> {
         let isolates = self.isolates.lock();
+        // None at all if a worker has none at the moment: one that is between two states may answer
+        // later, so that a wait for it must not look hopeless.
         let present = isolates.iter().map(|of_one| of_one.last().map(Isolate::id));
         present.collect::<Option<Vec<_>>>().unwrap_or_default()
     }
@@ -182,6 +188,7 @@ impl<C: Calls> Shared<C> {
 
     /// Kills the isolates of all workers.
     pub(crate) fn kill_all(&self) {
+        // A copy, because an isolate that ends takes this lock when it moves out.
         let isolates = self.isolates.lock().clone();
         isolates.iter().flatten().for_each(Isolate::kill);
     }
@@ -354,6 +361,7 @@ impl<C: Calls> Shared<C> {
     pub(crate) fn stop_all(&self) {
         let mut state = self.state.lock();
         let actions = state.close_all();
+        // Under the same lock as the end: no call starts in between and is missed.
         let running = state.running();
         drop(state);
         self.perform(actions);
@@ -370,6 +378,7 @@ impl<C: Calls> Shared<C> {
             .into_iter()
             .filter_map(|(worker, handle)| Some((worker, handle?)));
         for (worker, signal) in abandoned {
+            // The lock of the state is taken under that of a call, and never the other way round.
             // Counted before the caller can see it, as any other end.
             signal.abandon(worker, WorkerExit::Abandoned, &mut || {
                 self.state.lock().tally.died += 1;
@@ -401,6 +410,7 @@ impl<C: Calls> Shared<C> {
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
+        // The ends first: read the other way round, more calls might have ended than had come.
         let totals = self.totals();
         let tally = self.state.lock().tally;
         let workers = self.books.iter().zip(0..);
@@ -540,6 +550,7 @@ fn wake_lane(lane: Unpark) {
 pub(crate) async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
     let (mut future, mut timer) = (std::pin::pin!(future), std::pin::pin!(sleep(time)));
     poll_fn(|cx| {
+        // Before the timer: an output that is there when the time is up counts.
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }

@@ -286,6 +286,7 @@ impl Times {
     fn histogram(&mut self) -> Option<&mut Histogram<u64>> {
         if self.0.is_none() {
             // Fails for bounds that make no sense only.
+            // Two digits: exact to one percent.
             self.0 = Histogram::new_with_bounds(1, LONGEST_NS, 2)
                 .ok()
                 .map(Box::new);

@@ -129,6 +129,7 @@ pub(crate) async fn run<R: Respond>(mut seed: Seed<R>) {
     if let Some(open) = shared.ready(worker) {
         let lanes = Arc::new(Lanes::new(&seed, Arc::clone(&responder), last_lane));
         open.into_iter().for_each(|lane| lanes.spawn(lane));
+        // Only lanes hold it from here on, so that `all_over` comes with the end of the last one.
         drop(lanes);
         shared.quiet(worker).await;
     }
@@ -157,6 +158,8 @@ async fn build<R: Respond>(seed: &Seed<R>) -> Result<R, WorkerFault> {
         pool,
     };
     let timeout = seed.shared.startup_timeout;
+    // Called inside of the future, so that a factory that panics before its first wait is contained
+    // too.
     let building = async { (seed.factory)(cx).await };
     match within(timeout, contain(building)).await {
         Some(Ok(Ok(responder))) => Ok(responder),
@@ -265,6 +268,7 @@ impl<R: Respond> Lane<R> {
         let (mut is_done, mut slice) = (false, Slice::default());
         while let Some(entry) = poll_fn(|_cx| {
             let next = shared.poll_next(at, &mut is_done);
+            // A lane that parks lets others run anyway.
             if next.is_pending() {
                 slice = Slice::default();
             }
@@ -277,8 +281,10 @@ impl<R: Respond> Lane<R> {
                 books.begin(queued_at);
             }
             let ended = responder.respond(entry.call, scope).await;
+            // Told with the next question, under one lock.
             is_done = true;
             if ended.how == How::Panicked {
+                // Before that question, or this lane would take one more call on this state.
                 shared.suspect(at.worker);
             }
             if slice.is_over() {

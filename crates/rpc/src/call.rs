@@ -662,8 +662,8 @@ impl<M: Method> Future for CancelAndWait<M> {
                 call.stage = Stage::Over;
                 return Poll::Ready(Receipt::NotStarted(Some(request)));
             }
-            // Asked at each poll, which is harmless: the first cause stays, and the watchers have
-            // gone.
+            // Asked at each poll, which is harmless: the first cause stays, and nothing watches for
+            // it any more.
             cell.ask_to_stop(CancelledBy::Caller);
         }
         call.poll_answered(cx)

@@ -681,7 +681,7 @@ impl<M: Method> Signal for CallCell<M> {
             self.asked.store(by as u8 + 1, Ordering::Relaxed);
         }
         let bystanders = slot.bystanders.as_mut();
-        // The watchers only: the streams go on until the handler has ended.
+        // The watchers only: the streams go on until the call ends.
         let watchers = bystanders.map(|it| std::mem::take(&mut it.watchers));
         drop(slot);
         watchers.into_iter().for_each(Watchers::wake_all);

@@ -209,8 +209,8 @@ impl Context {
     /// [`Cancelled`] says what cancelled the call.
     pub fn check(&self) -> Result<(), Cancelled> {
         let has_expired = |deadline| deadline <= Instant::now();
-        // Nothing else may look at the clock: this handler computes, and its caller may not be
-        // polled. The cell is told, so that both sides see the same end.
+        // Nothing else looks at the clock while the handler computes and its caller is not polled.
+        // The cell is told, so that both sides see the same end.
         if self.deadline.is_some_and(has_expired) {
             self.signal.expire();
         }

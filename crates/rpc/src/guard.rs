@@ -118,7 +118,7 @@ impl<'a, F: Future, B> Guard<'a, F, B> {
         let dropped = catch(|| self.future.set(None));
         let dropped = dropped.and(catch(|| {
             self.joining = None;
-            // Those that were spawned in the last poll are not among the joined ones yet.
+            // After a panic, those that were spawned in the same poll are not joined yet.
             drop(self.watching.cx.take_spawned());
         }));
         Poll::Ready(Err(dropped.map_or_else(Stopped::Panicked, |()| stopped)))

@@ -74,8 +74,7 @@ impl Retry {
 
     /// The pause before an attempt, counted from 1.
     fn pause(&self, attempt: u32) -> Duration {
-        // From the 33rd repetition on the bit is shifted out, and the longest pause is long
-        // reached.
+        // From the 33rd repetition on the bit would be shifted out: the pause doubles no more.
         let doubled = 1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX);
         let pause = self.first.saturating_mul(doubled).min(self.longest);
         // Between a half and all of it.
@@ -105,7 +104,7 @@ impl RetryBudget {
         let most = f64::from(tokens);
         Self(Arc::new(Tokens {
             most,
-            // Also for NaN, which would stay in the tokens for ever.
+            // A negative gain would make successes cost tokens, and NaN would fill the budget.
             gain: f64::from(gain).max(0.0),
             left: Mutex::new(most),
         }))
@@ -149,7 +148,7 @@ pub async fn retry<M: Method>(policy: &Retry, mut call: impl FnMut(u32) -> Call<
     let mut attempt = 0;
     loop {
         let mut made = call(attempt);
-        // 0 is what a handler sees without an envelope, and most calls need no second attempt.
+        // A handler sees 0 without an envelope, so that the first attempt needs none.
         if attempt > 0 {
             made = made.attempt(attempt);
         }

@@ -63,7 +63,7 @@ struct OnePlace {
 impl Place for OnePlace {
     fn give_back(&self) {
         self.is_taken.store(false, Ordering::Relaxed);
-        // Moved out before they are woken: a waker may run code that comes back here.
+        // Moved out first: a waker is foreign code, and is woken without the lock.
         let returning = std::mem::take(&mut *self.returning.lock());
         returning.into_iter().for_each(wake_contained);
     }

@@ -111,6 +111,8 @@ impl<J: Job> Worker<J> {
             incarnation: self.incarnation,
             waker: None,
         };
+        // A stream that comes and goes opens and closes lanes all the time, so their places are
+        // used again.
         match self.closed.pop() {
             Some(index) => {
                 self.lanes[index] = lane;
