@@ -16,8 +16,8 @@ impl Homes {
     /// the finalizer of MurmurHash3.
     pub(super) fn find(&self, pin: u64) -> Option<usize> {
         let mix = |worker: usize| {
-            // The first constant is 2^64 by the golden ratio. Without it, small keys and indices
-            // would be combined to the same few numbers.
+            // The first constant is 2^64 divided by the golden ratio. Without it, small keys and
+            // indices would be combined to the same few numbers.
             let mut hash = pin ^ (worker as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
             hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);

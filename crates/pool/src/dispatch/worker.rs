@@ -111,8 +111,8 @@ impl<J: Job> Worker<J> {
             incarnation: self.incarnation,
             waker: None,
         };
-        // A stream that comes and goes opens and closes lanes all the time, so their places are
-        // used again.
+        // Streams that wait for their readers open and close lanes again and again, so that the
+        // places of closed ones are used first.
         match self.closed.pop() {
             Some(index) => {
                 self.lanes[index] = lane;
