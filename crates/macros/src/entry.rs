@@ -36,6 +36,7 @@ fn try_main(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream>
     };
     let Options { krate, number, .. } = parse_options(&names, options)?;
     let function = parse_entry("main", item)?;
+    // Here, so that it is reported at the number and before the program runs.
     if let Some(threads) = &number
         && threads.base10_parse::<usize>()? == 0
     {
@@ -65,13 +66,16 @@ fn try_test(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream>
     } = parse_options(&names, options)?;
     let function = parse_entry("test", item)?;
     if let Some(seed) = &number {
+        // Only so that a number that is too large is reported at its place.
         seed.base10_parse::<u64>()?;
     }
+    // Only a runtime with a seed has the virtual time that `start_paused` asks for.
     let seed = if is_paused && number.is_none() {
         quote!(#krate::__rt::usual_seed())
     } else {
         option(number.as_ref())
     };
+    // By its path: where this attribute is imported, `test` alone is this attribute again.
     let outer = quote!(#[::core::prelude::v1::test]);
     Ok(assemble(
         &function,

@@ -82,6 +82,8 @@ fn emit_arm(private: &TokenStream, variant: Option<&Ident>, fields: &Fields) -> 
         let bytes = measure(private, &quote!(field));
         quote! {
             let field = #field;
+            // Saturating, since a `Payload` written by hand may say less than the size of the
+            // value.
             let owned = #bytes.saturating_sub(::core::mem::size_of_val(field) as u64);
             let bytes = bytes.saturating_add(owned);
         }

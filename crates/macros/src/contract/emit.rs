@@ -71,6 +71,8 @@ impl Method {
 fn emit_trait(contract: &Contract) -> TokenStream {
     let mut item = contract.item.clone();
     item.supertraits.push(parse_quote!(::core::marker::Send));
+    // Calls that run at once share the service: their futures have a reference to it, and are
+    // `Send` only if it is `Sync`.
     if contract.access == Access::Shared {
         item.supertraits.push(parse_quote!(::core::marker::Sync));
     }

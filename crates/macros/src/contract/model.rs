@@ -116,6 +116,7 @@ pub(super) fn read(options: TokenStream, item: TokenStream) -> syn::Result<Contr
             let taken: Vec<&Ident> = methods.iter().map(|other| &other.variant).collect();
             method.variant = names::variant(&method.sig.ident, &taken);
             let twin = methods.iter().find(|other| other.id == method.id);
+            // Two methods under conditions may be one method in two forms, each for another system.
             if let Some(twin) = twin
                 && !(method.is_conditional() && twin.is_conditional())
             {
@@ -125,6 +126,7 @@ pub(super) fn read(options: TokenStream, item: TokenStream) -> syn::Result<Contr
             methods.push(method);
         }
     }
+    // A trait whose methods are all faulty is not called empty as well.
     if methods.is_empty() && faults.0.is_none() {
         let message = "a contract needs at least one method";
         faults.add(Error::new_spanned(&item.ident, message));
@@ -134,6 +136,7 @@ pub(super) fn read(options: TokenStream, item: TokenStream) -> syn::Result<Contr
         name,
         version,
         krate,
+        // Without any method there is a fault, and this is not used.
         access: access.unwrap_or(Access::Shared),
         methods,
     })
@@ -214,6 +217,7 @@ fn take_idempotent(attrs: &mut Vec<Attribute>) -> syn::Result<bool> {
     let Some(index) = found else {
         return Ok(false);
     };
+    // Taken out, since the compiler knows no attribute of this name.
     attrs.remove(index).meta.require_path_only()?;
     if let Some(twice) = attrs.iter().find(|attr| attr.path().is_ident("idempotent")) {
         return Err(Error::new_spanned(twice, "a method is idempotent once"));

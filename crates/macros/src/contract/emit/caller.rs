@@ -76,6 +76,7 @@ fn emit_method(contract: &Contract, names: &Names, method: &Method) -> TokenStre
     if method.inbound.is_some() {
         values.push(&items);
     }
+    // In the form of `emit_request_type`: one value stands for itself, and is no tuple.
     let request = match &*values {
         [one] => quote!(#one),
         _ => quote!((#(#values),*)),

@@ -157,6 +157,7 @@ fn emit_request_bytes(private: &TokenStream, method: &Method) -> TokenStream {
         quote!(let bytes = bytes.saturating_add(#bytes);)
     });
     quote! {
+        // Not used otherwise in a request without values.
         let _ = request;
         let bytes = 0_u64;
         #(#values)*

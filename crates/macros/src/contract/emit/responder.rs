@@ -57,6 +57,7 @@ pub(super) fn emit(contract: &Contract, names: &Names) -> TokenStream {
                 request: #request,
                 scope: &#private::Scope,
             ) -> #private::Ended {
+                // Not used otherwise if the conditions of all methods are false.
                 let _ = scope;
                 match request {
                     #(#arms)*

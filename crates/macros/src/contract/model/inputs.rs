@@ -102,6 +102,8 @@ fn read_context(argument: &PatType) -> syn::Result<Type> {
         _ => return Err(no_context(argument)),
     };
     match peel(&reference.elem) {
+        // Any name may be an alias of `Context`, but a `&str` is a request whose context is
+        // missing.
         Type::Path(path) if !path.path.is_ident("str") => {}
         _ => return Err(no_context(argument)),
     }
@@ -127,6 +129,7 @@ fn attribute_fault(attr: &Attribute) -> Error {
 
 /// Reads the parameters after the context, the last of which may be an `Inbound`.
 fn read_values(values: &[&PatType]) -> syn::Result<(Vec<Parameter>, Option<Parameter>)> {
+    // All of them first: a name that is invented for a `_` must not be that of a later one.
     let mut names: Vec<Ident> = values.iter().filter_map(|it| plain_name(&it.pat)).collect();
     let mut parameters = Vec::new();
     let mut inbound = None;

@@ -60,6 +60,7 @@ fn read_stream(stream: &TypeImplTrait, error: &Type) -> syn::Result<Answer> {
         let message = format!("each item may be an error: write {}", advice(item));
         return Err(Error::new_spanned(item, message));
     };
+    // As they are written: a macro does not see that two names are one type.
     if text(item_error) != text(error) {
         let message = format!(
             "the items of a stream fail with the error of the method: write {}",
@@ -87,6 +88,7 @@ fn check_response(response: &Type, error: &Type) -> syn::Result<()> {
         );
         return Err(Error::new_spanned(response, message));
     }
+    // The check of the response would find it too, but could not say what to write instead.
     let inbound = last_segment(response).filter(|segment| segment.ident == "Inbound");
     if let Some(item) = inbound.and_then(|inbound| type_arguments(inbound).next()) {
         let (item, error) = (text(item), text(error));
@@ -116,6 +118,8 @@ fn boxed_item(ty: &Type) -> Option<Option<&Type>> {
 
 /// Returns the two types of a `Result<_, _>` that is written out.
 fn result_types(ty: &Type) -> Option<(&Type, &Type)> {
+    // By the last name of the path, since a macro cannot look up what a path stands for. An alias
+    // with one parameter hides the error, which has to be known.
     let segment = last_segment(ty).filter(|segment| segment.ident == "Result")?;
     let mut types = type_arguments(segment);
     match (types.next(), types.next(), types.next()) {

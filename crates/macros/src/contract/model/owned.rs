@@ -99,6 +99,8 @@ impl<'ast> Visit<'ast> for Search {
         let is_send = names.iter().any(|name| name == "Send");
         if !is_send && names.iter().any(|name| NOT_SEND.contains(&&**name)) {
             let (subject, written) = (self.rule.subject, text(object));
+            // `?` converts errors to an object that is `Send + Sync`, and to none that is `Send`
+            // alone.
             let missing = if names.iter().any(|name| name == "Error") {
                 "Send + Sync"
             } else {
@@ -119,6 +121,7 @@ impl<'ast> Visit<'ast> for Search {
     fn visit_parenthesized_generic_arguments(&mut self, _: &'ast ParenthesizedGenericArguments) {}
 
     fn visit_trait_bound(&mut self, bound: &'ast TraitBound) {
+        // Nor do the lifetimes of a `for<'a>` borrow anything.
         if bound.lifetimes.is_none() {
             visit::visit_trait_bound(self, bound);
         }
