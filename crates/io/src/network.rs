@@ -29,6 +29,7 @@ impl Family {
 
     pub(crate) fn hints(self) -> dns_lookup::AddrInfoHints {
         let address = match self {
+            // `AF_UNSPEC`, which is 0 on all systems and no variant of `AddrFamily`.
             Self::Any => 0,
             Self::V4 => dns_lookup::AddrFamily::Inet.into(),
             Self::V6 => dns_lookup::AddrFamily::Inet6.into(),

@@ -282,6 +282,7 @@ pub(super) fn rename(
     };
     let kind = match (found, expected) {
         (EntityType::Directory, EntityType::File) => io::ErrorKind::IsADirectory,
+        // What is no directory counts as a file here: pipes, sockets and devices too.
         (EntityType::Directory, EntityType::Directory) | (_, EntityType::File) => {
             return at(op, from, fs::rename(from, to));
         }
