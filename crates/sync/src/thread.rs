@@ -17,6 +17,7 @@ crate::thread_cell! {
 pub fn thread_number() -> u64 {
     static NEXT: Serial = Serial::new();
     let number = NUMBER.with(Cell::get);
+    // `Serial` begins with 1, so that no thread has the number 0.
     if number != 0 {
         return number;
     }
