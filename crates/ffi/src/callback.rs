@@ -83,6 +83,7 @@ pub(crate) fn open(opening: &Opening, user: User) -> Result<CallbackHandle, Fail
     };
     let object = match opening.kind {
         types::INSULA_CALLBACK_LISTENER => {
+            // The answer is dropped: the caller of a listener has gone on.
             let call = move |arguments| drop(target.call_in_isolate(arguments));
             CallbackObject::Listener(ListenerCallback::new(call))
         }

@@ -71,6 +71,7 @@ pub(crate) fn in_isolate<R>(function: impl FnOnce() -> R) -> R {
     match wished {
         None => result,
         // Unwinds Rust frames only, from here to the isolate's loop.
+        // Not a panic: its hook would print the error as a fault of Rust code.
         Some(Wish::Throw(text)) => resume_unwind(Box::new(text)),
         Some(Wish::Exit) => Isolate::exit_silently(),
     }

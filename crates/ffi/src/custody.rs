@@ -171,10 +171,12 @@ impl Duty {
             }
             None => {}
         }
+        // After the function: a shutdown that finds the count at zero promises that none runs.
         (self.gone)();
     }
 
     fn waive(self) {
+        // Counted out all the same, or a shutdown would wait for data that is the caller's again.
         (self.gone)();
     }
 }

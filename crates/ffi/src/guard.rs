@@ -79,6 +79,7 @@ fn unwound(payload: &(dyn std::any::Any + Send)) -> Failure {
 
 /// Stores a failure as the thread's last one, and returns its code.
 fn fail(failure: &Failure) -> StatusCode {
+    // A panic's message may contain NUL, where the text would end for C.
     let text = failure.text.replace('\0', " ");
     // A thread that is ending has no thread-local storage.
     let _ = LAST_ERROR.try_with(|last| {

@@ -134,6 +134,8 @@ impl Table {
             self.slot(*index)
                 .is_some_and(|slot| match &slot.0.lock().content {
                     Content::Vacant => false,
+                    // Vacated as well: the call that reserved it finds another generation, and
+                    // fills nothing.
                     Content::Reserved => true,
                     Content::Object(object) => !is_spared(object),
                 })
@@ -211,6 +213,8 @@ impl Table {
         if !free.is_open {
             return Err(Status::ShutDown);
         }
+        // Used ones first, so that the table grows with the handles that are alive at once, and not
+        // with all that were ever made.
         let index = match free.recycled.pop() {
             Some(index) => index,
             None if (free.unused as usize) < MOST => {
@@ -254,6 +258,7 @@ impl Table {
         // Now and not when the slot is used again, so that the old number is stale at once.
         state.generation += 1;
         let is_used_up = state.generation == u32::MAX;
+        // Before the list's lock is taken: `take_slot` takes a slot's lock under that one.
         drop(state);
         let mut free = self.free.lock();
         free.live -= 1;
@@ -329,6 +334,8 @@ impl Reservation<'_> {
 
     /// Like [`fill`](Self::fill), for callers that have no use for a stale handle.
     pub(crate) fn try_fill(mut self, object: Object) -> Result<Bits, Status> {
+        // Even if the fill fails: the isolate or call of the handle may have filled it already, and
+        // to remove it then would take a live handle away from C.
         self.is_used = true;
         if self.table.fill(self.bits, object) {
             Ok(self.bits)

@@ -66,6 +66,8 @@ impl<T: 'static> InPlace<T> {
 
     /// Polls for the first time, on this thread.
     pub(crate) fn begin(self: &Arc<Self>) {
+        // As a wake-up, since the handle of the call is C's by now: a cancellation that came first
+        // has left nothing to poll.
         self.wake_by_ref();
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Entry {
 
 impl Entry {
     fn run(self) -> Result<(), String> {
+        // The isolate may run before the call that spawns it has returned. From here on the data is
+        // the library's, whatever that call returns.
         self.user.delivered();
         if let (Some(bits), Some(isolate)) = (self.handle, Isolate::current()) {
             table().fill(bits, Object::Isolate(isolate));
@@ -139,6 +141,7 @@ pub(crate) fn add_error_listener(isolate: &Isolate, port: PortHandle) -> Outcome
 /// Removes an error listener.
 pub(crate) fn remove_error_listener(isolate: &Isolate, port: PortHandle) -> Outcome {
     let port: Arc<PortObject> = object::find(port)?;
+    // Not `error_sender`, which would open a port for errors only to find that nothing was added.
     if let Some(sender) = port.known_error_sender() {
         isolate.remove_error_listener(&sender);
     }

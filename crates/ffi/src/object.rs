@@ -113,6 +113,8 @@ impl Object {
             Self::Responder(responder) => responder.side().close(),
             Self::Mutex(mutex) => mutex.close(),
             Self::Condition(condition) => condition.close(),
+            // The waits for others end without this: that for an isolate with its kill, and those
+            // in `while_running` by themselves.
             _ => {}
         }
     }
@@ -127,5 +129,7 @@ pub(crate) fn find<T: Item>(bits: Bits) -> Result<T, Status> {
 pub(crate) fn remove<T: Item>(bits: Bits) -> Result<T, Status> {
     // Looked up first, because a handle of another type must stay in the table.
     drop(find::<T>(bits)?);
+    // The type is a part of the number, so this finds the same type, or a stale handle if another
+    // thread was faster.
     T::of(table().remove(bits)?).ok_or(Status::WrongType)
 }

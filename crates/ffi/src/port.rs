@@ -97,6 +97,8 @@ pub(crate) fn open(opening: &Opening, user: User) -> Result<PortHandle, Status> 
         receiver,
         errors: Mutex::new(None),
     };
+    // No message is handled before this: messages are handled in turns, and this is in the middle
+    // of one.
     Ok(reserved.fill(Object::Port(Arc::new(object))))
 }
 
@@ -122,6 +124,7 @@ impl PortObject {
         }
         // Only this isolate gets here, so no other port for errors is opened meanwhile.
         let port = ReceivePort::new();
+        // Whether the isolate stays alive is up to the port that C has opened, not to this one.
         port.let_isolate_end();
         let sender = port.send_port();
         let receiver = self.receiver.clone();
@@ -161,6 +164,8 @@ pub(crate) fn close(bits: PortHandle) -> Outcome {
     let port: Arc<PortObject> = object::find(bits)?;
     port.require_owner()?;
     drop(object::remove::<Arc<PortObject>>(bits)?);
+    // Taken out of the lock: with the last listener the callback's data is freed, which is C's
+    // code.
     let errors = port.errors.lock().take();
     if let Some(errors) = errors {
         errors.listener.close();
@@ -181,6 +186,8 @@ pub(crate) fn post(bits: PortHandle, message: Value) -> Outcome {
             state::posted();
             Ok(())
         }
+        // The message is dropped here, and its external data stays the caller's: the custody is
+        // still open.
         Err(SendError::Closed(_message)) => Err(Status::Closed.into()),
         Err(SendError::Full(_message)) => Err(Status::Full.into()),
     }

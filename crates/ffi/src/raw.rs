@@ -139,6 +139,7 @@ unsafe impl Sync for User {}
 
 impl User {
     pub(crate) fn new(data: *mut c_void, free: FreeFn, custody: &Custody) -> Self {
+        // Also without a `free`: a shutdown has to wait for the function, too.
         crate::state::callback_registered();
         Self {
             data,
@@ -191,6 +192,8 @@ pub(crate) fn with_bytes<R>(data: *const c_void, length: u64, f: impl FnOnce(&[u
 /// for `free_leaked`.
 pub(crate) fn leak(bytes: Vec<u8>) -> (Address, u64, Address) {
     let length = bytes.len() as u64;
+    // The vector itself is boxed, because a finalizer gets one pointer, and to free a vector takes
+    // its capacity.
     let owner = Box::into_raw(Box::new(bytes));
     // SAFETY: just allocated, and not shared yet.
     let data = unsafe { (*owner).as_mut_ptr() };

@@ -57,6 +57,8 @@ pub(crate) fn create(
     };
     let mut root = Some(root);
     let bits = reserved.bits();
+    // Taken inside of the closure: on a thread without a list it does not run, and the isolate is
+    // still here to be ended.
     with_roots(|roots| roots.insert(bits, root.take()));
     if let Some(root) = root {
         root.shut_down();
@@ -99,6 +101,8 @@ fn with<R>(bits: RootHandle, f: impl FnOnce(&mut RootIsolate) -> R) -> Result<R,
                 // Closed meanwhile.
                 None => root,
             });
+            // Outside of the borrow: to drop an isolate ends it, which runs C's code, and that may
+            // use the list.
             drop(left);
         }
     }
@@ -144,6 +148,7 @@ pub(crate) fn run(bits: RootHandle) -> Result<ExitReason, Failure> {
         ));
     }
     let root = take(bits)?;
+    // The handle stays valid meanwhile, for other threads that send to the isolate or kill it.
     let reason = root.run_event_loop();
     forget(bits);
     Ok(reason)
@@ -158,6 +163,7 @@ pub(crate) fn close(bits: RootHandle) -> Result<ExitReason, Failure> {
         ));
     }
     let root = take(bits)?;
+    // Before the end, unlike in `run`: C's code that the end runs finds the handle stale.
     forget(bits);
     Ok(root.shut_down())
 }
@@ -183,6 +189,7 @@ fn forget(bits: RootHandle) {
 
 /// Ends all root isolates of this thread.
 pub(crate) fn forget_all_of_this_thread() {
+    // All at once, since the end of each runs C's code, and that may use the list.
     let roots = with_roots(std::mem::take);
     for (bits, root) in roots.into_iter().flatten() {
         drop(table().remove(bits));

@@ -302,6 +302,7 @@ fn forget_name(service: &Arc<ServiceObject>) {
         return;
     };
     let mut names = NAMES.lock();
+    // The name may be another service's by now, if this one was closed by another handle before.
     if names.get(name).is_some_and(|it| Arc::ptr_eq(it, service)) {
         let service = names.remove(name);
         drop(names);
@@ -481,6 +482,7 @@ pub(crate) fn call_in_place(
             None => drop(done),
         },
     );
+    // Before the first poll, during which `done` may be called already, and use the handle.
     if let Some(handle) = handle {
         handle.fill(Object::Call(CallObject::InPlace(call.clone())));
     }

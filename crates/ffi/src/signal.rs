@@ -96,6 +96,7 @@ pub(crate) fn open(port: PortHandle, number: i64) -> Result<SignalHandle, Failur
 /// Creates the socket, and starts the thread that reads it. Called under the lock.
 fn start() -> std::io::Result<()> {
     let (bell, reader) = UnixStream::pair()?;
+    // Only this end: a raise must not wait in a signal handler, and the thread has to.
     bell.set_nonblocking(true)?;
     std::thread::Builder::new()
         .name("insula-signals".to_owned())
@@ -106,6 +107,8 @@ fn start() -> std::io::Result<()> {
 }
 
 fn read(mut reader: UnixStream) {
+    // The bytes say nothing but that there is something to do, so many are answered by one
+    // delivery.
     let mut bytes = [0; 256];
     loop {
         match reader.read(&mut bytes) {
@@ -114,6 +117,8 @@ fn read(mut reader: UnixStream) {
             Err(_) | Ok(0) => return,
             Ok(_) => {
                 while !deliver() {
+                    // Each retry delivers what was raised meanwhile, so a full port delays other
+                    // signals no longer than this.
                     std::thread::sleep(AGAIN);
                 }
             }
@@ -192,6 +197,8 @@ pub(crate) fn close(bits: SignalHandle) -> Outcome {
     if word.load(Ordering::Relaxed) & !PENDING != bits {
         return Err(Status::StaleHandle.into());
     }
+    // A raise at the same time either came first, and its wake-up is dropped, or finds another word
+    // and fails.
     word.store(0, Ordering::Relaxed);
     Ok(())
 }

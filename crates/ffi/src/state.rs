@@ -188,6 +188,7 @@ pub(crate) fn start(settings: Settings) -> Outcome {
         builder = builder.name(name);
     }
     let runtime = builder.build();
+    // Now and not with the first isolate, where a lack of threads could only cause a panic.
     if let Err(error) = runtime.start_threads() {
         // A shutdown waits, so it waits without the lock.
         drop(life);
@@ -196,6 +197,8 @@ pub(crate) fn start(settings: Settings) -> Outcome {
         return Err(Failure::new(Status::OutOfResources, text));
     }
     life.runtime = Some(runtime);
+    // Before the phase says that the runtime runs: a call that sees it must be able to make
+    // handles.
     handle::table().open();
     set_phase(INSULA_PHASE_RUNNING);
     Ok(())
@@ -224,6 +227,7 @@ pub(crate) fn shut_down(timeout: Option<Duration>) -> Outcome {
     clear_error_hook();
     match left() {
         None => runtime.shut_down(),
+        // After a time-out the phase stays at stopping, and a later shutdown continues from there.
         Some(left) => runtime
             .shut_down_timeout(left)
             .map_err(|late| Failure::new(Status::TimedOut, late.to_string()))?,
@@ -269,6 +273,7 @@ impl Driving {
     fn finish(self) {
         let mut life = LIFE.lock();
         let runtime = life.runtime.take();
+        // Before this is dropped, which wakes the other shutdowns: they find that theirs has ended.
         life.generation += 1;
         set_phase(INSULA_PHASE_STOPPED);
         drop(life);
@@ -463,6 +468,7 @@ fn tell(error: &insula::control::UncaughtError) {
 #[cfg(unix)]
 fn watch_forks() -> Outcome {
     use std::sync::OnceLock;
+    // Once per process and not per start, since the system has no way to remove a handler.
     static WATCHED: OnceLock<bool> = OnceLock::new();
     if *WATCHED.get_or_init(|| crate::fork::call_in_child(|| FORKED.store(true, Ordering::Relaxed)))
     {

@@ -52,6 +52,7 @@ pub(crate) fn start(
             fire(&callback, tick);
         }),
     };
+    // It has not fired yet: timers fire in turns of the isolate, and this is in the middle of one.
     Ok(reserved.fill(Object::Timer(TimerObject { timer, owner })))
 }
 

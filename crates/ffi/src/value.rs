@@ -87,6 +87,7 @@ impl Text {
 pub struct TypedData {
     element: u32,
     length: usize,
+    // Not bytes, whose allocation would be aligned to 1.
     words: Box<[u128]>,
 }
 
@@ -290,6 +291,7 @@ impl Value {
         let mut given = false;
         self.each(&mut |value| {
             if let Self::External(external) = value
+                // One at a time: parts that C has sent twice are taken twice.
                 && !given
                 && external.data.0.cast_const() == data
                 && external.peer.0 == peer

@@ -77,6 +77,7 @@ pub unsafe extern "C" fn insula_spawn(
             message,
             handle: bits,
         };
+        // A failed call vacates the handle, so its number is taken back from C as well.
         let spawned = isolate::spawn(&spawning, entry).inspect_err(|_| show(0))?;
         if let Some(handle) = handle {
             handle.fill(Object::Isolate(spawned));

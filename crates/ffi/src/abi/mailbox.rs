@@ -66,6 +66,8 @@ pub unsafe extern "C" fn insula_mailbox_share(
         // SAFETY: promised by the caller.
         let out = unsafe { Out::new(other) }?;
         let mailbox: MailboxObject = object::find(mailbox)?;
+        // Before `share` counts the new party: if this failed after it, no release would count it
+        // out.
         let reserved = handle::table().reserve(Kind::Mailbox)?;
         out.set(reserved.fill(Object::Mailbox(mailbox.share())));
         Ok(())
@@ -176,6 +178,7 @@ pub unsafe extern "C" fn insula_rendezvous_new(
         let asks = handle::table().insert(Object::Requester(asks))?;
         match handle::table().insert(Object::Responder(answers)) {
             Ok(answers) => {
+                // Only now, when both exist: a failure must leave C without a handle.
                 first.set(asks);
                 second.set(answers);
                 Ok(())
@@ -424,6 +427,8 @@ pub extern "C" fn insula_mutex_recover(mutex: MutexHandle) -> StatusCode {
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_mutex_release(mutex: MutexHandle) -> StatusCode {
     guard(|| {
+        // Closed, since no handle is left with which its holder could unlock it for those that
+        // wait.
         object::remove::<RawMutex>(mutex)?.close();
         Ok(())
     })
@@ -482,6 +487,7 @@ pub extern "C" fn insula_condition_notify(condition: ConditionHandle, all: u32) 
 #[unsafe(no_mangle)]
 pub extern "C" fn insula_condition_release(condition: ConditionHandle) -> StatusCode {
     guard(|| {
+        // Closed, since no handle is left with which its waiters could be notified.
         object::remove::<Arc<ConditionVariable>>(condition)?.close();
         Ok(())
     })

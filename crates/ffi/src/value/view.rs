@@ -96,6 +96,7 @@ fn data(kind: u32, data: *const c_void, length: u64) -> RawValue {
 
 /// Passes a value to a C function, and drops it afterwards.
 pub fn deliver<R>(value: Value, function: impl FnOnce(*const RawValue) -> R) -> R {
+    // Before the call and not after it: C may free what an address names as soon as it sees it.
     value.delivered();
     callout::delivering(value, |value| {
         let mut arena = Arena::default();
