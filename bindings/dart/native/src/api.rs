@@ -46,6 +46,7 @@ pub(crate) struct Object {
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
+    // The numbers are the VM's. Those that are left out are of kinds that no letter has.
     Null = 0,
     Bool = 1,
     Int64 = 3,

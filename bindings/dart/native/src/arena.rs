@@ -72,6 +72,8 @@ pub(crate) extern "C" fn insula_dart_arena_new() -> *mut c_void {
 pub(crate) unsafe extern "C" fn insula_dart_arena_gone(arena: *mut c_void) {
     // SAFETY: made by `insula_dart_arena_new`; the VM calls the finalizer once.
     let arena = unsafe { Box::from_raw(arena.cast::<Arena>()) };
+    // A block may hold bytes of the library, and to free those is not for the middle of a
+    // collection.
     do_later(move || drop(arena));
 }
 

@@ -48,6 +48,7 @@ impl Address {
         // SAFETY: promised by the caller.
         match unsafe { letter.value(value) } {
             Ok(item) => {
+                // After the value was written, since only then its light pieces are known.
                 let light = letter.light();
                 let message = letter.array([id, kind, item, light]);
                 // SAFETY: as above.
@@ -77,6 +78,7 @@ impl Address {
             Err(status) => status,
         };
         // An answer that Dart cannot represent makes the call a failed one.
+        // Null can always be written, so the inner call does not come here again.
         // SAFETY: null is the value null.
         unsafe { self.tell_end(status, 1, std::ptr::null()) };
     }
@@ -247,6 +249,8 @@ impl Calls {
         let (done, free): (DoneFn, FreeFn) = (Some(call_done), Some(free_ticket));
         let mut handle: CallHandle = 0;
         let call = &raw mut handle;
+        // A deadline needs an isolate that waits for it, at the price of a way through that
+        // isolate.
         let status = if deadline_ns == INSULA_FOREVER {
             // SAFETY: promised by the caller; `user` may be used on any thread, and posting to a
             // Dart port does not block.

@@ -167,6 +167,7 @@ pub unsafe extern "C" fn insula_dart_callback_call(
         Ok(callback) => callback,
         Err(status) => return status,
     };
+    // 0 stands for no isolate, on both sides: two threads without one are not the same.
     if callback.isolate != 0 && callback.isolate == api::current_isolate() {
         return INSULA_ERROR_DEADLOCK;
     }

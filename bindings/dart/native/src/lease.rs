@@ -73,6 +73,7 @@ fn reap() {
     loop {
         let mut reaper = lock(&REAPER);
         let Some(work) = reaper.works.pop_front() else {
+            // Under the lock, so work that is queued after this starts another thread.
             reaper.is_running = false;
             return;
         };
@@ -136,6 +137,8 @@ pub(crate) unsafe extern "C" fn insula_dart_lease_gone(lease: *mut c_void) {
 /// Releases a party of a mailbox, or a side of a rendezvous.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn insula_dart_party_release(party: u64) -> StatusCode {
+    // Only the library knows which of the two the handle is. The wrong function refuses it, and
+    // releases nothing.
     match insula_mailbox_release(party) {
         INSULA_ERROR_WRONG_TYPE => insula_rendezvous_release(party),
         status => status,

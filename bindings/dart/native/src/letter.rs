@@ -182,6 +182,8 @@ impl Letter {
     /// # Safety
     /// As for [`part`](Self::part).
     unsafe fn items(&mut self, value: &RawValue, depth: u32) -> Result<*mut Object, StatusCode> {
+        // Values of the library are no deeper, but C may also post one of its own, and that may
+        // contain itself.
         if depth == DEEPEST {
             return Err(INSULA_ERROR_TOO_DEEP);
         }
@@ -196,6 +198,7 @@ impl Letter {
             if let Some(place) = &mut self.place {
                 place.push(index);
             }
+            // An error leaves the place as it is, which is fine: the letter is not posted then.
             // SAFETY: promised by the caller.
             items.push(unsafe { self.part(item, depth + 1) }?);
             if let Some(place) = &mut self.place {

@@ -45,6 +45,7 @@ pub unsafe extern "C" fn insula_dart_port_open(
         insula_native_port_open(c"dart".as_ptr(), 1, Some(pass_on), user, Some(free), handle)
     };
     if status != 0 {
+        // A function that fails leaves its `user` with the caller.
         free(user);
     }
     status
@@ -54,10 +55,12 @@ extern "C" fn pass_on(user: *mut c_void, handle: PortHandle, message: *const Raw
     // SAFETY: the number that `insula_dart_port_open` made, until `free`.
     let port = unsafe { *user.cast::<DartPort>() };
     let mut letter = Letter::new(Owner::Message);
+    // A message that Dart cannot represent is dropped: its sender was told that it was posted.
     // SAFETY: valid during this call.
     if let Ok(message) = unsafe { letter.value(message) } {
         // SAFETY: as above.
         if unsafe { letter.post(port, message) } == INSULA_ERROR_CLOSED {
+            // Fails if an earlier message has closed it, which is fine.
             let _ = insula_port_close(handle);
         }
     }

@@ -157,6 +157,7 @@ impl Stream {
             INSULA_OK => {}
             // The isolate has ended.
             INSULA_ERROR_CLOSED => self.end(),
+            // Not sent, so it has used no room: the credit goes back.
             _ => self.grant(1),
         }
         sent
