@@ -79,6 +79,7 @@ pub(crate) fn decode(bytes: &[u8], demand: Demand) -> Result<(ImageFormat, Decod
     let format = ImageFormat::of_bytes(bytes).ok_or(ProcessError::UnknownFormat)?;
     let decoded = match format {
         ImageFormat::Jpeg => jpeg::decode(bytes, demand),
+        // `within_limit` decides on the size, before any pixel is decoded.
         ImageFormat::Png => PngDecoder::with_limits(Cursor::new(bytes), Limits::no_limits())
             .map_err(|error| undecodable(format, error))
             .and_then(|decoder| decode_whole(decoder, format)),

@@ -110,5 +110,6 @@ fn on_white(picture: DynamicImage) -> DynamicImage {
 
 fn over_white(value: u8, alpha: u8) -> u8 {
     let (value, alpha) = (u32::from(value), u32::from(alpha));
+    // 127 is half of the divisor, which makes the division round to the nearest.
     ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
 }

@@ -36,6 +36,7 @@ impl IccProfile {
 
     /// Returns whether this profile describes gray pictures.
     pub(crate) fn is_gray(&self) -> bool {
+        // Inside of the header, whose length `new` has checked.
         &self.0[16..20] == b"GRAY"
     }
 

@@ -94,6 +94,7 @@ impl Scan {
     }
 
     fn add(&mut self, found: Found) {
+        // A folder and a file in it may both be named.
         if self.seen.insert(found.path.clone()) {
             self.pictures.push(found);
         }

@@ -73,6 +73,7 @@ pub struct Summary {
 impl Summary {
     /// Returns the finished pictures per second.
     pub fn rate(&self) -> f64 {
+        // A run in which every file fails at once may take no time that the clock can show.
         self.finished as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 }
