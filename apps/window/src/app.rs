@@ -343,5 +343,6 @@ impl ApplicationHandler<Wake> for App {
 
 /// Returns the time between two frames, for a rate in thousandths of a hertz.
 fn period(millihertz: u32) -> Duration {
+    // A rate of 0 would make a period that no `Duration` can hold.
     Duration::from_secs_f64(1000.0 / f64::from(millihertz.max(1000)))
 }

@@ -34,6 +34,8 @@ struct Known {
 impl Atlas {
     /// Adds a tile.
     pub fn insert(&mut self, key: TileKey, tile: Tile) {
+        // As if it had just been shown: otherwise it could be dropped before the first picture with
+        // it.
         let shown = self.shown;
         self.tiles.insert(key, Known { tile, shown });
         if self.tiles.len() > CAPACITY {

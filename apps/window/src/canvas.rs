@@ -99,6 +99,7 @@ impl<'a> Canvas<'a> {
         // For a column or row of the window: the tile's pixel before it, and the distance from
         // that.
         let sample = |at: usize, from: f64| {
+            // Before the last pixel of the tile's row, since the one after `place` is read as well.
             let place = ((at as f64 + 0.5 - from) * scale + 0.5).clamp(0.0, SIDE as f64 + 0.999);
             (place as usize, (place.fract() * 256.0) as u32)
         };
@@ -130,6 +131,7 @@ impl<'a> Canvas<'a> {
             for (row, bits) in rows.iter().enumerate() {
                 for column in (0..CHARACTER).filter(|column| bits >> column & 1 == 1) {
                     let (left, top) = (left + column * size, y + row * size);
+                    // Cut off at the edges, since a window may be smaller than its text.
                     let dot = Area {
                         left: left.min(self.width),
                         top: top.min(self.height),

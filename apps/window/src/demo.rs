@@ -30,6 +30,7 @@ pub enum End {
 impl Demo {
     /// Returns the view after the time `elapsed`.
     pub fn view(&self, home: &View, elapsed: Duration) -> View {
+        // With a length of zero the first frame would divide 0 by 0.
         let part = elapsed.as_secs_f64() / self.length.as_secs_f64().max(1e-3);
         // Parts of the flight: there, a rest, back, a rest.
         let (way, seconds) = match self.end {

@@ -21,6 +21,8 @@ impl Fixed {
         let shift = exponent + FRACTION as i32;
         match u32::try_from(shift) {
             Ok(left) => Self(mantissa.checked_shl(left).unwrap_or(0)),
+            // A shift by 128 or more overflows. One by 127 leaves the sign, which is the rounded
+            // result.
             Err(_) => Self(mantissa >> shift.unsigned_abs().min(127)),
         }
     }

@@ -68,6 +68,7 @@ pub(crate) fn steps_at(level: i32) -> u32 {
 
 /// Returns the smooth escape time of a point, followed directly.
 fn escape((re, im): (f64, f64), steps: u32) -> f32 {
+    // A point of the set takes all steps, so this is most of the work on a view of the whole set.
     if is_in_a_large_bulb(re, im) {
         return f32::INFINITY;
     }
@@ -84,6 +85,8 @@ fn escape((re, im): (f64, f64), steps: u32) -> f32 {
         if (x, y) == before {
             return f32::INFINITY;
         }
+        // The distance of the marks doubles, so a period of any length is found, with one
+        // comparison per step.
         if step == next_mark {
             before = (x, y);
             next_mark *= 2;

@@ -181,6 +181,8 @@ impl Ui {
         self.is_stale = true;
         let part = 1.0 - (-HASTE * time.as_secs_f64()).exp();
         self.view = self.view.towards(&self.target, part);
+        // The way that is left shrinks by a share each time, so it would never end, nor would the
+        // frames.
         if self.view.is_close_to(&self.target) {
             self.view = self.target;
         }
@@ -220,6 +222,8 @@ impl Ui {
                 let key = request.key;
                 let call = async { caller.tile(request).await };
                 // Aborting a call drops it, which cancels it.
+                // If it was aborted there is nothing to refill: `orders`, which did that, makes the
+                // next calls.
                 let Ok(answer) = Abortable::new(call, registration).await else {
                     return;
                 };
