@@ -113,6 +113,7 @@ fn pass_on(mut output: impl Read + Send + 'static) -> Receiver<String> {
         let mut bytes = [0; 4096];
         while let Ok(count @ 1..) = output.read(&mut bytes) {
             let mut stdout = std::io::stdout().lock();
+            // If our own output is gone, the program is watched all the same.
             let _ = stdout.write_all(&bytes[..count]);
             // At once, so that a hang shows all that was printed before it.
             let _ = stdout.flush();
@@ -175,6 +176,7 @@ impl Idle {
 
 /// Returns the CPU time of a process and of the children that it has waited for, on Linux.
 fn cpu_time(process: u32) -> Option<Duration> {
+    // The unit in which Linux shows times to programs, whatever the rate of its own clock.
     const TICKS_PER_SECOND: u64 = 100;
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name, in parentheses, may contain blanks. The times are the fields 14 to 17 of proc(5).

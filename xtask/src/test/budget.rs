@@ -49,6 +49,8 @@ pub(crate) fn run(root: &Path, budget: Budget) -> bool {
 fn write(root: &Path) -> Verdict {
     let path = root.join(FILE);
     let before = fs::read_to_string(&path).unwrap_or_default();
+    // The comments at the head explain the file. Of the counts none is kept, since a case may be
+    // gone.
     let mut text: String = before
         .lines()
         .filter(|line| line.starts_with('#'))
@@ -103,6 +105,7 @@ fn faults(accepted: &Counts, counted: &Counts) -> Vec<String> {
         match find(accepted, case) {
             None => faults.push(format!("{case} has no line in {FILE}")),
             Some(limit) => {
+                // Multiplied, since a division would round the tolerance of a small count to zero.
                 if count.abs_diff(limit) * 100 > limit * TOLERANCE {
                     let percent = (*count as f64 / limit as f64 - 1.0) * 100.0;
                     faults.push(format!(

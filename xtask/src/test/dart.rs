@@ -107,6 +107,7 @@ impl Vm {
             let mut unpack = Command::new("tar");
             capture(unpack.current_dir(folder).args(["xzf", &name])).map_err(impossible)?;
         }
+        // By running it: a system of 64 bits may lack any of what a program of 32 bits loads.
         let runs = || capture(Command::new(&program).arg("--version")).is_ok();
         packages::require(LIBRARIES, runs)?;
         Ok(program)

@@ -34,6 +34,7 @@ impl Language {
 
     fn standard(self) -> &'static [&'static str] {
         match self {
+            // Strict C hides what the programs use of POSIX.
             Self::C => &["-std=c99", "-D_POSIX_C_SOURCE=200809L"],
             Self::Cpp => &["-std=c++17"],
         }
@@ -261,6 +262,7 @@ pub(super) fn host() -> Result<String, Trouble> {
         .ok_or_else(|| Trouble::Impossible("rustc does not tell its platform".to_owned()))
 }
 
+// Read here too: cargo, which builds the library, obeys the same variable.
 fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
@@ -465,6 +467,7 @@ impl<'a> Build<'a> {
                 let text = format!("{} printed something else", source.display());
                 Err(Trouble::Failed(text))
             }
+            // Without a file of expected output the exit status alone decides.
             _ => {
                 println!("{}: as expected {}", source.display(), said.trim());
                 Ok(())

@@ -49,6 +49,7 @@ pub(super) fn try_some(root: &Path) -> Verdict {
     }
     if std::env::var_os("INSULA_MUTANTS").is_none_or(|value| value != "all") {
         let part = format!("{}/{PARTS}", commits(root)? % PARTS);
+        // Round-robin, so that each part has mutants from all over the files.
         command.args(["--shard", &part, "--sharding", "round-robin"]);
     }
     command.args(["--", "--lib", "--tests"]);

@@ -72,6 +72,7 @@ fn loom(root: &Path) -> Verdict {
     let mut command = cargo(root);
     add_flags(&mut command, "RUSTFLAGS", "--cfg loom -D warnings");
     if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
+        // By loom's own documentation, 2 or 3 are enough to find most faults.
         command.env("LOOM_MAX_PREEMPTIONS", "3");
     }
     // Models need optimized code, but not the release profile's slow link.
