@@ -35,6 +35,7 @@ pub(crate) fn prepare() {
             before(info);
         }
     }));
+    // Programs make errors without end, among which the message of an abort would be lost.
     insula_core::set_error_hook(|_| {});
 }
 
@@ -47,6 +48,7 @@ pub(crate) fn run_watched(program: &Program, limit: Duration) -> Vec<String> {
         std::thread::spawn(move || {
             loop {
                 std::thread::sleep(Duration::from_millis(100));
+                // Out of the lock, since the report of a hang takes the locks of the ledger.
                 let watched = WATCHED.lock().clone();
                 if let Some((watched, since)) = watched
                     && since.elapsed() > limit
@@ -280,6 +282,7 @@ pub(crate) fn supervise(arguments: &[String], limit: u64, mut line: impl FnMut(&
     let status = std::thread::scope(|scope| {
         let patience = &patience;
         let killer = scope.spawn(move || {
+            // Long after the child's own watchdog, which alone can tell what has not ended.
             patience.watch(&mut child, Duration::from_secs(3 * limit + 10));
             child.wait().ok()
         });
@@ -324,6 +327,7 @@ fn tail_of(mut stream: impl Read) -> String {
             break;
         }
         kept.extend_from_slice(&buffer[..read]);
+        // Only now and then, since it moves all bytes that are kept.
         if kept.len() > 4 * TAIL {
             kept.drain(..kept.len() - TAIL);
         }

@@ -173,6 +173,7 @@ impl Ledger {
     /// Records that all waiters were notified, after `ended` waits had ended.
     pub(crate) fn notified_all(&self, condition: usize, ended: u64) {
         let mut state = self.conditions[condition].lock();
+        // The most that it can be: a wait that has begun meanwhile may have come too late for it.
         state.notified += state.begun - ended;
     }
 

@@ -30,6 +30,8 @@ struct Scope {
 
 /// Runs a script on the current thread.
 fn run(script: &Script, at: &At) {
+    // Scripts nest deeper than the text of the program: a script may drop a value whose destructor
+    // runs the next one.
     let Some(_deeper) = Deeper::enter() else {
         return;
     };

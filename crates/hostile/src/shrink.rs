@@ -22,6 +22,7 @@ pub(crate) fn shrink(program: &Program) -> Option<(Program, String)> {
             let mut index = 0;
             while index < least.count() {
                 let smaller = least.without(index, unwrap);
+                // Only if it is smaller, or the search might not come to its end.
                 let found = (smaller.count() < least.count())
                     .then(|| failure(&smaller))
                     .flatten()
@@ -50,6 +51,7 @@ fn sort(what: &str) -> String {
 
 /// Runs a program and returns its failure.
 fn failure(program: &Program) -> Option<String> {
+    // With this process's number, so that two that shrink at once do not share a file.
     let path = std::env::temp_dir().join(format!("insula-hostile-{}", std::process::id()));
     std::fs::write(&path, program.to_string()).ok()?;
     let arguments = [

@@ -58,6 +58,7 @@ impl Stage {
             });
         });
         let (full, errors) = runtime.block_on(got).ok()?;
+        // Never received, so the port is full from now on, and each later send has to wait.
         let _ = full.send(None);
         let (requester, responder) = rendezvous();
         let full_mailbox = Mailbox::new();
@@ -141,6 +142,7 @@ async fn all_rounds(stage: &Stage, chores: &[Chore], is_seeded: bool) -> Option<
                 yield_now().await;
             }
         }
+        // For what the last rounds have begun, such as isolates that have yet to end.
         for _ in 0..4 {
             sleep(Duration::from_millis(1)).await;
         }
@@ -149,6 +151,7 @@ async fn all_rounds(stage: &Stage, chores: &[Chore], is_seeded: bool) -> Option<
     let bytes = |from: usize, to: usize| looks[to].bytes.saturating_sub(looks[from].bytes);
     let early = bytes(0, 1) / WINDOWS[1];
     let late = bytes(1, 2) / WINDOWS[2];
+    // In both windows, since a table that grows to its final size may do so in one of them.
     (early.min(late) >= BYTES).then_some(late)
 }
 

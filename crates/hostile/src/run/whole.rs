@@ -60,6 +60,8 @@ pub(crate) fn execute(program: &Program, watch: impl Fn(Option<Watched>)) -> Vec
         if !now.has_grown(memory) {
             return Vec::new();
         }
+        // A thread that the global runtime has started meanwhile stays, and keeps blocks of its
+        // own.
         if Runtime::global().thread_count() == threads {
             leaks.push(now.blocks - memory.blocks);
         }
@@ -188,6 +190,7 @@ fn finish(world: &World, before: Residents, own: usize) {
                 break;
             }
         }
+        // No event tells that a thread has ended, so this looks again.
         std::thread::sleep(Duration::from_micros(50));
     }
     contain(|| world.close_all());

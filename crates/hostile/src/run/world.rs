@@ -250,6 +250,8 @@ impl World {
             }
             self.notify_all(usize::from(slot.0));
         }
+        // Cloned out of the lock: if the last reference is dropped here, a destructor may run a
+        // script that adds a mailbox.
         let mailboxes = self.all_mailboxes.lock().clone();
         for mailbox in mailboxes.iter().filter_map(Weak::upgrade) {
             mailbox.close();
