@@ -270,6 +270,7 @@ fn nested_pauses(log: Log) {
     ping(&isolate, &to, "PONG before", BeforeNextEvent);
     spawn_local(async move {
         isolate.resume(a);
+        // The answer tells that all that was asked before has been handled.
         let _ = isolate.ping(Immediate).await;
         isolate.resume(a);
         isolate.resume(Capability::new());

@@ -340,6 +340,7 @@ fn no_drift(log: Log) {
     let begin = Instant::now();
     Timer::periodic(ms(20), move |timer, tick| {
         let mean = (Instant::now() - begin).as_millis() / u128::from(tick);
+        // A callback that takes its time must not move the later ones.
         compute(ms(7));
         if tick == 25 {
             timer.cancel();

@@ -219,6 +219,8 @@ impl Member {
             Operation::Check => checkpoint(),
             Operation::Exit => Isolate::exit_silently(),
             Operation::Panic => panic!("expected"),
+            // That a cancelled timer does not fire is checked with one isolate, and no virtual time
+            // passes on threads.
             Operation::Cancel(_) | Operation::Compute(_) => {}
             Operation::Pause(target, _)
             | Operation::Resume(target, _)
