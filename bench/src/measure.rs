@@ -148,6 +148,7 @@ pub(crate) fn stamp() -> u64 {
 /// Returns the value below which the share `share` of the sorted values is found.
 pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
+    // Rounded up, so that a high share of few values is the largest of them.
     let index = (last as f64 * share).ceil() as usize;
     sorted.get(index.min(last)).copied().unwrap_or(f64::NAN)
 }

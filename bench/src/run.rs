@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::case::{Better, Case, Kind, Metric, Sample, Scale};
 use crate::measure::median;
 
+// Odd, as is the next, so that a median is one of the values and not the mean of two.
 const RUNS: usize = 7;
 const QUICK_RUNS: usize = 3;
 

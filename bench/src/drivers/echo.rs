@@ -161,6 +161,8 @@ impl Client {
     /// Returns whether that was the last message.
     fn receive(&mut self) -> io::Result<bool> {
         let mut buffer = [0; MESSAGE];
+        // Until nothing is left: what stays unread is not reported again, since `mio` reports
+        // changes only.
         loop {
             let count = match self.stream.read(&mut buffer[self.back..]) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),

@@ -27,6 +27,7 @@ pub(crate) fn one_at_a_time(pool: &impl ClosurePool, count: u64) -> Duration {
 
 /// Keeps `window` no-ops outstanding until `count` have ended.
 pub(crate) fn outstanding(pool: &impl ClosurePool, window: u64, count: u64) -> Duration {
+    // With room for all that are outstanding, so that no job waits for this thread.
     let (tx, rx) = bounded(window as usize);
     let submit = |value: u64| {
         let tx = tx.clone();

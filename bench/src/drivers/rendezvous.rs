@@ -111,6 +111,7 @@ pub(crate) fn round_trips<R: Rendezvous, T: Message>(
             message
         });
     });
+    // Not on the calling thread, which would stay on its core for all later cases.
     let here = thread::spawn(move || {
         place.pin(0);
         let mut message = T::of(0);

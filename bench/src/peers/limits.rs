@@ -50,6 +50,7 @@ pub(crate) fn copies_there_and_back(bytes: usize, count: u64) -> Duration {
     let (mut here, mut there) = (vec![1_u8; bytes], vec![2_u8; bytes]);
     let start = Instant::now();
     for _ in 0..count {
+        // Hidden from the compiler, which could leave out copies that the next round overwrites.
         there.copy_from_slice(black_box(&here));
         here.copy_from_slice(black_box(&there));
     }

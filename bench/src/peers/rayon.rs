@@ -32,6 +32,7 @@ impl Rayon {
 
     /// `par_iter` with one job per piece.
     pub(crate) fn iterate_all(&self, count: u64, work: Work) {
+        // Otherwise rayon makes one job of neighbors, and there would be fewer than are counted.
         let jobs = (0..count as usize).into_par_iter().with_max_len(1);
         self.0.install(|| jobs.for_each(|_| work.run()));
     }

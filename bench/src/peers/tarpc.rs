@@ -32,6 +32,7 @@ fn connect() -> EchoClient {
     }));
     let config = {
         let mut config = client::Config::default();
+        // More than any case has outstanding, so that this limit is not what is measured.
         config.max_in_flight_requests = 2_000;
         config
     };

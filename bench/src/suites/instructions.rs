@@ -27,6 +27,7 @@ pub(super) const SUITE: Suite = Suite {
     cases,
 };
 
+// The numbers of `cargo xtask budget`, so that the two can be compared.
 const FEW: u64 = 1_000;
 const MANY: u64 = 21_000;
 

@@ -105,6 +105,7 @@ fn add_stats<S: Files>(
 ) {
     let path = path.clone();
     case.add(name, Kind::Pool, versions::of(package), move |scale| {
+        // A multiple of the tasks, so that each of them makes the same number.
         let count = scale.count(STATS) / tasks * tasks;
         ns_each(
             files::stats(system.clone(), &path(scale), count, tasks),

@@ -336,6 +336,7 @@ fn hand_over(runtimes: &Runtimes, size: &str, bytes: usize, round_trips: u64) ->
     }
     if bytes == 1 << 20 {
         case.add("copied there and back", Kind::Limit, "", move |scale| {
+            // Fewer, since each of them copies 2 MiB.
             let count = scale.count(round_trips) / 100;
             ns_each(limits::copies_there_and_back(bytes, count), count)
         });
@@ -535,6 +536,7 @@ fn checked_hand_over(
     count: u64,
     trips: impl FnOnce(Box<[u8]>) -> (Duration, Box<[u8]>),
 ) -> f64 {
+    // Not zeros, whose pages the system would hand out only when they are touched.
     let buffer = vec![7_u8; bytes].into_boxed_slice();
     let address = buffer.as_ptr().addr();
     let (elapsed, buffer) = trips(buffer);
