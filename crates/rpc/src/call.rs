@@ -736,7 +736,11 @@ impl<M: ClientStreaming> StreamingCall<M> {
                 // If an item was not sent, the call has ended, and its answer says how.
                 sending.set(None);
             }
-            Pin::new(&mut call).poll(cx)
+            let answer = task::ready!(Pin::new(&mut call).poll(cx));
+            // An item that was not sent is dropped here, where its panic loses nothing. After the
+            // function has its result, it would lose that.
+            sending.set(None);
+            Poll::Ready(answer)
         })
         .await
     }

@@ -284,7 +284,8 @@ impl Context {
 
     /// Runs a task as a part of the call, beside the handler and on the same worker. The call has
     /// its answer once the handler and all its tasks have ended; for a stream, it is opened then.
-    /// Tasks that the stream itself spawns run while the stream does, and are dropped with it.
+    /// Tasks that the stream itself spawns run while the stream does, stand still while it waits for
+    /// its reader, and are dropped with it.
     ///
     /// # Cancellation
     /// A task is dropped where it waits when the handler is, after the worker's grace period.

@@ -88,7 +88,7 @@ impl<'a, F: Future, B> Guard<'a, F, B> {
         task: &mut task::Context<'_>,
     ) -> Poll<(F::Output, u64)> {
         let cx = self.watching.cx;
-        let mut new = cx.take_spawned();
+        let new = cx.take_spawned();
         let joining = self.joining.get_or_insert_with(|| {
             let (tasks, output) = (FuturesUnordered::new(), None);
             Box::new(Joining { tasks, output })
@@ -96,16 +96,10 @@ impl<'a, F: Future, B> Guard<'a, F, B> {
         if let Poll::Ready(output) = polled {
             joining.output = Some(output);
         }
-        loop {
-            joining.tasks.extend(new);
-            // Ready with `None` once there are no more, and with each that ends.
-            while let Poll::Ready(Some(())) = Pin::new(&mut joining.tasks).poll_next(task) {}
-            // A task may have spawned others.
-            new = cx.take_spawned();
-            if new.is_empty() {
-                break;
-            }
-        }
+        // Only the handler can spawn: a task outlives what it could borrow the context from.
+        joining.tasks.extend(new);
+        // Ready with `None` once there are no more, and with each that ends.
+        while let Poll::Ready(Some(())) = Pin::new(&mut joining.tasks).poll_next(task) {}
         if !joining.tasks.is_empty() {
             return Poll::Pending;
         }
