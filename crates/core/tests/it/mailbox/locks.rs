@@ -285,6 +285,7 @@ fn a_closed_lock_refuses_all_but_its_holder() {
     let other = mutex.clone();
     let thread = std::thread::spawn(move || other.lock().map(drop));
     until_shown(&mutex, "waiting: 1");
+    assert!(!mutex.is_closed());
     mutex.close();
     assert_eq!(thread.join().unwrap(), Err(LockError::Closed));
     assert!(mutex.is_closed());
