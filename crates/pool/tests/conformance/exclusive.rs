@@ -114,13 +114,19 @@ conform_to!(OneWorker as one_worker_ordered {
     }
 });
 
-// A bounded port keeps an expired call until its turn.
+// A bounded port keeps a call that has ended until its turn.
 conform_to!(OneWorker as one_worker_bounded {
+    cancelling {
+        everywhere a_call_that_leaves_a_full_queue_makes_room;
+    }
     deadlines {
         on_seeds expired_calls_that_nobody_polls_make_room;
     }
 });
 conform_to!(ThreeWorkers as three_workers_bounded {
+    cancelling {
+        everywhere a_call_that_leaves_a_full_queue_makes_room;
+    }
     deadlines {
         on_seeds expired_calls_that_nobody_polls_make_room;
     }

@@ -108,6 +108,34 @@ pub(crate) async fn a_call_dropped_in_the_queue_never_starts<T: Transport>() {
     set.end().await;
 }
 
+/// Whether it was dropped, has a receipt, or was cut off by its deadline, while it is watched.
+pub(crate) async fn a_call_that_leaves_a_full_queue_makes_room<T: Transport>() {
+    let set = Set::bounded::<T>(1).await;
+    let busy = set.occupy(1).await;
+    let call = || set.caller.run(vec![Step::Note("started")]);
+    drop(call().try_start().expect("there is room"));
+    let queued = call().try_start().expect("a dropped call makes room");
+    assert!(call().try_start().is_err(), "it is full");
+    let receipt = queued.cancel_and_wait().await;
+    assert!(
+        matches!(receipt, Receipt::NotStarted(Some(_))),
+        "{receipt:?}"
+    );
+    let short = std::time::Duration::from_millis(1);
+    let late = call().deadline(short).try_start();
+    let late = late.expect("a cancelled call makes room");
+    assert!(late.await.is_err());
+    let last = set.caller.empty().try_start();
+    let last = last.expect("an expired call makes room");
+    set.stage.open(1);
+    assert!(last.await.is_ok());
+    for call in busy {
+        assert!(call.await.is_ok());
+    }
+    assert!(!set.stage.has_noted("started"));
+    set.end().await;
+}
+
 pub(crate) async fn a_handler_whose_caller_has_gone_may_end_by_itself<T: Transport>() {
     let set = Set::new::<T>().await;
     let call = set.caller.run(vec![
