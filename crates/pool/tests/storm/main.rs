@@ -18,8 +18,13 @@ mod weather;
 
 use run::Kind;
 
-/// The storms of each kind without `INSULA_STORMS`.
-const USUAL: u64 = 120;
+/// The storms of a kind without `INSULA_STORMS`. Those on threads wait for real time to pass.
+fn usual(kind: Kind) -> u64 {
+    match kind {
+        Kind::Seeded => 120,
+        Kind::Threads => 30,
+    }
+}
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
@@ -28,7 +33,7 @@ fn number(variable: &str) -> Option<u64> {
 fn storms(kind: Kind) {
     let seeds = match number("INSULA_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("INSULA_STORMS").unwrap_or(USUAL),
+        None => 0..number("INSULA_STORMS").unwrap_or_else(|| usual(kind)),
     };
     for seed in seeds {
         run::storm(kind, seed);
