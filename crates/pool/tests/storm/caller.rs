@@ -374,8 +374,8 @@ fn deed(ledger: &Ledger, dice: &mut Dice) -> Deed {
     match dice.below(80) {
         0..=9 => Deed::Yield(dice.below(4)),
         10..=19 => Deed::Sleep(short),
-        20 => Deed::UntilCancelled,
-        21 => Deed::Hang,
+        20 if !weather.is_calm => Deed::UntilCancelled,
+        21 if !weather.is_calm => Deed::Hang,
         22..=24 => Deed::Checkpoint,
         25..=27 => Deed::Spawn(short),
         28..=31 => {

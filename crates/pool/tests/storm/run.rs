@@ -160,11 +160,13 @@ async fn end(
     are_done: &AtomicBool,
     pool: Pool,
 ) -> Option<Pool> {
-    // Calls that have no end of their own are ended after a while.
-    for _ in 0..500 {
-        if ledger.sent() >= weather.lasts || are_done.load(Ordering::SeqCst) {
+    let mut looks = 0;
+    while !are_done.load(Ordering::SeqCst) {
+        // Calls that have no end of their own are ended after a while.
+        if !weather.is_calm && (looks > 500 || ledger.sent() >= weather.lasts) {
             break;
         }
+        looks += 1;
         sleep(Duration::from_micros(100)).await;
     }
     ledger.end();

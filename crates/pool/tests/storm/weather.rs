@@ -26,6 +26,9 @@ pub(crate) struct Weather {
     pub(crate) is_deadly: bool,
     /// Handlers may panic.
     pub(crate) has_panics: bool,
+    /// Every call comes to an end of its own, and the pool ends after all of them. In other storms
+    /// the end of the pool would cover up that a call hangs.
+    pub(crate) is_calm: bool,
     /// The calls after which the pool ends.
     pub(crate) lasts: u64,
     pub(crate) end: End,
@@ -68,6 +71,7 @@ impl Weather {
             burst,
             is_deadly: dice.percent(30),
             has_panics: dice.percent(60),
+            is_calm: dice.percent(40),
             // Mostly not before the calls are over.
             lasts: dice.below(2 * expected + 1),
             end: End::new(kind, dice),
