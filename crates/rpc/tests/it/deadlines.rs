@@ -1,11 +1,13 @@
 //! Risk: a deadline is missed silently, or its error blurs whether the handler ran.
 
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use insula_core::block_on;
 use insula_rpc::{Admission, CallError, Calls, CancelledBy, How, Outcome, Phase};
 
-use crate::desk::{Desk, Worker, poll};
+use crate::desk::{Desk, Woken, Worker, poll};
 use crate::probe::Recorder;
 
 const SHORT: Duration = Duration::from_millis(2);
@@ -105,4 +107,20 @@ fn a_deadline_that_is_met_changes_nothing() {
         How::Answered
     );
     assert_eq!(block_on(reply).unwrap(), "in time");
+}
+
+/// The caller's own timer may come late, or its clock may stand still.
+#[test]
+fn an_expiry_that_the_callee_sees_first_wakes_the_caller() {
+    let desk = Desk::default();
+    let mut reply = desk.caller().echo("late".into()).deadline(LONG);
+    let woken = Arc::new(Woken::default());
+    assert!(woken.poll(&mut reply).is_pending());
+    let call = desk.take();
+    assert!(call.pending().signal().unwrap().expire());
+    assert!(woken.take(), "the caller sleeps on");
+    let Poll::Ready(Err(error)) = woken.poll(&mut reply) else {
+        panic!("no error")
+    };
+    assert_eq!(error.into_request().as_deref(), Some("late"));
 }

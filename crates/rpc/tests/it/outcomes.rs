@@ -1,6 +1,7 @@
 //! Risk: a call never ends, ends twice, or lies about whether its handler ran.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use insula_rpc::{
     CallError, Calls, Contract, How, MethodKind, Outcome, Refusal, Reject, WorkerExit, WorkerId,
 };
 
-use crate::desk::{Desk, Worker, poll};
+use crate::desk::{Desk, Woken, Worker, poll};
 use crate::probe::{Oops, ProbeRequest, Recorder};
 
 fn worker() -> Worker {
@@ -235,4 +236,17 @@ fn the_method_table_is_complete() {
     );
     assert_eq!(ProbeRequest::METHODS[0].kind, MethodKind::Unary);
     assert_eq!(ProbeRequest::METHODS[7].kind, MethodKind::ServerStream);
+}
+
+#[test]
+fn a_refusal_wakes_its_caller() {
+    let desk = Desk::default();
+    let mut reply = desk.caller().echo("no".into());
+    let woken = Arc::new(Woken::default());
+    assert!(woken.poll(&mut reply).is_pending());
+    let call = desk.take();
+    let why = Refusal::Rejected(Reject::Shutdown);
+    assert!(call.pending().refuse(why));
+    assert!(woken.take(), "the caller sleeps on");
+    assert!(woken.poll(&mut reply).is_ready());
 }
