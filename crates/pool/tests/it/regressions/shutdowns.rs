@@ -308,3 +308,25 @@ fn the_end_of_a_replaced_state_costs_its_worker_nothing() {
         });
     }
 }
+
+/// A stream of a state that was replaced, in a worker that is lost since.
+#[test]
+#[ignore = "fault P18"]
+fn a_shutdown_reaches_a_stream_of_a_replaced_state() {
+    let desk = Desk::default();
+    soon(async {
+        let pool = trial(&desk, 1, 2).grace(MS).build().await.unwrap();
+        let caller: TrialCaller = pool.caller();
+        // It waits for its reader, and so for its state's end.
+        let mut items = caller.halting(40, 1).await.unwrap();
+        assert!(caller.boom().await.is_err());
+        assert_eq!(caller.who().await.ok(), Some((0, 1)));
+        for number in 0..40 {
+            assert_eq!(items.next().await.unwrap().unwrap(), number);
+        }
+        desk.noted("at 1").await;
+        assert!(caller.exit().await.is_err());
+        pool.shut_down(Shutdown::now()).await;
+        assert!(matches!(items.next().await, Some(Err(_))), "it has an end");
+    });
+}
