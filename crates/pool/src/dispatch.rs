@@ -172,12 +172,12 @@ pub(crate) enum Submitted<J> {
 
 /// The next action of a lane.
 #[must_use]
-pub(crate) enum Next<J> {
+pub(crate) enum Next<J: Job> {
     /// Run the call, and wake another worker's lane for the next one.
     Run(J, Option<Unpark>),
     Park,
-    /// The loop ends; wake the waiter for that, and other lanes that may have to end too.
-    Close(Option<Waker>, Vec<Unpark>),
+    /// The loop ends; wake the waiters for that, and other lanes that may have to end too.
+    Close(Actions<J>),
 }
 
 impl<J: Job> Actions<J> {
@@ -546,7 +546,7 @@ impl<J: Job> Dispatch<J> {
         let mut actions = Actions::none();
         let is_rebuilt = self.is_rebuilt(worker);
         let worker = &mut self.workers[worker];
-        if worker.is_over() {
+        if worker.is_gone() {
             return (None, actions);
         }
         if is_rebuilt {
@@ -563,29 +563,18 @@ impl<J: Job> Dispatch<J> {
 
     /// A worker is gone: its state could not be built, or its isolate ended. Does nothing
     /// if its end is known.
+    ///
+    /// Its earlier states have isolates of their own, so their streams go on; see
+    /// [`bury`](Self::bury).
     pub(crate) fn lose(&mut self, worker: usize, fault: Arc<WorkerFault>) -> Actions<J> {
         let mut actions = Actions::none();
-        if self.workers[worker].is_over() {
+        if self.workers[worker].is_gone() {
             return actions;
         }
         self.workers[worker].condition = Condition::Lost(fault);
         self.unpark_all(worker, &mut actions);
-        let lost = &mut self.workers[worker];
-        // Also those that were woken just now: none of them will take a call.
-        self.woken -= lost.woken;
-        (lost.open, lost.current, lost.busy) = (0, 0, 0);
-        (lost.absent, lost.woken) = (0, 0);
-        lost.returning.clear();
-        for lane in &mut lost.lanes {
-            match std::mem::replace(&mut lane.doing, Doing::Closed) {
-                Doing::Running(handle) | Doing::Absent(handle) => actions.discard.push(handle),
-                Doing::Returning(handle, waker) => {
-                    actions.discard.push(handle);
-                    actions.wake.push(waker);
-                }
-                _ => {}
-            }
-        }
+        let incarnation = self.workers[worker].incarnation;
+        self.forget_lanes(worker, incarnation, &mut actions);
         if self.is_alive() {
             let homes = Homes::of(&self.workers);
             let home = |pin| homes.find(pin).map_or(0, |worker| worker + 1);
@@ -602,54 +591,65 @@ impl<J: Job> Dispatch<J> {
         actions
     }
 
-    /// The isolate of an earlier state of a worker has ended, and with it the lanes of the streams
-    /// that it still had. Their places are free.
-    pub(crate) fn bury(&mut self, index: usize, incarnation: u32) -> Actions<J> {
+    /// The isolate of a state of a worker has ended, and with it the lanes of the streams that it
+    /// still had. Their places are free. Comes after [`lose`](Self::lose) for the last state.
+    pub(crate) fn bury(&mut self, worker: usize, incarnation: u32) -> Actions<J> {
         let mut actions = Actions::none();
+        self.forget_lanes(worker, incarnation, &mut actions);
+        let of_one = &mut self.workers[worker];
+        actions.wake.extend(of_one.supervisor.take());
+        if of_one.is_over() {
+            actions.wake.append(&mut self.watchers);
+        }
+        if self.phase == Phase::Draining {
+            self.unpark_all(worker, &mut actions);
+        }
+        actions.unpark.extend(self.offer_outside(worker));
+        actions
+    }
+
+    /// Closes the lanes of one state of a worker, whatever they are doing.
+    fn forget_lanes(&mut self, index: usize, incarnation: u32, actions: &mut Actions<J>) {
         let is_closed = self.phase == Phase::Closed;
         let worker = &mut self.workers[index];
-        if worker.is_over() {
-            return actions;
-        }
         for lane in 0..worker.lanes.len() {
             let of_state = &mut worker.lanes[lane];
             if of_state.incarnation != incarnation {
                 continue;
             }
+            let mut was_absent = false;
             match std::mem::replace(&mut of_state.doing, Doing::Closed) {
+                Doing::Closed => continue,
+                Doing::Away => {}
+                Doing::Parked => {
+                    worker.parked.retain(|&other| other != lane);
+                    self.idle -= 1;
+                }
+                // None of them will take a call.
+                Doing::Woken => {
+                    worker.woken -= 1;
+                    self.woken -= 1;
+                }
                 Doing::Running(handle) => {
                     worker.busy -= 1;
                     actions.discard.push(handle);
                 }
                 Doing::Absent(handle) => {
-                    worker.absent -= 1;
+                    was_absent = true;
                     actions.discard.push(handle);
                 }
                 Doing::Returning(handle, waker) => {
-                    worker.absent -= 1;
+                    was_absent = true;
                     worker.returning.retain(|&other| other != lane);
                     actions.discard.push(handle);
                     actions.wake.push(waker);
                 }
-                // A lane of an earlier state closes when it asks, and is never parked.
-                Doing::Away => {}
-                other @ (Doing::Closed | Doing::Parked | Doing::Woken) => {
-                    of_state.doing = other;
-                    continue;
-                }
             }
-            worker.open -= 1;
-            worker.closed.push(lane);
+            worker.closed(lane, was_absent);
         }
         while let Some(waker) = worker.admit(is_closed) {
             actions.wake.push(waker);
         }
-        actions.wake.extend(worker.supervisor.take());
-        if self.phase == Phase::Draining {
-            self.unpark_all(index, &mut actions);
-        }
-        actions.unpark.extend(self.offer_outside(index));
-        actions
     }
 
     fn offer_outside(&mut self, worker: usize) -> Option<Unpark> {
@@ -759,13 +759,13 @@ impl<J: Job> Dispatch<J> {
         self.turned_away
     }
 
-    /// Returns whether every worker has ended, in whatever way.
+    /// Returns whether every worker has ended, in whatever way, and with it all its streams.
     pub(crate) fn is_over(&self) -> bool {
         self.workers.iter().all(Worker::is_over)
     }
 
     fn is_alive(&self) -> bool {
-        self.workers.iter().any(|worker| !worker.is_over())
+        self.workers.iter().any(|worker| !worker.is_gone())
     }
 
     fn count(&mut self, reject: Reject) {
@@ -840,22 +840,21 @@ impl<J: Job> Dispatch<J> {
         // Closed before it asked, if its worker was lost or its state's isolate ended: then it was
         // taken out of the numbers there.
         if !matches!(std::mem::replace(doing, Doing::Closed), Doing::Closed) {
-            worker.open -= 1;
-            worker.current -= usize::from(worker.is_current(at.lane));
-            worker.closed.push(at.lane);
+            worker.closed(at.lane, false);
         }
-        let left = if is_rebuilt { worker.absent } else { 0 };
-        let supervisor = if worker.open <= left {
-            worker.supervisor.take()
-        } else {
-            None
-        };
-        // One that was parked for want of a place has one now, or nothing to wait for any more.
         let mut actions = Actions::none();
+        let left = if is_rebuilt { worker.absent } else { 0 };
+        if worker.open <= left {
+            actions.wake.extend(worker.supervisor.take());
+        }
+        if worker.is_over() {
+            actions.wake.append(&mut self.watchers);
+        }
+        // One that was parked for want of a place has one now, or nothing to wait for any more.
         if self.phase == Phase::Draining {
             self.unpark_all(at.worker, &mut actions);
         }
-        Next::Close(supervisor, actions.unpark)
+        Next::Close(actions)
     }
 
     /// A lane's loop has ended. Its waker would keep the isolate alive.

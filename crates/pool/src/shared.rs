@@ -238,9 +238,8 @@ impl<C: Calls> Shared<C> {
                 Poll::Ready(Some(entry))
             }
             Next::Park => Poll::Pending,
-            Next::Close(supervisor, lanes) => {
-                supervisor.into_iter().for_each(wake_contained);
-                lanes.into_iter().for_each(wake_lane);
+            Next::Close(actions) => {
+                self.perform(actions);
                 Poll::Ready(None)
             }
         }
@@ -312,7 +311,7 @@ impl<C: Calls> Shared<C> {
         self.perform(actions);
     }
 
-    /// The isolate of an earlier state of a worker has ended.
+    /// The isolate of a state of a worker has ended.
     pub(crate) fn bury(&self, worker: usize, incarnation: u32) {
         let actions = self.state.lock().bury(worker, incarnation);
         self.perform(actions);

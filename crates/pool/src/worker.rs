@@ -105,11 +105,10 @@ impl<R: Respond> Drop for Seed<R> {
             self.shared.move_out(self.worker.index(), isolate);
         }
         let worker = self.worker.index();
-        if self.is_succeeded {
-            self.shared.bury(worker, self.incarnation);
-        } else {
+        if !self.is_succeeded {
             self.shared.lose(worker, WorkerFault::Ended);
         }
+        self.shared.bury(worker, self.incarnation);
     }
 }
 
@@ -125,20 +124,22 @@ pub(crate) async fn run<R: Respond>(mut seed: Seed<R>) {
             return leave(seed);
         }
     };
+    let Some(open) = shared.ready(worker) else {
+        drop_contained(responder);
+        return leave(seed);
+    };
     let (last_lane, all_over) = one_shot();
-    if let Some(open) = shared.ready(worker) {
-        let lanes = Arc::new(Lanes::new(&seed, Arc::clone(&responder), last_lane));
-        open.into_iter().for_each(|lane| lanes.spawn(lane));
-        // Only lanes hold it from here on, so that `all_over` comes with the end of the last one.
-        drop(lanes);
-        shared.quiet(worker).await;
-    }
+    let lanes = Arc::new(Lanes::new(&seed, Arc::clone(&responder), last_lane));
+    open.into_iter().for_each(|lane| lanes.spawn(lane));
+    // Only lanes hold it from here on, so that `all_over` comes with the end of the last one.
+    drop(lanes);
+    shared.quiet(worker).await;
     drop_contained(responder);
     if let Some(next) = shared.rebuild(worker) {
         seed.succeed(next);
-        // Streams of this state may still have readers.
-        let _dropped = all_over.await;
     }
+    // Streams of this state may still have readers.
+    let _dropped = all_over.await;
     leave(seed);
 }
 

@@ -8,7 +8,7 @@ pub(super) struct Homes(Vec<bool>);
 
 impl Homes {
     pub(super) fn of<J: Job>(workers: &[Worker<J>]) -> Self {
-        Self(workers.iter().map(|worker| !worker.is_over()).collect())
+        Self(workers.iter().map(|worker| !worker.is_gone()).collect())
     }
 
     /// The worker with the highest mix of its index and the key (rendezvous hashing, Thaler and

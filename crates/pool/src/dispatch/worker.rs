@@ -93,8 +93,14 @@ impl<J: Job> Worker<J> {
         matches!(self.condition, Condition::Ready)
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    /// Returns whether it will take no call any more. Streams of its earlier states may go on.
+    pub(super) fn is_gone(&self) -> bool {
         matches!(self.condition, Condition::Ended | Condition::Lost(_))
+    }
+
+    /// Returns whether nothing of it runs any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_gone() && self.open == 0
     }
 
     /// Returns whether a lane could be woken and would find a place, if it is not inside a poll.
@@ -123,6 +129,18 @@ impl<J: Job> Worker<J> {
                 self.lanes.len() - 1
             }
         }
+    }
+
+    /// A lane is closed, or its isolate has ended.
+    pub(super) fn closed(&mut self, lane: usize, was_absent: bool) {
+        self.open -= 1;
+        // An absent lane is not counted as one of the present state.
+        if was_absent {
+            self.absent -= 1;
+        } else {
+            self.current -= usize::from(self.is_current(lane));
+        }
+        self.closed.push(lane);
     }
 
     pub(super) fn is_current(&self, lane: usize) -> bool {

@@ -311,7 +311,6 @@ fn the_end_of_a_replaced_state_costs_its_worker_nothing() {
 
 /// A stream of a state that was replaced, in a worker that is lost since.
 #[test]
-#[ignore = "the loss of a worker forgets the streams of its earlier states yet"]
 fn a_shutdown_reaches_a_stream_of_a_replaced_state() {
     let desk = Desk::default();
     soon(async {
