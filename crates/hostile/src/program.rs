@@ -8,6 +8,8 @@
 //! Generating, printing, reading and walking follow from the parts ([`Part`]). A new operation is
 //! one line here and one arm in `run/`.
 
+#[macro_use]
+mod grammar;
 mod generate;
 #[cfg(test)]
 mod tests;
@@ -119,72 +121,6 @@ pub(crate) struct Wakes {
     pub(crate) clone: Script,
     /// Runs when its last clone is dropped.
     pub(crate) last: Script,
-}
-
-macro_rules! grammar {
-    ($(#[$about:meta])* $visibility:vis enum $Name:ident {
-        $($family:ident { $($weight:literal $op:ident($($field:ident: $part:ty),*),)* })*
-    }) => {
-        $(#[$about])*
-        #[derive(Clone, PartialEq, Eq)]
-        $visibility enum $Name {
-            $($($op($($part),*),)*)*
-        }
-
-        impl fmt::Debug for $Name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let mut writer = Writer::default();
-                self.write(&mut writer);
-                f.write_str(&writer.finish())
-            }
-        }
-
-        impl Part for $Name {
-            fn generate(source: &mut Gen) -> Self {
-                type Make = fn(&mut Gen) -> $Name;
-                const KINDS: &[(Family, u32, Make)] = &[
-                    $($((
-                        Family::$family,
-                        $weight,
-                        |_source| $Name::$op($(<$part as Part>::generate(_source)),*),
-                    ),)*)*
-                ];
-                let weights = KINDS.iter().map(|kind| source.weight(kind.0, kind.1));
-                let weights: Vec<u32> = weights.collect();
-                let index = source.weighted(&weights);
-                (KINDS[index].2)(source)
-            }
-
-            fn write(&self, to: &mut Writer) {
-                match self {
-                    $($(Self::$op($($field),*) => {
-                        to.open(stringify!($op));
-                        $(to.part($field);)*
-                        to.close();
-                    })*)*
-                }
-            }
-
-            fn read(from: &mut Reader<'_>) -> Result<Self, String> {
-                let name = from.open()?;
-                let read = match &*name {
-                    $($(stringify!($op) => Self::$op($(from.part::<$part>()?),*),)*)*
-                    _ => return Err(format!("'{name}' is no {}", stringify!($Name))),
-                };
-                from.close()?;
-                Ok(read)
-            }
-
-            fn each_script(&mut self, visit: &mut dyn FnMut(&mut Script)) {
-                let _ = &visit;
-                match self {
-                    $($(Self::$op($($field),*) => {
-                        $($field.each_script(visit);)*
-                    })*)*
-                }
-            }
-        }
-    };
 }
 
 /// A group of related operations. A program uses only some families, so that their operations meet
