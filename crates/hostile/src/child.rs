@@ -174,8 +174,11 @@ impl Driver {
         }
     }
 
+    /// Keeps a failure, and says it at once: a long run may be stopped before its end.
+    #[expect(clippy::print_stderr, reason = "a program's own output")]
     fn fail(&self, seed: u64, what: String) {
         let kind = self.job.kind;
+        eprintln!("failed {kind} {seed}: {what}");
         self.failures.lock().push(Failure { kind, seed, what });
     }
 
