@@ -8,6 +8,10 @@
 //! did (`oracle`): every value is dropped exactly once, every isolate's end is reported exactly
 //! once, every wait ends, and nothing is left allocated, running or open.
 //!
+//! Half of the programs also make calls, to isolates that serve them and to pools (`run/calls.rs`).
+//! The ledger then compares what callers are told with what handlers did, and with the books of the
+//! pools.
+//!
 //! A failing program is shrunk (`shrink`) and printed. The printed text can be run again, and
 //! belongs in `programs/` if it has shown a fault.
 #![deny(unsafe_op_in_unsafe_fn)]
@@ -22,7 +26,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use child::{Driver, Failure, Job};
-use program::{Kind, Program};
+use program::{Kind, Program, WITH_CALLS};
 
 #[global_allocator]
 static ALLOCATOR: oracle::Counted = oracle::Counted;
@@ -35,6 +39,7 @@ Runs random programs that misuse Insula, and tells which of them fail.
 
 insula-hostile run [options]          runs the programs of many seeds
     --kind seeded|threads|both        on which runtime; both unless given
+    --calls none|only|both            whether they make calls; half of them unless given
     --from N                          the first seed; 0 unless given
     --count N                         how many seeds; 1000 unless given
     --jobs N                          processes at a time; as many as cores unless given
@@ -46,7 +51,8 @@ insula-hostile shrink KIND SEED       shrinks one program that fails
 insula-hostile shrink-file PATH       the same for the program of a file
 insula-hostile show KIND SEED         prints one program
 
-Seeds repeat programs exactly; what a program does on threads depends on their order too.
+Seeds repeat programs exactly; what a program does on threads depends on their order too. The seeds
+from 4294967296 on belong to programs that make calls.
 ";
 
 fn main() -> ExitCode {
@@ -146,9 +152,10 @@ fn shrink_here(program: &Program) -> ExitCode {
 
 fn run_many(options: &[&str]) -> Result<ExitCode, String> {
     let mut kinds = vec![Kind::Seeded, Kind::Threads];
-    let (mut from, mut count, mut limit) = (0, 1000, LIMIT);
+    let (mut from, mut count, mut limit) = (0, 1000_u64, LIMIT);
     let mut jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut shrinks = false;
+    let mut calls = "both";
     let mut options = options.iter();
     while let Some(option) = options.next() {
         let mut value = || options.next().ok_or(format!("{option} needs a value"));
@@ -157,6 +164,7 @@ fn run_many(options: &[&str]) -> Result<ExitCode, String> {
                 "both" => {}
                 kind => kinds = vec![parse_kind(kind)?],
             },
+            "--calls" => calls = *value()?,
             "--from" => from = number(value()?)?,
             "--count" => count = number(value()?)?,
             "--jobs" => jobs = number(value()?)?,
@@ -165,15 +173,26 @@ fn run_many(options: &[&str]) -> Result<ExitCode, String> {
             _ => return Err(format!("no such option: {option}")),
         }
     }
+    let with_calls = WITH_CALLS.saturating_add(from);
+    let parts: &[(u64, u64)] = match calls {
+        "none" => &[(from, count)],
+        "only" if from < WITH_CALLS => &[(with_calls, count)],
+        "both" if from < WITH_CALLS => &[(from, count - count / 2), (with_calls, count / 2)],
+        // As seeds are written in reports.
+        "only" | "both" => &[(from, count)],
+        _ => return Err(format!("'{calls}' is none of 'none', 'only' and 'both'")),
+    };
     let mut failures = Vec::new();
     for kind in kinds {
-        let driver = Driver::new(Job {
-            kind,
-            from,
-            count,
-            limit,
-        });
-        failures.extend(driver.run(jobs.max(1)));
+        for &(from, count) in parts {
+            let driver = Driver::new(Job {
+                kind,
+                from,
+                count,
+                limit,
+            });
+            failures.extend(driver.run(jobs.max(1)));
+        }
     }
     for failure in &failures {
         tell(&report(failure, shrinks));

@@ -1,5 +1,6 @@
 //! The rules for every program, and the ledger that checks them.
 
+mod calls;
 mod memory;
 mod process;
 #[cfg(test)]
@@ -8,6 +9,7 @@ mod tests;
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicU64, Ordering};
 
+pub(crate) use calls::{Books, End, Told};
 pub(crate) use memory::{Counted, Memory};
 pub(crate) use process::Residents;
 
@@ -16,6 +18,7 @@ pub(crate) use process::Residents;
 pub(crate) struct Ledger {
     parcels: Mutex<Vec<ParcelState>>,
     isolates: Mutex<Vec<IsolateState>>,
+    calls: calls::Calls,
     conditions: [Mutex<ConditionState>; 3],
     waits: Mutex<Vec<Option<String>>>,
     faults: Mutex<Vec<String>>,
@@ -208,6 +211,7 @@ impl Ledger {
                 faults.push(format!("the end of isolate {number} was told {told} times"));
             }
         }
+        faults.extend(self.unfinished_calls());
         for wait in self.waits.lock().iter().flatten() {
             faults.push(format!("a wait has not ended: {wait}"));
         }

@@ -10,6 +10,7 @@
 
 #[macro_use]
 mod grammar;
+mod calls;
 mod generate;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,11 @@ mod text;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use generate::Gen;
+pub(crate) use calls::{
+    Amount, Cargo, Entry, Full, Key, Limit, Making, Order, Plan, Services, Shape, Sort, Staff,
+    Terms, Weight,
+};
+pub(crate) use generate::{Gen, WITH_CALLS};
 pub(crate) use text::{Reader, Writer};
 
 /// A part of a program or an operation.
@@ -145,10 +150,18 @@ pub(crate) enum Family {
     Runtime,
     Local,
     Root,
+    Call,
+    Stream,
+    Pool,
+    /// Of the handler of a call.
+    Handler,
 }
 
 impl Family {
-    /// All families.
+    /// The families of calls and pools, which only the programs of some seeds use.
+    pub(crate) const OF_CALLS: &'static [Self] = &[Self::Call, Self::Stream, Self::Pool];
+
+    /// All other families.
     pub(crate) const ALL: &'static [Self] = &[
         Self::Flow,
         Self::Thread,
@@ -339,6 +352,39 @@ grammar! {
         Root {
             2 Root(notify: Script, pauses: Flag, entry: Script, entered: Script, end: RootEnd),
         }
+        Call {
+            3 ServeCalls(caller: Slot, isolate: Slot, service: Services, at_end: Load),
+            2 ServeHere(caller: Slot, limit: Count, is_bounded: Flag, service: Services, at_end: Load),
+            7 NewCall(call: Slot, caller: Slot, sort: Sort, terms: Terms, order: Order),
+            3 StartCall(call: Slot),
+            2 TryStartCall(call: Slot),
+            3 DetachCall(call: Slot),
+            3 BlockOnCall(call: Slot),
+            3 DropCall(call: Slot),
+            4 CallAndBlock(caller: Slot, sort: Sort, terms: Terms, order: Order),
+            3 CallAndLeave(caller: Slot, sort: Sort, terms: Terms, order: Order),
+            1 DropCaller(caller: Slot),
+        }
+        Stream {
+            3 TrySendItem(sender: Slot, item: Cargo),
+            2 FinishItems(sender: Slot),
+            2 AbortItems(sender: Slot),
+            2 DropSender(sender: Slot),
+            3 DropStream(stream: Slot),
+        }
+        Pool {
+            2 CallerOf(pool: Slot, caller: Slot),
+            1 LookAtPool(pool: Slot),
+            2 DropPool(pool: Slot),
+        }
+        Handler {
+            3 Progress(ms: Ms),
+            4 Fail(error: Cargo),
+            1 Trail(),
+            2 StashToken(token: Slot),
+            2 DropItems(),
+            2 StashItems(items: Slot),
+        }
     }
 }
 
@@ -359,6 +405,33 @@ grammar! {
         Control { 3 Ping(isolate: Slot, priority: Slot), 1 WhyAlive(isolate: Slot), }
         Isolate { 4 Exited(isolate: Slot), 2 Result(run: Slot), }
         Flow { 1 DropLater(load: Load), }
+        Call {
+            12 Call(caller: Slot, sort: Sort, terms: Terms, order: Order),
+            5 Await(call: Slot),
+            3 AwaitDetails(call: Slot),
+            5 CancelAndWait(call: Slot),
+            3 Both(one: Box<Future>, other: Box<Future>),
+            2 Then(one: Box<Future>, other: Box<Future>),
+            3 MapCalls(caller: Slot, amount: Amount, at_once: Count, is_ordered: Flag, order: Order),
+            2 CancelledOf(token: Slot),
+        }
+        Stream {
+            8 ReadStream(stream: Slot, amount: Amount),
+            6 SendItems(sender: Slot, item: Cargo, amount: Amount),
+            1 Reserve(sender: Slot),
+            1 ReadStashed(items: Slot, amount: Amount),
+        }
+        Pool {
+            4 BuildPool(pool: Slot, caller: Slot, shape: Shape, staff: Staff),
+            4 ShutDownPool(pool: Slot, plan: Plan),
+        }
+        Handler {
+            3 Cancelled(),
+            2 Checkpoint(),
+            6 ReadItems(amount: Amount),
+            8 Give(item: Cargo, amount: Amount),
+            4 CallWithin(caller: Slot, sort: Sort, terms: Terms, order: Order),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Interprets a program, and checks its effects.
 
+mod calls;
 mod flow;
 mod futures;
 mod isolates;
@@ -50,7 +51,8 @@ fn run_op(op: &Op, at: &At, scope: &mut Scope) {
         || isolates::op(op, at)
         || ports::op(op, at)
         || waits::op(op, at)
-        || futures::op(op, at);
+        || futures::op(op, at)
+        || calls::op(op, at);
     assert!(is_done, "an operation without a meaning");
 }
 
@@ -63,7 +65,7 @@ fn run_async(script: Script, at: At) -> Pin<Box<dyn Future<Output = ()> + Send>>
                 return;
             }
             if let Op::Wait(awaited, How::Await()) = op {
-                if let Some(future) = futures::make(awaited, &at) {
+                if let Some(future) = calls::make_announced(awaited, &at) {
                     future.await;
                 }
             } else {

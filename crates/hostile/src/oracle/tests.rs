@@ -1,6 +1,6 @@
 //! Risk: the ledger reports a fault that did not happen, or misses one.
 
-use super::Ledger;
+use super::{End, Ledger};
 
 fn faults(of: impl Fn(&Ledger)) -> Vec<String> {
     let ledger = Ledger::default();
@@ -71,4 +71,47 @@ fn a_wait_that_has_not_ended_and_a_spurious_wake_up_are() {
         spurious,
         ["condition variable 1 was notified 0 times, and 1 woke"]
     );
+}
+
+#[test]
+fn a_call_that_is_told_what_is_not_so_is() {
+    let started = faults(|ledger| {
+        let call = ledger.call();
+        ledger.handler_begins(call, false);
+        ledger.handler_ends(call);
+        ledger.call_ends(call, End::NotStarted);
+    });
+    assert_eq!(started, ["call 0 was told that it had not started"]);
+    let late = faults(|ledger| {
+        let call = ledger.call();
+        ledger.call_ends(call, End::NotStarted);
+        ledger.handler_begins(call, false);
+        ledger.handler_ends(call);
+    });
+    assert_eq!(
+        late,
+        ["call 0 was told that it had not started, and started all the same"]
+    );
+    let early = faults(|ledger| {
+        let call = ledger.call();
+        ledger.handler_begins(call, false);
+        ledger.call_ends(call, End::Over);
+        ledger.handler_ends(call);
+    });
+    assert_eq!(early, ["call 0 had its end while its handler ran"]);
+    let twice = faults(|ledger| {
+        let call = ledger.call();
+        ledger.call_ends(call, End::Unknown);
+        ledger.call_ends(call, End::Unknown);
+    });
+    assert_eq!(twice, ["call 0 ended twice"]);
+}
+
+#[test]
+fn a_handler_that_is_never_dropped_is() {
+    let kept = faults(|ledger| {
+        let call = ledger.call();
+        ledger.handler_begins(call, false);
+    });
+    assert_eq!(kept, ["the handler of call 0 was never dropped"]);
 }

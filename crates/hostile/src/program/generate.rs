@@ -8,11 +8,15 @@ use std::sync::Arc;
 
 use super::{
     Chore, Count, Family, Flag, Future, How, Kind, Load, Ms, Op, Part, Patience, Program, Script,
-    Slot,
+    Slot, Sort,
 };
 
 /// The nesting depth of scripts.
 const DEPTH: u32 = 6;
+
+/// The first seed whose program makes calls. Those below keep the programs that they had before
+/// there were calls.
+pub(crate) const WITH_CALLS: u64 = 1 << 32;
 
 /// The source of parts: a random generator, and the remaining size of the program.
 pub(crate) struct Gen {
@@ -23,6 +27,8 @@ pub(crate) struct Gen {
     depth: u32,
     /// The program's families.
     families: Vec<Family>,
+    /// The number of handlers around the part that is made.
+    handlers: u32,
 }
 
 impl Gen {
@@ -35,6 +41,7 @@ impl Gen {
             budget: 0,
             depth: 0,
             families: Vec::new(),
+            handlers: 0,
         };
         let count = 2 + source.below(6);
         // Every program uses these.
@@ -42,6 +49,15 @@ impl Gen {
         for _ in 0..count {
             let index = source.below(Family::ALL.len() as u64) as usize;
             source.families.push(Family::ALL[index]);
+        }
+        if seed >= WITH_CALLS {
+            let others = source.below(3) as usize;
+            source.families.truncate(4 + others);
+            source.families.push(Family::Call);
+            for _ in 0..3 {
+                let index = source.below(Family::OF_CALLS.len() as u64) as usize;
+                source.families.push(Family::OF_CALLS[index]);
+            }
         }
         source
     }
@@ -66,6 +82,8 @@ impl Gen {
         // small weight, so that each sum of weights is above zero.
         let times = self.families.iter().filter(|it| **it == family).count() as u32;
         match family {
+            Family::Handler => weight * 40 * self.handlers.min(1),
+            Family::Call | Family::Stream | Family::Pool => weight * 16 * times,
             Family::Flow | Family::Isolate | Family::Control | Family::Task => weight * 4 * times,
             _ => weight * (16 * times).max(1),
         }
@@ -110,6 +128,17 @@ impl Gen {
             self.depth -= 1;
         }
         Script(Arc::new(ops))
+    }
+
+    /// Returns the script of a handler, in which the operations of handlers are frequent.
+    pub(crate) fn handling(&mut self) -> Script {
+        if self.below(3) == 0 {
+            return Script::default();
+        }
+        self.handlers += 1;
+        let script = self.script();
+        self.handlers -= 1;
+        script
     }
 
     /// Returns a script for a bad moment: often a single operation that is harmful there.
@@ -160,6 +189,9 @@ impl Gen {
     /// Returns an operation. Most operations need an isolate around them, so at the outside it is
     /// often one that makes an isolate.
     fn op(&mut self) -> Op {
+        if self.seed >= WITH_CALLS {
+            return self.op_with_calls();
+        }
         if self.depth > 1 || self.below(2) == 0 {
             return Op::generate(self);
         }
@@ -171,11 +203,62 @@ impl Gen {
         }
     }
 
+    /// The same for a program that makes calls.
+    fn op_with_calls(&mut self) -> Op {
+        let slot = Slot::generate(self);
+        match (self.below(12), self.depth <= 1) {
+            (0..4, true) => Op::SpawnAsync(slot, self.script()),
+            (4..6, true) => Op::Thread(self.script()),
+            (0..3, false) => Op::Wait(Part::generate(self), Part::generate(self)),
+            (3..6, false) => Op::Wait(self.conversation(), Part::generate(self)),
+            _ => Op::generate(self),
+        }
+    }
+
+    /// Returns a future that makes a call and uses its streams.
+    fn conversation(&mut self) -> Future {
+        let [caller, call, stream, sender] = std::array::from_fn(|_| Slot::generate(self));
+        let then = |one, other| Future::Then(Box::new(one), Box::new(other));
+        let both = |one, other| Future::Both(Box::new(one), Box::new(other));
+        let sort = match self.below(4) {
+            0 => Sort::Unary(),
+            1 => Sort::Download(stream),
+            2 => Sort::Upload(sender),
+            _ => Sort::Exchange(stream, sender),
+        };
+        let reads = Future::ReadStream(stream, Part::generate(self));
+        let sends = Future::SendItems(sender, Part::generate(self), Part::generate(self));
+        let (terms, order) = (Part::generate(self), Part::generate(self));
+        let new = Op::NewCall(call, caller, sort.clone(), terms, order);
+        let ends = match self.below(4) {
+            0 => Op::AbortItems(sender),
+            1 => Op::DropSender(sender),
+            _ => Op::FinishItems(sender),
+        };
+        let script = |op| Future::Do(Script(Arc::new(vec![op])));
+        let sends = then(sends, script(ends));
+        let answer = match self.below(6) {
+            0 => Future::CancelAndWait(call),
+            _ => Future::Await(call),
+        };
+        let talk = match sort {
+            Sort::Download(_) => then(answer, reads),
+            Sort::Upload(_) => both(sends, answer),
+            Sort::Exchange(..) => both(sends, then(answer, reads)),
+            _ => answer,
+        };
+        then(script(new), talk)
+    }
+
     /// Returns operations that make what the program's families work on.
     fn set_up(&mut self) -> Vec<Op> {
         let mut ops = Vec::new();
+        let mut endpoints = (0..3).map(Slot);
         for family in self.families.clone() {
-            let slot = Slot::generate(self);
+            let slot = match family {
+                Family::Call | Family::Pool => endpoints.next().unwrap_or(Slot(0)),
+                _ => Slot::generate(self),
+            };
             match family {
                 Family::Mailbox => ops.push(Op::NewMailbox(slot)),
                 Family::Rendezvous => ops.push(Op::NewRendezvous(slot)),
@@ -198,6 +281,17 @@ impl Gen {
                     let time = Ms(1 + self.below(2) as u8);
                     let how = How::PollKeep(slot, Part::generate(self));
                     ops.push(Op::Wait(Future::Sleep(time), how));
+                }
+                Family::Call => ops.push(Op::ServeCalls(
+                    slot,
+                    slot,
+                    Part::generate(self),
+                    Part::generate(self),
+                )),
+                Family::Pool => {
+                    let (shape, staff) = (Part::generate(self), Part::generate(self));
+                    let pool = Future::BuildPool(slot, slot, shape, staff);
+                    ops.push(Op::Wait(pool, How::BlockOn()));
                 }
                 Family::Local => {
                     let uses = Script(Arc::new(vec![Op::WithLocal(slot, Script::default())]));
@@ -242,6 +336,9 @@ impl Gen {
         };
         let rounds = (0..rounds).map(|_| Chore::generate(self)).collect();
         self.budget = 8 + self.below(40) as u32;
+        if self.seed >= WITH_CALLS {
+            self.budget += 30;
+        }
         let mut main = self.set_up();
         main.extend(self.script_of(12).0.iter().cloned());
         Program {

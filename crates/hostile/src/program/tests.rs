@@ -1,11 +1,11 @@
 //! Risk: a printed program differs when it is read again, so that a failure cannot be repeated; or
 //! a program cannot be shrunk.
 
-use super::{Kind, Program};
+use super::{Kind, Program, WITH_CALLS};
 
 #[test]
 fn what_is_printed_is_read_back() {
-    for seed in 0..300 {
+    for seed in (0..300).chain(WITH_CALLS..WITH_CALLS + 300) {
         for kind in [Kind::Seeded, Kind::Threads] {
             let text = Program::generate(kind, seed).to_string();
             let read = Program::parse(&text).map(|program| program.to_string());
@@ -23,7 +23,7 @@ fn what_is_no_program_is_refused_with_its_line() {
 
 #[test]
 fn each_operation_can_be_taken_out() {
-    for seed in 0..50 {
+    for seed in (0..50).chain(WITH_CALLS..WITH_CALLS + 50) {
         let program = Program::generate(Kind::Seeded, seed);
         for index in 0..program.count() {
             assert!(program.without(index, false).count() < program.count());

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use insula_core::{Isolate, Timer, WaitError, schedule_microtask, sleep, spawn_local, yield_now};
 
+use super::calls;
 use super::isolates::priority;
+use super::may_wait_forever;
 use super::waker::hostile;
 use super::world::{At, KeptFuture, Letter, Place};
 use crate::program::{Future as Awaited, How, Kind, Ms, Op, Slot};
@@ -115,11 +117,12 @@ fn messages(awaited: &Awaited, at: &At) -> Option<KeptFuture> {
             });
             Box::pin(async move { ask.await.into_iter().for_each(|answer| answer.handled()) })
         }
-        _ => unreachable!("a future without a meaning"),
+        _ => return calls::make(awaited, at),
     })
 }
 
-fn either(mut one: KeptFuture, mut other: KeptFuture) -> KeptFuture {
+/// Waits for either future.
+pub(crate) fn either(mut one: KeptFuture, mut other: KeptFuture) -> KeptFuture {
     Box::pin(poll_fn(move |cx| {
         if one.as_mut().poll(cx).is_ready() || other.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
@@ -158,7 +161,12 @@ pub(crate) fn unless_refused(wait: impl FnOnce()) {
 }
 
 /// Drives a future where nothing can be awaited.
-pub(crate) fn drive(at: &At, mut future: KeptFuture) {
+pub(crate) fn drive(at: &At, future: KeptFuture) {
+    drive_for(at, future, LONG);
+}
+
+/// Drives a future where nothing can be awaited, for a limited time outside of isolates.
+fn drive_for(at: &At, mut future: KeptFuture, time: Duration) {
     let is_seeded = at.world.program.kind == Kind::Seeded;
     let is_driver = Place::here() == Place::Driver;
     if Isolate::current().is_some() {
@@ -166,13 +174,13 @@ pub(crate) fn drive(at: &At, mut future: KeptFuture) {
         return unless_refused(|| insula_core::block_on(future));
     }
     if !is_seeded {
-        return insula_core::block_on(either(future, Box::pin(sleep(LONG))));
+        return insula_core::block_on(either(future, Box::pin(sleep(time))));
     }
     match at.world.runtimes.get(Slot(0)) {
         Some(runtime) if is_driver => {
             let _place = Place::Elsewhere.set();
             let _entered = runtime.enter();
-            let limit = Box::pin(sleep(LONG));
+            let limit = Box::pin(sleep(time));
             runtime.block_on(either(future, limit));
         }
         _ => {
@@ -191,7 +199,11 @@ pub(crate) fn wait(at: &At, awaited: &Awaited, how: &How) {
     if matches!(awaited, Awaited::Receive(_)) && std::thread::panicking() {
         return;
     }
-    let Some(mut future) = make(awaited, at) else {
+    let made = match how {
+        How::Await() | How::BlockOn() => calls::make_announced(awaited, at),
+        _ => make(awaited, at),
+    };
+    let Some(mut future) = made else {
         return;
     };
     match how {
@@ -206,7 +218,13 @@ pub(crate) fn wait(at: &At, awaited: &Awaited, how: &How) {
         }
         How::Await() | How::BlockOn() => {
             let _wait = at.world.ledger.wait(|| format!("block_on({awaited:?})"));
-            drive(at, future);
+            match calls::limit(awaited) {
+                // Nothing but the end of the program may end it.
+                Some(_) if at.world.program.kind == Kind::Threads && may_wait_forever(at) => {
+                    insula_core::block_on(future);
+                }
+                limit => drive_for(at, future, limit.unwrap_or(LONG)),
+            }
         }
         How::PollDrop(wakes) => {
             let waker = hostile(wakes, at);

@@ -13,9 +13,9 @@ use insula_core::{Isolate, Runtime, one_shot, sleep};
 use insula_sync::atomic::{AtomicBool, Ordering};
 
 use super::world::{At, Place, World, contain, drop_entered};
-use super::{locals, rounds, run};
+use super::{calls, locals, rounds, run};
 use crate::oracle::{Memory, Residents};
-use crate::program::{Kind, Program, Slot};
+use crate::program::{Kind, Program, Slot, WITH_CALLS};
 
 /// A watchdog's view of a running program.
 #[derive(Clone)]
@@ -125,6 +125,10 @@ fn drive(world: &Arc<World>, before: Residents) {
     let linger = Duration::from_millis(u64::from(world.program.linger.0));
     runtime.block_on(sleep(linger));
     probe(&runtime);
+    if world.program.seed >= WITH_CALLS {
+        calls::probe(&at, &runtime);
+    }
+    world.is_ending.store(true, Ordering::SeqCst);
     if world.program.clears_first {
         contain(|| world.clear());
     }
@@ -142,6 +146,7 @@ fn drive(world: &Arc<World>, before: Residents) {
 /// Cleans up what the end of the first thread left.
 fn tidy_up(world: &Arc<World>, before: Residents) {
     finish(world, before, 1);
+    calls::check_at_end(world);
     told(world);
 }
 

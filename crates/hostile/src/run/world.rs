@@ -8,14 +8,17 @@ use std::thread::JoinHandle;
 
 use insula_core::{
     BlockingCallback, CallbackReply, Capability, ConditionVariable, Entered, Exited,
-    GroupBoundCallback, GroupShared, Isolate, IsolateGroup, IsolateLocalCallback, Listener,
-    ListenerCallback, Mailbox, NativePort, RawMutex, ReceivePort, RendezvousState, Reply, ReplyTo,
-    Requester, Responder, Run, Runtime, SendPort, Timer,
+    GroupBoundCallback, GroupShared, Instant, Isolate, IsolateGroup, IsolateLocalCallback,
+    Listener, ListenerCallback, Mailbox, NativePort, RawMutex, ReceivePort, RendezvousState, Reply,
+    ReplyTo, Requester, Responder, Run, Runtime, SendPort, Timer,
 };
+use insula_rpc::{CancelToken, Inbound, Sender};
 use insula_sync::Mutex;
+use insula_sync::atomic::AtomicBool;
 
+use super::calls::{Answers, Caller, Goods, Kept, Pool};
 use crate::oracle::Ledger;
-use crate::program::{Program, Script, Slot};
+use crate::program::{Kind, Program, Script, Slot};
 
 /// The number of operations after which all scripts of a program end.
 const FUEL: u64 = 600;
@@ -74,6 +77,7 @@ pub(crate) fn contain(f: impl FnOnce()) {
 /// The state that all scripts of a program share.
 pub(crate) struct World {
     pub(crate) program: Program,
+    pub(crate) of_calls: Traits,
     pub(crate) ledger: Ledger,
     pub(crate) runtimes: Table<Runtime>,
     pub(crate) isolates: Table<Isolate>,
@@ -98,6 +102,18 @@ pub(crate) struct World {
     pub(crate) local: Table<IsolateLocalCallback<Parcel, ()>>,
     pub(crate) grouped: Table<GroupBoundCallback<Hook, Parcel, ()>>,
     pub(crate) natives: Table<NativePort<Letter>>,
+    pub(crate) callers: Table<Caller>,
+    pub(crate) calls: Table<Box<dyn Kept>>,
+    /// Streams and their ends, each with the number of its call.
+    pub(crate) streams: Table<Answers>,
+    pub(crate) senders: Table<(usize, Sender<Goods>)>,
+    pub(crate) inbounds: Table<(usize, Inbound<Goods>)>,
+    pub(crate) tokens: Table<CancelToken>,
+    pub(crate) pools: Table<Arc<Pool>>,
+    /// Pools that were in the table at the program's end.
+    pub(crate) ended_pools: Mutex<Vec<Arc<Pool>>>,
+    /// The program has run, and everything is shut down.
+    pub(crate) is_ending: AtomicBool,
     /// All runtimes that have not been shut down.
     pub(crate) all_runtimes: Mutex<Vec<Runtime>>,
     pub(crate) locks: [insula_core::Mutex<u32>; 3],
@@ -109,6 +125,35 @@ pub(crate) struct World {
     pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
     /// The waits for the ends of isolates without an exit listener.
     pub(crate) exits: Mutex<Vec<(usize, Exited)>>,
+}
+
+/// What a program with calls does that excuses its pools.
+#[derive(Clone, Copy)]
+pub(crate) struct Traits {
+    /// It may end the isolates of a pool from outside.
+    pub(crate) kills_any: bool,
+    /// It may pause isolates.
+    pub(crate) pauses_any: bool,
+    /// It pins calls to workers.
+    pub(crate) pins_any: bool,
+}
+
+impl Traits {
+    fn of(program: &Program) -> Self {
+        let text = program.to_string();
+        let has = |names: &[&str]| names.iter().any(|name| text.contains(name));
+        Self {
+            kills_any: has(&[
+                "KillAll(",
+                "KillGroup(",
+                "ShutDown(",
+                "ShutDownUnder",
+                "StashCurrent(",
+            ]),
+            pauses_any: has(&["Pause(", "SpawnPaused("]),
+            pins_any: has(&["Pinned("]),
+        }
+    }
 }
 
 /// A requester, with its current attempts.
@@ -200,8 +245,10 @@ impl Drop for Attempt<'_> {
 
 impl World {
     pub(crate) fn new(program: Program) -> Arc<Self> {
+        let of_calls = Traits::of(&program);
         Arc::new(Self {
             program,
+            of_calls,
             ledger: Ledger::default(),
             runtimes: Table::default(),
             isolates: Table::default(),
@@ -225,6 +272,15 @@ impl World {
             local: Table::default(),
             grouped: Table::default(),
             natives: Table::default(),
+            callers: Table::default(),
+            calls: Table::default(),
+            streams: Table::default(),
+            senders: Table::default(),
+            inbounds: Table::default(),
+            tokens: Table::default(),
+            pools: Table::default(),
+            ended_pools: Mutex::new(Vec::new()),
+            is_ending: AtomicBool::new(false),
             all_runtimes: Mutex::new(Vec::new()),
             locks: std::array::from_fn(|_| insula_core::Mutex::new(0)),
             raw_locks: std::array::from_fn(|_| RawMutex::new()),
@@ -238,6 +294,8 @@ impl World {
     /// Ends everything that a thread outside of isolates may wait for without end.
     pub(crate) fn close_all(&self) {
         for slot in (0..3).map(Slot) {
+            let pool = self.pools.get(slot);
+            self.ended_pools.lock().extend(pool);
             if let Some(mailbox) = self.mailboxes.take(slot) {
                 mailbox.close();
             }
@@ -257,6 +315,14 @@ impl World {
             mailbox.close();
         }
         self.clear();
+    }
+
+    /// Returns whether the code that runs has the clock of a seeded program's runtime.
+    pub(crate) fn has_clock_here(&self) -> bool {
+        let runtime = self.runtimes.get(Slot(0));
+        // A virtual clock stands still meanwhile.
+        self.program.kind == Kind::Seeded
+            && runtime.is_some_and(|runtime| runtime.now() == Instant::now())
     }
 
     /// Puts a mailbox in the table.
@@ -294,6 +360,13 @@ impl World {
         self.local.clear();
         self.grouped.clear();
         self.natives.clear();
+        self.calls.clear();
+        self.streams.clear();
+        self.senders.clear();
+        self.inbounds.clear();
+        self.tokens.clear();
+        self.callers.clear();
+        self.pools.clear();
     }
 }
 

@@ -56,10 +56,10 @@ fn run(kind: &str, count: &str) {
 
 #[test]
 fn programs_on_virtual_time_end_well() {
-    run("seeded", "1400");
+    run("seeded", "2000");
 }
 
 #[test]
 fn programs_on_threads_end_well() {
-    run("threads", "600");
+    run("threads", "800");
 }

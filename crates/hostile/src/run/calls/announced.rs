@@ -1,0 +1,95 @@
+//! Checks that a future that becomes ready wakes the task that waits for it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use insula_core::sleep;
+use insula_sync::Mutex;
+use insula_sync::atomic::{AtomicBool, Ordering};
+
+use crate::run::world::{At, KeptFuture};
+
+/// The longest time from an answer to its wake-up: the thread that gives the answer may be stopped
+/// between the two.
+const LATE: Duration = Duration::from_secs(3);
+
+/// The times at which the future is polled without a wake-up.
+const LOOKS: [Duration; 2] = [Duration::from_millis(3), Duration::from_millis(40)];
+
+/// Wraps a future whose every wait ends with a wake-up, and polls it at other times too: if it is
+/// ready then, a wake-up is missing.
+pub(crate) fn announced(
+    future: KeptFuture,
+    what: impl Fn() -> String + Send + 'static,
+    at: &At,
+) -> KeptFuture {
+    let bell = Arc::new(Bell::default());
+    let (mut future, mut is_waiting, at) = (future, false, at.clone());
+    let mut looks = LOOKS.iter();
+    let mut timer = None;
+    Box::pin(std::future::poll_fn(move |cx| {
+        if is_waiting {
+            if timer.is_none() {
+                timer = looks.next().map(|time| Box::pin(sleep(*time)));
+            }
+            while let Some(sleep) = &mut timer
+                && sleep.as_mut().poll(cx).is_ready()
+            {
+                timer = looks.next().map(|time| Box::pin(self::sleep(*time)));
+            }
+        }
+        let task = cx.waker().clone();
+        let before = bell.task.lock().replace(task);
+        drop(before);
+        let was_rung = bell.is_rung.swap(false, Ordering::SeqCst);
+        let waker = Waker::from(Arc::clone(&bell));
+        let polled = Pin::as_mut(&mut future).poll(&mut Context::from_waker(&waker));
+        if polled.is_ready() && is_waiting && !was_rung && !bell.rings() {
+            at.world
+                .ledger
+                .fault(format!("{} was over, and woke nothing", what()));
+        }
+        is_waiting = polled.is_pending();
+        polled
+    }))
+}
+
+#[derive(Default)]
+struct Bell {
+    is_rung: AtomicBool,
+    task: Mutex<Option<Waker>>,
+}
+
+impl Bell {
+    fn ring(&self) {
+        self.is_rung.store(true, Ordering::SeqCst);
+        let task = self.task.lock().clone();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    /// Waits for the ring of a wake-up that is on its way.
+    fn rings(&self) -> bool {
+        let start = Instant::now();
+        while !self.is_rung.load(Ordering::SeqCst) {
+            if start.elapsed() > LATE {
+                return false;
+            }
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        true
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ring();
+    }
+}
