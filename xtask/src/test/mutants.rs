@@ -1,14 +1,16 @@
 //! Mutates the code whose faults are the hardest to see: `cargo mutants` changes one expression at
 //! a time, and the tests of its crate must fail.
 //!
-//! All mutants take hours on two cores, so a run tries one part of them. The number of commits
-//! selects the part, so consecutive runs cover them all. With `INSULA_MUTANTS=all` a run tries
-//! every mutant.
+//! All mutants take hours on two cores, so a run tries one part of them. The day selects the part:
+//! a run on each day covers them all in the end, and the test that a survivor asks for is tried with
+//! the same mutants on the day on which it is written. With `INSULA_MUTANTS=N` a run tries part N,
+//! and with `INSULA_MUTANTS=all` every mutant.
 //!
 //! `.cargo/mutants.toml` lists the mutants that may survive, each with its reason.
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Trouble, Verdict, capture, packages, pass};
 
@@ -47,10 +49,11 @@ pub(super) fn try_some(root: &Path) -> Verdict {
     for file in FILES {
         command.args(["--file", file]);
     }
-    if std::env::var_os("INSULA_MUTANTS").is_none_or(|value| value != "all") {
-        let part = format!("{}/{PARTS}", commits(root)? % PARTS);
+    if let Some(part) = part()? {
+        println!("part {part} of {PARTS}");
         // Round-robin, so that each part has mutants from all over the files.
-        command.args(["--shard", &part, "--sharding", "round-robin"]);
+        let shard = format!("{part}/{PARTS}");
+        command.args(["--shard", &shard, "--sharding", "round-robin"]);
     }
     command.args(["--", "--lib", "--tests"]);
     let ran = pass(&mut command);
@@ -74,10 +77,21 @@ pub(super) fn try_some(root: &Path) -> Verdict {
     }
 }
 
-fn commits(root: &Path) -> Result<u64, Trouble> {
-    let mut git = Command::new("git");
-    git.current_dir(root).args(["rev-list", "--count", "HEAD"]);
-    let output = capture(&mut git).map_err(Trouble::Impossible)?;
-    let count = String::from_utf8_lossy(&output.stdout).trim().parse();
-    count.map_err(|_| Trouble::Failed("git tells no number of commits".to_owned()))
+/// The part that this run tries; `None` for all of them.
+fn part() -> Result<Option<u64>, Trouble> {
+    match std::env::var("INSULA_MUTANTS").as_deref() {
+        Err(_) => Ok(Some(days_since_1970() % PARTS)),
+        Ok("all") => Ok(None),
+        Ok(part) => match part.parse() {
+            Ok(part) if part < PARTS => Ok(Some(part)),
+            _ => Err(Trouble::Failed(format!(
+                "INSULA_MUTANTS is '{part}': it is a number below {PARTS}, or 'all'"
+            ))),
+        },
+    }
+}
+
+fn days_since_1970() -> u64 {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH);
+    time.map_or(0, |time| time.as_secs() / (24 * 60 * 60))
 }

@@ -44,7 +44,8 @@ where
     }
 }
 
-fn trace_on(runtime: &Runtime, body: impl Fn(Log) + Send + 'static) -> String {
+/// Returns what `body`, as the entry of an isolate of `runtime`, has logged.
+pub(crate) fn trace_on(runtime: &Runtime, body: impl Fn(Log) + Send + 'static) -> String {
     let log = Log::default();
     let isolate = Isolate::builder().runtime(runtime).spawn(body, log.clone());
     runtime.block_on(isolate.exited());
