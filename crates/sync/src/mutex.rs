@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+#[cfg(loom)]
 use std::sync::PoisonError;
 use std::time::Duration;
 
 #[cfg(loom)]
 use loom::sync as imp;
+// Without poisoning there is no look at the thread's panics in each lock and unlock.
 #[cfg(not(loom))]
-use std::sync as imp;
+use parking_lot as imp;
 
 use crate::rank::{Held, Rank};
 
@@ -85,6 +87,9 @@ impl<T> Mutex<T> {
 
     #[inline]
     fn lock_after(&self, held: Held) -> MutexGuard<'_, T> {
+        #[cfg(not(loom))]
+        let inner = self.inner.lock();
+        #[cfg(loom)]
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         MutexGuard { inner, held }
     }
@@ -103,11 +108,20 @@ impl<T> Mutex<T> {
         Rank::LEAF
     }
 
+    /// Returns the value without locking, since no other reference to the mutex exists.
+    pub fn get_mut(&mut self) -> &mut T {
+        let value = self.inner.get_mut();
+        #[cfg(loom)]
+        let value = value.unwrap_or_else(PoisonError::into_inner);
+        value
+    }
+
     /// Consumes the mutex and returns its value.
     pub fn into_inner(self) -> T {
-        self.inner
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
+        let value = self.inner.into_inner();
+        #[cfg(loom)]
+        let value = value.unwrap_or_else(PoisonError::into_inner);
+        value
     }
 }
 
@@ -160,7 +174,10 @@ impl Condvar {
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         // The rank stays held: the thread takes no other lock while it waits, and holds this one
         // again when it returns.
-        let MutexGuard { inner, held } = guard;
+        let MutexGuard { mut inner, held } = guard;
+        #[cfg(not(loom))]
+        self.0.wait(&mut inner);
+        #[cfg(loom)]
         let inner = self.0.wait(inner).unwrap_or_else(PoisonError::into_inner);
         MutexGuard { inner, held }
     }
@@ -171,9 +188,14 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         timeout: Duration,
     ) -> MutexGuard<'a, T> {
-        let MutexGuard { inner, held } = guard;
-        let waited = self.0.wait_timeout(inner, timeout);
-        let inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let MutexGuard { mut inner, held } = guard;
+        #[cfg(not(loom))]
+        self.0.wait_for(&mut inner, timeout);
+        #[cfg(loom)]
+        let inner = {
+            let waited = self.0.wait_timeout(inner, timeout);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        };
         MutexGuard { inner, held }
     }
 
