@@ -161,7 +161,9 @@ pub(crate) fn run(isolate: Current<'_>, key: Key) {
     };
     let poll = polled.poll(&mut Context::from_waker(&waker));
     let future = polled.future.take();
-    drop(polled);
+    // Its destructor is for a panic.
+    let _over = ManuallyDrop::new(polled);
+    local.polling.set(before);
     if poll.is_pending() {
         let surplus = isolate.with_events(|events| match events.tasks.get_mut(key) {
             Some(task) => std::mem::replace(&mut task.future, future),
@@ -176,7 +178,7 @@ pub(crate) fn run(isolate: Current<'_>, key: Key) {
     }
 }
 
-/// A poll in progress. Removes the task when dropped after a panic.
+/// A poll in progress. Removes the task when dropped, which is after a panic.
 struct Polled<'a> {
     isolate: Current<'a>,
     key: Key,
@@ -196,6 +198,7 @@ impl Polled<'_> {
 }
 
 impl Drop for Polled<'_> {
+    #[cold]
     fn drop(&mut self) {
         self.isolate.local().polling.set(self.before);
         if let Some(future) = self.future.take() {
@@ -258,11 +261,18 @@ pub(crate) fn own_task(isolate: Current<'_>, cx: &Context<'_>) -> Option<Key> {
 
 #[inline]
 fn wake_local(isolate: Current<'_>, key: Key) {
+    wake_here(isolate, key, |_| ());
+}
+
+/// Queues a task, if it is not queued, after `f` was called with its header.
+#[inline]
+fn wake_here(isolate: Current<'_>, key: Key, f: impl FnOnce(&TaskHeader)) {
     let queued = isolate.with_events(|events| {
-        let task = events.tasks.get_mut(key).filter(|task| !task.queued);
-        let Some(task) = task else { return false };
-        task.queued = true;
-        true
+        let Some(task) = events.tasks.get_mut(key) else {
+            return false;
+        };
+        f(&task.header);
+        !std::mem::replace(&mut task.queued, true)
     });
     // After `with_events`, which `push_poll` enters itself.
     if queued {
@@ -317,14 +327,11 @@ pub(crate) struct Wake(pub(crate) Key);
 
 impl SystemRecord for Wake {
     fn run(self, isolate: Current<'_>) {
-        isolate.with_events(|events| {
-            if let Some(task) = events.tasks.get_mut(self.0) {
-                // Acquire; pairs with the `fetch_or` in `wake`, and with that in `waker_dropped`.
-                // Release: a later wake-up may post again.
-                task.header.state.fetch_and(!POSTED, Ordering::AcqRel);
-            }
+        wake_here(isolate, self.0, |header| {
+            // Acquire; pairs with the `fetch_or` in `wake`, and with that in `waker_dropped`.
+            // Release: a later wake-up may post again.
+            header.state.fetch_and(!POSTED, Ordering::AcqRel);
         });
-        wake_local(isolate, self.0);
     }
 }
 
