@@ -349,3 +349,18 @@ pub(crate) fn wake(waker: Option<Waker>) {
         wake_contained(waker);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_writer_learns_that_its_reader_was_dropped() {
+        let (writer, reader) = channel::<u32, ()>();
+        assert_eq!(writer.push(1, 0), Ok(true));
+        drop(reader);
+        assert_eq!(writer.push(2, 0), Err(2));
+        let mut cx = task::Context::from_waker(Waker::noop());
+        assert_eq!(writer.poll_credit(&mut cx), Poll::Ready(Err(Closed)));
+    }
+}

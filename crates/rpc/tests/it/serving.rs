@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use insula_core::{Isolate, block_on};
-use insula_rpc::{CallError, Outcome, Respond, serve};
+use insula_rpc::{CallError, Outcome, Respond, WINDOW, serve};
 
 use crate::probe::{ProbeCaller, ProbeResponder, Recorder};
 
@@ -78,5 +78,21 @@ fn callers_work_on_many_threads() {
                 }
             });
         }
+    });
+}
+
+/// The last caller is gone, and so the port has nothing more to give.
+#[test]
+fn a_stream_outlives_its_caller() {
+    let caller = serving(&Recorder::default());
+    block_on(async {
+        let many = 4 * WINDOW as u32;
+        let mut items = caller.count(many).await.unwrap();
+        assert_eq!(items.next().await.unwrap().unwrap(), 0);
+        drop(caller);
+        for expected in 1..many {
+            assert_eq!(items.next().await.unwrap().unwrap(), expected);
+        }
+        assert!(items.next().await.is_none());
     });
 }
