@@ -344,7 +344,7 @@ impl<M: Method> Call<M> {
     }
 
     fn send(&mut self, caller: Option<Waker>) {
-        if let Some((call, cell)) = self.prepare(caller) {
+        if let Some((call, cell)) = self.prepare(caller, None) {
             let ticket = self.endpoint.submit(call, self.options.info);
             self.stage = Stage::Sent {
                 cell,
@@ -354,8 +354,13 @@ impl<M: Method> Call<M> {
         }
     }
 
-    /// Makes what is to be submitted. `None` if the call was sent before.
-    fn prepare(&mut self, caller: Option<Waker>) -> Option<(M::Contract, Arc<CallCell<M>>)> {
+    /// Makes what is to be submitted, in the cell `spare` if that is free. `None` if the call was
+    /// sent before.
+    fn prepare(
+        &mut self,
+        caller: Option<Waker>,
+        spare: Option<Arc<CallCell<M>>>,
+    ) -> Option<(M::Contract, Arc<CallCell<M>>)> {
         let request = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Unsent(request) => request,
             sent => {
@@ -372,12 +377,27 @@ impl<M: Method> Call<M> {
             envelope = Some(Box::new(std::mem::take(&mut rare.envelope)));
             items = rare.items.take();
         }
-        let cell = Arc::new(CallCell::<M>::new(request, deadline, caller, envelope));
+        let cell = || CallCell::<M>::new(request, deadline, caller, envelope);
+        // In one expression, so that a new cell is made where it stays.
+        let cell = match spare {
+            None => Arc::new(cell()),
+            Some(spare) => cell().within(spare),
+        };
         // Before the submission: a call that is refused at once ends its caller's items too.
         if let Some(items) = items {
             cell.add_stream(items);
         }
         Some((M::wrap(Pending::new(Arc::clone(&cell))), cell))
+    }
+
+    /// Polls a call that was sent. If it was answered, its cell goes to `keep`, to serve another
+    /// call.
+    pub(crate) fn poll_keeping(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        keep: impl FnOnce(Arc<CallCell<M>>),
+    ) -> Poll<Answer<M>> {
+        self.poll_sent(cx, keep).map(|answered| answered.answer)
     }
 
     /// Returns whether a poll could lead to anything: there is an answer, or the call looks at a
@@ -405,13 +425,24 @@ impl<M: Method> Call<M> {
                 return Poll::Pending;
             }
         }
+        self.poll_sent(cx, drop)
+    }
+
+    #[inline]
+    fn poll_sent(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        keep: impl FnOnce(Arc<CallCell<M>>),
+    ) -> Poll<Answered<M>> {
         let Stage::Sent { cell, timer, .. } = &mut self.stage else {
             // Polled after its end: a future may do as it likes, and this one never wakes.
             return Poll::Pending;
         };
         // Before the clock: an answer that came in time counts, however late its caller looks.
         if let Some(answered) = cell.poll_answer(cx.waker()) {
-            self.stage = Stage::Over;
+            if let Stage::Sent { cell, .. } = std::mem::replace(&mut self.stage, Stage::Over) {
+                keep(cell);
+            }
             return Poll::Ready(answered);
         }
         if let Some(deadline) = cell.deadline()
@@ -544,15 +575,18 @@ impl<M: Method> Call<M> {
 }
 
 /// Sends calls that were not sent, in as few batches as their endpoints allow. An answer wakes
-/// `caller`.
-pub(crate) fn start_all<'a, M, I>(calls: I, caller: Option<&Waker>)
-where
+/// `caller`. The cells in `spare` are used first.
+pub(crate) fn start_all<'a, M, I>(
+    calls: I,
+    caller: Option<&Waker>,
+    spare: &mut Vec<Arc<CallCell<M>>>,
+) where
     M: Method,
     I: Iterator<Item = &'a mut Call<M>>,
 {
     let mut batch = Batch::<'a, M>::default();
     for call in calls {
-        if let Some((pending, cell)) = call.prepare(caller.cloned()) {
+        if let Some((pending, cell)) = call.prepare(caller.cloned(), spare.pop()) {
             batch.add(call, pending, cell);
         }
     }

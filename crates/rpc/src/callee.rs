@@ -38,6 +38,8 @@ pub struct Running<'a, M: Method> {
     /// Its signal is the `CallCell<M>`: the one reference to it that the callee holds.
     cx: Context,
     scope: &'a Scope,
+    /// The call was given its answer. Stays `false` for a stream, which may borrow this.
+    is_over: bool,
     method: PhantomData<fn() -> M>,
 }
 
@@ -65,6 +67,7 @@ impl<M: Method> Pending<M> {
                 let running = Running {
                     cx: Context::new(cell, scope, deadline, envelope),
                     scope,
+                    is_over: false,
                     method: PhantomData,
                 };
                 Ok((running, request))
@@ -146,7 +149,14 @@ impl<M: Method> Running<'_, M> {
     }
 
     /// Ends the call with what its handler came to.
-    pub fn finish(&self, outcome: Came<Result<M::Response, M::Error>>) -> Ended {
+    pub fn finish(&mut self, outcome: Came<Result<M::Response, M::Error>>) -> Ended {
+        let ended = self.settle(outcome);
+        self.is_over = true;
+        ended
+    }
+
+    #[inline]
+    fn settle(&self, outcome: Came<Result<M::Response, M::Error>>) -> Ended {
         let (how, answer, bytes) = match outcome {
             Ok((Ok(response), bytes)) => (How::Answered, Ok(response), bytes),
             Ok((Err(error), _)) => (How::Failed, Err(CallError::App(error)), 0),
@@ -170,8 +180,8 @@ impl<M: Method> Running<'_, M> {
     {
         let stream = match outcome {
             Ok((Ok(stream), _)) => stream,
-            Ok((Err(error), _)) => return self.finish(Ok((Err(error), 0))),
-            Err(stopped) => return self.finish(Err(stopped)),
+            Ok((Err(error), _)) => return self.settle(Ok((Err(error), 0))),
+            Err(stopped) => return self.settle(Err(stopped)),
         };
         let (writer, reader) = channel();
         let reply = ReplyStream::new(reader, Arc::clone(self.cx.signal()));
@@ -183,7 +193,7 @@ impl<M: Method> Running<'_, M> {
                 Ok(()) => Stopped::Cancelled(CancelledBy::Caller),
                 Err(panic) => Stopped::Panicked(panic),
             };
-            return self.finish(Err(stopped));
+            return self.settle(Err(stopped));
         }
         let (how, end) = self.produce(&writer, stream).await;
         let record = |ended| self.scope.record(ended);
@@ -265,7 +275,9 @@ impl<M: Method> Running<'_, M> {
 
 impl<M: Method> Drop for Running<'_, M> {
     fn drop(&mut self) {
-        // Comes too late, as it should, if the callee's side has ended.
+        if self.is_over {
+            return;
+        }
         let (cell, worker) = (self.cell(), self.scope.worker());
         cell.abandon(worker, WorkerExit::Ended, &mut || {
             let traffic = cell.request_traffic();

@@ -255,6 +255,18 @@ impl<M: Method> CallCell<M> {
         }
     }
 
+    /// Puts this cell, which is new, into the memory of one whose call is over, if its callee has
+    /// let go of that.
+    pub(crate) fn within(self, mut memory: Arc<Self>) -> Arc<Self> {
+        match Arc::get_mut(&mut memory) {
+            Some(over) => {
+                *over = self;
+                memory
+            }
+            None => Arc::new(self),
+        }
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -383,7 +395,9 @@ impl<M: Method> CallCell<M> {
         let unread = if slot.is_detached {
             Some(answer)
         } else {
-            slot.answer.replace(answer)
+            // The only answer, since this call has left `STARTED` just now.
+            slot.answer = Some(answer);
+            None
         };
         let caller = slot.caller.take();
         // The handler has dropped its end of a stream, but may have passed it on.
@@ -529,12 +543,11 @@ impl<M: Method> CallCell<M> {
 /// its worker and a shutdown that turns calls away. A panic in there must not harm those.
 impl<M: Method> Drop for CallCell<M> {
     fn drop(&mut self) {
-        let mut slot = self.slot.lock();
+        let slot = self.slot.get_mut();
         if slot.request.is_none() && slot.answer.is_none() {
             return;
         }
         let left = (slot.request.take(), slot.answer.take());
-        drop(slot);
         // Each for itself: two panics in one unwinding would end the process.
         let _request = catch(|| drop(left.0));
         let _answer = catch(|| drop(left.1));
@@ -558,12 +571,18 @@ impl<M: Method> Slot<M> {
 
 impl Bystanders {
     /// The call has ended: wakes those who watch it, and ends its streams.
+    #[inline]
     fn tell(bystanders: Option<Box<Self>>, why: &Cause) {
         if let Some(bystanders) = bystanders {
-            bystanders.watchers.wake_all();
-            for stream in bystanders.streams {
-                stream.cut(why);
-            }
+            (*bystanders).tell_all(why);
+        }
+    }
+
+    #[cold]
+    fn tell_all(self, why: &Cause) {
+        self.watchers.wake_all();
+        for stream in self.streams {
+            stream.cut(why);
         }
     }
 }

@@ -5,11 +5,13 @@ use std::fmt;
 use std::future::poll_fn;
 use std::iter::Fuse;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{self, Poll};
 
 use futures_core::Stream;
 
 use crate::call::{Call, start_all};
+use crate::cell::CallCell;
 use crate::contract::Method;
 use crate::error::CallError;
 
@@ -59,6 +61,7 @@ where
         call,
         concurrency: 16,
         calls: VecDeque::new(),
+        spare: Vec::new(),
         begun: 0,
     }
 }
@@ -74,6 +77,8 @@ pub struct Map<I, F, M: Method> {
     concurrency: usize,
     /// Those on their way, each with the index of its request, in the order of the requests.
     calls: VecDeque<(usize, Call<M>)>,
+    /// The cells of calls that were answered, at most as many as calls may be on their way.
+    spare: Vec<Arc<CallCell<M>>>,
     /// The requests that were taken.
     begun: usize,
 }
@@ -126,7 +131,7 @@ where
             self.begun += 1;
         }
         let new = self.calls.range_mut(before..).map(|(_, call)| call);
-        start_all(new, wakes_each.then(|| cx.waker()));
+        start_all(new, wakes_each.then(|| cx.waker()), &mut self.spare);
     }
 }
 
@@ -145,7 +150,7 @@ where
         let Some((_, first)) = this.calls.front_mut() else {
             return Poll::Ready(None);
         };
-        let answer = task::ready!(Pin::new(first).poll(cx));
+        let answer = task::ready!(first.poll_keeping(cx, |cell| this.spare.push(cell)));
         this.calls.pop_front();
         Poll::Ready(Some(answer))
     }
@@ -184,7 +189,7 @@ where
             let (request, call) = &mut map.calls[index];
             // Only what is there, or has to be looked at for its own sake, is worth a poll.
             if call.needs_poll(cx.waker())
-                && let Poll::Ready(answer) = Pin::new(call).poll(cx)
+                && let Poll::Ready(answer) = call.poll_keeping(cx, |cell| map.spare.push(cell))
             {
                 let answer = (*request, answer);
                 // Their order is of no importance here, so that at most one other call is moved.

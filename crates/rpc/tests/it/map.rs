@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use insula_core::block_on;
-use insula_rpc::{CallError, Reject, map};
+use insula_rpc::{CallError, CancelledBy, Reject, map};
 
 use crate::desk::{Desk, Woken, Worker, poll};
 use crate::probe::{Oops, Recorder};
@@ -93,4 +93,29 @@ fn dropping_the_stream_cancels_what_is_on_its_way_and_makes_no_more() {
     assert!(poll(&mut Box::pin(answers.next())).is_pending());
     drop(answers);
     assert_eq!((desk.len(), desk.withdrawn()), (3, vec![1, 2, 3]));
+}
+
+/// A call may be made in the memory of one that was answered, but not as long as a callee or a
+/// shutdown still has that one's signal.
+#[test]
+fn a_signal_of_an_ended_call_reaches_no_other_call() {
+    let (desk, worker) = (Desk::default(), Worker::new(&Recorder::default(), GRACE));
+    let caller = desk.caller();
+    let mut answers = map(0..20, |n| caller.echo(n.to_string())).concurrency(1);
+    let mut signals = Vec::new();
+    for n in 0..20 {
+        assert!(poll(&mut Box::pin(answers.next())).is_pending());
+        let call = desk.take();
+        // Every other one has memory that may be used again.
+        if n % 2 == 0 {
+            signals.extend(insula_rpc::Calls::pending(&call).signal());
+        }
+        for ended in &signals[..signals.len() - usize::from(n % 2 == 0)] {
+            ended.cancel();
+            ended.ask_to_stop(CancelledBy::Shutdown);
+        }
+        _ = worker.run(call);
+        let answer = block_on(answers.next()).unwrap();
+        assert_eq!(answer.unwrap(), n.to_string());
+    }
 }

@@ -85,9 +85,17 @@ fn emit_arm(contract: &Contract, names: &Names, method: &Method) -> TokenStream 
             quote!(let mut service = #private::begin(&mut early, || self.service.take());)
         }
     };
-    let (guard, finish) = match method.answer {
-        Answer::Value { .. } => (quote!(guard), quote!(call.finish(outcome))),
-        Answer::Stream { .. } => (quote!(guard_stream), quote!(call.stream(outcome).await)),
+    let (call, guard, finish) = match method.answer {
+        Answer::Value { .. } => (
+            quote!(mut call),
+            quote!(guard),
+            quote!(call.finish(outcome)),
+        ),
+        Answer::Stream { .. } => (
+            quote!(call),
+            quote!(guard_stream),
+            quote!(call.stream(outcome).await),
+        ),
     };
     let early = match contract.access {
         Access::Shared => quote!(::core::option::Option::None),
@@ -100,7 +108,7 @@ fn emit_arm(contract: &Contract, names: &Names, method: &Method) -> TokenStream 
     quote! {
         #(#conditions)*
         #request::#variant(call) => {
-            let (call, #values) = match call.start(scope) {
+            let (#call, #values) = match call.start(scope) {
                 ::core::result::Result::Ok(started) => started,
                 ::core::result::Result::Err(ended) => return ended,
             };
