@@ -28,7 +28,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{self, Poll, Waker};
+use std::task::{self, Poll, Waker, ready};
 
 use insula_core::wake_contained;
 use insula_sync::{Mutex, Rank};
@@ -236,12 +236,29 @@ impl<T, R> Reader<T, R> {
         self.is_over
     }
 
+    #[inline]
     pub(crate) fn poll_next(&mut self, cx: &task::Context<'_>) -> Poll<Event<T, R>> {
-        if let Some(item) = self.next_of_batch() {
-            return Poll::Ready(Event::Item(item));
+        if self.batch.is_empty()
+            && let Some(end) = ready!(self.poll_batch(cx))
+        {
+            return Poll::Ready(end);
         }
-        if self.is_over {
+        // Items of the batch need the lock only to give credits back.
+        let Some(Sized { item, bytes }) = self.batch.pop_front() else {
             return Poll::Ready(Event::Over);
+        };
+        self.consumed += 1;
+        self.consumed_bytes = self.consumed_bytes.saturating_add(bytes);
+        if self.consumed >= WINDOW / 2 || self.consumed_bytes >= WINDOW_BYTES / 2 {
+            self.give_credits();
+        }
+        Poll::Ready(Event::Item(item))
+    }
+
+    /// Takes all items out of the shared state. Ready with an event if there are none to come.
+    fn poll_batch(&mut self, cx: &task::Context<'_>) -> Poll<Option<Event<T, R>>> {
+        if self.is_over {
+            return Poll::Ready(Some(Event::Over));
         }
         let mut new = None;
         loop {
@@ -252,16 +269,13 @@ impl<T, R> Reader<T, R> {
                 std::mem::swap(&mut state.items, &mut self.batch);
                 drop(state);
                 wake(writer);
-                return match self.next_of_batch() {
-                    Some(item) => Poll::Ready(Event::Item(item)),
-                    None => Poll::Ready(Event::Over),
-                };
+                return Poll::Ready(None);
             }
             // The writer, if it still waits, is not woken: no item follows an end.
             if let Some(end) = state.end.take() {
                 drop(state);
                 self.is_over = true;
-                return Poll::Ready(Event::End(end));
+                return Poll::Ready(Some(Event::End(end)));
             }
             let place = set_waker(&mut state.reader, cx.waker(), new.take());
             drop(state);
@@ -276,19 +290,11 @@ impl<T, R> Reader<T, R> {
         }
     }
 
-    /// The next item of those that were taken out before, which needs the lock only to give
-    /// credits back.
-    fn next_of_batch(&mut self) -> Option<T> {
-        let Sized { item, bytes } = self.batch.pop_front()?;
-        self.consumed += 1;
-        self.consumed_bytes = self.consumed_bytes.saturating_add(bytes);
-        if self.consumed >= WINDOW / 2 || self.consumed_bytes >= WINDOW_BYTES / 2 {
-            let mut state = self.channel.0.lock();
-            let writer = report(&mut state, &mut self.consumed, &mut self.consumed_bytes);
-            drop(state);
-            wake(writer);
-        }
-        Some(item)
+    fn give_credits(&mut self) {
+        let mut state = self.channel.0.lock();
+        let writer = report(&mut state, &mut self.consumed, &mut self.consumed_bytes);
+        drop(state);
+        wake(writer);
     }
 
     /// Reads no more. The items that were not read are dropped.
@@ -360,7 +366,7 @@ mod tests {
         assert_eq!(writer.push(1, 0), Ok(true));
         drop(reader);
         assert_eq!(writer.push(2, 0), Err(2));
-        let mut cx = task::Context::from_waker(Waker::noop());
-        assert_eq!(writer.poll_credit(&mut cx), Poll::Ready(Err(Closed)));
+        let cx = task::Context::from_waker(Waker::noop());
+        assert_eq!(writer.poll_credit(&cx), Poll::Ready(Err(Closed)));
     }
 }
