@@ -2,17 +2,80 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-#[cfg(loom)]
-use std::sync::PoisonError;
 use std::time::Duration;
 
-#[cfg(loom)]
-use loom::sync as imp;
-// Without poisoning there is no look at the thread's panics in each lock and unlock.
-#[cfg(not(loom))]
-use parking_lot as imp;
-
 use crate::rank::{Held, Rank};
+
+/// Locks that know no poisoning: there is no look at the thread's panics in each lock and unlock.
+#[cfg(not(loom))]
+mod imp {
+    use std::time::Duration;
+
+    pub(super) use parking_lot::{Condvar, Mutex, MutexGuard};
+
+    pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock()
+    }
+
+    pub(super) fn wait<'a, T>(
+        condvar: &Condvar,
+        mut guard: MutexGuard<'a, T>,
+    ) -> MutexGuard<'a, T> {
+        condvar.wait(&mut guard);
+        guard
+    }
+
+    pub(super) fn wait_timeout<'a, T>(
+        condvar: &Condvar,
+        mut guard: MutexGuard<'a, T>,
+        timeout: Duration,
+    ) -> MutexGuard<'a, T> {
+        condvar.wait_for(&mut guard, timeout);
+        guard
+    }
+
+    pub(super) fn get_mut<T>(mutex: &mut Mutex<T>) -> &mut T {
+        mutex.get_mut()
+    }
+
+    pub(super) fn into_inner<T>(mutex: Mutex<T>) -> T {
+        mutex.into_inner()
+    }
+}
+
+/// The locks of loom, whose poisoning is ignored.
+#[cfg(loom)]
+mod imp {
+    use std::sync::PoisonError;
+    use std::time::Duration;
+
+    pub(super) use loom::sync::{Condvar, Mutex, MutexGuard};
+
+    pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wait_timeout<'a, T>(
+        condvar: &Condvar,
+        guard: MutexGuard<'a, T>,
+        timeout: Duration,
+    ) -> MutexGuard<'a, T> {
+        let waited = condvar.wait_timeout(guard, timeout);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub(super) fn get_mut<T>(mutex: &mut Mutex<T>) -> &mut T {
+        mutex.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn into_inner<T>(mutex: Mutex<T>) -> T {
+        mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A guard of a [`Mutex`]. Dropping it releases the lock.
 pub struct MutexGuard<'a, T> {
@@ -87,10 +150,7 @@ impl<T> Mutex<T> {
 
     #[inline]
     fn lock_after(&self, held: Held) -> MutexGuard<'_, T> {
-        #[cfg(not(loom))]
-        let inner = self.inner.lock();
-        #[cfg(loom)]
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = imp::lock(&self.inner);
         MutexGuard { inner, held }
     }
 
@@ -110,18 +170,12 @@ impl<T> Mutex<T> {
 
     /// Returns the value without locking, since no other reference to the mutex exists.
     pub fn get_mut(&mut self) -> &mut T {
-        let value = self.inner.get_mut();
-        #[cfg(loom)]
-        let value = value.unwrap_or_else(PoisonError::into_inner);
-        value
+        imp::get_mut(&mut self.inner)
     }
 
     /// Consumes the mutex and returns its value.
     pub fn into_inner(self) -> T {
-        let value = self.inner.into_inner();
-        #[cfg(loom)]
-        let value = value.unwrap_or_else(PoisonError::into_inner);
-        value
+        imp::into_inner(self.inner)
     }
 }
 
@@ -174,11 +228,8 @@ impl Condvar {
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         // The rank stays held: the thread takes no other lock while it waits, and holds this one
         // again when it returns.
-        let MutexGuard { mut inner, held } = guard;
-        #[cfg(not(loom))]
-        self.0.wait(&mut inner);
-        #[cfg(loom)]
-        let inner = self.0.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        let MutexGuard { inner, held } = guard;
+        let inner = imp::wait(&self.0, inner);
         MutexGuard { inner, held }
     }
 
@@ -188,14 +239,8 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         timeout: Duration,
     ) -> MutexGuard<'a, T> {
-        let MutexGuard { mut inner, held } = guard;
-        #[cfg(not(loom))]
-        self.0.wait_for(&mut inner, timeout);
-        #[cfg(loom)]
-        let inner = {
-            let waited = self.0.wait_timeout(inner, timeout);
-            waited.unwrap_or_else(PoisonError::into_inner).0
-        };
+        let MutexGuard { inner, held } = guard;
+        let inner = imp::wait_timeout(&self.0, inner, timeout);
         MutexGuard { inner, held }
     }
 
