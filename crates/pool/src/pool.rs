@@ -180,9 +180,19 @@ impl<C: Calls> Shared<C> {
 
     async fn report(&self) -> ShutdownReport {
         poll_fn(|cx| {
-            // Watching first: a report that comes in between wakes this task.
+            let look = || self.report.lock().map_or(Poll::Pending, Poll::Ready);
+            let found = look();
+            if found.is_ready() {
+                return found;
+            }
             self.watch(cx.waker());
-            self.report.lock().map_or(Poll::Pending, Poll::Ready)
+            // Once more, since it may have come in between and woken none.
+            let found = look();
+            if found.is_ready() {
+                // No change comes after this one, and a waker that stayed here would keep its task.
+                self.changed();
+            }
+            found
         })
         .await
     }

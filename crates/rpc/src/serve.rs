@@ -18,6 +18,7 @@ use insula_sync::atomic::{AtomicBool, Ordering};
 use crate::context::{Place, Scope, WorkerId};
 use crate::contract::{CallInfo, Calls, Endpoint, Refusal, Respond, Ticket};
 use crate::error::{CancelledBy, Reject, WorkerExit};
+use crate::guard::catch;
 
 /// The time that a cancelled handler may go on under [`serve`] before its future is dropped.
 // As long as that of a pool, unless the pool is built with another one.
@@ -106,6 +107,16 @@ struct Running<'a, F, B> {
 /// A call in memory that the next one uses again. It is not moved while the call runs.
 struct Slot<F>(Option<Pin<Box<Option<F>>>>);
 
+/// What a handler holds may panic in its drop. Many calls are dropped together when the isolate ends,
+/// and a panic of one would leave the others behind.
+impl<F> Drop for Slot<F> {
+    fn drop(&mut self) {
+        if let Some(memory) = self.0.take() {
+            let _panic = catch(move || drop(memory));
+        }
+    }
+}
+
 impl<F: Future> Future for Slot<F> {
     /// The memory.
     type Output = Self;
@@ -164,7 +175,7 @@ impl<F, B> Running<'_, F, B> {
         B: Fn(C) -> F,
     {
         self.place.take();
-        let spare = self.spare.take().and_then(|slot| slot.0);
+        let spare = self.spare.take().and_then(|mut slot| slot.0.take());
         let mut memory = spare.unwrap_or_else(|| Box::pin(None));
         memory.set(Some((self.respond)(call)));
         self.current = Some(Slot(Some(memory)));

@@ -1,10 +1,15 @@
 //! Risk: a caller hangs when the isolate behind its port is gone, or calls lose their order.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::Stream;
 use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use insula_core::{Isolate, block_on};
-use insula_rpc::{CallError, Outcome, Respond, WINDOW, serve};
+use insula_rpc::{CallError, Context, Outcome, Respond, WINDOW, contract, serve};
+use insula_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::probe::{ProbeCaller, ProbeResponder, Recorder};
 
@@ -95,4 +100,59 @@ fn a_stream_outlives_its_caller() {
         }
         assert!(items.next().await.is_none());
     });
+}
+
+#[contract(crate = insula_rpc)]
+trait Spiky {
+    /// Gives items without end.
+    async fn items(
+        &self,
+        cx: &Context,
+    ) -> Result<impl Stream<Item = Result<u32, Infallible>>, Infallible>;
+}
+
+/// Counts its drop, and panics in it.
+#[derive(Clone)]
+struct Spike(Arc<AtomicUsize>);
+
+impl Drop for Spike {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        panic!("a spike");
+    }
+}
+
+struct Drops(Arc<AtomicUsize>);
+
+impl Spiky for Drops {
+    async fn items(
+        &self,
+        _cx: &Context,
+    ) -> Result<impl Stream<Item = Result<u32, Infallible>>, Infallible> {
+        let spike = Spike(Arc::clone(&self.0));
+        Ok(stream::iter(0..).map(move |number| {
+            let _held = &spike;
+            Ok(number)
+        }))
+    }
+}
+
+/// The handlers of both streams hold a value that panics in its drop.
+#[test]
+fn the_end_of_a_service_drops_every_stream() {
+    let drops = Arc::new(AtomicUsize::new(0));
+    let responder = SpikyResponder::new(Drops(Arc::clone(&drops)));
+    let (isolate, port) = Isolate::builder().spawn_pair(|port| serve(port, responder));
+    let caller = SpikyCaller::over(port);
+    block_on(async {
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            let mut items = caller.items().await.unwrap();
+            assert!(items.next().await.unwrap().is_ok());
+            streams.push(items);
+        }
+        isolate.kill();
+        isolate.exited().await;
+    });
+    assert_eq!(drops.load(Ordering::Relaxed), 2);
 }

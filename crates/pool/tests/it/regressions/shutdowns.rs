@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::future::{join, poll_immediate};
@@ -327,5 +327,30 @@ fn a_shutdown_reaches_a_stream_of_a_replaced_state() {
         assert!(caller.exit().await.is_err());
         pool.shut_down(Shutdown::now()).await;
         assert!(matches!(items.next().await, Some(Err(_))), "it has an end");
+    });
+}
+
+/// A pool that has ended has nothing to wake for.
+#[test]
+fn a_pool_that_has_ended_keeps_no_waker() {
+    struct Idle;
+    impl Wake for Idle {
+        fn wake(self: Arc<Self>) {}
+    }
+    let desk = Desk::default();
+    soon(async {
+        let pool = trial(&desk, 1, 1).build().await.unwrap();
+        pool.shut_down(Shutdown::now()).await;
+        let idle = Arc::new(Idle);
+        let waker = Waker::from(Arc::clone(&idle));
+        let mut again = pin!(pool.shut_down(Shutdown::now()));
+        assert!(
+            again
+                .as_mut()
+                .poll(&mut task::Context::from_waker(&waker))
+                .is_ready()
+        );
+        drop(waker);
+        assert_eq!(Arc::strong_count(&idle), 1);
     });
 }
