@@ -65,7 +65,9 @@ struct Bell {
 impl Bell {
     fn ring(&self) {
         self.is_rung.store(true, Ordering::SeqCst);
-        let task = self.task.lock().clone();
+        // Taken, and not cloned: a clone may run a script, which must find the lock free. The next
+        // poll leaves another one.
+        let task = self.task.lock().take();
         if let Some(task) = task {
             task.wake();
         }
