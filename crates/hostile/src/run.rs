@@ -46,6 +46,7 @@ fn run(script: &Script, at: &At) {
 }
 
 fn run_op(op: &Op, at: &At, scope: &mut Scope) {
+    calls::excuse(op, at);
     let is_done = flow::op(op, at, scope)
         || runtimes::op(op, at)
         || isolates::op(op, at)

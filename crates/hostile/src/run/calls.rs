@@ -24,7 +24,7 @@ use crate::program::{Cargo, Future as Awaited, Kind, Limit, Load, Op, Services, 
 pub(crate) use announced::announced;
 pub(crate) use contract::Goods;
 pub(crate) use made::{Answers, Caller, Kept};
-pub(crate) use pools::{Pool, check_at_end, probe};
+pub(crate) use pools::{Pool, check_at_end, excuse, probe};
 
 /// The longest time for which a thread that may not wait without end waits for a call.
 const SHORT: Duration = Duration::from_millis(1);

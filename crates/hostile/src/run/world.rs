@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 
 use insula_core::{
     BlockingCallback, CallbackReply, Capability, ConditionVariable, Entered, Exited,
-    GroupBoundCallback, GroupShared, Instant, Isolate, IsolateGroup, IsolateLocalCallback,
-    Listener, ListenerCallback, Mailbox, NativePort, RawMutex, ReceivePort, RendezvousState, Reply,
-    ReplyTo, Requester, Responder, Run, Runtime, SendPort, Timer,
+    GroupBoundCallback, GroupShared, Instant, Isolate, IsolateGroup, IsolateId,
+    IsolateLocalCallback, Listener, ListenerCallback, Mailbox, NativePort, RawMutex, ReceivePort,
+    RendezvousState, Reply, ReplyTo, Requester, Responder, Run, Runtime, SendPort, Timer,
 };
 use insula_rpc::{CancelToken, Inbound, Sender};
 use insula_sync::Mutex;
@@ -110,6 +110,8 @@ pub(crate) struct World {
     pub(crate) inbounds: Table<(usize, Inbound<Goods>)>,
     pub(crate) tokens: Table<CancelToken>,
     pub(crate) pools: Table<Arc<Pool>>,
+    /// Isolates that may end because of what they have run.
+    pub(crate) excused: Mutex<Vec<IsolateId>>,
     /// Pools that were in the table at the program's end.
     pub(crate) ended_pools: Mutex<Vec<Arc<Pool>>>,
     /// The program has run, and everything is shut down.
@@ -279,6 +281,7 @@ impl World {
             inbounds: Table::default(),
             tokens: Table::default(),
             pools: Table::default(),
+            excused: Mutex::new(Vec::new()),
             ended_pools: Mutex::new(Vec::new()),
             is_ending: AtomicBool::new(false),
             all_runtimes: Mutex::new(Vec::new()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use insula_core::{Isolate, Priority, Runtime, sleep};
 use insula_pool::{
     Balance, Measure, Overflow, PoolPhase, PoolStats, PoolStatus, Queue, Shutdown, ShutdownReport,
-    WorkerCondition, WorkerContext, WorkerPool,
+    WorkerCondition, WorkerContext, WorkerFault, WorkerPool,
 };
 use insula_rpc::OneOf;
 use insula_sync::Mutex;
@@ -17,7 +17,7 @@ use super::contract::{AloneRequest, AloneResponder, Clerk, SharedRequest, Shared
 use super::made::{Caller, Contract, keep_plain};
 use crate::oracle::{Books, Ledger, Told};
 use crate::program::{
-    Full, Future as Awaited, Kind, Making, Op, Plan, Services, Shape, Slot, Staff,
+    Full, Future as Awaited, How, Kind, Making, Op, Plan, Services, Shape, Slot, Staff,
 };
 use crate::run::world::{At, KeptFuture, World, contain};
 
@@ -150,6 +150,24 @@ impl Pool {
             && (status.workers.iter()).all(|it| it.busy == 0 && is_free(&it.condition))
     }
 
+    /// Checks that no worker has ended by itself, as after a panic that should have been contained.
+    fn check_workers(&self, world: &World) {
+        let isolates = self.isolates.lock().clone();
+        let excused = world.excused.lock().clone();
+        if isolates.iter().any(|it| excused.contains(&it.id())) {
+            return;
+        }
+        let status = self.pool.status();
+        let has_ended = WorkerCondition::Lost(WorkerFault::Ended.to_string());
+        let mut workers = status.workers.iter();
+        let is_shut_down = matches!(status.phase, PoolPhase::Draining | PoolPhase::Closed);
+        if !is_shut_down && workers.any(|it| it.condition == has_ended) {
+            world
+                .ledger
+                .fault("a worker has ended, and nothing has ended it");
+        }
+    }
+
     /// Checks that no call waits beside a worker that has nothing to do.
     fn check_at_rest(&self, ledger: &Ledger) {
         let status = self.pool.status();
@@ -160,6 +178,40 @@ impl Pool {
         if idle && waiting > 0 {
             ledger.fault(format!("{waiting} calls wait beside a worker with room"));
         }
+    }
+}
+
+/// Records that the current isolate may end because of an operation that it runs: at once, or by a
+/// panic of what the operation leaves behind, which is an error that the isolate does not catch.
+pub(crate) fn excuse(op: &Op, at: &At) {
+    let is_harmless = match op {
+        Op::Exit()
+        | Op::ExitWith(..)
+        | Op::KillSelf(_)
+        | Op::Hold(_)
+        | Op::HoldPanic(..)
+        | Op::Task(_)
+        | Op::Microtask(_)
+        // The timer of a sleep wakes the waker that it was polled with.
+        | Op::PollAgain(..)
+        | Op::After(..)
+        | Op::Periodic(..)
+        | Op::Listen(..)
+        | Op::Replace(..)
+        | Op::RunAt(..)
+        | Op::MessageLoop(..)
+        | Op::NewListenerCallback(..)
+        | Op::NewBlockingCallback(..)
+        | Op::NewLocalCallback(..)
+        | Op::NewGroupCallback(..)
+        | Op::NewNative(..)
+        | Op::WithLocal(..)
+        | Op::ServeHere(..) => false,
+        Op::Wait(_, how) => *how == How::BlockOn(),
+        _ => true,
+    };
+    if !is_harmless && let Some(isolate) = Isolate::current() {
+        at.world.excused.lock().push(isolate.id());
     }
 }
 
@@ -380,6 +432,9 @@ pub(crate) fn probe(at: &At, runtime: &Runtime) {
                 .iter()
                 .for_each(|pool| pool.check_at_rest(&world.ledger));
         }
+    }
+    if !world.of_calls.kills_any {
+        pools.iter().for_each(|pool| pool.check_workers(world));
     }
     for pool in &pools {
         let responds = runtime.block_on(within(START, answers(pool)));
