@@ -19,9 +19,10 @@ use crate::contract::{
     Ended, How, Method, MethodDescriptor, PendingCall, Refusal, ServerStreaming,
 };
 use crate::error::{CallError, CancelledBy, Outcome, WorkerExit};
-use crate::guard::{Guard, Outcome as Came, Panic, Stopped, StreamTasks, Watching, catch};
+use crate::guard::{Guard, Outcome as Came, Panic, Stopped, Watching, catch};
 use crate::payload::Traffic;
 use crate::reply::{ReplyEnd, ReplyStream};
+use crate::scoped::{ScopedTasks, give_up_all};
 
 /// A call that has not started, typed by its method.
 ///
@@ -214,16 +215,20 @@ impl<M: Method> Running<'_, M> {
     {
         let (cx, place) = (&self.cx, self.scope.place());
         let mut stream = pin!(Some(stream));
-        let mut tasks = StreamTasks::default();
+        // Those that the stream spawns: they run while it does.
+        let mut tasks = None::<Box<ScopedTasks>>;
         let mut watchdog = Watching::new(cx);
         let end = loop {
             let produced = poll_fn(|task| {
                 if let Poll::Ready(produced) = produce_some::<M, S>(writer, stream.as_mut(), task) {
                     return Poll::Ready(produced);
                 }
-                if let Err(panic) = tasks.poll(cx, task) {
-                    let end = Err(panicked(panic));
-                    return Poll::Ready(Produced::End(How::Panicked, end));
+                if tasks.is_some() || cx.has_spawned() {
+                    let tasks = tasks.get_or_insert_default();
+                    if let Err(panic) = catch(|| tasks.poll(cx, task)) {
+                        let end = Err(panicked(panic));
+                        return Poll::Ready(Produced::End(How::Panicked, end));
+                    }
                 }
                 watchdog.poll(task).map(Produced::stopped)
             })
@@ -253,7 +258,10 @@ impl<M: Method> Running<'_, M> {
             break (How::Cancelled, Err(Stopped::Cancelled(by).into_error()));
         };
         let stream_dropped = catch(|| stream.set(None));
-        let tasks_dropped = catch(|| drop(tasks));
+        let tasks_dropped = match &mut tasks {
+            None => give_up_all(cx.take_spawned()),
+            Some(tasks) => tasks.give_up(cx),
+        };
         match (stream_dropped.and(tasks_dropped), end) {
             (Ok(()), end) => end,
             // The items are all there, and so is their end.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{self, Poll, Waker};
 use std::time::Duration;
@@ -14,6 +13,7 @@ use crate::cell::Signal;
 use crate::contract::Ended;
 use crate::envelope::{Envelope, Metadata, Progress, TraceContext};
 use crate::error::{Cancelled, CancelledBy};
+use crate::scoped::ScopedTask;
 
 /// Names a worker among those of its pool; stays the same when its state is rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,9 +148,6 @@ pub struct Context {
     /// first one, so that a call without any takes no lock.
     spawned: OnceLock<Box<Mutex<Vec<ScopedTask>>>>,
 }
-
-/// A task that is part of a call.
-pub(crate) type ScopedTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The part of a [`Context`] that may be kept: it tells whether the call was cancelled.
 #[derive(Clone)]
@@ -293,7 +290,7 @@ impl Context {
     /// # Panics
     /// A panic of a task fails the call, as one of its handler does.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let task: ScopedTask = Box::pin(task);
+        let task = ScopedTask::new(task);
         self.spawned.get_or_init(Box::default).lock().push(task);
     }
 

@@ -4,11 +4,11 @@ use std::fmt;
 use std::pin::{Pin, pin};
 use std::task::{self, Poll, ready};
 
-use futures_util::stream::{FuturesUnordered, Stream as _};
 use insula_core::{Sleep, catch_panic, sleep, sleep_until};
 
-use crate::context::{Context, ScopedTask};
+use crate::context::Context;
 use crate::error::CancelledBy;
+use crate::scoped::{ScopedTasks, give_up_all};
 
 /// Why a handler came to no result of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Guard<'a, F: Future, B> {
 
 /// The tasks of a call.
 struct Joining<T> {
-    tasks: FuturesUnordered<ScopedTask>,
+    tasks: ScopedTasks,
     /// The result of the handler, while they still run.
     output: Option<(T, u64)>,
 }
@@ -87,22 +87,15 @@ impl<'a, F: Future, B> Guard<'a, F, B> {
         polled: Poll<(F::Output, u64)>,
         task: &mut task::Context<'_>,
     ) -> Poll<(F::Output, u64)> {
-        let cx = self.watching.cx;
-        let new = cx.take_spawned();
         let joining = self.joining.get_or_insert_with(|| {
-            let (tasks, output) = (FuturesUnordered::new(), None);
+            let (tasks, output) = (ScopedTasks::default(), None);
             Box::new(Joining { tasks, output })
         });
         if let Poll::Ready(output) = polled {
             joining.output = Some(output);
         }
         // Only the handler can spawn: a task outlives what it could borrow the context from.
-        joining.tasks.extend(new);
-        // Ready with `None` once there are no more, and with each that ends.
-        while let Poll::Ready(Some(())) = Pin::new(&mut joining.tasks).poll_next(task) {}
-        if !joining.tasks.is_empty() {
-            return Poll::Pending;
-        }
+        ready!(joining.tasks.poll(self.watching.cx, task));
         let output = self.joining.take().and_then(|joining| joining.output);
         output.map_or(Poll::Pending, Poll::Ready)
     }
@@ -110,11 +103,15 @@ impl<'a, F: Future, B> Guard<'a, F, B> {
     fn stop(&mut self, stopped: Stopped) -> Poll<Outcome<F::Output>> {
         // What the future still holds is the user's, and its drop may panic too.
         let dropped = catch(|| self.future.set(None));
-        let dropped = dropped.and(catch(|| {
-            self.joining = None;
+        let cx = self.watching.cx;
+        let dropped = match self.joining.take() {
             // After a panic, those that were spawned in the same poll are not joined yet.
-            drop(self.watching.cx.take_spawned());
-        }));
+            None => dropped.and(give_up_all(cx.take_spawned())),
+            Some(mut joining) => {
+                let tasks = joining.tasks.give_up(cx);
+                dropped.and(tasks).and(catch(move || drop(joining)))
+            }
+        };
         Poll::Ready(Err(dropped.map_or_else(Stopped::Panicked, |()| stopped)))
     }
 }
@@ -193,25 +190,6 @@ pub async fn contain<F: Future>(future: F) -> Result<F::Output, Panic> {
         .await;
     // After a panic the future is still there.
     catch(|| future.set(None)).and(outcome)
-}
-
-/// The tasks that a stream spawns, once its handler has ended. They run while the stream does.
-#[derive(Default)]
-pub(crate) struct StreamTasks(Option<Box<FuturesUnordered<ScopedTask>>>);
-
-impl StreamTasks {
-    /// Runs those that are woken.
-    ///
-    /// # Errors
-    /// One of them panicked.
-    pub(crate) fn poll(&mut self, cx: &Context, task: &mut task::Context<'_>) -> Result<(), Panic> {
-        if self.0.is_none() && !cx.has_spawned() {
-            return Ok(());
-        }
-        let tasks = self.0.get_or_insert_default();
-        tasks.extend(cx.take_spawned());
-        catch(|| while let Poll::Ready(Some(())) = Pin::new(&mut **tasks).poll_next(task) {})
-    }
 }
 
 /// Sees to it that a call ends: enforces its deadline and the grace period of a cancelled one.

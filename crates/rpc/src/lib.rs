@@ -211,6 +211,7 @@ mod map;
 mod payload;
 mod reply;
 mod retry;
+mod scoped;
 mod serve;
 mod sum;
 

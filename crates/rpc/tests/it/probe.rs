@@ -81,6 +81,16 @@ impl Drop for Tripwire {
     }
 }
 
+/// Notes its drop, and panics in it.
+pub(crate) struct Spike(pub(crate) Recorder);
+
+impl Drop for Spike {
+    fn drop(&mut self) {
+        self.0.note("spike");
+        panic!("a spike");
+    }
+}
+
 impl Probe for Recorder {
     async fn echo(&self, _cx: &Context, text: String) -> Result<String, Oops> {
         self.note(format!("echo {text}"));

@@ -1,7 +1,6 @@
 //! Risk: a caller hangs when the isolate behind its port is gone, or calls lose their order.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::Stream;
@@ -9,9 +8,8 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 use insula_core::{Isolate, block_on};
 use insula_rpc::{CallError, Context, Outcome, Respond, WINDOW, contract, serve};
-use insula_sync::atomic::{AtomicUsize, Ordering};
 
-use crate::probe::{ProbeCaller, ProbeResponder, Recorder};
+use crate::probe::{ProbeCaller, ProbeResponder, Recorder, Spike};
 
 fn serving(recorder: &Recorder) -> ProbeCaller {
     let responder = ProbeResponder::new(recorder.clone());
@@ -111,25 +109,14 @@ trait Spiky {
     ) -> Result<impl Stream<Item = Result<u32, Infallible>>, Infallible>;
 }
 
-/// Counts its drop, and panics in it.
-#[derive(Clone)]
-struct Spike(Arc<AtomicUsize>);
-
-impl Drop for Spike {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        panic!("a spike");
-    }
-}
-
-struct Drops(Arc<AtomicUsize>);
+struct Drops(Recorder);
 
 impl Spiky for Drops {
     async fn items(
         &self,
         _cx: &Context,
     ) -> Result<impl Stream<Item = Result<u32, Infallible>>, Infallible> {
-        let spike = Spike(Arc::clone(&self.0));
+        let spike = Spike(self.0.clone());
         Ok(stream::iter(0..).map(move |number| {
             let _held = &spike;
             Ok(number)
@@ -140,8 +127,8 @@ impl Spiky for Drops {
 /// The handlers of both streams hold a value that panics in its drop.
 #[test]
 fn the_end_of_a_service_drops_every_stream() {
-    let drops = Arc::new(AtomicUsize::new(0));
-    let responder = SpikyResponder::new(Drops(Arc::clone(&drops)));
+    let recorder = Recorder::default();
+    let responder = SpikyResponder::new(Drops(recorder.clone()));
     let (isolate, port) = Isolate::builder().spawn_pair(|port| serve(port, responder));
     let caller = SpikyCaller::over(port);
     block_on(async {
@@ -154,5 +141,5 @@ fn the_end_of_a_service_drops_every_stream() {
         isolate.kill();
         isolate.exited().await;
     });
-    assert_eq!(drops.load(Ordering::Relaxed), 2);
+    assert_eq!(recorder.take(), ["spike"; 2]);
 }
