@@ -17,6 +17,7 @@
 
 pub(crate) mod microtask;
 mod out_of_band;
+pub(crate) mod slice_watch;
 pub(crate) mod task;
 mod tear_down;
 pub(crate) mod timer;
@@ -42,6 +43,7 @@ use crate::runtime::{Compat, Hosted};
 use microtask::Microtask;
 use out_of_band::{Control, attend, handle_messages_while_unwinding};
 pub(crate) use out_of_band::{check, drain_microtasks};
+use slice_watch::SliceWatch;
 use task::Task;
 pub(crate) use tear_down::end_unstarted;
 use tear_down::tear_down;
@@ -62,6 +64,7 @@ pub(crate) struct EventLoop {
     /// Names of the ports that have one, by serial number.
     pub(crate) port_names: HashMap<u64, Arc<str>>,
     pub(crate) control: Control,
+    pub(crate) slice_watch: Option<Arc<dyn SliceWatch>>,
 }
 
 /// The data about the running slice that a thread shares with the monitor.
@@ -103,7 +106,11 @@ pub(crate) fn run_slice(runnable: Runnable, meter: &Meter, turns: u32) -> Option
     // Relaxed, all of them: the monitor samples, and acts only on what stays the same.
     meter.isolate.store(runnable.core().id, Ordering::Relaxed);
     meter.running.store(true, Ordering::Relaxed);
+    let mut watch = None;
     let again = runnable.enter(|isolate| {
+        if isolate.local().flags.watched.get() {
+            watch = slice_watch::begin(isolate);
+        }
         let end = catch_unwind(AssertUnwindSafe(|| slice(isolate, meter, turns)))
             .unwrap_or_else(|payload| caught(isolate, payload));
         match end {
@@ -113,6 +120,9 @@ pub(crate) fn run_slice(runnable: Runnable, meter: &Meter, turns: u32) -> Option
         }
     });
     meter.running.store(false, Ordering::Relaxed);
+    if watch.is_some() {
+        slice_watch::end(watch);
+    }
     again.then_some(runnable)
 }
 

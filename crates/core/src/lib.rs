@@ -49,6 +49,8 @@ pub use blocking::{AskBlockingError, Deadlock, SendBlockingError, WaitError, blo
 #[doc(hidden)]
 pub use blocking::{Completer, block_on_completer};
 pub use event_loop::microtask::schedule_microtask;
+#[doc(hidden)]
+pub use event_loop::slice_watch::{SliceWatch, watch_slices};
 pub use event_loop::timer::{Sleep, Timer, sleep, sleep_until};
 pub use event_loop::yield_now::{YieldNow, yield_now};
 pub use isolate::cell::{CellError, IsolateCell, IsolateLocal, LocalError};

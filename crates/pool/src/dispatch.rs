@@ -28,12 +28,12 @@
 //! many. A stream that goes on needs a place again, and comes before any call that has not started.
 //!
 //! # Room
-//! A worker has room if a place is free, a lane is parked, and its isolate is not *inside* a poll.
-//! Inside is where a worker computes, or where a handler blocks: a lane that is woken there comes
-//! to nothing until the poll is over. The flag is set by the worker around each poll of a lane.
-//! When a poll ends, the worker asks whether calls wait ([`offer`](Dispatch::offer)); a submission
-//! first queues the call and then looks at the flag. Both write before they read, in one total
-//! order, so at least one of the two sees the other.
+//! A worker has room if a place is free, a lane is parked, and its isolate is not *inside* a slice.
+//! Inside is where a worker computes, in a handler or in whatever else its isolate runs, or where a
+//! handler blocks: a lane that is woken there comes to nothing until it is over. The flag is set
+//! around each slice of the isolate. When a slice ends, the dispatch is asked whether calls wait
+//! ([`offer`](Dispatch::offer)); a submission first queues the call and then looks at the flag. Both
+//! write before they read, in one total order, so at least one of the two sees the other.
 //!
 //! # Invariants
 //! - a call is in exactly one place: a queue, or running;
@@ -256,7 +256,7 @@ impl<J: Job> Dispatch<J> {
         } else if !self.is_alive() {
             Reject::NoWorker
         } else {
-            // Said first: a worker that leaves a poll now sees it.
+            // Said first: a worker whose slice ends now sees it.
             self.signs.announce(self.queues.len() + 1);
             let room = self.pick(home);
             if room.is_none() && self.is_full() && !self.deadlines.is_empty() {
@@ -390,16 +390,16 @@ impl<J: Job> Dispatch<J> {
     /// More calls wait than this lane takes: another worker with room is woken, which does the
     /// same.
     fn spread(&mut self) -> Option<Unpark> {
-        // Pinned calls are left out: their own worker finds them when it leaves its poll.
+        // Pinned calls are left out: their own worker finds them when its slice ends.
         if self.idle == 0 || self.queues.front(0).is_none() {
             return None;
         }
-        // The worker that asks is inside of a poll, and so never found.
+        // The worker that asks is inside of a slice, and so never found.
         let worker = self.pick(None)?;
         Some(self.unpark(worker))
     }
 
-    /// A worker has left a poll while calls waited: it may have room now.
+    /// A slice of a worker has ended while calls waited: it may have room now.
     pub(crate) fn offer(&mut self, worker: usize) -> Option<Unpark> {
         let has_call = self.has_call_for(worker);
         (has_call && self.workers[worker].has_room()).then(|| self.unpark(worker))

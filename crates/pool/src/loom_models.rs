@@ -27,10 +27,10 @@ impl Job for Call {
     }
 }
 
-/// Risk: a call comes just as a worker leaves a poll. The submission sees the worker inside and
+/// Risk: a call comes just as a worker's slice ends. The submission sees the worker inside and
 /// wakes no lane, the worker sees no call, and the call waits beside a worker with room.
 #[test]
-fn a_call_that_comes_while_a_worker_leaves_a_poll_wakes_a_lane() {
+fn a_call_that_comes_while_a_slice_ends_wakes_a_lane() {
     loom::model(|| {
         let mut dispatch = Dispatch::<Call>::new(1, 1, Queue::default(), Balance::default());
         assert_eq!(dispatch.ready(0).0, Some(vec![0]));
@@ -46,10 +46,10 @@ fn a_call_that_comes_while_a_worker_leaves_a_poll_wakes_a_lane() {
                 Submitted::Refused { .. } => panic!("there is room"),
             }
         });
-        let inside = signs.enter(0);
+        signs.enter(0);
         let next = dispatch.lock().next(at);
         let is_run = matches!(next, Next::Run(..));
-        let is_offered = inside.leave() && dispatch.lock().offer(0).is_some();
+        let is_offered = signs.leave(0) && dispatch.lock().offer(0).is_some();
         let is_woken = caller.join().unwrap();
         assert!(is_run || is_offered || is_woken, "the call waits for ever");
     });

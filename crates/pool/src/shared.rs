@@ -245,7 +245,7 @@ impl<C: Calls> Shared<C> {
         }
     }
 
-    /// A worker has left a poll, and calls wait.
+    /// A slice of a worker has ended, and calls wait.
     pub(crate) fn offer(&self, worker: usize) {
         let unpark = self.state.lock().offer(worker);
         unpark.into_iter().for_each(wake_lane);

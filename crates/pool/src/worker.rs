@@ -2,12 +2,15 @@
 //! after a panic.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use insula_core::{Instant, Isolate, IsolateId, ReplyTo, one_shot, spawn_local, yield_now};
+use insula_core::{
+    Instant, Isolate, IsolateId, ReplyTo, SliceWatch, one_shot, spawn_local, watch_slices,
+    yield_now,
+};
 use insula_rpc::{Calls, How, Place, Respond, Scope, WorkerId, catch, contain};
 
 use crate::dispatch::Place as At;
@@ -84,6 +87,10 @@ impl<R: Respond> Seed<R> {
         if let Some(isolate) = Isolate::current() {
             self.isolate = Some(isolate.id());
             self.shared.move_in(self.worker.index(), isolate);
+            watch_slices(Arc::new(Watch {
+                shared: Arc::clone(&self.shared),
+                worker: self.worker.index(),
+            }));
         }
     }
 
@@ -94,6 +101,25 @@ impl<R: Respond> Seed<R> {
         next.incarnation = incarnation;
         self.is_succeeded = true;
         next.spawn();
+    }
+}
+
+/// Tells the dispatch when the isolate of a state runs: a lane that is woken meanwhile comes to
+/// nothing until the slice is over.
+struct Watch<C: Calls> {
+    shared: Arc<Shared<C>>,
+    worker: usize,
+}
+
+impl<C: Calls> SliceWatch for Watch<C> {
+    fn begins(&self) {
+        self.shared.signs().enter(self.worker);
+    }
+
+    fn ends(&self) {
+        if self.shared.signs().leave(self.worker) {
+            self.shared.offer(self.worker);
+        }
     }
 }
 
@@ -116,6 +142,8 @@ impl<R: Respond> Drop for Seed<R> {
 /// have left running ends with it.
 pub(crate) async fn run<R: Respond>(mut seed: Seed<R>) {
     seed.move_in();
+    // The slice that runs has begun without the watch, and lanes must not run in it.
+    yield_now().await;
     let (shared, worker) = (Arc::clone(&seed.shared), seed.worker.index());
     let responder = match build(&seed).await {
         Ok(responder) => Arc::new(responder),
@@ -232,8 +260,7 @@ struct Lane<R: Respond> {
 impl<R: Respond> Lane<R> {
     async fn run(self) {
         let Self { lanes, at } = &self;
-        let (shared, signs) = (&lanes.shared, lanes.shared.signs());
-        let books = Arc::new(LaneBooks::new(&shared.books[at.worker]));
+        let books = Arc::new(LaneBooks::new(&lanes.shared.books[at.worker]));
         // A service that one call uses at a time is used until the end of that call's stream.
         let place = (!R::EXCLUSIVE).then(|| -> Arc<dyn Place> {
             Arc::new(LanePlace {
@@ -242,16 +269,7 @@ impl<R: Respond> Lane<R> {
             })
         });
         let scope = lanes.scope.at(place, Some(Arc::clone(&books) as _));
-        let mut work = pin!(self.work(&scope, &books));
-        poll_fn(|task| {
-            let inside = signs.enter(at.worker);
-            let polled = work.as_mut().poll(task);
-            if inside.leave() {
-                shared.offer(at.worker);
-            }
-            polled
-        })
-        .await;
+        self.work(&scope, &books).await;
     }
 
     async fn work(&self, scope: &Scope, books: &LaneBooks) {

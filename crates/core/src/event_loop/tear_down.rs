@@ -85,6 +85,7 @@ fn drop_round(isolate: Current<'_>) -> bool {
         count += drop_counted(isolate.with_events(|events| events.tasks.take_all()));
         count += drop_counted(timers);
         count += drop_counted(isolate.with_events(|events| events.replies.take_all()));
+        count += drop_counted(isolate.with_events(|events| events.slice_watch.take()));
         let (batch, delayed) = isolate.with_events(|events| events.control.take_all());
         count += drop_counted(batch) + drop_counted(delayed);
         let ports = isolate.with_events(|events| {

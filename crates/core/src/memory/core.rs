@@ -158,6 +158,8 @@ pub(crate) struct Flags {
     pub(crate) is_root: Cell<bool>,
     /// Set if the isolate pauses before it ends.
     pub(crate) pauses_on_exit: Cell<bool>,
+    /// Set if the isolate has a [`SliceWatch`](crate::SliceWatch).
+    pub(crate) watched: Cell<bool>,
 }
 
 impl IsolateCore {

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use insula_core::{
-    CellError, ExitReason, Isolate, IsolateCell, ReceivePort, RunError, Runtime, Timer, block_on,
-    catch_panic, checkpoint, one_shot, schedule_microtask, sleep, spawn_local, yield_now,
+    CellError, ExitReason, Isolate, IsolateCell, ReceivePort, RunError, Runtime, SliceWatch, Timer,
+    block_on, catch_panic, checkpoint, one_shot, schedule_microtask, sleep, spawn_local,
+    watch_slices, yield_now,
 };
 
 use crate::trace::for_each_seed;
@@ -456,4 +457,53 @@ fn an_entry_may_loop_for_ever() {
     assert_eq!(reasons[1], ExitReason::Killed);
     assert_eq!(reasons[3], ExitReason::Killed);
     runtime.shut_down();
+}
+
+/// Counts the beginnings and the ends of slices.
+#[derive(Default)]
+struct Slices {
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+impl SliceWatch for Slices {
+    fn begins(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn ends(&self) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Also of the slice in which the isolate ends, by a panic.
+#[test]
+fn a_watch_is_told_of_every_slice_after_the_first() {
+    let runtime = Runtime::builder().seeded(1).build();
+    let slices = Arc::new(Slices::default());
+    let watch = Arc::clone(&slices);
+    let count = |slices: &Slices| {
+        let [begun, ended] = [&slices.begun, &slices.ended].map(|it| it.load(Ordering::Relaxed));
+        (begun, ended)
+    };
+    let body = async move |mut port: ReceivePort<u32>| {
+        watch_slices(Arc::clone(&watch) as _);
+        assert_eq!(port.recv().await, Some(1));
+        assert_eq!(count(&watch), (1, 0));
+        assert_eq!(port.recv().await, Some(2));
+        assert_eq!(count(&watch), (2, 1));
+        panic!("the end");
+    };
+    let (isolate, port) = Isolate::builder().runtime(&runtime).spawn_pair(body);
+    runtime.run_until_idle();
+    for message in [1, 2] {
+        port.send(message).unwrap();
+        runtime.run_until_idle();
+    }
+    assert!(matches!(
+        runtime.block_on(isolate.exited()),
+        ExitReason::Panicked(_)
+    ));
+    assert_eq!(count(&slices), (2, 2));
+    assert_eq!(Arc::strong_count(&slices), 1);
 }

@@ -1,8 +1,8 @@
 //! Signs between workers and the dispatch, without the lock.
 //!
-//! A worker is *inside* while its isolate polls one of its lanes. A submission queues its call and
-//! then looks which workers are inside; a worker that leaves a poll clears its flag and then looks
-//! whether calls are queued. In the one total order of these four steps, the last two cannot both
+//! A worker is *inside* while its isolate runs a slice. A submission queues its call and then looks
+//! which workers are inside; a worker whose slice ends clears its flag and then looks whether calls
+//! are queued. In the one total order of these four steps, the last two cannot both
 //! come before the other side's first, so a call is never left beside a worker that has room:
 //! either the submission sees that the worker is free, or the worker sees that a call waits.
 
@@ -14,16 +14,9 @@ use insula_sync::atomic::{AtomicUsize, Ordering, fence};
 pub(crate) struct Signs {
     /// Calls in the queues.
     queued: AtomicUsize,
-    /// For each worker, how many of its isolates are inside a poll of a lane: hardly ever more than
-    /// one, but an earlier state that still has streams has an isolate of its own.
+    /// For each worker, how many of its isolates run a slice: hardly ever more than one, but an
+    /// earlier state that still has streams has an isolate of its own.
     inside: Vec<AtomicUsize>,
-}
-
-/// A worker's isolate is inside of a poll for as long as this lives, also if the poll unwinds.
-#[must_use]
-pub(crate) struct Inside<'a> {
-    signs: &'a Signs,
-    worker: usize,
 }
 
 impl Signs {
@@ -34,20 +27,24 @@ impl Signs {
         })
     }
 
-    /// The isolate of a worker begins a poll.
-    pub(crate) fn enter(&self, worker: usize) -> Inside<'_> {
+    /// An isolate of a worker begins a slice.
+    pub(crate) fn enter(&self, worker: usize) {
         self.inside[worker].fetch_add(1, Ordering::Relaxed);
-        Inside {
-            signs: self,
-            worker,
-        }
+    }
+
+    /// The slice is over. Returns whether calls wait.
+    pub(crate) fn leave(&self, worker: usize) -> bool {
+        self.inside[worker].fetch_sub(1, Ordering::Relaxed);
+        // The other side's fence is in `announce`.
+        fence(Ordering::SeqCst);
+        self.queued.load(Ordering::Relaxed) > 0
     }
 
     pub(super) fn is_inside(&self, worker: usize) -> bool {
         self.inside[worker].load(Ordering::Relaxed) > 0
     }
 
-    /// A call comes: a worker that leaves a poll from now on sees it, or is seen by the looks that
+    /// A call comes: a worker whose slice ends from now on sees it, or is seen by the looks that
     /// follow.
     pub(super) fn announce(&self, calls: usize) {
         self.set_queued(calls);
@@ -56,22 +53,5 @@ impl Signs {
 
     pub(super) fn set_queued(&self, calls: usize) {
         self.queued.store(calls, Ordering::Relaxed);
-    }
-}
-
-impl Inside<'_> {
-    /// The poll is over. Returns whether calls wait.
-    pub(crate) fn leave(self) -> bool {
-        let signs = self.signs;
-        drop(self);
-        // The other side's fence is in `announce`.
-        fence(Ordering::SeqCst);
-        signs.queued.load(Ordering::Relaxed) > 0
-    }
-}
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        self.signs.inside[self.worker].fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -50,9 +50,9 @@ fn at(worker: usize, lane: usize) -> Place {
 /// A lane of an isolate that does nothing else asks.
 fn next(state: &mut Dispatch<Call>, worker: usize, lane: usize) -> Option<u32> {
     let signs = state.signs();
-    let inside = signs.enter(worker);
+    signs.enter(worker);
     let next = state.next(at(worker, lane));
-    drop(inside);
+    signs.leave(worker);
     match next {
         Next::Run(call, _) => Some(call.number),
         Next::Park => None,
@@ -170,19 +170,19 @@ fn least_loaded_prefers_the_worker_with_fewer_calls() {
 }
 
 #[test]
-fn a_worker_inside_of_a_poll_has_no_room_until_it_is_over() {
+fn a_worker_inside_of_a_slice_has_no_room_until_it_is_over() {
     for balance in [Balance::RoundRobin, Balance::LeastLoaded] {
         let mut state = dispatch(2, 2, Queue::bounded(1), balance);
         for (worker, lane) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
             assert_eq!(next(&mut state, worker, lane), None);
         }
         let signs = state.signs();
-        let inside = signs.enter(0);
+        signs.enter(0);
         assert_eq!(woken(&mut state, 1).worker, 1);
         assert_eq!(woken(&mut state, 2).worker, 1);
         waits(&mut state, 3);
         assert_eq!(refused(&mut state, 4, false), Reject::QueueFull);
-        assert!(inside.leave(), "calls wait");
+        assert!(signs.leave(0), "calls wait");
         assert_eq!(state.offer(0).unwrap().at.worker, 0);
     }
 }
@@ -195,11 +195,11 @@ fn a_lane_that_takes_a_call_wakes_another_worker_for_the_next() {
         assert_eq!(next(&mut state, worker, lane), None);
     }
     let signs = state.signs();
-    let inside = signs.enter(1);
+    signs.enter(1);
     assert_eq!(woken(&mut state, 1).worker, 0);
     assert_eq!(woken(&mut state, 2).worker, 0);
-    assert!(inside.leave());
-    let _inside = signs.enter(0);
+    assert!(signs.leave(1));
+    signs.enter(0);
     let Next::Run(first, Some(other)) = state.next(at(0, 0)) else {
         panic!("no other worker was woken")
     };
@@ -539,7 +539,7 @@ impl Model {
 
     fn ask(&mut self, at: Place) {
         let signs = self.state.signs();
-        let inside = signs.enter(at.worker);
+        signs.enter(at.worker);
         match self.state.next(at) {
             Next::Run(call, other) => {
                 self.running.push((at, call.number));
@@ -547,7 +547,7 @@ impl Model {
             }
             Next::Park | Next::Close(..) => {}
         }
-        if inside.leave() {
+        if signs.leave(at.worker) {
             let offered = self.state.offer(at.worker);
             self.wake(offered);
         }

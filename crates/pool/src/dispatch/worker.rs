@@ -103,7 +103,7 @@ impl<J: Job> Worker<J> {
         self.is_gone() && self.open == 0
     }
 
-    /// Returns whether a lane could be woken and would find a place, if it is not inside a poll.
+    /// Returns whether a lane could be woken and would find a place, if it is not inside a slice.
     pub(super) fn has_room(&self) -> bool {
         !self.parked.is_empty() && self.busy + self.woken < self.places && self.takes_calls()
     }

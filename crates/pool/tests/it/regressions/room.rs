@@ -63,7 +63,6 @@ fn no_call_waits_behind_a_computation() {
 }
 
 /// Around fault 21: the worker computes in a task that a handler has left behind.
-#[ignore = "a task that computes outside of any call is not seen by the dispatch yet"]
 #[test]
 fn no_call_waits_behind_a_task_that_computes() {
     let desk = Desk::default();
