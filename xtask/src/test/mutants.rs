@@ -1,13 +1,14 @@
 //! Mutates the code whose faults are the hardest to see: `cargo mutants` changes one expression at
 //! a time, and the tests of its crate must fail.
 //!
-//! All mutants take hours on two cores, so a run tries one part of them. The day selects the part:
-//! a run on each day covers them all in the end, and the test that a survivor asks for is tried with
-//! the same mutants on the day on which it is written. With `INSULA_MUTANTS=N` a run tries part N,
-//! and with `INSULA_MUTANTS=all` every mutant.
+//! All mutants take hours on two cores, so a run tries one part of them, which the day selects: a run
+//! on each day covers them all in the end. A mutant belongs to its part by its name, without its
+//! line, so that the test which a survivor asks for is tried with the same mutants, on that day or
+//! with `INSULA_MUTANTS=N` later on. With `INSULA_MUTANTS=all` a run tries every mutant.
 //!
 //! `.cargo/mutants.toml` lists the mutants that may survive, each with its reason.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,19 +18,32 @@ use super::{Trouble, Verdict, capture, packages, pass};
 /// The number of parts. One part has some 8 mutants.
 const PARTS: u64 = 240;
 
-/// The files that are mutated.
-const FILES: &[&str] = &[
-    "crates/core/src/memory/lane.rs",
-    "crates/core/src/memory/lane/*.rs",
-    "crates/core/src/runtime/thread_pool.rs",
-    "crates/core/src/runtime/thread_pool/*.rs",
-    "crates/core/src/event_loop/timer.rs",
-    "crates/core/src/event_loop/timer/*.rs",
-    "crates/core/src/blocking/mailbox/*.rs",
-    "crates/core/src/blocking/callback/*.rs",
-    "crates/rpc/src/**/*.rs",
-    "crates/pool/src/**/*.rs",
+/// The files that are mutated, and the packages whose tests must find that.
+const GROUPS: &[Group] = &[
+    Group {
+        files: &[
+            "crates/core/src/memory/lane.rs",
+            "crates/core/src/memory/lane/*.rs",
+            "crates/core/src/runtime/thread_pool.rs",
+            "crates/core/src/runtime/thread_pool/*.rs",
+            "crates/core/src/event_loop/timer.rs",
+            "crates/core/src/event_loop/timer/*.rs",
+            "crates/core/src/blocking/mailbox/*.rs",
+            "crates/core/src/blocking/callback/*.rs",
+        ],
+        tests: "insula-core",
+    },
+    Group {
+        files: &["crates/rpc/src/**/*.rs", "crates/pool/src/**/*.rs"],
+        // One suite puts every kind of call under both.
+        tests: "insula-rpc,insula-pool",
+    },
 ];
+
+struct Group {
+    files: &'static [&'static str],
+    tests: &'static str,
+}
 
 /// Tries one part of the mutants, or all of them.
 ///
@@ -41,40 +55,118 @@ pub(super) fn try_some(root: &Path) -> Verdict {
     packages::provide("cargo-mutants", &[install], || {
         capture(Command::new("cargo").args(version)).is_ok()
     })?;
-    let mut command = Command::new("cargo");
-    command.current_dir(root).args(["mutants", "--no-shuffle"]);
-    command.args(["--output", "target", "--jobs", "2"]);
-    // A hang counts as caught. No test takes as long as this time-out.
-    command.args(["--timeout", "120", "--build-timeout", "600"]);
-    for file in FILES {
-        command.args(["--file", file]);
-    }
-    if let Some(part) = part()? {
+    let part = part()?;
+    if let Some(part) = part {
         println!("part {part} of {PARTS}");
-        // Round-robin, so that each part has mutants from all over the files.
-        let shard = format!("{part}/{PARTS}");
-        command.args(["--shard", &shard, "--sharding", "round-robin"]);
     }
-    command.args(["--", "--lib", "--tests"]);
-    let ran = pass(&mut command);
-    // A mutant that ran into the time-out fails the command too, but it was caught.
-    let list = root.join("target/mutants.out");
-    let read = |name: &str| std::fs::read_to_string(list.join(name)).unwrap_or_default();
-    let (missed, caught) = (
-        read("missed.txt"),
-        read("caught.txt") + &read("timeout.txt"),
-    );
-    match (missed.lines().count(), caught.lines().count()) {
-        (0, 0) => ran,
-        (0, caught) => {
-            println!("{caught} mutants, all caught");
-            Ok(())
+    let mut survivors = Vec::new();
+    let mut caught = 0;
+    for group in GROUPS {
+        let found = group.try_part(root, part)?;
+        survivors.extend(found.survivors);
+        caught += found.caught;
+    }
+    if survivors.is_empty() {
+        println!("{caught} mutants, all caught");
+        return Ok(());
+    }
+    Err(Trouble::Failed(format!(
+        "{} mutants of {} survived:\n{}",
+        survivors.len(),
+        survivors.len() + caught,
+        survivors.join("\n")
+    )))
+}
+
+#[derive(Default)]
+struct Found {
+    survivors: Vec<String>,
+    caught: usize,
+}
+
+impl Group {
+    fn try_part(&self, root: &Path, part: Option<u64>) -> Result<Found, Trouble> {
+        let mut command = self.command(root);
+        if let Some(part) = part {
+            let chosen = self.names(root, part)?;
+            if chosen.is_empty() {
+                return Ok(Found::default());
+            }
+            for name in chosen {
+                let regex = format!("^{}$", regex_of(&name));
+                command.args(["--re", &regex]);
+            }
         }
-        (missed, caught) => Err(Trouble::Failed(format!(
-            "{missed} mutants of {} survived: target/mutants.out/missed.txt",
-            missed + caught
-        ))),
+        command.args(["--no-shuffle", "--output", "target", "--jobs", "2"]);
+        // A hang counts as caught. No test takes as long as this time-out.
+        command.args(["--timeout", "120", "--build-timeout", "600"]);
+        command.args(["--test-package", self.tests]);
+        command.args(["--", "--lib", "--tests"]);
+        let ran = pass(&mut command);
+        let list = root.join("target/mutants.out");
+        let read = |name: &str| std::fs::read_to_string(list.join(name)).unwrap_or_default();
+        let survivors: Vec<_> = read("missed.txt").lines().map(str::to_owned).collect();
+        let caught = read("caught.txt").lines().count() + read("timeout.txt").lines().count();
+        if survivors.is_empty() && caught == 0 {
+            // None of them could be compiled, or the command failed at something else.
+            ran?;
+        }
+        // A mutant that ran into the time-out fails the command too, but it was caught.
+        Ok(Found { survivors, caught })
     }
+
+    fn command(&self, root: &Path) -> Command {
+        let mut command = Command::new("cargo");
+        command.current_dir(root).arg("mutants");
+        for file in self.files {
+            command.args(["--file", file]);
+        }
+        command
+    }
+
+    /// Returns the names of the mutants of a part.
+    fn names(&self, root: &Path, part: u64) -> Result<Vec<String>, Trouble> {
+        let listed = capture(self.command(root).arg("--list")).map_err(Trouble::Impossible)?;
+        let listed = String::from_utf8_lossy(&listed.stdout);
+        let names: BTreeSet<_> = listed.lines().filter_map(name_of).collect();
+        Ok(names
+            .into_iter()
+            .filter(|name| hash(name) % PARTS == part)
+            .collect())
+    }
+}
+
+/// Returns the name of a listed mutant, which is `FILE:LINE:COLUMN: WHAT`, without its place in the
+/// file.
+fn name_of(listed: &str) -> Option<String> {
+    let (place, what) = listed.split_once(": ")?;
+    let file = place.split(':').next()?;
+    Some(format!("{file}: {what}"))
+}
+
+/// Returns a regular expression for the lines that list a mutant.
+fn regex_of(name: &str) -> String {
+    let (file, what) = name.split_once(": ").unwrap_or((name, ""));
+    format!("{}:\\d+:\\d+: {}", escape(file), escape(what))
+}
+
+/// Escapes what has a meaning in a regular expression.
+fn escape(text: &str) -> String {
+    let special = |c: char| c.is_ascii_punctuation() && !"_/:<>=,'\"!%@`;~".contains(c);
+    text.chars().fold(String::new(), |mut escaped, c| {
+        if special(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+        escaped
+    })
+}
+
+/// FNV-1a, which stays the same from one version of Rust to the next.
+fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// The part that this run tries; `None` for all of them.
@@ -94,4 +186,23 @@ fn part() -> Result<Option<u64>, Trouble> {
 fn days_since_1970() -> u64 {
     let time = SystemTime::now().duration_since(UNIX_EPOCH);
     time.map_or(0, |time| time.as_secs() / (24 * 60 * 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mutant_is_known_without_its_line() {
+        let listed = "crates/rpc/src/cell.rs:12:9: replace && with || in CallCell<M>::go";
+        let name = name_of(listed).unwrap_or_default();
+        assert_eq!(
+            name,
+            "crates/rpc/src/cell.rs: replace && with || in CallCell<M>::go"
+        );
+        assert_eq!(
+            regex_of(&name),
+            r"crates/rpc/src/cell\.rs:\d+:\d+: replace \&\& with \|\| in CallCell<M>::go"
+        );
+    }
 }
