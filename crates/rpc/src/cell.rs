@@ -357,6 +357,11 @@ impl<M: Method> CallCell<M> {
                 outcome: Outcome::NotStarted,
                 request,
             },
+            Refusal::Protocol(why) => CallError::Protocol {
+                why,
+                outcome: Outcome::NotStarted,
+                request,
+            },
         }));
         let caller = slot.caller.take();
         let bystanders = slot.bystanders.take();

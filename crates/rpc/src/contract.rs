@@ -9,7 +9,7 @@ use crate::WorkerId;
 use crate::callee::Pending;
 use crate::cell::Signal;
 use crate::context::Scope;
-use crate::error::{CancelledBy, Reject, WorkerExit};
+use crate::error::{CancelledBy, ProtocolError, Reject, WorkerExit};
 use crate::payload::Traffic;
 
 /// The shape of a call.
@@ -139,6 +139,8 @@ pub enum Refusal {
         /// The worker, if the call was given to one.
         worker: Option<WorkerId>,
     },
+    /// It cannot be written as bytes, or its callee cannot read or serve it.
+    Protocol(Box<ProtocolError>),
 }
 
 /// A destination for calls: a port of one isolate, or a pool.

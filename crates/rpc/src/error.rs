@@ -60,6 +60,16 @@ pub enum CallError<E, Q = ()> {
         /// `file:line:column` of the panic, if it is known.
         location: Option<String>,
     },
+    /// The call, or its answer, could not be written or read on its way between two programs; see
+    /// the feature `wire`.
+    Protocol {
+        /// What could not be understood.
+        why: Box<ProtocolError>,
+        /// Says whether the handler may have run.
+        outcome: Outcome,
+        /// The request, if the handler has not started.
+        request: Option<Q>,
+    },
     /// A blocking wait for the answer would never have ended. The call was cancelled.
     NotWaited {
         /// Why it would not.
@@ -94,6 +104,80 @@ pub enum Reject {
     Shutdown,
     /// No worker is left that could run the call.
     NoWorker,
+}
+
+/// What one side of a wire could not write, read or serve.
+///
+/// The side that finds the fault reports it, and the caller gets it as [`CallError::Protocol`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The call is one of another contract.
+    WrongContract {
+        /// The contract that is served.
+        expected: String,
+        /// The contract of the call.
+        found: String,
+    },
+    /// The call is one of another version of the contract.
+    WrongVersion {
+        /// The contract.
+        contract: String,
+        /// The version that is served.
+        expected: u32,
+        /// The version of the call.
+        found: u32,
+    },
+    /// The contract that is served has no such method.
+    UnknownMethod {
+        /// The contract.
+        contract: String,
+        /// The [identity](crate::MethodDescriptor::id) of the method.
+        id: u64,
+    },
+    /// A value has more bytes than a message may have.
+    TooLarge {
+        /// The method; empty if the message does not say which.
+        method: String,
+        /// The value.
+        part: Part,
+        /// The most bytes of a message.
+        most: usize,
+    },
+    /// A value could not be written as bytes.
+    Unencodable {
+        /// The method.
+        method: String,
+        /// The value.
+        part: Part,
+        /// What was wrong.
+        why: String,
+    },
+    /// Bytes are not those of the value that was expected.
+    Undecodable {
+        /// The method; empty if the bytes do not say which.
+        method: String,
+        /// The value.
+        part: Part,
+        /// What was wrong.
+        why: String,
+    },
+}
+
+/// A part of a call that is written as bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Part {
+    /// What comes before the request: the contract, the method, and what travels along.
+    Head,
+    /// The request.
+    Request,
+    /// The response, or the error in its place.
+    Answer,
+    /// An item that the caller sends.
+    SentItem,
+    /// An item of the answer.
+    Item,
 }
 
 /// The cause of a cancellation; the first one, if there are several.
@@ -158,6 +242,7 @@ impl<E, Q> CallError<E, Q> {
             Self::Cancelled { outcome, .. }
             | Self::Deadline { outcome, .. }
             | Self::WorkerDied { outcome, .. }
+            | Self::Protocol { outcome, .. }
             | Self::NotWaited { outcome, .. } => *outcome,
         }
     }
@@ -171,6 +256,10 @@ impl<E, Q> CallError<E, Q> {
                     outcome: Outcome::NotStarted,
                     ..
                 }
+                | Self::Protocol {
+                    outcome: Outcome::NotStarted,
+                    ..
+                }
         )
     }
 
@@ -180,6 +269,7 @@ impl<E, Q> CallError<E, Q> {
             Self::Rejected { request, .. }
             | Self::Deadline { request, .. }
             | Self::WorkerDied { request, .. }
+            | Self::Protocol { request, .. }
             | Self::NotWaited { request, .. } => request,
             Self::App(_) | Self::Cancelled { .. } | Self::Panicked { .. } => None,
         }
@@ -208,6 +298,11 @@ impl<E, Q> CallError<E, Q> {
                 request: None,
             },
             Self::Panicked { message, location } => CallError::Panicked { message, location },
+            Self::Protocol { why, outcome, .. } => CallError::Protocol {
+                why,
+                outcome,
+                request: None,
+            },
             Self::NotWaited { why, outcome, .. } => CallError::NotWaited {
                 why,
                 outcome,
@@ -267,6 +362,16 @@ impl<E: fmt::Debug, Q> fmt::Debug for CallError<E, Q> {
                 .field("message", message)
                 .field("location", location)
                 .finish(),
+            Self::Protocol {
+                why,
+                outcome,
+                request,
+            } => f
+                .debug_struct("Protocol")
+                .field("why", why)
+                .field("outcome", outcome)
+                .field("has_request", &request.is_some())
+                .finish(),
             Self::NotWaited {
                 why,
                 outcome,
@@ -308,6 +413,7 @@ impl<E: fmt::Display, Q> fmt::Display for CallError<E, Q> {
                 message,
                 location: None,
             } => write!(f, "handler panicked: {message}"),
+            Self::Protocol { why, .. } => why.fmt(f),
             Self::NotWaited { why, .. } => why.fmt(f),
         }
     }
@@ -321,6 +427,67 @@ impl<E: Error + 'static, Q> Error for CallError<E, Q> {
             Self::NotWaited { why, .. } => why.source(),
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongContract { expected, found } => {
+                write!(f, "a call of the contract `{found}` came to `{expected}`")
+            }
+            Self::WrongVersion {
+                contract,
+                expected,
+                found,
+            } => write!(
+                f,
+                "version {found} of the contract `{contract}` was called, and version {expected} is \
+                 served"
+            ),
+            Self::UnknownMethod { contract, id } => write!(
+                f,
+                "the contract `{contract}` that is served has no method with the id {id:#018x}"
+            ),
+            Self::TooLarge { method, part, most } => {
+                let of = Of(method);
+                write!(f, "{part}{of} has more than {most} bytes")
+            }
+            Self::Unencodable { method, part, why } => {
+                let of = Of(method);
+                write!(f, "{part}{of} cannot be encoded: {why}")
+            }
+            Self::Undecodable { method, part, why } => {
+                let of = Of(method);
+                write!(f, "{part}{of} cannot be decoded: {why}")
+            }
+        }
+    }
+}
+
+impl Error for ProtocolError {}
+
+/// Names a method, if it is known.
+struct Of<'a>(&'a str);
+
+impl fmt::Display for Of<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            "" => Ok(()),
+            method => write!(f, " of `{method}`"),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Head => "the head of a call",
+            Self::Request => "a request",
+            Self::Answer => "an answer",
+            Self::SentItem => "an item of a caller",
+            Self::Item => "an item of an answer",
+        })
     }
 }
 

@@ -226,7 +226,9 @@ pub use contract::{
     ServerStreaming, Ticket,
 };
 pub use envelope::{Metadata, MetadataError, Progress, TraceContext, TraceContextError};
-pub use error::{CallError, Cancelled, CancelledBy, Outcome, Phase, Reject, WorkerExit};
+pub use error::{
+    CallError, Cancelled, CancelledBy, Outcome, Part, Phase, ProtocolError, Reject, WorkerExit,
+};
 pub use guard::{Panic, Stopped, catch, contain};
 pub use inbound::{Aborted, Inbound, NotSent, Permit, Sender, TrySendError};
 pub use insula_macros::{Payload, contract};
