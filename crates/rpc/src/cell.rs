@@ -30,9 +30,12 @@
 //! - *leave* ends the call without an answer, because the caller has gone. From `Queued` it takes
 //!   the request back.
 //!
-//! A call that processes or machines have between them will have one more state, between `Queued`
-//! and `Started`: the request has gone out and no start was reported. It is not there yet because
-//! nothing could enter it.
+//! A call that crosses a wire has two cells, one on each side. The cell of the callee has a
+//! [`Lease`], which starts the call at its origin: only if the cell of the caller goes from `Queued`
+//! to `Started` may the other one start. So the cell of the caller decides all races, as for any
+//! call. A call that processes or machines have between them will have one more state there, between
+//! `Queued` and `Started`: the request has gone out and no start was reported. It is not there yet
+//! because nothing could enter it.
 //!
 //! # What is beside the state
 //! - `asked`: the handler was asked to stop by a side that still waits for its answer, which is
@@ -59,7 +62,7 @@ use insula_sync::{Mutex, MutexGuard, Rank};
 use crate::WorkerId;
 use crate::channel::wake;
 use crate::contract::{Ended, How, Method, Refusal};
-use crate::envelope::{Envelope, Metadata, Progress};
+use crate::envelope::{Envelope, Lease, Metadata, Progress};
 use crate::error::{CallError, CancelledBy, Outcome, Phase, WorkerExit};
 use crate::guard::catch;
 use crate::payload::Traffic;
@@ -329,6 +332,11 @@ impl<M: Method> CallCell<M> {
             EXPIRED => return Err(How::Expired),
             _ => return Err(How::Cancelled),
         }
+        // Taken out: the second start, which follows, finds none.
+        if let Some(lease) = slot.envelope.as_mut().and_then(|it| it.lease.take()) {
+            drop(slot);
+            return self.start_leased(&lease, worker);
+        }
         let Some(request) = slot.request.take() else {
             return Err(How::Cancelled);
         };
@@ -336,6 +344,27 @@ impl<M: Method> CallCell<M> {
         slot.worker = Some(worker);
         let envelope = slot.envelope.take();
         Ok((request, envelope))
+    }
+
+    /// Starts the call at its origin first, which decides whether it may start. It is the cell of
+    /// that call, so its lock is not taken under the one of this call.
+    #[cold]
+    fn start_leased(
+        &self,
+        lease: &Lease,
+        worker: WorkerId,
+    ) -> Result<(M::Request, Option<Box<Envelope>>), How> {
+        match lease.start(worker) {
+            Ok(()) => return self.start(worker),
+            Err(CancelledBy::Deadline) => {
+                self.expire();
+            }
+            Err(CancelledBy::Caller | CancelledBy::Shutdown) => {
+                // What comes back is the user's, and its drop must not reach the worker.
+                let _dropped = catch(|| drop(self.leave()));
+            }
+        }
+        self.start(worker)
     }
 
     fn has_expired(&self) -> bool {

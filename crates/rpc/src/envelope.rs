@@ -3,6 +3,10 @@
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::WorkerId;
+use crate::error::CancelledBy;
 
 /// Values that a caller sends along with a request. Most calls have none.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +16,30 @@ pub(crate) struct Envelope {
     /// Attempts before this one.
     pub(crate) attempt: u32,
     pub(crate) idempotency_key: Option<Box<str>>,
+    /// Of a call that came over a wire.
+    pub(crate) lease: Option<Lease>,
+}
+
+/// The right to start a call that has its origin elsewhere.
+#[derive(Clone)]
+pub(crate) struct Lease(pub(crate) Arc<StartAtOrigin>);
+
+type StartAtOrigin = dyn Fn(WorkerId) -> Result<(), CancelledBy> + Send + Sync;
+
+impl Lease {
+    /// Starts the call at its origin: from here on its handler may have run.
+    ///
+    /// # Errors
+    /// The call has ended there, and must not start.
+    pub(crate) fn start(&self, worker: WorkerId) -> Result<(), CancelledBy> {
+        (self.0)(worker)
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").finish_non_exhaustive()
+    }
 }
 
 /// Keys and values that travel along with a call, in both directions, beside its typed request and
