@@ -29,7 +29,7 @@ use crate::scoped::{ScopedTasks, give_up_all};
 /// Dropping it ends the call: the caller gets its request back.
 pub struct Pending<M: Method> {
     /// `None` once the call has started.
-    cell: Option<Arc<CallCell<M>>>,
+    pub(crate) cell: Option<Arc<CallCell<M>>>,
 }
 
 /// A call whose handler runs.

@@ -67,6 +67,9 @@ use crate::error::{CallError, CancelledBy, Outcome, Phase, WorkerExit};
 use crate::guard::catch;
 use crate::payload::Traffic;
 
+#[cfg(feature = "wire")]
+mod wired;
+
 /// The call has not been started.
 const QUEUED: u8 = 0;
 /// A callee runs it.

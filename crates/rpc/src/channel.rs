@@ -35,6 +35,9 @@ use insula_sync::{Mutex, Rank};
 
 use crate::payload::Traffic;
 
+#[cfg(feature = "wire")]
+mod passing;
+
 /// The number of items by which a writer may be ahead of its reader.
 pub const WINDOW: usize = 32;
 

@@ -16,7 +16,7 @@ use crate::contract::ClientStreaming;
 use crate::payload::Traffic;
 
 /// The end of a caller's items.
-type SentEnd = Result<(), Aborted>;
+pub(crate) type SentEnd = Result<(), Aborted>;
 
 /// The items that a caller sends, as a handler reads them.
 ///
@@ -27,7 +27,7 @@ type SentEnd = Result<(), Aborted>;
 /// A handler may answer before it has read everything. What it has not read is dropped, and the
 /// sender learns with its next item that no more are read, and how many were consumed.
 #[must_use = "its drop tells the caller that no more items are wanted"]
-pub struct Inbound<T>(Reader<T, SentEnd>);
+pub struct Inbound<T>(pub(crate) Reader<T, SentEnd>);
 
 /// Sends the items of a client-streaming or bidirectional call; see
 /// [`StreamingCall::open`](crate::StreamingCall::open).
@@ -263,7 +263,7 @@ impl<T: Send> Cut for Channel<T, SentEnd> {
 }
 
 impl Aborted {
-    fn new(reason: impl Into<Arc<str>>) -> Self {
+    pub(crate) fn new(reason: impl Into<Arc<str>>) -> Self {
         let reason = reason.into();
         Self { reason }
     }

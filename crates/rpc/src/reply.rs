@@ -31,7 +31,7 @@ pub(crate) type ReplyEnd<E> = Result<(), CallError<E>>;
 /// period; see [`Context`](crate::Context).
 #[must_use = "a stream does nothing unless it is polled, and its drop cancels the call"]
 pub struct ReplyStream<T, E> {
-    reader: Reader<T, ReplyEnd<E>>,
+    pub(crate) reader: Reader<T, ReplyEnd<E>>,
     signal: Arc<dyn Signal>,
 }
 

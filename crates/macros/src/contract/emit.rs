@@ -3,6 +3,7 @@
 mod caller;
 mod marker;
 mod responder;
+mod wire;
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -21,7 +22,10 @@ pub(super) fn emit(contract: &Contract) -> TokenStream {
     let request = emit_request(contract, &names);
     let caller = caller::emit(contract, &names);
     let responder = responder::emit(contract, &names);
-    quote!(#trait_item #(#markers)* #request #caller #responder)
+    let wire = contract
+        .wire
+        .map(|option| wire::emit(contract, &names, option));
+    quote!(#trait_item #(#markers)* #request #caller #responder #wire)
 }
 
 /// The names of the generated items.

@@ -1,0 +1,560 @@
+//! The caller's side of a wire: a call whose handler runs somewhere else.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::task::{self, Poll, Waker};
+
+use insula_core::wake_contained;
+use insula_sync::Mutex;
+
+use super::codec::{CodecError, read, write};
+use super::message::{Ending, Failure, Head, ToCallee, ToCaller};
+use super::method::{Encoder, WireContract, WireMethod};
+use super::streams::{HowEnded, Sink, Source, Taken};
+use crate::WorkerId;
+use crate::callee::Pending;
+use crate::cell::{CallCell, Signal};
+use crate::contract::{CallInfo, Contract, How, Refusal};
+use crate::envelope::Lease as StartAtOrigin;
+use crate::error::{CallError, CancelledBy, Outcome, Part, ProtocolError, WorkerExit};
+use crate::guard::catch;
+
+/// The caller's side of a call that crosses a wire; see the [module](super).
+///
+/// Dropping it before the call has ended ends the call: the caller gets
+/// [`CallError::WorkerDied`], with its request if the call has not started.
+pub struct Forwarded {
+    message: Vec<u8>,
+    lease: Lease,
+    side: Box<dyn CallerSide>,
+}
+
+/// The right to start a call at its origin.
+///
+/// The caller's side has one for each call, and the callee's side uses it when its handler is about
+/// to run. A link between programs, which cannot ask the origin and wait, gives the callee's side
+/// one of its own that reports the start.
+#[derive(Debug, Clone)]
+pub struct Lease(pub(super) StartAtOrigin);
+
+impl Lease {
+    /// Makes a lease that calls `start` with the worker that is about to run the call. If it returns
+    /// the cause of a cancellation, the call is not run.
+    pub fn new(
+        start: impl Fn(WorkerId) -> Result<(), CancelledBy> + Send + Sync + 'static,
+    ) -> Self {
+        Self(StartAtOrigin(Arc::new(start)))
+    }
+
+    /// Starts the call: from here on its handler may have run.
+    ///
+    /// # Errors
+    /// The call has ended, and must not be run.
+    pub fn start(&self, worker: WorkerId) -> Result<(), CancelledBy> {
+        self.0.start(worker)
+    }
+}
+
+/// Writes a call as a message of at most `most` bytes.
+///
+/// `None` if that is not possible, or the call has ended already: then its caller has its error.
+pub fn forward<C: WireContract>(call: C, info: CallInfo, most: usize) -> Option<Forwarded> {
+    call.into_caller().0.forward(info, most)
+}
+
+impl Forwarded {
+    /// Takes the first message out, which [`accept`](super::accept) reads.
+    pub fn take_message(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.message)
+    }
+
+    /// Returns the right to start this call.
+    pub fn lease(&self) -> Lease {
+        self.lease.clone()
+    }
+
+    /// Returns the next message to the callee's side; `None` after the last one.
+    ///
+    /// # Cancellation
+    /// Dropping what waits loses no message.
+    pub fn poll_message(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<ToCallee>> {
+        self.side.poll(cx)
+    }
+
+    /// Takes a message of the callee's side.
+    pub fn receive(&mut self, message: ToCaller) {
+        self.side.receive(message);
+    }
+}
+
+impl fmt::Debug for Forwarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.side.fmt(f)
+    }
+}
+
+/// A call of a contract, without its types.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct AnyCaller(Box<dyn Outgoing>);
+
+/// Makes the caller's side of a call. Called by generated code.
+pub fn caller<M: WireMethod>(call: Pending<M>) -> AnyCaller {
+    AnyCaller(Box::new(call))
+}
+
+trait Outgoing: Send + fmt::Debug {
+    fn forward(self: Box<Self>, info: CallInfo, most: usize) -> Option<Forwarded>;
+}
+
+impl<M: WireMethod> Outgoing for Pending<M> {
+    fn forward(mut self: Box<Self>, info: CallInfo, most: usize) -> Option<Forwarded> {
+        let cell = self.cell.take()?;
+        match message::<M>(&cell, info, most)? {
+            Ok(message) => {
+                cell.count_copied(message.len());
+                let started = Arc::new(Started::default());
+                let lease = lease(Arc::clone(&cell), Arc::clone(&started));
+                let side = Box::new(Side {
+                    cell,
+                    started,
+                    most,
+                    watch: None,
+                    is_asked: false,
+                    items: None,
+                    stream: None,
+                    farewell: None,
+                    is_over: false,
+                });
+                Some(Forwarded {
+                    message,
+                    lease,
+                    side,
+                })
+            }
+            Err(why) => {
+                cell.refuse(Refusal::Protocol(why));
+                None
+            }
+        }
+    }
+}
+
+/// Encodes a call; `None` if it has ended already.
+fn message<M: WireMethod>(
+    cell: &CallCell<M>,
+    info: CallInfo,
+    most: usize,
+) -> Option<Result<Vec<u8>, Box<ProtocolError>>> {
+    let head = Head::new(
+        (M::Contract::NAME, M::Contract::VERSION, M::DESCRIPTOR.id),
+        info,
+        cell.deadline(),
+        cell.envelope(),
+    );
+    let mut bytes = Vec::new();
+    if let Err(why) = write(&head, &mut bytes, most) {
+        return Some(Err(why.of(M::DESCRIPTOR.name, Part::Head)));
+    }
+    let request = cell.lend()?;
+    let mut encoder = Encoder { bytes, most };
+    let written = M::write(&request, &mut encoder);
+    cell.take_back(request);
+    Some(match written {
+        Ok(()) => Ok(encoder.bytes),
+        Err(why) => Err(why.of(M::DESCRIPTOR.name, Part::Request)),
+    })
+}
+
+/// What the start of a call leaves for its side.
+#[derive(Default)]
+struct Started {
+    worker: OnceLock<WorkerId>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// The items of the caller, until the side takes them.
+    items: Option<Source>,
+    /// The task of the side.
+    waker: Option<Waker>,
+}
+
+fn lease<M: WireMethod>(cell: Arc<CallCell<M>>, started: Arc<Started>) -> Lease {
+    Lease::new(move |worker| {
+        let request = match cell.start(worker) {
+            Ok((request, _envelope)) => request,
+            Err(How::Expired) => return Err(CancelledBy::Deadline),
+            Err(_) => return Err(CancelledBy::Caller),
+        };
+        // Its drop is the user's code, which runs here without a lock.
+        let items = catch(|| M::items(request)).unwrap_or(None);
+        let _is_first = started.worker.set(worker);
+        let mut waiting = started.waiting.lock();
+        waiting.items = items;
+        let waker = waiting.waker.take();
+        drop(waiting);
+        if let Some(waker) = waker {
+            wake_contained(waker);
+        }
+        Ok(())
+    })
+}
+
+impl Started {
+    /// Takes the items of a call that has started, or leaves the waker of the side.
+    fn poll_items(&self, waker: &Waker) -> Option<Source> {
+        if self.worker.get().is_some() {
+            return self.waiting.lock().items.take();
+        }
+        let waker = waker.clone();
+        let mut waiting = self.waiting.lock();
+        // The worker is set before the lock is taken: either it is there now, or the start finds the
+        // waker.
+        if self.worker.get().is_some() {
+            let items = waiting.items.take();
+            drop(waiting);
+            drop(waker);
+            return items;
+        }
+        let before = waiting.waker.replace(waker);
+        drop(waiting);
+        drop(before);
+        None
+    }
+
+    fn take_items(&self) -> Option<Source> {
+        self.waiting.lock().items.take()
+    }
+}
+
+/// The caller's side of one call.
+trait CallerSide: Send + fmt::Debug {
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<ToCallee>>;
+    fn receive(&mut self, message: ToCaller);
+}
+
+struct Side<M: WireMethod> {
+    cell: Arc<CallCell<M>>,
+    started: Arc<Started>,
+    most: usize,
+    /// The place among the watchers of the cell.
+    watch: Option<u64>,
+    /// The callee was told that the handler is asked to stop.
+    is_asked: bool,
+    /// Of the caller, once the call has started and until it needs no more.
+    items: Option<Source>,
+    /// The answer, if it is a stream that is open.
+    stream: Option<Sink>,
+    /// The last message, if the call ends on this side.
+    farewell: Option<CancelledBy>,
+    is_over: bool,
+}
+
+impl<M: WireMethod> CallerSide for Side<M> {
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<ToCallee>> {
+        if let Some(by) = self.farewell.take() {
+            return Poll::Ready(Some(ToCallee::Cancel(by)));
+        }
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        if self.cell.watch(&mut self.watch, cx.waker()) {
+            let by = self.cell.cancelled_by().unwrap_or(CancelledBy::Caller);
+            if self.cell.has_gone() {
+                self.end();
+                return Poll::Ready(Some(ToCallee::Cancel(by)));
+            }
+            if !std::mem::replace(&mut self.is_asked, true) {
+                return Poll::Ready(Some(ToCallee::Stop(by)));
+            }
+        }
+        if let Some(items) = self.started.poll_items(cx.waker()) {
+            self.items = Some(items);
+        }
+        if let Some(items) = &mut self.items
+            && let Poll::Ready(taken) = items.poll(cx, self.most)
+        {
+            return Poll::Ready(Some(match taken {
+                Taken::Item(bytes) => {
+                    self.cell.count_copied(bytes.len());
+                    ToCallee::Item(bytes)
+                }
+                // It stays, since its items are consumed later.
+                Taken::End(end) => {
+                    ToCallee::End(end.map_err(|aborted| aborted.reason().to_owned()))
+                }
+                Taken::Fault(why, part) => {
+                    self.fail(why, part, Outcome::MaybeExecuted);
+                    return self.poll(cx);
+                }
+            }));
+        }
+        // A reader that has gone cancels the call, which is seen above.
+        if let Some(stream) = &mut self.stream
+            && let Poll::Ready(Ok(consumed)) = stream.poll_consumed(cx)
+        {
+            return Poll::Ready(Some(ToCallee::Credit(consumed)));
+        }
+        Poll::Pending
+    }
+
+    fn receive(&mut self, message: ToCaller) {
+        if self.is_over {
+            return;
+        }
+        match message {
+            ToCaller::Refuse(why) => {
+                self.cell.refuse(Refusal::Protocol(why));
+                self.end();
+            }
+            ToCaller::Progress(progress) => self.cell.report(progress),
+            ToCaller::Credit(consumed) => {
+                if let Some(items) = self.items() {
+                    items.consume(consumed);
+                }
+            }
+            ToCaller::Full => self.drop_items(),
+            ToCaller::Answer(bytes, trailing) => {
+                self.cell.count_copied(bytes.len());
+                if let Some(trailing) = trailing {
+                    self.cell.trail(trailing);
+                }
+                if self.stream.is_some() {
+                    let why = "a second answer".to_owned();
+                    let why = CodecError::Undecodable(why);
+                    return self.fail(why, Part::Answer, Outcome::MaybeExecuted);
+                }
+                match read(&bytes, self.most) {
+                    Ok(ending) => self.answer(ending),
+                    Err(why) => self.fail(why, Part::Answer, outcome_of(&bytes)),
+                }
+            }
+            ToCaller::Item(bytes) => {
+                self.cell.count_copied(bytes.len());
+                if let Some(stream) = &mut self.stream
+                    && let Err(why) = stream.push(&bytes, self.most)
+                {
+                    self.fail(why, Part::Item, Outcome::MaybeExecuted);
+                }
+            }
+            ToCaller::End(bytes) => self.close(&bytes),
+        }
+    }
+}
+
+impl<M: WireMethod> Side<M> {
+    /// The items of the caller, also those that were not looked at since the start.
+    fn items(&mut self) -> Option<&mut Source> {
+        if let Some(items) = self.started.take_items() {
+            self.items = Some(items);
+        }
+        self.items.as_mut()
+    }
+
+    fn answer(&mut self, ending: Ending<M::Value, M::Failure>) {
+        match ending {
+            Ending::Value(value) => {
+                let signal: Arc<dyn Signal> = Arc::<CallCell<M>>::clone(&self.cell);
+                match M::join(value, signal) {
+                    (response, None) => self.settle_response(response),
+                    (response, Some(stream)) => self.open(response, stream),
+                }
+            }
+            Ending::App(failure) => {
+                self.settle(How::Failed, Err(CallError::App(M::error(failure))), 0);
+            }
+            Ending::Failed(failure) => self.fail_with(failure),
+        }
+    }
+
+    fn settle_response(&mut self, response: M::Response) {
+        match catch(|| M::response_bytes(&response)) {
+            Ok(bytes) => self.settle(How::Answered, Ok(response), bytes),
+            Err(panic) => {
+                let _dropped = catch(move || drop(response));
+                let why = format!("its size panicked: {}", panic.message);
+                let why = CodecError::Undecodable(why);
+                self.fail(why, Part::Answer, Outcome::Executed);
+            }
+        }
+    }
+
+    fn open(&mut self, stream: M::Response, sink: Sink) {
+        self.start();
+        if let Err(unread) = self.cell.open(Ok(stream), sink.cut()) {
+            // The caller has gone, or wants no answer.
+            let _dropped = catch(move || drop(unread));
+            let by = CancelledBy::Caller;
+            let outcome = Outcome::MaybeExecuted;
+            self.farewell = Some(by);
+            return self.settle(How::Cancelled, Err(CallError::Cancelled { by, outcome }), 0);
+        }
+        self.stream = Some(sink);
+    }
+
+    /// The call has ended in a way that the callee's side knows.
+    fn fail_with(&mut self, failure: Failure) {
+        let refusal = match failure.into_error::<M::Error, M::Request>() {
+            // The error is the one that this cell makes, whichever side sees first that the deadline
+            // has passed.
+            CallError::Deadline { .. } => {
+                self.cell.expire();
+                return self.end();
+            }
+            CallError::Rejected { why, .. } => Refusal::Rejected(why),
+            CallError::WorkerDied {
+                exit,
+                worker,
+                outcome: Outcome::NotStarted,
+                ..
+            } => Refusal::WorkerDied { exit, worker },
+            CallError::Protocol {
+                why,
+                outcome: Outcome::NotStarted,
+                ..
+            } => Refusal::Protocol(why),
+            error => {
+                let how = match &error {
+                    CallError::Panicked { .. } => How::Panicked,
+                    CallError::Cancelled { .. } => How::Cancelled,
+                    _ => How::Died,
+                };
+                return self.settle(how, Err(error), 0);
+            }
+        };
+        if !self.cell.refuse(refusal) {
+            // It was started here and not there, where it was turned away between the two.
+            let error = CallError::WorkerDied {
+                exit: WorkerExit::Ended,
+                worker: self.started.worker.get().copied(),
+                outcome: Outcome::MaybeExecuted,
+                request: None,
+            };
+            return self.settle(How::Died, Err(error), 0);
+        }
+        self.end();
+    }
+
+    fn settle(
+        &mut self,
+        how: How,
+        answer: Result<M::Response, CallError<M::Error, M::Request>>,
+        bytes: u64,
+    ) {
+        self.start();
+        self.end();
+        let (_ended, unread) = self.cell.settle(how, answer, bytes, |_| {});
+        let _dropped = catch(move || drop(unread));
+    }
+
+    /// Starts a call that the callee's side has answered without a word of its start.
+    fn start(&mut self) {
+        if self.cell.is_queued() {
+            let started = self.cell.start(WorkerId::new(0));
+            let _dropped = catch(move || drop(started));
+        }
+    }
+
+    /// Bytes could not be written or read on this side. The call ends here, and the callee is told.
+    fn fail(&mut self, why: CodecError, part: Part, outcome: Outcome) {
+        let why = why.of(M::DESCRIPTOR.name, part);
+        self.farewell = Some(CancelledBy::Caller);
+        match self.stream.take() {
+            Some(mut stream) => {
+                self.end();
+                let failure = Failure::Protocol(*why, outcome);
+                let _ended = self
+                    .cell
+                    .close(How::Failed, |_| {}, || stream.fail(failure));
+            }
+            None => {
+                let request = None;
+                let error = CallError::Protocol {
+                    why,
+                    outcome,
+                    request,
+                };
+                self.settle(How::Failed, Err(error), 0);
+            }
+        }
+    }
+
+    /// The stream of the answer ends.
+    fn close(&mut self, bytes: &[u8]) {
+        let Some(mut stream) = self.stream.take() else {
+            let why = "the end of a stream that is not open".to_owned();
+            let why = CodecError::Undecodable(why);
+            return self.fail(why, Part::Answer, Outcome::MaybeExecuted);
+        };
+        let fault = match stream.end(bytes, self.most) {
+            Ok(end) => {
+                let how = match end.how {
+                    HowEnded::Answered => How::Answered,
+                    HowEnded::Failed => How::Failed,
+                    HowEnded::Stopped => How::Died,
+                };
+                let _ended = self.cell.close(how, |_| {}, end.write);
+                None
+            }
+            Err(why) => Some(why),
+        };
+        match fault {
+            None => self.end(),
+            Some(why) => {
+                self.stream = Some(stream);
+                self.fail(why, Part::Answer, Outcome::MaybeExecuted);
+            }
+        }
+    }
+
+    /// Nothing follows on this side but a farewell.
+    fn end(&mut self) {
+        self.is_over = true;
+        if let Some(place) = self.watch.take() {
+            self.cell.forget(place);
+        }
+        self.drop_items();
+    }
+
+    /// No more items of the caller are needed. Those that are left are the user's.
+    fn drop_items(&mut self) {
+        let (items, untaken) = (self.items.take(), self.started.take_items());
+        let _dropped = catch(move || drop((items, untaken)));
+    }
+}
+
+/// What is known of a call whose answer cannot be read.
+fn outcome_of(answer: &[u8]) -> Outcome {
+    // The number of the variant comes first. The handler has ended if it is a response or an error
+    // of the handler.
+    match answer.first() {
+        Some(0 | 1) => Outcome::Executed,
+        _ => Outcome::MaybeExecuted,
+    }
+}
+
+impl<M: WireMethod> Drop for Side<M> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let exit = WorkerExit::Ended;
+        let worker = self.started.worker.get().copied();
+        let refusal = Refusal::WorkerDied {
+            exit: exit.clone(),
+            worker: None,
+        };
+        if !self.cell.refuse(refusal) {
+            let worker = worker.unwrap_or_else(|| WorkerId::new(0));
+            self.cell.abandon(worker, exit, &mut || {});
+        }
+    }
+}
+
+impl<M: WireMethod> fmt::Debug for Side<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Forwarded").field(&self.cell).finish()
+    }
+}
