@@ -13,7 +13,7 @@ macro_rules! probe {
         use $crate::stage::Stage;
         use $crate::transport::{Host, Transport};
 
-        #[contract(crate = insula_rpc)]
+        #[contract(wire, crate = insula_rpc)]
         pub(crate) trait Probe {
             /// One request, one answer.
             async fn run(

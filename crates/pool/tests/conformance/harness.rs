@@ -74,6 +74,8 @@ macro_rules! conform {
         $crate::harness::conform_to!(OneIsolate as one_isolate { $($list)* });
         $crate::harness::conform_to!(OneWorker as one_worker { $($list)* });
         $crate::harness::conform_to!(ThreeWorkers as three_workers { $($list)* });
+        $crate::harness::conform_to!(WiredIsolate as wired_isolate { $($list)* });
+        $crate::harness::conform_to!(WiredWorkers as wired_workers { $($list)* });
     };
 }
 

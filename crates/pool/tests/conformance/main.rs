@@ -2,8 +2,9 @@
 //!
 //! A case is a function over a [`transport::Transport`]. The lists in [`shared`] and [`exclusive`]
 //! make one test of each case for each transport: a port of one isolate ([`insula_rpc::serve`]), a
-//! pool of one worker, and a pool of three workers that run two calls at once. The model is the
-//! list of gRPC's interoperability tests; the doc comment of a case names its counterpart.
+//! pool of one worker, a pool of three workers that run two calls at once, and the first and the
+//! last of them behind a wire ([`insula_rpc::wire::loopback`]). The model is the list of gRPC's
+//! interoperability tests; the doc comment of a case names its counterpart.
 //!
 //! # Two contracts
 //! The contract of the tests exists twice, with `&self` and with `&mut self`. Most cases hold for

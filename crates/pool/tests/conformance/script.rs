@@ -9,11 +9,12 @@ use futures_core::Stream;
 use futures_util::stream;
 use insula_core::sleep;
 use insula_rpc::{CancelToken, Context, Inbound, Metadata, Payload, TraceContext};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::stage::{Stage, Tripwire};
 
 /// One step of a handler.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Step {
     /// Gives an item; a handler without a stream drops it.
     Give(Item),
@@ -29,20 +30,27 @@ pub(crate) enum Step {
     StopReading,
     /// Notes `at GATE` and waits until the gate is open.
     WaitFor(u64),
-    Note(&'static str),
+    Note(#[serde(deserialize_with = "leaked")] Line),
     /// Has the end of the handler noted, in whatever way it ends.
-    Arm(&'static str),
+    Arm(#[serde(deserialize_with = "leaked")] Line),
     /// Waits to be cancelled, and notes by what.
     UntilCancelled,
     /// Ignores that it is cancelled.
     Hang,
     Sleep(Duration),
     Fail(Oops),
-    Panic(&'static str),
+    Panic(#[serde(deserialize_with = "leaked")] Line),
+}
+
+/// A line that is written in a case. An alias, since serde would have a `&str` borrow from the bytes.
+type Line = &'static str;
+
+fn leaked<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Line, D::Error> {
+    Ok(String::deserialize(deserializer)?.leak())
 }
 
 /// What moves in a stream. It may weigh as much as a case likes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Item {
     pub(crate) number: u64,
     pub(crate) weight: u64,
@@ -66,7 +74,7 @@ pub(crate) fn give(numbers: std::ops::Range<u64>) -> Vec<Step> {
 }
 
 /// The error of all methods.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Oops {
     pub(crate) code: u32,
     pub(crate) text: String,
@@ -88,21 +96,21 @@ impl fmt::Display for Oops {
 impl Error for Oops {}
 
 /// What a handler has read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     pub(crate) numbers: Vec<u64>,
     pub(crate) end: Option<End>,
 }
 
 /// How a caller's items have ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum End {
     Finished,
     Aborted(String),
 }
 
 /// What a handler sees of what was sent along.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seen {
     pub(crate) metadata: Metadata,
     pub(crate) trace: Option<TraceContext>,

@@ -30,7 +30,6 @@ mod unread;
 conform! {
     unary {
         everywhere an_empty_request_gets_its_answer;
-        everywhere a_large_message_moves_both_ways_and_is_never_copied;
         everywhere what_is_sent_along_arrives_and_comes_back;
         everywhere the_error_of_a_handler_keeps_its_code_and_its_text;
         everywhere a_panic_fails_its_own_call_only;
@@ -106,6 +105,28 @@ conform! {
     }
 }
 
+// A wire copies.
+conform_to!(OneIsolate as one_isolate_moved {
+    unary {
+        everywhere a_large_message_moves_both_ways_and_is_never_copied;
+    }
+});
+conform_to!(OneWorker as one_worker_moved {
+    unary {
+        everywhere a_large_message_moves_both_ways_and_is_never_copied;
+    }
+});
+conform_to!(ThreeWorkers as three_workers_moved {
+    unary {
+        everywhere a_large_message_moves_both_ways_and_is_never_copied;
+    }
+});
+conform_to!(WiredIsolate as wired_isolate_copied {
+    unary {
+        everywhere a_large_message_is_copied_once_in_each_direction;
+    }
+});
+
 // With one place there is an order.
 conform_to!(OneIsolate as one_isolate_ordered {
     unread {
@@ -113,6 +134,11 @@ conform_to!(OneIsolate as one_isolate_ordered {
     }
 });
 conform_to!(OneWorker as one_worker_ordered {
+    unread {
+        on_seeds a_stream_that_goes_on_comes_before_new_calls;
+    }
+});
+conform_to!(WiredIsolate as wired_isolate_ordered {
     unread {
         on_seeds a_stream_that_goes_on_comes_before_new_calls;
     }
@@ -128,6 +154,14 @@ conform_to!(OneWorker as one_worker_bounded {
     }
 });
 conform_to!(ThreeWorkers as three_workers_bounded {
+    cancelling {
+        everywhere a_call_that_leaves_a_full_queue_makes_room;
+    }
+    deadlines {
+        on_seeds expired_calls_that_nobody_polls_make_room;
+    }
+});
+conform_to!(WiredWorkers as wired_workers_bounded {
     cancelling {
         everywhere a_call_that_leaves_a_full_queue_makes_room;
     }

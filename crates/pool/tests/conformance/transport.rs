@@ -1,13 +1,15 @@
 //! The seam of this suite: how calls come to a service.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use insula_core::Isolate;
 use insula_pool::{Measure, PoolStats, Queue, Shutdown, WorkerPool};
-use insula_rpc::{Caller, Contract, Respond, Whole, serve};
+use insula_rpc::wire::{Loopback, WireContract};
+use insula_rpc::{Caller, Endpoint, Respond, Whole, serve};
 
 /// A way for calls to come to a service.
 pub(crate) trait Transport: 'static {
@@ -21,7 +23,7 @@ pub(crate) trait Transport: 'static {
     ) -> impl Future<Output = (K, Host)> + Send
     where
         K: Caller + Send,
-        K::Contract: Contract,
+        K::Contract: WireContract,
         R: Respond<Contract = K::Contract>,
         R::Service: Clone + Sync;
 }
@@ -61,6 +63,13 @@ pub(crate) enum Workers<const WORKERS: usize, const AT_ONCE: usize> {}
 pub(crate) type OneWorker = Workers<1, 1>;
 pub(crate) type ThreeWorkers = Workers<3, 2>;
 
+/// Another transport, to which calls come as bytes.
+#[derive(Debug)]
+pub(crate) struct Wired<T>(PhantomData<T>);
+
+pub(crate) type WiredIsolate = Wired<OneIsolate>;
+pub(crate) type WiredWorkers = Wired<ThreeWorkers>;
+
 impl Transport for OneIsolate {
     fn places<R: Respond>() -> usize {
         1
@@ -69,7 +78,7 @@ impl Transport for OneIsolate {
     async fn start<K, R>(service: R::Service, bound: Option<usize>) -> (K, Host)
     where
         K: Caller + Send,
-        K::Contract: Contract,
+        K::Contract: WireContract,
         R: Respond<Contract = K::Contract>,
         R::Service: Clone + Sync,
     {
@@ -98,7 +107,7 @@ impl<const WORKERS: usize, const AT_ONCE: usize> Transport for Workers<WORKERS, 
     async fn start<K, R>(service: R::Service, bound: Option<usize>) -> (K, Host)
     where
         K: Caller + Send,
-        K::Contract: Contract,
+        K::Contract: WireContract,
         R: Respond<Contract = K::Contract>,
         R::Service: Clone + Sync,
     {
@@ -133,6 +142,36 @@ impl<const WORKERS: usize, const AT_ONCE: usize> Workers<WORKERS, AT_ONCE> {
     fn at_once<R: Respond>() -> usize {
         if R::EXCLUSIVE { 1 } else { AT_ONCE }
     }
+}
+
+impl<T: Transport> Transport for Wired<T> {
+    fn places<R: Respond>() -> usize {
+        T::places::<R>()
+    }
+
+    async fn start<K, R>(service: R::Service, bound: Option<usize>) -> (K, Host)
+    where
+        K: Caller + Send,
+        K::Contract: WireContract,
+        R: Respond<Contract = K::Contract>,
+        R::Service: Clone + Sync,
+    {
+        let (Plain(endpoint), host) = T::start::<Plain<K::Contract>, R>(service, bound).await;
+        (K::from(Arc::new(Loopback::from(endpoint))), host)
+    }
+}
+
+/// A caller that is nothing but its endpoint.
+struct Plain<C>(Arc<dyn Endpoint<C>>);
+
+impl<C> From<Arc<dyn Endpoint<C>>> for Plain<C> {
+    fn from(endpoint: Arc<dyn Endpoint<C>>) -> Self {
+        Self(endpoint)
+    }
+}
+
+impl<C: WireContract> Caller for Plain<C> {
+    type Contract = C;
 }
 
 /// Every call has exactly one end in the books.

@@ -33,6 +33,21 @@ pub(crate) async fn a_large_message_moves_both_ways_and_is_never_copied<T: Trans
     set.end().await;
 }
 
+/// gRPC: `large_unary`, over a wire.
+pub(crate) async fn a_large_message_is_copied_once_in_each_direction<T: Transport>() {
+    let set = Set::new::<T>().await;
+    let bytes = vec![7; 8 * MIB];
+    let detailed = set.caller.mirror(bytes).detailed().await.expect("answered");
+    assert_eq!(detailed.value, vec![7; 8 * MIB]);
+    let copied = detailed.traffic.bytes_copied;
+    let least = 2 * 8 * MIB as u64;
+    assert!(
+        (least..least + 100).contains(&copied),
+        "{copied} bytes were copied"
+    );
+    set.end().await;
+}
+
 /// gRPC: `custom_metadata`. In all kinds of calls.
 pub(crate) async fn what_is_sent_along_arrives_and_comes_back<T: Transport>() {
     let set = Set::new::<T>().await;
