@@ -123,6 +123,3 @@ pub mod __private {
     pub use super::streams::{Feed, ReplySource, Sink, Source, feed, reply_source, sink, source};
     pub use crate::cell::Signal;
 }
-
-#[cfg(test)]
-mod tests;

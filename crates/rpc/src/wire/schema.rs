@@ -185,3 +185,6 @@ impl MethodSchema {
         &self.error
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,3 +12,4 @@ mod scoped;
 mod serving;
 mod streams;
 mod traffic;
+mod wire;

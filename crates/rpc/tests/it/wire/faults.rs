@@ -1,0 +1,200 @@
+//! Values that cannot be written or read: what the error says, and whether the handler has run.
+
+use insula_core::block_on;
+use insula_rpc::{CallError, Outcome, Part, ProtocolError, wire};
+
+use super::contract::{HuntCaller, Hunter, Set, TRAPS, Trap};
+
+/// Asserts that a call failed on the wire. Returns the request if it has come back.
+fn assert_fault<E: std::fmt::Debug, Q>(
+    error: CallError<E, Q>,
+    trap: Trap,
+    (name, expected): (&str, Part),
+    is: Outcome,
+) -> Option<Q> {
+    assert_eq!(error.outcome(), is, "{error:?}");
+    let CallError::Protocol { why, request, .. } = error else {
+        panic!("{error:?}")
+    };
+    let text = match (&*why, trap) {
+        (ProtocolError::Unencodable { method, part, why }, Trap::Write | Trap::PanicInWrite) => {
+            assert_eq!((method.as_str(), *part), (name, expected));
+            why
+        }
+        (ProtocolError::Undecodable { method, part, why }, Trap::Read | Trap::PanicInRead) => {
+            assert_eq!((method.as_str(), *part), (name, expected));
+            why
+        }
+        (why, trap) => panic!("{why:?} of {trap:?}"),
+    };
+    let said = match trap {
+        Trap::PanicInWrite | Trap::PanicInRead => "it panicked: a trap",
+        Trap::Write => "its `Serialize` has failed",
+        _ => "a trap",
+    };
+    assert!(text.starts_with(said), "{text}");
+    request
+}
+
+fn hunt() -> (Hunter, HuntCaller) {
+    let hunter = Hunter::default();
+    let caller = hunter.serve(wire::MOST_BYTES);
+    (hunter, caller)
+}
+
+#[test]
+fn a_request_that_cannot_cross_was_not_started_and_comes_back() {
+    let (hunter, caller) = hunt();
+    for trap in TRAPS {
+        let error = block_on(caller.take(7, trap)).expect_err("it cannot cross");
+        let request = assert_fault(error, trap, ("take", Part::Request), Outcome::NotStarted);
+        assert_eq!(request, Some((7, trap)));
+        // At once, like any refusal.
+        let error = caller.take(8, trap).try_start().expect_err("refused");
+        assert_eq!(error.into_request(), Some((8, trap)));
+    }
+    assert!(hunter.notes().is_empty(), "nothing has run");
+    assert_eq!(block_on(caller.take(9, Trap::None)).ok(), Some(9));
+}
+
+#[test]
+fn an_answer_that_cannot_cross_was_executed() {
+    let (_hunter, caller) = hunt();
+    for trap in TRAPS {
+        let error = block_on(caller.give(Set::new(trap))).expect_err("it cannot cross");
+        assert_fault(error, trap, ("give", Part::Answer), Outcome::Executed);
+        let error = block_on(caller.fail(Set::new(trap))).expect_err("it cannot cross");
+        assert_fault(error, trap, ("fail", Part::Answer), Outcome::Executed);
+    }
+    let error = block_on(caller.fail(Set::new(Trap::None))).expect_err("it fails");
+    assert_eq!(error.into_app(), Some(Trap::None), "as its own type");
+}
+
+#[test]
+fn an_item_that_cannot_cross_ends_the_stream_after_those_before_it() {
+    let (_hunter, caller) = hunt();
+    for trap in TRAPS {
+        block_on(async {
+            let mut items = caller.stream(Set::new(trap)).await.expect("open");
+            assert_eq!(items.next().await.and_then(Result::ok), Some(Trap::None));
+            let error = items.next().await.expect("no end").expect_err("a fault");
+            assert_fault(error, trap, ("stream", Part::Item), Outcome::MaybeExecuted);
+            assert!(items.next().await.is_none(), "an error is the last thing");
+
+            let mut items = caller.break_off(Set::new(trap)).await.expect("open");
+            assert_eq!(items.next().await.and_then(Result::ok), Some(1));
+            let error = items.next().await.expect("no end").expect_err("a fault");
+            assert_fault(
+                error,
+                trap,
+                ("break_off", Part::Answer),
+                Outcome::MaybeExecuted,
+            );
+        });
+    }
+}
+
+#[test]
+fn an_item_of_the_caller_that_cannot_cross_ends_the_call_and_its_handler() {
+    for trap in TRAPS {
+        let (hunter, caller) = hunt();
+        block_on(async {
+            let (mut sender, call) = caller.absorb().open();
+            assert!(sender.send(Trap::None).await.is_ok());
+            // A call that is cancelled between its start and its handler has no handler.
+            hunter.noted("absorb");
+            // It may be found before or after it is sent.
+            let _sent = sender.send(trap).await;
+            let error = call.await.expect_err("a fault");
+            assert_fault(
+                error,
+                trap,
+                ("absorb", Part::SentItem),
+                Outcome::MaybeExecuted,
+            );
+            assert!(sender.send(Trap::None).await.is_err(), "no more are read");
+        });
+        hunter.noted("absorb: call cancelled by its caller");
+        let notes = hunter.notes();
+        assert_eq!(
+            notes.len(),
+            3,
+            "its items look aborted, not complete: {notes:?}"
+        );
+
+        block_on(async {
+            let (mut sender, call) = caller.exchange().open();
+            let mut items = call.await.expect("open");
+            assert!(sender.send(Trap::None).await.is_ok());
+            assert_eq!(items.next().await.and_then(Result::ok), Some(Trap::None));
+            let _sent = sender.send(trap).await;
+            let error = items.next().await.expect("no end").expect_err("a fault");
+            assert_fault(
+                error,
+                trap,
+                ("exchange", Part::SentItem),
+                Outcome::MaybeExecuted,
+            );
+            assert!(items.next().await.is_none());
+        });
+    }
+}
+
+/// Asserts that a call failed because of its size.
+fn assert_too_large<Q>(error: CallError<Trap, Q>, expected: Part, is: Outcome) -> Option<Q> {
+    assert_eq!(error.outcome(), is, "{error:?}");
+    match error {
+        CallError::Protocol { why, request, .. } => {
+            let ProtocolError::TooLarge { part, most, .. } = &*why else {
+                panic!("{why:?}")
+            };
+            assert_eq!((*part, *most), (expected, 1000));
+            request
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_message_has_so_many_bytes_and_no_more() {
+    let caller = Hunter::default().serve(1000);
+    // The head takes as much as it takes; find the largest request that fits.
+    let fits = |bytes: usize| block_on(caller.mirror(vec![1; bytes])).is_ok();
+    let largest = (900..1000).rev().find(|bytes| fits(*bytes));
+    let largest = largest.expect("a request of 900 bytes fits");
+    assert!((900..largest).all(fits), "all smaller ones fit too");
+    let request = vec![1; largest + 1];
+    let error = block_on(caller.mirror(request.clone())).expect_err("too large");
+    assert_eq!(
+        error.to_string(),
+        "a request of `mirror` has more than 1000 bytes"
+    );
+    let request_back = assert_too_large(error, Part::Request, Outcome::NotStarted);
+    assert_eq!(request_back, Some(request));
+}
+
+#[test]
+fn an_error_that_does_not_fit_keeps_its_outcome() {
+    let caller = Hunter::default().serve(1000);
+    let panic = caller.panic("x".repeat(900));
+    let error = block_on(panic).expect_err("it panics");
+    assert!(matches!(error, CallError::Panicked { .. }), "{error:?}");
+    let caller = Hunter::default().serve(200);
+    let error = block_on(caller.panic("x".repeat(150))).expect_err("it panics");
+    // The text, and where it happened, is more than a message may have.
+    assert_eq!(error.outcome(), Outcome::MaybeExecuted, "{error:?}");
+}
+
+#[test]
+fn what_travels_along_counts_against_the_limit() {
+    let caller = Hunter::default().serve(1000);
+    let mut metadata = insula_rpc::Metadata::new();
+    metadata.insert("text", "x".repeat(2000)).expect("fits");
+    let call = caller.mirror(vec![1]).metadata(metadata);
+    let request = assert_too_large(
+        block_on(call).expect_err("too large"),
+        Part::Head,
+        Outcome::NotStarted,
+    );
+    assert_eq!(request, Some(vec![1]));
+}
