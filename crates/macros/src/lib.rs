@@ -76,6 +76,10 @@ use proc_macro::TokenStream;
 /// # Options
 /// - `name = "…"`: the name of the contract; by default the name of the trait;
 /// - `version = N`: its version; by default 1;
+/// - `wire`: its calls can also be written as bytes, and it has a schema, which a test compares with
+///   that of its last version. Each type in the contract is `serde::Serialize` and
+///   `serde::Deserialize`, and owns its values. It needs the feature `wire` of the library; without
+///   the option nothing of it is generated. See the module `rpc::wire`;
 /// - `crate = path`: the path of the library in the generated code; by default `::insula`.
 ///
 /// # Errors

@@ -22,9 +22,7 @@ pub(super) fn emit(contract: &Contract) -> TokenStream {
     let request = emit_request(contract, &names);
     let caller = caller::emit(contract, &names);
     let responder = responder::emit(contract, &names);
-    let wire = contract
-        .wire
-        .map(|option| wire::emit(contract, &names, option));
+    let wire = contract.is_wired.then(|| wire::emit(contract, &names));
     quote!(#trait_item #(#markers)* #request #caller #responder #wire)
 }
 

@@ -27,8 +27,8 @@ pub(super) struct Contract {
     pub(super) name: String,
     pub(super) version: u32,
     pub(super) krate: Path,
-    /// The place of the option `wire`, if its calls can be written as bytes.
-    pub(super) wire: Option<Span>,
+    /// `true` if its calls can be written as bytes.
+    pub(super) is_wired: bool,
     pub(super) access: Access,
     pub(super) methods: Vec<Method>,
 }
@@ -106,7 +106,7 @@ pub(super) fn read(options: TokenStream, item: TokenStream) -> syn::Result<Contr
         name,
         version,
         krate,
-        wire,
+        is_wired,
     } = options::read(&item.ident, options)?;
     let mut faults = Faults::default();
     let mut methods: Vec<Method> = Vec::new();
@@ -139,7 +139,7 @@ pub(super) fn read(options: TokenStream, item: TokenStream) -> syn::Result<Contr
         name,
         version,
         krate,
-        wire,
+        is_wired,
         // Without any method there is a fault, and this is not used.
         access: access.unwrap_or(Access::Shared),
         methods,

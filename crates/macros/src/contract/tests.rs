@@ -169,6 +169,44 @@ fn conditions_of_a_method_are_on_everything_that_is_made_of_it() {
 }
 
 #[test]
+fn a_contract_names_nothing_of_the_wire_without_the_option() {
+    let contract = quote! {
+        trait A {
+            async fn m(&self, cx: &Context, a: A, items: Inbound<T>)
+                -> Result<impl Stream<Item = Result<I, E>>, E>;
+            async fn n(&self, cx: &Context) -> Result<R, E>;
+        }
+    };
+    let without = flat(&accepted(quote!(), contract.clone()));
+    assert!(!without.to_lowercase().contains("wire"), "{without}");
+    let with = flat(&accepted(quote!(wire), contract));
+    let added = with.strip_prefix(&without);
+    let added = added.unwrap_or_else(|| panic!("{with} begins with {without}"));
+    assert!(
+        added.starts_with("::insula::__private::if_wire!{"),
+        "{added}"
+    );
+}
+
+#[test]
+fn conditions_are_on_what_the_wire_adds() {
+    let file = accepted(
+        quote!(wire),
+        quote! {
+            trait A {
+                #[cfg(unix)]
+                async fn m(&self, cx: &Context) -> Result<(), E>;
+                async fn n(&self, cx: &Context) -> Result<(), E>;
+            }
+        },
+    );
+    let text = flat(&file);
+    let (_, added) = text.split_once("if_wire!").expect("is there");
+    // The method's values, its line of the schema, and the two arms.
+    assert_eq!(added.matches("#[cfg(unix)]").count(), 4, "{added}");
+}
+
+#[test]
 fn callers_are_told_what_the_trait_says_to_callers() {
     let file = accepted(
         quote!(),
@@ -480,4 +518,17 @@ fn unknown_options_are_refused() {
         ),
     );
     assert!(out.to_string().contains("the options of a contract are"));
+}
+
+#[test]
+fn options_are_given_once() {
+    for options in [quote!(wire, wire), quote!(version = 1, wire, version = 2)] {
+        let item = quote!(
+            trait A {
+                async fn m(&self, cx: &Context) -> Result<(), E>;
+            }
+        );
+        let out = expand(options, item).to_string();
+        assert!(out.contains("is given twice"), "{out}");
+    }
 }

@@ -292,11 +292,11 @@ impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
 macro_rules! integers {
     ($($deserialize:ident $visit:ident $read:ident $type:ident;)*) => {
         $(
-            #[allow(trivial_numeric_casts, reason = "the widest type needs no cast")]
             fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-                // In range: no more bits than these were read.
-                let value = self.$read($type::BITS)? as $type;
-                visitor.$visit(value)
+                let value = $type::try_from(self.$read($type::BITS)?);
+                // Never: no more bits were read.
+                let too_large = |_| Malformed("an integer is too large for its type".to_owned());
+                visitor.$visit(value.map_err(too_large)?)
             }
         )*
     };

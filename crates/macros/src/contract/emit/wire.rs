@@ -2,7 +2,7 @@
 
 mod written;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Ident, Index, Type};
@@ -11,18 +11,17 @@ use self::written::written;
 use super::Names;
 use crate::contract::model::{Answer, Contract, Method};
 
-/// Emits everything that `wire` adds. `option` is where it was written: without the feature, the
-/// error is there.
-pub(super) fn emit(contract: &Contract, names: &Names, option: Span) -> TokenStream {
+/// Emits everything that `wire` adds.
+pub(super) fn emit(contract: &Contract, names: &Names) -> TokenStream {
     let private = &names.private;
     let methods = contract
         .methods
         .iter()
         .map(|method| emit_method(contract, names, method));
     let schema = emit_contract(contract, names);
-    let if_wire = quote_spanned!(option=> #private::if_wire!);
+    // Without the feature of the library it gives one error, which is shown at the attribute.
     quote! {
-        #if_wire {
+        #private::if_wire! {
             #(#methods)*
             #schema
         }
@@ -124,34 +123,7 @@ fn emit_method(contract: &Contract, names: &Names, method: &Method) -> TokenStre
     let write = emit_write(method, &values);
     let read = emit_read(&wire, private, method, &values);
     let items = emit_items(&wire, method);
-    let (value, split, join) = match &method.answer {
-        Answer::Value { response } => (
-            crossing(&wire, response),
-            quote!((response, ::core::option::Option::None)),
-            quote! {
-                let _ = signal;
-                (value, ::core::option::Option::None)
-            },
-        ),
-        Answer::Stream { item, .. } => {
-            let item = crossing(&wire, item);
-            (
-                quote!(()),
-                quote! {
-                    let source = #wire::reply_source::<#item, #error>(response);
-                    ((), ::core::option::Option::Some(source))
-                },
-                quote! {
-                    let () = value;
-                    let (stream, sink) = #wire::sink::<#item, #error>(
-                        <Self as #private::ServerStreaming>::item_bytes,
-                        signal,
-                    );
-                    (stream, ::core::option::Option::Some(sink))
-                },
-            )
-        }
-    };
+    let AnswerForms { value, split, join } = emit_answer(&wire, private, method, &error);
     quote! {
         #(#conditions)*
         impl #wire::WireMethod for #marker {
@@ -193,6 +165,50 @@ fn emit_method(contract: &Contract, names: &Names, method: &Method) -> TokenStre
             }
         }
     }
+}
+
+/// What an answer is on a wire.
+struct AnswerForms {
+    value: TokenStream,
+    split: TokenStream,
+    join: TokenStream,
+}
+
+fn emit_answer(
+    wire: &TokenStream,
+    private: &TokenStream,
+    method: &Method,
+    error: &TokenStream,
+) -> AnswerForms {
+    let (value, split, join) = match &method.answer {
+        Answer::Value { response } => (
+            crossing(wire, response),
+            quote!((response, ::core::option::Option::None)),
+            quote! {
+                let _ = signal;
+                (value, ::core::option::Option::None)
+            },
+        ),
+        Answer::Stream { item, .. } => {
+            let item = crossing(wire, item);
+            (
+                quote!(()),
+                quote! {
+                    let source = #wire::reply_source::<#item, #error>(response);
+                    ((), ::core::option::Option::Some(source))
+                },
+                quote! {
+                    let () = value;
+                    let (stream, sink) = #wire::sink::<#item, #error>(
+                        <Self as #private::ServerStreaming>::item_bytes,
+                        signal,
+                    );
+                    (stream, ::core::option::Option::Some(sink))
+                },
+            )
+        }
+    };
+    AnswerForms { value, split, join }
 }
 
 /// Emits `ty` in a form that is `ty` only if it can cross a wire: the form of `moved`, for the same

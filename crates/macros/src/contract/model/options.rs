@@ -1,17 +1,16 @@
 //! The options in the parentheses of the attribute.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
 use syn::parse::Parser;
-use syn::spanned::Spanned;
 use syn::{Error, Ident, LitInt, LitStr, Path, parse_quote};
 
 pub(super) struct Options {
     pub(super) name: String,
     pub(super) version: u32,
     pub(super) krate: Path,
-    /// The place of the option `wire`.
-    pub(super) wire: Option<Span>,
+    /// `true` if there is the option `wire`.
+    pub(super) is_wired: bool,
 }
 
 /// Reads the options of the trait `ident`.
@@ -20,7 +19,7 @@ pub(super) fn read(ident: &Ident, tokens: TokenStream) -> syn::Result<Options> {
         name: ident.unraw().to_string(),
         version: 1,
         krate: parse_quote!(::insula),
-        wire: None,
+        is_wired: false,
     };
     let mut given: Vec<Ident> = Vec::new();
     let mut name_span = ident.span();
@@ -39,7 +38,7 @@ pub(super) fn read(ident: &Ident, tokens: TokenStream) -> syn::Result<Options> {
         } else if meta.path.is_ident("crate") {
             options.krate = meta.value()?.call(Path::parse_mod_style)?;
         } else if meta.path.is_ident("wire") {
-            options.wire = Some(meta.path.span());
+            options.is_wired = true;
         } else {
             let names = "`name = \"…\"`, `version = N`, `wire` and `crate = path`";
             return Err(meta.error(format!("the options of a contract are {names}")));
@@ -47,7 +46,7 @@ pub(super) fn read(ident: &Ident, tokens: TokenStream) -> syn::Result<Options> {
         Ok(())
     });
     parser.parse2(tokens)?;
-    if options.wire.is_some() && !is_one_line(&options.name) {
+    if options.is_wired && !is_one_line(&options.name) {
         let message = "the name of a contract on a wire is one line, without blanks around it: it \
                        is a line of the schema";
         return Err(Error::new(name_span, message));

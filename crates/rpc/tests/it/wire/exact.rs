@@ -27,7 +27,7 @@ struct Book(Arc<Mutex<HashSet<u32>>>);
 impl Register for Book {
     async fn enter(&self, cx: &Context, number: u32) -> Result<(), ()> {
         assert!(self.0.lock().insert(number), "{number} runs twice");
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             let _late = cx.checkpoint().await;
         }
         Ok(())

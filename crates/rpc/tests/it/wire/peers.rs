@@ -283,7 +283,7 @@ fn a_caller_gets_an_end_whatever_the_other_side_sends() {
         let _sent = sender.try_send(Trap::None);
         for side in &mut sides {
             for _ in 0..dice.roll() % 6 {
-                if dice.roll() % 3 == 0 {
+                if dice.roll().is_multiple_of(3) {
                     let _started = side.lease().start(WorkerId::new(0));
                 }
                 side.receive(any_to_caller(&mut dice));
