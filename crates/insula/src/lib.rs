@@ -30,6 +30,7 @@
 //!
 //! # Features
 //! - `tokio`: the module `tokio`, for libraries that need tokio inside of isolates.
+//! - `wire`: the module [`rpc`]`::wire`, for contracts whose calls can be written as bytes.
 //!
 //! ```standalone_crate
 //! use insula::{Isolate, ReceivePort, RunError};

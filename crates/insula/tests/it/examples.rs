@@ -5,11 +5,14 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use insula::io::{Directory, File};
+use insula::rpc::wire::{check_schema, encode};
 
 use self::data_processor::{Failure, run};
 
 #[path = "../../examples/data_processor.rs"]
 mod data_processor;
+#[path = "../../examples/wire.rs"]
+mod wire;
 
 /// Runs the program, and returns what it prints.
 async fn data_processor(arguments: &[&str], file: Option<PathBuf>) -> Result<String, Failure> {
@@ -73,4 +76,32 @@ async fn arguments_are_checked_and_explained() {
     let missing = data_processor(&["no such file"], None).await.unwrap_err();
     assert_eq!(missing.code, 1);
     assert!(missing.text.starts_with("no such file: "), "{missing:?}");
+}
+
+#[insula::test]
+async fn a_service_is_called_over_a_wire() {
+    let mut out = Vec::new();
+    wire::run(&mut out).await.unwrap();
+    let printed = String::from_utf8(out).expect("it prints text");
+    for line in [
+        "the coldest is K2",
+        "there is no reading (executed)",
+        "+0 +35 +45 -20 ",
+        "contract weather",
+    ] {
+        assert!(printed.lines().any(|it| it == line), "{line}: {printed}");
+    }
+}
+
+#[test]
+fn the_contract_of_the_weather_is_that_of_its_file() {
+    check_schema::<wire::WeatherRequest>("../../docs/contracts/weather.txt");
+}
+
+/// What the schema does not see: the fields of its types.
+#[test]
+fn a_sample_of_each_type_of_the_weather_has_the_same_bytes() {
+    let sample = wire::sample();
+    assert_eq!(encode(&sample), Ok(vec![2, b'K', b'2', 163, 6]));
+    assert_eq!(encode(&wire::NoReading), Ok(vec![]));
 }

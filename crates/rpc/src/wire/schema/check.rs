@@ -154,7 +154,7 @@ fn list(text: &mut String, breaks: &[Break]) {
 }
 
 fn write(schema: &Schema, path: &Path) -> Result<(), String> {
-    let text = format!("{HEADING}{schema}");
+    let text = format!("{HEADING}\n{schema}");
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     folder
         .map_or(Ok(()), fs::create_dir_all)
