@@ -39,9 +39,9 @@
 //! | `End` | all items were sent, or the stream was aborted | `Answer` | the response, the error, or that the answer is a stream |
 //! | `Credit` | so many items of the answer were consumed | `Item`, `End` | an item of the answer, its end |
 //! | `Stop` | the handler is to stop, its answer is awaited | `Credit` | so many items of the caller were consumed |
-//! | `Cancel` | the caller has gone, or its deadline has passed | `Full` | no more items of the caller are read |
+//! | `Cancel` | the caller has gone, or its deadline has passed | `Closed` | no more items of the caller are read |
 //!
-//! The messages of one direction keep their order. `Credit` and `Full` come before the `Answer` or
+//! The messages of one direction keep their order. `Credit` and `Closed` come before the `Answer` or
 //! the `End` that the handler gave after them, so a sender that sees an early answer knows how many
 //! items were consumed. `Answer`, unless it opens a stream, `End` and `Cancel` are the last messages
 //! of their side, and of the call: a side that gets one has ended too. The drop of either side ends

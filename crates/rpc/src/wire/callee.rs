@@ -315,7 +315,7 @@ impl<M: WireMethod> Side<M> {
             Poll::Ready(Ok(consumed)) => Some(ToCaller::Credit(consumed)),
             Poll::Ready(Err(_closed)) => {
                 self.feed = None;
-                Some(ToCaller::Full)
+                Some(ToCaller::Closed)
             }
             Poll::Pending => None,
         }

@@ -315,7 +315,7 @@ impl<M: WireMethod> CallerSide for Side<M> {
                     items.consume(consumed);
                 }
             }
-            ToCaller::Full => self.drop_items(),
+            ToCaller::Closed => self.drop_items(),
             ToCaller::Answer(bytes, trailing) => {
                 self.cell.count_copied(bytes.len());
                 if let Some(trailing) = trailing {

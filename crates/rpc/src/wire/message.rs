@@ -41,7 +41,7 @@ pub enum ToCaller {
     /// The handler has consumed so many more items of the caller.
     Credit(u64),
     /// The handler reads no more items of the caller.
-    Full,
+    Closed,
     /// The answer, encoded, and what the handler has sent along. The last message, unless the answer
     /// is a stream.
     Answer(Vec<u8>, Option<Metadata>),

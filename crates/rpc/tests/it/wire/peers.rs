@@ -248,7 +248,7 @@ fn any_to_caller(dice: &mut Dice) -> ToCaller {
     match dice.roll() % 8 {
         0 => ToCaller::Progress(insula_rpc::Progress::new(1)),
         1 => ToCaller::Credit(dice.roll()),
-        2 => ToCaller::Full,
+        2 => ToCaller::Closed,
         3 => ToCaller::Item(dice.bytes(9)),
         4 => ToCaller::End(dice.bytes(9)),
         5 => ToCaller::Answer(dice.bytes(9), None),
