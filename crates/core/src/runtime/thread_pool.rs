@@ -32,6 +32,8 @@ mod monitor;
 mod ring;
 pub(crate) mod sleep;
 mod starvation;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::cell::Cell;
 use std::io;
@@ -597,18 +599,23 @@ impl PoolThread {
     /// Returns whether enough work waits here to be worth another thread.
     fn has_backlog(&self) -> bool {
         // Relaxed, in `queue_len` too: the backlog is an estimate.
-        let slice = u64::from(self.slice_ns.load(Ordering::Relaxed));
-        let enough = if slice < COARSE_NS {
-            FINE_BACKLOG_NS
-        } else {
-            BACKLOG_NS
-        };
-        self.queue_len() as u64 * slice >= enough
+        is_backlog(self.queue_len(), self.slice_ns.load(Ordering::Relaxed))
     }
 
     fn is_open_to_thieves(&self) -> bool {
         self.stuck.load(Ordering::SeqCst) || self.has_backlog()
     }
+}
+
+/// Returns whether so many isolates, whose slices are so long, are worth another thread.
+fn is_backlog(isolates: usize, slice_ns: u32) -> bool {
+    let slice = u64::from(slice_ns);
+    let enough = if slice < COARSE_NS {
+        FINE_BACKLOG_NS
+    } else {
+        BACKLOG_NS
+    };
+    isolates as u64 * slice >= enough
 }
 
 insula_sync::thread_cell! {
