@@ -130,19 +130,15 @@ impl Table {
             free.is_open = false;
             free.unused
         };
-        let goes = |index: &u32| {
-            self.slot(*index)
-                .is_some_and(|slot| match &slot.0.lock().content {
-                    Content::Vacant => false,
-                    // Vacated as well: the call that reserved it finds another generation, and
-                    // fills nothing.
-                    Content::Reserved => true,
-                    Content::Object(object) => !is_spared(object),
-                })
+        // Looked at and vacated under one lock: between two, a reserved slot could get an object that
+        // is spared. One that is still reserved is vacated as well: the call that reserved it finds
+        // another generation, and fills nothing.
+        let goes = |state: &SlotState| match &state.content {
+            Content::Object(object) if is_spared(object) => Err(Status::BadHandle),
+            _ => Ok(()),
         };
-        let indices = (0..unused).filter(goes);
-        indices
-            .filter_map(|index| self.vacate(index, None).ok()?)
+        (0..unused)
+            .filter_map(|index| self.vacate(index, goes).ok()?)
             .collect()
     }
 
@@ -199,7 +195,16 @@ impl Table {
     pub(crate) fn remove(&self, bits: Bits) -> Result<Object, Status> {
         let parts = Parts::of(bits);
         self.check(parts)?;
-        self.vacate(parts.index, Some(parts))?
+        let is_meant = |state: &SlotState| {
+            state.check(parts)?;
+            match &state.content {
+                Content::Object(object) if object.kind() as u8 != parts.kind => {
+                    Err(Status::BadHandle)
+                }
+                _ => Ok(()),
+            }
+        };
+        self.vacate(parts.index, is_meant)?
             .ok_or(Status::StaleHandle)
     }
 
@@ -239,18 +244,15 @@ impl Table {
         .bits())
     }
 
-    /// Empties a slot; with `parts` only if the slot still has that generation.
-    fn vacate(&self, index: u32, parts: Option<Parts>) -> Result<Option<Object>, Status> {
+    /// Empties a slot, if `check` has nothing against it.
+    fn vacate(
+        &self,
+        index: u32,
+        check: impl FnOnce(&SlotState) -> Result<(), Status>,
+    ) -> Result<Option<Object>, Status> {
         let slot = self.slot(index).ok_or(Status::BadHandle)?;
         let mut state = slot.0.lock();
-        if let Some(parts) = parts {
-            state.check(parts)?;
-            if let Content::Object(object) = &state.content
-                && object.kind() as u8 != parts.kind
-            {
-                return Err(Status::BadHandle);
-            }
-        }
+        check(&state)?;
         let content = std::mem::take(&mut state.content);
         if matches!(content, Content::Vacant) {
             return Ok(None);

@@ -11,13 +11,13 @@
 //! are sent beside the message. The package makes a list over the whole piece, which keeps the list
 //! of one byte. A letter that is never read loses nothing: the VM finalizes the data in it.
 
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::slice;
 
 use insula_ffi::abi::port::insula_value_take;
 use insula_ffi::abi::status::{
-    INSULA_ERROR_BAD_LENGTH, INSULA_ERROR_CLOSED, INSULA_ERROR_NULL_POINTER, INSULA_ERROR_TOO_DEEP,
-    INSULA_ERROR_UNSUPPORTED, INSULA_OK, StatusCode,
+    INSULA_ERROR_BAD_LENGTH, INSULA_ERROR_BAD_UTF8, INSULA_ERROR_CLOSED, INSULA_ERROR_NULL_POINTER,
+    INSULA_ERROR_TOO_DEEP, INSULA_ERROR_UNSUPPORTED, INSULA_OK, StatusCode,
 };
 use insula_ffi::abi::types as c;
 use insula_ffi::abi::types::RawValue;
@@ -41,6 +41,7 @@ pub(crate) enum Owner {
 pub(crate) struct Letter {
     owner: Owner,
     arrays: Vec<Box<[*mut Object]>>,
+    texts: Vec<CString>,
     #[expect(clippy::vec_box, reason = "the VM is given their addresses")]
     objects: Vec<Box<Object>>,
     moved: Vec<*mut Moved>,
@@ -79,6 +80,7 @@ impl Letter {
         Self {
             owner,
             arrays: Vec::new(),
+            texts: Vec::new(),
             objects: Vec::new(),
             moved: Vec::new(),
             light: Vec::new(),
@@ -159,10 +161,8 @@ impl Letter {
             | c::INSULA_KIND_CAPABILITY => self.integer(value.integer),
             c::INSULA_KIND_NATIVE_POINTER => self.integer(value.data.addr() as i64),
             c::INSULA_KIND_DOUBLE => self.object(Kind::Double, Content { real: value.real }),
-            c::INSULA_KIND_STRING => {
-                let text = value.data.cast();
-                self.object(Kind::String, Content { text })
-            }
+            // SAFETY: promised by the caller.
+            c::INSULA_KIND_STRING => unsafe { self.text(value) }?,
             // SAFETY: promised by the caller.
             c::INSULA_KIND_ARRAY => unsafe { self.items(value, depth) }?,
             c::INSULA_KIND_TYPED_DATA => {
@@ -177,6 +177,25 @@ impl Letter {
             | c::INSULA_KIND_UNMODIFIABLE_EXTERNAL_TYPED_DATA => self.external(value)?,
             _ => return Err(INSULA_ERROR_UNSUPPORTED),
         })
+    }
+
+    /// # Safety
+    /// As for [`part`](Self::part).
+    unsafe fn text(&mut self, value: &RawValue) -> Result<*mut Object, StatusCode> {
+        // The VM reads a text up to its zero byte. That of a message has one, while C gives a length.
+        let text = if self.owner == Owner::Message {
+            value.data.cast()
+        } else {
+            // SAFETY: promised by the caller.
+            let bytes = unsafe { bytes_of(value) }?;
+            let text = std::str::from_utf8(bytes).map_err(|_| INSULA_ERROR_BAD_UTF8)?;
+            // The VM has no way to take a text with a zero byte inside.
+            let text = CString::new(text).map_err(|_| INSULA_ERROR_UNSUPPORTED)?;
+            let start = text.as_ptr();
+            self.texts.push(text);
+            start
+        };
+        Ok(self.object(Kind::String, Content { text }))
     }
 
     /// # Safety
@@ -293,6 +312,23 @@ impl Drop for Letter {
     }
 }
 
+/// Returns the bytes of a text.
+///
+/// # Safety
+/// The value is as `insula.h` requires.
+unsafe fn bytes_of(value: &RawValue) -> Result<&[u8], StatusCode> {
+    let length = isize::try_from(value.length).map_err(|_| INSULA_ERROR_BAD_LENGTH)?;
+    if length == 0 {
+        // An empty text may come with any pointer.
+        return Ok(&[]);
+    }
+    if value.data.is_null() {
+        return Err(INSULA_ERROR_NULL_POINTER);
+    }
+    // SAFETY: not null, and valid for so many bytes as the caller promised.
+    Ok(unsafe { slice::from_raw_parts(value.data.cast(), length.unsigned_abs()) })
+}
+
 /// Returns the number of elements of typed data.
 fn elements(value: &RawValue) -> Result<isize, StatusCode> {
     let size = match value.element {
@@ -307,4 +343,51 @@ fn elements(value: &RawValue) -> Result<isize, StatusCode> {
         _ => return Err(INSULA_ERROR_UNSUPPORTED),
     };
     isize::try_from(value.length / size).map_err(|_| INSULA_ERROR_BAD_LENGTH)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+
+    use super::*;
+
+    fn text_value(bytes: &[u8], length: u64) -> RawValue {
+        RawValue {
+            kind: c::INSULA_KIND_STRING,
+            element: 0,
+            integer: 0,
+            real: 0.0,
+            length,
+            data: bytes.as_ptr().cast(),
+            peer: std::ptr::null_mut(),
+            finalizer: None,
+        }
+    }
+
+    #[test]
+    fn a_text_of_c_ends_where_its_length_says() {
+        let memory = b"caf\xc3\xa9 and more";
+        let mut letter = Letter::new(Owner::Caller);
+        let value = text_value(memory, 5);
+        // SAFETY: the value is valid.
+        let object = unsafe { letter.value(&raw const value) };
+        // SAFETY: the object belongs to the letter and is a text.
+        let text = object.map(|object| unsafe { CStr::from_ptr((*object).content.text) });
+        assert_eq!(text.map(CStr::to_bytes), Ok(&memory[..5]));
+    }
+
+    #[test]
+    fn a_text_that_dart_cannot_have_is_refused() {
+        for (bytes, length, expected) in [
+            (&b"a\0b"[..], 3, INSULA_ERROR_UNSUPPORTED),
+            (&b"caf\xc3\xa9"[..], 4, INSULA_ERROR_BAD_UTF8),
+            (&b""[..], u64::MAX, INSULA_ERROR_BAD_LENGTH),
+        ] {
+            let value = text_value(bytes, length);
+            let mut letter = Letter::new(Owner::Caller);
+            // SAFETY: the value is valid, or refused before its text is read.
+            let refused = unsafe { letter.value(&raw const value) };
+            assert_eq!(refused.err(), Some(expected), "{bytes:?}");
+        }
+    }
 }
