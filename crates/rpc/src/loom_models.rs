@@ -1,11 +1,13 @@
-//! Loom models of the cell of a call and of the channel of a stream, through all interleavings
-//! within the preemption bound. They run the real code. `cargo xtask test` runs them; to run them
+//! Loom models of the cell of a call, of the channel of a stream and of a wire, through all
+//! interleavings within the preemption bound. They run the real code. `cargo xtask test` runs them; to run them
 //! alone:
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p insula-rpc --lib loom`
 
 mod cell;
 mod channel;
+#[cfg(feature = "wire")]
+mod wire;
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};

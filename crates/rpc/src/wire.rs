@@ -102,7 +102,9 @@ mod loopback;
 mod message;
 mod method;
 mod schema;
+pub(crate) mod started;
 mod streams;
+pub(crate) mod turns;
 
 pub use callee::{Accepted, accept, accept_method};
 pub use caller::{Forwarded, Lease, forward};

@@ -1,19 +1,18 @@
 //! The caller's side of a wire: a call whose handler runs somewhere else.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-use std::task::{self, Poll, Waker};
-
-use insula_core::wake_contained;
-use insula_sync::Mutex;
+use std::sync::Arc;
+use std::task::{self, Poll};
 
 use super::codec::{CodecError, read, write};
 use super::message::{Ending, Failure, Head, ToCallee, ToCaller};
 use super::method::{Encoder, WireContract, WireMethod};
+use super::started::Started;
 use super::streams::{HowEnded, Sink, Source, Taken};
 use crate::WorkerId;
 use crate::callee::Pending;
 use crate::cell::{CallCell, Signal};
+use crate::channel::Closed;
 use crate::contract::{CallInfo, Contract, How, Refusal};
 use crate::envelope::Lease as StartAtOrigin;
 use crate::error::{CallError, CancelledBy, Outcome, Part, ProtocolError, WorkerExit};
@@ -113,7 +112,7 @@ impl<M: WireMethod> Outgoing for Pending<M> {
         match message::<M>(&cell, info, most)? {
             Ok(message) => {
                 cell.count_copied(message.len());
-                let started = Arc::new(Started::default());
+                let started = Arc::new(Started::new());
                 let lease = lease(Arc::clone(&cell), Arc::clone(&started));
                 let side = Box::new(Side {
                     cell,
@@ -166,22 +165,7 @@ fn message<M: WireMethod>(
     })
 }
 
-/// What the start of a call leaves for its side.
-#[derive(Default)]
-struct Started {
-    worker: OnceLock<WorkerId>,
-    waiting: Mutex<Waiting>,
-}
-
-#[derive(Default)]
-struct Waiting {
-    /// The items of the caller, until the side takes them.
-    items: Option<Source>,
-    /// The task of the side.
-    waker: Option<Waker>,
-}
-
-fn lease<M: WireMethod>(cell: Arc<CallCell<M>>, started: Arc<Started>) -> Lease {
+fn lease<M: WireMethod>(cell: Arc<CallCell<M>>, started: Arc<Started<Source>>) -> Lease {
     Lease::new(move |worker| {
         let request = match cell.start(worker) {
             Ok((request, _envelope)) => request,
@@ -190,43 +174,9 @@ fn lease<M: WireMethod>(cell: Arc<CallCell<M>>, started: Arc<Started>) -> Lease 
         };
         // Its drop is the user's code, which runs here without a lock.
         let items = catch(|| M::items(request)).unwrap_or(None);
-        let _is_first = started.worker.set(worker);
-        let mut waiting = started.waiting.lock();
-        waiting.items = items;
-        let waker = waiting.waker.take();
-        drop(waiting);
-        if let Some(waker) = waker {
-            wake_contained(waker);
-        }
+        started.start(worker, items);
         Ok(())
     })
-}
-
-impl Started {
-    /// Takes the items of a call that has started, or leaves the waker of the side.
-    fn poll_items(&self, waker: &Waker) -> Option<Source> {
-        if self.worker.get().is_some() {
-            return self.waiting.lock().items.take();
-        }
-        let waker = waker.clone();
-        let mut waiting = self.waiting.lock();
-        // The worker is set before the lock is taken: either it is there now, or the start finds the
-        // waker.
-        if self.worker.get().is_some() {
-            let items = waiting.items.take();
-            drop(waiting);
-            drop(waker);
-            return items;
-        }
-        let before = waiting.waker.replace(waker);
-        drop(waiting);
-        drop(before);
-        None
-    }
-
-    fn take_items(&self) -> Option<Source> {
-        self.waiting.lock().items.take()
-    }
 }
 
 /// The caller's side of one call.
@@ -237,7 +187,7 @@ trait CallerSide: Send + fmt::Debug {
 
 struct Side<M: WireMethod> {
     cell: Arc<CallCell<M>>,
-    started: Arc<Started>,
+    started: Arc<Started<Source>>,
     most: usize,
     /// The place among the watchers of the cell.
     watch: Option<u64>,
@@ -291,11 +241,19 @@ impl<M: WireMethod> CallerSide for Side<M> {
                 }
             }));
         }
-        // A reader that has gone cancels the call, which is seen above.
         if let Some(stream) = &mut self.stream
-            && let Poll::Ready(Ok(consumed)) = stream.poll_consumed(cx)
+            && let Poll::Ready(consumed) = stream.poll_consumed(cx)
         {
-            return Poll::Ready(Some(ToCallee::Credit(consumed)));
+            return Poll::Ready(Some(match consumed {
+                Ok(consumed) => ToCallee::Credit(consumed),
+                Err(Closed) => {
+                    // Its reader is about to do the same. A call that was asked to stop would not
+                    // be told of that.
+                    self.cell.cancel();
+                    self.end();
+                    ToCallee::Cancel(CancelledBy::Caller)
+                }
+            }));
         }
         Poll::Pending
     }
@@ -428,7 +386,7 @@ impl<M: WireMethod> Side<M> {
             // It was started here and not there, where it was turned away between the two.
             let error = CallError::WorkerDied {
                 exit: WorkerExit::Ended,
-                worker: self.started.worker.get().copied(),
+                worker: self.started.worker(),
                 outcome: Outcome::MaybeExecuted,
                 request: None,
             };
@@ -541,7 +499,7 @@ impl<M: WireMethod> Drop for Side<M> {
             return;
         }
         let exit = WorkerExit::Ended;
-        let worker = self.started.worker.get().copied();
+        let worker = self.started.worker();
         let refusal = Refusal::WorkerDied {
             exit: exit.clone(),
             worker: None,

@@ -8,9 +8,8 @@
 //! submission, as by the endpoint behind the loopback, and no order of events is added to those of
 //! the two sides.
 //!
-//! One thread moves at a time. A wake-up that comes meanwhile is noted, and the thread that moves
-//! looks again before it stops. Serializing and the wake-ups of the call's own tasks are foreign
-//! code, so the sides are taken out of the lock while they are used.
+//! One thread moves at a time (`turns.rs`). Serializing and the wake-ups of the call's own tasks are
+//! foreign code, so the sides are taken out of the lock while they are used.
 //!
 //! A link holds the two sides, and what they wait for holds the link. The circle ends with the call,
 //! when the sides are dropped.
@@ -20,13 +19,13 @@ use std::sync::Arc;
 use std::task::{self, Poll, Wake, Waker};
 
 use insula_core::IsolateId;
-use insula_sync::Mutex;
 
 use super::callee::{Accepted, accept};
 use super::caller::{Forwarded, forward};
 use super::codec::MOST_BYTES;
 use super::message::ToCaller;
 use super::method::WireContract;
+use super::turns::Turns;
 use crate::contract::{CallInfo, Endpoint, Ticket};
 use crate::error::CancelledBy;
 use crate::guard::catch;
@@ -125,9 +124,9 @@ impl<C: WireContract> Endpoint<C> for Loopback<C> {
     fn submit(&self, call: C, info: CallInfo) -> Ticket {
         if let Some((caller, mut callee)) = self.sides(call, info) {
             // The start of the call may wake it before it has its sides.
-            let link = Arc::new(Link(Mutex::new(State::Moving { again: false })));
+            let link = Arc::new(Link(Turns::working()));
             callee.submit(Arc::clone(&self.endpoint), caller.lease());
-            link.run(Sides { caller, callee });
+            link.run(Box::new(Sides { caller, callee }));
         }
         // The link withdraws the call behind it, once it is told that this one has ended.
         Ticket::NONE
@@ -141,19 +140,7 @@ impl<C: WireContract> Endpoint<C> for Loopback<C> {
 }
 
 /// A call in a loopback.
-struct Link<C>(Mutex<State<C>>);
-
-enum State<C> {
-    /// Nothing is to be moved until a side is woken.
-    Idle(Box<Sides<C>>),
-    /// A thread moves messages.
-    Moving {
-        /// A side was woken meanwhile.
-        again: bool,
-    },
-    /// The call has ended.
-    Over,
-}
+struct Link<C>(Turns<Box<Sides<C>>>);
 
 struct Sides<C> {
     caller: Forwarded,
@@ -161,47 +148,29 @@ struct Sides<C> {
 }
 
 impl<C: WireContract> Link<C> {
-    /// Moves messages until there are none. Called by the thread that has set `Moving`.
-    fn run(self: &Arc<Self>, sides: Sides<C>) {
-        let mut sides = Box::new(sides);
+    /// Moves messages until there are none. Called by the thread that has taken the sides.
+    fn run(self: &Arc<Self>, sides: Box<Sides<C>>) {
         let waker = Waker::from(Arc::clone(self));
-        loop {
+        let mut next = Some(sides);
+        while let Some(mut sides) = next {
             let mut cx = task::Context::from_waker(&waker);
             // A panic would leave the call between two states. The drop of the sides ends it.
             let is_over = catch(|| sides.poll(&mut cx)).map_or(true, |polled| polled.is_ready());
             if is_over {
-                *self.0.lock() = State::Over;
+                self.0.end();
                 let _dropped = catch(move || drop(sides));
                 return;
             }
-            let mut state = self.0.lock();
-            match &mut *state {
-                State::Moving { again } if *again => *again = false,
-                _ => {
-                    *state = State::Idle(sides);
-                    return;
-                }
-            }
+            next = self.0.rest(sides);
         }
     }
 }
 
 impl<C: WireContract> Wake for Link<C> {
     fn wake(self: Arc<Self>) {
-        let mut state = self.0.lock();
-        let sides = match std::mem::replace(&mut *state, State::Moving { again: false }) {
-            State::Idle(sides) => sides,
-            State::Moving { .. } => {
-                *state = State::Moving { again: true };
-                return;
-            }
-            State::Over => {
-                *state = State::Over;
-                return;
-            }
-        };
-        drop(state);
-        self.run(*sides);
+        if let Some(sides) = self.0.wake() {
+            self.run(sides);
+        }
     }
 }
 

@@ -367,6 +367,38 @@ fn a_side_that_is_dropped_ends_its_call() {
     hunter.noted("call cancelled by its caller");
 }
 
+/// The cell tells its watchers once that the handler is to stop, and the end of the reader comes
+/// after that.
+#[test]
+fn the_reader_of_a_call_that_was_asked_to_stop_is_still_seen_to_go() {
+    let (kept, caller) = kept();
+    let call = caller.stream(Set::new(Trap::None)).start();
+    let mut side = wire::forward(kept.take(), CallInfo::default(), MOST).expect("it waits");
+    assert_eq!(side.lease().start(WorkerId::new(0)), Ok(()));
+    let mut receipt = call.cancel_and_wait();
+    assert!(poll(&mut receipt).is_pending());
+    let told = next(|cx| side.poll_message(cx));
+    assert!(matches!(
+        told,
+        Poll::Ready(Some(ToCallee::Stop(CancelledBy::Caller)))
+    ));
+    side.receive(ToCaller::Answer(vec![0], None));
+    let Poll::Ready(insula_rpc::Receipt::Ended(Ok(items))) = poll(&mut receipt) else {
+        panic!("the stream was opened in time")
+    };
+    assert!(next(|cx| side.poll_message(cx)).is_pending());
+    drop(items);
+    let told = next(|cx| side.poll_message(cx));
+    assert!(matches!(
+        told,
+        Poll::Ready(Some(ToCallee::Cancel(CancelledBy::Caller)))
+    ));
+    assert!(matches!(
+        next(|cx| side.poll_message(cx)),
+        Poll::Ready(None)
+    ));
+}
+
 #[test]
 fn a_lease_is_granted_once_and_not_after_the_end() {
     let (call, side) = forwarded();

@@ -1,0 +1,84 @@
+//! What the start of a call leaves for the caller's side.
+//!
+//! A worker starts the call, and another thread may move the messages of its side at this moment.
+//! The side takes the items of the caller once the call has started, and waits for that before.
+//! Whether it has started is asked under the lock under which the waker is left, so either the side
+//! finds the items, or the start finds the waker.
+
+use std::task::Waker;
+
+use insula_sync::Mutex;
+
+use crate::WorkerId;
+use crate::channel::wake;
+
+/// The start of one call; `I` are the items of its caller.
+pub(crate) struct Started<I>(Mutex<State<I>>);
+
+struct State<I> {
+    /// `None` until the call starts.
+    worker: Option<WorkerId>,
+    /// Until the side takes them.
+    items: Option<I>,
+    /// What moves the messages of the side.
+    side: Option<Waker>,
+}
+
+impl<I> Started<I> {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(State {
+            worker: None,
+            items: None,
+            side: None,
+        }))
+    }
+
+    /// The call has started.
+    pub(crate) fn start(&self, worker: WorkerId, items: Option<I>) {
+        let mut state = self.0.lock();
+        state.worker = Some(worker);
+        state.items = items;
+        let side = state.side.take();
+        drop(state);
+        wake(side);
+    }
+
+    /// Takes the items of a call that has started, or leaves the waker of the side.
+    pub(crate) fn poll_items(&self, waker: &Waker) -> Option<I> {
+        let mut new = None;
+        loop {
+            let mut state = self.0.lock();
+            if state.worker.is_some() {
+                let items = state.items.take();
+                drop(state);
+                drop(new);
+                return items;
+            }
+            if state
+                .side
+                .as_ref()
+                .is_some_and(|side| side.will_wake(waker))
+            {
+                return None;
+            }
+            // A waker is foreign code: cloned without the lock, and only if that is needed.
+            let Some(new) = new.take() else {
+                drop(state);
+                new = Some(waker.clone());
+                continue;
+            };
+            let before = state.side.replace(new);
+            drop(state);
+            drop(before);
+            return None;
+        }
+    }
+
+    pub(crate) fn take_items(&self) -> Option<I> {
+        self.0.lock().items.take()
+    }
+
+    pub(crate) fn worker(&self) -> Option<WorkerId> {
+        self.0.lock().worker
+    }
+}
