@@ -3,7 +3,7 @@
 //! In one process a request and a response change their owner and nothing else: whatever hangs
 //! on them stays where it is. The counters prove it: [`Traffic::bytes_moved`] grows with the
 //! size of the values, [`Traffic::bytes_copied`] counts bytes that some transport wrote a
-//! second time, which no in-process call ever does.
+//! second time, which only a call does that crosses a wire.
 
 use std::mem::size_of_val;
 
@@ -40,7 +40,7 @@ pub trait Payload {
 pub struct Traffic {
     /// Bytes that changed their owner without being written again.
     pub bytes_moved: u64,
-    /// Bytes that were written a second time on their way; zero in one process.
+    /// Bytes that were written a second time on their way; zero unless the call crosses a wire.
     pub bytes_copied: u64,
 }
 

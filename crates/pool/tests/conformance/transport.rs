@@ -9,7 +9,7 @@ use std::time::Duration;
 use insula_core::Isolate;
 use insula_pool::{Measure, PoolStats, Queue, Shutdown, WorkerPool};
 use insula_rpc::wire::{Loopback, WireContract};
-use insula_rpc::{Caller, Endpoint, Respond, Whole, serve};
+use insula_rpc::{Caller, Respond, Whole, serve};
 
 /// A way for calls to come to a service.
 pub(crate) trait Transport: 'static {
@@ -156,22 +156,9 @@ impl<T: Transport> Transport for Wired<T> {
         R: Respond<Contract = K::Contract>,
         R::Service: Clone + Sync,
     {
-        let (Plain(endpoint), host) = T::start::<Plain<K::Contract>, R>(service, bound).await;
-        (K::from(Arc::new(Loopback::from(endpoint))), host)
+        let (wire, host) = T::start::<Loopback<K::Contract>, R>(service, bound).await;
+        (K::from(Arc::new(wire)), host)
     }
-}
-
-/// A caller that is nothing but its endpoint.
-struct Plain<C>(Arc<dyn Endpoint<C>>);
-
-impl<C> From<Arc<dyn Endpoint<C>>> for Plain<C> {
-    fn from(endpoint: Arc<dyn Endpoint<C>>) -> Self {
-        Self(endpoint)
-    }
-}
-
-impl<C: WireContract> Caller for Plain<C> {
-    type Contract = C;
 }
 
 /// Every call has exactly one end in the books.

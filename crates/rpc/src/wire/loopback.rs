@@ -26,12 +26,19 @@ use super::codec::MOST_BYTES;
 use super::message::ToCaller;
 use super::method::WireContract;
 use super::turns::Turns;
-use crate::contract::{CallInfo, Endpoint, Ticket};
+use crate::contract::{CallInfo, Caller, Endpoint, Ticket};
 use crate::error::CancelledBy;
 use crate::guard::catch;
 
 /// An endpoint that turns each call into bytes and back before another endpoint gets it; see
 /// [`loopback`].
+///
+/// A pool, which has no endpoint to show, makes one as it makes callers:
+///
+/// ```text
+/// let wire: Loopback<WeatherRequest> = pool.caller();
+/// let caller = WeatherCaller::over(wire);
+/// ```
 #[derive(Debug)]
 pub struct Loopback<C> {
     endpoint: Arc<dyn Endpoint<C>>,
@@ -110,6 +117,10 @@ impl<C: WireContract> Loopback<C> {
             }
         }
     }
+}
+
+impl<C: WireContract> Caller for Loopback<C> {
+    type Contract = C;
 }
 
 /// Makes a loopback as [`loopback`] does, to an endpoint that is shared.
