@@ -347,8 +347,6 @@ fn elements(value: &RawValue) -> Result<isize, StatusCode> {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::CStr;
-
     use super::*;
 
     fn text_value(bytes: &[u8], length: u64) -> RawValue {
@@ -370,10 +368,12 @@ mod tests {
         let mut letter = Letter::new(Owner::Caller);
         let value = text_value(memory, 5);
         // SAFETY: the value is valid.
-        let object = unsafe { letter.value(&raw const value) };
-        // SAFETY: the object belongs to the letter and is a text.
-        let text = object.map(|object| unsafe { CStr::from_ptr((*object).content.text) });
-        assert_eq!(text.map(CStr::to_bytes), Ok(&memory[..5]));
+        let written = unsafe { letter.value(&raw const value) };
+        assert!(written.is_ok());
+        assert_eq!(letter.texts[0].as_bytes(), &memory[..5]);
+        // SAFETY: the only object is a text.
+        let given = unsafe { letter.objects[0].content.text };
+        assert_eq!(given, letter.texts[0].as_ptr());
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! The numbers that decide when another thread is worth it.
+
 use super::*;
 
 #[test]
