@@ -24,6 +24,7 @@ const CHUNK: u64 = 20;
 const TAIL: usize = 20_000;
 
 /// The exit code of a child whose program hangs.
+// Any code but 0 would do: the line that was printed before says the rest.
 const HANGS: i32 = 86;
 
 /// Silences the panics of programs. All other panics have a text, and are reported.
@@ -47,6 +48,7 @@ pub(crate) fn run_watched(program: &Program, limit: Duration) -> Vec<String> {
     STARTED.call_once(|| {
         std::thread::spawn(move || {
             loop {
+                // Limits are whole seconds, so that a look every tenth of one is early enough.
                 std::thread::sleep(Duration::from_millis(100));
                 // Out of the lock, since the report of a hang takes the locks of the ledger.
                 let watched = WATCHED.lock().clone();
@@ -67,6 +69,8 @@ pub(crate) fn run_watched(program: &Program, limit: Duration) -> Vec<String> {
 }
 
 fn say(line: &str) {
+    // Not `println!`, which panics if the parent has gone. And always a single line, since the
+    // parent would take the rest of a longer text for a report of its own.
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{}", line.replace('\n', " "));
     let _ = out.flush();
@@ -76,6 +80,7 @@ fn say(line: &str) {
 pub(crate) fn serve(kind: Kind, from: u64, count: u64, limit: u64) {
     prepare();
     for seed in from..from + count {
+        // Before the program is made, so that a panic of the generator is laid to its seed.
         say(&format!("begin {seed}"));
         let program = Program::generate(kind, seed);
         let faults = run_watched(&program, Duration::from_secs(limit));
@@ -198,6 +203,8 @@ impl Driver {
         let outcome = supervise(&arguments, limit, |line| {
             let mut words = line.splitn(3, ' ');
             let word = words.next().unwrap_or_default();
+            // It names no seed: the watchdog knows only that the program which has begun does not
+            // end.
             if word == "hang" {
                 hang = Some(line.to_owned());
                 return;
@@ -245,6 +252,7 @@ impl Outcome {
         if said.is_empty() {
             said.extend(lines.last().map(|line| (*line).to_owned()));
         }
+        // The last ones, since an abort follows the panics that have led to it.
         let errors = said[said.len().saturating_sub(3)..].join(" | ");
         match self.status {
             Some(status) => format!("ended with {status}: {errors}"),
@@ -277,6 +285,8 @@ pub(crate) fn supervise(arguments: &[String], limit: u64, mut line: impl FnMut(&
     let (Some(out), Some(errors)) = (child.stdout.take(), child.stderr.take()) else {
         unreachable!("both are pipes");
     };
+    // Read at all times: a child that writes much would otherwise wait for room in the pipe, and
+    // look as if it hung.
     let tail = std::thread::spawn(move || tail_of(errors));
     let patience = Patience {
         state: Mutex::new((Instant::now(), false)),
@@ -284,6 +294,7 @@ pub(crate) fn supervise(arguments: &[String], limit: u64, mut line: impl FnMut(&
     };
     let status = std::thread::scope(|scope| {
         let patience = &patience;
+        // Both `kill` and `wait` borrow the child mutably, so one thread does both.
         let killer = scope.spawn(move || {
             // Long after the child's own watchdog, which alone can tell what has not ended.
             patience.watch(&mut child, Duration::from_secs(3 * limit + 10));
@@ -316,6 +327,7 @@ impl Patience {
         while !state.1 {
             state = self.over.wait_timeout(state, Duration::from_millis(200));
             if state.0.elapsed() > limit {
+                // An error says that it has ended by itself, and then its output ends too.
                 let _ = child.kill();
             }
         }

@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(why) => {
             tell_error(&format!("{why}\n\n{HELP}"));
+            // Not 1, which says that a program has failed.
             ExitCode::from(2)
         }
     }
@@ -70,6 +71,7 @@ fn command(arguments: &[String]) -> Result<ExitCode, String> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match &words[..] {
         ["run", options @ ..] => run_many(options),
+        // Not in the help: a parent starts it, and reads what it prints.
         ["child", kind, from, count, limit] => {
             child::serve(
                 parse_kind(kind)?,
@@ -107,6 +109,7 @@ fn command(arguments: &[String]) -> Result<ExitCode, String> {
 
 fn read(path: &str) -> Result<Program, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    // A kept program begins with what it has shown, and a shrunk one with how it fails.
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let text: Vec<&str> = lines.collect();
     Program::parse(&text.join("\n")).map_err(|error| format!("{path}: {error}"))
@@ -173,6 +176,7 @@ fn run_many(options: &[&str]) -> Result<ExitCode, String> {
             _ => return Err(format!("no such option: {option}")),
         }
     }
+    // Saturating, since it is computed for every `from`, also for one that does not use it.
     let with_calls = WITH_CALLS.saturating_add(from);
     let parts: &[(u64, u64)] = match calls {
         "none" => &[(from, count)],
@@ -191,6 +195,7 @@ fn run_many(options: &[&str]) -> Result<ExitCode, String> {
                 count,
                 limit,
             });
+            // With no job at all, no program would run, and none would seem to fail.
             failures.extend(driver.run(jobs.max(1)));
         }
     }

@@ -49,6 +49,7 @@ struct ConditionState {
 
 impl Ledger {
     /// The most faults that are kept of one program.
+    // One broken rule may show in hundreds of values, and the first ones say enough.
     const MOST: usize = 20;
 
     /// Records a fault.
@@ -135,9 +136,11 @@ impl Ledger {
 
     /// Records a wait, until the returned value is dropped.
     pub(crate) fn wait(&self, what: impl FnOnce() -> String) -> Wait<'_> {
+        // Described before the lock is taken: the text may be that of a whole script.
         let what = Some(what());
         let mut waits = self.waits.lock();
         let number = match waits.iter().position(Option::is_none) {
+            // Used again, since a program waits often, and seldom at several places at once.
             Some(free) => {
                 waits[free] = what;
                 free
@@ -219,6 +222,7 @@ impl Ledger {
             let ConditionState {
                 notified, woken, ..
             } = *condition.lock();
+            // The reverse is no fault: a notification for which no thread waits is lost.
             if woken > notified {
                 faults.push(format!(
                     "condition variable {number} was notified {notified} times, and {woken} woke"

@@ -496,6 +496,8 @@ impl Script {
     /// removed, and else the remaining index.
     fn remove(&mut self, index: usize, unwrap: bool) -> Option<usize> {
         let ops = Arc::make_mut(&mut self.0);
+        // A script's own operations come before what is in them, so that large parts are tried
+        // first.
         if index < ops.len() {
             let mut removed = ops.remove(index);
             if unwrap {
@@ -548,6 +550,7 @@ impl Program {
 
     /// Returns the number of operations.
     pub(crate) fn count(&self) -> usize {
+        // A copy, since the walk is that of `remove`, which takes scripts by mutable reference.
         let mut copy = self.clone();
         let ops: usize = copy.scripts().into_iter().map(Script::count).sum();
         ops + self.rounds.len()

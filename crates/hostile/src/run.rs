@@ -46,6 +46,7 @@ fn run(script: &Script, at: &At) {
 }
 
 fn run_op(op: &Op, at: &At, scope: &mut Scope) {
+    // First, since the operation may not return.
     calls::excuse(op, at);
     let is_done = flow::op(op, at, scope)
         || runtimes::op(op, at)
@@ -70,6 +71,9 @@ fn run_async(script: Script, at: At) -> Pin<Box<dyn Future<Output = ()> + Send>>
                     future.await;
                 }
             } else {
+                // Around the operation and not the task, which may go on on another thread: the
+                // depth belongs to the stack. At the limit, the scripts inside of the operation
+                // find out by themselves.
                 let _deeper = Deeper::enter();
                 run_op(op, &at, &mut scope);
             }

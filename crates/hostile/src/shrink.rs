@@ -7,9 +7,12 @@ use crate::program::Program;
 const TRIES: u32 = 3;
 
 /// The number of runs per try, in one process.
+// On threads, a fault may show in one of several runs only. With more runs fewer are missed, but
+// each operation that cannot be removed costs them all.
 const RUNS: u32 = 5;
 
 /// The time after which a program counts as hung, in seconds.
+// Less than in a first run, since each smaller program that hangs costs all of it.
 const LIMIT: u64 = 2;
 
 /// Removes operations as long as the program fails. Returns `None` if it does not fail at all.
@@ -18,6 +21,8 @@ pub(crate) fn shrink(program: &Program) -> Option<(Program, String)> {
     let mut least = program.clone();
     loop {
         let before = least.count();
+        // First whole operations with all that is in them, which removes the most at once. Then
+        // those of which only the inside is needed.
         for unwrap in [false, true] {
             let mut index = 0;
             while index < least.count() {
@@ -28,6 +33,7 @@ pub(crate) fn shrink(program: &Program) -> Option<(Program, String)> {
                     .flatten()
                     .filter(|what| sort(what) == sort(&why));
                 match found {
+                    // The index stays: another operation has it now.
                     Some(what) => (least, why) = (smaller, what),
                     None => index += 1,
                 }
@@ -42,9 +48,11 @@ pub(crate) fn shrink(program: &Program) -> Option<(Program, String)> {
 /// Returns the kind of a failure: a smaller program must fail in the same way.
 fn sort(what: &str) -> String {
     let what = what.trim();
+    // What an abort prints last depends on the threads, so that its text is not compared.
     if what.contains("(core dumped)") || what.contains("signal: ") {
         return "ended".to_owned();
     }
+    // No digits: the numbers of values and calls change with every operation that is removed.
     let letters = what.chars().filter(|letter| letter.is_alphabetic());
     letters.take(12).collect()
 }
@@ -69,6 +77,7 @@ fn failure(program: &Program) -> Option<String> {
             break;
         }
     }
+    // A file that stays is overwritten by the next try.
     let _ = std::fs::remove_file(path);
     found
 }

@@ -85,6 +85,7 @@ impl Ledger {
             if call.end.replace(end).is_some() {
                 return Some("ended twice");
             }
+            // Kept, because its handler may still begin, which is a fault then.
             call.is_unstarted = end == End::NotStarted;
             match end {
                 End::NotStarted if call.begun > 0 => Some("was told that it had not started"),
@@ -125,6 +126,8 @@ impl Ledger {
     pub(crate) fn unwanted(&self, now: Instant) -> Vec<usize> {
         let calls = self.calls.0.lock();
         let is_unwanted = |call: &CallState| {
+            // Strictly before: at the very time of the deadline, the handler may not have been
+            // stopped yet.
             let is_late = call.deadline.is_some_and(|deadline| deadline < now);
             let runs = call.begun > call.ended && call.is_virtual;
             runs && call.end != Some(End::Streams) && (call.is_left || is_late)

@@ -52,6 +52,8 @@ impl Gen {
         }
         if seed >= WITH_CALLS {
             let others = source.below(3) as usize;
+            // The first four stay, which are those of every program. Fewer others leave room for
+            // calls, whose operations must meet at the same handles to do anything.
             source.families.truncate(4 + others);
             source.families.push(Family::Call);
             for _ in 0..3 {
@@ -256,6 +258,8 @@ impl Gen {
         let mut endpoints = (0..3).map(Slot);
         for family in self.families.clone() {
             let slot = match family {
+                // A place for each, or a later endpoint would replace an earlier one before it is
+                // called.
                 Family::Call | Family::Pool => endpoints.next().unwrap_or(Slot(0)),
                 _ => Slot::generate(self),
             };
@@ -291,6 +295,7 @@ impl Gen {
                 Family::Pool => {
                     let (shape, staff) = (Part::generate(self), Part::generate(self));
                     let pool = Future::BuildPool(slot, slot, shape, staff);
+                    // With the thread, so that the pool is there for the operations that follow.
                     ops.push(Op::Wait(pool, How::BlockOn()));
                 }
                 Family::Local => {
@@ -316,6 +321,7 @@ impl Gen {
 
     /// Returns the whole program.
     pub(crate) fn program(&mut self) -> Program {
+        // Each part has a budget of its own, so that an early one leaves enough to the main script.
         self.budget = 6 + self.below(5) as u32;
         let prelude = match self.below(4) {
             0 => Script(Arc::new(vec![Op::Unwind(Part::generate(self))])),
@@ -329,6 +335,7 @@ impl Gen {
         let local_init = self.rarely_nasty(2 * rarity + 1);
         self.budget = 5;
         let local_drop = self.of_locals(rarity);
+        // Chores are done hundreds of times, so few programs have any.
         let rounds = if self.below(8) == 0 {
             1 + self.below(3)
         } else {

@@ -56,6 +56,7 @@ macro_rules! grammar {
             }
 
             fn each_script(&mut self, visit: &mut dyn FnMut(&mut Script)) {
+                // In an enum whose forms all have no parts, nothing else uses it.
                 let _ = &visit;
                 match self {
                     $($(Self::$op($($field),*) => {

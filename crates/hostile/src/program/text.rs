@@ -43,6 +43,7 @@ impl Writer {
 
     /// Prints a word or a number.
     pub(crate) fn word(&mut self, word: impl std::fmt::Display) {
+        // Writing to a string does not fail.
         let _ = write!(self.text, "{word}");
     }
 
@@ -130,6 +131,7 @@ impl<'a> Reader<'a> {
 
     fn word(&mut self) -> Result<&'a str, String> {
         self.skip();
+        // With `=`, so that a setting and its value are one word.
         let is_in = |c: char| c.is_alphanumeric() || c == '_' || c == '=';
         let end = self.rest.find(|c| !is_in(c)).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
@@ -279,7 +281,9 @@ macro_rules! numbers {
 }
 
 numbers! {
+    // Few places, and the first one most often, so that operations meet at the same handles.
     Slot: |source| [0, 0, 0, 1, 1, 2][source.below(6) as usize];
+    // Zero too: a time that has passed at once is a case of its own.
     Ms: |source| source.below(3) as u8;
     Count: |source| 1 + source.below(3) as u8;
     Flag: |source| source.below(2) == 0;
@@ -371,6 +375,7 @@ impl Part for Wakes {
 
 impl Part for Box<Future> {
     fn generate(source: &mut super::Gen) -> Self {
+        // Some futures have futures inside, which would otherwise have no end.
         Self::new(source.inner(Future::generate, Future::Yield))
     }
 

@@ -187,6 +187,7 @@ fn streams(op: &Op, at: &At) -> bool {
         Op::TrySendItem(slot, item) => {
             if let Some((call, mut sender)) = world.senders.take(*slot) {
                 let tried = sender.try_send(Goods::new(item, call, at));
+                // Before the item is dropped, whose script may look for the sender.
                 world.senders.put(*slot, (call, sender));
                 match tried {
                     Ok(()) => {}
@@ -242,6 +243,8 @@ pub(crate) fn make(awaited: &Awaited, at: &At) -> Option<KeptFuture> {
                 if let Some(one) = one {
                     one.await;
                 }
+                // Made only now: it may name what the first one leaves, such as the stream of an
+                // answer.
                 if let Some(other) = make_announced(&other, &at) {
                     other.await;
                 }
@@ -370,6 +373,7 @@ pub(crate) fn make_announced(awaited: &Awaited, at: &At) -> Option<KeptFuture> {
         | Awaited::Reserve(_)
         | Awaited::ShutDownPool(..) => (make(awaited, at)?, true),
         Awaited::Either(one, other) => {
+            // Each for itself: a wake-up of one polls both, and may find the other one ready.
             let (one, other) = (make_announced(one, at)?, make_announced(other, at)?);
             (futures::either(one, other), false)
         }
@@ -401,6 +405,7 @@ pub(crate) fn limit(awaited: &Awaited) -> Option<Duration> {
         | Awaited::ReadStream(..)
         | Awaited::SendItems(..)
         | Awaited::Reserve(_) => Some(short),
+        // Well over the time after which a pool gives up a factory.
         Awaited::BuildPool(..) => Some(Duration::from_millis(100)),
         Awaited::ShutDownPool(..) => Some(Duration::from_secs(1)),
         Awaited::Both(one, other) | Awaited::Then(one, other) => {

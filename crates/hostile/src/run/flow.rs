@@ -27,6 +27,8 @@ pub(crate) fn op(op: &Op, at: &At, scope: &mut Scope) -> bool {
             let caught = catch_unwind(AssertUnwindSafe(|| run(inside, at)));
             if let Err(payload) = caught {
                 if std::thread::panicking() {
+                    // Its destructor may panic, and a second panic may not leave a destructor
+                    // either.
                     contain(|| drop(payload));
                 } else {
                     resume_unwind(payload);
@@ -90,6 +92,7 @@ fn hold_panic(held_by: Slot) {
             drop(value);
         }),
         1 => {
+            // Later than any program lasts, also in virtual time.
             Timer::after(Duration::from_secs(3600), move || drop(value));
         }
         _ => {
@@ -131,10 +134,12 @@ fn thread(inside: &Script, at: &At, enters: bool) {
             hook.run();
             // Locks that this thread holds would stay locked.
             for lock in &hook.at().world.raw_locks {
+                // An error says that this thread does not hold it.
                 let _ = lock.unlock();
             }
         });
     };
+    // Without the thread its script never runs, which is no fault of the library.
     let Ok(handle) = std::thread::Builder::new().spawn(body) else {
         return;
     };

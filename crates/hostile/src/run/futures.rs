@@ -178,12 +178,14 @@ fn drive_for(at: &At, mut future: KeptFuture, time: Duration) {
     }
     match at.world.runtimes.get(Slot(0)) {
         Some(runtime) if is_driver => {
+            // What runs in there is on the driver's thread, and must not drive the runtime in turn.
             let _place = Place::Elsewhere.set();
             let _entered = runtime.enter();
             let limit = Box::pin(sleep(time));
             runtime.block_on(either(future, limit));
         }
         _ => {
+            // Only the driver may drive a seeded runtime, and it may be waiting for this thread.
             let _ = poll(&mut future, Waker::noop());
         }
     }
@@ -207,6 +209,7 @@ pub(crate) fn wait(at: &At, awaited: &Awaited, how: &How) {
         return;
     };
     match how {
+        // A plain script cannot await, so that a task of its isolate does.
         How::Await() if Isolate::current().is_some() => spawn_local(future),
         // While the stack unwinds, `block_on` lasts until its future is ready, as documented, which
         // may be never. And a waker may be called by the timers' thread, which could not end a
@@ -258,6 +261,8 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
         Op::WakeStashed(slot) => {
             if let Some(waker) = world.wakers.take(*slot) {
                 match Arc::try_unwrap(waker) {
+                    // Both ways to wake occur, since it depends on the program whether this is the
+                    // last handle.
                     Ok(waker) => waker.wake(),
                     Err(waker) => waker.wake_by_ref(),
                 }
@@ -284,6 +289,8 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
             let hook = at.hook(script);
             let timer = Timer::periodic(time(*ms), move |timer, _| {
                 hook.run();
+                // With a period of zero it is always due, and a seeded runtime would never come to
+                // a later time.
                 if !hook.at().may_go_on() {
                     timer.cancel();
                 }

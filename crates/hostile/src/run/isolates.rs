@@ -116,6 +116,8 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
         }
         Op::SpawnPinned(slot, inside) => spawn_pinned(at, *slot, inside),
         Op::SpawnIn(runtime, slot, inside) => {
+            // Otherwise the builder would fall back to another runtime than the one that the hook
+            // names as its home.
             if at.world.runtimes.get(*runtime).is_some() {
                 let hook = at.hook_in(Some(*runtime), inside);
                 let isolate = spawn(at, builder(at, Some(*runtime)), |builder| {
@@ -140,6 +142,7 @@ fn spawn_pinned(at: &At, slot: Slot, inside: &Script) {
     let hook = at.hook_in(home(at), inside);
     let isolate = spawn(at, builder(at, None), |builder| {
         let entry = |pinned: Pinned, hook: Hook| {
+            // Not `Send`, and kept by a task: that is possible in a pinned isolate only.
             let token = std::rc::Rc::new(hook.at().token());
             pinned.spawn_local(async move {
                 insula_core::yield_now().await;

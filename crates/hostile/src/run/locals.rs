@@ -63,6 +63,7 @@ impl Drop for Local {
         let uses_itself = |op: &Op| matches!(op, Op::WithLocal(slot, _) if *slot == self.slot);
         let may_use = insula_core::Isolate::current().is_some() && !std::thread::panicking();
         if may_use && script.0.iter().any(uses_itself) {
+            // Relaxed: a few more or less make no difference.
             if MADE.fetch_add(1, Ordering::Relaxed) < TOO_MANY {
                 with(self.slot, || ());
             } else {

@@ -33,6 +33,7 @@ fn handler(
             (Answering::Keep(slot), Some(reply)) => at.world.reply_tos.put(*slot, reply),
             _ => {}
         }
+        // Kept until here, so that a panic of the script drops it while the stack unwinds.
         drop(parcel);
     }
 }
@@ -200,6 +201,8 @@ fn questions(op: &Op, at: &At) -> bool {
         }
         Op::Register(name, slot) => {
             if let Some(port) = world.ports.get(*slot) {
+                // A refusal, since the name is taken, is as good: a later look-up finds the other
+                // port.
                 drop(IsolateNameServer::register(
                     format!("hostile-{}", name.0),
                     &port,
@@ -353,6 +356,8 @@ fn calls(op: &Op, at: &At) -> bool {
                 match result {
                     Ok(answer) => answer.handled(),
                     Err(CallbackError::Closed(Some(back))) => sent(at, number, Err(back)),
+                    // It may have been delivered, or may be yet, so there is nothing to check of
+                    // the value.
                     Err(_) => {}
                 }
             }

@@ -53,6 +53,7 @@ impl Stage {
                 }
             });
             spawn_local(async move {
+                // Keeps both ports open, and never reads them, for as long as the isolate lives.
                 std::future::pending::<()>().await;
                 drop((full, errors));
             });
@@ -87,6 +88,8 @@ impl Wake for Nothing {
 
 /// Polls a future once, with a new waker, and drops it.
 fn give_up(future: impl Future) {
+    // A waker of its own each time: a list that recognizes a waker which it has would keep one
+    // entry, and hide that it keeps any.
     let waker = Waker::from(Arc::new(Nothing));
     let mut future = std::pin::pin!(future);
     let _ = future.as_mut().poll(&mut Context::from_waker(&waker));

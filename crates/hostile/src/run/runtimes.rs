@@ -64,6 +64,7 @@ pub(crate) fn op(op: &Op, at: &At) -> bool {
 
 fn new_runtime(at: &At, slot: Slot, threads: u8) {
     let world = &at.world;
+    // The first place is that of the runtime which the program runs on.
     if slot.0 == 0 || world.runtimes.get(slot).is_some() {
         return;
     }
@@ -128,6 +129,7 @@ fn root(at: &At, notify: &Script, pauses: Flag, entry: &Script, entered: &Script
         root.resume();
     }
     let at_end = Guard(at.hook(&Script::default()));
+    // A few, and not until there are none: a script may send to its own isolate without end.
     for _ in 0..3 {
         root.handle_message();
     }

@@ -50,6 +50,8 @@ pub(crate) fn execute(program: &Program, watch: impl Fn(Option<Watched>)) -> Vec
             return faults;
         }
         if !is_used {
+            // What the first use leaves is not a leak, so the program runs again before it is
+            // judged.
             warm_up();
             continue;
         }
@@ -67,6 +69,7 @@ pub(crate) fn execute(program: &Program, watch: impl Fn(Option<Watched>)) -> Vec
         }
     }
     leaks.sort_unstable();
+    // The median: a single run may leave more, because of the threads' order.
     let usual = leaks[TIMES / 2];
     vec![format!("blocks of memory are left, each time: {usual}")]
 }
@@ -188,6 +191,7 @@ fn finish(world: &World, before: Residents, own: usize) {
             drop(thread.join());
         }
         if global.isolate_count() > 0 {
+            // Programs spawn isolates there too, and it is the one runtime that is never shut down.
             global.kill_all();
         } else if is_joined {
             // Threads that are left after a while are reported elsewhere.
@@ -198,6 +202,7 @@ fn finish(world: &World, before: Residents, own: usize) {
         // No event tells that a thread has ended, so this looks again.
         std::thread::sleep(Duration::from_micros(50));
     }
+    // The threads that have ended since the last round may have filled tables again.
     contain(|| world.close_all());
 }
 
@@ -206,6 +211,7 @@ fn told(world: &World) {
     let exits = std::mem::take(&mut *world.exits.lock());
     for (number, mut exited) in exits {
         let mut cx = Context::from_waker(Waker::noop());
+        // All runtimes are shut down, so that an end which is told at all is told by now.
         if std::pin::Pin::new(&mut exited).poll(&mut cx).is_ready() {
             world.ledger.told(number);
         }

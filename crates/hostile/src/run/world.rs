@@ -21,6 +21,7 @@ use crate::oracle::Ledger;
 use crate::program::{Kind, Program, Script, Slot};
 
 /// The number of operations after which all scripts of a program end.
+// Without it, a handler that sends to its own port would never come to an end.
 const FUEL: u64 = 600;
 
 /// The nesting depth of scripts on one stack.
@@ -40,6 +41,7 @@ impl<T> Default for Table<T> {
 
 impl<T> Table<T> {
     fn place(&self, slot: Slot) -> &Mutex<Option<T>> {
+        // A program that was written by hand may name any place.
         &self.0[usize::from(slot.0) % 3]
     }
 
@@ -142,6 +144,8 @@ pub(crate) struct Traits {
 
 impl Traits {
     fn of(program: &Program) -> Self {
+        // The text has all scripts, however deep they are. A name that is part of another one
+        // excuses too much, which costs a check and never makes a false fault.
         let text = program.to_string();
         let has = |names: &[&str]| names.iter().any(|name| text.contains(name));
         Self {
@@ -298,11 +302,14 @@ impl World {
     pub(crate) fn close_all(&self) {
         for slot in (0..3).map(Slot) {
             let pool = self.pools.get(slot);
+            // Kept for `check_at_end`, since `clear` drops the table's reference.
             self.ended_pools.lock().extend(pool);
             if let Some(mailbox) = self.mailboxes.take(slot) {
                 mailbox.close();
             }
             if let Some(end) = self.requesters.take(slot) {
+                // Before the close: a request that ends because of it compares its own time with
+                // this one.
                 end.closes(self.ledger.now());
                 end.requester.close();
             }
@@ -337,6 +344,7 @@ impl World {
 
     /// Notifies all waiters of a condition variable.
     pub(crate) fn notify_all(&self, condition: usize) {
+        // Counted before: no wait that has ended by then can be woken by what follows.
         let ended = self.ledger.waits_ended(condition);
         self.conditions[condition].notify_all();
         self.ledger.notified_all(condition, ended);
@@ -344,6 +352,7 @@ impl World {
 
     /// Drops every handle.
     pub(crate) fn clear(&self) {
+        // The runtimes stay, since the destructors of all these values may still spawn isolates.
         self.isolates.clear();
         self.groups.clear();
         self.ports.clear();
@@ -434,6 +443,7 @@ impl Parcel {
 
 impl Drop for Parcel {
     fn drop(&mut self) {
+        // Before the script, which may panic: the value is dropped all the same.
         self.at.world.ledger.dropped(self.number);
         if !self.load.is_empty() {
             super::run(&self.load, &self.at);
@@ -503,6 +513,8 @@ pub(crate) enum Place {
 }
 
 thread_local! {
+    // Neither this nor the depth has a destructor, so both can be used while the thread's other
+    // values are destroyed.
     static PLACE: Cell<Place> = const { Cell::new(Place::Elsewhere) };
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     /// Guards that are dropped in any order, or with the thread.

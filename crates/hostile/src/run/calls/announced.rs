@@ -32,6 +32,7 @@ pub(crate) fn announced(
     Box::pin(std::future::poll_fn(move |cx| {
         if is_waiting {
             if timer.is_none() {
+                // Made in a poll, so that it has the clock of the place that waits.
                 timer = looks.next().map(|time| Box::pin(sleep(*time)));
             }
             while let Some(sleep) = &mut timer
@@ -40,6 +41,7 @@ pub(crate) fn announced(
                 timer = looks.next().map(|time| Box::pin(self::sleep(*time)));
             }
         }
+        // Cloned, and the old one dropped, without the lock, since both may run a script.
         let task = cx.waker().clone();
         let before = bell.task.lock().replace(task);
         drop(before);

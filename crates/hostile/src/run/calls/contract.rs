@@ -42,7 +42,9 @@ impl Payload for Goods {
     fn size_hint(&self) -> u64 {
         match &self.weight {
             Weight::Light() => 8,
+            // Two of them are more than a window holds.
             Weight::Heavy() => WINDOW_BYTES / 2 + 1,
+            // For sums of sizes, which must not overflow.
             Weight::Endless() => u64::MAX,
             Weight::Asks(script) => {
                 crate::run::run(&script.0, &self.parcel.at);
@@ -104,6 +106,8 @@ impl Clerk {
         ledger.handler_begins(call, self.at.world.has_clock_here());
         request.books.count(Told::Begun);
         request.goods.parcel.handled();
+        // Relaxed: the handlers of one service are tasks of one isolate, which run one after the
+        // other.
         if self.is_replaced && self.is_suspect.load(Ordering::Relaxed) {
             ledger.fault(format!("call {call} began on a state that had panicked"));
         }

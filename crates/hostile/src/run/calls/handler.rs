@@ -30,6 +30,7 @@ pub(super) async fn value(
     drop(desk);
     let (answer, call) = (request.answer.clone(), request.goods.call);
     drop(request);
+    // Last, so that a panic of the drops before it still marks the service as suspect.
     drop(serving);
     worked.map(|()| Goods::new(&answer, call, &clerk.at))
 }
@@ -90,6 +91,7 @@ impl<F: Future<Output = Result<(), Goods>>> Stream for Giving<F> {
         match (polled, next) {
             (Poll::Pending, None) => Poll::Pending,
             (Poll::Pending, Some(item)) => Poll::Ready(Some(Ok(item))),
+            // No item is left then: each is taken by the poll in which it was given.
             (Poll::Ready(ended), _) => {
                 self.work = None;
                 Poll::Ready(ended.err().map(Err))

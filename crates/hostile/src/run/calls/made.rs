@@ -173,6 +173,7 @@ impl Record {
             (CallError::Rejected { .. }, _) => self.books.count(Told::Rejected),
             _ => {}
         }
+        // That error has no request; a cancelled call gives it back with its receipt.
         let gives_back = !matches!(error, CallError::Cancelled { .. });
         match error {
             CallError::App(error) => error.arrives(self.call),
@@ -420,6 +421,7 @@ impl Maker<'_> {
     fn keep(&self, sort: &Sort) -> Box<dyn Kept> {
         let first = Slot(0);
         match (&self.caller.to, sort) {
+            // Two arms for each sort, since the methods of the two contracts are different types.
             (Contract::Shared(to), Sort::Unary()) => self.plain(first, |it| to.unary(it)),
             (Contract::Alone(to), Sort::Unary()) => self.plain(first, |it| to.unary(it)),
             (Contract::Shared(to), Sort::Download(slot)) => self.plain(*slot, |it| to.download(it)),

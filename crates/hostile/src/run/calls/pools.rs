@@ -113,6 +113,7 @@ impl Pool {
             ran + stopped,
         ];
         for ((name, told), counted) in at_most.into_iter().zip(counted) {
+            // The callers may know of fewer: one that has let go of its call is told nothing.
             if told > counted {
                 ledger.fault(format!(
                     "a pool counts {counted} calls that {name}, callers {told}"
@@ -333,6 +334,7 @@ async fn built(
         move |cx: WorkerContext| {
             let (hook, staff, isolates) = (Arc::clone(&hook), staff.clone(), Arc::clone(&isolates));
             async move {
+                // First, so that the isolate is known also if its factory never ends.
                 isolates.lock().extend(Isolate::current());
                 let at = hook.at();
                 crate::run::run_async(staff.factory.0.clone(), at.clone()).await;
@@ -438,13 +440,17 @@ pub(crate) fn probe(at: &At, runtime: &Runtime) {
     }
     for pool in &pools {
         let responds = runtime.block_on(within(START, answers(pool)));
+        // A worker whose thread a script blocks answers neither this nor a call.
         if responds.is_none() || !pool.is_idle() {
             continue;
         }
         let call = keep_plain(at, &pool.caller());
+        // Less than a run has by default until it counts as hung, so that the fault is reported by
+        // this name.
         let limit = Duration::from_secs(5);
         let answered = runtime.block_on(within(limit, call.wait()));
         let responds = runtime.block_on(within(START, answers(pool)));
+        // Asked again, since a script may have blocked a worker meanwhile.
         if answered.is_none() && responds.is_some() {
             world
                 .ledger
