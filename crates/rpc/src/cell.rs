@@ -126,7 +126,7 @@ struct Slot<M: Method> {
     /// Sent along with the handler's answer.
     trailing: Option<Box<Metadata>>,
     is_over: bool,
-    /// Nobody will take the answer.
+    /// The caller lets the call run by itself, and will not take its answer.
     is_detached: bool,
 }
 

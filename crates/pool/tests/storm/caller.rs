@@ -118,7 +118,7 @@ fn one(
 /// A call that was begun in one of several ways.
 enum Begun<M: Method> {
     Call(Call<M>),
-    /// Nobody waits for it.
+    /// No caller waits for it.
     Detached,
     Refused(CallError<M::Error, M::Request>),
     /// It is not made at all.

@@ -54,7 +54,8 @@ pub(crate) async fn a_dropped_stream_ends_its_handler<T: Transport>() {
     set.end().await;
 }
 
-/// It waits for something else. Nobody reads what it would still give, so it has no grace period.
+/// It waits for something else. Its reader has gone and does not read what it would still give, so
+/// it has no grace period.
 pub(crate) async fn a_stream_whose_reader_has_gone_is_dropped_where_it_waits<T: Transport>() {
     let set = Set::new::<T>().await;
     let steps = vec![
@@ -72,7 +73,7 @@ pub(crate) async fn a_stream_whose_reader_has_gone_is_dropped_where_it_waits<T: 
     set.end().await;
 }
 
-/// The stream is there, and nobody has taken it.
+/// The stream is there, and the caller has not taken it.
 pub(crate) async fn a_call_dropped_with_its_stream_ends_its_handler<T: Transport>() {
     let set = Set::new::<T>().await;
     let mut steps = vec![Step::Arm("gone")];

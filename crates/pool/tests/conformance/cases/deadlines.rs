@@ -141,7 +141,8 @@ pub(crate) async fn a_deadline_that_is_met_changes_nothing<T: Transport>() {
     set.end().await;
 }
 
-/// Fault 28. In virtual time: nobody polls the call, and its handler is stopped all the same.
+/// Fault 28. In virtual time: the caller does not poll its call, whose handler is stopped all the
+/// same.
 pub(crate) async fn a_deadline_that_nobody_polls_stops_the_handler<T: Transport>() {
     let set = Set::new::<T>().await;
     let steps = vec![Step::UntilCancelled, Step::WaitFor(1)];

@@ -21,7 +21,7 @@ pub(crate) async fn a_handler_is_never_ahead_by_more_than_a_window<T: Transport>
         .produce(vec![], give(0..many))
         .await
         .expect("open");
-    // Nobody reads: it makes one window and no more.
+    // The caller does not read: the handler makes one window and no more.
     set.stage.made_times(WINDOW_ITEMS).await;
     for number in 0..many {
         set.stage.ask();

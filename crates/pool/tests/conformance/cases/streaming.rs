@@ -159,7 +159,8 @@ pub(crate) async fn an_early_answer_wakes_a_sender_that_waits<T: Transport>() {
     set.end().await;
 }
 
-/// The convenience must not wait for items that nobody reads, nor lose an answer to them.
+/// The convenience must not wait for items that the handler does not read, nor lose an answer to
+/// them.
 pub(crate) async fn an_endless_stream_of_items_ends_with_the_answer<T: Transport>() {
     let set = Set::new::<T>().await;
     let endless = stream::iter((0..).map(Item::light));

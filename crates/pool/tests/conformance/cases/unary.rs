@@ -286,7 +286,7 @@ pub(crate) async fn progress_is_seen_while_the_handler_runs<T: Transport>() {
     set.end().await;
 }
 
-/// Nobody waits for its answer.
+/// Its caller does not wait for the answer.
 pub(crate) async fn a_detached_call_runs_to_its_end<T: Transport>() {
     let set = Set::new::<T>().await;
     let steps = vec![Step::WaitFor(1), Step::Note("done")];

@@ -185,7 +185,7 @@ fn the_items_of_callers_are_counted_as_traffic() {
     });
 }
 
-/// A stream that nobody can read is not left to wait for ever.
+/// The stream of a detached call, which has no reader, is not left to wait for ever.
 #[test]
 fn a_detached_stream_comes_to_an_end() {
     let desk = Desk::default();

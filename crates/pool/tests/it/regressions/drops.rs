@@ -108,7 +108,7 @@ fn a_late_answer_that_panics_in_its_drop_ends_no_worker() {
     });
 }
 
-/// The answers of calls that nobody waits for.
+/// The answers of calls whose callers have let them run by themselves.
 #[test]
 fn a_detached_answer_that_panics_in_its_drop_ends_no_worker() {
     let desk = Desk::default();
@@ -125,7 +125,8 @@ fn a_detached_answer_that_panics_in_its_drop_ends_no_worker() {
     });
 }
 
-/// A call with an answer that nobody has taken is dropped. Whichever side is last drops the answer.
+/// A call whose caller has not taken the answer is dropped. Whichever side is last drops the
+/// answer.
 #[test]
 fn an_unread_answer_that_panics_in_its_drop_ends_no_worker() {
     let desk = Desk::default();
@@ -197,7 +198,7 @@ fn a_state_that_panics_in_its_drop_ends_no_worker() {
     });
 }
 
-/// Queued requests that nobody gets back, at the end of a pool.
+/// Queued requests that no caller gets back, at the end of a pool.
 #[test]
 fn a_queued_request_that_panics_in_its_drop_stops_no_shutdown() {
     let desk = Desk::default();
