@@ -88,6 +88,8 @@ fn try_test(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream>
 fn option(number: Option<&LitInt>) -> TokenStream {
     match number {
         None => quote!(::core::option::Option::None),
+        // The literal as it was written: one with the suffix of another type is reported at its
+        // place.
         Some(number) => quote!(::core::option::Option::Some(#number)),
     }
 }
@@ -105,6 +107,7 @@ fn assemble(
         sig,
         block,
     } = function;
+    // Nothing else is taken over: `parse_entry` has refused parameters and generics.
     let (name, output) = (&sig.ident, &sig.output);
     // The span of the body, so that a future that is not `Send` is reported there.
     let call = quote_spanned!(block.span()=> #run(#number, move || async move #block));

@@ -74,6 +74,7 @@ fn read_crate(item: &DeriveInput) -> syn::Result<Path> {
 /// Emits the arm of a struct or of one variant: its own size, and what its fields own elsewhere.
 fn emit_arm(private: &TokenStream, variant: Option<&Ident>, fields: &Fields) -> TokenStream {
     let variant = variant.map(|variant| quote!(::#variant));
+    // Not the fields' own names: a tuple has none, and `bytes`, which may be one, is the sum below.
     let bindings: Vec<Ident> = (0..fields.len())
         .map(|at| format_ident!("field_{at}"))
         .collect();

@@ -87,6 +87,7 @@ fn emit_trait(contract: &Contract) -> TokenStream {
     } in &contract.methods
     {
         let mut sig = sig.clone();
+        // An `async fn` in a trait could not promise that its future is `Send`.
         sig.asyncness = None;
         // Where a service does not keep a promise, the compiler shows what is promised here.
         let span = match &sig.output {
@@ -132,6 +133,7 @@ fn emit_request(contract: &Contract, names: &Names) -> TokenStream {
         variants.push(quote!(#(#conditions)* #[doc = #doc] #variant(#private::Pending<#marker>),));
         let descriptor = quote!(<#marker as #private::Method>::DESCRIPTOR);
         descriptors.push(quote!(#(#conditions)* #descriptor,));
+        // With the method's conditions, or it would name a variant that is not there.
         arms.push(quote!(#(#conditions)* Self::#variant(ref call) => call,));
     }
     quote! {

@@ -111,6 +111,7 @@ pub(super) fn read(options: TokenStream, item: TokenStream) -> syn::Result<Contr
     let mut faults = Faults::default();
     let mut methods: Vec<Method> = Vec::new();
     let mut access = None;
+    // Taken out, since the trait that is emitted has other methods in their place.
     for member in std::mem::take(&mut item.items) {
         if let Some((mut method, how)) = faults.keep(read_member(member)) {
             if *access.get_or_insert(how) != how {
@@ -263,6 +264,7 @@ fn read_method(method: TraitItemFn) -> syn::Result<(Method, Access)> {
     let (answer, error) = output::read(&sig)?;
     let method = Method {
         attrs,
+        // Only until `read`, which knows the variants of the other methods, chooses one.
         variant: sig.ident.clone(),
         context,
         parameters,
@@ -270,6 +272,8 @@ fn read_method(method: TraitItemFn) -> syn::Result<(Method, Access)> {
         answer,
         error,
         is_idempotent,
+        // Of the name without `r#`, so that it stays the same if a later edition makes a keyword of
+        // it.
         id: fnv1a(&name),
         name,
         sig,

@@ -28,6 +28,7 @@ pub(super) fn emit(contract: &Contract, names: &Names, method: &Method) -> Token
         ),
         Answer::Stream { .. } => (
             quote!(#private::ReplyStream<<Self as #private::ServerStreaming>::Item, Self::Error>),
+            // A stream itself moves nothing: its items are measured as they are sent.
             quote!({
                 let _ = response;
                 0

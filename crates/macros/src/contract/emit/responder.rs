@@ -97,6 +97,8 @@ fn emit_arm(contract: &Contract, names: &Names, method: &Method) -> TokenStream 
             quote!(call.stream(outcome).await),
         ),
     };
+    // A shared service is a field. An exclusive one has to be taken, and that may panic before
+    // there is a handler.
     let early = match contract.access {
         Access::Shared => quote!(::core::option::Option::None),
         Access::Exclusive => quote!(early),
@@ -118,6 +120,8 @@ fn emit_arm(contract: &Contract, names: &Names, method: &Method) -> TokenStream 
             let outcome = {
                 // Pinned where it is made: moving a future about costs more than an empty call.
                 let mut handler = ::core::pin::pin!(#begin);
+                // Under a name: up to edition 2021 the temporaries of a last expression outlive
+                // `handler`.
                 let outcome = call.#guard(handler.as_mut(), #early).await;
                 outcome
             };
