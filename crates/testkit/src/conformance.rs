@@ -240,6 +240,7 @@ impl fmt::Display for Failure {
         } = self;
         writeln!(f, "case {id} {part} (as {compat:?}, {on})")?;
         let (expected, seen) = (self.expected, self.seen.as_str());
+        // As `Log::text` joins them. A line that has a comma itself counts as two, on both sides.
         let lines = |text: &'static str| text.split(", ");
         let same = lines(expected)
             .zip(seen.split(", "))

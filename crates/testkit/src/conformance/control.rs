@@ -273,6 +273,7 @@ fn nested_pauses(log: Log) {
         // The answer tells that all that was asked before has been handled.
         let _ = isolate.ping(Immediate).await;
         isolate.resume(a);
+        // One that pauses nothing resumes nothing.
         isolate.resume(Capability::new());
         let _ = isolate.ping(Immediate).await;
         say(&to, "held");
@@ -373,6 +374,8 @@ fn kill_a_paused_child(log: &Log, priority: Priority) {
     isolate.kill_at(priority);
     spawn_local(async move {
         if priority == Immediate {
+            // A kill that comes at once ends a paused isolate, and no ping would be answered. The
+            // other kills wait for the resume.
             end.recv().await;
         } else {
             let _ = isolate.ping(Immediate).await;

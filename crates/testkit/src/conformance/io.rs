@@ -156,6 +156,7 @@ fn posts_from_outside(log: Log) {
     let closed = ReceivePort::<Posted>::new();
     let sender = closed.send_port();
     closed.close();
+    // In a later turn, so that the messages which were accepted come before the refusal.
     Timer::run(move || {
         elsewhere(move || {
             if sender.send(Posted::Number(2)).is_err() {
@@ -197,6 +198,7 @@ fn local_callback(log: Log) {
 fn closed_listener(log: Log) {
     let l = log.clone();
     let callback = ListenerCallback::new(move |x: u32| l.line(format!("listener {x}")));
+    // Accepted, and then lost with the close: the trace has no line of it.
     assert!(callback.call(9).is_ok());
     log.line(format!("closed {}", callback.close()));
     log.line(format!("closed {}", callback.close()));
@@ -371,6 +373,7 @@ fn a_name_of_the_dead(log: Log) {
     let registered = name.clone();
     let child = Isolate::spawn(
         move |()| {
+            // Still open at the kill, so that the name goes with the isolate and not with the port.
             let port = ReceivePort::<u8>::new();
             IsolateNameServer::register(registered, &port.send_port())
                 .is_ok()

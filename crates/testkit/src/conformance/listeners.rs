@@ -352,6 +352,7 @@ fn errors_fatal_or_not(log: Log) {
     tell(&port, boom());
     tell(&port, Order::Say("alive 1"));
     spawn_local(async move {
+        // Behind both orders, so that the first error still meets the policy of before.
         let _ = isolate.ping(Priority::AsEvent).await;
         isolate.set_error_policy(ErrorPolicy::End);
         tell(&port, boom());
@@ -464,6 +465,7 @@ fn as_main<R: Send + 'static>(
 }
 
 fn exit_in_main(log: Log) {
+    // Outside of isolates, as the thread of a real `main` is.
     elsewhere(
         move || match as_main(|| -> () { Isolate::exit_silently() }) {
             Err(error) => log.line(format!("main has no result: {error:?}")),
@@ -498,6 +500,7 @@ fn main_ends(log: Log) {
                 async move |()| {
                     child.line("child entry");
                     started.send(());
+                    // Much longer than main lives: nothing but the end of the runtime ends it.
                     sleep(ms(60_000)).await;
                     child.line("never");
                 },
@@ -560,6 +563,8 @@ fn runs(log: Log) {
         Isolate::run(|| ()).await.expect("computed");
         log.line("unit");
         let fast = Isolate::run_async(async || {
+            // A computation has its result although a timer is left, and its isolate then ends with
+            // that.
             Timer::after(ms(20_000), || unreachable!("its isolate has ended"));
             "fast"
         });
@@ -585,6 +590,7 @@ fn runs(log: Log) {
 fn beside(log: &Log) -> Run<()> {
     let (go, gone) = insula_core::one_shot();
     let run = Isolate::run_async(async || {
+        // Not before there is a listener for the error.
         drop(gone.await);
         Timer::run(|| panic!("beside"));
         std::future::pending::<()>().await;

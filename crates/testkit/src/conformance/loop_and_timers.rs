@@ -289,6 +289,8 @@ fn zero_before_pending(log: Log) {
 
 fn cancelling_in_a_batch(log: Log) {
     for (delay, names) in [(ms(0), ["z0", "z1", "z2"]), (ms(2), ["a", "b", "c"])] {
+        // In a cell, since the timer that cancels is made before the one that it cancels, to run
+        // before it.
         let victim = IsolateCell::new(None::<Timer>);
         let (l, v) = (log.clone(), victim.clone());
         Timer::after(delay, move || {
@@ -443,6 +445,8 @@ fn what_a_handler_sends(log: Log) {
     let mut sender = Some(sender);
     port.listen(move |line: &str| {
         log.line(line);
+        // For the first message only. The sender goes with it, so that the port ends after the last
+        // one.
         if let Some(sender) = sender.take() {
             let _ = sender.send("tail");
             Timer::run(log.later("T0"));
@@ -508,6 +512,8 @@ fn an_endless_chain(log: Log) {
         let me = Isolate::current().expect("a microtask runs in its isolate");
         match count {
             10 => me.ping_port(&to, "pong immediate".to_owned(), Priority::Immediate),
+            // There is no next event while the chain goes on: neither this nor the kill after it is
+            // handled.
             20 => me.ping_port(&to, "never".to_owned(), Priority::BeforeNextEvent),
             30 => me.kill_at(Priority::BeforeNextEvent),
             1000 => say(&to, "still running"),

@@ -226,6 +226,7 @@ fn own<T: Send + 'static>(listener: &OwnListener<T>) -> Listener<T> {
 fn a_port_closes_itself(log: Log) {
     let port = ReceivePort::new();
     let sender = port.send_port();
+    // All five are queued before there is a listener, so that the close finds two of them.
     (0..5).for_each(|i| drop(sender.send(i)));
     let listener = OwnListener::new(None);
     let me = listener.clone();
@@ -248,6 +249,7 @@ fn closed_at_the_first(log: Log) {
     let me = listener.clone();
     let opened = port.listen(move |i: u32| {
         log.line(format!("got {i}"));
+        // Twice, as in the recorded program: the second time must change nothing.
         own(&me).close();
         own(&me).close();
         log.line(if sender.is_closed() { "closed" } else { "open" });
@@ -306,6 +308,7 @@ fn handlers_in_turn(log: Log) {
     });
     listener.with(|place| *place = Some(opened));
     Timer::run(move || {
+        // Behind the four messages, two of which have come to a port without a handler.
         log.line("nobody drops");
         let (me, l) = (listener.clone(), log.clone());
         own(&listener).replace(move |line| {
@@ -332,6 +335,7 @@ fn no_message(log: Log) {
     let mut port = ReceivePort::<u8>::new();
     let sender = port.send_port();
     spawn_local(async move { log.line(format!("{:?}", port.recv().await)) });
+    // In a later turn, so that the port waits already when its last sender goes.
     Timer::run(move || drop(sender));
 }
 
@@ -511,6 +515,7 @@ fn equal_ports(log: Log) {
         let (port, other) = (ReceivePort::<u8>::new(), ReceivePort::<u8>::new());
         let first = port.send_port();
         let back = round_trip(first.clone()).await;
+        // One for both, since each has keys of its own.
         let hasher = RandomState::new();
         let words = [
             (back == first && port.send_port() == first, "equal"),
@@ -624,6 +629,7 @@ fn a_list_as_an_answer(log: Log) {
     let (l, isolate) = (log, Isolate::builder().paused().spawn(|()| (), ()));
     port.listen(move |list: Vec<u32>| l.line(format!("resp [{}]", join(&list))));
     isolate.ping_port(&to, vec![1, 2], Priority::Immediate);
+    // Before it was ever resumed: an answer to a ping needs no code of the isolate.
     isolate.kill_at(Priority::Immediate);
 }
 

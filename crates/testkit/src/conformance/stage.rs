@@ -40,6 +40,7 @@ pub(super) fn errors(log: &Log) -> SendPort<UncaughtError> {
     let port = ReceivePort::new();
     let errors = port.send_port();
     let log = log.clone();
+    // Not kept either: this port, too, ends with its last sender.
     port.listen(move |error| log.line(error_line(&error)));
     errors
 }

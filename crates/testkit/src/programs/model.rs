@@ -209,6 +209,7 @@ impl Model {
 
     /// Rule 4: timers that sort before this one run first.
     fn run_zero(&mut self, serial: u32) -> Result<(), Stop> {
+        // A timer that was cancelled has left its turn in the queue.
         let Some(zero) = self.timers.iter().find(|it| it.serial == serial) else {
             return Ok(());
         };
@@ -233,6 +234,7 @@ impl Model {
         self.timeout_is_queued = false;
         self.registered = None;
         let zeros = self.timers.iter().filter(|it| it.is_zero);
+        // Behind all that are due now, whatever their numbers.
         let limit = (self.now, u32::MAX);
         let limit = zeros
             .map(Timer::place)
@@ -279,6 +281,7 @@ impl Model {
 
     /// Handles a stop, by rules 25 and 26.
     fn stopped(&mut self, stop: &Stop) {
+        // Any other end was written down where it happened.
         let Stop::Panic(label) = stop else { return };
         self.errors.push(*label);
         if self.error_policy == ErrorPolicy::End {

@@ -146,6 +146,7 @@ fn spawn(
         .on_error(&nobody(runtime))
         .on_exit(collector, move |reason| (index, Report::Ended(reason.clone())))
         .spawn_pair(move |port: ReceivePort<Letter>| {
+            // All isolates can send to all, so that none of the ports would ever close by itself.
             port.let_isolate_end();
             let listener = IsolateCell::new(None);
             let member = Arc::new(Member {
@@ -185,6 +186,7 @@ struct Member {
 
 impl Member {
     fn run(self: &Arc<Self>, node: &Node) {
+        // Refused only where the run is given up, and so has failed already.
         drop(self.told.send((self.index, Report::Ran)));
         node.operations
             .iter()

@@ -33,6 +33,7 @@ pub fn trace(program: &Program, seed: u64) -> String {
         .build();
     let log = Arc::new(Mutex::new(Vec::new()));
     let errors = Arc::new(Mutex::new(Vec::new()));
+    // Made here and not in the isolate, since the world outside takes the pauses back.
     let capabilities = std::array::from_fn(|_| Capability::new());
     let heard = errors.clone();
     let watcher = Isolate::builder().runtime(&runtime).spawn_with_port(
@@ -89,6 +90,8 @@ fn runtime_has(runtime: &Runtime) -> bool {
 
 fn label_of(error: &UncaughtError) -> u32 {
     match &error.cause {
+        // A panic that is not the program's own gets a label that no node has, and the traces
+        // differ.
         ErrorCause::Panicked(report) => report.message().parse().unwrap_or(u32::MAX),
         _ => u32::MAX,
     }
@@ -100,6 +103,7 @@ impl World {
         let senders = ports.iter().map(ReceivePort::send_port).collect();
         // Weak, so that the isolate ends although it can send to itself.
         ports.iter().for_each(|port| port.let_isolate_end());
+        // Empty at first: the listeners need the world, which is complete only with them.
         let place = IsolateCell::new(None::<Arc<Self>>);
         let listeners = ports.into_iter().map(|port| {
             let place = place.clone();
