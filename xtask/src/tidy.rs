@@ -107,6 +107,7 @@ impl Workspace {
     fn load(root: &Path) -> Result<Self, String> {
         let (mut texts, mut files) = (Vec::new(), BTreeSet::new());
         read_files(root, root, &mut texts, &mut files)?;
+        // A folder lists its files in any order, on which the report should not depend.
         texts.sort_by(|a, b| a.path.cmp(&b.path));
         let sources = texts.iter().filter(|text| text.path.ends_with(".rs"));
         let architecture = texts.iter().find(|text| text.path == "ARCHITECTURE.md");

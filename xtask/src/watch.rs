@@ -40,6 +40,8 @@ pub(crate) fn run(words: &[OsString]) -> bool {
     };
     let jobs = jobs();
     let mut command = Command::new(program);
+    // Only the output, on which libtest reports. What goes to standard error is passed on by
+    // itself.
     command.args(arguments).stdout(Stdio::piped());
     command.env(JOBS, jobs.to_string());
     let mut child = match command.spawn() {
@@ -196,6 +198,7 @@ fn report(program: &OsString, arguments: &[OsString], ended: &HashSet<String>, j
     let list = Command::new(program)
         .args(arguments)
         .arg("--list")
+        // Whatever the program says there would only stand between the names.
         .stderr(Stdio::null())
         .output();
     let Ok(list) = list else {

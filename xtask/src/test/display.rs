@@ -30,11 +30,13 @@ const LIBRARIES: &[&str] = &[
 const WIDTH: usize = 960;
 const HEIGHT: usize = 600;
 /// The height of the strip at the bottom.
+// As in the window's own `strip.rs`.
 const STRIP: usize = 44;
 /// The title bar's text.
 const TITLE: &str = "Insula: Mandelbrot";
 /// The length of the demo's flight, the time its window stays, and the limit for all of it.
 const DEMO: &str = "6";
+// In these seconds `import` takes its picture, after the program has saved its own.
 const LINGER: &str = "8";
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -203,6 +205,7 @@ impl Picture {
     /// Returns the pixel at a point of the plane, for a view of the whole set.
     fn point(&self, (re, im): (f64, f64)) -> [u8; 3] {
         let (width, height) = (WIDTH as f64, (HEIGHT - STRIP) as f64);
+        // The numbers are those of `View::home` in the window.
         let scale = (width / 3.2).min(height / 2.5);
         let x = width / 2.0 + (re + 0.65) * scale;
         let y = height / 2.0 - im * scale;
@@ -257,6 +260,7 @@ impl Picture {
 
     /// Checks that the strip has an edge along its whole length, text, and columns of frames.
     fn check_strip(&self) -> Result<(), String> {
+        // From the window's `strip.rs`; the last one is that of a frame's work.
         const EDGE: [u8; 3] = [0x33, 0x3c, 0x52];
         const TEXT: [u8; 3] = [0xe8, 0xec, 0xf4];
         const FRAME: [u8; 3] = [0x3f, 0x9b, 0xd8];

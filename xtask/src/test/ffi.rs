@@ -289,6 +289,7 @@ impl<'a> Build<'a> {
         };
         let mut command = self.compiler(language);
         let header = "crates/ffi/include/insula.h";
+        // Included once by the option, and then compiled itself: that is the second time.
         command.args(["-fsyntax-only", "-include", header, "-x", kind, header]);
         pass(&mut command)
     }
@@ -368,6 +369,7 @@ impl<'a> Build<'a> {
                 Ok(())
             }
             Ok(_) => Err(Trouble::Failed("libinsula has no SONAME".to_owned())),
+            // Mostly there is no `readelf` then. That the program finds its library was seen above.
             Err(why) => {
                 println!("the SONAME was not looked at: {why}");
                 Ok(())

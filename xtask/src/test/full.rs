@@ -125,6 +125,8 @@ fn hostile_programs(root: &Path) -> Verdict {
     for (kind, count) in [("seeded", "170000"), ("threads", "30000")] {
         let mut command = cargo(root);
         command.args(["run", "--release", "--package", "insula-hostile", "--"]);
+        // Twice the usual limit, since a program that is only slow must not end such a long run as
+        // a hang.
         pass(command.args(["run", "--kind", kind, "--count", count, "--limit", "20"]))?;
     }
     Ok(())

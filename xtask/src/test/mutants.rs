@@ -102,6 +102,8 @@ impl Group {
         command.args(["--timeout", "120", "--build-timeout", "600"]);
         command.args(["--test-package", self.tests]);
         command.args(["--", "--lib", "--tests"]);
+        // Not an error yet: the command fails for each mutant that survives, and the lists say
+        // which.
         let ran = pass(&mut command);
         let list = root.join("target/mutants.out");
         let read = |name: &str| std::fs::read_to_string(list.join(name)).unwrap_or_default();
@@ -128,6 +130,7 @@ impl Group {
     fn names(&self, root: &Path, part: u64) -> Result<Vec<String>, Trouble> {
         let listed = capture(self.command(root).arg("--list")).map_err(Trouble::Impossible)?;
         let listed = String::from_utf8_lossy(&listed.stdout);
+        // A set, since two mutants of one function may differ in their lines only.
         let names: BTreeSet<_> = listed.lines().filter_map(name_of).collect();
         Ok(names
             .into_iter()

@@ -29,6 +29,8 @@ fn fetch(folder: &Path) -> Result<PathBuf, String> {
     if !unpacked.is_dir() {
         fs::create_dir_all(folder)
             .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        // An archive may be left of a run that was interrupted, or put there where there is no
+        // network.
         let archive = match archive_in(folder) {
             Some(archive) => archive,
             None => {

@@ -37,6 +37,7 @@ pub(super) fn packages(root: &Path) -> Result<Vec<Package>, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(root)
+        // Only the members and what they ask for: to resolve the rest, cargo might need a registry.
         .args(["metadata", "--format-version", "1", "--no-deps"])
         .output()
         .map_err(|error| format!("cannot run cargo metadata: {error}"))?;
@@ -133,6 +134,7 @@ fn check_arrows(workspace: &Workspace, package: &Package, row: &Row, found: &mut
     for dependency in &package.dependencies {
         let name = &dependency.name;
         let is_member = workspace.packages.iter().any(|member| member.name == *name);
+        // A dependency of the build counts as one of the product, and not of the tests.
         let is_allowed = always.contains(name) || dependency.is_dev && in_tests.contains(name);
         if is_member && !is_allowed {
             found.push(Violation {

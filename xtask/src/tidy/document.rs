@@ -28,6 +28,7 @@ impl Row {
 pub(super) fn table(document: &Text, heading: &str) -> Result<Vec<Row>, String> {
     let lines = (1..).zip(document.content.lines());
     let rows: Vec<_> = lines
+        // The whole line, since the same words may be a part of a sentence or of a longer heading.
         .skip_while(|(_, line)| *line != heading)
         .skip(1)
         .take_while(|(_, line)| !line.starts_with("## "))

@@ -219,6 +219,7 @@ fn has_anchor(source: &Text, anchor: &str) -> bool {
     let has_end = |end: &str| {
         let mark = format!("{end}: {anchor}");
         source.content.lines().any(|line| {
+            // In C the mark is in a comment that ends on the same line.
             let line = line.trim_end_matches("*/").trim_end();
             line.ends_with(&mark)
         })

@@ -93,6 +93,8 @@ fn collect(tokens: TokenStream, prefix: &[String], names: &mut Vec<Name>) {
                 colons = 0;
             }
             TokenTree::Group(group) => {
+                // Without the colons it is a block or the fields of a value, whose names have no
+                // prefix.
                 let is_use = colons == 2 && group.delimiter() == Delimiter::Brace;
                 match path.take() {
                     Some(name) if is_use => collect(group.stream(), &name.segments, names),

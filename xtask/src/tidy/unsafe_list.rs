@@ -35,6 +35,7 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>, String> {
     let mut found = Vec::new();
     let mut with_unsafe = Vec::new();
     for source in &workspace.sources {
+        // One for each file is enough, since it is the file that is listed.
         let Some(first) = source.names.iter().find(|name| name.starts_with("unsafe")) else {
             continue;
         };
