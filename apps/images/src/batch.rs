@@ -17,6 +17,7 @@ impl Batches {
     pub fn new(total: usize, length: usize) -> Self {
         Self {
             total,
+            // With none, no batch would be complete before the end of the run.
             length: length.max(1),
             processed: 0,
             batch: Vec::new(),

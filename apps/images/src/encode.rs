@@ -35,6 +35,8 @@ fn encode_jpeg(
         u16::try_from(length).map_err(|_| format!("{length} pixels on one side, 65535 at most"))
     };
     let (width, height) = (side(picture.width())?, side(picture.height())?);
+    // Gray stays gray: three equal channels would be larger, and a gray profile would not describe
+    // them.
     let kind = if picture.color().has_color() {
         ColorType::Rgb
     } else {

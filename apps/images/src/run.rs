@@ -73,6 +73,7 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
     .await?;
     let mut summary = results.end(&course);
     summary.speed_up =
+        // Not below a nanosecond, as in `Summary::rate`: the quotient would be infinite.
         alone.map(|alone| alone.elapsed.as_secs_f64() / course.elapsed.as_secs_f64().max(1e-9));
     if !options.quiet {
         // If the reader of the output is gone, the table is not needed.
@@ -136,6 +137,8 @@ async fn drive(
     );
     let is_complete = loop {
         match select(&mut *stop, pin!(updates.next())).await {
+            // The update that was awaited is given up, and with it nothing is lost: see
+            // `Updates::next`.
             Either::Left(_) => break false,
             Either::Right((Some(update), _)) => on_update(update),
             Either::Right((None, _)) => break true,
@@ -179,6 +182,8 @@ impl Results {
         for result in update.batch {
             match result.and_then(|picture| self.write(picture)) {
                 Ok(picture) => self.tally.add(&picture),
+                // Of a file that was not processed, and of one that could not be written: both have
+                // no picture.
                 Err(failure) => {
                     self.tally.add_failure();
                     self.progress.report(&failure);

@@ -58,6 +58,7 @@ impl Scan {
     fn enter(&mut self, folder: &Path, root: &Path, skipped: Option<&Path>) {
         let entries = match sorted_entries(folder) {
             Ok(entries) => entries,
+            // One folder that cannot be read does not hide the pictures of the others.
             Err(reason) => return self.fail(folder, FileError::Read(reason)),
         };
         for path in entries {

@@ -66,6 +66,7 @@ pub async fn start_pool(workers: usize) -> Result<PicturePool, BuildError> {
     WorkerPool::builder()
         .name("pictures")
         .workers(workers)
+        // A picture takes milliseconds, beside which the two looks at the clock are nothing.
         .measure(Measure::All)
         .service::<PicturesResponder<_>>(|_cx| async { Ok(PictureWorker::new()) })
         .build()

@@ -218,6 +218,8 @@ impl App {
         if needs == Some(true) {
             self.pace.start(Instant::now());
         } else if self.pace.due().is_some() {
+            // No frame until something moves again: a window at rest should let the processor
+            // sleep.
             self.pace.stop();
             self.binding
                 .notify_idle(Instant::now() + Duration::from_millis(100));
@@ -262,6 +264,7 @@ impl App {
 
     /// Records an error and ends the program.
     fn fail(&mut self, error: String, window_system: &ActiveEventLoop) {
+        // The first one: what fails after it mostly fails because of it.
         self.failure.get_or_insert(error);
         window_system.exit();
     }
@@ -269,6 +272,7 @@ impl App {
 
 impl ApplicationHandler<Wake> for App {
     fn resumed(&mut self, window_system: &ActiveEventLoop) {
+        // On some systems a program is suspended and resumed, and keeps its window.
         if self.window.is_some() {
             return;
         }

@@ -121,6 +121,8 @@ impl Atlas {
     /// Drops the least recently shown eighth of the tiles.
     fn forget_some(&mut self) {
         let mut shown: Vec<_> = self.tiles.values().map(|known| known.shown).collect();
+        // Several at once: the search looks at all tiles, and should not be repeated for each new
+        // one.
         let eighth = shown.len() / 8;
         let (_, limit, _) = shown.select_nth_unstable(eighth);
         let limit = *limit;

@@ -49,6 +49,7 @@ impl Pace {
         let due = self.due.unwrap_or(now);
         let mut next = due + self.period;
         if next <= now {
+            // Skipped in whole periods, so that the beat stays where it was.
             let missed = (now - next).as_nanos() / self.period.as_nanos().max(1) + 1;
             next = next
                 + self
@@ -101,6 +102,7 @@ impl Meter {
         self.late.saturating_record(micros(times.late));
         self.work.saturating_record(micros(times.work));
         self.done.saturating_record(micros(times.late + times.work));
+        // Before the push, so that the memory that was reserved is never exceeded.
         if self.recent.len() == SHOWN {
             self.recent.pop_front();
         }

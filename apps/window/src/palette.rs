@@ -11,6 +11,7 @@ const STOPS: [(f32, [f32; 3]); 8] = [
     (0.58, [252.0, 190.0, 66.0]),
     (0.72, [206.0, 82.0, 32.0]),
     (0.86, [88.0, 18.0, 58.0]),
+    // The first color again, so that one cycle passes into the next.
     (1.0, [6.0, 12.0, 54.0]),
 ];
 

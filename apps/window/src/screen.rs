@@ -126,6 +126,7 @@ impl Screen {
     }
 
     fn begin(&mut self, frame: &Frame) {
+        // The first frame has no time before it, and moves by one period.
         let elapsed = self.last_time.map_or(self.period, |last| frame.time - last);
         self.last_time = Some(frame.time);
         let view = self.flight.as_mut().filter(|flight| !flight.is_over);
@@ -137,6 +138,7 @@ impl Screen {
             // After a pause an animation begins slowly instead of jumping.
             ui.advance(elapsed.min(4 * self.period));
         });
+        // Outside of `with`, since it opens the cell itself.
         Ui::refill(&self.ui);
     }
 

@@ -86,6 +86,7 @@ fn graph(canvas: &mut Canvas<'_>, strip: Area, meter: &Meter, period: Duration) 
     let (top, bottom) = (strip.top + 6, strip.bottom.saturating_sub(5));
     let right = strip.right.saturating_sub(12);
     let left = right.saturating_sub(SHOWN);
+    // In a narrow window the columns would cover the text.
     if left < strip.right / 2 || bottom <= top {
         return;
     }
@@ -95,6 +96,7 @@ fn graph(canvas: &mut Canvas<'_>, strip: Area, meter: &Meter, period: Duration) 
     let rows = |time: Duration| (time.as_secs_f64() / most * height as f64).round() as usize;
     let first = right - meter.recent().len();
     for (index, times) in meter.recent().enumerate() {
+        // At least one row, so that a short frame shows as well.
         let work = rows(times.work).clamp(1, height);
         let both = rows(times.late + times.work).clamp(work, height);
         let column = |from: usize, to: usize| Area {

@@ -192,6 +192,7 @@ impl Ui {
     pub fn paint(&mut self, pixels: &mut [u32], meter: &Meter, period: Duration) {
         let width = self.size.0 as usize;
         let (_, height) = picture(self.size);
+        // Without the strip, behind which tiles would be drawn for nothing.
         let above = width * height as usize;
         self.atlas
             .draw(&self.view, &mut Canvas::new(&mut pixels[..above], width));
@@ -259,6 +260,7 @@ impl Ui {
 
     fn order(&mut self, key: TileKey) -> Order {
         let serial = self.counts.asked;
+        // Never counted down, so that no two calls have the same number.
         self.counts.asked += 1;
         let (abort, registration) = AbortHandle::new_pair();
         self.calls.insert(key, Asked { serial, abort });

@@ -41,6 +41,7 @@ impl Reference {
             let (re, im) = self.center;
             let mut orbit = vec![(0.0, 0.0)];
             let (mut x, mut y) = (re, im);
+            // At least one step, since `escape_beside` always reads the point after zero.
             for _ in 0..self.steps.max(1) {
                 let place = (x.to_f64(), y.to_f64());
                 orbit.push(place);
