@@ -166,6 +166,8 @@ impl<R: Respond> PoolBuilder<R> {
         let both = first.map(|first| -> Factory<Router<R, S>> {
             Arc::new(move |cx| {
                 let (first, second) = (first(cx.clone()), second(cx));
+                // One after the other: if the first service cannot be built, the future of the
+                // second is never polled.
                 Box::pin(async move { Ok(Router::new(first.await?, second.await?)) })
             })
         });

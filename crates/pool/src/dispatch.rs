@@ -227,6 +227,8 @@ impl<J: Job> Dispatch<J> {
             Measure::Off => false,
             Measure::All => true,
             Measure::OneIn(n) => {
+                // The first of each `n` and not the last, so that a pool with few calls has a
+                // sample too.
                 let is_first = self.unmeasured == 0;
                 let next = self.unmeasured + 1;
                 self.unmeasured = if next >= n { 0 } else { next };
@@ -242,11 +244,14 @@ impl<J: Job> Dispatch<J> {
         may_wait: bool,
         now: impl FnOnce() -> Instant,
     ) -> Submitted<J> {
+        // Also for a call that is refused below: it is counted as rejected or shed too, and the
+        // sums agree.
         self.tally.submitted += 1;
         let (queue, home) = match job.pin() {
             None => (0, None),
             Some(pin) => match self.home(pin) {
                 Some(worker) => (worker + 1, Some(worker)),
+                // No worker is left to pin it to, and it is turned away below.
                 None => (0, None),
             },
         };
@@ -274,6 +279,7 @@ impl<J: Job> Dispatch<J> {
                     expired,
                 };
             }
+            // A call that must not wait takes the place of no other one.
             let sheds = self.overflow == Overflow::DropOldest && may_wait;
             if sheds && let Some(oldest) = self.pop_oldest() {
                 self.tally.shed += 1;
@@ -376,6 +382,7 @@ impl<J: Job> Dispatch<J> {
             (None, Some(_)) => worker + 1,
             _ => 0,
         };
+        // Most calls have no deadline, and with none in the queue there is no entry to look for.
         let job = if self.deadlines.is_empty() {
             self.queues.pop(queue)?
         } else {
@@ -572,6 +579,7 @@ impl<J: Job> Dispatch<J> {
             return actions;
         }
         self.workers[worker].condition = Condition::Lost(fault);
+        // Before they are forgotten: a loop that still runs has to ask once more, and then ends.
         self.unpark_all(worker, &mut actions);
         let incarnation = self.workers[worker].incarnation;
         self.forget_lanes(worker, incarnation, &mut actions);
@@ -597,6 +605,7 @@ impl<J: Job> Dispatch<J> {
         let mut actions = Actions::none();
         self.forget_lanes(worker, incarnation, &mut actions);
         let of_one = &mut self.workers[worker];
+        // It may be waiting for the lanes that were closed here.
         actions.wake.extend(of_one.supervisor.take());
         if of_one.is_over() {
             actions.wake.append(&mut self.watchers);
@@ -680,6 +689,7 @@ impl<J: Job> Dispatch<J> {
         self.refuse_queued(Reject::Shutdown, &mut actions);
         self.unpark_everyone(&mut actions);
         for worker in &mut self.workers {
+            // With or without a place for them: a stream has to go on in order to end.
             while let Some(waker) = worker.admit(true) {
                 actions.wake.push(waker);
             }
@@ -717,6 +727,7 @@ impl<J: Job> Dispatch<J> {
 
     /// Has `waker` woken when a worker starts, fails or ends. Gives it back if it is known.
     pub(crate) fn watch(&mut self, waker: Waker) -> Option<Waker> {
+        // A future that is polled again leaves one waker here, and not one for each poll.
         if self.watchers.iter().any(|known| known.will_wake(&waker)) {
             return Some(waker);
         }

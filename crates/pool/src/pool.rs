@@ -103,6 +103,7 @@ impl<C: Calls> WorkerPool<C> {
                 patience: plan.patience,
                 before,
             };
+            // In an isolate of its own: the future may be dropped, and the shutdown goes on.
             let name = format!("{}.end", self.shared.name);
             Isolate::builder()
                 .name(name)
@@ -154,6 +155,7 @@ impl<C: Calls> Ending<C> {
         let cancelled = |stats: &PoolStats| stats.cancelled + stats.expired;
         // What comes once the pool takes no more calls is rejected too, but was never in it.
         let refused = self.shared.turned_away();
+        // Differences, since what ended before the shutdown is no part of it.
         self.shared.publish(ShutdownReport {
             finished: finished(&after) - finished(before),
             cancelled: cancelled(&after) - cancelled(before) + refused,

@@ -193,6 +193,7 @@ impl<T> Queues<T> {
         let value = self.nodes.get_mut(index as usize)?.value.take()?;
         self.unlink(index);
         let node = &mut self.nodes[index as usize];
+        // From here on the old key finds nothing, whichever call takes the node next.
         node.generation = node.generation.wrapping_add(1);
         node.next = std::mem::replace(&mut self.free, index);
         self.len -= 1;
