@@ -179,6 +179,7 @@ macro_rules! options {
                 token: cx.token(),
                 place: None,
             });
+            // In either order: a trace that is set later replaces the inherited one.
             rare.envelope.trace = rare.envelope.trace.or(cx.trace());
             self
         }
@@ -331,6 +332,7 @@ impl<M: Method> Call<M> {
     /// As the future of the call, and [`CallError::NotWaited`] if the isolates that could answer
     /// wait for this one, in another blocking wait.
     pub fn blocking(mut self) -> Result<M::Response, CallError<M::Error, M::Request>> {
+        // Without a time-out: a call that has a deadline ends the wait itself.
         match block_on_completer(&mut self, |call| call.callees(), None) {
             Ok(answer) => answer,
             Err(why) => self.give_up(why),
@@ -477,6 +479,7 @@ impl<M: Method> Call<M> {
         let Stage::Sent { cell, ticket, .. } = &self.stage else {
             return Poll::Pending;
         };
+        // There is nothing left to wait for, so no waker is cloned for it.
         let answered = cell.poll_answer(Waker::noop());
         // It may have started since it was looked at, and then there is nothing to take out.
         if was_queued && answered.as_ref().is_some_and(Answered::is_not_started) {

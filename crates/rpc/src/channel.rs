@@ -248,6 +248,7 @@ impl<T, R> Reader<T, R> {
         }
         // Items of the batch need the lock only to give credits back.
         let Some(Sized { item, bytes }) = self.batch.pop_front() else {
+            // Not reached: `poll_batch` is ready without an end only if it has taken an item.
             return Poll::Ready(Event::Over);
         };
         self.consumed += 1;
@@ -321,6 +322,7 @@ fn report<T, R>(state: &mut State<T, R>, consumed: &mut usize, bytes: &mut u64) 
     state.consumed += items as u64;
     state.used = state.used.saturating_sub(items);
     state.used_bytes = state.used_bytes.saturating_sub(bytes);
+    // A report of nothing gives no credit back, and would wake a writer in vain.
     if items > 0 && state.has_credit() {
         state.writer.take()
     } else {

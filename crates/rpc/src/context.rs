@@ -224,6 +224,7 @@ impl Context {
     /// As [`check`](Self::check).
     pub async fn checkpoint(&self) -> Result<(), Cancelled> {
         self.check()?;
+        // It lets others run, and the caller may be among them: what was found before is old then.
         yield_now().await;
         self.check()
     }

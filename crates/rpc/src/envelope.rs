@@ -294,6 +294,8 @@ impl FromStr for TraceContext {
             let trace_id = u128::from_str_radix(trace?, 16).ok()?;
             let span_id = u64::from_str_radix(span?, 16).ok()?;
             let flags = u8::from_str_radix(flags?, 16).ok()?;
+            // For its check of the identifiers alone; the flags are kept whole, with those that
+            // only later versions know.
             let context = Self::new(trace_id, span_id, false)?;
             Some(Self { flags, ..context })
         };

@@ -132,6 +132,7 @@ impl<F: Future, B: Fn(&F::Output) -> u64> Future for Guard<'_, F, B> {
                 let bytes = (this.measure)(&output);
                 (output, bytes)
             });
+            // Most handlers spawn nothing, and get no box for their tasks.
             if this.joining.is_none() && !this.watching.cx.has_spawned() {
                 return polled;
             }

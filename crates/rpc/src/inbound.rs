@@ -197,6 +197,7 @@ impl<T> Sender<T> {
     fn poll_credit(&self, cx: &task::Context<'_>) -> Poll<Result<(), Closed>> {
         match &self.writer {
             Some(writer) => writer.poll_credit(cx),
+            // Not reached: what takes the writer out consumes the sender.
             None => Poll::Ready(Err(Closed)),
         }
     }

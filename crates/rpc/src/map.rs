@@ -102,6 +102,7 @@ where
 {
     /// Sets the number of calls that may be on their way at once, at least one.
     pub fn concurrency(mut self, calls: usize) -> Self {
+        // With none at once, the stream would end without having made a call.
         self.concurrency = calls.max(1);
         self
     }

@@ -55,6 +55,8 @@ impl Traffic {
 
     /// Adds other traffic to this.
     pub fn add(&mut self, other: Self) {
+        // Wrapping, since sizes are the user's, and one that is wrong must not panic where a call
+        // ends.
         self.bytes_moved = self.bytes_moved.wrapping_add(other.bytes_moved);
         self.bytes_copied = self.bytes_copied.wrapping_add(other.bytes_copied);
     }

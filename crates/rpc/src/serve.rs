@@ -37,6 +37,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// in the port end when the port is dropped, not started.
 pub async fn serve<R: Respond>(mut port: ReceivePort<R::Contract>, responder: R) {
     let place = Arc::new(OnePlace::default());
+    // There is no pool to be named after, and one worker that is never built again.
     let scope = Scope::new("".into(), WorkerId::new(0), 0, GRACE);
     // A service that one call uses at a time is used until the end of that call's stream.
     let shared = (!R::EXCLUSIVE).then(|| Arc::clone(&place) as _);
@@ -165,6 +166,7 @@ impl<F, B> Running<'_, F, B> {
             match port.poll_recv(task) {
                 Poll::Ready(Some(call)) => self.begin(call),
                 Poll::Ready(None) if self.absent.is_empty() => return Poll::Ready(()),
+                // Calls that have started go on, though the port may have ended.
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }
         }
@@ -199,6 +201,7 @@ impl<C: Calls> Endpoint<C> for SendPort<C> {
         match self.send(call) {
             Ok(()) => {}
             Err(SendError::Full(call)) => {
+                // Whatever the admission says: a port has no place for callers that would wait.
                 call.pending().refuse(Refusal::Rejected(Reject::QueueFull));
             }
             Err(SendError::Closed(call)) => {

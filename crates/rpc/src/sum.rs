@@ -94,6 +94,7 @@ impl<S: Calls, C: Calls> Endpoint<C> for Part<S, C> {
     }
 
     fn submit_all(&self, calls: Vec<C>, info: CallInfo, each: &mut dyn FnMut(Ticket)) {
+        // Passed on together, or the endpoint might take its lock for each of them.
         let calls = calls.into_iter().map(self.wrap).collect();
         self.endpoint.submit_all(calls, info, each);
     }
