@@ -72,6 +72,9 @@
 //! the bytes for their type (`flatten`, `untagged`, internal tags), do not work, and
 //! `skip_serializing_if` shifts what follows.
 //!
+//! serde does not know [`Infallible`](std::convert::Infallible). A method that never fails on a wire
+//! has an error of its own: an enum without variants that derives both traits.
+//!
 //! Bytes that come from elsewhere are not trusted:
 //! - a message has at most [`MOST_BYTES`] bytes, or another limit, which is checked before anything
 //!   is read, and while a message is written;
@@ -80,7 +83,7 @@
 //!   values;
 //! - values are nested at most 128 levels deep, and sequences of elements without bytes, such as
 //!   `Vec<()>`, have at most 65,536 elements more than the message has bytes;
-//! - bytes that follow a value are an error.
+//! - bytes that follow a value are an error, and so are more items of a stream than its window has.
 //!
 //! # What a schema sees
 //! A schema has the types of a contract as they are written in the trait. It shows that a parameter

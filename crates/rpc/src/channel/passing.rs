@@ -6,7 +6,7 @@
 
 use std::task::{self, Poll, ready};
 
-use super::{Closed, Event, Place, Reader, Sized, Writer, report, set_waker, wake};
+use super::{Closed, Event, Place, Reader, Sized, WINDOW, Writer, report, set_waker, wake};
 
 impl<T, R> Reader<T, R> {
     /// Returns the next item and its bytes, which [`consume`](Self::consume) reports later.
@@ -33,6 +33,12 @@ impl<T, R> Reader<T, R> {
 }
 
 impl<T, R> Writer<T, R> {
+    /// Returns whether as many items are on their way as may be. By their number only: the bytes
+    /// were measured where they were sent, and a value that was decoded may be of another size.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.0.lock().used >= WINDOW
+    }
+
     /// Returns the number of items that were consumed since `seen`, and adds it there.
     ///
     /// The reader wakes a writer only once there is credit. As long as there is none here, there is

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::codec::{CodecError, Crosses, read, write};
 use super::message::{Ending, Failure};
 use crate::cell::{Cut, Signal};
-use crate::channel::{Channel, Closed, Event, Writer, channel};
+use crate::channel::{Channel, Closed, Event, WINDOW, Writer, channel};
 use crate::error::{CallError, Part};
 use crate::guard::catch;
 use crate::inbound::{Aborted, Inbound, SentEnd};
@@ -335,14 +335,18 @@ impl<T: Crosses, E: Crosses> AnySink for Answer<T, E> {
     }
 }
 
-/// Decodes an item and sends it, without a look at the credits: they were looked at where the item
-/// came from.
+/// Decodes an item and sends it. The credits were looked at where it came from, and by the other
+/// side: that it has sent no more items than it may is checked here.
 fn put<T: Crosses, R>(
     writer: &Writer<T, R>,
     measure: fn(&T) -> u64,
     bytes: &[u8],
     most: usize,
 ) -> Result<(), CodecError> {
+    if writer.is_full() {
+        let why = format!("the stream has more than {WINDOW} items on their way");
+        return Err(CodecError::Undecodable(why));
+    }
     let item: T = read(bytes, most)?;
     let size = catch(|| measure(&item)).map_err(|panic| {
         let why = format!("its size panicked: {}", panic.message);

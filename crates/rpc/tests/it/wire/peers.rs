@@ -399,6 +399,47 @@ fn the_reader_of_a_call_that_was_asked_to_stop_is_still_seen_to_go() {
     ));
 }
 
+/// Each side keeps a window of items and no more, whatever the other side sends.
+#[test]
+fn a_side_that_sends_more_than_a_window_ends_the_call() {
+    let window = insula_rpc::WINDOW;
+    let (kept, caller) = kept();
+    let mut call = caller.stream(Set::new(Trap::None)).start();
+    let mut side = wire::forward(kept.take(), CallInfo::default(), MOST).expect("it waits");
+    side.receive(ToCaller::Answer(vec![0], None));
+    let Poll::Ready(Ok(mut items)) = poll(&mut call) else {
+        panic!("the stream is open")
+    };
+    (0..=window).for_each(|_| side.receive(ToCaller::Item(vec![0])));
+    block_on(async {
+        for _ in 0..window {
+            assert_eq!(items.next().await.and_then(Result::ok), Some(Trap::None));
+        }
+        let error = items.next().await.expect("no end").expect_err("too many");
+        let text = "an item of an answer of `stream` cannot be decoded: the stream has more than 32 \
+                    items on their way";
+        assert_eq!(error.to_string(), text);
+    });
+
+    let (kept, caller) = self::kept();
+    let absorb = HuntRequest::METHODS.iter().find(|it| it.name == "absorb");
+    let id = absorb.expect("is a method").id;
+    let mut side = wire::accept_method::<HuntRequest>(id, &[], MOST).expect("is accepted");
+    side.submit(Arc::new(kept.clone()), Lease::new(|_| Ok(())));
+    (0..=window).for_each(|_| side.receive(ToCallee::Item(vec![0])));
+    let told = next(|cx| side.poll_message(cx));
+    assert!(
+        matches!(told, Poll::Ready(Some(ToCaller::Answer(..)))),
+        "{told:?}"
+    );
+    let call = kept.take();
+    assert!(
+        !insula_rpc::Calls::pending(&call).is_waiting(),
+        "it has ended"
+    );
+    drop(caller);
+}
+
 #[test]
 fn a_lease_is_granted_once_and_not_after_the_end() {
     let (call, side) = forwarded();
