@@ -423,6 +423,7 @@ impl<C: Calls> Shared<C> {
             died: totals.count(How::Died) + tally.died,
             rejected: tally.rejected,
             shed: tally.shed,
+            late: totals.late(),
             traffic: totals.traffic(),
             queue_wait: totals.queue_wait(),
             run_time: totals.run_time(),

@@ -35,6 +35,9 @@ pub struct PoolStats {
     pub rejected: u64,
     /// Calls that the overflow policy dropped.
     pub shed: u64,
+    /// Answers that came too late and were discarded: the deadline of the call had passed, or its
+    /// caller had gone. These calls are counted as `expired` and `cancelled`.
+    pub late: u64,
     /// Bytes of requests, responses and items of the calls that workers have ended.
     pub traffic: Traffic,
     /// The time from the submission to the start, of the calls that were timed.
@@ -142,6 +145,7 @@ pub(crate) struct Books {
     counts: [AtomicU64; 6],
     moved: AtomicU64,
     copied: AtomicU64,
+    late: AtomicU64,
     times: Mutex<(Times, Times)>,
 }
 
@@ -158,6 +162,7 @@ pub(crate) struct LaneBooks {
 #[derive(Default)]
 pub(crate) struct Totals {
     counts: [u64; 6],
+    late: u64,
     traffic: Traffic,
     queue_wait: Times,
     run_time: Times,
@@ -177,6 +182,7 @@ impl Books {
             // counted anyway, because of the lock that the answer came through.
             *total += count.load(Ordering::Acquire);
         }
+        totals.late += self.late.load(Ordering::Acquire);
         totals.traffic.add(Traffic {
             bytes_moved: self.moved.load(Ordering::Acquire),
             bytes_copied: self.copied.load(Ordering::Acquire),
@@ -239,6 +245,9 @@ impl Ledger for LaneBooks {
         let books = &*self.books;
         add(&books.counts[place(ended.how)], 1);
         add(&books.moved, ended.traffic.bytes_moved);
+        if ended.is_late {
+            add(&books.late, 1);
+        }
         if ended.traffic.bytes_copied > 0 {
             add(&books.copied, ended.traffic.bytes_copied);
         }
@@ -251,6 +260,10 @@ impl Ledger for LaneBooks {
 impl Totals {
     pub(crate) fn count(&self, how: How) -> u64 {
         self.counts[place(how)]
+    }
+
+    pub(crate) fn late(&self) -> u64 {
+        self.late
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
@@ -355,11 +368,13 @@ mod tests {
         lane.record(&Ended {
             how: How::Answered,
             has_run: true,
+            is_late: false,
             traffic: Traffic::moved(7),
         });
         lane.record(&Ended {
             how: How::Panicked,
             has_run: true,
+            is_late: false,
             traffic: Traffic::default(),
         });
         let mut totals = Totals::default();

@@ -77,6 +77,7 @@ impl<M: Method> Pending<M> {
                 let ended = Ended {
                     how,
                     has_run: false,
+                    is_late: false,
                     traffic: Traffic::default(),
                 };
                 scope.record(ended);

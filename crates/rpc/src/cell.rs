@@ -417,10 +417,14 @@ impl<M: Method> CallCell<M> {
     ) -> (Ended, Option<Answer<M>>) {
         let mut slot = self.slot.lock();
         let state = self.state.load(Ordering::Relaxed);
+        let is_late = state != STARTED && matches!(how, How::Answered | How::Failed);
         let how = how_ended(state, how);
         let mut traffic = slot.traffic();
         traffic.add(Traffic::moved(response_bytes));
-        let ended = Ended::ran(how, traffic);
+        let ended = Ended {
+            is_late,
+            ..Ended::ran(how, traffic)
+        };
         if !std::mem::replace(&mut slot.is_over, true) {
             record(ended);
         }

@@ -224,6 +224,9 @@ pub struct Ended {
     pub how: How,
     /// Says whether its handler has run.
     pub has_run: bool,
+    /// Says whether its handler gave an answer after the call had ended otherwise. The answer was
+    /// discarded.
+    pub is_late: bool,
     /// The bytes that it handled.
     pub traffic: Traffic,
 }
@@ -234,6 +237,7 @@ impl Ended {
         Self {
             how,
             has_run: true,
+            is_late: false,
             traffic,
         }
     }

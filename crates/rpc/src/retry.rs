@@ -258,8 +258,8 @@ mod tests {
     #[test]
     fn pauses_double_up_to_the_longest() {
         let ms = Duration::from_millis;
-        let policy = Retry::attempts(10).backoff(ms(10), ms(60));
-        for (attempt, full) in [(1, 10), (2, 20), (3, 40), (4, 60), (99, 60)] {
+        let policy = Retry::attempts(10).backoff(ms(20), ms(120));
+        for (attempt, full) in [(1, 20), (2, 40), (3, 80), (4, 120), (99, 120)] {
             let pause = policy.pause(attempt);
             assert!(
                 pause >= ms(full) / 2 && pause <= ms(full),
@@ -278,5 +278,13 @@ mod tests {
         }
         assert!(budget.fail(), "it is full again, and no more than full");
         assert!(!budget.fail());
+    }
+
+    #[test]
+    fn a_policy_takes_from_the_budget_that_it_was_given() {
+        let budget = RetryBudget::new(2, 0.0);
+        let policy = Retry::attempts(2).budget(&budget);
+        let own = policy.budget.unwrap();
+        assert!(Arc::ptr_eq(&own.0, &budget.0));
     }
 }

@@ -3,6 +3,7 @@
 use insula_core::block_on;
 use insula_pool::Measure;
 
+use crate::desk::start;
 use crate::service::{Desk, JobsCaller, pool};
 
 #[test]
@@ -50,5 +51,24 @@ fn bytes_are_moved_and_never_copied() {
         let stats = pool.stats();
         assert_eq!(stats.traffic, detailed.traffic);
         assert_eq!(stats.run_time.samples, 0);
+    });
+}
+
+/// The answer is there within the grace period, and its caller is not.
+#[test]
+fn an_answer_that_comes_too_late_is_counted() {
+    let desk = Desk::default();
+    block_on(async {
+        let pool = pool(&desk, 1).build().await.unwrap();
+        let caller: JobsCaller = pool.caller();
+        let mut call = caller.wait_for(1).into_future();
+        start(&mut call);
+        desk.noted("at 1").await;
+        drop(call);
+        desk.open(1);
+        // The next call of the only worker starts after that one's end.
+        assert_eq!(caller.echo(1).await.unwrap(), 1);
+        let stats = pool.stats();
+        assert_eq!((stats.late, stats.cancelled, stats.answered), (1, 1, 1));
     });
 }
