@@ -90,6 +90,7 @@ impl<M: Method> Pending<M> {
 impl<M: Method> Drop for Pending<M> {
     fn drop(&mut self) {
         if let Some(cell) = self.cell.take() {
+            // Comes to nothing if the caller has gone by now or the deadline has passed.
             cell.refuse(Refusal::WorkerDied {
                 exit: WorkerExit::Ended,
                 worker: None,
@@ -287,6 +288,8 @@ impl<M: Method> Drop for Running<'_, M> {
         if self.is_over {
             return;
         }
+        // Reached when the isolate ends in the middle of the call, and after each stream, of whose
+        // end the cell knows.
         let (cell, worker) = (self.cell(), self.scope.worker());
         cell.abandon(worker, WorkerExit::Ended, &mut || {
             let traffic = cell.request_traffic();
@@ -326,6 +329,7 @@ where
 {
     // The stream, the size of its items and their drop are the user's code.
     let produced = catch(|| {
+        // Asked for once: of each credit after the first, `push` has told.
         let mut has_credit = false;
         for _ in 0..WINDOW {
             if !has_credit {

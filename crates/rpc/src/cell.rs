@@ -237,6 +237,7 @@ impl<M: Method> CallCell<M> {
         caller: Option<Waker>,
         envelope: Option<Box<Envelope>>,
     ) -> Self {
+        // Measured here, where there is no lock, since the size is the user's code.
         let traffic = Traffic::moved(M::request_bytes(&request));
         Self {
             state: AtomicU8::new(QUEUED),
@@ -429,6 +430,7 @@ impl<M: Method> CallCell<M> {
             record(ended);
         }
         if state != STARTED {
+            // Whatever has ended the call before has told its bystanders, too.
             return (ended, Some(answer));
         }
         self.set(DONE);
@@ -566,6 +568,7 @@ impl<M: Method> CallCell<M> {
 
     /// Takes the answer if it is that the call was not admitted.
     pub(crate) fn take_refusal(&self) -> Option<CallError<M::Error, M::Request>> {
+        // First without the lock: most calls that were sent are in a queue or run by now.
         if self.state.load(Ordering::Acquire) != DONE {
             return None;
         }
@@ -806,6 +809,8 @@ impl<M: Method> Signal for CallCell<M> {
         if self.state.load(Ordering::Relaxed) != STARTED {
             return;
         }
+        // The waker is taken out below and not cloned, which would be foreign code under the lock.
+        // The poll that it leads to leaves it here again.
         let before = slot.bystanders().progress.replace(progress);
         let caller = slot.caller.take();
         drop(slot);
@@ -815,6 +820,7 @@ impl<M: Method> Signal for CallCell<M> {
 
     fn trail(&self, trailing: Metadata) {
         let mut slot = self.slot.lock();
+        // In any state: what comes after the answer was taken goes with the cell.
         let before = slot.trailing.replace(Box::new(trailing));
         drop(slot);
         drop(before);

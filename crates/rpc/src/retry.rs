@@ -94,6 +94,7 @@ pub struct RetryBudget(Arc<Tokens>);
 struct Tokens {
     most: f64,
     gain: f64,
+    // Behind a lock, since there is no atomic `f64`.
     left: Mutex<f64>,
 }
 
@@ -225,6 +226,8 @@ pub async fn hedge<M: Idempotent>(
             };
             if let Poll::Ready(answer) = Pin::new(running).poll(cx) {
                 calls[index] = None;
+                // A first call that fails before the second was made ends both: this is for answers
+                // that are slow, and not a repetition.
                 if answer.is_ok() || calls.iter().all(Option::is_none) {
                     return Poll::Ready(answer);
                 }
