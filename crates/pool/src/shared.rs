@@ -230,6 +230,7 @@ impl<C: Calls> Shared<C> {
         };
         let next = state.next(at);
         drop(state);
+        // Without the lock, since it may be the last reference to a request or an answer.
         drop(done);
         returned.into_iter().for_each(wake_contained);
         match next {
@@ -542,6 +543,8 @@ impl From<Condition> for WorkerCondition {
 /// Wakes a lane, outside of the lock: a wake-up takes the lane of the worker's isolate.
 fn wake_lane(lane: Unpark) {
     if let Some(waker) = lane.waker {
+        // Not contained, as others are: it is the waker of a task of the runtime, and no foreign
+        // code.
         waker.wake_by_ref();
     }
 }

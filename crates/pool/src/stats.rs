@@ -223,6 +223,7 @@ impl LaneBooks {
     /// The lane's next call is timed.
     pub(crate) fn begin(&self, queued_at: Instant) {
         *self.timing.lock() = Some((queued_at, Instant::now()));
+        // Relaxed: the lane that reads it is the one that has written it.
         self.is_timed.store(true, Ordering::Relaxed);
     }
 
@@ -248,6 +249,7 @@ impl Ledger for LaneBooks {
         if ended.is_late {
             add(&books.late, 1);
         }
+        // No call within a process copies anything, and so none pays for this store.
         if ended.traffic.bytes_copied > 0 {
             add(&books.copied, ended.traffic.bytes_copied);
         }
