@@ -147,6 +147,8 @@ pub(crate) struct Actions<J: Job> {
     /// Those that wait for a change, and calls that have their place again.
     pub(crate) wake: Vec<Waker>,
     pub(crate) discard: Vec<J::Handle>,
+    /// Wakers of lanes that have closed. The drop of one may post to its isolate.
+    pub(crate) retired: Vec<Arc<Waker>>,
 }
 
 /// The result of submitting a call.
@@ -187,6 +189,7 @@ impl<J: Job> Actions<J> {
             unpark: Vec::new(),
             wake: Vec::new(),
             discard: Vec::new(),
+            retired: Vec::new(),
         }
     }
 }
@@ -627,6 +630,7 @@ impl<J: Job> Dispatch<J> {
                 continue;
             }
             let mut was_absent = false;
+            actions.retired.extend(of_state.waker.take());
             match std::mem::replace(&mut of_state.doing, Doing::Closed) {
                 Doing::Closed => continue,
                 Doing::Away => {}
@@ -854,6 +858,9 @@ impl<J: Job> Dispatch<J> {
             worker.closed(at.lane, false);
         }
         let mut actions = Actions::none();
+        // Now, since another lane may have this one's place before its loop is gone.
+        let waker = worker.lanes[at.lane].waker.take();
+        actions.retired.extend(waker);
         let left = if is_rebuilt { worker.absent } else { 0 };
         if worker.open <= left {
             actions.wake.extend(worker.supervisor.take());
@@ -868,9 +875,14 @@ impl<J: Job> Dispatch<J> {
         Next::Close(actions)
     }
 
-    /// A lane's loop has ended. Its waker would keep the isolate alive.
-    pub(crate) fn dismiss(&mut self, at: Place) -> Option<Arc<Waker>> {
-        self.workers[at.worker].lanes[at.lane].waker.take()
+    /// A lane's loop is gone, perhaps with its isolate. Its waker would keep the isolate alive.
+    pub(crate) fn dismiss(&mut self, at: Place, incarnation: u32) -> Option<Arc<Waker>> {
+        let lane = &mut self.workers[at.worker].lanes[at.lane];
+        // The place of a lane whose isolate has ended may be that of a lane of the next state.
+        if lane.incarnation != incarnation {
+            return None;
+        }
+        lane.waker.take()
     }
 
     fn push(&mut self, queue: usize, job: J) -> Key {

@@ -473,6 +473,7 @@ impl<C: Calls> Shared<C> {
             unpark,
             wake,
             discard,
+            retired,
         } = actions;
         refuse
             .into_iter()
@@ -480,6 +481,7 @@ impl<C: Calls> Shared<C> {
         unpark.into_iter().for_each(wake_lane);
         wake.into_iter().for_each(wake_contained);
         drop(discard);
+        drop(retired);
     }
 
     /// A lane's loop begins: it is woken through `waker` from now on.
@@ -489,9 +491,9 @@ impl<C: Calls> Shared<C> {
         drop(old);
     }
 
-    /// A lane's loop ends. Its waker would keep the isolate alive.
-    pub(crate) fn dismiss(&self, place: Place) {
-        let old = self.state.lock().dismiss(place);
+    /// A lane's loop is gone. Its waker would keep the isolate alive.
+    pub(crate) fn dismiss(&self, place: Place, incarnation: u32) {
+        let old = self.state.lock().dismiss(place, incarnation);
         drop(old);
     }
 

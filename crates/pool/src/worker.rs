@@ -212,6 +212,7 @@ struct Lanes<R: Respond> {
     /// `None` in its drop only.
     responder: Option<Arc<R>>,
     worker: usize,
+    incarnation: u32,
     scope: Scope,
     /// Is dropped with the last lane.
     _last_lane: ReplyTo<()>,
@@ -226,6 +227,7 @@ impl<R: Respond> Lanes<R> {
             shared,
             responder: Some(responder),
             worker: seed.worker.index(),
+            incarnation: seed.incarnation,
             _last_lane: last_lane,
         }
     }
@@ -283,7 +285,11 @@ impl<R: Respond> Lane<R> {
             Poll::Ready(())
         })
         .await;
-        let _enrolled = Enrolled(shared, at);
+        let _enrolled = Enrolled {
+            shared,
+            at,
+            incarnation: self.lanes.incarnation,
+        };
         let (mut is_done, mut slice) = (false, Slice::default());
         while let Some(entry) = poll_fn(|_cx| {
             let next = shared.poll_next(at, &mut is_done);
@@ -334,11 +340,15 @@ impl<R: Respond> Place for LanePlace<R> {
 }
 
 /// A lane that is woken through the task that holds this.
-struct Enrolled<'a, C: Calls>(&'a Shared<C>, At);
+struct Enrolled<'a, C: Calls> {
+    shared: &'a Shared<C>,
+    at: At,
+    incarnation: u32,
+}
 
 impl<C: Calls> Drop for Enrolled<'_, C> {
     fn drop(&mut self) {
-        self.0.dismiss(self.1);
+        self.shared.dismiss(self.at, self.incarnation);
     }
 }
 

@@ -7,7 +7,7 @@ use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
 use futures_core::Stream;
-use insula_core::{Completer, Instant, Sleep, WaitError, block_on_completer, sleep_until};
+use insula_core::{Completer, Instant, Sleep, WaitError, block_on_completer, contain, sleep_until};
 
 use crate::callee::Pending;
 use crate::cell::{Answer, Answered, CallCell, Callees, Cut, Left, Signal};
@@ -299,7 +299,7 @@ impl<M: Method> Call<M> {
         let mut call = self.try_start()?;
         // Over before `call` is dropped, since the drop of a call that was sent cancels it.
         if let Stage::Sent { cell, .. } = std::mem::replace(&mut call.stage, Stage::Over) {
-            drop(cell.detach());
+            contain(|| drop(cell.detach()));
         }
         Ok(())
     }
@@ -724,7 +724,7 @@ impl<M: Method> Drop for Call<M> {
         if let Left::Ended = self.leave()
             && let Stage::Sent { cell, .. } = &self.stage
         {
-            drop(cell.detach());
+            contain(|| drop(cell.detach()));
         }
     }
 }

@@ -684,3 +684,27 @@ fn no_call_is_lost_in_a_long_random_run() {
     }
     assert!(model.over > 10_000);
 }
+
+/// The isolate of an earlier state ends while the next one runs: its lane's place is used again
+/// before its loop is gone.
+#[test]
+fn a_lane_keeps_its_waker_though_the_loop_before_it_goes_later() {
+    let waker = || Arc::new(Waker::noop().clone());
+    let mut state = dispatch(1, 1, Queue::default(), Balance::default());
+    let old = waker();
+    assert!(state.enroll(at(0, 0), Arc::clone(&old)).is_none());
+    let _queued = queued(&mut state, call(1));
+    assert_eq!(next(&mut state, 0, 0), Some(1));
+    // It waits for the reader of its stream, and the state is built again.
+    let _actions = state.give_back(at(0, 0));
+    let _actions = state.suspect(0);
+    assert_eq!(state.rebuild(0).0, Some(1));
+    assert_eq!(state.ready(0).0, Some(vec![1]));
+    let actions = state.bury(0, 0);
+    assert!(Arc::ptr_eq(&actions.retired[0], &old));
+    assert_eq!(state.open_lane(0), 0);
+    let new = waker();
+    assert!(state.enroll(at(0, 0), Arc::clone(&new)).is_none());
+    assert!(state.dismiss(at(0, 0), 0).is_none(), "not the loop's own");
+    assert!(Arc::ptr_eq(&state.dismiss(at(0, 0), 1).unwrap(), &new));
+}

@@ -7,7 +7,7 @@ use insula_pool::{Shutdown, WorkerCondition};
 use insula_rpc::{CallError, Outcome, Phase, Receipt};
 
 use super::trial::{Pool, Thorn, TrialCaller, assert_serves, seeded, soon, trial, trial_of};
-use crate::desk::start;
+use crate::desk::{start, until};
 use crate::service::Desk;
 
 fn told<T: std::fmt::Debug, E: std::fmt::Debug, Q>(answer: Result<T, CallError<E, Q>>) -> String {
@@ -76,12 +76,17 @@ fn a_stream_that_panics_in_its_drop_ends_no_worker() {
     soon(async {
         let pool = trial(&desk, 1, 2).build().await.unwrap();
         let caller: TrialCaller = pool.caller();
-        for _ in 0..3 {
+        // The next state, after each panic: before it the worker waits for whatever else it runs,
+        // and so does this test for the worker.
+        let state = |number| until(&pool, move |it| it.workers[0].incarnation == number);
+        for round in 0..3 {
             drop(caller.hold(Thorn::on_drop()).await.unwrap());
+            state(2 * round + 1).await;
             assert_whole(&pool).await;
             let call = caller.hold(Thorn::on_drop()).start();
             assert_whole(&pool).await;
             drop(call);
+            state(2 * round + 2).await;
             assert_whole(&pool).await;
         }
     });
