@@ -320,6 +320,8 @@ impl<J: Job> Dispatch<J> {
     pub(crate) fn withdraw(&mut self, key: Key, has_expired: bool) -> Option<J> {
         let job = self.queues.remove(key)?;
         self.left(&job, key);
+        // The deadline came first, though its caller has gone by now.
+        let has_expired = has_expired || job.deadline().is_some_and(|it| it <= Instant::now());
         if has_expired {
             self.tally.expired += 1;
         } else {
@@ -692,6 +694,8 @@ impl<J: Job> Dispatch<J> {
         self.phase = Phase::Closed;
         self.refuse_queued(Reject::Shutdown, &mut actions);
         self.unpark_everyone(&mut actions);
+        // Workers whose states are being built wait for this.
+        actions.wake.append(&mut self.watchers);
         for worker in &mut self.workers {
             // With or without a place for them: a stream has to go on in order to end.
             while let Some(waker) = worker.admit(true) {

@@ -87,8 +87,8 @@
 //! A handler that panics fails its own call. Its worker takes no further call; the others that it
 //! runs come to their end, except for streams that wait for their readers, which go on with the old
 //! services. Then the factories build the services again, as the next incarnation. A worker whose
-//! factory fails is lost permanently, and the pool is *degraded*; without any worker it has
-//! *failed*, and calls are rejected with `NoWorker`.
+//! factory fails, or whose isolate ends, is lost permanently, and the pool is *degraded*; without any
+//! worker it has *failed*, and calls are rejected with `NoWorker`.
 //!
 //! # Delivery
 //! At most once. A call stays in the queue of the pool until it starts, so the end of a worker

@@ -339,6 +339,12 @@ impl<C: Calls> Shared<C> {
         .await
     }
 
+    /// Waits until nothing starts any more.
+    pub(crate) async fn closed(&self) {
+        let is_closed = |state: &Dispatch<_>| state.phase() == Phase::Closed;
+        self.when(|state| is_closed(state).then_some(())).await;
+    }
+
     /// The first worker that has not become ready.
     pub(crate) fn first_starting(&self) -> Option<WorkerId> {
         let state = self.state.lock();
@@ -553,13 +559,21 @@ fn wake_lane(lane: Unpark) {
 
 /// Waits for `future`, but not for longer than `time`.
 pub(crate) async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
-    let (mut future, mut timer) = (std::pin::pin!(future), std::pin::pin!(sleep(time)));
+    unless(sleep(time), future).await
+}
+
+/// Waits for `future`, but not beyond the end of `stop`.
+pub(crate) async fn unless<F: Future>(
+    stop: impl Future<Output = ()>,
+    future: F,
+) -> Option<F::Output> {
+    let (mut future, mut stop) = (std::pin::pin!(future), std::pin::pin!(stop));
     poll_fn(|cx| {
-        // Before the timer: an output that is there when the time is up counts.
+        // First: an output that is there when the time is up counts.
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
-        timer.as_mut().poll(cx).map(|()| None)
+        stop.as_mut().poll(cx).map(|()| None)
     })
     .await
 }

@@ -12,7 +12,9 @@ use insula_sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// Everything that was counted since the pool was built. All counters only grow.
 ///
 /// Each call that was submitted ends in exactly one of `answered`, `failed`, `panicked`,
-/// `cancelled`, `expired`, `rejected`, `shed` and `died`. Until then it is queued or runs.
+/// `cancelled`, `expired`, `rejected`, `shed` and `died`. Until then it is queued or runs. It is
+/// counted before its caller can see the end, but for a handler that runs on after that: a call whose
+/// deadline passes or whose caller goes while it runs is counted when its handler has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PoolStats {
@@ -84,7 +86,8 @@ pub struct PoolStatus {
     pub name: String,
     /// The pool's phase, which says whether it takes calls.
     pub phase: PoolPhase,
-    /// Calls in the queue, at most its bound.
+    /// Calls in the queue, at most its bound. One whose deadline has passed is among them until its
+    /// caller or a worker looks at it.
     pub queued: usize,
     /// Calls that wait for room in the queue.
     pub waiting: usize,
@@ -118,7 +121,8 @@ pub struct WorkerStatus {
     pub condition: WorkerCondition,
     /// The number of times that its state was rebuilt.
     pub incarnation: u32,
-    /// Calls that it runs. Streams that wait for their readers are not among them.
+    /// Calls that it runs. Streams that wait for their readers are not among them. A call whose
+    /// caller has the answer may still be, for a moment.
     pub busy: usize,
 }
 

@@ -15,7 +15,7 @@ use insula_rpc::{Calls, How, Place, Respond, Scope, WorkerId, catch, contain};
 
 use crate::dispatch::Place as At;
 use crate::error::{FactoryError, WorkerFault};
-use crate::shared::{Shared, within};
+use crate::shared::{Shared, unless, within};
 use crate::stats::LaneBooks;
 
 /// A factory's view of the worker whose state it builds.
@@ -189,15 +189,20 @@ async fn build<R: Respond>(seed: &Seed<R>) -> Result<R, WorkerFault> {
     let timeout = seed.shared.startup_timeout;
     // Called inside of the future, so that a factory that panics before its first wait is contained
     // too.
-    let building = async { (seed.factory)(cx).await };
-    match within(timeout, contain(building)).await {
-        Some(Ok(Ok(responder))) => Ok(responder),
-        Some(Ok(Err(error))) => Err(WorkerFault::Failed(error)),
-        Some(Err(panic)) => Err(WorkerFault::Panicked {
+    let mut building = Box::pin(contain(async { (seed.factory)(cx).await }));
+    // A pool that ends does not wait for states that it will not use.
+    let built = unless(seed.shared.closed(), within(timeout, &mut building)).await;
+    // If it did not come to its end, what it holds is the user's.
+    drop_contained(building);
+    match built {
+        Some(Some(Ok(Ok(responder)))) => Ok(responder),
+        Some(Some(Ok(Err(error)))) => Err(WorkerFault::Failed(error)),
+        Some(Some(Err(panic))) => Err(WorkerFault::Panicked {
             message: panic.message,
             location: panic.location,
         }),
-        None => Err(WorkerFault::TimedOut(timeout)),
+        Some(None) => Err(WorkerFault::TimedOut(timeout)),
+        None => Err(WorkerFault::Ended),
     }
 }
 

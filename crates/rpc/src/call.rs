@@ -59,6 +59,9 @@ use crate::payload::Traffic;
 /// # Cancellation
 /// Dropping a call cancels it: in a queue it is taken out, a running handler is told through its
 /// [`Context`]. See also [`detach`](Self::detach) and [`cancel_and_wait`](Self::cancel_and_wait).
+///
+/// # Panics
+/// When polled after it has given its answer, as most futures do.
 #[must_use = "a call is made when it is awaited"]
 pub struct Call<M: Method> {
     endpoint: Arc<dyn Endpoint<M::Contract>>,
@@ -145,6 +148,8 @@ pub struct CancelAndWait<M: Method>(Call<M>);
 pub enum Receipt<T, E, Q> {
     /// It had not started and never will. The request, if it still exists.
     NotStarted(Option<Q>),
+    /// It had ended before, and its answer was taken.
+    Taken,
     /// The handler was stopped where it waited. What it had done until then is done.
     Stopped,
     /// It came to an end of its own before, or in the time that it was given to stop.
@@ -437,11 +442,16 @@ impl<M: Method> Call<M> {
         keep: impl FnOnce(Arc<CallCell<M>>),
     ) -> Poll<Answered<M>> {
         let Stage::Sent { cell, timer, .. } = &mut self.stage else {
-            // Polled after its end: a future may do as it likes, and this one never wakes.
-            return Poll::Pending;
+            panic!("a call was polled after it had given its answer");
         };
         // Before the clock: an answer that came in time counts, however late its caller looks.
         if let Some(answered) = cell.poll_answer(cx.waker()) {
+            if let Some(rare) = &mut self.options.rare
+                && let Some(look) = &mut rare.on_progress
+                && let Some(progress) = cell.take_progress()
+            {
+                look(progress);
+            }
             if let Stage::Sent { cell, .. } = std::mem::replace(&mut self.stage, Stage::Over) {
                 keep(cell);
             }
@@ -505,13 +515,15 @@ impl<M: Method> Call<M> {
         }
         let by = outer.cancelled_by().unwrap_or(CancelledBy::Caller);
         let answer = match self.leave() {
-            Left::Unstarted(_request) => Err(CallError::Cancelled {
+            Left::Unstarted(request) => Err(CallError::Cancelled {
                 by,
                 outcome: Outcome::NotStarted,
+                request,
             }),
             Left::Running => Err(CallError::Cancelled {
                 by,
                 outcome: Outcome::MaybeExecuted,
+                request: None,
             }),
             // The answer came first and is on its way into the slot, with a wake-up.
             Left::Ended => return Poll::Pending,
@@ -690,6 +702,7 @@ impl<M: Method> Future for CancelAndWait<M> {
         let call = &mut self.0;
         match std::mem::replace(&mut call.stage, Stage::Over) {
             Stage::Unsent(request) => return Poll::Ready(Receipt::NotStarted(Some(request))),
+            Stage::Over => return Poll::Ready(Receipt::Taken),
             stage => call.stage = stage,
         }
         if let Stage::Sent { cell, ticket, .. } = &call.stage {
@@ -708,6 +721,7 @@ impl<M: Method> Future for CancelAndWait<M> {
                 Err(CallError::Cancelled {
                     by: CancelledBy::Caller,
                     outcome: Outcome::MaybeExecuted,
+                    ..
                 }) => Receipt::Stopped,
                 Err(error) if error.outcome() == Outcome::NotStarted => {
                     Receipt::NotStarted(error.into_request())

@@ -327,6 +327,9 @@ where
     M: ServerStreaming,
     S: Stream<Item = Result<M::Item, M::Error>>,
 {
+    // An item whose size panics is dropped outside of the unwinding, in which a panic of its drop would
+    // end the process.
+    let mut unmeasured = None;
     // The stream, the size of its items and their drop are the user's code.
     let produced = catch(|| {
         // Asked for once: of each credit after the first, `push` has told.
@@ -345,7 +348,10 @@ where
             };
             let end = match next {
                 Some(Ok(item)) => {
-                    let bytes = M::item_bytes(&item);
+                    let bytes = M::item_bytes(unmeasured.insert(item));
+                    let Some(item) = unmeasured.take() else {
+                        continue;
+                    };
                     // If no more items are read, the next credit says so.
                     has_credit = writer.push(item, bytes).unwrap_or(false);
                     continue;
@@ -359,7 +365,10 @@ where
         task.waker().wake_by_ref();
         Poll::Pending
     });
-    produced.unwrap_or_else(|panic| Poll::Ready(Produced::End(How::Panicked, Err(panicked(panic)))))
+    produced.unwrap_or_else(|panic| {
+        let _second = catch(move || drop(unmeasured));
+        Poll::Ready(Produced::End(How::Panicked, Err(panicked(panic))))
+    })
 }
 
 fn contain_drop<T>(ended: Ended, value: T) -> Ended {
@@ -393,6 +402,7 @@ impl Stopped {
             Self::Cancelled(by) => CallError::Cancelled {
                 by,
                 outcome: Outcome::MaybeExecuted,
+                request: None,
             },
         }
     }

@@ -64,7 +64,7 @@ use crate::channel::wake;
 use crate::contract::{Ended, How, Method, Refusal};
 use crate::envelope::{Envelope, Lease, Metadata, Progress};
 use crate::error::{CallError, CancelledBy, Outcome, Phase, WorkerExit};
-use crate::guard::catch;
+use crate::guard::{catch, measured};
 use crate::payload::Traffic;
 
 #[cfg(feature = "wire")]
@@ -238,7 +238,7 @@ impl<M: Method> CallCell<M> {
         envelope: Option<Box<Envelope>>,
     ) -> Self {
         // Measured here, where there is no lock, since the size is the user's code.
-        let traffic = Traffic::moved(M::request_bytes(&request));
+        let traffic = Traffic::moved(measured(&request, M::request_bytes));
         Self {
             state: AtomicU8::new(QUEUED),
             asked: AtomicU8::new(0),
@@ -444,7 +444,11 @@ impl<M: Method> CallCell<M> {
         };
         let caller = slot.caller.take();
         // The handler has dropped its end of a stream, but may have passed it on.
-        let bystanders = slot.bystanders.take();
+        let mut bystanders = slot.bystanders.take();
+        // The last report is for the caller, who comes for it with the answer.
+        if let Some(report) = bystanders.as_mut().and_then(|it| it.progress.take()) {
+            slot.bystanders().progress = Some(report);
+        }
         drop(slot);
         wake(caller);
         Bystanders::tell(bystanders, &Cause::CallEnded);

@@ -30,7 +30,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{self, Poll, Waker, ready};
 
-use insula_core::wake_contained;
+use insula_core::{contain, wake_contained};
 use insula_sync::{Mutex, Rank};
 
 use crate::payload::Traffic;
@@ -48,7 +48,7 @@ pub const WINDOW_BYTES: u64 = 4 << 20;
 pub(crate) struct Channel<T, R>(Mutex<State<T, R>>);
 
 struct State<T, R> {
-    items: VecDeque<Sized<T>>,
+    items: Items<T>,
     /// Items and bytes that were sent and that the reader has not reported as consumed.
     used: usize,
     used_bytes: u64,
@@ -71,6 +71,18 @@ struct Sized<T> {
     bytes: u64,
 }
 
+/// Items on their way. They are the user's, and so are their drops, each of which may panic: they are
+/// dropped one by one, because a second panic in one unwinding would end the process.
+struct Items<T>(VecDeque<Sized<T>>);
+
+impl<T> Drop for Items<T> {
+    fn drop(&mut self) {
+        while let Some(Sized { item, .. }) = self.0.pop_front() {
+            contain(move || drop(item));
+        }
+    }
+}
+
 /// The sending end. Its owner writes the end before it drops it.
 pub(crate) struct Writer<T, R>(Arc<Channel<T, R>>);
 
@@ -78,7 +90,7 @@ pub(crate) struct Writer<T, R>(Arc<Channel<T, R>>);
 pub(crate) struct Reader<T, R> {
     channel: Arc<Channel<T, R>>,
     /// Items that were taken out of the shared state.
-    batch: VecDeque<Sized<T>>,
+    batch: Items<T>,
     /// Items that were consumed and not yet reported.
     consumed: usize,
     consumed_bytes: u64,
@@ -104,7 +116,7 @@ pub(crate) struct Closed;
 pub(crate) fn channel<T, R>() -> (Writer<T, R>, Reader<T, R>) {
     let channel = Arc::new(Channel(Mutex::ranked(
         State {
-            items: VecDeque::new(),
+            items: Items(VecDeque::new()),
             used: 0,
             used_bytes: 0,
             consumed: 0,
@@ -119,7 +131,7 @@ pub(crate) fn channel<T, R>() -> (Writer<T, R>, Reader<T, R>) {
     )));
     let reader = Reader {
         channel: Arc::clone(&channel),
-        batch: VecDeque::new(),
+        batch: Items(VecDeque::new()),
         consumed: 0,
         consumed_bytes: 0,
         is_over: false,
@@ -207,7 +219,7 @@ impl<T, R> Writer<T, R> {
         state.used += 1;
         state.used_bytes = state.used_bytes.saturating_add(bytes);
         state.traffic.add(Traffic::moved(bytes));
-        state.items.push_back(Sized { item, bytes });
+        state.items.0.push_back(Sized { item, bytes });
         let has_credit = state.has_credit();
         let reader = state.reader.take();
         drop(state);
@@ -241,13 +253,13 @@ impl<T, R> Reader<T, R> {
 
     #[inline]
     pub(crate) fn poll_next(&mut self, cx: &task::Context<'_>) -> Poll<Event<T, R>> {
-        if self.batch.is_empty()
+        if self.batch.0.is_empty()
             && let Some(end) = ready!(self.poll_batch(cx))
         {
             return Poll::Ready(end);
         }
         // Items of the batch need the lock only to give credits back.
-        let Some(Sized { item, bytes }) = self.batch.pop_front() else {
+        let Some(Sized { item, bytes }) = self.batch.0.pop_front() else {
             // Not reached: `poll_batch` is ready without an end only if it has taken an item.
             return Poll::Ready(Event::Over);
         };
@@ -268,9 +280,9 @@ impl<T, R> Reader<T, R> {
         loop {
             let mut state = self.channel.0.lock();
             let writer = report(&mut state, &mut self.consumed, &mut self.consumed_bytes);
-            if !state.items.is_empty() {
+            if !state.items.0.is_empty() {
                 // The batch is empty by now, and the writer goes on in its memory.
-                std::mem::swap(&mut state.items, &mut self.batch);
+                std::mem::swap(&mut state.items.0, &mut self.batch.0);
                 drop(state);
                 wake(writer);
                 return Poll::Ready(None);
@@ -308,11 +320,14 @@ impl<T, R> Reader<T, R> {
         let with_credit = report(&mut state, &mut self.consumed, &mut self.consumed_bytes);
         // What is left in the batch was not handed out, and is not reported as consumed.
         state.is_closed = true;
-        let items = std::mem::take(&mut state.items);
+        let items = Items(std::mem::take(&mut state.items.0));
         let (end, reader, writer) = (state.end.take(), state.reader.take(), state.writer.take());
         drop(state);
         wake(writer.or(with_credit));
-        drop((items, end, reader));
+        drop(items);
+        // It may hold an error of the handler's.
+        contain(move || drop(end));
+        drop(reader);
     }
 }
 

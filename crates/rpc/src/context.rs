@@ -273,8 +273,8 @@ impl Context {
         envelope.idempotency_key.as_deref()
     }
 
-    /// Tells the caller how far the handler has come. A caller that does not look gets the last
-    /// report only, and one that has its answer gets none. See
+    /// Tells the caller how far the handler has come. Reports that come faster than the caller looks
+    /// replace each other; it gets the last one in any case, before the answer. See
     /// [`Call::on_progress`](crate::Call::on_progress).
     pub fn progress(&self, progress: Progress) {
         self.signal.report(progress);

@@ -32,6 +32,8 @@ pub enum CallError<E, Q = ()> {
         by: CancelledBy,
         /// Says whether the handler may have run.
         outcome: Outcome,
+        /// The request, if the call had not started.
+        request: Option<Q>,
     },
     /// The deadline of the call passed.
     Deadline {
@@ -98,7 +100,8 @@ pub enum Outcome {
 pub enum Reject {
     /// The queue was full, and the call or the overflow policy does not wait.
     QueueFull,
-    /// The call was dropped from a full queue to make room for a newer one.
+    /// The queue was full, and its overflow policy drops calls: this one, or an older one to make
+    /// room for it.
     Shed,
     /// The callee is shutting down.
     Shutdown,
@@ -267,11 +270,12 @@ impl<E, Q> CallError<E, Q> {
     pub fn into_request(self) -> Option<Q> {
         match self {
             Self::Rejected { request, .. }
+            | Self::Cancelled { request, .. }
             | Self::Deadline { request, .. }
             | Self::WorkerDied { request, .. }
             | Self::Protocol { request, .. }
             | Self::NotWaited { request, .. } => request,
-            Self::App(_) | Self::Cancelled { .. } | Self::Panicked { .. } => None,
+            Self::App(_) | Self::Panicked { .. } => None,
         }
     }
 
@@ -280,7 +284,11 @@ impl<E, Q> CallError<E, Q> {
         match self {
             Self::App(error) => CallError::App(error),
             Self::Rejected { why, .. } => CallError::Rejected { why, request: None },
-            Self::Cancelled { by, outcome } => CallError::Cancelled { by, outcome },
+            Self::Cancelled { by, outcome, .. } => CallError::Cancelled {
+                by,
+                outcome,
+                request: None,
+            },
             Self::Deadline { phase, outcome, .. } => CallError::Deadline {
                 phase,
                 outcome,
@@ -330,10 +338,15 @@ impl<E: fmt::Debug, Q> fmt::Debug for CallError<E, Q> {
                 .field("why", why)
                 .field("has_request", &request.is_some())
                 .finish(),
-            Self::Cancelled { by, outcome } => f
+            Self::Cancelled {
+                by,
+                outcome,
+                request,
+            } => f
                 .debug_struct("Cancelled")
                 .field("by", by)
                 .field("outcome", outcome)
+                .field("has_request", &request.is_some())
                 .finish(),
             Self::Deadline {
                 phase,

@@ -127,11 +127,18 @@ impl<F: Future, B: Fn(&F::Output) -> u64> Future for Guard<'_, F, B> {
             return Poll::Ready(Err(Stopped::Panicked(panic)));
         }
         let this = &mut *self;
+        // An output whose size panics is dropped outside of the unwinding, in which a panic of its drop
+        // would end the process.
+        let mut unmeasured = None;
         let polled = catch(|| {
-            let polled = poll_and_drop(this.future.as_mut(), task).map(|output| {
-                let bytes = (this.measure)(&output);
-                (output, bytes)
-            });
+            let polled = match poll_and_drop(this.future.as_mut(), task) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(output) => {
+                    let bytes = (this.measure)(unmeasured.insert(output));
+                    let output = unmeasured.take().map(|output| (output, bytes));
+                    output.map_or(Poll::Pending, Poll::Ready)
+                }
+            };
             // Most handlers spawn nothing, and get no box for their tasks.
             if this.joining.is_none() && !this.watching.cx.has_spawned() {
                 return polled;
@@ -145,7 +152,10 @@ impl<F: Future, B: Fn(&F::Output) -> u64> Future for Guard<'_, F, B> {
                 // Looked at after the handler, so that one which ends in this poll is not stopped.
                 Poll::Ready(by) => self.stop(Stopped::Cancelled(by)),
             },
-            Err(panic) => self.stop(Stopped::Panicked(panic)),
+            Err(panic) => {
+                let _second = catch(move || drop(unmeasured));
+                self.stop(Stopped::Panicked(panic))
+            }
         }
     }
 }
@@ -278,6 +288,12 @@ impl Drop for Watching<'_> {
             self.cx.signal().forget(place);
         }
     }
+}
+
+/// Measures a value of the caller. If that panics, the value counts with its own size: there is no
+/// call yet that could fail.
+pub(crate) fn measured<T>(value: &T, measure: impl FnOnce(&T) -> u64) -> u64 {
+    catch(|| measure(value)).unwrap_or(size_of::<T>() as u64)
 }
 
 /// Runs `f`; a panic comes back as a value and is not reported anywhere else.

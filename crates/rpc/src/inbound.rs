@@ -13,6 +13,7 @@ use futures_core::Stream;
 use crate::cell::{Cause, Cut};
 use crate::channel::{Channel, Closed, Event, Reader, Writer, channel};
 use crate::contract::ClientStreaming;
+use crate::guard::measured;
 use crate::payload::Traffic;
 
 /// The end of a caller's items.
@@ -204,7 +205,7 @@ impl<T> Sender<T> {
 
     fn push(&mut self, item: T) -> Result<(), NotSent<T>> {
         // Before the lock of the channel is taken, since the size is the user's code.
-        let bytes = (self.measure)(&item);
+        let bytes = measured(&item, self.measure);
         let pushed = match &self.writer {
             Some(writer) => writer.push(item, bytes).map(drop),
             None => Err(item),

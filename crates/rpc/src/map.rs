@@ -62,6 +62,7 @@ where
         concurrency: 16,
         calls: VecDeque::new(),
         spare: Vec::new(),
+        has_unsent: false,
         begun: 0,
     }
 }
@@ -79,6 +80,8 @@ pub struct Map<I, F, M: Method> {
     calls: VecDeque<(usize, Call<M>)>,
     /// The cells of calls that were answered, at most as many as calls may be on their way.
     spare: Vec<Arc<CallCell<M>>>,
+    /// Calls were made and not yet sent.
+    has_unsent: bool,
     /// The requests that were taken.
     begun: usize,
 }
@@ -123,16 +126,22 @@ where
 
     /// Begins calls, if there is room for enough of them to make a batch worth it.
     fn refill(&mut self, cx: &task::Context<'_>, wakes_each: bool) {
-        let before = self.calls.len();
-        if before > self.concurrency / 2 {
+        let mut before = self.calls.len();
+        if self.has_unsent {
+            // The iterator or the closure has panicked, after these calls were made.
+            before = 0;
+        } else if before > self.concurrency / 2 {
             return;
         }
-        for request in self.requests.by_ref().take(self.concurrency - before) {
+        self.has_unsent = true;
+        let room = self.concurrency.saturating_sub(self.calls.len());
+        for request in self.requests.by_ref().take(room) {
             self.calls.push_back((self.begun, (self.call)(request)));
             self.begun += 1;
         }
         let new = self.calls.range_mut(before..).map(|(_, call)| call);
         start_all(new, wakes_each.then(|| cx.waker()), &mut self.spare);
+        self.has_unsent = false;
     }
 }
 

@@ -36,6 +36,7 @@ conform! {
         everywhere every_one_of_many_calls_gets_its_own_answer;
         everywhere calls_start_in_the_order_of_their_submission;
         everywhere progress_is_seen_while_the_handler_runs;
+        everywhere the_last_report_comes_with_the_answer;
         everywhere a_detached_call_runs_to_its_end;
         everywhere a_full_queue_gives_the_request_back_at_once;
         everywhere a_call_that_is_not_awaited_is_not_made;

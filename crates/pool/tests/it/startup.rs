@@ -1,12 +1,14 @@
 //! Risk: a pool is handed out before it can serve, or a failed start leaves something behind.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use insula_core::{Isolate, Runtime, block_on};
 use insula_pool::{
-    BuildError, PoolPhase, Queue, Shutdown, WorkerCondition, WorkerFault, WorkerPool,
+    BuildError, FactoryError, PoolPhase, Queue, Shutdown, WorkerCondition, WorkerFault, WorkerPool,
 };
+use insula_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::desk::start;
 use crate::service::{Desk, JobsCaller, JobsResponder, pool};
@@ -173,4 +175,36 @@ fn an_endless_grace_ends_when_the_handlers_do() {
         let (report, ()) = end.await;
         assert_eq!(report.lost, 0);
     });
+}
+
+/// The factories would take longer than the test.
+#[test]
+fn a_build_that_is_dropped_waits_for_no_factory() {
+    let started = Arc::new(AtomicUsize::new(0));
+    let witness = Arc::new(());
+    let (begun, held) = (Arc::clone(&started), Arc::clone(&witness));
+    let factory = move |_| {
+        let held = Arc::clone(&held);
+        begun.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let _held = held;
+            std::future::pending::<Result<Desk, FactoryError>>().await
+        }
+    };
+    let mut build = Box::pin(
+        WorkerPool::builder()
+            .workers(2)
+            .startup_timeout(Duration::MAX)
+            .service::<JobsResponder<_>>(factory)
+            .build(),
+    );
+    start(&mut build);
+    while started.load(Ordering::Relaxed) < 2 {
+        std::thread::yield_now();
+    }
+    drop(build);
+    // The factory is one more holder until its workers are gone.
+    while Arc::strong_count(&witness) > 1 {
+        std::thread::yield_now();
+    }
 }

@@ -1,6 +1,8 @@
 //! Risk: the numbers that a user sees are not the ones that happened.
 
-use insula_core::block_on;
+use std::time::Duration;
+
+use insula_core::{block_on, sleep};
 use insula_pool::Measure;
 
 use crate::desk::start;
@@ -70,5 +72,26 @@ fn an_answer_that_comes_too_late_is_counted() {
         assert_eq!(caller.echo(1).await.unwrap(), 1);
         let stats = pool.stats();
         assert_eq!((stats.late, stats.cancelled, stats.answered), (1, 1, 1));
+    });
+}
+
+/// Its caller looks at it only after the deadline, and then drops it.
+#[test]
+fn a_deadline_that_passed_first_is_the_end_that_counts() {
+    let desk = Desk::default();
+    block_on(async {
+        let pool = pool(&desk, 1).build().await.unwrap();
+        let caller: JobsCaller = pool.caller();
+        let mut busy = caller.wait_for(1).into_future();
+        start(&mut busy);
+        desk.noted("at 1").await;
+        let time = Duration::from_millis(1);
+        let late = caller.wait_for(2).deadline(time).start();
+        sleep(2 * time).await;
+        drop(late);
+        let stats = pool.stats();
+        assert_eq!((stats.expired, stats.cancelled), (1, 0));
+        desk.open(1);
+        assert!(busy.await.is_ok());
     });
 }

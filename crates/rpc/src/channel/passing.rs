@@ -11,12 +11,12 @@ use super::{Closed, Event, Place, Reader, Sized, WINDOW, Writer, report, set_wak
 impl<T, R> Reader<T, R> {
     /// Returns the next item and its bytes, which [`consume`](Self::consume) reports later.
     pub(crate) fn poll_pass(&mut self, cx: &task::Context<'_>) -> Poll<Event<(T, u64), R>> {
-        let event = if self.batch.is_empty() {
+        let event = if self.batch.0.is_empty() {
             ready!(self.poll_batch(cx))
         } else {
             None
         };
-        Poll::Ready(match (event, self.batch.pop_front()) {
+        Poll::Ready(match (event, self.batch.0.pop_front()) {
             (None, Some(Sized { item, bytes })) => Event::Item((item, bytes)),
             (Some(Event::End(end)), _) => Event::End(end),
             (Some(Event::Item(_) | Event::Over) | None, _) => Event::Over,

@@ -261,15 +261,16 @@ impl<M: WireMethod> CalleeSide<M::Contract> for Side<M> {
         if let Some(message) = self.poll_feed(cx) {
             return Poll::Ready(Some(message));
         }
-        if let Some(answered) = self.answered.take() {
-            self.answer(answered);
-            return self.poll(cx);
-        }
+        // Before the answer, with which the last report would be lost.
         if self.stream.is_none()
             && let Some(running) = &self.running
             && let Some(progress) = running.cell.take_progress()
         {
             return Poll::Ready(Some(ToCaller::Progress(progress)));
+        }
+        if let Some(answered) = self.answered.take() {
+            self.answer(answered);
+            return self.poll(cx);
         }
         Poll::Pending
     }

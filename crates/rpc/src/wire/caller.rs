@@ -347,7 +347,15 @@ impl<M: WireMethod> Side<M> {
             let by = CancelledBy::Caller;
             let outcome = Outcome::MaybeExecuted;
             self.farewell = Some(by);
-            return self.settle(How::Cancelled, Err(CallError::Cancelled { by, outcome }), 0);
+            return self.settle(
+                How::Cancelled,
+                Err(CallError::Cancelled {
+                    by,
+                    outcome,
+                    request: None,
+                }),
+                0,
+            );
         }
         self.stream = Some(sink);
     }

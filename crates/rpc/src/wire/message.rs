@@ -167,7 +167,7 @@ impl<V, E> Ending<V, E> {
         Self::Failed(match error {
             CallError::App(error) => return Self::App(app(error)),
             CallError::Rejected { why, .. } => Failure::Rejected(why),
-            CallError::Cancelled { by, outcome } => Failure::Cancelled(by, outcome),
+            CallError::Cancelled { by, outcome, .. } => Failure::Cancelled(by, outcome),
             CallError::Deadline { phase, outcome, .. } => Failure::Deadline(phase, outcome),
             CallError::WorkerDied {
                 exit,
@@ -191,7 +191,11 @@ impl Failure {
         let request = None;
         match self {
             Self::Rejected(why) => CallError::Rejected { why, request },
-            Self::Cancelled(by, outcome) => CallError::Cancelled { by, outcome },
+            Self::Cancelled(by, outcome) => CallError::Cancelled {
+                by,
+                outcome,
+                request: None,
+            },
             Self::Deadline(phase, outcome) => CallError::Deadline {
                 phase,
                 outcome,

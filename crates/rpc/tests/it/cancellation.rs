@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use insula_rpc::{CallError, Calls, CancelledBy, How, Outcome};
+use insula_rpc::{CallError, Calls, CancelledBy, How, Outcome, Receipt};
 
 use crate::desk::{Desk, Woken, Worker, poll};
 use crate::probe::Recorder;
@@ -151,4 +151,27 @@ fn an_answer_that_is_there_wins_against_the_drop() {
     );
     drop(reply);
     assert!(desk.withdrawn().is_empty());
+}
+
+/// The answer may have come just before its caller gave up.
+#[test]
+fn a_call_that_has_given_its_answer_has_nothing_to_cancel() {
+    let (desk, recorder) = (Desk::default(), Recorder::default());
+    let caller = desk.caller();
+    let mut call = caller.echo("there".into()).start();
+    _ = Worker::new(&recorder, Duration::ZERO).run(desk.take());
+    assert!(matches!(poll(&mut call), Poll::Ready(Ok(text)) if text == "there"));
+    let receipt = insula_core::block_on(call.cancel_and_wait());
+    assert!(matches!(receipt, Receipt::Taken), "{receipt:?}");
+}
+
+#[test]
+#[should_panic(expected = "polled after it had given its answer")]
+fn a_call_gives_its_answer_once() {
+    let (desk, recorder) = (Desk::default(), Recorder::default());
+    let caller = desk.caller();
+    let mut call = caller.echo("there".into()).start();
+    _ = Worker::new(&recorder, Duration::ZERO).run(desk.take());
+    assert!(poll(&mut call).is_ready());
+    let _never = call.blocking();
 }

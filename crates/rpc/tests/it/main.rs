@@ -10,6 +10,7 @@ mod probe;
 mod retry;
 mod scoped;
 mod serving;
+mod spikes;
 mod streams;
 mod traffic;
 mod wire;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use insula_core::block_on;
-use insula_rpc::{CallError, CancelledBy, Reject, map};
+use insula_rpc::{CallError, CancelledBy, Reject, catch, map};
 
 use crate::desk::{Desk, Woken, Worker, poll};
 use crate::probe::{Oops, Recorder};
@@ -118,4 +118,24 @@ fn a_signal_of_an_ended_call_reaches_no_other_call() {
         let answer = block_on(answers.next()).unwrap();
         assert_eq!(answer.unwrap(), n.to_string());
     }
+}
+
+/// The closure panics for one request, and the stream is polled again.
+#[test]
+fn a_panic_of_the_closure_holds_up_no_other_call() {
+    let (desk, worker) = (Desk::default(), Worker::new(&Recorder::default(), GRACE));
+    let caller = desk.caller();
+    let mut answers = map(0..4, |n: u32| {
+        assert!(n != 2, "no call for this one");
+        caller.echo(n.to_string())
+    });
+    let panicked = catch(|| poll(&mut Box::pin(answers.next())).is_ready());
+    assert!(panicked.is_err());
+    for expected in ["0", "1", "3"] {
+        assert!(poll(&mut Box::pin(answers.next())).is_pending());
+        _ = worker.run(desk.take());
+        let answer = block_on(answers.next()).unwrap();
+        assert_eq!(answer.unwrap(), expected);
+    }
+    assert!(block_on(answers.next()).is_none());
 }

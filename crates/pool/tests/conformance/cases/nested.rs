@@ -47,7 +47,7 @@ pub(crate) async fn a_nested_call_ends_with_its_caller<T: Transport>() {
     set.stage.noted("call cancelled by its caller").await;
     set.stage.noted("gone").await;
     // The handler in between is told too.
-    let line = "next: Cancelled { by: Caller, outcome: MaybeExecuted }";
+    let line = "next: Cancelled { by: Caller, outcome: MaybeExecuted, has_request: false }";
     set.stage.noted(line).await;
     set.end().await;
     next.end().await;

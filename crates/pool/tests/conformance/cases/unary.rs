@@ -1,8 +1,11 @@
 //! Risk: a request or an answer is lost, changed or mixed up with another one.
 
+use std::sync::Arc;
+
 use futures_util::future::{join, join_all};
 use futures_util::stream;
 use insula_rpc::{CallError, Metadata, Outcome, TraceContext};
+use insula_sync::atomic::{AtomicU64, Ordering};
 
 use super::Set;
 use crate::script::{Item, Oops, Step, give};
@@ -283,6 +286,23 @@ pub(crate) async fn progress_is_seen_while_the_handler_runs<T: Transport>() {
     let call = set.caller.progress(STEPS).on_progress(look).start();
     set.stage.open(0);
     assert_eq!(call.await.ok(), Some(()));
+    set.end().await;
+}
+
+/// The handler has come to its end by the time at which its caller looks.
+pub(crate) async fn the_last_report_comes_with_the_answer<T: Transport>() {
+    let set = Set::new::<T>().await;
+    for round in 0..10 {
+        let last = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&last);
+        let look = move |progress: insula_rpc::Progress| {
+            seen.store(progress.done, Ordering::Relaxed);
+        };
+        (0..=3).for_each(|step| set.stage.open(step));
+        let call = set.caller.progress(3).on_progress(look).start();
+        assert_eq!(call.await.ok(), Some(()));
+        assert_eq!(last.load(Ordering::Relaxed), 2, "{round}");
+    }
     set.end().await;
 }
 
