@@ -31,6 +31,7 @@
 //! # Features
 //! - `tokio`: the module `tokio`, for libraries that need tokio inside of isolates.
 //! - `wire`: the module [`rpc`]`::wire`, for contracts whose calls can be written as bytes.
+//! - `tracing`: a span of the crate `tracing` around each call that runs; see [`rpc`].
 //!
 //! ```standalone_crate
 //! use insula::{Isolate, ReceivePort, RunError};

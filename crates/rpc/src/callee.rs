@@ -23,6 +23,7 @@ use crate::guard::{Guard, Outcome as Came, Panic, Stopped, Watching, catch};
 use crate::payload::Traffic;
 use crate::reply::{ReplyEnd, ReplyStream};
 use crate::scoped::{ScopedTasks, give_up_all};
+use crate::span::CallSpan;
 
 /// A call that has not started, typed by its method.
 ///
@@ -65,8 +66,10 @@ impl<M: Method> Pending<M> {
         match started {
             Ok((cell, (request, envelope))) => {
                 let deadline = cell.deadline();
+                let trace = envelope.as_ref().and_then(|it| it.trace);
+                let span = CallSpan::new::<M>(scope, trace);
                 let running = Running {
-                    cx: Context::new(cell, scope, deadline, envelope),
+                    cx: Context::new(cell, scope, deadline, envelope, span),
                     scope,
                     is_over: false,
                     method: PhantomData,
@@ -166,6 +169,7 @@ impl<M: Method> Running<'_, M> {
             Err(stopped) => (stopped.how(), Err(stopped.into_error()), 0),
         };
         let cell = self.cell();
+        self.cx.span().end(how);
         match cell.settle(how, answer, bytes, |ended| self.scope.record(ended)) {
             (ended, None) => ended,
             // It comes too late, and its drop is the user's code.
@@ -199,6 +203,7 @@ impl<M: Method> Running<'_, M> {
             return self.settle(Err(stopped));
         }
         let (how, end) = self.produce(&writer, stream).await;
+        self.cx.span().end(how);
         let record = |ended| self.scope.record(ended);
         // Before the end can be read: a reader that has seen the end drops its stream, which must
         // not look like a cancellation.
@@ -222,7 +227,9 @@ impl<M: Method> Running<'_, M> {
         let mut watchdog = Watching::new(cx);
         let end = loop {
             let produced = poll_fn(|task| {
-                if let Poll::Ready(produced) = produce_some::<M, S>(writer, stream.as_mut(), task) {
+                if let Poll::Ready(produced) =
+                    produce_some::<M, S>(writer, stream.as_mut(), cx, task)
+                {
                     return Poll::Ready(produced);
                 }
                 if tasks.is_some() || cx.has_spawned() {
@@ -321,6 +328,7 @@ impl<E> Produced<E> {
 fn produce_some<M, S>(
     writer: &Writer<M::Item, ReplyEnd<M::Error>>,
     mut stream: Pin<&mut Option<S>>,
+    cx: &Context,
     task: &mut task::Context<'_>,
 ) -> Poll<Produced<M::Error>>
 where
@@ -332,6 +340,7 @@ where
     let mut unmeasured = None;
     // The stream, the size of its items and their drop are the user's code.
     let produced = catch(|| {
+        let _entered = cx.span().enter();
         // Asked for once: of each credit after the first, `push` has told.
         let mut has_credit = false;
         for _ in 0..WINDOW {

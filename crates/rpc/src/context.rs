@@ -14,6 +14,7 @@ use crate::contract::Ended;
 use crate::envelope::{Envelope, Metadata, Progress, TraceContext};
 use crate::error::{Cancelled, CancelledBy};
 use crate::scoped::ScopedTask;
+use crate::span::CallSpan;
 
 /// Names a worker among those of its pool; stays the same when its state is rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +101,16 @@ impl Scope {
         self.0.worker
     }
 
+    #[cfg(feature = "tracing")]
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    #[cfg(feature = "tracing")]
+    pub(crate) fn incarnation(&self) -> u32 {
+        self.0.incarnation
+    }
+
     pub(crate) fn place(&self) -> Option<&dyn Place> {
         self.0.place.as_deref()
     }
@@ -147,6 +158,7 @@ pub struct Context {
     /// Tasks that the handler has spawned and that its guard has not taken over. Made with the
     /// first one, so that a call without any takes no lock.
     spawned: OnceLock<Box<Mutex<Vec<ScopedTask>>>>,
+    span: CallSpan,
 }
 
 /// The part of a [`Context`] that may be kept: it tells whether the call was cancelled.
@@ -159,6 +171,7 @@ impl Context {
         scope: &Scope,
         deadline: Option<Instant>,
         envelope: Option<Box<Envelope>>,
+        span: CallSpan,
     ) -> Self {
         Self {
             signal,
@@ -166,6 +179,7 @@ impl Context {
             scope: scope.clone(),
             envelope,
             spawned: OnceLock::new(),
+            span,
         }
     }
 
@@ -313,6 +327,10 @@ impl Context {
 
     pub(crate) fn signal(&self) -> &Arc<dyn Signal> {
         &self.signal
+    }
+
+    pub(crate) fn span(&self) -> &CallSpan {
+        &self.span
     }
 
     pub(crate) fn grace(&self) -> Duration {

@@ -131,6 +131,7 @@ impl<F: Future, B: Fn(&F::Output) -> u64> Future for Guard<'_, F, B> {
         // would end the process.
         let mut unmeasured = None;
         let polled = catch(|| {
+            let _entered = this.watching.cx.span().enter();
             let polled = match poll_and_drop(this.future.as_mut(), task) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(output) => {

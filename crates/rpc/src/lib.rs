@@ -117,6 +117,12 @@
 //! The module `wire` has both, and an endpoint with which a test tries them. Calls in one program
 //! name nothing of it.
 //!
+//! # Spans
+//! With the feature `tracing`, the handler of a call, the tasks that are part of it and its stream run
+//! in a span `call` of the target `insula::rpc`, on the level `INFO`. Its fields are `contract`,
+//! `method`, `pool`, `worker` and `incarnation`, then `trace_id` and `parent_span_id` of a call that
+//! is part of a [trace](TraceContext), and at the end its `outcome`, a [`How`].
+//!
 //! # Locks
 //! Two kinds of locks have a rank: the slot in the cell of a call, under which a worker's books are
 //! written, so that a call is counted before its caller can see the answer; and the channel of a
@@ -219,6 +225,7 @@ mod reply;
 mod retry;
 mod scoped;
 mod serve;
+mod span;
 mod sum;
 #[cfg(feature = "wire")]
 pub mod wire;

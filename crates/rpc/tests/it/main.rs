@@ -10,6 +10,7 @@ mod probe;
 mod retry;
 mod scoped;
 mod serving;
+mod spans;
 mod spikes;
 mod streams;
 mod traffic;
