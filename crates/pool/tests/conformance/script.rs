@@ -1,6 +1,6 @@
 //! Handlers that do what a case has written down for them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use futures_core::Stream;
 use futures_util::stream;
 use insula_core::sleep;
 use insula_rpc::{CancelToken, Context, Inbound, Metadata, Payload, TraceContext};
+use insula_sync::Mutex;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::stage::{Stage, Tripwire};
@@ -30,23 +31,32 @@ pub(crate) enum Step {
     StopReading,
     /// Notes `at GATE` and waits until the gate is open.
     WaitFor(u64),
-    Note(#[serde(deserialize_with = "leaked")] Line),
+    Note(#[serde(deserialize_with = "line")] Line),
     /// Has the end of the handler noted, in whatever way it ends.
-    Arm(#[serde(deserialize_with = "leaked")] Line),
+    Arm(#[serde(deserialize_with = "line")] Line),
     /// Waits to be cancelled, and notes by what.
     UntilCancelled,
     /// Ignores that it is cancelled.
     Hang,
     Sleep(Duration),
     Fail(Oops),
-    Panic(#[serde(deserialize_with = "leaked")] Line),
+    Panic(#[serde(deserialize_with = "line")] Line),
 }
 
 /// A line that is written in a case. An alias, since serde would have a `&str` borrow from the bytes.
 type Line = &'static str;
 
-fn leaked<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Line, D::Error> {
-    Ok(String::deserialize(deserializer)?.leak())
+fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Line, D::Error> {
+    // Each text is kept once, so that a search for leaks finds where it is.
+    static LINES: Mutex<BTreeSet<Line>> = Mutex::new(BTreeSet::new());
+    let text = String::deserialize(deserializer)?;
+    let mut lines = LINES.lock();
+    if let Some(line) = lines.get(text.as_str()) {
+        return Ok(line);
+    }
+    let line: Line = text.leak();
+    lines.insert(line);
+    Ok(line)
 }
 
 /// What moves in a stream. It may weigh as much as a case likes.
