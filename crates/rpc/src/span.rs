@@ -65,15 +65,22 @@ mod none {
 
     pub(crate) struct CallSpan;
 
+    pub(crate) struct Entered;
+
+    #[expect(
+        clippy::unused_self,
+        clippy::extra_unused_type_parameters,
+        reason = "as with the feature, where there is a span"
+    )]
     impl CallSpan {
         pub(crate) fn new<M: Method>(_scope: &Scope, _trace: Option<TraceContext>) -> Self {
             Self
         }
 
-        #[expect(clippy::unused_self, reason = "there is a span with the feature")]
-        pub(crate) fn enter(&self) {}
+        pub(crate) fn enter(&self) -> Entered {
+            Entered
+        }
 
-        #[expect(clippy::unused_self, reason = "there is a span with the feature")]
         pub(crate) fn end(&self, _how: How) {}
     }
 }
