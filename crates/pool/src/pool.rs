@@ -140,13 +140,18 @@ impl<C: Calls> Ending<C> {
             self.shared.stop_all();
             let grace = Self::LEAST_GRACE.max(self.shared.grace.saturating_mul(2));
             if !self.shared.is_over_within(grace).await {
-                // Before the kill, after which the calls would end as those of an isolate that has
-                // ended by itself, and only once it reaches a wait.
-                self.shared.abandon_all();
-                self.shared.kill_all();
+                self.give_up();
             }
         }
         self.publish();
+    }
+
+    /// Ends the calls that still run, and their workers with them.
+    fn give_up(&self) {
+        // Before the kill, after which the calls would end as those of an isolate that has ended by
+        // itself, and only once it reaches a wait.
+        self.shared.abandon_all();
+        self.shared.kill_all();
     }
 
     fn publish(&self) {
@@ -169,6 +174,8 @@ impl<C: Calls> Ending<C> {
 impl<C: Calls> Drop for Ending<C> {
     fn drop(&mut self) {
         if self.shared.report.lock().is_none() {
+            self.shared.stop_all();
+            self.give_up();
             self.publish();
         }
     }

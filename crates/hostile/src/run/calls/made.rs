@@ -173,14 +173,12 @@ impl Record {
             (CallError::Rejected { .. }, _) => self.books.count(Told::Rejected),
             _ => {}
         }
-        // That error has no request; a cancelled call gives it back with its receipt.
-        let gives_back = !matches!(error, CallError::Cancelled { .. });
         match error {
             CallError::App(error) => error.arrives(self.call),
             other => {
                 let request = other.into_request();
                 let is_back = request.is_some();
-                if is_back != (gives_back && outcome == Outcome::NotStarted) {
+                if is_back != (outcome == Outcome::NotStarted) {
                     let back = if is_back { "came back" } else { "was lost" };
                     self.fault(&format!("ended as {outcome}, and its request {back}"));
                 }
