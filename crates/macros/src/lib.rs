@@ -66,7 +66,7 @@ use proc_macro::TokenStream;
 /// - `XGreetMethod`, `XCountMethod`, …: one hidden marker type per method, which names the method's
 ///   types, as in `Call<XGreetMethod>`.
 ///
-/// What is generated for a method has the method's `#[cfg]`s. Its docs, `#[deprecated]` and
+/// The items generated for a method have its `#[cfg]`s. Its docs, `#[deprecated]` and
 /// `#[must_use]` are also on the caller's method.
 ///
 /// # Attributes of methods

@@ -65,7 +65,7 @@ pub enum CallError<E, Q = ()> {
     /// The call, or its answer, could not be written or read on its way between two programs; see
     /// the feature `wire`.
     Protocol {
-        /// What could not be understood.
+        /// The fault.
         why: Box<ProtocolError>,
         /// Says whether the handler may have run.
         outcome: Outcome,
@@ -109,7 +109,7 @@ pub enum Reject {
     NoWorker,
 }
 
-/// What one side of a wire could not write, read or serve.
+/// The fault of a call that one side of a wire could not write, read or serve.
 ///
 /// The side that finds the fault reports it, and the caller gets it as [`CallError::Protocol`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +153,7 @@ pub enum ProtocolError {
         method: String,
         /// The value.
         part: Part,
-        /// What was wrong.
+        /// The fault, in words.
         why: String,
     },
     /// Bytes are not those of the value that was expected.
@@ -162,7 +162,7 @@ pub enum ProtocolError {
         method: String,
         /// The value.
         part: Part,
-        /// What was wrong.
+        /// The fault, in words.
         why: String,
     },
 }
@@ -171,7 +171,7 @@ pub enum ProtocolError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Part {
-    /// What comes before the request: the contract, the method, and what travels along.
+    /// The part before the request: the contract, the method, and what travels along.
     Head,
     /// The request.
     Request,

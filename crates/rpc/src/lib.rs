@@ -279,7 +279,7 @@ pub mod __private {
     pub use crate::{__with_wire as if_wire, wire::__private as wire};
 }
 
-/// What `#[contract(wire)]` generates beyond other contracts, with the feature `wire`.
+/// The items that `#[contract(wire)]` generates beyond other contracts, with the feature `wire`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __with_wire {

@@ -108,7 +108,7 @@ struct Running<'a, F, B> {
 /// A call in memory that the next one uses again. It is not moved while the call runs.
 struct Slot<F>(Option<Pin<Box<Option<F>>>>);
 
-/// What a handler holds may panic in its drop. Many calls are dropped together when the isolate ends,
+/// The values that a handler holds may panic in their drops. Many calls are dropped together when the isolate ends,
 /// and a panic of one would leave the others behind.
 impl<F> Drop for Slot<F> {
     fn drop(&mut self) {

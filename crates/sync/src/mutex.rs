@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::rank::{Held, Rank};
 
 /// Locks that know no poisoning: there is no look at the thread's panics in each lock and unlock.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, miri)))]
 mod imp {
     use std::time::Duration;
 
@@ -43,12 +43,16 @@ mod imp {
     }
 }
 
-/// The locks of loom, whose poisoning is ignored.
-#[cfg(loom)]
+/// The locks of loom, and for Miri those of std, whose poisoning is ignored. Miri refuses the system
+/// call by which `parking_lot` waits.
+#[cfg(any(loom, miri))]
 mod imp {
     use std::sync::PoisonError;
+    #[cfg(not(loom))]
+    pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
     use std::time::Duration;
 
+    #[cfg(loom)]
     pub(super) use loom::sync::{Condvar, Mutex, MutexGuard};
 
     pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,4 +1,5 @@
-//! What travels along with a call, as any serializer writes it. It is checked when it is read.
+//! The values that travel along with a call, as any serializer writes them. They are checked when they
+//! are read.
 
 use std::fmt;
 

@@ -310,7 +310,7 @@ impl<M: WireMethod> CalleeSide<M::Contract> for Side<M> {
 }
 
 impl<M: WireMethod> Side<M> {
-    /// What the handler has consumed of the caller's items.
+    /// The next message about the caller's items: how many the handler has consumed.
     fn poll_feed(&mut self, cx: &task::Context<'_>) -> Option<ToCaller> {
         match self.feed.as_mut()?.poll_consumed(cx) {
             Poll::Ready(Ok(consumed)) => Some(ToCaller::Credit(consumed)),

@@ -13,7 +13,7 @@ use crate::error::{
     CallError, CancelledBy, Outcome, Part, Phase, ProtocolError, Reject, WorkerExit,
 };
 
-/// What the caller's side says after the first message, which is the call itself.
+/// A message of the caller's side after the first one, which is the call itself.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ToCallee {
@@ -30,13 +30,13 @@ pub enum ToCallee {
     Cancel(CancelledBy),
 }
 
-/// What the callee's side says. That it starts the call it says through its [`Lease`](super::Lease).
+/// A message of the callee's side. That it starts the call it says through its [`Lease`](super::Lease).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ToCaller {
     /// The call was not accepted. The only message.
     Refuse(Box<ProtocolError>),
-    /// What the handler reports.
+    /// A report of the handler.
     Progress(Progress),
     /// The handler has consumed so many more items of the caller.
     Credit(u64),
@@ -123,7 +123,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// How a call has ended, or its stream has; `V` is `()` for a stream.
+/// The end of a call, or of its stream; `V` is `()` for a stream.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Ending<V, E> {
     Value(V),

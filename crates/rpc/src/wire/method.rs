@@ -1,4 +1,4 @@
-//! What `#[contract(wire)]` generates, and what it calls.
+//! The traits that `#[contract(wire)]` implements, and what it calls.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the start of a call leaves for the caller's side.
+//! The start of a call, as it is left for the caller's side.
 //!
 //! A worker starts the call, and another thread may move the messages of its side at this moment.
 //! The side takes the items of the caller once the call has started, and waits for that before.

@@ -167,7 +167,7 @@ fn emit_method(contract: &Contract, names: &Names, method: &Method) -> TokenStre
     }
 }
 
-/// What an answer is on a wire.
+/// The form of an answer on a wire.
 struct AnswerForms {
     value: TokenStream,
     split: TokenStream,
