@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use futures_core::Stream;
 use futures_util::{StreamExt as _, stream};
 use insula_core::{Isolate, block_on, yield_now};
-use insula_rpc::{CallError, Context, Inbound, Payload, Respond as _, contract, serve};
+use insula_rpc::{CallError, Context, Inbound, Payload, Respond as _, catch, contract, serve};
 
 use crate::probe::{Recorder, Spike};
 
@@ -77,7 +77,8 @@ impl Spikes for Service {
     }
 
     async fn count(&self, _cx: &Context, items: Inbound<Heavy>) -> Result<usize, Infallible> {
-        Ok(items.map(std::mem::forget).count().await)
+        let drop_each = |item| drop(catch(move || drop(item)));
+        Ok(items.map(drop_each).count().await)
     }
 
     async fn nothing(&self, _cx: &Context) -> Result<(), Infallible> {
