@@ -120,8 +120,8 @@ pub(crate) fn run_slice(runnable: Runnable, meter: &Meter, turns: u32) -> Option
         }
     });
     meter.running.store(false, Ordering::Relaxed);
-    if watch.is_some() {
-        slice_watch::end(watch);
+    if let Some(watch) = watch {
+        watch.ends();
     }
     again.then_some(runnable)
 }

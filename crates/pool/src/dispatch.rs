@@ -316,12 +316,18 @@ impl<J: Job> Dispatch<J> {
         self.queues.len() >= self.bound.saturating_add(self.woken)
     }
 
-    /// Takes a call back that has ended in the queue. `None` if it is no longer there.
-    pub(crate) fn withdraw(&mut self, key: Key, has_expired: bool) -> Option<J> {
+    /// Takes a call back that has ended in the queue. `None` if it is no longer there. `now` is asked
+    /// for the time if that can make a difference.
+    pub(crate) fn withdraw(
+        &mut self,
+        key: Key,
+        has_expired: bool,
+        now: impl FnOnce() -> Instant,
+    ) -> Option<J> {
         let job = self.queues.remove(key)?;
         self.left(&job, key);
         // The deadline came first, though its caller has gone by now.
-        let has_expired = has_expired || job.deadline().is_some_and(|it| it <= Instant::now());
+        let has_expired = has_expired || job.deadline().is_some_and(|it| it <= now());
         if has_expired {
             self.tally.expired += 1;
         } else {

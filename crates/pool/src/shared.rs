@@ -118,7 +118,7 @@ impl<C: Calls> Endpoint<C> for Shared<C> {
         let key = Key::from_bits(ticket.0);
         // `Ticket::NONE` becomes a key whose index no call has. What comes back is dropped outside
         // of the lock, since it may be the last reference to what a user has given.
-        let withdrawn = self.state.lock().withdraw(key, has_expired);
+        let withdrawn = self.state.lock().withdraw(key, has_expired, Instant::now);
         drop(withdrawn);
     }
 

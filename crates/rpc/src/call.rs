@@ -10,7 +10,7 @@ use futures_core::Stream;
 use insula_core::{Completer, Instant, Sleep, WaitError, block_on_completer, contain, sleep_until};
 
 use crate::callee::Pending;
-use crate::cell::{Answer, Answered, CallCell, Callees, Cut, Left, Signal};
+use crate::cell::{Answer, Answered, CallCell, Callees, Cut, Left, News, Reports, Signal};
 use crate::context::{CancelToken, Context, WorkerId};
 use crate::contract::{Admission, CallInfo, ClientStreaming, Endpoint, Method, Ticket};
 use crate::envelope::{Envelope, Metadata, Progress, TraceContext};
@@ -445,13 +445,22 @@ impl<M: Method> Call<M> {
             panic!("a call was polled after it had given its answer");
         };
         // Before the clock: an answer that came in time counts, however late its caller looks.
-        if let Some(answered) = cell.poll_answer(cx.waker()) {
-            if let Some(rare) = &mut self.options.rare
-                && let Some(look) = &mut rare.on_progress
-                && let Some(progress) = cell.take_progress()
-            {
-                look(progress);
-            }
+        let look = self.options.rare.as_mut();
+        let answered = match look.and_then(|rare| rare.on_progress.as_mut()) {
+            None => cell.poll_answer(cx.waker()),
+            Some(look) => match cell.poll_news(cx.waker(), Reports::Taken) {
+                Some(News::Report(report)) => {
+                    // Whatever else there is stays where it is: `look` is the caller's code, and may
+                    // panic. One report for each poll, since a handler may make them without end.
+                    cx.waker().wake_by_ref();
+                    look(report);
+                    return Poll::Pending;
+                }
+                Some(News::Answer(answered)) => Some(answered),
+                None => None,
+            },
+        };
+        if let Some(answered) = answered {
             if let Stage::Sent { cell, .. } = std::mem::replace(&mut self.stage, Stage::Over) {
                 keep(cell);
             }
@@ -469,19 +478,10 @@ impl<M: Method> Call<M> {
             cell.expire();
             return self.poll_last(was_queued);
         }
-        match &mut self.options.rare {
-            Some(rare) => {
-                // After the cell has the waker: a report that comes later wakes this task. It is
-                // taken out first, because `look` is the caller's code and runs without the lock.
-                if let Some(look) = &mut rare.on_progress
-                    && let Some(progress) = cell.take_progress()
-                {
-                    look(progress);
-                }
-                self.poll_within(cx)
-            }
-            None => Poll::Pending,
+        if self.options.rare.is_some() {
+            return self.poll_within(cx);
         }
+        Poll::Pending
     }
 
     /// The deadline has passed, so that there is an answer in any case.

@@ -96,6 +96,19 @@ pub(crate) struct Answered<M: Method> {
     pub(crate) trailing: Option<Box<Metadata>>,
 }
 
+/// Something for the caller.
+pub(crate) enum News<M: Method> {
+    Report(Progress),
+    Answer(Answered<M>),
+}
+
+/// The treatment of reports of a handler's progress.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reports {
+    Taken,
+    Skipped,
+}
+
 /// The shared part of one call.
 pub(crate) struct CallCell<M: Method> {
     /// Written under the lock of `slot` only; see the protocol above.
@@ -444,10 +457,11 @@ impl<M: Method> CallCell<M> {
         };
         let caller = slot.caller.take();
         // The handler has dropped its end of a stream, but may have passed it on.
-        let mut bystanders = slot.bystanders.take();
-        // The last report is for the caller, who comes for it with the answer.
-        if let Some(report) = bystanders.as_mut().and_then(|it| it.progress.take()) {
-            slot.bystanders().progress = Some(report);
+        // The last report is for the caller, which comes for it before the answer.
+        let report = slot.take_report();
+        let bystanders = slot.bystanders.take();
+        if report.is_some() {
+            slot.bystanders().progress = report;
         }
         drop(slot);
         wake(caller);
@@ -520,16 +534,31 @@ impl<M: Method> CallCell<M> {
 
     /// The caller takes the answer, or leaves its waker.
     pub(crate) fn poll_answer(&self, waker: &Waker) -> Option<Answered<M>> {
+        match self.poll_news(waker, Reports::Skipped) {
+            Some(News::Answer(answered)) => Some(answered),
+            Some(News::Report(_)) | None => None,
+        }
+    }
+
+    /// The caller takes the last report, or else the answer, or leaves its waker. Decided under one
+    /// lock: a report that comes with the answer comes before it.
+    #[inline]
+    pub(crate) fn poll_news(&self, waker: &Waker, reports: Reports) -> Option<News<M>> {
         let mut new = None;
         loop {
             let mut slot = self.slot.lock();
+            if reports == Reports::Taken
+                && let Some(report) = slot.take_report()
+            {
+                return Some(News::Report(report));
+            }
             if let Some(answer) = slot.answer.take() {
-                return Some(Answered {
+                return Some(News::Answer(Answered {
                     answer,
                     traffic: slot.traffic,
                     worker: slot.worker,
                     trailing: slot.trailing.take(),
-                });
+                }));
             }
             let caller = slot.caller.as_ref();
             if caller.is_some_and(|caller| caller.will_wake(waker)) {
@@ -582,8 +611,9 @@ impl<M: Method> CallCell<M> {
     }
 
     /// The last report of the handler that was not taken yet.
+    #[cfg(feature = "wire")]
     pub(crate) fn take_progress(&self) -> Option<Progress> {
-        self.slot.lock().bystanders.as_mut()?.progress.take()
+        self.slot.lock().take_report()
     }
 }
 
@@ -610,6 +640,10 @@ impl<M: Method> Slot<M> {
             traffic.add(stream.traffic());
         }
         traffic
+    }
+
+    fn take_report(&mut self) -> Option<Progress> {
+        self.bystanders.as_mut()?.progress.take()
     }
 
     fn bystanders(&mut self) -> &mut Bystanders {

@@ -6,7 +6,7 @@ use crate::memory::Current;
 
 /// Is told of each slice of an isolate, on the thread that runs it. For other crates of this project.
 ///
-/// Both methods are called outside of the isolate, and must not panic.
+/// The methods must not panic, and must not use the isolate.
 pub trait SliceWatch: Send + Sync + 'static {
     /// A slice begins.
     fn begins(&self);
@@ -34,11 +34,4 @@ pub(super) fn begin(isolate: Current<'_>) -> Option<Arc<dyn SliceWatch>> {
     let watch = isolate.with_events(|events| events.slice_watch.clone())?;
     watch.begins();
     Some(watch)
-}
-
-#[cold]
-pub(super) fn end(watch: Option<Arc<dyn SliceWatch>>) {
-    if let Some(watch) = watch {
-        watch.ends();
-    }
 }

@@ -282,12 +282,12 @@ fn a_withdrawn_call_leaves_room_for_one_and_no_more() {
     let mut state = dispatch(1, 1, queue, Balance::default());
     waits(&mut state, 1);
     let key = waits(&mut state, 2);
-    assert_eq!(state.withdraw(key, false), Some(call(2)));
-    assert_eq!(state.withdraw(key, false), None);
+    assert_eq!(state.withdraw(key, false, now), Some(call(2)));
+    assert_eq!(state.withdraw(key, false, now), None);
     assert_eq!((state.queued(), state.tally.withdrawn), (1, 1));
     let key = waits(&mut state, 3);
     assert_eq!(refused(&mut state, 4, true), Reject::QueueFull);
-    assert_eq!(state.withdraw(key, true), Some(call(3)));
+    assert_eq!(state.withdraw(key, true, now), Some(call(3)));
     assert_eq!((state.tally.withdrawn, state.tally.expired), (1, 1));
     waits(&mut state, 5);
     assert_eq!(next(&mut state, 0, 0), Some(1));
@@ -665,7 +665,7 @@ fn no_call_is_lost_in_a_long_random_run() {
             }
             4 if !model.keys.is_empty() => {
                 let key = model.keys.swap_remove(random(model.keys.len()));
-                model.over += u32::from(model.state.withdraw(key, false).is_some());
+                model.over += u32::from(model.state.withdraw(key, false, now).is_some());
             }
             5 if !model.running.is_empty() => model.give_back(random(model.running.len())),
             6 if !model.absent.is_empty() => {

@@ -5,8 +5,11 @@ use std::convert::Infallible;
 use futures_core::Stream;
 use futures_util::{StreamExt as _, stream};
 use insula_core::{Isolate, block_on, yield_now};
-use insula_rpc::{CallError, Context, Inbound, Payload, Respond as _, catch, contract, serve};
+use insula_rpc::{
+    CallError, Context, Inbound, Payload, Progress, Respond as _, catch, contract, serve,
+};
 
+use crate::desk::poll;
 use crate::probe::{Recorder, Spike};
 
 #[contract(crate = insula_rpc)]
@@ -26,6 +29,8 @@ trait Spikes {
     /// Counts them.
     async fn count(&self, cx: &Context, items: Inbound<Heavy>) -> Result<usize, Infallible>;
     async fn nothing(&self, cx: &Context) -> Result<(), Infallible>;
+    /// Reports its progress once.
+    async fn report(&self, cx: &Context) -> Result<(), Infallible>;
 }
 
 /// Panics when it is measured, and in its drop.
@@ -82,6 +87,11 @@ impl Spikes for Service {
     }
 
     async fn nothing(&self, _cx: &Context) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    async fn report(&self, cx: &Context) -> Result<(), Infallible> {
+        cx.progress(Progress::new(1));
         Ok(())
     }
 }
@@ -161,5 +171,18 @@ fn an_item_that_cannot_be_measured_is_sent_all_the_same() {
         }
         sender.finish();
         assert_eq!(call.await.unwrap(), 2);
+    });
+}
+
+/// The report and the answer are there together.
+#[test]
+fn a_look_at_the_progress_that_panics_loses_no_answer() {
+    let (caller, _recorder) = start();
+    block_on(async {
+        let mut call = caller.report().on_progress(|_| panic!("a look")).start();
+        // It comes after the other one's end.
+        caller.nothing().await.unwrap();
+        assert!(catch(|| poll(&mut call).is_ready()).is_err());
+        call.await.unwrap();
     });
 }
