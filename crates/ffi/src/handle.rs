@@ -260,7 +260,7 @@ impl Table {
         // Now and not when the slot is used again, so that the old number is stale at once.
         state.generation += 1;
         let is_used_up = state.generation == u32::MAX;
-        // Before the list's lock is taken: `take_slot` takes a slot's lock under that one.
+        // Released before the list is locked: `take_slot` locks a slot while it holds the list.
         drop(state);
         let mut free = self.free.lock();
         free.live -= 1;

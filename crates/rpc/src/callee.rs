@@ -234,7 +234,11 @@ impl<M: Method> Running<'_, M> {
                 }
                 if tasks.is_some() || cx.has_spawned() {
                     let tasks = tasks.get_or_insert_default();
-                    if let Err(panic) = catch(|| tasks.poll(cx, task)) {
+                    let polled = catch(|| {
+                        let _entered = cx.span().enter();
+                        tasks.poll(cx, task)
+                    });
+                    if let Err(panic) = polled {
                         let end = Err(panicked(panic));
                         return Poll::Ready(Produced::End(How::Panicked, end));
                     }

@@ -108,8 +108,8 @@ struct Running<'a, F, B> {
 /// A call in memory that the next one uses again. It is not moved while the call runs.
 struct Slot<F>(Option<Pin<Box<Option<F>>>>);
 
-/// The values that a handler holds may panic in their drops. Many calls are dropped together when the isolate ends,
-/// and a panic of one would leave the others behind.
+/// The values that a handler holds may panic in their drops. Many calls are dropped together when the
+/// isolate ends, and a panic of one would leave the others behind.
 impl<F> Drop for Slot<F> {
     fn drop(&mut self) {
         if let Some(memory) = self.0.take() {

@@ -68,7 +68,7 @@ fn an_answer_that_comes_too_late_is_counted() {
         desk.noted("at 1").await;
         drop(call);
         desk.open(1);
-        // The next call of the only worker starts after that one's end.
+        // The only worker starts its next call when the dropped one has ended.
         assert_eq!(caller.echo(1).await.unwrap(), 1);
         let stats = pool.stats();
         assert_eq!((stats.late, stats.cancelled, stats.answered), (1, 1, 1));

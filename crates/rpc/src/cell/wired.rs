@@ -30,7 +30,7 @@ impl<M: Method> CallCell<M> {
     pub(crate) fn envelope(&self) -> Option<Envelope> {
         let slot = self.slot.lock();
         let envelope = slot.envelope.as_deref().cloned()?;
-        // The lease belongs to this cell: whoever starts the call here uses it.
+        // The lease belongs to this cell, and the callee that starts the call here uses it.
         Some(Envelope {
             lease: None,
             ..envelope

@@ -1,4 +1,4 @@
-//! Work that any thread may be woken for, and that one thread at a time does.
+//! Work for which any thread may be woken, and which one thread at a time does.
 //!
 //! ```text
 //!            wake                wake

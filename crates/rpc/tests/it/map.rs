@@ -95,8 +95,8 @@ fn dropping_the_stream_cancels_what_is_on_its_way_and_makes_no_more() {
     assert_eq!((desk.len(), desk.withdrawn()), (3, vec![1, 2, 3]));
 }
 
-/// A call may be made in the memory of one that was answered, but not as long as a callee or a
-/// shutdown still has that one's signal.
+/// A call may be made in the memory of one that was answered, unless a callee or a shutdown still
+/// has the signal of the answered call.
 #[test]
 fn a_signal_of_an_ended_call_reaches_no_other_call() {
     let (desk, worker) = (Desk::default(), Worker::new(&Recorder::default(), GRACE));

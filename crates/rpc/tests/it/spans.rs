@@ -1,10 +1,14 @@
 //! Risk: a call is seen without what it belongs to, or a subscriber that panics takes a call along.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use insula_rpc::{How, TraceContext};
+use futures_core::Stream;
+use futures_util::{StreamExt as _, stream};
+use insula_core::{Isolate, Runtime, yield_now};
+use insula_rpc::{Context, How, Respond as _, TraceContext, contract, serve};
 use insula_sync::Mutex;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -50,7 +54,9 @@ impl Subscriber for Notes {
 
     fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
 
-    fn event(&self, _event: &Event<'_>) {}
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut self.clone());
+    }
 
     fn enter(&self, _span: &Id) {
         self.note("enter");
@@ -106,4 +112,71 @@ fn a_subscriber_that_panics_fails_no_call() {
         assert_eq!(worker.run(desk.take()).how, How::Failed);
         assert!(poll(&mut call).is_ready());
     });
+}
+
+#[contract(crate = insula_rpc)]
+trait Loud {
+    /// Tells of its handler, of a task of that, of its stream, and of a task of that.
+    async fn tell(
+        &self,
+        cx: &Context,
+    ) -> Result<impl Stream<Item = Result<u32, Infallible>>, Infallible>;
+}
+
+struct Teller;
+
+fn tell(who: &str) {
+    tracing::info!(target: "insula::rpc", who);
+}
+
+impl Loud for Teller {
+    async fn tell(
+        &self,
+        cx: &Context,
+    ) -> Result<impl Stream<Item = Result<u32, Infallible>>, Infallible> {
+        tell("handler");
+        cx.spawn(async { tell("task of the handler") });
+        let numbers = stream::iter(0..2).then(move |number| async move {
+            if number == 0 {
+                tell("stream");
+                cx.spawn(async { tell("task of the stream") });
+                yield_now().await;
+            }
+            Ok(number)
+        });
+        Ok(numbers)
+    }
+}
+
+#[test]
+fn all_that_is_part_of_a_call_runs_in_its_span() {
+    let notes = Notes::default();
+    tracing::subscriber::with_default(notes.clone(), || {
+        // On this thread, which has the subscriber.
+        let runtime = Runtime::builder().seeded(1).build();
+        let spawning = Isolate::builder().runtime(&runtime);
+        let port = spawning.spawn_with_port(|port| serve(port, LoudResponder::new(Teller)));
+        let caller = LoudCaller::over(port);
+        runtime.block_on(async {
+            let items = caller.tell().await.unwrap();
+            assert_eq!(items.count().await, 2);
+        });
+        runtime.shut_down();
+    });
+    let (mut depth, mut told) = (0, Vec::new());
+    for line in notes.lines.lock().iter() {
+        match line.as_str() {
+            "enter" => depth += 1,
+            "exit" => depth -= 1,
+            line if line.starts_with("who=") => told.push((depth, line.to_owned())),
+            _ => {}
+        }
+    }
+    let all = [
+        "handler",
+        "task of the handler",
+        "stream",
+        "task of the stream",
+    ];
+    assert_eq!(told, all.map(|who| (1, format!("who={who:?}"))));
 }

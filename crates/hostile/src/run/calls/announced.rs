@@ -6,8 +6,7 @@ use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use insula_core::sleep;
-use insula_sync::Mutex;
-use insula_sync::atomic::{AtomicBool, Ordering};
+use insula_sync::{Condvar, Mutex};
 
 use crate::run::world::{At, KeptFuture};
 
@@ -45,7 +44,7 @@ pub(crate) fn announced(
         let task = cx.waker().clone();
         let before = bell.task.lock().replace(task);
         drop(before);
-        let was_rung = bell.is_rung.swap(false, Ordering::SeqCst);
+        let was_rung = std::mem::take(&mut *bell.is_rung.lock());
         let waker = Waker::from(Arc::clone(&bell));
         let polled = Pin::as_mut(&mut future).poll(&mut Context::from_waker(&waker));
         if polled.is_ready() && is_waiting && !was_rung && !bell.rings() {
@@ -60,13 +59,15 @@ pub(crate) fn announced(
 
 #[derive(Default)]
 struct Bell {
-    is_rung: AtomicBool,
+    is_rung: Mutex<bool>,
+    rung: Condvar,
     task: Mutex<Option<Waker>>,
 }
 
 impl Bell {
     fn ring(&self) {
-        self.is_rung.store(true, Ordering::SeqCst);
+        *self.is_rung.lock() = true;
+        self.rung.notify_all();
         // Taken, and not cloned: a clone may run a script, which must find the lock free. The next
         // poll leaves another one.
         let task = self.task.lock().take();
@@ -78,11 +79,12 @@ impl Bell {
     /// Waits for the ring of a wake-up that is on its way.
     fn rings(&self) -> bool {
         let start = Instant::now();
-        while !self.is_rung.load(Ordering::SeqCst) {
-            if start.elapsed() > LATE {
+        let mut is_rung = self.is_rung.lock();
+        while !*is_rung {
+            let Some(left) = LATE.checked_sub(start.elapsed()) else {
                 return false;
-            }
-            std::thread::sleep(Duration::from_micros(50));
+            };
+            is_rung = self.rung.wait_timeout(is_rung, left);
         }
         true
     }
