@@ -15,6 +15,7 @@ use crate::context::{CancelToken, Context, WorkerId};
 use crate::contract::{Admission, CallInfo, ClientStreaming, Endpoint, Method, Ticket};
 use crate::envelope::{Envelope, Metadata, Progress, TraceContext};
 use crate::error::{CallError, CancelledBy, Outcome};
+use crate::fnv;
 use crate::inbound::Sender;
 use crate::payload::Traffic;
 
@@ -244,7 +245,7 @@ impl Options {
     }
 }
 
-/// FNV-1a, so that a key goes to the same worker in every program.
+/// The same in every program, so that a key goes to the same worker in each.
 fn hash(key: &impl std::hash::Hash) -> u64 {
     struct Fnv(u64);
     impl std::hash::Hasher for Fnv {
@@ -252,15 +253,14 @@ fn hash(key: &impl std::hash::Hash) -> u64 {
             self.0
         }
         fn write(&mut self, bytes: &[u8]) {
-            for &byte in bytes {
-                self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-            }
+            self.0 = bytes
+                .iter()
+                .fold(self.0, |hash, byte| fnv::add(hash, *byte));
         }
     }
-    // The offset basis, and above the prime, of FNV with 64 bits.
-    let mut fnv = Fnv(0xcbf2_9ce4_8422_2325);
-    key.hash(&mut fnv);
-    fnv.0
+    let mut hasher = Fnv(fnv::BASIS);
+    key.hash(&mut hasher);
+    hasher.0
 }
 
 impl<M: Method> Call<M> {

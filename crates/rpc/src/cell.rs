@@ -60,7 +60,7 @@ use insula_sync::atomic::{AtomicU8, Ordering};
 use insula_sync::{Mutex, MutexGuard, Rank};
 
 use crate::WorkerId;
-use crate::channel::wake;
+use crate::channel::{Place, set_waker, wake};
 use crate::contract::{Ended, How, Method, Refusal};
 use crate::envelope::{Envelope, Lease, Metadata, Progress};
 use crate::error::{CallError, CancelledBy, Outcome, Phase, WorkerExit};
@@ -560,20 +560,17 @@ impl<M: Method> CallCell<M> {
                     trailing: slot.trailing.take(),
                 }));
             }
-            let caller = slot.caller.as_ref();
-            if caller.is_some_and(|caller| caller.will_wake(waker)) {
-                return None;
+            match set_waker(&mut slot.caller, waker, new.take()) {
+                Place::Set(old) => {
+                    drop(slot);
+                    drop(old);
+                    return None;
+                }
+                Place::NeedsClone => {
+                    drop(slot);
+                    new = Some(waker.clone());
+                }
             }
-            // A waker is foreign code: cloned without the lock, and only if that is needed.
-            let Some(new) = new.take() else {
-                drop(slot);
-                new = Some(waker.clone());
-                continue;
-            };
-            let old = slot.caller.replace(new);
-            drop(slot);
-            drop(old);
-            return None;
         }
     }
 

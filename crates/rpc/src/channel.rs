@@ -352,7 +352,7 @@ impl<T, R> Drop for Reader<T, R> {
 }
 
 /// The result of remembering a waker.
-enum Place {
+pub(crate) enum Place {
     /// It is remembered. The one that it replaced is dropped outside the lock.
     Set(Option<Waker>),
     /// A clone of it is needed, which is foreign code, and so made outside the lock.
@@ -360,7 +360,7 @@ enum Place {
 }
 
 /// Remembers `new`, a clone of `waker`, unless an equal one is remembered.
-fn set_waker(place: &mut Option<Waker>, waker: &Waker, new: Option<Waker>) -> Place {
+pub(crate) fn set_waker(place: &mut Option<Waker>, waker: &Waker, new: Option<Waker>) -> Place {
     if place.as_ref().is_some_and(|old| old.will_wake(waker)) {
         return Place::Set(new);
     }

@@ -215,6 +215,7 @@ mod diagnose;
 mod envelope;
 mod error;
 mod exclusive;
+mod fnv;
 mod guard;
 mod inbound;
 #[cfg(all(test, loom))]

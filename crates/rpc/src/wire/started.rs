@@ -10,7 +10,7 @@ use std::task::Waker;
 use insula_sync::Mutex;
 
 use crate::WorkerId;
-use crate::channel::wake;
+use crate::channel::{Place, set_waker, wake};
 
 /// The start of one call; `I` are the items of its caller.
 pub(crate) struct Started<I>(Mutex<State<I>>);
@@ -54,23 +54,17 @@ impl<I> Started<I> {
                 drop(new);
                 return items;
             }
-            if state
-                .side
-                .as_ref()
-                .is_some_and(|side| side.will_wake(waker))
-            {
-                return None;
+            match set_waker(&mut state.side, waker, new.take()) {
+                Place::Set(old) => {
+                    drop(state);
+                    drop(old);
+                    return None;
+                }
+                Place::NeedsClone => {
+                    drop(state);
+                    new = Some(waker.clone());
+                }
             }
-            // A waker is foreign code: cloned without the lock, and only if that is needed.
-            let Some(new) = new.take() else {
-                drop(state);
-                new = Some(waker.clone());
-                continue;
-            };
-            let before = state.side.replace(new);
-            drop(state);
-            drop(before);
-            return None;
         }
     }
 

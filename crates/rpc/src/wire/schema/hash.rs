@@ -5,13 +5,10 @@ use std::borrow::Cow;
 
 use super::text::{answer_key, kind_name};
 use super::{MethodSchema, Schema, Text};
-
-/// The offset basis and the prime of FNV-1a with 64 bits, as published by Fowler, Noll and Vo.
-const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-const PRIME: u64 = 0x0000_0100_0000_01b3;
+use crate::fnv;
 
 pub(super) const fn of(schema: &Schema) -> u64 {
-    let mut hash = line(BASIS, "contract ", str_of(&schema.name));
+    let mut hash = line(fnv::BASIS, "contract ", str_of(&schema.name));
     hash = number(feed(hash, "version "), schema.version);
     hash = feed(hash, "\n");
     let methods = match &schema.methods {
@@ -101,7 +98,7 @@ const fn feed(mut hash: u64, text: &str) -> u64 {
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        hash = byte(hash, bytes[at]);
+        hash = fnv::add(hash, bytes[at]);
         at += 1;
     }
     hash
@@ -114,9 +111,5 @@ const fn number(hash: u64, number: u32) -> u64 {
     } else {
         hash
     };
-    byte(hash, b'0' + (number % 10) as u8)
-}
-
-const fn byte(hash: u64, byte: u8) -> u64 {
-    (hash ^ byte as u64).wrapping_mul(PRIME)
+    fnv::add(hash, b'0' + (number % 10) as u8)
 }
