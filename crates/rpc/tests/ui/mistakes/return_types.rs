@@ -1,4 +1,4 @@
-#![allow(unused_imports)]
+#![allow(unused_imports, reason = "what would use them is not generated after the mistake")]
 
 use std::convert::Infallible;
 use std::io;

@@ -1,4 +1,4 @@
-#![allow(unused_imports)]
+#![allow(unused_imports, reason = "what would use them is not generated after the mistake")]
 
 use std::borrow::Cow;
 use std::convert::Infallible;
