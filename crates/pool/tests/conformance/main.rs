@@ -23,4 +23,5 @@ mod harness;
 mod script;
 mod shared;
 mod stage;
+mod suite;
 mod transport;
