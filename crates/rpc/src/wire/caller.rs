@@ -264,8 +264,11 @@ impl<M: WireMethod> CallerSide for Side<M> {
         }
         match message {
             ToCaller::Refuse(why) => {
-                self.cell.refuse(Refusal::Protocol(why));
-                self.end();
+                if self.cell.refuse(Refusal::Protocol(why.clone())) {
+                    return self.end();
+                }
+                // The other side has started it before, against the protocol.
+                self.fail_as(why, Outcome::MaybeExecuted);
             }
             ToCaller::Progress(progress) => self.cell.report(progress),
             ToCaller::Credit(consumed) => {
@@ -425,7 +428,10 @@ impl<M: WireMethod> Side<M> {
 
     /// Bytes could not be written or read on this side. The call ends here, and the callee is told.
     fn fail(&mut self, why: CodecError, part: Part, outcome: Outcome) {
-        let why = why.of(M::DESCRIPTOR.name, part);
+        self.fail_as(why.of(M::DESCRIPTOR.name, part), outcome);
+    }
+
+    fn fail_as(&mut self, why: Box<ProtocolError>, outcome: Outcome) {
         self.farewell = Some(CancelledBy::Caller);
         match self.stream.take() {
             Some(mut stream) => {

@@ -244,8 +244,15 @@ fn a_first_message_of_garbage_is_refused() {
 }
 
 /// A message that the callee's side never sends in this order.
+fn unknown_method() -> ProtocolError {
+    ProtocolError::UnknownMethod {
+        contract: "hunt".to_owned(),
+        id: 1,
+    }
+}
+
 fn any_to_caller(dice: &mut Dice) -> ToCaller {
-    match dice.roll() % 8 {
+    match dice.roll() % 9 {
         0 => ToCaller::Progress(insula_rpc::Progress::new(1)),
         1 => ToCaller::Credit(dice.roll()),
         2 => ToCaller::Closed,
@@ -253,6 +260,7 @@ fn any_to_caller(dice: &mut Dice) -> ToCaller {
         4 => ToCaller::End(dice.bytes(9)),
         5 => ToCaller::Answer(dice.bytes(9), None),
         6 => ToCaller::Answer(vec![0, 2, 1, 2], None),
+        7 => ToCaller::Refuse(Box::new(unknown_method())),
         _ => ToCaller::Answer(vec![0], None),
     }
 }
@@ -266,6 +274,23 @@ fn any_to_callee(dice: &mut Dice) -> ToCallee {
         4 => ToCallee::Stop(CancelledBy::Shutdown),
         _ => ToCallee::Cancel(CancelledBy::Caller),
     }
+}
+
+#[test]
+fn a_call_that_is_refused_after_its_start_ends_too() {
+    let (mut call, mut side) = forwarded();
+    assert_eq!(side.lease().start(WorkerId::new(0)), Ok(()));
+    side.receive(ToCaller::Refuse(Box::new(unknown_method())));
+    let Poll::Ready(Err(error)) = poll(&mut call) else {
+        panic!("it has no end")
+    };
+    assert!(matches!(error, CallError::Protocol { .. }), "{error:?}");
+    assert_eq!(error.outcome(), Outcome::MaybeExecuted);
+    let farewell = next(|cx| side.poll_message(cx));
+    assert!(
+        matches!(farewell, Poll::Ready(Some(ToCallee::Cancel(_)))),
+        "{farewell:?}"
+    );
 }
 
 #[test]
