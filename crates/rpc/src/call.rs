@@ -407,6 +407,11 @@ impl<M: Method> Call<M> {
         self.poll_sent(cx, keep).map(|answered| answered.answer)
     }
 
+    /// Returns whether the call has given its answer.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over)
+    }
+
     /// Returns whether a poll could lead to anything: there is an answer, or the call looks at a
     /// clock or at another call, or it does not know `waker`.
     pub(crate) fn needs_poll(&self, waker: &Waker) -> bool {

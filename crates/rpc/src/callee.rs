@@ -234,11 +234,7 @@ impl<M: Method> Running<'_, M> {
                 }
                 if tasks.is_some() || cx.has_spawned() {
                     let tasks = tasks.get_or_insert_default();
-                    let polled = catch(|| {
-                        let _entered = cx.span().enter();
-                        tasks.poll(cx, task)
-                    });
-                    if let Err(panic) = polled {
+                    if let Err(panic) = cx.span().catch(|| tasks.poll(cx, task)) {
                         let end = Err(panicked(panic));
                         return Poll::Ready(Produced::End(How::Panicked, end));
                     }
@@ -343,8 +339,7 @@ where
     // end the process.
     let mut unmeasured = None;
     // The stream, the size of its items and their drop are the user's code.
-    let produced = catch(|| {
-        let _entered = cx.span().enter();
+    let produced = cx.span().catch(|| {
         // Asked for once: of each credit after the first, `push` has told.
         let mut has_credit = false;
         for _ in 0..WINDOW {

@@ -267,14 +267,18 @@ impl<E, Q> CallError<E, Q> {
     }
 
     /// Returns the request, if the call has not started and the request still exists.
-    pub fn into_request(self) -> Option<Q> {
+    pub fn into_request(mut self) -> Option<Q> {
+        self.take_request()
+    }
+
+    pub(crate) fn take_request(&mut self) -> Option<Q> {
         match self {
             Self::Rejected { request, .. }
             | Self::Cancelled { request, .. }
             | Self::Deadline { request, .. }
             | Self::WorkerDied { request, .. }
             | Self::Protocol { request, .. }
-            | Self::NotWaited { request, .. } => request,
+            | Self::NotWaited { request, .. } => request.take(),
             Self::App(_) | Self::Panicked { .. } => None,
         }
     }

@@ -130,8 +130,8 @@ impl<F: Future, B: Fn(&F::Output) -> u64> Future for Guard<'_, F, B> {
         // An output whose size panics is dropped outside of the unwinding, in which a panic of its drop
         // would end the process.
         let mut unmeasured = None;
-        let polled = catch(|| {
-            let _entered = this.watching.cx.span().enter();
+        let span = this.watching.cx.span();
+        let polled = span.catch(|| {
             let polled = match poll_and_drop(this.future.as_mut(), task) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(output) => {

@@ -136,7 +136,13 @@ where
         self.has_unsent = true;
         let room = self.concurrency.saturating_sub(self.calls.len());
         for request in self.requests.by_ref().take(room) {
-            self.calls.push_back((self.begun, (self.call)(request)));
+            let call = (self.call)(request);
+            // Here, where it costs one answer; in the queue it would hide those behind it.
+            assert!(
+                !call.is_over(),
+                "a call was given to a map after its answer"
+            );
+            self.calls.push_back((self.begun, call));
             self.begun += 1;
         }
         let new = self.calls.range_mut(before..).map(|(_, call)| call);

@@ -1,7 +1,6 @@
 //! The span of a call that runs, with the feature `tracing`; without it there is nothing here.
 //!
-//! A subscriber is foreign code, and may panic: all of this is called where panics are caught, or
-//! catches them itself.
+//! A subscriber is foreign code, and may panic: all calls of it are contained here.
 
 #[cfg(not(feature = "tracing"))]
 pub(crate) use none::CallSpan;
@@ -10,15 +9,17 @@ pub(crate) use some::CallSpan;
 
 #[cfg(feature = "tracing")]
 mod some {
-    use tracing::field::{Empty, display};
-    use tracing::span::Entered;
+    use insula_core::contain;
+    use tracing::Span;
+    use tracing::field::{Empty, debug, display};
 
     use crate::context::Scope;
     use crate::contract::{Contract, How, Method};
     use crate::envelope::TraceContext;
-    use crate::guard::catch;
+    use crate::guard::{Panic, catch};
 
-    pub(crate) struct CallSpan(tracing::Span);
+    /// `None` if the subscriber panicked when it was made, and in its drop.
+    pub(crate) struct CallSpan(Option<Span>);
 
     impl CallSpan {
         pub(crate) fn new<M: Method>(scope: &Scope, trace: Option<TraceContext>) -> Self {
@@ -42,17 +43,43 @@ mod some {
                 }
                 span
             };
-            Self(catch(make).unwrap_or_else(|_panic| tracing::Span::none()))
+            Self(catch(make).ok())
         }
 
-        /// The code that runs until the guard is dropped belongs to the call.
-        pub(crate) fn enter(&self) -> Entered<'_> {
-            self.0.enter()
+        /// Runs a part of the call. A panic of it is caught inside of the span: the subscriber is
+        /// called at its end too, and a second panic in one unwinding would end the process.
+        pub(crate) fn catch<R>(&self, f: impl FnOnce() -> R) -> Result<R, Panic> {
+            let Some(span) = &self.0 else {
+                return catch(f);
+            };
+            let mut result = None;
+            let entered = catch(|| {
+                let _entered = span.enter();
+                result = Some(catch(f));
+            });
+            match (result, entered) {
+                // A panic at the end of the span changes nothing.
+                (Some(result), _) => result,
+                (None, Err(panic)) => Err(panic),
+                (None, Ok(())) => unreachable!("it was called"),
+            }
         }
 
         /// The call has ended like this.
         pub(crate) fn end(&self, how: How) {
-            let _panic = catch(|| self.0.record("outcome", tracing::field::debug(how)));
+            if let Some(span) = &self.0 {
+                contain(|| {
+                    span.record("outcome", debug(how));
+                });
+            }
+        }
+    }
+
+    impl Drop for CallSpan {
+        fn drop(&mut self) {
+            if let Some(span) = self.0.take() {
+                contain(move || drop(span));
+            }
         }
     }
 }
@@ -62,10 +89,9 @@ mod none {
     use crate::context::Scope;
     use crate::contract::{How, Method};
     use crate::envelope::TraceContext;
+    use crate::guard::{Panic, catch};
 
     pub(crate) struct CallSpan;
-
-    pub(crate) struct Entered;
 
     #[expect(
         clippy::unused_self,
@@ -77,8 +103,8 @@ mod none {
             Self
         }
 
-        pub(crate) fn enter(&self) -> Entered {
-            Entered
+        pub(crate) fn catch<R>(&self, f: impl FnOnce() -> R) -> Result<R, Panic> {
+            catch(f)
         }
 
         pub(crate) fn end(&self, _how: How) {}

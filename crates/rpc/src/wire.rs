@@ -59,7 +59,7 @@
 //! |---|---|---|
 //! | another contract or version, an unknown method | `WrongContract`, `WrongVersion`, `UnknownMethod` | not started |
 //! | a request that cannot be written or read, or is too large | `Unencodable`, `Undecodable`, `TooLarge` of the part `Request` | not started |
-//! | a response or an error of the handler | the same, of the part `Answer` | executed |
+//! | a response or an error of the handler | the same, of the part `Answer` | executed; at the end of a stream of items maybe executed |
 //! | an item of either stream | the same, of the part `SentItem` or `Item`; the handler is cancelled | maybe executed |
 //!
 //! The handler's own error crosses as a value of its type. A panic in the user's `Serialize` or
@@ -82,7 +82,8 @@
 //!   are allocated as they are read, so a message cannot need more memory than its elements have as
 //!   values;
 //! - values are nested at most 128 levels deep, and sequences of elements without bytes, such as
-//!   `Vec<()>`, have at most 65,536 elements more than the message has bytes;
+//!   `Vec<()>`, have at most 65,536 elements more than the message has bytes. Values that the program
+//!   itself encodes may be nested deeper than they can be read;
 //! - bytes that follow a value are an error, and so are more items of a stream than its window has.
 //!
 //! # What a schema sees

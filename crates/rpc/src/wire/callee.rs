@@ -8,7 +8,7 @@ use std::task::{self, Poll, Waker};
 use insula_core::Instant;
 
 use super::caller::Lease;
-use super::codec::{CodecError, read_some};
+use super::codec::{CodecError, contained, read_some};
 use super::message::{Ending, Failure, Head, ToCallee, ToCaller};
 use super::method::{Request, WireContract, WireMethod};
 use super::streams::{Feed, ReplySource, Taken, encoded};
@@ -134,7 +134,9 @@ pub fn callee<M: WireMethod>(
     mut request: Request<'_>,
 ) -> Result<AnyCallee<M::Contract>, (&'static str, CodecError)> {
     let name = M::DESCRIPTOR.name;
-    let (values, feed) = M::read(&mut request).map_err(|why| (name, why))?;
+    // Values before the one that cannot be read are dropped in there, which is the user's code.
+    let read = contained(|| M::read(&mut request));
+    let (values, feed) = read.map_err(|why| (name, why))?;
     if let Err(why) = request.finish() {
         let _dropped = catch(move || drop((values, feed)));
         return Err((name, why));

@@ -38,11 +38,13 @@ pub struct Lease(pub(super) StartAtOrigin);
 
 impl Lease {
     /// Makes a lease that calls `start` with the worker that is about to run the call. If it returns
-    /// the cause of a cancellation, the call is not run.
+    /// the cause of a cancellation, or panics, the call is not run.
     pub fn new(
         start: impl Fn(WorkerId) -> Result<(), CancelledBy> + Send + Sync + 'static,
     ) -> Self {
-        Self(StartAtOrigin(Arc::new(start)))
+        Self(StartAtOrigin(Arc::new(move |worker| {
+            catch(|| start(worker)).unwrap_or(Err(CancelledBy::Caller))
+        })))
     }
 
     /// Starts the call: from here on its handler may have run.

@@ -67,7 +67,9 @@ pub enum CodecError {
 /// ```
 ///
 /// # Errors
-/// It has more bytes, or its `Serialize` fails or panics.
+/// It has more bytes, or its `Serialize` fails or panics. There is no limit on how deep it is nested,
+/// as there is for [`decode`]: a value that is nested so deep that serde does not get by with the
+/// stack ends the process, as its drop would.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
     let mut bytes = Vec::new();
     write(value, &mut bytes, MOST_BYTES)?;
@@ -128,7 +130,9 @@ fn check(bytes: &[u8], most: usize) -> Result<(), CodecError> {
     Ok(())
 }
 
-fn contained<T>(decode: impl FnOnce() -> Result<T, CodecError>) -> Result<T, CodecError> {
+pub(super) fn contained<T>(
+    decode: impl FnOnce() -> Result<T, CodecError>,
+) -> Result<T, CodecError> {
     catch(decode).unwrap_or_else(|panic| {
         let why = format!("it panicked: {}", panic.message);
         Err(CodecError::Undecodable(why))

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use insula_core::Instant;
+use insula_core::{Instant, contain};
 use serde::{Deserialize, Serialize};
 
 use crate::WorkerId;
@@ -163,7 +163,10 @@ pub(super) enum Failure {
 }
 
 impl<V, E> Ending<V, E> {
-    pub(super) fn of_error<F, Q>(error: CallError<F, Q>, app: impl FnOnce(F) -> E) -> Self {
+    pub(super) fn of_error<F, Q>(mut error: CallError<F, Q>, app: impl FnOnce(F) -> E) -> Self {
+        // The request that was decoded. Its drop is the user's code, and its caller has the original.
+        let request = error.take_request();
+        contain(move || drop(request));
         Self::Failed(match error {
             CallError::App(error) => return Self::App(app(error)),
             CallError::Rejected { why, .. } => Failure::Rejected(why),

@@ -29,7 +29,7 @@ use crate::contract::{MethodDescriptor, MethodKind};
 ///   kind bidirectional
 ///   sent f64
 ///   item f64
-///   error Aborted
+///   error ReadError
 ///
 /// method record
 ///   kind unary

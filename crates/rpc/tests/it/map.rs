@@ -122,6 +122,23 @@ fn a_signal_of_an_ended_call_reaches_no_other_call() {
 
 /// The closure panics for one request, and the stream is polled again.
 #[test]
+fn a_call_that_has_given_its_answer_holds_up_no_other() {
+    let (desk, worker) = (Desk::default(), Worker::new(&Recorder::default(), GRACE));
+    let caller = desk.caller();
+    let mut over = caller.echo("over".to_owned()).start();
+    _ = worker.run(desk.take());
+    assert!(poll(&mut over).is_ready());
+    let calls = [over, caller.echo("next".to_owned())];
+    let mut answers = map(calls, |call| call);
+    let panicked = catch(|| poll(&mut Box::pin(answers.next())).is_ready());
+    assert!(panicked.is_err());
+    assert!(poll(&mut Box::pin(answers.next())).is_pending());
+    _ = worker.run(desk.take());
+    assert_eq!(block_on(answers.next()).unwrap().unwrap(), "next");
+    assert!(block_on(answers.next()).is_none());
+}
+
+#[test]
 fn a_panic_of_the_closure_holds_up_no_other_call() {
     let (desk, worker) = (Desk::default(), Worker::new(&Recorder::default(), GRACE));
     let caller = desk.caller();

@@ -21,12 +21,17 @@ use crate::probe::Recorder;
 #[derive(Clone, Default)]
 struct Notes {
     lines: Arc<Mutex<Vec<String>>>,
-    panics: bool,
+    /// The method that panics.
+    panics_in: &'static str,
 }
 
 impl Notes {
     fn note(&self, line: impl Into<String>) {
         self.lines.lock().push(line.into());
+    }
+
+    fn may_panic(&self, method: &str) {
+        assert!(self.panics_in != method, "the subscriber panics");
     }
 }
 
@@ -42,13 +47,14 @@ impl Subscriber for Notes {
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        assert!(!self.panics, "the subscriber panics");
+        self.may_panic("new_span");
         self.note(attributes.metadata().name());
         attributes.record(&mut self.clone());
         Id::from_u64(1)
     }
 
     fn record(&self, _span: &Id, values: &Record<'_>) {
+        self.may_panic("record");
         values.record(&mut self.clone());
     }
 
@@ -59,11 +65,18 @@ impl Subscriber for Notes {
     }
 
     fn enter(&self, _span: &Id) {
+        self.may_panic("enter");
         self.note("enter");
     }
 
     fn exit(&self, _span: &Id) {
+        self.may_panic("exit");
         self.note("exit");
+    }
+
+    fn try_close(&self, _span: Id) -> bool {
+        self.may_panic("try_close");
+        true
     }
 }
 
@@ -98,20 +111,31 @@ fn a_call_runs_in_a_span_that_names_it() {
 }
 
 #[test]
-fn a_subscriber_that_panics_fails_no_call() {
+fn a_subscriber_that_panics_fails_at_most_its_own_call() {
     let (desk, worker) = (
         Desk::default(),
         Worker::new(&Recorder::default(), Duration::ZERO),
     );
-    let notes = Notes {
-        panics: true,
-        ..Notes::default()
-    };
-    tracing::subscriber::with_default(notes, || {
-        let mut call = desk.caller().fail(7).start();
-        assert_eq!(worker.run(desk.take()).how, How::Failed);
-        assert!(poll(&mut call).is_ready());
-    });
+    for panics_in in ["new_span", "enter", "exit", "record", "try_close"] {
+        let notes = Notes {
+            panics_in,
+            ..Notes::default()
+        };
+        tracing::subscriber::with_default(notes, || {
+            let mut call = desk.caller().fail(7).start();
+            // A call whose span cannot be entered has not run.
+            let expected = match panics_in {
+                "enter" => How::Panicked,
+                _ => How::Failed,
+            };
+            assert_eq!(worker.run(desk.take()).how, expected, "{panics_in}");
+            assert!(poll(&mut call).is_ready());
+            // While a handler panics, the subscriber is told of the end of its span.
+            let mut call = desk.caller().panic("a test".to_owned()).start();
+            assert_eq!(worker.run(desk.take()).how, How::Panicked, "{panics_in}");
+            assert!(poll(&mut call).is_ready());
+        });
+    }
 }
 
 #[contract(crate = insula_rpc)]

@@ -1,7 +1,15 @@
 //! Values that cannot be written or read: what the error says, and whether the handler has run.
 
-use insula_core::block_on;
-use insula_rpc::{CallError, Outcome, Part, ProtocolError, wire};
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use insula_core::{Isolate, SendPort, block_on};
+use insula_rpc::wire::{Lease, ToCallee, ToCaller};
+use insula_rpc::{
+    CallError, CallInfo, CancelledBy, Context, Endpoint, Outcome, Part, ProtocolError, Respond,
+    Ticket, contract, serve, wire,
+};
+use serde::{Deserialize, Serialize};
 
 use super::contract::{HuntCaller, Hunter, Set, TRAPS, Trap};
 
@@ -197,4 +205,130 @@ fn what_travels_along_counts_against_the_limit() {
         Outcome::NotStarted,
     );
     assert_eq!(request, Some(vec![1]));
+}
+
+/// A value whose drop panics, once it has crossed.
+#[derive(Debug, Serialize)]
+struct Bomb {
+    live: bool,
+}
+
+impl Bomb {
+    fn new() -> Self {
+        Self { live: false }
+    }
+}
+
+impl<'de> Deserialize<'de> for Bomb {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Inert {
+            #[expect(dead_code, reason = "only the form counts")]
+            live: bool,
+        }
+        Inert::deserialize(deserializer).map(|_| Self { live: true })
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(!self.live, "a bomb");
+    }
+}
+
+#[contract(name = "mines", version = 1, wire, crate = insula_rpc)]
+trait Mines {
+    async fn lay(&self, cx: &Context, bomb: Bomb, trap: Trap) -> Result<u8, Trap>;
+}
+
+struct Miner;
+
+impl Mines for Miner {
+    async fn lay(&self, _cx: &Context, mut bomb: Bomb, _trap: Trap) -> Result<u8, Trap> {
+        bomb.live = false;
+        Ok(1)
+    }
+}
+
+fn mines() -> SendPort<MinesRequest> {
+    Isolate::spawn_with_port(|port| serve(port, MinesResponder::new(Miner)))
+}
+
+#[test]
+fn a_value_before_one_that_cannot_be_read_may_panic_in_its_drop() {
+    let caller = MinesCaller::over(wire::loopback(mines()));
+    for trap in [Trap::Read, Trap::PanicInRead] {
+        let error = block_on(caller.lay(Bomb::new(), trap)).expect_err("it cannot cross");
+        let CallError::Protocol { why, request, .. } = error else {
+            panic!("{error:?}")
+        };
+        let ProtocolError::Undecodable { part, .. } = *why else {
+            panic!("{why:?}")
+        };
+        assert_eq!(part, Part::Request);
+        assert!(request.is_some_and(|(bomb, _)| !bomb.live), "as it was");
+    }
+    assert_eq!(block_on(caller.lay(Bomb::new(), Trap::None)).ok(), Some(1));
+}
+
+/// An endpoint that drops its calls.
+#[derive(Debug)]
+struct Lost;
+
+impl Endpoint<MinesRequest> for Lost {
+    fn submit(&self, call: MinesRequest, _info: CallInfo) -> Ticket {
+        drop(call);
+        Ticket::NONE
+    }
+
+    fn withdraw(&self, _ticket: Ticket, _by: CancelledBy) {}
+}
+
+/// An endpoint that gives its calls to a wire, which the test has instead of it.
+#[derive(Debug, Clone, Default)]
+struct Tap(Arc<insula_sync::Mutex<Option<MinesRequest>>>);
+
+impl Endpoint<MinesRequest> for Tap {
+    fn submit(&self, call: MinesRequest, _info: CallInfo) -> Ticket {
+        *self.0.lock() = Some(call);
+        Ticket::NONE
+    }
+
+    fn withdraw(&self, _ticket: Ticket, _by: CancelledBy) {}
+}
+
+#[test]
+fn the_drop_of_a_request_that_was_not_started_harms_no_link() {
+    let tap = Tap::default();
+    let _call = MinesCaller::over(tap.clone())
+        .lay(Bomb::new(), Trap::None)
+        .start();
+    let request = tap.0.lock().take().expect("it was submitted");
+    let mut side = wire::forward(request, CallInfo::default(), wire::MOST_BYTES).expect("it waits");
+    let message = side.take_message();
+    let accept = || wire::accept::<MinesRequest>(&message, wire::MOST_BYTES).expect("a call");
+
+    let mut accepted = accept();
+    accepted.submit(Arc::new(Lost), Lease::new(|_worker| Ok(())));
+    let told = block_on(poll_fn(|cx| accepted.poll_message(cx)));
+    assert!(matches!(told, Some(ToCaller::Answer(..))), "{told:?}");
+    let end = block_on(poll_fn(|cx| accepted.poll_message(cx)));
+    assert!(end.is_none(), "{end:?}");
+
+    // The origin has ended these itself, and so is told nothing.
+    let leases = [
+        Lease::new(|_worker| Err(CancelledBy::Caller)),
+        Lease::new(|_worker| panic!("a lease")),
+    ];
+    let port = mines();
+    for lease in leases {
+        let mut accepted = accept();
+        accepted.submit(Arc::new(port.clone()), lease);
+        // Behind it in the queue, so that the isolate has seen both.
+        let caller = MinesCaller::over(port.clone());
+        assert_eq!(block_on(caller.lay(Bomb::new(), Trap::None)).ok(), Some(1));
+        accepted.receive(ToCallee::Cancel(CancelledBy::Caller));
+        let end = block_on(poll_fn(|cx| accepted.poll_message(cx)));
+        assert!(end.is_none(), "{end:?}");
+    }
 }
