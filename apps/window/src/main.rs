@@ -10,8 +10,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use insula::embed::RootIsolate;
 use insula::embed::{MessageLoop, UiBinding};
-use insula::{IsolateCell, RootIsolate, Runtime, block_on};
+use insula::{IsolateCell, Runtime, block_on};
 use window::{Ui, start_pool};
 use winit::event_loop::EventLoop;
 

@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use insula::control::ExitReason;
 use insula::control::Priority;
-use insula::{ExitReason, Isolate, ReceivePort, ReplyTo, SendPort, block_on, checkpoint, one_shot};
+use insula::{Isolate, ReceivePort, ReplyTo, SendPort, block_on, checkpoint, one_shot};
 
 use super::Shape;
 use crate::case::Sample;

@@ -4,11 +4,9 @@ use std::convert::Infallible;
 use std::thread;
 use std::time::Duration;
 
+use insula::embed::RootIsolate;
 use insula::embed::{Flush, Frame, FrameHandler, MessageLoop, UiBinding};
-use insula::{
-    Context, Instant, IsolateCell, RootIsolate, Runtime, WorkerPool, block_on, contract,
-    spawn_local,
-};
+use insula::{Context, Instant, IsolateCell, Runtime, WorkerPool, block_on, contract, spawn_local};
 
 use super::Shape;
 use crate::case::Sample;

@@ -3,10 +3,9 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use insula::isolate::schedule_microtask;
 use insula::time::Sleep;
-use insula::{
-    Isolate, ReplyTo, Timer, one_shot, schedule_microtask, sleep, spawn_local, yield_now,
-};
+use insula::{Isolate, ReplyTo, Timer, one_shot, sleep, spawn_local, yield_now};
 
 use super::Shape;
 use crate::case::Sample;

@@ -4,12 +4,13 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::time::Duration;
 
+use insula::Isolate;
 use insula::callback::{
     BlockingCallback, CallbackError, GroupBoundCallback, IsolateLocalCallback, ListenerCallback,
     NotOnIsolateThread,
 };
 use insula::isolate::GroupShared;
-use insula::{Isolate, SendError};
+use insula::port::SendError;
 
 use crate::abi::status::{Failure, Outcome, Status};
 use crate::abi::types::{self, CallbackHandle, RawValue};

@@ -4,9 +4,10 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::time::Duration;
 
+use insula::Isolate;
+use insula::control::ExitReason;
 use insula::control::{ErrorPolicy, Priority};
 use insula::isolate::Builder as IsolateBuilder;
-use insula::{ExitReason, Isolate};
 
 use crate::abi::status::{Failure, Outcome, Status};
 use crate::abi::types::{self, PortHandle, RawValue};

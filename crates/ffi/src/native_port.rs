@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use insula::{NativePort, SendError};
+use insula::port::{NativePort, SendError};
 
 use crate::abi::status::{Outcome, Status};
 use crate::abi::types::{PortHandle, RawValue};

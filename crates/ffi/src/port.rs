@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use insula::control::UncaughtError;
 use insula::port::Listener;
-use insula::{Isolate, IsolateId, ReceivePort, SendError, SendPort};
+use insula::port::SendError;
+use insula::{Isolate, IsolateId, ReceivePort, SendPort};
 use insula_sync::Mutex;
 
 use crate::abi::status::{Outcome, Status};

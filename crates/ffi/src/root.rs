@@ -8,8 +8,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
 
+use insula::Isolate;
+use insula::control::ExitReason;
 use insula::embed::Handled;
-use insula::{ExitReason, Isolate, RootIsolate};
+use insula::embed::RootIsolate;
 use insula_sync::thread_number;
 
 use crate::abi::status::{Failure, Outcome, Status};

@@ -4,7 +4,8 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
-use insula::{AskError, Isolate, ReceivePort, ReplyTo};
+use insula::port::AskError;
+use insula::{Isolate, ReceivePort, ReplyTo};
 
 /// A question, and the right to answer it.
 struct Count {

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use insula::{NativePort, ReceivePort, ReplyTo, SendPort, one_shot};
+use insula::port::NativePort;
+use insula::{ReceivePort, ReplyTo, SendPort, one_shot};
 
 struct Request {
     method: &'static str,

@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         for number in 1..=1_000 {
             sum += echo.ask(|answer| (number, answer)).await?;
         }
-        Ok::<_, insula::AskError>(sum)
+        Ok::<_, insula::port::AskError>(sum)
     });
 
     let sum = echoes.await??;

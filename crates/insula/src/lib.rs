@@ -34,7 +34,8 @@
 //! - `tracing`: a span of the crate `tracing` around each call that runs; see [`rpc`].
 //!
 //! ```standalone_crate
-//! use insula::{Isolate, ReceivePort, RunError};
+//! use insula::isolate::RunError;
+//! use insula::{Isolate, ReceivePort};
 //!
 //! # fn main() -> Result<(), RunError> {
 //! let longest = Isolate::run_async(async || {
@@ -64,10 +65,8 @@
 
 #[doc(inline)]
 pub use insula_core::{
-    AskError, ExitReason, Instant, Isolate, IsolateCell, IsolateGroup, IsolateId, Mailbox,
-    NativePort, NoReply, ReceivePort, Reply, ReplyTo, RootIsolate, Run, RunError, Runtime,
-    SendError, SendPort, Timer, block_on, checkpoint, isolate_local, one_shot, schedule_microtask,
-    sleep, spawn_local, yield_now,
+    Instant, Isolate, IsolateCell, IsolateGroup, IsolateId, Mailbox, ReceivePort, Reply, ReplyTo,
+    Runtime, SendPort, Timer, block_on, checkpoint, one_shot, sleep, spawn_local, yield_now,
 };
 #[doc(inline)]
 pub use insula_macros::{contract, main, test};

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use insula::{ExitReason, Isolate, Runtime, block_on};
+use insula::control::ExitReason;
+use insula::{Isolate, Runtime, block_on};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -7,10 +7,11 @@
 // ANCHOR: program
 use std::error::Error;
 
+use insula::control::ExitReason;
 use insula::control::{ErrorCause, Priority, UncaughtError};
 use insula::isolate::KeepsAlive;
 use insula::port::Listener;
-use insula::{ExitReason, Isolate, IsolateGroup, ReceivePort, SendPort, checkpoint};
+use insula::{Isolate, IsolateGroup, ReceivePort, SendPort, checkpoint};
 
 type Failure = Box<dyn Error + Send + Sync>;
 

@@ -10,8 +10,9 @@ use std::error::Error;
 use std::rc::Rc;
 use std::sync::mpsc;
 
+use insula::embed::RootIsolate;
 use insula::embed::{Flush, MessageLoop, UiBinding};
-use insula::{Isolate, ReceivePort, RootIsolate, Runtime};
+use insula::{Isolate, ReceivePort, Runtime};
 
 /// Stands for the window system: it owns the main thread, and sleeps until there is an event.
 struct Window {

@@ -7,7 +7,8 @@
 // ANCHOR: program
 use std::time::Duration;
 
-use insula::{Instant, Isolate, RunError, Runtime, Timer, schedule_microtask, sleep, spawn_local};
+use insula::isolate::{RunError, schedule_microtask};
+use insula::{Instant, Isolate, Runtime, Timer, sleep, spawn_local};
 
 /// Shows the order in which an isolate runs its work.
 async fn show_order() {

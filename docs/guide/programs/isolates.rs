@@ -7,7 +7,8 @@
 // ANCHOR: program
 use std::error::Error;
 
-use insula::{Isolate, RunError};
+use insula::Isolate;
+use insula::isolate::RunError;
 
 /// Counts the primes below `limit`, and never gives its thread back meanwhile.
 fn count_primes(limit: u32) -> usize {

@@ -7,7 +7,8 @@
 // ANCHOR: program
 use std::error::Error;
 
-use insula::{Isolate, ReceivePort, ReplyTo, SendError};
+use insula::port::SendError;
+use insula::{Isolate, ReceivePort, ReplyTo};
 
 enum Message {
     Deposit(u64),

@@ -17,7 +17,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use glib::{ControlFlow, MainLoop};
 use insula::embed::{Frame, FrameHandler, UiBinding};
-use insula::{Context, Instant, RootIsolate, WorkerPool, block_on, contract, sleep};
+use insula::embed::RootIsolate;
+use insula::{Context, Instant, WorkerPool, block_on, contract, sleep};
 
 use crate::adapter::Adapter;
 

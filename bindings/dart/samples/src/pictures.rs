@@ -17,7 +17,7 @@ use insula_ffi::abi::status::StatusCode;
 use insula_ffi::abi::types as c;
 use insula_ffi::abi::types::{RawValue, ServiceHandle, ServiceOptions};
 
-insula::isolate_local! {
+insula::isolate::isolate_local! {
     /// One for each worker.
     static PIPELINE: RefCell<Pipeline> = RefCell::default();
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use insula::ExitReason;
+use insula::control::ExitReason;
 use insula::embed::Handled;
 
 use super::status::{Status, StatusCode};

@@ -77,7 +77,7 @@ pub unsafe extern "C" fn insula_microtask(
         let function = function.ok_or(Status::NullPointer)?;
         insula::Isolate::current().ok_or(Status::NoIsolate)?;
         let user = User::new(user, free_user, custody);
-        insula::schedule_microtask(move || callout::in_isolate(|| function(user.data())));
+        insula::isolate::schedule_microtask(move || callout::in_isolate(|| function(user.data())));
         Ok(())
     })
 }

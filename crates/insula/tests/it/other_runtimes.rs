@@ -46,7 +46,10 @@ fn an_isolate_awaits_what_a_tokio_task_brings() {
     tokio.block_on(async {
         tokio::task::yield_now().await;
         sender.send("from outside").unwrap();
-        assert_eq!(isolate.exited().await, insula::ExitReason::Finished);
+        assert_eq!(
+            isolate.exited().await,
+            insula::control::ExitReason::Finished
+        );
     });
     runtime.shut_down();
 }

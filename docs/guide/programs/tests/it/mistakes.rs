@@ -12,12 +12,14 @@ use std::time::Duration;
 use insula::callback::CallbackError;
 use insula::control::{Priority, catch_panic};
 use insula::embed::BindError;
+use insula::embed::RootIsolate;
 use insula::isolate::KeepsAlive;
+use insula::isolate::schedule_microtask;
 use insula::rpc::{Aborted, Respond};
 use insula::sync::{MailboxError, WaitError};
 use insula::{
-    Context, Inbound, Isolate, IsolateCell, ReceivePort, ReplyTo, RootIsolate, Runtime, Timer,
-    WorkerPool, block_on, contract, schedule_microtask, serve, spawn_local,
+    Context, Inbound, Isolate, IsolateCell, ReceivePort, ReplyTo, Runtime, Timer, WorkerPool,
+    block_on, contract, serve, spawn_local,
 };
 
 use super::read;
