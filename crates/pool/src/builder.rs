@@ -9,8 +9,10 @@ use insula_rpc::{Respond, Router, WorkerId};
 
 use crate::config::{Balance, Measure, Queue};
 use crate::error::{BuildError, FactoryError};
+use crate::lifecycle::Restart;
 use crate::pool::WorkerPool;
 use crate::shared::{Setup, Shared, within};
+use crate::supervisor::Supervisor;
 use crate::worker::{Building, Factory, Seed, WorkerContext};
 
 /// Calls that all workers of a pool together may run at once.
@@ -40,6 +42,7 @@ struct Settings {
     measure: Measure,
     grace: Duration,
     startup_timeout: Duration,
+    restart: Restart,
 }
 
 impl PoolBuilder {
@@ -54,6 +57,7 @@ impl PoolBuilder {
                 measure: Measure::default(),
                 grace: Duration::from_secs(1),
                 startup_timeout: Duration::from_secs(30),
+                restart: Restart::default(),
             },
             factory: None,
         }
@@ -152,6 +156,13 @@ impl<R> PoolBuilder<R> {
         self.settings.startup_timeout = timeout;
         self
     }
+
+    /// Sets the policy for workers that end before their time. By default one starts again, at most
+    /// 5 times in 10 seconds.
+    pub fn restart(mut self, policy: Restart) -> Self {
+        self.settings.restart = policy;
+        self
+    }
 }
 
 impl<R: Respond> PoolBuilder<R> {
@@ -205,12 +216,13 @@ impl<R: Respond> PoolBuilder<R> {
             measure: settings.measure,
             grace: settings.grace,
             startup_timeout: timeout,
+            restart: settings.restart,
         }));
         // From here on a drop, also that of this future, ends the workers.
         let pool = WorkerPool::new(Arc::clone(&shared));
+        Supervisor::new(Arc::clone(&shared), Arc::clone(&factory)).spawn();
         for index in 0..workers {
-            let worker = WorkerId::new(index as u32);
-            Seed::new(Arc::clone(&shared), worker, Arc::clone(&factory)).spawn();
+            Seed::first(Arc::clone(&shared), index, Arc::clone(&factory)).spawn();
         }
         // A factory that blocks its thread never sees its own timeout.
         match within(timeout, shared.started()).await {

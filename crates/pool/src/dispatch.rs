@@ -59,6 +59,7 @@ pub(crate) use self::worker::Condition;
 use self::worker::{Doing, Worker};
 use crate::config::{Balance, Measure, Overflow, Queue};
 use crate::error::WorkerFault;
+use crate::lifecycle::{Restart, Start, Starts};
 use crate::queues::{Key, Queues};
 
 /// A call as the dispatch sees it.
@@ -98,6 +99,26 @@ pub(crate) struct Dispatch<J: Job> {
     turned_away: u64,
     /// Woken whenever a worker starts, fails or ends.
     watchers: Vec<Waker>,
+    restart: Restart,
+    starts: Starts,
+}
+
+/// The fate of a worker whose end is reported.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fate {
+    Lost,
+    /// The policy may have it start again. It ends now.
+    ByPolicy(Instant),
+}
+
+/// The next step of the supervisor.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Start(Start),
+    WaitUntil(Instant),
+    Wait,
+    /// The pool is over.
+    End,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -213,7 +234,13 @@ impl<J: Job> Dispatch<J> {
             tally: Tally::default(),
             turned_away: 0,
             watchers: Vec::new(),
+            restart: Restart::default(),
+            starts: Starts::default(),
         }
+    }
+
+    pub(crate) fn restart_by(&mut self, policy: Restart) {
+        self.restart = policy;
     }
 
     pub(crate) fn signs(&self) -> Arc<Signs> {
@@ -569,9 +596,7 @@ impl<J: Job> Dispatch<J> {
         }
         if is_rebuilt {
             worker.condition = Condition::Starting;
-            // The lanes that are left are of earlier states from now on.
-            worker.incarnation += 1;
-            worker.current = 0;
+            worker.succeed();
             return (Some(worker.incarnation), actions);
         }
         worker.condition = Condition::Ended;
@@ -579,21 +604,71 @@ impl<J: Job> Dispatch<J> {
         (None, actions)
     }
 
-    /// A worker is gone: its state could not be built, or its isolate ended. Does nothing
-    /// if its end is known.
+    /// The state of a worker could not be built, or its isolate has ended. Does nothing if its end
+    /// is known, or if the worker has another state by now.
     ///
     /// Its earlier states have isolates of their own, so their streams go on; see
     /// [`bury`](Self::bury).
-    pub(crate) fn lose(&mut self, worker: usize, fault: Arc<WorkerFault>) -> Actions<J> {
+    pub(crate) fn lose(
+        &mut self,
+        worker: usize,
+        incarnation: u32,
+        fault: Arc<WorkerFault>,
+        fate: Fate,
+    ) -> Actions<J> {
         let mut actions = Actions::none();
-        if self.workers[worker].is_gone() {
+        if self.is_ended(worker, incarnation) {
             return actions;
         }
-        self.workers[worker].condition = Condition::Lost(fault);
+        let start = self.restart(worker, fate);
+        self.workers[worker].condition = match start {
+            Some(_) => Condition::Starting,
+            None => Condition::Lost(fault),
+        };
         // Before they are forgotten: a loop that still runs has to ask once more, and then ends.
         self.unpark_all(worker, &mut actions);
-        let incarnation = self.workers[worker].incarnation;
         self.forget_lanes(worker, incarnation, &mut actions);
+        match start {
+            None => self.lost(worker, &mut actions),
+            Some(at) => {
+                let of_one = &mut self.workers[worker];
+                of_one.succeed();
+                let incarnation = of_one.incarnation;
+                let start = Start {
+                    worker,
+                    incarnation,
+                };
+                self.starts.add(at, start);
+                actions.wake.append(&mut self.watchers);
+            }
+        }
+        actions
+    }
+
+    /// Returns whether the end of this state of a worker is known, or changes nothing.
+    pub(crate) fn is_ended(&self, worker: usize, incarnation: u32) -> bool {
+        let worker = &self.workers[worker];
+        worker.is_gone() || worker.incarnation != incarnation
+    }
+
+    pub(crate) fn incarnation(&self, worker: usize) -> u32 {
+        self.workers[worker].incarnation
+    }
+
+    /// The time at which a worker that has ended starts again, if it does.
+    fn restart(&mut self, worker: usize, fate: Fate) -> Option<Instant> {
+        let Fate::ByPolicy(now) = fate else {
+            return None;
+        };
+        if self.starts.is_orphaned() || !self.is_rebuilt(worker) {
+            return None;
+        }
+        let delay = self.workers[worker].restarts.next(&self.restart, now)?;
+        Some(now + delay)
+    }
+
+    /// A worker is lost: its queued calls go to other workers, or back to their callers.
+    fn lost(&mut self, worker: usize, actions: &mut Actions<J>) {
         if self.is_alive() {
             let homes = Homes::of(&self.workers);
             let home = |pin| homes.find(pin).map_or(0, |worker| worker + 1);
@@ -604,9 +679,41 @@ impl<J: Job> Dispatch<J> {
                 actions.unpark.extend(self.offer_outside(other));
             }
         } else {
-            self.refuse_queued(Reject::NoWorker, &mut actions);
+            self.refuse_queued(Reject::NoWorker, actions);
         }
         actions.wake.append(&mut self.watchers);
+    }
+
+    /// The supervisor asks for its next step.
+    pub(crate) fn supervise(&mut self, now: Instant) -> Step {
+        if self.phase() == Phase::Closed {
+            for worker in self.starts.clear() {
+                self.workers[worker].condition = Condition::Ended;
+            }
+            return if self.is_over() {
+                Step::End
+            } else {
+                Step::Wait
+            };
+        }
+        loop {
+            match self.starts.next(now) {
+                Ok(start) if self.is_rebuilt(start.worker) => return Step::Start(start),
+                // The pool drains, and has no call for it.
+                Ok(start) => self.workers[start.worker].condition = Condition::Ended,
+                Err(Some(at)) => return Step::WaitUntil(at),
+                Err(None) => return Step::Wait,
+            }
+        }
+    }
+
+    /// There is no supervisor any more: what has not started will not start.
+    pub(crate) fn orphan(&mut self) -> Actions<J> {
+        let mut actions = Actions::none();
+        for worker in self.starts.orphan() {
+            self.workers[worker].condition = Condition::Lost(Arc::new(WorkerFault::Ended));
+            self.lost(worker, &mut actions);
+        }
         actions
     }
 
@@ -784,9 +891,14 @@ impl<J: Job> Dispatch<J> {
         self.turned_away
     }
 
-    /// Returns whether every worker has ended, in whatever way, and with it all its streams.
+    /// Returns whether every worker has ended, in whatever way, and with it all its streams. One
+    /// that waits to start again, for no call, has ended too.
     pub(crate) fn is_over(&self) -> bool {
-        self.workers.iter().all(Worker::is_over)
+        let is_over = |(index, worker): (usize, &Worker<J>)| {
+            worker.is_over()
+                || (worker.open == 0 && self.starts.has(index) && !self.is_rebuilt(index))
+        };
+        self.workers.iter().enumerate().all(is_over)
     }
 
     fn is_alive(&self) -> bool {

@@ -86,14 +86,18 @@
 //! # Panics
 //! A handler that panics fails its own call. Its worker takes no further call; the others that it
 //! runs come to their end, except for streams that wait for their readers, which go on with the old
-//! services. Then the factories build the services again, as the next incarnation. A worker whose
-//! factory fails, or whose isolate ends, is lost permanently, and the pool is *degraded*; without any
-//! worker it has *failed*, and calls are rejected with `NoWorker`.
+//! services. Then the factories build the services again, as the next incarnation.
+//!
+//! # Restarts
+//! A worker whose isolate ends, or whose services cannot be built again, starts again after a delay,
+//! as [`Restart`] says. Its queued calls with a key wait for it. If it has done so too often, it is
+//! lost, and the pool is *degraded*; without any worker it has *failed*, and calls are rejected with
+//! `NoWorker`.
 //!
 //! # Delivery
 //! At most once. A call stays in the queue of the pool until it starts, so the end of a worker
-//! concerns only calls that it has started: they end with `WorkerDied`, maybe executed. Queued
-//! calls with a key move to another worker.
+//! concerns only calls that it has started: they end with `WorkerDied`, maybe executed. When a worker
+//! is lost, its queued calls with a key move to another one.
 //!
 //! # Counts
 //! [`PoolStats`] counts each call that was submitted in exactly one way of ending, before its
@@ -118,17 +122,20 @@ mod builder;
 mod config;
 mod dispatch;
 mod error;
+mod lifecycle;
 #[cfg(all(test, loom))]
 mod loom_models;
 mod pool;
 mod queues;
 mod shared;
 mod stats;
+mod supervisor;
 mod worker;
 
 pub use builder::{NoService, PoolBuilder, ServiceFactory};
 pub use config::{Balance, Measure, Overflow, Queue, Shutdown};
 pub use error::{BuildError, FactoryError, WorkerFault};
+pub use lifecycle::{Directive, Restart};
 pub use pool::{NoCalls, ShutdownReport, WorkerPool};
 pub use stats::{
     Latency, PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerStats, WorkerStatus,

@@ -3,11 +3,12 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
-use insula_core::{Instant, Isolate, IsolateId, sleep, wake_contained};
+use insula_core::{Instant, Isolate, IsolateId, Sleep, sleep, sleep_until, wake_contained};
 use insula_rpc::{
     Admission, CallInfo, Calls, CancelledBy, Endpoint, How, Refusal, Reject, Signal, Ticket,
     WorkerExit, WorkerId,
@@ -19,8 +20,9 @@ use crate::error::{BuildError, WorkerFault};
 use crate::queues::Key;
 
 use crate::dispatch::{
-    Actions, Condition, Dispatch, Job, Next, Phase, Place, Signs, Submitted, Unpark,
+    Actions, Condition, Dispatch, Fate, Job, Next, Phase, Place, Signs, Step, Submitted, Unpark,
 };
+use crate::lifecycle::{Directive, Restart, Start};
 use crate::pool::ShutdownReport;
 use crate::stats::{
     Books, PoolPhase, PoolStats, PoolStatus, Totals, WorkerCondition, WorkerStatus,
@@ -31,6 +33,7 @@ pub(crate) struct Shared<C: Calls> {
     /// The time that a cancelled handler may go on.
     pub(crate) grace: Duration,
     pub(crate) startup_timeout: Duration,
+    restart: Restart,
     bound: usize,
     /// One per worker.
     pub(crate) books: Vec<Arc<Books>>,
@@ -93,6 +96,7 @@ pub(crate) struct Setup {
     pub(crate) measure: Measure,
     pub(crate) grace: Duration,
     pub(crate) startup_timeout: Duration,
+    pub(crate) restart: Restart,
 }
 
 impl<C: Calls> Endpoint<C> for Shared<C> {
@@ -199,14 +203,17 @@ impl<C: Calls> Shared<C> {
             lanes,
             queue,
             balance,
+            restart,
             ..
         } = setup;
         let mut state = Dispatch::new(workers, lanes, queue, balance);
         state.measure(setup.measure);
+        state.restart_by(restart.clone());
         Self {
             name: setup.name.into(),
             grace: setup.grace,
             startup_timeout: setup.startup_timeout,
+            restart,
             bound: queue.bound,
             books: (0..workers).map(|_| Arc::default()).collect(),
             isolates: Mutex::new((0..workers).map(|_| Vec::new()).collect()),
@@ -307,8 +314,63 @@ impl<C: Calls> Shared<C> {
         incarnation
     }
 
-    pub(crate) fn lose(&self, worker: usize, fault: WorkerFault) {
-        let actions = self.state.lock().lose(worker, Arc::new(fault));
+    /// A state of a worker has ended, or could not be built. The policy has the worker start again,
+    /// or it is lost.
+    pub(crate) fn end(&self, worker: usize, incarnation: u32, fault: WorkerFault) {
+        if self.state.lock().is_ended(worker, incarnation) {
+            return;
+        }
+        // The user's code, and so asked without the lock.
+        let fate = match self.restart.directive(&fault) {
+            Directive::Restart => Fate::ByPolicy(Instant::now()),
+            Directive::Stop => Fate::Lost,
+        };
+        self.lose_as(worker, incarnation, fault, fate);
+    }
+
+    /// A state of a worker has ended, or could not be built, and the worker is lost.
+    pub(crate) fn lose(&self, worker: usize, incarnation: u32, fault: WorkerFault) {
+        self.lose_as(worker, incarnation, fault, Fate::Lost);
+    }
+
+    fn lose_as(&self, worker: usize, incarnation: u32, fault: WorkerFault, fate: Fate) {
+        let fault = Arc::new(fault);
+        let actions = self.state.lock().lose(worker, incarnation, fault, fate);
+        self.perform(actions);
+    }
+
+    /// Waits for a worker that is to start; `None` once the pool is over.
+    pub(crate) async fn next_start(&self) -> Option<Start> {
+        let mut timer = None::<Pin<Box<Sleep>>>;
+        poll_fn(|cx| {
+            loop {
+                // Before the lock is taken: the waker may be of any executor.
+                let (waker, now) = (cx.waker().clone(), Instant::now());
+                let mut state = self.state.lock();
+                let step = state.supervise(now);
+                let old = match step {
+                    Step::Wait | Step::WaitUntil(_) => state.watch(waker),
+                    Step::Start(_) | Step::End => None,
+                };
+                drop(state);
+                drop(old);
+                match step {
+                    Step::Start(start) => return Poll::Ready(Some(start)),
+                    Step::End => return Poll::Ready(None),
+                    Step::Wait => return Poll::Pending,
+                    Step::WaitUntil(at) => {
+                        let timer = timer.insert(Box::pin(sleep_until(at)));
+                        task::ready!(timer.as_mut().poll(cx));
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Nothing starts workers any more.
+    pub(crate) fn orphan(&self) {
+        let actions = self.state.lock().orphan();
         self.perform(actions);
     }
 
@@ -391,7 +453,8 @@ impl<C: Calls> Shared<C> {
             });
         }
         for worker in 0..self.books.len() {
-            self.lose(worker, WorkerFault::Stuck);
+            let incarnation = self.state.lock().incarnation(worker);
+            self.lose(worker, incarnation, WorkerFault::Stuck);
         }
     }
 

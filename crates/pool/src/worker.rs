@@ -15,6 +15,7 @@ use insula_rpc::{Calls, How, Place, Respond, Scope, WorkerId, catch, contain};
 
 use crate::dispatch::Place as At;
 use crate::error::{FactoryError, WorkerFault};
+use crate::lifecycle::Start;
 use crate::shared::{Shared, unless, within};
 use crate::stats::LaneBooks;
 
@@ -56,23 +57,40 @@ pub(crate) struct Seed<R: Respond> {
     factory: Factory<R>,
     /// The isolate, once it runs.
     isolate: Option<IsolateId>,
+    /// It was built.
+    was_ready: bool,
     /// Another isolate has the worker's next state.
     is_succeeded: bool,
 }
 
 impl<R: Respond> Seed<R> {
     /// The first state of a worker.
-    pub(crate) fn new(
+    pub(crate) fn first(
         shared: Arc<Shared<R::Contract>>,
-        worker: WorkerId,
+        worker: usize,
+        factory: Factory<R>,
+    ) -> Self {
+        let incarnation = 0;
+        let start = Start {
+            worker,
+            incarnation,
+        };
+        Self::again(shared, start, factory)
+    }
+
+    /// A later state of a worker.
+    pub(crate) fn again(
+        shared: Arc<Shared<R::Contract>>,
+        start: Start,
         factory: Factory<R>,
     ) -> Self {
         Self {
             shared,
-            worker,
-            incarnation: 0,
+            worker: WorkerId::new(start.worker as u32),
+            incarnation: start.incarnation,
             factory,
             isolate: None,
+            was_ready: false,
             is_succeeded: false,
         }
     }
@@ -97,10 +115,25 @@ impl<R: Respond> Seed<R> {
     /// Starts the isolate of the worker's next state.
     fn succeed(&mut self, incarnation: u32) {
         let (shared, factory) = (Arc::clone(&self.shared), Arc::clone(&self.factory));
-        let mut next = Self::new(shared, self.worker, factory);
-        next.incarnation = incarnation;
+        let worker = self.worker.index();
+        let start = Start {
+            worker,
+            incarnation,
+        };
         self.is_succeeded = true;
-        next.spawn();
+        Self::again(shared, start, factory).spawn();
+    }
+
+    /// The state could not be built, or its isolate ends.
+    fn fail(&self, fault: WorkerFault) {
+        let (worker, incarnation) = (self.worker.index(), self.incarnation);
+        // A worker that has never served fails the build of its pool. An isolate that has never run
+        // is one of a runtime that shuts down, where another one would not run either.
+        if self.isolate.is_some() && (self.was_ready || incarnation > 0) {
+            self.shared.end(worker, incarnation, fault);
+        } else {
+            self.shared.lose(worker, incarnation, fault);
+        }
     }
 }
 
@@ -130,11 +163,10 @@ impl<R: Respond> Drop for Seed<R> {
         if let Some(isolate) = self.isolate {
             self.shared.move_out(self.worker.index(), isolate);
         }
-        let worker = self.worker.index();
         if !self.is_succeeded {
-            self.shared.lose(worker, WorkerFault::Ended);
+            self.fail(WorkerFault::Ended);
         }
-        self.shared.bury(worker, self.incarnation);
+        self.shared.bury(self.worker.index(), self.incarnation);
     }
 }
 
@@ -148,7 +180,7 @@ pub(crate) async fn run<R: Respond>(mut seed: Seed<R>) {
     let responder = match build(&seed).await {
         Ok(responder) => Arc::new(responder),
         Err(fault) => {
-            shared.lose(worker, fault);
+            seed.fail(fault);
             return leave(seed);
         }
     };
@@ -156,6 +188,7 @@ pub(crate) async fn run<R: Respond>(mut seed: Seed<R>) {
         drop_contained(responder);
         return leave(seed);
     };
+    seed.was_ready = true;
     let (last_lane, all_over) = one_shot();
     let lanes = Arc::new(Lanes::new(&seed, Arc::clone(&responder), last_lane));
     open.into_iter().for_each(|lane| lanes.spawn(lane));

@@ -6,6 +6,7 @@ use std::task::Waker;
 
 use super::Job;
 use crate::error::WorkerFault;
+use crate::lifecycle::Restarts;
 
 pub(super) struct Worker<J: Job> {
     pub(super) condition: Condition,
@@ -29,6 +30,7 @@ pub(super) struct Worker<J: Job> {
     pub(super) returning: VecDeque<usize>,
     /// Waits for its lanes to close.
     pub(super) supervisor: Option<Waker>,
+    pub(super) restarts: Restarts,
 }
 
 /// The condition of a worker.
@@ -86,7 +88,14 @@ impl<J: Job> Worker<J> {
             absent: 0,
             returning: VecDeque::new(),
             supervisor: None,
+            restarts: Restarts::default(),
         }
+    }
+
+    /// Its next state is to be built. The lanes that are left are of earlier ones from now on.
+    pub(super) fn succeed(&mut self) {
+        self.incarnation += 1;
+        self.current = 0;
     }
 
     pub(super) fn takes_calls(&self) -> bool {

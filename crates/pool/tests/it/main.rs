@@ -8,6 +8,7 @@ mod desk;
 mod panics;
 mod queue;
 mod regressions;
+mod restarts;
 mod seeded;
 mod service;
 mod shutdown;

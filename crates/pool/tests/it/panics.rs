@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use insula_core::block_on;
-use insula_pool::{PoolPhase, WorkerCondition, WorkerPool};
+use insula_pool::{PoolPhase, Restart, WorkerCondition, WorkerPool};
 use insula_rpc::{CallError, Outcome, Reject};
 use insula_sync::atomic::{AtomicU32, Ordering};
 
@@ -89,6 +89,7 @@ fn a_worker_that_cannot_be_rebuilt_retires_and_the_last_one_fails_the_pool() {
     block_on(async {
         let pool = WorkerPool::builder()
             .workers(2)
+            .restart(Restart::never())
             .service::<JobsResponder<_>>(move |cx| {
                 counter.fetch_add(1, Ordering::Relaxed);
                 async move {

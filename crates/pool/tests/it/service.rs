@@ -6,6 +6,7 @@ use std::task::{Poll, Waker};
 
 use futures_core::Stream;
 use futures_util::stream;
+use insula_core::Isolate;
 use insula_pool::{PoolBuilder, WorkerPool};
 use insula_rpc::{Context, contract};
 use insula_sync::Mutex;
@@ -26,6 +27,8 @@ pub(crate) trait Jobs {
     async fn compute(&self, cx: &Context, gate: u64) -> Result<(), Oops>;
     /// Panics.
     async fn panic(&self, cx: &Context) -> Result<(), Oops>;
+    /// Ends the isolate of its worker.
+    async fn leave(&self, cx: &Context) -> Result<(), Oops>;
     /// Fails.
     async fn fail(&self, cx: &Context) -> Result<(), Oops>;
     /// Moves bytes there and back.
@@ -147,6 +150,10 @@ impl Jobs for Desk {
 
     async fn panic(&self, cx: &Context) -> Result<(), Oops> {
         panic!("worker {} trips", cx.worker());
+    }
+
+    async fn leave(&self, _cx: &Context) -> Result<(), Oops> {
+        Isolate::exit_silently()
     }
 
     async fn fail(&self, _cx: &Context) -> Result<(), Oops> {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::stream;
 use insula_core::sleep;
-use insula_pool::{Measure, PoolStats, Shutdown};
+use insula_pool::{Measure, PoolStats, Restart, Shutdown};
 use insula_rpc::{CallError, Outcome};
 
-use super::trial::{Thorn, TrialCaller, seeded, soon, trial};
-use crate::desk::{start, until};
+use super::trial::{Thorn, TrialCaller, soon, trial};
+use crate::desk::{seeded, start, until};
 use crate::service::Desk;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -91,7 +91,8 @@ fn a_shutdown_reports_every_call_that_it_found() {
 fn a_shutdown_reports_calls_that_had_no_worker_left() {
     let desk = Desk::default();
     soon(async {
-        let pool = trial(&desk, 1, 1).build().await.unwrap();
+        let builder = trial(&desk, 1, 1).restart(Restart::never());
+        let pool = builder.build().await.unwrap();
         let caller: TrialCaller = pool.caller();
         let mut exits = caller.exit_after(1);
         start(&mut exits);

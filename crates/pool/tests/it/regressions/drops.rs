@@ -6,8 +6,8 @@ use insula_core::sleep;
 use insula_pool::{Shutdown, WorkerCondition};
 use insula_rpc::{CallError, Outcome, Phase, Receipt};
 
-use super::trial::{Pool, Thorn, TrialCaller, assert_serves, seeded, soon, trial, trial_of};
-use crate::desk::{start, until};
+use super::trial::{Pool, Thorn, TrialCaller, assert_serves, soon, trial, trial_of};
+use crate::desk::{seeded, start, until};
 use crate::service::Desk;
 
 fn told<T: std::fmt::Debug, E: std::fmt::Debug, Q>(answer: Result<T, CallError<E, Q>>) -> String {

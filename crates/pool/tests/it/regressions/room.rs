@@ -8,10 +8,8 @@ use insula_core::sleep;
 use insula_pool::{Overflow, Queue, WorkerPool};
 use insula_rpc::{CallError, Reject};
 
-use super::trial::{
-    Service, TrialCaller, TrialResponder, assert_serves, seeded, soon, trial, trial_of,
-};
-use crate::desk::start;
+use super::trial::{Service, TrialCaller, TrialResponder, assert_serves, soon, trial, trial_of};
+use crate::desk::{seeded, start};
 use crate::service::Desk;
 
 /// Fault 20.

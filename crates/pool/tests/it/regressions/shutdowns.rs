@@ -11,8 +11,8 @@ use insula_pool::{PoolPhase, Shutdown, WorkerPool};
 use insula_rpc::{CallError, CancelToken, Context, WorkerExit, contract};
 use insula_sync::atomic::{AtomicUsize, Ordering};
 
-use super::trial::{Oops, Pool, Service, TrialCaller, TrialResponder, seeded, soon, trial};
-use crate::desk::{start, until};
+use super::trial::{Oops, Pool, Service, TrialCaller, TrialResponder, soon, trial};
+use crate::desk::{seeded, start, until};
 use crate::service::Desk;
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_util::future::{Either, select};
 use futures_util::stream;
-use insula_core::{Isolate, Runtime, block_on, sleep, spawn_local};
+use insula_core::{Isolate, block_on, sleep, spawn_local};
 use insula_pool::{PoolBuilder, PoolPhase, WorkerPool};
 use insula_rpc::{Context, Inbound, Payload, contract};
 
@@ -410,21 +410,6 @@ pub(super) fn soon<F: Future>(future: F) -> F::Output {
             Either::Right(_) => panic!("it hangs"),
         }
     })
-}
-
-/// Runs `run` in an isolate on virtual time.
-pub(super) fn seeded<R, F>(seed: u64, run: fn() -> F) -> R
-where
-    R: Send + 'static,
-    F: Future<Output = R> + Send + 'static,
-{
-    let runtime = Runtime::builder().seeded(seed).build();
-    let ran = runtime.block_on(async { Isolate::run_async(run).await });
-    runtime.shut_down();
-    match ran {
-        Ok(output) => output,
-        Err(error) => panic!("seed {seed}: {error}"),
-    }
 }
 
 /// No worker was lost, and every one of them answers.

@@ -1,0 +1,276 @@
+//! When workers start again: the settings, and the pure part of the decisions.
+//!
+//! # The life of a worker
+//! ```text
+//!            built          panic           its calls have ended
+//! Starting ─────────► Ready ─────► Suspect ──────────────────────► Starting
+//!    ▲ │                │             │
+//!    │ └── it ends ─────┴─────────────┘
+//!    │        │
+//!    └────────┤ the policy has it start again, after a delay
+//!             └──► Lost
+//! ```
+//! Each way to `Starting` is the next incarnation, in an isolate of its own.
+//!
+//! # Who starts
+//! The isolate of a suspect state starts the next one before it ends. A worker that has ended cannot:
+//! the pool's *supervisor* does it, an isolate that lives as long as the pool
+//! ([`supervisor`](crate::supervisor)). The dispatch notes when which worker is due
+//! ([`Starts`]), and the supervisor asks it. Once there is no supervisor, because its runtime shuts
+//! down, each end is final.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use insula_core::Instant;
+use insula_rpc::catch;
+
+use crate::error::WorkerFault;
+
+/// The policy for a worker that has ended before its time: its isolate was killed or has ended by
+/// itself, or its services could not be built again.
+///
+/// A handler that panics does not end its worker, whose services are built again at once and as
+/// often as that happens. The first start of a worker is part of
+/// [`build`](crate::PoolBuilder::build), which fails with it.
+///
+/// The default is at most 5 starts of one worker in 10 seconds. Before the first there is a delay of
+/// 50 ms, before each further one twice the delay, up to 10 seconds. A worker that ends once more is
+/// lost.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use insula_pool::{Directive, Restart, WorkerFault};
+///
+/// let restart = Restart::at_most(3, Duration::from_secs(60))
+///     .delay(Duration::from_millis(100), Duration::from_secs(5))
+///     .decide(|fault| match fault {
+///         // It will not find its license the next time either.
+///         WorkerFault::Failed(_) => Directive::Stop,
+///         _ => Directive::Restart,
+///     });
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Restart {
+    most: usize,
+    period: Duration,
+    first: Duration,
+    longest: Duration,
+    decide: Option<Arc<Decide>>,
+}
+
+type Decide = dyn Fn(&WorkerFault) -> Directive + Send + Sync;
+
+/// The decision about a worker that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Directive {
+    /// It starts again, unless it has done so too often.
+    Restart,
+    /// It is lost.
+    Stop,
+}
+
+impl Restart {
+    /// Starts a worker again at most `most` times in any period of this length.
+    pub fn at_most(most: usize, period: Duration) -> Self {
+        Self {
+            most,
+            period,
+            first: Duration::from_millis(50),
+            longest: Duration::from_secs(10),
+            decide: None,
+        }
+    }
+
+    /// Starts no worker again: one that has ended is lost.
+    pub fn never() -> Self {
+        Self::at_most(0, Duration::ZERO)
+    }
+
+    /// Sets the delay before the first start of a period, and the longest one; each further start
+    /// has twice the delay of the one before.
+    pub fn delay(self, first: Duration, longest: Duration) -> Self {
+        Self {
+            first,
+            longest,
+            ..self
+        }
+    }
+
+    /// Has `decide` look at the reason for each end. It is called on the thread that ends the
+    /// worker. If it panics, the worker is lost.
+    pub fn decide(
+        self,
+        decide: impl Fn(&WorkerFault) -> Directive + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            decide: Some(Arc::new(decide)),
+            ..self
+        }
+    }
+
+    /// Asks the user's function. Called without a lock.
+    pub(crate) fn directive(&self, fault: &WorkerFault) -> Directive {
+        match &self.decide {
+            None => Directive::Restart,
+            Some(decide) => catch(|| decide(fault)).unwrap_or(Directive::Stop),
+        }
+    }
+}
+
+impl Default for Restart {
+    fn default() -> Self {
+        Self::at_most(5, Duration::from_secs(10))
+    }
+}
+
+impl fmt::Debug for Restart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Restart")
+            .field("most", &self.most)
+            .field("period", &self.period)
+            .field("first", &self.first)
+            .field("longest", &self.longest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The restarts of one worker in the present period.
+#[derive(Debug, Default)]
+pub(crate) struct Restarts {
+    /// At most as many as the policy allows.
+    at: VecDeque<Instant>,
+}
+
+impl Restarts {
+    /// A worker has ended. Returns the delay after which it starts again; `None` if it has done so
+    /// too often.
+    pub(crate) fn next(&mut self, policy: &Restart, now: Instant) -> Option<Duration> {
+        let is_old = |at: &Instant| now.saturating_duration_since(*at) >= policy.period;
+        while self.at.front().is_some_and(is_old) {
+            self.at.pop_front();
+        }
+        if self.at.len() >= policy.most {
+            return None;
+        }
+        // Beyond 2^31 times, any delay but zero is the longest one.
+        let doublings = self.at.len().min(31) as u32;
+        let delay = policy.first.saturating_mul(1 << doublings);
+        self.at.push_back(now);
+        Some(delay.min(policy.longest))
+    }
+}
+
+/// The workers that are to start, each at its time.
+#[derive(Debug, Default)]
+pub(crate) struct Starts {
+    /// At most one for each worker.
+    due: Vec<(Instant, Start)>,
+    /// There is nothing that starts them.
+    is_orphaned: bool,
+}
+
+/// A worker that is to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub(crate) worker: usize,
+    pub(crate) incarnation: u32,
+}
+
+impl Starts {
+    pub(crate) fn is_orphaned(&self) -> bool {
+        self.is_orphaned
+    }
+
+    pub(crate) fn has(&self, worker: usize) -> bool {
+        self.due.iter().any(|(_, start)| start.worker == worker)
+    }
+
+    pub(crate) fn add(&mut self, at: Instant, start: Start) {
+        self.due.push((at, start));
+    }
+
+    /// Takes out a start that is due, or returns the time of the next one.
+    pub(crate) fn next(&mut self, now: Instant) -> Result<Start, Option<Instant>> {
+        let earliest = (0..self.due.len()).min_by_key(|&index| self.due[index].0);
+        let Some(index) = earliest else {
+            return Err(None);
+        };
+        let (at, _) = self.due[index];
+        if at > now {
+            return Err(Some(at));
+        }
+        Ok(self.due.swap_remove(index).1)
+    }
+
+    /// Returns the workers that will not start, now that nothing does it.
+    pub(crate) fn orphan(&mut self) -> Vec<usize> {
+        self.is_orphaned = true;
+        self.clear()
+    }
+
+    /// Starts none of them.
+    pub(crate) fn clear(&mut self) -> Vec<usize> {
+        let due = std::mem::take(&mut self.due);
+        due.into_iter().map(|(_, start)| start.worker).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn delays_double_up_to_the_longest_and_a_worker_starts_so_often_in_a_period() {
+        let policy = Restart::at_most(4, 10 * SECOND).delay(SECOND, 3 * SECOND);
+        let (mut restarts, start) = (Restarts::default(), Instant::now());
+        let mut at = |seconds: u32| restarts.next(&policy, start + seconds * SECOND);
+        assert_eq!(at(0), Some(SECOND));
+        assert_eq!(at(1), Some(2 * SECOND));
+        assert_eq!(at(2), Some(3 * SECOND), "the longest");
+        assert_eq!(at(3), Some(3 * SECOND));
+        assert_eq!(at(9), None, "the fifth in ten seconds");
+        // The first one is ten seconds old, and three are left.
+        assert_eq!(at(10), Some(3 * SECOND));
+        assert_eq!(at(10), None);
+        assert_eq!(at(100), Some(SECOND), "a new period");
+    }
+
+    #[test]
+    fn extremes_are_accepted() {
+        let now = Instant::now();
+        let mut restarts = Restarts::default();
+        assert_eq!(restarts.next(&Restart::never(), now), None);
+        let policy = Restart::at_most(usize::MAX, Duration::MAX).delay(SECOND, Duration::MAX);
+        for _ in 0..100 {
+            assert!(restarts.next(&policy, now).is_some());
+        }
+        let policy = policy.delay(Duration::MAX, Duration::ZERO);
+        assert_eq!(restarts.next(&policy, now), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn starts_come_at_their_time_in_any_order() {
+        let (mut starts, now) = (Starts::default(), Instant::now());
+        let start = |worker| Start {
+            worker,
+            incarnation: 1,
+        };
+        starts.add(now + 2 * SECOND, start(0));
+        starts.add(now + SECOND, start(1));
+        assert_eq!(starts.next(now), Err(Some(now + SECOND)));
+        assert_eq!(starts.next(now + 2 * SECOND), Ok(start(1)));
+        assert_eq!(starts.next(now + 2 * SECOND), Ok(start(0)));
+        assert_eq!(starts.next(now + 2 * SECOND), Err(None));
+        starts.add(now, start(2));
+        assert_eq!(starts.orphan(), [2]);
+        assert!(starts.is_orphaned());
+    }
+}
