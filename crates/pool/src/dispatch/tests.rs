@@ -3,6 +3,7 @@
 use insula_rpc::Reject;
 
 use super::*;
+use crate::error::WorkerFault;
 
 /// A call of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
