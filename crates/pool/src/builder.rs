@@ -10,6 +10,8 @@ use insula_rpc::{Respond, Router, WorkerId};
 use crate::config::{Balance, Measure, Queue};
 use crate::error::{BuildError, FactoryError};
 use crate::lifecycle::Restart;
+use crate::observe::events::PoolObserver;
+use crate::observe::hub::Observers;
 use crate::pool::WorkerPool;
 use crate::shared::{Setup, Shared, within};
 use crate::supervisor::Supervisor;
@@ -43,6 +45,7 @@ struct Settings {
     grace: Duration,
     startup_timeout: Duration,
     restart: Restart,
+    observers: Observers,
 }
 
 impl PoolBuilder {
@@ -58,6 +61,7 @@ impl PoolBuilder {
                 grace: Duration::from_secs(1),
                 startup_timeout: Duration::from_secs(30),
                 restart: Restart::default(),
+                observers: Observers::default(),
             },
             factory: None,
         }
@@ -163,6 +167,14 @@ impl<R> PoolBuilder<R> {
         self.settings.restart = policy;
         self
     }
+
+    /// Has `observer` told of each event of the pool's workers, from the first one on, before the
+    /// pool is built. A pool may have several observers, which are told in the order in which they
+    /// were given.
+    pub fn observe(mut self, observer: impl PoolObserver) -> Self {
+        self.settings.observers.add(Box::new(observer));
+        self
+    }
 }
 
 impl<R: Respond> PoolBuilder<R> {
@@ -217,6 +229,7 @@ impl<R: Respond> PoolBuilder<R> {
             grace: settings.grace,
             startup_timeout: timeout,
             restart: settings.restart,
+            observers: settings.observers,
         }));
         // From here on a drop, also that of this future, ends the workers.
         let pool = WorkerPool::new(Arc::clone(&shared));

@@ -60,6 +60,7 @@ pub(crate) use self::worker::Condition;
 use self::worker::{Doing, Worker};
 use crate::config::{Balance, Measure, Overflow, Queue};
 use crate::lifecycle::{Restart, Start, Starts};
+use crate::observe::outbox::Outbox;
 use crate::queues::{Key, Queues};
 
 /// A call as the dispatch sees it.
@@ -101,6 +102,8 @@ pub(crate) struct Dispatch<J: Job> {
     watchers: Vec<Waker>,
     restart: Restart,
     starts: Starts,
+    /// What has happened to workers, and is to be told.
+    outbox: Outbox,
 }
 
 /// The fate of a worker whose end is reported.
@@ -236,6 +239,7 @@ impl<J: Job> Dispatch<J> {
             watchers: Vec::new(),
             restart: Restart::default(),
             starts: Starts::default(),
+            outbox: Outbox::default(),
         }
     }
 

@@ -103,6 +103,11 @@
 //! [`PoolStats`] counts each call that was submitted in exactly one way of ending, before its
 //! caller can see the end. After a shutdown the sum of these ways is the number of submitted calls.
 //!
+//! # Events
+//! A [`WorkerEvent`] says what has happened to a worker. [Observers](PoolBuilder::observe) are told
+//! at once, and any number of readers have a stream of [events](WorkerPool::events). Each
+//! incarnation has exactly one last event, `Exited`, however it ends.
+//!
 //! # Shutdown
 //! [`WorkerPool::shut_down`] takes no more calls, lets those that it has finish for as long as its
 //! plan says, then rejects what is queued and cancels what runs, and at last gives up the workers
@@ -112,7 +117,8 @@
 //! # Locks
 //! The decisions of a pool are made by a state machine (`dispatch.rs`) under one lock
 //! (`shared.rs`). It returns what is to be done: calls to refuse, wakers to wake and values to drop
-//! are handed out, and handled after the lock is released. The report of the shutdown (`pool.rs`)
+//! are handed out, and handled after the lock is released. So are the events of workers, by one thread
+//! at a time, so that their order is kept. The report of the shutdown (`pool.rs`)
 //! and the times in a worker's books (`stats.rs`) have locks of their own. All are leaves; the
 //! times are the one lock that is taken under another one, that of a call's cell.
 
@@ -125,6 +131,7 @@ mod error;
 mod lifecycle;
 #[cfg(all(test, loom))]
 mod loom_models;
+mod observe;
 mod pool;
 mod queues;
 mod shared;
@@ -136,6 +143,8 @@ pub use builder::{NoService, PoolBuilder, ServiceFactory};
 pub use config::{Balance, Measure, Overflow, Queue, Shutdown};
 pub use error::{BuildError, FactoryError, WorkerFault};
 pub use lifecycle::{Directive, Restart};
+pub use observe::events::{PoolObserver, WorkerChange, WorkerEnd, WorkerError, WorkerEvent};
+pub use observe::hub::Events;
 pub use pool::{NoCalls, ShutdownReport, WorkerPool};
 pub use stats::{
     Latency, PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerStats, WorkerStatus,

@@ -11,6 +11,7 @@ use insula_rpc::{Caller, Calls, Endpoint, Includes, PendingCall};
 
 use crate::builder::PoolBuilder;
 use crate::config::Shutdown;
+use crate::observe::hub::Events;
 use crate::shared::Shared;
 use crate::stats::{PoolStats, PoolStatus};
 
@@ -82,6 +83,12 @@ impl<C: Calls> WorkerPool<C> {
     /// Returns the counts so far. A call is counted before its caller sees the answer.
     pub fn stats(&self) -> PoolStats {
         self.shared.stats()
+    }
+
+    /// Returns a stream of what happens to the workers from now on. There may be any number of them,
+    /// each with a buffer of its own.
+    pub fn events(&self) -> Events {
+        self.shared.hub.events()
     }
 
     /// Ends the pool: takes no more calls, lets those that are here finish for as long as

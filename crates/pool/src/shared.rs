@@ -23,6 +23,7 @@ use crate::dispatch::{
     Actions, Condition, Dispatch, Fate, Job, Next, Phase, Place, Signs, Step, Submitted, Unpark,
 };
 use crate::lifecycle::{Directive, Restart, Start};
+use crate::observe::hub::{Hub, Observers};
 use crate::pool::ShutdownReport;
 use crate::stats::{
     Books, PoolPhase, PoolStats, PoolStatus, Totals, WorkerCondition, WorkerStatus,
@@ -42,6 +43,8 @@ pub(crate) struct Shared<C: Calls> {
     /// The isolates of each worker: that of its present state last, and before it those of earlier
     /// states that still have streams. Locked alone.
     isolates: Mutex<Vec<Vec<Isolate>>>,
+    /// Is told what happens to workers.
+    pub(crate) hub: Arc<Hub>,
     /// Written once, at the end. Locked alone.
     pub(crate) report: Mutex<Option<ShutdownReport>>,
 }
@@ -97,6 +100,7 @@ pub(crate) struct Setup {
     pub(crate) grace: Duration,
     pub(crate) startup_timeout: Duration,
     pub(crate) restart: Restart,
+    pub(crate) observers: Observers,
 }
 
 impl<C: Calls> Endpoint<C> for Shared<C> {
@@ -219,6 +223,7 @@ impl<C: Calls> Shared<C> {
             isolates: Mutex::new((0..workers).map(|_| Vec::new()).collect()),
             signs: state.signs(),
             state: Mutex::new(state),
+            hub: Hub::new(setup.observers),
             report: Mutex::new(None),
         }
     }
@@ -283,12 +288,14 @@ impl<C: Calls> Shared<C> {
     pub(crate) fn suspect(&self, worker: usize) {
         let actions = self.state.lock().suspect(worker);
         self.perform(actions);
+        self.tell();
     }
 
     /// The lanes that a worker is to run, now that its state is built.
     pub(crate) fn ready(&self, worker: usize) -> Option<Vec<usize>> {
         let (lanes, actions) = self.state.lock().ready(worker);
         self.perform(actions);
+        self.tell();
         lanes
     }
 
@@ -311,6 +318,7 @@ impl<C: Calls> Shared<C> {
     pub(crate) fn rebuild(&self, worker: usize) -> Option<u32> {
         let (incarnation, actions) = self.state.lock().rebuild(worker);
         self.perform(actions);
+        self.tell();
         incarnation
     }
 
@@ -337,6 +345,7 @@ impl<C: Calls> Shared<C> {
         let fault = Arc::new(fault);
         let actions = self.state.lock().lose(worker, incarnation, fault, fate);
         self.perform(actions);
+        self.tell();
     }
 
     /// Waits for a worker that is to start; `None` once the pool is over.
@@ -354,6 +363,8 @@ impl<C: Calls> Shared<C> {
                 };
                 drop(state);
                 drop(old);
+                // Starts that a closed pool has given up may have been its last ones.
+                self.tell();
                 match step {
                     Step::Start(start) => return Poll::Ready(Some(start)),
                     Step::End => return Poll::Ready(None),
@@ -372,12 +383,33 @@ impl<C: Calls> Shared<C> {
     pub(crate) fn orphan(&self) {
         let actions = self.state.lock().orphan();
         self.perform(actions);
+        self.tell();
     }
 
     /// The isolate of a state of a worker has ended.
     pub(crate) fn bury(&self, worker: usize, incarnation: u32) {
         let actions = self.state.lock().bury(worker, incarnation);
         self.perform(actions);
+        self.tell();
+    }
+
+    /// The isolate of a state of a worker is about to be spawned.
+    pub(crate) fn spawning(&self, start: Start) {
+        let Start {
+            worker,
+            incarnation,
+        } = start;
+        self.state.lock().spawning(worker, incarnation);
+        self.tell();
+    }
+
+    /// Tells what has happened to workers, unless another thread does.
+    fn tell(&self) {
+        let mut batch = self.state.lock().events();
+        while let Some(events) = batch {
+            self.hub.tell(events);
+            batch = self.state.lock().more_events();
+        }
     }
 
     /// Waits until every worker is ready for the first time.

@@ -78,12 +78,13 @@ impl<R: Respond> Seed<R> {
         Self::again(shared, start, factory)
     }
 
-    /// A later state of a worker.
+    /// A later state of a worker. Its drop tells the pool of its end.
     pub(crate) fn again(
         shared: Arc<Shared<R::Contract>>,
         start: Start,
         factory: Factory<R>,
     ) -> Self {
+        shared.spawning(start);
         Self {
             shared,
             worker: WorkerId::new(start.worker as u32),

@@ -11,13 +11,45 @@ use super::worker::{Condition, Doing};
 use super::{Actions, Dispatch, Fate, Job, Phase, Step};
 use crate::error::WorkerFault;
 use crate::lifecycle::Start;
+use crate::observe::events::{WorkerChange, WorkerEnd};
+use crate::observe::outbox::Batch;
 
 impl<J: Job> Dispatch<J> {
+    /// The isolate of a state of a worker is about to be spawned. One [`bury`](Self::bury) follows
+    /// for it.
+    pub(crate) fn spawning(&mut self, worker: usize, incarnation: u32) {
+        self.outbox.spawning(worker, incarnation);
+    }
+
+    /// Something has happened to the present state of a worker.
+    fn happened(&mut self, worker: usize, change: WorkerChange) {
+        let incarnation = self.workers[worker].incarnation;
+        self.outbox.push(worker, incarnation, change);
+    }
+
+    /// The events that the calling thread has to tell before it asks for
+    /// [`more`](Self::more_events). `None` if there are none, or another thread is telling.
+    pub(crate) fn events(&mut self) -> Option<Batch> {
+        let is_over = self.has_no_more_events();
+        self.outbox.begin(is_over)
+    }
+
+    /// The events that came while the calling thread told others.
+    pub(crate) fn more_events(&mut self) -> Option<Batch> {
+        let is_over = self.has_no_more_events();
+        self.outbox.more(is_over)
+    }
+
+    fn has_no_more_events(&self) -> bool {
+        self.outbox.is_quiet() && !self.is_alive()
+    }
+
     /// A handler of this worker has panicked: no further call on this state.
     pub(crate) fn suspect(&mut self, worker: usize) -> Actions<J> {
         let mut actions = Actions::none();
         if self.workers[worker].takes_calls() {
             self.workers[worker].condition = Condition::Suspect;
+            self.happened(worker, WorkerChange::Suspect);
             self.unpark_all(worker, &mut actions);
             // It may have been woken for a call that another one can take now.
             actions.unpark.extend(self.spread());
@@ -30,6 +62,9 @@ impl<J: Job> Dispatch<J> {
     pub(crate) fn ready(&mut self, worker: usize) -> (Option<Vec<usize>>, Actions<J>) {
         let mut actions = Actions::none();
         let is_open = self.phase < Phase::Closed;
+        if is_open {
+            self.happened(worker, WorkerChange::Ready);
+        }
         let worker = &mut self.workers[worker];
         let lanes = is_open.then(|| (0..worker.places).map(|_| worker.open()).collect());
         worker.condition = if is_open {
@@ -63,16 +98,19 @@ impl<J: Job> Dispatch<J> {
     pub(crate) fn rebuild(&mut self, worker: usize) -> (Option<u32>, Actions<J>) {
         let mut actions = Actions::none();
         let is_rebuilt = self.is_rebuilt(worker);
-        let worker = &mut self.workers[worker];
-        if worker.is_gone() {
+        if self.workers[worker].is_gone() {
             return (None, actions);
         }
         if is_rebuilt {
-            worker.condition = Condition::Starting;
-            worker.succeed();
-            return (Some(worker.incarnation), actions);
+            self.happened(worker, WorkerChange::Rebuilding);
+            let of_one = &mut self.workers[worker];
+            self.outbox
+                .decide(worker, of_one.incarnation, WorkerEnd::Replaced);
+            of_one.condition = Condition::Starting;
+            of_one.succeed();
+            return (Some(of_one.incarnation), actions);
         }
-        worker.condition = Condition::Ended;
+        self.workers[worker].condition = Condition::Ended;
         actions.wake.append(&mut self.watchers);
         (None, actions)
     }
@@ -94,6 +132,7 @@ impl<J: Job> Dispatch<J> {
             return actions;
         }
         let start = self.restart(worker, fate);
+        self.tell_end(worker, &fault, start, fate);
         self.workers[worker].condition = match start {
             Some(_) => Condition::Starting,
             None => Condition::Lost(fault),
@@ -116,6 +155,32 @@ impl<J: Job> Dispatch<J> {
             }
         }
         actions
+    }
+
+    /// The present state of a worker has ended, or could not be built.
+    fn tell_end(
+        &mut self,
+        worker: usize,
+        fault: &Arc<WorkerFault>,
+        start: Option<Instant>,
+        fate: Fate,
+    ) {
+        // One whose state was not built when the pool closed is no loss.
+        if self.phase == Phase::Closed && matches!(**fault, WorkerFault::Ended) {
+            return;
+        }
+        let incarnation = self.workers[worker].incarnation;
+        let why = WorkerEnd::Fault(Arc::clone(fault));
+        self.outbox.decide(worker, incarnation, why);
+        let fault = Arc::clone(fault);
+        let change = match (start, fate) {
+            (Some(at), Fate::ByPolicy(now)) => WorkerChange::Restarting {
+                fault,
+                delay: at.saturating_duration_since(now),
+            },
+            _ => WorkerChange::Lost { fault },
+        };
+        self.happened(worker, change);
     }
 
     /// Returns whether the end of this state of a worker is known, or changes nothing.
@@ -184,7 +249,10 @@ impl<J: Job> Dispatch<J> {
     pub(crate) fn orphan(&mut self) -> Actions<J> {
         let mut actions = Actions::none();
         for worker in self.starts.orphan() {
-            self.workers[worker].condition = Condition::Lost(Arc::new(WorkerFault::Ended));
+            let fault = Arc::new(WorkerFault::Ended);
+            let lost = Arc::clone(&fault);
+            self.happened(worker, WorkerChange::Lost { fault: lost });
+            self.workers[worker].condition = Condition::Lost(fault);
             self.lost(worker, &mut actions);
         }
         actions
@@ -195,6 +263,7 @@ impl<J: Job> Dispatch<J> {
     pub(crate) fn bury(&mut self, worker: usize, incarnation: u32) -> Actions<J> {
         let mut actions = Actions::none();
         self.forget_lanes(worker, incarnation, &mut actions);
+        self.outbox.exited(worker, incarnation);
         let of_one = &mut self.workers[worker];
         // It may be waiting for the lanes that were closed here.
         actions.wake.extend(of_one.supervisor.take());

@@ -5,6 +5,7 @@ mod balance;
 mod cancellation;
 mod deadlocks;
 mod desk;
+mod observe;
 mod panics;
 mod queue;
 mod regressions;
