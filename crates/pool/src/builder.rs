@@ -9,7 +9,7 @@ use insula_rpc::{Respond, Router, WorkerId};
 
 use crate::config::{Balance, Measure, Queue};
 use crate::error::{BuildError, FactoryError};
-use crate::lifecycle::Restart;
+use crate::lifecycle::{Recycle, Restart};
 use crate::observe::events::PoolObserver;
 use crate::observe::hub::Observers;
 use crate::pool::WorkerPool;
@@ -46,6 +46,7 @@ struct Settings {
     startup_timeout: Duration,
     restart: Restart,
     observers: Observers,
+    recycle: Recycle,
 }
 
 impl PoolBuilder {
@@ -62,6 +63,7 @@ impl PoolBuilder {
                 startup_timeout: Duration::from_secs(30),
                 restart: Restart::default(),
                 observers: Observers::default(),
+                recycle: Recycle::default(),
             },
             factory: None,
         }
@@ -175,6 +177,12 @@ impl<R> PoolBuilder<R> {
         self.settings.observers.add(Box::new(observer));
         self
     }
+
+    /// Sets when a worker gets new services though its old ones have not failed. By default never.
+    pub fn recycle(mut self, policy: Recycle) -> Self {
+        self.settings.recycle = policy;
+        self
+    }
 }
 
 impl<R: Respond> PoolBuilder<R> {
@@ -217,7 +225,7 @@ impl<R: Respond> PoolBuilder<R> {
                 "there is no service: call `service::<..>(..)`",
             ));
         };
-        check::<R>(workers, settings.lanes)?;
+        check::<R>(workers, &settings)?;
         let timeout = settings.startup_timeout;
         let shared = Arc::new(Shared::<R::Contract>::new(Setup {
             name: settings.name,
@@ -230,6 +238,7 @@ impl<R: Respond> PoolBuilder<R> {
             startup_timeout: timeout,
             restart: settings.restart,
             observers: settings.observers,
+            recycle: settings.recycle,
         }));
         // From here on a drop, also that of this future, ends the workers.
         let pool = WorkerPool::new(Arc::clone(&shared));
@@ -255,7 +264,8 @@ impl<R: Respond> PoolBuilder<R> {
 
 /// Numbers that a pool can make room for: a place for each call that may run at once exists from
 /// the start.
-fn check<R: Respond>(workers: usize, lanes: usize) -> Result<(), BuildError> {
+fn check<R: Respond>(workers: usize, settings: &Settings) -> Result<(), BuildError> {
+    let lanes = settings.lanes;
     let problem = if workers == 0 {
         "a pool has at least one worker: see `workers(..)`"
     } else if lanes == 0 {
@@ -266,6 +276,9 @@ fn check<R: Respond>(workers: usize, lanes: usize) -> Result<(), BuildError> {
     } else if R::EXCLUSIVE && lanes > 1 {
         "a service with `&mut self` methods runs one call at a time: see \
          `concurrency_per_worker(..)`"
+    } else if settings.recycle.is_endless() {
+        "a worker's services last for a call or a time, or new ones would be built without end: see \
+         `recycle(..)`"
     } else {
         return Ok(());
     };

@@ -59,7 +59,7 @@ pub(crate) use self::signs::Signs;
 pub(crate) use self::worker::Condition;
 use self::worker::{Doing, Worker};
 use crate::config::{Balance, Measure, Overflow, Queue};
-use crate::lifecycle::{Restart, Start, Starts};
+use crate::lifecycle::{Recycle, Restart, Start, Starts};
 use crate::observe::outbox::Outbox;
 use crate::queues::{Key, Queues};
 
@@ -101,6 +101,7 @@ pub(crate) struct Dispatch<J: Job> {
     /// Woken whenever a worker starts, fails or ends.
     watchers: Vec<Waker>,
     restart: Restart,
+    recycle: Recycle,
     starts: Starts,
     /// What has happened to workers, and is to be told.
     outbox: Outbox,
@@ -196,6 +197,17 @@ pub(crate) enum Submitted<J> {
     },
 }
 
+/// The results of the end of a call.
+#[must_use]
+pub(crate) struct Finished<J: Job> {
+    /// To be dropped outside of the lock.
+    pub(crate) handle: Option<J::Handle>,
+    /// A stream that has its place now.
+    pub(crate) returned: Option<Waker>,
+    /// The supervisor has to look at the worker.
+    pub(crate) is_due: bool,
+}
+
 /// The next action of a lane.
 #[must_use]
 pub(crate) enum Next<J: Job> {
@@ -238,6 +250,7 @@ impl<J: Job> Dispatch<J> {
             turned_away: 0,
             watchers: Vec::new(),
             restart: Restart::default(),
+            recycle: Recycle::default(),
             starts: Starts::default(),
             outbox: Outbox::default(),
         }
@@ -245,6 +258,10 @@ impl<J: Job> Dispatch<J> {
 
     pub(crate) fn restart_by(&mut self, policy: Restart) {
         self.restart = policy;
+    }
+
+    pub(crate) fn recycle_by(&mut self, policy: Recycle) {
+        self.recycle = policy;
     }
 
     pub(crate) fn signs(&self) -> Arc<Signs> {
@@ -391,7 +408,7 @@ impl<J: Job> Dispatch<J> {
         }
         let is_current = lane.incarnation == worker.incarnation;
         let takes_calls = worker.takes_calls() && phase < Phase::Closed;
-        let is_surplus = worker.current > worker.places;
+        let is_surplus = worker.active() > worker.places;
         if !takes_calls || !is_current || is_surplus {
             return self.close(at);
         }
@@ -458,23 +475,28 @@ impl<J: Job> Dispatch<J> {
         self.queues.front(0).is_some() || self.queues.front(worker + 1).is_some()
     }
 
-    /// A lane's call has ended. Gives back its handle, to be dropped outside, and the waker of a
-    /// stream that has its place now.
-    pub(crate) fn finish(&mut self, at: Place) -> (Option<J::Handle>, Option<Waker>) {
+    /// A lane's call has ended.
+    pub(crate) fn finish(&mut self, at: Place) -> Finished<J> {
         let is_closed = self.phase == Phase::Closed;
         let worker = &mut self.workers[at.worker];
         let doing = &mut worker.lanes[at.lane].doing;
+        let mut finished = Finished {
+            handle: None,
+            returned: None,
+            is_due: false,
+        };
         // Closed already, if the worker was given up while the call ran.
         match std::mem::replace(doing, Doing::Away) {
             Doing::Running(handle) => {
                 worker.busy -= 1;
-                (Some(handle), worker.admit(is_closed))
+                worker.calls += 1;
+                finished.is_due = self.recycle.is_due_now(worker.calls);
+                finished.handle = Some(handle);
+                finished.returned = worker.admit(is_closed);
             }
-            other => {
-                *doing = other;
-                (None, None)
-            }
+            other => *doing = other,
         }
+        finished
     }
 
     /// A lane's call does not need its place. `true` if the worker is to run one more lane, so that
@@ -482,6 +504,7 @@ impl<J: Job> Dispatch<J> {
     pub(crate) fn give_back(&mut self, at: Place) -> (bool, Actions<J>) {
         let mut actions = Actions::none();
         let is_closed = self.phase == Phase::Closed;
+        let is_rebuilt = self.is_rebuilt(at.worker);
         let worker = &mut self.workers[at.worker];
         let doing = &mut worker.lanes[at.lane].doing;
         match std::mem::replace(doing, Doing::Away) {
@@ -491,16 +514,15 @@ impl<J: Job> Dispatch<J> {
                 return (false, actions);
             }
         }
-        worker.busy -= 1;
-        worker.absent += 1;
+        worker.went_absent(at.lane);
         let is_current = worker.is_current(at.lane);
-        worker.current -= usize::from(is_current);
+        let incarnation = worker.lanes[at.lane].incarnation;
         actions.wake.extend(worker.admit(is_closed));
-        // A state that is to be built again does not wait for streams.
-        actions.wake.extend(worker.supervisor.take());
+        // A state that another one follows does not wait for streams.
+        actions.wake.extend(worker.quieted(incarnation, is_rebuilt));
         // Only a lane of the present state can open another one for it.
         let takes_calls = worker.takes_calls() && is_current && !is_closed;
-        (takes_calls && worker.current < worker.places, actions)
+        (takes_calls && worker.active() < worker.places, actions)
     }
 
     /// Opens the lane that a worker is to run, and returns its index.
@@ -562,6 +584,8 @@ impl<J: Job> Dispatch<J> {
             self.refuse_queued(Reject::Shutdown, &mut actions);
         }
         self.unpark_everyone(&mut actions);
+        // States that are built, to take the places of others, are not needed any more.
+        actions.wake.append(&mut self.watchers);
         Some(actions)
     }
 
@@ -582,12 +606,14 @@ impl<J: Job> Dispatch<J> {
         actions
     }
 
-    /// Wakes all parked lanes, which will find that they are to close, and the supervisors, whose
-    /// workers may have no lanes left.
+    /// Wakes all parked lanes, which will find that they are to close, and the isolates of states
+    /// that may have no lanes left.
     fn unpark_everyone(&mut self, actions: &mut Actions<J>) {
         for worker in 0..self.workers.len() {
             self.unpark_all(worker, actions);
-            actions.wake.extend(self.workers[worker].supervisor.take());
+            let states = self.workers[worker].states.iter_mut();
+            let waiting = states.filter_map(|state| state.waiting.take());
+            actions.wake.extend(waiting);
         }
     }
 
@@ -660,7 +686,10 @@ impl<J: Job> Dispatch<J> {
     pub(crate) fn is_over(&self) -> bool {
         let is_over = |(index, worker): (usize, &Worker<J>)| {
             worker.is_over()
-                || (worker.open == 0 && self.starts.has(index) && !self.is_rebuilt(index))
+                || (worker.open == 0
+                    && worker.successor.is_none()
+                    && self.starts.has(index)
+                    && !self.is_rebuilt(index))
         };
         self.workers.iter().enumerate().all(is_over)
     }
@@ -747,10 +776,8 @@ impl<J: Job> Dispatch<J> {
         // Now, since another lane may have this one's place before its loop is gone.
         let waker = worker.lanes[at.lane].waker.take();
         actions.retired.extend(waker);
-        let left = if is_rebuilt { worker.absent } else { 0 };
-        if worker.open <= left {
-            actions.wake.extend(worker.supervisor.take());
-        }
+        let incarnation = worker.lanes[at.lane].incarnation;
+        actions.wake.extend(worker.quieted(incarnation, is_rebuilt));
         if worker.is_over() {
             actions.wake.append(&mut self.watchers);
         }

@@ -94,6 +94,10 @@
 //! lost, and the pool is *degraded*; without any worker it has *failed*, and calls are rejected with
 //! `NoWorker`.
 //!
+//! # Recycling
+//! [`Recycle`] has the factories build new services for a worker beside its old ones, which take calls
+//! until the new ones take their place. No call waits for that.
+//!
 //! # Delivery
 //! At most once. A call stays in the queue of the pool until it starts, so the end of a worker
 //! concerns only calls that it has started: they end with `WorkerDied`, maybe executed. When a worker
@@ -142,7 +146,7 @@ mod worker;
 pub use builder::{NoService, PoolBuilder, ServiceFactory};
 pub use config::{Balance, Measure, Overflow, Queue, Shutdown};
 pub use error::{BuildError, FactoryError, WorkerFault};
-pub use lifecycle::{Directive, Restart};
+pub use lifecycle::{Directive, Recycle, Restart};
 pub use observe::events::{PoolObserver, WorkerChange, WorkerEnd, WorkerError, WorkerEvent};
 pub use observe::hub::Events;
 pub use pool::{NoCalls, ShutdownReport, WorkerPool};

@@ -12,6 +12,11 @@
 //! ```
 //! Each way to `Starting` is the next incarnation, in an isolate of its own.
 //!
+//! A worker is *recycled* without leaving `Ready`: its next state, the *successor*, is built beside
+//! the present one, in another isolate, and takes the worker over when it is ready. The lanes of the
+//! earlier state close when they ask for the next call. If the successor cannot be built, the present
+//! state goes on; if the present state ends first, the successor is the one that is starting.
+//!
 //! # Who starts
 //! The isolate of a suspect state starts the next one before it ends. A worker that has ended cannot:
 //! the pool's *supervisor* does it, an isolate that lives as long as the pool
@@ -137,6 +142,76 @@ impl fmt::Debug for Restart {
             .field("first", &self.first)
             .field("longest", &self.longest)
             .finish_non_exhaustive()
+    }
+}
+
+/// When a worker gets new services, though nothing is known to be wrong with the old ones: for
+/// libraries that leak, caches that only grow, connections that get stale.
+///
+/// The new services are built while the old ones go on taking calls, and then take their place; calls
+/// that run, and streams that have readers, come to their end on the old ones. No call waits for
+/// this. One worker of a pool is recycled at a time. If the new services cannot be built, the old ones
+/// go on, and the worker tries again, as its [`Restart`] policy says.
+///
+/// By default no worker is recycled.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use insula_pool::Recycle;
+///
+/// let recycle = Recycle::after_calls(10_000).or_after(Duration::from_secs(6 * 3600));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[must_use]
+pub struct Recycle {
+    calls: Option<u64>,
+    age: Option<Duration>,
+}
+
+impl Recycle {
+    /// Recycles a worker whose services have ended this many calls, in whatever way; at least one.
+    pub fn after_calls(calls: u64) -> Self {
+        Self {
+            calls: Some(calls),
+            age: None,
+        }
+    }
+
+    /// Recycles a worker whose services are this old.
+    pub fn after(age: Duration) -> Self {
+        Self {
+            calls: None,
+            age: Some(age),
+        }
+    }
+
+    /// Recycles it also when its services are this old.
+    pub fn or_after(self, age: Duration) -> Self {
+        Self {
+            age: Some(age),
+            ..self
+        }
+    }
+
+    /// Returns whether each state would be due at its beginning.
+    pub(crate) fn is_endless(&self) -> bool {
+        self.calls == Some(0) || self.age == Some(Duration::ZERO)
+    }
+
+    /// Returns whether the state that has just ended this many calls is to be recycled because of
+    /// the last one.
+    pub(crate) fn is_due_now(&self, calls: u64) -> bool {
+        self.calls == Some(calls)
+    }
+
+    /// The time at which a state is to be recycled that was ready at a time, and has ended so many
+    /// calls.
+    pub(crate) fn due(&self, ready_at: Instant, calls: u64) -> Option<Instant> {
+        if self.calls.is_some_and(|most| calls >= most) {
+            return Some(ready_at);
+        }
+        self.age.map(|age| ready_at + age)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::queues::Key;
 use crate::dispatch::{
     Actions, Condition, Dispatch, Fate, Job, Next, Phase, Place, Signs, Step, Submitted, Unpark,
 };
-use crate::lifecycle::{Directive, Restart, Start};
+use crate::lifecycle::{Directive, Recycle, Restart, Start};
 use crate::observe::hub::{Hub, Observers};
 use crate::pool::ShutdownReport;
 use crate::stats::{
@@ -101,6 +101,7 @@ pub(crate) struct Setup {
     pub(crate) startup_timeout: Duration,
     pub(crate) restart: Restart,
     pub(crate) observers: Observers,
+    pub(crate) recycle: Recycle,
 }
 
 impl<C: Calls> Endpoint<C> for Shared<C> {
@@ -213,6 +214,7 @@ impl<C: Calls> Shared<C> {
         let mut state = Dispatch::new(workers, lanes, queue, balance);
         state.measure(setup.measure);
         state.restart_by(restart.clone());
+        state.recycle_by(setup.recycle);
         Self {
             name: setup.name.into(),
             grace: setup.grace,
@@ -235,16 +237,17 @@ impl<C: Calls> Shared<C> {
     /// Ends the lane's call, if `is_done`, and gets the next; `None` when the loop has to end.
     pub(crate) fn poll_next(&self, at: Place, is_done: &mut bool) -> Poll<Option<Entry<C>>> {
         let mut state = self.state.lock();
-        let (done, returned) = if std::mem::take(is_done) {
-            state.finish(at)
-        } else {
-            (None, None)
-        };
+        let finished = std::mem::take(is_done).then(|| state.finish(at));
         let next = state.next(at);
         drop(state);
-        // Without the lock, since it may be the last reference to a request or an answer.
-        drop(done);
-        returned.into_iter().for_each(wake_contained);
+        if let Some(finished) = finished {
+            // Without the lock, since it may be the last reference to a request or an answer.
+            drop(finished.handle);
+            finished.returned.into_iter().for_each(wake_contained);
+            if finished.is_due {
+                self.changed();
+            }
+        }
         match next {
             Next::Run(entry, unpark) => {
                 unpark.into_iter().for_each(wake_lane);
@@ -285,26 +288,27 @@ impl<C: Calls> Shared<C> {
         }
     }
 
-    pub(crate) fn suspect(&self, worker: usize) {
-        let actions = self.state.lock().suspect(worker);
+    pub(crate) fn suspect(&self, worker: usize, incarnation: u32) {
+        let actions = self.state.lock().suspect(worker, incarnation);
         self.perform(actions);
         self.tell();
     }
 
     /// The lanes that a worker is to run, now that its state is built.
-    pub(crate) fn ready(&self, worker: usize) -> Option<Vec<usize>> {
-        let (lanes, actions) = self.state.lock().ready(worker);
+    pub(crate) fn ready(&self, worker: usize, incarnation: u32) -> Option<Vec<usize>> {
+        let now = Instant::now();
+        let (lanes, actions) = self.state.lock().ready(worker, incarnation, now);
         self.perform(actions);
         self.tell();
         lanes
     }
 
-    /// Waits until all loops of a worker have ended.
-    pub(crate) async fn quiet(&self, worker: usize) {
+    /// Waits until all loops of a state have ended.
+    pub(crate) async fn quiet(&self, worker: usize, incarnation: u32) {
         poll_fn(|cx| {
             // Cloned before the lock is taken, and what it replaces is dropped after.
             let waker = cx.waker().clone();
-            let (is_quiet, unused) = self.state.lock().is_quiet(worker, waker);
+            let (is_quiet, unused) = self.state.lock().is_quiet(worker, incarnation, waker);
             drop(unused);
             if is_quiet {
                 Poll::Ready(())
@@ -315,11 +319,11 @@ impl<C: Calls> Shared<C> {
         .await;
     }
 
-    pub(crate) fn rebuild(&self, worker: usize) -> Option<u32> {
-        let (incarnation, actions) = self.state.lock().rebuild(worker);
+    pub(crate) fn rebuild(&self, worker: usize, incarnation: u32) -> Option<u32> {
+        let (next, actions) = self.state.lock().rebuild(worker, incarnation);
         self.perform(actions);
         self.tell();
-        incarnation
+        next
     }
 
     /// A state of a worker has ended, or could not be built. The policy has the worker start again,
@@ -433,10 +437,10 @@ impl<C: Calls> Shared<C> {
         .await
     }
 
-    /// Waits until nothing starts any more.
-    pub(crate) async fn closed(&self) {
-        let is_closed = |state: &Dispatch<_>| state.phase() == Phase::Closed;
-        self.when(|state| is_closed(state).then_some(())).await;
+    /// Waits until a state that is being built is not needed any more.
+    pub(crate) async fn unneeded(&self, worker: usize, incarnation: u32) {
+        self.when(|state| state.is_unneeded(worker, incarnation).then_some(()))
+            .await;
     }
 
     /// The first worker that has not become ready.

@@ -106,11 +106,18 @@ impl<R: Respond> Seed<R> {
         if let Some(isolate) = Isolate::current() {
             self.isolate = Some(isolate.id());
             self.shared.move_in(self.worker.index(), isolate);
-            watch_slices(Arc::new(Watch {
-                shared: Arc::clone(&self.shared),
-                worker: self.worker.index(),
-            }));
         }
+    }
+
+    /// From here on the dispatch is told when the isolate runs. Not before its state is built: an
+    /// earlier one may have the worker meanwhile, whose room is its own.
+    async fn watch(&self) {
+        watch_slices(Arc::new(Watch {
+            shared: Arc::clone(&self.shared),
+            worker: self.worker.index(),
+        }));
+        // The slice that runs has begun without the watch, and lanes must not run in it.
+        yield_now().await;
     }
 
     /// Starts the isolate of the worker's next state.
@@ -175,9 +182,8 @@ impl<R: Respond> Drop for Seed<R> {
 /// have left running ends with it.
 pub(crate) async fn run<R: Respond>(mut seed: Seed<R>) {
     seed.move_in();
-    // The slice that runs has begun without the watch, and lanes must not run in it.
-    yield_now().await;
     let (shared, worker) = (Arc::clone(&seed.shared), seed.worker.index());
+    let incarnation = seed.incarnation;
     let responder = match build(&seed).await {
         Ok(responder) => Arc::new(responder),
         Err(fault) => {
@@ -185,19 +191,20 @@ pub(crate) async fn run<R: Respond>(mut seed: Seed<R>) {
             return leave(seed);
         }
     };
-    let Some(open) = shared.ready(worker) else {
+    let Some(open) = shared.ready(worker, incarnation) else {
         drop_contained(responder);
         return leave(seed);
     };
     seed.was_ready = true;
+    seed.watch().await;
     let (last_lane, all_over) = one_shot();
     let lanes = Arc::new(Lanes::new(&seed, Arc::clone(&responder), last_lane));
     open.into_iter().for_each(|lane| lanes.spawn(lane));
     // Only lanes hold it from here on, so that `all_over` comes with the end of the last one.
     drop(lanes);
-    shared.quiet(worker).await;
+    shared.quiet(worker, incarnation).await;
     drop_contained(responder);
-    if let Some(next) = shared.rebuild(worker) {
+    if let Some(next) = shared.rebuild(worker, incarnation) {
         seed.succeed(next);
     }
     // Streams of this state may still have readers.
@@ -225,7 +232,8 @@ async fn build<R: Respond>(seed: &Seed<R>) -> Result<R, WorkerFault> {
     // too.
     let mut building = Box::pin(contain(async { (seed.factory)(cx).await }));
     // A pool that ends does not wait for states that it will not use.
-    let built = unless(seed.shared.closed(), within(timeout, &mut building)).await;
+    let unneeded = seed.shared.unneeded(seed.worker.index(), seed.incarnation);
+    let built = unless(unneeded, within(timeout, &mut building)).await;
     // If it did not come to its end, what it holds is the user's.
     drop_contained(building);
     match built {
@@ -349,7 +357,7 @@ impl<R: Respond> Lane<R> {
             is_done = true;
             if ended.how == How::Panicked {
                 // Before that question, or this lane would take one more call on this state.
-                shared.suspect(at.worker);
+                shared.suspect(at.worker, self.lanes.incarnation);
             }
             if slice.is_over() {
                 yield_now().await;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use insula_core::Instant;
 use insula_rpc::Reject;
 
 use super::homes::Homes;
-use super::worker::{Condition, Doing};
+use super::worker::{Condition, Doing, Worker};
 use super::{Actions, Dispatch, Fate, Job, Phase, Step};
 use crate::error::WorkerFault;
 use crate::lifecycle::Start;
@@ -44,10 +45,12 @@ impl<J: Job> Dispatch<J> {
         self.outbox.is_quiet() && !self.is_alive()
     }
 
-    /// A handler of this worker has panicked: no further call on this state.
-    pub(crate) fn suspect(&mut self, worker: usize) -> Actions<J> {
+    /// A handler of a state has panicked: no further call on it.
+    pub(crate) fn suspect(&mut self, worker: usize, incarnation: u32) -> Actions<J> {
         let mut actions = Actions::none();
-        if self.workers[worker].takes_calls() {
+        let of_one = &self.workers[worker];
+        // The services of an earlier state, which takes no more calls, are not those of this one.
+        if of_one.takes_calls() && of_one.incarnation == incarnation {
             self.workers[worker].condition = Condition::Suspect;
             self.happened(worker, WorkerChange::Suspect);
             self.unpark_all(worker, &mut actions);
@@ -57,36 +60,61 @@ impl<J: Job> Dispatch<J> {
         actions
     }
 
-    /// A worker's state is built. Gives the lanes that it is to run; `None` if the pool has ended
-    /// meanwhile.
-    pub(crate) fn ready(&mut self, worker: usize) -> (Option<Vec<usize>>, Actions<J>) {
+    /// A state of a worker is built. Gives the lanes that it is to run; `None` if it is not needed
+    /// any more.
+    ///
+    /// One that was built beside another takes the worker over here: the lanes of the other one
+    /// close when they ask next, and its calls come to their end.
+    pub(crate) fn ready(
+        &mut self,
+        worker: usize,
+        incarnation: u32,
+        now: Instant,
+    ) -> (Option<Vec<usize>>, Actions<J>) {
         let mut actions = Actions::none();
-        let is_open = self.phase < Phase::Closed;
-        if is_open {
-            self.happened(worker, WorkerChange::Ready);
-        }
-        let worker = &mut self.workers[worker];
-        let lanes = is_open.then(|| (0..worker.places).map(|_| worker.open()).collect());
-        worker.condition = if is_open {
-            Condition::Ready
-        } else {
-            Condition::Ended
-        };
+        let (phase, of_one) = (self.phase, &mut self.workers[worker]);
         actions.wake.append(&mut self.watchers);
-        (lanes, actions)
+        if of_one.successor == Some(incarnation) {
+            of_one.successor = None;
+            // A pool that drains does with the state that it has.
+            if phase != Phase::Open || of_one.is_gone() {
+                return (None, actions);
+            }
+            let earlier = of_one.incarnation;
+            self.outbox.decide(worker, earlier, WorkerEnd::Recycled);
+            self.unpark_all(worker, &mut actions);
+            self.workers[worker].succeed(incarnation);
+        } else if of_one.is_gone() {
+            return (None, actions);
+        } else if phase == Phase::Closed {
+            of_one.condition = Condition::Ended;
+            return (None, actions);
+        }
+        self.happened(worker, WorkerChange::Ready);
+        let of_one = &mut self.workers[worker];
+        of_one.condition = Condition::Ready;
+        (of_one.ready_at, of_one.recycled_from) = (Some(now), Some(now));
+        let lanes = (0..of_one.places).map(|_| of_one.open()).collect();
+        (Some(lanes), actions)
     }
 
-    /// Returns whether the lanes of this worker have ended, as far as its next step needs it; the
-    /// supervisor is woken when they have. A state that is built again does not wait for streams
-    /// that are absent.
-    pub(crate) fn is_quiet(&mut self, index: usize, supervisor: Waker) -> (bool, Option<Waker>) {
-        let is_rebuilt = self.is_rebuilt(index);
-        let worker = &mut self.workers[index];
-        let left = if is_rebuilt { worker.absent } else { 0 };
-        if worker.open <= left {
-            return (true, Some(supervisor));
+    /// Returns whether the lanes of a state have ended, as far as its isolate waits for that; it is
+    /// woken when they have.
+    pub(crate) fn is_quiet(
+        &mut self,
+        worker: usize,
+        incarnation: u32,
+        waiting: Waker,
+    ) -> (bool, Option<Waker>) {
+        let is_rebuilt = self.is_rebuilt(worker);
+        let worker = &mut self.workers[worker];
+        if worker.is_quiet(incarnation, is_rebuilt) {
+            return (true, Some(waiting));
         }
-        (false, worker.supervisor.replace(supervisor))
+        match worker.state(incarnation) {
+            Some(state) => (false, state.waiting.replace(waiting)),
+            None => (true, Some(waiting)),
+        }
     }
 
     /// Returns whether a worker whose lanes have closed is built again.
@@ -94,25 +122,63 @@ impl<J: Job> Dispatch<J> {
         self.phase == Phase::Open || (self.phase == Phase::Draining && self.has_call_for(worker))
     }
 
-    /// All loops of a worker have ended: gives its next incarnation if it is to be rebuilt.
-    pub(crate) fn rebuild(&mut self, worker: usize) -> (Option<u32>, Actions<J>) {
+    /// All loops of a state have ended: gives the next incarnation if its isolate is to start that.
+    pub(crate) fn rebuild(&mut self, worker: usize, incarnation: u32) -> (Option<u32>, Actions<J>) {
         let mut actions = Actions::none();
-        let is_rebuilt = self.is_rebuilt(worker);
-        if self.workers[worker].is_gone() {
+        if self.is_ended(worker, incarnation) {
             return (None, actions);
         }
-        if is_rebuilt {
-            self.happened(worker, WorkerChange::Rebuilding);
-            let of_one = &mut self.workers[worker];
-            self.outbox
-                .decide(worker, of_one.incarnation, WorkerEnd::Replaced);
-            of_one.condition = Condition::Starting;
-            of_one.succeed();
-            return (Some(of_one.incarnation), actions);
+        if !self.is_rebuilt(worker) {
+            self.workers[worker].condition = Condition::Ended;
+            actions.wake.append(&mut self.watchers);
+            return (None, actions);
         }
-        self.workers[worker].condition = Condition::Ended;
-        actions.wake.append(&mut self.watchers);
-        (None, actions)
+        self.happened(worker, WorkerChange::Rebuilding);
+        self.outbox.decide(worker, incarnation, WorkerEnd::Replaced);
+        let worker = &mut self.workers[worker];
+        worker.condition = Condition::Starting;
+        match worker.successor.take() {
+            // It is being built already.
+            Some(next) => {
+                worker.succeed(next);
+                (None, actions)
+            }
+            None => {
+                worker.succeed(worker.incarnation + 1);
+                (Some(worker.incarnation), actions)
+            }
+        }
+    }
+
+    /// The next state that is to be built beside the one whose place it takes. One at a time, so that
+    /// the workers of a pool do not all need twice the memory.
+    fn recycle(&mut self, now: Instant) -> Option<Start> {
+        let is_building = self.workers.iter().any(|it| it.successor.is_some());
+        if is_building || self.phase != Phase::Open {
+            return None;
+        }
+        let is_due = |of_one: &Worker<J>| {
+            let at = of_one.recycled_at(&self.recycle);
+            at.is_some_and(|at| at <= now)
+        };
+        let worker = self.workers.iter().position(is_due)?;
+        let of_one = &mut self.workers[worker];
+        let incarnation = of_one.incarnation + 1;
+        of_one.successor = Some(incarnation);
+        Some(Start {
+            worker,
+            incarnation,
+        })
+    }
+
+    /// The time at which the next state is to be recycled.
+    fn next_recycled(&self) -> Option<Instant> {
+        let is_building = self.workers.iter().any(|it| it.successor.is_some());
+        if is_building || self.phase != Phase::Open {
+            return None;
+        }
+        let times = self.workers.iter();
+        times.filter_map(|it| it.recycled_at(&self.recycle)).min()
     }
 
     /// The state of a worker could not be built, or its isolate has ended. Does nothing if its end
@@ -128,24 +194,54 @@ impl<J: Job> Dispatch<J> {
         fate: Fate,
     ) -> Actions<J> {
         let mut actions = Actions::none();
+        let of_one = &mut self.workers[worker];
+        if of_one.successor == Some(incarnation) {
+            // The present state goes on without one, and gets another one later.
+            of_one.successor = None;
+            if self.phase == Phase::Open {
+                let why = WorkerEnd::Fault(fault);
+                self.outbox.decide(worker, incarnation, why);
+            }
+            of_one.recycled_from = match fate {
+                Fate::ByPolicy(now) => {
+                    let delay = of_one.restarts.next(&self.restart, now);
+                    delay.map(|delay| now + delay)
+                }
+                Fate::Lost => None,
+            };
+            actions.wake.append(&mut self.watchers);
+            return actions;
+        }
         if self.is_ended(worker, incarnation) {
             return actions;
         }
-        let start = self.restart(worker, fate);
-        self.tell_end(worker, &fault, start, fate);
-        self.workers[worker].condition = match start {
-            Some(_) => Condition::Starting,
-            None => Condition::Lost(fault),
+        let successor = self.workers[worker].successor.take();
+        let start = if successor.is_some() {
+            None
+        } else {
+            self.restart(worker, fate)
+        };
+        let delay = match (successor, start, fate) {
+            (Some(_), ..) => Some(Duration::ZERO),
+            (None, Some(at), Fate::ByPolicy(now)) => Some(at - now),
+            _ => None,
+        };
+        self.tell_end(worker, &fault, delay);
+        self.workers[worker].condition = match (successor, start) {
+            (None, None) => Condition::Lost(fault),
+            _ => Condition::Starting,
         };
         // Before they are forgotten: a loop that still runs has to ask once more, and then ends.
         self.unpark_all(worker, &mut actions);
         self.forget_lanes(worker, incarnation, &mut actions);
-        match start {
-            None => self.lost(worker, &mut actions),
-            Some(at) => {
-                let of_one = &mut self.workers[worker];
-                of_one.succeed();
-                let incarnation = of_one.incarnation;
+        let of_one = &mut self.workers[worker];
+        match (successor, start) {
+            // It takes the worker over once it is built.
+            (Some(next), _) => of_one.succeed(next),
+            (None, None) => self.lost(worker, &mut actions),
+            (None, Some(at)) => {
+                let incarnation = incarnation + 1;
+                of_one.succeed(incarnation);
                 let start = Start {
                     worker,
                     incarnation,
@@ -158,13 +254,7 @@ impl<J: Job> Dispatch<J> {
     }
 
     /// The present state of a worker has ended, or could not be built.
-    fn tell_end(
-        &mut self,
-        worker: usize,
-        fault: &Arc<WorkerFault>,
-        start: Option<Instant>,
-        fate: Fate,
-    ) {
+    fn tell_end(&mut self, worker: usize, fault: &Arc<WorkerFault>, delay: Option<Duration>) {
         // One whose state was not built when the pool closed is no loss.
         if self.phase == Phase::Closed && matches!(**fault, WorkerFault::Ended) {
             return;
@@ -173,12 +263,9 @@ impl<J: Job> Dispatch<J> {
         let why = WorkerEnd::Fault(Arc::clone(fault));
         self.outbox.decide(worker, incarnation, why);
         let fault = Arc::clone(fault);
-        let change = match (start, fate) {
-            (Some(at), Fate::ByPolicy(now)) => WorkerChange::Restarting {
-                fault,
-                delay: at.saturating_duration_since(now),
-            },
-            _ => WorkerChange::Lost { fault },
+        let change = match delay {
+            Some(delay) => WorkerChange::Restarting { fault, delay },
+            None => WorkerChange::Lost { fault },
         };
         self.happened(worker, change);
     }
@@ -186,7 +273,14 @@ impl<J: Job> Dispatch<J> {
     /// Returns whether the end of this state of a worker is known, or changes nothing.
     pub(crate) fn is_ended(&self, worker: usize, incarnation: u32) -> bool {
         let worker = &self.workers[worker];
-        worker.is_gone() || worker.incarnation != incarnation
+        let is_known = worker.is_gone() || worker.incarnation != incarnation;
+        is_known && worker.successor != Some(incarnation)
+    }
+
+    /// Returns whether a state that is being built is not needed any more.
+    pub(crate) fn is_unneeded(&self, worker: usize, incarnation: u32) -> bool {
+        let is_successor = self.workers[worker].successor == Some(incarnation);
+        self.phase() == Phase::Closed || (is_successor && self.phase != Phase::Open)
     }
 
     pub(crate) fn incarnation(&self, worker: usize) -> u32 {
@@ -234,15 +328,19 @@ impl<J: Job> Dispatch<J> {
                 Step::Wait
             };
         }
-        loop {
+        let next = loop {
             match self.starts.next(now) {
                 Ok(start) if self.is_rebuilt(start.worker) => return Step::Start(start),
                 // The pool drains, and has no call for it.
                 Ok(start) => self.workers[start.worker].condition = Condition::Ended,
-                Err(Some(at)) => return Step::WaitUntil(at),
-                Err(None) => return Step::Wait,
+                Err(next) => break next,
             }
+        };
+        if let Some(start) = self.recycle(now) {
+            return Step::Start(start);
         }
+        let times = next.into_iter().chain(self.next_recycled());
+        times.min().map_or(Step::Wait, Step::WaitUntil)
     }
 
     /// There is no supervisor any more: what has not started will not start.
@@ -266,7 +364,7 @@ impl<J: Job> Dispatch<J> {
         self.outbox.exited(worker, incarnation);
         let of_one = &mut self.workers[worker];
         // It may be waiting for the lanes that were closed here.
-        actions.wake.extend(of_one.supervisor.take());
+        actions.wake.extend(of_one.quieted(incarnation, true));
         if of_one.is_over() {
             actions.wake.append(&mut self.watchers);
         }

@@ -38,7 +38,10 @@ fn call(number: u32) -> Call {
 fn dispatch(workers: usize, places: usize, queue: Queue, balance: Balance) -> Dispatch<Call> {
     let mut state = Dispatch::new(workers, places, queue, balance);
     for worker in 0..workers {
-        let lanes = state.ready(worker).0.unwrap();
+        let lanes = state
+            .ready(worker, state.incarnation(worker), now())
+            .0
+            .unwrap();
         assert_eq!(lanes, (0..places).collect::<Vec<_>>());
     }
     state
@@ -108,7 +111,7 @@ fn places(unpark: &[Unpark]) -> Vec<Place> {
 }
 
 fn finish(state: &mut Dispatch<Call>, worker: usize, lane: usize) -> Option<u32> {
-    state.finish(at(worker, lane)).0
+    state.finish(at(worker, lane)).handle
 }
 
 fn fault() -> Arc<WorkerFault> {
@@ -116,7 +119,9 @@ fn fault() -> Arc<WorkerFault> {
 }
 
 fn quiet(state: &mut Dispatch<Call>, worker: usize) -> bool {
-    state.is_quiet(worker, Waker::noop().clone()).0
+    state
+        .is_quiet(worker, state.incarnation(worker), Waker::noop().clone())
+        .0
 }
 
 #[test]
@@ -364,13 +369,17 @@ fn a_stream_that_waits_for_its_reader_leaves_its_place_to_the_next_call() {
     // The stream wants to go on, and comes before the next call.
     assert!(!state.poll_return(at(0, 0), Waker::noop().clone()).0);
     waits(&mut state, 3);
-    let (done, returned) = state.finish(at(0, 1));
+    let Finished {
+        handle: done,
+        returned,
+        ..
+    } = state.finish(at(0, 1));
     assert_eq!((done, returned.is_some()), (Some(2), true));
     assert!(state.poll_return(at(0, 0), Waker::noop().clone()).0);
     assert!(is_closed(&mut state, 0, 1), "there is one lane too many");
     assert_eq!(finish(&mut state, 0, 0), Some(1));
     assert_eq!(next(&mut state, 0, 0), Some(3));
-    assert_eq!(state.workers[0].current, 1);
+    assert_eq!(state.workers[0].active(), 1);
 }
 
 #[test]
@@ -383,15 +392,18 @@ fn a_suspect_worker_finishes_its_calls_but_waits_for_no_stream() {
     assert!(state.give_back(at(0, 1)).0);
     assert_eq!(state.open_lane(0), 2);
     assert_eq!(next(&mut state, 0, 2), None);
-    assert_eq!(places(&state.suspect(0).unpark), [at(0, 2)]);
+    assert_eq!(
+        places(&state.suspect(0, state.incarnation(0)).unpark),
+        [at(0, 2)]
+    );
     waits(&mut state, 3);
     assert!(is_closed(&mut state, 0, 2));
     assert!(!quiet(&mut state, 0));
     assert_eq!(finish(&mut state, 0, 0), Some(1));
     assert!(is_closed(&mut state, 0, 0));
     assert!(quiet(&mut state, 0));
-    assert_eq!(state.rebuild(0).0, Some(1));
-    let lanes = state.ready(0).0.unwrap();
+    assert_eq!(state.rebuild(0, state.incarnation(0)).0, Some(1));
+    let lanes = state.ready(0, state.incarnation(0), now()).0.unwrap();
     assert_eq!(lanes.len(), 2);
     assert_eq!(next(&mut state, 0, lanes[0]), Some(3));
     // The stream goes on beside it, and its lane takes no call on the new state.
@@ -413,20 +425,20 @@ fn a_worker_that_fails_while_draining_is_rebuilt_for_what_is_queued() {
     assert_eq!(next(&mut state, 0, 0), Some(1));
     assert!(state.drain(false).is_some_and(|it| it.refuse.is_empty()));
     for (incarnation, number) in [(1, 2), (2, 3)] {
-        assert!(state.suspect(0).refuse.is_empty());
+        assert!(state.suspect(0, state.incarnation(0)).refuse.is_empty());
         finish(&mut state, 0, 0);
         assert!(is_closed(&mut state, 0, 0));
-        let (rebuilt, actions) = state.rebuild(0);
+        let (rebuilt, actions) = state.rebuild(0, state.incarnation(0));
         assert_eq!(rebuilt, Some(incarnation));
         assert!(actions.refuse.is_empty() && !state.is_over());
-        assert!(state.ready(0).0.is_some());
+        assert!(state.ready(0, state.incarnation(0), now()).0.is_some());
         assert_eq!(next(&mut state, 0, 0), Some(number));
     }
     // Nothing is left to be rebuilt for.
-    assert!(state.suspect(0).refuse.is_empty());
+    assert!(state.suspect(0, state.incarnation(0)).refuse.is_empty());
     finish(&mut state, 0, 0);
     assert!(is_closed(&mut state, 0, 0));
-    assert_eq!(state.rebuild(0).0, None);
+    assert_eq!(state.rebuild(0, state.incarnation(0)).0, None);
     assert!(state.is_over());
 }
 
@@ -455,7 +467,7 @@ fn the_last_worker_takes_the_queue_with_it() {
     assert!(state.is_over());
     assert_eq!(refused(&mut state, 3, true), Reject::NoWorker);
     assert!(state.lose(1, 0, fault(), Fate::Lost).refuse.is_empty());
-    assert_eq!(state.rebuild(1).0, None, "it is gone");
+    assert_eq!(state.rebuild(1, state.incarnation(1)).0, None, "it is gone");
 }
 
 #[test]
@@ -476,7 +488,7 @@ fn draining_finishes_the_queue_and_then_closes() {
     finish(&mut state, 0, 0);
     assert!(is_closed(&mut state, 0, 0));
     assert!(quiet(&mut state, 0) && !state.is_over());
-    assert_eq!(state.rebuild(0).0, None);
+    assert_eq!(state.rebuild(0, state.incarnation(0)).0, None);
     assert!(state.is_over() && state.phase() == Phase::Closed);
 }
 
@@ -586,7 +598,7 @@ impl Model {
 
     fn finish(&mut self, index: usize) {
         let (at, number) = self.running.swap_remove(index);
-        assert_eq!(self.state.finish(at).0, Some(number));
+        assert_eq!(self.state.finish(at).handle, Some(number));
         self.over += 1;
         self.ask(at);
     }
@@ -615,7 +627,10 @@ impl Model {
             assert_eq!(worker.busy, running);
             assert!(worker.busy <= worker.places);
             let absent = |it: &Doing<Call>| matches!(it, Doing::Absent(_) | Doing::Returning(..));
-            assert_eq!(worker.absent, lanes(worker, absent));
+            let of_states: usize = worker.states.iter().map(|state| state.absent).sum();
+            assert_eq!(of_states, lanes(worker, absent));
+            let active: usize = worker.states.iter().map(|state| state.active).sum();
+            assert_eq!(active + of_states, worker.open);
             assert_eq!(
                 worker.open,
                 lanes(worker, |it| !matches!(it, Doing::Closed))
@@ -698,9 +713,9 @@ fn a_lane_keeps_its_waker_though_the_loop_before_it_goes_later() {
     assert_eq!(next(&mut state, 0, 0), Some(1));
     // It waits for the reader of its stream, and the state is built again.
     let _actions = state.give_back(at(0, 0));
-    let _actions = state.suspect(0);
-    assert_eq!(state.rebuild(0).0, Some(1));
-    assert_eq!(state.ready(0).0, Some(vec![1]));
+    let _actions = state.suspect(0, state.incarnation(0));
+    assert_eq!(state.rebuild(0, state.incarnation(0)).0, Some(1));
+    assert_eq!(state.ready(0, state.incarnation(0), now()).0, Some(vec![1]));
     let actions = state.bury(0, 0);
     assert!(Arc::ptr_eq(&actions.retired[0], &old));
     assert_eq!(state.open_lane(0), 0);

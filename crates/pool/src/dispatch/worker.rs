@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
 
+use insula_core::Instant;
+
 use super::Job;
 use crate::error::WorkerFault;
-use crate::lifecycle::Restarts;
+use crate::lifecycle::{Recycle, Restarts};
 
 pub(super) struct Worker<J: Job> {
     pub(super) condition: Condition,
@@ -18,19 +20,34 @@ pub(super) struct Worker<J: Job> {
     /// The parked lanes, the one that parked last on top: its state is in the cache.
     pub(super) parked: Vec<usize>,
     pub(super) woken: usize,
-    /// Lanes that are not closed.
+    /// Lanes that are not closed, of all states.
     pub(super) open: usize,
-    /// Lanes of the present incarnation that are neither closed nor absent.
-    pub(super) current: usize,
     /// Lanes that run a call.
     pub(super) busy: usize,
-    /// Lanes whose call is absent or wants to return.
-    pub(super) absent: usize,
+    /// The present state last, and before it earlier ones, while they have lanes.
+    pub(super) states: Vec<State>,
     /// The lanes that want to return, in the order in which they asked.
     pub(super) returning: VecDeque<usize>,
-    /// Waits for its lanes to close.
-    pub(super) supervisor: Option<Waker>,
+    /// The incarnation of the state that is built beside the present one, to take its place.
+    pub(super) successor: Option<u32>,
+    /// Calls that the present state has ended.
+    pub(super) calls: u64,
+    pub(super) ready_at: Option<Instant>,
+    /// The time from which the present state may be recycled. `None` if it cannot be, since its
+    /// successors could not be built.
+    pub(super) recycled_from: Option<Instant>,
     pub(super) restarts: Restarts,
+}
+
+/// The lanes of one state of a worker.
+pub(super) struct State {
+    pub(super) incarnation: u32,
+    /// Lanes that are neither closed nor absent.
+    pub(super) active: usize,
+    /// Lanes whose call is absent or wants to return.
+    pub(super) absent: usize,
+    /// Its isolate, which waits for its lanes to close.
+    pub(super) waiting: Option<Waker>,
 }
 
 /// The condition of a worker.
@@ -83,19 +100,66 @@ impl<J: Job> Worker<J> {
             parked: Vec::with_capacity(places),
             woken: 0,
             open: 0,
-            current: 0,
             busy: 0,
-            absent: 0,
+            states: vec![State::new(0)],
             returning: VecDeque::new(),
-            supervisor: None,
+            successor: None,
+            calls: 0,
+            ready_at: None,
+            recycled_from: None,
             restarts: Restarts::default(),
         }
     }
 
-    /// Its next state is to be built. The lanes that are left are of earlier ones from now on.
-    pub(super) fn succeed(&mut self) {
-        self.incarnation += 1;
-        self.current = 0;
+    /// Its next state begins. The lanes that are left are of earlier ones from now on.
+    pub(super) fn succeed(&mut self, incarnation: u32) {
+        self.incarnation = incarnation;
+        self.calls = 0;
+        self.states
+            .retain(|state| state.active + state.absent > 0 || state.waiting.is_some());
+        self.states.push(State::new(incarnation));
+    }
+
+    /// The time at which its present state is to be recycled, if it is.
+    pub(super) fn recycled_at(&self, policy: &Recycle) -> Option<Instant> {
+        if !self.takes_calls() {
+            return None;
+        }
+        let from = self.recycled_from?;
+        let due = policy.due(self.ready_at?, self.calls)?;
+        Some(due.max(from))
+    }
+
+    /// The lanes of the present state that are neither closed nor absent.
+    pub(super) fn active(&self) -> usize {
+        self.states.last().map_or(0, |state| state.active)
+    }
+
+    /// One of the states; `None` if it is over, and was forgotten.
+    pub(super) fn state(&mut self, incarnation: u32) -> Option<&mut State> {
+        let mut states = self.states.iter_mut().rev();
+        states.find(|state| state.incarnation == incarnation)
+    }
+
+    fn state_of(&mut self, lane: usize) -> Option<&mut State> {
+        self.state(self.lanes[lane].incarnation)
+    }
+
+    /// Returns whether no lane of a state takes calls any more. One that another one follows does
+    /// not wait for its streams that are absent.
+    pub(super) fn is_quiet(&self, incarnation: u32, is_rebuilt: bool) -> bool {
+        let is_followed = is_rebuilt || incarnation != self.incarnation;
+        let mut states = self.states.iter();
+        let state = states.find(|state| state.incarnation == incarnation);
+        state.is_none_or(|it| it.active == 0 && (is_followed || it.absent == 0))
+    }
+
+    /// Takes the waker of a state's isolate, if what it waits for has come.
+    pub(super) fn quieted(&mut self, incarnation: u32, is_rebuilt: bool) -> Option<Waker> {
+        if !self.is_quiet(incarnation, is_rebuilt) {
+            return None;
+        }
+        self.state(incarnation)?.waiting.take()
     }
 
     pub(super) fn takes_calls(&self) -> bool {
@@ -109,7 +173,7 @@ impl<J: Job> Worker<J> {
 
     /// Returns whether nothing of it runs any more.
     pub(super) fn is_over(&self) -> bool {
-        self.is_gone() && self.open == 0
+        self.is_gone() && self.open == 0 && self.successor.is_none()
     }
 
     /// Returns whether a lane could be woken and would find a place, if it is not inside a slice.
@@ -120,7 +184,9 @@ impl<J: Job> Worker<J> {
     /// A lane that is about to ask.
     pub(super) fn open(&mut self) -> usize {
         self.open += 1;
-        self.current += 1;
+        if let Some(present) = self.states.last_mut() {
+            present.active += 1;
+        }
         let lane = Lane {
             doing: Doing::Away,
             incarnation: self.incarnation,
@@ -143,11 +209,12 @@ impl<J: Job> Worker<J> {
     /// A lane is closed, or its isolate has ended.
     pub(super) fn closed(&mut self, lane: usize, was_absent: bool) {
         self.open -= 1;
-        // An absent lane is not counted as one of the present state.
-        if was_absent {
-            self.absent -= 1;
-        } else {
-            self.current -= usize::from(self.is_current(lane));
+        if let Some(state) = self.state_of(lane) {
+            if was_absent {
+                state.absent -= 1;
+            } else {
+                state.active -= 1;
+            }
         }
         self.closed.push(lane);
     }
@@ -156,11 +223,22 @@ impl<J: Job> Worker<J> {
         self.lanes[lane].incarnation == self.incarnation
     }
 
+    /// The call of a lane has given its place back.
+    pub(super) fn went_absent(&mut self, lane: usize) {
+        self.busy -= 1;
+        if let Some(state) = self.state_of(lane) {
+            state.active -= 1;
+            state.absent += 1;
+        }
+    }
+
     /// The call of a lane has its place again.
     pub(super) fn came_back(&mut self, lane: usize) {
         self.busy += 1;
-        self.absent -= 1;
-        self.current += usize::from(self.is_current(lane));
+        if let Some(state) = self.state_of(lane) {
+            state.absent -= 1;
+            state.active += 1;
+        }
     }
 
     /// Gives a free place to the call that has waited longest for one.
@@ -180,6 +258,17 @@ impl<J: Job> Worker<J> {
                 *doing = other;
                 None
             }
+        }
+    }
+}
+
+impl State {
+    fn new(incarnation: u32) -> Self {
+        Self {
+            incarnation,
+            active: 0,
+            absent: 0,
+            waiting: None,
         }
     }
 }

@@ -72,6 +72,9 @@ pub enum WorkerChange {
 pub enum WorkerEnd {
     /// A handler had panicked, and the next incarnation has taken its place.
     Replaced,
+    /// The next incarnation was built beside it, and has taken its place. See
+    /// [`PoolBuilder::recycle`](crate::PoolBuilder::recycle).
+    Recycled,
     /// The pool ended.
     PoolEnded,
     /// It has ended before its time. An isolate that was killed, that has called
@@ -173,6 +176,7 @@ impl fmt::Display for WorkerEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Replaced => f.write_str("the next incarnation has taken its place"),
+            Self::Recycled => f.write_str("it was recycled"),
             Self::PoolEnded => f.write_str("the pool ended"),
             Self::Fault(fault) => fault.fmt(f),
         }

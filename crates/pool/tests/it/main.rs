@@ -8,6 +8,7 @@ mod desk;
 mod observe;
 mod panics;
 mod queue;
+mod recycling;
 mod regressions;
 mod restarts;
 mod seeded;

@@ -27,6 +27,10 @@ pub(crate) trait Jobs {
     async fn compute(&self, cx: &Context, gate: u64) -> Result<(), Oops>;
     /// Panics.
     async fn panic(&self, cx: &Context) -> Result<(), Oops>;
+    /// Panics once the gate of this number is open.
+    async fn panic_at(&self, cx: &Context, gate: u64) -> Result<(), Oops>;
+    /// Notes the number.
+    async fn note(&self, cx: &Context, number: u64) -> Result<(), Oops>;
     /// Ends the isolate of its worker.
     async fn leave(&self, cx: &Context) -> Result<(), Oops>;
     /// Fails.
@@ -150,6 +154,17 @@ impl Jobs for Desk {
 
     async fn panic(&self, cx: &Context) -> Result<(), Oops> {
         panic!("worker {} trips", cx.worker());
+    }
+
+    async fn panic_at(&self, cx: &Context, gate: u64) -> Result<(), Oops> {
+        self.note(format!("at {gate}"));
+        self.opened(gate).await;
+        panic!("worker {} trips", cx.worker());
+    }
+
+    async fn note(&self, _cx: &Context, number: u64) -> Result<(), Oops> {
+        Self::note(self, format!("note {number}"));
+        Ok(())
     }
 
     async fn leave(&self, _cx: &Context) -> Result<(), Oops> {

@@ -148,6 +148,8 @@ async fn build(ledger: &Ledger, weather: &Weather, seed: u64) -> Pool {
         .queue(weather.queue())
         .balance(weather.balance)
         .measure(weather.measure)
+        .restart(weather.restart.clone())
+        .recycle(weather.recycle)
         .grace(weather.grace);
     let pool = builder.service::<StormResponder<_>>(factory).build().await;
     pool.expect("first states can be built")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use insula_pool::{Balance, Measure, Overflow, Queue, Shutdown};
+use insula_pool::{Balance, Measure, Overflow, Queue, Recycle, Restart, Shutdown};
 
 use crate::dice::Dice;
 use crate::run::Kind;
@@ -32,6 +32,8 @@ pub(crate) struct Weather {
     /// The calls after which the pool ends.
     pub(crate) lasts: u64,
     pub(crate) end: End,
+    pub(crate) restart: Restart,
+    pub(crate) recycle: Recycle,
     /// The seeded runtime has one thread, which must not be blocked.
     pub(crate) kind: Kind,
 }
@@ -75,12 +77,32 @@ impl Weather {
             // Mostly not before the calls are over.
             lasts: dice.below(2 * expected + 1),
             end: End::new(kind, dice),
+            restart: restart(dice),
+            recycle: dice.pick(&[
+                Recycle::default(),
+                Recycle::after_calls(1),
+                Recycle::after_calls(7),
+                Recycle::after(Duration::from_micros(300)),
+            ]),
             kind,
         }
     }
 
     pub(crate) fn queue(&self) -> Queue {
         Queue::bounded(self.bound).overflow(self.overflow)
+    }
+}
+
+/// Never, as by default, or soon and without a limit. Not at once: an incarnation that cannot be built
+/// never can here, and time would stand still.
+fn restart(dice: &mut Dice) -> Restart {
+    match dice.below(4) {
+        0 => Restart::never(),
+        1 => Restart::default(),
+        _ => Restart::at_most(usize::MAX, Duration::MAX).delay(
+            Duration::from_micros(1),
+            Duration::from_micros(dice.pick(&[1, 200])),
+        ),
     }
 }
 
