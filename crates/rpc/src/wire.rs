@@ -124,7 +124,9 @@ pub mod __private {
     pub use super::callee::{AnyCallee, callee};
     pub use super::caller::{AnyCaller, caller};
     pub use super::codec::{CodecError, Crosses};
-    pub use super::method::{Crossing, Encoder, Request, WireContract, WireMethod, crosses_a_wire};
+    pub use super::method::{
+        Crossing, Encoder, Request, WireContract, WireMethod, crosses_a_wire, discard,
+    };
     pub use super::schema::{MethodSchema, Schema};
     pub use super::streams::{Feed, ReplySource, Sink, Source, feed, reply_source, sink, source};
     pub use crate::cell::Signal;

@@ -5,10 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{self, Poll, Waker};
 
-use insula_core::Instant;
+use insula_core::{Instant, contain};
 
 use super::caller::Lease;
-use super::codec::{CodecError, contained, read_some};
+use super::codec::{CodecError, read_some};
 use super::message::{Ending, Failure, Head, ToCallee, ToCaller};
 use super::method::{Request, WireContract, WireMethod};
 use super::streams::{Feed, ReplySource, Taken, encoded};
@@ -134,9 +134,7 @@ pub fn callee<M: WireMethod>(
     mut request: Request<'_>,
 ) -> Result<AnyCallee<M::Contract>, (&'static str, CodecError)> {
     let name = M::DESCRIPTOR.name;
-    // Values before the one that cannot be read are dropped in there, which is the user's code.
-    let read = contained(|| M::read(&mut request));
-    let (values, feed) = read.map_err(|why| (name, why))?;
+    let (values, feed) = M::read(&mut request).map_err(|why| (name, why))?;
     if let Err(why) = request.finish() {
         let _dropped = catch(move || drop((values, feed)));
         return Err((name, why));
@@ -421,22 +419,28 @@ impl<M: WireMethod> Running<M> {
         } = self;
         if by == CancelledBy::Deadline {
             cell.expire();
-            let answered = cell.poll_answer(Waker::noop());
-            let error = answered.and_then(|answered| answered.answer.err());
+            let answer = cell.poll_answer(Waker::noop()).map(|it| it.answer);
             let is_queued = matches!(
-                error,
-                Some(CallError::Deadline {
+                answer,
+                Some(Err(CallError::Deadline {
                     outcome: Outcome::NotStarted,
                     ..
-                })
+                }))
             );
             if is_queued {
                 endpoint.withdraw(ticket, by);
             }
-            let _dropped = catch(move || drop(error));
-        } else if let Left::Unstarted(request) = cell.leave() {
-            endpoint.withdraw(ticket, by);
-            let _dropped = catch(move || drop(request));
+            contain(move || drop(answer));
+            return;
+        }
+        match cell.leave() {
+            Left::Unstarted(request) => {
+                endpoint.withdraw(ticket, by);
+                contain(move || drop(request));
+            }
+            // An answer that was not taken: a stream would keep the cell for ever.
+            Left::Ended => contain(|| drop(cell.detach())),
+            Left::Running => {}
         }
     }
 }

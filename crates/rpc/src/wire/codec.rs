@@ -130,9 +130,7 @@ fn check(bytes: &[u8], most: usize) -> Result<(), CodecError> {
     Ok(())
 }
 
-pub(super) fn contained<T>(
-    decode: impl FnOnce() -> Result<T, CodecError>,
-) -> Result<T, CodecError> {
+fn contained<T>(decode: impl FnOnce() -> Result<T, CodecError>) -> Result<T, CodecError> {
     catch(decode).unwrap_or_else(|panic| {
         let why = format!("it panicked: {}", panic.message);
         Err(CodecError::Undecodable(why))

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use insula_core::contain;
+
 use super::callee::AnyCallee;
 use super::caller::AnyCaller;
 use super::codec::{CodecError, Crosses, read_some, write};
@@ -84,6 +86,11 @@ impl Encoder {
     pub fn value<T: Crosses>(&mut self, value: &T) -> Result<(), CodecError> {
         write(value, &mut self.bytes, self.most)
     }
+}
+
+/// Drops a value that was read before one that could not be: the user's code, which may panic.
+pub fn discard<T>(value: T) {
+    contain(move || drop(value));
 }
 
 /// The bytes of a request.

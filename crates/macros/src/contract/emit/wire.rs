@@ -246,11 +246,21 @@ fn emit_read(
 ) -> TokenStream {
     let names = (0..values.len()).map(|at| format_ident!("value_{at}"));
     let mut names: Vec<Ident> = names.collect();
-    let reads = names
-        .iter()
-        .zip(values)
-        .map(|(name, ty)| quote!(let #name = from.value::<#ty>()?;))
-        .collect::<TokenStream>();
+    let reads = names.iter().zip(values).enumerate();
+    let reads = reads.map(|(at, (name, ty))| {
+        let earlier = &names[..at];
+        quote! {
+            let #name = match from.value::<#ty>() {
+                ::core::result::Result::Ok(value) => value,
+                ::core::result::Result::Err(why) => {
+                    // One by one, and not by the return, which forgets the error if one panics.
+                    #(#wire::discard(#earlier);)*
+                    return ::core::result::Result::Err(why);
+                }
+            };
+        }
+    });
+    let reads = reads.collect::<TokenStream>();
     let (streams, feed) = match &method.inbound {
         Some(inbound) => {
             let item = crossing(wire, &inbound.ty);

@@ -3,11 +3,13 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
+use futures_core::Stream;
+use futures_util::stream;
 use insula_core::{Isolate, SendPort, block_on};
 use insula_rpc::wire::{Lease, ToCallee, ToCaller};
 use insula_rpc::{
-    CallError, CallInfo, CancelledBy, Context, Endpoint, Outcome, Part, ProtocolError, Respond,
-    Ticket, contract, serve, wire,
+    CallError, CallInfo, CancelledBy, Context, Contract, Endpoint, Outcome, Part, ProtocolError,
+    Respond, Ticket, contract, serve, wire,
 };
 use serde::{Deserialize, Serialize};
 
@@ -236,22 +238,47 @@ impl Drop for Bomb {
     }
 }
 
+/// A value that shows whether it was freed.
+#[derive(Debug, Clone)]
+struct Gem(#[expect(dead_code, reason = "it is counted")] Arc<()>);
+
+impl Serialize for Gem {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for Gem {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <()>::deserialize(deserializer).map(|()| Self(Arc::default()))
+    }
+}
+
 #[contract(name = "mines", version = 1, wire, crate = insula_rpc)]
 trait Mines {
     async fn lay(&self, cx: &Context, bomb: Bomb, trap: Trap) -> Result<u8, Trap>;
+    /// Gives gems.
+    async fn dig(&self, cx: &Context) -> Result<impl Stream<Item = Result<Gem, Trap>>, Trap>;
 }
 
-struct Miner;
+#[derive(Default)]
+struct Miner {
+    gem: Arc<()>,
+}
 
 impl Mines for Miner {
     async fn lay(&self, _cx: &Context, mut bomb: Bomb, _trap: Trap) -> Result<u8, Trap> {
         bomb.live = false;
         Ok(1)
     }
+
+    async fn dig(&self, _cx: &Context) -> Result<impl Stream<Item = Result<Gem, Trap>>, Trap> {
+        Ok(stream::iter([Ok(Gem(Arc::clone(&self.gem)))]))
+    }
 }
 
 fn mines() -> SendPort<MinesRequest> {
-    Isolate::spawn_with_port(|port| serve(port, MinesResponder::new(Miner)))
+    Isolate::spawn_with_port(|port| serve(port, MinesResponder::new(Miner::default())))
 }
 
 #[test]
@@ -330,5 +357,35 @@ fn the_drop_of_a_request_that_was_not_started_harms_no_link() {
         accepted.receive(ToCallee::Cancel(CancelledBy::Caller));
         let end = block_on(poll_fn(|cx| accepted.poll_message(cx)));
         assert!(end.is_none(), "{end:?}");
+    }
+}
+
+/// The unread stream has the cell, and the cell has the stream.
+#[test]
+fn a_stream_that_has_ended_and_was_never_read_is_freed_with_its_call() {
+    let gem = Arc::new(());
+    let service = Miner {
+        gem: Arc::clone(&gem),
+    };
+    let port = Isolate::spawn_with_port(|port| serve(port, MinesResponder::new(service)));
+    let digs = MinesRequest::METHODS
+        .iter()
+        .find(|method| method.name == "dig");
+    let id = digs.expect("a method").id;
+    for by in [CancelledBy::Caller, CancelledBy::Deadline] {
+        let accepted = wire::accept_method::<MinesRequest>(id, &[], wire::MOST_BYTES);
+        let mut accepted = accepted.expect("a call");
+        accepted.submit(Arc::new(port.clone()), Lease::new(|_worker| Ok(())));
+        // Behind it in the queue, so that the stream has ended.
+        let caller = MinesCaller::over(port.clone());
+        assert_eq!(block_on(caller.lay(Bomb::new(), Trap::None)).ok(), Some(1));
+        assert_eq!(
+            Arc::strong_count(&gem),
+            3,
+            "here, in the service, in the stream"
+        );
+        accepted.receive(ToCallee::Cancel(by));
+        drop(accepted);
+        assert_eq!(Arc::strong_count(&gem), 2);
     }
 }
