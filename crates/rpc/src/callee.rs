@@ -427,3 +427,24 @@ impl<M: Method> fmt::Debug for Running<'_, M> {
         f.debug_tuple("Running").field(&self.cx).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Thorn;
+
+    impl Drop for Thorn {
+        fn drop(&mut self) {
+            panic!("a thorn");
+        }
+    }
+
+    /// The worker learns it, and is built again.
+    #[test]
+    fn an_answer_that_comes_too_late_and_panics_in_its_drop_counts_as_a_panic() {
+        let ended = Ended::ran(How::Cancelled, Traffic::default());
+        assert_eq!(contain_drop(ended, ()).how, How::Cancelled);
+        assert_eq!(contain_drop(ended, Thorn).how, How::Panicked);
+    }
+}

@@ -28,13 +28,7 @@ impl<M: Method> CallCell<M> {
 
     /// Returns a copy of what the caller has sent along.
     pub(crate) fn envelope(&self) -> Option<Envelope> {
-        let slot = self.slot.lock();
-        let envelope = slot.envelope.as_deref().cloned()?;
-        // The lease belongs to this cell, and the callee that starts the call here uses it.
-        Some(Envelope {
-            lease: None,
-            ..envelope
-        })
+        self.slot.lock().envelope.as_deref().cloned()
     }
 
     /// Returns whether the caller has gone or the deadline has passed. A call whose handler was only
