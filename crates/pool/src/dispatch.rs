@@ -213,7 +213,8 @@ pub(crate) struct Finished<J: Job> {
 pub(crate) enum Next<J: Job> {
     /// Run the call, and wake another worker's lane for the next one.
     Run(J, Option<Unpark>),
-    Park,
+    /// Wait, and wake another worker's lane for a call that this one has no place for.
+    Park(Option<Unpark>),
     /// The loop ends; wake the waiters for that, and other lanes that may have to end too.
     Close(Actions<J>),
 }
@@ -424,11 +425,14 @@ impl<J: Job> Dispatch<J> {
         if phase == Phase::Draining && !self.has_call_for(at.worker) {
             return self.close(at);
         }
+        // A stream of an earlier state may have the last place, and the call for which this lane was
+        // woken goes to another worker.
+        let unpark = self.spread();
         let worker = &mut self.workers[at.worker];
         worker.lanes[at.lane].doing = Doing::Parked;
         worker.parked.push(at.lane);
         self.idle += 1;
-        Next::Park
+        Next::Park(unpark)
     }
 
     /// The call that a worker starts next: the oldest one that it may start.
@@ -453,8 +457,8 @@ impl<J: Job> Dispatch<J> {
         Some(job)
     }
 
-    /// More calls wait than this lane takes: another worker with room is woken, which does the
-    /// same.
+    /// More calls wait than this lane takes, if it takes any: another worker with room is woken,
+    /// which does the same.
     fn spread(&mut self) -> Option<Unpark> {
         // Pinned calls are left out: their own worker finds them when its slice ends.
         if self.idle == 0 || self.queues.front(0).is_none() {
@@ -781,6 +785,8 @@ impl<J: Job> Dispatch<J> {
         if worker.is_over() {
             actions.wake.append(&mut self.watchers);
         }
+        // It may have been woken for a call, and come to nothing because a stream has its place.
+        actions.unpark.extend(self.spread());
         // One that was parked for want of a place has one now, or nothing to wait for any more.
         if self.phase == Phase::Draining {
             self.unpark_all(at.worker, &mut actions);

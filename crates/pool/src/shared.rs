@@ -253,7 +253,10 @@ impl<C: Calls> Shared<C> {
                 unpark.into_iter().for_each(wake_lane);
                 Poll::Ready(Some(entry))
             }
-            Next::Park => Poll::Pending,
+            Next::Park(unpark) => {
+                unpark.into_iter().for_each(wake_lane);
+                Poll::Pending
+            }
             Next::Close(actions) => {
                 self.perform(actions);
                 Poll::Ready(None)

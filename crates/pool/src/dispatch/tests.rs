@@ -59,13 +59,17 @@ fn next(state: &mut Dispatch<Call>, worker: usize, lane: usize) -> Option<u32> {
     signs.leave(worker);
     match next {
         Next::Run(call, _) => Some(call.number),
-        Next::Park => None,
+        Next::Park(_) => None,
         Next::Close(..) => panic!("lane {worker}/{lane} was closed"),
     }
 }
 
 fn is_closed(state: &mut Dispatch<Call>, worker: usize, lane: usize) -> bool {
-    matches!(state.next(at(worker, lane)), Next::Close(..))
+    let signs = state.signs();
+    signs.enter(worker);
+    let is_closed = matches!(state.next(at(worker, lane)), Next::Close(..));
+    signs.leave(worker);
+    is_closed
 }
 
 fn now() -> Instant {
@@ -532,6 +536,26 @@ fn a_worker_that_was_given_up_may_come_back_without_harm() {
     assert!(is_closed(&mut state, 0, 0));
 }
 
+/// The woken lane comes to nothing, and the call must not wait for it beside a free worker.
+#[test]
+fn a_call_whose_place_a_stream_has_taken_goes_to_another_worker() {
+    let mut state = dispatch(2, 1, Queue::default(), Balance::RoundRobin);
+    waits(&mut state, 1);
+    assert_eq!(next(&mut state, 0, 0), Some(1));
+    assert!(state.give_back(at(0, 0)).0);
+    assert_eq!(state.open_lane(0), 1);
+    assert_eq!(next(&mut state, 0, 1), None);
+    assert_eq!(next(&mut state, 1, 0), None);
+    assert_eq!(woken(&mut state, 2), at(0, 1));
+    assert!(state.poll_return(at(0, 0), Waker::noop().clone()).0);
+    state.signs().enter(0);
+    let Next::Close(actions) = state.next(at(0, 1)) else {
+        panic!("there is one lane too many")
+    };
+    assert_eq!(places(&actions.unpark), [at(1, 0)]);
+    assert_eq!(next(&mut state, 1, 0), Some(2));
+}
+
 /// The isolates of a random run, in so far as the dispatch sees them.
 struct Model {
     state: Dispatch<Call>,
@@ -558,7 +582,8 @@ impl Model {
                 self.running.push((at, call.number));
                 self.wake(other);
             }
-            Next::Park | Next::Close(..) => {}
+            Next::Park(other) => self.wake(other),
+            Next::Close(actions) => self.ready.extend(places(&actions.unpark)),
         }
         if signs.leave(at.worker) {
             let offered = self.state.offer(at.worker);
