@@ -7,6 +7,8 @@ use std::time::Duration;
 #[must_use]
 pub struct Queue {
     pub(crate) bound: usize,
+    /// `None` for a queue without a bound on bytes.
+    pub(crate) bytes: Option<u64>,
     pub(crate) overflow: Overflow,
 }
 
@@ -22,7 +24,8 @@ pub enum Overflow {
     Wait,
     /// It is rejected: `QueueFull`.
     Reject,
-    /// The oldest call of the queue makes room for it: `Shed`.
+    /// The oldest call of the queue makes room for it: `Shed`. With a [bound on
+    /// bytes](Queue::bytes), as many of the oldest do as are needed.
     DropOldest,
     /// It is dropped itself: `Shed`.
     DropNewest,
@@ -73,7 +76,22 @@ impl Queue {
     pub fn bounded(bound: usize) -> Self {
         Self {
             bound,
+            bytes: None,
             overflow: Overflow::default(),
+        }
+    }
+
+    /// Bounds the bytes of the queued requests, beside the number of calls: the queue is full if
+    /// either bound is reached. A call for which a worker has room comes on top, as it does for the
+    /// number of calls. A single request of more than `bytes` is rejected with `TooLarge` under
+    /// each policy, also if a worker has room.
+    ///
+    /// The bytes of a request are those of [`Payload`](insula_rpc::Payload): a type without it
+    /// counts its size without what it owns on the heap. The default is no bound.
+    pub fn bytes(self, bytes: u64) -> Self {
+        Self {
+            bytes: Some(bytes),
+            ..self
         }
     }
 

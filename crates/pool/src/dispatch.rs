@@ -42,6 +42,8 @@
 //! - the lanes of a worker that are neither absent nor closed are at most as many as its places,
 //!   from when the surplus ones have asked.
 
+mod admission;
+mod bytes;
 mod homes;
 mod signs;
 mod states;
@@ -54,6 +56,8 @@ use std::task::Waker;
 use insula_core::Instant;
 use insula_rpc::{Reject, WorkerId};
 
+pub(crate) use self::admission::Submitted;
+use self::bytes::Bytes;
 use self::homes::Homes;
 pub(crate) use self::signs::Signs;
 pub(crate) use self::worker::Condition;
@@ -72,6 +76,8 @@ pub(crate) trait Job {
     fn deadline(&self) -> Option<Instant>;
     /// The key that it is pinned to.
     fn pin(&self) -> Option<u64>;
+    /// The bytes of its request. Always the same.
+    fn bytes(&self) -> u64;
 }
 
 pub(crate) struct Dispatch<J: Job> {
@@ -88,6 +94,7 @@ pub(crate) struct Dispatch<J: Job> {
     cursor: usize,
     phase: Phase,
     bound: usize,
+    bytes: Bytes,
     overflow: Overflow,
     balance: Balance,
     measure: Measure,
@@ -176,27 +183,6 @@ pub(crate) struct Actions<J: Job> {
     pub(crate) retired: Vec<Arc<Waker>>,
 }
 
-/// The result of submitting a call.
-#[must_use]
-pub(crate) enum Submitted<J> {
-    /// It was queued.
-    Queued {
-        key: Key,
-        /// The lane that is to be woken for it.
-        unpark: Option<Unpark>,
-        /// The call that was shed for it.
-        shed: Option<J>,
-        /// Calls that were in its way, and whose deadlines had passed.
-        expired: Vec<J>,
-    },
-    /// It was turned away.
-    Refused {
-        job: J,
-        why: Reject,
-        expired: Vec<J>,
-    },
-}
-
 /// The results of the end of a call.
 #[must_use]
 pub(crate) struct Finished<J: Job> {
@@ -242,6 +228,7 @@ impl<J: Job> Dispatch<J> {
             cursor: 0,
             phase: Phase::Open,
             bound: queue.bound,
+            bytes: Bytes::new(queue.bytes),
             overflow: queue.overflow,
             balance,
             measure: Measure::default(),
@@ -289,82 +276,6 @@ impl<J: Job> Dispatch<J> {
         }
     }
 
-    /// A call comes. `now` is asked for the time if that can make a difference.
-    pub(crate) fn submit(
-        &mut self,
-        job: J,
-        may_wait: bool,
-        now: impl FnOnce() -> Instant,
-    ) -> Submitted<J> {
-        // Also for a call that is refused below: it is counted as rejected or shed too, and the
-        // sums agree.
-        self.tally.submitted += 1;
-        let (queue, home) = match job.pin() {
-            None => (0, None),
-            Some(pin) => match self.home(pin) {
-                Some(worker) => (worker + 1, Some(worker)),
-                // No worker is left to pin it to, and it is turned away below.
-                None => (0, None),
-            },
-        };
-        let mut expired = Vec::new();
-        let reject = if self.phase != Phase::Open {
-            Reject::Shutdown
-        } else if !self.is_alive() {
-            Reject::NoWorker
-        } else {
-            // Said first: a worker whose slice ends now sees it.
-            self.signs.announce(self.queues.len() + 1);
-            let room = self.pick(home);
-            if room.is_none() && self.is_full() && !self.deadlines.is_empty() {
-                expired = self.expire(now());
-            }
-            // Room counts beside the bound, which may be 0: the woken lane takes a call at once. A
-            // caller that waits for room has its call in the queue beyond the bound, in its turn.
-            if room.is_some() || !self.is_full() || (self.overflow == Overflow::Wait && may_wait) {
-                let key = self.push(queue, job);
-                let unpark = room.map(|worker| self.unpark(worker));
-                return Submitted::Queued {
-                    key,
-                    unpark,
-                    shed: None,
-                    expired,
-                };
-            }
-            // A call that must not wait takes the place of no other one.
-            let sheds = self.overflow == Overflow::DropOldest && may_wait;
-            if sheds && let Some(oldest) = self.pop_oldest() {
-                self.tally.shed += 1;
-                let key = self.push(queue, job);
-                return Submitted::Queued {
-                    key,
-                    // There is no room, or the call would have been queued above.
-                    unpark: None,
-                    shed: Some(oldest),
-                    expired,
-                };
-            }
-            match self.overflow {
-                // A call that must not wait is refused for want of room, whatever the policy is.
-                Overflow::DropNewest | Overflow::DropOldest if may_wait => Reject::Shed,
-                _ => Reject::QueueFull,
-            }
-        };
-        // Takes back what was announced, so that no worker looks for this call.
-        self.signs.set_queued(self.queues.len());
-        self.count(reject);
-        Submitted::Refused {
-            job,
-            why: reject,
-            expired,
-        }
-    }
-
-    /// Returns whether all room in the queue is taken. A lane that was woken will take one call.
-    fn is_full(&self) -> bool {
-        self.queues.len() >= self.bound.saturating_add(self.woken)
-    }
-
     /// Takes a call back that has ended in the queue. `None` if it is no longer there. `now` is asked
     /// for the time if that can make a difference.
     pub(crate) fn withdraw(
@@ -395,6 +306,7 @@ impl<J: Job> Dispatch<J> {
             Doing::Woken => {
                 worker.woken -= 1;
                 self.woken -= 1;
+                self.bytes.settle(lane);
                 lane.doing = Doing::Away;
             }
             // Woken by something else.
@@ -453,6 +365,7 @@ impl<J: Job> Dispatch<J> {
             self.forget_deadline(&job, key);
             job
         };
+        self.bytes.leave(&job);
         self.signs.set_queued(self.queues.len());
         Some(job)
     }
@@ -466,13 +379,13 @@ impl<J: Job> Dispatch<J> {
         }
         // The worker that asks is inside of a slice, and so never found.
         let worker = self.pick(None)?;
-        Some(self.unpark(worker))
+        Some(self.unpark(worker, 0))
     }
 
     /// A slice of a worker has ended while calls waited: it may have room now.
     pub(crate) fn offer(&mut self, worker: usize) -> Option<Unpark> {
         let has_call = self.has_call_for(worker);
-        (has_call && self.workers[worker].has_room()).then(|| self.unpark(worker))
+        (has_call && self.workers[worker].has_room()).then(|| self.unpark(worker, 0))
     }
 
     fn has_call_for(&self, worker: usize) -> bool {
@@ -742,8 +655,8 @@ impl<J: Job> Dispatch<J> {
         Homes::of(&self.workers).find(pin)
     }
 
-    /// Wakes a parked lane of a worker with room.
-    fn unpark(&mut self, index: usize) -> Unpark {
+    /// Wakes a parked lane of a worker with room, for a call of so many bytes if it has just come.
+    fn unpark(&mut self, index: usize, bytes: u64) -> Unpark {
         let worker = &mut self.workers[index];
         // Each caller has seen that a lane is parked.
         let lane = worker.parked.pop().unwrap_or(0);
@@ -751,6 +664,7 @@ impl<J: Job> Dispatch<J> {
         worker.woken += 1;
         self.woken += 1;
         worker.lanes[lane].doing = Doing::Woken;
+        self.bytes.expect(&mut worker.lanes[lane], bytes);
         Unpark {
             at: Place {
                 worker: index,
@@ -763,7 +677,7 @@ impl<J: Job> Dispatch<J> {
     /// Wakes all parked lanes of a worker, though there may be no call for them.
     fn unpark_all(&mut self, index: usize, actions: &mut Actions<J>) {
         while !self.workers[index].parked.is_empty() {
-            actions.unpark.push(self.unpark(index));
+            actions.unpark.push(self.unpark(index, 0));
         }
     }
 
@@ -806,6 +720,7 @@ impl<J: Job> Dispatch<J> {
 
     fn push(&mut self, queue: usize, job: J) -> Key {
         let deadline = job.deadline();
+        self.bytes.come(&job);
         let key = self.queues.push(queue, job);
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, key));
@@ -817,6 +732,7 @@ impl<J: Job> Dispatch<J> {
     /// A call has left its queue otherwise than to be started.
     fn left(&mut self, job: &J, key: Key) {
         self.forget_deadline(job, key);
+        self.bytes.leave(job);
         self.signs.set_queued(self.queues.len());
     }
 
@@ -832,23 +748,10 @@ impl<J: Job> Dispatch<J> {
         Some(job)
     }
 
-    /// Takes out the calls whose deadlines have passed.
-    fn expire(&mut self, now: Instant) -> Vec<J> {
-        let mut expired = Vec::new();
-        while let Some(&(deadline, key)) = self.deadlines.first()
-            && deadline <= now
-        {
-            self.deadlines.pop_first();
-            expired.extend(self.queues.remove(key));
-        }
-        self.tally.expired += expired.len() as u64;
-        self.signs.set_queued(self.queues.len());
-        expired
-    }
-
     fn refuse_queued(&mut self, why: Reject, actions: &mut Actions<J>) {
         // Without a look at each deadline and sign: both are cleared once, after the last call.
         while let Some((job, _)) = self.queues.pop_oldest() {
+            self.bytes.leave(&job);
             self.count(why);
             // Also those that the last worker of a pool that drains has left.
             self.turned_away += u64::from(self.phase != Phase::Open);

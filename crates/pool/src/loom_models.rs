@@ -25,6 +25,9 @@ impl Job for Call {
     fn pin(&self) -> Option<u64> {
         None
     }
+    fn bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// Risk: a call comes just as a worker's slice ends. The submission sees the worker inside and

@@ -92,6 +92,11 @@ impl<T> Queues<T> {
         Some(node.number)
     }
 
+    #[cfg(test)]
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.nodes.iter().filter_map(|node| node.value.as_ref())
+    }
+
     pub(crate) fn push(&mut self, queue: usize, value: T) -> Key {
         let index = self.node(value);
         self.link(queue, index);

@@ -74,6 +74,10 @@ impl<C: Calls> Job for Entry<C> {
     fn pin(&self) -> Option<u64> {
         self.key
     }
+
+    fn bytes(&self) -> u64 {
+        self.call.pending().request_bytes()
+    }
 }
 
 impl<C: Calls> Entry<C> {
@@ -166,7 +170,7 @@ impl<C: Calls> Shared<C> {
                 expired,
             } => {
                 unpark.into_iter().for_each(wake_lane);
-                if let Some(oldest) = shed {
+                for oldest in shed {
                     oldest.refuse(Reject::Shed);
                 }
                 (Ticket(key.to_bits()), expired)

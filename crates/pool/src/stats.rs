@@ -89,7 +89,8 @@ pub struct PoolStatus {
     /// Calls in the queue, at most its bound. One whose deadline has passed is among them until its
     /// caller or a worker looks at it.
     pub queued: usize,
-    /// Calls that wait for room in the queue.
+    /// Calls that wait for room in the queue beyond its bound. One for whose bytes alone there is no
+    /// room is among those in the queue.
     pub waiting: usize,
     /// One entry per worker, by its index.
     pub workers: Vec<WorkerStatus>,

@@ -111,6 +111,11 @@ impl<M: Method> PendingCall for Pending<M> {
         self.cell.as_ref().and_then(|cell| cell.deadline())
     }
 
+    fn request_bytes(&self) -> u64 {
+        let traffic = self.cell.as_ref().map(|cell| cell.request_traffic());
+        traffic.map_or(0, |it| it.bytes_moved.saturating_add(it.bytes_copied))
+    }
+
     fn is_waiting(&self) -> bool {
         self.cell.as_ref().is_some_and(|cell| cell.is_queued())
     }

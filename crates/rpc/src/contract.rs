@@ -118,6 +118,8 @@ pub trait PendingCall {
     fn descriptor(&self) -> MethodDescriptor;
     /// Returns the time by which it must have an answer.
     fn deadline(&self) -> Option<Instant>;
+    /// Returns the bytes of its request, as they were measured when the call was made.
+    fn request_bytes(&self) -> u64;
     /// Returns whether it still waits to be started: it was neither cancelled nor ended.
     fn is_waiting(&self) -> bool;
     /// Returns the call as its callee sees it while it runs; `None` once it was started.

@@ -107,6 +107,8 @@ pub enum Reject {
     Shutdown,
     /// No worker is left that could run the call.
     NoWorker,
+    /// The request alone has more bytes than the queue may hold.
+    TooLarge,
 }
 
 /// The fault of a call that one side of a wire could not write, read or serve.
@@ -525,6 +527,7 @@ impl fmt::Display for Reject {
             Self::Shed => "dropped from a full queue",
             Self::Shutdown => "shutting down",
             Self::NoWorker => "no worker is left",
+            Self::TooLarge => "larger than the whole queue",
         })
     }
 }

@@ -247,6 +247,8 @@ impl<J: Job> Dispatch<J> {
                     incarnation,
                 };
                 self.starts.add(at, start);
+                // It may have been woken for a call that another one can take now.
+                actions.unpark.extend(self.spread());
                 actions.wake.append(&mut self.watchers);
             }
         }
@@ -397,6 +399,7 @@ impl<J: Job> Dispatch<J> {
                 Doing::Woken => {
                     worker.woken -= 1;
                     self.woken -= 1;
+                    self.bytes.settle(of_state);
                 }
                 Doing::Running(handle) => {
                     worker.busy -= 1;

@@ -70,6 +70,8 @@ pub(super) struct Lane<J: Job> {
     /// The incarnation of the state that its calls run on.
     pub(super) incarnation: u32,
     pub(super) waker: Option<Arc<Waker>>,
+    /// The bytes of the call for which it was woken, while it is.
+    pub(super) expected: u64,
 }
 
 pub(super) enum Doing<J: Job> {
@@ -191,6 +193,7 @@ impl<J: Job> Worker<J> {
             doing: Doing::Away,
             incarnation: self.incarnation,
             waker: None,
+            expected: 0,
         };
         // Streams that wait for their readers open and close lanes again and again, so that the
         // places of closed ones are used first.

@@ -1,6 +1,7 @@
 //! Worker pools, seen from outside, on the real runtime. Where a test needs a call to be at a
 //! certain point, the handler waits at a gate that the test opens.
 
+mod admission;
 mod balance;
 mod cancellation;
 mod deadlocks;

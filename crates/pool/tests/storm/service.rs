@@ -89,6 +89,12 @@ pub(crate) struct Thing {
     pub(crate) _witness: Arc<()>,
 }
 
+impl Payload for Ask {
+    fn size_hint(&self) -> u64 {
+        self.thing.weight
+    }
+}
+
 impl Payload for Thing {
     fn size_hint(&self) -> u64 {
         self.weight

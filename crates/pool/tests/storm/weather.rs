@@ -13,6 +13,8 @@ pub(crate) struct Weather {
     pub(crate) workers: usize,
     pub(crate) at_once: usize,
     pub(crate) bound: usize,
+    /// The most bytes in the queue.
+    pub(crate) bytes: Option<u64>,
     pub(crate) overflow: Overflow,
     pub(crate) balance: Balance,
     pub(crate) measure: Measure,
@@ -64,6 +66,7 @@ impl Weather {
             workers: 1 + dice.below(3) as usize,
             at_once: 1 + dice.below(3) as usize,
             bound: dice.pick(&[0, 1, 3, 10, 1000, 1000]),
+            bytes: dice.pick(&[None, None, Some(2_000), Some(4 << 20)]),
             overflow: dice.pick(&overflows),
             balance: dice.pick(&[Balance::RoundRobin, Balance::LeastLoaded]),
             measure: dice.pick(&[Measure::Off, Measure::OneIn(3), Measure::All]),
@@ -89,7 +92,11 @@ impl Weather {
     }
 
     pub(crate) fn queue(&self) -> Queue {
-        Queue::bounded(self.bound).overflow(self.overflow)
+        let queue = Queue::bounded(self.bound).overflow(self.overflow);
+        match self.bytes {
+            Some(bytes) => queue.bytes(bytes),
+            None => queue,
+        }
     }
 }
 

@@ -239,6 +239,7 @@ enum RejectForm {
     Shed,
     Shutdown,
     NoWorker,
+    TooLarge,
 }
 
 #[derive(Serialize, Deserialize)]

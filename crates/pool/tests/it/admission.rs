@@ -1,0 +1,51 @@
+//! Risk: an option of the queue does not reach the calls of real callers, or its rejections are not
+//! in the books.
+
+use insula_core::{Isolate, Runtime};
+use insula_pool::{Overflow, Queue};
+use insula_rpc::{CallError, Reject};
+
+use crate::desk::start;
+use crate::service::{Desk, JobsCaller, pool};
+
+/// Runs a test in an isolate on virtual time.
+fn play<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce() -> F + Send + 'static) {
+    let runtime = Runtime::builder().seeded(1).build();
+    let end = runtime.block_on(async { Isolate::run_async(test).await });
+    runtime.shut_down();
+    end.unwrap();
+}
+
+fn why<E, Q>(error: &CallError<E, Q>) -> Option<Reject> {
+    match error {
+        CallError::Rejected { why, .. } => Some(*why),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_bytes_of_queued_requests_are_bounded() {
+    play(|| async {
+        let desk = Desk::default();
+        let queue = Queue::bounded(10).bytes(1_000).overflow(Overflow::Reject);
+        let pool = pool(&desk, 1).queue(queue).build().await.unwrap();
+        let caller: JobsCaller = pool.caller();
+        // With the vector's own 24 bytes it is too large, though the worker is free.
+        let error = caller.mirror(vec![7; 977]).await.unwrap_err();
+        assert_eq!(why(&error), Some(Reject::TooLarge));
+        assert_eq!(error.into_request().map(|bytes| bytes.len()), Some(977));
+        assert_eq!(caller.mirror(vec![7; 976]).await.unwrap().len(), 976);
+        let mut busy = caller.wait_for(1);
+        start(&mut busy);
+        desk.noted("at 1").await;
+        let mut first = caller.mirror(vec![1; 500]);
+        start(&mut first);
+        let error = caller.mirror(vec![2; 500]).await.unwrap_err();
+        assert_eq!(why(&error), Some(Reject::QueueFull));
+        desk.open(1);
+        assert_eq!(first.await.unwrap(), [1; 500]);
+        assert_eq!(caller.mirror(vec![2; 500]).await.unwrap(), [2; 500]);
+        assert_eq!(busy.await.unwrap(), 1);
+        assert_eq!(pool.stats().rejected, 2);
+    });
+}
