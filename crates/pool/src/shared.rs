@@ -498,6 +498,9 @@ impl<C: Calls> Shared<C> {
         for worker in 0..self.books.len() {
             let incarnation = self.state.lock().incarnation(worker);
             self.lose(worker, incarnation, WorkerFault::Stuck);
+            // A worker that was lost before may still run calls on an earlier state.
+            let actions = self.state.lock().give_up(worker);
+            self.perform(actions);
         }
     }
 

@@ -377,6 +377,17 @@ impl<J: Job> Dispatch<J> {
         actions
     }
 
+    /// Gives up what a worker still runs, also on its earlier states.
+    pub(crate) fn give_up(&mut self, worker: usize) -> Actions<J> {
+        let mut actions = Actions::none();
+        let states = &self.workers[worker].states;
+        let incarnations: Vec<_> = states.iter().map(|it| it.incarnation).collect();
+        for incarnation in incarnations {
+            self.forget_lanes(worker, incarnation, &mut actions);
+        }
+        actions
+    }
+
     /// Closes the lanes of one state of a worker, whatever they are doing.
     fn forget_lanes(&mut self, index: usize, incarnation: u32, actions: &mut Actions<J>) {
         let is_closed = self.phase == Phase::Closed;

@@ -427,6 +427,24 @@ fn a_suspect_worker_finishes_its_calls_but_waits_for_no_stream() {
     assert_eq!(next(&mut state, 0, lanes[1]), Some(4));
 }
 
+/// A handler that computes on a state which was built again must not look as if it still ran.
+#[test]
+fn a_worker_that_is_given_up_runs_nothing_on_its_earlier_states() {
+    let mut state = dispatch(1, 1, Queue::default(), Balance::default());
+    waits(&mut state, 1);
+    assert_eq!(next(&mut state, 0, 0), Some(1));
+    let _actions = state.give_back(at(0, 0));
+    let _actions = state.suspect(0, 0);
+    assert_eq!(state.rebuild(0, 0).0, Some(1));
+    let _built = state.ready(0, 1, now());
+    assert!(state.poll_return(at(0, 0), Waker::noop().clone()).0);
+    let _actions = state.lose(0, 1, fault(), Fate::Lost);
+    assert_eq!(state.workers[0].busy, 1);
+    assert_eq!(state.give_up(0).discard, [1]);
+    assert_eq!((state.workers[0].busy, state.workers[0].open), (0, 0));
+    assert_eq!(finish(&mut state, 0, 0), None);
+}
+
 #[test]
 fn a_worker_that_fails_while_draining_is_rebuilt_for_what_is_queued() {
     let mut state = dispatch(1, 1, Queue::default(), Balance::default());
