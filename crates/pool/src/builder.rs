@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use insula_rpc::{Respond, Router, WorkerId};
@@ -14,6 +13,7 @@ use crate::observe::events::PoolObserver;
 use crate::observe::hub::Observers;
 use crate::pool::WorkerPool;
 use crate::shared::{Setup, Shared, within};
+use crate::size::Workers;
 use crate::supervisor::Supervisor;
 use crate::worker::{Building, Factory, Seed, WorkerContext};
 
@@ -37,7 +37,7 @@ pub enum NoService {}
 #[derive(Debug)]
 struct Settings {
     name: String,
-    workers: Option<usize>,
+    workers: Workers,
     lanes: usize,
     queue: Queue,
     balance: Balance,
@@ -54,7 +54,7 @@ impl PoolBuilder {
         Self {
             settings: Settings {
                 name: "pool".to_owned(),
-                workers: None,
+                workers: Workers::default(),
                 lanes: 1,
                 queue: Queue::default(),
                 balance: Balance::default(),
@@ -114,11 +114,11 @@ impl<R> PoolBuilder<R> {
         self
     }
 
-    /// Sets the number of workers. The default is the number of cores that the process may use.
-    /// Multiplied by [`concurrency_per_worker`](Self::concurrency_per_worker), it is at most
-    /// 1,048,576.
-    pub fn workers(mut self, workers: usize) -> Self {
-        self.settings.workers = Some(workers);
+    /// Sets the number of workers: `4`, or `2..=8` for a pool that follows its load; see [`Workers`].
+    /// The default is the number of cores that the process may use. Multiplied by
+    /// [`concurrency_per_worker`](Self::concurrency_per_worker), it is at most 1,048,576.
+    pub fn workers(mut self, workers: impl Into<Workers>) -> Self {
+        self.settings.workers = workers.into();
         self
     }
 
@@ -217,15 +217,13 @@ impl<R: Respond> PoolBuilder<R> {
     /// The settings make no sense, or a worker did not become ready; then all others end.
     pub async fn build(self) -> Result<WorkerPool<R::Contract>, BuildError> {
         let Self { settings, factory } = self;
-        let workers = settings
-            .workers
-            .unwrap_or_else(|| available_parallelism().map_or(1, Into::into));
+        let workers = settings.workers;
         let Some(factory) = factory else {
             return Err(BuildError::Settings(
                 "there is no service: call `service::<..>(..)`",
             ));
         };
-        check::<R>(workers, &settings)?;
+        check::<R>(&settings)?;
         let timeout = settings.startup_timeout;
         let shared = Arc::new(Shared::<R::Contract>::new(Setup {
             name: settings.name,
@@ -243,7 +241,7 @@ impl<R: Respond> PoolBuilder<R> {
         // From here on a drop, also that of this future, ends the workers.
         let pool = WorkerPool::new(Arc::clone(&shared));
         Supervisor::new(Arc::clone(&shared), Arc::clone(&factory)).spawn();
-        for index in 0..workers {
+        for index in 0..workers.least {
             Seed::first(Arc::clone(&shared), index, Arc::clone(&factory)).spawn();
         }
         // A factory that blocks its thread never sees its own timeout.
@@ -264,13 +262,19 @@ impl<R: Respond> PoolBuilder<R> {
 
 /// Numbers that a pool can make room for: a place for each call that may run at once exists from
 /// the start.
-fn check<R: Respond>(workers: usize, settings: &Settings) -> Result<(), BuildError> {
-    let lanes = settings.lanes;
-    let problem = if workers == 0 {
+fn check<R: Respond>(settings: &Settings) -> Result<(), BuildError> {
+    let (workers, lanes) = (settings.workers, settings.lanes);
+    let problem = if workers.least == 0 {
         "a pool has at least one worker: see `workers(..)`"
+    } else if workers.least > workers.most {
+        "a range of workers begins with the smaller number: see `workers(..)`"
     } else if lanes == 0 {
         "a worker runs at least one call at once: see `concurrency_per_worker(..)`"
-    } else if workers.checked_mul(lanes).is_none_or(|it| it > MOST_PLACES) {
+    } else if workers
+        .most
+        .checked_mul(lanes)
+        .is_none_or(|it| it > MOST_PLACES)
+    {
         "workers times calls per worker is at most 1,048,576: see `workers(..)` and \
          `concurrency_per_worker(..)`"
     } else if R::EXCLUSIVE && lanes > 1 {

@@ -66,6 +66,7 @@ use crate::config::{Balance, Measure, Overflow, Queue};
 use crate::lifecycle::{Recycle, Restart, Start, Starts};
 use crate::observe::outbox::Outbox;
 use crate::queues::{Key, Queues};
+use crate::size::{Scale, Workers};
 
 /// A call as the dispatch sees it.
 pub(crate) trait Job {
@@ -110,6 +111,7 @@ pub(crate) struct Dispatch<J: Job> {
     restart: Restart,
     recycle: Recycle,
     starts: Starts,
+    scale: Scale,
     /// What has happened to workers, and is to be told.
     outbox: Outbox,
 }
@@ -123,9 +125,10 @@ pub(crate) enum Fate {
 }
 
 /// The next step of the supervisor.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Step<J: Job> {
     Start(Start),
+    /// A worker was retired. Ask again.
+    Retired(Actions<J>),
     WaitUntil(Instant),
     Wait,
     /// The pool is over.
@@ -240,8 +243,17 @@ impl<J: Job> Dispatch<J> {
             restart: Restart::default(),
             recycle: Recycle::default(),
             starts: Starts::default(),
+            scale: Scale::new(Workers::from(workers)),
             outbox: Outbox::default(),
         }
+    }
+
+    /// Sets the number of workers. The pool has a slot for each of the most.
+    pub(crate) fn scale_by(&mut self, workers: Workers) {
+        self.scale = Scale::new(workers);
+        self.workers[workers.least..]
+            .iter_mut()
+            .for_each(Worker::leave_out);
     }
 
     pub(crate) fn restart_by(&mut self, policy: Restart) {
@@ -332,6 +344,7 @@ impl<J: Job> Dispatch<J> {
             let worker = &mut self.workers[at.worker];
             worker.busy += 1;
             worker.lanes[at.lane].doing = Doing::Running(job.handle());
+            self.recount(at.worker);
             return Next::Run(job, self.spread());
         }
         if phase == Phase::Draining && !self.has_call_for(at.worker) {
@@ -413,7 +426,25 @@ impl<J: Job> Dispatch<J> {
             }
             other => *doing = other,
         }
+        self.recount(at.worker);
         finished
+    }
+
+    /// The number of calls that a worker runs may have changed.
+    fn recount(&mut self, worker: usize) {
+        if !self.scale.is_range() {
+            return;
+        }
+        let worker = &mut self.workers[worker];
+        let is_active = worker.busy > 0;
+        match (
+            std::mem::replace(&mut worker.is_active, is_active),
+            is_active,
+        ) {
+            (false, true) => self.scale.begin(),
+            (true, false) => self.scale.end(),
+            _ => {}
+        }
     }
 
     /// A lane's call does not need its place. `true` if the worker is to run one more lane, so that
@@ -439,7 +470,9 @@ impl<J: Job> Dispatch<J> {
         actions.wake.extend(worker.quieted(incarnation, is_rebuilt));
         // Only a lane of the present state can open another one for it.
         let takes_calls = worker.takes_calls() && is_current && !is_closed;
-        (takes_calls && worker.active() < worker.places, actions)
+        let needs_lane = takes_calls && worker.active() < worker.places;
+        self.recount(at.worker);
+        (needs_lane, actions)
     }
 
     /// Opens the lane that a worker is to run, and returns its index.
@@ -459,6 +492,7 @@ impl<J: Job> Dispatch<J> {
             Doing::Absent(handle) if worker.busy < worker.places || is_closed => {
                 *doing = Doing::Running(handle);
                 worker.came_back(at.lane);
+                self.recount(at.worker);
                 (true, Some(waker))
             }
             Doing::Absent(handle) => {

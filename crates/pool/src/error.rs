@@ -53,6 +53,28 @@ pub enum WorkerFault {
     Stuck,
 }
 
+/// The error of a pool that cannot have so many workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResizeError {
+    /// The number that was asked for.
+    pub workers: usize,
+    /// The most that the pool can have.
+    pub most: usize,
+}
+
+impl fmt::Display for ResizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { workers, most } = self;
+        write!(
+            f,
+            "{workers} workers, of a pool that was built for 1 to {most}"
+        )
+    }
+}
+
+impl Error for ResizeError {}
+
 impl BuildError {
     /// Returns the worker at fault, if it was one.
     pub fn worker(&self) -> Option<WorkerId> {

@@ -88,6 +88,11 @@
 //! runs come to their end, except for streams that wait for their readers, which go on with the old
 //! services. Then the factories build the services again, as the next incarnation.
 //!
+//! # Size
+//! A pool has a fixed number of workers, or one that follows its load; see [`Workers`] and
+//! [`WorkerPool::resize`]. A worker that is retired finishes the calls that it runs; its queued calls
+//! with a key go to other workers.
+//!
 //! # Restarts
 //! A worker whose isolate ends, or whose services cannot be built again, starts again after a delay,
 //! as [`Restart`] says. Its queued calls with a key wait for it. If it has done so too often, it is
@@ -139,17 +144,19 @@ mod observe;
 mod pool;
 mod queues;
 mod shared;
+mod size;
 mod stats;
 mod supervisor;
 mod worker;
 
 pub use builder::{NoService, PoolBuilder, ServiceFactory};
 pub use config::{Balance, Measure, Overflow, Queue, Shutdown};
-pub use error::{BuildError, FactoryError, WorkerFault};
+pub use error::{BuildError, FactoryError, ResizeError, WorkerFault};
 pub use lifecycle::{Directive, Recycle, Restart};
 pub use observe::events::{PoolObserver, WorkerChange, WorkerEnd, WorkerError, WorkerEvent};
 pub use observe::hub::Events;
 pub use pool::{NoCalls, ShutdownReport, WorkerPool};
+pub use size::Workers;
 pub use stats::{
     Latency, PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerStats, WorkerStatus,
 };

@@ -266,6 +266,10 @@ impl Starts {
         self.due.iter().any(|(_, start)| start.worker == worker)
     }
 
+    pub(crate) fn remove(&mut self, worker: usize) {
+        self.due.retain(|(_, start)| start.worker != worker);
+    }
+
     pub(crate) fn add(&mut self, at: Instant, start: Start) {
         self.due.push((at, start));
     }

@@ -11,6 +11,7 @@ use insula_rpc::{Caller, Calls, Endpoint, Includes, PendingCall};
 
 use crate::builder::PoolBuilder;
 use crate::config::Shutdown;
+use crate::error::ResizeError;
 use crate::observe::hub::Events;
 use crate::shared::Shared;
 use crate::stats::{PoolStats, PoolStatus};
@@ -89,6 +90,22 @@ impl<C: Calls> WorkerPool<C> {
     /// each with a buffer of its own.
     pub fn events(&self) -> Events {
         self.shared.hub.events()
+    }
+
+    /// Sets the number of workers, at most as many as the pool was built for. From here on the pool
+    /// does not follow its load. Workers that are not needed any more finish the calls that they
+    /// run, and none is waited for.
+    ///
+    /// # Errors
+    /// There are no workers, or more than the pool was built for: see
+    /// [`PoolBuilder::workers`].
+    pub fn resize(&self, workers: usize) -> Result<(), ResizeError> {
+        let most = self.shared.slots();
+        if workers == 0 || workers > most {
+            return Err(ResizeError { workers, most });
+        }
+        self.shared.resize(workers);
+        Ok(())
     }
 
     /// Ends the pool: takes no more calls, lets those that are here finish for as long as

@@ -148,6 +148,29 @@ impl<T> Queues<T> {
         }
     }
 
+    /// Moves each entry of a queue to the end of the one where it belongs, which may be the same.
+    /// Their keys stay, and so does the order of those with the same target.
+    pub(crate) fn sort_out(&mut self, queue: usize, to: impl Fn(&T) -> usize) {
+        let last = self.queues[queue].back;
+        loop {
+            let index = self.queues[queue].front;
+            let Some(node) = self.nodes.get(index as usize) else {
+                return;
+            };
+            let target = node.value.as_ref().map_or(queue, &to);
+            self.unlink(index);
+            self.link(target, index);
+            if index == last {
+                return;
+            }
+        }
+    }
+
+    /// The number that the next entry gets.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.next
+    }
+
     /// A node that holds `value` and is linked to nothing.
     fn node(&mut self, value: T) -> u32 {
         let number = self.next;

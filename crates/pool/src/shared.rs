@@ -18,6 +18,7 @@ use insula_sync::Mutex;
 use crate::config::{Balance, Measure, Queue};
 use crate::error::{BuildError, WorkerFault};
 use crate::queues::Key;
+use crate::size::Workers;
 
 use crate::dispatch::{
     Actions, Condition, Dispatch, Fate, Job, Next, Phase, Place, Signs, Step, Submitted, Unpark,
@@ -96,7 +97,7 @@ impl<C: Calls> Entry<C> {
 /// The settings that the shared part keeps.
 pub(crate) struct Setup {
     pub(crate) name: String,
-    pub(crate) workers: usize,
+    pub(crate) workers: Workers,
     pub(crate) lanes: usize,
     pub(crate) queue: Queue,
     pub(crate) balance: Balance,
@@ -162,25 +163,34 @@ fn submit_to<C: Calls>(
 impl<C: Calls> Shared<C> {
     /// Carries out what the submission of a call has led to.
     fn follow(&self, submitted: Submitted<Entry<C>>) -> Ticket {
-        let (ticket, expired) = match submitted {
+        let (ticket, expired, is_pressed) = match submitted {
             Submitted::Queued {
                 key,
                 unpark,
                 shed,
                 expired,
+                is_pressed,
             } => {
                 unpark.into_iter().for_each(wake_lane);
                 for oldest in shed {
                     oldest.refuse(Reject::Shed);
                 }
-                (Ticket(key.to_bits()), expired)
+                (Ticket(key.to_bits()), expired, is_pressed)
             }
-            Submitted::Refused { job, why, expired } => {
+            Submitted::Refused {
+                job,
+                why,
+                expired,
+                is_pressed,
+            } => {
                 job.refuse(why);
-                (Ticket::NONE, expired)
+                (Ticket::NONE, expired, is_pressed)
             }
         };
         expired.into_iter().for_each(Entry::expire);
+        if is_pressed {
+            self.changed();
+        }
         ticket
     }
 
@@ -215,7 +225,9 @@ impl<C: Calls> Shared<C> {
             restart,
             ..
         } = setup;
-        let mut state = Dispatch::new(workers, lanes, queue, balance);
+        let slots = workers.most;
+        let mut state = Dispatch::new(slots, lanes, queue, balance);
+        state.scale_by(workers);
         state.measure(setup.measure);
         state.restart_by(restart.clone());
         state.recycle_by(setup.recycle);
@@ -225,8 +237,8 @@ impl<C: Calls> Shared<C> {
             startup_timeout: setup.startup_timeout,
             restart,
             bound: queue.bound,
-            books: (0..workers).map(|_| Arc::default()).collect(),
-            isolates: Mutex::new((0..workers).map(|_| Vec::new()).collect()),
+            books: (0..slots).map(|_| Arc::default()).collect(),
+            isolates: Mutex::new((0..slots).map(|_| Vec::new()).collect()),
             signs: state.signs(),
             state: Mutex::new(state),
             hub: Hub::new(setup.observers),
@@ -370,7 +382,7 @@ impl<C: Calls> Shared<C> {
                 let step = state.supervise(now);
                 let old = match step {
                     Step::Wait | Step::WaitUntil(_) => state.watch(waker),
-                    Step::Start(_) | Step::End => None,
+                    Step::Start(_) | Step::Retired(_) | Step::End => None,
                 };
                 drop(state);
                 drop(old);
@@ -378,6 +390,10 @@ impl<C: Calls> Shared<C> {
                 self.tell();
                 match step {
                     Step::Start(start) => return Poll::Ready(Some(start)),
+                    Step::Retired(actions) => {
+                        self.perform(actions);
+                        self.tell();
+                    }
                     Step::End => return Poll::Ready(None),
                     Step::Wait => return Poll::Pending,
                     Step::WaitUntil(at) => {
@@ -388,6 +404,17 @@ impl<C: Calls> Shared<C> {
             }
         })
         .await
+    }
+
+    /// The most workers that the pool may have.
+    pub(crate) fn slots(&self) -> usize {
+        self.books.len()
+    }
+
+    /// Sets the number of workers.
+    pub(crate) fn resize(&self, workers: usize) {
+        self.state.lock().resize(workers);
+        self.changed();
     }
 
     /// Nothing starts workers any more.
@@ -556,13 +583,14 @@ impl<C: Calls> Shared<C> {
             .map(|(id, condition, i, busy)| (id, condition.clone(), i, busy))
             .collect();
         drop(state);
-        let is_lost = |w: &&(WorkerId, Condition, u32, usize)| matches!(w.1, Condition::Lost(_));
-        let lost = workers.iter().filter(is_lost).count();
+        let count = |is: fn(&Condition) -> bool| workers.iter().filter(|it| is(&it.1)).count();
+        let lost = count(|it| matches!(it, Condition::Lost(_)));
+        let retired = count(|it| matches!(it, Condition::Retired));
         PoolStatus {
             name: self.name.to_string(),
             phase: match phase {
                 Phase::Open if lost == 0 => PoolPhase::Serving,
-                Phase::Open if lost < workers.len() => PoolPhase::Degraded,
+                Phase::Open if lost + retired < workers.len() => PoolPhase::Degraded,
                 Phase::Open => PoolPhase::Failed,
                 Phase::Draining => PoolPhase::Draining,
                 Phase::Closed => PoolPhase::Closed,
@@ -651,6 +679,7 @@ impl From<Condition> for WorkerCondition {
             Condition::Starting => Self::Starting,
             Condition::Ready => Self::Ready,
             Condition::Suspect => Self::Suspect,
+            Condition::Retired => Self::Retired,
             Condition::Ended => Self::Ended,
             Condition::Lost(fault) => Self::Lost(fault.to_string()),
         }

@@ -137,6 +137,8 @@ pub enum WorkerCondition {
     Ready,
     /// A handler panicked; once its other calls have ended, its state is built again.
     Suspect,
+    /// It is not needed now, and does not exist.
+    Retired,
     /// It ended with the pool.
     Ended,
     /// It is gone before its time; the text says why.

@@ -19,12 +19,15 @@ pub(crate) enum Submitted<J> {
         shed: Vec<J>,
         /// Calls that were in its way, and whose deadlines had passed.
         expired: Vec<J>,
+        /// The supervisor is to look whether there are enough workers.
+        is_pressed: bool,
     },
     /// It was turned away.
     Refused {
         job: J,
         why: Reject,
         expired: Vec<J>,
+        is_pressed: bool,
     },
 }
 
@@ -58,13 +61,19 @@ impl<J: Job> Dispatch<J> {
                     unpark: room.map(|worker| self.unpark(worker, admitted.bytes)),
                     shed: admitted.shed,
                     expired,
+                    is_pressed: room.is_none() && self.scale.press(),
                 }
             }
             Err(why) => {
                 // Takes back what was announced, so that no worker looks for this call.
                 self.signs.set_queued(self.queues.len());
                 self.count(why);
-                Submitted::Refused { job, why, expired }
+                Submitted::Refused {
+                    job,
+                    why,
+                    expired,
+                    is_pressed: self.phase == Phase::Open && self.scale.turn_away(),
+                }
             }
         }
     }

@@ -8,7 +8,13 @@ pub(super) struct Homes(Vec<bool>);
 
 impl Homes {
     pub(super) fn of<J: Job>(workers: &[Worker<J>]) -> Self {
-        Self(workers.iter().map(|worker| !worker.is_gone()).collect())
+        let of = |is: fn(&Worker<J>) -> bool| -> Vec<bool> { workers.iter().map(is).collect() };
+        let settled = of(|worker| !worker.is_gone() && !worker.is_joining);
+        // One that joins has calls pinned to it once it is ready, unless there is no other.
+        if settled.contains(&true) {
+            return Self(settled);
+        }
+        Self(of(|worker| !worker.is_gone()))
     }
 
     /// The worker with the highest mix of its index and the key (rendezvous hashing, Thaler and

@@ -14,6 +14,7 @@ use crate::error::WorkerFault;
 use crate::lifecycle::Start;
 use crate::observe::events::{WorkerChange, WorkerEnd};
 use crate::observe::outbox::Batch;
+use crate::size::Waiting;
 
 impl<J: Job> Dispatch<J> {
     /// The isolate of a state of a worker is about to be spawned. One [`bury`](Self::bury) follows
@@ -91,6 +92,9 @@ impl<J: Job> Dispatch<J> {
             return (None, actions);
         }
         self.happened(worker, WorkerChange::Ready);
+        if std::mem::take(&mut self.workers[worker].is_joining) {
+            self.rehome(&mut actions);
+        }
         let of_one = &mut self.workers[worker];
         of_one.condition = Condition::Ready;
         (of_one.ready_at, of_one.recycled_from) = (Some(now), Some(now));
@@ -281,8 +285,10 @@ impl<J: Job> Dispatch<J> {
 
     /// Returns whether a state that is being built is not needed any more.
     pub(crate) fn is_unneeded(&self, worker: usize, incarnation: u32) -> bool {
-        let is_successor = self.workers[worker].successor == Some(incarnation);
-        self.phase() == Phase::Closed || (is_successor && self.phase != Phase::Open)
+        let of_one = &self.workers[worker];
+        let is_successor = of_one.successor == Some(incarnation);
+        let is_unneeded = self.phase() == Phase::Closed || of_one.is_gone();
+        is_unneeded || (is_successor && self.phase != Phase::Open)
     }
 
     pub(crate) fn incarnation(&self, worker: usize) -> u32 {
@@ -301,7 +307,7 @@ impl<J: Job> Dispatch<J> {
         Some(now + delay)
     }
 
-    /// A worker is lost: its queued calls go to other workers, or back to their callers.
+    /// A worker is lost or retired: its queued calls go to other workers, or back to their callers.
     fn lost(&mut self, worker: usize, actions: &mut Actions<J>) {
         if self.is_alive() {
             let homes = Homes::of(&self.workers);
@@ -318,8 +324,76 @@ impl<J: Job> Dispatch<J> {
         actions.wake.append(&mut self.watchers);
     }
 
+    /// Other workers than before are there to have calls pinned to them: queued calls follow their
+    /// keys.
+    fn rehome(&mut self, actions: &mut Actions<J>) {
+        let homes = Homes::of(&self.workers);
+        let home = |job: &J| {
+            let home = job.pin().and_then(|pin| homes.find(pin));
+            home.map_or(0, |worker| worker + 1)
+        };
+        for queue in 1..=self.workers.len() {
+            self.queues.sort_out(queue, home);
+        }
+        for worker in 0..self.workers.len() {
+            actions.unpark.extend(self.offer_outside(worker));
+        }
+    }
+
+    /// Sets the number of workers for good.
+    pub(crate) fn resize(&mut self, workers: usize) {
+        self.scale.set(workers);
+    }
+
+    /// Starts or retires a worker, if there are not as many as there should be.
+    fn fit(&mut self) -> Option<Step<J>> {
+        if self.phase != Phase::Open || self.starts.is_orphaned() {
+            return None;
+        }
+        let is_retired = |it: &Worker<J>| matches!(it.condition, Condition::Retired);
+        let retired = self.workers.iter().filter(|it| is_retired(it)).count();
+        // One that is lost counts: another one in its place would make nothing of the limit on
+        // restarts.
+        let present = self.workers.len() - retired;
+        if present < self.scale.target {
+            let worker = self.workers.iter().position(is_retired)?;
+            let incarnation = self.workers[worker].join();
+            return Some(Step::Start(Start {
+                worker,
+                incarnation,
+            }));
+        }
+        if present > self.scale.target {
+            let worker = self.dispensable()?;
+            return Some(Step::Retired(self.retire(worker)));
+        }
+        None
+    }
+
+    /// The worker that is missed least: one that waits to start, or else the last of those that run
+    /// the fewest calls.
+    fn dispensable(&self) -> Option<usize> {
+        let waits = (0..self.workers.len()).find(|&worker| self.starts.has(worker));
+        let ready = self.workers.iter().enumerate().rev();
+        let ready = ready.filter(|(_, it)| it.takes_calls());
+        waits.or_else(|| Some(ready.min_by_key(|(_, it)| it.busy)?.0))
+    }
+
+    /// A worker is not needed. Its calls come to their end.
+    fn retire(&mut self, worker: usize) -> Actions<J> {
+        let mut actions = Actions::none();
+        self.starts.remove(worker);
+        let of_one = &mut self.workers[worker];
+        of_one.condition = Condition::Retired;
+        let incarnation = of_one.incarnation;
+        self.outbox.decide(worker, incarnation, WorkerEnd::Retired);
+        self.unpark_all(worker, &mut actions);
+        self.lost(worker, &mut actions);
+        actions
+    }
+
     /// The supervisor asks for its next step.
-    pub(crate) fn supervise(&mut self, now: Instant) -> Step {
+    pub(crate) fn supervise(&mut self, now: Instant) -> Step<J> {
         if self.phase() == Phase::Closed {
             for worker in self.starts.clear() {
                 self.workers[worker].condition = Condition::Ended;
@@ -338,10 +412,22 @@ impl<J: Job> Dispatch<J> {
                 Err(next) => break next,
             }
         };
+        let waiting = Waiting {
+            calls: self.queues.len(),
+            oldest: self.queues.front(0),
+            next: self.queues.next_number(),
+        };
+        let look = match self.phase {
+            Phase::Open => self.scale.look(now, waiting),
+            _ => None,
+        };
+        if let Some(step) = self.fit() {
+            return step;
+        }
         if let Some(start) = self.recycle(now) {
             return Step::Start(start);
         }
-        let times = next.into_iter().chain(self.next_recycled());
+        let times = next.into_iter().chain(self.next_recycled()).chain(look);
         times.min().map_or(Step::Wait, Step::WaitUntil)
     }
 
@@ -432,5 +518,6 @@ impl<J: Job> Dispatch<J> {
         while let Some(waker) = worker.admit(is_closed) {
             actions.wake.push(waker);
         }
+        self.recount(index);
     }
 }

@@ -37,6 +37,12 @@ pub(super) struct Worker<J: Job> {
     /// successors could not be built.
     pub(super) recycled_from: Option<Instant>,
     pub(super) restarts: Restarts,
+    /// Its slot has had a state.
+    pub(super) was_started: bool,
+    /// It has not served since its slot was empty.
+    pub(super) is_joining: bool,
+    /// It counts as one that runs calls.
+    pub(super) is_active: bool,
 }
 
 /// The lanes of one state of a worker.
@@ -59,6 +65,8 @@ pub(crate) enum Condition {
     Ready,
     /// A handler panicked: its other calls end, then its state is built again.
     Suspect,
+    /// It is not needed. Calls that it had may still run.
+    Retired,
     /// It ended because the pool ended.
     Ended,
     /// It is gone before its time.
@@ -110,7 +118,26 @@ impl<J: Job> Worker<J> {
             ready_at: None,
             recycled_from: None,
             restarts: Restarts::default(),
+            was_started: true,
+            is_joining: false,
+            is_active: false,
         }
+    }
+
+    /// Its slot is empty at the beginning.
+    pub(super) fn leave_out(&mut self) {
+        self.condition = Condition::Retired;
+        self.was_started = false;
+    }
+
+    /// Its slot is to have a worker again. Returns the incarnation that is to be built.
+    pub(super) fn join(&mut self) -> u32 {
+        self.condition = Condition::Starting;
+        self.is_joining = true;
+        if std::mem::replace(&mut self.was_started, true) {
+            self.succeed(self.incarnation + 1);
+        }
+        self.incarnation
     }
 
     /// Its next state begins. The lanes that are left are of earlier ones from now on.
@@ -170,7 +197,10 @@ impl<J: Job> Worker<J> {
 
     /// Returns whether it will take no call any more. Streams of its earlier states may go on.
     pub(super) fn is_gone(&self) -> bool {
-        matches!(self.condition, Condition::Ended | Condition::Lost(_))
+        matches!(
+            self.condition,
+            Condition::Retired | Condition::Ended | Condition::Lost(_)
+        )
     }
 
     /// Returns whether nothing of it runs any more.

@@ -75,6 +75,9 @@ pub enum WorkerEnd {
     /// The next incarnation was built beside it, and has taken its place. See
     /// [`PoolBuilder::recycle`](crate::PoolBuilder::recycle).
     Recycled,
+    /// The worker was not needed. See [`PoolBuilder::workers`](crate::PoolBuilder::workers) and
+    /// [`WorkerPool::resize`](crate::WorkerPool::resize).
+    Retired,
     /// The pool ended.
     PoolEnded,
     /// It has ended before its time. An isolate that was killed, that has called
@@ -177,6 +180,7 @@ impl fmt::Display for WorkerEnd {
         match self {
             Self::Replaced => f.write_str("the next incarnation has taken its place"),
             Self::Recycled => f.write_str("it was recycled"),
+            Self::Retired => f.write_str("it was not needed"),
             Self::PoolEnded => f.write_str("the pool ended"),
             Self::Fault(fault) => fault.fmt(f),
         }

@@ -13,7 +13,7 @@ fn play<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce() -> F + Send
     let runtime = Runtime::builder().seeded(1).build();
     let end = runtime.block_on(async { Isolate::run_async(test).await });
     runtime.shut_down();
-    end.unwrap();
+    end.expect("an end");
 }
 
 fn why<E, Q>(error: &CallError<E, Q>) -> Option<Reject> {

@@ -11,6 +11,7 @@ mod panics;
 mod queue;
 mod recycling;
 mod regressions;
+mod resizing;
 mod restarts;
 mod seeded;
 mod service;

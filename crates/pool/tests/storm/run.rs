@@ -143,7 +143,7 @@ async fn build(ledger: &Ledger, weather: &Weather, seed: u64) -> Pool {
     };
     let builder = WorkerPool::builder()
         .name("storm")
-        .workers(weather.workers)
+        .workers(weather.workers())
         .concurrency_per_worker(weather.at_once)
         .queue(weather.queue())
         .balance(weather.balance)

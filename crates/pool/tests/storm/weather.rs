@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use insula_pool::{Balance, Measure, Overflow, Queue, Recycle, Restart, Shutdown};
+use insula_pool::{Balance, Measure, Overflow, Queue, Recycle, Restart, Shutdown, Workers};
 
 use crate::dice::Dice;
 use crate::run::Kind;
@@ -36,6 +36,9 @@ pub(crate) struct Weather {
     pub(crate) end: End,
     pub(crate) restart: Restart,
     pub(crate) recycle: Recycle,
+    /// The most workers that the pool may have.
+    pub(crate) most: usize,
+    pub(crate) idle: Duration,
     /// The seeded runtime has one thread, which must not be blocked.
     pub(crate) kind: Kind,
 }
@@ -87,7 +90,16 @@ impl Weather {
                 Recycle::after_calls(7),
                 Recycle::after(Duration::from_micros(300)),
             ]),
+            most: 3 + dice.below(3) as usize * dice.below(2) as usize,
+            idle: Duration::from_micros(dice.pick(&[50, 500, 10_000])),
             kind,
+        }
+    }
+
+    pub(crate) fn workers(&self) -> Workers {
+        match self.most {
+            3 => self.workers.into(),
+            most => Workers::from(self.workers..=most).idle(self.idle),
         }
     }
 
