@@ -25,7 +25,9 @@ pub enum Overflow {
     /// It is rejected: `QueueFull`.
     Reject,
     /// The oldest call of the queue makes room for it: `Shed`. With a [bound on
-    /// bytes](Queue::bytes), as many of the oldest do as are needed.
+    /// bytes](Queue::bytes), as many of the oldest do as are needed. Calls of the lowest
+    /// [priority](insula_rpc::Call::priority) are first, and none makes room for a call of a lower
+    /// priority than its own: that is dropped itself.
     DropOldest,
     /// It is dropped itself: `Shed`.
     DropNewest,

@@ -45,6 +45,7 @@
 mod admission;
 mod bytes;
 mod homes;
+mod order;
 mod signs;
 mod states;
 mod worker;
@@ -54,11 +55,12 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use insula_core::Instant;
-use insula_rpc::{Reject, WorkerId};
+use insula_rpc::{Priority, Reject, WorkerId};
 
 pub(crate) use self::admission::Submitted;
 use self::bytes::Bytes;
 use self::homes::Homes;
+use self::order::Rank;
 pub(crate) use self::signs::Signs;
 pub(crate) use self::worker::Condition;
 use self::worker::{Doing, Worker};
@@ -77,13 +79,18 @@ pub(crate) trait Job {
     fn deadline(&self) -> Option<Instant>;
     /// The key that it is pinned to.
     fn pin(&self) -> Option<u64>;
+    /// Its priority, which does not count if it is pinned.
+    fn priority(&self) -> Priority;
     /// The bytes of its request. Always the same.
     fn bytes(&self) -> u64;
 }
 
 pub(crate) struct Dispatch<J: Job> {
-    /// The common queue, and after it one for each worker, of calls that are pinned to it.
+    /// The common queue, after it one for each worker, of calls that are pinned to it, and at last
+    /// those of calls with high and with low priority.
     queues: Queues<J>,
+    /// A call of high or low priority has come. Until then the last two queues are not looked at.
+    has_ranks: bool,
     /// The queued calls that have a deadline.
     deadlines: BTreeSet<(Instant, Key)>,
     workers: Vec<Worker<J>>,
@@ -223,7 +230,8 @@ impl<J: Job> Actions<J> {
 impl<J: Job> Dispatch<J> {
     pub(crate) fn new(workers: usize, places: usize, queue: Queue, balance: Balance) -> Self {
         Self {
-            queues: Queues::new(workers + 1),
+            queues: Queues::new(workers + 3),
+            has_ranks: false,
             deadlines: BTreeSet::new(),
             workers: (0..workers).map(|_| Worker::new(places)).collect(),
             idle: 0,
@@ -360,16 +368,25 @@ impl<J: Job> Dispatch<J> {
         Next::Park(unpark)
     }
 
-    /// The call that a worker starts next: the oldest one that it may start.
+    /// The call that a worker starts next: the oldest one of the rank whose turn it is.
     fn take(&mut self, worker: usize) -> Option<J> {
         if self.queues.is_empty() {
             return None;
         }
-        let queue = match (self.queues.front(0), self.queues.front(worker + 1)) {
+        let mut queue = match (self.queues.front(0), self.queues.front(worker + 1)) {
             (Some(common), Some(pinned)) if pinned < common => worker + 1,
             (None, Some(_)) => worker + 1,
             _ => 0,
         };
+        if self.has_ranks {
+            let queues = [
+                self.queue(Rank::High, None),
+                queue,
+                self.queue(Rank::Low, None),
+            ];
+            let waits = queues.map(|queue| self.queues.front(queue).is_some());
+            queue = queues[self.workers[worker].passed.choose(waits)? as usize];
+        }
         // Most calls have no deadline, and with none in the queue there is no entry to look for.
         let job = if self.deadlines.is_empty() {
             self.queues.pop(queue)?
@@ -387,7 +404,7 @@ impl<J: Job> Dispatch<J> {
     /// which does the same.
     fn spread(&mut self) -> Option<Unpark> {
         // Pinned calls are left out: their own worker finds them when its slice ends.
-        if self.idle == 0 || self.queues.front(0).is_none() {
+        if self.idle == 0 || !self.has_common_call() {
             return None;
         }
         // The worker that asks is inside of a slice, and so never found.
@@ -402,7 +419,32 @@ impl<J: Job> Dispatch<J> {
     }
 
     fn has_call_for(&self, worker: usize) -> bool {
-        self.queues.front(0).is_some() || self.queues.front(worker + 1).is_some()
+        self.has_common_call() || self.queues.front(worker + 1).is_some()
+    }
+
+    /// Returns whether a call waits that any worker may start.
+    fn has_common_call(&self) -> bool {
+        let waits = |rank| self.queues.front(self.queue(rank, None)).is_some();
+        waits(Rank::Normal) || (self.has_ranks && (waits(Rank::High) || waits(Rank::Low)))
+    }
+
+    /// The number of the oldest call that any worker may start.
+    fn oldest_common_call(&self) -> Option<u64> {
+        let front = |rank| self.queues.front(self.queue(rank, None));
+        if !self.has_ranks {
+            return front(Rank::Normal);
+        }
+        Rank::ALL.into_iter().filter_map(front).min()
+    }
+
+    /// The queue of calls of a rank, or of those that are pinned to a worker.
+    fn queue(&self, rank: Rank, home: Option<usize>) -> usize {
+        match (home, rank) {
+            (Some(worker), _) => worker + 1,
+            (None, Rank::Normal) => 0,
+            (None, Rank::High) => self.workers.len() + 1,
+            (None, Rank::Low) => self.workers.len() + 2,
+        }
     }
 
     /// A lane's call has ended.
@@ -754,6 +796,7 @@ impl<J: Job> Dispatch<J> {
 
     fn push(&mut self, queue: usize, job: J) -> Key {
         let deadline = job.deadline();
+        self.has_ranks |= queue > self.workers.len();
         self.bytes.come(&job);
         let key = self.queues.push(queue, job);
         if let Some(deadline) = deadline {
@@ -776,8 +819,17 @@ impl<J: Job> Dispatch<J> {
         }
     }
 
-    fn pop_oldest(&mut self) -> Option<J> {
-        let (job, key) = self.queues.pop_oldest()?;
+    /// Takes the oldest of the calls of the lowest rank, but of none that is higher than `rank`.
+    fn pop_least(&mut self, rank: Rank) -> Option<J> {
+        let workers = self.workers.len();
+        let of_rank = [
+            workers + 1..workers + 2,
+            0..workers + 1,
+            workers + 2..workers + 3,
+        ];
+        let lowest_first = of_rank.into_iter().skip(rank as usize).rev();
+        let mut found = lowest_first.filter_map(|range| self.queues.pop_oldest_of(range));
+        let (job, key) = found.next()?;
         self.left(&job, key);
         Some(job)
     }

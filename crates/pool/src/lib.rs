@@ -59,8 +59,8 @@
 //! # The path of a call
 //! 1. *Submission.* The call is put into a queue of the pool, and a worker with room is woken, if
 //!    there is one; [`Balance`] selects it. If the queue is full, [`Overflow`] decides.
-//! 2. *Start.* A worker that has room takes the oldest call that it may start. A call whose caller
-//!    has gone, or whose deadline has passed, is not started.
+//! 2. *Start.* A worker that has room takes the oldest call of the highest priority that it may
+//!    start. A call whose caller has gone, or whose deadline has passed, is not started.
 //! 3. *End.* The answer goes from the worker to the caller, past the pool. The worker takes the
 //!    next call.
 //!
@@ -77,8 +77,11 @@
 //! A service whose methods take `&mut self` keeps its place until the end of the stream.
 //!
 //! # Order
-//! Calls start in the order of their submission, and run side by side. With one worker and one
-//! place they also end in that order, streams excepted. Calls with the same
+//! Calls of the same [priority](insula_rpc::Call::priority) start in the order of their submission,
+//! and run side by side. With one worker and one place they also end in that order, streams excepted.
+//! Calls of a higher priority start first, but not without end: while a call of normal priority waits,
+//! a worker starts at most 16 others before one of that priority, and at most 17 before one of low
+//! priority. A call with a key is of normal priority. Calls with the same
 //! [key](insula_rpc::Call::key) start on the same worker, in the order of their submission, for as
 //! long as that worker lives; other calls may start earlier than a call with a key whose worker is
 //! busy.

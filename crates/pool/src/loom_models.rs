@@ -9,6 +9,7 @@ use std::sync::Arc;
 use loom::thread;
 
 use insula_core::Instant;
+use insula_rpc::Priority;
 use insula_sync::Mutex;
 
 use crate::config::{Balance, Queue};
@@ -24,6 +25,9 @@ impl Job for Call {
     }
     fn pin(&self) -> Option<u64> {
         None
+    }
+    fn priority(&self) -> Priority {
+        Priority::Normal
     }
     fn bytes(&self) -> u64 {
         0

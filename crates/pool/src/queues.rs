@@ -7,6 +7,8 @@
 //! entries of different queues can be compared: the lower one came first. The vector grows to the
 //! largest number of entries there ever was.
 
+use std::ops::Range;
+
 /// Names an entry of [`Queues`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
@@ -129,7 +131,12 @@ impl<T> Queues<T> {
 
     /// Takes the first entry of all.
     pub(crate) fn pop_oldest(&mut self) -> Option<(T, Key)> {
-        let fronts = (0..self.queues.len()).filter_map(|queue| Some((self.front(queue)?, queue)));
+        self.pop_oldest_of(0..self.queues.len())
+    }
+
+    /// Takes the first entry of some queues.
+    pub(crate) fn pop_oldest_of(&mut self, queues: Range<usize>) -> Option<(T, Key)> {
+        let fronts = queues.filter_map(|queue| Some((self.front(queue)?, queue)));
         let (_, queue) = fronts.min()?;
         self.pop_with_key(queue)
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use insula_core::{Instant, Isolate, IsolateId, Sleep, sleep, sleep_until, wake_contained};
 use insula_rpc::{
-    Admission, CallInfo, Calls, CancelledBy, Endpoint, How, Refusal, Reject, Signal, Ticket,
-    WorkerExit, WorkerId,
+    Admission, CallInfo, Calls, CancelledBy, Endpoint, How, Priority, Refusal, Reject, Signal,
+    Ticket, WorkerExit, WorkerId,
 };
 use insula_sync::Mutex;
 
@@ -57,6 +57,7 @@ pub(crate) struct Entry<C> {
     /// The time at which it came, if it is timed.
     pub(crate) queued_at: Option<Instant>,
     key: Option<u64>,
+    priority: Priority,
 }
 
 type Handle = Option<Arc<dyn Signal>>;
@@ -74,6 +75,10 @@ impl<C: Calls> Job for Entry<C> {
 
     fn pin(&self) -> Option<u64> {
         self.key
+    }
+
+    fn priority(&self) -> Priority {
+        self.priority
     }
 
     fn bytes(&self) -> u64 {
@@ -156,6 +161,7 @@ fn submit_to<C: Calls>(
         call,
         queued_at: state.takes_sample().then(Instant::now),
         key: info.key,
+        priority: info.priority,
     };
     state.submit(entry, info.admission == Admission::Policy, Instant::now)
 }

@@ -12,7 +12,7 @@ use insula_core::{Completer, Instant, Sleep, WaitError, block_on_completer, cont
 use crate::callee::Pending;
 use crate::cell::{Answer, Answered, CallCell, Callees, Cut, Left, News, Reports, Signal};
 use crate::context::{CancelToken, Context, WorkerId};
-use crate::contract::{Admission, CallInfo, ClientStreaming, Endpoint, Method, Ticket};
+use crate::contract::{Admission, CallInfo, ClientStreaming, Endpoint, Method, Priority, Ticket};
 use crate::envelope::{Envelope, Metadata, Progress, TraceContext};
 use crate::error::{CallError, CancelledBy, Outcome};
 use crate::fnv;
@@ -201,6 +201,18 @@ macro_rules! options {
         /// in the order of their submission, for as long as that worker lives.
         pub fn key(mut self, key: impl std::hash::Hash) -> Self {
             self.$($path.)*info.key = Some(hash(&key));
+            self
+        }
+
+        /// Sets the rank of the call in the queue of a pool. Calls of a higher priority start first,
+        /// and those of one priority in the order of their submission. No priority is starved:
+        /// the documentation of the pool states how many calls may start before one that came
+        /// earlier. A port takes its calls in the order of their submission.
+        ///
+        /// A call with a [key](Self::key) keeps its place among the calls with keys of its worker,
+        /// and counts as one of normal priority.
+        pub fn priority(mut self, priority: Priority) -> Self {
+            self.$($path.)*info.priority = priority;
             self
         }
 

@@ -182,6 +182,21 @@ pub struct CallInfo {
     pub admission: Admission,
     /// Calls with the same key start on the same worker, in the order of their submission.
     pub key: Option<u64>,
+    /// The rank of the call among those that wait.
+    pub priority: Priority,
+}
+
+/// The rank of a call among those that wait in the queue of a pool; see
+/// [`Call::priority`](crate::Call::priority).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Priority {
+    /// Starts before the others.
+    High,
+    /// The rank of calls that have none of their own, and of calls with a key.
+    #[default]
+    Normal,
+    /// Starts when no other call waits, and now and then although one does.
+    Low,
 }
 
 /// The treatment of a call for which there is no room.

@@ -238,7 +238,7 @@ pub use channel::{WINDOW, WINDOW_BYTES};
 pub use context::{CancelToken, Context, Ledger, Place, Scope, WorkerId};
 pub use contract::{
     Admission, CallInfo, Caller, Calls, ClientStreaming, Contract, Ended, Endpoint, How,
-    Idempotent, Method, MethodDescriptor, MethodKind, PendingCall, Refusal, Respond,
+    Idempotent, Method, MethodDescriptor, MethodKind, PendingCall, Priority, Refusal, Respond,
     ServerStreaming, Ticket,
 };
 pub use envelope::{Metadata, MetadataError, Progress, TraceContext, TraceContextError};

@@ -3,6 +3,7 @@
 use insula_core::Instant;
 use insula_rpc::Reject;
 
+use super::order::Rank;
 use super::{Dispatch, Job, Phase, Unpark};
 use crate::config::Overflow;
 use crate::queues::Key;
@@ -102,7 +103,7 @@ impl<J: Job> Dispatch<J> {
         self.signs.announce(self.queues.len() + 1);
         let room = self.pick(home);
         let mut admitted = Admitted {
-            queue: home.map_or(0, |worker| worker + 1),
+            queue: self.queue(Rank::of(job), home),
             room,
             bytes,
             shed: Vec::new(),
@@ -123,7 +124,7 @@ impl<J: Job> Dispatch<J> {
             // takes the place of no other one.
             _ if !may_wait => Err(Reject::QueueFull),
             Overflow::DropOldest => {
-                admitted.shed = self.make_room(bytes)?;
+                admitted.shed = self.make_room(Rank::of(job), bytes)?;
                 Ok(admitted)
             }
             Overflow::DropNewest => Err(Reject::Shed),
@@ -131,12 +132,16 @@ impl<J: Job> Dispatch<J> {
         }
     }
 
-    /// Sheds the oldest calls, until there is room for one of so many bytes.
-    fn make_room(&mut self, bytes: u64) -> Result<Vec<J>, Reject> {
+    /// Sheds calls of the same rank or lower ones, until there is room for one of so many bytes.
+    fn make_room(&mut self, rank: Rank, bytes: u64) -> Result<Vec<J>, Reject> {
         let mut shed = Vec::new();
-        // One call makes room for one call. An empty queue has room for the bytes of each.
+        // Asked before, so that no call is shed in vain.
+        if !self.bytes.has_room_above(rank, bytes) {
+            return Err(Reject::Shed);
+        }
+        // One call makes room for one call.
         while shed.is_empty() || !self.bytes.has_room(bytes) {
-            let Some(oldest) = self.pop_oldest() else {
+            let Some(oldest) = self.pop_least(rank) else {
                 return Err(Reject::Shed);
             };
             self.tally.shed += 1;

@@ -1,14 +1,15 @@
 //! The bytes of the queued requests, and their bound.
 
 use super::Job;
+use super::order::Rank;
 use super::worker::Lane;
 
 /// Counts nothing if there is no bound.
 pub(super) struct Bytes {
     bound: Option<u64>,
-    /// Of the calls in the queues. The number of calls that wait is not bounded, so their sum may
-    /// exceed a `u64`.
-    queued: u128,
+    /// Of the calls in the queues, by their ranks. The number of calls that wait is not bounded, so
+    /// their sum may exceed a `u64`.
+    queued: [u128; Rank::ALL.len()],
     /// Of the calls for which lanes were woken that have not asked yet. They come on top of the
     /// bound, so that two calls in a row that find two free workers are not in each other's way.
     expected: u128,
@@ -18,7 +19,7 @@ impl Bytes {
     pub(super) fn new(bound: Option<u64>) -> Self {
         Self {
             bound,
-            queued: 0,
+            queued: [0; Rank::ALL.len()],
             expected: 0,
         }
     }
@@ -34,19 +35,29 @@ impl Bytes {
     }
 
     pub(super) fn has_room(&self, bytes: u64) -> bool {
+        self.fits(&Rank::ALL, bytes)
+    }
+
+    /// Returns whether there would be room if no call of this rank or a lower one were queued.
+    pub(super) fn has_room_above(&self, rank: Rank, bytes: u64) -> bool {
+        self.fits(&Rank::ALL[..rank as usize], bytes)
+    }
+
+    fn fits(&self, beside: &[Rank], bytes: u64) -> bool {
         self.bound.is_none_or(|bound| {
-            self.queued + u128::from(bytes) <= u128::from(bound) + self.expected
+            let queued: u128 = beside.iter().map(|&rank| self.queued[rank as usize]).sum();
+            queued + u128::from(bytes) <= u128::from(bound) + self.expected
         })
     }
 
     /// A call comes into a queue.
     pub(super) fn come(&mut self, job: &impl Job) {
-        self.queued += u128::from(self.of(job));
+        self.queued[Rank::of(job) as usize] += u128::from(self.of(job));
     }
 
     /// A call has left its queue.
     pub(super) fn leave(&mut self, job: &impl Job) {
-        self.queued -= u128::from(self.of(job));
+        self.queued[Rank::of(job) as usize] -= u128::from(self.of(job));
     }
 
     /// A lane is woken for a call.
@@ -62,6 +73,6 @@ impl Bytes {
 
     #[cfg(test)]
     pub(super) fn sums(&self) -> (u128, u128) {
-        (self.queued, self.expected)
+        (self.queued.iter().sum(), self.expected)
     }
 }

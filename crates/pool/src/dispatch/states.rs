@@ -414,7 +414,7 @@ impl<J: Job> Dispatch<J> {
         };
         let waiting = Waiting {
             calls: self.queues.len(),
-            oldest: self.queues.front(0),
+            oldest: self.oldest_common_call(),
             next: self.queues.next_number(),
         };
         let look = match self.phase {

@@ -1,6 +1,7 @@
 //! Risk: the dispatch loses a call, starts one twice, out of order or beside a free worker.
 
 mod bytes;
+mod priority;
 
 use insula_rpc::Reject;
 
@@ -14,6 +15,7 @@ struct Call {
     deadline: Option<Instant>,
     pin: Option<u64>,
     bytes: u64,
+    priority: Priority,
 }
 
 impl Job for Call {
@@ -27,6 +29,9 @@ impl Job for Call {
     fn pin(&self) -> Option<u64> {
         self.pin
     }
+    fn priority(&self) -> Priority {
+        self.priority
+    }
     fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -38,6 +43,7 @@ fn call(number: u32) -> Call {
         deadline: None,
         pin: None,
         bytes: 0,
+        priority: Priority::Normal,
     }
 }
 
@@ -618,9 +624,10 @@ impl Model {
         }
     }
 
-    fn submit(&mut self, pin: Option<u64>, may_wait: bool) {
+    fn submit(&mut self, pin: Option<u64>, priority: Priority, may_wait: bool) {
         let call = Call {
             pin,
+            priority,
             bytes: u64::from(self.submitted % 5),
             ..call(self.submitted)
         };
@@ -747,7 +754,8 @@ fn no_call_is_lost_in_a_long_random_run() {
         match random(10) {
             0..=3 => {
                 let pin = (random(4) == 0).then(|| random(5) as u64);
-                model.submit(pin, random(2) == 0);
+                let priorities = [Priority::High, Priority::Normal, Priority::Low];
+                model.submit(pin, priorities[random(3)], random(2) == 0);
             }
             4 if !model.keys.is_empty() => {
                 let key = model.keys.swap_remove(random(model.keys.len()));

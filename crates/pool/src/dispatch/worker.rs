@@ -7,6 +7,7 @@ use std::task::Waker;
 use insula_core::Instant;
 
 use super::Job;
+use super::order::Passed;
 use crate::error::WorkerFault;
 use crate::lifecycle::{Recycle, Restarts};
 
@@ -43,6 +44,8 @@ pub(super) struct Worker<J: Job> {
     pub(super) is_joining: bool,
     /// It counts as one that runs calls.
     pub(super) is_active: bool,
+    /// The calls that it has started before others that wait for it.
+    pub(super) passed: Passed,
 }
 
 /// The lanes of one state of a worker.
@@ -121,6 +124,7 @@ impl<J: Job> Worker<J> {
             was_started: true,
             is_joining: false,
             is_active: false,
+            passed: Passed::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use insula_core::{Isolate, Runtime};
 use insula_pool::{Overflow, Queue};
-use insula_rpc::{CallError, Reject};
+use insula_rpc::{CallError, Priority, Reject};
 
 use crate::desk::start;
 use crate::service::{Desk, JobsCaller, pool};
@@ -47,5 +47,31 @@ fn the_bytes_of_queued_requests_are_bounded() {
         assert_eq!(caller.mirror(vec![2; 500]).await.unwrap(), [2; 500]);
         assert_eq!(busy.await.unwrap(), 1);
         assert_eq!(pool.stats().rejected, 2);
+    });
+}
+
+#[test]
+fn calls_start_by_their_priority() {
+    play(|| async {
+        let desk = Desk::default();
+        let pool = pool(&desk, 1).build().await.unwrap();
+        let caller: JobsCaller = pool.caller();
+        let mut busy = caller.wait_for(1);
+        start(&mut busy);
+        desk.noted("at 1").await;
+        let (low, high) = (Priority::Low, Priority::High);
+        let mut calls = [
+            caller.wait_for(2).priority(low),
+            caller.wait_for(3),
+            caller.wait_for(4).priority(high),
+            caller.wait_for(5).key(1).priority(high),
+        ];
+        calls.iter_mut().for_each(start);
+        (1..=5).for_each(|gate| desk.open(gate));
+        for call in calls {
+            assert!(call.await.is_ok());
+        }
+        assert!(busy.await.is_ok());
+        assert_eq!(desk.notes(), ["at 1", "at 4", "at 3", "at 5", "at 2"]);
     });
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt, join_all, poll_immediate};
 use insula_core::{sleep, yield_now};
-use insula_rpc::{Call, CallError, Method, ReplyStream, Sender, StreamingCall, TrySendError};
+use insula_rpc::{
+    Call, CallError, Method, Priority, ReplyStream, Sender, StreamingCall, TrySendError,
+};
 
 use crate::dice::Dice;
 use crate::ledger::Ledger;
@@ -35,6 +37,7 @@ struct Options {
     deadline: Option<Duration>,
     no_wait: bool,
     key: Option<u64>,
+    priority: Priority,
 }
 
 macro_rules! with {
@@ -49,7 +52,7 @@ macro_rules! with {
         if let Some(key) = options.key {
             call = call.key(key);
         }
-        call
+        call.priority(options.priority)
     }};
 }
 
@@ -76,6 +79,7 @@ fn one(
         deadline,
         no_wait: dice.percent(15),
         key,
+        priority: dice.pick(&[Priority::Normal, Priority::High, Priority::Low]),
     };
     let ask = Ask {
         id: options.id,

@@ -7,7 +7,7 @@ use insula_core::{Instant, contain};
 use serde::{Deserialize, Serialize};
 
 use crate::WorkerId;
-use crate::contract::{Admission, CallInfo};
+use crate::contract::{Admission, CallInfo, Priority};
 use crate::envelope::{Envelope, Metadata, Progress, TraceContext};
 use crate::error::{
     CallError, CancelledBy, Outcome, Part, Phase, ProtocolError, Reject, WorkerExit,
@@ -61,6 +61,8 @@ pub(super) struct Head<'a> {
     remaining: Option<Duration>,
     waits_not: bool,
     key: Option<u64>,
+    #[serde(with = "PriorityForm")]
+    priority: Priority,
     along: Option<Along>,
 }
 
@@ -87,6 +89,7 @@ impl<'a> Head<'a> {
             remaining: deadline.map(remaining),
             waits_not: info.admission == Admission::NoWait,
             key: info.key,
+            priority: info.priority,
             along: envelope.map(|envelope| Along {
                 metadata: envelope.metadata,
                 trace: envelope.trace,
@@ -105,6 +108,7 @@ impl<'a> Head<'a> {
         CallInfo {
             admission,
             key: self.key,
+            priority: self.priority,
         }
     }
 
@@ -240,6 +244,14 @@ enum RejectForm {
     Shutdown,
     NoWorker,
     TooLarge,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Priority")]
+enum PriorityForm {
+    High,
+    Normal,
+    Low,
 }
 
 #[derive(Serialize, Deserialize)]
