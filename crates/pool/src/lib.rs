@@ -114,6 +114,7 @@
 //! # Counts
 //! [`PoolStats`] counts each call that was submitted in exactly one way of ending, before its
 //! caller can see the end. After a shutdown the sum of these ways is the number of submitted calls.
+//! [`MethodStats`] has the same counts for each method, of the calls that workers have ended.
 //!
 //! # Events
 //! A [`WorkerEvent`] says what has happened to a worker. [Observers](PoolBuilder::observe) are told
@@ -161,6 +162,7 @@ pub use observe::hub::Events;
 pub use pool::{NoCalls, ShutdownReport, WorkerPool};
 pub use size::Workers;
 pub use stats::{
-    Latency, PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerStats, WorkerStatus,
+    Latency, MethodStats, PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerStats,
+    WorkerStatus,
 };
 pub use worker::WorkerContext;

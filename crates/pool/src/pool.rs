@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use insula_core::Isolate;
-use insula_rpc::{Caller, Calls, Endpoint, Includes, PendingCall};
+use insula_rpc::{Caller, Calls, Endpoint, Includes, MethodDescriptor, PendingCall};
 
 use crate::builder::PoolBuilder;
 use crate::config::Shutdown;
@@ -45,6 +45,16 @@ pub struct ShutdownReport {
 pub enum NoCalls {}
 
 impl Calls for NoCalls {
+    const METHOD_COUNT: usize = 0;
+
+    fn methods() -> Vec<(&'static str, MethodDescriptor)> {
+        Vec::new()
+    }
+
+    fn method(&self) -> usize {
+        match *self {}
+    }
+
     fn pending(&self) -> &dyn PendingCall {
         match *self {}
     }

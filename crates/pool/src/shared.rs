@@ -26,9 +26,8 @@ use crate::dispatch::{
 use crate::lifecycle::{Directive, Recycle, Restart, Start};
 use crate::observe::hub::{Hub, Observers};
 use crate::pool::ShutdownReport;
-use crate::stats::{
-    Books, PoolPhase, PoolStats, PoolStatus, Totals, WorkerCondition, WorkerStatus,
-};
+use crate::stats::books::{Books, Methods, Totals};
+use crate::stats::{PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerStatus};
 
 pub(crate) struct Shared<C: Calls> {
     pub(crate) name: Arc<str>,
@@ -39,6 +38,7 @@ pub(crate) struct Shared<C: Calls> {
     bound: usize,
     /// One per worker.
     pub(crate) books: Vec<Arc<Books>>,
+    methods: Arc<Methods>,
     state: Mutex<Dispatch<Entry<C>>>,
     signs: Arc<Signs>,
     /// The isolates of each worker: that of its present state last, and before it those of earlier
@@ -235,6 +235,8 @@ impl<C: Calls> Shared<C> {
         let mut state = Dispatch::new(slots, lanes, queue, balance);
         state.scale_by(workers);
         state.measure(setup.measure);
+        let methods = Methods::new(C::methods());
+        let books = || Arc::new(Books::new(&methods));
         state.restart_by(restart.clone());
         state.recycle_by(setup.recycle);
         Self {
@@ -243,7 +245,8 @@ impl<C: Calls> Shared<C> {
             startup_timeout: setup.startup_timeout,
             restart,
             bound: queue.bound,
-            books: (0..slots).map(|_| Arc::default()).collect(),
+            books: (0..slots).map(|_| books()).collect(),
+            methods,
             isolates: Mutex::new((0..slots).map(|_| Vec::new()).collect()),
             signs: state.signs(),
             state: Mutex::new(state),
@@ -577,6 +580,7 @@ impl<C: Calls> Shared<C> {
             queue_wait: totals.queue_wait(),
             run_time: totals.run_time(),
             workers: workers.map(|(b, i)| b.snapshot(WorkerId::new(i))).collect(),
+            methods: self.methods.snapshot(&self.books),
         }
     }
 

@@ -17,7 +17,7 @@ use crate::dispatch::Place as At;
 use crate::error::{FactoryError, WorkerFault};
 use crate::lifecycle::Start;
 use crate::shared::{Shared, unless, within};
-use crate::stats::LaneBooks;
+use crate::stats::books::LaneBooks;
 
 /// A factory's view of the worker whose state it builds.
 #[derive(Debug, Clone)]
@@ -349,8 +349,9 @@ impl<R: Respond> Lane<R> {
         .await
         {
             slice.begin();
+            books.begin(entry.call.method());
             if let Some(queued_at) = entry.queued_at {
-                books.begin(queued_at);
+                books.time(queued_at);
             }
             let ended = responder.respond(entry.call, scope).await;
             // Told with the next question, under one lock.

@@ -92,6 +92,13 @@ pub trait ClientStreaming: Method {
 /// [`CallError::WorkerDied`](crate::CallError::WorkerDied), [`Outcome::NotStarted`](
 /// crate::Outcome::NotStarted).
 pub trait Calls: fmt::Debug + Send + 'static {
+    /// The number of methods of all contracts.
+    const METHOD_COUNT: usize;
+    /// Returns every method with the name of its contract, in the order of the contracts and, within
+    /// one, of its trait.
+    fn methods() -> Vec<(&'static str, MethodDescriptor)>;
+    /// Returns the place of this call's method among [`methods`](Self::methods).
+    fn method(&self) -> usize;
     /// Returns the call inside, whatever its method.
     fn pending(&self) -> &dyn PendingCall;
 }
@@ -104,6 +111,21 @@ pub trait Contract: Calls {
     const VERSION: u32;
     /// Every method, in the order of the trait.
     const METHODS: &'static [MethodDescriptor];
+}
+
+/// The methods of one contract, for [`Calls::methods`].
+pub fn methods_of<C: Contract>() -> Vec<(&'static str, MethodDescriptor)> {
+    C::METHODS.iter().map(|method| (C::NAME, *method)).collect()
+}
+
+/// The place of a method in the table of its contract. Evaluated by the compiler, so that a call
+/// finds its place without a search.
+pub const fn place_of(methods: &[MethodDescriptor], id: u64) -> usize {
+    let mut place = 0;
+    while place < methods.len() && methods[place].id != id {
+        place += 1;
+    }
+    place
 }
 
 /// A generated caller: one method per call of its contract.

@@ -268,7 +268,7 @@ pub mod __private {
     pub use crate::context::Scope;
     pub use crate::contract::{
         Caller, Calls, ClientStreaming, Contract, Ended, Endpoint, Idempotent, Method,
-        MethodDescriptor, MethodKind, PendingCall, Respond, ServerStreaming,
+        MethodDescriptor, MethodKind, PendingCall, Respond, ServerStreaming, methods_of, place_of,
     };
     pub use crate::diagnose::{IsContext, Moves, moves_to_another_isolate};
     pub use crate::exclusive::Exclusive;

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use insula_core::IsolateId;
 
 use crate::context::Scope;
-use crate::contract::{CallInfo, Calls, Contract, Ended, Endpoint, PendingCall, Respond, Ticket};
+use crate::contract::{
+    CallInfo, Calls, Contract, Ended, Endpoint, MethodDescriptor, PendingCall, Respond, Ticket,
+};
 use crate::error::CancelledBy;
 
 /// A call of one of the contracts of `A`, or of the contract `B`.
@@ -25,6 +27,21 @@ pub enum OneOf<A, B> {
 }
 
 impl<A: Calls, B: Calls> Calls for OneOf<A, B> {
+    const METHOD_COUNT: usize = A::METHOD_COUNT + B::METHOD_COUNT;
+
+    fn methods() -> Vec<(&'static str, MethodDescriptor)> {
+        let mut methods = A::methods();
+        methods.extend(B::methods());
+        methods
+    }
+
+    fn method(&self) -> usize {
+        match self {
+            Self::First(call) => call.method(),
+            Self::Second(call) => A::METHOD_COUNT + call.method(),
+        }
+    }
+
     fn pending(&self) -> &dyn PendingCall {
         match self {
             Self::First(call) => call.pending(),

@@ -126,6 +126,7 @@ fn emit_request(contract: &Contract, names: &Names) -> TokenStream {
         contract.item.ident
     );
     let (mut variants, mut descriptors, mut arms) = (Vec::new(), Vec::new(), Vec::new());
+    let mut places = Vec::new();
     for method in &contract.methods {
         let (conditions, variant) = (method.conditions(), &method.variant);
         let marker = method.marker(contract);
@@ -135,6 +136,13 @@ fn emit_request(contract: &Contract, names: &Names) -> TokenStream {
         descriptors.push(quote!(#(#conditions)* #descriptor,));
         // With the method's conditions, or it would name a variant that is not there.
         arms.push(quote!(#(#conditions)* Self::#variant(ref call) => call,));
+        // Looked up, since a method that is left out by its conditions has no place.
+        places.push(quote! {
+            #(#conditions)*
+            Self::#variant(_) => const {
+                #private::place_of(<Self as #private::Contract>::METHODS, #descriptor.id)
+            },
+        });
     }
     quote! {
         #(#conditions)*
@@ -154,6 +162,18 @@ fn emit_request(contract: &Contract, names: &Names) -> TokenStream {
 
         #(#conditions)*
         impl #private::Calls for #request {
+            const METHOD_COUNT: usize = <Self as #private::Contract>::METHODS.len();
+
+            fn methods() -> ::std::vec::Vec<(&'static str, #private::MethodDescriptor)> {
+                #private::methods_of::<Self>()
+            }
+
+            fn method(&self) -> usize {
+                match *self {
+                    #(#places)*
+                }
+            }
+
             fn pending(&self) -> &dyn #private::PendingCall {
                 // Not through a reference: that would not be exhaustive without a method.
                 match *self {

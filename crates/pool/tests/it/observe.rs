@@ -1,6 +1,7 @@
 //! What a pool's monitoring shows, on virtual time.
 
 mod events;
+mod methods;
 
 /// Runs `run` in an isolate on virtual time.
 fn seeded<R, F>(run: fn() -> F) -> R

@@ -19,6 +19,16 @@ use crate::error::{CallError, CancelledBy, Outcome, WorkerExit};
 struct Only(Pending<Ask>);
 
 impl Calls for Only {
+    const METHOD_COUNT: usize = 1;
+
+    fn methods() -> Vec<(&'static str, MethodDescriptor)> {
+        vec![(Self::NAME, Ask::DESCRIPTOR)]
+    }
+
+    fn method(&self) -> usize {
+        0
+    }
+
     fn pending(&self) -> &dyn PendingCall {
         &self.0
     }

@@ -1,0 +1,250 @@
+//! Counting calls: the books that each worker keeps.
+
+use std::sync::Arc;
+
+use insula_core::Instant;
+use insula_rpc::{Ended, How, Ledger, MethodDescriptor, Traffic, WorkerId};
+use insula_sync::Mutex;
+use insula_sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use super::times::Times;
+use super::{Latency, MethodStats, WorkerStats};
+
+/// The methods of a pool, and how long the calls of each ran on all workers together: a histogram
+/// for each worker too would take 30 KB for each pair of them.
+pub(crate) struct Methods {
+    /// The name of each one's contract, and the method.
+    names: Vec<(&'static str, MethodDescriptor)>,
+    run_times: Vec<Mutex<Times>>,
+}
+
+/// The books of one worker. Only the worker's isolate writes the counters, one call after the
+/// other, so an addition is a load and a store; other threads read at any time.
+pub(crate) struct Books {
+    /// One for each method.
+    counts: Vec<Counts>,
+    late: AtomicU64,
+    times: Mutex<(Times, Times)>,
+    methods: Arc<Methods>,
+}
+
+/// The calls of one method on one worker. One line of the cache.
+#[derive(Default)]
+struct Counts {
+    ends: [AtomicU64; 6],
+    moved: AtomicU64,
+    copied: AtomicU64,
+}
+
+/// The books of a worker as one of its lanes uses them.
+pub(crate) struct LaneBooks {
+    books: Arc<Books>,
+    /// The place of the method of the lane's present call; written by the lane only.
+    method: AtomicUsize,
+    /// `true` if `timing` holds something; written by the lane only.
+    is_timed: AtomicBool,
+    /// The times at which the lane's present call came and started.
+    timing: Mutex<Option<(Instant, Instant)>>,
+}
+
+/// Sums over several workers or methods.
+#[derive(Default)]
+pub(crate) struct Totals {
+    ends: [u64; 6],
+    late: u64,
+    traffic: Traffic,
+    queue_wait: Times,
+    run_time: Times,
+}
+
+impl Methods {
+    pub(crate) fn new(names: Vec<(&'static str, MethodDescriptor)>) -> Arc<Self> {
+        let run_times = names.iter().map(|_| Mutex::default()).collect();
+        Arc::new(Self { names, run_times })
+    }
+
+    /// The counts of all methods, over these workers.
+    pub(crate) fn snapshot(&self, workers: &[Arc<Books>]) -> Vec<MethodStats> {
+        let methods = self.names.iter().zip(&self.run_times).enumerate();
+        methods
+            .map(|(index, ((contract, descriptor), run_time))| {
+                let mut totals = Totals::default();
+                for books in workers {
+                    totals.count_in(&books.counts[index]);
+                }
+                let run_time = run_time.lock().clone();
+                totals.of_method(contract, descriptor.name, run_time.latency())
+            })
+            .collect()
+    }
+}
+
+impl Books {
+    pub(crate) fn new(methods: &Arc<Methods>) -> Self {
+        Self {
+            counts: methods.names.iter().map(|_| Counts::default()).collect(),
+            late: AtomicU64::new(0),
+            times: Mutex::default(),
+            methods: Arc::clone(methods),
+        }
+    }
+
+    pub(crate) fn add_to(&self, totals: &mut Totals) {
+        for counts in &self.counts {
+            totals.count_in(counts);
+        }
+        totals.late += self.late.load(Ordering::Acquire);
+        let times = self.times.lock();
+        totals.queue_wait.add(&times.0);
+        totals.run_time.add(&times.1);
+    }
+
+    pub(crate) fn snapshot(&self, id: WorkerId) -> WorkerStats {
+        let mut totals = Totals::default();
+        self.add_to(&mut totals);
+        WorkerStats {
+            id,
+            calls: totals.ends.iter().sum(),
+            panicked: totals.count(How::Panicked),
+            methods: self.counts.iter().map(Counts::calls).collect(),
+            run_time: totals.run_time(),
+        }
+    }
+}
+
+impl Counts {
+    fn calls(&self) -> u64 {
+        let ends = self.ends.iter();
+        ends.map(|count| count.load(Ordering::Acquire)).sum()
+    }
+}
+
+/// Adds to a counter that no other thread writes.
+fn add(counter: &AtomicU64, more: u64) {
+    let sum = counter.load(Ordering::Relaxed).wrapping_add(more);
+    counter.store(sum, Ordering::Release);
+}
+
+impl LaneBooks {
+    pub(crate) fn new(books: &Arc<Books>) -> Self {
+        Self {
+            books: Arc::clone(books),
+            method: AtomicUsize::new(0),
+            is_timed: AtomicBool::new(false),
+            timing: Mutex::new(None),
+        }
+    }
+
+    /// The lane's next call is one of this method.
+    pub(crate) fn begin(&self, method: usize) {
+        // Relaxed, as below: the lane that reads it is the one that has written it.
+        self.method.store(method, Ordering::Relaxed);
+    }
+
+    /// The lane's next call is timed.
+    pub(crate) fn time(&self, queued_at: Instant) {
+        *self.timing.lock() = Some((queued_at, Instant::now()));
+        // Relaxed: the lane that reads it is the one that has written it.
+        self.is_timed.store(true, Ordering::Relaxed);
+    }
+
+    fn record_times(&self, method: usize, has_run: bool) {
+        self.is_timed.store(false, Ordering::Relaxed);
+        let Some((queued_at, began)) = self.timing.lock().take() else {
+            return;
+        };
+        let run = Instant::now().saturating_duration_since(began);
+        let mut times = self.books.times.lock();
+        times.0.record(began.saturating_duration_since(queued_at));
+        if has_run {
+            times.1.record(run);
+            drop(times);
+            self.books.methods.run_times[method].lock().record(run);
+        }
+    }
+}
+
+impl Ledger for LaneBooks {
+    fn record(&self, ended: &Ended) {
+        let books = &*self.books;
+        let method = self.method.load(Ordering::Relaxed);
+        let counts = &books.counts[method];
+        add(&counts.ends[place(ended.how)], 1);
+        add(&counts.moved, ended.traffic.bytes_moved);
+        if ended.is_late {
+            add(&books.late, 1);
+        }
+        // No call within a process copies anything, and so none pays for this store.
+        if ended.traffic.bytes_copied > 0 {
+            add(&counts.copied, ended.traffic.bytes_copied);
+        }
+        if self.is_timed.load(Ordering::Relaxed) {
+            self.record_times(method, ended.has_run);
+        }
+    }
+}
+
+impl Totals {
+    fn count_in(&mut self, counts: &Counts) {
+        for (total, count) in self.ends.iter_mut().zip(&counts.ends) {
+            // Acquire pairs with the Release of `add`. A caller that has its answer finds it
+            // counted anyway, because of the lock that the answer came through.
+            *total += count.load(Ordering::Acquire);
+        }
+        self.traffic.add(Traffic {
+            bytes_moved: counts.moved.load(Ordering::Acquire),
+            bytes_copied: counts.copied.load(Ordering::Acquire),
+        });
+    }
+
+    fn of_method(
+        self,
+        contract: &'static str,
+        method: &'static str,
+        run_time: Latency,
+    ) -> MethodStats {
+        MethodStats {
+            contract,
+            method,
+            answered: self.count(How::Answered),
+            failed: self.count(How::Failed),
+            panicked: self.count(How::Panicked),
+            cancelled: self.count(How::Cancelled),
+            expired: self.count(How::Expired),
+            died: self.count(How::Died),
+            traffic: self.traffic,
+            run_time,
+        }
+    }
+
+    pub(crate) fn count(&self, how: How) -> u64 {
+        self.ends[place(how)]
+    }
+
+    pub(crate) fn late(&self) -> u64 {
+        self.late
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    pub(crate) fn queue_wait(&self) -> Latency {
+        self.queue_wait.latency()
+    }
+
+    pub(crate) fn run_time(&self) -> Latency {
+        self.run_time.latency()
+    }
+}
+
+fn place(how: How) -> usize {
+    match how {
+        How::Answered => 0,
+        How::Failed => 1,
+        How::Panicked => 2,
+        How::Cancelled => 3,
+        How::Expired => 4,
+        How::Died => 5,
+    }
+}

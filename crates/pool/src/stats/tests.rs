@@ -1,0 +1,96 @@
+//! Risk: a call is counted twice, for the wrong method, or a quantile is wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use insula_core::Instant;
+use insula_rpc::{Ended, How, Ledger as _, MethodDescriptor, MethodKind, Traffic, WorkerId};
+
+use super::Latency;
+use super::books::{Books, LaneBooks, Methods, Totals};
+use super::times::Times;
+
+fn method(name: &'static str) -> (&'static str, MethodDescriptor) {
+    let descriptor = MethodDescriptor {
+        name,
+        id: 0,
+        kind: MethodKind::Unary,
+        is_idempotent: false,
+    };
+    ("Contract", descriptor)
+}
+
+#[test]
+fn quantiles_are_exact_to_one_percent() {
+    let mut times = Times::default();
+    assert_eq!(times.latency(), Latency::default());
+    for micros in 1..=1000 {
+        times.record(Duration::from_micros(micros));
+    }
+    let mut sum = Times::default();
+    sum.add(&times);
+    let latency = sum.latency();
+    assert_eq!(latency.samples, 1000);
+    for (seen, expected) in [
+        (latency.p50, 500.0),
+        (latency.mean, 500.5),
+        (latency.p90, 900.0),
+        (latency.p99, 990.0),
+        (latency.p999, 999.0),
+        (latency.max, 1000.0),
+    ] {
+        let micros = seen.as_secs_f64() * 1e6;
+        assert!(
+            (micros / expected - 1.0).abs() < 0.011,
+            "{micros} for {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_lane_books_each_call_once() {
+    let methods = Methods::new(vec![method("first"), method("second")]);
+    let books = Arc::new(Books::new(&methods));
+    let lane = LaneBooks::new(&books);
+    lane.begin(1);
+    lane.time(Instant::now());
+    lane.record(&Ended {
+        how: How::Answered,
+        has_run: true,
+        is_late: false,
+        traffic: Traffic::moved(7),
+    });
+    lane.begin(0);
+    lane.record(&Ended {
+        how: How::Panicked,
+        has_run: true,
+        is_late: false,
+        traffic: Traffic::default(),
+    });
+    let mut totals = Totals::default();
+    books.add_to(&mut totals);
+    assert_eq!(totals.count(How::Answered), 1);
+    assert_eq!(
+        (totals.traffic().bytes_moved, totals.run_time().samples),
+        (7, 1)
+    );
+    let stats = books.snapshot(WorkerId::new(0));
+    assert_eq!((stats.calls, stats.panicked), (2, 1));
+    assert_eq!(stats.methods, [1, 1]);
+    let [first, second] = &methods.snapshot(&[books])[..] else {
+        panic!("two methods")
+    };
+    assert_eq!(
+        (first.method, first.panicked, first.calls()),
+        ("first", 1, 1)
+    );
+    assert_eq!(first.run_time.samples, 0);
+    assert_eq!(
+        (second.method, second.answered, second.calls()),
+        ("second", 1, 1)
+    );
+    assert_eq!(
+        (second.traffic.bytes_moved, second.run_time.samples),
+        (7, 1)
+    );
+}

@@ -1,0 +1,60 @@
+//! Distributions of times in bounded memory.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::Latency;
+
+/// A histogram of nanoseconds; made when the first time is recorded, since it takes 30 KB.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Times(Option<Box<Histogram<u64>>>);
+
+/// Times beyond a day are recorded as a day.
+const LONGEST_NS: u64 = 24 * 3600 * 1_000_000_000;
+
+impl Times {
+    pub(crate) fn record(&mut self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos())
+            .unwrap_or(u64::MAX)
+            .min(LONGEST_NS);
+        if let Some(histogram) = self.histogram() {
+            histogram.saturating_record(nanos);
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        if let (Some(other), Some(histogram)) = (&other.0, self.histogram()) {
+            // Both have the same bounds, so that nothing can fall outside.
+            let _same_bounds = histogram.add(&**other);
+        }
+    }
+
+    fn histogram(&mut self) -> Option<&mut Histogram<u64>> {
+        if self.0.is_none() {
+            // Fails for bounds that make no sense only.
+            // Two digits: exact to one percent.
+            self.0 = Histogram::new_with_bounds(1, LONGEST_NS, 2)
+                .ok()
+                .map(Box::new);
+        }
+        self.0.as_deref_mut()
+    }
+
+    pub(crate) fn latency(&self) -> Latency {
+        let Some(histogram) = &self.0 else {
+            return Latency::default();
+        };
+        let at = |quantile| Duration::from_nanos(histogram.value_at_quantile(quantile));
+        Latency {
+            samples: histogram.len(),
+            // Of its buckets, and so exact to one percent too. Not below zero, and at most a day.
+            mean: Duration::from_nanos(histogram.mean() as u64),
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: Duration::from_nanos(histogram.max()),
+        }
+    }
+}
