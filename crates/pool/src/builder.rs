@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use insula_rpc::{Respond, Router, WorkerId};
 
-use crate::config::{Balance, Measure, Queue};
+use crate::config::{Balance, Measure, Monitor, Queue};
 use crate::error::{BuildError, FactoryError};
 use crate::lifecycle::{Recycle, Restart};
 use crate::observe::events::PoolObserver;
@@ -42,6 +42,7 @@ struct Settings {
     queue: Queue,
     balance: Balance,
     measure: Measure,
+    monitor: Monitor,
     grace: Duration,
     startup_timeout: Duration,
     restart: Restart,
@@ -59,6 +60,7 @@ impl PoolBuilder {
                 queue: Queue::default(),
                 balance: Balance::default(),
                 measure: Measure::default(),
+                monitor: Monitor::default(),
                 grace: Duration::from_secs(1),
                 startup_timeout: Duration::from_secs(30),
                 restart: Restart::default(),
@@ -149,6 +151,12 @@ impl<R> PoolBuilder<R> {
         self
     }
 
+    /// Sets what this pool measures beyond its counts. The default is nothing.
+    pub fn monitor(mut self, monitor: Monitor) -> Self {
+        self.settings.monitor = monitor;
+        self
+    }
+
     /// Sets the time that a cancelled handler may go on before its future is dropped. The
     /// default is one second.
     pub fn grace(mut self, grace: Duration) -> Self {
@@ -232,6 +240,7 @@ impl<R: Respond> PoolBuilder<R> {
             queue: settings.queue,
             balance: settings.balance,
             measure: settings.measure,
+            monitor: settings.monitor,
             grace: settings.grace,
             startup_timeout: timeout,
             restart: settings.restart,

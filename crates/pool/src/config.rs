@@ -64,6 +64,31 @@ impl Default for Measure {
     }
 }
 
+/// What a pool measures beyond its counts. By default it is nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[must_use]
+pub struct Monitor {
+    pub(crate) cpu: Cpu,
+}
+
+/// Whether the time that workers take on the CPU is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Cpu {
+    #[default]
+    Unknown,
+    Measured,
+}
+
+impl Monitor {
+    /// Measures the time that each worker takes on the CPU:
+    /// [`WorkerStats::cpu_time`](crate::WorkerStats::cpu_time). The clock of the thread is read at
+    /// the beginning and at the end of each slice of a worker's isolate, which takes a fraction of a
+    /// microsecond.
+    pub fn cpu() -> Self {
+        Self { cpu: Cpu::Measured }
+    }
+}
+
 /// The way in which a pool ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]

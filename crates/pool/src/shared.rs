@@ -15,7 +15,7 @@ use insula_rpc::{
 };
 use insula_sync::Mutex;
 
-use crate::config::{Balance, Measure, Queue};
+use crate::config::{Balance, Cpu, Measure, Monitor, Queue};
 use crate::error::{BuildError, WorkerFault};
 use crate::queues::Key;
 use crate::size::Workers;
@@ -24,6 +24,7 @@ use crate::dispatch::{
     Actions, Condition, Dispatch, Fate, Job, Next, Phase, Place, Signs, Step, Submitted, Unpark,
 };
 use crate::lifecycle::{Directive, Recycle, Restart, Start};
+use crate::observe::cpu::CpuMeter;
 use crate::observe::hub::{Hub, Observers};
 use crate::pool::ShutdownReport;
 use crate::stats::books::{Books, Methods, Totals};
@@ -39,6 +40,8 @@ pub(crate) struct Shared<C: Calls> {
     /// One per worker.
     pub(crate) books: Vec<Arc<Books>>,
     methods: Arc<Methods>,
+    /// One per worker; none if their time is not measured.
+    pub(crate) cpu: Vec<Arc<CpuMeter>>,
     state: Mutex<Dispatch<Entry<C>>>,
     signs: Arc<Signs>,
     /// The isolates of each worker: that of its present state last, and before it those of earlier
@@ -107,6 +110,7 @@ pub(crate) struct Setup {
     pub(crate) queue: Queue,
     pub(crate) balance: Balance,
     pub(crate) measure: Measure,
+    pub(crate) monitor: Monitor,
     pub(crate) grace: Duration,
     pub(crate) startup_timeout: Duration,
     pub(crate) restart: Restart,
@@ -235,6 +239,10 @@ impl<C: Calls> Shared<C> {
         let mut state = Dispatch::new(slots, lanes, queue, balance);
         state.scale_by(workers);
         state.measure(setup.measure);
+        let metered = match setup.monitor.cpu {
+            Cpu::Measured => slots,
+            Cpu::Unknown => 0,
+        };
         let methods = Methods::new(C::methods());
         let books = || Arc::new(Books::new(&methods));
         state.restart_by(restart.clone());
@@ -247,6 +255,7 @@ impl<C: Calls> Shared<C> {
             bound: queue.bound,
             books: (0..slots).map(|_| books()).collect(),
             methods,
+            cpu: (0..metered).map(|_| Arc::default()).collect(),
             isolates: Mutex::new((0..slots).map(|_| Vec::new()).collect()),
             signs: state.signs(),
             state: Mutex::new(state),
@@ -564,8 +573,16 @@ impl<C: Calls> Shared<C> {
         // The ends first: read the other way round, more calls might have ended than had come.
         let totals = self.totals();
         let tally = self.state.lock().tally;
-        let workers = self.books.iter().zip(0..);
+        let books = self.books.iter().zip(0..);
+        let workers: Vec<_> = books
+            .map(|(books, index)| {
+                let meter = self.cpu.get(index as usize);
+                books.snapshot(WorkerId::new(index), meter.and_then(|it| it.time()))
+            })
+            .collect();
         PoolStats {
+            // Not zero but unknown, if it is not measured.
+            cpu_time: workers.iter().map(|worker| worker.cpu_time).sum(),
             submitted: tally.submitted,
             answered: totals.count(How::Answered),
             failed: totals.count(How::Failed),
@@ -579,7 +596,7 @@ impl<C: Calls> Shared<C> {
             traffic: totals.traffic(),
             queue_wait: totals.queue_wait(),
             run_time: totals.run_time(),
-            workers: workers.map(|(b, i)| b.snapshot(WorkerId::new(i))).collect(),
+            workers,
             methods: self.methods.snapshot(&self.books),
         }
     }

@@ -44,6 +44,11 @@ pub struct PoolStats {
     pub queue_wait: Latency,
     /// The time from the start to the end, of the calls that were timed.
     pub run_time: Latency,
+    /// The time that the isolates of all workers have taken on the CPU since their services were
+    /// built, in slices that are over.
+    /// `None` if it is not measured (see [`Monitor::cpu`](crate::Monitor::cpu)), or the threads of
+    /// the system have no clock for it. It is real also on virtual time.
+    pub cpu_time: Option<Duration>,
     /// One entry per worker, by its index.
     pub workers: Vec<WorkerStats>,
     /// One entry per method of the pool's contracts, in the order in which the contracts were given
@@ -94,6 +99,8 @@ pub struct WorkerStats {
     pub methods: Vec<u64>,
     /// The time that its timed calls ran.
     pub run_time: Latency,
+    /// The time that its isolates have taken on the CPU; see [`PoolStats::cpu_time`].
+    pub cpu_time: Option<Duration>,
 }
 
 /// A distribution of times. Quantiles are exact to one percent.

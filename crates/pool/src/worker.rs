@@ -16,6 +16,7 @@ use insula_rpc::{Calls, How, Place, Respond, Scope, WorkerId, catch, contain};
 use crate::dispatch::Place as At;
 use crate::error::{FactoryError, WorkerFault};
 use crate::lifecycle::Start;
+use crate::observe::cpu::CpuMeter;
 use crate::shared::{Shared, unless, within};
 use crate::stats::books::LaneBooks;
 
@@ -112,9 +113,11 @@ impl<R: Respond> Seed<R> {
     /// From here on the dispatch is told when the isolate runs. Not before its state is built: an
     /// earlier one may have the worker meanwhile, whose room is its own.
     async fn watch(&self) {
+        let worker = self.worker.index();
         watch_slices(Arc::new(Watch {
             shared: Arc::clone(&self.shared),
-            worker: self.worker.index(),
+            worker,
+            cpu: self.shared.cpu.get(worker).cloned(),
         }));
         // The slice that runs has begun without the watch, and lanes must not run in it.
         yield_now().await;
@@ -150,14 +153,22 @@ impl<R: Respond> Seed<R> {
 struct Watch<C: Calls> {
     shared: Arc<Shared<C>>,
     worker: usize,
+    /// If the time on the CPU is measured.
+    cpu: Option<Arc<CpuMeter>>,
 }
 
 impl<C: Calls> SliceWatch for Watch<C> {
     fn begins(&self) {
+        if let Some(cpu) = &self.cpu {
+            cpu.begin();
+        }
         self.shared.signs().enter(self.worker);
     }
 
     fn ends(&self) {
+        if let Some(cpu) = &self.cpu {
+            cpu.end();
+        }
         if self.shared.signs().leave(self.worker) {
             self.shared.offer(self.worker);
         }

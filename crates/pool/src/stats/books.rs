@@ -1,6 +1,7 @@
 //! Counting calls: the books that each worker keeps.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use insula_core::Instant;
 use insula_rpc::{Ended, How, Ledger, MethodDescriptor, Traffic, WorkerId};
@@ -99,7 +100,7 @@ impl Books {
         totals.run_time.add(&times.1);
     }
 
-    pub(crate) fn snapshot(&self, id: WorkerId) -> WorkerStats {
+    pub(crate) fn snapshot(&self, id: WorkerId, cpu_time: Option<Duration>) -> WorkerStats {
         let mut totals = Totals::default();
         self.add_to(&mut totals);
         WorkerStats {
@@ -108,6 +109,7 @@ impl Books {
             panicked: totals.count(How::Panicked),
             methods: self.counts.iter().map(Counts::calls).collect(),
             run_time: totals.run_time(),
+            cpu_time,
         }
     }
 }

@@ -74,7 +74,7 @@ fn a_lane_books_each_call_once() {
         (totals.traffic().bytes_moved, totals.run_time().samples),
         (7, 1)
     );
-    let stats = books.snapshot(WorkerId::new(0));
+    let stats = books.snapshot(WorkerId::new(0), None);
     assert_eq!((stats.calls, stats.panicked), (2, 1));
     assert_eq!(stats.methods, [1, 1]);
     let [first, second] = &methods.snapshot(&[books])[..] else {

@@ -1,5 +1,6 @@
 //! What a pool's monitoring shows, on virtual time.
 
+mod cpu;
 mod events;
 mod methods;
 
