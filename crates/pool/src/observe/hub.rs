@@ -99,6 +99,9 @@ impl Hub {
         for reader in readers {
             reader.add(&batch);
         }
+        // It may have the last references to errors of factories, and the thread that tells has to
+        // come to its end, or no other one tells anything.
+        contain(move || drop(batch));
     }
 
     fn observe(&self, event: &WorkerEvent) {

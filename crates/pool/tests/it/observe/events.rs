@@ -326,6 +326,48 @@ fn observe_contains_an_observer_that_panics_or_ends_its_isolate() {
     });
 }
 
+/// An error of a factory whose drop panics.
+#[derive(Debug)]
+struct Thorn;
+
+impl std::fmt::Display for Thorn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a thorn")
+    }
+}
+
+impl std::error::Error for Thorn {}
+
+impl Drop for Thorn {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("a thorn was dropped");
+        }
+    }
+}
+
+/// The last event that has the error is dropped by the thread that tells it.
+#[test]
+fn observe_goes_on_after_an_error_whose_drop_panics() {
+    seeded(|| async {
+        let notes = Notes::default();
+        let builder = WorkerPool::builder().workers(1).observe(notes.clone());
+        let builder = builder.service::<JobsResponder<_>>(|cx| async move {
+            match cx.incarnation() {
+                1 => Err(Thorn)?,
+                _ => Ok(Desk::default()),
+            }
+        });
+        let pool = builder.build().await.unwrap();
+        assert!(pool.caller::<JobsCaller, _>().panic().await.is_err());
+        sleep(Duration::from_secs(1)).await;
+        let lines = notes.lines();
+        let last = "worker 0, incarnation 2: ready";
+        assert_eq!(lines.last().unwrap(), last, "{lines:?}");
+        assert_eq!(notes.ends(1), ["a thorn"]);
+    });
+}
+
 /// An observer is told without a lock, and what it does to the pool is told after the event.
 #[test]
 fn observe_may_use_the_pool_inside_of_an_observer() {
