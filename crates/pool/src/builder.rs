@@ -11,6 +11,8 @@ use crate::error::{BuildError, FactoryError};
 use crate::lifecycle::{Recycle, Restart};
 use crate::observe::events::PoolObserver;
 use crate::observe::hub::Observers;
+use crate::observe::report::PerformanceReport;
+use crate::observe::reporter::Reporters;
 use crate::pool::WorkerPool;
 use crate::shared::{Setup, Shared, within};
 use crate::size::Workers;
@@ -48,6 +50,7 @@ struct Settings {
     restart: Restart,
     observers: Observers,
     recycle: Recycle,
+    reporters: Reporters,
 }
 
 impl PoolBuilder {
@@ -66,6 +69,7 @@ impl PoolBuilder {
                 restart: Restart::default(),
                 observers: Observers::default(),
                 recycle: Recycle::default(),
+                reporters: Reporters::default(),
             },
             factory: None,
         }
@@ -191,6 +195,21 @@ impl<R> PoolBuilder<R> {
         self.settings.recycle = policy;
         self
     }
+
+    /// Has `tell` called with a report on the pool's performance after each `period`, and once more
+    /// when the pool has ended. The first report counts from the end of the build, and each further
+    /// one from the one before. A pool may have several of these.
+    ///
+    /// A period is at least the time between two reports: a slow `tell` puts the next one off. It runs
+    /// in an isolate of its own, and a panic of it is discarded.
+    pub fn report_every(
+        mut self,
+        period: Duration,
+        tell: impl FnMut(&PerformanceReport) + Send + 'static,
+    ) -> Self {
+        self.settings.reporters.add(period, Box::new(tell));
+        self
+    }
 }
 
 impl<R: Respond> PoolBuilder<R> {
@@ -255,7 +274,10 @@ impl<R: Respond> PoolBuilder<R> {
         }
         // A factory that blocks its thread never sees its own timeout.
         match within(timeout, shared.started()).await {
-            Some(Ok(())) => Ok(pool),
+            Some(Ok(())) => {
+                settings.reporters.start(&shared);
+                Ok(pool)
+            }
             Some(Err(error)) => Err(error),
             None => {
                 // All may have started since the time was up, and the error still names one.
@@ -292,6 +314,8 @@ fn check<R: Respond>(settings: &Settings) -> Result<(), BuildError> {
     } else if settings.recycle.is_endless() {
         "a worker's services last for a call or a time, or new ones would be built without end: see \
          `recycle(..)`"
+    } else if settings.reporters.is_endless() {
+        "the time between two reports is not zero: see `report_every(..)`"
     } else {
         return Ok(());
     };

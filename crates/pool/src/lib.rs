@@ -114,6 +114,7 @@
 //! # Counts
 //! [`PoolStats`] counts each call that was submitted in exactly one way of ending, before its
 //! caller can see the end. After a shutdown the sum of these ways is the number of submitted calls.
+//! A [`PerformanceReport`] has what was counted since the report before, with rates.
 //! [`MethodStats`] has the same counts for each method, of the calls that workers have ended.
 //!
 //! # Events
@@ -159,6 +160,7 @@ pub use error::{BuildError, FactoryError, ResizeError, WorkerFault};
 pub use lifecycle::{Directive, Recycle, Restart};
 pub use observe::events::{PoolObserver, WorkerChange, WorkerEnd, WorkerError, WorkerEvent};
 pub use observe::hub::Events;
+pub use observe::report::{Performance, PerformanceReport, WorkerReport};
 pub use pool::{NoCalls, ShutdownReport, WorkerPool};
 pub use size::Workers;
 pub use stats::{

@@ -13,6 +13,7 @@ use crate::builder::PoolBuilder;
 use crate::config::Shutdown;
 use crate::error::ResizeError;
 use crate::observe::hub::Events;
+use crate::observe::report::PerformanceReport;
 use crate::shared::Shared;
 use crate::stats::{PoolStats, PoolStatus};
 
@@ -118,6 +119,15 @@ impl<C: Calls> WorkerPool<C> {
         Ok(())
     }
 
+    /// Reports the performance of the pool since the call before, and since the pool was built. The
+    /// reports of [`PoolBuilder::report_every`] count on their own.
+    ///
+    /// # Blocking
+    /// It copies histograms and reads a file of the system on Linux, and is not made for each call.
+    pub fn report(&self) -> PerformanceReport {
+        self.shared.performance()
+    }
+
     /// Ends the pool: takes no more calls, lets those that are here finish for as long as
     /// `plan` says, cancels what is left, gives that twice the grace period (at least 100 ms),
     /// and then gives up the workers that still compute. Every call ends, and the report says
@@ -221,7 +231,7 @@ impl<C: Calls> Shared<C> {
         self.changed();
     }
 
-    async fn report(&self) -> ShutdownReport {
+    pub(crate) async fn report(&self) -> ShutdownReport {
         poll_fn(|cx| {
             let look = || self.report.lock().map_or(Poll::Pending, Poll::Ready);
             let found = look();

@@ -13,7 +13,7 @@ use insula_rpc::{
     Admission, CallInfo, Calls, CancelledBy, Endpoint, How, Priority, Refusal, Reject, Signal,
     Ticket, WorkerExit, WorkerId,
 };
-use insula_sync::Mutex;
+use insula_sync::{Mutex, Rank};
 
 use crate::config::{Balance, Cpu, Measure, Monitor, Queue};
 use crate::error::{BuildError, WorkerFault};
@@ -26,6 +26,7 @@ use crate::dispatch::{
 use crate::lifecycle::{Directive, Recycle, Restart, Start};
 use crate::observe::cpu::CpuMeter;
 use crate::observe::hub::{Hub, Observers};
+use crate::observe::report::{Baseline, PerformanceReport};
 use crate::pool::ShutdownReport;
 use crate::stats::books::{Books, Methods, Totals};
 use crate::stats::{PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerStatus};
@@ -49,6 +50,9 @@ pub(crate) struct Shared<C: Calls> {
     isolates: Mutex<Vec<Vec<Isolate>>>,
     /// Is told what happens to workers.
     pub(crate) hub: Arc<Hub>,
+    /// From which the next report counts. Held while the counts are read, so that two reports at
+    /// once do not share them.
+    baseline: Mutex<Baseline>,
     /// Written once, at the end. Locked alone.
     pub(crate) report: Mutex<Option<ShutdownReport>>,
 }
@@ -64,6 +68,8 @@ pub(crate) struct Entry<C> {
 }
 
 type Handle = Option<Arc<dyn Signal>>;
+
+const BASELINE: Rank = Rank::new(40, "the baseline of a pool's reports");
 
 impl<C: Calls> Job for Entry<C> {
     type Handle = Handle;
@@ -260,6 +266,7 @@ impl<C: Calls> Shared<C> {
             signs: state.signs(),
             state: Mutex::new(state),
             hub: Hub::new(setup.observers),
+            baseline: Mutex::ranked(Baseline::new(), BASELINE),
             report: Mutex::new(None),
         }
     }
@@ -489,6 +496,22 @@ impl<C: Calls> Shared<C> {
         .await
     }
 
+    /// Waits until nothing of the pool runs any more, or its shutdown has come to its end.
+    pub(crate) async fn over(&self) {
+        let all = self.when(|state| state.is_over().then_some(()));
+        let shut_down = async {
+            self.report().await;
+        };
+        unless(shut_down, all).await;
+    }
+
+    /// Reports what has happened since the call before.
+    pub(crate) fn performance(&self) -> PerformanceReport {
+        // Before the lock, since it makes texts of the errors of factories.
+        let status = self.status();
+        self.baseline.lock().report(self, status)
+    }
+
     /// Waits until a state that is being built is not needed any more.
     pub(crate) async fn unneeded(&self, worker: usize, incarnation: u32) {
         self.when(|state| state.is_unneeded(worker, incarnation).then_some(()))
@@ -596,6 +619,7 @@ impl<C: Calls> Shared<C> {
             traffic: totals.traffic(),
             queue_wait: totals.queue_wait(),
             run_time: totals.run_time(),
+            latency: totals.latency(),
             workers,
             methods: self.methods.snapshot(&self.books),
         }

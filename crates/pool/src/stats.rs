@@ -44,6 +44,9 @@ pub struct PoolStats {
     pub queue_wait: Latency,
     /// The time from the start to the end, of the calls that were timed.
     pub run_time: Latency,
+    /// The time from the submission to the end, of the calls that were timed and whose handler has
+    /// run.
+    pub latency: Latency,
     /// The time that the isolates of all workers have taken on the CPU since their services were
     /// built, in slices that are over.
     /// `None` if it is not measured (see [`Monitor::cpu`](crate::Monitor::cpu)), or the threads of

@@ -25,8 +25,17 @@ pub(crate) struct Books {
     /// One for each method.
     counts: Vec<Counts>,
     late: AtomicU64,
-    times: Mutex<(Times, Times)>,
+    times: Mutex<WorkerTimes>,
     methods: Arc<Methods>,
+}
+
+/// The times of the calls of one worker that were timed.
+#[derive(Default)]
+struct WorkerTimes {
+    queue_wait: Times,
+    run_time: Times,
+    /// Both together.
+    latency: Times,
 }
 
 /// The calls of one method on one worker. One line of the cache.
@@ -56,6 +65,7 @@ pub(crate) struct Totals {
     traffic: Traffic,
     queue_wait: Times,
     run_time: Times,
+    latency: Times,
 }
 
 impl Methods {
@@ -96,8 +106,9 @@ impl Books {
         }
         totals.late += self.late.load(Ordering::Acquire);
         let times = self.times.lock();
-        totals.queue_wait.add(&times.0);
-        totals.run_time.add(&times.1);
+        totals.queue_wait.add(&times.queue_wait);
+        totals.run_time.add(&times.run_time);
+        totals.latency.add(&times.latency);
     }
 
     pub(crate) fn snapshot(&self, id: WorkerId, cpu_time: Option<Duration>) -> WorkerStats {
@@ -155,11 +166,17 @@ impl LaneBooks {
         let Some((queued_at, began)) = self.timing.lock().take() else {
             return;
         };
-        let run = Instant::now().saturating_duration_since(began);
+        let now = Instant::now();
+        let run = now.saturating_duration_since(began);
         let mut times = self.books.times.lock();
-        times.0.record(began.saturating_duration_since(queued_at));
+        times
+            .queue_wait
+            .record(began.saturating_duration_since(queued_at));
         if has_run {
-            times.1.record(run);
+            times.run_time.record(run);
+            times
+                .latency
+                .record(now.saturating_duration_since(queued_at));
             drop(times);
             self.books.methods.run_times[method].lock().record(run);
         }
@@ -237,6 +254,14 @@ impl Totals {
 
     pub(crate) fn run_time(&self) -> Latency {
         self.run_time.latency()
+    }
+
+    pub(crate) fn latency(&self) -> Latency {
+        self.latency.latency()
+    }
+
+    pub(crate) fn into_latency(self) -> Times {
+        self.latency
     }
 }
 

@@ -30,6 +30,16 @@ impl Times {
         }
     }
 
+    /// The times that were recorded after those of `before`, which was a copy of this.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        let mut recent = self.clone();
+        if let (Some(before), Some(recent)) = (&before.0, recent.0.as_deref_mut()) {
+            // Each count of a copy is at most the present one.
+            let _same_bounds = recent.subtract(&**before);
+        }
+        recent
+    }
+
     fn histogram(&mut self) -> Option<&mut Histogram<u64>> {
         if self.0.is_none() {
             // Fails for bounds that make no sense only.

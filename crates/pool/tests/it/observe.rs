@@ -3,6 +3,7 @@
 mod cpu;
 mod events;
 mod methods;
+mod report;
 
 /// Runs `run` in an isolate on virtual time.
 fn seeded<R, F>(run: fn() -> F) -> R
