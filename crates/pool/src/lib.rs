@@ -160,6 +160,7 @@ pub use error::{BuildError, FactoryError, ResizeError, WorkerFault};
 pub use lifecycle::{Directive, Recycle, Restart};
 pub use observe::events::{PoolObserver, WorkerChange, WorkerEnd, WorkerError, WorkerEvent};
 pub use observe::hub::Events;
+pub use observe::profiler::{OperationReport, Profiler, ProfilerReport};
 pub use observe::report::{Performance, PerformanceReport, WorkerReport};
 pub use pool::{NoCalls, ShutdownReport, WorkerPool};
 pub use size::Workers;

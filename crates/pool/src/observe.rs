@@ -1,8 +1,10 @@
-//! Watching a pool: the events of its workers, their time on the CPU, and reports.
+//! Watching a pool: the events of its workers, their time on the CPU, and reports. And a
+//! profiler for other operations.
 
 pub(crate) mod cpu;
 pub(crate) mod events;
 pub(crate) mod hub;
 pub(crate) mod outbox;
+pub(crate) mod profiler;
 pub(crate) mod report;
 pub(crate) mod reporter;

@@ -3,6 +3,7 @@
 mod cpu;
 mod events;
 mod methods;
+mod profiler;
 mod report;
 
 /// Runs `run` in an isolate on virtual time.
