@@ -9,7 +9,19 @@ pub struct Queue {
     pub(crate) bound: usize,
     /// `None` for a queue without a bound on bytes.
     pub(crate) bytes: Option<u64>,
+    pub(crate) rate: Option<Rate>,
     pub(crate) overflow: Overflow,
+}
+
+/// A limit on the calls that a pool admits in a time: a token bucket. Each call takes a token, and
+/// tokens come at a steady rate, up to the burst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Rate {
+    /// At least 1.
+    pub(crate) per_second: u32,
+    /// At least 1.
+    pub(crate) burst: u32,
 }
 
 /// The policy for a call that finds the queue full. In each case the call that loses ends with
@@ -104,6 +116,7 @@ impl Queue {
         Self {
             bound,
             bytes: None,
+            rate: None,
             overflow: Overflow::default(),
         }
     }
@@ -122,9 +135,41 @@ impl Queue {
         }
     }
 
+    /// Bounds the rate at which calls are admitted. A call beyond it is rejected with
+    /// `RateLimited`, which names the time after which one more is admitted; under each policy,
+    /// also if a worker has room. A call that is rejected for another reason does not count.
+    ///
+    /// The time is that of the runtime on which the caller submits. The default is no limit.
+    pub fn rate(self, rate: Rate) -> Self {
+        Self {
+            rate: Some(rate),
+            ..self
+        }
+    }
+
     /// Sets the policy for a call that finds the queue full.
     pub fn overflow(self, overflow: Overflow) -> Self {
         Self { overflow, ..self }
+    }
+}
+
+impl Rate {
+    /// Admits so many calls in a second, and as many at once. A rate of 0 is taken as 1.
+    pub fn per_second(calls: u32) -> Self {
+        let calls = calls.max(1);
+        Self {
+            per_second: calls,
+            burst: calls,
+        }
+    }
+
+    /// Sets the most calls that are admitted at once, after a time with few. A burst of 0 is taken
+    /// as 1.
+    pub fn burst(self, calls: u32) -> Self {
+        Self {
+            burst: calls.max(1),
+            ..self
+        }
     }
 }
 

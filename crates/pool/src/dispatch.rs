@@ -43,6 +43,7 @@
 //!   from when the surplus ones have asked.
 
 mod admission;
+mod bucket;
 mod bytes;
 mod homes;
 mod order;
@@ -58,6 +59,7 @@ use insula_core::Instant;
 use insula_rpc::{Priority, Reject, WorkerId};
 
 pub(crate) use self::admission::Submitted;
+use self::bucket::Bucket;
 use self::bytes::Bytes;
 use self::homes::Homes;
 use self::order::Rank;
@@ -103,6 +105,7 @@ pub(crate) struct Dispatch<J: Job> {
     phase: Phase,
     bound: usize,
     bytes: Bytes,
+    rate: Option<Bucket>,
     overflow: Overflow,
     balance: Balance,
     measure: Measure,
@@ -240,6 +243,7 @@ impl<J: Job> Dispatch<J> {
             phase: Phase::Open,
             bound: queue.bound,
             bytes: Bytes::new(queue.bytes),
+            rate: queue.rate.map(Bucket::new),
             overflow: queue.overflow,
             balance,
             measure: Measure::default(),

@@ -155,7 +155,7 @@ mod supervisor;
 mod worker;
 
 pub use builder::{NoService, PoolBuilder, ServiceFactory};
-pub use config::{Balance, Measure, Monitor, Overflow, Queue, Shutdown};
+pub use config::{Balance, Measure, Monitor, Overflow, Queue, Rate, Shutdown};
 pub use error::{BuildError, FactoryError, ResizeError, WorkerFault};
 pub use lifecycle::{Directive, Recycle, Restart};
 pub use observe::events::{PoolObserver, WorkerChange, WorkerEnd, WorkerError, WorkerEvent};

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use insula_core::WaitError;
 
@@ -109,6 +110,11 @@ pub enum Reject {
     NoWorker,
     /// The request alone has more bytes than the queue may hold.
     TooLarge,
+    /// The callee takes only so many calls in a time.
+    RateLimited {
+        /// The time after which one more call is admitted, if no other takes its turn.
+        retry_after: Duration,
+    },
 }
 
 /// The fault of a call that one side of a wire could not write, read or serve.
@@ -523,6 +529,9 @@ impl fmt::Display for Outcome {
 impl fmt::Display for Reject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::RateLimited { retry_after } => {
+                return write!(f, "too many calls, try again after {retry_after:?}");
+            }
             Self::QueueFull => "the queue is full",
             Self::Shed => "dropped from a full queue",
             Self::Shutdown => "shutting down",

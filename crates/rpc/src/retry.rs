@@ -27,7 +27,8 @@ type Answer<M> =
 ///
 /// The first repetition comes after [`backoff`](Self::backoff)'s first pause, and each pause is
 /// twice as long as the one before, up to the longest. A pause is shortened by up to a half, by
-/// chance, so that callers that failed together do not come back together.
+/// chance, so that callers that failed together do not come back together. A call that was rejected
+/// by a [rate limit](Reject::RateLimited) is not made again before the time that the error names.
 #[derive(Debug, Clone)]
 #[must_use = "a policy is for `retry`"]
 pub struct Retry {
@@ -175,7 +176,7 @@ pub async fn retry<M: Method>(policy: &Retry, mut call: impl FnMut(u32) -> Call<
         if !has_budget || attempt >= policy.attempts {
             return Err(error);
         }
-        let pause = policy.pause(attempt);
+        let pause = policy.pause(attempt).max(at_least(&error));
         // An attempt after this pause would have no time left.
         if end.is_some_and(|end| Instant::now() + pause >= end) {
             return Err(error);
@@ -187,11 +188,25 @@ pub async fn retry<M: Method>(policy: &Retry, mut call: impl FnMut(u32) -> Call<
 fn is_repeatable<M: Method>(error: &CallError<M::Error, M::Request>) -> bool {
     let may_run_twice = M::DESCRIPTOR.is_idempotent;
     match error {
-        // A pool that shuts down, or has no worker left, stays like that.
-        CallError::Rejected { why, .. } => matches!(why, Reject::QueueFull | Reject::Shed),
+        // A pool that shuts down, or has no worker left, stays like that, and a request its size.
+        CallError::Rejected { why, .. } => matches!(
+            why,
+            Reject::QueueFull | Reject::Shed | Reject::RateLimited { .. }
+        ),
         CallError::WorkerDied { outcome, .. } => *outcome == Outcome::NotStarted || may_run_twice,
         CallError::Panicked { .. } => may_run_twice,
         _ => false,
+    }
+}
+
+/// The pause that the callee asks for.
+fn at_least<E, Q>(error: &CallError<E, Q>) -> Duration {
+    match error {
+        CallError::Rejected {
+            why: Reject::RateLimited { retry_after },
+            ..
+        } => *retry_after,
+        _ => Duration::ZERO,
     }
 }
 

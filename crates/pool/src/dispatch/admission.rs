@@ -47,7 +47,7 @@ impl<J: Job> Dispatch<J> {
         &mut self,
         job: J,
         may_wait: bool,
-        now: impl FnOnce() -> Instant,
+        now: impl Fn() -> Instant,
     ) -> Submitted<J> {
         // Also for a call that is refused below: it is counted as rejected or shed too, and the
         // sums agree.
@@ -55,6 +55,9 @@ impl<J: Job> Dispatch<J> {
         let mut expired = Vec::new();
         match self.admit(&job, may_wait, now, &mut expired) {
             Ok(admitted) => {
+                if let Some(bucket) = &mut self.rate {
+                    bucket.take();
+                }
                 let key = self.push(admitted.queue, job);
                 let room = admitted.room;
                 Submitted::Queued {
@@ -85,7 +88,7 @@ impl<J: Job> Dispatch<J> {
         &mut self,
         job: &J,
         may_wait: bool,
-        now: impl FnOnce() -> Instant,
+        now: impl Fn() -> Instant,
         expired: &mut Vec<J>,
     ) -> Result<Admitted<J>, Reject> {
         if self.phase != Phase::Open {
@@ -97,6 +100,10 @@ impl<J: Job> Dispatch<J> {
         let bytes = self.bytes.of(job);
         if self.bytes.is_too_large(bytes) {
             return Err(Reject::TooLarge);
+        }
+        if let Some(bucket) = &mut self.rate {
+            let ready = bucket.fill(now());
+            ready.map_err(|retry_after| Reject::RateLimited { retry_after })?;
         }
         let home = job.pin().and_then(|pin| self.home(pin));
         // Said first: a worker whose slice ends now sees it.

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod priority;
+mod rate;
 
 use insula_rpc::Reject;
 

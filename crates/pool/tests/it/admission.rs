@@ -1,9 +1,11 @@
 //! Risk: an option of the queue does not reach the calls of real callers, or its rejections are not
 //! in the books.
 
-use insula_core::{Isolate, Runtime};
-use insula_pool::{Overflow, Queue};
-use insula_rpc::{CallError, Priority, Reject};
+use std::time::Duration;
+
+use insula_core::{Instant, Isolate, Runtime};
+use insula_pool::{Overflow, Queue, Rate};
+use insula_rpc::{CallError, Priority, Reject, Retry, retry};
 
 use crate::desk::start;
 use crate::service::{Desk, JobsCaller, pool};
@@ -73,5 +75,38 @@ fn calls_start_by_their_priority() {
         }
         assert!(busy.await.is_ok());
         assert_eq!(desk.notes(), ["at 1", "at 4", "at 3", "at 5", "at 2"]);
+    });
+}
+
+#[test]
+fn the_rate_of_calls_is_limited_and_a_retry_keeps_to_it() {
+    play(|| async {
+        let queue = Queue::default().rate(Rate::per_second(10).burst(2));
+        let pool = pool(&Desk::default(), 2)
+            .queue(queue)
+            .build()
+            .await
+            .unwrap();
+        let caller: JobsCaller = pool.caller();
+        let began = Instant::now();
+        for number in 0..2 {
+            assert_eq!(caller.echo(number).await.unwrap(), number);
+        }
+        let error = caller.echo(2).await.unwrap_err();
+        let retry_after = Duration::from_millis(100);
+        assert_eq!(why(&error), Some(Reject::RateLimited { retry_after }));
+        assert_eq!(error.into_request(), Some(2));
+        // Its own pauses are shorter.
+        let policy = Retry::attempts(2);
+        for number in 3..6 {
+            let answer = retry(&policy, |_| caller.echo(number)).await;
+            assert_eq!(answer.unwrap(), number);
+        }
+        let passed = Instant::now().saturating_duration_since(began);
+        assert!(
+            passed >= 3 * retry_after && passed < 4 * retry_after,
+            "{passed:?}"
+        );
+        assert_eq!((pool.stats().rejected, pool.stats().answered), (4, 5));
     });
 }

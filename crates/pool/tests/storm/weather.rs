@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use insula_pool::{Balance, Measure, Overflow, Queue, Recycle, Restart, Shutdown, Workers};
+use insula_pool::{Balance, Measure, Overflow, Queue, Rate, Recycle, Restart, Shutdown, Workers};
 
 use crate::dice::Dice;
 use crate::run::Kind;
@@ -15,6 +15,8 @@ pub(crate) struct Weather {
     pub(crate) bound: usize,
     /// The most bytes in the queue.
     pub(crate) bytes: Option<u64>,
+    /// Calls in a second.
+    pub(crate) rate: Option<u32>,
     pub(crate) overflow: Overflow,
     pub(crate) balance: Balance,
     pub(crate) measure: Measure,
@@ -70,6 +72,7 @@ impl Weather {
             at_once: 1 + dice.below(3) as usize,
             bound: dice.pick(&[0, 1, 3, 10, 1000, 1000]),
             bytes: dice.pick(&[None, None, Some(2_000), Some(4 << 20)]),
+            rate: dice.pick(&[None, None, Some(2_000), Some(100_000)]),
             overflow: dice.pick(&overflows),
             balance: dice.pick(&[Balance::RoundRobin, Balance::LeastLoaded]),
             measure: dice.pick(&[Measure::Off, Measure::OneIn(3), Measure::All]),
@@ -104,11 +107,14 @@ impl Weather {
     }
 
     pub(crate) fn queue(&self) -> Queue {
-        let queue = Queue::bounded(self.bound).overflow(self.overflow);
-        match self.bytes {
-            Some(bytes) => queue.bytes(bytes),
-            None => queue,
+        let mut queue = Queue::bounded(self.bound).overflow(self.overflow);
+        if let Some(bytes) = self.bytes {
+            queue = queue.bytes(bytes);
         }
+        if let Some(rate) = self.rate {
+            queue = queue.rate(Rate::per_second(rate).burst(20));
+        }
+        queue
     }
 }
 

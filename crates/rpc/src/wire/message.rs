@@ -244,6 +244,7 @@ enum RejectForm {
     Shutdown,
     NoWorker,
     TooLarge,
+    RateLimited { retry_after: Duration },
 }
 
 #[derive(Serialize, Deserialize)]

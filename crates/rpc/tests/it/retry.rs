@@ -78,6 +78,7 @@ fn what_is_no_passing_trouble_is_not_repeated() {
     for end in [
         (|desk, _| refuse(desk, Reject::Shutdown)) as fn(&Desk, &Worker),
         |desk, _| refuse(desk, Reject::NoWorker),
+        |desk, _| refuse(desk, Reject::TooLarge),
         |desk, worker| _ = worker.run(desk.take()),
     ] {
         let mut answer = Box::pin(retry(&policy, |_| caller.fail(1)));
