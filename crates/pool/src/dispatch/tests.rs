@@ -1,6 +1,7 @@
 //! Risk: the dispatch loses a call, starts one twice, out of order or beside a free worker.
 
 mod bytes;
+mod lives;
 mod priority;
 mod rate;
 
