@@ -408,7 +408,7 @@ impl<J: Job> Dispatch<J> {
     /// which does the same.
     fn spread(&mut self) -> Option<Unpark> {
         // Pinned calls are left out: their own worker finds them when its slice ends.
-        if self.idle == 0 || !self.has_common_call() {
+        if self.idle == 0 || self.queues.is_empty() || !self.has_common_call() {
             return None;
         }
         // The worker that asks is inside of a slice, and so never found.

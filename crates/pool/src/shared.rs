@@ -179,33 +179,24 @@ fn submit_to<C: Calls>(
 impl<C: Calls> Shared<C> {
     /// Carries out what the submission of a call has led to.
     fn follow(&self, submitted: Submitted<Entry<C>>) -> Ticket {
-        let (ticket, expired, is_pressed) = match submitted {
-            Submitted::Queued {
-                key,
-                unpark,
-                shed,
-                expired,
-                is_pressed,
-            } => {
+        let (ticket, aside) = match submitted {
+            Submitted::Queued { key, unpark, aside } => {
                 unpark.into_iter().for_each(wake_lane);
-                for oldest in shed {
-                    oldest.refuse(Reject::Shed);
-                }
-                (Ticket(key.to_bits()), expired, is_pressed)
+                (Ticket(key.to_bits()), aside)
             }
-            Submitted::Refused {
-                job,
-                why,
-                expired,
-                is_pressed,
-            } => {
+            Submitted::Refused { job, why, aside } => {
                 job.refuse(why);
-                (Ticket::NONE, expired, is_pressed)
+                (Ticket::NONE, aside)
             }
         };
-        expired.into_iter().for_each(Entry::expire);
-        if is_pressed {
-            self.changed();
+        if let Some(crowded) = aside {
+            for oldest in crowded.shed {
+                oldest.refuse(Reject::Shed);
+            }
+            crowded.expired.into_iter().for_each(Entry::expire);
+            if crowded.is_pressed {
+                self.changed();
+            }
         }
         ticket
     }

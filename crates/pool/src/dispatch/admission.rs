@@ -16,29 +16,44 @@ pub(crate) enum Submitted<J> {
         key: Key,
         /// The lane that is to be woken for it.
         unpark: Option<Unpark>,
-        /// The calls that were shed for it.
-        shed: Vec<J>,
-        /// Calls that were in its way, and whose deadlines had passed.
-        expired: Vec<J>,
-        /// The supervisor is to look whether there are enough workers.
-        is_pressed: bool,
+        aside: Aside<J>,
     },
     /// It was turned away.
     Refused {
         job: J,
         why: Reject,
-        expired: Vec<J>,
-        is_pressed: bool,
+        aside: Aside<J>,
     },
 }
 
-/// The place that a call has in the queues.
-struct Admitted<J> {
-    queue: usize,
-    /// The worker with room that is to be woken for it.
-    room: Option<usize>,
-    bytes: u64,
-    shed: Vec<J>,
+/// What a submission has led to for others. `None` for a call that a worker has room for, as most
+/// calls are.
+pub(crate) type Aside<J> = Option<Box<Crowded<J>>>;
+
+/// The effects of a call that no worker has room for.
+pub(crate) struct Crowded<J> {
+    /// The calls that were shed for it.
+    pub(crate) shed: Vec<J>,
+    /// Calls that were in its way, and whose deadlines had passed.
+    pub(crate) expired: Vec<J>,
+    /// The supervisor is to look whether there are enough workers.
+    pub(crate) is_pressed: bool,
+}
+
+impl<J> Crowded<J> {
+    fn new() -> Self {
+        Self {
+            shed: Vec::new(),
+            expired: Vec::new(),
+            is_pressed: false,
+        }
+    }
+
+    /// Boxed, if it has any effect.
+    fn aside(self) -> Aside<J> {
+        let is_any = self.is_pressed || !self.shed.is_empty() || !self.expired.is_empty();
+        is_any.then(|| Box::new(self))
+    }
 }
 
 impl<J: Job> Dispatch<J> {
@@ -52,52 +67,58 @@ impl<J: Job> Dispatch<J> {
         // Also for a call that is refused below: it is counted as rejected or shed too, and the
         // sums agree.
         self.tally.submitted += 1;
-        let mut expired = Vec::new();
-        match self.admit(&job, may_wait, now, &mut expired) {
-            Ok(admitted) => {
-                if let Some(bucket) = &mut self.rate {
-                    bucket.take();
+        let bytes = self.bytes.of(&job);
+        if let Err(why) = self.may_come(bytes, &now) {
+            return self.turn_away(job, why, Crowded::new());
+        }
+        let home = job.pin().and_then(|pin| self.home(pin));
+        let rank = Rank::of(&job);
+        // Said first: a worker whose slice ends now sees it.
+        self.signs.announce(self.queues.len() + 1);
+        // Room counts beside the bound, which may be 0: the woken lane takes a call at once.
+        let room = self.pick(home);
+        let aside = if room.is_some() {
+            None
+        } else {
+            let mut crowded = Crowded::new();
+            match self.squeeze_in(rank, bytes, may_wait, now, &mut crowded) {
+                Ok(()) => {
+                    crowded.is_pressed = self.scale.press();
+                    crowded.aside()
                 }
-                let key = self.push(admitted.queue, job);
-                let room = admitted.room;
-                Submitted::Queued {
-                    key,
-                    unpark: room.map(|worker| self.unpark(worker, admitted.bytes)),
-                    shed: admitted.shed,
-                    expired,
-                    is_pressed: room.is_none() && self.scale.press(),
-                }
-            }
-            Err(why) => {
-                // Takes back what was announced, so that no worker looks for this call.
-                self.signs.set_queued(self.queues.len());
-                self.count(why);
-                Submitted::Refused {
-                    job,
-                    why,
-                    expired,
-                    is_pressed: self.phase == Phase::Open && self.scale.turn_away(),
+                Err(why) => {
+                    crowded.is_pressed = self.scale.turn_away();
+                    return self.turn_away(job, why, crowded);
                 }
             }
+        };
+        if let Some(bucket) = &mut self.rate {
+            bucket.take();
+        }
+        let key = self.push(self.queue(rank, home), job);
+        Submitted::Queued {
+            key,
+            unpark: room.map(|worker| self.unpark(worker, bytes)),
+            aside,
         }
     }
 
-    /// Finds a call its place in the queues, or the reason why it has none. Calls in its way whose
-    /// deadlines have passed go to `expired`.
-    fn admit(
-        &mut self,
-        job: &J,
-        may_wait: bool,
-        now: impl Fn() -> Instant,
-        expired: &mut Vec<J>,
-    ) -> Result<Admitted<J>, Reject> {
+    fn turn_away(&mut self, job: J, why: Reject, crowded: Crowded<J>) -> Submitted<J> {
+        // Takes back what was announced, so that no worker looks for this call.
+        self.signs.set_queued(self.queues.len());
+        self.count(why);
+        let aside = crowded.aside();
+        Submitted::Refused { job, why, aside }
+    }
+
+    /// Returns whether the pool takes a call of so many bytes, whatever its queue holds.
+    fn may_come(&mut self, bytes: u64, now: &impl Fn() -> Instant) -> Result<(), Reject> {
         if self.phase != Phase::Open {
             return Err(Reject::Shutdown);
         }
         if !self.is_alive() {
             return Err(Reject::NoWorker);
         }
-        let bytes = self.bytes.of(job);
         if self.bytes.is_too_large(bytes) {
             return Err(Reject::TooLarge);
         }
@@ -105,34 +126,36 @@ impl<J: Job> Dispatch<J> {
             let ready = bucket.fill(now());
             ready.map_err(|retry_after| Reject::RateLimited { retry_after })?;
         }
-        let home = job.pin().and_then(|pin| self.home(pin));
-        // Said first: a worker whose slice ends now sees it.
-        self.signs.announce(self.queues.len() + 1);
-        let room = self.pick(home);
-        let mut admitted = Admitted {
-            queue: self.queue(Rank::of(job), home),
-            room,
-            bytes,
-            shed: Vec::new(),
-        };
-        // Room counts beside the bound, which may be 0: the woken lane takes a call at once.
-        if room.is_some() || !self.is_full(bytes) {
-            return Ok(admitted);
+        Ok(())
+    }
+
+    /// Finds room in the queue for a call that has to wait in it, at the cost of others if the policy
+    /// says so.
+    fn squeeze_in(
+        &mut self,
+        rank: Rank,
+        bytes: u64,
+        may_wait: bool,
+        now: impl Fn() -> Instant,
+        crowded: &mut Crowded<J>,
+    ) -> Result<(), Reject> {
+        if !self.is_full(bytes) {
+            return Ok(());
         }
         if !self.deadlines.is_empty() {
-            *expired = self.expire(now());
+            crowded.expired = self.expire(now());
         }
         // A caller that waits for room has its call in the queue beyond the bound, in its turn.
         if !self.is_full(bytes) || (self.overflow == Overflow::Wait && may_wait) {
-            return Ok(admitted);
+            return Ok(());
         }
         match self.overflow {
             // A call that must not wait is refused for want of room, whatever the policy is, and
             // takes the place of no other one.
             _ if !may_wait => Err(Reject::QueueFull),
             Overflow::DropOldest => {
-                admitted.shed = self.make_room(Rank::of(job), bytes)?;
-                Ok(admitted)
+                crowded.shed = self.make_room(rank, bytes)?;
+                Ok(())
             }
             Overflow::DropNewest => Err(Reject::Shed),
             Overflow::Wait | Overflow::Reject => Err(Reject::QueueFull),

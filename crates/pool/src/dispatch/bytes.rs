@@ -52,23 +52,33 @@ impl Bytes {
 
     /// A call comes into a queue.
     pub(super) fn come(&mut self, job: &impl Job) {
+        if self.bound.is_none() {
+            return;
+        }
         self.queued[Rank::of(job) as usize] += u128::from(self.of(job));
     }
 
     /// A call has left its queue.
     pub(super) fn leave(&mut self, job: &impl Job) {
+        if self.bound.is_none() {
+            return;
+        }
         self.queued[Rank::of(job) as usize] -= u128::from(self.of(job));
     }
 
     /// A lane is woken for a call.
     pub(super) fn expect<J: Job>(&mut self, lane: &mut Lane<J>, bytes: u64) {
-        lane.expected = bytes;
-        self.expected += u128::from(bytes);
+        if self.bound.is_some() {
+            lane.expected = bytes;
+            self.expected += u128::from(bytes);
+        }
     }
 
     /// A lane that was woken asks, or will never ask.
     pub(super) fn settle<J: Job>(&mut self, lane: &mut Lane<J>) {
-        self.expected -= u128::from(std::mem::take(&mut lane.expected));
+        if self.bound.is_some() {
+            self.expected -= u128::from(std::mem::take(&mut lane.expected));
+        }
     }
 
     #[cfg(test)]

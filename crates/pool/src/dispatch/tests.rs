@@ -7,6 +7,7 @@ mod rate;
 
 use insula_rpc::Reject;
 
+use super::admission::Crowded;
 use super::*;
 use crate::error::WorkerFault;
 
@@ -103,6 +104,21 @@ fn queued(state: &mut Dispatch<Call>, call: Call) -> (Key, Option<Place>) {
 fn woken(state: &mut Dispatch<Call>, number: u32) -> Place {
     let unpark = queued(state, call(number)).1;
     unpark.unwrap_or_else(|| panic!("no lane was woken for {number}"))
+}
+
+/// The calls that were shed for a call.
+fn shed(submitted: &Submitted<Call>) -> &[Call] {
+    crowded(submitted).map_or(&[], |it| &it.shed)
+}
+
+/// The calls that had expired in the way of a call.
+fn expired(submitted: &Submitted<Call>) -> &[Call] {
+    crowded(submitted).map_or(&[], |it| &it.expired)
+}
+
+fn crowded(submitted: &Submitted<Call>) -> Option<&Crowded<Call>> {
+    let (Submitted::Queued { aside, .. } | Submitted::Refused { aside, .. }) = submitted;
+    aside.as_deref()
 }
 
 fn waits(state: &mut Dispatch<Call>, number: u32) -> Key {
@@ -259,7 +275,7 @@ fn overflow_decides_who_loses() {
         "a call that does not wait drops no other"
     );
     let submitted = oldest.submit(call(3), true, now);
-    assert!(matches!(submitted, Submitted::Queued { shed, .. } if shed == [call(1)]));
+    assert_eq!(shed(&submitted), [call(1)]);
     assert_eq!((oldest.tally.shed, oldest.queued()), (1, 2));
     assert_eq!(next(&mut oldest, 0, 0), Some(2));
 
@@ -289,10 +305,12 @@ fn expired_calls_make_room() {
         );
     }
     assert_eq!(refused(&mut state, 3, true), Reject::QueueFull);
-    let Submitted::Queued { expired, .. } = state.submit(call(4), true, || start + second) else {
+    let submitted = state.submit(call(4), true, || start + second);
+    let Submitted::Queued { .. } = submitted else {
         panic!("there is no room")
     };
-    assert_eq!(expired.iter().map(|it| it.number).collect::<Vec<_>>(), [1]);
+    let expired = expired(&submitted).iter().map(|it| it.number);
+    assert_eq!(expired.collect::<Vec<_>>(), [1]);
     assert_eq!((state.tally.expired, state.queued()), (1, 2));
     for number in [2, 4] {
         assert_eq!(next(&mut state, 0, 0), Some(number));
@@ -634,12 +652,11 @@ impl Model {
             ..call(self.submitted)
         };
         self.submitted += 1;
-        match self.state.submit(call, may_wait, now) {
-            Submitted::Queued {
-                key, unpark, shed, ..
-            } => {
+        let submitted = self.state.submit(call, may_wait, now);
+        self.over += shed(&submitted).len() as u32;
+        match submitted {
+            Submitted::Queued { key, unpark, .. } => {
                 self.keys.push(key);
-                self.over += shed.len() as u32;
                 self.wake(unpark);
             }
             Submitted::Refused { .. } => self.over += 1,
