@@ -31,6 +31,19 @@ impl Current<'_> {
         }
     }
 
+    /// Begins the microtasks of an event in its last step, if there are none yet: the caller may
+    /// run one without queueing it. Otherwise returns `false`, and the caller queues it.
+    #[inline]
+    pub(crate) fn may_run_task(self) -> bool {
+        let flags = &self.local().flags;
+        if flags.microtasks.get() || self.interrupted() {
+            return false;
+        }
+        // As in `run_microtasks`: with this event begins a new round of them.
+        flags.microtasks_held.set(false);
+        true
+    }
+
     /// Moves the poll in the front place, which is the oldest, to the head of the queue.
     fn move_front_to_queue(self) {
         if let Some(key) = self.local().front.take() {

@@ -36,7 +36,7 @@ use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::ptr;
 use std::sync::Arc;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 
 use insula_sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -95,8 +95,8 @@ pub(crate) struct Task {
     header: Arc<TaskHeader>,
     /// Set while a microtask for the task waits.
     queued: bool,
-    /// `None` while it is being polled.
-    future: Option<LocalFuture>,
+    /// Stays in its box until the task is removed: `run_after` polls it through a pointer.
+    future: LocalFuture,
 }
 
 /// The task that is being polled.
@@ -117,7 +117,7 @@ impl Task {
         Self {
             header: Arc::new(header),
             queued: true,
-            future: Some(future),
+            future,
         }
     }
 
@@ -139,41 +139,47 @@ impl Drop for Task {
 
 /// Polls a task, if it is still there.
 pub(crate) fn run(isolate: Current<'_>, key: Key) {
+    run_after(isolate, key, |_| ());
+}
+
+/// Polls a task, if it is still there, after `f` was called with its header.
+///
+/// The future is polled where it is, without the borrow of the event loop's state, which the poll
+/// uses itself.
+#[inline]
+fn run_after(isolate: Current<'_>, key: Key, f: impl FnOnce(&TaskHeader)) {
     let local = isolate.local();
-    let taken = isolate.with_events(|events| {
+    let found = isolate.with_events(|events| {
         let task = events.tasks.get_mut(key)?;
+        f(&task.header);
         task.queued = false;
-        Some((Arc::as_ptr(&task.header), task.future.take()?))
+        // SAFETY: it is not moved through this pointer, but pinned again below.
+        let future: *mut _ = unsafe { task.future.as_mut().get_unchecked_mut() };
+        Some((Arc::as_ptr(&task.header), future))
     });
-    let Some((header, future)) = taken else {
+    let Some((header, future)) = found else {
         return;
     };
-    let before = local.polling.replace(Some(Polling { key, header }));
+    // A microtask is run by the event loop, never by another one.
+    assert!(local.polling.get().is_none(), "a poll within a poll");
+    local.polling.set(Some(Polling { key, header }));
     // SAFETY: the pointer comes from the `Arc` in the task's slot, which stays there during the
     // poll: a task is removed only by its own end, or by the isolate's, after this turn. This
     // waker owns no count, and is never dropped.
     let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(header)) });
-    let mut polled = Polled {
-        isolate,
-        key,
-        before,
-        future: Some(future),
-    };
-    let poll = polled.poll(&mut Context::from_waker(&waker));
-    let future = polled.future.take();
+    let polled = Polled { isolate, key };
+    // SAFETY: the future stays in its box until the task is removed, as above, and is polled by no
+    // other code meanwhile: polls do not nest, by the check above.
+    let future = unsafe { &mut *future };
+    // SAFETY: it was taken out of a `Pin`.
+    let future = unsafe { Pin::new_unchecked(future) };
+    let poll = future.poll(&mut Context::from_waker(&waker));
     // Its destructor is for a panic.
     let _over = ManuallyDrop::new(polled);
-    local.polling.set(before);
-    if poll.is_pending() {
-        let surplus = isolate.with_events(|events| match events.tasks.get_mut(key) {
-            Some(task) => std::mem::replace(&mut task.future, future),
-            None => future,
-        });
-        drop(surplus);
-    } else {
+    local.polling.set(None);
+    if poll.is_ready() {
         let task = isolate.with_events(|events| events.tasks.remove(key));
         // What the future still holds belongs to the user, and may use the isolate.
-        drop(future);
         drop(task);
     }
 }
@@ -182,33 +188,17 @@ pub(crate) fn run(isolate: Current<'_>, key: Key) {
 struct Polled<'a> {
     isolate: Current<'a>,
     key: Key,
-    before: Option<Polling>,
-    /// Taken after a poll that did not panic.
-    future: Option<LocalFuture>,
-}
-
-impl Polled<'_> {
-    #[inline]
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.future {
-            Some(future) => future.as_mut().poll(cx),
-            None => unreachable!("it is polled once"),
-        }
-    }
 }
 
 impl Drop for Polled<'_> {
     #[cold]
     fn drop(&mut self) {
-        self.isolate.local().polling.set(self.before);
-        if let Some(future) = self.future.take() {
-            let task = self
-                .isolate
-                .with_events(|events| events.tasks.remove(self.key));
-            // The thread unwinds, so a second panic must not leave this.
-            contain(|| drop(future));
-            drop(task);
-        }
+        self.isolate.local().polling.set(None);
+        let task = self
+            .isolate
+            .with_events(|events| events.tasks.remove(self.key));
+        // The thread unwinds, so a second panic must not leave this.
+        contain(|| drop(task));
     }
 }
 
@@ -247,6 +237,16 @@ impl Wakeup {
             Self::Nobody => {}
             Self::Task(key) => wake_local(isolate, key),
             Self::Waker(waker) => waker.wake(),
+        }
+    }
+
+    /// As [`wake`](Self::wake), as the last step of an event: a task that would be the next
+    /// microtask is polled right away.
+    #[inline]
+    pub(crate) fn wake_last(self, isolate: Current<'_>) {
+        match self {
+            Self::Task(key) if isolate.may_run_task() => run(isolate, key),
+            other => other.wake(isolate),
         }
     }
 }
@@ -327,11 +327,16 @@ pub(crate) struct Wake(pub(crate) Key);
 
 impl SystemRecord for Wake {
     fn run(self, isolate: Current<'_>) {
-        wake_here(isolate, self.0, |header| {
+        let arrived = |header: &TaskHeader| {
             // Acquire; pairs with the `fetch_or` in `wake`, and with that in `waker_dropped`.
             // Release: a later wake-up may post again.
             header.state.fetch_and(!POSTED, Ordering::AcqRel);
-        });
+        };
+        if isolate.may_run_task() {
+            run_after(isolate, self.0, arrived);
+        } else {
+            wake_here(isolate, self.0, arrived);
+        }
     }
 }
 

@@ -70,7 +70,7 @@ impl<T: Send + 'static> Buffers<T> {
                 let buffer = Self::buffer(slot);
                 buffer.queue.push_back(message);
                 // Taken out first: a foreign waker may run code that uses the buffer.
-                std::mem::take(&mut buffer.waiting).wake(isolate);
+                std::mem::take(&mut buffer.waiting).wake_last(isolate);
             },
             discard: discard_message::<T>,
             settle: None,

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use insula_core::{ReceivePort, Runtime, Timer, schedule_microtask};
+use insula_core::{
+    Compat, ErrorPolicy, Isolate, ReceivePort, Runtime, Timer, schedule_microtask, spawn_local,
+};
 
 use crate::trace::{Log, expect_trace, expect_virtual_trace};
 
@@ -333,4 +335,32 @@ fn case_65_a_body_that_catches_its_panic_gets_the_next_message() {
             }
         });
     });
+}
+
+/// A message wakes a task whose turn it would be at once, were it not for older microtasks.
+#[test]
+fn a_woken_task_goes_behind_what_an_error_has_left_for_the_next_event() {
+    let entry = |log: Log| {
+        let mut port = ReceivePort::new();
+        let sender = port.send_port();
+        let l = log.clone();
+        spawn_local(async move {
+            port.recv().await;
+            l.line("task");
+        });
+        Timer::run(move || {
+            sender.send(()).unwrap();
+            schedule_microtask(note(&log, "left"));
+            panic!("oh");
+        });
+    };
+    let runtime = Runtime::builder().seeded(1).compat(Compat::Dart).build();
+    let log = Log::default();
+    let isolate = Isolate::builder()
+        .runtime(&runtime)
+        .error_policy(ErrorPolicy::Continue)
+        .spawn(entry, log.clone());
+    runtime.block_on(isolate.exited());
+    runtime.shut_down();
+    assert_eq!(log.text(), "left task");
 }

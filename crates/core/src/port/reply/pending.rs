@@ -52,6 +52,14 @@ enum Pending {
 pub(crate) struct Settled(Pending);
 
 impl Settled {
+    /// Wakes the waiter, if there is one, as the last step of an event.
+    #[inline]
+    fn wake_last(self, isolate: Current<'_>) {
+        if let Pending::Waiting(wakeup) = self.0 {
+            wakeup.wake_last(isolate);
+        }
+    }
+
     /// Wakes the waiter, if there is one.
     fn wake(self, isolate: Current<'_>) {
         if let Pending::Waiting(wakeup) = self.0 {
@@ -178,7 +186,7 @@ impl<P: Send + 'static> Answer<P> {
             let (key, value) = unsafe { take_payload::<(Key, P)>(payload) };
             // SAFETY: the record owns a reference, see `post`.
             unsafe { IsolateCore::release(isolate.this()) };
-            settle(isolate, key, Some(Value::new(value))).wake(isolate);
+            settle(isolate, key, Some(Value::new(value))).wake_last(isolate);
         },
         discard: |_, payload, isolate| {
             // Before the drop, which may panic and would then keep the count.
@@ -281,7 +289,7 @@ impl SystemRecord for Dropped {
     });
 
     fn run(self, isolate: Current<'_>) {
-        settle(isolate, self.0, None).wake(isolate);
+        settle(isolate, self.0, None).wake_last(isolate);
     }
 }
 
