@@ -10,7 +10,7 @@ use futures_core::Stream;
 use insula_core::{Completer, Instant, Sleep, WaitError, block_on_completer, contain, sleep_until};
 
 use crate::callee::Pending;
-use crate::cell::{Answer, Answered, CallCell, Callees, Cut, Left, News, Reports, Signal};
+use crate::cell::{Answer, Answered, CallCell, Callees, Cut, Details, Left, News, Signal, Take};
 use crate::context::{CancelToken, Context, WorkerId};
 use crate::contract::{Admission, CallInfo, ClientStreaming, Endpoint, Method, Priority, Ticket};
 use crate::envelope::{Envelope, Metadata, Progress, TraceContext};
@@ -399,7 +399,7 @@ impl<M: Method> Call<M> {
         let cell = || CallCell::<M>::new(request, deadline, caller, envelope);
         // In one expression, so that a new cell is made where it stays.
         let cell = match spare {
-            None => Arc::new(cell()),
+            None => Arc::new_cyclic(|_| cell()),
             Some(spare) => cell().within(spare),
         };
         // Before the submission: a call that is refused at once ends its caller's items too.
@@ -416,7 +416,7 @@ impl<M: Method> Call<M> {
         cx: &mut task::Context<'_>,
         keep: impl FnOnce(Arc<CallCell<M>>),
     ) -> Poll<Answer<M>> {
-        self.poll_sent(cx, keep).map(|answered| answered.answer)
+        self.poll_sent(cx, keep)
     }
 
     /// Returns whether the call has given its answer.
@@ -436,7 +436,7 @@ impl<M: Method> Call<M> {
         }
     }
 
-    fn poll_answered(&mut self, cx: &mut task::Context<'_>) -> Poll<Answered<M>> {
+    fn poll_answered<T: Take<M>>(&mut self, cx: &mut task::Context<'_>) -> Poll<T> {
         if let Stage::Unsent(_) = self.stage {
             self.send(Some(cx.waker().clone()));
             // A rejected call has its answer already, and an idle callee may have given one in the
@@ -453,11 +453,11 @@ impl<M: Method> Call<M> {
     }
 
     #[inline]
-    fn poll_sent(
+    fn poll_sent<T: Take<M>>(
         &mut self,
         cx: &mut task::Context<'_>,
         keep: impl FnOnce(Arc<CallCell<M>>),
-    ) -> Poll<Answered<M>> {
+    ) -> Poll<T> {
         let Stage::Sent { cell, timer, .. } = &mut self.stage else {
             panic!("a call was polled after it had given its answer");
         };
@@ -465,7 +465,7 @@ impl<M: Method> Call<M> {
         let look = self.options.rare.as_mut();
         let answered = match look.and_then(|rare| rare.on_progress.as_mut()) {
             None => cell.poll_answer(cx.waker()),
-            Some(look) => match cell.poll_news(cx.waker(), Reports::Taken) {
+            Some(look) => match cell.poll_news(cx.waker()) {
                 Some(News::Report(report)) => {
                     // Whatever else there is stays where it is: `look` is the caller's code, and may
                     // panic. One report for each poll, since a handler may make them without end.
@@ -502,14 +502,15 @@ impl<M: Method> Call<M> {
     }
 
     /// The deadline has passed, so that there is an answer in any case.
-    fn poll_last(&mut self, was_queued: bool) -> Poll<Answered<M>> {
+    fn poll_last<T: Take<M>>(&mut self, was_queued: bool) -> Poll<T> {
         let Stage::Sent { cell, ticket, .. } = &self.stage else {
             return Poll::Pending;
         };
         // There is nothing left to wait for, so no waker is cloned for it.
-        let answered = cell.poll_answer(Waker::noop());
+        let answered: Option<T> = cell.poll_answer(Waker::noop());
+        let error = answered.as_ref().and_then(|it| it.answer().as_ref().err());
         // It may have started since it was looked at, and then there is nothing to take out.
-        if was_queued && answered.as_ref().is_some_and(Answered::is_not_started) {
+        if was_queued && error.is_some_and(|error| error.outcome() == Outcome::NotStarted) {
             self.endpoint.withdraw(*ticket, CancelledBy::Deadline);
         }
         self.stage = Stage::Over;
@@ -517,7 +518,7 @@ impl<M: Method> Call<M> {
     }
 
     /// Looks whether the call that this one is a part of was cancelled.
-    fn poll_within(&mut self, cx: &task::Context<'_>) -> Poll<Answered<M>> {
+    fn poll_within<T: Take<M>>(&mut self, cx: &task::Context<'_>) -> Poll<T> {
         let Some(within) = self
             .options
             .rare
@@ -546,7 +547,7 @@ impl<M: Method> Call<M> {
             Left::Ended => return Poll::Pending,
         };
         self.stage = Stage::Over;
-        Poll::Ready(Answered::new(answer))
+        Poll::Ready(T::new(answer, Details::default))
     }
 
     /// The isolates that could end the wait of a caller that blocks now.
@@ -567,10 +568,10 @@ impl<M: Method> Call<M> {
             Left::Running => (Outcome::MaybeExecuted, None),
             Left::Ended => {
                 if let Stage::Sent { cell, .. } = &self.stage
-                    && let Some(answered) = cell.poll_answer(Waker::noop())
+                    && let Some(answer) = cell.poll_answer(Waker::noop())
                 {
                     self.stage = Stage::Over;
-                    return answered.answer;
+                    return answer;
                 }
                 (Outcome::MaybeExecuted, None)
             }
@@ -673,27 +674,11 @@ impl<'a, M: Method> Batch<'a, M> {
     }
 }
 
-impl<M: Method> Answered<M> {
-    fn new(answer: Answer<M>) -> Self {
-        Self {
-            answer,
-            traffic: Traffic::default(),
-            worker: None,
-            trailing: None,
-        }
-    }
-
-    fn is_not_started(&self) -> bool {
-        let error = self.answer.as_ref().err();
-        error.is_some_and(|error| error.outcome() == Outcome::NotStarted)
-    }
-}
-
 impl<M: Method> Future for Call<M> {
     type Output = Result<M::Response, CallError<M::Error, M::Request>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        self.poll_answered(cx).map(|answered| answered.answer)
+        self.poll_answered(cx)
     }
 }
 
@@ -701,12 +686,13 @@ impl<M: Method> Future for DetailedCall<M> {
     type Output = Result<Detailed<M::Response>, CallError<M::Error, M::Request>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_answered(cx).map(|answered| {
+        self.0.poll_answered(cx).map(|answered: Answered<M>| {
+            let details = answered.details;
             answered.answer.map(|value| Detailed {
                 value,
-                traffic: answered.traffic,
-                worker: answered.worker,
-                trailing: answered.trailing.map_or_else(Metadata::new, |it| *it),
+                traffic: details.traffic,
+                worker: details.worker,
+                trailing: details.trailing.map_or_else(Metadata::new, |it| *it),
             })
         })
     }
@@ -734,7 +720,7 @@ impl<M: Method> Future for CancelAndWait<M> {
             cell.ask_to_stop(CancelledBy::Caller);
         }
         call.poll_answered(cx)
-            .map(|answered| match answered.answer {
+            .map(|answer: Answer<M>| match answer {
                 Err(CallError::Cancelled {
                     by: CancelledBy::Caller,
                     outcome: Outcome::MaybeExecuted,

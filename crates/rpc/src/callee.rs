@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
@@ -57,9 +58,10 @@ impl<M: Method> Pending<M> {
     ///
     /// # Errors
     /// It must not run: its caller has gone or its deadline has passed.
-    pub fn start(mut self, scope: &Scope) -> Result<Started<'_, M>, Ended> {
-        // Taken out, so that the drop of `self` does not refuse a call that has started.
-        let started = match self.cell.take() {
+    pub fn start(self, scope: &Scope) -> Result<Started<'_, M>, Ended> {
+        // Its drop would refuse a call that has started.
+        let mut this = ManuallyDrop::new(self);
+        let started = match this.cell.take() {
             Some(cell) => cell.start(scope.worker()).map(|started| (cell, started)),
             None => Err(How::Cancelled),
         };
@@ -137,26 +139,24 @@ impl<M: Method> Running<'_, M> {
         &self.cx
     }
 
-    /// Runs a handler that answers with a value. `early` is the panic of one that gave no future.
+    /// Runs a handler that answers with a value.
     pub fn guard<'r, F>(
         &'r self,
         handler: Pin<&'r mut Option<F>>,
-        early: Option<Panic>,
     ) -> Guard<'r, F, impl Fn(&F::Output) -> u64 + use<M, F>>
     where
         F: Future<Output = Result<M::Response, M::Error>>,
     {
         let bytes = |result: &F::Output| result.as_ref().map_or(0, M::response_bytes);
-        Guard::new(handler, early, &self.cx, bytes)
+        Guard::new(handler, &self.cx, bytes)
     }
 
     /// Runs a handler that answers with a stream, whose items are measured when they are sent.
     pub fn guard_stream<'r, F: Future>(
         &'r self,
         handler: Pin<&'r mut Option<F>>,
-        early: Option<Panic>,
     ) -> Guard<'r, F, fn(&F::Output) -> u64> {
-        Guard::new(handler, early, &self.cx, |_| 0)
+        Guard::new(handler, &self.cx, |_| 0)
     }
 
     /// Ends the call with what its handler came to.

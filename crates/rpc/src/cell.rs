@@ -91,22 +91,51 @@ pub(crate) type Answer<M> =
 /// An answer and how it came about.
 pub(crate) struct Answered<M: Method> {
     pub(crate) answer: Answer<M>,
+    pub(crate) details: Details,
+}
+
+/// The way in which an answer came about.
+#[derive(Default)]
+pub(crate) struct Details {
     pub(crate) traffic: Traffic,
     pub(crate) worker: Option<WorkerId>,
     pub(crate) trailing: Option<Box<Metadata>>,
 }
 
-/// Something for the caller.
-pub(crate) enum News<M: Method> {
-    Report(Progress),
-    Answer(Answered<M>),
+/// What a caller takes at the end of its call: the answer alone, or with its details, which most
+/// callers do not move about.
+pub(crate) trait Take<M: Method>: Sized {
+    fn new(answer: Answer<M>, details: impl FnOnce() -> Details) -> Self;
+    fn answer(&self) -> &Answer<M>;
 }
 
-/// The treatment of reports of a handler's progress.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reports {
-    Taken,
-    Skipped,
+impl<M: Method> Take<M> for Answer<M> {
+    fn new(answer: Self, _details: impl FnOnce() -> Details) -> Self {
+        answer
+    }
+
+    fn answer(&self) -> &Self {
+        self
+    }
+}
+
+impl<M: Method> Take<M> for Answered<M> {
+    fn new(answer: Answer<M>, details: impl FnOnce() -> Details) -> Self {
+        Self {
+            answer,
+            details: details(),
+        }
+    }
+
+    fn answer(&self) -> &Answer<M> {
+        &self.answer
+    }
+}
+
+/// Something for the caller.
+pub(crate) enum News<T> {
+    Report(Progress),
+    Answer(T),
 }
 
 /// The shared part of one call.
@@ -533,32 +562,27 @@ impl<M: Method> CallCell<M> {
     }
 
     /// The caller takes the answer, or leaves its waker.
-    pub(crate) fn poll_answer(&self, waker: &Waker) -> Option<Answered<M>> {
-        match self.poll_news(waker, Reports::Skipped) {
-            Some(News::Answer(answered)) => Some(answered),
-            Some(News::Report(_)) | None => None,
-        }
+    #[inline]
+    pub(crate) fn poll_answer<T: Take<M>>(&self, waker: &Waker) -> Option<T> {
+        self.poll_for(waker, Slot::take_answer)
     }
 
     /// The caller takes the last report, or else the answer, or leaves its waker. Decided under one
     /// lock: a report that comes with the answer comes before it.
+    pub(crate) fn poll_news<T: Take<M>>(&self, waker: &Waker) -> Option<News<T>> {
+        self.poll_for(waker, |slot| {
+            let report = slot.take_report().map(News::Report);
+            report.or_else(|| slot.take_answer().map(News::Answer))
+        })
+    }
+
     #[inline]
-    pub(crate) fn poll_news(&self, waker: &Waker, reports: Reports) -> Option<News<M>> {
+    fn poll_for<T>(&self, waker: &Waker, take: impl Fn(&mut Slot<M>) -> Option<T>) -> Option<T> {
         let mut new = None;
         loop {
             let mut slot = self.slot.lock();
-            if reports == Reports::Taken
-                && let Some(report) = slot.take_report()
-            {
-                return Some(News::Report(report));
-            }
-            if let Some(answer) = slot.answer.take() {
-                return Some(News::Answer(Answered {
-                    answer,
-                    traffic: slot.traffic,
-                    worker: slot.worker,
-                    trailing: slot.trailing.take(),
-                }));
+            if let Some(taken) = take(&mut slot) {
+                return Some(taken);
             }
             match set_waker(&mut slot.caller, waker, new.take()) {
                 Place::Set(old) => {
@@ -637,6 +661,15 @@ impl<M: Method> Slot<M> {
             traffic.add(stream.traffic());
         }
         traffic
+    }
+
+    fn take_answer<T: Take<M>>(&mut self) -> Option<T> {
+        let answer = self.answer.take()?;
+        Some(T::new(answer, || Details {
+            traffic: self.traffic,
+            worker: self.worker,
+            trailing: self.trailing.take(),
+        }))
     }
 
     fn take_report(&mut self) -> Option<Progress> {

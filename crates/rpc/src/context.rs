@@ -156,8 +156,9 @@ pub struct Context {
     scope: Scope,
     envelope: Option<Box<Envelope>>,
     /// Tasks that the handler has spawned and that its guard has not taken over. Made with the
-    /// first one, so that a call without any takes no lock.
-    spawned: OnceLock<Box<Mutex<Vec<ScopedTask>>>>,
+    /// first one, so that a call without any takes no lock. An `Arc`, since its drop is out of line:
+    /// that of a `Box` is a call for every context.
+    spawned: OnceLock<Arc<Mutex<Vec<ScopedTask>>>>,
     span: CallSpan,
 }
 
@@ -306,7 +307,7 @@ impl Context {
     /// A panic of a task fails the call, as one of its handler does.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let task = ScopedTask::new(task);
-        self.spawned.get_or_init(Box::default).lock().push(task);
+        self.spawned.get_or_init(Arc::default).lock().push(task);
     }
 
     /// Returns whether the handler has ever spawned a task.

@@ -40,13 +40,19 @@ pub struct Panic {
 /// The output is measured in the same place, since the size of a value is the user's code too.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Guard<'a, F: Future, B> {
-    /// `None` once it has ended, or if the handler panicked before it gave a future.
+    /// `None` once it has ended.
     future: Pin<&'a mut Option<F>>,
-    /// The panic of a handler that gave no future.
-    early: Option<Panic>,
+    cx: &'a Context,
     measure: B,
-    joining: Option<Box<Joining<F::Output>>>,
+    /// Made when the handler waits for the first time, or has spawned. Most do neither, and drop
+    /// nothing but a null pointer.
+    waiting: Option<Box<Waiting<'a, F::Output>>>,
+}
+
+/// The part of a guard that a handler needs which waits or has tasks.
+struct Waiting<'a, T> {
     watching: Watching<'a>,
+    joining: Option<Joining<T>>,
 }
 
 /// The tasks of a call.
@@ -64,20 +70,35 @@ pub fn begin<F>(early: &mut Option<Panic>, handler: impl FnOnce() -> F) -> Optio
     catch(handler).map_err(|panic| *early = Some(panic)).ok()
 }
 
+/// The outcome of a call for whose handler there was no service.
+///
+/// # Errors
+/// Always: this panic.
+pub fn no_handler<T>(panic: Panic) -> Result<(T, u64), Stopped> {
+    Err(Stopped::Panicked(panic))
+}
+
 impl<'a, F: Future, B> Guard<'a, F, B> {
-    pub(crate) fn new(
-        future: Pin<&'a mut Option<F>>,
-        early: Option<Panic>,
-        cx: &'a Context,
-        measure: B,
-    ) -> Self {
+    pub(crate) fn new(future: Pin<&'a mut Option<F>>, cx: &'a Context, measure: B) -> Self {
         Self {
             future,
-            early,
+            cx,
             measure,
-            joining: None,
-            watching: Watching::new(cx),
+            waiting: None,
         }
+    }
+
+    fn waiting(&mut self) -> &mut Waiting<'a, F::Output> {
+        let cx = self.cx;
+        self.waiting.get_or_insert_with(|| {
+            let (watching, joining) = (Watching::new(cx), None);
+            Box::new(Waiting { watching, joining })
+        })
+    }
+
+    fn has_tasks(&self) -> bool {
+        let joining = self.waiting.as_ref().and_then(|it| it.joining.as_ref());
+        joining.is_some() || self.cx.has_spawned()
     }
 
     /// Runs the tasks of the call, and keeps what its handler came to until they have ended.
@@ -87,24 +108,26 @@ impl<'a, F: Future, B> Guard<'a, F, B> {
         polled: Poll<(F::Output, u64)>,
         task: &mut task::Context<'_>,
     ) -> Poll<(F::Output, u64)> {
-        let joining = self.joining.get_or_insert_with(|| {
+        let (cx, joining) = (self.cx, &mut self.waiting().joining);
+        let running = joining.get_or_insert_with(|| {
             let (tasks, output) = (ScopedTasks::default(), None);
-            Box::new(Joining { tasks, output })
+            Joining { tasks, output }
         });
         if let Poll::Ready(output) = polled {
-            joining.output = Some(output);
+            running.output = Some(output);
         }
         // Only the handler can spawn: a task outlives what it could borrow the context from.
-        ready!(joining.tasks.poll(self.watching.cx, task));
-        let output = self.joining.take().and_then(|joining| joining.output);
+        ready!(running.tasks.poll(cx, task));
+        let output = joining.take().and_then(|joining| joining.output);
         output.map_or(Poll::Pending, Poll::Ready)
     }
 
     fn stop(&mut self, stopped: Stopped) -> Poll<Outcome<F::Output>> {
         // What the future still holds is the user's, and its drop may panic too.
         let dropped = catch(|| self.future.set(None));
-        let cx = self.watching.cx;
-        let dropped = match self.joining.take() {
+        let cx = self.cx;
+        let joining = self.waiting.as_mut().and_then(|it| it.joining.take());
+        let dropped = match joining {
             // After a panic, those that were spawned in the same poll are not joined yet.
             None => dropped.and(give_up_all(cx.take_spawned())),
             Some(mut joining) => {
@@ -123,14 +146,11 @@ impl<F: Future, B: Fn(&F::Output) -> u64> Future for Guard<'_, F, B> {
     type Output = Outcome<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
-        if let Some(panic) = self.early.take() {
-            return Poll::Ready(Err(Stopped::Panicked(panic)));
-        }
         let this = &mut *self;
         // An output whose size panics is dropped outside of the unwinding, in which a panic of its drop
         // would end the process.
         let mut unmeasured = None;
-        let span = this.watching.cx.span();
+        let span = this.cx.span();
         let polled = span.catch(|| {
             let polled = match poll_and_drop(this.future.as_mut(), task) {
                 Poll::Pending => Poll::Pending,
@@ -140,15 +160,15 @@ impl<F: Future, B: Fn(&F::Output) -> u64> Future for Guard<'_, F, B> {
                     output.map_or(Poll::Pending, Poll::Ready)
                 }
             };
-            // Most handlers spawn nothing, and get no box for their tasks.
-            if this.joining.is_none() && !this.watching.cx.has_spawned() {
-                return polled;
+            if this.has_tasks() {
+                this.join(polled, task)
+            } else {
+                polled
             }
-            this.join(polled, task)
         });
         match polled {
             Ok(Poll::Ready(measured)) => Poll::Ready(Ok(measured)),
-            Ok(Poll::Pending) => match self.watching.poll(task) {
+            Ok(Poll::Pending) => match self.waiting().watching.poll(task) {
                 Poll::Pending => Poll::Pending,
                 // Looked at after the handler, so that one which ends in this poll is not stopped.
                 Poll::Ready(by) => self.stop(Stopped::Cancelled(by)),

@@ -272,7 +272,7 @@ pub mod __private {
     };
     pub use crate::diagnose::{IsContext, Moves, moves_to_another_isolate};
     pub use crate::exclusive::Exclusive;
-    pub use crate::guard::begin;
+    pub use crate::guard::{begin, no_handler};
     pub use crate::inbound::{Inbound, inbound};
     pub use crate::payload::{ByPayload, BySize, Measured, Payload};
     pub use crate::reply::ReplyStream;

@@ -7,7 +7,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll, Waker, ready};
+use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, Stream as _};
@@ -44,9 +44,8 @@ pub async fn serve<R: Respond>(mut port: ReceivePort<R::Contract>, responder: R)
     let scope = scope.at(shared, None);
     let mut calls = Running {
         place: &place,
-        current: None,
+        current: Slot(None),
         absent: FuturesUnordered::new(),
-        spare: None,
         respond: |call| responder.respond(call, &scope),
     };
     poll_fn(|task| calls.poll(&mut port, task)).await;
@@ -96,17 +95,25 @@ impl OnePlace {
 struct Running<'a, F, B> {
     place: &'a OnePlace,
     /// The call that was started last, while it has the place.
-    current: Option<Slot<F>>,
+    current: Slot<F>,
     /// Calls that have given the place back; one of them may have it again.
     absent: FuturesUnordered<Slot<F>>,
-    /// The memory of a call that has ended.
-    spare: Option<Slot<F>>,
     /// Makes the future of a call.
     respond: B,
 }
 
-/// A call in memory that the next one uses again. It is not moved while the call runs.
+/// A call, or no call, in memory that the next one uses again. It is not moved while the call runs.
 struct Slot<F>(Option<Pin<Box<Option<F>>>>);
+
+impl<F: Future> Slot<F> {
+    /// Polls the call; `None` if there is none. A call that is ready is gone.
+    fn poll_call(&mut self, task: &mut task::Context<'_>) -> Option<Poll<()>> {
+        let memory = self.0.as_mut()?;
+        let polled = memory.as_mut().as_pin_mut()?.poll(task);
+        // What a handler leaves behind was dropped by its responder, which catches panics.
+        Some(polled.map(|_ended| memory.set(None)))
+    }
+}
 
 /// The values that a handler holds may panic in their drops. Many calls are dropped together when the
 /// isolate ends, and a panic of one would leave the others behind.
@@ -123,14 +130,10 @@ impl<F: Future> Future for Slot<F> {
     type Output = Self;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self> {
-        if let Some(memory) = &mut self.0 {
-            if let Some(future) = memory.as_mut().as_pin_mut() {
-                let _ended = ready!(future.poll(task));
-            }
-            // What a handler leaves behind was dropped by its responder, which catches panics.
-            memory.set(None);
+        match self.poll_call(task) {
+            Some(Poll::Pending) => Poll::Pending,
+            Some(Poll::Ready(())) | None => Poll::Ready(Self(self.0.take())),
         }
-        Poll::Ready(Self(self.0.take()))
     }
 }
 
@@ -143,22 +146,19 @@ impl<F, B> Running<'_, F, B> {
         B: Fn(C) -> F,
     {
         loop {
-            if let Some(mut slot) = self.current.take() {
-                match Pin::new(&mut slot).poll(task) {
-                    Poll::Ready(memory) => self.end(memory),
-                    Poll::Pending if self.place.is_taken() => {
-                        self.current = Some(slot);
-                        return Poll::Pending;
-                    }
-                    // It waits for the reader of its stream.
-                    Poll::Pending => self.absent.push(slot),
-                }
+            match self.current.poll_call(task) {
+                None => {}
+                Some(Poll::Ready(())) => self.end(),
+                Some(Poll::Pending) if self.place.is_taken() => return Poll::Pending,
+                // It waits for the reader of its stream.
+                Some(Poll::Pending) => self.absent.push(Slot(self.current.0.take())),
             }
             while !self.absent.is_empty()
                 && let Poll::Ready(Some(memory)) = Pin::new(&mut self.absent).poll_next(task)
             {
+                self.current = memory;
                 // A call has its place at its end.
-                self.end(memory);
+                self.end();
             }
             if self.place.is_taken() {
                 return Poll::Pending;
@@ -177,14 +177,11 @@ impl<F, B> Running<'_, F, B> {
         B: Fn(C) -> F,
     {
         self.place.take();
-        let spare = self.spare.take().and_then(|mut slot| slot.0.take());
-        let mut memory = spare.unwrap_or_else(|| Box::pin(None));
+        let memory = self.current.0.get_or_insert_with(|| Box::pin(None));
         memory.set(Some((self.respond)(call)));
-        self.current = Some(Slot(Some(memory)));
     }
 
-    fn end(&mut self, memory: Slot<F>) {
-        self.spare = Some(memory);
+    fn end(&mut self) {
         // Only absent calls wait for the place, so that without any there is no lock to take.
         if self.absent.is_empty() {
             self.place.is_taken.store(false, Ordering::Relaxed);

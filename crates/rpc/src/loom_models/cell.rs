@@ -11,7 +11,7 @@ use insula_sync::atomic::{AtomicU8, Ordering};
 use super::Woken;
 use crate::WorkerId;
 use crate::callee::Pending;
-use crate::cell::{Answered, CallCell, Left, Signal};
+use crate::cell::{Answer, CallCell, Left, Signal};
 use crate::contract::{Calls, Contract, How, Method, MethodDescriptor, MethodKind, PendingCall};
 use crate::error::{CallError, CancelledBy, Outcome, WorkerExit};
 
@@ -111,8 +111,7 @@ impl Model {
     }
 
     fn answer(&self) -> Option<Result<u8, CallError<u8, u8>>> {
-        let answered: Option<Answered<Ask>> = self.cell.poll_answer(Waker::noop());
-        answered.map(|it| it.answer)
+        self.cell.poll_answer(Waker::noop())
     }
 
     fn on_another_thread<R: 'static>(
@@ -220,7 +219,7 @@ fn an_answer_wakes_the_waker_that_it_finds() {
         let callee = model.on_another_thread(|it| it.settle());
         let newer = Woken::new();
         let waker = Waker::from(Arc::clone(&newer));
-        let early = model.cell.poll_answer(&waker);
+        let early: Option<Answer<Ask>> = model.cell.poll_answer(&waker);
         callee.join().unwrap();
         if early.is_none() {
             assert!(newer.is_woken());

@@ -13,7 +13,7 @@ use super::message::{Ending, Failure, Head, ToCallee, ToCaller};
 use super::method::{Request, WireContract, WireMethod};
 use super::streams::{Feed, ReplySource, Taken, encoded};
 use crate::callee::Pending;
-use crate::cell::{Answered, CallCell, Left, Signal};
+use crate::cell::{Answer, Answered, CallCell, Left, Signal};
 use crate::contract::{CallInfo, Endpoint, Ticket};
 use crate::envelope::Envelope;
 use crate::error::{CallError, CancelledBy, Outcome, Part, ProtocolError};
@@ -323,7 +323,7 @@ impl<M: WireMethod> Side<M> {
     }
 
     fn answer(&mut self, answered: Answered<M>) {
-        let trailing = answered.trailing.map(|trailing| *trailing);
+        let trailing = answered.details.trailing.map(|trailing| *trailing);
         let (ending, outcome) = match answered.answer {
             Ok(response) => {
                 let (value, stream) = M::split(response);
@@ -419,7 +419,7 @@ impl<M: WireMethod> Running<M> {
         } = self;
         if by == CancelledBy::Deadline {
             cell.expire();
-            let answer = cell.poll_answer(Waker::noop()).map(|it| it.answer);
+            let answer: Option<Answer<M>> = cell.poll_answer(Waker::noop());
             let is_queued = matches!(
                 answer,
                 Some(Err(CallError::Deadline {

@@ -97,15 +97,20 @@ fn emit_arm(contract: &Contract, names: &Names, method: &Method) -> TokenStream 
             quote!(call.stream(outcome).await),
         ),
     };
+    let guarded = quote!(call.#guard(handler.as_mut()).await);
     // A shared service is a field. An exclusive one has to be taken, and that may panic before
     // there is a handler.
-    let early = match contract.access {
-        Access::Shared => quote!(::core::option::Option::None),
-        Access::Exclusive => quote!(early),
-    };
-    let let_early = match contract.access {
-        Access::Shared => TokenStream::new(),
-        Access::Exclusive => quote!(let mut early = ::core::option::Option::None;),
+    let (let_early, outcome) = match contract.access {
+        Access::Shared => (TokenStream::new(), guarded),
+        Access::Exclusive => (
+            quote!(let mut early = ::core::option::Option::None;),
+            quote! {
+                match early {
+                    ::core::option::Option::None => #guarded,
+                    ::core::option::Option::Some(panic) => #private::no_handler(panic),
+                }
+            },
+        ),
     };
     quote! {
         #(#conditions)*
@@ -122,7 +127,7 @@ fn emit_arm(contract: &Contract, names: &Names, method: &Method) -> TokenStream 
                 let mut handler = ::core::pin::pin!(#begin);
                 // Under a name: up to edition 2021 the temporaries of a last expression outlive
                 // `handler`.
-                let outcome = call.#guard(handler.as_mut(), #early).await;
+                let outcome = #outcome;
                 outcome
             };
             #finish
