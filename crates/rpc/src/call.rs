@@ -506,8 +506,7 @@ impl<M: Method> Call<M> {
         let Stage::Sent { cell, ticket, .. } = &self.stage else {
             return Poll::Pending;
         };
-        // There is nothing left to wait for, so no waker is cloned for it.
-        let answered: Option<T> = cell.poll_answer(Waker::noop());
+        let answered: Option<T> = cell.take_answer();
         let error = answered.as_ref().and_then(|it| it.answer().as_ref().err());
         // It may have started since it was looked at, and then there is nothing to take out.
         if was_queued && error.is_some_and(|error| error.outcome() == Outcome::NotStarted) {
@@ -568,7 +567,7 @@ impl<M: Method> Call<M> {
             Left::Running => (Outcome::MaybeExecuted, None),
             Left::Ended => {
                 if let Stage::Sent { cell, .. } = &self.stage
-                    && let Some(answer) = cell.poll_answer(Waker::noop())
+                    && let Some(answer) = cell.take_answer()
                 {
                     self.stage = Stage::Over;
                     return answer;

@@ -561,9 +561,21 @@ impl<M: Method> CallCell<M> {
         }
     }
 
+    /// The caller takes the answer, if there is one.
+    #[inline]
+    pub(crate) fn take_answer<T: Take<M>>(&self) -> Option<T> {
+        self.slot.lock().take_answer()
+    }
+
     /// The caller takes the answer, or leaves its waker.
     #[inline]
     pub(crate) fn poll_answer<T: Take<M>>(&self, waker: &Waker) -> Option<T> {
+        // Most callers are woken by their answer. The rest is out of line.
+        if self.is_answered()
+            && let Some(taken) = self.take_answer()
+        {
+            return Some(taken);
+        }
         self.poll_for(waker, Slot::take_answer)
     }
 
@@ -576,7 +588,6 @@ impl<M: Method> CallCell<M> {
         })
     }
 
-    #[inline]
     fn poll_for<T>(&self, waker: &Waker, take: impl Fn(&mut Slot<M>) -> Option<T>) -> Option<T> {
         let mut new = None;
         loop {
@@ -640,13 +651,12 @@ impl<M: Method> CallCell<M> {
 
 /// The values that are left in a cell are the user's, and are dropped with the last of its caller,
 /// its worker and a shutdown that turns calls away. A panic in there must not harm those.
-impl<M: Method> Drop for CallCell<M> {
+impl<M: Method> Drop for Slot<M> {
     fn drop(&mut self) {
-        let slot = self.slot.get_mut();
-        if slot.request.is_none() && slot.answer.is_none() {
+        if self.request.is_none() && self.answer.is_none() {
             return;
         }
-        let left = (slot.request.take(), slot.answer.take());
+        let left = (self.request.take(), self.answer.take());
         // Each for itself: two panics in one unwinding would end the process.
         let _request = catch(|| drop(left.0));
         let _answer = catch(|| drop(left.1));

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::task::{self, Poll, Waker};
+use std::task::{self, Poll};
 
 use insula_core::{Instant, contain};
 
@@ -419,7 +419,7 @@ impl<M: WireMethod> Running<M> {
         } = self;
         if by == CancelledBy::Deadline {
             cell.expire();
-            let answer: Option<Answer<M>> = cell.poll_answer(Waker::noop());
+            let answer: Option<Answer<M>> = cell.take_answer();
             let is_queued = matches!(
                 answer,
                 Some(Err(CallError::Deadline {
