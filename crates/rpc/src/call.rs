@@ -118,6 +118,14 @@ enum Stage<M: Method> {
 
 type Timer = Pin<Box<Sleep>>;
 
+impl<M: Method> Stage<M> {
+    fn set_ticket(&mut self, new: Ticket) {
+        if let Self::Sent { ticket, .. } = self {
+            *ticket = new;
+        }
+    }
+}
+
 // Nothing in here is pinned in place: the request is moved out, the timer is boxed.
 impl<M: Method> Unpin for Call<M> {}
 
@@ -363,23 +371,19 @@ impl<M: Method> Call<M> {
     }
 
     fn send(&mut self, caller: Option<Waker>) {
-        if let Some((call, cell)) = self.prepare(caller, None) {
-            let ticket = self.endpoint.submit(call, self.options.info);
-            self.stage = Stage::Sent {
-                cell,
-                ticket,
-                timer: None,
-            };
+        if let Some(pending) = self.prepare(caller, None) {
+            let ticket = self.endpoint.submit(pending, self.options.info);
+            self.stage.set_ticket(ticket);
         }
     }
 
-    /// Makes what is to be submitted, in the cell `spare` if that is free. `None` if the call was
-    /// sent before.
+    /// Makes what has to be submitted now, in the cell `spare` if that is free. `None` if the call
+    /// was sent before.
     fn prepare(
         &mut self,
         caller: Option<Waker>,
         spare: Option<Arc<CallCell<M>>>,
-    ) -> Option<(M::Contract, Arc<CallCell<M>>)> {
+    ) -> Option<M::Contract> {
         let request = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Unsent(request) => request,
             sent => {
@@ -397,7 +401,7 @@ impl<M: Method> Call<M> {
             items = rare.items.take();
         }
         let cell = || CallCell::<M>::new(request, deadline, caller, envelope);
-        // In one expression, so that a new cell is made where it stays.
+        // A new cell is made where it stays: `new_cyclic` allocates first, where `new` would move it.
         let cell = match spare {
             None => Arc::new_cyclic(|_| cell()),
             Some(spare) => cell().within(spare),
@@ -406,7 +410,12 @@ impl<M: Method> Call<M> {
         if let Some(items) = items {
             cell.add_stream(items);
         }
-        Some((M::wrap(Pending::new(Arc::clone(&cell))), cell))
+        self.stage = Stage::Sent {
+            cell: Arc::clone(&cell),
+            ticket: Ticket::NONE,
+            timer: None,
+        };
+        Some(M::wrap(Pending::new(cell)))
     }
 
     /// Polls a call that was sent. If it was answered, its cell goes to `keep`, to serve another
@@ -624,8 +633,8 @@ pub(crate) fn start_all<'a, M, I>(
         pending: Vec::with_capacity(room),
     };
     for call in calls {
-        if let Some((pending, cell)) = call.prepare(caller.cloned(), spare.pop()) {
-            batch.add(call, pending, cell);
+        if let Some(pending) = call.prepare(caller.cloned(), spare.pop()) {
+            batch.add(call, pending);
         }
     }
     batch.send();
@@ -633,38 +642,34 @@ pub(crate) fn start_all<'a, M, I>(
 
 /// Calls that can be submitted together.
 struct Batch<'a, M: Method> {
-    calls: Vec<(&'a mut Call<M>, Arc<CallCell<M>>)>,
+    calls: Vec<&'a mut Call<M>>,
     pending: Vec<M::Contract>,
 }
 
 impl<'a, M: Method> Batch<'a, M> {
-    fn add(&mut self, call: &'a mut Call<M>, pending: M::Contract, cell: Arc<CallCell<M>>) {
+    fn add(&mut self, call: &'a mut Call<M>, pending: M::Contract) {
         // A submission has one endpoint and one info. What differs waits for the batch before it,
         // so that calls are submitted in the order in which they were given.
-        if let Some((first, _)) = self.calls.first()
+        if let Some(first) = self.calls.first()
             && (!Arc::ptr_eq(&first.endpoint, &call.endpoint)
                 || first.options.info != call.options.info)
         {
             self.send();
         }
-        self.calls.push((call, cell));
+        self.calls.push(call);
         self.pending.push(pending);
     }
 
     fn send(&mut self) {
-        let Some((first, _)) = self.calls.first() else {
+        let Some(first) = self.calls.first() else {
             return;
         };
         let (endpoint, info) = (Arc::clone(&first.endpoint), first.options.info);
         let pending = std::mem::take(&mut self.pending);
         let mut calls = self.calls.drain(..);
         endpoint.submit_all(pending, info, &mut |ticket| {
-            if let Some((call, cell)) = calls.next() {
-                call.stage = Stage::Sent {
-                    cell,
-                    ticket,
-                    timer: None,
-                };
+            if let Some(call) = calls.next() {
+                call.stage.set_ticket(ticket);
             }
         });
     }
