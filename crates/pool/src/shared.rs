@@ -382,7 +382,7 @@ impl<C: Calls> Shared<C> {
 
     fn lose_as(&self, worker: usize, incarnation: u32, fault: WorkerFault, fate: Fate) {
         let fault = Arc::new(fault);
-        let actions = self.state.lock().lose(worker, incarnation, fault, fate);
+        let actions = self.state.lock().lose(worker, incarnation, &fault, fate);
         self.perform(actions);
         self.tell();
     }

@@ -189,12 +189,13 @@ impl<J: Job> Dispatch<J> {
     /// is known, or if the worker has another state by now.
     ///
     /// Its earlier states have isolates of their own, so their streams go on; see
-    /// [`bury`](Self::bury).
+    /// [`bury`](Self::bury). The fault stays with the caller, whose last reference it may be: it is
+    /// the user's.
     pub(crate) fn lose(
         &mut self,
         worker: usize,
         incarnation: u32,
-        fault: Arc<WorkerFault>,
+        fault: &Arc<WorkerFault>,
         fate: Fate,
     ) -> Actions<J> {
         let mut actions = Actions::none();
@@ -203,7 +204,7 @@ impl<J: Job> Dispatch<J> {
             // The present state goes on without one, and gets another one later.
             of_one.successor = None;
             if self.phase == Phase::Open {
-                let why = WorkerEnd::Fault(fault);
+                let why = WorkerEnd::Fault(Arc::clone(fault));
                 self.outbox.decide(worker, incarnation, why);
             }
             of_one.recycled_from = match fate {
@@ -230,9 +231,9 @@ impl<J: Job> Dispatch<J> {
             (None, Some(at), Fate::ByPolicy(now)) => Some(at - now),
             _ => None,
         };
-        self.tell_end(worker, &fault, delay);
+        self.tell_end(worker, fault, delay);
         self.workers[worker].condition = match (successor, start) {
-            (None, None) => Condition::Lost(fault),
+            (None, None) => Condition::Lost(Arc::clone(fault)),
             _ => Condition::Starting,
         };
         // Before they are forgotten: a loop that still runs has to ask once more, and then ends.

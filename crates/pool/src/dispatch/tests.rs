@@ -362,7 +362,7 @@ fn calls_of_a_key_go_to_one_worker_in_their_order() {
         finish(&mut state, home, 0);
     }
     // What was not started goes to the key's next home, and only there.
-    let actions = state.lose(home, 0, fault(), Fate::Lost);
+    let actions = state.lose(home, 0, &fault(), Fate::Lost);
     let home = state.home(7).unwrap();
     assert!(actions.unpark.iter().all(|it| it.at.worker == home));
     finish(&mut state, others[0], 0);
@@ -464,7 +464,7 @@ fn a_worker_that_is_given_up_runs_nothing_on_its_earlier_states() {
     assert_eq!(state.rebuild(0, 0).0, Some(1));
     let _built = state.ready(0, 1, now());
     assert!(state.poll_return(at(0, 0), Waker::noop().clone()).0);
-    let _actions = state.lose(0, 1, fault(), Fate::Lost);
+    let _actions = state.lose(0, 1, &fault(), Fate::Lost);
     assert_eq!(state.workers[0].busy, 1);
     assert_eq!(state.give_up(0).discard, [1]);
     assert_eq!((state.workers[0].busy, state.workers[0].open), (0, 0));
@@ -504,7 +504,7 @@ fn a_call_that_was_meant_for_a_lost_worker_goes_to_another() {
         assert_eq!(next(&mut state, 0, 0), None);
         assert_eq!(next(&mut state, 1, 0), None);
         assert_eq!(woken(&mut state, 1), at(0, 0));
-        let actions = state.lose(0, 0, fault(), fate);
+        let actions = state.lose(0, 0, &fault(), fate);
         assert_eq!(places(&actions.unpark), [at(1, 0)]);
         assert_eq!(next(&mut state, 1, 0), Some(1));
     }
@@ -516,14 +516,14 @@ fn the_last_worker_takes_the_queue_with_it() {
     waits(&mut state, 1);
     waits(&mut state, 2);
     assert_eq!(next(&mut state, 0, 0), Some(1));
-    let actions = state.lose(0, 0, fault(), Fate::Lost);
+    let actions = state.lose(0, 0, &fault(), Fate::Lost);
     assert_eq!(actions.discard, [1]);
     assert!(actions.refuse.is_empty() && !state.is_over());
-    let actions = state.lose(1, 0, fault(), Fate::Lost);
+    let actions = state.lose(1, 0, &fault(), Fate::Lost);
     assert_eq!(numbers(&actions.refuse), [(2, Reject::NoWorker)]);
     assert!(state.is_over());
     assert_eq!(refused(&mut state, 3, true), Reject::NoWorker);
-    assert!(state.lose(1, 0, fault(), Fate::Lost).refuse.is_empty());
+    assert!(state.lose(1, 0, &fault(), Fate::Lost).refuse.is_empty());
     assert_eq!(state.rebuild(1, state.incarnation(1)).0, None, "it is gone");
 }
 
@@ -581,7 +581,7 @@ fn a_worker_that_was_given_up_may_come_back_without_harm() {
     let mut state = dispatch(1, 1, Queue::default(), Balance::default());
     waits(&mut state, 1);
     assert_eq!(next(&mut state, 0, 0), Some(1));
-    let _actions = state.lose(0, 0, fault(), Fate::Lost);
+    let _actions = state.lose(0, 0, &fault(), Fate::Lost);
     assert!(!state.give_back(at(0, 0)).0);
     assert!(state.poll_return(at(0, 0), Waker::noop().clone()).0);
     assert_eq!(finish(&mut state, 0, 0), None);

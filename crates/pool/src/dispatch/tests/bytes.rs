@@ -97,7 +97,7 @@ fn a_call_for_which_a_lane_was_woken_comes_on_top_of_the_bytes() {
     assert_eq!(next(&mut state, 0, 0), Some(1));
     assert_eq!(state.bytes.sums(), (120, 60));
     // A lane that ends without asking is not waited for.
-    let _actions = state.lose(1, 0, fault(), Fate::Lost);
+    let _actions = state.lose(1, 0, &fault(), Fate::Lost);
     assert_eq!(state.bytes.sums(), (120, 0));
 }
 

@@ -297,7 +297,7 @@ impl World {
             self.lanes.remove(lane);
         }
         let fate = Fate::ByPolicy(self.now);
-        let actions = self.state.lose(worker, incarnation, fault(), fate);
+        let actions = self.state.lose(worker, incarnation, &fault(), fate);
         self.perform(actions);
         let actions = self.state.bury(worker, incarnation);
         self.perform(actions);
