@@ -9,6 +9,7 @@ use insula_rpc::{Respond, Router, WorkerId};
 use crate::config::{Balance, Measure, Monitor, Queue};
 use crate::error::{BuildError, FactoryError};
 use crate::lifecycle::{Recycle, Restart};
+use crate::observe::discards::{Discarded, Discards};
 use crate::observe::events::PoolObserver;
 use crate::observe::hub::Observers;
 use crate::observe::report::PerformanceReport;
@@ -49,6 +50,7 @@ struct Settings {
     startup_timeout: Duration,
     restart: Restart,
     observers: Observers,
+    discards: Discards,
     recycle: Recycle,
     reporters: Reporters,
 }
@@ -68,6 +70,7 @@ impl PoolBuilder {
                 startup_timeout: Duration::from_secs(30),
                 restart: Restart::default(),
                 observers: Observers::default(),
+                discards: Discards::default(),
                 recycle: Recycle::default(),
                 reporters: Reporters::default(),
             },
@@ -190,6 +193,21 @@ impl<R> PoolBuilder<R> {
         self
     }
 
+    /// Has `hook` told of each call that ends without that a handler has seen it, other than by its
+    /// caller: those that the counts of the pool have as rejected, as shed, and as expired in the
+    /// queue. A pool may have several hooks.
+    ///
+    /// # Blocking
+    /// It runs on the thread that discards the call: that of a caller, of a worker or of a shutdown. No
+    /// lock is held.
+    ///
+    /// # Panics
+    /// A panic of a hook is discarded.
+    pub fn on_discard(mut self, hook: impl Fn(&Discarded) + Send + Sync + 'static) -> Self {
+        self.settings.discards.add(Box::new(hook));
+        self
+    }
+
     /// Sets when a worker gets new services though its old ones have not failed. By default never.
     pub fn recycle(mut self, policy: Recycle) -> Self {
         self.settings.recycle = policy;
@@ -264,6 +282,7 @@ impl<R: Respond> PoolBuilder<R> {
             startup_timeout: timeout,
             restart: settings.restart,
             observers: settings.observers,
+            discards: settings.discards,
             recycle: settings.recycle,
         }));
         // From here on a drop, also that of this future, ends the workers.

@@ -196,6 +196,13 @@ pub(crate) struct Actions<J: Job> {
     pub(crate) retired: Vec<Arc<Waker>>,
 }
 
+/// A call that has ended in the queue.
+#[must_use]
+pub(crate) struct Withdrawn<J> {
+    pub(crate) job: J,
+    pub(crate) has_expired: bool,
+}
+
 /// The results of the end of a call.
 #[must_use]
 pub(crate) struct Finished<J: Job> {
@@ -307,7 +314,7 @@ impl<J: Job> Dispatch<J> {
         key: Key,
         has_expired: bool,
         now: impl FnOnce() -> Instant,
-    ) -> Option<J> {
+    ) -> Option<Withdrawn<J>> {
         let job = self.queues.remove(key)?;
         self.left(&job, key);
         // The deadline came first, though its caller has gone by now.
@@ -317,7 +324,7 @@ impl<J: Job> Dispatch<J> {
         } else {
             self.tally.withdrawn += 1;
         }
-        Some(job)
+        Some(Withdrawn { job, has_expired })
     }
 
     /// A lane asks for a call. If it has to park, it is woken once there may be one.

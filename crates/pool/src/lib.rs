@@ -158,6 +158,7 @@ pub use builder::{NoService, PoolBuilder, ServiceFactory};
 pub use config::{Balance, Measure, Monitor, Overflow, Queue, Rate, Shutdown};
 pub use error::{BuildError, FactoryError, ResizeError, WorkerFault};
 pub use lifecycle::{Directive, Recycle, Restart};
+pub use observe::discards::{DiscardReason, Discarded};
 pub use observe::events::{PoolObserver, WorkerChange, WorkerEnd, WorkerError, WorkerEvent};
 pub use observe::hub::Events;
 pub use observe::profiler::{OperationReport, Profiler, ProfilerReport};

@@ -1,7 +1,8 @@
-//! Watching a pool: the events of its workers, their time on the CPU, and reports. And a
-//! profiler for other operations.
+//! Watching a pool: the events of its workers and their time on the CPU, the calls that it discards,
+//! and reports. And a profiler for other operations.
 
 pub(crate) mod cpu;
+pub(crate) mod discards;
 pub(crate) mod events;
 pub(crate) mod hub;
 pub(crate) mod outbox;

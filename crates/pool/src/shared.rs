@@ -25,6 +25,7 @@ use crate::dispatch::{
 };
 use crate::lifecycle::{Directive, Recycle, Restart, Start};
 use crate::observe::cpu::CpuMeter;
+use crate::observe::discards::{DiscardReason, Discarded, Discards};
 use crate::observe::hub::{Hub, Observers};
 use crate::observe::report::{Baseline, PerformanceReport};
 use crate::pool::ShutdownReport;
@@ -50,6 +51,7 @@ pub(crate) struct Shared<C: Calls> {
     isolates: Mutex<Vec<Vec<Isolate>>>,
     /// Is told what happens to workers.
     pub(crate) hub: Arc<Hub>,
+    discards: Discards,
     /// From which the next report counts. Held while the counts are read, so that two reports at
     /// once do not share them.
     baseline: Mutex<Baseline>,
@@ -95,19 +97,6 @@ impl<C: Calls> Job for Entry<C> {
     }
 }
 
-impl<C: Calls> Entry<C> {
-    fn refuse(self, why: Reject) {
-        self.call.pending().refuse(Refusal::Rejected(why));
-    }
-
-    /// Its deadline has passed in the queue.
-    fn expire(self) {
-        if let Some(signal) = self.call.pending().signal() {
-            signal.expire();
-        }
-    }
-}
-
 /// The settings that the shared part keeps.
 pub(crate) struct Setup {
     pub(crate) name: String,
@@ -121,6 +110,7 @@ pub(crate) struct Setup {
     pub(crate) startup_timeout: Duration,
     pub(crate) restart: Restart,
     pub(crate) observers: Observers,
+    pub(crate) discards: Discards,
     pub(crate) recycle: Recycle,
 }
 
@@ -148,7 +138,11 @@ impl<C: Calls> Endpoint<C> for Shared<C> {
         // `Ticket::NONE` becomes a key whose index no call has. What comes back is dropped outside
         // of the lock, since it may be the last reference to what a user has given.
         let withdrawn = self.state.lock().withdraw(key, has_expired, Instant::now);
-        drop(withdrawn);
+        if let Some(withdrawn) = withdrawn
+            && withdrawn.has_expired
+        {
+            self.discarded(withdrawn.job.call.method(), DiscardReason::Expired);
+        }
     }
 
     fn isolates(&self) -> Vec<IsolateId> {
@@ -185,20 +179,52 @@ impl<C: Calls> Shared<C> {
                 (Ticket(key.to_bits()), aside)
             }
             Submitted::Refused { job, why, aside } => {
-                job.refuse(why);
+                self.refuse(job, why);
                 (Ticket::NONE, aside)
             }
         };
         if let Some(crowded) = aside {
             for oldest in crowded.shed {
-                oldest.refuse(Reject::Shed);
+                self.refuse(oldest, Reject::Shed);
             }
-            crowded.expired.into_iter().for_each(Entry::expire);
+            for late in crowded.expired {
+                self.expire(late);
+            }
             if crowded.is_pressed {
                 self.changed();
             }
         }
         ticket
+    }
+
+    /// Ends a call that does not run.
+    fn refuse(&self, entry: Entry<C>, why: Reject) {
+        let method = entry.call.method();
+        entry.call.pending().refuse(Refusal::Rejected(why));
+        drop(entry);
+        self.discarded(method, DiscardReason::Rejected(why));
+    }
+
+    /// Ends a call whose deadline has passed in the queue.
+    fn expire(&self, entry: Entry<C>) {
+        let method = entry.call.method();
+        if let Some(signal) = entry.call.pending().signal() {
+            signal.expire();
+        }
+        drop(entry);
+        self.discarded(method, DiscardReason::Expired);
+    }
+
+    /// Tells that a call was discarded.
+    pub(crate) fn discarded(&self, method: usize, why: DiscardReason) {
+        self.discards.tell(|| {
+            let (contract, descriptor) = C::methods()[method];
+            Discarded {
+                contract,
+                method: descriptor.name,
+                why,
+            }
+        });
     }
 
     /// A state of a worker has its isolate.
@@ -257,6 +283,7 @@ impl<C: Calls> Shared<C> {
             signs: state.signs(),
             state: Mutex::new(state),
             hub: Hub::new(setup.observers),
+            discards: setup.discards,
             baseline: Mutex::ranked(Baseline::new(), BASELINE),
             report: Mutex::new(None),
         }
@@ -662,7 +689,7 @@ impl<C: Calls> Shared<C> {
         } = actions;
         refuse
             .into_iter()
-            .for_each(|(entry, why)| entry.refuse(why));
+            .for_each(|(entry, why)| self.refuse(entry, why));
         unpark.into_iter().for_each(wake_lane);
         wake.into_iter().for_each(wake_contained);
         drop(discard);

@@ -17,6 +17,7 @@ use crate::dispatch::Place as At;
 use crate::error::{FactoryError, WorkerFault};
 use crate::lifecycle::Start;
 use crate::observe::cpu::CpuMeter;
+use crate::observe::discards::DiscardReason;
 use crate::shared::{Shared, unless, within};
 use crate::stats::books::LaneBooks;
 
@@ -360,13 +361,17 @@ impl<R: Respond> Lane<R> {
         .await
         {
             slice.begin();
-            books.begin(entry.call.method());
+            let method = entry.call.method();
+            books.begin(method);
             if let Some(queued_at) = entry.queued_at {
                 books.time(queued_at);
             }
             let ended = responder.respond(entry.call, scope).await;
             // Told with the next question, under one lock.
             is_done = true;
+            if ended.how == How::Expired && !ended.has_run {
+                shared.discarded(method, DiscardReason::Expired);
+            }
             if ended.how == How::Panicked {
                 // Before that question, or this lane would take one more call on this state.
                 shared.suspect(at.worker, self.lanes.incarnation);

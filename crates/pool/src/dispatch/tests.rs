@@ -325,12 +325,18 @@ fn a_withdrawn_call_leaves_room_for_one_and_no_more() {
     let mut state = dispatch(1, 1, queue, Balance::default());
     waits(&mut state, 1);
     let key = waits(&mut state, 2);
-    assert_eq!(state.withdraw(key, false, now), Some(call(2)));
-    assert_eq!(state.withdraw(key, false, now), None);
+    assert_eq!(
+        state.withdraw(key, false, now).map(|it| it.job),
+        Some(call(2))
+    );
+    assert_eq!(state.withdraw(key, false, now).map(|it| it.job), None);
     assert_eq!((state.queued(), state.tally.withdrawn), (1, 1));
     let key = waits(&mut state, 3);
     assert_eq!(refused(&mut state, 4, true), Reject::QueueFull);
-    assert_eq!(state.withdraw(key, true, now), Some(call(3)));
+    assert_eq!(
+        state.withdraw(key, true, now).map(|it| it.job),
+        Some(call(3))
+    );
     assert_eq!((state.tally.withdrawn, state.tally.expired), (1, 1));
     waits(&mut state, 5);
     assert_eq!(next(&mut state, 0, 0), Some(1));

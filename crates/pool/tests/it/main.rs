@@ -6,6 +6,7 @@ mod balance;
 mod cancellation;
 mod deadlocks;
 mod desk;
+mod discards;
 mod observe;
 mod panics;
 mod queue;
