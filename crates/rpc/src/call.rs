@@ -152,7 +152,6 @@ pub struct Detailed<R> {
 pub struct CancelAndWait<M: Method>(Call<M>);
 
 /// The end of a call that its caller has cancelled.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Receipt<T, E, Q> {
     /// It had not started and never will. The request, if it still exists.
@@ -732,6 +731,21 @@ impl<M: Method> Future for CancelAndWait<M> {
                 }
                 ended => Receipt::Ended(ended),
             })
+    }
+}
+
+/// The request need not be `Debug`, as for [`CallError`].
+impl<T: fmt::Debug, E: fmt::Debug, Q> fmt::Debug for Receipt<T, E, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted(request) => f
+                .debug_struct("NotStarted")
+                .field("has_request", &request.is_some())
+                .finish(),
+            Self::Taken => f.write_str("Taken"),
+            Self::Stopped => f.write_str("Stopped"),
+            Self::Ended(answer) => f.debug_tuple("Ended").field(answer).finish(),
+        }
     }
 }
 

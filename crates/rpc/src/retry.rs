@@ -212,7 +212,8 @@ fn at_least<E, Q>(error: &CallError<E, Q>) -> Duration {
 
 /// Makes a call, and the same call once more if there is no answer after a time; the first answer
 /// counts, and the other call is cancelled. For calls whose slowest answers matter: choose a time
-/// that few calls take, such as their 95th percentile.
+/// that few calls take, such as their 95th percentile. If the first call fails before that time, there
+/// is no second one: this is for answers that are slow, and [`retry`] repeats what has failed.
 ///
 /// `call` is asked for each, with the number of those before it.
 ///
@@ -220,7 +221,7 @@ fn at_least<E, Q>(error: &CallError<E, Q>) -> Duration {
 /// Dropping the future cancels both.
 ///
 /// # Errors
-/// As the last of the two that failed.
+/// As the call that failed, or as the last of two.
 pub async fn hedge<M: Idempotent>(
     after: Duration,
     mut call: impl FnMut(u32) -> Call<M>,

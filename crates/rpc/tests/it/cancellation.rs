@@ -175,3 +175,11 @@ fn a_call_gives_its_answer_once() {
     assert!(poll(&mut call).is_ready());
     let _never = call.blocking();
 }
+
+/// As an error of a call, it is printed whatever the request is.
+#[test]
+fn a_receipt_is_debug_though_its_request_is_not() {
+    struct Secret;
+    let receipt = Receipt::<(), (), Secret>::NotStarted(Some(Secret));
+    assert_eq!(format!("{receipt:?}"), "NotStarted { has_request: true }");
+}
