@@ -10,6 +10,8 @@ pub struct Queue {
     /// `None` for a queue without a bound on bytes.
     pub(crate) bytes: Option<u64>,
     pub(crate) rate: Option<Rate>,
+    /// The target and the interval.
+    pub(crate) codel: Option<(Duration, Duration)>,
     pub(crate) overflow: Overflow,
 }
 
@@ -117,6 +119,7 @@ impl Queue {
             bound,
             bytes: None,
             rate: None,
+            codel: None,
             overflow: Overflow::default(),
         }
     }
@@ -143,6 +146,22 @@ impl Queue {
     pub fn rate(self, rate: Rate) -> Self {
         Self {
             rate: Some(rate),
+            ..self
+        }
+    }
+
+    /// Sheds calls of a queue that stays long: if each call of an `interval` has waited longer than
+    /// `target` when a worker takes it, some of them end with `Shed` in place of being started, one at
+    /// first and then more and more, until one has waited less. Bursts that are shorter than an
+    /// interval are left alone, and so is the last call of the queue.
+    ///
+    /// Such a queue keeps the time that calls wait near `target` under any load, where a bound on
+    /// their number does not know how long they take. The algorithm is CoDel, as RFC 8289 has it,
+    /// which recommends an interval of about the longest time that a caller gladly waits, and a
+    /// twentieth of that as the target. The default is not to shed.
+    pub fn codel(self, target: Duration, interval: Duration) -> Self {
+        Self {
+            codel: Some((target, interval)),
             ..self
         }
     }

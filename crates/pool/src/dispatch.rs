@@ -45,6 +45,7 @@
 mod admission;
 mod bucket;
 mod bytes;
+mod codel;
 mod homes;
 mod order;
 mod signs;
@@ -61,6 +62,7 @@ use insula_rpc::{Priority, Reject, WorkerId};
 pub(crate) use self::admission::Submitted;
 use self::bucket::Bucket;
 use self::bytes::Bytes;
+use self::codel::Codel;
 use self::homes::Homes;
 use self::order::Rank;
 pub(crate) use self::signs::Signs;
@@ -83,6 +85,8 @@ pub(crate) trait Job {
     fn pin(&self) -> Option<u64>;
     /// Its priority, which does not count if it is pinned.
     fn priority(&self) -> Priority;
+    /// The time at which it came, if that is needed.
+    fn came_at(&self) -> Option<Instant>;
     /// The bytes of its request. Always the same.
     fn bytes(&self) -> u64;
 }
@@ -106,6 +110,9 @@ pub(crate) struct Dispatch<J: Job> {
     bound: usize,
     bytes: Bytes,
     rate: Option<Bucket>,
+    codel: Option<Codel>,
+    /// Calls that were shed since the last look.
+    shed: Vec<J>,
     overflow: Overflow,
     balance: Balance,
     measure: Measure,
@@ -251,6 +258,10 @@ impl<J: Job> Dispatch<J> {
             bound: queue.bound,
             bytes: Bytes::new(queue.bytes),
             rate: queue.rate.map(Bucket::new),
+            codel: queue
+                .codel
+                .map(|(target, interval)| Codel::new(target, interval)),
+            shed: Vec::new(),
             overflow: queue.overflow,
             balance,
             measure: Measure::default(),
@@ -379,8 +390,43 @@ impl<J: Job> Dispatch<J> {
         Next::Park(unpark)
     }
 
-    /// The call that a worker starts next: the oldest one of the rank whose turn it is.
+    /// Returns whether calls are shed that have waited too long, so that the time is needed when a
+    /// call comes and when a lane asks.
+    pub(crate) fn has_codel(&self) -> bool {
+        self.codel.is_some()
+    }
+
+    /// Sets the time of the question that follows, for the calls that are shed by it.
+    pub(crate) fn look(&mut self, now: Instant) {
+        if let Some(codel) = &mut self.codel {
+            codel.look(now);
+        }
+    }
+
+    /// The calls that the last question has shed.
+    pub(crate) fn take_shed(&mut self) -> Vec<J> {
+        std::mem::take(&mut self.shed)
+    }
+
+    /// The call that a worker starts next. Those that have waited too long are shed on the way.
     fn take(&mut self, worker: usize) -> Option<J> {
+        loop {
+            let job = self.take_first(worker)?;
+            let left = self.queues.len();
+            let came = job.came_at();
+            let (Some(codel), Some(came)) = (&mut self.codel, came) else {
+                return Some(job);
+            };
+            if !codel.sheds(came, left) {
+                return Some(job);
+            }
+            self.tally.shed += 1;
+            self.shed.push(job);
+        }
+    }
+
+    /// The oldest call of the rank whose turn it is, of those that a worker may start.
+    fn take_first(&mut self, worker: usize) -> Option<J> {
         if self.queues.is_empty() {
             return None;
         }

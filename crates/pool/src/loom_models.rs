@@ -29,6 +29,9 @@ impl Job for Call {
     fn priority(&self) -> Priority {
         Priority::Normal
     }
+    fn came_at(&self) -> Option<Instant> {
+        None
+    }
     fn bytes(&self) -> u64 {
         0
     }

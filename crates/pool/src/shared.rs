@@ -67,6 +67,8 @@ pub(crate) struct Entry<C> {
     pub(crate) queued_at: Option<Instant>,
     key: Option<u64>,
     priority: Priority,
+    /// The time at which it came, if the queue sheds calls that wait too long.
+    came_at: Option<Instant>,
 }
 
 type Handle = Option<Arc<dyn Signal>>;
@@ -90,6 +92,10 @@ impl<C: Calls> Job for Entry<C> {
 
     fn priority(&self) -> Priority {
         self.priority
+    }
+
+    fn came_at(&self) -> Option<Instant> {
+        self.came_at
     }
 
     fn bytes(&self) -> u64 {
@@ -166,6 +172,7 @@ fn submit_to<C: Calls>(
         queued_at: state.takes_sample().then(Instant::now),
         key: info.key,
         priority: info.priority,
+        came_at: state.has_codel().then(Instant::now),
     };
     state.submit(entry, info.admission == Admission::Policy, Instant::now)
 }
@@ -297,8 +304,19 @@ impl<C: Calls> Shared<C> {
     pub(crate) fn poll_next(&self, at: Place, is_done: &mut bool) -> Poll<Option<Entry<C>>> {
         let mut state = self.state.lock();
         let finished = std::mem::take(is_done).then(|| state.finish(at));
-        let next = state.next(at);
+        let mut shed = Vec::new();
+        let next = if state.has_codel() {
+            state.look(Instant::now());
+            let next = state.next(at);
+            shed = state.take_shed();
+            next
+        } else {
+            state.next(at)
+        };
         drop(state);
+        for late in shed {
+            self.refuse(late, Reject::Shed);
+        }
         if let Some(finished) = finished {
             // Without the lock, since it may be the last reference to a request or an answer.
             drop(finished.handle);

@@ -35,6 +35,9 @@ impl Job for Call {
     fn priority(&self) -> Priority {
         self.priority
     }
+    fn came_at(&self) -> Option<Instant> {
+        None
+    }
     fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use insula_core::{Instant, Isolate, Runtime};
-use insula_pool::{Overflow, Queue, Rate};
+use futures_util::future::join_all;
+use insula_core::{Instant, Isolate, Runtime, sleep};
+use insula_pool::{Measure, Overflow, Queue, Rate};
 use insula_rpc::{CallError, Priority, Reject, Retry, retry};
 
-use crate::desk::start;
+use crate::desk::{seeded, start};
 use crate::service::{Desk, JobsCaller, pool};
 
 /// Runs a test in an isolate on virtual time.
@@ -109,4 +110,51 @@ fn the_rate_of_calls_is_limited_and_a_retry_keeps_to_it() {
         );
         assert_eq!((pool.stats().rejected, pool.stats().answered), (4, 5));
     });
+}
+
+/// A thousand calls come this many milliseconds apart, and take 10 each. Returns the median of the times
+/// that those waited which were started, and how many were shed.
+fn under_load(queue: Queue, apart: &'static [u64]) -> (Duration, u64) {
+    seeded(1, move || async move {
+        let builder = pool(&Desk::default(), 1).queue(queue);
+        let pool = builder
+            .measure(Measure::All)
+            .build()
+            .await
+            .expect("it starts");
+        let caller: JobsCaller = pool.caller();
+        let mut calls = Vec::new();
+        for &pause in apart.iter().cycle().take(1000) {
+            calls.push(caller.doze(10).start());
+            sleep(Duration::from_millis(pause)).await;
+        }
+        for answer in join_all(calls).await {
+            if let Err(error) = answer {
+                assert_eq!(why(&error), Some(Reject::Shed));
+            }
+        }
+        let stats = pool.stats();
+        assert_eq!(stats.answered + stats.shed, 1000);
+        (stats.queue_wait.p50, stats.shed)
+    })
+}
+
+#[test]
+fn codel_keeps_the_wait_short_under_a_load_that_is_too_high() {
+    let ms = Duration::from_millis;
+    let queue = || Queue::bounded(10_000);
+    let (without, shed) = under_load(queue(), &[5]);
+    assert_eq!(shed, 0);
+    let (with, shed) = under_load(queue().codel(ms(10), ms(50)), &[5]);
+    assert!(with < without / 3, "{with:?} and {without:?}");
+    assert!(shed > 300, "{shed}");
+}
+
+#[test]
+fn codel_leaves_bursts_and_a_load_that_is_not_too_high_alone() {
+    let ms = Duration::from_millis;
+    let queue = || Queue::bounded(10_000).codel(ms(10), ms(200));
+    assert_eq!(under_load(queue(), &[11]).1, 0);
+    // Ten at once, which wait for up to 90 ms, and then enough time for them.
+    assert_eq!(under_load(queue(), &[0, 0, 0, 0, 0, 0, 0, 0, 0, 120]).1, 0);
 }

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use futures_core::Stream;
 use futures_util::stream;
-use insula_core::Isolate;
+use insula_core::{Isolate, sleep};
 use insula_pool::{PoolBuilder, WorkerPool};
 use insula_rpc::{Context, contract};
 use insula_sync::Mutex;
@@ -29,6 +30,8 @@ pub(crate) trait Jobs {
     async fn panic(&self, cx: &Context) -> Result<(), Oops>;
     /// Panics once the gate of this number is open.
     async fn panic_at(&self, cx: &Context, gate: u64) -> Result<(), Oops>;
+    /// Takes so many milliseconds.
+    async fn doze(&self, cx: &Context, ms: u64) -> Result<(), Oops>;
     /// Notes the number.
     async fn note(&self, cx: &Context, number: u64) -> Result<(), Oops>;
     /// Ends the isolate of its worker.
@@ -160,6 +163,11 @@ impl Jobs for Desk {
         self.note(format!("at {gate}"));
         self.opened(gate).await;
         panic!("worker {} trips", cx.worker());
+    }
+
+    async fn doze(&self, _cx: &Context, ms: u64) -> Result<(), Oops> {
+        sleep(Duration::from_millis(ms)).await;
+        Ok(())
     }
 
     async fn note(&self, _cx: &Context, number: u64) -> Result<(), Oops> {

@@ -259,7 +259,10 @@ impl Ledger {
                     Reject::QueueFull => (Seen::Rejected, true),
                     Reject::Shed => {
                         let sheds = [Overflow::DropOldest, Overflow::DropNewest];
-                        (Seen::Shed, sheds.contains(&weather.overflow))
+                        (
+                            Seen::Shed,
+                            sheds.contains(&weather.overflow) || weather.codel.is_some(),
+                        )
                     }
                     Reject::Shutdown => (Seen::Rejected, is_ending),
                     Reject::NoWorker => (Seen::Rejected, weather.is_deadly || is_ending),

@@ -41,6 +41,7 @@ pub(crate) struct Weather {
     /// The most workers that the pool may have.
     pub(crate) most: usize,
     pub(crate) idle: Duration,
+    pub(crate) codel: Option<Duration>,
     /// The seeded runtime has one thread, which must not be blocked.
     pub(crate) kind: Kind,
 }
@@ -95,6 +96,7 @@ impl Weather {
             ]),
             most: 3 + dice.below(3) as usize * dice.below(2) as usize,
             idle: Duration::from_micros(dice.pick(&[50, 500, 10_000])),
+            codel: dice.pick(&[None, None, Some(Duration::from_micros(20))]),
             kind,
         }
     }
@@ -113,6 +115,9 @@ impl Weather {
         }
         if let Some(rate) = self.rate {
             queue = queue.rate(Rate::per_second(rate).burst(20));
+        }
+        if let Some(target) = self.codel {
+            queue = queue.codel(target, 10 * target);
         }
         queue
     }
