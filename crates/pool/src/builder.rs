@@ -320,6 +320,9 @@ fn check<R: Respond>(settings: &Settings) -> Result<(), BuildError> {
         "a range of workers begins with the smaller number: see `workers(..)`"
     } else if lanes == 0 {
         "a worker runs at least one call at once: see `concurrency_per_worker(..)`"
+    } else if workers.is_range() && workers.idle.is_zero() {
+        "a worker of a range is idle for a time before it is retired: see `workers(..)` and \
+         `Workers::idle`"
     } else if workers
         .most
         .checked_mul(lanes)

@@ -208,6 +208,9 @@ pub(crate) struct Actions<J: Job> {
 pub(crate) struct Withdrawn<J> {
     pub(crate) job: J,
     pub(crate) has_expired: bool,
+    /// Those that wait for the end of a pool that drains: a worker that was to start for this call
+    /// is not needed any more.
+    pub(crate) wake: Vec<Waker>,
 }
 
 /// The results of the end of a call.
@@ -335,7 +338,15 @@ impl<J: Job> Dispatch<J> {
         } else {
             self.tally.withdrawn += 1;
         }
-        Some(Withdrawn { job, has_expired })
+        let wake = match self.phase {
+            Phase::Open => Vec::new(),
+            _ => self.take_watchers(),
+        };
+        Some(Withdrawn {
+            job,
+            has_expired,
+            wake,
+        })
     }
 
     /// A lane asks for a call. If it has to park, it is woken once there may be one.
@@ -717,9 +728,15 @@ impl<J: Job> Dispatch<J> {
     /// not among them.
     pub(crate) fn workers(&self) -> impl Iterator<Item = (WorkerId, &Condition, u32, usize)> {
         self.workers.iter().enumerate().map(|(index, worker)| {
+            // One that waits to start, which a pool that ends does not need, has ended.
+            let is_over = self.starts.has(index) && !self.is_rebuilt(index);
             (
                 id(index),
-                &worker.condition,
+                if is_over {
+                    &Condition::Ended
+                } else {
+                    &worker.condition
+                },
                 worker.incarnation,
                 worker.busy,
             )
@@ -744,8 +761,9 @@ impl<J: Job> Dispatch<J> {
         self.workers.iter().enumerate().all(is_over)
     }
 
-    fn is_alive(&self) -> bool {
-        self.workers.iter().any(|worker| !worker.is_gone())
+    /// Returns whether a worker is there, or will be.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.workers.iter().any(|worker| !worker.is_gone()) || self.has_reserve()
     }
 
     fn count(&mut self, reject: Reject) {

@@ -99,7 +99,8 @@
 //! # Restarts
 //! A worker whose isolate ends, or whose services cannot be built again, starts again after a delay,
 //! as [`Restart`] says. Its queued calls with a key wait for it. If it has done so too often, it is
-//! lost, and the pool is *degraded*; without any worker it has *failed*, and calls are rejected with
+//! lost, and the pool is *degraded*. A pool that was built for more workers starts another one in
+//! place of the lost one. Without any worker the pool has *failed*, and calls are rejected with
 //! `NoWorker`.
 //!
 //! # Recycling

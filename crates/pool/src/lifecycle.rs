@@ -98,7 +98,8 @@ impl Restart {
     }
 
     /// Sets the delay before the first start of a period, and the longest one; each further start
-    /// has twice the delay of the one before.
+    /// has twice the delay of the one before. No delay is longer than the longest, the first one
+    /// included.
     pub fn delay(self, first: Duration, longest: Duration) -> Self {
         Self {
             first,
@@ -117,6 +118,13 @@ impl Restart {
             decide: Some(Arc::new(decide)),
             ..self
         }
+    }
+
+    /// The delay after so many others.
+    pub(crate) fn delay_after(&self, others: u32) -> Duration {
+        // Beyond 2^31 times, any delay but zero is the longest one.
+        let delay = self.first.saturating_mul(1 << others.min(31));
+        delay.min(self.longest)
     }
 
     /// Asks the user's function. Called without a lock.
@@ -151,7 +159,8 @@ impl fmt::Debug for Restart {
 /// The new services are built while the old ones go on taking calls, and then take their place; calls
 /// that run, and streams that have readers, come to their end on the old ones. No call waits for
 /// this. One worker of a pool is recycled at a time. If the new services cannot be built, the old ones
-/// go on, and the worker tries again, as its [`Restart`] policy says.
+/// go on, and the worker tries again after the delays of its [`Restart`] policy, for as long as its old
+/// services last; unless the policy's [`decide`](Restart::decide) says `Stop`.
 ///
 /// By default no worker is recycled.
 ///
@@ -233,11 +242,9 @@ impl Restarts {
         if self.at.len() >= policy.most {
             return None;
         }
-        // Beyond 2^31 times, any delay but zero is the longest one.
-        let doublings = self.at.len().min(31) as u32;
-        let delay = policy.first.saturating_mul(1 << doublings);
+        let delay = policy.delay_after(self.at.len() as u32);
         self.at.push_back(now);
-        Some(delay.min(policy.longest))
+        Some(delay)
     }
 }
 

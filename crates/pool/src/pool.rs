@@ -34,7 +34,7 @@ pub struct WorkerPool<C: Calls = NoCalls> {
 pub struct ShutdownReport {
     /// Calls whose handler came to its end, well or not.
     pub finished: u64,
-    /// Calls that were rejected in the queue or cancelled while they ran.
+    /// Calls that were rejected in the queue, that were cancelled, or whose deadline passed.
     pub cancelled: u64,
     /// Calls that did not stop when they were told to. Their callers have got `WorkerDied`,
     /// maybe executed; their isolates are killed as soon as they let go of their threads.

@@ -141,35 +141,24 @@ impl<T> Queues<T> {
         self.pop_with_key(queue)
     }
 
-    /// Moves all entries of a queue to the ends of others, in their order. Their keys stay.
-    pub(crate) fn move_all(&mut self, queue: usize, to: impl Fn(&T) -> usize) {
-        while let Some(node) = self.nodes.get(self.queues[queue].front as usize) {
-            let target = node.value.as_ref().map_or(queue, &to);
-            // Such an entry would be at the front again in the next round, and for ever.
-            if target == queue {
-                return;
+    /// Puts each entry of some queues into the one where it belongs. Their keys stay, and each queue
+    /// has its entries in the order in which they came.
+    pub(crate) fn sort_out(&mut self, queues: Range<usize>, to: impl Fn(&T) -> usize) {
+        let mut found = Vec::new();
+        for queue in queues {
+            let mut index = self.queues[queue].front;
+            while let Some(node) = self.nodes.get(index as usize) {
+                let target = node.value.as_ref().map_or(queue, &to);
+                found.push((node.number, index, target));
+                index = node.next;
             }
-            let index = self.queues[queue].front;
-            self.unlink(index);
-            self.link(target, index);
         }
-    }
-
-    /// Moves each entry of a queue to the end of the one where it belongs, which may be the same.
-    /// Their keys stay, and so does the order of those with the same target.
-    pub(crate) fn sort_out(&mut self, queue: usize, to: impl Fn(&T) -> usize) {
-        let last = self.queues[queue].back;
-        loop {
-            let index = self.queues[queue].front;
-            let Some(node) = self.nodes.get(index as usize) else {
-                return;
-            };
-            let target = node.value.as_ref().map_or(queue, &to);
+        found.sort_unstable();
+        for &(_, index, _) in &found {
             self.unlink(index);
+        }
+        for (_, index, target) in found {
             self.link(target, index);
-            if index == last {
-                return;
-            }
         }
     }
 
@@ -257,12 +246,24 @@ mod tests {
     fn moved_entries_keep_their_keys_and_their_order() {
         let mut queues = Queues::new(3);
         let keys: Vec<_> = (0..4).map(|n| queues.push(0, n)).collect();
-        queues.move_all(0, |n| 1 + n % 2);
+        queues.sort_out(0..3, |n| 1 + n % 2);
         assert_eq!(queues.remove(keys[2]), Some(2));
         assert_eq!(queues.front(1), Some(0));
         assert_eq!((queues.pop(1), queues.pop(1)), (Some(0), None));
         assert_eq!((queues.pop(2), queues.pop(2)), (Some(1), Some(3)));
         assert!(queues.is_empty());
+    }
+
+    /// Calls of a key that wait in two queues, since their worker has changed.
+    #[test]
+    fn entries_of_several_queues_come_together_in_the_order_in_which_they_came() {
+        let mut queues = Queues::new(3);
+        for n in 0..6 {
+            queues.push([2, 1, 1, 2, 0, 1][n], n);
+        }
+        queues.sort_out(0..3, |_| 2);
+        let order: Vec<_> = std::iter::from_fn(|| queues.pop(2)).collect();
+        assert_eq!(order, [0, 1, 2, 3, 4, 5]);
     }
 
     /// Against a plain model, with a fixed sequence of pseudo-random steps.

@@ -144,9 +144,11 @@ impl<C: Calls> Endpoint<C> for Shared<C> {
         // `Ticket::NONE` becomes a key whose index no call has. What comes back is dropped outside
         // of the lock, since it may be the last reference to what a user has given.
         let withdrawn = self.state.lock().withdraw(key, has_expired, Instant::now);
-        if let Some(withdrawn) = withdrawn
-            && withdrawn.has_expired
-        {
+        let Some(withdrawn) = withdrawn else {
+            return;
+        };
+        withdrawn.wake.into_iter().for_each(wake_contained);
+        if withdrawn.has_expired {
             self.discarded(withdrawn.job.call.method(), DiscardReason::Expired);
         }
     }
@@ -663,21 +665,20 @@ impl<C: Calls> Shared<C> {
 
     pub(crate) fn status(&self) -> PoolStatus {
         let state = self.state.lock();
-        let (phase, depth) = (state.phase(), state.queued());
+        let (phase, depth, is_alive) = (state.phase(), state.queued(), state.is_alive());
         // The texts of faults are foreign code, so they are made outside of the lock.
         let workers: Vec<_> = state
             .workers()
             .map(|(id, condition, i, busy)| (id, condition.clone(), i, busy))
             .collect();
         drop(state);
-        let count = |is: fn(&Condition) -> bool| workers.iter().filter(|it| is(&it.1)).count();
-        let lost = count(|it| matches!(it, Condition::Lost(_)));
-        let retired = count(|it| matches!(it, Condition::Retired));
+        let mut conditions = workers.iter().map(|worker| &worker.1);
+        let is_whole = !conditions.any(|it| matches!(it, Condition::Lost(_)));
         PoolStatus {
             name: self.name.to_string(),
             phase: match phase {
-                Phase::Open if lost == 0 => PoolPhase::Serving,
-                Phase::Open if lost + retired < workers.len() => PoolPhase::Degraded,
+                Phase::Open if is_whole => PoolPhase::Serving,
+                Phase::Open if is_alive => PoolPhase::Degraded,
                 Phase::Open => PoolPhase::Failed,
                 Phase::Draining => PoolPhase::Draining,
                 Phase::Closed => PoolPhase::Closed,

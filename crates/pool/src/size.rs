@@ -37,7 +37,7 @@ use insula_core::Instant;
 pub struct Workers {
     pub(crate) least: usize,
     pub(crate) most: usize,
-    idle: Duration,
+    pub(crate) idle: Duration,
 }
 
 impl Workers {
@@ -49,8 +49,8 @@ impl Workers {
         Self::from(workers.max(1))
     }
 
-    /// Sets the time that a worker of a range has to be of no use before it is retired. The default
-    /// is 10 seconds.
+    /// Sets the time that a worker of a range has to be of no use before it is retired; more than
+    /// zero. The default is 10 seconds.
     pub fn idle(self, time: Duration) -> Self {
         Self { idle: time, ..self }
     }

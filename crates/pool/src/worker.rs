@@ -35,7 +35,7 @@ impl WorkerContext {
         self.worker
     }
 
-    /// Returns the number of times that its state was built before.
+    /// Returns the number of times that its state was built before, failures included.
     pub fn incarnation(&self) -> u32 {
         self.incarnation
     }

@@ -254,7 +254,8 @@ impl Context {
         &self.scope.0.name
     }
 
-    /// Returns the number of times that the worker's state was rebuilt; 0 for its first.
+    /// Returns the number of times that the worker's state was built before, failures included; 0 for its
+    /// first.
     pub fn incarnation(&self) -> u32 {
         self.scope.0.incarnation
     }

@@ -85,7 +85,7 @@ impl<J: Job> Dispatch<J> {
             self.outbox.decide(worker, earlier, WorkerEnd::Recycled);
             self.unpark_all(worker, &mut actions);
             self.workers[worker].succeed(incarnation);
-        } else if of_one.is_gone() {
+        } else if of_one.is_gone() || of_one.incarnation != incarnation {
             return (None, actions);
         } else if phase == Phase::Closed {
             of_one.condition = Condition::Ended;
@@ -148,7 +148,8 @@ impl<J: Job> Dispatch<J> {
                 (None, actions)
             }
             None => {
-                worker.succeed(worker.incarnation + 1);
+                let next = worker.next_incarnation();
+                worker.succeed(next);
                 (Some(worker.incarnation), actions)
             }
         }
@@ -167,7 +168,7 @@ impl<J: Job> Dispatch<J> {
         };
         let worker = self.workers.iter().position(is_due)?;
         let of_one = &mut self.workers[worker];
-        let incarnation = of_one.incarnation + 1;
+        let incarnation = of_one.next_incarnation();
         of_one.successor = Some(incarnation);
         Some(Start {
             worker,
@@ -208,9 +209,11 @@ impl<J: Job> Dispatch<J> {
                 self.outbox.decide(worker, incarnation, why);
             }
             of_one.recycled_from = match fate {
+                // Without a limit on their number, which is one on the ends of workers.
                 Fate::ByPolicy(now) => {
-                    let delay = of_one.restarts.next(&self.restart, now);
-                    delay.map(|delay| now + delay)
+                    let delay = self.restart.delay_after(of_one.failures);
+                    of_one.failures = of_one.failures.saturating_add(1);
+                    Some(now + delay)
                 }
                 Fate::Lost => None,
             };
@@ -243,9 +246,9 @@ impl<J: Job> Dispatch<J> {
         match (successor, start) {
             // It takes the worker over once it is built.
             (Some(next), _) => of_one.succeed(next),
-            (None, None) => self.lost(worker, &mut actions),
+            (None, None) => self.lost(&mut actions),
             (None, Some(at)) => {
-                let incarnation = incarnation + 1;
+                let incarnation = of_one.next_incarnation();
                 of_one.succeed(incarnation);
                 let start = Start {
                     worker,
@@ -288,7 +291,8 @@ impl<J: Job> Dispatch<J> {
     pub(crate) fn is_unneeded(&self, worker: usize, incarnation: u32) -> bool {
         let of_one = &self.workers[worker];
         let is_successor = of_one.successor == Some(incarnation);
-        let is_unneeded = self.phase() == Phase::Closed || of_one.is_gone();
+        let is_stale = !is_successor && of_one.incarnation != incarnation;
+        let is_unneeded = self.phase() == Phase::Closed || of_one.is_gone() || is_stale;
         is_unneeded || (is_successor && self.phase != Phase::Open)
     }
 
@@ -309,16 +313,9 @@ impl<J: Job> Dispatch<J> {
     }
 
     /// A worker is lost or retired: its queued calls go to other workers, or back to their callers.
-    fn lost(&mut self, worker: usize, actions: &mut Actions<J>) {
+    fn lost(&mut self, actions: &mut Actions<J>) {
         if self.is_alive() {
-            let homes = Homes::of(&self.workers);
-            let home = |pin| homes.find(pin).map_or(0, |worker| worker + 1);
-            self.queues
-                .move_all(worker + 1, |job| job.pin().map_or(0, home));
-            // Any of them may have got a call that was pinned to the lost one.
-            for other in 0..self.workers.len() {
-                actions.unpark.extend(self.offer_outside(other));
-            }
+            self.rehome(actions);
         } else {
             self.refuse_queued(Reject::NoWorker, actions);
         }
@@ -333,9 +330,10 @@ impl<J: Job> Dispatch<J> {
             let home = job.pin().and_then(|pin| homes.find(pin));
             home.map_or(0, |worker| worker + 1)
         };
-        for queue in 1..=self.workers.len() {
-            self.queues.sort_out(queue, home);
-        }
+        // Also those in the common queue, which have found no home: the calls of a key stay in the
+        // order in which they came, wherever they were.
+        self.queues.sort_out(0..self.workers.len() + 1, home);
+        // Any worker may have got a call.
         for worker in 0..self.workers.len() {
             actions.unpark.extend(self.offer_outside(worker));
         }
@@ -346,18 +344,21 @@ impl<J: Job> Dispatch<J> {
         self.scale.set(workers);
     }
 
+    /// Returns whether a worker can take the place of one that is lost.
+    pub(super) fn has_reserve(&self) -> bool {
+        let can_start = self.phase == Phase::Open && !self.starts.is_orphaned();
+        can_start && self.workers.iter().any(Worker::is_retired)
+    }
+
     /// Starts or retires a worker, if there are not as many as there should be.
     fn fit(&mut self) -> Option<Step<J>> {
         if self.phase != Phase::Open || self.starts.is_orphaned() {
             return None;
         }
-        let is_retired = |it: &Worker<J>| matches!(it.condition, Condition::Retired);
-        let retired = self.workers.iter().filter(|it| is_retired(it)).count();
-        // One that is lost counts: another one in its place would make nothing of the limit on
-        // restarts.
-        let present = self.workers.len() - retired;
+        // One that is lost is replaced while there are slots, whose number limits how often.
+        let present = self.workers.iter().filter(|it| !it.is_gone()).count();
         if present < self.scale.target {
-            let worker = self.workers.iter().position(is_retired)?;
+            let worker = self.workers.iter().position(Worker::is_retired)?;
             let incarnation = self.workers[worker].join();
             return Some(Step::Start(Start {
                 worker,
@@ -386,10 +387,14 @@ impl<J: Job> Dispatch<J> {
         self.starts.remove(worker);
         let of_one = &mut self.workers[worker];
         of_one.condition = Condition::Retired;
-        let incarnation = of_one.incarnation;
-        self.outbox.decide(worker, incarnation, WorkerEnd::Retired);
+        let present = of_one.incarnation;
+        // One that is built to take its place is not needed either.
+        let successor = of_one.successor.take();
+        for incarnation in successor.into_iter().chain([present]) {
+            self.outbox.decide(worker, incarnation, WorkerEnd::Retired);
+        }
         self.unpark_all(worker, &mut actions);
-        self.lost(worker, &mut actions);
+        self.lost(&mut actions);
         actions
     }
 
@@ -440,7 +445,7 @@ impl<J: Job> Dispatch<J> {
             let lost = Arc::clone(&fault);
             self.happened(worker, WorkerChange::Lost { fault: lost });
             self.workers[worker].condition = Condition::Lost(fault);
-            self.lost(worker, &mut actions);
+            self.lost(&mut actions);
         }
         actions
     }

@@ -14,6 +14,8 @@ use crate::lifecycle::{Recycle, Restarts};
 pub(super) struct Worker<J: Job> {
     pub(super) condition: Condition,
     pub(super) incarnation: u32,
+    /// The last incarnation that was given to a state, also to one that could not be built.
+    newest: u32,
     pub(super) places: usize,
     pub(super) lanes: Vec<Lane<J>>,
     /// Closed lanes, which are opened again before new ones are made.
@@ -37,6 +39,8 @@ pub(super) struct Worker<J: Job> {
     /// The time from which the present state may be recycled. `None` if it cannot be, since its
     /// successors could not be built.
     pub(super) recycled_from: Option<Instant>,
+    /// Successors of the present state that could not be built.
+    pub(super) failures: u32,
     pub(super) restarts: Restarts,
     /// Its slot has had a state.
     pub(super) was_started: bool,
@@ -107,6 +111,7 @@ impl<J: Job> Worker<J> {
         Self {
             condition: Condition::Starting,
             incarnation: 0,
+            newest: 0,
             places,
             lanes: Vec::new(),
             closed: Vec::new(),
@@ -120,6 +125,7 @@ impl<J: Job> Worker<J> {
             calls: 0,
             ready_at: None,
             recycled_from: None,
+            failures: 0,
             restarts: Restarts::default(),
             was_started: true,
             is_joining: false,
@@ -139,15 +145,23 @@ impl<J: Job> Worker<J> {
         self.condition = Condition::Starting;
         self.is_joining = true;
         if std::mem::replace(&mut self.was_started, true) {
-            self.succeed(self.incarnation + 1);
+            let next = self.next_incarnation();
+            self.succeed(next);
         }
         self.incarnation
+    }
+
+    /// The incarnation of a new state. None has the number of another, so that what is told of one is
+    /// told of it alone.
+    pub(super) fn next_incarnation(&mut self) -> u32 {
+        self.newest += 1;
+        self.newest
     }
 
     /// Its next state begins. The lanes that are left are of earlier ones from now on.
     pub(super) fn succeed(&mut self, incarnation: u32) {
         self.incarnation = incarnation;
-        self.calls = 0;
+        (self.calls, self.failures) = (0, 0);
         self.states
             .retain(|state| state.active + state.absent > 0 || state.waiting.is_some());
         self.states.push(State::new(incarnation));
@@ -205,6 +219,11 @@ impl<J: Job> Worker<J> {
             self.condition,
             Condition::Retired | Condition::Ended | Condition::Lost(_)
         )
+    }
+
+    /// Returns whether its slot is free.
+    pub(super) fn is_retired(&self) -> bool {
+        matches!(self.condition, Condition::Retired)
     }
 
     /// Returns whether nothing of it runs any more.

@@ -24,7 +24,7 @@ pub struct WorkerEvent {
     /// The worker.
     pub worker: WorkerId,
     /// The incarnation that the event concerns: the number of times that the worker's services
-    /// were built before.
+    /// were built before, failures included. No other one has it.
     pub incarnation: u32,
     /// The change.
     pub change: WorkerChange,

@@ -135,7 +135,7 @@ fn services_that_cannot_be_built_leave_the_old_ones_in_place_and_are_tried_again
             async move {
                 match (cx.incarnation(), tried) {
                     (1, 1) => Err("no license")?,
-                    (1, 2) => panic!("no memory"),
+                    (2, 2) => panic!("no memory"),
                     _ => Ok(Desk::default()),
                 }
             }
@@ -318,5 +318,76 @@ fn each_incarnation_that_is_recycled_has_one_end() {
                 .collect();
             assert_eq!(of_one, ["spawning", "ready", &format!("exited: {why}")]);
         }
+    });
+}
+
+#[test]
+fn each_try_to_build_new_services_is_an_incarnation_of_its_own() {
+    seeded(12, || async {
+        let desk = Desk::default();
+        let told = desk.clone();
+        let tries = Arc::new(AtomicU32::new(0));
+        let policy = Restart::at_most(5, HOUR).delay(SECOND, SECOND);
+        let builder = WorkerPool::builder().workers(1).restart(policy);
+        let builder = builder.recycle(Recycle::after_calls(1));
+        let builder = builder.service::<JobsResponder<_>>(move |_cx| {
+            let tried = tries.fetch_add(1, Ordering::Relaxed);
+            async move {
+                if (1..3).contains(&tried) {
+                    Err("no license")?;
+                }
+                Ok(Desk::default())
+            }
+        });
+        let builder = builder.observe(move |event: &WorkerEvent| {
+            told.note(format!("{}: {}", event.incarnation, event.change));
+        });
+        let pool = builder.build().await.unwrap();
+        let caller: JobsCaller = pool.caller();
+        caller.echo(1).await.unwrap();
+        sleep(5 * SECOND).await;
+        let expected = [
+            "0: spawning",
+            "0: ready",
+            "1: spawning",
+            "1: exited: no license",
+            "2: spawning",
+            "2: exited: no license",
+            "3: spawning",
+            "3: ready",
+            "0: exited: it was recycled",
+        ];
+        assert_eq!(desk.notes(), expected);
+        assert_eq!(incarnation(&caller).await, 3);
+    });
+}
+
+#[test]
+fn services_are_tried_for_as_long_as_the_old_ones_last_and_take_no_restart() {
+    seeded(13, || async {
+        let tries = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&tries);
+        let policy = Restart::at_most(1, HOUR).delay(SECOND, SECOND);
+        let builder = WorkerPool::builder().workers(1).restart(policy);
+        let builder = builder.recycle(Recycle::after_calls(2));
+        let builder = builder.service::<JobsResponder<_>>(move |_cx| {
+            let tried = count.fetch_add(1, Ordering::Relaxed);
+            async move {
+                if (1..9).contains(&tried) {
+                    Err("no license")?;
+                }
+                Ok(Desk::default())
+            }
+        });
+        let pool = builder.build().await.unwrap();
+        let caller: JobsCaller = pool.caller();
+        caller.echo(1).await.unwrap();
+        caller.echo(2).await.unwrap();
+        sleep(20 * SECOND).await;
+        assert_eq!(tries.load(Ordering::Relaxed), 10);
+        assert_eq!(incarnation(&caller).await, 9);
+        // The one restart of the hour is still there.
+        assert!(caller.leave().await.is_err());
+        assert_eq!(incarnation(&caller).await, 10);
     });
 }

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use insula_core::{Instant, sleep};
 use insula_pool::{
-    BuildError, PoolPhase, Shutdown, WorkerCondition, WorkerEvent, WorkerPool, Workers,
+    BuildError, PoolPhase, Restart, Shutdown, WorkerCondition, WorkerEvent, WorkerPool, Workers,
 };
 
 use crate::desk::{seeded, start, until};
@@ -228,10 +228,34 @@ fn observers_are_told_of_workers_that_come_and_go() {
 #[test]
 fn sizes_that_make_no_sense_are_refused() {
     #[expect(clippy::reversed_empty_ranges, reason = "that is the mistake")]
-    for workers in [Workers::from(0), Workers::from(0..=3), Workers::from(5..=2)] {
+    for workers in [
+        Workers::from(0),
+        Workers::from(0..=3),
+        Workers::from(5..=2),
+        Workers::from(1..=2).idle(Duration::ZERO),
+    ] {
         let builder = pool(&Desk::default(), 1).workers(workers);
         let error = insula_core::block_on(builder.build()).unwrap_err();
         assert!(matches!(error, BuildError::Settings(_)), "{error}");
         assert!(error.to_string().contains("workers(..)"), "{error}");
     }
+}
+
+#[test]
+fn a_lost_worker_is_replaced_while_the_pool_may_have_more() {
+    seeded(9, || async {
+        let desk = Desk::default();
+        let builder = pool(&desk, 1).workers(1..=3).restart(Restart::never());
+        let pool = builder.build().await.unwrap();
+        let caller: JobsCaller = pool.caller();
+        for left in [2, 1] {
+            assert!(caller.leave().await.is_err());
+            // Also a call with a key, whose worker is gone.
+            assert_eq!(caller.echo(left).key(left).await.unwrap(), left);
+            assert_eq!(pool.status().phase, PoolPhase::Degraded);
+        }
+        assert!(caller.leave().await.is_err());
+        until(&pool, |status| status.phase == PoolPhase::Failed).await;
+        assert!(caller.echo(1).await.is_err());
+    });
 }

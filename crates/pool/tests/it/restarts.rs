@@ -249,3 +249,29 @@ fn the_books_count_every_call_of_a_pool_whose_workers_end() {
         assert_eq!(pool.status().phase, PoolPhase::Serving);
     });
 }
+
+/// The call for which the worker was to start leaves the queue by itself.
+#[test]
+fn a_shutdown_ends_when_the_last_call_that_needed_a_start_has_gone() {
+    for has_deadline in [false, true] {
+        seeded(11, move || async move {
+            let pool = one(&Desk::default(), slow()).build().await.unwrap();
+            let caller: JobsCaller = pool.caller();
+            end_one(&caller).await;
+            let half = SECOND / 2;
+            let mut queued = match has_deadline {
+                false => caller.echo(3).start(),
+                true => caller.echo(3).deadline(half).start(),
+            };
+            start(&mut queued);
+            let before = Instant::now();
+            let shutdown = pool.shut_down(Shutdown::graceful(Duration::MAX));
+            let leaves = async {
+                sleep(half).await;
+                drop(queued);
+            };
+            futures_util::future::join(shutdown, leaves).await;
+            assert!(Instant::now() - before < SECOND);
+        });
+    }
+}

@@ -87,6 +87,8 @@ struct World {
     state: Dispatch<Call>,
     now: Instant,
     isolates: Vec<Isolate>,
+    /// All that were ever spawned.
+    spawned: Vec<(usize, u32)>,
     lanes: Vec<Lane>,
     submitted: u32,
     over: Vec<u32>,
@@ -103,6 +105,7 @@ impl World {
             state,
             now: Instant::now(),
             isolates: Vec::new(),
+            spawned: Vec::new(),
             lanes: Vec::new(),
             submitted: 0,
             over: Vec::new(),
@@ -113,11 +116,9 @@ impl World {
     }
 
     fn spawn(&mut self, worker: usize, incarnation: u32) {
-        let is_it = |it: &Isolate| (it.worker, it.incarnation) == (worker, incarnation);
-        assert!(
-            !self.isolates.iter().any(is_it),
-            "a second {worker}.{incarnation}"
-        );
+        let name = (worker, incarnation);
+        assert!(!self.spawned.contains(&name), "a second {name:?}");
+        self.spawned.push(name);
         self.isolates.push(Isolate {
             worker,
             incarnation,
