@@ -78,14 +78,14 @@ impl Default for Measure {
     }
 }
 
-/// What a pool measures beyond its counts. By default it is nothing.
+/// Measurements of a pool beyond its counts. By default there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
 pub struct Monitor {
     pub(crate) cpu: Cpu,
 }
 
-/// Whether the time that workers take on the CPU is measured.
+/// Set if the time that workers take on the CPU is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Cpu {
     #[default]

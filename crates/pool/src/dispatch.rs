@@ -129,7 +129,7 @@ pub(crate) struct Dispatch<J: Job> {
     recycle: Recycle,
     starts: Starts,
     scale: Scale,
-    /// What has happened to workers, and is to be told.
+    /// The events of workers that are to be told.
     outbox: Outbox,
 }
 

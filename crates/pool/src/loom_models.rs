@@ -43,7 +43,7 @@ impl Job for Call {
 fn a_call_that_comes_while_a_slice_ends_wakes_a_lane() {
     loom::model(|| {
         let mut dispatch = Dispatch::<Call>::new(1, 1, Queue::default(), Balance::default());
-        assert_eq!(dispatch.ready(0).0, Some(vec![0]));
+        assert_eq!(dispatch.ready(0, 0, Instant::now()).0, Some(vec![0]));
         let signs = dispatch.signs();
         let dispatch = Arc::new(Mutex::new(dispatch));
         let at = Place { worker: 0, lane: 0 };

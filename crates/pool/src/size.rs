@@ -1,4 +1,4 @@
-//! How many workers a pool has: the setting, and the pure part of the decisions.
+//! The number of workers of a pool: the setting, and the pure part of the decisions.
 //!
 //! A pool has a fixed number of *slots*, the most workers that it may have. A worker that is not
 //! needed is *retired*: its slot is empty, and no state of it is built. The supervisor compares the

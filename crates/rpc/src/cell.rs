@@ -102,7 +102,7 @@ pub(crate) struct Details {
     pub(crate) trailing: Option<Box<Metadata>>,
 }
 
-/// What a caller takes at the end of its call: the answer alone, or with its details, which most
+/// The part of a cell that a caller takes at the end of its call: the answer alone, or with its details, which most
 /// callers do not move about.
 pub(crate) trait Take<M: Method>: Sized {
     fn new(answer: Answer<M>, details: impl FnOnce() -> Details) -> Self;

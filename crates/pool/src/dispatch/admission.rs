@@ -26,7 +26,7 @@ pub(crate) enum Submitted<J> {
     },
 }
 
-/// What a submission has led to for others. `None` for a call that a worker has room for, as most
+/// The effects of a submission on others. `None` for a call that a worker has room for, as most
 /// calls are.
 pub(crate) type Aside<J> = Option<Box<Crowded<J>>>;
 

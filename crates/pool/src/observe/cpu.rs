@@ -13,7 +13,7 @@ thread_local! {
 
 /// A slice that a thread is in.
 struct Slice {
-    /// What the thread's clock showed.
+    /// The time that the thread's clock showed.
     began: Duration,
     /// The time of the slices that ran inside of it.
     inside: Duration,

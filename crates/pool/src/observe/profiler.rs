@@ -49,7 +49,7 @@ struct Operation {
     times: Times,
 }
 
-/// What a [`Profiler`] has collected.
+/// The figures that a [`Profiler`] has collected.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ProfilerReport {
@@ -59,7 +59,7 @@ pub struct ProfilerReport {
     pub operations: BTreeMap<String, OperationReport>,
 }
 
-/// What was collected of one operation.
+/// The figures of one operation.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct OperationReport {

@@ -17,9 +17,9 @@ use crate::stats::{Latency, PoolStats, PoolStatus, WorkerCondition, WorkerStats,
 pub struct PerformanceReport {
     /// The pool's name.
     pub pool: String,
-    /// What has happened since the report before; for the first one, since the pool was built.
+    /// Everything since the report before; for the first one, since the pool was built.
     pub recent: Performance,
-    /// What has happened since the pool was built.
+    /// Everything since the pool was built.
     pub total: Performance,
     /// Calls in the queue now.
     pub queued: usize,
@@ -92,7 +92,7 @@ pub struct WorkerReport {
     pub cpu_usage: Option<f64>,
 }
 
-/// What was counted up to one moment.
+/// The counts up to one moment.
 struct Reading {
     at: Instant,
     stats: PoolStats,
@@ -161,7 +161,7 @@ impl Reading {
         }
     }
 
-    /// What has happened between `before` and this.
+    /// The changes between `before` and this.
     fn since(&self, before: &Self) -> Performance {
         let elapsed = self.at.saturating_duration_since(before.at);
         let difference = |count: fn(&PoolStats) -> u64| {

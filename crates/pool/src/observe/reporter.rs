@@ -10,7 +10,7 @@ use insula_rpc::Calls;
 use super::report::{Baseline, PerformanceReport};
 use crate::shared::{Shared, within};
 
-/// What is told of each report.
+/// The function that is told of each report.
 type Tell = Box<dyn FnMut(&PerformanceReport) + Send>;
 
 /// The settings of [`PoolBuilder::report_every`](crate::PoolBuilder::report_every).

@@ -12,7 +12,7 @@ use crate::lifecycle::Recycle;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What happens next. Where there are several whom it could happen to, it is the one that is there
+/// An event. Where there are several whom it could happen to, it is the one that is there
 /// longest, or for `AskLast` and `EndLast` the one that came last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
