@@ -80,6 +80,23 @@ impl Subscriber for Notes {
     }
 }
 
+/// Runs something with a subscriber.
+///
+/// `tracing` remembers which places nobody listens to. It asks when a place is first reached, which
+/// may be in another test at this moment, and would remember that there was nobody.
+fn watched(notes: Notes, run: impl FnOnce()) {
+    let (desk, worker) = (
+        Desk::default(),
+        Worker::new(&Recorder::default(), Duration::ZERO),
+    );
+    let _reached = desk.caller().fail(7).start();
+    _ = worker.run(desk.take());
+    tracing::subscriber::with_default(notes, || {
+        tracing::callsite::rebuild_interest_cache();
+        run();
+    });
+}
+
 #[test]
 fn a_call_runs_in_a_span_that_names_it() {
     let (desk, worker) = (
@@ -87,7 +104,7 @@ fn a_call_runs_in_a_span_that_names_it() {
         Worker::new(&Recorder::default(), Duration::ZERO),
     );
     let notes = Notes::default();
-    tracing::subscriber::with_default(notes.clone(), || {
+    watched(notes.clone(), || {
         let trace = TraceContext::new(0xa, 0xb, true).unwrap();
         let mut call = desk.caller().fail(7).trace(trace).start();
         assert_eq!(worker.run(desk.take()).how, How::Failed);
@@ -121,7 +138,7 @@ fn a_subscriber_that_panics_fails_at_most_its_own_call() {
             panics_in,
             ..Notes::default()
         };
-        tracing::subscriber::with_default(notes, || {
+        watched(notes, || {
             let mut call = desk.caller().fail(7).start();
             // A call whose span cannot be entered has not run.
             let expected = match panics_in {
@@ -175,7 +192,7 @@ impl Loud for Teller {
 #[test]
 fn all_that_is_part_of_a_call_runs_in_its_span() {
     let notes = Notes::default();
-    tracing::subscriber::with_default(notes.clone(), || {
+    watched(notes.clone(), || {
         // On this thread, which has the subscriber.
         let runtime = Runtime::builder().seeded(1).build();
         let spawning = Isolate::builder().runtime(&runtime);
