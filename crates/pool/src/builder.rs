@@ -287,6 +287,7 @@ impl<R: Respond> PoolBuilder<R> {
         }));
         // From here on a drop, also that of this future, ends the workers.
         let pool = WorkerPool::new(Arc::clone(&shared));
+        // Before the workers: one that ends while others start is started again like any other.
         Supervisor::new(Arc::clone(&shared), Arc::clone(&factory)).spawn();
         for index in 0..workers.least {
             Seed::first(Arc::clone(&shared), index, Arc::clone(&factory)).spawn();

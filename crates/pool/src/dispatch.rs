@@ -428,6 +428,8 @@ impl<J: Job> Dispatch<J> {
             let (Some(codel), Some(came)) = (&mut self.codel, came) else {
                 return Some(job);
             };
+            // Decided when a call is taken out and not when it comes: only then is it known how long
+            // it has waited.
             if !codel.sheds(came, left) {
                 return Some(job);
             }
@@ -542,6 +544,7 @@ impl<J: Job> Dispatch<J> {
 
     /// The number of calls that a worker runs may have changed.
     fn recount(&mut self, worker: usize) {
+        // A pool of a fixed size needs no such counts, and pays for none.
         if !self.scale.is_range() {
             return;
         }

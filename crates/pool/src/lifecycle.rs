@@ -239,6 +239,8 @@ impl Restarts {
         while self.at.front().is_some_and(is_old) {
             self.at.pop_front();
         }
+        // Starts count from their decision and not from when the worker is ready: one that takes long
+        // to build is not to have more of them.
         if self.at.len() >= policy.most {
             return None;
         }
@@ -283,6 +285,7 @@ impl Starts {
 
     /// Takes out a start that is due, or returns the time of the next one.
     pub(crate) fn next(&mut self, now: Instant) -> Result<Start, Option<Instant>> {
+        // A list and no heap: it has an entry for a worker at most, and nearly always none.
         let earliest = (0..self.due.len()).min_by_key(|&index| self.due[index].0);
         let Some(index) = earliest else {
             return Err(None);
@@ -296,6 +299,7 @@ impl Starts {
 
     /// Returns the workers that will not start, now that nothing does it.
     pub(crate) fn orphan(&mut self) -> Vec<usize> {
+        // From here on each end of a worker is final, and no more starts are added.
         self.is_orphaned = true;
         self.clear()
     }

@@ -153,7 +153,9 @@ impl<T> Queues<T> {
                 index = node.next;
             }
         }
+        // By number and not queue by queue: entries with one target may come from several queues.
         found.sort_unstable();
+        // All of them before any is linked, since a link overwrites the neighbors of an entry.
         for &(_, index, _) in &found {
             self.unlink(index);
         }

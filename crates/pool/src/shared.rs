@@ -411,6 +411,7 @@ impl<C: Calls> Shared<C> {
     /// A state of a worker has ended, or could not be built. The policy has the worker start again,
     /// or it is lost.
     pub(crate) fn end(&self, worker: usize, incarnation: u32, fault: WorkerFault) {
+        // First, so that nothing is decided about a worker that ends with its pool.
         if self.state.lock().is_ended(worker, incarnation) {
             return;
         }
@@ -454,6 +455,7 @@ impl<C: Calls> Shared<C> {
                 match step {
                     Step::Start(start) => return Poll::Ready(Some(start)),
                     Step::Retired(actions) => {
+                        // Then asked again, without a wait.
                         self.perform(actions);
                         self.tell();
                     }

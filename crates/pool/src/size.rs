@@ -138,11 +138,13 @@ impl Scale {
 
     /// Sets the target for good.
     pub(crate) fn set(&mut self, target: usize) {
+        // For good: a program that sets a number knows more than the load says.
         (self.target, self.is_set) = (target, true);
     }
 
     /// A call has come that no worker has room for. Returns whether the supervisor has to look.
     pub(crate) fn press(&mut self) -> bool {
+        // Once, until the supervisor has looked: the calls behind this one wake nobody.
         let is_news = self.is_automatic()
             && !self.is_pressed
             && self.pressed.is_none()
@@ -186,6 +188,7 @@ impl Scale {
             self.pressed = Some((now, waiting.next));
         }
         let (since, next) = self.pressed?;
+        // Looked at again and not decided at once: a call that has just come has not waited yet.
         if now < since + Self::UP_AFTER {
             return Some(since + Self::UP_AFTER);
         }
@@ -193,6 +196,8 @@ impl Scale {
         let has_refused = std::mem::take(&mut self.has_refused);
         let has_waited = waiting.oldest.is_some_and(|oldest| oldest < next);
         if has_waited || has_refused {
+            // Doubled at most: any step in load is followed in a few looks, and a short queue does not
+            // start as many workers as it has calls.
             let more = waiting.calls.clamp(1, self.target.max(1));
             self.target = self.target.saturating_add(more).min(self.workers.most);
         }
@@ -215,12 +220,14 @@ impl Scale {
             return Some(began + self.workers.idle);
         }
         let least = self.workers.least;
+        // The peak and not the mean: workers that a burst needs once in a period are kept.
         self.target = self.target.min(self.peak.max(least));
         (self.target > least).then(|| self.begin_period(now))
     }
 
     fn begin_period(&mut self, now: Instant) -> Instant {
         self.period = Some(now);
+        // A period in which no call begins must not retire workers that run one all the time.
         self.peak = self.active;
         now + self.workers.idle
     }

@@ -51,6 +51,7 @@ impl<J> Crowded<J> {
 
     /// Boxed, if it has any effect.
     fn aside(self) -> Aside<J> {
+        // Most calls that wait have none of them, and are spared the allocation.
         let is_any = self.is_pressed || !self.shed.is_empty() || !self.expired.is_empty();
         is_any.then(|| Box::new(self))
     }

@@ -166,6 +166,7 @@ impl<J: Job> Dispatch<J> {
             let at = of_one.recycled_at(&self.recycle);
             at.is_some_and(|at| at <= now)
         };
+        // The first one that is due: each gets its turn when the one before has been built.
         let worker = self.workers.iter().position(is_due)?;
         let of_one = &mut self.workers[worker];
         let incarnation = of_one.next_incarnation();
@@ -357,6 +358,7 @@ impl<J: Job> Dispatch<J> {
         }
         // One that is lost is replaced while there are slots, whose number limits how often.
         let present = self.workers.iter().filter(|it| !it.is_gone()).count();
+        // One worker at a time: the supervisor asks again until there are as many as there should be.
         if present < self.scale.target {
             let worker = self.workers.iter().position(Worker::is_retired)?;
             let incarnation = self.workers[worker].join();
@@ -375,7 +377,9 @@ impl<J: Job> Dispatch<J> {
     /// The worker that is missed least: one that waits to start, or else the last of those that run
     /// the fewest calls.
     fn dispensable(&self) -> Option<usize> {
+        // A worker that waits to start runs nothing, and has nothing to finish.
         let waits = (0..self.workers.len()).find(|&worker| self.starts.has(worker));
+        // From the end, so that the first slots are those that last.
         let ready = self.workers.iter().enumerate().rev();
         let ready = ready.filter(|(_, it)| it.takes_calls());
         waits.or_else(|| Some(ready.min_by_key(|(_, it)| it.busy)?.0))
@@ -393,6 +397,7 @@ impl<J: Job> Dispatch<J> {
         for incarnation in successor.into_iter().chain([present]) {
             self.outbox.decide(worker, incarnation, WorkerEnd::Retired);
         }
+        // Its lanes ask once more and close, since it takes no calls from here on.
         self.unpark_all(worker, &mut actions);
         self.lost(&mut actions);
         actions
@@ -430,6 +435,7 @@ impl<J: Job> Dispatch<J> {
         if let Some(step) = self.fit() {
             return step;
         }
+        // Last: a worker that is about to be retired needs no new services.
         if let Some(start) = self.recycle(now) {
             return Step::Start(start);
         }

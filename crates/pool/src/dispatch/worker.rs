@@ -137,6 +137,7 @@ impl<J: Job> Worker<J> {
     /// Its slot is empty at the beginning.
     pub(super) fn leave_out(&mut self) {
         self.condition = Condition::Retired;
+        // Its first state is to be incarnation 0, as that of any other worker.
         self.was_started = false;
     }
 

@@ -54,6 +54,7 @@ impl Discards {
             return;
         }
         let discarded = discarded();
+        // One after the other, as they were given, and each contained: a hook is foreign code.
         for hook in &self.0 {
             contain(|| hook(&discarded));
         }

@@ -154,6 +154,7 @@ impl Reading {
     fn of<C: Calls>(shared: &Shared<C>, status: &PoolStatus) -> Self {
         let incarnations = status.workers.iter().map(|it| u64::from(it.incarnation));
         Self {
+            // Before the counts, which take a while to read with many workers.
             at: Instant::now(),
             rebuilds: incarnations.sum(),
             stats: shared.stats(),
