@@ -82,17 +82,20 @@ impl Subscriber for Notes {
 
 /// Runs something with a subscriber.
 ///
-/// `tracing` remembers which places nobody listens to. It asks when a place is first reached, which
-/// may be in another test at this moment, and would remember that there was nobody.
+/// `tracing` remembers which places nobody listens to. It asks when a place is first reached while
+/// there is any subscriber, and that may be in another test, on a thread that has none. So the place is
+/// reached here, and asked about again.
 fn watched(notes: Notes, run: impl FnOnce()) {
     let (desk, worker) = (
         Desk::default(),
         Worker::new(&Recorder::default(), Duration::ZERO),
     );
-    let _reached = desk.caller().fail(7).start();
-    _ = worker.run(desk.take());
+    let lines = Arc::clone(&notes.lines);
     tracing::subscriber::with_default(notes, || {
+        let _reached = desk.caller().fail(7).start();
+        _ = worker.run(desk.take());
         tracing::callsite::rebuild_interest_cache();
+        lines.lock().clear();
         run();
     });
 }
