@@ -19,7 +19,7 @@ const STEPS: u32 = 20;
 #[derive(Default)]
 struct Progress {
     done: u32,
-    /// What the last frame showed.
+    /// The state that the last frame showed.
     shown: u32,
 }
 

@@ -144,7 +144,7 @@ impl Scale {
 
     /// A call has come that no worker has room for. Returns whether the supervisor has to look.
     pub(crate) fn press(&mut self) -> bool {
-        // Once, until the supervisor has looked: the calls behind this one wake nobody.
+        // Once, until the supervisor has looked: the calls behind this one need not wake it.
         let is_news = self.is_automatic()
             && !self.is_pressed
             && self.pressed.is_none()

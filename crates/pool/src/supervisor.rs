@@ -27,7 +27,7 @@ impl<R: Respond> Supervisor<R> {
     }
 
     async fn run(self) {
-        // Each state is built in an isolate of its own, so that one which takes long holds up no other.
+        // Each state is built in an isolate of its own, so a slow factory delays no other start.
         while let Some(start) = self.shared.next_start().await {
             let (shared, factory) = (Arc::clone(&self.shared), Arc::clone(&self.factory));
             Seed::again(shared, start, factory).spawn();

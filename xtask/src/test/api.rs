@@ -34,7 +34,7 @@ const TOOLCHAIN: &str = "nightly-2026-10-30";
 /// One version, since another one may format the same item in another way.
 const INSTALL: &str = "cargo install cargo-public-api --locked --version 0.52.0";
 
-/// What to do with the listings.
+/// The use of the listings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Listing {
     Write,

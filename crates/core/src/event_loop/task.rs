@@ -6,7 +6,8 @@
 //! A task is queued once however often it is woken: its slot (`queued`) says whether a microtask
 //! waits, its header (the mark [`POSTED`]) whether a record is on its way. `queued` is cleared just
 //! before the poll, the mark when the record arrives, so a wake-up during the poll queues the task
-//! again.
+//! again. A task that is woken in the last step of an event, by a message, an answer or a [`Wake`]
+//! record, would be the first microtask if none waits; then it is polled right there.
 //!
 //! # Which tasks keep their isolate alive
 //! Tasks whose waker has a clone: code outside can wake them. A task's header counts its clones,

@@ -15,7 +15,7 @@ struct CallState {
     /// The number of times that its handler began, and that its handler's future was dropped.
     begun: u32,
     ended: u32,
-    /// What the caller was told.
+    /// The end that the caller was told.
     end: Option<End>,
     /// It must never start.
     is_unstarted: bool,
@@ -163,7 +163,7 @@ pub(crate) struct Books {
     counts: [AtomicU64; 8],
 }
 
-/// What callers count.
+/// The kinds of calls that callers count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Told {
     /// Calls that were about to be submitted.

@@ -131,7 +131,7 @@ pub(crate) struct World {
     pub(crate) exits: Mutex<Vec<(usize, Exited)>>,
 }
 
-/// What a program with calls does that excuses its pools.
+/// The deeds of a program with calls that excuse its pools.
 #[derive(Clone, Copy)]
 pub(crate) struct Traits {
     /// It may end the isolates of a pool from outside.

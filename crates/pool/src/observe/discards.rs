@@ -48,7 +48,7 @@ impl Discards {
         self.0.push(hook);
     }
 
-    /// Tells of a call, which is described only if there is anyone to tell. Called without a lock.
+    /// Tells of a call, which is described only if there is a hook. Called without a lock.
     pub(crate) fn tell(&self, discarded: impl FnOnce() -> Discarded) {
         if self.0.is_empty() {
             return;

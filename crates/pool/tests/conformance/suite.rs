@@ -3,7 +3,7 @@
 //! The two contracts differ in the receiver of their methods, and have the same cases but for a few
 //! of their own.
 
-/// The cases of every contract, and those that one has besides.
+/// The cases that every contract has, and those of one contract alone.
 macro_rules! conform_all {
     ($($own:tt)*) => {
         $crate::harness::conform! {

@@ -1,4 +1,4 @@
-//! Risk: a call is discarded and nobody is told, or somebody is told of a call that was not.
+//! Risk: a call is discarded and no hook is told, or a hook is told of a call that was not.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -499,7 +499,7 @@ impl<M: WireMethod> Side<M> {
     }
 }
 
-/// What is known of a call whose answer cannot be read.
+/// The outcome of a call whose answer cannot be read.
 fn outcome_of(answer: &[u8]) -> Outcome {
     // The number of the variant comes first. The handler has ended if it is a response or an error
     // of the handler.

@@ -20,7 +20,7 @@ struct State<I> {
     worker: Option<WorkerId>,
     /// Until the side takes them.
     items: Option<I>,
-    /// What moves the messages of the side.
+    /// The waker of the task that moves the messages of the side.
     side: Option<Waker>,
 }
 

@@ -22,7 +22,7 @@ use crate::guard::catch;
 use crate::inbound::{Aborted, Inbound, SentEnd};
 use crate::reply::{ReplyEnd, ReplyStream};
 
-/// What was taken out of a channel, encoded.
+/// An item or an end that was taken out of a channel, encoded.
 pub(super) enum Taken<R> {
     Item(Vec<u8>),
     End(R),
@@ -248,7 +248,7 @@ trait AnySink: Send {
     fn cut(&self) -> Arc<dyn Cut>;
 }
 
-/// How a stream has ended, and what writes its end.
+/// The end of a stream, and the function that writes it.
 pub(super) struct WriteEnd<'a> {
     pub(super) how: HowEnded,
     pub(super) write: Box<dyn FnOnce() + 'a>,

@@ -82,9 +82,9 @@ impl Subscriber for Notes {
 
 /// Runs something with a subscriber.
 ///
-/// `tracing` remembers which places nobody listens to. It asks when a place is first reached while
-/// there is any subscriber, and that may be in another test, on a thread that has none. So the place is
-/// reached here, and asked about again.
+/// `tracing` caches for each callsite whether a subscriber wants it. It asks when the callsite is first
+/// reached, and with a single subscriber it asks that of the thread which reaches it: another test's
+/// thread has none. So the callsite is reached here first, and the cache is built again.
 fn watched(notes: Notes, run: impl FnOnce()) {
     let (desk, worker) = (
         Desk::default(),

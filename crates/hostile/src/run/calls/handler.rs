@@ -100,7 +100,7 @@ impl<F: Future<Output = Result<(), Goods>>> Stream for Giving<F> {
     }
 }
 
-/// What a handler works with.
+/// The things that a handler works with.
 struct Desk<'a, 'b> {
     cx: &'b Context,
     at: &'a At,

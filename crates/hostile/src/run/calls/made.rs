@@ -61,7 +61,7 @@ pub(super) trait Kind: Method<Request: Asked, Response: Answer, Error = Goods> {
 
 impl<M: Method<Request: Asked, Response: Answer, Error = Goods>> Kind for M {}
 
-/// What a method takes.
+/// The requests that methods take.
 pub(super) trait Asked {
     fn call(&self) -> usize;
 }
@@ -78,7 +78,7 @@ impl Asked for (Request, Inbound<Goods>) {
     }
 }
 
-/// What a method gives.
+/// The responses that methods give.
 pub(super) trait Answer {
     /// Says what such an answer tells about the handler.
     const END: End;

@@ -1,4 +1,4 @@
-//! Risk: a worker has the time of another one, or the clock is read though nobody asked.
+//! Risk: a worker has the time of another one, or the clock is read without need.
 
 use std::convert::Infallible;
 use std::hint::black_box;
