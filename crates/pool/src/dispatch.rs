@@ -128,6 +128,8 @@ pub(crate) struct Dispatch<J: Job> {
     restart: Restart,
     recycle: Recycle,
     starts: Starts,
+    /// Calls with keys may be in the common queue, since there was no worker to pin them to.
+    has_homeless: bool,
     scale: Scale,
     /// The events of workers that are to be told.
     outbox: Outbox,
@@ -276,6 +278,7 @@ impl<J: Job> Dispatch<J> {
             restart: Restart::default(),
             recycle: Recycle::default(),
             starts: Starts::default(),
+            has_homeless: false,
             scale: Scale::new(Workers::from(workers)),
             outbox: Outbox::default(),
         }
@@ -644,7 +647,8 @@ impl<J: Job> Dispatch<J> {
         }
         let mut actions = Actions::none();
         self.phase = Phase::Draining;
-        if rejects_queued {
+        // Without a worker, nothing starts one for them any more.
+        if rejects_queued || !self.is_alive() {
             self.refuse_queued(Reject::Shutdown, &mut actions);
         }
         self.unpark_everyone(&mut actions);

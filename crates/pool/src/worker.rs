@@ -59,14 +59,14 @@ pub(crate) struct Seed<R: Respond> {
     factory: Factory<R>,
     /// The isolate, once it runs.
     isolate: Option<IsolateId>,
-    /// It was built.
-    was_ready: bool,
+    /// It is a first state, and not built yet: with it the build of the pool fails.
+    fails_build: bool,
     /// Another isolate has the worker's next state.
     is_succeeded: bool,
 }
 
 impl<R: Respond> Seed<R> {
-    /// The first state of a worker.
+    /// The first state of a worker, with which its pool is built.
     pub(crate) fn first(
         shared: Arc<Shared<R::Contract>>,
         worker: usize,
@@ -77,7 +77,9 @@ impl<R: Respond> Seed<R> {
             worker,
             incarnation,
         };
-        Self::again(shared, start, factory)
+        let mut seed = Self::again(shared, start, factory);
+        seed.fails_build = true;
+        seed
     }
 
     /// A later state of a worker. Its drop tells the pool of its end.
@@ -93,7 +95,7 @@ impl<R: Respond> Seed<R> {
             incarnation: start.incarnation,
             factory,
             isolate: None,
-            was_ready: false,
+            fails_build: false,
             is_succeeded: false,
         }
     }
@@ -139,9 +141,9 @@ impl<R: Respond> Seed<R> {
     /// The state could not be built, or its isolate ends.
     fn fail(&self, fault: WorkerFault) {
         let (worker, incarnation) = (self.worker.index(), self.incarnation);
-        // A worker that has never served fails the build of its pool. An isolate that has never run
-        // is one of a runtime that shuts down, where another one would not run either.
-        if self.isolate.is_some() && (self.was_ready || incarnation > 0) {
+        // An isolate that has never run is one of a runtime that shuts down, where another one would not
+        // run either.
+        if self.isolate.is_some() && !self.fails_build {
             self.shared.end(worker, incarnation, fault);
         } else {
             self.shared.lose(worker, incarnation, fault);
@@ -207,7 +209,7 @@ pub(crate) async fn run<R: Respond>(mut seed: Seed<R>) {
         drop_contained(responder);
         return leave(seed);
     };
-    seed.was_ready = true;
+    seed.fails_build = false;
     seed.watch().await;
     let (last_lane, all_over) = one_shot();
     let lanes = Arc::new(Lanes::new(&seed, Arc::clone(&responder), last_lane));

@@ -73,6 +73,7 @@ impl<J: Job> Dispatch<J> {
             return self.turn_away(job, why, Crowded::new());
         }
         let home = job.pin().and_then(|pin| self.home(pin));
+        self.has_homeless |= home.is_none() && job.pin().is_some();
         let rank = Rank::of(&job);
         // Said first: a worker whose slice ends now sees it.
         self.signs.announce(self.queues.len() + 1);

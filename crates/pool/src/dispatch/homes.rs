@@ -17,6 +17,11 @@ impl Homes {
         Self(of(|worker| !worker.is_gone()))
     }
 
+    /// Returns whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.0.contains(&true)
+    }
+
     /// The worker with the highest mix of its index and the key (rendezvous hashing, Thaler and
     /// Ravishankar 1998), so that the loss of a worker moves only the keys that it had. The mix is
     /// the finalizer of MurmurHash3.

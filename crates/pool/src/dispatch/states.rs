@@ -16,6 +16,19 @@ use crate::observe::events::{WorkerChange, WorkerEnd};
 use crate::observe::outbox::Batch;
 use crate::size::Waiting;
 
+/// The consequences of the end of a worker's present state.
+#[derive(Clone, Copy)]
+enum After {
+    /// The state of this incarnation, which is being built already.
+    Successor(u32),
+    /// Another one, at a time.
+    Restart {
+        at: Instant,
+        delay: Duration,
+    },
+    Nothing,
+}
+
 impl<J: Job> Dispatch<J> {
     /// The isolate of a state of a worker is about to be spawned. One [`bury`](Self::bury) follows
     /// for it.
@@ -155,36 +168,27 @@ impl<J: Job> Dispatch<J> {
         }
     }
 
-    /// The next state that is to be built beside the one whose place it takes. One at a time, so that
-    /// the workers of a pool do not all need twice the memory.
-    fn recycle(&mut self, now: Instant) -> Option<Start> {
+    /// The worker that is to be recycled next, and when. One at a time, so that the workers of a pool
+    /// do not all need twice the memory.
+    fn next_recycled(&self) -> Option<(Instant, usize)> {
         let is_building = self.workers.iter().any(|it| it.successor.is_some());
         if is_building || self.phase != Phase::Open {
             return None;
         }
-        let is_due = |of_one: &Worker<J>| {
-            let at = of_one.recycled_at(&self.recycle);
-            at.is_some_and(|at| at <= now)
-        };
-        // The first one that is due: each gets its turn when the one before has been built.
-        let worker = self.workers.iter().position(is_due)?;
+        let workers = self.workers.iter().enumerate();
+        let due = workers.filter_map(|(worker, it)| Some((it.recycled_at(&self.recycle)?, worker)));
+        due.min()
+    }
+
+    /// The next state of a worker is to be built beside its present one, whose place it takes.
+    fn recycle(&mut self, worker: usize) -> Start {
         let of_one = &mut self.workers[worker];
         let incarnation = of_one.next_incarnation();
         of_one.successor = Some(incarnation);
-        Some(Start {
+        Start {
             worker,
             incarnation,
-        })
-    }
-
-    /// The time at which the next state is to be recycled.
-    fn next_recycled(&self) -> Option<Instant> {
-        let is_building = self.workers.iter().any(|it| it.successor.is_some());
-        if is_building || self.phase != Phase::Open {
-            return None;
         }
-        let times = self.workers.iter();
-        times.filter_map(|it| it.recycled_at(&self.recycle)).min()
     }
 
     /// The state of a worker could not be built, or its isolate has ended. Does nothing if its end
@@ -201,54 +205,29 @@ impl<J: Job> Dispatch<J> {
         fate: Fate,
     ) -> Actions<J> {
         let mut actions = Actions::none();
-        let of_one = &mut self.workers[worker];
-        if of_one.successor == Some(incarnation) {
-            // The present state goes on without one, and gets another one later.
-            of_one.successor = None;
-            if self.phase == Phase::Open {
-                let why = WorkerEnd::Fault(Arc::clone(fault));
-                self.outbox.decide(worker, incarnation, why);
-            }
-            of_one.recycled_from = match fate {
-                // Without a limit on their number, which is one on the ends of workers.
-                Fate::ByPolicy(now) => {
-                    let delay = self.restart.delay_after(of_one.failures);
-                    of_one.failures = of_one.failures.saturating_add(1);
-                    Some(now + delay)
-                }
-                Fate::Lost => None,
-            };
+        if self.workers[worker].successor == Some(incarnation) {
+            self.lose_successor(worker, fault, fate);
             actions.wake.append(&mut self.watchers);
             return actions;
         }
         if self.is_ended(worker, incarnation) {
             return actions;
         }
-        let successor = self.workers[worker].successor.take();
-        let start = if successor.is_some() {
-            None
-        } else {
-            self.restart(worker, fate)
-        };
-        let delay = match (successor, start, fate) {
-            (Some(_), ..) => Some(Duration::ZERO),
-            (None, Some(at), Fate::ByPolicy(now)) => Some(at - now),
-            _ => None,
-        };
-        self.tell_end(worker, fault, delay);
-        self.workers[worker].condition = match (successor, start) {
-            (None, None) => Condition::Lost(Arc::clone(fault)),
-            _ => Condition::Starting,
+        let after = self.after(worker, fate);
+        self.tell_end(worker, fault, after);
+        self.workers[worker].condition = match after {
+            After::Nothing => Condition::Lost(Arc::clone(fault)),
+            After::Successor(_) | After::Restart { .. } => Condition::Starting,
         };
         // Before they are forgotten: a loop that still runs has to ask once more, and then ends.
         self.unpark_all(worker, &mut actions);
         self.forget_lanes(worker, incarnation, &mut actions);
         let of_one = &mut self.workers[worker];
-        match (successor, start) {
+        match after {
+            After::Nothing => self.lost(&mut actions),
             // It takes the worker over once it is built.
-            (Some(next), _) => of_one.succeed(next),
-            (None, None) => self.lost(&mut actions),
-            (None, Some(at)) => {
+            After::Successor(next) => of_one.succeed(next),
+            After::Restart { at, .. } => {
                 let incarnation = of_one.next_incarnation();
                 of_one.succeed(incarnation);
                 let start = Start {
@@ -264,8 +243,51 @@ impl<J: Job> Dispatch<J> {
         actions
     }
 
+    /// The state that was to take the place of the present one could not be built. The present one
+    /// goes on, and gets another successor later.
+    fn lose_successor(&mut self, worker: usize, fault: &Arc<WorkerFault>, fate: Fate) {
+        let of_one = &mut self.workers[worker];
+        let lost = of_one.successor.take();
+        of_one.recycled_from = match fate {
+            // Without a limit on their number, which is one on the ends of workers.
+            Fate::ByPolicy(now) => {
+                let delay = self.restart.delay_after(of_one.failures);
+                of_one.failures = of_one.failures.saturating_add(1);
+                Some(now + delay)
+            }
+            Fate::Lost => None,
+        };
+        if let Some(incarnation) = lost
+            && self.phase == Phase::Open
+        {
+            let why = WorkerEnd::Fault(Arc::clone(fault));
+            self.outbox.decide(worker, incarnation, why);
+        }
+    }
+
+    /// Decides what follows the end of a worker's present state.
+    fn after(&mut self, worker: usize, fate: Fate) -> After {
+        let of_one = &mut self.workers[worker];
+        if let Some(next) = of_one.successor.take() {
+            return After::Successor(next);
+        }
+        let Fate::ByPolicy(now) = fate else {
+            return After::Nothing;
+        };
+        if self.starts.is_orphaned() || !self.is_rebuilt(worker) {
+            return After::Nothing;
+        }
+        match self.workers[worker].restarts.next(&self.restart, now) {
+            Some(delay) => After::Restart {
+                at: now + delay,
+                delay,
+            },
+            None => After::Nothing,
+        }
+    }
+
     /// The present state of a worker has ended, or could not be built.
-    fn tell_end(&mut self, worker: usize, fault: &Arc<WorkerFault>, delay: Option<Duration>) {
+    fn tell_end(&mut self, worker: usize, fault: &Arc<WorkerFault>, after: After) {
         // One whose state was not built when the pool closed is no loss.
         if self.phase == Phase::Closed && matches!(**fault, WorkerFault::Ended) {
             return;
@@ -274,9 +296,13 @@ impl<J: Job> Dispatch<J> {
         let why = WorkerEnd::Fault(Arc::clone(fault));
         self.outbox.decide(worker, incarnation, why);
         let fault = Arc::clone(fault);
-        let change = match delay {
-            Some(delay) => WorkerChange::Restarting { fault, delay },
-            None => WorkerChange::Lost { fault },
+        let change = match after {
+            After::Nothing => WorkerChange::Lost { fault },
+            After::Restart { delay, .. } => WorkerChange::Restarting { fault, delay },
+            After::Successor(_) => WorkerChange::Restarting {
+                fault,
+                delay: Duration::ZERO,
+            },
         };
         self.happened(worker, change);
     }
@@ -301,18 +327,6 @@ impl<J: Job> Dispatch<J> {
         self.workers[worker].incarnation
     }
 
-    /// The time at which a worker that has ended starts again, if it does.
-    fn restart(&mut self, worker: usize, fate: Fate) -> Option<Instant> {
-        let Fate::ByPolicy(now) = fate else {
-            return None;
-        };
-        if self.starts.is_orphaned() || !self.is_rebuilt(worker) {
-            return None;
-        }
-        let delay = self.workers[worker].restarts.next(&self.restart, now)?;
-        Some(now + delay)
-    }
-
     /// A worker is lost or retired: its queued calls go to other workers, or back to their callers.
     fn lost(&mut self, actions: &mut Actions<J>) {
         if self.is_alive() {
@@ -331,9 +345,12 @@ impl<J: Job> Dispatch<J> {
             let home = job.pin().and_then(|pin| homes.find(pin));
             home.map_or(0, |worker| worker + 1)
         };
-        // Also those in the common queue, which have found no home: the calls of a key stay in the
-        // order in which they came, wherever they were.
-        self.queues.sort_out(0..self.workers.len() + 1, home);
+        // The common queue, which may be long, only if calls with keys are there or come there: those of
+        // a key stay in the order in which they came, wherever they were.
+        let is_homeless = homes.is_empty();
+        let first = usize::from(!is_homeless && !self.has_homeless);
+        self.queues.sort_out(first..self.workers.len() + 1, home);
+        self.has_homeless = is_homeless;
         // Any worker may have got a call.
         for worker in 0..self.workers.len() {
             actions.unpark.extend(self.offer_outside(worker));
@@ -436,10 +453,11 @@ impl<J: Job> Dispatch<J> {
             return step;
         }
         // Last: a worker that is about to be retired needs no new services.
-        if let Some(start) = self.recycle(now) {
-            return Step::Start(start);
-        }
-        let times = next.into_iter().chain(self.next_recycled()).chain(look);
+        let recycled = match self.next_recycled() {
+            Some((at, worker)) if at <= now => return Step::Start(self.recycle(worker)),
+            next => next.map(|(at, _)| at),
+        };
+        let times = next.into_iter().chain(recycled).chain(look);
         times.min().map_or(Step::Wait, Step::WaitUntil)
     }
 
@@ -451,8 +469,9 @@ impl<J: Job> Dispatch<J> {
             let lost = Arc::clone(&fault);
             self.happened(worker, WorkerChange::Lost { fault: lost });
             self.workers[worker].condition = Condition::Lost(fault);
-            self.lost(&mut actions);
         }
+        // Also without any of them: calls may wait for a worker that was to replace a lost one.
+        self.lost(&mut actions);
         actions
     }
 

@@ -830,3 +830,52 @@ fn a_lane_keeps_its_waker_though_the_loop_before_it_goes_later() {
     assert!(state.dismiss(at(0, 0), 0).is_none(), "not the loop's own");
     assert!(Arc::ptr_eq(&state.dismiss(at(0, 0), 1).unwrap(), &new));
 }
+
+/// A pool of one worker that may have two. The one it has is lost, and a call waits for the other.
+fn waits_for_a_reserve() -> Dispatch<Call> {
+    let mut state = Dispatch::new(2, 1, Queue::default(), Balance::default());
+    state.scale_by(Workers::from(1..=2));
+    let _actions = state.ready(0, 0, now());
+    let _actions = state.lose(0, 0, &fault(), Fate::Lost);
+    waits(&mut state, 1);
+    state
+}
+
+#[test]
+fn no_call_waits_for_a_reserve_that_nothing_starts() {
+    let mut state = waits_for_a_reserve();
+    let actions = state.orphan();
+    assert_eq!(numbers(&actions.refuse), [(1, Reject::NoWorker)]);
+
+    let mut state = waits_for_a_reserve();
+    let actions = state.drain(false).unwrap();
+    assert_eq!(numbers(&actions.refuse), [(1, Reject::Shutdown)]);
+    assert!(state.is_over());
+
+    // Otherwise it starts.
+    let mut state = waits_for_a_reserve();
+    assert!(matches!(state.supervise(now()), Step::Start(start) if start.worker == 1));
+}
+
+#[test]
+fn calls_of_a_key_that_had_no_home_stay_in_order() {
+    let mut state = waits_for_a_reserve();
+    let pinned = |number| Call {
+        pin: Some(7),
+        ..call(number)
+    };
+    for number in 2..4 {
+        assert_eq!(queued(&mut state, pinned(number)).1, None);
+    }
+    let Step::Start(start) = state.supervise(now()) else {
+        panic!("no worker is started")
+    };
+    // It has the key from here on, before it is ready.
+    assert_eq!(queued(&mut state, pinned(4)).1, None);
+    let lanes = state.ready(start.worker, start.incarnation, now()).0;
+    assert_eq!(lanes, Some(vec![0]));
+    for number in 1..=4 {
+        assert_eq!(next(&mut state, 1, 0), Some(number));
+        assert_eq!(finish(&mut state, 1, 0), Some(number));
+    }
+}

@@ -1,6 +1,7 @@
 //! Risk: a pool that changes its size loses a call, starts calls of a key out of order, or keeps
 //! workers that it does not need. On virtual time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -9,9 +10,10 @@ use insula_core::{Instant, sleep};
 use insula_pool::{
     BuildError, PoolPhase, Restart, Shutdown, WorkerCondition, WorkerEvent, WorkerPool, Workers,
 };
+use insula_sync::atomic::{AtomicU32, Ordering};
 
 use crate::desk::{seeded, start, until};
-use crate::service::{Desk, JobsCaller, JobsRequest, pool};
+use crate::service::{Desk, JobsCaller, JobsRequest, JobsResponder, pool};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -257,5 +259,29 @@ fn a_lost_worker_is_replaced_while_the_pool_may_have_more() {
         assert!(caller.leave().await.is_err());
         until(&pool, |status| status.phase == PoolPhase::Failed).await;
         assert!(caller.echo(1).await.is_err());
+    });
+}
+
+#[test]
+fn a_worker_that_joins_and_cannot_be_built_is_tried_again() {
+    seeded(10, || async {
+        let desk = Desk::default();
+        let tries = Arc::new(AtomicU32::new(0));
+        let builder = WorkerPool::builder().workers(1..=2);
+        let builder = builder.service::<JobsResponder<_>>(move |cx| {
+            let is_second = cx.worker().index() == 1;
+            let fails = is_second && tries.fetch_add(1, Ordering::Relaxed) < 2;
+            let desk = desk.clone();
+            async move {
+                match fails {
+                    true => Err("no license")?,
+                    false => Ok(desk),
+                }
+            }
+        });
+        let pool = builder.build().await.unwrap();
+        pool.resize(2).unwrap();
+        sleep(SECOND).await;
+        assert_eq!(present(&pool), 2, "{:?}", pool.status());
     });
 }
