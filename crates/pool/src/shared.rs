@@ -306,15 +306,11 @@ impl<C: Calls> Shared<C> {
     pub(crate) fn poll_next(&self, at: Place, is_done: &mut bool) -> Poll<Option<Entry<C>>> {
         let mut state = self.state.lock();
         let finished = std::mem::take(is_done).then(|| state.finish(at));
-        let mut shed = Vec::new();
-        let next = if state.has_codel() {
+        if state.has_codel() {
             state.look(Instant::now());
-            let next = state.next(at);
-            shed = state.take_shed();
-            next
-        } else {
-            state.next(at)
-        };
+        }
+        let next = state.next(at);
+        let shed = state.take_shed();
         drop(state);
         for late in shed {
             self.refuse(late, Reject::Shed);

@@ -197,43 +197,30 @@ fn a_shutdown_does_not_wait_for_services_that_are_built_to_replace_others() {
 }
 
 #[test]
-fn a_worker_that_ends_has_the_services_that_were_to_replace_its_own() {
-    seeded(7, || async {
-        let desk = Desk::default();
-        let (builder, built) = gated(&desk, 1, Recycle::after_calls(2));
-        // It would be lost otherwise.
-        let pool = builder.restart(Restart::never()).build().await.unwrap();
-        let caller: JobsCaller = pool.caller();
-        caller.echo(1).await.unwrap();
-        caller.echo(2).await.unwrap();
-        desk.noted("building 0.1").await;
-        let error = caller.leave().await.unwrap_err();
-        assert_eq!(error.outcome(), Outcome::MaybeExecuted);
-        let mut waits = caller.whoami();
-        start(&mut waits);
-        desk.open(1);
-        assert_eq!(waits.await.unwrap(), (0, 1));
-        assert_eq!(built.load(Ordering::Relaxed), 2);
-    });
-}
-
-#[test]
-fn a_panic_while_new_services_are_built_builds_no_third_ones() {
-    seeded(8, || async {
-        let desk = Desk::default();
-        let (builder, built) = gated(&desk, 1, Recycle::after_calls(2));
-        let pool = builder.build().await.unwrap();
-        let caller: JobsCaller = pool.caller();
-        caller.echo(1).await.unwrap();
-        caller.echo(2).await.unwrap();
-        desk.noted("building 0.1").await;
-        assert!(caller.panic().await.is_err());
-        let mut waits = caller.whoami();
-        start(&mut waits);
-        desk.open(1);
-        assert_eq!(waits.await.unwrap(), (0, 1));
-        assert_eq!(built.load(Ordering::Relaxed), 2);
-    });
+fn a_state_that_ends_early_is_followed_by_the_one_that_was_to_replace_it() {
+    for panics in [false, true] {
+        seeded(7, move || async move {
+            let desk = Desk::default();
+            let (builder, built) = gated(&desk, 1, Recycle::after_calls(2));
+            // Without its successor, a worker that has ended would be lost.
+            let pool = builder.restart(Restart::never()).build().await.unwrap();
+            let caller: JobsCaller = pool.caller();
+            caller.echo(1).await.unwrap();
+            caller.echo(2).await.unwrap();
+            desk.noted("building 0.1").await;
+            let ended = if panics {
+                caller.panic().await
+            } else {
+                caller.leave().await
+            };
+            assert_eq!(ended.unwrap_err().outcome(), Outcome::MaybeExecuted);
+            let mut waits = caller.whoami();
+            start(&mut waits);
+            desk.open(1);
+            assert_eq!(waits.await.unwrap(), (0, 1));
+            assert_eq!(built.load(Ordering::Relaxed), 2);
+        });
+    }
 }
 
 #[test]
