@@ -155,6 +155,8 @@ impl Queue {
     /// first and then more and more, until one has waited less. Bursts that are shorter than an
     /// interval are left alone, and so is the last call of the queue.
     ///
+    /// A call of a lower priority that waits is shed in place of the one whose wait was too long.
+    ///
     /// Such a queue keeps the time that calls wait near `target` under any load, where a bound on
     /// their number does not know how long they take. The algorithm is CoDel, as RFC 8289 has it,
     /// which recommends an interval of about the longest time that a caller gladly waits, and a

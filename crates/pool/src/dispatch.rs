@@ -437,7 +437,15 @@ impl<J: Job> Dispatch<J> {
                 return Some(job);
             }
             self.tally.shed += 1;
-            self.shed.push(job);
+            // A call of a lower rank goes first, whatever it is that has waited too long.
+            let lower = Rank::ALL.get(Rank::of(&job) as usize + 1);
+            match lower.and_then(|&rank| self.pop_least(rank)) {
+                Some(lower) => {
+                    self.shed.push(lower);
+                    return Some(job);
+                }
+                None => self.shed.push(job),
+            }
         }
     }
 

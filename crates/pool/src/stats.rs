@@ -33,7 +33,7 @@ pub struct PoolStats {
     /// Calls that were not admitted, and queued ones that a shutdown or the loss of the last
     /// worker turned away.
     pub rejected: u64,
-    /// Calls that the overflow policy dropped.
+    /// Calls that the overflow policy of a full queue or [`Queue::codel`](crate::Queue::codel) dropped.
     pub shed: u64,
     /// Answers that came too late and were discarded: the deadline of the call had passed, or its
     /// caller had gone. These calls are counted as `expired` and `cancelled`.
@@ -168,7 +168,7 @@ pub struct WorkerStatus {
     pub id: WorkerId,
     /// Its condition.
     pub condition: WorkerCondition,
-    /// The number of times that its state was rebuilt.
+    /// The number of times that its state was built before, failures included.
     pub incarnation: u32,
     /// Calls that it runs. Streams that wait for their readers are not among them. A call whose
     /// caller has the answer may still be, for a moment.
@@ -191,6 +191,15 @@ pub enum WorkerCondition {
     Ended,
     /// It is gone before its time; the text says why.
     Lost(String),
+}
+
+impl PoolStats {
+    /// Returns the number of calls that ended in any way. After a shutdown it is
+    /// [`submitted`](Self::submitted).
+    pub fn ended(&self) -> u64 {
+        let ran = self.answered + self.failed + self.panicked + self.died;
+        ran + self.cancelled + self.expired + self.rejected + self.shed
+    }
 }
 
 impl MethodStats {

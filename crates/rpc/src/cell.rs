@@ -102,8 +102,8 @@ pub(crate) struct Details {
     pub(crate) trailing: Option<Box<Metadata>>,
 }
 
-/// The part of a cell that a caller takes at the end of its call: the answer alone, or with its details, which most
-/// callers do not move about.
+/// The part of a cell that a caller takes at the end of its call: the answer alone, or with its
+/// details, which most callers do not move about.
 pub(crate) trait Take<M: Method>: Sized {
     fn new(answer: Answer<M>, details: impl FnOnce() -> Details) -> Self;
     fn answer(&self) -> &Answer<M>;

@@ -101,8 +101,9 @@ pub enum Outcome {
 pub enum Reject {
     /// The queue was full, and the call or the overflow policy does not wait.
     QueueFull,
-    /// The queue was full, and its overflow policy drops calls: this one, or an older one to make
-    /// room for it.
+    /// It was dropped, so that others do not wait too long. The queue was full, and its overflow
+    /// policy drops calls: this one, or an older one to make room for it. Or calls have waited too long
+    /// in the queue for a while.
     Shed,
     /// The callee is shutting down.
     Shutdown,
@@ -533,7 +534,7 @@ impl fmt::Display for Reject {
                 return write!(f, "too many calls, try again after {retry_after:?}");
             }
             Self::QueueFull => "the queue is full",
-            Self::Shed => "dropped from a full queue",
+            Self::Shed => "dropped from a queue that is full or too slow",
             Self::Shutdown => "shutting down",
             Self::NoWorker => "no worker is left",
             Self::TooLarge => "larger than the whole queue",

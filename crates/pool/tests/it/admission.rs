@@ -158,3 +158,29 @@ fn codel_leaves_bursts_and_a_load_that_is_not_too_high_alone() {
     // Ten at once, which wait for up to 90 ms, and then enough time for them.
     assert_eq!(under_load(queue(), &[0, 0, 0, 0, 0, 0, 0, 0, 0, 120]).1, 0);
 }
+
+#[test]
+fn codel_sheds_calls_of_a_lower_priority_first() {
+    seeded(1, || async {
+        let ms = Duration::from_millis;
+        let queue = Queue::bounded(10_000).codel(ms(10), ms(50));
+        let pool = pool(&Desk::default(), 1)
+            .queue(queue)
+            .build()
+            .await
+            .unwrap();
+        let caller: JobsCaller = pool.caller();
+        let (mut high, mut low) = (Vec::new(), Vec::new());
+        for number in 0..500 {
+            let (calls, priority) = match number % 3 {
+                0 => (&mut high, Priority::High),
+                _ => (&mut low, Priority::Low),
+            };
+            calls.push(caller.doze(10).priority(priority).start());
+            sleep(ms(5)).await;
+        }
+        assert!(join_all(high).await.iter().all(Result::is_ok));
+        let shed = join_all(low).await.iter().filter(|it| it.is_err()).count();
+        assert!(shed > 50, "{shed}");
+    });
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::stream;
 use insula_core::sleep;
-use insula_pool::{Measure, PoolStats, Restart, Shutdown};
+use insula_pool::{Measure, Restart, Shutdown};
 use insula_rpc::{CallError, Outcome};
 
 use super::trial::{Thorn, TrialCaller, soon, trial};
@@ -14,20 +14,6 @@ use crate::desk::{seeded, start, until};
 use crate::service::Desk;
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-fn ended(stats: &PoolStats) -> u64 {
-    let ends = [
-        stats.answered,
-        stats.failed,
-        stats.panicked,
-        stats.cancelled,
-        stats.expired,
-        stats.died,
-        stats.rejected,
-        stats.shed,
-    ];
-    ends.iter().sum()
-}
 
 /// Fault 30.
 #[test]
@@ -40,7 +26,7 @@ fn a_handler_that_ends_its_isolate_is_in_the_books() {
         assert!(matches!(error, CallError::WorkerDied { .. }), "{error:?}");
         assert_eq!(error.outcome(), Outcome::MaybeExecuted);
         let stats = pool.stats();
-        assert_eq!((stats.submitted, stats.died, ended(&stats)), (1, 1, 1));
+        assert_eq!((stats.submitted, stats.died, stats.ended()), (1, 1, 1));
         let mut items = caller.count(1000).await.unwrap();
         assert!(items.next().await.is_some());
         // Its worker is the last one.
@@ -54,7 +40,7 @@ fn a_handler_that_ends_its_isolate_is_in_the_books() {
             "{last:?}"
         );
         let stats = pool.stats();
-        assert_eq!((stats.submitted, stats.died, ended(&stats)), (3, 3, 3));
+        assert_eq!((stats.submitted, stats.died, stats.ended()), (3, 3, 3));
     });
 }
 
@@ -81,7 +67,7 @@ fn a_shutdown_reports_every_call_that_it_found() {
         assert!(stuck.await.is_err() && waits.await.is_err());
         let stats = pool.stats();
         assert_eq!(stats.submitted, 7);
-        assert_eq!(ended(&stats), 7, "{stats:?}");
+        assert_eq!(stats.ended(), 7, "{stats:?}");
         desk.open(9);
     });
 }
@@ -197,7 +183,7 @@ fn a_detached_stream_comes_to_an_end() {
         assert!(caller.echo(1).await.is_ok());
         let report = pool.shut_down(Shutdown::graceful(HOUR)).await;
         assert_eq!(report.lost, 0);
-        assert_eq!(ended(&pool.stats()), 2);
+        assert_eq!(pool.stats().ended(), 2);
     });
 }
 
