@@ -157,10 +157,10 @@ impl Queue {
     ///
     /// A call of a lower priority that waits is shed in place of the one whose wait was too long.
     ///
-    /// Such a queue keeps the time that calls wait near `target` under any load, where a bound on
-    /// their number does not know how long they take. The algorithm is CoDel, as RFC 8289 has it,
-    /// which recommends an interval of about the longest time that a caller gladly waits, and a
-    /// twentieth of that as the target. The default is not to shed.
+    /// Such a queue keeps the time that calls wait near `target` under a load that is somewhat too
+    /// high, where a bound on their number does not know how long they take. The algorithm is CoDel,
+    /// as RFC 8289 has it, in which the target is 5 to 10 percent of the interval. Choose an interval
+    /// as long as the bursts that are to be left alone. The default is not to shed.
     pub fn codel(self, target: Duration, interval: Duration) -> Self {
         Self {
             codel: Some((target, interval)),
