@@ -76,7 +76,7 @@ type Decide = dyn Fn(&WorkerFault) -> Directive + Send + Sync;
 pub enum Directive {
     /// It starts again, unless it has done so too often.
     Restart,
-    /// It is lost.
+    /// It is lost, unless its next services are being built to [recycle](Recycle) it.
     Stop,
 }
 
@@ -92,7 +92,8 @@ impl Restart {
         }
     }
 
-    /// Starts no worker again: one that has ended is lost.
+    /// Starts no worker again: one that has ended is lost, unless its next services are being built
+    /// to [recycle](Recycle) it.
     pub fn never() -> Self {
         Self::at_most(0, Duration::ZERO)
     }

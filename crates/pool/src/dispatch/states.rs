@@ -248,18 +248,25 @@ impl<J: Job> Dispatch<J> {
     fn lose_successor(&mut self, worker: usize, fault: &Arc<WorkerFault>, fate: Fate) {
         let of_one = &mut self.workers[worker];
         let lost = of_one.successor.take();
-        of_one.recycled_from = match fate {
+        let next = match fate {
             // Without a limit on their number, which is one on the ends of workers.
             Fate::ByPolicy(now) => {
                 let delay = self.restart.delay_after(of_one.failures);
                 of_one.failures = of_one.failures.saturating_add(1);
-                Some(now + delay)
+                Some((now + delay, delay))
             }
             Fate::Lost => None,
         };
+        of_one.recycled_from = next.map(|(at, _)| at);
+        // One that is not built because the pool ends is no failure.
         if let Some(incarnation) = lost
             && self.phase == Phase::Open
         {
+            let change = WorkerChange::NotRecycled {
+                fault: Arc::clone(fault),
+                delay: next.map(|(_, delay)| delay),
+            };
+            self.outbox.push(worker, incarnation, change);
             let why = WorkerEnd::Fault(Arc::clone(fault));
             self.outbox.decide(worker, incarnation, why);
         }

@@ -48,8 +48,17 @@ pub enum WorkerChange {
     Restarting {
         /// The reason for the end.
         fault: Arc<WorkerFault>,
-        /// The time until the start.
+        /// The time until the start; zero if its next services are being built already, to recycle
+        /// it.
         delay: Duration,
+    },
+    /// The services that were to take the place of the present ones could not be built. The present
+    /// ones go on. See [`PoolBuilder::recycle`](crate::PoolBuilder::recycle).
+    NotRecycled {
+        /// The reason.
+        fault: Arc<WorkerFault>,
+        /// The time until the next try; `None` if there is none.
+        delay: Option<Duration>,
     },
     /// The worker is gone, and the pool goes on without it. It comes before `Exited`, which a
     /// worker that computes without an end may never reach. A worker that is lost while it waits to
@@ -95,6 +104,8 @@ pub enum WorkerError {
     Panicked,
     /// It has ended before its time, and will be started again.
     Ended(Arc<WorkerFault>),
+    /// Its services could not be replaced, and the present ones go on.
+    NotRecycled(Arc<WorkerFault>),
     /// It is gone, and the pool goes on without it.
     Lost(Arc<WorkerFault>),
 }
@@ -144,6 +155,9 @@ impl WorkerEvent {
         match &self.change {
             WorkerChange::Suspect => Some(WorkerError::Panicked),
             WorkerChange::Restarting { fault, .. } => Some(WorkerError::Ended(Arc::clone(fault))),
+            WorkerChange::NotRecycled { fault, .. } => {
+                Some(WorkerError::NotRecycled(Arc::clone(fault)))
+            }
             WorkerChange::Lost { fault } => Some(WorkerError::Lost(Arc::clone(fault))),
             _ => None,
         }
@@ -169,6 +183,11 @@ impl fmt::Display for WorkerChange {
             Self::Suspect => f.write_str("suspect, because a handler panicked"),
             Self::Rebuilding => f.write_str("rebuilding"),
             Self::Restarting { fault, delay } => write!(f, "restarting in {delay:?}: {fault}"),
+            Self::NotRecycled { fault, delay: None } => write!(f, "not recycled: {fault}"),
+            Self::NotRecycled {
+                fault,
+                delay: Some(delay),
+            } => write!(f, "not recycled, next try in {delay:?}: {fault}"),
             Self::Lost { fault } => write!(f, "lost: {fault}"),
             Self::Exited { why } => write!(f, "exited: {why}"),
         }
@@ -191,7 +210,7 @@ impl fmt::Display for WorkerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Panicked => f.write_str("a handler panicked"),
-            Self::Ended(fault) | Self::Lost(fault) => fault.fmt(f),
+            Self::Ended(fault) | Self::NotRecycled(fault) | Self::Lost(fault) => fault.fmt(f),
         }
     }
 }
@@ -201,7 +220,7 @@ impl Error for WorkerError {
         match self {
             Self::Panicked => None,
             // Its text is this error's own.
-            Self::Ended(fault) | Self::Lost(fault) => fault.source(),
+            Self::Ended(fault) | Self::NotRecycled(fault) | Self::Lost(fault) => fault.source(),
         }
     }
 }
