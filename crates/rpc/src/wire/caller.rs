@@ -249,10 +249,11 @@ impl<M: WireMethod> CallerSide for Side<M> {
             return Poll::Ready(Some(match consumed {
                 Ok(consumed) => ToCallee::Credit(consumed),
                 Err(Closed) => {
-                    // Its reader is about to do the same. A call that was asked to stop would not
-                    // be told of that.
-                    self.cell.cancel();
+                    // The items of the caller first: its reader, on another thread, is about to
+                    // cancel the call too, and no item may be sent once that has returned.
                     self.end();
+                    // A call that was asked to stop would not be told of its reader.
+                    self.cell.cancel();
                     ToCallee::Cancel(CancelledBy::Caller)
                 }
             }));
