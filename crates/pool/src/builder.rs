@@ -334,6 +334,13 @@ fn check<R: Respond>(settings: &Settings) -> Result<(), BuildError> {
     } else if R::EXCLUSIVE && lanes > 1 {
         "a service with `&mut self` methods runs one call at a time: see \
          `concurrency_per_worker(..)`"
+    } else if settings
+        .queue
+        .codel
+        .is_some_and(|(target, interval)| target.is_zero() || target > interval)
+    {
+        "the target of a queue is longer than zero and not longer than its interval: see \
+         `Queue::codel`"
     } else if settings.recycle.is_endless() {
         "a worker's services last for a call or a time, or new ones would be built without end: see \
          `recycle(..)`"

@@ -155,12 +155,17 @@ impl Queue {
     /// first and then more and more, until one has waited less. Bursts that are shorter than an
     /// interval are left alone, and so is the last call of the queue.
     ///
-    /// A call of a lower priority that waits is shed in place of the one whose wait was too long.
+    /// The calls of each priority are judged by their own waits, and so are those that are pinned to a
+    /// worker. A call of a lower priority that waits is shed in place of the one whose wait was too
+    /// long.
     ///
     /// Such a queue keeps the time that calls wait near `target` under a load that is somewhat too
-    /// high, where a bound on their number does not know how long they take. The algorithm is CoDel,
-    /// as RFC 8289 has it, in which the target is 5 to 10 percent of the interval. Choose an interval
-    /// as long as the bursts that are to be left alone. The default is not to shed.
+    /// high, where a bound on their number does not know how long they take. Since it sheds only
+    /// gradually more, callers that submit the next call as soon as one has ended keep it longer than
+    /// that: give it a bound on the number too. The algorithm is CoDel, as RFC 8289 has it, in which
+    /// the target is 5 to 10 percent of the interval. Choose an interval as long as the bursts that
+    /// are to be left alone. The target is longer than zero and not longer than the interval, or the
+    /// pool is not built. The default is not to shed.
     pub fn codel(self, target: Duration, interval: Duration) -> Self {
         Self {
             codel: Some((target, interval)),

@@ -110,7 +110,10 @@ pub(crate) struct Dispatch<J: Job> {
     bound: usize,
     bytes: Bytes,
     rate: Option<Bucket>,
-    codel: Option<Codel>,
+    /// The state of each queue, if calls are shed that have waited too long; empty otherwise.
+    codel: Vec<Codel>,
+    /// The time of the last look.
+    looked_at: Option<Instant>,
     /// Calls that were shed since the last look.
     shed: Vec<J>,
     overflow: Overflow,
@@ -263,9 +266,10 @@ impl<J: Job> Dispatch<J> {
             bound: queue.bound,
             bytes: Bytes::new(queue.bytes),
             rate: queue.rate.map(Bucket::new),
-            codel: queue
-                .codel
-                .map(|(target, interval)| Codel::new(target, interval)),
+            codel: queue.codel.map_or_else(Vec::new, |(target, interval)| {
+                vec![Codel::new(target, interval); workers + 3]
+            }),
+            looked_at: None,
             shed: Vec::new(),
             overflow: queue.overflow,
             balance,
@@ -407,14 +411,12 @@ impl<J: Job> Dispatch<J> {
     /// Returns whether calls are shed that have waited too long, so that the time is needed when a
     /// call comes and when a lane asks.
     pub(crate) fn has_codel(&self) -> bool {
-        self.codel.is_some()
+        !self.codel.is_empty()
     }
 
     /// Sets the time of the question that follows, for the calls that are shed by it.
     pub(crate) fn look(&mut self, now: Instant) {
-        if let Some(codel) = &mut self.codel {
-            codel.look(now);
-        }
+        self.looked_at = Some(now);
     }
 
     /// The calls that the last question has shed.
@@ -422,18 +424,20 @@ impl<J: Job> Dispatch<J> {
         std::mem::take(&mut self.shed)
     }
 
-    /// The call that a worker starts next. Those that have waited too long are shed on the way.
+    /// The call that a worker starts next: the oldest of the rank whose turn it is, of those that the
+    /// worker may start. Those that have waited too long are shed on the way.
     fn take(&mut self, worker: usize) -> Option<J> {
+        let queue = self.next_queue(worker)?;
         loop {
-            let job = self.take_first(worker)?;
-            let left = self.queues.len();
-            let came = job.came_at();
-            let (Some(codel), Some(came)) = (&mut self.codel, came) else {
+            let job = self.pop(queue)?;
+            let is_last = self.queues.front(queue).is_none();
+            let came = self.looked_at.zip(job.came_at());
+            let (Some(codel), Some((now, came))) = (self.codel.get_mut(queue), came) else {
                 return Some(job);
             };
             // Decided when a call is taken out and not when it comes: only then is it known how long
             // it has waited.
-            if !codel.sheds(came, left) {
+            if !codel.sheds(now, came, is_last) {
                 return Some(job);
             }
             self.tally.shed += 1;
@@ -449,25 +453,31 @@ impl<J: Job> Dispatch<J> {
         }
     }
 
-    /// The oldest call of the rank whose turn it is, of those that a worker may start.
-    fn take_first(&mut self, worker: usize) -> Option<J> {
+    /// The queue from which a worker takes its next call.
+    fn next_queue(&mut self, worker: usize) -> Option<usize> {
         if self.queues.is_empty() {
             return None;
         }
-        let mut queue = match (self.queues.front(0), self.queues.front(worker + 1)) {
+        let queue = match (self.queues.front(0), self.queues.front(worker + 1)) {
             (Some(common), Some(pinned)) if pinned < common => worker + 1,
             (None, Some(_)) => worker + 1,
             _ => 0,
         };
-        if self.has_ranks {
-            let queues = [
-                self.queue(Rank::High, None),
-                queue,
-                self.queue(Rank::Low, None),
-            ];
-            let waits = queues.map(|queue| self.queues.front(queue).is_some());
-            queue = queues[self.workers[worker].passed.choose(waits)? as usize];
+        if !self.has_ranks {
+            return Some(queue);
         }
+        let queues = [
+            self.queue(Rank::High, None),
+            queue,
+            self.queue(Rank::Low, None),
+        ];
+        let waits = queues.map(|queue| self.queues.front(queue).is_some());
+        let rank = self.workers[worker].passed.choose(waits)?;
+        Some(queues[rank as usize])
+    }
+
+    /// Takes the oldest call of a queue, to be started or shed.
+    fn pop(&mut self, queue: usize) -> Option<J> {
         // Most calls have no deadline, and with none in the queue there is no entry to look for.
         let job = if self.deadlines.is_empty() {
             self.queues.pop(queue)?

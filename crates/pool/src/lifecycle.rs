@@ -82,6 +82,10 @@ pub enum Directive {
 
 impl Restart {
     /// Starts a worker again at most `most` times in any period of this length.
+    ///
+    /// A worker whose next services are already being built to [recycle](Recycle) it goes on with
+    /// them when it ends. Observers are told of that as of a restart, without a delay, but it does
+    /// not count.
     pub fn at_most(most: usize, period: Duration) -> Self {
         Self {
             most,

@@ -104,9 +104,9 @@ impl<C: Calls> WorkerPool<C> {
     }
 
     /// Sets the number of workers, at most as many as the pool was built for. From here on the pool
-    /// does not follow its load. A pool that ends, or has failed with the last of its slots, starts no
-    /// worker for that. Workers that are not needed any more finish the calls that they
-    /// run, and none is waited for.
+    /// does not follow its load. A pool that ends, or has failed because the last worker was lost,
+    /// starts none for that. Workers that are not needed any more finish the calls that they run, and
+    /// none is waited for.
     ///
     /// # Errors
     /// There are no workers, or more than the pool was built for: see

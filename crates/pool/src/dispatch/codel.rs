@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use insula_core::Instant;
 
+/// The state of one queue.
+#[derive(Debug, Clone)]
 pub(super) struct Codel {
     target: Duration,
     interval: Duration,
-    /// The time of the present look at the queue; `None` before the first.
-    now: Option<Instant>,
     /// From here on, calls that have waited too long are shed. `None` while the last one had not.
     late_from: Option<Instant>,
     /// `Some` while calls are shed.
@@ -34,24 +34,15 @@ impl Codel {
         Self {
             target,
             interval,
-            now: None,
             late_from: None,
             shedding: None,
             before: None,
         }
     }
 
-    pub(super) fn look(&mut self, now: Instant) {
-        self.now = Some(now);
-    }
-
-    /// Returns whether a call that is taken out is shed. It came at that time, and `left` calls are
-    /// left behind it.
-    pub(super) fn sheds(&mut self, came: Instant, left: usize) -> bool {
-        let Some(now) = self.now else {
-            return false;
-        };
-        if !self.is_late(now, came, left) {
+    /// Returns whether a call that is taken out is shed. `is_last` is whether none is left behind it.
+    pub(super) fn sheds(&mut self, now: Instant, came: Instant, is_last: bool) -> bool {
+        if !self.is_late(now, came, is_last) {
             self.shedding = None;
             return false;
         }
@@ -74,9 +65,9 @@ impl Codel {
     }
 
     /// Returns whether calls have waited too long for a whole interval.
-    fn is_late(&mut self, now: Instant, came: Instant, left: usize) -> bool {
+    fn is_late(&mut self, now: Instant, came: Instant, is_last: bool) -> bool {
         // The last call of a queue is never shed, however long it has waited.
-        if now.saturating_duration_since(came) < self.target || left == 0 {
+        if now.saturating_duration_since(came) < self.target || is_last {
             self.late_from = None;
             return false;
         }
@@ -115,10 +106,7 @@ mod tests {
         waited: u32,
         times: std::ops::Range<u32>,
     ) -> Vec<u32> {
-        let sheds = |ms: &u32| {
-            codel.look(clock.at(*ms));
-            codel.sheds(clock.at(ms - waited), 5)
-        };
+        let sheds = |ms: &u32| codel.sheds(clock.at(*ms), clock.at(ms - waited), false);
         times.filter(sheds).collect()
     }
 
@@ -171,8 +159,7 @@ mod tests {
     fn the_last_call_is_never_shed_and_extremes_are_accepted() {
         let (mut codel, clock) = codel();
         for ms in 1000..2000 {
-            codel.look(clock.at(ms));
-            assert!(!codel.sheds(clock.at(0), 0));
+            assert!(!codel.sheds(clock.at(ms), clock.at(0), true));
         }
         for (target, interval) in [
             (Duration::ZERO, Duration::ZERO),

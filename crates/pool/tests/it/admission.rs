@@ -4,20 +4,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use insula_core::{Instant, Isolate, Runtime, sleep};
-use insula_pool::{Measure, Overflow, Queue, Rate};
+use insula_core::{Instant, sleep};
+use insula_pool::{BuildError, Measure, Overflow, Queue, Rate};
 use insula_rpc::{CallError, Priority, Reject, Retry, retry};
 
 use crate::desk::{seeded, start};
 use crate::service::{Desk, JobsCaller, pool};
-
-/// Runs a test in an isolate on virtual time.
-fn play<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce() -> F + Send + 'static) {
-    let runtime = Runtime::builder().seeded(1).build();
-    let end = runtime.block_on(async { Isolate::run_async(test).await });
-    runtime.shut_down();
-    end.expect("an end");
-}
 
 fn why<E, Q>(error: &CallError<E, Q>) -> Option<Reject> {
     match error {
@@ -28,7 +20,7 @@ fn why<E, Q>(error: &CallError<E, Q>) -> Option<Reject> {
 
 #[test]
 fn the_bytes_of_queued_requests_are_bounded() {
-    play(|| async {
+    seeded(1, || async {
         let desk = Desk::default();
         let queue = Queue::bounded(10).bytes(1_000).overflow(Overflow::Reject);
         let pool = pool(&desk, 1).queue(queue).build().await.unwrap();
@@ -55,7 +47,7 @@ fn the_bytes_of_queued_requests_are_bounded() {
 
 #[test]
 fn calls_start_by_their_priority() {
-    play(|| async {
+    seeded(1, || async {
         let desk = Desk::default();
         let pool = pool(&desk, 1).build().await.unwrap();
         let caller: JobsCaller = pool.caller();
@@ -81,7 +73,7 @@ fn calls_start_by_their_priority() {
 
 #[test]
 fn the_rate_of_calls_is_limited_and_a_retry_keeps_to_it() {
-    play(|| async {
+    seeded(1, || async {
         let queue = Queue::default().rate(Rate::per_second(10).burst(2));
         let pool = pool(&Desk::default(), 2)
             .queue(queue)
@@ -151,6 +143,21 @@ fn codel_keeps_the_wait_short_under_a_load_that_is_too_high() {
 }
 
 #[test]
+fn a_codel_target_without_sense_is_refused() {
+    seeded(1, || async {
+        let ms = Duration::from_millis;
+        for (target, interval) in [(0, 0), (0, 50), (50, 10)] {
+            let queue = Queue::bounded(10).codel(ms(target), ms(interval));
+            let builder = pool(&Desk::default(), 1).queue(queue);
+            let Err(BuildError::Settings(why)) = builder.build().await else {
+                panic!("{target} ms in {interval} ms");
+            };
+            assert!(why.contains("Queue::codel"), "{why}");
+        }
+    });
+}
+
+#[test]
 fn codel_leaves_bursts_and_a_load_that_is_not_too_high_alone() {
     let ms = Duration::from_millis;
     let queue = || Queue::bounded(10_000).codel(ms(10), ms(200));
@@ -182,5 +189,31 @@ fn codel_sheds_calls_of_a_lower_priority_first() {
         assert!(join_all(high).await.iter().all(Result::is_ok));
         let shed = join_all(low).await.iter().filter(|it| it.is_err()).count();
         assert!(shed > 50, "{shed}");
+    });
+}
+
+/// A call of a high priority overtakes those that wait, and says nothing of how long they do.
+#[test]
+fn calls_that_overtake_others_do_not_end_the_shedding() {
+    seeded(1, || async {
+        let ms = Duration::from_millis;
+        let queue = Queue::bounded(10_000).codel(ms(10), ms(50));
+        let pool = pool(&Desk::default(), 1)
+            .queue(queue)
+            .build()
+            .await
+            .unwrap();
+        let caller: JobsCaller = pool.caller();
+        let (mut high, mut low) = (Vec::new(), Vec::new());
+        for number in 0..500 {
+            low.push(caller.doze(10).priority(Priority::Low).start());
+            if number % 8 == 0 {
+                high.push(caller.doze(1).priority(Priority::High).start());
+            }
+            sleep(ms(5)).await;
+        }
+        assert!(join_all(high).await.iter().all(Result::is_ok));
+        let shed = join_all(low).await.iter().filter(|it| it.is_err()).count();
+        assert!(shed > 150, "{shed}");
     });
 }
