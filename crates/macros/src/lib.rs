@@ -72,6 +72,8 @@ use proc_macro::TokenStream;
 /// # Attributes of methods
 /// - `#[idempotent]`: calls of this method may run more than once with the effect of one. Only such
 ///   calls are repeated after they may have run, or made twice.
+/// - `#[work(cpu)]`, `#[work(memory)]`, `#[work(io)]` or `#[work(balanced)]`: what the work of its
+///   calls needs most, so that a pool spreads calls of one type over its workers.
 ///
 /// # Options
 /// - `name = "…"`: the name of the contract; by default the name of the trait;

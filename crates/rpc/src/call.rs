@@ -12,7 +12,9 @@ use insula_core::{Completer, Instant, Sleep, WaitError, block_on_completer, cont
 use crate::callee::Pending;
 use crate::cell::{Answer, Answered, CallCell, Callees, Cut, Details, Left, News, Signal, Take};
 use crate::context::{CancelToken, Context, WorkerId};
-use crate::contract::{Admission, CallInfo, ClientStreaming, Endpoint, Method, Priority, Ticket};
+use crate::contract::{
+    Admission, CallInfo, ClientStreaming, Endpoint, Method, Priority, Ticket, WorkType,
+};
 use crate::envelope::{Envelope, Metadata, Progress, TraceContext};
 use crate::error::{CallError, CancelledBy, Outcome};
 use crate::fnv;
@@ -223,6 +225,13 @@ macro_rules! options {
             self
         }
 
+        /// Says what the work of the call needs most, in place of what its method says with
+        /// `#[work(..)]`. A pool wakes for it the worker that runs the fewest calls of this type.
+        pub fn work(mut self, work: WorkType) -> Self {
+            self.$($path.)*info.work = work;
+            self
+        }
+
         /// Sends metadata along; see [`Context::metadata`].
         pub fn metadata(mut self, metadata: Metadata) -> Self {
             self.$($path.)*rare().envelope.metadata = metadata;
@@ -287,7 +296,13 @@ impl<M: Method> Call<M> {
     pub fn new(endpoint: Arc<dyn Endpoint<M::Contract>>, request: M::Request) -> Self {
         Self {
             endpoint,
-            options: Options::default(),
+            options: Options {
+                info: CallInfo {
+                    work: M::DESCRIPTOR.work,
+                    ..CallInfo::default()
+                },
+                ..Options::default()
+            },
             stage: Stage::Unsent(request),
         }
     }

@@ -17,9 +17,10 @@ use crate::cell::{CallCell, Signal};
 use crate::channel::{Closed, WINDOW, Writer, channel};
 use crate::context::{Context, Scope};
 use crate::contract::{
-    Ended, How, Method, MethodDescriptor, PendingCall, Refusal, ServerStreaming,
+    Contract, Ended, How, Method, MethodDescriptor, PendingCall, Refusal, ServerStreaming,
 };
 use crate::error::{CallError, CancelledBy, Outcome, WorkerExit};
+use crate::fnv;
 use crate::guard::{Guard, Outcome as Came, Panic, Stopped, Watching, catch};
 use crate::payload::Traffic;
 use crate::reply::{ReplyEnd, ReplyStream};
@@ -116,6 +117,15 @@ impl<M: Method> PendingCall for Pending<M> {
     fn request_bytes(&self) -> u64 {
         let traffic = self.cell.as_ref().map(|cell| cell.request_traffic());
         traffic.map_or(0, |it| it.bytes_moved.saturating_add(it.bytes_copied))
+    }
+
+    fn identity(&self) -> Option<u64> {
+        let cell = self.cell.as_ref()?;
+        let contract = <M::Contract as Contract>::NAME;
+        cell.with_idempotency_key(|key| {
+            let bytes = contract.bytes().chain(key.bytes());
+            bytes.fold(M::DESCRIPTOR.id, fnv::add)
+        })
     }
 
     fn is_waiting(&self) -> bool {

@@ -334,6 +334,13 @@ impl<M: Method> CallCell<M> {
         slot.caller.as_ref().is_some_and(|it| it.will_wake(waker))
     }
 
+    /// Looks at the idempotency key of a call that has one and has not started.
+    pub(crate) fn with_idempotency_key<R>(&self, look: impl FnOnce(&str) -> R) -> Option<R> {
+        let slot = self.slot.lock();
+        let key = slot.envelope.as_ref()?.idempotency_key.as_ref()?;
+        Some(look(key))
+    }
+
     pub(crate) fn request_traffic(&self) -> Traffic {
         self.request_traffic
     }

@@ -37,6 +37,29 @@ pub struct MethodDescriptor {
     pub kind: MethodKind,
     /// `true` if a call may run more than once and have the effect of one; see [`Idempotent`].
     pub is_idempotent: bool,
+    /// What its calls need most, as `#[work(..)]` in the contract says.
+    pub work: WorkType,
+}
+
+/// What the work of a call needs most. A pool spreads the calls of one type over its workers; see
+/// [`Call::work`](crate::Call::work).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum WorkType {
+    /// Nothing in particular: the work of methods that say nothing else.
+    #[default]
+    Balanced,
+    /// Time on the CPU.
+    Cpu,
+    /// Memory.
+    Memory,
+    /// Waiting for files, sockets and other services.
+    Io,
+}
+
+impl WorkType {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Balanced, Self::Cpu, Self::Memory, Self::Io];
 }
 
 /// The types of one method. Implemented by the marker types that `#[contract]` generates.
@@ -142,6 +165,10 @@ pub trait PendingCall {
     fn deadline(&self) -> Option<Instant>;
     /// Returns the bytes of its request, as they were measured when the call was made.
     fn request_bytes(&self) -> u64;
+    /// Returns a number for the piece of work that the call is: calls of one method with the same
+    /// [idempotency key](crate::Call::idempotency_key) have the same. `None` without a key, and once
+    /// the call was started.
+    fn identity(&self) -> Option<u64>;
     /// Returns whether it still waits to be started: it was neither cancelled nor ended.
     fn is_waiting(&self) -> bool;
     /// Returns the call as its callee sees it while it runs; `None` once it was started.
@@ -206,6 +233,8 @@ pub struct CallInfo {
     pub key: Option<u64>,
     /// The rank of the call among those that wait.
     pub priority: Priority,
+    /// What its work needs most.
+    pub work: WorkType,
 }
 
 /// The rank of a call among those that wait in the queue of a pool; see

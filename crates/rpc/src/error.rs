@@ -116,6 +116,14 @@ pub enum Reject {
         /// The time after which one more call is admitted, if no other takes its turn.
         retry_after: Duration,
     },
+    /// The calls before it take so long, as far as the last ones tell, that its deadline would pass
+    /// before it starts.
+    DeadlineWouldMiss {
+        /// The time that it would wait.
+        wait: Duration,
+    },
+    /// Calls with its [idempotency key](crate::Call::idempotency_key) have ended a worker too often.
+    Quarantined,
 }
 
 /// The fault of a call that one side of a wire could not write, read or serve.
@@ -533,11 +541,15 @@ impl fmt::Display for Reject {
             Self::RateLimited { retry_after } => {
                 return write!(f, "too many calls, try again after {retry_after:?}");
             }
+            Self::DeadlineWouldMiss { wait } => {
+                return write!(f, "it would wait for {wait:?}, and its deadline is earlier");
+            }
             Self::QueueFull => "the queue is full",
             Self::Shed => "dropped from a queue that is full or too slow",
             Self::Shutdown => "shutting down",
             Self::NoWorker => "no worker is left",
             Self::TooLarge => "larger than the whole queue",
+            Self::Quarantined => "calls with its idempotency key have ended a worker too often",
         })
     }
 }

@@ -239,7 +239,7 @@ pub use context::{CancelToken, Context, Ledger, Place, Scope, WorkerId};
 pub use contract::{
     Admission, CallInfo, Caller, Calls, ClientStreaming, Contract, Ended, Endpoint, How,
     Idempotent, Method, MethodDescriptor, MethodKind, PendingCall, Priority, Refusal, Respond,
-    ServerStreaming, Ticket,
+    ServerStreaming, Ticket, WorkType,
 };
 pub use envelope::{Metadata, MetadataError, Progress, TraceContext, TraceContextError};
 pub use error::{
@@ -268,7 +268,8 @@ pub mod __private {
     pub use crate::context::Scope;
     pub use crate::contract::{
         Caller, Calls, ClientStreaming, Contract, Ended, Endpoint, Idempotent, Method,
-        MethodDescriptor, MethodKind, PendingCall, Respond, ServerStreaming, methods_of, place_of,
+        MethodDescriptor, MethodKind, PendingCall, Respond, ServerStreaming, WorkType, methods_of,
+        place_of,
     };
     pub use crate::diagnose::{IsContext, Moves, moves_to_another_isolate};
     pub use crate::exclusive::Exclusive;

@@ -8,7 +8,7 @@ mod output;
 mod owned;
 
 use proc_macro2::{Span, TokenStream};
-use quote::ToTokens;
+use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 use syn::{
     Attribute, Error, Ident, Item, ItemTrait, Path, Signature, TraitItem, TraitItemFn, Type,
@@ -61,6 +61,8 @@ pub(super) struct Method {
     pub(super) error: Type,
     /// `true` if it is marked with `#[idempotent]`.
     pub(super) is_idempotent: bool,
+    /// The variant of `WorkType` that `#[work(..)]` names.
+    pub(super) work: Ident,
     /// FNV-1a of the method's name: stable when methods are added or reordered.
     pub(super) id: u64,
 }
@@ -230,6 +232,30 @@ fn take_idempotent(attrs: &mut Vec<Attribute>) -> syn::Result<bool> {
     Ok(true)
 }
 
+/// Takes the attribute away that says what the work of a method needs most.
+fn take_work(attrs: &mut Vec<Attribute>) -> syn::Result<Ident> {
+    let Some(index) = attrs.iter().position(|attr| attr.path().is_ident("work")) else {
+        return Ok(format_ident!("Balanced"));
+    };
+    let work: Ident = attrs.remove(index).parse_args()?;
+    if let Some(twice) = attrs.iter().find(|attr| attr.path().is_ident("work")) {
+        return Err(Error::new_spanned(
+            twice,
+            "the work of a method has one type",
+        ));
+    }
+    Ok(match work.to_string().as_str() {
+        "balanced" => format_ident!("Balanced"),
+        "cpu" => format_ident!("Cpu"),
+        "memory" => format_ident!("Memory"),
+        "io" => format_ident!("Io"),
+        _ => {
+            let message = "the types of work are `cpu`, `memory`, `io` and `balanced`";
+            return Err(Error::new_spanned(work, message));
+        }
+    })
+}
+
 fn read_member(member: TraitItem) -> syn::Result<(Method, Access)> {
     match member {
         TraitItem::Fn(method) => read_method(method),
@@ -250,6 +276,7 @@ fn read_method(method: TraitItemFn) -> syn::Result<(Method, Access)> {
         return Err(Error::new_spanned(body, message));
     }
     let is_idempotent = take_idempotent(&mut attrs)?;
+    let work = take_work(&mut attrs)?;
     let name = sig.ident.unraw().to_string();
     if RESERVED.contains(&name.as_str()) {
         let message = format!("`{name}` is a method of every caller: choose another name");
@@ -272,6 +299,7 @@ fn read_method(method: TraitItemFn) -> syn::Result<(Method, Access)> {
         answer,
         error,
         is_idempotent,
+        work,
         // Of the name without `r#`, so that it stays the same if a later edition makes a keyword of
         // it.
         id: fnv1a(&name),

@@ -16,6 +16,7 @@ fn method(name: &'static str) -> (&'static str, MethodDescriptor) {
         id: 0,
         kind: MethodKind::Unary,
         is_idempotent: false,
+        work: insula_rpc::WorkType::Balanced,
     };
     ("Contract", descriptor)
 }

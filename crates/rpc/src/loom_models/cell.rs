@@ -52,6 +52,7 @@ impl Method for Ask {
         id: 1,
         kind: MethodKind::Unary,
         is_idempotent: false,
+        work: crate::contract::WorkType::Balanced,
     };
     fn wrap(call: Pending<Self>) -> Only {
         Only(call)

@@ -7,7 +7,7 @@ use insula_core::{Instant, contain};
 use serde::{Deserialize, Serialize};
 
 use crate::WorkerId;
-use crate::contract::{Admission, CallInfo, Priority};
+use crate::contract::{Admission, CallInfo, Priority, WorkType};
 use crate::envelope::{Envelope, Metadata, Progress, TraceContext};
 use crate::error::{
     CallError, CancelledBy, Outcome, Part, Phase, ProtocolError, Reject, WorkerExit,
@@ -63,6 +63,8 @@ pub(super) struct Head<'a> {
     key: Option<u64>,
     #[serde(with = "PriorityForm")]
     priority: Priority,
+    #[serde(with = "WorkTypeForm")]
+    work: WorkType,
     along: Option<Along>,
 }
 
@@ -90,6 +92,7 @@ impl<'a> Head<'a> {
             waits_not: info.admission == Admission::NoWait,
             key: info.key,
             priority: info.priority,
+            work: info.work,
             along: envelope.map(|envelope| Along {
                 metadata: envelope.metadata,
                 trace: envelope.trace,
@@ -109,6 +112,7 @@ impl<'a> Head<'a> {
             admission,
             key: self.key,
             priority: self.priority,
+            work: self.work,
         }
     }
 
@@ -245,6 +249,8 @@ enum RejectForm {
     NoWorker,
     TooLarge,
     RateLimited { retry_after: Duration },
+    DeadlineWouldMiss { wait: Duration },
+    Quarantined,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -253,6 +259,15 @@ enum PriorityForm {
     High,
     Normal,
     Low,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "WorkType")]
+enum WorkTypeForm {
+    Balanced,
+    Cpu,
+    Memory,
+    Io,
 }
 
 #[derive(Serialize, Deserialize)]

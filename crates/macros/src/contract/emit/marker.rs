@@ -43,6 +43,7 @@ pub(super) fn emit(contract: &Contract, names: &Names, method: &Method) -> Token
     };
     let streams = emit_streams(contract, names, method);
     let is_idempotent = method.is_idempotent;
+    let work = &method.work;
     let idempotent = is_idempotent.then(|| {
         quote! {
             #(#conditions)*
@@ -68,6 +69,7 @@ pub(super) fn emit(contract: &Contract, names: &Names, method: &Method) -> Token
                 id: #id,
                 kind: #private::MethodKind::#kind,
                 is_idempotent: #is_idempotent,
+                work: #private::WorkType::#work,
             };
             fn wrap(call: #private::Pending<Self>) -> #request_enum {
                 #request_enum::#variant(call)

@@ -57,6 +57,7 @@ const fn descriptor(name: &'static str, kind: MethodKind, is_idempotent: bool) -
         id: 0,
         kind,
         is_idempotent,
+        work: crate::WorkType::Balanced,
     }
 }
 

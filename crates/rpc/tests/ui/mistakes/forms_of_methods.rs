@@ -19,6 +19,13 @@ trait Greeter {
     async fn over(&self, cx: &Context) -> Result<u8, Infallible>;
     async fn attribute(&self, cx: &Context, #[cfg(unix)] other: u8) -> Result<u8, Infallible>;
     const LIMIT: u8;
+    #[work(gpu)]
+    async fn unknown_work(&self, cx: &Context) -> Result<u8, Infallible>;
+    #[work(cpu)]
+    #[work(io)]
+    async fn two_works(&self, cx: &Context) -> Result<u8, Infallible>;
+    #[work]
+    async fn no_work(&self, cx: &Context) -> Result<u8, Infallible>;
 }
 
 #[contract(crate = insula_rpc)]
