@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use insula_rpc::{Respond, Router, WorkerId};
 
-use crate::config::{Balance, Measure, Monitor, Queue};
+use crate::balance::Balance;
+use crate::config::{Measure, Monitor, Queue};
 use crate::error::{BuildError, FactoryError};
 use crate::lifecycle::{Recycle, Restart};
 use crate::observe::discards::{Discarded, Discards};
@@ -341,6 +342,10 @@ fn check<R: Respond>(settings: &Settings) -> Result<(), BuildError> {
     {
         "the target of a queue is longer than zero and not longer than its interval: see \
          `Queue::codel`"
+    } else if let Balance::Weighted(weights) = &settings.balance
+        && weights.0.len() != workers.most
+    {
+        "there is one weight for each worker that the pool may have: see `Balance::weighted`"
     } else if settings.recycle.is_endless() {
         "a worker's services last for a call or a time, or new ones would be built without end: see \
          `recycle(..)`"

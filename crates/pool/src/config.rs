@@ -12,7 +12,18 @@ pub struct Queue {
     pub(crate) rate: Option<Rate>,
     /// The target and the interval.
     pub(crate) codel: Option<(Duration, Duration)>,
+    pub(crate) deadlines: Deadlines,
     pub(crate) overflow: Overflow,
+}
+
+/// What a queue makes of the deadlines of calls that come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Deadlines {
+    /// A call that cannot make it waits all the same.
+    #[default]
+    Ignored,
+    /// It is turned away.
+    Respected,
 }
 
 /// A limit on the calls that a pool admits in a time: a token bucket. Each call takes a token, and
@@ -45,18 +56,6 @@ pub enum Overflow {
     DropOldest,
     /// It is dropped itself: `Shed`.
     DropNewest,
-}
-
-/// The policy that selects one of several workers with room, to be woken for a call. The call is
-/// then taken by the first worker that has room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Balance {
-    /// In turn.
-    #[default]
-    RoundRobin,
-    /// The one that runs the fewest calls; among equals in turn.
-    LeastLoaded,
 }
 
 /// The choice of calls that are timed. Three reads of the clock cost about as much as an empty
@@ -120,6 +119,7 @@ impl Queue {
             bytes: None,
             rate: None,
             codel: None,
+            deadlines: Deadlines::default(),
             overflow: Overflow::default(),
         }
     }
@@ -169,6 +169,20 @@ impl Queue {
     pub fn codel(self, target: Duration, interval: Duration) -> Self {
         Self {
             codel: Some((target, interval)),
+            ..self
+        }
+    }
+
+    /// Rejects a call with `DeadlineWouldMiss` when it comes, if it has a deadline and would not start
+    /// before it. The time that it would wait is an estimate: the mean time that the last calls had a
+    /// place, times the calls that are queued, divided by the places of the workers that take calls. A
+    /// call for which a worker has room is never rejected for this, nor is one of a high priority, nor
+    /// any before the first call has ended. Each call is timed for it, which is two reads of the clock.
+    ///
+    /// Without it, such a call waits until its deadline, in the way of others. The default is without.
+    pub fn reject_hopeless(self) -> Self {
+        Self {
+            deadlines: Deadlines::Respected,
             ..self
         }
     }

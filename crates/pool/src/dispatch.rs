@@ -45,9 +45,11 @@
 mod admission;
 mod bucket;
 mod bytes;
+mod choice;
 mod codel;
 mod homes;
 mod order;
+mod pace;
 mod signs;
 mod states;
 mod worker;
@@ -57,18 +59,21 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use insula_core::Instant;
-use insula_rpc::{Priority, Reject, WorkerId};
+use insula_rpc::{How, Priority, Reject, WorkType, WorkerId};
 
 pub(crate) use self::admission::Submitted;
 use self::bucket::Bucket;
 use self::bytes::Bytes;
+use self::choice::Choice;
 use self::codel::Codel;
 use self::homes::Homes;
 use self::order::Rank;
+use self::pace::Pace;
 pub(crate) use self::signs::Signs;
 pub(crate) use self::worker::Condition;
 use self::worker::{Doing, Worker};
-use crate::config::{Balance, Measure, Overflow, Queue};
+use crate::balance::{Balance, Candidate};
+use crate::config::{Deadlines, Measure, Overflow, Queue};
 use crate::lifecycle::{Recycle, Restart, Start, Starts};
 use crate::observe::outbox::Outbox;
 use crate::queues::{Key, Queues};
@@ -81,14 +86,25 @@ pub(crate) trait Job {
     fn handle(&self) -> Self::Handle;
     /// The time after which it need not start.
     fn deadline(&self) -> Option<Instant>;
-    /// The key that it is pinned to.
-    fn pin(&self) -> Option<u64>;
+    /// What it is pinned to.
+    fn pin(&self) -> Option<Target>;
+    /// What its work needs most.
+    fn work(&self) -> WorkType;
     /// Its priority, which does not count if it is pinned.
     fn priority(&self) -> Priority;
     /// The time at which it came, if that is needed.
     fn came_at(&self) -> Option<Instant>;
     /// The bytes of its request. Always the same.
     fn bytes(&self) -> u64;
+}
+
+/// What a call is pinned to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The worker that calls with this key go to.
+    Key(u64),
+    /// This worker, and no other.
+    Worker(usize),
 }
 
 pub(crate) struct Dispatch<J: Job> {
@@ -114,10 +130,16 @@ pub(crate) struct Dispatch<J: Job> {
     codel: Vec<Codel>,
     /// The time of the last look.
     looked_at: Option<Instant>,
+    /// `Some` if calls are turned away whose deadlines would pass in the queue.
+    pace: Option<Pace>,
     /// Calls that were shed since the last look.
     shed: Vec<J>,
     overflow: Overflow,
-    balance: Balance,
+    choice: Choice,
+    /// The workers with room, at the last choice. Kept for its memory.
+    candidates: Vec<usize>,
+    /// Calls are timed for the sake of decisions.
+    needs_times: bool,
     measure: Measure,
     /// Calls since the last one that is timed.
     unmeasured: u32,
@@ -272,7 +294,10 @@ impl<J: Job> Dispatch<J> {
             looked_at: None,
             shed: Vec::new(),
             overflow: queue.overflow,
-            balance,
+            needs_times: balance.needs_times() || queue.deadlines == Deadlines::Respected,
+            pace: (queue.deadlines == Deadlines::Respected).then(Pace::default),
+            choice: Choice::new(balance),
+            candidates: Vec::new(),
             measure: Measure::default(),
             unmeasured: 0,
             signs: Signs::new(workers),
@@ -360,6 +385,7 @@ impl<J: Job> Dispatch<J> {
     pub(crate) fn next(&mut self, at: Place) -> Next<J> {
         let phase = self.phase;
         let worker = &mut self.workers[at.worker];
+        worker.discharge(at.lane);
         let lane = &mut worker.lanes[at.lane];
         // It runs, whatever it was doing before.
         match lane.doing {
@@ -391,7 +417,10 @@ impl<J: Job> Dispatch<J> {
         {
             let worker = &mut self.workers[at.worker];
             worker.busy += 1;
-            worker.lanes[at.lane].doing = Doing::Running(job.handle());
+            worker.charge(at.lane, job.work());
+            let lane = &mut worker.lanes[at.lane];
+            lane.doing = Doing::Running(job.handle());
+            lane.began = self.looked_at.filter(|_| self.needs_times);
             self.recount(at.worker);
             return Next::Run(job, self.spread());
         }
@@ -409,12 +438,17 @@ impl<J: Job> Dispatch<J> {
     }
 
     /// Returns whether calls are shed that have waited too long, so that the time is needed when a
-    /// call comes and when a lane asks.
+    /// call comes.
     pub(crate) fn has_codel(&self) -> bool {
         !self.codel.is_empty()
     }
 
-    /// Sets the time of the question that follows, for the calls that are shed by it.
+    /// Returns whether the time is needed when a lane asks.
+    pub(crate) fn needs_time(&self) -> bool {
+        self.needs_times || self.has_codel()
+    }
+
+    /// Sets the time of the question or the call that follows.
     pub(crate) fn look(&mut self, now: Instant) {
         self.looked_at = Some(now);
     }
@@ -499,14 +533,15 @@ impl<J: Job> Dispatch<J> {
             return None;
         }
         // The worker that asks is inside of a slice, and so never found.
-        let worker = self.pick(None)?;
-        Some(self.unpark(worker, 0))
+        let worker = self.pick(None, WorkType::Balanced)?;
+        Some(self.unpark(worker, WorkType::Balanced, 0))
     }
 
     /// A slice of a worker has ended while calls waited: it may have room now.
     pub(crate) fn offer(&mut self, worker: usize) -> Option<Unpark> {
         let has_call = self.has_call_for(worker);
-        (has_call && self.workers[worker].has_room()).then(|| self.unpark(worker, 0))
+        (has_call && self.workers[worker].has_room())
+            .then(|| self.unpark(worker, WorkType::Balanced, 0))
     }
 
     fn has_call_for(&self, worker: usize) -> bool {
@@ -539,9 +574,19 @@ impl<J: Job> Dispatch<J> {
     }
 
     /// A lane's call has ended.
-    pub(crate) fn finish(&mut self, at: Place) -> Finished<J> {
+    pub(crate) fn finish(&mut self, at: Place, how: How) -> Finished<J> {
         let is_closed = self.phase == Phase::Closed;
         let worker = &mut self.workers[at.worker];
+        worker.discharge(at.lane);
+        let has_failed = matches!(how, How::Failed | How::Panicked);
+        if let Some((began, now)) = worker.lanes[at.lane].began.take().zip(self.looked_at) {
+            let time = now.saturating_duration_since(began);
+            worker.load.took(time, now);
+            worker.load.ended(has_failed);
+            if let Some(pace) = &mut self.pace {
+                pace.record(time);
+            }
+        }
         let doing = &mut worker.lanes[at.lane].doing;
         let mut finished = Finished {
             handle: None,
@@ -553,7 +598,8 @@ impl<J: Job> Dispatch<J> {
             Doing::Running(handle) => {
                 worker.busy -= 1;
                 worker.calls += 1;
-                finished.is_due = self.recycle.is_due_now(worker.calls);
+                worker.errors += u64::from(has_failed);
+                finished.is_due = self.recycle.is_due_now(&worker.wear(), has_failed);
                 finished.handle = Some(handle);
                 finished.returned = worker.admit(is_closed);
             }
@@ -798,9 +844,9 @@ impl<J: Job> Dispatch<J> {
         }
     }
 
-    /// A worker with room, by the rule of balance; or the one that a call is pinned to, if that
+    /// A worker with room, by the policy of the pool; or the one that a call is pinned to, if that
     /// has room.
-    fn pick(&mut self, home: Option<usize>) -> Option<usize> {
+    fn pick(&mut self, home: Option<usize>, work: WorkType) -> Option<usize> {
         // A pool under load has no parked lane, and then no worker need be looked at.
         if self.idle == 0 {
             return None;
@@ -811,28 +857,67 @@ impl<J: Job> Dispatch<J> {
             return Some(home).filter(has_room);
         }
         let mut turn = (self.cursor..self.workers.len()).chain(0..self.cursor);
-        let worker = match self.balance {
-            Balance::RoundRobin => turn.find(has_room),
-            // Of equal ones the first in turn counts, so that ties go round as well.
-            Balance::LeastLoaded => turn
-                .filter(has_room)
-                .min_by_key(|&index| self.workers[index].busy + self.workers[index].woken),
+        let worker = if self.choice.is_in_turn() && work == WorkType::Balanced {
+            turn.find(has_room)
+        } else {
+            let mut candidates = std::mem::take(&mut self.candidates);
+            candidates.clear();
+            candidates.extend(turn.filter(has_room));
+            let of_work = |worker: usize| self.workers[worker].load.of(work);
+            let least = candidates.iter().map(|&it| of_work(it)).min();
+            candidates.retain(|&it| Some(of_work(it)) == least);
+            let now = self.looked_at.unwrap_or_else(Instant::now);
+            let chosen = self.choice.select(&mut self.workers, &candidates, now);
+            self.candidates = candidates;
+            chosen
         }?;
+        self.turn_to(worker);
+        Some(worker)
+    }
+
+    /// The next search begins behind this worker.
+    fn turn_to(&mut self, worker: usize) {
         self.cursor = if worker + 1 == self.workers.len() {
             0
         } else {
             worker + 1
         };
-        Some(worker)
     }
 
-    /// The worker that calls with this key go to.
-    fn home(&self, pin: u64) -> Option<usize> {
+    /// The workers with room, for a user's policy, from the one whose turn it is.
+    pub(crate) fn candidates(&self, now: Instant) -> Vec<Candidate> {
+        let turn = (self.cursor..self.workers.len()).chain(0..self.cursor);
+        let has_room =
+            |index: &usize| self.workers[*index].has_room() && !self.signs.is_inside(*index);
+        let candidate = |index: usize| {
+            let worker = &self.workers[index];
+            Candidate {
+                worker: id(index),
+                incarnation: worker.incarnation,
+                running: worker.busy + worker.woken,
+                places: worker.places,
+                latency: worker.load.latency(now),
+                failures: worker.load.failures(),
+            }
+        };
+        turn.filter(has_room).map(candidate).collect()
+    }
+
+    /// Has the next choice begin with a worker, which a user's policy has chosen, if its state is still
+    /// this one.
+    pub(crate) fn prefer(&mut self, worker: usize, incarnation: u32) {
+        if self.workers[worker].incarnation == incarnation {
+            self.cursor = worker;
+        }
+    }
+
+    /// The worker that a call goes to.
+    fn home(&self, pin: Target) -> Option<usize> {
         Homes::of(&self.workers).find(pin)
     }
 
     /// Wakes a parked lane of a worker with room, for a call of so many bytes if it has just come.
-    fn unpark(&mut self, index: usize, bytes: u64) -> Unpark {
+    fn unpark(&mut self, index: usize, work: WorkType, bytes: u64) -> Unpark {
         let worker = &mut self.workers[index];
         // Each caller has seen that a lane is parked.
         let lane = worker.parked.pop().unwrap_or(0);
@@ -840,6 +925,7 @@ impl<J: Job> Dispatch<J> {
         worker.woken += 1;
         self.woken += 1;
         worker.lanes[lane].doing = Doing::Woken;
+        worker.charge(lane, work);
         self.bytes.expect(&mut worker.lanes[lane], bytes);
         Unpark {
             at: Place {
@@ -853,7 +939,8 @@ impl<J: Job> Dispatch<J> {
     /// Wakes all parked lanes of a worker, though there may be no call for them.
     fn unpark_all(&mut self, index: usize, actions: &mut Actions<J>) {
         while !self.workers[index].parked.is_empty() {
-            actions.unpark.push(self.unpark(index, 0));
+            let lane = self.unpark(index, WorkType::Balanced, 0);
+            actions.unpark.push(lane);
         }
     }
 

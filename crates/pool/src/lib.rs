@@ -139,6 +139,7 @@
 
 #![forbid(unsafe_code)]
 
+mod balance;
 mod builder;
 mod config;
 mod dispatch;
@@ -155,8 +156,9 @@ mod stats;
 mod supervisor;
 mod worker;
 
+pub use balance::{Balance, Candidate, Strategy, Weights};
 pub use builder::{NoService, PoolBuilder, ServiceFactory};
-pub use config::{Balance, Measure, Monitor, Overflow, Queue, Rate, Shutdown};
+pub use config::{Measure, Monitor, Overflow, Queue, Rate, Shutdown};
 pub use error::{BuildError, FactoryError, ResizeError, WorkerFault};
 pub use lifecycle::{Directive, Recycle, Restart};
 pub use observe::discards::{DiscardReason, Discarded};

@@ -65,6 +65,7 @@ pub struct Restart {
     period: Duration,
     first: Duration,
     longest: Duration,
+    jitter: Jitter,
     decide: Option<Arc<Decide>>,
 }
 
@@ -92,6 +93,7 @@ impl Restart {
             period,
             first: Duration::from_millis(50),
             longest: Duration::from_secs(10),
+            jitter: Jitter::default(),
             decide: None,
         }
     }
@@ -113,6 +115,15 @@ impl Restart {
         }
     }
 
+    /// Makes each delay shorter by a random part of this share of it, from 0 to 1, so that workers which
+    /// have ended together do not start together. The default is 0.
+    pub fn jitter(self, share: f64) -> Self {
+        Self {
+            jitter: Jitter::new(share),
+            ..self
+        }
+    }
+
     /// Has `decide` look at the reason for each end. It is called on the thread that ends the
     /// worker. If it panics, the worker is lost.
     pub fn decide(
@@ -125,11 +136,11 @@ impl Restart {
         }
     }
 
-    /// The delay after so many others.
-    pub(crate) fn delay_after(&self, others: u32) -> Duration {
+    /// The delay after so many others. `draw` is a random number from 0 to 1.
+    pub(crate) fn delay_after(&self, others: u32, draw: f64) -> Duration {
         // Beyond 2^31 times, any delay but zero is the longest one.
         let delay = self.first.saturating_mul(1 << others.min(31));
-        delay.min(self.longest)
+        self.jitter.of(delay.min(self.longest), draw)
     }
 
     /// Asks the user's function. Called without a lock.
@@ -154,6 +165,7 @@ impl fmt::Debug for Restart {
             .field("period", &self.period)
             .field("first", &self.first)
             .field("longest", &self.longest)
+            .field("jitter", &self.jitter)
             .finish_non_exhaustive()
     }
 }
@@ -181,22 +193,46 @@ impl fmt::Debug for Restart {
 pub struct Recycle {
     calls: Option<u64>,
     age: Option<Duration>,
+    errors: Option<u64>,
+    jitter: Jitter,
+}
+
+/// The share by which times and numbers are made smaller at random, in thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Jitter(u16);
+
+/// What the present state of a worker has done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wear {
+    /// The calls that it has ended, and those of them that failed or panicked.
+    pub(crate) calls: u64,
+    pub(crate) errors: u64,
+    /// A random number from 0 to 1, drawn once for each state.
+    pub(crate) draw: f64,
 }
 
 impl Recycle {
     /// Recycles a worker whose services have ended this many calls, in whatever way; at least one.
     pub fn after_calls(calls: u64) -> Self {
-        Self {
-            calls: Some(calls),
-            age: None,
-        }
+        Self::default().or_after_calls(calls)
     }
 
     /// Recycles a worker whose services are this old.
     pub fn after(age: Duration) -> Self {
+        Self::default().or_after(age)
+    }
+
+    /// Recycles a worker of whose calls so many have failed with an error of the service, or panicked;
+    /// at least one.
+    pub fn after_errors(errors: u64) -> Self {
+        Self::default().or_after_errors(errors)
+    }
+
+    /// Recycles it also when its services have ended this many calls.
+    pub fn or_after_calls(self, calls: u64) -> Self {
         Self {
-            calls: None,
-            age: Some(age),
+            calls: Some(calls),
+            ..self
         }
     }
 
@@ -208,24 +244,71 @@ impl Recycle {
         }
     }
 
+    /// Recycles it also when so many of its calls have failed.
+    pub fn or_after_errors(self, errors: u64) -> Self {
+        Self {
+            errors: Some(errors),
+            ..self
+        }
+    }
+
+    /// Makes each limit smaller by a random part of this share of it, from 0 to 1, so that workers which
+    /// have started together are not recycled one right after the other. The default is 0.
+    pub fn jitter(self, share: f64) -> Self {
+        Self {
+            jitter: Jitter::new(share),
+            ..self
+        }
+    }
+
     /// Returns whether each state would be due at its beginning.
     pub(crate) fn is_endless(&self) -> bool {
-        self.calls == Some(0) || self.age == Some(Duration::ZERO)
+        self.calls == Some(0) || self.errors == Some(0) || self.age == Some(Duration::ZERO)
     }
 
-    /// Returns whether the state that has just ended this many calls is to be recycled because of
-    /// the last one.
-    pub(crate) fn is_due_now(&self, calls: u64) -> bool {
-        self.calls == Some(calls)
+    /// Returns whether the state that has just ended a call is to be recycled because of that.
+    pub(crate) fn is_due_now(&self, wear: &Wear, has_failed: bool) -> bool {
+        let is = |limit: Option<u64>, count| self.limit(limit, wear) == Some(count);
+        is(self.calls, wear.calls) || (has_failed && is(self.errors, wear.errors))
     }
 
-    /// The time at which a state is to be recycled that was ready at a time, and has ended so many
-    /// calls.
-    pub(crate) fn due(&self, ready_at: Instant, calls: u64) -> Option<Instant> {
-        if self.calls.is_some_and(|most| calls >= most) {
+    /// The time at which a state is to be recycled that was ready at a time.
+    pub(crate) fn due(&self, ready_at: Instant, wear: &Wear) -> Option<Instant> {
+        let has_come = |limit, count| self.limit(limit, wear).is_some_and(|most| count >= most);
+        if has_come(self.calls, wear.calls) || has_come(self.errors, wear.errors) {
             return Some(ready_at);
         }
-        self.age.map(|age| ready_at + age)
+        self.age
+            .map(|age| ready_at + self.jitter.of(age, wear.draw))
+    }
+
+    fn limit(&self, limit: Option<u64>, wear: &Wear) -> Option<u64> {
+        // At least one, or each state would be due at its beginning.
+        limit.map(|it| it - self.jitter.part(it, wear.draw).min(it.saturating_sub(1)))
+    }
+}
+
+impl Jitter {
+    /// A share that is no number is taken as 0.
+    fn new(share: f64) -> Self {
+        Self((share.clamp(0.0, 1.0) * 1000.0) as u16)
+    }
+
+    fn of(self, time: Duration, draw: f64) -> Duration {
+        if self.0 == 0 {
+            return time;
+        }
+        // The longest times are rounded to ones that are none.
+        let shorter = time.as_secs_f64() * (1.0 - f64::from(self.0) / 1000.0 * draw);
+        Duration::try_from_secs_f64(shorter).map_or(time, |it| it.min(time))
+    }
+
+    /// The part of a number that is taken away.
+    fn part(self, number: u64, draw: f64) -> u64 {
+        if self.0 == 0 {
+            return 0;
+        }
+        (number as f64 * f64::from(self.0) / 1000.0 * draw) as u64
     }
 }
 
@@ -239,7 +322,7 @@ pub(crate) struct Restarts {
 impl Restarts {
     /// A worker has ended. Returns the delay after which it starts again; `None` if it has done so
     /// too often.
-    pub(crate) fn next(&mut self, policy: &Restart, now: Instant) -> Option<Duration> {
+    pub(crate) fn next(&mut self, policy: &Restart, now: Instant, draw: f64) -> Option<Duration> {
         let is_old = |at: &Instant| now.saturating_duration_since(*at) >= policy.period;
         while self.at.front().is_some_and(is_old) {
             self.at.pop_front();
@@ -249,7 +332,7 @@ impl Restarts {
         if self.at.len() >= policy.most {
             return None;
         }
-        let delay = policy.delay_after(self.at.len() as u32);
+        let delay = policy.delay_after(self.at.len() as u32, draw);
         self.at.push_back(now);
         Some(delay)
     }
@@ -326,7 +409,7 @@ mod tests {
     fn delays_double_up_to_the_longest_and_a_worker_starts_so_often_in_a_period() {
         let policy = Restart::at_most(4, 10 * SECOND).delay(SECOND, 3 * SECOND);
         let (mut restarts, start) = (Restarts::default(), Instant::now());
-        let mut at = |seconds: u32| restarts.next(&policy, start + seconds * SECOND);
+        let mut at = |seconds: u32| restarts.next(&policy, start + seconds * SECOND, 0.5);
         assert_eq!(at(0), Some(SECOND));
         assert_eq!(at(1), Some(2 * SECOND));
         assert_eq!(at(2), Some(3 * SECOND), "the longest");
@@ -339,16 +422,48 @@ mod tests {
     }
 
     #[test]
+    fn jitter_makes_delays_ages_and_limits_smaller_and_never_nothing() {
+        let policy = Restart::at_most(4, 10 * SECOND)
+            .delay(SECOND, SECOND)
+            .jitter(0.5);
+        assert_eq!(policy.delay_after(0, 0.0), SECOND);
+        assert_eq!(policy.delay_after(0, 1.0), SECOND / 2);
+        let (start, recycle) = (Instant::now(), Recycle::after_calls(10).or_after(SECOND));
+        let recycle = recycle.or_after_errors(1).jitter(0.5);
+        let wear = |calls, errors, draw| Wear {
+            calls,
+            errors,
+            draw,
+        };
+        assert!(recycle.is_due_now(&wear(10, 0, 0.0), false));
+        assert!(recycle.is_due_now(&wear(5, 0, 1.0), false));
+        assert!(!recycle.is_due_now(&wear(4, 0, 1.0), false));
+        assert!(recycle.is_due_now(&wear(1, 1, 1.0), true));
+        assert_eq!(
+            recycle.due(start, &wear(0, 0, 1.0)),
+            Some(start + SECOND / 2)
+        );
+        for share in [f64::NAN, -1.0, 2.0, f64::INFINITY] {
+            let policy = Restart::default().jitter(share);
+            assert!(policy.delay_after(40, 0.999) <= 10 * SECOND);
+            let recycle = Recycle::after_calls(1).jitter(share);
+            assert!(!recycle.is_due_now(&wear(0, 0, 0.999), false));
+        }
+        let longest = Restart::default().delay(Duration::MAX, Duration::MAX);
+        assert_eq!(longest.jitter(0.1).delay_after(0, 0.0), Duration::MAX);
+    }
+
+    #[test]
     fn extremes_are_accepted() {
         let now = Instant::now();
         let mut restarts = Restarts::default();
-        assert_eq!(restarts.next(&Restart::never(), now), None);
+        assert_eq!(restarts.next(&Restart::never(), now, 0.5), None);
         let policy = Restart::at_most(usize::MAX, Duration::MAX).delay(SECOND, Duration::MAX);
         for _ in 0..100 {
-            assert!(restarts.next(&policy, now).is_some());
+            assert!(restarts.next(&policy, now, 0.5).is_some());
         }
         let policy = policy.delay(Duration::MAX, Duration::ZERO);
-        assert_eq!(restarts.next(&policy, now), Some(Duration::ZERO));
+        assert_eq!(restarts.next(&policy, now, 0.5), Some(Duration::ZERO));
     }
 
     #[test]

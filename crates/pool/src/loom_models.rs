@@ -9,11 +9,12 @@ use std::sync::Arc;
 use loom::thread;
 
 use insula_core::Instant;
-use insula_rpc::Priority;
+use insula_rpc::{Priority, WorkType};
 use insula_sync::Mutex;
 
-use crate::config::{Balance, Queue};
-use crate::dispatch::{Dispatch, Job, Next, Place, Submitted};
+use crate::balance::Balance;
+use crate::config::Queue;
+use crate::dispatch::{Dispatch, Job, Next, Place, Submitted, Target};
 
 struct Call;
 
@@ -23,8 +24,11 @@ impl Job for Call {
     fn deadline(&self) -> Option<Instant> {
         None
     }
-    fn pin(&self) -> Option<u64> {
+    fn pin(&self) -> Option<Target> {
         None
+    }
+    fn work(&self) -> WorkType {
+        WorkType::Balanced
     }
     fn priority(&self) -> Priority {
         Priority::Normal

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use insula_core::Isolate;
-use insula_rpc::{Caller, Calls, Endpoint, Includes, MethodDescriptor, PendingCall};
+use insula_core::{Isolate, IsolateId};
+use insula_rpc::{
+    Call, CallError, CallInfo, Caller, Calls, CancelledBy, Endpoint, Includes, Method,
+    MethodDescriptor, PendingCall, Ticket, WorkerId,
+};
 
 use crate::builder::PoolBuilder;
 use crate::config::Shutdown;
+use crate::dispatch::Target;
 use crate::error::ResizeError;
 use crate::observe::hub::Events;
 use crate::observe::report::PerformanceReport;
@@ -85,6 +89,54 @@ impl<C: Calls> WorkerPool<C> {
     {
         let endpoint: Arc<dyn Endpoint<C>> = Arc::<Shared<C>>::clone(&self.shared);
         C::narrow(endpoint).into()
+    }
+
+    /// Returns a caller whose calls go to one worker of this pool and to no other. They are rejected
+    /// with `NoWorker` once that worker is lost or retired; one that starts again keeps them.
+    ///
+    /// # Panics
+    /// If the pool has no place for such a worker.
+    pub fn caller_of<K: Caller, At>(&self, worker: WorkerId) -> K
+    where
+        C: Includes<K::Contract, At>,
+    {
+        let (worker, slots) = (worker.index(), self.shared.slots());
+        assert!(
+            worker < slots,
+            "worker {worker} of a pool of at most {slots}"
+        );
+        let shared = Arc::clone(&self.shared);
+        let endpoint: Arc<dyn Endpoint<C>> = Arc::new(OneWorker { shared, worker });
+        C::narrow(endpoint).into()
+    }
+
+    /// Makes a call on each worker that is there: `pool.broadcast(|caller: CacheCaller|
+    /// caller.clear())`. They are all submitted at once, and each waits until its worker has room.
+    /// Returns their ends, by worker. Workers that start later are not called.
+    ///
+    /// # Cancellation
+    /// Dropping the future cancels the calls that have not ended.
+    pub async fn broadcast<K: Caller, M: Method, At>(
+        &self,
+        mut call: impl FnMut(K) -> Call<M>,
+    ) -> Vec<(
+        WorkerId,
+        Result<M::Response, CallError<M::Error, M::Request>>,
+    )>
+    where
+        C: Includes<K::Contract, At>,
+    {
+        let calls: Vec<_> = self
+            .shared
+            .present()
+            .into_iter()
+            .map(|worker| (worker, call(self.caller_of(worker)).start()))
+            .collect();
+        let mut ends = Vec::with_capacity(calls.len());
+        for (worker, call) in calls {
+            ends.push((worker, call.await));
+        }
+        ends
     }
 
     /// Returns the pool's present state.
@@ -164,6 +216,36 @@ impl<C: Calls> Drop for WorkerPool<C> {
         if self.shared.drain(true) {
             self.shared.stop_all();
         }
+    }
+}
+
+/// One worker of a pool as an endpoint.
+struct OneWorker<C: Calls> {
+    shared: Arc<Shared<C>>,
+    worker: usize,
+}
+
+impl<C: Calls> Endpoint<C> for OneWorker<C> {
+    fn submit(&self, call: C, info: CallInfo) -> Ticket {
+        let target = Some(Target::Worker(self.worker));
+        self.shared.submit_pinned(call, info, target)
+    }
+
+    fn withdraw(&self, ticket: Ticket, by: CancelledBy) {
+        self.shared.withdraw(ticket, by);
+    }
+
+    fn isolates(&self) -> Vec<IsolateId> {
+        self.shared.isolates()
+    }
+}
+
+impl<C: Calls> fmt::Debug for OneWorker<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OneWorker")
+            .field("pool", &self.shared.name)
+            .field("worker", &self.worker)
+            .finish()
     }
 }
 

@@ -129,6 +129,22 @@ impl<T> Queues<T> {
         self.take(key.index)
     }
 
+    /// Takes those entries of a queue that are as described.
+    pub(crate) fn extract(&mut self, queue: usize, is: impl Fn(&T) -> bool) -> Vec<(T, Key)> {
+        let mut found = Vec::new();
+        let mut index = self.queues[queue].front;
+        while let Some(node) = self.nodes.get(index as usize) {
+            let (generation, next) = (node.generation, node.next);
+            if node.value.as_ref().is_some_and(&is)
+                && let Some(value) = self.take(index)
+            {
+                found.push((value, Key { index, generation }));
+            }
+            index = next;
+        }
+        found
+    }
+
     /// Takes the first entry of all.
     pub(crate) fn pop_oldest(&mut self) -> Option<(T, Key)> {
         self.pop_oldest_of(0..self.queues.len())
@@ -254,6 +270,19 @@ mod tests {
         assert_eq!((queues.pop(1), queues.pop(1)), (Some(0), None));
         assert_eq!((queues.pop(2), queues.pop(2)), (Some(1), Some(3)));
         assert!(queues.is_empty());
+    }
+
+    #[test]
+    fn some_entries_of_a_queue_are_taken_and_the_others_stay_in_order() {
+        let mut queues = Queues::new(2);
+        let keys: Vec<_> = (0..6).map(|n| queues.push(1, n)).collect();
+        queues.push(0, 4);
+        let even: Vec<_> = queues.extract(1, |n| n % 2 == 0);
+        assert_eq!(even, [(0, keys[0]), (2, keys[2]), (4, keys[4])]);
+        assert_eq!((queues.len(), queues.remove(keys[2])), (4, None));
+        let odd: Vec<_> = std::iter::from_fn(|| queues.pop(1)).collect();
+        assert_eq!(odd, [1, 3, 5]);
+        assert_eq!(queues.pop(0), Some(4));
     }
 
     /// Calls of a key that wait in two queues, since their worker has changed.

@@ -11,17 +11,19 @@ use std::time::Duration;
 use insula_core::{Instant, Isolate, IsolateId, Sleep, sleep, sleep_until, wake_contained};
 use insula_rpc::{
     Admission, CallInfo, Calls, CancelledBy, Endpoint, How, Priority, Refusal, Reject, Signal,
-    Ticket, WorkerExit, WorkerId,
+    Ticket, WorkType, WorkerExit, WorkerId,
 };
 use insula_sync::{Mutex, Rank};
 
-use crate::config::{Balance, Cpu, Measure, Monitor, Queue};
+use crate::balance::{Balance, Strategy};
+use crate::config::{Cpu, Measure, Monitor, Queue};
 use crate::error::{BuildError, WorkerFault};
 use crate::queues::Key;
 use crate::size::Workers;
 
 use crate::dispatch::{
-    Actions, Condition, Dispatch, Fate, Job, Next, Phase, Place, Signs, Step, Submitted, Unpark,
+    Actions, Condition, Dispatch, Fate, Job, Next, Phase, Place, Signs, Step, Submitted, Target,
+    Unpark,
 };
 use crate::lifecycle::{Directive, Recycle, Restart, Start};
 use crate::observe::cpu::CpuMeter;
@@ -46,6 +48,8 @@ pub(crate) struct Shared<C: Calls> {
     pub(crate) cpu: Vec<Arc<CpuMeter>>,
     state: Mutex<Dispatch<Entry<C>>>,
     signs: Arc<Signs>,
+    /// The user's policy, if there is one.
+    strategy: Option<Strategy>,
     /// The isolates of each worker: that of its present state last, and before it those of earlier
     /// states that still have streams. Locked alone.
     isolates: Mutex<Vec<Vec<Isolate>>>,
@@ -65,8 +69,9 @@ pub(crate) struct Entry<C> {
     pub(crate) call: C,
     /// The time at which it came, if it is timed.
     pub(crate) queued_at: Option<Instant>,
-    key: Option<u64>,
+    pin: Option<Target>,
     priority: Priority,
+    work: WorkType,
     /// The time at which it came, if the queue sheds calls that wait too long.
     came_at: Option<Instant>,
 }
@@ -86,8 +91,12 @@ impl<C: Calls> Job for Entry<C> {
         self.call.pending().deadline()
     }
 
-    fn pin(&self) -> Option<u64> {
-        self.key
+    fn pin(&self) -> Option<Target> {
+        self.pin
+    }
+
+    fn work(&self) -> WorkType {
+        self.work
     }
 
     fn priority(&self) -> Priority {
@@ -122,13 +131,19 @@ pub(crate) struct Setup {
 
 impl<C: Calls> Endpoint<C> for Shared<C> {
     fn submit(&self, call: C, info: CallInfo) -> Ticket {
-        let submitted = submit_to(&mut self.state.lock(), call, info);
-        self.follow(submitted)
+        self.submit_pinned(call, info, info.key.map(Target::Key))
     }
 
     fn submit_all(&self, calls: Vec<C>, info: CallInfo, each: &mut dyn FnMut(Ticket)) {
+        // A user's policy is asked for each of them, without the lock.
+        if self.strategy.is_some() {
+            return calls
+                .into_iter()
+                .for_each(|call| each(self.submit(call, info)));
+        }
         let mut state = self.state.lock();
-        let submit = |call| submit_to(&mut state, call, info);
+        let pin = info.key.map(Target::Key);
+        let submit = |call| submit_to(&mut state, call, info, pin);
         let submitted: Vec<_> = calls.into_iter().map(submit).collect();
         drop(state);
         // One lock for all of them, and what follows from them only after it: that wakes lanes and
@@ -168,18 +183,44 @@ fn submit_to<C: Calls>(
     state: &mut Dispatch<Entry<C>>,
     call: C,
     info: CallInfo,
+    pin: Option<Target>,
 ) -> Submitted<Entry<C>> {
     let entry = Entry {
         call,
         queued_at: state.takes_sample().then(Instant::now),
-        key: info.key,
+        pin,
         priority: info.priority,
+        work: info.work,
         came_at: state.has_codel().then(Instant::now),
     };
     state.submit(entry, info.admission == Admission::Policy, Instant::now)
 }
 
 impl<C: Calls> Shared<C> {
+    /// Takes a call that may be pinned.
+    pub(crate) fn submit_pinned(&self, call: C, info: CallInfo, pin: Option<Target>) -> Ticket {
+        if let Some(strategy) = &self.strategy
+            && pin.is_none()
+        {
+            self.ask(strategy, info.work);
+        }
+        let submitted = submit_to(&mut self.state.lock(), call, info, pin);
+        self.follow(submitted)
+    }
+
+    /// Asks the user's policy for the worker of the next call.
+    fn ask(&self, strategy: &Strategy, work: WorkType) {
+        let now = Instant::now();
+        let candidates = self.state.lock().candidates(now);
+        if candidates.len() > 1
+            && let Some(chosen) = strategy.choose(&candidates, work)
+        {
+            let (worker, incarnation) = (chosen.worker.index(), chosen.incarnation);
+            // Another call that comes in between may take this choice. It is as good for that one.
+            self.state.lock().prefer(worker, incarnation);
+        }
+    }
+
     /// Carries out what the submission of a call has led to.
     fn follow(&self, submitted: Submitted<Entry<C>>) -> Ticket {
         let (ticket, aside) = match submitted {
@@ -268,6 +309,10 @@ impl<C: Calls> Shared<C> {
             ..
         } = setup;
         let slots = workers.most;
+        let strategy = match &balance {
+            Balance::Custom(strategy) => Some(strategy.clone()),
+            _ => None,
+        };
         let mut state = Dispatch::new(slots, lanes, queue, balance);
         state.scale_by(workers);
         state.measure(setup.measure);
@@ -290,6 +335,7 @@ impl<C: Calls> Shared<C> {
             cpu: (0..metered).map(|_| Arc::default()).collect(),
             isolates: Mutex::new((0..slots).map(|_| Vec::new()).collect()),
             signs: state.signs(),
+            strategy,
             state: Mutex::new(state),
             hub: Hub::new(setup.observers),
             discards: setup.discards,
@@ -302,13 +348,13 @@ impl<C: Calls> Shared<C> {
         &self.signs
     }
 
-    /// Ends the lane's call, if `is_done`, and gets the next; `None` when the loop has to end.
-    pub(crate) fn poll_next(&self, at: Place, is_done: &mut bool) -> Poll<Option<Entry<C>>> {
+    /// Ends the lane's call, if it is `done`, and gets the next; `None` when the loop has to end.
+    pub(crate) fn poll_next(&self, at: Place, done: &mut Option<How>) -> Poll<Option<Entry<C>>> {
         let mut state = self.state.lock();
-        let finished = std::mem::take(is_done).then(|| state.finish(at));
-        if state.has_codel() {
+        if state.needs_time() {
             state.look(Instant::now());
         }
+        let finished = done.take().map(|how| state.finish(at, how));
         let next = state.next(at);
         let shed = state.take_shed();
         drop(state);
@@ -465,6 +511,14 @@ impl<C: Calls> Shared<C> {
             }
         })
         .await
+    }
+
+    /// The workers that are not gone.
+    pub(crate) fn present(&self) -> Vec<WorkerId> {
+        let state = self.state.lock();
+        let workers = state.workers();
+        let present = workers.filter(|(_, condition, ..)| condition.is_present());
+        present.map(|(id, ..)| id).collect()
     }
 
     /// The most workers that the pool may have.

@@ -351,9 +351,9 @@ impl<R: Respond> Lane<R> {
             at,
             incarnation: self.lanes.incarnation,
         };
-        let (mut is_done, mut slice) = (false, Slice::default());
+        let (mut done, mut slice) = (None, Slice::default());
         while let Some(entry) = poll_fn(|_cx| {
-            let next = shared.poll_next(at, &mut is_done);
+            let next = shared.poll_next(at, &mut done);
             // A lane that parks lets others run anyway.
             if next.is_pending() {
                 slice = Slice::default();
@@ -370,7 +370,7 @@ impl<R: Respond> Lane<R> {
             }
             let ended = responder.respond(entry.call, scope).await;
             // Told with the next question, under one lock.
-            is_done = true;
+            done = Some(ended.how);
             if ended.how == How::Expired && !ended.has_run {
                 shared.discarded(method, DiscardReason::Expired);
             }

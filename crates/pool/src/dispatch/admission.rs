@@ -1,10 +1,12 @@
 //! The admission of calls: which of them get a place in the queues, and which lose theirs for it.
 
+use std::time::Duration;
+
 use insula_core::Instant;
 use insula_rpc::Reject;
 
 use super::order::Rank;
-use super::{Dispatch, Job, Phase, Unpark};
+use super::{Dispatch, Job, Phase, Target, Unpark};
 use crate::config::Overflow;
 use crate::queues::Key;
 
@@ -73,17 +75,26 @@ impl<J: Job> Dispatch<J> {
             return self.turn_away(job, why, Crowded::new());
         }
         let home = job.pin().and_then(|pin| self.home(pin));
-        self.has_homeless |= home.is_none() && job.pin().is_some();
-        let rank = Rank::of(&job);
+        if home.is_none() {
+            match job.pin() {
+                // No other worker would do.
+                Some(Target::Worker(_)) => {
+                    return self.turn_away(job, Reject::NoWorker, Crowded::new());
+                }
+                Some(Target::Key(_)) => self.has_homeless = true,
+                None => {}
+            }
+        }
+        let (rank, work) = (Rank::of(&job), job.work());
         // Said first: a worker whose slice ends now sees it.
         self.signs.announce(self.queues.len() + 1);
         // Room counts beside the bound, which may be 0: the woken lane takes a call at once.
-        let room = self.pick(home);
+        let room = self.pick(home, work);
         let aside = if room.is_some() {
             None
         } else {
             let mut crowded = Crowded::new();
-            match self.squeeze_in(rank, bytes, may_wait, now, &mut crowded) {
+            match self.squeeze_in((rank, job.deadline()), bytes, may_wait, now, &mut crowded) {
                 Ok(()) => {
                     crowded.is_pressed = self.scale.press();
                     crowded.aside()
@@ -100,7 +111,7 @@ impl<J: Job> Dispatch<J> {
         let key = self.push(self.queue(rank, home), job);
         Submitted::Queued {
             key,
-            unpark: room.map(|worker| self.unpark(worker, bytes)),
+            unpark: room.map(|worker| self.unpark(worker, work, bytes)),
             aside,
         }
     }
@@ -135,12 +146,15 @@ impl<J: Job> Dispatch<J> {
     /// says so.
     fn squeeze_in(
         &mut self,
-        rank: Rank,
+        (rank, deadline): (Rank, Option<Instant>),
         bytes: u64,
         may_wait: bool,
         now: impl Fn() -> Instant,
         crowded: &mut Crowded<J>,
     ) -> Result<(), Reject> {
+        if let Some(wait) = self.hopeless_wait(rank, deadline, &now) {
+            return Err(Reject::DeadlineWouldMiss { wait });
+        }
         if !self.is_full(bytes) {
             return Ok(());
         }
@@ -162,6 +176,23 @@ impl<J: Job> Dispatch<J> {
             Overflow::DropNewest => Err(Reject::Shed),
             Overflow::Wait | Overflow::Reject => Err(Reject::QueueFull),
         }
+    }
+
+    /// The time that a call would wait, if its deadline comes first.
+    fn hopeless_wait(
+        &self,
+        rank: Rank,
+        deadline: Option<Instant>,
+        now: &impl Fn() -> Instant,
+    ) -> Option<Duration> {
+        let (pace, deadline) = (self.pace.as_ref()?, deadline?);
+        // It overtakes the others, so that their number says little.
+        if rank == Rank::High {
+            return None;
+        }
+        let ready = self.workers.iter().filter(|worker| worker.takes_calls());
+        let wait = pace.wait(self.queues.len(), ready.map(|worker| worker.places).sum())?;
+        (now() + wait > deadline).then_some(wait)
     }
 
     /// Sheds calls of the same rank or lower ones, until there is room for one of so many bytes.

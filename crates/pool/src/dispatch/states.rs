@@ -9,7 +9,7 @@ use insula_rpc::Reject;
 
 use super::homes::Homes;
 use super::worker::{Condition, Doing, Worker};
-use super::{Actions, Dispatch, Fate, Job, Phase, Step};
+use super::{Actions, Dispatch, Fate, Job, Phase, Step, Target};
 use crate::error::WorkerFault;
 use crate::lifecycle::Start;
 use crate::observe::events::{WorkerChange, WorkerEnd};
@@ -111,6 +111,7 @@ impl<J: Job> Dispatch<J> {
         let of_one = &mut self.workers[worker];
         of_one.condition = Condition::Ready;
         (of_one.ready_at, of_one.recycled_from) = (Some(now), Some(now));
+        of_one.draw = self.choice.draw();
         let lanes = (0..of_one.places).map(|_| of_one.open()).collect();
         (Some(lanes), actions)
     }
@@ -251,7 +252,9 @@ impl<J: Job> Dispatch<J> {
         let next = match fate {
             // Without a limit on their number, which is one on the ends of workers.
             Fate::ByPolicy(now) => {
-                let delay = self.restart.delay_after(of_one.failures);
+                let delay = self
+                    .restart
+                    .delay_after(of_one.failures, self.choice.draw());
                 of_one.failures = of_one.failures.saturating_add(1);
                 Some((now + delay, delay))
             }
@@ -284,7 +287,8 @@ impl<J: Job> Dispatch<J> {
         if self.starts.is_orphaned() || !self.is_rebuilt(worker) {
             return After::Nothing;
         }
-        match self.workers[worker].restarts.next(&self.restart, now) {
+        let draw = self.choice.draw();
+        match self.workers[worker].restarts.next(&self.restart, now, draw) {
             Some(delay) => After::Restart {
                 at: now + delay,
                 delay,
@@ -348,6 +352,17 @@ impl<J: Job> Dispatch<J> {
     /// keys.
     fn rehome(&mut self, actions: &mut Actions<J>) {
         let homes = Homes::of(&self.workers);
+        // Before they would follow the calls with keys: they are meant for no other worker.
+        for worker in 0..self.workers.len() {
+            let is_meant_for = |job: &J| job.pin() == Some(Target::Worker(worker));
+            if homes.find(Target::Worker(worker)).is_none() {
+                for (job, key) in self.queues.extract(worker + 1, is_meant_for) {
+                    self.left(&job, key);
+                    self.count(Reject::NoWorker);
+                    actions.refuse.push((job, Reject::NoWorker));
+                }
+            }
+        }
         let home = |job: &J| {
             let home = job.pin().and_then(|pin| homes.find(pin));
             home.map_or(0, |worker| worker + 1)

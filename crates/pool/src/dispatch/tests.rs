@@ -1,6 +1,7 @@
 //! Risk: the dispatch loses a call, starts one twice, out of order or beside a free worker.
 
 mod bytes;
+mod choice;
 mod lives;
 mod priority;
 mod rate;
@@ -19,6 +20,7 @@ struct Call {
     pin: Option<u64>,
     bytes: u64,
     priority: Priority,
+    work: WorkType,
 }
 
 impl Job for Call {
@@ -29,8 +31,11 @@ impl Job for Call {
     fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
-    fn pin(&self) -> Option<u64> {
-        self.pin
+    fn pin(&self) -> Option<Target> {
+        self.pin.map(Target::Key)
+    }
+    fn work(&self) -> WorkType {
+        self.work
     }
     fn priority(&self) -> Priority {
         self.priority
@@ -50,6 +55,7 @@ fn call(number: u32) -> Call {
         pin: None,
         bytes: 0,
         priority: Priority::Normal,
+        work: WorkType::Balanced,
     }
 }
 
@@ -149,7 +155,7 @@ fn places(unpark: &[Unpark]) -> Vec<Place> {
 }
 
 fn finish(state: &mut Dispatch<Call>, worker: usize, lane: usize) -> Option<u32> {
-    state.finish(at(worker, lane)).handle
+    state.finish(at(worker, lane), How::Answered).handle
 }
 
 fn fault() -> Arc<WorkerFault> {
@@ -358,7 +364,7 @@ fn calls_of_a_key_go_to_one_worker_in_their_order() {
         queued(&mut state, pinned(number, 7));
     }
     waits(&mut state, 8);
-    let home = state.home(7).unwrap();
+    let home = state.home(Target::Key(7)).unwrap();
     let others: Vec<_> = (0..4).filter(|&worker| worker != home).collect();
     assert_eq!(
         next(&mut state, others[0], 0),
@@ -372,7 +378,7 @@ fn calls_of_a_key_go_to_one_worker_in_their_order() {
     }
     // What was not started goes to the key's next home, and only there.
     let actions = state.lose(home, 0, &fault(), Fate::Lost);
-    let home = state.home(7).unwrap();
+    let home = state.home(Target::Key(7)).unwrap();
     assert!(actions.unpark.iter().all(|it| it.at.worker == home));
     finish(&mut state, others[0], 0);
     for number in 4..8 {
@@ -419,7 +425,7 @@ fn a_stream_that_waits_for_its_reader_leaves_its_place_to_the_next_call() {
         handle: done,
         returned,
         ..
-    } = state.finish(at(0, 1));
+    } = state.finish(at(0, 1), How::Answered);
     assert_eq!((done, returned.is_some()), (Some(2), true));
     assert!(state.poll_return(at(0, 0), Waker::noop().clone()).0);
     assert!(is_closed(&mut state, 0, 1), "there is one lane too many");
@@ -693,7 +699,7 @@ impl Model {
 
     fn finish(&mut self, index: usize) {
         let (at, number) = self.running.swap_remove(index);
-        assert_eq!(self.state.finish(at).handle, Some(number));
+        assert_eq!(self.state.finish(at, How::Answered).handle, Some(number));
         self.over += 1;
         self.ask(at);
     }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use insula_core::Instant;
+use insula_rpc::WorkType;
 
 use super::Job;
+use super::choice::Load;
 use super::order::Passed;
 use crate::error::WorkerFault;
-use crate::lifecycle::{Recycle, Restarts};
+use crate::lifecycle::{Recycle, Restarts, Wear};
 
 pub(super) struct Worker<J: Job> {
     pub(super) condition: Condition,
@@ -35,6 +37,10 @@ pub(super) struct Worker<J: Job> {
     pub(super) successor: Option<u32>,
     /// Calls that the present state has ended.
     pub(super) calls: u64,
+    /// Those of them that failed or panicked.
+    pub(super) errors: u64,
+    /// Drawn for the present state, from 0 to 1: how much earlier than others it is recycled.
+    pub(super) draw: f64,
     pub(super) ready_at: Option<Instant>,
     /// The time from which the present state may be recycled. `None` if it cannot be, since its
     /// successors could not be built.
@@ -50,6 +56,7 @@ pub(super) struct Worker<J: Job> {
     pub(super) is_active: bool,
     /// The calls that it has started before others that wait for it.
     pub(super) passed: Passed,
+    pub(super) load: Load,
 }
 
 /// The lanes of one state of a worker.
@@ -80,6 +87,13 @@ pub(crate) enum Condition {
     Lost(Arc<WorkerFault>),
 }
 
+impl Condition {
+    /// Returns whether the worker may take calls, now or later.
+    pub(crate) fn is_present(&self) -> bool {
+        matches!(self, Self::Starting | Self::Ready | Self::Suspect)
+    }
+}
+
 pub(super) struct Lane<J: Job> {
     pub(super) doing: Doing<J>,
     /// The incarnation of the state that its calls run on.
@@ -87,6 +101,10 @@ pub(super) struct Lane<J: Job> {
     pub(super) waker: Option<Arc<Waker>>,
     /// The bytes of the call for which it was woken, while it is.
     pub(super) expected: u64,
+    /// The type of the call that it runs or was woken for, while that counts for its worker.
+    charged: Option<WorkType>,
+    /// The time at which its call began, if that is needed.
+    pub(super) began: Option<Instant>,
 }
 
 pub(super) enum Doing<J: Job> {
@@ -123,6 +141,8 @@ impl<J: Job> Worker<J> {
             returning: VecDeque::new(),
             successor: None,
             calls: 0,
+            errors: 0,
+            draw: 0.0,
             ready_at: None,
             recycled_from: None,
             failures: 0,
@@ -131,6 +151,7 @@ impl<J: Job> Worker<J> {
             is_joining: false,
             is_active: false,
             passed: Passed::default(),
+            load: Load::default(),
         }
     }
 
@@ -162,7 +183,8 @@ impl<J: Job> Worker<J> {
     /// Its next state begins. The lanes that are left are of earlier ones from now on.
     pub(super) fn succeed(&mut self, incarnation: u32) {
         self.incarnation = incarnation;
-        (self.calls, self.failures) = (0, 0);
+        (self.calls, self.errors, self.failures) = (0, 0, 0);
+        self.load.renew();
         self.states
             .retain(|state| state.active + state.absent > 0 || state.waiting.is_some());
         self.states.push(State::new(incarnation));
@@ -174,8 +196,17 @@ impl<J: Job> Worker<J> {
             return None;
         }
         let from = self.recycled_from?;
-        let due = policy.due(self.ready_at?, self.calls)?;
+        let due = policy.due(self.ready_at?, &self.wear())?;
         Some(due.max(from))
+    }
+
+    /// What its present state has done.
+    pub(super) fn wear(&self) -> Wear {
+        Wear {
+            calls: self.calls,
+            errors: self.errors,
+            draw: self.draw,
+        }
     }
 
     /// The lanes of the present state that are neither closed nor absent.
@@ -216,10 +247,7 @@ impl<J: Job> Worker<J> {
 
     /// Returns whether it will take no call any more. Streams of its earlier states may go on.
     pub(super) fn is_gone(&self) -> bool {
-        matches!(
-            self.condition,
-            Condition::Retired | Condition::Ended | Condition::Lost(_)
-        )
+        !self.condition.is_present()
     }
 
     /// Returns whether its slot is free.
@@ -248,6 +276,8 @@ impl<J: Job> Worker<J> {
             incarnation: self.incarnation,
             waker: None,
             expected: 0,
+            charged: None,
+            began: None,
         };
         // Streams that wait for their readers open and close lanes again and again, so that the
         // places of closed ones are used first.
@@ -263,8 +293,25 @@ impl<J: Job> Worker<J> {
         }
     }
 
+    /// A lane has a call of this type, or was woken for one.
+    pub(super) fn charge(&mut self, lane: usize, work: WorkType) {
+        // Calls of no type are spread by their number alone.
+        if work != WorkType::Balanced {
+            self.lanes[lane].charged = Some(work);
+            self.load.begin(work);
+        }
+    }
+
+    /// The lane does not have it any more.
+    pub(super) fn discharge(&mut self, lane: usize) {
+        if let Some(work) = self.lanes[lane].charged.take() {
+            self.load.end(work);
+        }
+    }
+
     /// A lane is closed, or its isolate has ended.
     pub(super) fn closed(&mut self, lane: usize, was_absent: bool) {
+        self.discharge(lane);
         self.open -= 1;
         if let Some(state) = self.state_of(lane) {
             if was_absent {

@@ -217,3 +217,44 @@ fn calls_that_overtake_others_do_not_end_the_shedding() {
         assert!(shed > 150, "{shed}");
     });
 }
+
+#[test]
+fn reject_hopeless_turns_a_call_away_whose_deadline_would_pass_in_the_queue() {
+    seeded(1, || async {
+        let ms = Duration::from_millis;
+        let queue = Queue::bounded(10_000).reject_hopeless();
+        let pool = pool(&Desk::default(), 2)
+            .queue(queue)
+            .build()
+            .await
+            .unwrap();
+        let caller: JobsCaller = pool.caller();
+        // Before the first call has ended nothing is known.
+        let calls = [caller.doze(10).start(), caller.doze(10).start()];
+        let late = caller.doze(10).deadline(ms(1)).await;
+        assert!(matches!(late, Err(CallError::Deadline { .. })), "{late:?}");
+        assert!(join_all(calls).await.iter().all(Result::is_ok));
+        // Two run, and 18 wait for about 100 ms.
+        let calls: Vec<_> = (0..20).map(|_| caller.doze(10).start()).collect();
+        let hopeless = caller.doze(10).deadline(ms(50)).await;
+        let Err(CallError::Rejected {
+            why: Reject::DeadlineWouldMiss { wait },
+            request,
+        }) = hopeless
+        else {
+            panic!("{hopeless:?}");
+        };
+        assert!(wait > ms(90) && wait < ms(110), "{wait:?}");
+        assert_eq!(request, Some(10));
+        let urgent = caller
+            .doze(10)
+            .deadline(ms(50))
+            .priority(Priority::High)
+            .start();
+        let patient = caller.doze(10).deadline(ms(200)).start();
+        assert!(urgent.await.is_ok() && patient.await.is_ok());
+        assert!(join_all(calls).await.iter().all(Result::is_ok));
+        // A worker has room.
+        assert!(caller.doze(1).deadline(ms(2)).await.is_ok());
+    });
+}

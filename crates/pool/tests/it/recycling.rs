@@ -380,3 +380,20 @@ fn services_are_tried_for_as_long_as_the_old_ones_last_and_take_no_restart() {
         assert_eq!(incarnation(&caller).await, 10);
     });
 }
+
+#[test]
+fn recycle_after_errors_replaces_services_whose_calls_fail() {
+    seeded(1, || async {
+        let builder = pool(&Desk::default(), 1).recycle(Recycle::after_errors(3));
+        let pool = builder.build().await.unwrap();
+        let caller: JobsCaller = pool.caller();
+        for _ in 0..10 {
+            assert_eq!(caller.whoami().await.unwrap(), (0, 0));
+        }
+        for _ in 0..3 {
+            assert!(caller.fail().await.is_err());
+        }
+        until(&pool, |status| status.workers[0].incarnation == 1).await;
+        assert_eq!(caller.whoami().await.unwrap(), (0, 1));
+    });
+}

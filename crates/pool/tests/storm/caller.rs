@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt, join_all, poll_immediate};
 use insula_core::{sleep, yield_now};
 use insula_rpc::{
-    Call, CallError, Method, Priority, ReplyStream, Sender, StreamingCall, TrySendError,
+    Call, CallError, Method, Priority, ReplyStream, Sender, StreamingCall, TrySendError, WorkType,
 };
 
 use crate::dice::Dice;
@@ -38,6 +38,7 @@ struct Options {
     no_wait: bool,
     key: Option<u64>,
     priority: Priority,
+    work: WorkType,
 }
 
 macro_rules! with {
@@ -52,7 +53,7 @@ macro_rules! with {
         if let Some(key) = options.key {
             call = call.key(key);
         }
-        call.priority(options.priority)
+        call.priority(options.priority).work(options.work)
     }};
 }
 
@@ -79,6 +80,7 @@ fn one(
         deadline,
         no_wait: dice.percent(15),
         key,
+        work: dice.pick(&WorkType::ALL),
         priority: dice.pick(&[Priority::Normal, Priority::High, Priority::Low]),
     };
     let ask = Ask {

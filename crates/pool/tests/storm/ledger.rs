@@ -267,6 +267,7 @@ impl Ledger {
                     Reject::Shutdown => (Seen::Rejected, is_ending),
                     Reject::NoWorker => (Seen::Rejected, weather.is_deadly || is_ending),
                     Reject::RateLimited { .. } => (Seen::Rejected, weather.rate.is_some()),
+                    Reject::DeadlineWouldMiss { .. } => (Seen::Rejected, weather.rejects_hopeless),
                     Reject::TooLarge => (Seen::Rejected, weather.bytes.is_some()),
                     _ => (Seen::Rejected, false),
                 };

@@ -146,7 +146,7 @@ async fn build(ledger: &Ledger, weather: &Weather, seed: u64) -> Pool {
         .workers(weather.workers())
         .concurrency_per_worker(weather.at_once)
         .queue(weather.queue())
-        .balance(weather.balance)
+        .balance(weather.balance.clone())
         .measure(weather.measure)
         .restart(weather.restart.clone())
         .recycle(weather.recycle)

@@ -42,6 +42,7 @@ pub(crate) struct Weather {
     pub(crate) most: usize,
     pub(crate) idle: Duration,
     pub(crate) codel: Option<Duration>,
+    pub(crate) rejects_hopeless: bool,
     /// The seeded runtime has one thread, which must not be blocked.
     pub(crate) kind: Kind,
 }
@@ -75,7 +76,7 @@ impl Weather {
             bytes: dice.pick(&[None, None, Some(2_000), Some(4 << 20)]),
             rate: dice.pick(&[None, None, Some(2_000), Some(100_000)]),
             overflow: dice.pick(&overflows),
-            balance: dice.pick(&[Balance::RoundRobin, Balance::LeastLoaded]),
+            balance: balance(dice),
             measure: dice.pick(&[Measure::Off, Measure::OneIn(3), Measure::All]),
             grace: Duration::from_micros(dice.pick(&[0, 50, 1_000, 3_000])),
             clients,
@@ -92,10 +93,12 @@ impl Weather {
                 Recycle::default(),
                 Recycle::after_calls(1),
                 Recycle::after_calls(7),
+                Recycle::after_errors(2).jitter(0.5),
                 Recycle::after(Duration::from_micros(300)),
             ]),
             most: 3 + dice.below(3) as usize * dice.below(2) as usize,
             idle: Duration::from_micros(dice.pick(&[50, 500, 10_000])),
+            rejects_hopeless: dice.percent(20),
             codel: dice.pick(&[None, None, Some(Duration::from_micros(20))]),
             kind,
         }
@@ -116,11 +119,26 @@ impl Weather {
         if let Some(rate) = self.rate {
             queue = queue.rate(Rate::per_second(rate).burst(20));
         }
+        if self.rejects_hopeless {
+            queue = queue.reject_hopeless();
+        }
         if let Some(target) = self.codel {
             queue = queue.codel(target, 10 * target);
         }
         queue
     }
+}
+
+fn balance(dice: &mut Dice) -> Balance {
+    dice.pick(&[
+        Balance::RoundRobin,
+        Balance::LeastLoaded,
+        Balance::Random,
+        Balance::PowerOfTwo,
+        Balance::PeakEwma,
+        Balance::Adaptive,
+        Balance::custom(|workers, work| Some(workers.len() - 1 - work as usize % 2)),
+    ])
 }
 
 /// Never, as by default, or soon and without a limit. Not at once: an incarnation that cannot be built
@@ -129,10 +147,12 @@ fn restart(dice: &mut Dice) -> Restart {
     match dice.below(4) {
         0 => Restart::never(),
         1 => Restart::default(),
-        _ => Restart::at_most(usize::MAX, Duration::MAX).delay(
-            Duration::from_micros(1),
-            Duration::from_micros(dice.pick(&[1, 200])),
-        ),
+        _ => Restart::at_most(usize::MAX, Duration::MAX)
+            .delay(
+                Duration::from_micros(1),
+                Duration::from_micros(dice.pick(&[1, 200])),
+            )
+            .jitter(dice.pick(&[0.0, 0.5])),
     }
 }
 

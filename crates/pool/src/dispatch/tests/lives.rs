@@ -226,7 +226,7 @@ impl World {
 
     fn finish(&mut self, index: usize) {
         self.end_of(index);
-        let _finished = self.state.finish(self.lanes[index].at);
+        let _finished = self.state.finish(self.lanes[index].at, How::Answered);
     }
 
     fn panic(&mut self, index: usize) {

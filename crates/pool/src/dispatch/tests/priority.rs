@@ -69,7 +69,7 @@ fn a_pinned_call_waits_for_so_many_calls_of_its_own_worker() {
         ..call(1_000)
     };
     queued(&mut state, pinned);
-    let home = state.home(7).unwrap();
+    let home = state.home(Target::Key(7)).unwrap();
     for number in 0..100 {
         queued(&mut state, of(number, HIGH));
     }

@@ -1,0 +1,193 @@
+//! The choice of one of several workers with room.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use insula_core::Instant;
+use insula_rpc::WorkType;
+
+use super::Job;
+use super::worker::Worker;
+use crate::balance::Balance;
+
+/// The policy and what it remembers beside the loads of the workers.
+pub(super) struct Choice {
+    pub(super) balance: Balance,
+    /// The same in each run, so that a run on virtual time can be repeated.
+    random: Rng,
+    /// Where the last worker was that was selected by weight.
+    pass: u64,
+}
+
+/// The load of a worker, beside the calls that it runs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Load {
+    /// The calls that it runs, and those that it was woken for, by the type of their work.
+    works: [usize; WorkType::ALL.len()],
+    latency: Latency,
+    /// The share of its last calls that failed.
+    failures: f64,
+    /// How short of memory it is: 0 if it is not, 1 at the limit.
+    pub(super) pressure: f64,
+    /// Where it is on the way of calls that are dealt out by weight.
+    pass: u64,
+}
+
+/// A mean of latencies that takes a peak over at once and forgets it slowly.
+#[derive(Debug, Clone, Copy, Default)]
+struct Latency {
+    seconds: f64,
+    at: Option<Instant>,
+}
+
+/// The time in which a peak of the latency is forgotten to 1/e. Finagle's default.
+const DECAY: Duration = Duration::from_secs(10);
+
+/// The weight of one call in the share of those that failed.
+const FAILURE: f64 = 1.0 / 16.0;
+
+/// The way of a worker with weight 1 for one call.
+const STRIDE: u64 = 1 << 32;
+
+impl Choice {
+    pub(super) fn new(balance: Balance) -> Self {
+        Self {
+            balance,
+            random: Rng::with_seed(0x1A5),
+            pass: 0,
+        }
+    }
+
+    /// Returns whether the first worker in turn is the choice.
+    pub(super) fn is_in_turn(&self) -> bool {
+        matches!(self.balance, Balance::RoundRobin | Balance::Custom(_))
+    }
+
+    /// A number from 0 to 1, for delays that are to differ.
+    pub(super) fn draw(&mut self) -> f64 {
+        self.random.f64()
+    }
+
+    /// Selects one of the candidates, which come in turn.
+    pub(super) fn select<J: Job>(
+        &mut self,
+        workers: &mut [Worker<J>],
+        candidates: &[usize],
+        now: Instant,
+    ) -> Option<usize> {
+        let running = |&worker: &usize| workers[worker].busy + workers[worker].woken;
+        let cost = |worker: usize| {
+            let load = &workers[worker].load;
+            load.latency.at(now) * (running(&worker) + 1) as f64
+        };
+        let all = || candidates.iter().copied();
+        match &self.balance {
+            Balance::RoundRobin | Balance::Custom(_) => all().next(),
+            // Of equal ones the first in turn counts, so that ties go round as well.
+            Balance::LeastLoaded => all().min_by_key(running),
+            Balance::Random => self.random.choice(all()),
+            Balance::PowerOfTwo => two(&mut self.random, candidates).min_by_key(running),
+            Balance::PeakEwma => all().min_by(|&a, &b| cost(a).total_cmp(&cost(b))),
+            Balance::Adaptive => {
+                let cost = |worker: usize| cost(worker) * workers[worker].load.penalty();
+                two(&mut self.random, candidates).min_by(|&a, &b| cost(a).total_cmp(&cost(b)))
+            }
+            Balance::Weighted(weights) => {
+                let weight = |worker: usize| weights.0.get(worker).copied().unwrap_or(0);
+                let is_last = |worker: usize| weight(worker) == 0;
+                // One that had no room for a long time does not get all calls after that.
+                let pass = |worker: usize| workers[worker].load.pass.max(self.pass);
+                let worker = all().min_by_key(|&it| (is_last(it), pass(it)))?;
+                if !is_last(worker) {
+                    self.pass = pass(worker);
+                    workers[worker].load.pass = self.pass + STRIDE / u64::from(weight(worker));
+                }
+                Some(worker)
+            }
+        }
+    }
+}
+
+/// Two different ones of the candidates; one if there is no other.
+fn two<'a>(random: &mut Rng, candidates: &'a [usize]) -> impl Iterator<Item = usize> + use<'a> {
+    let first = random.usize(..candidates.len().max(1));
+    let step = match candidates.len() {
+        0 | 1 => 0,
+        many => random.usize(1..many),
+    };
+    let second = (first + step) % candidates.len().max(1);
+    let indices = [Some(first), (step > 0).then_some(second)];
+    let found = indices.into_iter().flatten();
+    found.filter_map(|index| candidates.get(index).copied())
+}
+
+impl Load {
+    /// A call of this type is on its way to the worker, or runs.
+    pub(super) fn begin(&mut self, work: WorkType) {
+        self.works[work as usize] += 1;
+    }
+
+    pub(super) fn end(&mut self, work: WorkType) {
+        self.works[work as usize] -= 1;
+    }
+
+    /// The calls of a type, if it is one by which calls are spread.
+    pub(super) fn of(&self, work: WorkType) -> usize {
+        match work {
+            WorkType::Balanced => 0,
+            _ => self.works[work as usize],
+        }
+    }
+
+    /// A call has taken so long.
+    pub(super) fn took(&mut self, time: Duration, now: Instant) {
+        self.latency.record(time, now);
+    }
+
+    /// A call has ended, well or not.
+    pub(super) fn ended(&mut self, has_failed: bool) {
+        self.failures += (f64::from(u8::from(has_failed)) - self.failures) * FAILURE;
+    }
+
+    pub(super) fn failures(&self) -> f64 {
+        self.failures
+    }
+
+    pub(super) fn latency(&self, now: Instant) -> Duration {
+        Duration::try_from_secs_f64(self.latency.at(now)).unwrap_or_default()
+    }
+
+    /// The factor by which a worker counts as slower than it is. A worker of which each call fails,
+    /// or that is at its limit of memory, is as one that is ten times as slow.
+    fn penalty(&self) -> f64 {
+        1.0 + 9.0 * self.failures.max(self.pressure)
+    }
+
+    /// Its services are new.
+    pub(super) fn renew(&mut self) {
+        (self.latency, self.failures, self.pressure) = (Latency::default(), 0.0, 0.0);
+    }
+}
+
+impl Latency {
+    fn at(&self, now: Instant) -> f64 {
+        let Some(at) = self.at else {
+            // One that has had no call is tried first.
+            return 0.0;
+        };
+        let passed = now.saturating_duration_since(at);
+        self.seconds * (-passed.as_secs_f64() / DECAY.as_secs_f64()).exp()
+    }
+
+    fn record(&mut self, time: Duration, now: Instant) {
+        let time = time.as_secs_f64();
+        let passed = self.at.map(|at| now.saturating_duration_since(at));
+        let keep = passed.map_or(0.0, |it| (-it.as_secs_f64() / DECAY.as_secs_f64()).exp());
+        self.seconds = if time > self.seconds {
+            time
+        } else {
+            self.seconds * keep + time * (1.0 - keep)
+        };
+        self.at = Some(now);
+    }
+}

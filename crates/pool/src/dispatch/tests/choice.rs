@@ -1,0 +1,164 @@
+//! Risk: a policy selects a worker without room, always the same one, or the slow one.
+
+use std::time::Duration;
+
+use insula_rpc::WorkType;
+
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Workers of so many places, whose lanes are parked.
+fn parked(workers: usize, places: usize, balance: Balance) -> Dispatch<Call> {
+    let mut state = dispatch(workers, places, Queue::default(), balance);
+    for worker in 0..workers {
+        for lane in 0..places {
+            assert_eq!(next(&mut state, worker, lane), None);
+        }
+    }
+    state
+}
+
+/// Submits a call; the lane that was woken for it runs it.
+fn runs(state: &mut Dispatch<Call>, call: Call) -> Place {
+    let number = call.number;
+    let at = queued(state, call).1.expect("a lane");
+    assert_eq!(next(state, at.worker, at.lane), Some(number));
+    at
+}
+
+/// Calls, each of which takes as long as `time` says of its worker. Returns how many each worker had.
+fn shares(state: &mut Dispatch<Call>, calls: u32, time: impl Fn(usize) -> Duration) -> Vec<u32> {
+    let mut clock = Instant::now();
+    let mut had = vec![0; state.workers.len()];
+    for number in 0..calls {
+        state.look(clock);
+        let at = runs(state, call(number));
+        had[at.worker] += 1;
+        clock = clock + time(at.worker);
+        state.look(clock);
+        finish(state, at.worker, at.lane);
+        assert_eq!(next(state, at.worker, at.lane), None);
+    }
+    had
+}
+
+#[test]
+fn random_gives_each_worker_its_share() {
+    let mut state = parked(4, 1, Balance::Random);
+    let had = shares(&mut state, 4_000, |_| MS);
+    assert!(had.iter().all(|it| (900..1_100).contains(it)), "{had:?}");
+}
+
+#[test]
+fn power_of_two_never_selects_the_most_loaded_of_all() {
+    let mut state = parked(3, 2, Balance::PowerOfTwo);
+    let first = runs(&mut state, call(0));
+    // One of the two that are drawn is always one that runs nothing.
+    for number in 1..100 {
+        let at = runs(&mut state, call(number));
+        assert_ne!(at.worker, first.worker);
+        finish(&mut state, at.worker, at.lane);
+        assert_eq!(next(&mut state, at.worker, at.lane), None);
+    }
+}
+
+#[test]
+fn peak_ewma_leaves_a_slow_worker_alone_and_comes_back_to_it() {
+    let mut state = parked(3, 1, Balance::PeakEwma);
+    let slow = |worker| if worker == 0 { 100 * MS } else { MS };
+    let had = shares(&mut state, 1_000, slow);
+    assert!(had[0] <= 3, "{had:?}");
+    // It is fast again, and its peak is forgotten after some time.
+    let had = shares(&mut state, 200_000, |_| MS);
+    assert!(had[0] > 10_000, "{had:?}");
+}
+
+#[test]
+fn adaptive_prefers_workers_whose_calls_do_not_fail() {
+    let mut state = parked(2, 1, Balance::Adaptive);
+    let mut clock = Instant::now();
+    let mut had = [0, 0];
+    for number in 0..1_000 {
+        state.look(clock);
+        let at = runs(&mut state, call(number));
+        had[at.worker] += 1;
+        clock = clock + MS;
+        state.look(clock);
+        let how = if at.worker == 0 {
+            How::Failed
+        } else {
+            How::Answered
+        };
+        let _finished = state.finish(super::at(at.worker, at.lane), how);
+        assert_eq!(next(&mut state, at.worker, at.lane), None);
+    }
+    assert!(had[0] < 100, "{had:?}");
+}
+
+#[test]
+fn weighted_keeps_to_the_weights() {
+    let mut state = parked(3, 1, Balance::weighted([1, 3, 0]));
+    let had = shares(&mut state, 400, |_| MS);
+    assert_eq!(had, [100, 300, 0]);
+    // The worker of weight 0 is there if no other has room.
+    let busy = [
+        runs(&mut state, call(1)).worker,
+        runs(&mut state, call(2)).worker,
+    ];
+    assert!(!busy.contains(&2));
+    assert_eq!(runs(&mut state, call(3)).worker, 2);
+}
+
+#[test]
+fn weighted_does_not_make_up_for_a_time_without_room() {
+    let mut state = parked(2, 1, Balance::weighted([1, 1]));
+    let signs = state.signs();
+    signs.enter(0);
+    assert_eq!(shares(&mut state, 100, |_| MS), [0, 100]);
+    signs.leave(0);
+    let had = shares(&mut state, 100, |_| MS);
+    assert!(had[0].abs_diff(had[1]) <= 2, "{had:?}");
+}
+
+#[test]
+fn work_types_are_spread_over_the_workers() {
+    for work in [WorkType::Cpu, WorkType::Memory, WorkType::Io] {
+        let mut state = parked(3, 4, Balance::default());
+        let of_type = |number| Call {
+            work,
+            ..call(number)
+        };
+        // Three calls of no type in between turn the round.
+        let mut had = [0; 3];
+        for number in 0..6 {
+            had[runs(&mut state, of_type(number)).worker] += 1;
+            if number % 2 == 0 {
+                runs(&mut state, call(100 + number));
+            }
+        }
+        assert_eq!(had, [2, 2, 2], "{work:?}");
+    }
+}
+
+/// Also when the call was lost with its worker, or the lane was woken for it and another one took it.
+#[test]
+fn the_calls_of_a_type_are_counted_exactly() {
+    let mut state = parked(2, 2, Balance::default());
+    let cpu = |number| Call {
+        work: WorkType::Cpu,
+        ..call(number)
+    };
+    let first = queued(&mut state, cpu(1)).1.unwrap();
+    let second = queued(&mut state, cpu(2)).1.unwrap();
+    assert_ne!(first.worker, second.worker);
+    // The one that asks first takes the first call; the other call goes with its worker.
+    assert_eq!(next(&mut state, second.worker, second.lane), Some(1));
+    assert_eq!(next(&mut state, first.worker, first.lane), Some(2));
+    let lost = state.lose(first.worker, 0, &fault(), Fate::Lost);
+    drop(lost);
+    finish(&mut state, second.worker, second.lane);
+    for worker in &state.workers {
+        assert_eq!(worker.load.of(WorkType::Cpu), 0);
+    }
+}
