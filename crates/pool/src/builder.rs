@@ -9,6 +9,7 @@ use insula_rpc::{Respond, Router, WorkerId};
 use crate::balance::Balance;
 use crate::config::{Measure, Monitor, Queue};
 use crate::error::{BuildError, FactoryError};
+use crate::health::{self, Health};
 use crate::lifecycle::{Recycle, Restart};
 use crate::observe::discards::{Discarded, Discards};
 use crate::observe::events::PoolObserver;
@@ -54,6 +55,8 @@ struct Settings {
     discards: Discards,
     recycle: Recycle,
     reporters: Reporters,
+    health: Health,
+    quarantine: Option<u32>,
 }
 
 impl PoolBuilder {
@@ -74,6 +77,8 @@ impl PoolBuilder {
                 discards: Discards::default(),
                 recycle: Recycle::default(),
                 reporters: Reporters::default(),
+                health: Health::default(),
+                quarantine: None,
             },
             factory: None,
         }
@@ -215,6 +220,26 @@ impl<R> PoolBuilder<R> {
         self
     }
 
+    /// Sets how the workers are watched. By default they are not.
+    pub fn health(mut self, health: Health) -> Self {
+        self.settings.health = health;
+        self
+    }
+
+    /// Rejects calls with `Quarantined` that have an [idempotency
+    /// key](insula_rpc::Call::idempotency_key) which so many workers had to pay for: a call of this
+    /// method with this key panicked, or ran when its worker ended. One that comes to an end without
+    /// that takes all suspicion from its key, so that calls which only ran beside another one are not
+    /// held back for it.
+    ///
+    /// [`retry`](insula_rpc::retry()) makes each attempt of a call anew, so that it meets this too, if
+    /// its attempts have a key. 1,024 keys are remembered at most;
+    /// [`WorkerPool::clear_quarantine`] forgets them. By default no call is held back.
+    pub fn quarantine_after(mut self, ends: u32) -> Self {
+        self.settings.quarantine = Some(ends);
+        self
+    }
+
     /// Has `tell` called with a report on the pool's performance after each `period`, and once more
     /// when the pool has ended. The first report counts from the end of the build, and each further
     /// one from the one before. A pool may have several of these.
@@ -285,6 +310,8 @@ impl<R: Respond> PoolBuilder<R> {
             observers: settings.observers,
             discards: settings.discards,
             recycle: settings.recycle,
+            health: settings.health,
+            quarantine: settings.quarantine,
         }));
         // From here on a drop, also that of this future, ends the workers.
         let pool = WorkerPool::new(Arc::clone(&shared));
@@ -297,6 +324,7 @@ impl<R: Respond> PoolBuilder<R> {
         match within(timeout, shared.started()).await {
             Some(Ok(())) => {
                 settings.reporters.start(&shared);
+                health::watch(settings.health, &shared);
                 Ok(pool)
             }
             Some(Err(error)) => Err(error),
@@ -342,6 +370,10 @@ fn check<R: Respond>(settings: &Settings) -> Result<(), BuildError> {
     {
         "the target of a queue is longer than zero and not longer than its interval: see \
          `Queue::codel`"
+    } else if settings.quarantine == Some(0) {
+        "a call is held back after one end of a worker at least: see `quarantine_after(..)`"
+    } else if settings.health.stuck_after == Some(Duration::ZERO) {
+        "a worker is stuck after more than no time: see `Health::stuck_after`"
     } else if let Balance::Weighted(weights) = &settings.balance
         && weights.0.len() != workers.most
     {

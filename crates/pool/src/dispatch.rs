@@ -47,9 +47,13 @@ mod bucket;
 mod bytes;
 mod choice;
 mod codel;
+mod fence;
+mod health;
 mod homes;
 mod order;
 mod pace;
+mod poison;
+mod reload;
 mod signs;
 mod states;
 mod worker;
@@ -66,14 +70,17 @@ use self::bucket::Bucket;
 use self::bytes::Bytes;
 use self::choice::Choice;
 use self::codel::Codel;
+use self::fence::Fence;
 use self::homes::Homes;
 use self::order::Rank;
 use self::pace::Pace;
+use self::poison::Quarantine;
 pub(crate) use self::signs::Signs;
 pub(crate) use self::worker::Condition;
 use self::worker::{Doing, Worker};
 use crate::balance::{Balance, Candidate};
 use crate::config::{Deadlines, Measure, Overflow, Queue};
+use crate::error::WorkerFault;
 use crate::lifecycle::{Recycle, Restart, Start, Starts};
 use crate::observe::outbox::Outbox;
 use crate::queues::{Key, Queues};
@@ -96,6 +103,8 @@ pub(crate) trait Job {
     fn came_at(&self) -> Option<Instant>;
     /// The bytes of its request. Always the same.
     fn bytes(&self) -> u64;
+    /// A number for the piece of work that it is, if calls that end workers are held back.
+    fn identity(&self) -> Option<u64>;
 }
 
 /// What a call is pinned to.
@@ -132,6 +141,10 @@ pub(crate) struct Dispatch<J: Job> {
     looked_at: Option<Instant>,
     /// `Some` if calls are turned away whose deadlines would pass in the queue.
     pace: Option<Pace>,
+    /// `Some` if calls are held back that end their workers.
+    quarantine: Option<Quarantine>,
+    /// The reason for which the last reload was given up.
+    reload_fault: Option<(usize, Arc<WorkerFault>)>,
     /// Calls that were shed since the last look.
     shed: Vec<J>,
     overflow: Overflow,
@@ -153,6 +166,10 @@ pub(crate) struct Dispatch<J: Job> {
     restart: Restart,
     recycle: Recycle,
     starts: Starts,
+    /// Isolates may be given up while they run.
+    pub(crate) is_watched: bool,
+    /// What has to begin before a pinned call is taken.
+    fences: Vec<Fence>,
     /// Calls with keys may be in the common queue, since there was no worker to pin them to.
     has_homeless: bool,
     scale: Scale,
@@ -200,6 +217,8 @@ pub(crate) struct Tally {
     pub(crate) expired: u64,
     /// Calls that were given up with their worker.
     pub(crate) died: u64,
+    /// Workers that were given up.
+    pub(crate) stuck: u64,
 }
 
 /// A lane of a worker.
@@ -292,6 +311,8 @@ impl<J: Job> Dispatch<J> {
                 vec![Codel::new(target, interval); workers + 3]
             }),
             looked_at: None,
+            quarantine: None,
+            reload_fault: None,
             shed: Vec::new(),
             overflow: queue.overflow,
             needs_times: balance.needs_times() || queue.deadlines == Deadlines::Respected,
@@ -307,6 +328,8 @@ impl<J: Job> Dispatch<J> {
             restart: Restart::default(),
             recycle: Recycle::default(),
             starts: Starts::default(),
+            is_watched: false,
+            fences: Vec::new(),
             has_homeless: false,
             scale: Scale::new(Workers::from(workers)),
             outbox: Outbox::default(),
@@ -327,6 +350,17 @@ impl<J: Job> Dispatch<J> {
 
     pub(crate) fn recycle_by(&mut self, policy: Recycle) {
         self.recycle = policy;
+    }
+
+    /// Holds calls back after so many ends of workers.
+    pub(crate) fn quarantine_after(&mut self, ends: u32) {
+        self.quarantine = Some(Quarantine::new(ends));
+    }
+
+    pub(crate) fn clear_quarantine(&mut self) {
+        if let Some(quarantine) = &mut self.quarantine {
+            quarantine.clear_all();
+        }
     }
 
     pub(crate) fn signs(&self) -> Arc<Signs> {
@@ -413,6 +447,7 @@ impl<J: Job> Dispatch<J> {
         }
         // A stream that came back may have the place for which this lane was woken.
         if worker.busy < worker.places
+            && worker.is_serving(worker.incarnation)
             && let Some(job) = self.take(at.worker)
         {
             let worker = &mut self.workers[at.worker];
@@ -420,7 +455,12 @@ impl<J: Job> Dispatch<J> {
             worker.charge(at.lane, job.work());
             let lane = &mut worker.lanes[at.lane];
             lane.doing = Doing::Running(job.handle());
+            lane.identity = job.identity();
+            let incarnation = lane.incarnation;
             lane.began = self.looked_at.filter(|_| self.needs_times);
+            if job.pin().is_some() {
+                self.took_pinned(at.worker, incarnation);
+            }
             self.recount(at.worker);
             return Next::Run(job, self.spread());
         }
@@ -492,7 +532,9 @@ impl<J: Job> Dispatch<J> {
         if self.queues.is_empty() {
             return None;
         }
-        let queue = match (self.queues.front(0), self.queues.front(worker + 1)) {
+        let pinned = self.queues.front(worker + 1);
+        let pinned = pinned.filter(|_| self.may_take_pinned());
+        let queue = match (self.queues.front(0), pinned) {
             (Some(common), Some(pinned)) if pinned < common => worker + 1,
             (None, Some(_)) => worker + 1,
             _ => 0,
@@ -505,7 +547,10 @@ impl<J: Job> Dispatch<J> {
             queue,
             self.queue(Rank::Low, None),
         ];
-        let waits = queues.map(|queue| self.queues.front(queue).is_some());
+        let waits = [0, 1, 2].map(|rank| match queues[rank] {
+            queue if queue == worker + 1 => pinned.is_some(),
+            queue => self.queues.front(queue).is_some(),
+        });
         let rank = self.workers[worker].passed.choose(waits)?;
         Some(queues[rank as usize])
     }
@@ -539,7 +584,8 @@ impl<J: Job> Dispatch<J> {
 
     /// A slice of a worker has ended while calls waited: it may have room now.
     pub(crate) fn offer(&mut self, worker: usize) -> Option<Unpark> {
-        let has_call = self.has_call_for(worker);
+        let has_pinned = self.queues.front(worker + 1).is_some() && self.may_take_pinned();
+        let has_call = has_pinned || self.has_common_call();
         (has_call && self.workers[worker].has_room())
             .then(|| self.unpark(worker, WorkType::Balanced, 0))
     }
@@ -585,6 +631,14 @@ impl<J: Job> Dispatch<J> {
             worker.load.ended(has_failed);
             if let Some(pace) = &mut self.pace {
                 pace.record(time);
+            }
+        }
+        if let Some(quarantine) = &mut self.quarantine
+            && let Some(identity) = worker.lanes[at.lane].identity.take()
+        {
+            match how {
+                How::Panicked => quarantine.blame(identity),
+                _ => quarantine.clear(identity),
             }
         }
         let doing = &mut worker.lanes[at.lane].doing;

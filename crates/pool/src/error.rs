@@ -49,7 +49,8 @@ pub enum WorkerFault {
     TimedOut(Duration),
     /// Its isolate ended.
     Ended,
-    /// It did not stop when the pool was shut down.
+    /// It did not stop when the pool was shut down, or its isolate computed or blocked for longer than
+    /// [`Health::stuck_after`](crate::Health::stuck_after).
     Stuck,
 }
 
@@ -61,6 +62,41 @@ pub struct ResizeError {
     pub workers: usize,
     /// The most that the pool can have.
     pub most: usize,
+}
+
+/// The error of a pool whose services were not all replaced.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// The new services of a worker could not be built. It goes on with the old ones, and so do the
+    /// workers after it.
+    Fault {
+        /// The worker.
+        worker: WorkerId,
+        /// The reason.
+        fault: Arc<WorkerFault>,
+    },
+    /// The pool has ended.
+    Ended,
+}
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault { worker, fault } => write!(f, "new services of worker {worker}: {fault}"),
+            Self::Ended => f.write_str("the pool has ended"),
+        }
+    }
+}
+
+impl Error for ReloadError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            // Its text is this error's own.
+            Self::Fault { fault, .. } => fault.source(),
+            Self::Ended => None,
+        }
+    }
 }
 
 impl fmt::Display for ResizeError {

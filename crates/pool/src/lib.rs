@@ -144,6 +144,7 @@ mod builder;
 mod config;
 mod dispatch;
 mod error;
+mod health;
 mod lifecycle;
 #[cfg(all(test, loom))]
 mod loom_models;
@@ -159,7 +160,8 @@ mod worker;
 pub use balance::{Balance, Candidate, Strategy, Weights};
 pub use builder::{NoService, PoolBuilder, ServiceFactory};
 pub use config::{Measure, Monitor, Overflow, Queue, Rate, Shutdown};
-pub use error::{BuildError, FactoryError, ResizeError, WorkerFault};
+pub use error::{BuildError, FactoryError, ReloadError, ResizeError, WorkerFault};
+pub use health::{Health, Readiness};
 pub use lifecycle::{Directive, Recycle, Restart};
 pub use observe::discards::{DiscardReason, Discarded};
 pub use observe::events::{PoolObserver, WorkerChange, WorkerEnd, WorkerError, WorkerEvent};

@@ -14,9 +14,11 @@ use insula_sync::Mutex;
 
 use crate::balance::Balance;
 use crate::config::Queue;
-use crate::dispatch::{Dispatch, Job, Next, Place, Submitted, Target};
+use crate::dispatch::{Dispatch, Fate, Job, Next, Place, Submitted, Target};
+use crate::error::WorkerFault;
+use crate::health::Heartbeat;
 
-struct Call;
+struct Call(Option<Target>);
 
 impl Job for Call {
     type Handle = ();
@@ -25,6 +27,9 @@ impl Job for Call {
         None
     }
     fn pin(&self) -> Option<Target> {
+        self.0
+    }
+    fn identity(&self) -> Option<u64> {
         None
     }
     fn work(&self) -> WorkType {
@@ -41,6 +46,35 @@ impl Job for Call {
     }
 }
 
+/// Risk: a slice ends just as its worker is given up. Both leave it, or none does, and the worker looks
+/// inside for ever, or outside though it is not; or a call waits beside its next state.
+#[test]
+fn a_slice_that_ends_while_its_worker_is_given_up_is_left_once() {
+    loom::model(|| {
+        let dispatch = Dispatch::<Call>::new(1, 1, Queue::default(), Balance::default());
+        let (signs, heartbeat) = (dispatch.signs(), Arc::new(Heartbeat::default()));
+        let slices = (Arc::clone(&signs), Arc::clone(&heartbeat));
+        let isolate = thread::spawn(move || {
+            let (signs, heartbeat) = slices;
+            for _ in 0..2 {
+                heartbeat.begins(&signs, 0);
+                heartbeat.ends(&signs, 0);
+            }
+        });
+        let found = heartbeat.inside();
+        if let Some(count) = found
+            && heartbeat.give_up(count)
+        {
+            signs.leave(0);
+        }
+        isolate.join().unwrap();
+        assert!(
+            !signs.is_inside(0),
+            "it is left once too seldom, or too often"
+        );
+    });
+}
+
 /// Risk: a call comes just as a worker's slice ends. The submission sees the worker inside and
 /// wakes no lane, the worker sees no call, and the call waits beside a worker with room.
 #[test]
@@ -54,7 +88,7 @@ fn a_call_that_comes_while_a_slice_ends_wakes_a_lane() {
 
         let submitting = Arc::clone(&dispatch);
         let caller = thread::spawn(move || {
-            let submitted = submitting.lock().submit(Call, true, Instant::now);
+            let submitted = submitting.lock().submit(Call(None), true, Instant::now);
             match submitted {
                 Submitted::Queued { unpark, .. } => unpark.is_some(),
                 Submitted::Refused { .. } => panic!("there is room"),
@@ -66,5 +100,42 @@ fn a_call_that_comes_while_a_slice_ends_wakes_a_lane() {
         let is_offered = signs.leave(0) && dispatch.lock().offer(0).is_some();
         let is_woken = caller.join().unwrap();
         assert!(is_run || is_offered || is_woken, "the call waits for ever");
+    });
+}
+
+/// Risk: a call of a key has begun just as its key moves to another worker, which asks. That worker sees
+/// that it has not begun and parks, the other one sees no fence, and the next call waits for ever.
+#[test]
+fn a_call_that_begins_while_its_key_moves_lets_the_next_one_start() {
+    loom::model(|| {
+        let mut dispatch = Dispatch::<Call>::new(2, 1, Queue::default(), Balance::default());
+        for worker in 0..2 {
+            assert!(dispatch.ready(worker, 0, Instant::now()).0.is_some());
+        }
+        for _ in 0..2 {
+            let call = Call(Some(Target::Key(7)));
+            let _submitted = dispatch.submit(call, true, Instant::now);
+        }
+        let lane = |worker| Place { worker, lane: 0 };
+        let took = |next: &Next<Call>| matches!(next, Next::Run(..));
+        let home = usize::from(!took(&dispatch.next(lane(0))));
+        if home == 1 {
+            assert!(took(&dispatch.next(lane(1))));
+        }
+        let signs = dispatch.signs();
+        let dispatch = Arc::new(Mutex::new(dispatch));
+
+        let beginning = Arc::clone(&dispatch);
+        let begins = thread::spawn(move || {
+            signs.begin(home) && !beginning.lock().pass_fences().unpark.is_empty()
+        });
+        let other = 1 - home;
+        let fault = Arc::new(WorkerFault::Ended);
+        let lost = dispatch.lock().lose(home, 0, &fault, Fate::Lost);
+        drop(lost);
+        let is_run = took(&dispatch.lock().next(lane(other)));
+        let is_woken = begins.join().unwrap();
+        let is_run = is_run || (is_woken && took(&dispatch.lock().next(lane(other))));
+        assert!(is_run, "the next call waits for ever");
     });
 }

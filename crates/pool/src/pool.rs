@@ -15,7 +15,7 @@ use insula_rpc::{
 use crate::builder::PoolBuilder;
 use crate::config::Shutdown;
 use crate::dispatch::Target;
-use crate::error::ResizeError;
+use crate::error::{ReloadError, ResizeError};
 use crate::observe::hub::Events;
 use crate::observe::report::PerformanceReport;
 use crate::shared::Shared;
@@ -170,6 +170,27 @@ impl<C: Calls> WorkerPool<C> {
         }
         self.shared.resize(workers);
         Ok(())
+    }
+
+    /// Replaces the services of all workers, one worker after the other: the factories build new ones
+    /// while the old ones take calls, as for [`Recycle`](crate::Recycle). No call fails or waits for
+    /// it. A factory that reads a configuration, or loads a library, brings a new version into a pool
+    /// that runs in this way. Workers that start meanwhile count as new.
+    ///
+    /// # Cancellation
+    /// Dropping the future does not stop it. A second reload at the same time begins anew, and both end
+    /// with it.
+    ///
+    /// # Errors
+    /// New services could not be built: that worker and those after it keep the old ones. Or the pool
+    /// has ended.
+    pub async fn reload(&self) -> Result<(), ReloadError> {
+        self.shared.reload().await
+    }
+
+    /// Admits the calls again that were held back; see [`PoolBuilder::quarantine_after`].
+    pub fn clear_quarantine(&self) {
+        self.shared.clear_quarantine();
     }
 
     /// Reports the performance of the pool since the call before, and since the pool was built. The

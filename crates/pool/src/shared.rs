@@ -4,11 +4,11 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
-use insula_core::{Instant, Isolate, IsolateId, Sleep, sleep, sleep_until, wake_contained};
+use insula_core::{Instant, IsolateId, Sleep, sleep, sleep_until, wake_contained};
 use insula_rpc::{
     Admission, CallInfo, Calls, CancelledBy, Endpoint, How, Priority, Refusal, Reject, Signal,
     Ticket, WorkType, WorkerExit, WorkerId,
@@ -17,7 +17,7 @@ use insula_sync::{Mutex, Rank};
 
 use crate::balance::{Balance, Strategy};
 use crate::config::{Cpu, Measure, Monitor, Queue};
-use crate::error::{BuildError, WorkerFault};
+use crate::error::{BuildError, ReloadError, WorkerFault};
 use crate::queues::Key;
 use crate::size::Workers;
 
@@ -25,6 +25,7 @@ use crate::dispatch::{
     Actions, Condition, Dispatch, Fate, Job, Next, Phase, Place, Signs, Step, Submitted, Target,
     Unpark,
 };
+use crate::health::{Health, Readiness, Resident, SetReadiness};
 use crate::lifecycle::{Directive, Recycle, Restart, Start};
 use crate::observe::cpu::CpuMeter;
 use crate::observe::discards::{DiscardReason, Discarded, Discards};
@@ -52,7 +53,11 @@ pub(crate) struct Shared<C: Calls> {
     strategy: Option<Strategy>,
     /// The isolates of each worker: that of its present state last, and before it those of earlier
     /// states that still have streams. Locked alone.
-    isolates: Mutex<Vec<Vec<Isolate>>>,
+    isolates: Mutex<Vec<Vec<Resident>>>,
+    /// Calls that end workers are held back, so that their identities are needed.
+    has_quarantine: bool,
+    /// Workers are watched.
+    pub(crate) has_watchdog: bool,
     /// Is told what happens to workers.
     pub(crate) hub: Arc<Hub>,
     discards: Discards,
@@ -69,11 +74,12 @@ pub(crate) struct Entry<C> {
     pub(crate) call: C,
     /// The time at which it came, if it is timed.
     pub(crate) queued_at: Option<Instant>,
-    pin: Option<Target>,
+    pub(crate) pin: Option<Target>,
     priority: Priority,
     work: WorkType,
     /// The time at which it came, if the queue sheds calls that wait too long.
     came_at: Option<Instant>,
+    identity: Option<u64>,
 }
 
 type Handle = Option<Arc<dyn Signal>>;
@@ -110,6 +116,10 @@ impl<C: Calls> Job for Entry<C> {
     fn bytes(&self) -> u64 {
         self.call.pending().request_bytes()
     }
+
+    fn identity(&self) -> Option<u64> {
+        self.identity
+    }
 }
 
 /// The settings that the shared part keeps.
@@ -127,6 +137,8 @@ pub(crate) struct Setup {
     pub(crate) observers: Observers,
     pub(crate) discards: Discards,
     pub(crate) recycle: Recycle,
+    pub(crate) health: Health,
+    pub(crate) quarantine: Option<u32>,
 }
 
 impl<C: Calls> Endpoint<C> for Shared<C> {
@@ -141,9 +153,17 @@ impl<C: Calls> Endpoint<C> for Shared<C> {
                 .into_iter()
                 .for_each(|call| each(self.submit(call, info)));
         }
-        let mut state = self.state.lock();
         let pin = info.key.map(Target::Key);
-        let submit = |call| submit_to(&mut state, call, info, pin);
+        let identities: Vec<_> = match self.has_quarantine {
+            true => calls.iter().map(|call| self.identity(call)).collect(),
+            false => Vec::new(),
+        };
+        let mut identities = identities.into_iter();
+        let mut state = self.state.lock();
+        let submit = |call| {
+            let identity = identities.next().flatten();
+            submit_to(&mut state, call, info, (pin, identity))
+        };
         let submitted: Vec<_> = calls.into_iter().map(submit).collect();
         drop(state);
         // One lock for all of them, and what follows from them only after it: that wakes lanes and
@@ -172,7 +192,9 @@ impl<C: Calls> Endpoint<C> for Shared<C> {
         let isolates = self.isolates.lock();
         // None at all if a worker has none at the moment: one that is between two states may answer
         // later, so that a wait for it must not look hopeless.
-        let present = isolates.iter().map(|of_one| of_one.last().map(Isolate::id));
+        let present = isolates
+            .iter()
+            .map(|of_one| of_one.last().map(|it| it.isolate.id()));
         present.collect::<Option<Vec<_>>>().unwrap_or_default()
     }
 }
@@ -183,7 +205,7 @@ fn submit_to<C: Calls>(
     state: &mut Dispatch<Entry<C>>,
     call: C,
     info: CallInfo,
-    pin: Option<Target>,
+    (pin, identity): (Option<Target>, Option<u64>),
 ) -> Submitted<Entry<C>> {
     let entry = Entry {
         call,
@@ -192,6 +214,7 @@ fn submit_to<C: Calls>(
         priority: info.priority,
         work: info.work,
         came_at: state.has_codel().then(Instant::now),
+        identity,
     };
     state.submit(entry, info.admission == Admission::Policy, Instant::now)
 }
@@ -204,8 +227,17 @@ impl<C: Calls> Shared<C> {
         {
             self.ask(strategy, info.work);
         }
-        let submitted = submit_to(&mut self.state.lock(), call, info, pin);
+        // Before the lock, since it takes that of the call.
+        let identity = self.identity(&call);
+        let submitted = submit_to(&mut self.state.lock(), call, info, (pin, identity));
         self.follow(submitted)
+    }
+
+    fn identity(&self, call: &C) -> Option<u64> {
+        if !self.has_quarantine {
+            return None;
+        }
+        call.pending().identity()
     }
 
     /// Asks the user's policy for the worker of the next call.
@@ -278,15 +310,93 @@ impl<C: Calls> Shared<C> {
     }
 
     /// A state of a worker has its isolate.
-    pub(crate) fn move_in(&self, worker: usize, isolate: Isolate) {
-        self.isolates.lock()[worker].push(isolate);
+    pub(crate) fn move_in(&self, worker: usize, resident: Resident) {
+        self.isolates.lock()[worker].push(resident);
+    }
+
+    /// The isolates of all states.
+    pub(crate) fn residents(&self) -> Vec<(WorkerId, Resident)> {
+        let isolates = self.isolates.lock();
+        let of_workers = isolates.iter().zip(0..);
+        of_workers
+            .flat_map(|(of_one, worker)| {
+                let residents = of_one.iter().cloned();
+                residents.map(move |it| (WorkerId::new(worker), it))
+            })
+            .collect()
+    }
+
+    /// The calls that a state of a worker runs.
+    pub(crate) fn running_on(&self, worker: usize, incarnation: u32) -> Vec<Arc<dyn Signal>> {
+        let running = self.state.lock().running_on(worker, incarnation);
+        running.into_iter().flatten().collect()
+    }
+
+    /// A state of a worker is stuck, and its calls have ended.
+    pub(crate) fn stuck(&self, worker: usize, incarnation: u32) {
+        let actions = self.state.lock().leave_behind(worker, incarnation);
+        self.perform(actions);
+        self.end(worker, incarnation, WorkerFault::Stuck);
+        // An earlier state, which had streams only, is no worker that could start again.
+        let actions = self.state.lock().give_up_state(worker, incarnation);
+        self.perform(actions);
+    }
+
+    /// Ends a call that runs, and counts it as one that has died with its worker.
+    pub(crate) fn abandon(&self, worker: WorkerId, signal: &dyn Signal) {
+        // The lock of the state is taken under that of a call, and never the other way round. Counted
+        // before the caller can see it, as any other end.
+        signal.abandon(worker, WorkerExit::Abandoned, &mut || {
+            self.state.lock().tally.died += 1;
+        });
+    }
+
+    /// A call that is pinned has begun on a lane of a worker.
+    pub(crate) fn began(&self, worker: usize, incarnation: u32) {
+        let actions = if self.has_watchdog {
+            self.state.lock().began(worker, incarnation)
+        } else if self.signs.begin(worker) {
+            self.state.lock().pass_fences()
+        } else {
+            return;
+        };
+        self.perform(actions);
+    }
+
+    /// Sets whether a state of a worker serves.
+    fn set_serving(&self, worker: usize, incarnation: u32, is_serving: bool) {
+        let mut state = self.state.lock();
+        let actions = state.set_serving(worker, incarnation, is_serving);
+        drop(state);
+        self.perform(actions);
+        self.tell();
+    }
+
+    /// The readiness of a state of a worker, for its services.
+    pub(crate) fn readiness(self: &Arc<Self>, worker: usize, incarnation: u32) -> Readiness {
+        Readiness(Arc::new(ReadinessOf {
+            shared: Arc::downgrade(self),
+            worker,
+            incarnation,
+        }))
+    }
+
+    pub(crate) fn clear_quarantine(&self) {
+        self.state.lock().clear_quarantine();
+    }
+
+    /// Replaces the services of all workers.
+    pub(crate) async fn reload(&self) -> Result<(), ReloadError> {
+        self.state.lock().reload();
+        self.changed();
+        self.when(Dispatch::reloaded).await
     }
 
     /// The isolate of a state ends. Nothing of it is kept here.
     pub(crate) fn move_out(&self, worker: usize, isolate: IsolateId) {
         let mut isolates = self.isolates.lock();
         let of_one = &mut isolates[worker];
-        let index = of_one.iter().position(|it| it.id() == isolate);
+        let index = of_one.iter().position(|it| it.isolate.id() == isolate);
         let gone = index.map(|index| of_one.remove(index));
         drop(isolates);
         drop(gone);
@@ -295,8 +405,9 @@ impl<C: Calls> Shared<C> {
     /// Kills the isolates of all workers.
     pub(crate) fn kill_all(&self) {
         // A copy, because an isolate that ends takes this lock when it moves out.
-        let isolates = self.isolates.lock().clone();
-        isolates.iter().flatten().for_each(Isolate::kill);
+        for (_, resident) in self.residents() {
+            resident.isolate.kill();
+        }
     }
 
     pub(crate) fn new(setup: Setup) -> Self {
@@ -324,6 +435,10 @@ impl<C: Calls> Shared<C> {
         let books = || Arc::new(Books::new(&methods));
         state.restart_by(restart.clone());
         state.recycle_by(setup.recycle);
+        state.is_watched = setup.health.stuck_after.is_some();
+        if let Some(ends) = setup.quarantine {
+            state.quarantine_after(ends);
+        }
         Self {
             name: setup.name.into(),
             grace: setup.grace,
@@ -336,6 +451,8 @@ impl<C: Calls> Shared<C> {
             isolates: Mutex::new((0..slots).map(|_| Vec::new()).collect()),
             signs: state.signs(),
             strategy,
+            has_quarantine: setup.quarantine.is_some(),
+            has_watchdog: setup.health.stuck_after.is_some(),
             state: Mutex::new(state),
             hub: Hub::new(setup.observers),
             discards: setup.discards,
@@ -647,11 +764,7 @@ impl<C: Calls> Shared<C> {
             .into_iter()
             .filter_map(|(worker, handle)| Some((worker, handle?)));
         for (worker, signal) in abandoned {
-            // The lock of the state is taken under that of a call, and never the other way round.
-            // Counted before the caller can see it, as any other end.
-            signal.abandon(worker, WorkerExit::Abandoned, &mut || {
-                self.state.lock().tally.died += 1;
-            });
+            self.abandon(worker, &*signal);
         }
         for worker in 0..self.books.len() {
             let incarnation = self.state.lock().incarnation(worker);
@@ -705,6 +818,7 @@ impl<C: Calls> Shared<C> {
             died: totals.count(How::Died) + tally.died,
             rejected: tally.rejected,
             shed: tally.shed,
+            stuck: tally.stuck,
             late: totals.late(),
             traffic: totals.traffic(),
             queue_wait: totals.queue_wait(),
@@ -810,6 +924,22 @@ impl<C: Calls> Shared<C> {
             found.map_or(Poll::Pending, Poll::Ready)
         })
         .await
+    }
+}
+
+/// The readiness of one state of a worker.
+struct ReadinessOf<C: Calls> {
+    /// The services, which may keep this, are kept by the pool.
+    shared: Weak<Shared<C>>,
+    worker: usize,
+    incarnation: u32,
+}
+
+impl<C: Calls> SetReadiness for ReadinessOf<C> {
+    fn set(&self, is_serving: bool) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.set_serving(self.worker, self.incarnation, is_serving);
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub struct PoolStats {
     pub rejected: u64,
     /// Calls that the overflow policy of a full queue or [`Queue::codel`](crate::Queue::codel) dropped.
     pub shed: u64,
+    /// Workers that were given up because they were stuck; see [`Health`](crate::Health).
+    pub stuck: u64,
     /// Answers that came too late and were discarded: the deadline of the call had passed, or its
     /// caller had gone. These calls are counted as `expired` and `cancelled`.
     pub late: u64,

@@ -2,7 +2,7 @@
 //! after a panic.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use insula_rpc::{Calls, How, Place, Respond, Scope, WorkerId, catch, contain};
 
 use crate::dispatch::Place as At;
 use crate::error::{FactoryError, WorkerFault};
+use crate::health::{Heartbeat, Readiness, Resident};
 use crate::lifecycle::Start;
 use crate::observe::cpu::CpuMeter;
 use crate::observe::discards::DiscardReason;
@@ -27,6 +28,7 @@ pub struct WorkerContext {
     worker: WorkerId,
     incarnation: u32,
     pool: Arc<str>,
+    readiness: Readiness,
 }
 
 impl WorkerContext {
@@ -38,6 +40,12 @@ impl WorkerContext {
     /// Returns the number of times that its state was built before, failures included.
     pub fn incarnation(&self) -> u32 {
         self.incarnation
+    }
+
+    /// Returns the readiness of the worker, with which its services can stop taking calls for a while:
+    /// as long as a database is away, for example. It may be kept, and used from any thread.
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
     }
 
     /// Returns the name of the pool.
@@ -59,6 +67,8 @@ pub(crate) struct Seed<R: Respond> {
     factory: Factory<R>,
     /// The isolate, once it runs.
     isolate: Option<IsolateId>,
+    /// If its pool watches its workers.
+    heartbeat: Option<Arc<Heartbeat>>,
     /// It is a first state, and not built yet: with it the build of the pool fails.
     fails_build: bool,
     /// Another isolate has the worker's next state.
@@ -89,12 +99,14 @@ impl<R: Respond> Seed<R> {
         factory: Factory<R>,
     ) -> Self {
         shared.spawning(start);
+        let heartbeat = shared.has_watchdog.then(Arc::default);
         Self {
             shared,
             worker: WorkerId::new(start.worker as u32),
             incarnation: start.incarnation,
             factory,
             isolate: None,
+            heartbeat,
             fails_build: false,
             is_succeeded: false,
         }
@@ -109,7 +121,12 @@ impl<R: Respond> Seed<R> {
     fn move_in(&mut self) {
         if let Some(isolate) = Isolate::current() {
             self.isolate = Some(isolate.id());
-            self.shared.move_in(self.worker.index(), isolate);
+            let resident = Resident {
+                isolate,
+                incarnation: self.incarnation,
+                heartbeat: self.heartbeat.clone(),
+            };
+            self.shared.move_in(self.worker.index(), resident);
         }
     }
 
@@ -121,6 +138,7 @@ impl<R: Respond> Seed<R> {
             shared: Arc::clone(&self.shared),
             worker,
             cpu: self.shared.cpu.get(worker).cloned(),
+            heartbeat: self.heartbeat.clone(),
         }));
         // The slice that runs has begun without the watch, and lanes must not run in it.
         yield_now().await;
@@ -158,6 +176,8 @@ struct Watch<C: Calls> {
     worker: usize,
     /// If the time on the CPU is measured.
     cpu: Option<Arc<CpuMeter>>,
+    /// If workers are watched.
+    heartbeat: Option<Arc<Heartbeat>>,
 }
 
 impl<C: Calls> SliceWatch for Watch<C> {
@@ -165,14 +185,23 @@ impl<C: Calls> SliceWatch for Watch<C> {
         if let Some(cpu) = &self.cpu {
             cpu.begin();
         }
-        self.shared.signs().enter(self.worker);
+        let signs = self.shared.signs();
+        match &self.heartbeat {
+            Some(heartbeat) => heartbeat.begins(signs, self.worker),
+            None => signs.enter(self.worker),
+        }
     }
 
     fn ends(&self) {
         if let Some(cpu) = &self.cpu {
             cpu.end();
         }
-        if self.shared.signs().leave(self.worker) {
+        let signs = self.shared.signs();
+        let calls_wait = match &self.heartbeat {
+            Some(heartbeat) => heartbeat.ends(signs, self.worker),
+            None => signs.leave(self.worker),
+        };
+        if calls_wait {
             self.shared.offer(self.worker);
         }
     }
@@ -240,6 +269,7 @@ async fn build<R: Respond>(seed: &Seed<R>) -> Result<R, WorkerFault> {
         worker: seed.worker,
         incarnation: seed.incarnation,
         pool,
+        readiness: seed.shared.readiness(seed.worker.index(), seed.incarnation),
     };
     let timeout = seed.shared.startup_timeout;
     // Called inside of the future, so that a factory that panics before its first wait is contained
@@ -368,7 +398,19 @@ impl<R: Respond> Lane<R> {
             if let Some(queued_at) = entry.queued_at {
                 books.time(queued_at);
             }
-            let ended = responder.respond(entry.call, scope).await;
+            let mut begins = entry.pin.map(|_| Begins {
+                shared,
+                worker: at.worker,
+                incarnation: self.lanes.incarnation,
+            });
+            let mut running = pin!(responder.respond(entry.call, scope));
+            let ended = poll_fn(|cx| {
+                let polled = running.as_mut().poll(cx);
+                // Also if the handler has ended its isolate.
+                drop(begins.take());
+                polled
+            })
+            .await;
             // Told with the next question, under one lock.
             done = Some(ended.how);
             if ended.how == How::Expired && !ended.has_run {
@@ -402,6 +444,20 @@ impl<R: Respond> Place for LanePlace<R> {
 
     fn poll_return(&self, task: &mut task::Context<'_>) -> Poll<()> {
         self.lanes.shared.poll_return(self.at, task.waker().clone())
+    }
+}
+
+/// A pinned call, until its handler was polled for the first time. Its drop says that it has begun, since
+/// calls of its key may wait for that.
+struct Begins<'a, C: Calls> {
+    shared: &'a Shared<C>,
+    worker: usize,
+    incarnation: u32,
+}
+
+impl<C: Calls> Drop for Begins<'_, C> {
+    fn drop(&mut self) {
+        self.shared.began(self.worker, self.incarnation);
     }
 }
 

@@ -71,7 +71,8 @@ impl<J: Job> Dispatch<J> {
         // sums agree.
         self.tally.submitted += 1;
         let bytes = self.bytes.of(&job);
-        if let Err(why) = self.may_come(bytes, &now) {
+        let identity = job.identity();
+        if let Err(why) = self.may_come(bytes, identity, &now) {
             return self.turn_away(job, why, Crowded::new());
         }
         let home = job.pin().and_then(|pin| self.home(pin));
@@ -125,15 +126,25 @@ impl<J: Job> Dispatch<J> {
     }
 
     /// Returns whether the pool takes a call of so many bytes, whatever its queue holds.
-    fn may_come(&mut self, bytes: u64, now: &impl Fn() -> Instant) -> Result<(), Reject> {
+    fn may_come(
+        &mut self,
+        bytes: u64,
+        identity: Option<u64>,
+        now: &impl Fn() -> Instant,
+    ) -> Result<(), Reject> {
         if self.phase != Phase::Open {
             return Err(Reject::Shutdown);
         }
-        if !self.is_alive() {
+        if !self.is_alive() || !self.has_serving() {
             return Err(Reject::NoWorker);
         }
         if self.bytes.is_too_large(bytes) {
             return Err(Reject::TooLarge);
+        }
+        if let Some(quarantine) = &self.quarantine
+            && identity.is_some_and(|it| quarantine.holds(it))
+        {
+            return Err(Reject::Quarantined);
         }
         if let Some(bucket) = &mut self.rate {
             let ready = bucket.fill(now());

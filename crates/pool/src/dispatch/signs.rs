@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use insula_sync::atomic::{AtomicUsize, Ordering, fence};
+use insula_sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
 #[derive(Debug)]
 pub(crate) struct Signs {
@@ -17,6 +17,10 @@ pub(crate) struct Signs {
     /// For each worker, how many of its isolates run a slice: hardly ever more than one, but an
     /// earlier state that still has streams has an isolate of its own.
     inside: Vec<AtomicUsize>,
+    /// For each worker, the pinned calls that have begun.
+    begun: Vec<AtomicU64>,
+    /// There are fences, see `fence.rs`.
+    is_fenced: AtomicBool,
 }
 
 impl Signs {
@@ -24,6 +28,8 @@ impl Signs {
         Arc::new(Self {
             queued: AtomicUsize::new(0),
             inside: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
+            begun: (0..workers).map(|_| AtomicU64::new(0)).collect(),
+            is_fenced: AtomicBool::new(false),
         })
     }
 
@@ -40,8 +46,28 @@ impl Signs {
         self.queued.load(Ordering::Relaxed) > 0
     }
 
-    pub(super) fn is_inside(&self, worker: usize) -> bool {
+    pub(crate) fn is_inside(&self, worker: usize) -> bool {
         self.inside[worker].load(Ordering::Relaxed) > 0
+    }
+
+    /// A pinned call of a worker has begun. Returns whether calls wait for that.
+    pub(crate) fn begin(&self, worker: usize) -> bool {
+        // Release pairs with the Acquire of `begun`: what the handler has done comes before what that
+        // of the next call does.
+        self.begun[worker].fetch_add(1, Ordering::Release);
+        // The other side's fence is in `set_fenced`.
+        fence(Ordering::SeqCst);
+        self.is_fenced.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begun(&self, worker: usize) -> u64 {
+        self.begun[worker].load(Ordering::Acquire)
+    }
+
+    /// Called under the lock of the dispatch, before a look at what has begun.
+    pub(super) fn set_fenced(&self, is_fenced: bool) {
+        self.is_fenced.store(is_fenced, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
     }
 
     /// A call comes: a worker whose slice ends from now on sees it, or is seen by the looks that

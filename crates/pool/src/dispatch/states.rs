@@ -37,7 +37,7 @@ impl<J: Job> Dispatch<J> {
     }
 
     /// Something has happened to the present state of a worker.
-    fn happened(&mut self, worker: usize, change: WorkerChange) {
+    pub(super) fn happened(&mut self, worker: usize, change: WorkerChange) {
         let incarnation = self.workers[worker].incarnation;
         self.outbox.push(worker, incarnation, change);
     }
@@ -98,6 +98,7 @@ impl<J: Job> Dispatch<J> {
             self.outbox.decide(worker, earlier, WorkerEnd::Recycled);
             self.unpark_all(worker, &mut actions);
             self.workers[worker].succeed(incarnation);
+            self.put_up_fences();
         } else if of_one.is_gone() || of_one.incarnation != incarnation {
             return (None, actions);
         } else if phase == Phase::Closed {
@@ -182,7 +183,7 @@ impl<J: Job> Dispatch<J> {
     }
 
     /// The next state of a worker is to be built beside its present one, whose place it takes.
-    fn recycle(&mut self, worker: usize) -> Start {
+    pub(super) fn recycle(&mut self, worker: usize) -> Start {
         let of_one = &mut self.workers[worker];
         let incarnation = of_one.next_incarnation();
         of_one.successor = Some(incarnation);
@@ -214,6 +215,7 @@ impl<J: Job> Dispatch<J> {
         if self.is_ended(worker, incarnation) {
             return actions;
         }
+        self.blame(worker, incarnation);
         let after = self.after(worker, fate);
         self.tell_end(worker, fault, after);
         self.workers[worker].condition = match after {
@@ -265,6 +267,7 @@ impl<J: Job> Dispatch<J> {
         if let Some(incarnation) = lost
             && self.phase == Phase::Open
         {
+            self.give_up_reload(worker, fault);
             let change = WorkerChange::NotRecycled {
                 fault: Arc::clone(fault),
                 delay: next.map(|(_, delay)| delay),
@@ -273,6 +276,24 @@ impl<J: Job> Dispatch<J> {
             let why = WorkerEnd::Fault(Arc::clone(fault));
             self.outbox.decide(worker, incarnation, why);
         }
+    }
+
+    /// The calls that a state ran are suspected of its end.
+    fn blame(&mut self, worker: usize, incarnation: u32) {
+        let Some(quarantine) = &mut self.quarantine else {
+            return;
+        };
+        let lanes = self.workers[worker].lanes.iter_mut();
+        let running = lanes.filter(|lane| {
+            let is_running = matches!(
+                lane.doing,
+                Doing::Running(_) | Doing::Absent(_) | Doing::Returning(..)
+            );
+            is_running && lane.incarnation == incarnation
+        });
+        running
+            .filter_map(|lane| lane.identity.take())
+            .for_each(|identity| quarantine.blame(identity));
     }
 
     /// Decides what follows the end of a worker's present state.
@@ -351,6 +372,7 @@ impl<J: Job> Dispatch<J> {
     /// Other workers than before are there to have calls pinned to them: queued calls follow their
     /// keys.
     fn rehome(&mut self, actions: &mut Actions<J>) {
+        self.put_up_fences();
         let homes = Homes::of(&self.workers);
         // Before they would follow the calls with keys: they are meant for no other worker.
         for worker in 0..self.workers.len() {
@@ -504,6 +526,7 @@ impl<J: Job> Dispatch<J> {
         self.forget_lanes(worker, incarnation, &mut actions);
         self.outbox.exited(worker, incarnation);
         let of_one = &mut self.workers[worker];
+        of_one.forget_state(incarnation);
         // It may be waiting for the lanes that were closed here.
         actions.wake.extend(of_one.quieted(incarnation, true));
         if of_one.is_over() {
@@ -528,7 +551,12 @@ impl<J: Job> Dispatch<J> {
     }
 
     /// Closes the lanes of one state of a worker, whatever they are doing.
-    fn forget_lanes(&mut self, index: usize, incarnation: u32, actions: &mut Actions<J>) {
+    pub(super) fn forget_lanes(
+        &mut self,
+        index: usize,
+        incarnation: u32,
+        actions: &mut Actions<J>,
+    ) {
         let is_closed = self.phase == Phase::Closed;
         let worker = &mut self.workers[index];
         for lane in 0..worker.lanes.len() {

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod choice;
+mod fence;
 mod lives;
 mod priority;
 mod rate;
@@ -21,6 +22,7 @@ struct Call {
     bytes: u64,
     priority: Priority,
     work: WorkType,
+    identity: Option<u64>,
 }
 
 impl Job for Call {
@@ -33,6 +35,9 @@ impl Job for Call {
     }
     fn pin(&self) -> Option<Target> {
         self.pin.map(Target::Key)
+    }
+    fn identity(&self) -> Option<u64> {
+        self.identity
     }
     fn work(&self) -> WorkType {
         self.work
@@ -56,6 +61,7 @@ fn call(number: u32) -> Call {
         bytes: 0,
         priority: Priority::Normal,
         work: WorkType::Balanced,
+        identity: None,
     }
 }
 
@@ -83,7 +89,12 @@ fn next(state: &mut Dispatch<Call>, worker: usize, lane: usize) -> Option<u32> {
     let next = state.next(at(worker, lane));
     signs.leave(worker);
     match next {
-        Next::Run(call, _) => Some(call.number),
+        Next::Run(call, _) => {
+            if call.pin.is_some() {
+                signs.begin(worker);
+            }
+            Some(call.number)
+        }
         Next::Park(_) => None,
         Next::Close(..) => panic!("lane {worker}/{lane} was closed"),
     }

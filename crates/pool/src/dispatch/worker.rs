@@ -57,6 +57,19 @@ pub(super) struct Worker<J: Job> {
     /// The calls that it has started before others that wait for it.
     pub(super) passed: Passed,
     pub(super) load: Load,
+    /// The states that do not serve. An entry goes with its state.
+    pub(super) not_serving: Vec<u32>,
+    /// States whose isolates run on though their lanes are closed.
+    pub(super) left_behind: Vec<u32>,
+    /// Closed lanes of such states, with them.
+    orphans: Vec<(u32, usize)>,
+    /// The pinned calls that its lanes have taken.
+    pub(super) pinned_taken: u64,
+    /// The states whose lanes have taken one that has not begun, if isolates may be given up: at most
+    /// one for each isolate.
+    pub(super) beginning: Vec<u32>,
+    /// The newest state that is to be replaced for a reload.
+    pub(super) stale: Option<u32>,
 }
 
 /// The lanes of one state of a worker.
@@ -105,6 +118,8 @@ pub(super) struct Lane<J: Job> {
     charged: Option<WorkType>,
     /// The time at which its call began, if that is needed.
     pub(super) began: Option<Instant>,
+    /// The piece of work that its call is, if that is needed.
+    pub(super) identity: Option<u64>,
 }
 
 pub(super) enum Doing<J: Job> {
@@ -152,6 +167,12 @@ impl<J: Job> Worker<J> {
             is_active: false,
             passed: Passed::default(),
             load: Load::default(),
+            not_serving: Vec::new(),
+            left_behind: Vec::new(),
+            orphans: Vec::new(),
+            pinned_taken: 0,
+            beginning: Vec::new(),
+            stale: None,
         }
     }
 
@@ -195,9 +216,38 @@ impl<J: Job> Worker<J> {
         if !self.takes_calls() {
             return None;
         }
+        if self.is_stale() {
+            return self.ready_at.max(self.recycled_from);
+        }
         let from = self.recycled_from?;
         let due = policy.due(self.ready_at?, &self.wear())?;
         Some(due.max(from))
+    }
+
+    /// Returns whether its present state is older than the last reload.
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale.is_some_and(|stale| self.incarnation <= stale)
+    }
+
+    /// The last incarnation that a state was given.
+    pub(super) fn newest(&self) -> u32 {
+        self.newest
+    }
+
+    /// Returns whether a state says that it can serve.
+    pub(super) fn is_serving(&self, incarnation: u32) -> bool {
+        // Nearly always empty.
+        !self.not_serving.contains(&incarnation)
+    }
+
+    /// The isolate of a state has ended, and its lanes ask no more.
+    pub(super) fn forget_state(&mut self, incarnation: u32) {
+        self.not_serving.retain(|it| *it != incarnation);
+        self.left_behind.retain(|it| *it != incarnation);
+        let (theirs, others) = self.orphans.drain(..).partition(|it| it.0 == incarnation);
+        self.orphans = others;
+        let theirs: Vec<(u32, usize)> = theirs;
+        self.closed.extend(theirs.into_iter().map(|it| it.1));
     }
 
     /// What its present state has done.
@@ -262,7 +312,10 @@ impl<J: Job> Worker<J> {
 
     /// Returns whether a lane could be woken and would find a place, if it is not inside a slice.
     pub(super) fn has_room(&self) -> bool {
-        !self.parked.is_empty() && self.busy + self.woken < self.places && self.takes_calls()
+        !self.parked.is_empty()
+            && self.busy + self.woken < self.places
+            && self.takes_calls()
+            && self.is_serving(self.incarnation)
     }
 
     /// A lane that is about to ask.
@@ -278,6 +331,7 @@ impl<J: Job> Worker<J> {
             expected: 0,
             charged: None,
             began: None,
+            identity: None,
         };
         // Streams that wait for their readers open and close lanes again and again, so that the
         // places of closed ones are used first.
@@ -320,7 +374,12 @@ impl<J: Job> Worker<J> {
                 state.active -= 1;
             }
         }
-        self.closed.push(lane);
+        let incarnation = self.lanes[lane].incarnation;
+        if self.left_behind.contains(&incarnation) {
+            self.orphans.push((incarnation, lane));
+        } else {
+            self.closed.push(lane);
+        }
     }
 
     pub(super) fn is_current(&self, lane: usize) -> bool {

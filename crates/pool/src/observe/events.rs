@@ -38,6 +38,11 @@ pub enum WorkerChange {
     Spawning,
     /// The services are built, and the worker takes calls.
     Ready,
+    /// The worker takes no calls, because its services have said so. See
+    /// [`WorkerContext::readiness`](crate::WorkerContext::readiness).
+    NotServing,
+    /// It takes calls again.
+    Serving,
     /// A handler panicked. The worker takes no more calls, and those that it runs come to their
     /// end.
     Suspect,
@@ -180,6 +185,8 @@ impl fmt::Display for WorkerChange {
         match self {
             Self::Spawning => f.write_str("spawning"),
             Self::Ready => f.write_str("ready"),
+            Self::NotServing => f.write_str("not serving"),
+            Self::Serving => f.write_str("serving"),
             Self::Suspect => f.write_str("suspect, because a handler panicked"),
             Self::Rebuilding => f.write_str("rebuilding"),
             Self::Restarting { fault, delay } => write!(f, "restarting in {delay:?}: {fault}"),

@@ -69,6 +69,11 @@ impl Outbox {
         }
     }
 
+    /// Returns whether an incarnation was spawned and has not exited.
+    pub(crate) fn is_living(&self, worker: usize, incarnation: u32) -> bool {
+        self.find(worker, incarnation).is_some()
+    }
+
     fn find(&self, worker: usize, incarnation: u32) -> Option<usize> {
         let is_it = |it: &Living| (it.worker, it.incarnation) == (worker, incarnation);
         self.living.iter().position(is_it)

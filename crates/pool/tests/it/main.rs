@@ -7,6 +7,7 @@ mod cancellation;
 mod deadlocks;
 mod desk;
 mod discards;
+mod health;
 mod observe;
 mod panics;
 mod queue;

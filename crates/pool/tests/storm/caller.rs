@@ -39,6 +39,7 @@ struct Options {
     key: Option<u64>,
     priority: Priority,
     work: WorkType,
+    name: Option<u64>,
 }
 
 macro_rules! with {
@@ -52,6 +53,9 @@ macro_rules! with {
         }
         if let Some(key) = options.key {
             call = call.key(key);
+        }
+        if let Some(name) = options.name {
+            call = call.idempotency_key(name.to_string());
         }
         call.priority(options.priority).work(options.work)
     }};
@@ -80,6 +84,7 @@ fn one(
         deadline,
         no_wait: dice.percent(15),
         key,
+        name: dice.percent(20).then(|| dice.below(3)),
         work: dice.pick(&WorkType::ALL),
         priority: dice.pick(&[Priority::Normal, Priority::High, Priority::Low]),
     };

@@ -268,6 +268,7 @@ impl Ledger {
                     Reject::NoWorker => (Seen::Rejected, weather.is_deadly || is_ending),
                     Reject::RateLimited { .. } => (Seen::Rejected, weather.rate.is_some()),
                     Reject::DeadlineWouldMiss { .. } => (Seen::Rejected, weather.rejects_hopeless),
+                    Reject::Quarantined => (Seen::Rejected, weather.quarantine.is_some()),
                     Reject::TooLarge => (Seen::Rejected, weather.bytes.is_some()),
                     _ => (Seen::Rejected, false),
                 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all, poll_immediate};
 use insula_core::{Isolate, Runtime, sleep};
-use insula_pool::{PoolPhase, WorkerPool};
+use insula_pool::{Health, PoolPhase, WorkerPool};
 use insula_sync::atomic::{AtomicBool, Ordering};
 
 use crate::caller::client;
@@ -151,6 +151,14 @@ async fn build(ledger: &Ledger, weather: &Weather, seed: u64) -> Pool {
         .restart(weather.restart.clone())
         .recycle(weather.recycle)
         .grace(weather.grace);
+    let builder = match weather.quarantine {
+        Some(ends) => builder.quarantine_after(ends),
+        None => builder,
+    };
+    let builder = match weather.stuck_after {
+        Some(time) => builder.health(Health::stuck_after(time)),
+        None => builder,
+    };
     let pool = builder.service::<StormResponder<_>>(factory).build().await;
     pool.expect("first states can be built")
 }
@@ -169,6 +177,10 @@ async fn end(
             break;
         }
         looks += 1;
+        if weather.reloads && looks % 5 == 0 {
+            // Its end is seldom seen: the next one begins it anew.
+            let _unfinished = poll_immediate(Box::pin(pool.reload())).await;
+        }
         sleep(Duration::from_micros(100)).await;
     }
     ledger.end();

@@ -43,6 +43,12 @@ pub(crate) struct Weather {
     pub(crate) idle: Duration,
     pub(crate) codel: Option<Duration>,
     pub(crate) rejects_hopeless: bool,
+    /// The ends of workers after which a call is held back.
+    pub(crate) quarantine: Option<u32>,
+    /// Workers that block for so long are given up.
+    pub(crate) stuck_after: Option<Duration>,
+    /// The services are replaced again and again.
+    pub(crate) reloads: bool,
     /// The seeded runtime has one thread, which must not be blocked.
     pub(crate) kind: Kind,
 }
@@ -68,6 +74,7 @@ impl Weather {
             Overflow::DropNewest,
         ];
         let (clients, rounds, burst) = (1 + dice.below(4), 1 + dice.below(25), 1 + dice.below(10));
+        let is_deadly = dice.percent(30);
         let expected = clients * rounds * (1 + burst) / 2;
         Self {
             workers: 1 + dice.below(3) as usize,
@@ -82,7 +89,7 @@ impl Weather {
             clients,
             rounds,
             burst,
-            is_deadly: dice.percent(30),
+            is_deadly,
             has_panics: dice.percent(60),
             is_calm: dice.percent(40),
             // Mostly not before the calls are over.
@@ -100,6 +107,14 @@ impl Weather {
             idle: Duration::from_micros(dice.pick(&[50, 500, 10_000])),
             rejects_hopeless: dice.percent(20),
             codel: dice.pick(&[None, None, Some(Duration::from_micros(20))]),
+            quarantine: dice.pick(&[None, Some(1), Some(3)]),
+            stuck_after: match kind {
+                // A slice takes no time there.
+                Kind::Seeded => dice.pick(&[None, Some(Duration::from_secs(60))]),
+                Kind::Threads if is_deadly => dice.pick(&[None, Some(Duration::from_millis(2))]),
+                Kind::Threads => None,
+            },
+            reloads: dice.percent(20),
             kind,
         }
     }

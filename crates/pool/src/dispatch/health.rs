@@ -1,0 +1,89 @@
+//! Workers that are stuck, and workers that do not serve.
+
+use super::worker::Doing;
+use super::{Actions, Dispatch, Job};
+use crate::observe::events::WorkerChange;
+
+impl<J: Job> Dispatch<J> {
+    /// The calls that one state of a worker runs.
+    pub(crate) fn running_on(&self, worker: usize, incarnation: u32) -> Vec<J::Handle>
+    where
+        J::Handle: Clone,
+    {
+        let lanes = self.workers[worker].lanes.iter();
+        let lanes = lanes.filter(|lane| lane.incarnation == incarnation);
+        let handles = lanes.filter_map(|lane| match &lane.doing {
+            Doing::Running(handle) | Doing::Absent(handle) | Doing::Returning(handle, _) => {
+                Some(handle.clone())
+            }
+            _ => None,
+        });
+        handles.collect()
+    }
+
+    /// A state of a worker is about to be lost while its isolate runs: its lanes may still ask for
+    /// calls, so that their places are not used again before [`bury`](Self::bury).
+    pub(crate) fn leave_behind(&mut self, worker: usize, incarnation: u32) -> Actions<J> {
+        self.tally.stuck += 1;
+        // Its isolate may compute on in a destructor, and was buried before.
+        if self.outbox.is_living(worker, incarnation) {
+            self.workers[worker].left_behind.push(incarnation);
+        }
+        // A call that it has taken may never begin, and is not waited for.
+        self.began(worker, incarnation)
+    }
+
+    /// Closes what lanes a state still has, for streams that had readers.
+    pub(crate) fn give_up_state(&mut self, worker: usize, incarnation: u32) -> Actions<J> {
+        let mut actions = Actions::none();
+        self.forget_lanes(worker, incarnation, &mut actions);
+        actions
+    }
+
+    /// A state of a worker says whether it can serve.
+    pub(crate) fn set_serving(
+        &mut self,
+        worker: usize,
+        incarnation: u32,
+        is_serving: bool,
+    ) -> Actions<J> {
+        let mut actions = Actions::none();
+        let of_one = &mut self.workers[worker];
+        let was_serving = of_one.is_serving(incarnation);
+        if was_serving == is_serving || !self.outbox.is_living(worker, incarnation) {
+            return actions;
+        }
+        if is_serving {
+            of_one.not_serving.retain(|it| *it != incarnation);
+        } else {
+            of_one.not_serving.push(incarnation);
+        }
+        let of_one = &self.workers[worker];
+        if of_one.is_gone() || of_one.incarnation != incarnation {
+            return actions;
+        }
+        self.happened(
+            worker,
+            if is_serving {
+                WorkerChange::Serving
+            } else {
+                WorkerChange::NotServing
+            },
+        );
+        if is_serving {
+            // Its lanes are parked, and calls may wait for them.
+            actions.unpark.extend(self.offer_outside(worker));
+        } else {
+            // It may have been woken for a call that another one can take now.
+            actions.unpark.extend(self.spread());
+        }
+        actions
+    }
+
+    /// Returns whether a worker is there that serves, or will be.
+    pub(super) fn has_serving(&self) -> bool {
+        let serves =
+            |worker: &super::Worker<J>| !worker.is_gone() && worker.is_serving(worker.incarnation);
+        self.workers.iter().any(serves) || self.has_reserve()
+    }
+}
