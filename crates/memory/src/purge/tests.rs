@@ -3,11 +3,13 @@
 
 use super::purge;
 
-/// The bytes of this process that are in memory.
+/// The bytes of this process that are in memory, without those of segments, which other tests make
+/// meanwhile.
 fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
-    pages * 4096
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mut lines = status.lines();
+    let kib = lines.find_map(|line| line.strip_prefix("RssAnon:")?.strip_suffix(" kB"));
+    kib.unwrap().trim().parse::<usize>().unwrap() * 1024
 }
 
 #[test]

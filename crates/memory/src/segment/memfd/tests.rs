@@ -29,7 +29,8 @@ fn shared() -> usize {
     kib * 1024
 }
 
-/// Large beside what other tests of this process have at a time.
+/// Large beside what other tests of this process have at a time, and beside the error of the
+/// kernel's count.
 const LARGE: usize = 64 * MIB;
 
 #[test]
@@ -38,14 +39,14 @@ fn memory_goes_back_with_its_last_owner() {
     let clone = segment.clone();
     drop(segment);
     assert!(is_filled(&clone));
-    assert!(shared() >= LARGE);
+    assert!(shared() > LARGE - LARGE / 8);
     drop(clone);
-    assert!(shared() < LARGE);
+    assert!(shared() < LARGE / 2);
     let mut segment = SegmentPool::new(MIB).allocate(LARGE).unwrap();
     segment.fill(1);
-    assert!(shared() >= LARGE);
+    assert!(shared() > LARGE - LARGE / 8);
     drop(segment);
-    assert!(shared() < LARGE);
+    assert!(shared() < LARGE / 2);
 }
 
 #[test]
