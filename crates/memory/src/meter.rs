@@ -35,9 +35,10 @@ struct Slice {
 /// freed memory was charged. A message that moves from one isolate to another is charged to the
 /// sender, which allocated it, and credited to the receiver, which frees it. So
 /// [`held`](Self::held) is an estimate: it is exact for an isolate that frees what it allocates,
-/// too high for one that sends more than it gets, and too low for one that gets more. Memory from
-/// the time before the first slice, and memory that does not come from the global allocator, is not
-/// seen.
+/// too high for one that sends more than it gets, and too low for one that gets more. What a
+/// [`Reaper`](crate::Reaper) drops is credited to no isolate. Memory from the time before the first
+/// slice, and memory that does not come from the global allocator, such as a
+/// [`Segment`](crate::Segment), is not seen.
 ///
 /// # No limit
 /// A meter measures and cannot refuse: `std`'s collections end the process if an allocation is

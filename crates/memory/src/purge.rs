@@ -12,8 +12,8 @@ mod tests;
 /// to ask that one.
 ///
 /// # Blocking
-/// Locks the heaps of the allocator one after another and goes through their free memory, which
-/// takes milliseconds for each gigabyte. A thread that allocates meanwhile may wait for that.
+/// Locks the heaps of the allocator one after another and goes through the free memory of each. A
+/// thread that allocates meanwhile may wait for that.
 pub fn purge() -> bool {
     trim()
 }

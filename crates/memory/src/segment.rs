@@ -28,12 +28,13 @@ use memfd::{Frozen, Mapping};
 /// allocator.
 ///
 /// On Linux the memory of a segment is a file in memory (`memfd_create`), so that another process
-/// can map it, see [`Segment::as_fd`]. It counts as shared memory there: in `RssShmem` of a process
-/// and in `shmem` of its cgroup.
+/// can map it, see [`Segment::as_fd`]. It is an open file of the process, of which there is a most,
+/// and it counts as shared memory: in `RssShmem` of the process and in `shmem` of its cgroup.
 ///
 /// # Forks
-/// On Linux, the child of a `fork` does not have the mapping of a [`SegmentMut`]: if it touches the
-/// bytes, it ends with a signal. A [`Segment`] can be read there.
+/// On Linux, the child of a `fork` does not have the mapping of a [`SegmentMut`], and must neither
+/// touch the bytes nor drop it: what it finds at their address, if anything, is other memory. A
+/// [`Segment`] can be used there.
 ///
 /// ```
 /// use insula_memory::{SegmentError, SegmentPool};
@@ -58,9 +59,9 @@ pub struct SegmentPool {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HugePages {
-    /// They do not. The system may use them all the same.
+    /// They do not: the system decides.
     #[default]
-    Unasked,
+    Automatic,
     /// They do, on Linux, by `madvise`. The memory of a segment is shared memory, for which the
     /// kernel follows the advice only if the file `shmem_enabled` in
     /// `/sys/kernel/mm/transparent_hugepage` says `advise` or more; the usual value is `never`.
@@ -72,7 +73,7 @@ impl SegmentPool {
     pub const fn new(threshold: usize) -> Self {
         Self {
             threshold,
-            huge_pages: HugePages::Unasked,
+            huge_pages: HugePages::Automatic,
         }
     }
 
@@ -153,8 +154,9 @@ impl Segment {
     /// until that is changed.
     ///
     /// The file has the length of the segment and is sealed: no process can write to it or change
-    /// its length, through this descriptor or through another one. Of kernels before Linux 6.7, only
-    /// a private mapping of such a file can be had.
+    /// its length, through this descriptor or through another one. It should be mapped privately and
+    /// for reading (`MAP_PRIVATE`), which shares the pages: many kernels refuse a shared mapping of
+    /// a sealed file, even if that is read-only.
     ///
     /// # Errors
     /// [`SegmentError::NotMapped`], if the value is below the threshold of its pool, and

@@ -127,8 +127,9 @@ fn counts_an_allocation() -> bool {
 
 /// The counts, where a thread-local value without a destructor is plain memory of the thread.
 ///
-/// Elsewhere, `std` allocates such a value at its first use: the allocator would call itself. Rust
-/// 1.93 has `std` use the system's allocator for that; the oldest Rust of this workspace has not.
+/// Elsewhere, `std` allocates such a value at its first use, and the allocator would call itself. A
+/// newer `std` asks the system's allocator for that (rust-lang/rust#144465); that of the oldest Rust
+/// that compiles this crate does not.
 #[cfg(any(
     all(target_os = "linux", not(target_env = "ohos")),
     target_os = "macos",

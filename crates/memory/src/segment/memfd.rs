@@ -1,6 +1,7 @@
 //! A mapping of a file in memory, which can be given to another process.
 //!
-//! The file has no name, and its descriptor stays here until the file is sealed. So nothing but the
+//! The file has no name, and its descriptor stays here until the file is sealed. (What `/proc` shows
+//! of it, it shows of all memory of a process.) So nothing but the
 //! mapping of this process changes its bytes:
 //!
 //! 1. The new file is sealed against changes of its length, before it is mapped: no access to the
@@ -15,10 +16,11 @@ mod tests;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
 
 use super::HugePages;
 
@@ -38,8 +40,7 @@ pub(super) struct Frozen {
 impl Mapping {
     /// Returns so many bytes, all zero.
     pub(super) fn new(len: usize, huge_pages: HugePages) -> io::Result<Self> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let file = File::from(memfd_create("insula-segment", flags)?);
+        let file = File::from(create()?);
         file.set_len(len as u64)?;
         fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW)?;
         // SAFETY: the file has `len` bytes, which the seals make permanent. It is new and has no
@@ -74,7 +75,7 @@ impl Mapping {
         let mut options = MmapOptions::new();
         options.len(self.bytes.len());
         // A private mapping shares its pages with the file as long as they are not written to. A
-        // shared one would count as writable before Linux 6.7, even if it is read-only.
+        // shared one counts as writable in many kernels, even if it is read-only.
         // SAFETY: the file has as many bytes for good, as in `new`. The writable mapping is not
         // used any more, and is removed below. Seals keep others from writing, as `sealed` says.
         let bytes = match unsafe { options.map_copy_read_only(&self.file) } {
@@ -106,5 +107,15 @@ impl Frozen {
         // enough for a segment that stays in its process. To add a seal again changes nothing.
         fcntl_add_seals(&self.file, SealFlags::WRITE)?;
         Ok(self.file.as_fd())
+    }
+}
+
+/// Creates a file that cannot be executed. Some systems allow no other ones, and kernels before
+/// Linux 6.3 do not know of the flag.
+fn create() -> rustix::io::Result<OwnedFd> {
+    let create = |flags| memfd_create("insula-segment", MemfdFlags::CLOEXEC | flags);
+    match create(MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => create(MemfdFlags::ALLOW_SEALING),
+        created => created,
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn is_filled(bytes: &[u8]) -> bool {
 
 #[test]
 fn bytes_stay_what_they_are_for_all_owners() {
-    for huge_pages in [HugePages::Unasked, HugePages::Advised] {
+    for huge_pages in [HugePages::Automatic, HugePages::Advised] {
         let pool = SegmentPool::new(MIB).huge_pages(huge_pages);
         for len in [0, 1, MIB - 1, MIB, MIB + 1, 8 * MIB] {
             let segment = filled(pool, len);
