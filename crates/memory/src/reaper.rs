@@ -21,8 +21,8 @@ use insula_sync::{Condvar, Mutex, assert_none_held, thread_number};
 /// Values in the queue are dropped one after another, in the order in which they came.
 ///
 /// # Panics in destructors
-/// A panic of a value's destructor is contained and goes no further than the panic hook, on
-/// whichever thread the value is dropped.
+/// A panic of a value's destructor is contained and goes no further than the panic hook, also if
+/// the caller drops the value because the queue is full.
 ///
 /// # The end
 /// The drop of a reaper waits until its queue is empty and its thread has ended. If a value of the

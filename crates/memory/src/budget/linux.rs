@@ -24,22 +24,29 @@ const MOUNTINFO: &str = "/proc/self/mountinfo";
 
 /// Returns the least of the memory that is available on the machine and of all limits.
 pub(super) fn memory_of_process() -> Result<u64, BudgetError> {
+    least(read)
+}
+
+/// [`memory_of_process`] by way of a function that reads a file, or returns `None` if it is not
+/// there.
+fn least(read: impl Fn(&Path) -> Result<Option<String>, BudgetError>) -> Result<u64, BudgetError> {
     let unknown = |path: &Path, wanted| BudgetError::Unknown {
         path: path.to_owned(),
         wanted,
     };
-    let meminfo = read(Path::new(MEMINFO))?;
-    let mut least = meminfo
+    let [meminfo, cgroup, mountinfo] = [MEMINFO, CGROUP, MOUNTINFO].map(Path::new);
+    let text = read(meminfo)?;
+    let mut least = text
         .as_deref()
         .and_then(available)
-        .ok_or_else(|| unknown(Path::new(MEMINFO), "`MemAvailable`"))?;
+        .ok_or_else(|| unknown(meminfo, "`MemAvailable`"))?;
     // A kernel without cgroups has no such file.
-    let Some(cgroup) = read(Path::new(CGROUP))? else {
+    let Some(groups) = read(cgroup)? else {
         return Ok(least);
     };
-    let mountinfo = read(Path::new(MOUNTINFO))?.unwrap_or_default();
-    let files = limit_files(&cgroup, &mountinfo)
-        .map_err(|NotMounted| unknown(Path::new(MOUNTINFO), "mount of the cgroup"))?;
+    let mounts = read(mountinfo)?.unwrap_or_default();
+    let files = limit_files(&groups, &mounts)
+        .map_err(|NotMounted| unknown(mountinfo, "mount of the cgroup"))?;
     for file in files {
         let Some(text) = read(&file)? else {
             continue;

@@ -1,7 +1,7 @@
 //! Risk: a value is lost or kept, the end waits for itself, or a destructor takes the thread along.
 
 use std::cell::RefCell;
-use std::panic::panic_any;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, ThreadId};
@@ -107,10 +107,18 @@ fn a_value_that_owns_the_reaper_ends_it_without_waiting_for_itself() {
     let (tell, told) = channel();
     let reaper = Arc::new(Reaper::new(8).unwrap());
     let busy = occupy(&reaper);
-    reaper.drop_later(Arc::clone(&reaper));
+    let (ended, end) = channel();
+    let mut owned = Some(Arc::clone(&reaper));
+    reaper.drop_later(OnDrop(move || {
+        let owned = owned.take();
+        // A thread that waits for itself panics, which the reaper would contain.
+        let result = catch_unwind(AssertUnwindSafe(|| drop(owned)));
+        ended.send(result.is_ok()).unwrap();
+    }));
     reaper.drop_later(Tells(tell));
     drop(reaper);
     drop(busy);
+    assert!(end.recv().unwrap());
     let dropped_by = told.recv_timeout(Duration::from_secs(10)).unwrap();
     assert_ne!(dropped_by, thread::current().id());
     // The last sender is gone with the value.

@@ -1,8 +1,8 @@
 //! A mapping of a file in memory, which can be given to another process.
 //!
-//! The file has no name, and its descriptor stays here until the file is sealed. (What `/proc` shows
-//! of it, it shows of all memory of a process.) So nothing but the
-//! mapping of this process changes its bytes:
+//! The file has no name, and its descriptor stays here until the file is sealed. (`/proc` shows the
+//! file, as it shows all memory of a process.) So nothing but the mapping of this process changes its
+//! bytes:
 //!
 //! 1. The new file is sealed against changes of its length, before it is mapped: no access to the
 //!    mapping can be behind the end of the file.

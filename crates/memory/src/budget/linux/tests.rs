@@ -1,6 +1,10 @@
 //! Risk: a limit is overlooked, and the program plans with the memory of the whole machine.
 
-use super::{NoLimit, NotMounted, available, limit, limit_files};
+use std::io;
+use std::path::Path;
+
+use super::{NoLimit, NotMounted, available, least, limit, limit_files};
+use crate::BudgetError;
 
 const MEMINFO: &str = "\
 MemTotal:       24684096 kB
@@ -148,5 +152,86 @@ fn lines_of_any_other_form_are_passed_over() {
         ("4:cpu:/a", "35 31 0:32 / /m rw - cgroup cgroup rw,memory"),
     ] {
         assert_eq!(files(groups, mounts), [""; 0], "{groups:?}, {mounts:?}");
+    }
+}
+
+/// The memory of a process that finds only these files. One without a text cannot be read.
+fn memory(files: &[(&str, Option<&str>)]) -> Result<u64, BudgetError> {
+    least(
+        |path| match files.iter().find(|file| Path::new(file.0) == path) {
+            None => Ok(None),
+            Some((_, Some(text))) => Ok(Some((*text).to_owned())),
+            Some((_, None)) => Err(BudgetError::Unreadable {
+                path: path.to_owned(),
+                error: io::ErrorKind::PermissionDenied.into(),
+            }),
+        },
+    )
+}
+
+const PROC: [(&str, Option<&str>); 3] = [
+    ("/proc/meminfo", Some("MemAvailable: 1000 kB\n")),
+    ("/proc/self/cgroup", Some("0::/a/b\n")),
+    (
+        "/proc/self/mountinfo",
+        Some("30 23 0:26 / /g rw - cgroup2 cgroup2 rw\n"),
+    ),
+];
+
+/// Adds files of groups to those of `/proc`.
+fn with<'a>(groups: &[(&'a str, Option<&'a str>)]) -> Vec<(&'a str, Option<&'a str>)> {
+    PROC.into_iter().chain(groups.iter().copied()).collect()
+}
+
+#[test]
+fn the_least_limit_counts_wherever_it_is() {
+    let of = |inner, outer| {
+        let files = [
+            ("/g/a/b/memory.max", Some(inner)),
+            ("/g/a/memory.max", Some(outer)),
+        ];
+        memory(&with(&files)).unwrap()
+    };
+    assert_eq!(of("max\n", "max\n"), 1_024_000);
+    assert_eq!(of("2000000\n", "3000000\n"), 1_024_000);
+    assert_eq!(of("500\n", "max\n"), 500);
+    assert_eq!(of("max\n", "500\n"), 500);
+    assert_eq!(of("400\n", "500\n"), 400);
+    assert_eq!(of("500\n", "400\n"), 400);
+}
+
+#[test]
+fn a_file_that_is_not_there_limits_nothing() {
+    assert_eq!(memory(&with(&[])).unwrap(), 1_024_000);
+    // A kernel without cgroups.
+    assert_eq!(memory(&PROC[..1]).unwrap(), 1_024_000);
+}
+
+#[test]
+fn a_file_that_tells_nothing_is_named() {
+    for (files, named) in [
+        (vec![], "/proc/meminfo"),
+        (vec![("/proc/meminfo", None)], "/proc/meminfo"),
+        (
+            vec![("/proc/meminfo", Some("MemFree: 1 kB"))],
+            "/proc/meminfo",
+        ),
+        (
+            vec![PROC[0], ("/proc/self/cgroup", None)],
+            "/proc/self/cgroup",
+        ),
+        (PROC[..2].to_vec(), "/proc/self/mountinfo"),
+        (with(&[("/g/a/memory.max", None)]), "/g/a/memory.max"),
+        (
+            with(&[("/g/a/memory.max", Some("much"))]),
+            "/g/a/memory.max",
+        ),
+    ] {
+        let error = memory(&files).unwrap_err();
+        let (BudgetError::Unknown { path, .. } | BudgetError::Unreadable { path, .. }) = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!(path, Path::new(named));
     }
 }
