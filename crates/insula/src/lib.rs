@@ -25,8 +25,9 @@
 //! | [`runtime`] | threads, settings, shutdown |
 //! | [`embed`] | foreign main loops, task runners, frames |
 //! | [`io`] | files, folders, sockets |
+//! | [`memory`] | counts of memory, budgets, segments for large values, deferred drops |
 //!
-//! This crate only re-exports; [`rpc`], [`pool`] and [`io`] are crates of their own.
+//! This crate only re-exports; [`rpc`], [`pool`], [`io`] and [`memory`] are crates of their own.
 //!
 //! # Features
 //! - `tokio`: the module `tokio`, for libraries that need tokio inside of isolates.
@@ -74,7 +75,7 @@ pub use insula_macros::{contract, main, test};
 pub use insula_pool::WorkerPool;
 #[doc(inline)]
 pub use insula_rpc::{Call, CallError, Context, Inbound, Payload, serve};
-pub use {insula_io as io, insula_pool as pool, insula_rpc as rpc};
+pub use {insula_io as io, insula_memory as memory, insula_pool as pool, insula_rpc as rpc};
 
 pub mod isolate {
     //! Starting isolates, their state, and the tasks inside of them.

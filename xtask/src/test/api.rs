@@ -23,6 +23,7 @@ const LIBRARIES: &[&str] = &[
     "insula-embed",
     "insula-ffi",
     "insula-io",
+    "insula-memory",
     "insula-pool",
     "insula-rpc",
     "insula-sync",
