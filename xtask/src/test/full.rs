@@ -163,7 +163,7 @@ fn oldest_rust(root: &Path) -> Verdict {
 fn packages_to_publish(root: &Path) -> Verdict {
     // Only listed. To build a package, cargo looks for the other ones in a registry.
     for package in [
-        "sync", "macros", "core", "rpc", "pool", "embed", "io", "ffi", "c",
+        "sync", "compute", "macros", "core", "rpc", "pool", "embed", "io", "ffi", "c",
     ] {
         let package = format!("insula-{package}");
         pass(cargo(root).args(["package", "--list", "--quiet", "--package", &package]))?;
@@ -184,7 +184,9 @@ fn tests_under_address_sanitizer(root: &Path) -> Verdict {
     // Without doc tests, whose programs rustdoc builds without the sanitizer.
     command.args(["run", "nightly", "cargo", "test", "--lib", "--tests"]);
     command.args(["--target", &host, "--target-dir", "target/sanitizers/tests"]);
-    for package in ["sync", "core", "rpc", "pool", "embed", "io", "ffi"] {
+    for package in [
+        "sync", "compute", "core", "rpc", "pool", "embed", "io", "ffi",
+    ] {
         command.args(["--package", &format!("insula-{package}")]);
     }
     command.args(["--package", "insula"]).args(watched()?);
