@@ -33,6 +33,7 @@
 //! - `tokio`: the module `tokio`, for libraries that need tokio inside of isolates.
 //! - `wire`: the module [`rpc`]`::wire`, for contracts whose calls can be written as bytes.
 //! - `tracing`: a span of the crate `tracing` around each call that runs; see [`rpc`].
+//! - `compute`: the module `compute`, for computations that use several cores within one call.
 //!
 //! ```standalone_crate
 //! use insula::isolate::RunError;
@@ -64,6 +65,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "compute")]
+pub use insula_compute as compute;
 #[doc(inline)]
 pub use insula_core::{
     Instant, Isolate, IsolateCell, IsolateGroup, IsolateId, Mailbox, ReceivePort, Reply, ReplyTo,

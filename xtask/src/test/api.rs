@@ -19,6 +19,7 @@ use super::{Trouble, Verdict, capture};
 /// has no API in Rust.
 const LIBRARIES: &[&str] = &[
     "insula",
+    "insula-compute",
     "insula-core",
     "insula-embed",
     "insula-ffi",

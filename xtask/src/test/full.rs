@@ -163,7 +163,7 @@ fn oldest_rust(root: &Path) -> Verdict {
 fn packages_to_publish(root: &Path) -> Verdict {
     // Only listed. To build a package, cargo looks for the other ones in a registry.
     for package in [
-        "sync", "memory", "macros", "core", "rpc", "pool", "embed", "io", "ffi", "c",
+        "sync", "memory", "compute", "macros", "core", "rpc", "pool", "embed", "io", "ffi", "c",
     ] {
         let package = format!("insula-{package}");
         pass(cargo(root).args(["package", "--list", "--quiet", "--package", &package]))?;
@@ -185,7 +185,7 @@ fn tests_under_address_sanitizer(root: &Path) -> Verdict {
     command.args(["run", "nightly", "cargo", "test", "--lib", "--tests"]);
     command.args(["--target", &host, "--target-dir", "target/sanitizers/tests"]);
     for package in [
-        "sync", "memory", "core", "rpc", "pool", "embed", "io", "ffi",
+        "sync", "memory", "compute", "core", "rpc", "pool", "embed", "io", "ffi",
     ] {
         command.args(["--package", &format!("insula-{package}")]);
     }
