@@ -124,6 +124,18 @@ impl MemoryMeter {
         self.counts().map(held)
     }
 
+    /// Returns as [`held`](Self::held), with what the slice has used so far that has begun last on
+    /// the calling thread, which is one of this meter. `None` as in [`counts`](Self::counts).
+    pub fn held_inside(&self) -> Option<u64> {
+        let (counts, now) = (self.counts()?, thread_counts()?);
+        let so_far = on_slices(|slices| {
+            let slice = slices.last()?;
+            Some(now.since(slice.began).since(slice.inside))
+        });
+        let so_far = so_far.flatten().unwrap_or_default();
+        Some(held(plus(counts, so_far)))
+    }
+
     /// Returns the greatest value that [`held`](Self::held) had at the end of a slice. Memory that
     /// a slice has both allocated and freed is not seen. `None` as in [`counts`](Self::counts).
     pub fn peak(&self) -> Option<u64> {

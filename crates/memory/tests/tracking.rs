@@ -238,3 +238,20 @@ fn an_end_without_a_beginning_counts_nothing() {
     meter.end();
     assert_eq!(meter.counts(), Some(Counts::default()));
 }
+
+#[test]
+fn what_the_present_slice_has_used_is_seen_inside_of_it() {
+    let (outer, inner) = (MemoryMeter::new(), MemoryMeter::new());
+    outer.begin();
+    let first = vec![0_u8; 1_000];
+    assert_eq!(outer.held(), Some(0));
+    assert_eq!(outer.held_inside(), Some(1_000));
+    inner.begin();
+    let second = vec![0_u8; 500];
+    assert_eq!(inner.held_inside(), Some(500));
+    inner.end();
+    assert_eq!(outer.held_inside(), Some(1_000));
+    drop((first, second));
+    assert_eq!(outer.held_inside(), Some(0));
+    outer.end();
+}

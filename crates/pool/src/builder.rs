@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use insula_memory::thread_counts;
 use insula_rpc::{Respond, Router, WorkerId};
 
 use crate::balance::Balance;
@@ -11,6 +12,7 @@ use crate::config::{Measure, Monitor, Queue};
 use crate::error::{BuildError, FactoryError};
 use crate::health::{self, Health};
 use crate::lifecycle::{Recycle, Restart};
+use crate::memory::Memory;
 use crate::observe::discards::{Discarded, Discards};
 use crate::observe::events::PoolObserver;
 use crate::observe::hub::Observers;
@@ -55,6 +57,7 @@ struct Settings {
     discards: Discards,
     recycle: Recycle,
     reporters: Reporters,
+    memory: Option<Memory>,
     health: Health,
     quarantine: Option<u32>,
 }
@@ -77,6 +80,7 @@ impl PoolBuilder {
                 discards: Discards::default(),
                 recycle: Recycle::default(),
                 reporters: Reporters::default(),
+                memory: None,
                 health: Health::default(),
                 quarantine: None,
             },
@@ -220,6 +224,12 @@ impl<R> PoolBuilder<R> {
         self
     }
 
+    /// Sets the memory that each worker should hold at most. By default there is no limit.
+    pub fn memory(mut self, memory: Memory) -> Self {
+        self.settings.memory = Some(memory);
+        self
+    }
+
     /// Sets how the workers are watched. By default they are not.
     pub fn health(mut self, health: Health) -> Self {
         self.settings.health = health;
@@ -310,6 +320,7 @@ impl<R: Respond> PoolBuilder<R> {
             observers: settings.observers,
             discards: settings.discards,
             recycle: settings.recycle,
+            memory: settings.memory,
             health: settings.health,
             quarantine: settings.quarantine,
         }));
@@ -370,6 +381,12 @@ fn check<R: Respond>(settings: &Settings) -> Result<(), BuildError> {
     {
         "the target of a queue is longer than zero and not longer than its interval: see \
          `Queue::codel`"
+    } else if settings.memory.is_some_and(|it| !it.has_sense()) {
+        "the limit of memory is more than nothing, and the share for pressure from 0 to 1: see \
+         `memory(..)` and `Memory::pressure_at`"
+    } else if settings.memory.is_some() && thread_counts().is_none() {
+        "memory is counted by the global allocator: write `#[global_allocator] static ALLOCATOR: \
+         Tracking = Tracking::new(System);`, see `memory(..)` and `insula::memory::Tracking`"
     } else if settings.quarantine == Some(0) {
         "a call is held back after one end of a worker at least: see `quarantine_after(..)`"
     } else if settings.health.stuck_after == Some(Duration::ZERO) {

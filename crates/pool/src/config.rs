@@ -82,6 +82,15 @@ impl Default for Measure {
 #[must_use]
 pub struct Monitor {
     pub(crate) cpu: Cpu,
+    pub(crate) memory: Heap,
+}
+
+/// Set if the memory of workers and of methods is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Heap {
+    #[default]
+    Unknown,
+    Measured,
 }
 
 /// Set if the time that workers take on the CPU is measured.
@@ -98,7 +107,31 @@ impl Monitor {
     /// the beginning and at the end of each slice of a worker's isolate, which takes a fraction of a
     /// microsecond.
     pub fn cpu() -> Self {
-        Self { cpu: Cpu::Measured }
+        Self::default().and_cpu()
+    }
+
+    /// Measures the memory that each worker holds, and what the calls of each method allocate:
+    /// [`WorkerStats::memory`](crate::WorkerStats::memory) and
+    /// [`MethodStats::memory`](crate::MethodStats::memory). They are unknown unless the program has
+    /// [`Tracking`](insula_memory::Tracking) as its global allocator.
+    pub fn memory() -> Self {
+        Self::default().and_memory()
+    }
+
+    /// Measures the time on the CPU too.
+    pub fn and_cpu(self) -> Self {
+        Self {
+            cpu: Cpu::Measured,
+            ..self
+        }
+    }
+
+    /// Measures the memory too.
+    pub fn and_memory(self) -> Self {
+        Self {
+            memory: Heap::Measured,
+            ..self
+        }
     }
 }
 

@@ -52,10 +52,13 @@ mod health;
 mod homes;
 mod order;
 mod pace;
+mod pick;
 mod poison;
+mod pull;
 mod reload;
 mod signs;
 mod states;
+mod streams;
 mod worker;
 
 use std::collections::BTreeSet;
@@ -71,14 +74,12 @@ use self::bytes::Bytes;
 use self::choice::Choice;
 use self::codel::Codel;
 use self::fence::Fence;
-use self::homes::Homes;
-use self::order::Rank;
 use self::pace::Pace;
 use self::poison::Quarantine;
 pub(crate) use self::signs::Signs;
 pub(crate) use self::worker::Condition;
 use self::worker::{Doing, Worker};
-use crate::balance::{Balance, Candidate};
+use crate::balance::Balance;
 use crate::config::{Deadlines, Measure, Overflow, Queue};
 use crate::error::WorkerFault;
 use crate::lifecycle::{Recycle, Restart, Start, Starts};
@@ -447,7 +448,7 @@ impl<J: Job> Dispatch<J> {
         }
         // A stream that came back may have the place for which this lane was woken.
         if worker.busy < worker.places
-            && worker.is_serving(worker.incarnation)
+            && worker.may_start()
             && let Some(job) = self.take(at.worker)
         {
             let worker = &mut self.workers[at.worker];
@@ -496,127 +497,6 @@ impl<J: Job> Dispatch<J> {
     /// The calls that the last question has shed.
     pub(crate) fn take_shed(&mut self) -> Vec<J> {
         std::mem::take(&mut self.shed)
-    }
-
-    /// The call that a worker starts next: the oldest of the rank whose turn it is, of those that the
-    /// worker may start. Those that have waited too long are shed on the way.
-    fn take(&mut self, worker: usize) -> Option<J> {
-        let queue = self.next_queue(worker)?;
-        loop {
-            let job = self.pop(queue)?;
-            let is_last = self.queues.front(queue).is_none();
-            let came = self.looked_at.zip(job.came_at());
-            let (Some(codel), Some((now, came))) = (self.codel.get_mut(queue), came) else {
-                return Some(job);
-            };
-            // Decided when a call is taken out and not when it comes: only then is it known how long
-            // it has waited.
-            if !codel.sheds(now, came, is_last) {
-                return Some(job);
-            }
-            self.tally.shed += 1;
-            // A call of a lower rank goes first, whatever it is that has waited too long.
-            let lower = Rank::ALL.get(Rank::of(&job) as usize + 1);
-            match lower.and_then(|&rank| self.pop_least(rank)) {
-                Some(lower) => {
-                    self.shed.push(lower);
-                    return Some(job);
-                }
-                None => self.shed.push(job),
-            }
-        }
-    }
-
-    /// The queue from which a worker takes its next call.
-    fn next_queue(&mut self, worker: usize) -> Option<usize> {
-        if self.queues.is_empty() {
-            return None;
-        }
-        let pinned = self.queues.front(worker + 1);
-        let pinned = pinned.filter(|_| self.may_take_pinned());
-        let queue = match (self.queues.front(0), pinned) {
-            (Some(common), Some(pinned)) if pinned < common => worker + 1,
-            (None, Some(_)) => worker + 1,
-            _ => 0,
-        };
-        if !self.has_ranks {
-            return Some(queue);
-        }
-        let queues = [
-            self.queue(Rank::High, None),
-            queue,
-            self.queue(Rank::Low, None),
-        ];
-        let waits = [0, 1, 2].map(|rank| match queues[rank] {
-            queue if queue == worker + 1 => pinned.is_some(),
-            queue => self.queues.front(queue).is_some(),
-        });
-        let rank = self.workers[worker].passed.choose(waits)?;
-        Some(queues[rank as usize])
-    }
-
-    /// Takes the oldest call of a queue, to be started or shed.
-    fn pop(&mut self, queue: usize) -> Option<J> {
-        // Most calls have no deadline, and with none in the queue there is no entry to look for.
-        let job = if self.deadlines.is_empty() {
-            self.queues.pop(queue)?
-        } else {
-            let (job, key) = self.queues.pop_with_key(queue)?;
-            self.forget_deadline(&job, key);
-            job
-        };
-        self.bytes.leave(&job);
-        self.signs.set_queued(self.queues.len());
-        Some(job)
-    }
-
-    /// More calls wait than this lane takes, if it takes any: another worker with room is woken,
-    /// which does the same.
-    fn spread(&mut self) -> Option<Unpark> {
-        // Pinned calls are left out: their own worker finds them when its slice ends.
-        if self.idle == 0 || self.queues.is_empty() || !self.has_common_call() {
-            return None;
-        }
-        // The worker that asks is inside of a slice, and so never found.
-        let worker = self.pick(None, WorkType::Balanced)?;
-        Some(self.unpark(worker, WorkType::Balanced, 0))
-    }
-
-    /// A slice of a worker has ended while calls waited: it may have room now.
-    pub(crate) fn offer(&mut self, worker: usize) -> Option<Unpark> {
-        let has_pinned = self.queues.front(worker + 1).is_some() && self.may_take_pinned();
-        let has_call = has_pinned || self.has_common_call();
-        (has_call && self.workers[worker].has_room())
-            .then(|| self.unpark(worker, WorkType::Balanced, 0))
-    }
-
-    fn has_call_for(&self, worker: usize) -> bool {
-        self.has_common_call() || self.queues.front(worker + 1).is_some()
-    }
-
-    /// Returns whether a call waits that any worker may start.
-    fn has_common_call(&self) -> bool {
-        let waits = |rank| self.queues.front(self.queue(rank, None)).is_some();
-        waits(Rank::Normal) || (self.has_ranks && (waits(Rank::High) || waits(Rank::Low)))
-    }
-
-    /// The number of the oldest call that any worker may start.
-    fn oldest_common_call(&self) -> Option<u64> {
-        let front = |rank| self.queues.front(self.queue(rank, None));
-        if !self.has_ranks {
-            return front(Rank::Normal);
-        }
-        Rank::ALL.into_iter().filter_map(front).min()
-    }
-
-    /// The queue of calls of a rank, or of those that are pinned to a worker.
-    fn queue(&self, rank: Rank, home: Option<usize>) -> usize {
-        match (home, rank) {
-            (Some(worker), _) => worker + 1,
-            (None, Rank::Normal) => 0,
-            (None, Rank::High) => self.workers.len() + 1,
-            (None, Rank::Low) => self.workers.len() + 2,
-        }
     }
 
     /// A lane's call has ended.
@@ -681,81 +561,9 @@ impl<J: Job> Dispatch<J> {
         }
     }
 
-    /// A lane's call does not need its place. `true` if the worker is to run one more lane, so that
-    /// the place can be used.
-    pub(crate) fn give_back(&mut self, at: Place) -> (bool, Actions<J>) {
-        let mut actions = Actions::none();
-        let is_closed = self.phase == Phase::Closed;
-        let is_rebuilt = self.is_rebuilt(at.worker);
-        let worker = &mut self.workers[at.worker];
-        let doing = &mut worker.lanes[at.lane].doing;
-        match std::mem::replace(doing, Doing::Away) {
-            Doing::Running(handle) => *doing = Doing::Absent(handle),
-            other => {
-                *doing = other;
-                return (false, actions);
-            }
-        }
-        worker.went_absent(at.lane);
-        let is_current = worker.is_current(at.lane);
-        let incarnation = worker.lanes[at.lane].incarnation;
-        actions.wake.extend(worker.admit(is_closed));
-        // A state that another one follows does not wait for streams.
-        actions.wake.extend(worker.quieted(incarnation, is_rebuilt));
-        // Only a lane of the present state can open another one for it.
-        let takes_calls = worker.takes_calls() && is_current && !is_closed;
-        let needs_lane = takes_calls && worker.active() < worker.places;
-        self.recount(at.worker);
-        (needs_lane, actions)
-    }
-
-    /// Opens the lane that a worker is to run, and returns its index.
-    pub(crate) fn open_lane(&mut self, worker: usize) -> usize {
-        self.workers[worker].open()
-    }
-
-    /// Returns whether the call of a lane has its place again; otherwise `waker` is woken when it
-    /// has.
-    pub(crate) fn poll_return(&mut self, at: Place, waker: Waker) -> (bool, Option<Waker>) {
-        let is_closed = self.phase == Phase::Closed;
-        let worker = &mut self.workers[at.worker];
-        let doing = &mut worker.lanes[at.lane].doing;
-        match std::mem::replace(doing, Doing::Away) {
-            // A closed pool lets every stream go on, whether there is a place or not, so that it
-            // ends.
-            Doing::Absent(handle) if worker.busy < worker.places || is_closed => {
-                *doing = Doing::Running(handle);
-                worker.came_back(at.lane);
-                self.recount(at.worker);
-                (true, Some(waker))
-            }
-            Doing::Absent(handle) => {
-                *doing = Doing::Returning(handle, waker);
-                worker.returning.push_back(at.lane);
-                (false, None)
-            }
-            Doing::Returning(handle, old) => {
-                *doing = Doing::Returning(handle, waker);
-                (false, Some(old))
-            }
-            // It has it, or its worker was given up, and then nothing matters any more.
-            other => {
-                *doing = other;
-                (true, Some(waker))
-            }
-        }
-    }
-
     /// A lane's loop runs: it is woken through `waker` from now on.
     pub(crate) fn enroll(&mut self, at: Place, waker: Arc<Waker>) -> Option<Arc<Waker>> {
         self.workers[at.worker].lanes[at.lane].waker.replace(waker)
-    }
-
-    fn offer_outside(&mut self, worker: usize) -> Option<Unpark> {
-        if self.signs.is_inside(worker) {
-            return None;
-        }
-        self.offer(worker)
     }
 
     /// Stops taking calls. `None` if that has happened before.
@@ -765,6 +573,10 @@ impl<J: Job> Dispatch<J> {
         }
         let mut actions = Actions::none();
         self.phase = Phase::Draining;
+        // No new services are built for it any more.
+        for worker in &mut self.workers {
+            worker.is_exhausted = false;
+        }
         // Without a worker, nothing starts one for them any more.
         if rejects_queued || !self.is_alive() {
             self.refuse_queued(Reject::Shutdown, &mut actions);
@@ -898,106 +710,6 @@ impl<J: Job> Dispatch<J> {
         }
     }
 
-    /// A worker with room, by the policy of the pool; or the one that a call is pinned to, if that
-    /// has room.
-    fn pick(&mut self, home: Option<usize>, work: WorkType) -> Option<usize> {
-        // A pool under load has no parked lane, and then no worker need be looked at.
-        if self.idle == 0 {
-            return None;
-        }
-        let has_room =
-            |index: &usize| self.workers[*index].has_room() && !self.signs.is_inside(*index);
-        if let Some(home) = home {
-            return Some(home).filter(has_room);
-        }
-        let mut turn = (self.cursor..self.workers.len()).chain(0..self.cursor);
-        let worker = if self.choice.is_in_turn() && work == WorkType::Balanced {
-            turn.find(has_room)
-        } else {
-            let mut candidates = std::mem::take(&mut self.candidates);
-            candidates.clear();
-            candidates.extend(turn.filter(has_room));
-            let of_work = |worker: usize| self.workers[worker].load.of(work);
-            let least = candidates.iter().map(|&it| of_work(it)).min();
-            candidates.retain(|&it| Some(of_work(it)) == least);
-            let now = self.looked_at.unwrap_or_else(Instant::now);
-            let chosen = self.choice.select(&mut self.workers, &candidates, now);
-            self.candidates = candidates;
-            chosen
-        }?;
-        self.turn_to(worker);
-        Some(worker)
-    }
-
-    /// The next search begins behind this worker.
-    fn turn_to(&mut self, worker: usize) {
-        self.cursor = if worker + 1 == self.workers.len() {
-            0
-        } else {
-            worker + 1
-        };
-    }
-
-    /// The workers with room, for a user's policy, from the one whose turn it is.
-    pub(crate) fn candidates(&self, now: Instant) -> Vec<Candidate> {
-        let turn = (self.cursor..self.workers.len()).chain(0..self.cursor);
-        let has_room =
-            |index: &usize| self.workers[*index].has_room() && !self.signs.is_inside(*index);
-        let candidate = |index: usize| {
-            let worker = &self.workers[index];
-            Candidate {
-                worker: id(index),
-                incarnation: worker.incarnation,
-                running: worker.busy + worker.woken,
-                places: worker.places,
-                latency: worker.load.latency(now),
-                failures: worker.load.failures(),
-            }
-        };
-        turn.filter(has_room).map(candidate).collect()
-    }
-
-    /// Has the next choice begin with a worker, which a user's policy has chosen, if its state is still
-    /// this one.
-    pub(crate) fn prefer(&mut self, worker: usize, incarnation: u32) {
-        if self.workers[worker].incarnation == incarnation {
-            self.cursor = worker;
-        }
-    }
-
-    /// The worker that a call goes to.
-    fn home(&self, pin: Target) -> Option<usize> {
-        Homes::of(&self.workers).find(pin)
-    }
-
-    /// Wakes a parked lane of a worker with room, for a call of so many bytes if it has just come.
-    fn unpark(&mut self, index: usize, work: WorkType, bytes: u64) -> Unpark {
-        let worker = &mut self.workers[index];
-        // Each caller has seen that a lane is parked.
-        let lane = worker.parked.pop().unwrap_or(0);
-        self.idle -= 1;
-        worker.woken += 1;
-        self.woken += 1;
-        worker.lanes[lane].doing = Doing::Woken;
-        worker.charge(lane, work);
-        self.bytes.expect(&mut worker.lanes[lane], bytes);
-        Unpark {
-            at: Place {
-                worker: index,
-                lane,
-            },
-            waker: worker.lanes[lane].waker.clone(),
-        }
-    }
-
-    /// Wakes all parked lanes of a worker, though there may be no call for them.
-    fn unpark_all(&mut self, index: usize, actions: &mut Actions<J>) {
-        while !self.workers[index].parked.is_empty() {
-            let lane = self.unpark(index, WorkType::Balanced, 0);
-            actions.unpark.push(lane);
-        }
-    }
-
     fn close(&mut self, at: Place) -> Next<J> {
         let is_rebuilt = self.is_rebuilt(at.worker);
         let worker = &mut self.workers[at.worker];
@@ -1033,59 +745,6 @@ impl<J: Job> Dispatch<J> {
             return None;
         }
         lane.waker.take()
-    }
-
-    fn push(&mut self, queue: usize, job: J) -> Key {
-        let deadline = job.deadline();
-        self.has_ranks |= queue > self.workers.len();
-        self.bytes.come(&job);
-        let key = self.queues.push(queue, job);
-        if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, key));
-        }
-        self.signs.set_queued(self.queues.len());
-        key
-    }
-
-    /// A call has left its queue otherwise than to be started.
-    fn left(&mut self, job: &J, key: Key) {
-        self.forget_deadline(job, key);
-        self.bytes.leave(job);
-        self.signs.set_queued(self.queues.len());
-    }
-
-    fn forget_deadline(&mut self, job: &J, key: Key) {
-        if let Some(deadline) = job.deadline() {
-            self.deadlines.remove(&(deadline, key));
-        }
-    }
-
-    /// Takes the oldest of the calls of the lowest rank, but of none that is higher than `rank`.
-    fn pop_least(&mut self, rank: Rank) -> Option<J> {
-        let workers = self.workers.len();
-        let of_rank = [
-            workers + 1..workers + 2,
-            0..workers + 1,
-            workers + 2..workers + 3,
-        ];
-        let lowest_first = of_rank.into_iter().skip(rank as usize).rev();
-        let mut found = lowest_first.filter_map(|range| self.queues.pop_oldest_of(range));
-        let (job, key) = found.next()?;
-        self.left(&job, key);
-        Some(job)
-    }
-
-    fn refuse_queued(&mut self, why: Reject, actions: &mut Actions<J>) {
-        // Without a look at each deadline and sign: both are cleared once, after the last call.
-        while let Some((job, _)) = self.queues.pop_oldest() {
-            self.bytes.leave(&job);
-            self.count(why);
-            // Also those that the last worker of a pool that drains has left.
-            self.turned_away += u64::from(self.phase != Phase::Open);
-            actions.refuse.push((job, why));
-        }
-        self.deadlines.clear();
-        self.signs.set_queued(0);
     }
 }
 

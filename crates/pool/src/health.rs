@@ -21,6 +21,7 @@ use insula_rpc::{Calls, WorkerId};
 use insula_sync::atomic::{AtomicU64, Ordering};
 
 use crate::dispatch::Signs;
+use crate::memory::StateMemory;
 use crate::shared::{Shared, within};
 
 /// How the workers of a pool are watched. By default they are not.
@@ -153,6 +154,8 @@ pub(crate) struct Resident {
     pub(crate) incarnation: u32,
     /// If its worker is watched.
     pub(crate) heartbeat: Option<Arc<Heartbeat>>,
+    /// If memory is measured.
+    pub(crate) memory: Option<Arc<StateMemory>>,
 }
 
 /// An isolate that looks for workers that are stuck.

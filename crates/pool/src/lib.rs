@@ -148,6 +148,7 @@ mod health;
 mod lifecycle;
 #[cfg(all(test, loom))]
 mod loom_models;
+mod memory;
 mod observe;
 mod pool;
 mod queues;
@@ -163,6 +164,7 @@ pub use config::{Measure, Monitor, Overflow, Queue, Rate, Shutdown};
 pub use error::{BuildError, FactoryError, ReloadError, ResizeError, WorkerFault};
 pub use health::{Health, Readiness};
 pub use lifecycle::{Directive, Recycle, Restart};
+pub use memory::{Memory, Pressure, Reclaim};
 pub use observe::discards::{DiscardReason, Discarded};
 pub use observe::events::{PoolObserver, WorkerChange, WorkerEnd, WorkerError, WorkerEvent};
 pub use observe::hub::Events;
@@ -171,7 +173,7 @@ pub use observe::report::{Performance, PerformanceReport, WorkerReport};
 pub use pool::{NoCalls, ShutdownReport, WorkerPool};
 pub use size::Workers;
 pub use stats::{
-    Latency, MethodStats, PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerStats,
-    WorkerStatus,
+    Latency, MethodMemory, MethodStats, PoolPhase, PoolStats, PoolStatus, WorkerCondition,
+    WorkerMemory, WorkerStats, WorkerStatus,
 };
 pub use worker::WorkerContext;

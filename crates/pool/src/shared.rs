@@ -16,7 +16,7 @@ use insula_rpc::{
 use insula_sync::{Mutex, Rank};
 
 use crate::balance::{Balance, Strategy};
-use crate::config::{Cpu, Measure, Monitor, Queue};
+use crate::config::{Cpu, Heap, Measure, Monitor, Queue};
 use crate::error::{BuildError, ReloadError, WorkerFault};
 use crate::queues::Key;
 use crate::size::Workers;
@@ -27,13 +27,14 @@ use crate::dispatch::{
 };
 use crate::health::{Health, Readiness, Resident, SetReadiness};
 use crate::lifecycle::{Directive, Recycle, Restart, Start};
+use crate::memory::{CallMemory, Dropper, Memory};
 use crate::observe::cpu::CpuMeter;
 use crate::observe::discards::{DiscardReason, Discarded, Discards};
 use crate::observe::hub::{Hub, Observers};
 use crate::observe::report::{Baseline, PerformanceReport};
 use crate::pool::ShutdownReport;
 use crate::stats::books::{Books, Methods, Totals};
-use crate::stats::{PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerStatus};
+use crate::stats::{PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerMemory, WorkerStatus};
 
 pub(crate) struct Shared<C: Calls> {
     pub(crate) name: Arc<str>,
@@ -56,6 +57,11 @@ pub(crate) struct Shared<C: Calls> {
     isolates: Mutex<Vec<Vec<Resident>>>,
     /// Calls that end workers are held back, so that their identities are needed.
     has_quarantine: bool,
+    /// The limit of each worker.
+    pub(crate) memory: Option<Memory>,
+    /// Memory is measured.
+    pub(crate) measures_memory: bool,
+    pub(crate) dropper: Dropper,
     /// Workers are watched.
     pub(crate) has_watchdog: bool,
     /// Is told what happens to workers.
@@ -137,6 +143,7 @@ pub(crate) struct Setup {
     pub(crate) observers: Observers,
     pub(crate) discards: Discards,
     pub(crate) recycle: Recycle,
+    pub(crate) memory: Option<Memory>,
     pub(crate) health: Health,
     pub(crate) quarantine: Option<u32>,
 }
@@ -431,7 +438,11 @@ impl<C: Calls> Shared<C> {
             Cpu::Measured => slots,
             Cpu::Unknown => 0,
         };
-        let methods = Methods::new(C::methods());
+        let heap = match setup.memory {
+            Some(_) => Heap::Measured,
+            None => setup.monitor.memory,
+        };
+        let methods = Methods::new(C::methods(), heap);
         let books = || Arc::new(Books::new(&methods));
         state.restart_by(restart.clone());
         state.recycle_by(setup.recycle);
@@ -452,6 +463,9 @@ impl<C: Calls> Shared<C> {
             signs: state.signs(),
             strategy,
             has_quarantine: setup.quarantine.is_some(),
+            memory: setup.memory,
+            measures_memory: heap == Heap::Measured,
+            dropper: Dropper::new(setup.memory),
             has_watchdog: setup.health.stuck_after.is_some(),
             state: Mutex::new(state),
             hub: Hub::new(setup.observers),
@@ -795,15 +809,54 @@ impl<C: Calls> Shared<C> {
         totals
     }
 
+    /// The memory of each worker, by its index; empty if it is not measured.
+    fn worker_memory(&self) -> Vec<Option<WorkerMemory>> {
+        if !self.measures_memory {
+            return Vec::new();
+        }
+        let isolates = self.isolates.lock();
+        let present = isolates.iter().map(|of_one| of_one.last());
+        present
+            .map(|it| {
+                let meter = &it?.memory.as_ref()?.meter;
+                let (held, peak) = (meter.held()?, meter.peak()?);
+                Some(WorkerMemory { held, peak })
+            })
+            .collect()
+    }
+
+    /// A call of a method has ended that has allocated this.
+    pub(crate) fn add_memory(&self, method: usize, call: &CallMemory) {
+        self.methods.add_memory(method, call);
+    }
+
+    /// A state of a worker is so short of memory: from 0 to 1.
+    pub(crate) fn set_pressure(&self, worker: usize, incarnation: u32, pressure: f64) {
+        self.state
+            .lock()
+            .set_pressure(worker, incarnation, pressure);
+    }
+
+    /// A state of a worker holds all the memory that it may: it takes no more calls, and gets a
+    /// successor.
+    pub(crate) fn exhaust(&self, worker: usize, incarnation: u32) {
+        let actions = self.state.lock().exhaust(worker, incarnation);
+        self.perform(actions);
+        self.changed();
+    }
+
     pub(crate) fn stats(&self) -> PoolStats {
         // The ends first: read the other way round, more calls might have ended than had come.
         let totals = self.totals();
         let tally = self.state.lock().tally;
+        let memory = self.worker_memory();
         let books = self.books.iter().zip(0..);
         let workers: Vec<_> = books
             .map(|(books, index)| {
                 let meter = self.cpu.get(index as usize);
-                books.snapshot(WorkerId::new(index), meter.and_then(|it| it.time()))
+                let memory = memory.get(index as usize).copied().flatten();
+                let cpu_time = meter.and_then(|it| it.time());
+                books.snapshot(WorkerId::new(index), cpu_time, memory)
             })
             .collect();
         PoolStats {

@@ -88,6 +88,29 @@ pub struct MethodStats {
     pub traffic: Traffic,
     /// The time from the start to the end, of the calls that were timed.
     pub run_time: Latency,
+    /// The memory that its calls have allocated. `None` if it is not measured; see
+    /// [`Monitor::memory`](crate::Monitor::memory).
+    pub memory: Option<MethodMemory>,
+}
+
+/// The memory that the calls of a method have allocated, in the polls of their handlers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct MethodMemory {
+    /// Bytes of all calls together, also of memory that was freed since then.
+    pub allocated: u64,
+    /// The most that one call has allocated and not freed, after one of its polls.
+    pub peak: u64,
+}
+
+/// The memory that a worker holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct WorkerMemory {
+    /// Bytes that its present services have allocated and not freed.
+    pub held: u64,
+    /// The most of it so far.
+    pub peak: u64,
 }
 
 /// The counts of one worker.
@@ -106,6 +129,8 @@ pub struct WorkerStats {
     pub run_time: Latency,
     /// The time that its isolates have taken on the CPU; see [`PoolStats::cpu_time`].
     pub cpu_time: Option<Duration>,
+    /// The memory that it holds. `None` if it is not measured.
+    pub memory: Option<WorkerMemory>,
 }
 
 /// A distribution of times. Quantiles are exact to one percent.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
+use insula_compute::Compute;
 use insula_core::{
     Instant, Isolate, IsolateId, ReplyTo, SliceWatch, one_shot, spawn_local, watch_slices,
     yield_now,
@@ -17,6 +18,7 @@ use crate::dispatch::Place as At;
 use crate::error::{FactoryError, WorkerFault};
 use crate::health::{Heartbeat, Readiness, Resident};
 use crate::lifecycle::Start;
+use crate::memory::{CallMemory, Dropper, Pressure, StateMemory};
 use crate::observe::cpu::CpuMeter;
 use crate::observe::discards::DiscardReason;
 use crate::shared::{Shared, unless, within};
@@ -29,6 +31,9 @@ pub struct WorkerContext {
     incarnation: u32,
     pool: Arc<str>,
     readiness: Readiness,
+    memory: Option<Arc<StateMemory>>,
+    dropper: Dropper,
+    compute: Compute,
 }
 
 impl WorkerContext {
@@ -46,6 +51,29 @@ impl WorkerContext {
     /// as long as a database is away, for example. It may be kept, and used from any thread.
     pub fn readiness(&self) -> Readiness {
         self.readiness.clone()
+    }
+
+    /// Has `hook` told when the worker comes under more [pressure](Pressure) of memory than before, so
+    /// that its services can drop what they can make again. It is called in the worker's isolate, after
+    /// a call. A panic of it is discarded. Without [`Memory`](crate::Memory) it is never called.
+    pub fn on_memory_pressure(&self, hook: impl FnMut(Pressure) + Send + 'static) {
+        if let Some(memory) = &self.memory {
+            memory.add(Box::new(hook));
+        }
+    }
+
+    /// Returns a function that drops values: on a thread of its own with
+    /// [`Reclaim::LowLatency`](crate::Reclaim::LowLatency), otherwise at once. For values whose drop takes long.
+    /// If too many wait there, one is dropped at once. A panic of a drop is discarded.
+    pub fn drop_later<T: Send + 'static>(&self) -> impl Fn(T) + Clone + Send + Sync + 'static {
+        let dropper = self.dropper.clone();
+        move |value| dropper.drop_later(value)
+    }
+
+    /// Returns a handle for computations on several cores, as wide as the cores that the other workers
+    /// of this pool leave free at the moment. Keep it in the service.
+    pub fn compute(&self) -> Compute {
+        self.compute.clone()
     }
 
     /// Returns the name of the pool.
@@ -69,6 +97,8 @@ pub(crate) struct Seed<R: Respond> {
     isolate: Option<IsolateId>,
     /// If its pool watches its workers.
     heartbeat: Option<Arc<Heartbeat>>,
+    /// If memory is measured.
+    memory: Option<Arc<StateMemory>>,
     /// It is a first state, and not built yet: with it the build of the pool fails.
     fails_build: bool,
     /// Another isolate has the worker's next state.
@@ -100,6 +130,7 @@ impl<R: Respond> Seed<R> {
     ) -> Self {
         shared.spawning(start);
         let heartbeat = shared.has_watchdog.then(Arc::default);
+        let memory = shared.measures_memory.then(Arc::default);
         Self {
             shared,
             worker: WorkerId::new(start.worker as u32),
@@ -107,6 +138,7 @@ impl<R: Respond> Seed<R> {
             factory,
             isolate: None,
             heartbeat,
+            memory,
             fails_build: false,
             is_succeeded: false,
         }
@@ -125,6 +157,7 @@ impl<R: Respond> Seed<R> {
                 isolate,
                 incarnation: self.incarnation,
                 heartbeat: self.heartbeat.clone(),
+                memory: self.memory.clone(),
             };
             self.shared.move_in(self.worker.index(), resident);
         }
@@ -139,6 +172,7 @@ impl<R: Respond> Seed<R> {
             worker,
             cpu: self.shared.cpu.get(worker).cloned(),
             heartbeat: self.heartbeat.clone(),
+            memory: self.memory.clone(),
         }));
         // The slice that runs has begun without the watch, and lanes must not run in it.
         yield_now().await;
@@ -178,12 +212,17 @@ struct Watch<C: Calls> {
     cpu: Option<Arc<CpuMeter>>,
     /// If workers are watched.
     heartbeat: Option<Arc<Heartbeat>>,
+    /// If memory is measured.
+    memory: Option<Arc<StateMemory>>,
 }
 
 impl<C: Calls> SliceWatch for Watch<C> {
     fn begins(&self) {
         if let Some(cpu) = &self.cpu {
             cpu.begin();
+        }
+        if let Some(memory) = &self.memory {
+            memory.meter.begin();
         }
         let signs = self.shared.signs();
         match &self.heartbeat {
@@ -193,6 +232,9 @@ impl<C: Calls> SliceWatch for Watch<C> {
     }
 
     fn ends(&self) {
+        if let Some(memory) = &self.memory {
+            memory.meter.end();
+        }
         if let Some(cpu) = &self.cpu {
             cpu.end();
         }
@@ -270,11 +312,14 @@ async fn build<R: Respond>(seed: &Seed<R>) -> Result<R, WorkerFault> {
         incarnation: seed.incarnation,
         pool,
         readiness: seed.shared.readiness(seed.worker.index(), seed.incarnation),
+        memory: seed.memory.clone(),
+        dropper: seed.shared.dropper.clone(),
+        compute: compute(&seed.shared, seed.worker.index()),
     };
     let timeout = seed.shared.startup_timeout;
     // Called inside of the future, so that a factory that panics before its first wait is contained
     // too.
-    let mut building = Box::pin(contain(async { (seed.factory)(cx).await }));
+    let mut building = Box::pin(contain(metered(seed, async { (seed.factory)(cx).await })));
     // A pool that ends does not wait for states that it will not use.
     let unneeded = seed.shared.unneeded(seed.worker.index(), seed.incarnation);
     let built = unless(unneeded, within(timeout, &mut building)).await;
@@ -292,6 +337,28 @@ async fn build<R: Respond>(seed: &Seed<R>) -> Result<R, WorkerFault> {
     }
 }
 
+/// Counts what a factory allocates for the state that it builds.
+async fn metered<R: Respond, F: Future>(seed: &Seed<R>, building: F) -> F::Output {
+    let mut building = pin!(building);
+    poll_fn(|cx| {
+        // Its drop ends the slice, also if the factory panics.
+        let _slice = seed.memory.as_ref().map(|it| it.slice());
+        building.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// Computations of one worker, on the cores that the others leave free.
+fn compute<C: Calls>(shared: &Arc<Shared<C>>, worker: usize) -> Compute {
+    let shared = Arc::downgrade(shared);
+    let taken = move || {
+        shared
+            .upgrade()
+            .map_or(0, |it| it.signs().others_inside(worker))
+    };
+    Compute::builder().taken(taken).build()
+}
+
 /// The drop of a suspect state may well panic, and no caller is left to report that to.
 fn drop_contained<T>(value: T) {
     let _dropped = catch(move || drop(value));
@@ -305,6 +372,7 @@ struct Lanes<R: Respond> {
     worker: usize,
     incarnation: u32,
     scope: Scope,
+    memory: Option<Arc<StateMemory>>,
     /// Is dropped with the last lane.
     _last_lane: ReplyTo<()>,
 }
@@ -319,6 +387,7 @@ impl<R: Respond> Lanes<R> {
             responder: Some(responder),
             worker: seed.worker.index(),
             incarnation: seed.incarnation,
+            memory: seed.memory.clone(),
             _last_lane: last_lane,
         }
     }
@@ -404,13 +473,23 @@ impl<R: Respond> Lane<R> {
                 incarnation: self.lanes.incarnation,
             });
             let mut running = pin!(responder.respond(entry.call, scope));
+            let mut memory = self.lanes.memory.as_ref().map(|_| CallMemory::default());
             let ended = poll_fn(|cx| {
-                let polled = running.as_mut().poll(cx);
+                let polled = match &mut memory {
+                    Some(memory) => memory.count(|| running.as_mut().poll(cx)),
+                    None => running.as_mut().poll(cx),
+                };
                 // Also if the handler has ended its isolate.
                 drop(begins.take());
                 polled
             })
             .await;
+            if let Some((call, state)) = memory.as_ref().zip(self.lanes.memory.as_ref()) {
+                shared.add_memory(method, call);
+                if let Some(limit) = &shared.memory {
+                    state.look(limit, shared, (at.worker, self.lanes.incarnation));
+                }
+            }
             // Told with the next question, under one lock.
             done = Some(ended.how);
             if ended.how == How::Expired && !ended.has_run {

@@ -1,7 +1,7 @@
 //! Workers that are stuck, and workers that do not serve.
 
 use super::worker::Doing;
-use super::{Actions, Dispatch, Job};
+use super::{Actions, Dispatch, Job, Phase};
 use crate::observe::events::WorkerChange;
 
 impl<J: Job> Dispatch<J> {
@@ -75,6 +75,27 @@ impl<J: Job> Dispatch<J> {
             actions.unpark.extend(self.offer_outside(worker));
         } else {
             // It may have been woken for a call that another one can take now.
+            actions.unpark.extend(self.spread());
+        }
+        actions
+    }
+
+    /// A state of a worker is so short of memory.
+    pub(crate) fn set_pressure(&mut self, worker: usize, incarnation: u32, pressure: f64) {
+        let of_one = &mut self.workers[worker];
+        if of_one.incarnation == incarnation {
+            of_one.load.pressure = pressure;
+        }
+    }
+
+    /// A state of a worker is at its limit: it starts no more calls, and is replaced.
+    pub(crate) fn exhaust(&mut self, worker: usize, incarnation: u32) -> Actions<J> {
+        let mut actions = Actions::none();
+        let is_open = self.phase == Phase::Open;
+        let of_one = &mut self.workers[worker];
+        // A pool that ends builds no other one, and its calls are to come to their end.
+        if of_one.incarnation == incarnation && of_one.takes_calls() && is_open {
+            of_one.is_exhausted = true;
             actions.unpark.extend(self.spread());
         }
         actions

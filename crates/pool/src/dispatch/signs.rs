@@ -50,6 +50,12 @@ impl Signs {
         self.inside[worker].load(Ordering::Relaxed) > 0
     }
 
+    /// The other workers that are inside.
+    pub(crate) fn others_inside(&self, worker: usize) -> usize {
+        let others = (0..self.inside.len()).filter(|&it| it != worker);
+        others.filter(|&it| self.is_inside(it)).count()
+    }
+
     /// A pinned call of a worker has begun. Returns whether calls wait for that.
     pub(crate) fn begin(&self, worker: usize) -> bool {
         // Release pairs with the Acquire of `begun`: what the handler has done comes before what that

@@ -251,6 +251,8 @@ impl<J: Job> Dispatch<J> {
     fn lose_successor(&mut self, worker: usize, fault: &Arc<WorkerFault>, fate: Fate) {
         let of_one = &mut self.workers[worker];
         let lost = of_one.successor.take();
+        // It is better than nothing.
+        of_one.is_exhausted = false;
         let next = match fate {
             // Without a limit on their number, which is one on the ends of workers.
             Fate::ByPolicy(now) => {

@@ -68,6 +68,8 @@ pub(super) struct Worker<J: Job> {
     /// The states whose lanes have taken one that has not begun, if isolates may be given up: at most
     /// one for each isolate.
     pub(super) beginning: Vec<u32>,
+    /// Its present state holds too much memory, and takes no more calls.
+    pub(super) is_exhausted: bool,
     /// The newest state that is to be replaced for a reload.
     pub(super) stale: Option<u32>,
 }
@@ -172,6 +174,7 @@ impl<J: Job> Worker<J> {
             orphans: Vec::new(),
             pinned_taken: 0,
             beginning: Vec::new(),
+            is_exhausted: false,
             stale: None,
         }
     }
@@ -206,6 +209,7 @@ impl<J: Job> Worker<J> {
         self.incarnation = incarnation;
         (self.calls, self.errors, self.failures) = (0, 0, 0);
         self.load.renew();
+        self.is_exhausted = false;
         self.states
             .retain(|state| state.active + state.absent > 0 || state.waiting.is_some());
         self.states.push(State::new(incarnation));
@@ -216,7 +220,7 @@ impl<J: Job> Worker<J> {
         if !self.takes_calls() {
             return None;
         }
-        if self.is_stale() {
+        if self.is_stale() || self.is_exhausted {
             return self.ready_at.max(self.recycled_from);
         }
         let from = self.recycled_from?;
@@ -315,7 +319,12 @@ impl<J: Job> Worker<J> {
         !self.parked.is_empty()
             && self.busy + self.woken < self.places
             && self.takes_calls()
-            && self.is_serving(self.incarnation)
+            && self.may_start()
+    }
+
+    /// Returns whether its present state starts calls, as far as it is about that.
+    pub(super) fn may_start(&self) -> bool {
+        self.is_serving(self.incarnation) && !self.is_exhausted
     }
 
     /// A lane that is about to ask.

@@ -11,6 +11,12 @@ thread_local! {
     static SLICES: RefCell<Vec<Slice>> = const { RefCell::new(Vec::new()) };
 }
 
+/// `None` on a thread that has ended but for the destructors of its values.
+fn on_slices<R>(change: impl FnOnce(&mut Vec<Slice>) -> R) -> Option<R> {
+    let changed = SLICES.try_with(|slices| change(&mut slices.borrow_mut()));
+    changed.ok()
+}
+
 /// A slice that a thread is in.
 struct Slice {
     /// The time that the thread's clock showed.
@@ -35,7 +41,7 @@ impl CpuMeter {
             return;
         };
         let inside = Duration::ZERO;
-        SLICES.with_borrow_mut(|slices| slices.push(Slice { began, inside }));
+        on_slices(|slices| slices.push(Slice { began, inside }));
     }
 
     /// The slice that has begun last on this thread is over.
@@ -43,7 +49,7 @@ impl CpuMeter {
         let Some(now) = thread_time() else {
             return;
         };
-        let own = SLICES.with_borrow_mut(|slices| {
+        let own = on_slices(|slices| {
             let slice = slices.pop()?;
             let whole = now.saturating_sub(slice.began);
             if let Some(outer) = slices.last_mut() {
@@ -51,7 +57,9 @@ impl CpuMeter {
             }
             Some(whole.saturating_sub(slice.inside))
         });
-        let nanos = own.map_or(0, |own| u64::try_from(own.as_nanos()).unwrap_or(u64::MAX));
+        let nanos = own
+            .flatten()
+            .map_or(0, |own| u64::try_from(own.as_nanos()).unwrap_or(u64::MAX));
         // Relaxed: the sum says nothing about other memory.
         self.nanos.fetch_add(nanos, Ordering::Relaxed);
     }

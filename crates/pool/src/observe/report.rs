@@ -55,8 +55,10 @@ pub struct Performance {
     /// The time from the submission to the end, of the calls that were timed. See
     /// [`PoolBuilder::measure`](crate::PoolBuilder::measure).
     pub latency: Latency,
-    /// Calls that were not admitted or turned away, those that were shed included.
+    /// Calls that were not admitted, or turned away.
     pub rejected: u64,
+    /// Calls that were dropped from a queue that was full or too slow.
+    pub shed: u64,
     /// Calls that were cancelled.
     pub cancelled: u64,
     /// Calls whose deadline passed.
@@ -178,7 +180,8 @@ impl Reading {
             cpu_usage: cpu_usage(self.stats.cpu_time, before.stats.cpu_time, elapsed),
             average_latency: latency.mean,
             latency,
-            rejected: difference(|it| it.rejected + it.shed),
+            rejected: difference(|it| it.rejected),
+            shed: difference(|it| it.shed),
             cancelled: difference(|it| it.cancelled),
             expired: difference(|it| it.expired),
             panicked: difference(|it| it.panicked),

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use insula_core::Instant;
+use insula_memory::thread_counts;
 use insula_rpc::{Ended, How, Ledger, MethodDescriptor, Traffic, WorkerId};
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::times::Times;
-use super::{Latency, MethodStats, WorkerStats};
+use super::{Latency, MethodMemory, MethodStats, WorkerMemory, WorkerStats};
+use crate::config::Heap;
+use crate::memory::CallMemory;
 
 /// The methods of a pool, and how long the calls of each ran on all workers together: a histogram
 /// for each worker too would take 30 KB for each pair of them.
@@ -17,6 +20,8 @@ pub(crate) struct Methods {
     /// The name of each one's contract, and the method.
     names: Vec<(&'static str, MethodDescriptor)>,
     run_times: Vec<Mutex<Times>>,
+    /// What their calls have allocated, if that is measured.
+    memory: Option<Vec<Mutex<MethodMemory>>>,
 }
 
 /// The books of one worker. Only the worker's isolate writes the counters, one call after the
@@ -69,9 +74,27 @@ pub(crate) struct Totals {
 }
 
 impl Methods {
-    pub(crate) fn new(names: Vec<(&'static str, MethodDescriptor)>) -> Arc<Self> {
+    pub(crate) fn new(names: Vec<(&'static str, MethodDescriptor)>, heap: Heap) -> Arc<Self> {
+        let memory = match heap {
+            Heap::Measured => Some(names.iter().map(|_| Mutex::default()).collect()),
+            Heap::Unknown => None,
+        };
         let run_times = names.iter().map(|_| Mutex::default()).collect();
-        Arc::new(Self { names, run_times })
+        Arc::new(Self {
+            names,
+            run_times,
+            memory,
+        })
+    }
+
+    /// A call of a method has ended.
+    pub(crate) fn add_memory(&self, method: usize, call: &CallMemory) {
+        let Some(memory) = self.memory.as_ref().and_then(|it| it.get(method)) else {
+            return;
+        };
+        let mut sum = memory.lock();
+        sum.allocated = sum.allocated.wrapping_add(call.allocated);
+        sum.peak = sum.peak.max(call.peak);
     }
 
     /// The counts of all methods, over these workers.
@@ -84,7 +107,12 @@ impl Methods {
                     totals.count_in(&books.counts[index]);
                 }
                 let run_time = run_time.lock().clone();
-                totals.of_method(contract, descriptor.name, run_time.latency())
+                let mut stats = totals.of_method(contract, descriptor.name, run_time.latency());
+                let memory = self.memory.as_ref().and_then(|it| it.get(index));
+                stats.memory = memory
+                    .filter(|_| thread_counts().is_some())
+                    .map(|it| *it.lock());
+                stats
             })
             .collect()
     }
@@ -111,7 +139,12 @@ impl Books {
         totals.latency.add(&times.latency);
     }
 
-    pub(crate) fn snapshot(&self, id: WorkerId, cpu_time: Option<Duration>) -> WorkerStats {
+    pub(crate) fn snapshot(
+        &self,
+        id: WorkerId,
+        cpu_time: Option<Duration>,
+        memory: Option<WorkerMemory>,
+    ) -> WorkerStats {
         let mut totals = Totals::default();
         self.add_to(&mut totals);
         WorkerStats {
@@ -121,6 +154,7 @@ impl Books {
             methods: self.counts.iter().map(Counts::calls).collect(),
             run_time: totals.run_time(),
             cpu_time,
+            memory,
         }
     }
 }
@@ -233,6 +267,7 @@ impl Totals {
             died: self.count(How::Died),
             traffic: self.traffic,
             run_time,
+            memory: None,
         }
     }
 

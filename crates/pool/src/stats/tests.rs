@@ -50,7 +50,10 @@ fn quantiles_are_exact_to_one_percent() {
 
 #[test]
 fn a_lane_books_each_call_once() {
-    let methods = Methods::new(vec![method("first"), method("second")]);
+    let methods = Methods::new(
+        vec![method("first"), method("second")],
+        crate::config::Heap::Unknown,
+    );
     let books = Arc::new(Books::new(&methods));
     let lane = LaneBooks::new(&books);
     lane.begin(1);
@@ -75,7 +78,7 @@ fn a_lane_books_each_call_once() {
         (totals.traffic().bytes_moved, totals.run_time().samples),
         (7, 1)
     );
-    let stats = books.snapshot(WorkerId::new(0), None);
+    let stats = books.snapshot(WorkerId::new(0), None, None);
     assert_eq!((stats.calls, stats.panicked), (2, 1));
     assert_eq!(stats.methods, [1, 1]);
     let [first, second] = &methods.snapshot(&[books])[..] else {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use insula_core::{block_on, sleep};
 use insula_pool::{
-    BuildError, Directive, Health, PoolObserver, Readiness, Restart, Shutdown, WorkerChange,
-    WorkerCondition, WorkerEnd, WorkerEvent, WorkerFault, WorkerPool,
+    BuildError, Directive, Health, PoolObserver, PoolPhase, Readiness, Restart, Shutdown,
+    WorkerChange, WorkerCondition, WorkerEnd, WorkerEvent, WorkerFault, WorkerPool,
 };
 use insula_rpc::{CallError, Outcome, Reject, Retry, retry};
 use insula_sync::Mutex;
@@ -165,6 +165,7 @@ fn a_stuck_worker_is_lost_if_the_policy_says_so_and_the_pool_can_be_shut_down() 
             .unwrap();
         let caller: JobsCaller = pool.caller();
         assert!(caller.compute(1).await.is_err());
+        until(&pool, |status| status.phase == PoolPhase::Degraded).await;
         let lost = pool
             .status()
             .workers

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use insula_core::{Isolate, Runtime, block_on};
+use insula_memory::Budget;
 use insula_pool::{
-    BuildError, FactoryError, PoolPhase, Queue, Shutdown, WorkerCondition, WorkerFault, WorkerPool,
+    BuildError, FactoryError, Memory, Monitor, PoolPhase, Queue, Shutdown, WorkerCondition,
+    WorkerFault, WorkerPool,
 };
+use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicUsize, Ordering};
 
-use crate::desk::start;
+use crate::desk::{seeded, start};
 use crate::service::{Desk, JobsCaller, JobsResponder, pool};
 
 #[test]
@@ -207,4 +210,53 @@ fn a_build_that_is_dropped_waits_for_no_factory() {
     while Arc::strong_count(&witness) > 1 {
         std::thread::yield_now();
     }
+}
+
+/// This program has no allocator that counts.
+#[test]
+fn memory_needs_an_allocator_that_counts() {
+    seeded(1, || async {
+        let memory = Memory::soft(Budget::bytes(1 << 30));
+        let built = pool(&Desk::default(), 1).memory(memory).build().await;
+        let Err(BuildError::Settings(why)) = built else {
+            panic!("it was built");
+        };
+        assert!(why.contains("Tracking"), "{why}");
+        let builder = pool(&Desk::default(), 1).monitor(Monitor::memory());
+        let pool = builder.build().await.unwrap();
+        assert_eq!(pool.stats().workers[0].memory, None);
+    });
+}
+
+/// `compute` and `drop_later` of the context.
+#[test]
+fn compute_is_as_wide_as_the_cores_that_others_leave_free() {
+    let desk = Desk::default();
+    let widths = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&widths);
+    block_on(async {
+        let service = desk.clone();
+        let pool = WorkerPool::builder()
+            .workers(2)
+            .service::<JobsResponder<_>>(move |cx| {
+                seen.lock().push(cx.compute());
+                let desk = service.clone();
+                async { Ok(desk) }
+            })
+            .build()
+            .await
+            .unwrap();
+        let cores = std::thread::available_parallelism().map_or(1, Into::into);
+        let caller: JobsCaller = pool.caller_of(pool.status().workers[1].id);
+        let computes = widths.lock().clone();
+        let busy = caller.compute(1).start();
+        desk.noted("computing 1").await;
+        let mut now: Vec<_> = computes.iter().map(|it| it.width()).collect();
+        now.sort_unstable();
+        // One of the two handles is that of the worker that computes itself.
+        assert_eq!(now, [(cores - 1).max(1), cores]);
+        assert_eq!(computes[0].sum(&[1.0, 2.5]), 3.5);
+        desk.open(1);
+        assert!(busy.await.is_ok());
+    });
 }
