@@ -166,6 +166,8 @@ pub(crate) struct Dispatch<J: Job> {
     watchers: Vec<Waker>,
     restart: Restart,
     recycle: Recycle,
+    /// The policy has a limit.
+    recycles: bool,
     starts: Starts,
     /// Isolates may be given up while they run.
     pub(crate) is_watched: bool,
@@ -328,6 +330,7 @@ impl<J: Job> Dispatch<J> {
             watchers: Vec::new(),
             restart: Restart::default(),
             recycle: Recycle::default(),
+            recycles: false,
             starts: Starts::default(),
             is_watched: false,
             fences: Vec::new(),
@@ -350,6 +353,7 @@ impl<J: Job> Dispatch<J> {
     }
 
     pub(crate) fn recycle_by(&mut self, policy: Recycle) {
+        self.recycles = policy != Recycle::default();
         self.recycle = policy;
     }
 
@@ -456,9 +460,12 @@ impl<J: Job> Dispatch<J> {
             worker.charge(at.lane, job.work());
             let lane = &mut worker.lanes[at.lane];
             lane.doing = Doing::Running(job.handle());
-            lane.identity = job.identity();
             let incarnation = lane.incarnation;
-            lane.began = self.looked_at.filter(|_| self.needs_times);
+            if self.observes_calls() {
+                let lane = &mut self.workers[at.worker].lanes[at.lane];
+                lane.identity = job.identity();
+                lane.began = self.looked_at;
+            }
             if job.pin().is_some() {
                 self.took_pinned(at.worker, incarnation);
             }
@@ -504,10 +511,51 @@ impl<J: Job> Dispatch<J> {
         let is_closed = self.phase == Phase::Closed;
         let worker = &mut self.workers[at.worker];
         worker.discharge(at.lane);
-        let has_failed = matches!(how, How::Failed | How::Panicked);
-        if let Some((began, now)) = worker.lanes[at.lane].began.take().zip(self.looked_at) {
+        if self.observes_calls() {
+            self.observe(at, how);
+        }
+        let worker = &mut self.workers[at.worker];
+        let doing = &mut worker.lanes[at.lane].doing;
+        let mut finished = Finished {
+            handle: None,
+            returned: None,
+            is_due: false,
+        };
+        // Closed already, if the worker was given up while the call ran.
+        match std::mem::replace(doing, Doing::Away) {
+            Doing::Running(handle) => {
+                worker.busy -= 1;
+                worker.calls += 1;
+                if self.recycles {
+                    let has_failed = matches!(how, How::Failed | How::Panicked);
+                    worker.errors += u64::from(has_failed);
+                    finished.is_due = self.recycle.is_due_now(&worker.wear(), has_failed);
+                }
+                finished.handle = Some(handle);
+                finished.returned = worker.admit(is_closed);
+            }
+            other => *doing = other,
+        }
+        self.recount(at.worker);
+        finished
+    }
+
+    /// Returns whether something depends on how single calls go.
+    fn observes_calls(&self) -> bool {
+        self.needs_times || self.quarantine.is_some()
+    }
+
+    /// A lane's call has ended.
+    #[cold]
+    fn observe(&mut self, at: Place, how: How) {
+        let worker = &mut self.workers[at.worker];
+        let lane = &mut worker.lanes[at.lane];
+        if let Some((began, now)) = lane.began.take().zip(self.looked_at)
+            && self.needs_times
+        {
             let time = now.saturating_duration_since(began);
             worker.load.took(time, now);
+            let has_failed = matches!(how, How::Failed | How::Panicked);
             worker.load.ended(has_failed);
             if let Some(pace) = &mut self.pace {
                 pace.record(time);
@@ -521,26 +569,6 @@ impl<J: Job> Dispatch<J> {
                 _ => quarantine.clear(identity),
             }
         }
-        let doing = &mut worker.lanes[at.lane].doing;
-        let mut finished = Finished {
-            handle: None,
-            returned: None,
-            is_due: false,
-        };
-        // Closed already, if the worker was given up while the call ran.
-        match std::mem::replace(doing, Doing::Away) {
-            Doing::Running(handle) => {
-                worker.busy -= 1;
-                worker.calls += 1;
-                worker.errors += u64::from(has_failed);
-                finished.is_due = self.recycle.is_due_now(&worker.wear(), has_failed);
-                finished.handle = Some(handle);
-                finished.returned = worker.admit(is_closed);
-            }
-            other => *doing = other,
-        }
-        self.recount(at.worker);
-        finished
     }
 
     /// The number of calls that a worker runs may have changed.

@@ -83,8 +83,15 @@ pub(crate) struct Entry<C> {
     pub(crate) pin: Option<Target>,
     priority: Priority,
     work: WorkType,
+    /// What few pools need to know of their calls.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Debug)]
+struct Rare {
     /// The time at which it came, if the queue sheds calls that wait too long.
     came_at: Option<Instant>,
+    /// The piece of work that it is, if calls are held back.
     identity: Option<u64>,
 }
 
@@ -116,7 +123,7 @@ impl<C: Calls> Job for Entry<C> {
     }
 
     fn came_at(&self) -> Option<Instant> {
-        self.came_at
+        self.rare.as_ref()?.came_at
     }
 
     fn bytes(&self) -> u64 {
@@ -124,7 +131,7 @@ impl<C: Calls> Job for Entry<C> {
     }
 
     fn identity(&self) -> Option<u64> {
-        self.identity
+        self.rare.as_ref()?.identity
     }
 }
 
@@ -220,10 +227,17 @@ fn submit_to<C: Calls>(
         pin,
         priority: info.priority,
         work: info.work,
-        came_at: state.has_codel().then(Instant::now),
-        identity,
+        rare: rare(state.has_codel(), identity),
     };
     state.submit(entry, info.admission == Admission::Policy, Instant::now)
+}
+
+fn rare(has_codel: bool, identity: Option<u64>) -> Option<Box<Rare>> {
+    // Nearly always nothing: a call is moved several times, and is to be small.
+    (has_codel || identity.is_some()).then(|| {
+        let came_at = has_codel.then(Instant::now);
+        Box::new(Rare { came_at, identity })
+    })
 }
 
 impl<C: Calls> Shared<C> {

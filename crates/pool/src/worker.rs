@@ -12,9 +12,10 @@ use insula_core::{
     Instant, Isolate, IsolateId, ReplyTo, SliceWatch, one_shot, spawn_local, watch_slices,
     yield_now,
 };
-use insula_rpc::{Calls, How, Place, Respond, Scope, WorkerId, catch, contain};
+use insula_rpc::{Calls, Ended, How, Place, Respond, Scope, WorkerId, catch, contain};
 
 use crate::dispatch::Place as At;
+use crate::dispatch::Signs;
 use crate::error::{FactoryError, WorkerFault};
 use crate::health::{Heartbeat, Readiness, Resident};
 use crate::lifecycle::Start;
@@ -167,12 +168,16 @@ impl<R: Respond> Seed<R> {
     /// earlier one may have the worker meanwhile, whose room is its own.
     async fn watch(&self) {
         let worker = self.worker.index();
+        let meters = Meters {
+            cpu: self.shared.cpu.get(worker).cloned(),
+            memory: self.memory.clone(),
+            heartbeat: self.heartbeat.clone(),
+        };
+        let is_any = meters.cpu.is_some() || meters.memory.is_some() || meters.heartbeat.is_some();
         watch_slices(Arc::new(Watch {
             shared: Arc::clone(&self.shared),
             worker,
-            cpu: self.shared.cpu.get(worker).cloned(),
-            heartbeat: self.heartbeat.clone(),
-            memory: self.memory.clone(),
+            meters: is_any.then_some(meters),
         }));
         // The slice that runs has begun without the watch, and lanes must not run in it.
         yield_now().await;
@@ -208,40 +213,60 @@ impl<R: Respond> Seed<R> {
 struct Watch<C: Calls> {
     shared: Arc<Shared<C>>,
     worker: usize,
-    /// If the time on the CPU is measured.
-    cpu: Option<Arc<CpuMeter>>,
-    /// If workers are watched.
-    heartbeat: Option<Arc<Heartbeat>>,
-    /// If memory is measured.
-    memory: Option<Arc<StateMemory>>,
+    /// `None` in most pools.
+    meters: Option<Meters>,
 }
 
-impl<C: Calls> SliceWatch for Watch<C> {
-    fn begins(&self) {
+/// What is measured of a slice.
+struct Meters {
+    cpu: Option<Arc<CpuMeter>>,
+    memory: Option<Arc<StateMemory>>,
+    /// If workers are watched.
+    heartbeat: Option<Arc<Heartbeat>>,
+}
+
+impl Meters {
+    fn begin(&self, signs: &Signs, worker: usize) {
         if let Some(cpu) = &self.cpu {
             cpu.begin();
         }
         if let Some(memory) = &self.memory {
             memory.meter.begin();
         }
-        let signs = self.shared.signs();
         match &self.heartbeat {
-            Some(heartbeat) => heartbeat.begins(signs, self.worker),
-            None => signs.enter(self.worker),
+            Some(heartbeat) => heartbeat.begins(signs, worker),
+            None => signs.enter(worker),
         }
     }
 
-    fn ends(&self) {
+    fn end(&self, signs: &Signs, worker: usize) -> bool {
         if let Some(memory) = &self.memory {
             memory.meter.end();
         }
         if let Some(cpu) = &self.cpu {
             cpu.end();
         }
+        match &self.heartbeat {
+            Some(heartbeat) => heartbeat.ends(signs, worker),
+            None => signs.leave(worker),
+        }
+    }
+}
+
+impl<C: Calls> SliceWatch for Watch<C> {
+    fn begins(&self) {
         let signs = self.shared.signs();
-        let calls_wait = match &self.heartbeat {
-            Some(heartbeat) => heartbeat.ends(signs, self.worker),
+        match &self.meters {
+            None => signs.enter(self.worker),
+            Some(meters) => meters.begin(signs, self.worker),
+        }
+    }
+
+    fn ends(&self) {
+        let signs = self.shared.signs();
+        let calls_wait = match &self.meters {
             None => signs.leave(self.worker),
+            Some(meters) => meters.end(signs, self.worker),
         };
         if calls_wait {
             self.shared.offer(self.worker);
@@ -467,28 +492,15 @@ impl<R: Respond> Lane<R> {
             if let Some(queued_at) = entry.queued_at {
                 books.time(queued_at);
             }
-            let mut begins = entry.pin.map(|_| Begins {
-                shared,
-                worker: at.worker,
-                incarnation: self.lanes.incarnation,
-            });
+            let mut extra = self.extra(entry.pin.is_some());
             let mut running = pin!(responder.respond(entry.call, scope));
-            let mut memory = self.lanes.memory.as_ref().map(|_| CallMemory::default());
-            let ended = poll_fn(|cx| {
-                let polled = match &mut memory {
-                    Some(memory) => memory.count(|| running.as_mut().poll(cx)),
-                    None => running.as_mut().poll(cx),
-                };
-                // Also if the handler has ended its isolate.
-                drop(begins.take());
-                polled
+            let ended = poll_fn(|cx| match &mut extra {
+                None => running.as_mut().poll(cx),
+                Some(extra) => self.poll_beside(extra, running.as_mut(), cx),
             })
             .await;
-            if let Some((call, state)) = memory.as_ref().zip(self.lanes.memory.as_ref()) {
-                shared.add_memory(method, call);
-                if let Some(limit) = &shared.memory {
-                    state.look(limit, shared, (at.worker, self.lanes.incarnation));
-                }
+            if let Some(extra) = extra {
+                self.tell_memory(method, extra.memory.as_ref());
             }
             // Told with the next question, under one lock.
             done = Some(ended.how);
@@ -501,6 +513,58 @@ impl<R: Respond> Lane<R> {
             }
             if slice.is_over() {
                 yield_now().await;
+            }
+        }
+    }
+}
+
+/// What is to be done beside the polls of few calls.
+struct Extra {
+    /// It is pinned, and its handler was not polled before.
+    begins: bool,
+    /// If memory is measured.
+    memory: Option<CallMemory>,
+}
+
+impl<R: Respond> Lane<R> {
+    fn extra(&self, is_pinned: bool) -> Option<Box<Extra>> {
+        let measures_memory = self.lanes.memory.is_some();
+        (is_pinned || measures_memory).then(|| {
+            Box::new(Extra {
+                begins: is_pinned,
+                memory: measures_memory.then(CallMemory::default),
+            })
+        })
+    }
+
+    /// Polls a call, with what is to be done beside that.
+    // Not in line, and without its type, so that other calls do not pay for this.
+    #[cold]
+    fn poll_beside(
+        &self,
+        extra: &mut Extra,
+        call: Pin<&mut dyn Future<Output = Ended>>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Ended> {
+        // Its drop says that the call has begun, also if the handler ends its isolate.
+        let _begins = std::mem::take(&mut extra.begins).then(|| Begins {
+            shared: &self.lanes.shared,
+            worker: self.at.worker,
+            incarnation: self.lanes.incarnation,
+        });
+        match &mut extra.memory {
+            Some(memory) => memory.count(|| call.poll(cx)),
+            None => call.poll(cx),
+        }
+    }
+
+    /// A call has ended.
+    fn tell_memory(&self, method: usize, call: Option<&CallMemory>) {
+        let (shared, incarnation) = (&self.lanes.shared, self.lanes.incarnation);
+        if let Some((call, state)) = call.zip(self.lanes.memory.as_ref()) {
+            shared.add_memory(method, call);
+            if let Some(limit) = &shared.memory {
+                state.look(limit, shared, (self.at.worker, incarnation));
             }
         }
     }

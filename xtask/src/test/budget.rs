@@ -132,7 +132,7 @@ fn count(root: &Path) -> Result<Counts, Trouble> {
         "--example",
         "instructions",
     ]))?;
-    let program = root.join("target/release/examples/instructions");
+    let program = super::ffi::target(root).join("release/examples/instructions");
     let list = capture(&mut std::process::Command::new(&program)).map_err(Trouble::Failed)?;
     let mut counts = Vec::new();
     for case in String::from_utf8_lossy(&list.stdout).lines() {

@@ -263,7 +263,7 @@ pub(super) fn host() -> Result<String, Trouble> {
 }
 
 // Read here too: cargo, which builds the library, obeys the same variable.
-fn target(root: &Path) -> PathBuf {
+pub(super) fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
 

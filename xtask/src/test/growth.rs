@@ -26,7 +26,7 @@ pub(super) fn measure(root: &Path) -> Verdict {
         "--example",
         "growth",
     ]))?;
-    let program = root.join("target/release/examples/growth");
+    let program = super::ffi::target(root).join("release/examples/growth");
     let list = capture(&mut Command::new(&program)).map_err(Trouble::Failed)?;
     let list = String::from_utf8_lossy(&list.stdout).into_owned();
     let mut grown = Vec::new();

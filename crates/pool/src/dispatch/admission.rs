@@ -135,7 +135,7 @@ impl<J: Job> Dispatch<J> {
         if self.phase != Phase::Open {
             return Err(Reject::Shutdown);
         }
-        if !self.is_alive() || !self.has_serving() {
+        if !self.has_serving() {
             return Err(Reject::NoWorker);
         }
         if self.bytes.is_too_large(bytes) {

@@ -11,6 +11,7 @@ use crate::balance::Candidate;
 impl<J: Job> Dispatch<J> {
     /// A worker with room, by the policy of the pool; or the one that a call is pinned to, if that
     /// has room.
+    #[inline]
     pub(super) fn pick(&mut self, home: Option<usize>, work: WorkType) -> Option<usize> {
         // A pool under load has no parked lane, and then no worker need be looked at.
         if self.idle == 0 {
@@ -82,6 +83,7 @@ impl<J: Job> Dispatch<J> {
     }
 
     /// Wakes a parked lane of a worker with room, for a call of so many bytes if it has just come.
+    #[inline]
     pub(super) fn unpark(&mut self, index: usize, work: WorkType, bytes: u64) -> Unpark {
         let worker = &mut self.workers[index];
         // Each caller has seen that a lane is parked.

@@ -8,8 +8,18 @@ use insula_rpc::{Reject, WorkType};
 impl<J: Job> Dispatch<J> {
     /// The call that a worker starts next: the oldest of the rank whose turn it is, of those that the
     /// worker may start. Those that have waited too long are shed on the way.
+    #[inline]
     pub(super) fn take(&mut self, worker: usize) -> Option<J> {
         let queue = self.next_queue(worker)?;
+        if self.codel.is_empty() {
+            return self.pop(queue);
+        }
+        self.take_controlled(queue)
+    }
+
+    /// As [`take`](Self::take), of a queue whose calls are shed if they wait too long.
+    #[cold]
+    fn take_controlled(&mut self, queue: usize) -> Option<J> {
         loop {
             let job = self.pop(queue)?;
             let is_last = self.queues.front(queue).is_none();
@@ -36,12 +46,18 @@ impl<J: Job> Dispatch<J> {
     }
 
     /// The queue from which a worker takes its next call.
+    #[inline]
     pub(super) fn next_queue(&mut self, worker: usize) -> Option<usize> {
         if self.queues.is_empty() {
             return None;
         }
-        let pinned = self.queues.front(worker + 1);
-        let pinned = pinned.filter(|_| self.may_take_pinned());
+        let mut pinned = self.queues.front(worker + 1);
+        if pinned.is_some() && !self.may_take_pinned() {
+            pinned = None;
+        }
+        if pinned.is_none() && !self.has_ranks {
+            return Some(0);
+        }
         let queue = match (self.queues.front(0), pinned) {
             (Some(common), Some(pinned)) if pinned < common => worker + 1,
             (None, Some(_)) => worker + 1,
@@ -64,6 +80,7 @@ impl<J: Job> Dispatch<J> {
     }
 
     /// Takes the oldest call of a queue, to be started or shed.
+    #[inline]
     pub(super) fn pop(&mut self, queue: usize) -> Option<J> {
         // Most calls have no deadline, and with none in the queue there is no entry to look for.
         let job = if self.deadlines.is_empty() {
@@ -80,6 +97,7 @@ impl<J: Job> Dispatch<J> {
 
     /// More calls wait than this lane takes, if it takes any: another worker with room is woken,
     /// which does the same.
+    #[inline]
     pub(super) fn spread(&mut self) -> Option<Unpark> {
         // Pinned calls are left out: their own worker finds them when its slice ends.
         if self.idle == 0 || self.queues.is_empty() || !self.has_common_call() {
