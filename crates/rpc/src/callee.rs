@@ -62,8 +62,15 @@ impl<M: Method> Pending<M> {
     pub fn start(self, scope: &Scope) -> Result<Started<'_, M>, Ended> {
         // Its drop would refuse a call that has started.
         let mut this = ManuallyDrop::new(self);
+        let mut is_counted = false;
         let started = match this.cell.take() {
-            Some(cell) => cell.start(scope.worker()).map(|started| (cell, started)),
+            Some(cell) => match cell.start(scope.worker()) {
+                Ok(started) => Ok((cell, started)),
+                Err(how) => {
+                    is_counted = cell.ends_unstarted();
+                    Err(how)
+                }
+            },
             None => Err(How::Cancelled),
         };
         match started {
@@ -86,7 +93,9 @@ impl<M: Method> Pending<M> {
                     is_late: false,
                     traffic: Traffic::default(),
                 };
-                scope.record(ended);
+                if !is_counted {
+                    scope.record(ended);
+                }
                 Err(ended)
             }
         }

@@ -420,6 +420,12 @@ impl<M: Method> CallCell<M> {
         self.start(worker)
     }
 
+    /// The callee's side of a call ends that must not run. Returns whether it was counted before: the
+    /// worker that has taken it may have been given up just then.
+    pub(crate) fn ends_unstarted(&self) -> bool {
+        std::mem::replace(&mut self.slot.lock().is_over, true)
+    }
+
     fn has_expired(&self) -> bool {
         self.deadline
             .is_some_and(|deadline| deadline <= Instant::now())

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use insula_core::block_on;
 use insula_rpc::{
-    Admission, CallInfo, CancelledBy, Contract, Ended, Endpoint, Respond, Scope, Ticket, WorkerId,
+    Admission, CallInfo, CancelledBy, Contract, Ended, Endpoint, How, Ledger, Respond, Scope,
+    Ticket, WorkerId,
 };
 use insula_sync::Mutex;
 
@@ -84,6 +85,14 @@ impl Worker {
         }
     }
 
+    /// Counts the ends of its calls.
+    pub(crate) fn counting(recorder: &Recorder, ledger: &Arc<Ends>) -> Self {
+        let mut worker = Self::new(recorder, Duration::ZERO);
+        let ledger: Arc<Ends> = Arc::clone(ledger);
+        worker.scope = worker.scope.at(None, Some(ledger as _));
+        worker
+    }
+
     /// Runs a call to its end.
     pub(crate) fn run(&self, call: ProbeRequest) -> Ended {
         block_on(self.start(call))
@@ -93,6 +102,16 @@ impl Worker {
     pub(crate) fn start(&self, call: ProbeRequest) -> Pin<Box<dyn Future<Output = Ended> + '_>> {
         assert_eq!(ProbeRequest::VERSION, 2);
         Box::pin(self.responder.respond(call, &self.scope))
+    }
+}
+
+/// The ends of calls, as a worker counts them.
+#[derive(Default)]
+pub(crate) struct Ends(pub(crate) Mutex<Vec<How>>);
+
+impl Ledger for Ends {
+    fn record(&self, ended: &Ended) {
+        self.0.lock().push(ended.how);
     }
 }
 

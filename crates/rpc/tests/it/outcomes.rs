@@ -9,7 +9,7 @@ use insula_rpc::{
     CallError, Calls, Contract, How, MethodKind, Outcome, Refusal, Reject, WorkerExit, WorkerId,
 };
 
-use crate::desk::{Desk, Woken, Worker, poll};
+use crate::desk::{Desk, Ends, Woken, Worker, poll};
 use crate::probe::{Oops, ProbeRequest, Recorder};
 
 fn worker() -> Worker {
@@ -249,4 +249,25 @@ fn a_refusal_wakes_its_caller() {
     assert!(call.pending().refuse(why));
     assert!(woken.take(), "the caller sleeps on");
     assert!(woken.poll(&mut reply).is_ready());
+}
+
+/// A worker has taken it, and is given up before it looks at it.
+#[test]
+fn a_call_that_has_ended_and_is_given_up_before_it_starts_is_counted_once() {
+    let (desk, ends) = (Desk::default(), Arc::new(Ends::default()));
+    let worker = Worker::counting(&Recorder::default(), &ends);
+    for is_given_up in [false, true] {
+        let call = desk.caller().echo("late".into()).start();
+        let taken = desk.take();
+        let signal = taken.pending().signal().expect("it has not started");
+        drop(call);
+        let mut died = 0;
+        if is_given_up {
+            signal.abandon(WorkerId::new(5), WorkerExit::Abandoned, &mut || died += 1);
+        }
+        let ended = worker.run(taken);
+        assert!(!ended.has_run);
+        let counted = std::mem::take(&mut *ends.0.lock());
+        assert_eq!(counted.len() + died, 1, "{counted:?}");
+    }
 }
