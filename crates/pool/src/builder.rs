@@ -374,13 +374,8 @@ fn check<R: Respond>(settings: &Settings) -> Result<(), BuildError> {
     } else if R::EXCLUSIVE && lanes > 1 {
         "a service with `&mut self` methods runs one call at a time: see \
          `concurrency_per_worker(..)`"
-    } else if settings
-        .queue
-        .codel
-        .is_some_and(|(target, interval)| target.is_zero() || target > interval)
-    {
-        "the target of a queue is longer than zero and not longer than its interval: see \
-         `Queue::codel`"
+    } else if let Some(problem) = problem(Some(&settings.queue), Some(&settings.recycle)) {
+        problem
     } else if settings.memory.is_some_and(|it| !it.has_sense()) {
         "the limit of memory is more than nothing, and the share for pressure from 0 to 1: see \
          `memory(..)` and `Memory::pressure_at`"
@@ -395,15 +390,30 @@ fn check<R: Respond>(settings: &Settings) -> Result<(), BuildError> {
         && weights.0.len() != workers.most
     {
         "there is one weight for each worker that the pool may have: see `Balance::weighted`"
-    } else if settings.recycle.is_endless() {
-        "a worker's services last for a call or a time, or new ones would be built without end: see \
-         `recycle(..)`"
     } else if settings.reporters.is_endless() {
         "the time between two reports is not zero: see `report_every(..)`"
     } else {
         return Ok(());
     };
     Err(BuildError::Settings(problem))
+}
+
+/// The problem with settings that can also be changed later.
+pub(crate) fn problem(queue: Option<&Queue>, recycle: Option<&Recycle>) -> Option<&'static str> {
+    let codel = queue.and_then(|it| it.codel);
+    if codel.is_some_and(|(target, interval)| target.is_zero() || target > interval) {
+        Some(
+            "the target of a queue is longer than zero and not longer than its interval: see \
+             `Queue::codel`",
+        )
+    } else if recycle.is_some_and(Recycle::is_endless) {
+        Some(
+            "a worker's services last for a call or a time, or new ones would be built without end: \
+             see `recycle(..)`",
+        )
+    } else {
+        None
+    }
 }
 
 impl<R> fmt::Debug for PoolBuilder<R> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::lifecycle::{Recycle, Restart};
+
 /// The queue in front of the workers, and what happens when it is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -130,6 +132,57 @@ impl Monitor {
     pub fn and_memory(self) -> Self {
         Self {
             memory: Heap::Measured,
+            ..self
+        }
+    }
+}
+
+/// Settings of a pool that change while it runs; see
+/// [`WorkerPool::reconfigure`](crate::WorkerPool::reconfigure). What is not set stays as it is.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Change {
+    pub(crate) queue: Option<Queue>,
+    pub(crate) restart: Option<Restart>,
+    pub(crate) recycle: Option<Recycle>,
+    pub(crate) measure: Option<Measure>,
+}
+
+impl Change {
+    /// Changes nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the queue, with all its bounds and policies. Calls that are queued stay queued, and a rate
+    /// begins with a full burst.
+    pub fn queue(self, queue: Queue) -> Self {
+        Self {
+            queue: Some(queue),
+            ..self
+        }
+    }
+
+    /// Sets the policy for workers that end before their time, from the next end on.
+    pub fn restart(self, policy: Restart) -> Self {
+        Self {
+            restart: Some(policy),
+            ..self
+        }
+    }
+
+    /// Sets when workers get new services. Those that are due by it get them at once.
+    pub fn recycle(self, policy: Recycle) -> Self {
+        Self {
+            recycle: Some(policy),
+            ..self
+        }
+    }
+
+    /// Sets which calls are timed.
+    pub fn measure(self, measure: Measure) -> Self {
+        Self {
+            measure: Some(measure),
             ..self
         }
     }

@@ -55,6 +55,7 @@ mod pace;
 mod pick;
 mod poison;
 mod pull;
+mod reconfigure;
 mod reload;
 mod signs;
 mod states;
@@ -348,8 +349,9 @@ impl<J: Job> Dispatch<J> {
             .for_each(Worker::leave_out);
     }
 
-    pub(crate) fn restart_by(&mut self, policy: Restart) {
-        self.restart = policy;
+    /// Sets the policy, and returns the one before, which is the user's.
+    pub(crate) fn restart_by(&mut self, policy: Restart) -> Restart {
+        std::mem::replace(&mut self.restart, policy)
     }
 
     pub(crate) fn recycle_by(&mut self, policy: Recycle) {

@@ -12,10 +12,10 @@ use insula_rpc::{
     MethodDescriptor, PendingCall, Ticket, WorkerId,
 };
 
-use crate::builder::PoolBuilder;
-use crate::config::Shutdown;
+use crate::builder::{PoolBuilder, problem};
+use crate::config::{Change, Shutdown};
 use crate::dispatch::Target;
-use crate::error::{ReloadError, ResizeError};
+use crate::error::{BuildError, ReloadError, ResizeError};
 use crate::observe::hub::Events;
 use crate::observe::report::PerformanceReport;
 use crate::shared::Shared;
@@ -191,6 +191,18 @@ impl<C: Calls> WorkerPool<C> {
     /// Admits the calls again that were held back; see [`PoolBuilder::quarantine_after`].
     pub fn clear_quarantine(&self) {
         self.shared.clear_quarantine();
+    }
+
+    /// Changes settings of the pool while it runs.
+    ///
+    /// # Errors
+    /// The settings make no sense, in the words of [`PoolBuilder::build`]; none is changed.
+    pub fn reconfigure(&self, change: Change) -> Result<(), BuildError> {
+        if let Some(problem) = problem(change.queue.as_ref(), change.recycle.as_ref()) {
+            return Err(BuildError::Settings(problem));
+        }
+        self.shared.reconfigure(change);
+        Ok(())
     }
 
     /// Reports the performance of the pool since the call before, and since the pool was built. The

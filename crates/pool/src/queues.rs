@@ -94,7 +94,7 @@ impl<T> Queues<T> {
         Some(node.number)
     }
 
-    #[cfg(test)]
+    /// The entries of all queues, in no order.
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.nodes.iter().filter_map(|node| node.value.as_ref())
     }

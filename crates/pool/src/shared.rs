@@ -16,7 +16,7 @@ use insula_rpc::{
 use insula_sync::{Mutex, Rank};
 
 use crate::balance::{Balance, Strategy};
-use crate::config::{Cpu, Heap, Measure, Monitor, Queue};
+use crate::config::{Change, Cpu, Heap, Measure, Monitor, Queue};
 use crate::error::{BuildError, ReloadError, WorkerFault};
 use crate::queues::Key;
 use crate::size::Workers;
@@ -41,8 +41,8 @@ pub(crate) struct Shared<C: Calls> {
     /// The time that a cancelled handler may go on.
     pub(crate) grace: Duration,
     pub(crate) startup_timeout: Duration,
-    restart: Restart,
-    bound: usize,
+    /// Locked alone.
+    restart: Mutex<Restart>,
     /// One per worker.
     pub(crate) books: Vec<Arc<Books>>,
     methods: Arc<Methods>,
@@ -406,6 +406,37 @@ impl<C: Calls> Shared<C> {
         self.state.lock().clear_quarantine();
     }
 
+    /// Changes settings.
+    pub(crate) fn reconfigure(&self, change: Change) {
+        let Change {
+            queue,
+            restart,
+            recycle,
+            measure,
+        } = change;
+        // What it replaces is the user's, and dropped after the locks.
+        let before = restart
+            .clone()
+            .map(|policy| std::mem::replace(&mut *self.restart.lock(), policy));
+        let mut state = self.state.lock();
+        if let Some(queue) = queue {
+            state.set_queue(queue);
+        }
+        let mut policy = None;
+        if let Some(restart) = restart {
+            policy = Some(state.restart_by(restart));
+        }
+        if let Some(recycle) = recycle {
+            state.recycle_by(recycle);
+        }
+        if let Some(measure) = measure {
+            state.measure(measure);
+        }
+        drop(state);
+        drop((before, policy));
+        self.changed();
+    }
+
     /// Replaces the services of all workers.
     pub(crate) async fn reload(&self) -> Result<(), ReloadError> {
         self.state.lock().reload();
@@ -458,7 +489,7 @@ impl<C: Calls> Shared<C> {
         };
         let methods = Methods::new(C::methods(), heap);
         let books = || Arc::new(Books::new(&methods));
-        state.restart_by(restart.clone());
+        drop(state.restart_by(restart.clone()));
         state.recycle_by(setup.recycle);
         state.is_watched = setup.health.stuck_after.is_some();
         if let Some(ends) = setup.quarantine {
@@ -468,8 +499,7 @@ impl<C: Calls> Shared<C> {
             name: setup.name.into(),
             grace: setup.grace,
             startup_timeout: setup.startup_timeout,
-            restart,
-            bound: queue.bound,
+            restart: Mutex::new(restart),
             books: (0..slots).map(|_| books()).collect(),
             methods,
             cpu: (0..metered).map(|_| Arc::default()).collect(),
@@ -603,7 +633,8 @@ impl<C: Calls> Shared<C> {
             return;
         }
         // The user's code, and so asked without the lock.
-        let fate = match self.restart.directive(&fault) {
+        let policy = self.restart.lock().clone();
+        let fate = match policy.directive(&fault) {
             Directive::Restart => Fate::ByPolicy(Instant::now()),
             Directive::Stop => Fate::Lost,
         };
@@ -899,6 +930,7 @@ impl<C: Calls> Shared<C> {
     pub(crate) fn status(&self) -> PoolStatus {
         let state = self.state.lock();
         let (phase, depth, is_alive) = (state.phase(), state.queued(), state.is_alive());
+        let bound = state.bound();
         // The texts of faults are foreign code, so they are made outside of the lock.
         let workers: Vec<_> = state
             .workers()
@@ -916,8 +948,8 @@ impl<C: Calls> Shared<C> {
                 Phase::Draining => PoolPhase::Draining,
                 Phase::Closed => PoolPhase::Closed,
             },
-            queued: depth.min(self.bound),
-            waiting: depth.saturating_sub(self.bound),
+            queued: depth.min(bound),
+            waiting: depth.saturating_sub(bound),
             workers: workers
                 .into_iter()
                 .map(|(id, condition, incarnation, busy)| WorkerStatus {

@@ -24,6 +24,21 @@ impl Bytes {
         }
     }
 
+    /// Sets the bound, with the calls that are queued.
+    pub(super) fn set_bound(
+        &mut self,
+        bound: Option<u64>,
+        queued: impl Iterator<Item = (Rank, u64)>,
+    ) {
+        let mut sums = [0; Rank::ALL.len()];
+        if bound.is_some() {
+            for (rank, bytes) in queued {
+                sums[rank as usize] += u128::from(bytes);
+            }
+        }
+        (self.bound, self.queued) = (bound, sums);
+    }
+
     /// The bytes of a call, if they matter.
     pub(super) fn of(&self, job: &impl Job) -> u64 {
         self.bound.map_or(0, |_| job.bytes())

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use insula_core::{Instant, sleep};
-use insula_pool::{BuildError, Measure, Overflow, Queue, Rate};
+use insula_pool::{BuildError, Change, Measure, Overflow, Queue, Rate, Recycle};
 use insula_rpc::{CallError, Priority, Reject, Retry, retry};
 
-use crate::desk::{seeded, start};
+use crate::desk::{seeded, start, until};
 use crate::service::{Desk, JobsCaller, pool};
 
 fn why<E, Q>(error: &CallError<E, Q>) -> Option<Reject> {
@@ -256,5 +256,58 @@ fn reject_hopeless_turns_a_call_away_whose_deadline_would_pass_in_the_queue() {
         assert!(join_all(calls).await.iter().all(Result::is_ok));
         // A worker has room.
         assert!(caller.doze(1).deadline(ms(2)).await.is_ok());
+    });
+}
+
+#[test]
+fn reconfigure_changes_a_pool_that_runs() {
+    seeded(1, || async {
+        let desk = Desk::default();
+        let pool = pool(&desk, 1)
+            .queue(Queue::bounded(3).overflow(Overflow::Reject))
+            .measure(Measure::Off)
+            .build()
+            .await
+            .unwrap();
+        let caller: JobsCaller = pool.caller();
+        let mirror = |bytes| caller.mirror(vec![0; bytes]).start();
+        let busy = caller.wait_for(1).start();
+        desk.noted("at 1").await;
+        let mut calls: Vec<_> = (0..3).map(|_| mirror(100)).collect();
+        assert_eq!(why(&mirror(1).await.unwrap_err()), Some(Reject::QueueFull));
+        // The three that wait count for a bound on bytes that comes later.
+        let queue = Queue::bounded(10).bytes(500).overflow(Overflow::Reject);
+        let change = Change::new().queue(queue).measure(Measure::All);
+        pool.reconfigure(change).unwrap();
+        calls.push(mirror(50));
+        assert_eq!(
+            why(&mirror(100).await.unwrap_err()),
+            Some(Reject::QueueFull)
+        );
+        assert_eq!(pool.status().queued, 4);
+        // No more bounds, and new services after each call.
+        let change = Change::new()
+            .queue(Queue::bounded(100))
+            .recycle(Recycle::after_calls(1));
+        pool.reconfigure(change).unwrap();
+        calls.extend((0..20).map(|_| mirror(1_000)));
+        desk.open(1);
+        assert!(busy.await.is_ok());
+        assert!(join_all(calls).await.iter().all(Result::is_ok));
+        until(&pool, |status| status.workers[0].incarnation > 0).await;
+        let stats = pool.stats();
+        assert!(stats.run_time.samples > 0, "{stats:?}");
+        assert_eq!(stats.ended(), stats.submitted);
+        let endless = Change::new().recycle(Recycle::after_calls(0));
+        assert!(pool.reconfigure(endless).is_err());
+        let senseless = Queue::bounded(1).codel(Duration::ZERO, Duration::ZERO);
+        assert!(pool.reconfigure(Change::new().queue(senseless)).is_err());
+        // The bound is the one from before.
+        assert!(
+            join_all((0..50).map(|n| caller.echo(n)))
+                .await
+                .iter()
+                .all(Result::is_ok)
+        );
     });
 }

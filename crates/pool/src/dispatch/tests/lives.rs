@@ -99,7 +99,8 @@ impl World {
     fn new() -> Self {
         let mut state = Dispatch::new(2, 1, Queue::bounded(2), Balance::default());
         state.scale_by(Workers::from(1..=2));
-        state.restart_by(Restart::at_most(2, HOUR).delay(Duration::ZERO, Duration::ZERO));
+        let _before =
+            state.restart_by(Restart::at_most(2, HOUR).delay(Duration::ZERO, Duration::ZERO));
         state.recycle_by(Recycle::after_calls(1));
         let mut world = Self {
             state,

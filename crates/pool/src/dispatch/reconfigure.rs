@@ -1,0 +1,32 @@
+//! Settings that change while the pool runs.
+
+use super::bucket::Bucket;
+use super::codel::Codel;
+use super::order::Rank;
+use super::pace::Pace;
+use super::{Dispatch, Job};
+use crate::config::{Deadlines, Queue};
+
+impl<J: Job> Dispatch<J> {
+    /// Sets the queue. Calls that are queued stay, whatever its bounds are.
+    pub(crate) fn set_queue(&mut self, queue: Queue) {
+        self.bound = queue.bound;
+        self.overflow = queue.overflow;
+        self.rate = queue.rate.map(Bucket::new);
+        // Calls that came without their time are not judged.
+        self.codel = queue.codel.map_or_else(Vec::new, |(target, interval)| {
+            vec![Codel::new(target, interval); self.workers.len() + 3]
+        });
+        self.pace = (queue.deadlines == Deadlines::Respected)
+            .then(|| self.pace.take().unwrap_or_else(Pace::default));
+        self.needs_times =
+            self.choice.balance.needs_times() || queue.deadlines == Deadlines::Respected;
+        // They were not counted while there was no bound.
+        let queued = self.queues.values().map(|job| (Rank::of(job), job.bytes()));
+        self.bytes.set_bound(queue.bytes, queued);
+    }
+
+    pub(crate) fn bound(&self) -> usize {
+        self.bound
+    }
+}
