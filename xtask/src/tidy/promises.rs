@@ -12,6 +12,17 @@ const COMMANDS: &[&str] = &[
 /// The document with the table of guarantees, and its heading.
 const GUARANTEES: (&str, &str) = ("docs/guarantees.md", "# Guarantees");
 
+/// The document of the options of pools, and the headings of its tables.
+const POOLS: (&str, &[&str]) = (
+    "docs/pools.md",
+    &[
+        "## Calls and contracts",
+        "## Options",
+        "## Memory",
+        "## Balancing, computations, the life of workers",
+    ],
+);
+
 /// Checks the README, the guarantees, and the names of files in all documents.
 ///
 /// # Errors
@@ -22,8 +33,13 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>, String> {
     found.extend(missing_tests(
         workspace,
         document(workspace, path)?,
-        heading,
+        (heading, 1),
     )?);
+    let (path, headings) = POOLS;
+    let pools = document(workspace, path)?;
+    for heading in headings {
+        found.extend(missing_tests(workspace, pools, (heading, 2))?);
+    }
     let documents = workspace
         .texts
         .iter()
@@ -50,22 +66,22 @@ fn missing_commands(readme: &Text) -> Vec<Violation> {
         .collect()
 }
 
-/// Each guarantee names at least one test, and all tests that are named exist.
+/// Each row of a table names at least one test in this column, and all tests that are named exist.
 fn missing_tests(
     workspace: &Workspace,
     document: &Text,
-    heading: &str,
+    (heading, column): (&str, usize),
 ) -> Result<Vec<Violation>, String> {
     let mut found = Vec::new();
     for row in table(document, heading)? {
-        let tests = row.names(1);
+        let tests = row.names(column);
         let missing = tests.iter().find(|test| !is_a_test(workspace, test));
         let what = match (tests.is_empty(), missing) {
-            (true, _) => "a guarantee without a test".to_owned(),
+            (true, _) => "a row without a test".to_owned(),
             (false, Some(test)) => format!("there is no test `{test}`"),
             (false, None) => continue,
         };
-        let remedy = "name the test that fails when the guarantee is broken".to_owned();
+        let remedy = "name the test that fails when this does not hold".to_owned();
         found.push(Violation {
             file: document.path.clone(),
             line: row.line,
