@@ -1,7 +1,8 @@
 //! Statistics of the measurements in a file, computed by a pool of workers. The first contract has
-//! calls of all four kinds, and a second one is served beside it by the same workers.
+//! calls of all four kinds, and a second one is served beside it by the same workers. With --verbose,
+//! the pool tells what its workers do and how fast they are.
 //!
-//! `cargo run --release -p insula --example data_processor -- --field temp_max`
+//! `cargo run --release -p insula --example data_processor -- --field temp_max --items 10000`
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, future, stream};
-use insula::pool::{BuildError, Shutdown};
+use insula::pool::{BuildError, PerformanceReport, Shutdown, WorkerEvent};
 use insula::rpc::{Aborted, Cancelled, Sender, map};
 use insula::{CallError, Context, Inbound, WorkerPool, contract};
 
@@ -34,7 +35,10 @@ samples/weather/seattle.csv.
 Options:
   --field NAME    the field with the numbers; by default the second one
   --window N      the records with which each record is compared; by default 30
+  --items N       repeat the records of FILE until there are so many
   --workers N     the workers of the pool; by default one for each core
+  -v, --verbose   tell on standard error what happens to the workers, and each second how fast they
+                  are
   -h, --help      print this text
 
 The exit code is 0 if everything was computed, 1 if the file cannot be read or processed, and 2 if
@@ -44,6 +48,9 @@ the arguments are wrong.
 /// No call of this program takes longer, unless something is wrong.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// The parts whose statistics are computed side by side.
+const PARTS: usize = 100;
+
 /// The records between two looks at the deadline and the cancellation.
 const STRIDE: usize = 10_000;
 
@@ -51,6 +58,7 @@ const STRIDE: usize = 10_000;
 #[contract(version = 1)]
 trait DataProcessor {
     /// Computes the statistics of some records.
+    #[work(cpu)]
     async fn process(
         &self,
         cx: &Context,
@@ -265,6 +273,16 @@ impl Dataset {
         Ok(())
     }
 
+    /// Repeats the records until there are so many.
+    fn repeat(&mut self, items: usize) {
+        let records = self.values.len();
+        for index in records..items {
+            self.values.push(self.values[index - records]);
+            let name = self.names[index - records].clone();
+            self.names.push(name);
+        }
+    }
+
     /// Describes consecutive records.
     fn names(&self, records: &Range<usize>) -> String {
         let name = |index: usize| self.names.get(index).map_or("", String::as_str);
@@ -353,7 +371,16 @@ struct Options {
     file: PathBuf,
     field: Option<String>,
     window: usize,
+    items: Option<usize>,
     workers: Option<usize>,
+    output: Output,
+}
+
+/// What is told beside the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Result,
+    Verbose,
 }
 
 /// Why the program ends without a result, and its exit code.
@@ -370,7 +397,9 @@ impl Options {
             file: PathBuf::from("samples/weather/seattle.csv"),
             field: None,
             window: 30,
+            items: None,
             workers: None,
+            output: Output::Result,
         };
         let mut arguments = arguments.into_iter();
         let (mut files, usage) = (0, Failure::usage);
@@ -384,6 +413,8 @@ impl Options {
                 "-h" | "--help" => return Ok(None),
                 "--field" => options.field = Some(value()?),
                 "--window" => options.window = number(&text, &value()?, 2)?,
+                "--items" => options.items = Some(number(&text, &value()?, 1)?),
+                "-v" | "--verbose" => options.output = Output::Verbose,
                 "--workers" => options.workers = Some(number(&text, &value()?, 1)?),
                 _ if text.starts_with('-') => return Err(usage(format!("unknown option {text}"))),
                 _ if files == 1 => return Err(usage("only one file can be processed".to_owned())),
@@ -424,6 +455,18 @@ pub(crate) async fn run(
     if let Some(workers) = options.workers {
         builder = builder.workers(workers);
     }
+    if options.output == Output::Verbose {
+        // These are called on the threads on which it happens.
+        builder = builder
+            .observe(|event: &WorkerEvent| tell(format_args!("{event}")))
+            .report_every(Duration::from_secs(1), |report: &PerformanceReport| {
+                let recent = &report.recent;
+                tell(format_args!(
+                    "{:.0} calls in a second, {:?} each, {} queued",
+                    recent.operations_per_second, recent.average_latency, report.queued
+                ));
+            });
+    }
     let pool = builder.build().await?;
     let result = report(&options, &pool.caller(), &pool.caller(), out).await;
     let ended = pool
@@ -441,6 +484,12 @@ pub(crate) async fn run(
     result
 }
 
+/// Prints a line about the pool.
+fn tell(line: fmt::Arguments<'_>) {
+    // It cannot be reported anywhere if standard error is closed.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Computes and prints everything.
 async fn report(
     options: &Options,
@@ -448,7 +497,9 @@ async fn report(
     charts: &ChartsCaller,
     out: &mut (impl Write + Send),
 ) -> Result<(), Failure> {
-    let data = Arc::new(ingest(options, processor).await?);
+    let mut data = ingest(options, processor).await?;
+    data.repeat(options.items.unwrap_or(0));
+    let data = Arc::new(data);
     let records = data.values.len();
     writeln!(
         out,
@@ -457,7 +508,7 @@ async fn report(
     )?;
 
     // One unary call for each part, so that several workers compute at once.
-    let parts = ranges(records, records.div_ceil(8));
+    let parts = ranges(records, records.div_ceil(PARTS));
     let mut parts = map(parts, |part| {
         processor
             .process(Arc::clone(&data), part)

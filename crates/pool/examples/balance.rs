@@ -9,6 +9,8 @@
 //! Beside them are two models with a queue for each worker and no pool, as the literature has them. For
 //! these there are formulas, which show that the calls are drawn as they should be.
 
+#![expect(clippy::print_stdout, reason = "it prints tables")]
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -82,8 +84,8 @@ impl Kind {
         let capacity = (WORKERS - 1) as f64 + 1.0 / SLOW;
         let mean = MEAN / capacity / LOAD;
         match self {
-            Self::Bursty if number % 20 != 0 => 0.0,
-            Self::Bursty => 20.0 * exponential(mean, random),
+            Self::Bursty if number.is_multiple_of(20) => 20.0 * exponential(mean, random),
+            Self::Bursty => 0.0,
             _ => exponential(mean, random),
         }
     }

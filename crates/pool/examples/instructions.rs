@@ -11,13 +11,16 @@
 
 use std::convert::Infallible;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use futures_core::Stream;
 use futures_util::stream;
 
 use insula_core::{Isolate, ReceivePort, ReplyTo, Runtime};
-use insula_pool::WorkerPool;
-use insula_rpc::{Context, Respond as _, contract, map, serve};
+use insula_pool::{
+    Balance, Health, Monitor, Overflow, Queue, Rate, Recycle, WorkerEvent, WorkerPool,
+};
+use insula_rpc::{Context, Priority, Respond as _, contract, map, serve};
 
 #[contract(crate = insula_rpc)]
 trait Echo {
@@ -51,6 +54,7 @@ const CASES: &[(&str, Case)] = &[
     ("ask", ask),
     ("call", call),
     ("pool", pool),
+    ("pool-options", pool_options),
     ("item", item),
     ("map", map_call),
     ("map-pool", map_pool),
@@ -124,6 +128,39 @@ fn pool(runtime: &Runtime, n: u64) {
     in_pool(runtime, async move |caller| {
         for number in 0..n {
             assert_eq!(caller.echo(number).await.ok(), Some(number));
+        }
+    });
+}
+
+/// A pool with every option that concerns single calls.
+fn pool_options(runtime: &Runtime, n: u64) {
+    let second = Duration::from_secs(1);
+    let queue = Queue::bounded(1024)
+        .bytes(1 << 30)
+        .rate(Rate::per_second(u32::MAX))
+        .codel(second / 20, second)
+        .reject_hopeless()
+        .overflow(Overflow::DropOldest);
+    run(runtime, async move || {
+        let pool = WorkerPool::builder()
+            .workers(1..=2)
+            .queue(queue)
+            .balance(Balance::Adaptive)
+            // Not the time on the CPU: valgrind hides the page from which its clock is read.
+            .monitor(Monitor::memory())
+            .recycle(Recycle::after_calls(u64::MAX).or_after_errors(u64::MAX))
+            .health(Health::stuck_after(60 * second))
+            .quarantine_after(2)
+            .on_discard(|_call| {})
+            .observe(|_event: &WorkerEvent| {})
+            .service::<EchoResponder<_>>(|_cx| async { Ok(Service) })
+            .build()
+            .await
+            .expect("the worker starts");
+        let caller: EchoCaller = pool.caller();
+        for number in 0..n {
+            let call = caller.echo(number).priority(Priority::High);
+            assert_eq!(call.await.ok(), Some(number));
         }
     });
 }

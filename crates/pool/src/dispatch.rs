@@ -79,7 +79,7 @@ use self::pace::Pace;
 use self::poison::Quarantine;
 pub(crate) use self::signs::Signs;
 pub(crate) use self::worker::Condition;
-use self::worker::{Doing, Worker};
+use self::worker::{Doing, Supply, Worker};
 use crate::balance::Balance;
 use crate::config::{Deadlines, Measure, Overflow, Queue};
 use crate::error::WorkerFault;
@@ -153,8 +153,6 @@ pub(crate) struct Dispatch<J: Job> {
     choice: Choice,
     /// The workers with room, at the last choice. Kept for its memory.
     candidates: Vec<usize>,
-    /// Calls are timed for the sake of decisions.
-    needs_times: bool,
     measure: Measure,
     /// Calls since the last one that is timed.
     unmeasured: u32,
@@ -167,11 +165,8 @@ pub(crate) struct Dispatch<J: Job> {
     watchers: Vec<Waker>,
     restart: Restart,
     recycle: Recycle,
-    /// The policy has a limit.
-    recycles: bool,
     starts: Starts,
-    /// Isolates may be given up while they run.
-    pub(crate) is_watched: bool,
+    pub(crate) needs: Needs,
     /// What has to begin before a pinned call is taken.
     fences: Vec<Fence>,
     /// Calls with keys may be in the common queue, since there was no worker to pin them to.
@@ -179,6 +174,17 @@ pub(crate) struct Dispatch<J: Job> {
     scale: Scale,
     /// The events of workers that are to be told.
     outbox: Outbox,
+}
+
+/// What the options of a pool need beside the usual.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Needs {
+    /// Calls are timed for the sake of decisions.
+    times: bool,
+    /// The policy of recycling has a limit.
+    recycling: bool,
+    /// Isolates may be given up while they run.
+    pub(crate) watchdog: bool,
 }
 
 /// The fate of a worker whose end is reported.
@@ -319,8 +325,11 @@ impl<J: Job> Dispatch<J> {
             reload_fault: None,
             shed: Vec::new(),
             overflow: queue.overflow,
-            needs_times: balance.needs_times() || queue.deadlines == Deadlines::Respected,
             pace: (queue.deadlines == Deadlines::Respected).then(Pace::default),
+            needs: Needs {
+                times: balance.needs_times() || queue.deadlines == Deadlines::Respected,
+                ..Needs::default()
+            },
             choice: Choice::new(balance),
             candidates: Vec::new(),
             measure: Measure::default(),
@@ -331,9 +340,7 @@ impl<J: Job> Dispatch<J> {
             watchers: Vec::new(),
             restart: Restart::default(),
             recycle: Recycle::default(),
-            recycles: false,
             starts: Starts::default(),
-            is_watched: false,
             fences: Vec::new(),
             has_homeless: false,
             scale: Scale::new(Workers::from(workers)),
@@ -355,7 +362,7 @@ impl<J: Job> Dispatch<J> {
     }
 
     pub(crate) fn recycle_by(&mut self, policy: Recycle) {
-        self.recycles = policy != Recycle::default();
+        self.needs.recycling = policy != Recycle::default();
         self.recycle = policy;
     }
 
@@ -495,7 +502,7 @@ impl<J: Job> Dispatch<J> {
 
     /// Returns whether the time is needed when a lane asks.
     pub(crate) fn needs_time(&self) -> bool {
-        self.needs_times || self.has_codel()
+        self.needs.times || self.has_codel()
     }
 
     /// Sets the time of the question or the call that follows.
@@ -528,7 +535,7 @@ impl<J: Job> Dispatch<J> {
             Doing::Running(handle) => {
                 worker.busy -= 1;
                 worker.calls += 1;
-                if self.recycles {
+                if self.needs.recycling {
                     let has_failed = matches!(how, How::Failed | How::Panicked);
                     worker.errors += u64::from(has_failed);
                     finished.is_due = self.recycle.is_due_now(&worker.wear(), has_failed);
@@ -544,7 +551,7 @@ impl<J: Job> Dispatch<J> {
 
     /// Returns whether something depends on how single calls go.
     fn observes_calls(&self) -> bool {
-        self.needs_times || self.quarantine.is_some()
+        self.needs.times || self.quarantine.is_some()
     }
 
     /// A lane's call has ended.
@@ -553,7 +560,7 @@ impl<J: Job> Dispatch<J> {
         let worker = &mut self.workers[at.worker];
         let lane = &mut worker.lanes[at.lane];
         if let Some((began, now)) = lane.began.take().zip(self.looked_at)
-            && self.needs_times
+            && self.needs.times
         {
             let time = now.saturating_duration_since(began);
             worker.load.took(time, now);
@@ -605,7 +612,7 @@ impl<J: Job> Dispatch<J> {
         self.phase = Phase::Draining;
         // No new services are built for it any more.
         for worker in &mut self.workers {
-            worker.is_exhausted = false;
+            worker.memory = Supply::Enough;
         }
         // Without a worker, nothing starts one for them any more.
         if rejects_queued || !self.is_alive() {

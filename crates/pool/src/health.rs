@@ -213,10 +213,11 @@ impl<C: Calls> Watchdog<C> {
                 *seen = (count, now);
             }
             let lasts = now.saturating_duration_since(seen.1);
-            if lasts >= self.time && self.stuck.len() < self.at_most {
-                if self.shared.give_up_stuck(*worker, resident, count) {
-                    self.stuck.push(id);
-                }
+            if lasts >= self.time
+                && self.stuck.len() < self.at_most
+                && self.shared.give_up_stuck(*worker, resident, count)
+            {
+                self.stuck.push(id);
             }
         }
     }

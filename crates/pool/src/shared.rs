@@ -6,38 +6,32 @@ mod show;
 
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::sync::{Arc, Weak};
-use std::task::{self, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use insula_core::{Instant, IsolateId, Sleep, sleep, sleep_until, wake_contained};
+use insula_core::{Instant, IsolateId, sleep, wake_contained};
 use insula_rpc::{
     Admission, CallInfo, Calls, CancelledBy, Endpoint, How, Priority, Refusal, Reject, Signal,
-    Ticket, WorkType, WorkerExit, WorkerId,
+    Ticket, WorkType,
 };
 use insula_sync::{Mutex, Rank};
 
 use crate::balance::{Balance, Strategy};
 use crate::config::{Change, Cpu, Heap, Measure, Monitor, Queue};
-use crate::error::{BuildError, ReloadError, WorkerFault};
 use crate::queues::Key;
 use crate::size::Workers;
 
-use crate::dispatch::{
-    Actions, Condition, Dispatch, Fate, Job, Next, Phase, Place, Signs, Step, Submitted, Target,
-    Unpark,
-};
-use crate::health::{Health, Readiness, Resident, SetReadiness};
-use crate::lifecycle::{Directive, Recycle, Restart, Start};
-use crate::memory::{CallMemory, Dropper, Memory};
+use crate::dispatch::{Actions, Dispatch, Job, Next, Place, Signs, Submitted, Target, Unpark};
+use crate::health::{Health, Resident};
+use crate::lifecycle::{Recycle, Restart};
+use crate::memory::{Dropper, Memory};
 use crate::observe::cpu::CpuMeter;
 use crate::observe::discards::{DiscardReason, Discarded, Discards};
 use crate::observe::hub::{Hub, Observers};
-use crate::observe::report::{Baseline, PerformanceReport};
+use crate::observe::report::Baseline;
 use crate::pool::ShutdownReport;
-use crate::stats::books::{Books, Methods, Totals};
-use crate::stats::{PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerMemory, WorkerStatus};
+use crate::stats::books::{Books, Methods};
 
 pub(crate) struct Shared<C: Calls> {
     pub(crate) name: Arc<str>,
@@ -405,7 +399,7 @@ impl<C: Calls> Shared<C> {
         let books = || Arc::new(Books::new(&methods));
         drop(state.restart_by(restart.clone()));
         state.recycle_by(setup.recycle);
-        state.is_watched = setup.health.stuck_after.is_some();
+        state.needs.watchdog = setup.health.stuck_after.is_some();
         if let Some(ends) = setup.quarantine {
             state.quarantine_after(ends);
         }

@@ -6,6 +6,7 @@ use std::process::Command;
 use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass, watched};
 use super::{
     api, budget, dart, display, ffi, foreign_loop, growth, guide, mutants, packages, photographs,
+    usual,
 };
 
 pub(super) const STEPS: &[Step] = &[
@@ -92,6 +93,10 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "200,000 hostile programs",
         run: hostile_programs,
+    },
+    Step {
+        name: "200,000 storms of calls",
+        run: |root| usual::storms(root, 200_000),
     },
     Step {
         name: "Miri",

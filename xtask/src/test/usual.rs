@@ -36,6 +36,10 @@ pub(super) const STEPS: &[Step] = &[
         run: loom,
     },
     Step {
+        name: "10,000 storms of calls",
+        run: |root| storms(root, 10_000),
+    },
+    Step {
         name: "tidy",
         run: tidy,
     },
@@ -83,6 +87,18 @@ fn loom(root: &Path) -> Verdict {
         command.args(["--package", &package]);
     }
     pass(command.arg("loom_models"))
+}
+
+/// Runs random storms of calls on random pools, in virtual time.
+pub(super) fn storms(root: &Path, number: u32) -> Verdict {
+    let mut command = cargo(root);
+    // Optimized, since there are so many, but not linked for as long as a release.
+    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
+    command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    command.env("INSULA_STORMS", number.to_string());
+    command.args(["test", "--release", "--target-dir", "target/storms"]);
+    command.args(["--package", "insula-pool", "--test", "storm"]);
+    pass(command.arg("the_books_balance_after_storms_on_virtual_time"))
 }
 
 /// Returns the packages under `crates/` with a module `loom_models` at the top of their sources.

@@ -36,7 +36,7 @@ async fn measurements_of_the_weather_are_processed() {
         "2012/01/01 to 2012/04/01: mean 8.62, from -1.10 to 16.10",
         "▁▅█▂▁▆█▂▂▆█▂▃▇▇▂",
         "2014/07/01: 34.40 is unusual after a mean of 21.59 (+4.5 σ)",
-        "12 calls, 12 answered, 0 lost",
+        "102 calls, 102 answered, 0 lost",
     ] {
         assert!(printed.lines().any(|it| it == line), "{line}: {printed}");
     }

@@ -64,7 +64,7 @@ impl<J: Job> Dispatch<J> {
     pub(super) fn took_pinned(&mut self, worker: usize, incarnation: u32) {
         let of_one = &mut self.workers[worker];
         of_one.pinned_taken += 1;
-        if self.is_watched {
+        if self.needs.watchdog {
             of_one.beginning.push(incarnation);
         }
     }

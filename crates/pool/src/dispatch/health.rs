@@ -1,6 +1,6 @@
 //! Workers that are stuck, and workers that do not serve.
 
-use super::worker::Doing;
+use super::worker::{Doing, Supply};
 use super::{Actions, Dispatch, Job, Phase};
 use crate::observe::events::WorkerChange;
 
@@ -95,7 +95,7 @@ impl<J: Job> Dispatch<J> {
         let of_one = &mut self.workers[worker];
         // A pool that ends builds no other one, and its calls are to come to their end.
         if of_one.incarnation == incarnation && of_one.takes_calls() && is_open {
-            of_one.is_exhausted = true;
+            of_one.memory = Supply::Exhausted;
             actions.unpark.extend(self.spread());
         }
         actions

@@ -3,7 +3,6 @@
 use super::bucket::Bucket;
 use super::codel::Codel;
 use super::order::Rank;
-use super::pace::Pace;
 use super::{Dispatch, Job};
 use crate::config::{Deadlines, Queue};
 
@@ -17,9 +16,9 @@ impl<J: Job> Dispatch<J> {
         self.codel = queue.codel.map_or_else(Vec::new, |(target, interval)| {
             vec![Codel::new(target, interval); self.workers.len() + 3]
         });
-        self.pace = (queue.deadlines == Deadlines::Respected)
-            .then(|| self.pace.take().unwrap_or_else(Pace::default));
-        self.needs_times =
+        self.pace =
+            (queue.deadlines == Deadlines::Respected).then(|| self.pace.take().unwrap_or_default());
+        self.needs.times =
             self.choice.balance.needs_times() || queue.deadlines == Deadlines::Respected;
         // They were not counted while there was no bound.
         let queued = self.queues.values().map(|job| (Rank::of(job), job.bytes()));

@@ -8,7 +8,7 @@ use insula_core::Instant;
 use insula_rpc::Reject;
 
 use super::homes::Homes;
-use super::worker::{Condition, Doing, Worker};
+use super::worker::{Condition, Doing, Supply, Worker};
 use super::{Actions, Dispatch, Fate, Job, Phase, Step, Target};
 use crate::error::WorkerFault;
 use crate::lifecycle::Start;
@@ -252,7 +252,7 @@ impl<J: Job> Dispatch<J> {
         let of_one = &mut self.workers[worker];
         let lost = of_one.successor.take();
         // It is better than nothing.
-        of_one.is_exhausted = false;
+        of_one.memory = Supply::Enough;
         let next = match fate {
             // Without a limit on their number, which is one on the ends of workers.
             Fate::ByPolicy(now) => {

@@ -68,10 +68,17 @@ pub(super) struct Worker<J: Job> {
     /// The states whose lanes have taken one that has not begun, if isolates may be given up: at most
     /// one for each isolate.
     pub(super) beginning: Vec<u32>,
-    /// Its present state holds too much memory, and takes no more calls.
-    pub(super) is_exhausted: bool,
+    pub(super) memory: Supply,
     /// The newest state that is to be replaced for a reload.
     pub(super) stale: Option<u32>,
+}
+
+/// Whether the present state of a worker holds no more memory than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Supply {
+    Enough,
+    /// It takes no more calls.
+    Exhausted,
 }
 
 /// The lanes of one state of a worker.
@@ -174,7 +181,7 @@ impl<J: Job> Worker<J> {
             orphans: Vec::new(),
             pinned_taken: 0,
             beginning: Vec::new(),
-            is_exhausted: false,
+            memory: Supply::Enough,
             stale: None,
         }
     }
@@ -209,7 +216,7 @@ impl<J: Job> Worker<J> {
         self.incarnation = incarnation;
         (self.calls, self.errors, self.failures) = (0, 0, 0);
         self.load.renew();
-        self.is_exhausted = false;
+        self.memory = Supply::Enough;
         self.states
             .retain(|state| state.active + state.absent > 0 || state.waiting.is_some());
         self.states.push(State::new(incarnation));
@@ -220,7 +227,7 @@ impl<J: Job> Worker<J> {
         if !self.takes_calls() {
             return None;
         }
-        if self.is_stale() || self.is_exhausted {
+        if self.is_stale() || self.memory == Supply::Exhausted {
             return self.ready_at.max(self.recycled_from);
         }
         let from = self.recycled_from?;
@@ -324,7 +331,7 @@ impl<J: Job> Worker<J> {
 
     /// Returns whether its present state starts calls, as far as it is about that.
     pub(super) fn may_start(&self) -> bool {
-        self.is_serving(self.incarnation) && !self.is_exhausted
+        self.is_serving(self.incarnation) && self.memory == Supply::Enough
     }
 
     /// A lane that is about to ask.

@@ -1,7 +1,20 @@
 //! The life of the workers and of the pool: what happens to them goes to the dispatch, and what it decides
 //! is carried out.
 
-use super::*;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{self, Poll};
+use std::time::Duration;
+
+use insula_core::{Instant, IsolateId, Sleep, sleep_until};
+use insula_rpc::{Calls, CancelledBy, Signal, WorkerExit, WorkerId};
+
+use super::{Shared, unless, within};
+use crate::dispatch::{Condition, Dispatch, Fate, Step};
+use crate::error::{BuildError, ReloadError, WorkerFault};
+use crate::health::{Readiness, Resident, SetReadiness};
+use crate::lifecycle::{Directive, Start};
 
 impl<C: Calls> Shared<C> {
     /// A state of a worker has its isolate.

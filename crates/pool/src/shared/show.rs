@@ -1,6 +1,13 @@
 //! What a pool shows of itself.
 
-use super::*;
+use insula_rpc::{Calls, How, WorkerId};
+
+use super::Shared;
+use crate::dispatch::{Condition, Phase};
+use crate::memory::CallMemory;
+use crate::observe::report::PerformanceReport;
+use crate::stats::books::Totals;
+use crate::stats::{PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerMemory, WorkerStatus};
 
 impl<C: Calls> Shared<C> {
     /// Reports what has happened since the call before.

@@ -11,7 +11,7 @@ use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::service::{Ask, Deed, Id, Oops, StormCaller, StormRunMethod, Thing};
-use crate::weather::Weather;
+use crate::weather::{Hopeless, Weather};
 
 /// Shared by all clients and handlers of a storm.
 #[derive(Debug, Clone)]
@@ -267,7 +267,9 @@ impl Ledger {
                     Reject::Shutdown => (Seen::Rejected, is_ending),
                     Reject::NoWorker => (Seen::Rejected, weather.is_deadly || is_ending),
                     Reject::RateLimited { .. } => (Seen::Rejected, weather.rate.is_some()),
-                    Reject::DeadlineWouldMiss { .. } => (Seen::Rejected, weather.rejects_hopeless),
+                    Reject::DeadlineWouldMiss { .. } => {
+                        (Seen::Rejected, weather.hopeless == Hopeless::IsRejected)
+                    }
                     Reject::Quarantined => (Seen::Rejected, weather.quarantine.is_some()),
                     Reject::TooLarge => (Seen::Rejected, weather.bytes.is_some()),
                     _ => (Seen::Rejected, false),

@@ -16,6 +16,8 @@ mod run;
 mod service;
 mod weather;
 
+use std::thread;
+
 use run::Kind;
 
 /// The storms of a kind without `INSULA_STORMS`. Those on threads wait for real time to pass.
@@ -35,8 +37,16 @@ fn storms(kind: Kind) {
         Some(seed) => seed..seed + 1,
         None => 0..number("INSULA_STORMS").unwrap_or_else(|| usual(kind)),
     };
-    for seed in seeds {
-        run::storm(kind, seed);
+    match kind {
+        // They share nothing, and each has one thread.
+        Kind::Seeded => thread::scope(|scope| {
+            let lanes = thread::available_parallelism().map_or(1, Into::into);
+            for lane in 0..lanes {
+                let seeds = seeds.clone().skip(lane).step_by(lanes);
+                scope.spawn(move || seeds.for_each(|seed| run::storm(kind, seed)));
+            }
+        }),
+        Kind::Threads => seeds.for_each(|seed| run::storm(kind, seed)),
     }
 }
 

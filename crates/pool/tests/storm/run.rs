@@ -177,7 +177,7 @@ async fn end(
             break;
         }
         looks += 1;
-        if weather.reloads && looks % 5 == 0 {
+        if weather.reloads.is_some_and(|every| looks % every == 0) {
             // Its end is seldom seen: the next one begins it anew.
             let _unfinished = poll_immediate(Box::pin(pool.reload())).await;
         }

@@ -42,15 +42,22 @@ pub(crate) struct Weather {
     pub(crate) most: usize,
     pub(crate) idle: Duration,
     pub(crate) codel: Option<Duration>,
-    pub(crate) rejects_hopeless: bool,
+    pub(crate) hopeless: Hopeless,
     /// The ends of workers after which a call is held back.
     pub(crate) quarantine: Option<u32>,
     /// Workers that block for so long are given up.
     pub(crate) stuck_after: Option<Duration>,
-    /// The services are replaced again and again.
-    pub(crate) reloads: bool,
+    /// The services are replaced at each look of this number.
+    pub(crate) reloads: Option<u32>,
     /// The seeded runtime has one thread, which must not be blocked.
     pub(crate) kind: Kind,
+}
+
+/// What becomes of a call whose deadline would pass in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hopeless {
+    Waits,
+    IsRejected,
 }
 
 /// How the pool ends.
@@ -105,7 +112,7 @@ impl Weather {
             ]),
             most: 3 + dice.below(3) as usize * dice.below(2) as usize,
             idle: Duration::from_micros(dice.pick(&[50, 500, 10_000])),
-            rejects_hopeless: dice.percent(20),
+            hopeless: dice.pick(&[Hopeless::Waits, Hopeless::Waits, Hopeless::IsRejected]),
             codel: dice.pick(&[None, None, Some(Duration::from_micros(20))]),
             quarantine: dice.pick(&[None, Some(1), Some(3)]),
             stuck_after: match kind {
@@ -114,7 +121,7 @@ impl Weather {
                 Kind::Threads if is_deadly => dice.pick(&[None, Some(Duration::from_millis(2))]),
                 Kind::Threads => None,
             },
-            reloads: dice.percent(20),
+            reloads: dice.pick(&[None, None, None, Some(5)]),
             kind,
         }
     }
@@ -134,7 +141,7 @@ impl Weather {
         if let Some(rate) = self.rate {
             queue = queue.rate(Rate::per_second(rate).burst(20));
         }
-        if self.rejects_hopeless {
+        if self.hopeless == Hopeless::IsRejected {
             queue = queue.reject_hopeless();
         }
         if let Some(target) = self.codel {

@@ -35,12 +35,7 @@ pub(super) fn emit(contract: &Contract, names: &Names, method: &Method) -> Token
             }),
         ),
     };
-    let kind = match (&method.inbound, &method.answer) {
-        (None, Answer::Value { .. }) => quote!(Unary),
-        (None, Answer::Stream { .. }) => quote!(ServerStream),
-        (Some(_), Answer::Value { .. }) => quote!(ClientStream),
-        (Some(_), Answer::Stream { .. }) => quote!(Bidirectional),
-    };
+    let kind = kind(method);
     let streams = emit_streams(contract, names, method);
     let is_idempotent = method.is_idempotent;
     let work = &method.work;
@@ -83,6 +78,16 @@ pub(super) fn emit(contract: &Contract, names: &Names, method: &Method) -> Token
         }
         #streams
         #idempotent
+    }
+}
+
+/// The variant of `MethodKind`.
+fn kind(method: &Method) -> TokenStream {
+    match (&method.inbound, &method.answer) {
+        (None, Answer::Value { .. }) => quote!(Unary),
+        (None, Answer::Stream { .. }) => quote!(ServerStream),
+        (Some(_), Answer::Value { .. }) => quote!(ClientStream),
+        (Some(_), Answer::Stream { .. }) => quote!(Bidirectional),
     }
 }
 

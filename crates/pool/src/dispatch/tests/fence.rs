@@ -62,7 +62,7 @@ fn a_worker_to_which_a_key_moves_waits_for_the_one_that_it_leaves() {
 #[test]
 fn an_isolate_that_was_given_up_is_waited_for_no_more() {
     let mut state = dispatch(1, 2, Queue::default(), Balance::default());
-    state.is_watched = true;
+    state.needs.watchdog = true;
     state.spawning(0, 0);
     for number in 1..=2 {
         queued(&mut state, pinned(number));
