@@ -104,6 +104,10 @@ impl PoolBuilder {
 /// A function that builds the service of a worker: `|cx: WorkerContext| async { Ok(service) }`.
 ///
 /// Its error is any error, so that `?` works in it.
+///
+/// A worker takes no call before its factories have returned: what warms a service up, such as a first
+/// call of its own methods, belongs there. The services that take the place of others are warm too, since
+/// the old ones go on until then.
 pub trait ServiceFactory<S>: Fn(WorkerContext) -> Self::Building + Send + Sync + 'static {
     /// The future of a service.
     type Building: Future<Output = Result<S, FactoryError>> + Send + 'static;

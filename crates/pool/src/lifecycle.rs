@@ -125,7 +125,8 @@ impl Restart {
     }
 
     /// Has `decide` look at the reason for each end. It is called on the thread that ends the
-    /// worker. If it panics, the worker is lost.
+    /// worker, also for one whose next services are being built already, which goes on whatever the
+    /// answer is. If it panics, the worker is lost.
     pub fn decide(
         self,
         decide: impl Fn(&WorkerFault) -> Directive + Send + Sync + 'static,

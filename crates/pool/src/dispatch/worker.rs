@@ -261,6 +261,11 @@ impl<J: Job> Worker<J> {
         self.closed.extend(theirs.into_iter().map(|it| it.1));
     }
 
+    #[cfg(test)]
+    pub(super) fn has_orphans(&self) -> bool {
+        !self.orphans.is_empty()
+    }
+
     /// What its present state has done.
     pub(super) fn wear(&self) -> Wear {
         Wear {

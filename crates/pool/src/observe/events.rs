@@ -48,7 +48,8 @@ pub enum WorkerChange {
     Suspect,
     /// The services are dropped, and the next incarnation is about to be spawned.
     Rebuilding,
-    /// The worker has ended before its time, and will be started again. See
+    /// The worker has ended before its time, and will be started again. If its next services are
+    /// being built already, the `Spawning` of those has come before. See
     /// [`PoolBuilder::restart`](crate::PoolBuilder::restart).
     Restarting {
         /// The reason for the end.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use insula_core::{Isolate, Runtime, block_on};
+use insula_core::{Instant, Isolate, Runtime, block_on, sleep};
 use insula_memory::Budget;
 use insula_pool::{
-    BuildError, FactoryError, Memory, Monitor, PoolPhase, Queue, Shutdown, WorkerCondition,
-    WorkerFault, WorkerPool,
+    BuildError, FactoryError, Memory, Monitor, PoolPhase, Queue, Recycle, Shutdown,
+    WorkerCondition, WorkerFault, WorkerPool,
 };
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicUsize, Ordering};
@@ -258,5 +258,36 @@ fn compute_is_as_wide_as_the_cores_that_others_leave_free() {
         assert_eq!(computes[0].sum(&[1.0, 2.5]), 3.5);
         desk.open(1);
         assert!(busy.await.is_ok());
+    });
+}
+
+#[test]
+fn a_factory_warms_its_service_up_before_the_first_call() {
+    seeded(1, || async {
+        let desk = Desk::default();
+        let service = desk.clone();
+        let pool = WorkerPool::builder()
+            .workers(2)
+            .recycle(Recycle::after_calls(2))
+            .service::<JobsResponder<_>>(move |_cx| {
+                let desk = service.clone();
+                async move {
+                    desk.note("cold");
+                    sleep(Duration::from_secs(1)).await;
+                    desk.note("warm");
+                    Ok(desk)
+                }
+            })
+            .build()
+            .await
+            .unwrap();
+        let caller: JobsCaller = pool.caller();
+        assert_eq!(desk.notes(), ["cold", "cold", "warm", "warm"]);
+        // No call waits for the services that are built later.
+        let began = Instant::now();
+        for number in 0..20 {
+            assert_eq!(caller.echo(number).await.unwrap(), number);
+        }
+        assert!(Instant::now().saturating_duration_since(began) < Duration::from_secs(1));
     });
 }

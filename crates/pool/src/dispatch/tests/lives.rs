@@ -32,6 +32,14 @@ enum Event {
     Resize(usize),
     Drain,
     Close,
+    /// An isolate that serves is given up. It goes on until it asks.
+    Stuck,
+    /// The services of the newest isolate say that they cannot serve, or that they can.
+    NotServing,
+    Serving,
+    /// They hold too much memory.
+    Exhaust,
+    Reload,
 }
 
 const EVENTS: [Event; 17] = [
@@ -52,6 +60,26 @@ const EVENTS: [Event; 17] = [
     Event::Resize(2),
     Event::Drain,
     Event::Close,
+];
+
+/// The events of workers that are stuck, cannot serve or hold too much, and those that matter to them.
+const HEALTH: [Event; 16] = [
+    Event::Submit,
+    Event::Ask,
+    Event::AskLast,
+    Event::Finish,
+    Event::GiveBack,
+    Event::Panic,
+    Event::Built,
+    Event::FailToBuild,
+    Event::EndLast,
+    Event::Quiet,
+    Event::Supervise,
+    Event::Stuck,
+    Event::NotServing,
+    Event::Serving,
+    Event::Exhaust,
+    Event::Reload,
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +148,7 @@ impl World {
         let name = (worker, incarnation);
         assert!(!self.spawned.contains(&name), "a second {name:?}");
         self.spawned.push(name);
+        self.state.spawning(worker, incarnation);
         self.isolates.push(Isolate {
             worker,
             incarnation,
@@ -180,6 +209,31 @@ impl World {
             Event::Close => {
                 let actions = self.state.close_all();
                 self.perform(actions);
+                true
+            }
+            Event::Stuck => {
+                let serving = |it: &Isolate| it.stage == Stage::Serving;
+                self.with_isolate(self.isolates.iter().position(serving), Self::stuck)
+            }
+            Event::NotServing => {
+                self.with_isolate(self.isolates.len().checked_sub(1), |world, index| {
+                    world.set_serving(index, false);
+                })
+            }
+            Event::Serving => {
+                self.with_isolate(self.isolates.len().checked_sub(1), |world, index| {
+                    world.set_serving(index, true);
+                })
+            }
+            Event::Exhaust => {
+                self.with_isolate(self.isolates.len().checked_sub(1), |world, index| {
+                    let it = world.isolates[index];
+                    let actions = world.state.exhaust(it.worker, it.incarnation);
+                    world.perform(actions);
+                })
+            }
+            Event::Reload => {
+                self.state.reload();
                 true
             }
         }
@@ -305,6 +359,37 @@ impl World {
         self.perform(actions);
     }
 
+    /// An isolate is given up, with the calls that it runs. Its lanes ask once more.
+    fn stuck(&mut self, index: usize) {
+        let Isolate {
+            worker,
+            incarnation,
+            ..
+        } = self.isolates[index];
+        self.isolates[index].stage = Stage::Leaving;
+        for lane in 0..self.lanes.len() {
+            let it = self.lanes[lane];
+            if (it.at.worker, it.incarnation) == (worker, incarnation) {
+                self.end_of(lane);
+            }
+        }
+        let actions = self.state.leave_behind(worker, incarnation);
+        self.perform(actions);
+        let fate = Fate::ByPolicy(self.now);
+        let actions = self.state.lose(worker, incarnation, &fault(), fate);
+        self.perform(actions);
+        let actions = self.state.give_up_state(worker, incarnation);
+        self.perform(actions);
+    }
+
+    fn set_serving(&mut self, index: usize, is_serving: bool) {
+        let it = self.isolates[index];
+        let actions = self
+            .state
+            .set_serving(it.worker, it.incarnation, is_serving);
+        self.perform(actions);
+    }
+
     /// The first isolate whose lanes have ended goes on; one that leaves ends with its last lane.
     fn go_quiet(&mut self) -> bool {
         for index in 0..self.isolates.len() {
@@ -410,6 +495,10 @@ impl World {
         assert!(self.isolates.is_empty(), "{:?}", self.isolates);
         assert!(self.state.is_over());
         assert!(matches!(self.state.supervise(self.now), Step::End));
+        for worker in &self.state.workers {
+            assert!(worker.not_serving.is_empty() && worker.left_behind.is_empty());
+            assert!(!worker.has_orphans());
+        }
         self.over.sort_unstable();
         let all: Vec<u32> = (0..self.submitted).collect();
         assert_eq!(self.over, all, "each call ends once");
@@ -427,8 +516,8 @@ impl Drop for Story<'_> {
     }
 }
 
-fn explore(story: &mut Vec<Event>, length: usize, tried: &mut u32) {
-    for event in EVENTS {
+fn explore(events: &[Event], story: &mut Vec<Event>, length: usize, tried: &mut u32) {
+    for &event in events {
         let mut world = World::new();
         story.push(event);
         let told = Story(story);
@@ -444,7 +533,7 @@ fn explore(story: &mut Vec<Event>, length: usize, tried: &mut u32) {
         }
         drop(told);
         if can && length > 1 {
-            explore(story, length - 1, tried);
+            explore(events, story, length - 1, tried);
         }
         story.pop();
     }
@@ -453,6 +542,13 @@ fn explore(story: &mut Vec<Event>, length: usize, tried: &mut u32) {
 #[test]
 fn every_life_of_a_pool_comes_to_its_end() {
     let mut tried = 0;
-    explore(&mut Vec::new(), 6, &mut tried);
+    explore(&EVENTS, &mut Vec::new(), 6, &mut tried);
     assert!(tried > 200_000, "{tried}");
+}
+
+#[test]
+fn every_life_of_a_pool_whose_workers_are_unwell_comes_to_its_end() {
+    let mut tried = 0;
+    explore(&HEALTH, &mut Vec::new(), 5, &mut tried);
+    assert!(tried > 50_000, "{tried}");
 }
