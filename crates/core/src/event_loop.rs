@@ -122,6 +122,8 @@ pub(crate) fn run_slice(runnable: Runnable, meter: &Meter, turns: u32) -> Option
     meter.running.store(false, Ordering::Relaxed);
     if let Some(watch) = watch {
         watch.ends();
+        // The isolate may be gone, and this be its last owner.
+        panic::contain(move || drop(watch));
     }
     again.then_some(runnable)
 }

@@ -267,6 +267,8 @@ pub(crate) struct Withdrawn<J> {
     /// Those that wait for the end of a pool that drains: a worker that was to start for this call
     /// is not needed any more.
     pub(crate) wake: Vec<Waker>,
+    /// Lanes of such a pool that have nothing to wait for any more.
+    pub(crate) unpark: Vec<Unpark>,
 }
 
 /// The results of the end of a call.
@@ -418,14 +420,18 @@ impl<J: Job> Dispatch<J> {
         } else {
             self.tally.withdrawn += 1;
         }
-        let wake = match self.phase {
-            Phase::Open => Vec::new(),
-            _ => self.take_watchers(),
-        };
+        let (mut wake, mut unpark) = (Vec::new(), Vec::new());
+        if self.phase != Phase::Open {
+            wake = self.take_watchers();
+            let mut actions = Actions::none();
+            self.unpark_idle(&mut actions);
+            unpark = actions.unpark;
+        }
         Some(Withdrawn {
             job,
             has_expired,
             wake,
+            unpark,
         })
     }
 
@@ -470,10 +476,9 @@ impl<J: Job> Dispatch<J> {
             let lane = &mut worker.lanes[at.lane];
             lane.doing = Doing::Running(job.handle());
             let incarnation = lane.incarnation;
-            if self.observes_calls() {
-                let lane = &mut self.workers[at.worker].lanes[at.lane];
+            lane.began = self.looked_at.filter(|_| self.needs.times);
+            if self.quarantine.is_some() {
                 lane.identity = job.identity();
-                lane.began = self.looked_at;
             }
             if job.pin().is_some() {
                 self.took_pinned(at.worker, incarnation);
@@ -534,8 +539,8 @@ impl<J: Job> Dispatch<J> {
         match std::mem::replace(doing, Doing::Away) {
             Doing::Running(handle) => {
                 worker.busy -= 1;
-                worker.calls += 1;
-                if self.needs.recycling {
+                if self.needs.recycling && worker.is_current(at.lane) {
+                    worker.calls += 1;
                     let has_failed = matches!(how, How::Failed | How::Panicked);
                     worker.errors += u64::from(has_failed);
                     finished.is_due = self.recycle.is_due_now(&worker.wear(), has_failed);
@@ -558,9 +563,12 @@ impl<J: Job> Dispatch<J> {
     #[cold]
     fn observe(&mut self, at: Place, how: How) {
         let worker = &mut self.workers[at.worker];
+        let is_current = worker.is_current(at.lane);
         let lane = &mut worker.lanes[at.lane];
+        // What an earlier state does says nothing of this one.
         if let Some((began, now)) = lane.began.take().zip(self.looked_at)
             && self.needs.times
+            && is_current
         {
             let time = now.saturating_duration_since(began);
             worker.load.took(time, now);
@@ -649,6 +657,16 @@ impl<J: Job> Dispatch<J> {
             let states = self.workers[worker].states.iter_mut();
             let waiting = states.filter_map(|state| state.waiting.take());
             actions.wake.extend(waiting);
+        }
+    }
+
+    /// Wakes the parked lanes of workers for which no call waits, of a pool that drains: they are to
+    /// close, whatever they have been parked for.
+    fn unpark_idle(&mut self, actions: &mut Actions<J>) {
+        for worker in 0..self.workers.len() {
+            if !self.has_call_for(worker) {
+                self.unpark_all(worker, actions);
+            }
         }
     }
 
@@ -770,6 +788,7 @@ impl<J: Job> Dispatch<J> {
         // One that was parked for want of a place has one now, or nothing to wait for any more.
         if self.phase == Phase::Draining {
             self.unpark_all(at.worker, &mut actions);
+            self.unpark_idle(&mut actions);
         }
         Next::Close(actions)
     }

@@ -178,7 +178,8 @@ pub(crate) fn watch<C: Calls>(health: Health, shared: &Arc<Shared<C>>) {
     let name = format!("{}.health", shared.name);
     let watchdog = Watchdog {
         shared: Arc::clone(shared),
-        period: time / 4,
+        // Not without a pause, however short the time is.
+        period: (time / 4).max(Duration::from_millis(1)),
         time,
         at_most: health.at_most,
         seen: HashMap::new(),

@@ -23,9 +23,9 @@ use crate::shared::Shared;
 ///
 /// Above the share [`pressure_at`](Self::pressure_at) of the limit, a worker is under *pressure*: its
 /// services are [told](crate::WorkerContext::on_memory_pressure), and the allocator returns what is
-/// free to the system. At the limit it takes no more calls, its services are told once more, and if that
-/// was not enough it gets new ones, as [`Recycle`](crate::Recycle) says: they are built while the calls
-/// that it runs come to their end.
+/// free to the system. At the limit its services are told once more, and if that was not enough it gets
+/// new ones, as [`Recycle`](crate::Recycle) says. It takes no more calls while they are built, and goes on
+/// with the old ones if they cannot be, or have to wait.
 ///
 /// ```
 /// use insula_memory::Budget;
@@ -160,8 +160,6 @@ impl StateMemory {
         if pressure == before {
             return;
         }
-        let limit = memory.soft.limit() as f64;
-        shared.set_pressure(worker, incarnation, (held as f64 / limit).min(1.0));
         // Told once for each step up, not after each call.
         if let Some(pressure) = pressure
             && before < Some(pressure)
@@ -170,14 +168,15 @@ impl StateMemory {
             if memory.reclaim != Reclaim::LowLatency {
                 purge();
             }
-            let now = self
-                .meter
-                .held_inside()
-                .and_then(|held| memory.pressure(held));
-            if now == Some(Pressure::Critical) {
-                shared.exhaust(worker, incarnation);
-            }
-            *self.last.lock() = now;
+        }
+        // The hooks may have freed some.
+        let held = self.meter.held_inside().unwrap_or(held);
+        let pressure = memory.pressure(held);
+        *self.last.lock() = pressure;
+        let share = pressure.map_or(0.0, |_| held as f64 / memory.soft.limit() as f64);
+        shared.set_pressure(worker, incarnation, share.min(1.0));
+        if pressure == Some(Pressure::Critical) {
+            shared.exhaust(worker, incarnation);
         }
     }
 
@@ -196,6 +195,16 @@ impl StateMemory {
 impl fmt::Debug for StateMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StateMemory").finish_non_exhaustive()
+    }
+}
+
+impl Drop for StateMemory {
+    fn drop(&mut self) {
+        // What the hooks have captured is the user's, and this is often dropped by the runtime.
+        let hooks = std::mem::take(&mut *self.hooks.lock());
+        for hook in hooks {
+            let _dropped = catch(move || drop(hook));
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use insula_core::{Instant, IsolateId, sleep, wake_contained};
 use insula_rpc::{
     Admission, CallInfo, Calls, CancelledBy, Endpoint, How, Priority, Refusal, Reject, Signal,
-    Ticket, WorkType,
+    Ticket, WorkType, catch,
 };
 use insula_sync::{Mutex, Rank};
 
@@ -194,6 +194,7 @@ impl<C: Calls> Endpoint<C> for Shared<C> {
             return;
         };
         withdrawn.wake.into_iter().for_each(wake_contained);
+        withdrawn.unpark.into_iter().for_each(wake_lane);
         if withdrawn.has_expired {
             self.discarded(withdrawn.job.call.method(), DiscardReason::Expired);
         }
@@ -261,7 +262,7 @@ impl<C: Calls> Shared<C> {
     /// Asks the user's policy for the worker of the next call.
     fn ask(&self, strategy: &Strategy, work: WorkType) {
         let now = Instant::now();
-        let candidates = self.state.lock().candidates(now);
+        let candidates = self.state.lock().candidates(work, now);
         if candidates.len() > 1
             && let Some(chosen) = strategy.choose(&candidates, work)
         {
@@ -366,8 +367,10 @@ impl<C: Calls> Shared<C> {
             state.measure(measure);
         }
         drop(state);
-        drop((before, policy));
         self.changed();
+        // Their drops are the user's.
+        let _dropped = catch(move || drop(before));
+        let _dropped = catch(move || drop(policy));
     }
 
     pub(crate) fn new(setup: Setup) -> Self {
@@ -474,15 +477,11 @@ impl<C: Calls> Shared<C> {
         unpark.into_iter().for_each(wake_lane);
     }
 
-    /// A lane's call gives its place back. `true` if the worker is to run one more lane.
-    pub(crate) fn give_back(&self, at: Place) -> bool {
-        let (needs_lane, actions) = self.state.lock().give_back(at);
+    /// A lane's call gives its place back. Gives the lane that the worker is to run beside it.
+    pub(crate) fn give_back(&self, at: Place) -> Option<usize> {
+        let (lane, actions) = self.state.lock().give_back(at);
         self.perform(actions);
-        needs_lane
-    }
-
-    pub(crate) fn open_lane(&self, worker: usize) -> usize {
-        self.state.lock().open_lane(worker)
+        lane
     }
 
     pub(crate) fn poll_return(&self, at: Place, waker: Waker) -> Poll<()> {

@@ -136,6 +136,11 @@ impl Scale {
         self.workers.is_range() && !self.is_set
     }
 
+    /// Returns whether the load may make the pool larger.
+    pub(crate) fn may_grow(&self) -> bool {
+        self.is_automatic() && self.target < self.workers.most
+    }
+
     /// Sets the target for good.
     pub(crate) fn set(&mut self, target: usize) {
         // For good: a program that sets a number knows more than the load says.

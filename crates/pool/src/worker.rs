@@ -520,7 +520,7 @@ impl<R: Respond> Lane<R> {
 
 /// What is to be done beside the polls of few calls.
 struct Extra {
-    /// It is pinned, and its handler was not polled before.
+    /// It is pinned, and has not begun.
     begins: bool,
     /// If memory is measured.
     memory: Option<CallMemory>,
@@ -546,12 +546,11 @@ impl<R: Respond> Lane<R> {
         call: Pin<&mut dyn Future<Output = Ended>>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Ended> {
-        // Its drop says that the call has begun, also if the handler ends its isolate.
-        let _begins = std::mem::take(&mut extra.begins).then(|| Begins {
-            shared: &self.lanes.shared,
-            worker: self.at.worker,
-            incarnation: self.lanes.incarnation,
-        });
+        // Before the poll, which may compute for long, or make calls that wait for this.
+        if std::mem::take(&mut extra.begins) {
+            let incarnation = self.lanes.incarnation;
+            self.lanes.shared.began(self.at.worker, incarnation);
+        }
         match &mut extra.memory {
             Some(memory) => memory.count(|| call.poll(cx)),
             None => call.poll(cx),
@@ -578,29 +577,13 @@ struct LanePlace<R: Respond> {
 
 impl<R: Respond> Place for LanePlace<R> {
     fn give_back(&self) {
-        let Lanes { shared, worker, .. } = &*self.lanes;
-        if shared.give_back(self.at) {
-            let lane = shared.open_lane(*worker);
+        if let Some(lane) = self.lanes.shared.give_back(self.at) {
             self.lanes.spawn(lane);
         }
     }
 
     fn poll_return(&self, task: &mut task::Context<'_>) -> Poll<()> {
         self.lanes.shared.poll_return(self.at, task.waker().clone())
-    }
-}
-
-/// A pinned call, until its handler was polled for the first time. Its drop says that it has begun, since
-/// calls of its key may wait for that.
-struct Begins<'a, C: Calls> {
-    shared: &'a Shared<C>,
-    worker: usize,
-    incarnation: u32,
-}
-
-impl<C: Calls> Drop for Begins<'_, C> {
-    fn drop(&mut self) {
-        self.shared.began(self.worker, self.incarnation);
     }
 }
 

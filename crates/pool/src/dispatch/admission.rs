@@ -201,7 +201,8 @@ impl<J: Job> Dispatch<J> {
         if rank == Rank::High {
             return None;
         }
-        let ready = self.workers.iter().filter(|worker| worker.takes_calls());
+        let ready = self.workers.iter();
+        let ready = ready.filter(|worker| worker.takes_calls() && worker.may_start());
         let wait = pace.wait(self.queues.len(), ready.map(|worker| worker.places).sum())?;
         (now() + wait > deadline).then_some(wait)
     }

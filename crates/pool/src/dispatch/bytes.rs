@@ -91,9 +91,8 @@ impl Bytes {
 
     /// A lane that was woken asks, or will never ask.
     pub(super) fn settle<J: Job>(&mut self, lane: &mut Lane<J>) {
-        if self.bound.is_some() {
-            self.expected -= u128::from(std::mem::take(&mut lane.expected));
-        }
+        // Also without a bound, which may have been there when it was woken.
+        self.expected -= u128::from(std::mem::take(&mut lane.expected));
     }
 
     #[cfg(test)]

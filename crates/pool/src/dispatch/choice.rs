@@ -16,7 +16,7 @@ pub(super) struct Choice {
     /// The same in each run, so that a run on virtual time can be repeated.
     random: Rng,
     /// Where the last worker was that was selected by weight.
-    pass: u64,
+    pass: u128,
 }
 
 /// The load of a worker, beside the calls that it runs.
@@ -30,7 +30,7 @@ pub(super) struct Load {
     /// How short of memory it is: 0 if it is not, 1 at the limit.
     pub(super) pressure: f64,
     /// Where it is on the way of calls that are dealt out by weight.
-    pass: u64,
+    pass: u128,
 }
 
 /// A mean of latencies that takes a peak over at once and forgets it slowly.
@@ -47,7 +47,7 @@ const DECAY: Duration = Duration::from_secs(10);
 const FAILURE: f64 = 1.0 / 16.0;
 
 /// The way of a worker with weight 1 for one call.
-const STRIDE: u64 = 1 << 32;
+const STRIDE: u128 = 1 << 32;
 
 impl Choice {
     pub(super) fn new(balance: Balance) -> Self {
@@ -100,7 +100,7 @@ impl Choice {
                 let worker = all().min_by_key(|&it| (is_last(it), pass(it)))?;
                 if !is_last(worker) {
                     self.pass = pass(worker);
-                    workers[worker].load.pass = self.pass + STRIDE / u64::from(weight(worker));
+                    workers[worker].load.pass = self.pass + STRIDE / u128::from(weight(worker));
                 }
                 Some(worker)
             }

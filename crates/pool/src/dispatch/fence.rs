@@ -1,13 +1,14 @@
 //! The order of the calls of a key, when they move to another isolate.
 //!
 //! Calls of a key start in the order of their submission. One isolate starts them one after the other: a
-//! lane takes a call and polls its handler for the first time before another lane of the same isolate can
-//! ask. When the calls of a key move to another isolate, because a worker was recycled, retired or lost,
-//! that one may ask on another thread while the last call of the old one was taken and has not begun.
+//! lane takes a call and begins it before another lane of the same isolate can ask. When the calls of a
+//! key move to another isolate, because a worker was recycled, retired or lost, that one may ask on
+//! another thread while the last call of the old one was taken and has not begun.
 //!
 //! So whatever moves calls puts up a *fence*: until each pinned call that was taken before has begun,
-//! no pinned call is taken. A lane says that its call has begun without the lock, by a count, and then
-//! looks whether there is a fence. Whoever puts one up says so and then looks at the counts. In the
+//! no pinned call is taken. A call begins when its lane is about to poll its handler, a moment after it
+//! was taken, however long the handler then computes. A lane says so without the lock, by a count, and
+//! then looks whether there is a fence. Whoever puts one up says so and then looks at the counts. In the
 //! one total order of these steps, at least one of the two sees the other.
 
 use super::{Actions, Dispatch, Job};
@@ -69,7 +70,7 @@ impl<J: Job> Dispatch<J> {
         }
     }
 
-    /// The first poll of a pinned call is over, of a pool whose isolates may be given up.
+    /// A pinned call begins, of a pool whose isolates may be given up.
     pub(crate) fn began(&mut self, worker: usize, incarnation: u32) -> Actions<J> {
         let beginning = &mut self.workers[worker].beginning;
         let Some(index) = beginning.iter().position(|it| *it == incarnation) else {

@@ -1,5 +1,7 @@
 //! Workers that are stuck, and workers that do not serve.
 
+use insula_core::Instant;
+
 use super::worker::{Doing, Supply};
 use super::{Actions, Dispatch, Job, Phase};
 use crate::observe::events::WorkerChange;
@@ -37,6 +39,7 @@ impl<J: Job> Dispatch<J> {
     pub(crate) fn give_up_state(&mut self, worker: usize, incarnation: u32) -> Actions<J> {
         let mut actions = Actions::none();
         self.forget_lanes(worker, incarnation, &mut actions);
+        actions.unpark.extend(self.spread());
         actions
     }
 
@@ -88,14 +91,21 @@ impl<J: Job> Dispatch<J> {
         }
     }
 
-    /// A state of a worker is at its limit: it starts no more calls, and is replaced.
-    pub(crate) fn exhaust(&mut self, worker: usize, incarnation: u32) -> Actions<J> {
+    /// A state of a worker is at its limit: it is replaced, and starts no more calls while its successor
+    /// is being built.
+    pub(crate) fn exhaust(&mut self, worker: usize, incarnation: u32, now: Instant) -> Actions<J> {
         let mut actions = Actions::none();
-        let is_open = self.phase == Phase::Open;
+        let is_open = self.phase == Phase::Open && !self.starts.is_orphaned();
+        let is_building = self.workers.iter().any(|it| it.successor.is_some());
         let of_one = &mut self.workers[worker];
         // A pool that ends builds no other one, and its calls are to come to their end.
         if of_one.incarnation == incarnation && of_one.takes_calls() && is_open {
-            of_one.memory = Supply::Exhausted;
+            // It stops only if its successor is being built, or can be at once.
+            let is_next = !is_building && of_one.recycled_from.is_some_and(|from| from <= now);
+            of_one.memory = match of_one.successor {
+                None if !is_next => Supply::Short,
+                _ => Supply::Exhausted,
+            };
             actions.unpark.extend(self.spread());
         }
         actions
@@ -105,6 +115,13 @@ impl<J: Job> Dispatch<J> {
     pub(super) fn has_serving(&self) -> bool {
         let serves =
             |worker: &super::Worker<J>| !worker.is_gone() && worker.is_serving(worker.incarnation);
-        self.workers.iter().any(serves) || self.has_reserve()
+        let has_one = self.workers.iter().any(serves);
+        has_one || (self.has_reserve() && self.will_grow())
+    }
+
+    /// Returns whether the pool may start one more worker.
+    fn will_grow(&self) -> bool {
+        let present = self.workers.iter().filter(|it| !it.is_gone()).count();
+        present < self.scale.target || self.scale.may_grow()
     }
 }

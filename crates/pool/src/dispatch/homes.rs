@@ -1,7 +1,7 @@
 //! Which worker the calls of a key are pinned to.
 
+use super::Job;
 use super::worker::Worker;
-use super::{Job, Target};
 
 /// The workers that calls can be pinned to.
 pub(super) struct Homes(Vec<bool>);
@@ -22,18 +22,10 @@ impl Homes {
         !self.0.contains(&true)
     }
 
-    /// The worker of a call; `None` if it is not there.
-    pub(super) fn find(&self, pin: Target) -> Option<usize> {
-        match pin {
-            Target::Key(key) => self.of_key(key),
-            Target::Worker(worker) => Some(worker).filter(|&it| self.0[it]),
-        }
-    }
-
     /// The worker with the highest mix of its index and the key (rendezvous hashing, Thaler and
     /// Ravishankar 1998), so that the loss of a worker moves only the keys that it had. The mix is
     /// the finalizer of MurmurHash3.
-    fn of_key(&self, key: u64) -> Option<usize> {
+    pub(super) fn find(&self, key: u64) -> Option<usize> {
         let mix = |worker: usize| {
             // The first constant is 2^64 divided by the golden ratio. Without it, small keys and
             // indices would be combined to the same few numbers.

@@ -50,8 +50,9 @@ impl<J: Job> Dispatch<J> {
         };
     }
 
-    /// The workers with room, for a user's policy, from the one whose turn it is.
-    pub(crate) fn candidates(&self, now: Instant) -> Vec<Candidate> {
+    /// The workers with room for a call of this type, for a user's policy, from the one whose turn it
+    /// is.
+    pub(crate) fn candidates(&self, work: WorkType, now: Instant) -> Vec<Candidate> {
         let turn = (self.cursor..self.workers.len()).chain(0..self.cursor);
         let has_room =
             |index: &usize| self.workers[*index].has_room() && !self.signs.is_inside(*index);
@@ -66,7 +67,12 @@ impl<J: Job> Dispatch<J> {
                 failures: worker.load.failures(),
             }
         };
-        turn.filter(has_room).map(candidate).collect()
+        let of_work = |&index: &usize| self.workers[index].load.of(work);
+        let least = turn.clone().filter(has_room).map(|it| of_work(&it)).min();
+        let fewest = turn
+            .filter(has_room)
+            .filter(|it| Some(of_work(it)) == least);
+        fewest.map(candidate).collect()
     }
 
     /// Has the next choice begin with a worker, which a user's policy has chosen, if its state is still
@@ -79,7 +85,10 @@ impl<J: Job> Dispatch<J> {
 
     /// The worker that a call goes to.
     pub(super) fn home(&self, pin: Target) -> Option<usize> {
-        Homes::of(&self.workers).find(pin)
+        match pin {
+            Target::Key(key) => Homes::of(&self.workers).find(key),
+            Target::Worker(worker) => Some(worker).filter(|&it| !self.workers[it].is_gone()),
+        }
     }
 
     /// Wakes a parked lane of a worker with room, for a call of so many bytes if it has just come.

@@ -109,6 +109,10 @@ impl<J: Job> Dispatch<J> {
         if std::mem::take(&mut self.workers[worker].is_joining) {
             self.rehome(&mut actions);
         }
+        if !self.workers[worker].is_serving(incarnation) {
+            // Its factory has said so.
+            self.happened(worker, WorkerChange::NotServing);
+        }
         let of_one = &mut self.workers[worker];
         of_one.condition = Condition::Ready;
         (of_one.ready_at, of_one.recycled_from) = (Some(now), Some(now));
@@ -187,6 +191,9 @@ impl<J: Job> Dispatch<J> {
         let of_one = &mut self.workers[worker];
         let incarnation = of_one.next_incarnation();
         of_one.successor = Some(incarnation);
+        if of_one.memory == Supply::Short {
+            of_one.memory = Supply::Exhausted;
+        }
         Start {
             worker,
             incarnation,
@@ -229,7 +236,11 @@ impl<J: Job> Dispatch<J> {
         match after {
             After::Nothing => self.lost(&mut actions),
             // It takes the worker over once it is built.
-            After::Successor(next) => of_one.succeed(next),
+            After::Successor(next) => {
+                of_one.succeed(next);
+                actions.unpark.extend(self.spread());
+                actions.wake.append(&mut self.watchers);
+            }
             After::Restart { at, .. } => {
                 let incarnation = of_one.next_incarnation();
                 of_one.succeed(incarnation);
@@ -251,8 +262,10 @@ impl<J: Job> Dispatch<J> {
     fn lose_successor(&mut self, worker: usize, fault: &Arc<WorkerFault>, fate: Fate) {
         let of_one = &mut self.workers[worker];
         let lost = of_one.successor.take();
-        // It is better than nothing.
-        of_one.memory = Supply::Enough;
+        // It is better than nothing, and tried again later.
+        if of_one.memory == Supply::Exhausted {
+            of_one.memory = Supply::Short;
+        }
         let next = match fate {
             // Without a limit on their number, which is one on the ends of workers.
             Fate::ByPolicy(now) => {
@@ -379,7 +392,7 @@ impl<J: Job> Dispatch<J> {
         // Before they would follow the calls with keys: they are meant for no other worker.
         for worker in 0..self.workers.len() {
             let is_meant_for = |job: &J| job.pin() == Some(Target::Worker(worker));
-            if homes.find(Target::Worker(worker)).is_none() {
+            if self.workers[worker].is_gone() {
                 for (job, key) in self.queues.extract(worker + 1, is_meant_for) {
                     self.left(&job, key);
                     self.count(Reject::NoWorker);
@@ -388,7 +401,11 @@ impl<J: Job> Dispatch<J> {
             }
         }
         let home = |job: &J| {
-            let home = job.pin().and_then(|pin| homes.find(pin));
+            let home = match job.pin() {
+                Some(Target::Key(key)) => homes.find(key),
+                Some(Target::Worker(worker)) => Some(worker),
+                None => None,
+            };
             home.map_or(0, |worker| worker + 1)
         };
         // The common queue, which may be long, only if calls with keys are there or come there: those of
@@ -409,7 +426,7 @@ impl<J: Job> Dispatch<J> {
     }
 
     /// Returns whether a worker can take the place of one that is lost.
-    pub(super) fn has_reserve(&self) -> bool {
+    pub(crate) fn has_reserve(&self) -> bool {
         let can_start = self.phase == Phase::Open && !self.starts.is_orphaned();
         can_start && self.workers.iter().any(Worker::is_retired)
     }
@@ -437,15 +454,15 @@ impl<J: Job> Dispatch<J> {
         None
     }
 
-    /// The worker that is missed least: one that waits to start, or else the last of those that run
-    /// the fewest calls.
+    /// The worker that is missed least: one that waits to start, or that does not serve, or else the
+    /// last of those that run the fewest calls.
     fn dispensable(&self) -> Option<usize> {
         // A worker that waits to start runs nothing, and has nothing to finish.
         let waits = (0..self.workers.len()).find(|&worker| self.starts.has(worker));
         // From the end, so that the first slots are those that last.
         let ready = self.workers.iter().enumerate().rev();
         let ready = ready.filter(|(_, it)| it.takes_calls());
-        waits.or_else(|| Some(ready.min_by_key(|(_, it)| it.busy)?.0))
+        waits.or_else(|| Some(ready.min_by_key(|(_, it)| (it.may_start(), it.busy))?.0))
     }
 
     /// A worker is not needed. Its calls come to their end.
@@ -538,6 +555,8 @@ impl<J: Job> Dispatch<J> {
             self.unpark_all(worker, &mut actions);
         }
         actions.unpark.extend(self.offer_outside(worker));
+        // A lane of it may have been woken for a call that another worker can take.
+        actions.unpark.extend(self.spread());
         actions
     }
 

@@ -6,9 +6,9 @@ use super::worker::Doing;
 use super::{Actions, Dispatch, Job, Phase, Place};
 
 impl<J: Job> Dispatch<J> {
-    /// A lane's call does not need its place. `true` if the worker is to run one more lane, so that
-    /// the place can be used.
-    pub(crate) fn give_back(&mut self, at: Place) -> (bool, Actions<J>) {
+    /// A lane's call does not need its place. Gives the lane that the worker is to run beside it, so
+    /// that the place can be used.
+    pub(crate) fn give_back(&mut self, at: Place) -> (Option<usize>, Actions<J>) {
         let mut actions = Actions::none();
         let is_closed = self.phase == Phase::Closed;
         let is_rebuilt = self.is_rebuilt(at.worker);
@@ -18,9 +18,11 @@ impl<J: Job> Dispatch<J> {
             Doing::Running(handle) => *doing = Doing::Absent(handle),
             other => {
                 *doing = other;
-                return (false, actions);
+                return (None, actions);
             }
         }
+        // The time for which it waits for its reader is none of its own.
+        worker.lanes[at.lane].began = None;
         worker.went_absent(at.lane);
         let is_current = worker.is_current(at.lane);
         let incarnation = worker.lanes[at.lane].incarnation;
@@ -30,13 +32,9 @@ impl<J: Job> Dispatch<J> {
         // Only a lane of the present state can open another one for it.
         let takes_calls = worker.takes_calls() && is_current && !is_closed;
         let needs_lane = takes_calls && worker.active() < worker.places;
+        let lane = needs_lane.then(|| worker.open());
         self.recount(at.worker);
-        (needs_lane, actions)
-    }
-
-    /// Opens the lane that a worker is to run, and returns its index.
-    pub(crate) fn open_lane(&mut self, worker: usize) -> usize {
-        self.workers[worker].open()
+        (lane, actions)
     }
 
     /// Returns whether the call of a lane has its place again; otherwise `waker` is woken when it

@@ -424,8 +424,11 @@ fn a_stream_that_waits_for_its_reader_leaves_its_place_to_the_next_call() {
     let mut state = dispatch(1, 1, Queue::default(), Balance::default());
     waits(&mut state, 1);
     assert_eq!(next(&mut state, 0, 0), Some(1));
-    assert!(state.give_back(at(0, 0)).0, "one more lane is needed");
-    assert_eq!(state.open_lane(0), 1);
+    assert_eq!(
+        state.give_back(at(0, 0)).0,
+        Some(1),
+        "one more lane is needed"
+    );
     assert_eq!(next(&mut state, 0, 1), None);
     assert_eq!(woken(&mut state, 2), at(0, 1));
     assert_eq!(next(&mut state, 0, 1), Some(2));
@@ -452,8 +455,7 @@ fn a_suspect_worker_finishes_its_calls_but_waits_for_no_stream() {
     waits(&mut state, 2);
     assert_eq!(next(&mut state, 0, 0), Some(1));
     assert_eq!(next(&mut state, 0, 1), Some(2));
-    assert!(state.give_back(at(0, 1)).0);
-    assert_eq!(state.open_lane(0), 2);
+    assert_eq!(state.give_back(at(0, 1)).0, Some(2));
     assert_eq!(next(&mut state, 0, 2), None);
     assert_eq!(
         places(&state.suspect(0, state.incarnation(0)).unpark),
@@ -487,6 +489,7 @@ fn a_worker_that_is_given_up_runs_nothing_on_its_earlier_states() {
     assert_eq!(next(&mut state, 0, 0), Some(1));
     let _actions = state.give_back(at(0, 0));
     let _actions = state.suspect(0, 0);
+    assert!(is_closed(&mut state, 0, 1), "the lane beside it");
     assert_eq!(state.rebuild(0, 0).0, Some(1));
     let _built = state.ready(0, 1, now());
     assert!(state.poll_return(at(0, 0), Waker::noop().clone()).0);
@@ -565,7 +568,9 @@ fn draining_finishes_the_queue_and_then_closes() {
     assert_eq!(next(&mut state, 0, 1), Some(2));
     finish(&mut state, 0, 1);
     assert!(is_closed(&mut state, 0, 1));
-    assert!(state.give_back(at(0, 0)).1.refuse.is_empty());
+    // The lane beside it takes the place of the one that has closed.
+    assert_eq!(state.give_back(at(0, 0)).0, Some(1));
+    assert!(is_closed(&mut state, 0, 1));
     assert!(!quiet(&mut state, 0), "a stream is a call that is here");
     assert!(state.poll_return(at(0, 0), Waker::noop().clone()).0);
     finish(&mut state, 0, 0);
@@ -608,7 +613,7 @@ fn a_worker_that_was_given_up_may_come_back_without_harm() {
     waits(&mut state, 1);
     assert_eq!(next(&mut state, 0, 0), Some(1));
     let _actions = state.lose(0, 0, &fault(), Fate::Lost);
-    assert!(!state.give_back(at(0, 0)).0);
+    assert_eq!(state.give_back(at(0, 0)).0, None);
     assert!(state.poll_return(at(0, 0), Waker::noop().clone()).0);
     assert_eq!(finish(&mut state, 0, 0), None);
     assert!(is_closed(&mut state, 0, 0));
@@ -621,8 +626,7 @@ fn a_call_whose_place_a_stream_has_taken_goes_to_another_worker() {
     let mut state = dispatch(2, 1, Queue::default(), Balance::RoundRobin);
     waits(&mut state, 1);
     assert_eq!(next(&mut state, 0, 0), Some(1));
-    assert!(state.give_back(at(0, 0)).0);
-    assert_eq!(state.open_lane(0), 1);
+    assert_eq!(state.give_back(at(0, 0)).0, Some(1));
     assert_eq!(next(&mut state, 0, 1), None);
     assert_eq!(next(&mut state, 1, 0), None);
     assert_eq!(woken(&mut state, 2), at(0, 1));
@@ -696,10 +700,9 @@ impl Model {
         // Its handler runs in a slice of the worker, whose end may find that there is room now.
         let signs = self.state.signs();
         signs.enter(at.worker);
-        let (needs_lane, actions) = self.state.give_back(at);
+        let (lane, actions) = self.state.give_back(at);
         assert!(actions.unpark.is_empty());
-        if needs_lane {
-            let lane = self.state.open_lane(at.worker);
+        if let Some(lane) = lane {
             self.ready.push(Place { lane, ..at });
         }
         if signs.leave(at.worker) {
@@ -837,11 +840,12 @@ fn a_lane_keeps_its_waker_though_the_loop_before_it_goes_later() {
     // It waits for the reader of its stream, and the state is built again.
     let _actions = state.give_back(at(0, 0));
     let _actions = state.suspect(0, state.incarnation(0));
+    assert!(is_closed(&mut state, 0, 1), "the lane beside it");
     assert_eq!(state.rebuild(0, state.incarnation(0)).0, Some(1));
     assert_eq!(state.ready(0, state.incarnation(0), now()).0, Some(vec![1]));
     let actions = state.bury(0, 0);
     assert!(Arc::ptr_eq(&actions.retired[0], &old));
-    assert_eq!(state.open_lane(0), 0);
+    assert_eq!(state.workers[0].open(), 0);
     let new = waker();
     assert!(state.enroll(at(0, 0), Arc::clone(&new)).is_none());
     assert!(state.dismiss(at(0, 0), 0).is_none(), "not the loop's own");
@@ -895,4 +899,18 @@ fn calls_of_a_key_that_had_no_home_stay_in_order() {
         assert_eq!(next(&mut state, 1, 0), Some(number));
         assert_eq!(finish(&mut state, 1, 0), Some(number));
     }
+}
+
+/// Its next services are being built, and another worker has room.
+#[test]
+fn a_call_whose_worker_ends_while_it_is_recycled_goes_to_another_one() {
+    let mut state = dispatch(2, 1, Queue::default(), Balance::RoundRobin);
+    for worker in 0..2 {
+        assert_eq!(next(&mut state, worker, 0), None);
+    }
+    let _start = state.recycle(0);
+    assert_eq!(woken(&mut state, 1), at(0, 0));
+    let actions = state.lose(0, 0, &fault(), Fate::Lost);
+    assert_eq!(places(&actions.unpark), [at(1, 0)]);
+    assert_eq!(next(&mut state, 1, 0), Some(1));
 }

@@ -77,7 +77,9 @@ pub(super) struct Worker<J: Job> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Supply {
     Enough,
-    /// It takes no more calls.
+    /// It is to be replaced, and takes calls until then.
+    Short,
+    /// Its successor is being built, and it takes no more calls.
     Exhausted,
 }
 
@@ -227,10 +229,10 @@ impl<J: Job> Worker<J> {
         if !self.takes_calls() {
             return None;
         }
-        if self.is_stale() || self.memory == Supply::Exhausted {
-            return self.ready_at.max(self.recycled_from);
-        }
         let from = self.recycled_from?;
+        if self.is_stale() || self.memory != Supply::Enough {
+            return Some(from);
+        }
         let due = policy.due(self.ready_at?, &self.wear())?;
         Some(due.max(from))
     }
@@ -336,7 +338,7 @@ impl<J: Job> Worker<J> {
 
     /// Returns whether its present state starts calls, as far as it is about that.
     pub(super) fn may_start(&self) -> bool {
-        self.is_serving(self.incarnation) && self.memory == Supply::Enough
+        self.is_serving(self.incarnation) && self.memory != Supply::Exhausted
     }
 
     /// A lane that is about to ask.

@@ -8,7 +8,7 @@ use std::task::{self, Poll};
 use std::time::Duration;
 
 use insula_core::{Instant, IsolateId, Sleep, sleep_until};
-use insula_rpc::{Calls, CancelledBy, Signal, WorkerExit, WorkerId};
+use insula_rpc::{Calls, CancelledBy, Signal, WorkerExit, WorkerId, catch};
 
 use super::{Shared, unless, within};
 use crate::dispatch::{Condition, Dispatch, Fate, Step};
@@ -83,8 +83,10 @@ impl<C: Calls> Shared<C> {
 
     /// Replaces the services of all workers.
     pub(crate) async fn reload(&self) -> Result<(), ReloadError> {
-        self.state.lock().reload();
+        let before = self.state.lock().reload();
         self.changed();
+        // The user's, of the last reload.
+        let _dropped = catch(move || drop(before));
         self.when(Dispatch::reloaded).await
     }
 
@@ -157,6 +159,8 @@ impl<C: Calls> Shared<C> {
             Directive::Restart => Fate::ByPolicy(Instant::now()),
             Directive::Stop => Fate::Lost,
         };
+        // It may have been replaced meanwhile, and be the last one.
+        let _dropped = catch(move || drop(policy));
         self.lose_as(worker, incarnation, fault, fate);
     }
 
@@ -283,7 +287,8 @@ impl<C: Calls> Shared<C> {
 
     /// Waits until nothing of the pool runs any more, or its shutdown has come to its end.
     pub(crate) async fn over(&self) {
-        let all = self.when(|state| state.is_over().then_some(()));
+        // One without workers that is about to start another one is not over.
+        let all = self.when(|state| (state.is_over() && !state.has_reserve()).then_some(()));
         let shut_down = async {
             self.report().await;
         };
@@ -368,7 +373,10 @@ impl<C: Calls> Shared<C> {
     /// A state of a worker holds all the memory that it may: it takes no more calls, and gets a
     /// successor.
     pub(crate) fn exhaust(&self, worker: usize, incarnation: u32) {
-        let actions = self.state.lock().exhaust(worker, incarnation);
+        let actions = self
+            .state
+            .lock()
+            .exhaust(worker, incarnation, Instant::now());
         self.perform(actions);
         self.changed();
     }

@@ -1,15 +1,16 @@
 //! Risk: one worker gets everything, or a call waits although a worker has room.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use insula_core::block_on;
-use insula_pool::{Balance, BuildError, Restart};
+use insula_core::{block_on, sleep};
+use insula_pool::{Balance, BuildError, Restart, WorkerCondition, WorkerPool};
 use insula_rpc::{CallError, Reject, WorkType};
 use insula_sync::Mutex;
 
-use crate::desk::{seeded, start};
-use crate::service::{Desk, JobsCaller, pool};
+use crate::desk::{seeded, start, until};
+use crate::service::{Desk, JobsCaller, JobsResponder, pool};
 
 #[test]
 fn calls_are_spread_over_all_workers() {
@@ -189,5 +190,35 @@ fn a_call_for_one_worker_goes_to_no_other_and_is_rejected_without_it() {
         assert_eq!(caller.whoami().await.unwrap(), (0, 0));
         let stats = pool.stats();
         assert_eq!((stats.rejected, stats.died, stats.answered), (2, 1, 3));
+    });
+}
+
+/// Also one that is about to become ready for the first time.
+#[test]
+fn broadcast_waits_for_a_worker_that_joins() {
+    seeded(1, || async {
+        let desk = Desk::default();
+        let service = desk.clone();
+        let pool = WorkerPool::builder()
+            .workers(1..=2)
+            .service::<JobsResponder<_>>(move |cx| {
+                let desk = service.clone();
+                async move {
+                    let slow = cx.worker().index() as u64;
+                    sleep(Duration::from_secs(slow)).await;
+                    Ok(desk)
+                }
+            })
+            .build()
+            .await
+            .unwrap();
+        pool.resize(2).unwrap();
+        until(&pool, |status| {
+            status.workers[1].condition == WorkerCondition::Starting
+        })
+        .await;
+        let ends = pool.broadcast(|caller: JobsCaller| caller.whoami()).await;
+        let workers: Vec<_> = ends.into_iter().map(|(_, end)| end.unwrap().0).collect();
+        assert_eq!(workers, [0, 1]);
     });
 }

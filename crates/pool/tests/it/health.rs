@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use insula_core::{block_on, sleep};
+use insula_core::{Instant, block_on, sleep};
 use insula_pool::{
-    BuildError, Directive, Health, PoolObserver, PoolPhase, Readiness, Restart, Shutdown,
-    WorkerChange, WorkerCondition, WorkerEnd, WorkerEvent, WorkerFault, WorkerPool,
+    BuildError, Directive, Health, PoolBuilder, PoolObserver, PoolPhase, Readiness, Restart,
+    Shutdown, WorkerChange, WorkerCondition, WorkerEnd, WorkerEvent, WorkerFault, WorkerPool,
+    Workers,
 };
 use insula_rpc::{CallError, Outcome, Reject, Retry, retry};
 use insula_sync::Mutex;
@@ -380,5 +381,136 @@ fn settings_of_health_that_make_no_sense_are_refused() {
         let pool = pool(&Desk::default(), 1).health(health).build().await;
         let pool = pool.unwrap();
         until(&pool, |status| status.workers[0].incarnation == 0).await;
+    });
+}
+
+/// A pool whose services hand their readiness out, in the order in which they are built.
+fn with_switches(
+    desk: &Desk,
+    workers: impl Into<Workers>,
+) -> (PoolBuilder<JobsResponder<Desk>>, Arc<Mutex<Vec<Readiness>>>) {
+    let switches = Arc::new(Mutex::new(Vec::<Readiness>::new()));
+    let (kept, service) = (Arc::clone(&switches), desk.clone());
+    let builder = WorkerPool::builder()
+        .workers(workers)
+        .service::<JobsResponder<_>>(move |cx| {
+            kept.lock().push(cx.readiness());
+            let desk = service.clone();
+            async { Ok(desk) }
+        });
+    (builder, switches)
+}
+
+#[test]
+fn a_pool_that_drains_does_not_wait_for_a_worker_that_does_not_serve() {
+    seeded(1, || async {
+        let desk = Desk::default();
+        let (builder, switches) = with_switches(&desk, 2);
+        let pool = builder.build().await.unwrap();
+        let caller: JobsCaller = pool.caller();
+        let switch = |index: usize| switches.lock()[index].clone();
+        switch(1).not_serving();
+        let calls = [caller.doze(10).start(), caller.doze(10).start()];
+        let (began, hour) = (Instant::now(), Duration::from_secs(3600));
+        let report = pool.shut_down(Shutdown::graceful(hour)).await;
+        assert_eq!((report.finished, report.lost), (2, 0));
+        assert!(Instant::now().saturating_duration_since(began) < hour / 2);
+        assert!(join_all(calls).await.iter().all(Result::is_ok));
+    });
+}
+
+/// The same, if the last call that waits is given up by its caller.
+#[test]
+fn a_pool_that_drains_ends_when_the_last_call_is_withdrawn() {
+    seeded(1, || async {
+        let desk = Desk::default();
+        let (builder, switches) = with_switches(&desk, 1);
+        let pool = builder.build().await.unwrap();
+        let caller: JobsCaller = pool.caller();
+        let call = caller.doze(10).deadline(50 * MS).start();
+        let waiting = caller.doze(10).start();
+        let switch = switches.lock()[0].clone();
+        switch.not_serving();
+        let (began, hour) = (Instant::now(), Duration::from_secs(3600));
+        let (_report, ()) = join(pool.shut_down(Shutdown::graceful(hour)), async {
+            sleep(100 * MS).await;
+            drop((call, waiting));
+        })
+        .await;
+        assert!(Instant::now().saturating_duration_since(began) < hour / 2);
+    });
+}
+
+#[test]
+fn no_worker_is_told_of_a_resized_pool_and_of_services_that_begin_without_serving() {
+    seeded(1, || async {
+        let desk = Desk::default();
+        let (builder, switches) = with_switches(&desk, 1..=4);
+        let pool = builder.build().await.unwrap();
+        pool.resize(2).unwrap();
+        until(&pool, |status| {
+            let ready = |it: &&insula_pool::WorkerStatus| it.condition == WorkerCondition::Ready;
+            status.workers.iter().filter(ready).count() == 2
+        })
+        .await;
+        let caller: JobsCaller = pool.caller();
+        let all = switches.lock().clone();
+        all.iter().for_each(Readiness::not_serving);
+        let end = caller.whoami().await;
+        assert!(matches!(
+            end,
+            Err(CallError::Rejected {
+                why: Reject::NoWorker,
+                ..
+            })
+        ));
+        // The one that serves is kept.
+        all[0].serving();
+        pool.resize(1).unwrap();
+        sleep(10 * MS).await;
+        assert_eq!(caller.whoami().await.unwrap().0, 0);
+    });
+}
+
+#[test]
+fn a_reload_leaves_workers_alone_that_start_later() {
+    seeded(1, || async {
+        let desk = Desk::default();
+        let pool = pool(&desk, 1);
+        let pool = pool.workers(1..=3).build().await.unwrap();
+        pool.reload().await.unwrap();
+        pool.resize(3).unwrap();
+        sleep(Duration::from_secs(1)).await;
+        let incarnations: Vec<_> = pool
+            .status()
+            .workers
+            .iter()
+            .map(|it| it.incarnation)
+            .collect();
+        assert_eq!(incarnations, [1, 0, 0]);
+    });
+}
+
+#[test]
+fn a_keyed_call_that_computes_holds_up_no_other_worker_while_services_are_replaced() {
+    let desk = Desk::default();
+    block_on(async {
+        let pool = pool(&desk, 2).build().await.unwrap();
+        let [busy, free]: [JobsCaller; 2] =
+            [0, 1].map(|index: usize| pool.caller_of(pool.status().workers[index].id));
+        let long = busy.compute(1).start();
+        desk.noted("computing 1").await;
+        let calls = async {
+            until(&pool, |status| status.workers[1].incarnation == 1).await;
+            // These are pinned, and move to the new services.
+            for number in 0..20 {
+                let call = free.echo(number).deadline(Duration::from_secs(10));
+                assert_eq!(call.await.unwrap(), number);
+            }
+            desk.open(1);
+        };
+        let (reloaded, ()) = join(pool.reload(), calls).await;
+        reloaded.unwrap();
+        assert!(long.await.is_ok());
     });
 }

@@ -188,6 +188,10 @@ fn a_worker_at_its_limit_goes_on_if_there_are_no_new_services() {
         for _ in 0..20 {
             assert_eq!(caller.keep(MIB).await.unwrap(), 0);
         }
+        // They are tried again.
+        *desk.is_broken.lock() = false;
+        sleep(Duration::from_secs(20)).await;
+        assert!(caller.keep(MIB).await.unwrap() > 0);
     });
 }
 

@@ -131,3 +131,21 @@ fn without_a_bound_bytes_are_not_looked_at() {
     }
     assert_eq!(state.bytes.sums(), (0, 0));
 }
+
+/// A bound that is taken away and set again counts no lane that has asked meanwhile.
+#[test]
+fn a_bound_that_changes_counts_what_is_there() {
+    let queue = Queue::bounded(10).bytes(1_000);
+    let mut state = dispatch(1, 1, queue, Balance::default());
+    assert_eq!(next(&mut state, 0, 0), None);
+    let heavy = Call {
+        bytes: 100,
+        ..call(1)
+    };
+    assert!(queued(&mut state, heavy).1.is_some());
+    assert_eq!(state.bytes.sums(), (100, 100));
+    state.set_queue(Queue::bounded(10));
+    assert_eq!(next(&mut state, 0, 0), Some(1));
+    state.set_queue(queue);
+    assert_eq!(state.bytes.sums(), (0, 0));
+}

@@ -162,3 +162,30 @@ fn the_calls_of_a_type_are_counted_exactly() {
         assert_eq!(worker.load.of(WorkType::Cpu), 0);
     }
 }
+
+/// The time that its stream waits for its reader is not the worker's.
+#[test]
+fn latency_leaves_out_streams_that_wait_and_calls_of_earlier_services() {
+    let mut state = parked(1, 2, Balance::PeakEwma);
+    let clock = Instant::now();
+    state.look(clock);
+    let at = runs(&mut state, call(1));
+    let (lane, actions) = state.give_back(at);
+    drop(actions);
+    state.look(clock + 3_600_000 * MS);
+    assert!(state.poll_return(at, Waker::noop().clone()).0);
+    finish(&mut state, at.worker, at.lane);
+    assert!(is_closed(&mut state, 0, at.lane), "one too many");
+    assert_eq!(next(&mut state, 0, lane.unwrap()), None);
+    assert_eq!(state.workers[0].load.latency(clock), Duration::ZERO);
+    // One that was taken before the services were replaced.
+    state.look(clock);
+    let at = runs(&mut state, call(2));
+    let start = state.recycle(0);
+    let (lanes, actions) = state.ready(0, start.incarnation, clock);
+    drop(actions);
+    assert!(lanes.is_some());
+    state.look(clock + 3_600_000 * MS);
+    finish(&mut state, at.worker, at.lane);
+    assert_eq!(state.workers[0].load.latency(clock), Duration::ZERO);
+}

@@ -228,7 +228,7 @@ impl World {
             Event::Exhaust => {
                 self.with_isolate(self.isolates.len().checked_sub(1), |world, index| {
                     let it = world.isolates[index];
-                    let actions = world.state.exhaust(it.worker, it.incarnation);
+                    let actions = world.state.exhaust(it.worker, it.incarnation, world.now);
                     world.perform(actions);
                 })
             }
@@ -303,10 +303,9 @@ impl World {
             return;
         };
         self.lanes[index].doing = Doing::Absent(number);
-        let (needs_lane, actions) = self.state.give_back(at);
+        let (lane, actions) = self.state.give_back(at);
         self.perform(actions);
-        if needs_lane {
-            let lane = self.state.open_lane(at.worker);
+        if let Some(lane) = lane {
             self.add_lane(at.worker, lane, incarnation);
         }
     }
