@@ -86,8 +86,12 @@ pub struct MethodStats {
     pub died: u64,
     /// Bytes of their requests, responses and items.
     pub traffic: Traffic,
+    /// The time from the submission to the start, of the calls that were timed and that a worker took.
+    pub queue_wait: Latency,
     /// The time from the start to the end, of the calls that were timed.
     pub run_time: Latency,
+    /// The time from the submission to the end, of the calls that were timed.
+    pub latency: Latency,
     /// The memory that its calls have allocated. `None` if it is not measured; see
     /// [`Monitor::memory`](crate::Monitor::memory).
     pub memory: Option<MethodMemory>,
@@ -125,8 +129,12 @@ pub struct WorkerStats {
     pub panicked: u64,
     /// Its calls by method, in the order of [`PoolStats::methods`].
     pub methods: Vec<u64>,
+    /// The time for which its timed calls waited.
+    pub queue_wait: Latency,
     /// The time that its timed calls ran.
     pub run_time: Latency,
+    /// Both together.
+    pub latency: Latency,
     /// The time that its isolates have taken on the CPU; see [`PoolStats::cpu_time`].
     pub cpu_time: Option<Duration>,
     /// The memory that it holds. `None` if it is not measured.

@@ -14,12 +14,12 @@ use super::{Latency, MethodMemory, MethodStats, WorkerMemory, WorkerStats};
 use crate::config::Heap;
 use crate::memory::CallMemory;
 
-/// The methods of a pool, and how long the calls of each ran on all workers together: a histogram
-/// for each worker too would take 30 KB for each pair of them.
+/// The methods of a pool, and how long the calls of each took on all workers together: histograms for
+/// each worker too would take 90 KB for each pair of them.
 pub(crate) struct Methods {
     /// The name of each one's contract, and the method.
     names: Vec<(&'static str, MethodDescriptor)>,
-    run_times: Vec<Mutex<Times>>,
+    times: Vec<Mutex<CallTimes>>,
     /// What their calls have allocated, if that is measured.
     memory: Option<Vec<Mutex<MethodMemory>>>,
 }
@@ -30,13 +30,13 @@ pub(crate) struct Books {
     /// One for each method.
     counts: Vec<Counts>,
     late: AtomicU64,
-    times: Mutex<WorkerTimes>,
+    times: Mutex<CallTimes>,
     methods: Arc<Methods>,
 }
 
-/// The times of the calls of one worker that were timed.
-#[derive(Default)]
-struct WorkerTimes {
+/// The times of the calls of one worker, or of one method, that were timed.
+#[derive(Default, Clone)]
+struct CallTimes {
     queue_wait: Times,
     run_time: Times,
     /// Both together.
@@ -68,9 +68,25 @@ pub(crate) struct Totals {
     ends: [u64; 6],
     late: u64,
     traffic: Traffic,
-    queue_wait: Times,
-    run_time: Times,
-    latency: Times,
+    times: CallTimes,
+}
+
+impl CallTimes {
+    /// A call has come, begun and ended.
+    fn record(&mut self, came: Instant, began: Instant, ended: Instant, has_run: bool) {
+        self.queue_wait
+            .record(began.saturating_duration_since(came));
+        if has_run {
+            self.run_time.record(ended.saturating_duration_since(began));
+            self.latency.record(ended.saturating_duration_since(came));
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.queue_wait.add(&other.queue_wait);
+        self.run_time.add(&other.run_time);
+        self.latency.add(&other.latency);
+    }
 }
 
 impl Methods {
@@ -79,10 +95,10 @@ impl Methods {
             Heap::Measured => Some(names.iter().map(|_| Mutex::default()).collect()),
             Heap::Unknown => None,
         };
-        let run_times = names.iter().map(|_| Mutex::default()).collect();
+        let times = names.iter().map(|_| Mutex::default()).collect();
         Arc::new(Self {
             names,
-            run_times,
+            times,
             memory,
         })
     }
@@ -99,15 +115,15 @@ impl Methods {
 
     /// The counts of all methods, over these workers.
     pub(crate) fn snapshot(&self, workers: &[Arc<Books>]) -> Vec<MethodStats> {
-        let methods = self.names.iter().zip(&self.run_times).enumerate();
+        let methods = self.names.iter().zip(&self.times).enumerate();
         methods
-            .map(|(index, ((contract, descriptor), run_time))| {
+            .map(|(index, ((contract, descriptor), times))| {
                 let mut totals = Totals::default();
                 for books in workers {
                     totals.count_in(&books.counts[index]);
                 }
-                let run_time = run_time.lock().clone();
-                let mut stats = totals.of_method(contract, descriptor.name, run_time.latency());
+                totals.times = times.lock().clone();
+                let mut stats = totals.of_method(contract, descriptor.name);
                 let memory = self.memory.as_ref().and_then(|it| it.get(index));
                 stats.memory = memory
                     .filter(|_| thread_counts().is_some())
@@ -133,10 +149,7 @@ impl Books {
             totals.count_in(counts);
         }
         totals.late += self.late.load(Ordering::Acquire);
-        let times = self.times.lock();
-        totals.queue_wait.add(&times.queue_wait);
-        totals.run_time.add(&times.run_time);
-        totals.latency.add(&times.latency);
+        totals.times.add(&self.times.lock());
     }
 
     pub(crate) fn snapshot(
@@ -152,7 +165,9 @@ impl Books {
             calls: totals.ends.iter().sum(),
             panicked: totals.count(How::Panicked),
             methods: self.counts.iter().map(Counts::calls).collect(),
+            queue_wait: totals.queue_wait(),
             run_time: totals.run_time(),
+            latency: totals.latency(),
             cpu_time,
             memory,
         }
@@ -201,18 +216,8 @@ impl LaneBooks {
             return;
         };
         let now = Instant::now();
-        let run = now.saturating_duration_since(began);
-        let mut times = self.books.times.lock();
-        times
-            .queue_wait
-            .record(began.saturating_duration_since(queued_at));
-        if has_run {
-            times.run_time.record(run);
-            times
-                .latency
-                .record(now.saturating_duration_since(queued_at));
-            drop(times);
-            self.books.methods.run_times[method].lock().record(run);
+        for times in [&self.books.times, &self.books.methods.times[method]] {
+            times.lock().record(queued_at, began, now, has_run);
         }
     }
 }
@@ -250,12 +255,7 @@ impl Totals {
         });
     }
 
-    fn of_method(
-        self,
-        contract: &'static str,
-        method: &'static str,
-        run_time: Latency,
-    ) -> MethodStats {
+    fn of_method(self, contract: &'static str, method: &'static str) -> MethodStats {
         MethodStats {
             contract,
             method,
@@ -266,7 +266,9 @@ impl Totals {
             expired: self.count(How::Expired),
             died: self.count(How::Died),
             traffic: self.traffic,
-            run_time,
+            queue_wait: self.queue_wait(),
+            run_time: self.run_time(),
+            latency: self.latency(),
             memory: None,
         }
     }
@@ -284,19 +286,19 @@ impl Totals {
     }
 
     pub(crate) fn queue_wait(&self) -> Latency {
-        self.queue_wait.latency()
+        self.times.queue_wait.latency()
     }
 
     pub(crate) fn run_time(&self) -> Latency {
-        self.run_time.latency()
+        self.times.run_time.latency()
     }
 
     pub(crate) fn latency(&self) -> Latency {
-        self.latency.latency()
+        self.times.latency.latency()
     }
 
     pub(crate) fn into_latency(self) -> Times {
-        self.latency
+        self.times.latency
     }
 }
 

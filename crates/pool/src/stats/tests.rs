@@ -97,4 +97,12 @@ fn a_lane_books_each_call_once() {
         (second.traffic.bytes_moved, second.run_time.samples),
         (7, 1)
     );
+    for times in [
+        second.queue_wait,
+        second.latency,
+        stats.queue_wait,
+        stats.latency,
+    ] {
+        assert_eq!(times.samples, 1);
+    }
 }
