@@ -233,6 +233,8 @@ impl<C: Calls> Shared<C> {
         if !heartbeat.is_some_and(|it| it.give_up(count)) {
             return false;
         }
+        // Counted before a caller can see the end of its call.
+        self.leave_behind(index, resident.incarnation);
         for handle in self.running_on(index, resident.incarnation) {
             self.abandon(worker, &*handle);
         }

@@ -40,10 +40,14 @@ impl<C: Calls> Shared<C> {
         running.into_iter().flatten().collect()
     }
 
-    /// A state of a worker is stuck, and its calls have ended.
-    pub(crate) fn stuck(&self, worker: usize, incarnation: u32) {
+    /// A state of a worker is stuck, and will be given up.
+    pub(crate) fn leave_behind(&self, worker: usize, incarnation: u32) {
         let actions = self.state.lock().leave_behind(worker, incarnation);
         self.perform(actions);
+    }
+
+    /// A state of a worker is stuck, and its calls have ended.
+    pub(crate) fn stuck(&self, worker: usize, incarnation: u32) {
         self.end(worker, incarnation, WorkerFault::Stuck);
         // An earlier state, which had streams only, is no worker that could start again.
         let actions = self.state.lock().give_up_state(worker, incarnation);

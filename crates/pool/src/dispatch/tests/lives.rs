@@ -497,6 +497,7 @@ impl World {
         for worker in &self.state.workers {
             assert!(worker.not_serving.is_empty() && worker.left_behind.is_empty());
             assert!(!worker.has_orphans());
+            assert_eq!(worker.closed.len(), worker.lanes.len(), "a lane is lost");
         }
         self.over.sort_unstable();
         let all: Vec<u32> = (0..self.submitted).collect();
