@@ -186,7 +186,8 @@ impl<R> PoolBuilder<R> {
     }
 
     /// Sets the time that a worker may take to become ready, at first and when it is rebuilt. The
-    /// default is 30 seconds.
+    /// default is 30 seconds. A factory that computes cannot be stopped: `build` does not wait for it,
+    /// and a later service counts if it comes, however late.
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
         self.settings.startup_timeout = timeout;
         self

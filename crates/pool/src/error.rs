@@ -76,7 +76,7 @@ pub enum ReloadError {
         /// The reason.
         fault: Arc<WorkerFault>,
     },
-    /// The pool has ended.
+    /// The pool has ended, or what starts its workers has.
     Ended,
 }
 

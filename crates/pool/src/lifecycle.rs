@@ -218,7 +218,8 @@ impl Recycle {
         Self::default().or_after_calls(calls)
     }
 
-    /// Recycles a worker whose services are this old.
+    /// Recycles a worker whose services are this old. Choose a time that is long beside the time that
+    /// they take to be built.
     pub fn after(age: Duration) -> Self {
         Self::default().or_after(age)
     }

@@ -92,7 +92,8 @@ impl<C: Calls> WorkerPool<C> {
     }
 
     /// Returns a caller whose calls go to one worker of this pool and to no other. They are rejected
-    /// with `NoWorker` once that worker is lost or retired; one that starts again keeps them.
+    /// with `NoWorker` once that worker is lost or retired, and while no worker of the pool serves; one
+    /// that starts again keeps them.
     ///
     /// # Panics
     /// If the pool has no place for such a worker.
@@ -175,7 +176,8 @@ impl<C: Calls> WorkerPool<C> {
     /// Replaces the services of all workers, one worker after the other: the factories build new ones
     /// while the old ones take calls, as for [`Recycle`](crate::Recycle). No call fails or waits for
     /// it. A factory that reads a configuration, or loads a library, brings a new version into a pool
-    /// that runs in this way. Workers that start meanwhile count as new.
+    /// that runs in this way. Workers that start meanwhile count as new, and one that waits to be started
+    /// again is not waited for. A factory that never ends is waited for, within the start-up timeout.
     ///
     /// # Cancellation
     /// Dropping the future does not stop it. A second reload at the same time begins anew, and both end

@@ -216,7 +216,7 @@ pub struct WorkerStatus {
 pub enum WorkerCondition {
     /// Its state is being built for the first time or again.
     Starting,
-    /// It takes calls.
+    /// It takes calls, unless its services say that they [cannot](crate::Readiness::not_serving).
     Ready,
     /// A handler panicked; once its other calls have ended, its state is built again.
     Suspect,

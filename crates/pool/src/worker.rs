@@ -65,7 +65,8 @@ impl WorkerContext {
 
     /// Returns a function that drops values: on a thread of its own with
     /// [`Reclaim::LowLatency`](crate::Reclaim::LowLatency), otherwise at once. For values whose drop takes long.
-    /// If too many wait there, one is dropped at once. A panic of a drop is discarded.
+    /// If too many wait there, one is dropped at once. A panic of a drop is discarded; one that ends its
+    /// isolate ends it.
     pub fn drop_later<T: Send + 'static>(&self) -> impl Fn(T) + Clone + Send + Sync + 'static {
         let dropper = self.dropper.clone();
         move |value| dropper.drop_later(value)

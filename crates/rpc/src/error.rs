@@ -107,7 +107,7 @@ pub enum Reject {
     Shed,
     /// The callee is shutting down.
     Shutdown,
-    /// No worker is left that could run the call.
+    /// No worker is there that could run the call: the last one is lost, or none can serve.
     NoWorker,
     /// The request alone has more bytes than the queue may hold.
     TooLarge,
@@ -547,7 +547,7 @@ impl fmt::Display for Reject {
             Self::QueueFull => "the queue is full",
             Self::Shed => "dropped from a queue that is full or too slow",
             Self::Shutdown => "shutting down",
-            Self::NoWorker => "no worker is left",
+            Self::NoWorker => "no worker can run it",
             Self::TooLarge => "larger than the whole queue",
             Self::Quarantined => "calls with its idempotency key have ended a worker too often",
         })

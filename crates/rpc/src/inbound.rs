@@ -119,6 +119,9 @@ impl<T> Stream for Inbound<T> {
 impl<T> Sender<T> {
     /// Sends an item; waits while the handler has as many as it may have.
     ///
+    /// The deadline of a call that no worker has taken is seen where the call is polled. Poll it beside
+    /// this, for example with a `join`, if the call may wait in a queue for long.
+    ///
     /// # Cancellation
     /// Dropping the future drops the item, unless it was sent.
     ///

@@ -20,10 +20,10 @@ impl Pace {
     }
 
     /// The time that a call waits behind so many others, if this many run at once. Calls end evenly
-    /// as far as the mean tells, one each `mean / places`, and this one starts with the end of the
-    /// call after the last that is queued. `None` if it is not known.
+    /// as far as the mean tells, one each `mean / places`. What is left of those that run is not known,
+    /// and may be nothing, so it does not count. `None` if the mean is not known.
     pub(super) fn wait(&self, queued: usize, places: usize) -> Option<Duration> {
-        let ends = (queued + 1) as f64 / places.max(1) as f64;
+        let ends = queued as f64 / places.max(1) as f64;
         Duration::try_from_secs_f64(self.mean? * ends).ok()
     }
 }
@@ -37,12 +37,12 @@ mod tests {
         let mut pace = Pace::default();
         assert_eq!(pace.wait(10, 2), None);
         pace.record(Duration::from_millis(20));
-        assert_eq!(pace.wait(0, 2), Some(Duration::from_millis(10)));
-        assert_eq!(pace.wait(9, 2), Some(Duration::from_millis(100)));
+        assert_eq!(pace.wait(0, 2), Some(Duration::ZERO));
+        assert_eq!(pace.wait(10, 2), Some(Duration::from_millis(100)));
         for _ in 0..1_000 {
             pace.record(Duration::from_millis(40));
         }
-        let wait = pace.wait(0, 1).expect("a wait");
+        let wait = pace.wait(1, 1).expect("a wait");
         assert!(wait.abs_diff(Duration::from_millis(40)) < Duration::from_micros(1));
         assert!(pace.wait(usize::MAX - 1, 0).is_some());
     }

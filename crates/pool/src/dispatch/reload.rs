@@ -34,7 +34,9 @@ impl<J: Job> Dispatch<J> {
             let (worker, fault) = (WorkerId::new(*worker as u32), Arc::clone(fault));
             return Some(Err(ReloadError::Fault { worker, fault }));
         }
-        if self.phase != Phase::Open || !self.is_alive() {
+        // Without a supervisor nothing builds them.
+        let is_orphaned = self.starts.is_orphaned();
+        if self.phase != Phase::Open || !self.is_alive() || is_orphaned {
             return Some(Err(ReloadError::Ended));
         }
         let mut present = self.workers.iter().enumerate();

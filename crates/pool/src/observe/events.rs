@@ -127,7 +127,9 @@ pub enum WorkerError {
 /// the events after this one.
 ///
 /// # Panics
-/// A panic of a method is discarded. The other methods and observers are called all the same.
+/// A panic of a method is discarded. The other methods and observers are called all the same. A method
+/// that ends its isolate ends the one that it is called in: a worker's, or the pool's own, without which
+/// no worker starts again.
 pub trait PoolObserver: Send + Sync + 'static {
     /// An incarnation of a worker is being spawned.
     fn on_worker_created(&self, worker: WorkerId, incarnation: u32) {
