@@ -16,8 +16,8 @@ use crate::shared::Shared;
 
 /// The memory that each worker of a pool should hold at most. By default there is no limit.
 ///
-/// What a worker holds is what its isolate has allocated and not freed. Memory
-/// that moves to another isolate with a message, and is freed there, still counts here; see
+/// What a worker holds is what its isolate has allocated and not freed. Memory that moves to another
+/// isolate with a message, and is freed there, still counts here; see
 /// [`MemoryMeter`](insula_memory::MemoryMeter). The program needs
 /// [`Tracking`](insula_memory::Tracking) as its global allocator, or the pool is not built.
 ///

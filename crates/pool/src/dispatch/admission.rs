@@ -87,6 +87,10 @@ impl<J: Job> Dispatch<J> {
             }
         }
         let (rank, work) = (Rank::of(&job), job.work());
+        // The time of the last question may be long ago.
+        if self.choice.balance.needs_times() {
+            self.look(now());
+        }
         // Said first: a worker whose slice ends now sees it.
         self.signs.announce(self.queues.len() + 1);
         // Room counts beside the bound, which may be 0: the woken lane takes a call at once.

@@ -68,17 +68,18 @@ impl Choice {
         self.random.f64()
     }
 
-    /// Selects one of the candidates, which come in turn.
+    /// Selects one of the candidates, which come in turn. The time is known if calls are timed.
     pub(super) fn select<J: Job>(
         &mut self,
         workers: &mut [Worker<J>],
         candidates: &[usize],
-        now: Instant,
+        now: Option<Instant>,
     ) -> Option<usize> {
         let running = |&worker: &usize| workers[worker].busy + workers[worker].woken;
         let cost = |worker: usize| {
             let load = &workers[worker].load;
-            load.latency.at(now) * (running(&worker) + 1) as f64
+            let latency = now.map_or(0.0, |now| load.latency.at(now));
+            latency * (running(&worker) + 1) as f64
         };
         let all = || candidates.iter().copied();
         match &self.balance {

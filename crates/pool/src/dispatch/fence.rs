@@ -2,14 +2,14 @@
 //!
 //! Calls of a key start in the order of their submission. One isolate starts them one after the other: a
 //! lane takes a call and begins it before another lane of the same isolate can ask. When the calls of a
-//! key move to another isolate, because a worker was recycled, retired or lost, that one may ask on
-//! another thread while the last call of the old one was taken and has not begun.
+//! key move to another isolate, because a worker was recycled, retired or lost, a lane of the new isolate
+//! may ask on another thread while the last call of the old isolate was taken and has not begun.
 //!
 //! So whatever moves calls puts up a *fence*: until each pinned call that was taken before has begun,
 //! no pinned call is taken. A call begins when its lane is about to poll its handler, a moment after it
 //! was taken, however long the handler then computes. A lane says so without the lock, by a count, and
-//! then looks whether there is a fence. Whoever puts one up says so and then looks at the counts. In the
-//! one total order of these steps, at least one of the two sees the other.
+//! then looks whether there is a fence. What puts a fence up says so and then looks at the counts. In the
+//! total order of these steps, at least one side sees the other.
 
 use super::{Actions, Dispatch, Job};
 

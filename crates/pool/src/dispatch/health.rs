@@ -7,7 +7,7 @@ use super::{Actions, Dispatch, Job, Phase};
 use crate::observe::events::WorkerChange;
 
 impl<J: Job> Dispatch<J> {
-    /// The calls that one state of a worker runs.
+    /// The calls that a state of a worker runs.
     pub(crate) fn running_on(&self, worker: usize, incarnation: u32) -> Vec<J::Handle>
     where
         J::Handle: Clone,

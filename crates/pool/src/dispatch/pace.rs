@@ -1,4 +1,4 @@
-//! How long calls take, so that one whose deadline would pass in the queue is turned away at once.
+//! How long calls take, so that a call whose deadline would pass in the queue is turned away at once.
 
 use std::time::Duration;
 

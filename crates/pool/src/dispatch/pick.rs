@@ -28,17 +28,26 @@ impl<J: Job> Dispatch<J> {
         } else {
             let mut candidates = std::mem::take(&mut self.candidates);
             candidates.clear();
-            candidates.extend(turn.filter(has_room));
-            let of_work = |worker: usize| self.workers[worker].load.of(work);
-            let least = candidates.iter().map(|&it| of_work(it)).min();
-            candidates.retain(|&it| Some(of_work(it)) == least);
-            let now = self.looked_at.unwrap_or_else(Instant::now);
-            let chosen = self.choice.select(&mut self.workers, &candidates, now);
+            self.find_candidates(work, &mut candidates);
+            let chosen = self
+                .choice
+                .select(&mut self.workers, &candidates, self.looked_at);
             self.candidates = candidates;
             chosen
         }?;
         self.turn_to(worker);
         Some(worker)
+    }
+
+    /// Finds the workers with room that run the fewest calls of this type, from the one whose turn it is.
+    fn find_candidates(&self, work: WorkType, found: &mut Vec<usize>) {
+        let turn = (self.cursor..self.workers.len()).chain(0..self.cursor);
+        let has_room =
+            |index: &usize| self.workers[*index].has_room() && !self.signs.is_inside(*index);
+        found.extend(turn.filter(has_room));
+        let of_work = |worker: usize| self.workers[worker].load.of(work);
+        let least = found.iter().map(|&it| of_work(it)).min();
+        found.retain(|&it| Some(of_work(it)) == least);
     }
 
     /// The next search begins behind this worker.
@@ -53,9 +62,6 @@ impl<J: Job> Dispatch<J> {
     /// The workers with room for a call of this type, for a user's policy, from the one whose turn it
     /// is.
     pub(crate) fn candidates(&self, work: WorkType, now: Instant) -> Vec<Candidate> {
-        let turn = (self.cursor..self.workers.len()).chain(0..self.cursor);
-        let has_room =
-            |index: &usize| self.workers[*index].has_room() && !self.signs.is_inside(*index);
         let candidate = |index: usize| {
             let worker = &self.workers[index];
             Candidate {
@@ -67,12 +73,9 @@ impl<J: Job> Dispatch<J> {
                 failures: worker.load.failures(),
             }
         };
-        let of_work = |&index: &usize| self.workers[index].load.of(work);
-        let least = turn.clone().filter(has_room).map(|it| of_work(&it)).min();
-        let fewest = turn
-            .filter(has_room)
-            .filter(|it| Some(of_work(it)) == least);
-        fewest.map(candidate).collect()
+        let mut found = Vec::new();
+        self.find_candidates(work, &mut found);
+        found.into_iter().map(candidate).collect()
     }
 
     /// Has the next choice begin with a worker, which a user's policy has chosen, if its state is still

@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use insula_rpc::WorkerId;
-
 use super::worker::{Condition, Worker};
 use super::{Dispatch, Job, Phase, id};
 use crate::error::{ReloadError, WorkerFault};
@@ -31,7 +29,7 @@ impl<J: Job> Dispatch<J> {
     /// The end of the last reload; `None` while it goes on.
     pub(crate) fn reloaded(&self) -> Option<Result<(), ReloadError>> {
         if let Some((worker, fault)) = &self.reload_fault {
-            let (worker, fault) = (WorkerId::new(*worker as u32), Arc::clone(fault));
+            let (worker, fault) = (id(*worker), Arc::clone(fault));
             return Some(Err(ReloadError::Fault { worker, fault }));
         }
         // Without a supervisor nothing builds them.
@@ -54,7 +52,6 @@ impl<J: Job> Dispatch<J> {
         if !self.workers[worker].is_stale() {
             return;
         }
-        debug_assert_eq!(id(worker).index(), worker);
         self.reload_fault = Some((worker, Arc::clone(fault)));
         for worker in &mut self.workers {
             worker.stale = None;

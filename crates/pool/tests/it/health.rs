@@ -188,20 +188,9 @@ fn a_stuck_worker_is_lost_if_the_policy_says_so_and_the_pool_can_be_shut_down() 
 #[test]
 fn readiness_keeps_calls_from_a_worker_that_cannot_serve() {
     seeded(1, || async {
-        let switches = Arc::new(Mutex::new(Vec::<Readiness>::new()));
-        let (kept, desk, notes) = (Arc::clone(&switches), Desk::default(), Notes::default());
-        let service = desk.clone();
-        let pool = WorkerPool::builder()
-            .workers(2)
-            .observe(notes.clone())
-            .service::<JobsResponder<_>>(move |cx| {
-                kept.lock().push(cx.readiness());
-                let desk = service.clone();
-                async { Ok(desk) }
-            })
-            .build()
-            .await
-            .unwrap();
+        let (desk, notes) = (Desk::default(), Notes::default());
+        let (builder, switches) = with_switches(&desk, 2);
+        let pool = builder.observe(notes.clone()).build().await.unwrap();
         let caller: JobsCaller = pool.caller();
         let switch = |index: usize| switches.lock()[index].clone();
         switch(0).not_serving();

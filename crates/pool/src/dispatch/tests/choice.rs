@@ -22,7 +22,11 @@ fn parked(workers: usize, places: usize, balance: Balance) -> Dispatch<Call> {
 /// Submits a call; the lane that was woken for it runs it.
 fn runs(state: &mut Dispatch<Call>, call: Call) -> Place {
     let number = call.number;
-    let at = queued(state, call).1.expect("a lane");
+    let clock = state.looked_at.unwrap_or_else(now);
+    let Submitted::Queued { unpark, .. } = state.submit(call, true, || clock) else {
+        panic!("{number} was refused");
+    };
+    let at = unpark.expect("a lane").at;
     assert_eq!(next(state, at.worker, at.lane), Some(number));
     at
 }
@@ -72,6 +76,29 @@ fn peak_ewma_leaves_a_slow_worker_alone_and_comes_back_to_it() {
     // It is fast again, and its peak is forgotten after some time.
     let had = shares(&mut state, 200_000, |_| MS);
     assert!(had[0] > 10_000, "{had:?}");
+}
+
+/// Also by time in which no call has ended.
+#[test]
+fn peak_ewma_forgets_a_peak_while_the_pool_is_idle() {
+    let mut state = parked(2, 1, Balance::PeakEwma);
+    let slow = |worker| if worker == 0 { 100 * MS } else { 50 * MS };
+    shares(&mut state, 2, slow);
+    let clock = state.looked_at.unwrap();
+    for (passed, latency) in [(0, 100), (60, 0)] {
+        let later = clock + passed * 1_000 * MS;
+        let submitted = state.submit(call(1), true, || later);
+        let Submitted::Queued { unpark, .. } = submitted else {
+            panic!("it was refused");
+        };
+        let at = unpark.expect("a lane").at;
+        let now = state.looked_at.unwrap();
+        let seen = state.workers[0].load.latency(now).as_millis();
+        assert!(seen <= latency && seen * 2 >= latency, "{seen} ms");
+        assert_eq!(next(&mut state, at.worker, at.lane), Some(1));
+        finish(&mut state, at.worker, at.lane);
+        assert_eq!(next(&mut state, at.worker, at.lane), None);
+    }
 }
 
 #[test]
