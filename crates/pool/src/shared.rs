@@ -212,30 +212,30 @@ impl<C: Calls> Endpoint<C> for Shared<C> {
 }
 
 /// Called under the lock of the state. The clock is read for calls that are timed, and to find out
-/// which calls of a full queue have expired.
+/// which calls of a full queue have expired; once, if the pool needs it anyway.
 fn submit_to<C: Calls>(
     state: &mut Dispatch<Entry<C>>,
     call: C,
     info: CallInfo,
     (pin, identity): (Option<Target>, Option<u64>),
 ) -> Submitted<Entry<C>> {
+    let clock = state.needs_time().then(Instant::now);
+    let now = || clock.unwrap_or_else(Instant::now);
     let entry = Entry {
         call,
-        queued_at: state.takes_sample().then(Instant::now),
+        queued_at: state.takes_sample().then(now),
         pin,
         priority: info.priority,
         work: info.work,
-        rare: rare(state.has_codel(), identity),
+        rare: rare(clock.filter(|_| state.has_codel()), identity),
     };
-    state.submit(entry, info.admission == Admission::Policy, Instant::now)
+    state.submit(entry, info.admission == Admission::Policy, now)
 }
 
-fn rare(has_codel: bool, identity: Option<u64>) -> Option<Box<Rare>> {
+fn rare(came_at: Option<Instant>, identity: Option<u64>) -> Option<Box<Rare>> {
     // Nearly always nothing: a call is moved several times, and is to be small.
-    (has_codel || identity.is_some()).then(|| {
-        let came_at = has_codel.then(Instant::now);
-        Box::new(Rare { came_at, identity })
-    })
+    let is_any = came_at.is_some() || identity.is_some();
+    is_any.then(|| Box::new(Rare { came_at, identity }))
 }
 
 impl<C: Calls> Shared<C> {
