@@ -111,7 +111,8 @@ pub fn payload(item: TokenStream) -> TokenStream {
 /// Runs an `async fn main` as the main isolate on the default runtime.
 ///
 /// The function may return a `Result`; an error is printed and makes the exit code non-zero.
-/// Its future must be `Send`.
+/// Its future must be `Send`, and so must what it returns: `Box<dyn Error + Send + Sync>` is an error
+/// that `?` makes of any other.
 ///
 /// # Options
 /// - `threads = N`: the number of threads that run isolates; by default one per core;
