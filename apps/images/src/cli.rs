@@ -2,19 +2,14 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::thread::available_parallelism;
 
 use clap::{Parser, ValueEnum};
+use command::{EXIT_STATUS, WorkerOptions};
 use images::{ColorCorrection, ImageFormat, Operation, ParseSizeError, Recipe, ResizeMode, Size};
 
 /// Turns photos into finished pictures: resized, sharpened, color corrected, encoded anew.
 #[derive(Debug, Parser)]
-#[command(
-    name = "images",
-    version,
-    after_help = "Exit status: 0 all pictures made, 1 some failed, 2 wrong usage or nothing to do, \
-                  130 interrupted."
-)]
+#[command(name = "images", version, after_help = EXIT_STATUS)]
 pub(crate) struct Options {
     /// Picture files, and folders to search for .jpg, .jpeg, .png and .webp files
     #[arg(required = true, value_name = "INPUT")]
@@ -56,13 +51,8 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 85, value_parser = clap::value_parser!(u8).range(1..=100))]
     quality: u8,
 
-    /// Workers, each an isolate that makes one picture at a time [default: one per core]
-    #[arg(long, value_name = "WORKERS", value_parser = clap::value_parser!(u16).range(1..))]
-    workers: Option<u16>,
-
-    /// Do the work with one worker first, without keeping its pictures, and tell the speed-up
-    #[arg(long)]
-    pub(crate) compare: bool,
+    #[command(flatten)]
+    pub(crate) workers: WorkerOptions,
 
     /// Pictures per progress update
     #[arg(long, value_name = "PICTURES", default_value_t = 10, value_parser = batch)]
@@ -101,12 +91,6 @@ impl Options {
             operations,
             quality: self.quality,
         }
-    }
-
-    /// Returns the number of workers.
-    pub(crate) fn workers(&self) -> usize {
-        self.workers
-            .map_or_else(|| available_parallelism().map_or(1, Into::into), Into::into)
     }
 
     pub(crate) fn format(&self) -> Option<ImageFormat> {

@@ -7,7 +7,7 @@
 //! in an isolate, and [`start_pool`] starts several.
 //! The second half handles folders: [`Scan`] finds the pictures, [`plan`] names the outputs,
 //! [`Updates`] reads the files, lets the pool process them and groups the results,
-//! [`write_atomically`] writes an output, [`Tally`] and [`Summary`] count.
+//! [`Tally`] and [`Summary`] count.
 //!
 //! # What is kept and what is not
 //!
@@ -46,7 +46,7 @@ pub use error::{Failure, FileError, ProcessError};
 pub use format::ImageFormat;
 pub use geometry::{ParseSizeError, ResizeMode, Size};
 pub use icc::IccProfile;
-pub use output::{Job, plan, write_atomically};
+pub use output::{Job, plan};
 pub use pipeline::Pipeline;
 pub use request::{BatchUpdate, Operation, ProcessImage, ProcessedImage, RawImage, Timings};
 pub use scan::{Found, Scan};

@@ -2,14 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod cli;
-mod interrupt;
-mod progress;
 mod run;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use command::Outcome;
 
 // Not `#[insula::main]`: this thread reads and writes all files. Outside of isolates it can block
 // without delaying any of them.
@@ -18,7 +17,7 @@ fn main() -> ExitCode {
     let outcome = insula::block_on(run::run(&options)).unwrap_or_else(|message| {
         // An error cannot be reported anywhere if standard error is closed.
         let _ = writeln!(io::stderr().lock(), "images: {message}");
-        run::Outcome::NothingToDo
+        Outcome::NothingToDo
     });
     outcome.into()
 }

@@ -1,8 +1,7 @@
-//! Names the outputs and writes them.
+//! Names the outputs.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
 use std::path::{self, Path, PathBuf};
 
 use crate::{Found, ImageFormat};
@@ -52,31 +51,6 @@ pub fn plan(pictures: &[Found], out: &Path, format: Option<ImageFormat>) -> Vec<
         });
     }
     jobs
-}
-
-/// Writes a file completely or not at all: writes a temporary file beside it, then renames that.
-/// Missing folders are created. On an error the temporary file is removed.
-///
-/// This protects against an interrupted program, not against a power failure: it does not wait
-/// until the disk has stored the data.
-///
-/// # Blocking
-/// Waits for the disk.
-///
-/// # Errors
-/// Returns the error of the operating system.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    // `create_new` gives the file the permissions of any new file; the default of the builder
-    // would leave it readable by its owner only.
-    let mut file = tempfile::Builder::new()
-        .prefix(".images-")
-        .suffix(".part")
-        .make_in(folder, |path| File::create_new(path))?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
 }
 
 /// Returns a key that is equal for two paths that may be the same file. The folder is resolved, the

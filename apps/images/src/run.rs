@@ -5,40 +5,17 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::pin::pin;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use command::{Outcome, Progress, Stop, write_atomically};
 use futures_util::future::{Either, select};
 use images::{
     BatchUpdate, Failure, FileError, Job, PicturesCaller, ProcessedImage, Scan, Summary, Tally,
-    Updates, plan, start_pool, write_atomically,
+    Updates, plan, start_pool,
 };
 use insula::pool::PoolStats;
 
 use crate::cli::Options;
-use crate::interrupt::{self, Stop};
-use crate::progress::Progress;
-
-/// The outcome of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    AllMade,
-    SomeFailed,
-    NothingToDo,
-    Interrupted,
-}
-
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::AllMade => Self::SUCCESS,
-            Outcome::SomeFailed => Self::from(1),
-            Outcome::NothingToDo => Self::from(2),
-            // 128 + SIGINT, as shells report it.
-            Outcome::Interrupted => Self::from(130),
-        }
-    }
-}
 
 /// Does a whole run as `options` ask.
 ///
@@ -46,27 +23,26 @@ impl From<Outcome> for ExitCode {
 /// Returns a message for the user if the run could not start.
 pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
     // First, so that no request to stop ends the program between a temporary file and its new name.
-    let mut stop =
-        interrupt::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+    let mut stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
     let scan = Scan::of(&options.inputs, &options.out);
     let jobs = plan(&scan.pictures, &options.out, options.format());
     let mut tally = Tally::default();
     for failure in &scan.failures {
         tally.add_failure();
-        Progress::hidden().report(failure);
+        Progress::hidden(NAME).report(failure);
     }
     if jobs.is_empty() {
         return Err("no pictures found".to_owned());
     }
-    let alone = match options.compare {
+    let alone = match options.workers.compare {
         true => Some(time_one_worker(&jobs, options, &mut stop).await?),
         false => None,
     };
     if alone.as_ref().is_some_and(|alone| !alone.is_complete) {
         return Ok(Outcome::Interrupted);
     }
-    let mut results = Results::new(&jobs, tally, Progress::new(jobs.len(), options.quiet, ""));
-    let workers = options.workers();
+    let mut results = Results::new(&jobs, tally, progress(&jobs, options, ""));
+    let workers = options.workers.workers();
     let course = drive(&jobs, options, workers, &mut stop, |update| {
         results.take(update);
     })
@@ -81,9 +57,19 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
     }
     Ok(match summary.failed {
         _ if !course.is_complete => Outcome::Interrupted,
-        0 => Outcome::AllMade,
+        0 => Outcome::Done,
         _ => Outcome::SomeFailed,
     })
+}
+
+/// The name in front of messages.
+const NAME: &str = "images";
+
+fn progress(jobs: &[Job], options: &Options, title: &'static str) -> Progress {
+    if options.quiet {
+        return Progress::hidden(NAME);
+    }
+    Progress::new(NAME, jobs.len() as u64, "pictures", title)
 }
 
 /// Does the work of the run with one worker, to time it. The pictures are not kept, because writing
@@ -98,8 +84,11 @@ async fn time_one_worker(
     for job in jobs {
         let _ = fs::read(&job.input);
     }
-    let progress = Progress::new(jobs.len(), options.quiet, "one worker: ");
-    let course = drive(jobs, options, 1, stop, |update| progress.update(&update)).await;
+    let progress = progress(jobs, options, "one worker: ");
+    let course = drive(jobs, options, 1, stop, |update| {
+        progress.set(update.processed as u64);
+    })
+    .await;
     progress.end();
     course
 }
@@ -178,7 +167,7 @@ impl Results {
     }
 
     fn take(&mut self, update: BatchUpdate) {
-        self.progress.update(&update);
+        self.progress.set(update.processed as u64);
         for result in update.batch {
             match result.and_then(|picture| self.write(picture)) {
                 Ok(picture) => self.tally.add(&picture),

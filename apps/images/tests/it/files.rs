@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use images::{FileError, Found, ImageFormat, RawImage, Scan, plan, write_atomically};
+use images::{FileError, Found, ImageFormat, RawImage, Scan, plan};
 use tempfile::TempDir;
 
 /// A folder with empty files of the given names.
@@ -22,15 +22,6 @@ fn relative(scan: &Scan) -> Vec<&str> {
         .iter()
         .map(|found| found.relative.to_str().unwrap())
         .collect()
-}
-
-fn names_in(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 #[test]
@@ -143,38 +134,4 @@ fn an_input_is_never_overwritten() {
         outputs(&pictures, &roundabout, None),
         [PathBuf::from("a-2.jpg"), PathBuf::from("b-2.png")]
     );
-}
-
-#[test]
-fn writing_replaces_whole_files_and_leaves_nothing_else() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("new/folder/a.png");
-    write_atomically(&path, b"first").unwrap();
-    write_atomically(&path, b"second, longer").unwrap();
-    assert_eq!(fs::read(&path).unwrap(), b"second, longer");
-    assert_eq!(names_in(path.parent().unwrap()), ["a.png"]);
-}
-
-#[test]
-fn a_failed_write_leaves_no_temporary_file() {
-    let folder = TempDir::new().unwrap();
-    let taken = folder.path().join("a.png");
-    fs::create_dir_all(taken.join("not empty")).unwrap();
-    write_atomically(&taken, b"picture").unwrap_err();
-    assert_eq!(names_in(folder.path()), ["a.png"]);
-    fs::write(folder.path().join("file"), "").unwrap();
-    write_atomically(&folder.path().join("file/a.png"), b"picture").unwrap_err();
-    assert_eq!(names_in(folder.path()), ["a.png", "file"]);
-}
-
-#[cfg(unix)]
-#[test]
-fn outputs_have_the_permissions_of_new_files() {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = TempDir::new().unwrap();
-    let (ours, plain) = (folder.path().join("a.png"), folder.path().join("plain"));
-    write_atomically(&ours, b"picture").unwrap();
-    fs::write(&plain, "").unwrap();
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
-    assert_eq!(mode(&ours), mode(&plain));
 }

@@ -1,0 +1,37 @@
+//! The options of all programs that run workers.
+
+use std::thread::available_parallelism;
+
+use clap::{Args, ValueEnum};
+
+/// Where a worker runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// An isolate of this process
+    #[default]
+    Local,
+}
+
+/// `--workers`, `--kind` and `--compare`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct WorkerOptions {
+    /// Workers, each with one call at a time [default: one per core]
+    #[arg(long, value_name = "WORKERS", value_parser = clap::value_parser!(u16).range(1..))]
+    workers: Option<u16>,
+
+    /// Where the workers run
+    #[arg(long, value_enum, default_value_t)]
+    pub kind: Kind,
+
+    /// Do the work with one worker first, without keeping its results, and tell the speed-up
+    #[arg(long)]
+    pub compare: bool,
+}
+
+impl WorkerOptions {
+    /// Returns the number of workers, which is at least one.
+    pub fn workers(&self) -> usize {
+        self.workers
+            .map_or_else(|| available_parallelism().map_or(1, Into::into), Into::into)
+    }
+}
