@@ -8,10 +8,13 @@
 //! Storms on a seeded runtime repeat exactly. Those on threads depend on the order of the threads
 //! too. A storm that fails prints its seed: `INSULA_SEED=N` runs that one alone, and
 //! `INSULA_STORMS=N` runs so many of each kind.
+//!
+//! What storms meet by chance, `matrix` does one by one: every fault at every moment.
 
 mod caller;
 mod dice;
 mod ledger;
+mod matrix;
 mod run;
 mod service;
 mod weather;
@@ -28,6 +31,7 @@ fn usual(kind: Kind) -> u64 {
     }
 }
 
+/// Returns the number in a variable of the environment.
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
