@@ -27,6 +27,8 @@ const MEAN: f64 = 0.010;
 const SLOW: f64 = 5.0;
 /// The part of the time for which the workers have work.
 const LOAD: f64 = 2.0 / 3.0;
+/// Each figure of a pool is the median of so many runs with different calls.
+const RUNS: u64 = 9;
 
 #[contract(crate = insula_rpc)]
 trait Work {
@@ -96,7 +98,7 @@ fn exponential(mean: f64, random: &mut Rng) -> f64 {
 }
 
 /// The times that calls waited and took in all.
-fn simulate(balance: &Balance, kind: Kind) -> (Latency, Latency) {
+fn simulate(balance: &Balance, kind: Kind, seed: u64) -> (Latency, Latency) {
     let runtime = Runtime::builder().seeded(1).build();
     let balance = balance.clone();
     let run = move || async move {
@@ -110,7 +112,7 @@ fn simulate(balance: &Balance, kind: Kind) -> (Latency, Latency) {
             .await
             .expect("it starts");
         let caller: WorkCaller = pool.caller();
-        let mut random = Rng::with_seed(7);
+        let mut random = Rng::with_seed(seed);
         let mut calls = Vec::new();
         for number in 0..CALLS {
             let pause = kind.pause(number, &mut random);
@@ -127,6 +129,23 @@ fn simulate(balance: &Balance, kind: Kind) -> (Latency, Latency) {
     let ran = runtime.block_on(async { Isolate::run_async(run).await });
     runtime.shut_down();
     ran.expect("an end")
+}
+
+/// Returns the cells of a policy: of the times that calls waited, and of those that they took in all.
+fn cells(balance: &Balance, kind: Kind) -> [String; 2] {
+    let runs: Vec<_> = (0..RUNS)
+        .map(|seed| simulate(balance, kind, seed))
+        .collect();
+    let quantiles: [fn(&Latency) -> Duration; 3] = [|it| it.p50, |it| it.p99, |it| it.p999];
+    let parts: [fn(&(Latency, Latency)) -> &Latency; 2] = [|it| &it.0, |it| &it.1];
+    parts.map(|part| {
+        let figures = quantiles.map(|quantile| {
+            let mut times: Vec<_> = runs.iter().map(|it| quantile(part(it))).collect();
+            times.sort_unstable();
+            format!("{:.0}", times[times.len() / 2].as_secs_f64() * 1e3)
+        });
+        figures.join(" / ")
+    })
 }
 
 /// A model with a queue for each worker: each call is put into the shortest one of so many that are drawn
@@ -207,27 +226,19 @@ fn main() {
         ("`PeakEwma`", Balance::PeakEwma),
         ("`Adaptive`", Balance::Adaptive),
     ];
-    let ms = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e3);
-    let cell = |it: &Latency| format!("{} / {} / {}", ms(it.p50), ms(it.p99), ms(it.p999));
     let names = Kind::ALL.map(|(name, _)| name).join(" | ");
-    let rows: Vec<_> = policies
-        .iter()
-        .map(|(name, balance)| (name, Kind::ALL.map(|(_, kind)| simulate(balance, kind))))
+    let policies = policies.iter();
+    let mut rows: Vec<_> = policies
+        .map(|(name, balance)| (*name, Kind::ALL.map(|(_, kind)| cells(balance, kind))))
         .collect();
     let models = [
         ("a queue each, random", 1),
         ("a queue each, shorter of two", 2),
     ];
-    let models = models.map(|(name, draws)| (name, Kind::ALL.map(|it| queued(draws, it.1))));
+    rows.extend(models.map(|(name, draws)| (name, Kind::ALL.map(|it| queued(draws, it.1)))));
     for (title, which) in [("wait", 0), ("time in all", 1)] {
         println!("| {title} | {names} |\n|---|---|---|---|---|");
-        for (name, results) in &rows {
-            let cells = results
-                .iter()
-                .map(|(wait, all)| cell(if which == 0 { wait } else { all }));
-            println!("| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
-        }
-        for (name, cells) in &models {
+        for (name, cells) in &rows {
             let cells: Vec<_> = cells.iter().map(|it| it[which].as_str()).collect();
             println!("| {name} | {} |", cells.join(" | "));
         }
