@@ -323,11 +323,12 @@ impl IsolateCore {
 
     /// Posts to the out-of-band lane. A dead isolate drops the message.
     pub(crate) fn post_oob(&self, message: Oob) {
-        // Declared after the parameter, so the guard is dropped before a message that is refused,
-        // whose destructor may be code of a user.
         let mut lane = self.lane.lock();
         if lane.is_dead() {
-            return;
+            drop(lane);
+            // A moment earlier the isolate would have dropped it, and a panic would be nobody's: it
+            // must not depend on that whether the sender gets it.
+            return crate::panic::contain(move || drop(message));
         }
         let seat = self.with_details(&mut lane, |details| {
             details.oob.push(message);

@@ -192,6 +192,21 @@ fn answers_and_control_messages_whose_destructors_panic_are_all_dropped() {
     });
 }
 
+/// Without regard to the moment: the test above meets a dead isolate once in many runs only.
+#[test]
+fn a_control_message_for_an_isolate_that_has_ended_is_dropped_and_its_panic_contained() {
+    in_child(|| {
+        let runtime = Runtime::builder().threads(1).build();
+        let count = Arc::new(AtomicUsize::new(0));
+        let isolate = Isolate::builder().runtime(&runtime).spawn(|()| {}, ());
+        assert_eq!(end_of(&isolate), ExitReason::Finished);
+        let value = PanicsInDrop(count.clone());
+        drop(isolate.run_at(Priority::AsEvent, move || drop(value)));
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+        shut_down(&runtime);
+    });
+}
+
 #[test]
 fn those_who_are_told_of_an_end_may_panic() {
     in_child(|| {
