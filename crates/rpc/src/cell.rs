@@ -13,6 +13,10 @@
 //!    │ │ └── refuse ───│─│───────────────────│─────────────────┘
 //!    │ └──── expire ───┴─│──► Expired        │
 //!    └────── leave ──────┴───────────────────┴──► Left
+//!
+//!             lease            begin
+//!   Queued ◄────────► Leased ─────────► Started
+//!            unlease
 //! ```
 //!
 //! Each arrow is decided once: the state is written only under the lock of the slot, together with
@@ -33,9 +37,15 @@
 //! A call that crosses a wire has two cells, one on each side. The cell of the callee has a
 //! [`Lease`], which starts the call at its origin: only if the cell of the caller goes from `Queued`
 //! to `Started` may the other one start. So the cell of the caller decides all races, as for any
-//! call. A call that processes or machines have between them will have one more state there, between
-//! `Queued` and `Started`: the request has gone out and no start was reported. It is not there yet
-//! because nothing could enter it.
+//! call.
+//!
+//! That needs a step that both cells take at once, which two programs do not have. A call that goes
+//! to another program is *leased* first: the request has gone out, and no start was reported. The
+//! cell keeps the original of the request. *begin* is the report that the handler is about to run.
+//! *unlease* is the knowledge that it never will, since the other program has refused the call, or
+//! has ended and all that it had said before is known; so the call is as if it had not gone out, and
+//! its next error returns the request. A caller that leaves or a deadline that passes cannot know
+//! whether the handler has begun: the outcome is "maybe executed" from the lease on.
 //!
 //! # What is beside the state
 //! - `asked`: the handler was asked to stop by a side that still waits for its answer, which is
@@ -72,17 +82,19 @@ mod wired;
 
 /// The call has not been started.
 const QUEUED: u8 = 0;
+/// A callee in another program has the request, and has not said that it starts the call.
+const LEASED: u8 = 1;
 /// A callee runs it.
-const STARTED: u8 = 1;
+const STARTED: u8 = 2;
 /// A callee runs it, and the caller has its stream.
-const STREAMING: u8 = 2;
+const STREAMING: u8 = 3;
 /// It has its answer.
-const DONE: u8 = 3;
+const DONE: u8 = 4;
 // The cancelled states come last: `is_cancelled` compares with the first of them.
 /// Its deadline has passed.
-const EXPIRED: u8 = 4;
+const EXPIRED: u8 = 5;
 /// Its caller has gone.
-const LEFT: u8 = 5;
+const LEFT: u8 = 6;
 
 /// The result that a caller gets.
 pub(crate) type Answer<M> =
@@ -219,7 +231,7 @@ impl<M: Method> Completer for Callees<M> {
         match (self.cell.state.load(Ordering::Relaxed), slot.worker) {
             // Any of them may start it.
             (QUEUED, _) => self.isolates.iter().copied().for_each(found),
-            (STARTED, Some(worker)) => {
+            (LEASED | STARTED, Some(worker)) => {
                 let isolate = self.isolates.get(worker.index());
                 isolate.copied().into_iter().for_each(found);
             }
@@ -325,7 +337,7 @@ impl<M: Method> CallCell<M> {
     }
 
     pub(crate) fn is_answered(&self) -> bool {
-        !matches!(self.state.load(Ordering::Acquire), QUEUED | STARTED)
+        self.state.load(Ordering::Acquire) > STARTED
     }
 
     /// Returns whether an answer wakes this waker.
@@ -556,7 +568,7 @@ impl<M: Method> CallCell<M> {
     pub(crate) fn leave(&self) -> Left<M::Request> {
         let mut slot = self.slot.lock();
         let state = self.state.load(Ordering::Relaxed);
-        if !matches!(state, QUEUED | STARTED | STREAMING) {
+        if state >= DONE {
             return Left::Ended;
         }
         self.set(LEFT);
@@ -568,10 +580,11 @@ impl<M: Method> CallCell<M> {
         Bystanders::tell(bystanders, &Cause::CallEnded);
         drop((answer, caller));
         if state == QUEUED {
-            Left::Unstarted(request)
-        } else {
-            Left::Running
+            return Left::Unstarted(request);
         }
+        // That of a leased call, whose drop is the user's code.
+        let _dropped = catch(move || drop(request));
+        Left::Running
     }
 
     /// The caller takes the answer, if there is one.
@@ -845,12 +858,14 @@ impl<M: Method> Signal for CallCell<M> {
         let mut slot = self.slot.lock();
         let (phase, outcome) = match self.state.load(Ordering::Relaxed) {
             QUEUED => (Phase::Queue, Outcome::NotStarted),
-            STARTED => (Phase::Run, Outcome::MaybeExecuted),
+            LEASED | STARTED => (Phase::Run, Outcome::MaybeExecuted),
             _ => return false,
         };
         // `is_over` stays as it is: a handler that runs is counted when it ends.
         self.set(EXPIRED);
-        let request = slot.request.take();
+        let mut request = slot.request.take();
+        // The caller gets it back if it knows that the handler has not seen it.
+        let unsure = request.take_if(|_| outcome == Outcome::MaybeExecuted);
         slot.answer = Some(Err(CallError::Deadline {
             phase,
             outcome,
@@ -861,6 +876,7 @@ impl<M: Method> Signal for CallCell<M> {
         drop(slot);
         wake(caller);
         Bystanders::tell(bystanders, &Cause::CallEnded);
+        let _dropped = catch(move || drop(unsure));
         true
     }
 
@@ -877,7 +893,8 @@ impl<M: Method> Signal for CallCell<M> {
         count();
         // In the other states the caller has an answer, learns it from its stream, or has gone; the
         // call is only counted.
-        if state == STARTED {
+        let unsure = slot.request.take();
+        if matches!(state, LEASED | STARTED) {
             slot.answer = Some(Err(CallError::WorkerDied {
                 exit: exit.clone(),
                 worker: Some(worker),
@@ -885,7 +902,7 @@ impl<M: Method> Signal for CallCell<M> {
                 request: None,
             }));
         }
-        if matches!(state, STARTED | STREAMING) {
+        if state < DONE {
             self.set(DONE);
         }
         let caller = slot.caller.take();
@@ -893,6 +910,7 @@ impl<M: Method> Signal for CallCell<M> {
         drop(slot);
         wake(caller);
         Bystanders::tell(bystanders, &Cause::Died { worker, exit });
+        let _dropped = catch(move || drop(unsure));
     }
 
     fn report(&self, progress: Progress) {
@@ -922,6 +940,7 @@ impl<M: Method> std::fmt::Debug for CallCell<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = match self.state.load(Ordering::Relaxed) {
             QUEUED => "queued",
+            LEASED => "leased",
             STARTED => "started",
             STREAMING => "streaming",
             DONE => "done",

@@ -7,6 +7,8 @@
 mod cell;
 mod channel;
 #[cfg(feature = "wire")]
+mod lease;
+#[cfg(feature = "wire")]
 mod wire;
 
 use std::sync::Arc;

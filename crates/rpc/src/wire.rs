@@ -102,9 +102,11 @@ mod callee;
 mod caller;
 mod codec;
 mod decode;
+mod frame;
 mod loopback;
 mod message;
 mod method;
+mod relay;
 mod schema;
 pub(crate) mod started;
 mod streams;
@@ -113,9 +115,11 @@ pub(crate) mod turns;
 pub use callee::{Accepted, accept, accept_method};
 pub use caller::{Forwarded, Lease, forward};
 pub use codec::{CodecError, Crosses, MOST_BYTES, decode, encode};
+pub use frame::{Frame, FrameError, Hello};
 pub use loopback::{Loopback, loopback};
 pub use message::{ToCallee, ToCaller};
 pub use method::WireContract;
+pub use relay::{Link, Lost, News, relay};
 pub use schema::{Break, MethodSchema, Schema, SchemaError, check_schema};
 
 /// The items that generated code uses. Not for other code.

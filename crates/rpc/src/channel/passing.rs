@@ -39,6 +39,12 @@ impl<T, R> Writer<T, R> {
         self.0.0.lock().used >= WINDOW
     }
 
+    /// Returns whether the writer need not wait for its reader.
+    pub(crate) fn has_credit(&self) -> bool {
+        let state = self.0.0.lock();
+        state.is_closed || state.has_credit()
+    }
+
     /// Returns the number of items that were consumed since `seen`, and adds it there.
     ///
     /// The reader wakes a writer only once there is credit. As long as there is none here, there is

@@ -16,7 +16,7 @@ use crate::contract::{Calls, Contract, How, Method, MethodDescriptor, MethodKind
 use crate::error::{CallError, CancelledBy, Outcome, WorkerExit};
 
 #[derive(Debug)]
-struct Only(Pending<Ask>);
+pub(super) struct Only(Pending<Ask>);
 
 impl Calls for Only {
     const METHOD_COUNT: usize = 1;
@@ -40,7 +40,7 @@ impl Contract for Only {
     const METHODS: &'static [MethodDescriptor] = &[Ask::DESCRIPTOR];
 }
 
-struct Ask;
+pub(super) struct Ask;
 
 impl Method for Ask {
     type Contract = Only;
@@ -65,17 +65,17 @@ impl Method for Ask {
     }
 }
 
-const WORKER: fn() -> WorkerId = || WorkerId::new(0);
+pub(super) const WORKER: fn() -> WorkerId = || WorkerId::new(0);
 
 /// A call whose caller has left `woken` as its waker, and the number of times that it was counted.
-struct Model {
-    cell: Arc<CallCell<Ask>>,
-    woken: Arc<Woken>,
-    counted: Arc<AtomicU8>,
+pub(super) struct Model {
+    pub(super) cell: Arc<CallCell<Ask>>,
+    pub(super) woken: Arc<Woken>,
+    pub(super) counted: Arc<AtomicU8>,
 }
 
 impl Model {
-    fn new(deadline: Option<Instant>) -> Self {
+    pub(super) fn new(deadline: Option<Instant>) -> Self {
         let woken = Woken::new();
         let waker = Waker::from(Arc::clone(&woken));
         Self {
@@ -99,7 +99,7 @@ impl Model {
             .how
     }
 
-    fn abandon(&self) -> bool {
+    pub(super) fn abandon(&self) -> bool {
         let mut is_mine = false;
         let exit = WorkerExit::Abandoned;
         self.cell.abandon(WORKER(), exit, &mut || is_mine = true);
@@ -107,15 +107,15 @@ impl Model {
         is_mine
     }
 
-    fn counted(&self) -> u8 {
+    pub(super) fn counted(&self) -> u8 {
         self.counted.load(Ordering::SeqCst)
     }
 
-    fn answer(&self) -> Option<Result<u8, CallError<u8, u8>>> {
+    pub(super) fn answer(&self) -> Option<Result<u8, CallError<u8, u8>>> {
         self.cell.poll_answer(Waker::noop())
     }
 
-    fn on_another_thread<R: 'static>(
+    pub(super) fn on_another_thread<R: 'static>(
         &self,
         f: impl FnOnce(Self) -> R + 'static,
     ) -> thread::JoinHandle<R> {

@@ -7,13 +7,15 @@ use std::task::{self, Poll};
 use super::codec::{CodecError, read, write};
 use super::message::{Ending, Failure, Head, ToCallee, ToCaller};
 use super::method::{Encoder, WireContract, WireMethod};
+use super::relay::Lost;
 use super::started::Started;
 use super::streams::{HowEnded, Sink, Source, Taken};
 use crate::WorkerId;
 use crate::callee::Pending;
 use crate::cell::{CallCell, Signal};
 use crate::channel::Closed;
-use crate::contract::{CallInfo, Contract, How, Refusal};
+use crate::context::Scope;
+use crate::contract::{CallInfo, Contract, Ended, How, Refusal};
 use crate::envelope::Lease as StartAtOrigin;
 use crate::error::{CallError, CancelledBy, Outcome, Part, ProtocolError, WorkerExit};
 use crate::guard::catch;
@@ -60,7 +62,17 @@ impl Lease {
 ///
 /// `None` if that is not possible, or the call has ended already: then its caller has its error.
 pub fn forward<C: WireContract>(call: C, info: CallInfo, most: usize) -> Option<Forwarded> {
-    call.into_caller().0.forward(info, most)
+    call.into_caller().0.forward(info, most, None)
+}
+
+/// As [`forward`], for a worker that passes its calls on and counts them.
+pub(super) fn forward_for<C: WireContract>(
+    call: C,
+    most: usize,
+    scope: &Scope,
+) -> Option<Forwarded> {
+    let info = CallInfo::default();
+    call.into_caller().0.forward(info, most, Some(scope))
 }
 
 impl Forwarded {
@@ -86,6 +98,32 @@ impl Forwarded {
     pub fn receive(&mut self, message: ToCaller) {
         self.side.receive(message);
     }
+
+    /// The call is about to go out to another program.
+    pub(super) fn lend_out(&self, worker: WorkerId) -> Result<(), How> {
+        self.side.lend_out(worker)
+    }
+
+    /// The other program starts the call.
+    pub(super) fn begin(&self, worker: WorkerId) {
+        self.side.begin(worker);
+    }
+
+    /// The other program has gone.
+    pub(super) fn lose(&mut self, worker: WorkerId, lost: Lost) {
+        self.side.lose(worker, lost);
+    }
+
+    /// Returns whether the handler has sent as many items as it may, so that the call waits for its
+    /// reader.
+    pub(super) fn waits_for_reader(&self) -> bool {
+        self.side.waits_for_reader()
+    }
+
+    /// Counts the call, which has ended, unless it is counted.
+    pub(super) fn end(&mut self) -> Ended {
+        self.side.count()
+    }
 }
 
 impl fmt::Debug for Forwarded {
@@ -105,11 +143,21 @@ pub fn caller<M: WireMethod>(call: Pending<M>) -> AnyCaller {
 }
 
 trait Outgoing: Send + fmt::Debug {
-    fn forward(self: Box<Self>, info: CallInfo, most: usize) -> Option<Forwarded>;
+    fn forward(
+        self: Box<Self>,
+        info: CallInfo,
+        most: usize,
+        scope: Option<&Scope>,
+    ) -> Option<Forwarded>;
 }
 
 impl<M: WireMethod> Outgoing for Pending<M> {
-    fn forward(mut self: Box<Self>, info: CallInfo, most: usize) -> Option<Forwarded> {
+    fn forward(
+        mut self: Box<Self>,
+        info: CallInfo,
+        most: usize,
+        scope: Option<&Scope>,
+    ) -> Option<Forwarded> {
         let cell = self.cell.take()?;
         match message::<M>(&cell, info, most)? {
             Ok(message) => {
@@ -120,6 +168,8 @@ impl<M: WireMethod> Outgoing for Pending<M> {
                     cell,
                     started,
                     most,
+                    scope: scope.cloned(),
+                    ended: None,
                     watch: None,
                     is_asked: false,
                     items: None,
@@ -185,12 +235,21 @@ fn lease<M: WireMethod>(cell: Arc<CallCell<M>>, started: Arc<Started<Source>>) -
 trait CallerSide: Send + fmt::Debug {
     fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<ToCallee>>;
     fn receive(&mut self, message: ToCaller);
+    fn lend_out(&self, worker: WorkerId) -> Result<(), How>;
+    fn begin(&self, worker: WorkerId);
+    fn lose(&mut self, worker: WorkerId, lost: Lost);
+    fn waits_for_reader(&self) -> bool;
+    fn count(&mut self) -> Ended;
 }
 
 struct Side<M: WireMethod> {
     cell: Arc<CallCell<M>>,
     started: Arc<Started<Source>>,
     most: usize,
+    /// Of the worker that counts the call when it ends, if there is one on this side.
+    scope: Option<Scope>,
+    /// The end of the call, once it was counted.
+    ended: Option<Ended>,
     /// The place among the watchers of the cell.
     watch: Option<u64>,
     /// The callee was told that the handler is asked to stop.
@@ -267,6 +326,7 @@ impl<M: WireMethod> CallerSide for Side<M> {
         }
         match message {
             ToCaller::Refuse(why) => {
+                self.cell.unlease();
                 if self.cell.refuse(Refusal::Protocol(why.clone())) {
                     return self.end();
                 }
@@ -304,6 +364,65 @@ impl<M: WireMethod> CallerSide for Side<M> {
                 }
             }
             ToCaller::End(bytes) => self.close(&bytes),
+        }
+    }
+
+    fn lend_out(&self, worker: WorkerId) -> Result<(), How> {
+        self.cell.lease(worker)
+    }
+
+    fn begin(&self, worker: WorkerId) {
+        if let Some(request) = self.cell.begin() {
+            // As in `lease`.
+            let items = catch(|| M::items(request)).unwrap_or(None);
+            self.started.start(worker, items);
+        }
+    }
+
+    fn lose(&mut self, worker: WorkerId, lost: Lost) {
+        if self.is_over {
+            return;
+        }
+        let exit = WorkerExit::Ended;
+        if lost == Lost::Complete && self.cell.unlease() {
+            let count = count_by(self.scope.as_ref());
+            self.cell.count_unstarted(How::Died, count);
+            self.cell.refuse(Refusal::WorkerDied {
+                exit,
+                worker: Some(worker),
+            });
+        } else {
+            let died = Ended::ran(How::Died, self.cell.request_traffic());
+            let mut count = Some(count_by(self.scope.as_ref()));
+            self.cell.abandon(worker, exit, &mut || {
+                if let Some(count) = count.take() {
+                    count(died);
+                }
+            });
+        }
+        self.end();
+    }
+
+    fn waits_for_reader(&self) -> bool {
+        self.stream.as_ref().is_some_and(|it| !it.has_credit())
+    }
+
+    fn count(&mut self) -> Ended {
+        if let Some(ended) = self.ended {
+            return ended;
+        }
+        let has_run = self.started.worker().is_some();
+        let count = count_by(self.scope.as_ref());
+        let ended = self.cell.count_end(has_run, count);
+        *self.ended.insert(ended)
+    }
+}
+
+/// Tells the worker that counts the call, if there is one on this side, of its end.
+fn count_by(scope: Option<&Scope>) -> impl FnOnce(Ended) {
+    move |ended| {
+        if let Some(scope) = scope {
+            scope.record(ended);
         }
     }
 }
@@ -396,6 +515,7 @@ impl<M: WireMethod> Side<M> {
                 return self.settle(how, Err(error), 0);
             }
         };
+        self.cell.unlease();
         if !self.cell.refuse(refusal) {
             // It was started here and not there, where it was turned away between the two.
             let error = CallError::WorkerDied {
@@ -417,13 +537,18 @@ impl<M: WireMethod> Side<M> {
     ) {
         self.start();
         self.end();
-        let (_ended, unread) = self.cell.settle(how, answer, bytes, |_| {});
+        let count = count_by(self.scope.as_ref());
+        let (ended, unread) = self.cell.settle(how, answer, bytes, count);
+        self.ended = Some(ended);
         let _dropped = catch(move || drop(unread));
     }
 
     /// Starts a call that the callee's side has answered without a word of its start.
     fn start(&mut self) {
-        if self.cell.is_queued() {
+        if self.cell.is_leased() {
+            let request = self.cell.begin();
+            let _dropped = catch(move || drop(request));
+        } else if self.cell.is_queued() {
             let started = self.cell.start(WorkerId::new(0));
             let _dropped = catch(move || drop(started));
         }
@@ -440,9 +565,9 @@ impl<M: WireMethod> Side<M> {
             Some(mut stream) => {
                 self.end();
                 let failure = Failure::Protocol(*why, outcome);
-                let _ended = self
-                    .cell
-                    .close(How::Failed, |_| {}, || stream.fail(failure));
+                let count = count_by(self.scope.as_ref());
+                let ended = self.cell.close(How::Failed, count, || stream.fail(failure));
+                self.ended = Some(ended);
             }
             None => {
                 let request = None;
@@ -470,7 +595,8 @@ impl<M: WireMethod> Side<M> {
                     HowEnded::Failed => How::Failed,
                     HowEnded::Stopped => How::Died,
                 };
-                let _ended = self.cell.close(how, |_| {}, end.write);
+                let count = count_by(self.scope.as_ref());
+                self.ended = Some(self.cell.close(how, count, end.write));
                 None
             }
             Err(why) => Some(why),

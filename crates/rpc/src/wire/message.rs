@@ -272,7 +272,7 @@ enum WorkTypeForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "CancelledBy")]
-enum CancelledByForm {
+pub(super) enum CancelledByForm {
     Caller,
     Deadline,
     Shutdown,
@@ -313,7 +313,7 @@ enum PartForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "ProtocolError")]
-enum ProtocolErrorForm {
+pub(super) enum ProtocolErrorForm {
     WrongContract {
         expected: String,
         found: String,

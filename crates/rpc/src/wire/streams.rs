@@ -245,6 +245,7 @@ trait AnySink: Send {
     /// Ends the stream with an error of the library.
     fn fail(&mut self, failure: Failure);
     fn poll_consumed(&mut self, cx: &task::Context<'_>) -> Poll<Result<u64, Closed>>;
+    fn has_credit(&self) -> bool;
     fn cut(&self) -> Arc<dyn Cut>;
 }
 
@@ -300,6 +301,11 @@ impl Sink {
         self.0.poll_consumed(cx)
     }
 
+    /// Returns whether the handler may send an item.
+    pub(super) fn has_credit(&self) -> bool {
+        self.0.has_credit()
+    }
+
     pub(super) fn cut(&self) -> Arc<dyn Cut> {
         self.0.cut()
     }
@@ -328,6 +334,10 @@ impl<T: Crosses, E: Crosses> AnySink for Answer<T, E> {
 
     fn poll_consumed(&mut self, cx: &task::Context<'_>) -> Poll<Result<u64, Closed>> {
         self.writer.poll_consumed(cx, &mut self.consumed)
+    }
+
+    fn has_credit(&self) -> bool {
+        self.writer.has_credit()
     }
 
     fn cut(&self) -> Arc<dyn Cut> {
