@@ -1,11 +1,12 @@
 //! Building a pool.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use insula_memory::thread_counts;
-use insula_rpc::{Respond, Router, WorkerId};
+use insula_rpc::{Calls, Respond, Router, WorkerId};
 
 use crate::balance::Balance;
 use crate::config::{Measure, Monitor, Queue};
@@ -22,7 +23,7 @@ use crate::pool::WorkerPool;
 use crate::shared::{Setup, Shared, within};
 use crate::size::Workers;
 use crate::supervisor::Supervisor;
-use crate::worker::{Building, Factory, Seed, WorkerContext};
+use crate::worker::{Factory, Seed, WorkerContext};
 
 /// Calls that all workers of a pool together may run at once.
 const MOST_PLACES: usize = 1 << 20;
@@ -99,7 +100,30 @@ impl PoolBuilder {
             factory: Some(builds::<R>(factory)),
         }
     }
+
+    /// Has each worker bring the calls of a contract to where they run, such as a process, in the place
+    /// of a service of its own.
+    pub fn kind<C: Calls, K: Kind<C>>(self, kind: K) -> PoolBuilder<K::Responder> {
+        PoolBuilder {
+            settings: self.settings,
+            factory: Some(builds::<K::Responder>(move |cx| kind.start(cx))),
+        }
+    }
 }
+
+/// A kind of worker: what a worker of a pool is in the place of an isolate with a service. The calls
+/// of the contract `C`, their errors and the options of the pool are the same with each.
+pub trait Kind<C: Calls>: Send + Sync + 'static {
+    /// The responder that brings calls to where they run.
+    type Responder: Respond<Contract = C>;
+
+    /// Starts what the calls of a worker need, as a factory builds a service. The worker takes calls
+    /// once that is ready. The end of what was started is told by [`WorkerContext::end`].
+    fn start(&self, cx: WorkerContext) -> Starting<<Self::Responder as Respond>::Service>;
+}
+
+/// The start of what a worker of some [`Kind`] needs.
+pub type Starting<S> = Pin<Box<dyn Future<Output = Result<S, FactoryError>> + Send>>;
 
 /// A function that builds the service of a worker: `|cx: WorkerContext| async { Ok(service) }`.
 ///
@@ -123,7 +147,7 @@ where
 
 /// A factory of responders from one of services.
 fn builds<R: Respond>(factory: impl ServiceFactory<R::Service>) -> Factory<R> {
-    Arc::new(move |cx| -> Building<R> {
+    Arc::new(move |cx| -> Starting<R> {
         let building = factory(cx);
         Box::pin(async { Ok(R::new(building.await?)) })
     })

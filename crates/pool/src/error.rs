@@ -49,6 +49,8 @@ pub enum WorkerFault {
     TimedOut(Duration),
     /// Its isolate ended.
     Ended,
+    /// Its service has [ended](crate::WorkerContext::end) it, for this reason.
+    GivenUp(String),
     /// It did not stop when the pool was shut down, or its isolate computed or blocked for longer than
     /// [`Health::stuck_after`](crate::Health::stuck_after).
     Stuck,
@@ -161,6 +163,7 @@ impl fmt::Display for WorkerFault {
             }
             Self::TimedOut(after) => write!(f, "not ready after {after:?}"),
             Self::Ended => f.write_str("its isolate ended"),
+            Self::GivenUp(why) => f.write_str(why),
             Self::Stuck => f.write_str("it did not stop"),
         }
     }

@@ -160,7 +160,7 @@ mod supervisor;
 mod worker;
 
 pub use balance::{Balance, Candidate, Strategy, Weights};
-pub use builder::{NoService, PoolBuilder, ServiceFactory};
+pub use builder::{Kind, NoService, PoolBuilder, ServiceFactory, Starting};
 pub use config::{Change, Measure, Monitor, Overflow, Queue, Rate, Shutdown};
 pub use error::{BuildError, FactoryError, ReloadError, ResizeError, WorkerFault};
 pub use health::{Health, Readiness};

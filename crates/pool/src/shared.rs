@@ -36,6 +36,8 @@ use crate::stats::books::{Books, Methods};
 pub(crate) struct Shared<C: Calls> {
     pub(crate) name: Arc<str>,
     /// The time that a cancelled handler may go on.
+    /// The calls that a worker runs at once.
+    pub(crate) places: usize,
     pub(crate) grace: Duration,
     pub(crate) startup_timeout: Duration,
     /// Locked alone.
@@ -408,6 +410,7 @@ impl<C: Calls> Shared<C> {
         }
         Self {
             name: setup.name.into(),
+            places: setup.lanes,
             grace: setup.grace,
             startup_timeout: setup.startup_timeout,
             restart: Mutex::new(restart),

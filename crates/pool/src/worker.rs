@@ -13,10 +13,12 @@ use insula_core::{
     yield_now,
 };
 use insula_rpc::{Calls, Ended, How, Place, Respond, Scope, WorkerId, catch, contain};
+use insula_sync::Mutex;
 
+use crate::builder::Starting;
 use crate::dispatch::Place as At;
 use crate::dispatch::Signs;
-use crate::error::{FactoryError, WorkerFault};
+use crate::error::WorkerFault;
 use crate::health::{Heartbeat, Readiness, Resident};
 use crate::lifecycle::Start;
 use crate::memory::{CallMemory, Dropper, Pressure, StateMemory};
@@ -35,7 +37,14 @@ pub struct WorkerContext {
     memory: Option<Arc<StateMemory>>,
     dropper: Dropper,
     compute: Compute,
+    places: usize,
+    grace: Duration,
+    isolate: Option<Isolate>,
+    epitaph: Epitaph,
 }
+
+/// The reason for which a worker is ended by its own service.
+pub(crate) type Epitaph = Arc<Mutex<Option<String>>>;
 
 impl WorkerContext {
     /// Returns the worker's place in the pool.
@@ -46,6 +55,27 @@ impl WorkerContext {
     /// Returns the number of times that its state was built before, failures included.
     pub fn incarnation(&self) -> u32 {
         self.incarnation
+    }
+
+    /// Returns the number of calls that the worker runs at once.
+    pub fn places(&self) -> usize {
+        self.places
+    }
+
+    /// Returns the time that a cancelled handler may go on.
+    pub fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    /// Ends the worker with a [fault](crate::WorkerFault::GivenUp): what its service stands for has
+    /// ended, such as a process or a connection. The pool's [policy](crate::Restart) decides whether
+    /// it starts again. May be called from any thread, and changes nothing if this state of the worker
+    /// has ended.
+    pub fn end(&self, why: impl Into<String>) {
+        self.epitaph.lock().get_or_insert(why.into());
+        if let Some(isolate) = &self.isolate {
+            isolate.kill();
+        }
     }
 
     /// Returns the readiness of the worker, with which its services can stop taking calls for a while:
@@ -84,10 +114,8 @@ impl WorkerContext {
     }
 }
 
-pub(crate) type Building<R> = Pin<Box<dyn Future<Output = Result<R, FactoryError>> + Send>>;
-
 /// Builds the state of a worker: its services, behind a responder.
-pub(crate) type Factory<R> = Arc<dyn Fn(WorkerContext) -> Building<R> + Send + Sync>;
+pub(crate) type Factory<R> = Arc<dyn Fn(WorkerContext) -> Starting<R> + Send + Sync>;
 
 /// The values with which the isolate of a worker's state starts.
 pub(crate) struct Seed<R: Respond> {
@@ -105,6 +133,7 @@ pub(crate) struct Seed<R: Respond> {
     fails_build: bool,
     /// Another isolate has the worker's next state.
     is_succeeded: bool,
+    epitaph: Epitaph,
 }
 
 impl<R: Respond> Seed<R> {
@@ -143,6 +172,7 @@ impl<R: Respond> Seed<R> {
             memory,
             fails_build: false,
             is_succeeded: false,
+            epitaph: Epitaph::default(),
         }
     }
 
@@ -283,7 +313,8 @@ impl<R: Respond> Drop for Seed<R> {
             self.shared.move_out(self.worker.index(), isolate);
         }
         if !self.is_succeeded {
-            self.fail(WorkerFault::Ended);
+            let why = self.epitaph.lock().take();
+            self.fail(why.map_or(WorkerFault::Ended, WorkerFault::GivenUp));
         }
         self.shared.bury(self.worker.index(), self.incarnation);
     }
@@ -341,6 +372,10 @@ async fn build<R: Respond>(seed: &Seed<R>) -> Result<R, WorkerFault> {
         memory: seed.memory.clone(),
         dropper: seed.shared.dropper.clone(),
         compute: compute(&seed.shared, seed.worker.index()),
+        places: seed.shared.places,
+        grace: seed.shared.grace,
+        isolate: Isolate::current(),
+        epitaph: Arc::clone(&seed.epitaph),
     };
     let timeout = seed.shared.startup_timeout;
     // Called inside of the future, so that a factory that panics before its first wait is contained

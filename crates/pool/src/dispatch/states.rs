@@ -336,7 +336,9 @@ impl<J: Job> Dispatch<J> {
     /// The present state of a worker has ended, or could not be built.
     fn tell_end(&mut self, worker: usize, fault: &Arc<WorkerFault>, after: After) {
         // One whose state was not built when the pool closed is no loss.
-        if self.phase == Phase::Closed && matches!(**fault, WorkerFault::Ended) {
+        if self.phase == Phase::Closed
+            && matches!(**fault, WorkerFault::Ended | WorkerFault::GivenUp(_))
+        {
             return;
         }
         let incarnation = self.workers[worker].incarnation;

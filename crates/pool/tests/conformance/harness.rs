@@ -76,6 +76,7 @@ macro_rules! conform {
         $crate::harness::conform_to!(ThreeWorkers as three_workers { $($list)* });
         $crate::harness::conform_to!(WiredIsolate as wired_isolate { $($list)* });
         $crate::harness::conform_to!(WiredWorkers as wired_workers { $($list)* });
+        $crate::harness::conform_to!(LinkedIsolate as linked_isolate { $($list)* });
     };
 }
 

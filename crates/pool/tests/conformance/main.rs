@@ -2,8 +2,9 @@
 //!
 //! A case is a function over a [`transport::Transport`]. The lists in [`shared`] and [`exclusive`]
 //! make one test of each case for each transport: a port of one isolate ([`insula_rpc::serve`]), a
-//! pool of one worker, a pool of three workers that run two calls at once, and the first and the
-//! last of them behind a wire ([`insula_rpc::wire::loopback`]). The model is the list of gRPC's
+//! pool of one worker, a pool of three workers that run two calls at once, the first and the
+//! last of them behind a wire ([`insula_rpc::wire::loopback`]), and the first one behind a pool whose
+//! worker passes its calls on over a link (`insula-link`). The model is the list of gRPC's
 //! interoperability tests; the doc comment of a case names its counterpart.
 //!
 //! # Two contracts

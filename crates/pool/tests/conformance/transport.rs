@@ -1,18 +1,25 @@
 //! The seam of this suite: how calls come to a service.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
-use insula_core::Isolate;
+use insula_core::{Isolate, spawn_local};
+use insula_link::{Connection, Origin, Remote, Settings, Target};
 use insula_pool::{Measure, PoolStats, Queue, Shutdown, WorkerPool};
-use insula_rpc::wire::{Loopback, WireContract};
-use insula_rpc::{Caller, Respond, Whole, serve};
+use insula_rpc::wire::{Hello, Loopback, MOST_BYTES, WireContract};
+use insula_rpc::{Caller, Endpoint, Respond, Whole, serve};
+use insula_sync::Mutex;
 
 /// A way for calls to come to a service.
 pub(crate) trait Transport: 'static {
+    /// What one side does, the other learns a little later.
+    const IS_DISTANT: bool = false;
+
     /// The calls that it runs at once.
     fn places<R: Respond>() -> usize;
 
@@ -66,6 +73,12 @@ pub(crate) type ThreeWorkers = Workers<3, 2>;
 /// Another transport, to which calls come as bytes.
 #[derive(Debug)]
 pub(crate) struct Wired<T>(PhantomData<T>);
+
+/// A pool whose worker passes its calls on to another transport, over a link.
+#[derive(Debug)]
+pub(crate) struct Linked<T>(PhantomData<T>);
+
+pub(crate) type LinkedIsolate = Linked<OneIsolate>;
 
 pub(crate) type WiredIsolate = Wired<OneIsolate>;
 pub(crate) type WiredWorkers = Wired<ThreeWorkers>;
@@ -158,6 +171,108 @@ impl<T: Transport> Transport for Wired<T> {
     {
         let (wire, host) = T::start::<Loopback<K::Contract>, R>(service, bound).await;
         (K::from(Arc::new(wire)), host)
+    }
+}
+
+impl<T: Transport> Transport for Linked<T> {
+    const IS_DISTANT: bool = true;
+
+    fn places<R: Respond>() -> usize {
+        T::places::<R>()
+    }
+
+    async fn start<K, R>(service: R::Service, bound: Option<usize>) -> (K, Host)
+    where
+        K: Caller + Send,
+        K::Contract: WireContract,
+        R: Respond<Contract = K::Contract>,
+        R::Service: Clone + Sync,
+    {
+        let (target, host) = T::start::<Shown<K::Contract>, R>(service, None).await;
+        let endpoint = target.0;
+        let mut builder = WorkerPool::builder()
+            .name("linked")
+            .workers(1)
+            .concurrency_per_worker(T::places::<R>())
+            .grace(Duration::from_secs(3600))
+            .measure(Measure::All);
+        if let Some(bound) = bound {
+            builder = builder.queue(Queue::bounded(bound));
+        }
+        let factory = move |_cx| {
+            let endpoint = Arc::clone(&endpoint);
+            async move { Ok(connect(endpoint)) }
+        };
+        let pool = builder
+            .service::<Remote<K::Contract>>(factory)
+            .build()
+            .await
+            .expect("the pool starts");
+        let caller = pool.caller::<K, Whole>();
+        let end = async move || {
+            let patience = Shutdown::graceful(Duration::from_secs(60));
+            let report = pool.shut_down(patience).await;
+            assert_eq!(report.lost, 0, "{report:?}");
+            assert_balanced(&pool.stats());
+            drop(pool);
+            host.end().await;
+        };
+        (caller, Host::new(end))
+    }
+}
+
+/// A caller that shows its endpoint.
+struct Shown<C>(Arc<dyn Endpoint<C>>);
+
+impl<C> From<Arc<dyn Endpoint<C>>> for Shown<C> {
+    fn from(endpoint: Arc<dyn Endpoint<C>>) -> Self {
+        Self(endpoint)
+    }
+}
+
+impl<C: WireContract> Caller for Shown<C> {
+    type Contract = C;
+}
+
+/// Makes both ends of a link to an endpoint, and moves their frames in this isolate.
+fn connect<C: WireContract>(endpoint: Arc<dyn Endpoint<C>>) -> Connection {
+    let bell = Arc::new(Bell::default());
+    let settings = Settings {
+        hello: Hello::of::<C>(MOST_BYTES),
+        most: MOST_BYTES,
+    };
+    let medium = Waker::from(Arc::clone(&bell));
+    let origin = Arc::new(Origin::new(settings, medium.clone(), |_why| {}));
+    let target = Target::new(endpoint, MOST_BYTES, medium, |_call| {});
+    let carried = Arc::clone(&origin);
+    spawn_local(poll_fn(move |cx| {
+        *bell.0.lock() = Some(cx.waker().clone());
+        loop {
+            let (to, from) = (carried.outbox().take(), target.outbox().take());
+            if to.is_none() && from.is_none() {
+                return Poll::<()>::Pending;
+            }
+            if let Some(frame) = to
+                && let Some(serving) = target.receive(&frame).expect("it keeps to the protocol")
+            {
+                spawn_local(serving.run());
+            }
+            if let Some(frame) = from {
+                carried.receive(&frame).expect("it keeps to the protocol");
+            }
+        }
+    }));
+    Connection::new(origin, MOST_BYTES, ())
+}
+
+/// Wakes the task that moves frames.
+#[derive(Default)]
+struct Bell(Mutex<Option<Waker>>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let waker = self.0.lock().take();
+        waker.into_iter().for_each(Waker::wake);
     }
 }
 

@@ -1,0 +1,63 @@
+//! How one process wakes the other.
+//!
+//! A side that has nothing to do sleeps on its own bell, a futex in the shared memory. Whoever may
+//! have something for it rings the bell afterwards, and pays for a system call only if the side
+//! sleeps.
+//!
+//! The sleeper announces that it sleeps and then looks once more; the ringer has written first and
+//! looks at the announcement then. Each has a fence between its two steps, so at least one of them
+//! sees the other. The ringer takes the announcement back, so that of many rings one wakes. The word
+//! of the futex counts the wake-ups: a sleeper that has read it before finds it changed, and does
+//! not sleep.
+
+use std::time::Duration;
+
+use insula_sync::atomic::{AtomicU32, Ordering, fence};
+
+/// The bell of one side.
+pub(crate) struct Bell<'a> {
+    word: &'a AtomicU32,
+    sleeps: &'a AtomicU32,
+}
+
+/// What puts a thread to sleep as long as a word has a value.
+pub(crate) trait Futex {
+    /// Sleeps until it is woken, at most for a time, and not at all if the word has changed. May
+    /// wake for no reason.
+    fn wait(&self, word: &AtomicU32, seen: u32, most: Option<Duration>);
+    /// Wakes a thread that sleeps on the word.
+    fn wake(&self, word: &AtomicU32);
+}
+
+impl<'a> Bell<'a> {
+    pub(crate) fn new(word: &'a AtomicU32, sleeps: &'a AtomicU32) -> Self {
+        Self { word, sleeps }
+    }
+
+    /// Wakes the side, if it sleeps. What was written before is seen by it.
+    pub(crate) fn ring(&self, futex: &impl Futex) {
+        // Pairs with the fence of `sleep`.
+        fence(Ordering::SeqCst);
+        if self.sleeps.load(Ordering::Relaxed) != 0 && self.sleeps.swap(0, Ordering::Relaxed) != 0 {
+            self.word.fetch_add(1, Ordering::Release);
+            futex.wake(self.word);
+        }
+    }
+
+    /// Sleeps until the bell rings or the time has passed, unless there is something to do.
+    pub(crate) fn sleep(
+        &self,
+        futex: &impl Futex,
+        most: Option<Duration>,
+        has_work: impl FnOnce() -> bool,
+    ) {
+        let seen = self.word.load(Ordering::Acquire);
+        self.sleeps.store(1, Ordering::Relaxed);
+        // Pairs with the fence of `ring`.
+        fence(Ordering::SeqCst);
+        if !has_work() {
+            futex.wait(self.word, seen, most);
+        }
+        self.sleeps.store(0, Ordering::Relaxed);
+    }
+}

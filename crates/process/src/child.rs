@@ -1,0 +1,213 @@
+//! The child: a pool of one worker behind the target of a link.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::process;
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Wake, Waker};
+use std::time::Duration;
+
+use insula_core::{Isolate, ReceivePort, Runtime, SendPort, spawn_local};
+use insula_link::Target;
+use insula_pool::{
+    PoolObserver, Queue, Restart, ServiceFactory, Shutdown, WorkerChange, WorkerEvent, WorkerPool,
+};
+use insula_rpc::wire::{Frame, WireContract};
+use insula_rpc::{Caller, Contract, Endpoint, Respond, Whole};
+use insula_sync::atomic::{AtomicBool, Ordering};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+use crate::carrier::{Carrier, most_of_frame};
+use crate::entry::Assignment;
+use crate::ring::Consumer;
+use crate::shared::{Region, Side};
+
+/// The exit status of a worker whose service has ended: `EX_SOFTWARE` of `sysexits.h`.
+const LOST: i32 = 70;
+
+/// The time for which a child looks for work before it sleeps.
+const SPIN: Duration = Duration::from_micros(20);
+
+/// The time that calls get which still run when the parent lets go.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Serves calls until the parent lets the worker go.
+///
+/// # Errors
+/// Says why that is not possible, for a person.
+pub(crate) fn serve<R>(
+    assignment: &Assignment,
+    factory: impl ServiceFactory<R::Service>,
+) -> Result<(), String>
+where
+    R: Respond,
+    R::Contract: WireContract,
+{
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| format!("cannot be tied to its parent: {error}"))?;
+    // It may have gone before that.
+    let parent = getppid().map(|it| it.as_raw_nonzero().get().unsigned_abs());
+    if parent != Some(assignment.parent) {
+        return Err("its parent has gone".to_owned());
+    }
+    let region = memory().map_err(|error| format!("cannot open its memory: {error}"))?;
+    let carrier = Arc::new(Carrier::new(region, Side::Child));
+    let runtime = Runtime::builder().build();
+    let is_serving = Arc::new(AtomicBool::new(false));
+    let pool = WorkerPool::builder()
+        .name(format!("worker-{}", assignment.worker))
+        .workers(1)
+        .concurrency_per_worker(assignment.places)
+        // The parent has the bound.
+        .queue(Queue::bounded(usize::MAX))
+        .grace(Duration::from_millis(assignment.grace_ms))
+        .restart(Restart::never())
+        .observe(EndsWithWorker(Arc::clone(&is_serving)))
+        .service::<R>(factory)
+        .build();
+    let pool = match runtime.block_on(pool) {
+        Ok(pool) => pool,
+        Err(error) => {
+            let mut frame = Vec::new();
+            Frame::Refused(error.to_string()).write(&mut frame);
+            carrier.send_last(frame);
+            return Err(error.to_string());
+        }
+    };
+    is_serving.store(true, Ordering::Release);
+    let served = runtime.block_on(async { carry(&carrier, &pool, assignment.most) });
+    runtime.block_on(pool.shut_down(Shutdown::graceful(PATIENCE)));
+    runtime.shut_down();
+    served
+}
+
+/// Returns whether the standard input is the memory of a worker.
+pub(crate) fn has_memory() -> bool {
+    let descriptor = io::stdin().as_fd().try_clone_to_owned();
+    descriptor.is_ok_and(|it| Region::open(it).is_ok())
+}
+
+/// Takes the memory, which is the standard input, and gives that back its usual meaning.
+fn memory() -> io::Result<Region> {
+    let descriptor = io::stdin().as_fd().try_clone_to_owned()?;
+    let region = Region::open(descriptor)?;
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(region)
+}
+
+/// Moves frames until the parent lets the worker go.
+fn carry<C: WireContract>(
+    carrier: &Arc<Carrier>,
+    pool: &WorkerPool<C>,
+    most: usize,
+) -> Result<(), String> {
+    let endpoint = pool.caller::<Shown<C>, Whole>().0;
+    let flush = Arc::new(Flush {
+        carrier: Arc::clone(carrier),
+        target: OnceLock::new(),
+    });
+    let medium = Waker::from(Arc::clone(&flush));
+    let signs = Arc::clone(carrier);
+    let on_start = move |call: u64| {
+        // Release pairs with the end of this process, after which the parent reads it.
+        signs.region().sign(call).store(call + 1, Ordering::Release);
+    };
+    let target = Arc::new(Target::new(endpoint, most, medium, on_start));
+    // Set once, here.
+    let _ = flush.target.set(Arc::downgrade(&target));
+    let (wrong, is_wrong) = insula_core::one_shot();
+    let frames = accept(Arc::clone(&target), Arc::clone(carrier), wrong);
+    let mut is_wrong = std::pin::pin!(is_wrong);
+    let mut consumer = Consumer::default();
+    loop {
+        let take = |frame| {
+            // It ends after a violation, which is found below.
+            let _ = frames.send(frame);
+        };
+        carrier
+            .read(&mut consumer, most_of_frame(most), take)
+            .map_err(|corrupt| corrupt.to_string())?;
+        carrier.flush(target.outbox());
+        if target.is_told_to_go() {
+            return Ok(());
+        }
+        let mut cx = std::task::Context::from_waker(Waker::noop());
+        if let std::task::Poll::Ready(violation) = is_wrong.as_mut().poll(&mut cx) {
+            return violation.map_or(Ok(()), Err);
+        }
+        carrier.wait(&consumer, SPIN, None);
+    }
+}
+
+/// Takes frames in an isolate, where their calls are moved.
+fn accept<C: WireContract>(
+    target: Arc<Target<C>>,
+    carrier: Arc<Carrier>,
+    wrong: insula_core::ReplyTo<String>,
+) -> SendPort<Vec<u8>> {
+    let builder = Isolate::builder().name("link");
+    let (_isolate, port) = builder.spawn_pair(move |mut port: ReceivePort<Vec<u8>>| async move {
+        while let Some(frame) = port.recv().await {
+            match target.receive(&frame) {
+                Ok(Some(serving)) => {
+                    spawn_local(serving.run());
+                }
+                Ok(None) if target.is_told_to_go() => carrier.call(),
+                Ok(None) => {}
+                Err(violation) => {
+                    wrong.send(violation.to_string());
+                    carrier.call();
+                    return;
+                }
+            }
+        }
+    });
+    port
+}
+
+/// Writes what is in the outbox, on the thread that has put it there.
+struct Flush<C> {
+    carrier: Arc<Carrier>,
+    target: OnceLock<Weak<Target<C>>>,
+}
+
+impl<C: WireContract> Wake for Flush<C> {
+    fn wake(self: Arc<Self>) {
+        if let Some(target) = self.target.get().and_then(Weak::upgrade) {
+            self.carrier.flush(target.outbox());
+        }
+    }
+}
+
+/// A worker that has lost its service is of no use, and its end tells the parent so.
+struct EndsWithWorker(Arc<AtomicBool>);
+
+impl PoolObserver for EndsWithWorker {
+    fn on_event(&self, event: &WorkerEvent) {
+        // The error of a build is told otherwise.
+        let is_serving = self.0.load(Ordering::Acquire);
+        if is_serving && let WorkerChange::Lost { fault } = &event.change {
+            eprint(&format!("worker: {fault}"));
+            process::exit(LOST);
+        }
+    }
+}
+
+fn eprint(line: &str) {
+    // If standard error is closed, the exit status tells it alone.
+    let _ = io::Write::write_fmt(&mut io::stderr().lock(), format_args!("{line}\n"));
+}
+
+/// A caller that shows its endpoint.
+struct Shown<C>(Arc<dyn Endpoint<C>>);
+
+impl<C> From<Arc<dyn Endpoint<C>>> for Shown<C> {
+    fn from(endpoint: Arc<dyn Endpoint<C>>) -> Self {
+        Self(endpoint)
+    }
+}
+
+impl<C: Contract> Caller for Shown<C> {
+    type Contract = C;
+}

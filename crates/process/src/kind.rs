@@ -1,0 +1,103 @@
+//! The kind of workers that are processes.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use insula_link::{Connection, Remote};
+use insula_pool::{Kind, Starting, WorkerContext};
+use insula_rpc::wire::{MOST_BYTES, WireContract};
+
+/// Workers that are child processes; see the [crate](crate).
+#[derive(Debug, Clone)]
+#[must_use = "it does nothing until it is the kind of a pool"]
+pub struct Process(Plan);
+
+/// How a child is started, and how its link works.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// `None` for the program of this process.
+    pub(crate) program: Option<PathBuf>,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) variables: Vec<(OsString, OsString)>,
+    pub(crate) clears_env: bool,
+    pub(crate) most: usize,
+    pub(crate) spin: Duration,
+}
+
+impl Process {
+    /// Workers that are processes of this program, which calls [`main`](crate::main) first of all.
+    pub fn current_exe() -> Self {
+        Self::of(None)
+    }
+
+    /// Workers that are processes of another program, which calls [`main`](crate::main) first of all.
+    /// It has the same contract; if its types are others, a worker does not start.
+    pub fn command(program: impl Into<PathBuf>) -> Self {
+        Self::of(Some(program.into()))
+    }
+
+    fn of(program: Option<PathBuf>) -> Self {
+        Self(Plan {
+            program,
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            clears_env: false,
+            most: MOST_BYTES,
+            spin: Duration::from_micros(20),
+        })
+    }
+
+    /// Adds an argument to those of the child.
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.0.arguments.push(argument.into());
+        self
+    }
+
+    /// Sets a variable in the environment of the child.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.0.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the child without the environment of this process, but with the variables that are
+    /// [set](Self::env).
+    pub fn env_clear(mut self) -> Self {
+        self.0.clears_env = true;
+        self
+    }
+
+    /// Sets the most bytes of a request, an answer or an item. The default is 16 MiB.
+    pub fn most_bytes(mut self, most: usize) -> Self {
+        self.0.most = most;
+        self
+    }
+
+    /// Sets the time for which the thread that reads the answers of a worker looks for the next one
+    /// before it sleeps. A longer time makes answers come sooner, and takes time on a CPU from others.
+    /// The default is 20 µs.
+    pub fn spin(mut self, time: Duration) -> Self {
+        self.0.spin = time;
+        self
+    }
+}
+
+impl<C: WireContract> Kind<C> for Process {
+    type Responder = Remote<C>;
+
+    fn start(&self, cx: WorkerContext) -> Starting<Connection> {
+        let plan = self.0.clone();
+        Box::pin(async move { start::<C>(&plan, cx).await })
+    }
+}
+
+#[cfg(target_os = "linux")]
+use crate::parent::start;
+
+#[cfg(not(target_os = "linux"))]
+async fn start<C: WireContract>(
+    _plan: &Plan,
+    _cx: WorkerContext,
+) -> Result<Connection, insula_pool::FactoryError> {
+    Err("workers that are processes need Linux".into())
+}

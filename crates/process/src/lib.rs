@@ -1,0 +1,58 @@
+//! Workers in child processes, with shared memory between.
+//!
+//! A pool whose workers are processes is built as any other, with the
+//! [kind](insula_pool::PoolBuilder::kind) [`Process`] in the place of a service. Its callers, the
+//! meaning of its errors and its options stay the same. What is new is what a process can do and an
+//! isolate cannot: a handler that ends its process, or is killed by the system, ends its own worker
+//! only.
+//!
+//! The program of the workers calls [`main`] first of all. In the program itself that returns at once;
+//! in a worker it serves calls and never returns.
+//!
+//! # Of what a worker consists
+//! In the parent, a worker of the pool is an isolate as always. Its service passes each call on
+//! through a link (`insula-link`), whose frames go through two rings in shared memory, one for each
+//! direction. The child submits them to a pool of one worker of its own, which has the service.
+//!
+//! # The life of a child
+//! 1. The isolate of the worker makes the memory, a file without a name, and starts the child with it
+//!    as its standard input. Nothing is on a disk or in a namespace.
+//! 2. The child asks the system to be killed with its parent, maps the memory, and builds its service.
+//!    If that fails, the reason comes back, and the worker's start fails with it.
+//! 3. Calls go back and forth. A side without work looks at its ring for a short time and then sleeps
+//!    on a futex in the shared memory.
+//! 4. A retired worker tells the child to go. The child ends its pool and itself. After a second it is
+//!    killed.
+//! 5. A child that ends otherwise is known at once. The parent reads what it has written until then.
+//!    Calls that had begun end as `WorkerDied`, maybe executed, and others as not started: before a
+//!    handler begins, its number is written to the shared memory, so that no word of it can be lost.
+//!    Then the isolate of the worker ends, with the reason, and the pool's policy decides on a new one.
+//!
+//! # A child that lies
+//! The child may write anything into the shared memory at any time. The parent reads each position
+//! and each length once, checks it, and copies what it covers. What it then decodes it treats as any
+//! bytes from elsewhere. So a child that is broken loses its own worker, and nothing else.
+//!
+//! # Platforms
+//! Linux. Elsewhere [`Process`] is there, and its workers fail to start with an error that says so.
+
+#![deny(unsafe_code)]
+
+#[cfg(target_os = "linux")]
+mod bell;
+#[cfg(target_os = "linux")]
+mod carrier;
+#[cfg(target_os = "linux")]
+mod child;
+mod entry;
+mod kind;
+#[cfg(target_os = "linux")]
+mod parent;
+#[cfg(target_os = "linux")]
+mod ring;
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "maps memory that another process writes")]
+mod shared;
+
+pub use entry::{Worker, main};
+pub use kind::Process;

@@ -1,0 +1,259 @@
+//! The parent's side of one child.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use insula_core::one_shot;
+use insula_link::{Connection, Origin, Settings};
+use insula_pool::{FactoryError, WorkerContext};
+use insula_rpc::Contract;
+use insula_rpc::wire::{Hello, Lost, WireContract};
+use insula_sync::Mutex;
+use insula_sync::atomic::{AtomicBool, Ordering};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::carrier::{Carrier, most_of_frame};
+use crate::entry::{Assignment, VARIABLE};
+use crate::kind::Plan;
+use crate::ring::{Consumer, Step};
+use crate::shared::{Region, Side};
+
+/// The time that a child gets to end by itself.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Starts a child and waits until it takes calls.
+///
+/// # Cancellation
+/// Dropping the future ends the child.
+///
+/// # Errors
+/// It could not be started, or its service could not be built.
+pub(crate) async fn start<C: WireContract>(
+    plan: &Plan,
+    cx: WorkerContext,
+) -> Result<Connection, FactoryError> {
+    let (region, descriptor) = Region::create()?;
+    let carrier = Arc::new(Carrier::new(region, Side::Parent));
+    let flush = Arc::new(Flush {
+        carrier: Arc::clone(&carrier),
+        origin: OnceLock::new(),
+    });
+    let settings = Settings {
+        hello: Hello::of::<C>(plan.most),
+        most: plan.most,
+    };
+    let command = plan.command(&assignment::<C>(plan, &cx), descriptor)?;
+    let is_serving = Arc::new(AtomicBool::new(false));
+    let serves = Arc::clone(&is_serving);
+    let on_end = move |why: &str| {
+        // Before that, and after the worker has let go of it, its end is no fault.
+        if serves.load(Ordering::Acquire) {
+            cx.end(why);
+        }
+    };
+    let medium = Waker::from(Arc::clone(&flush));
+    let origin = Arc::new(Origin::new(settings, medium, on_end));
+    // Set once, here.
+    let _ = flush.origin.set(Arc::downgrade(&origin));
+    carrier.flush(origin.outbox());
+    let child = Arc::new(Child {
+        carrier,
+        origin: Arc::clone(&origin),
+        exit: Mutex::new(None),
+        pidfd: OnceLock::new(),
+        is_closing: AtomicBool::new(false),
+        spin: plan.spin,
+        most: plan.most,
+    });
+    let hold = Hold {
+        child: Arc::clone(&child),
+        is_serving,
+    };
+    child.keep(command).await?;
+    child.pump()?;
+    std::future::poll_fn(|task| origin.poll_greeted(task)).await?;
+    hold.is_serving.store(true, Ordering::Release);
+    if let Some(why) = child.exit.lock().clone() {
+        return Err(why.into());
+    }
+    Ok(Connection::new(origin, plan.most, hold))
+}
+
+fn assignment<C: Contract>(plan: &Plan, cx: &WorkerContext) -> Assignment {
+    let grace_ms = cx.grace().as_millis();
+    Assignment {
+        parent: std::process::id(),
+        places: cx.places(),
+        grace_ms: u64::try_from(grace_ms).unwrap_or(u64::MAX),
+        most: plan.most,
+        worker: cx.worker().index() as u32,
+        contract: C::NAME.to_owned(),
+    }
+}
+
+impl Plan {
+    fn command(&self, assignment: &Assignment, memory: OwnedFd) -> io::Result<Command> {
+        let program = match &self.program {
+            Some(program) => program.clone(),
+            None => std::env::current_exe()?,
+        };
+        let mut command = Command::new(program);
+        if self.clears_env {
+            command.env_clear();
+        }
+        command
+            .args(&self.arguments)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .env(VARIABLE, assignment.to_text())
+            .stdin(Stdio::from(memory));
+        Ok(command)
+    }
+}
+
+/// A child, for as long as it lives.
+struct Child {
+    carrier: Arc<Carrier>,
+    origin: Arc<Origin>,
+    /// How it has ended, in words.
+    exit: Mutex<Option<String>>,
+    /// Names it, also when its number is given to another process.
+    pidfd: OnceLock<OwnedFd>,
+    /// The worker has let go of it.
+    is_closing: AtomicBool,
+    spin: Duration,
+    most: usize,
+}
+
+impl Child {
+    /// Starts the child on a thread that waits for its end. The system kills a child with the *thread*
+    /// that has started it, so that has to be one which stays.
+    async fn keep(self: &Arc<Self>, mut command: Command) -> io::Result<()> {
+        let (started, is_started) = one_shot();
+        let this = Arc::clone(self);
+        thread::Builder::new()
+            .name("insula-child".to_owned())
+            .spawn(move || {
+                let mut child = match command.spawn() {
+                    Ok(child) => child,
+                    Err(error) => return started.send(Err(error)),
+                };
+                // The memory's descriptor goes with it.
+                drop(command);
+                let opened = pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
+                started.send(opened.map_err(io::Error::from));
+                let exit = match child.wait() {
+                    Ok(status) => format!("its process has ended: {status}"),
+                    Err(error) => format!("its process is out of sight: {error}"),
+                };
+                *this.exit.lock() = Some(exit);
+                this.carrier.call();
+            })?;
+        let gone = |_| io::Error::other("the thread of the child has ended");
+        let pidfd = is_started.await.map_err(gone)??;
+        // Set once, here.
+        let _ = self.pidfd.set(pidfd);
+        Ok(())
+    }
+
+    /// Reads what the child writes, on a thread of its own, until the child has ended.
+    fn pump(self: &Arc<Self>) -> io::Result<()> {
+        let this = Arc::clone(self);
+        let thread = thread::Builder::new().name("insula-link".to_owned());
+        thread.spawn(move || this.read_all())?;
+        Ok(())
+    }
+
+    fn read_all(&self) {
+        let mut consumer = Consumer::default();
+        let mut deadline = None;
+        loop {
+            // Before the last look: a child that has ended writes no more.
+            let exit = self.exit.lock().clone();
+            let step = self.read(&mut consumer);
+            self.carrier.flush(self.origin.outbox());
+            if let Some(exit) = exit {
+                return self.end(&exit);
+            }
+            if self.is_closing.load(Ordering::Acquire) {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+                if Instant::now() >= deadline {
+                    self.kill();
+                }
+            }
+            if step == Step::Nothing {
+                let most = deadline.map(|_| PATIENCE / 10);
+                self.carrier.wait(&consumer, self.spin, most);
+            }
+        }
+    }
+
+    fn read(&self, consumer: &mut Consumer) -> Step {
+        let mut is_broken = false;
+        let take = |frame: Vec<u8>| {
+            is_broken = is_broken || self.origin.receive(&frame).is_err();
+        };
+        let step = match self.carrier.read(consumer, most_of_frame(self.most), take) {
+            Ok(step) => step,
+            Err(corrupt) => {
+                self.origin.lose(Lost::Incomplete, &corrupt.to_string());
+                is_broken = true;
+                Step::Nothing
+            }
+        };
+        if is_broken {
+            self.kill();
+        }
+        step
+    }
+
+    /// Nothing comes any more.
+    fn end(&self, exit: &str) {
+        // Acquire pairs with the store of the child, which has ended.
+        let region = self.carrier.region();
+        self.origin
+            .has_begun(|call| region.sign(call).load(Ordering::Acquire) == call + 1);
+        self.origin.lose(Lost::Complete, exit);
+    }
+
+    fn kill(&self) {
+        if let Some(pidfd) = self.pidfd.get() {
+            // It may have ended.
+            let _ = pidfd_send_signal(pidfd, Signal::KILL);
+        }
+    }
+}
+
+/// A worker's hold on its child.
+struct Hold {
+    child: Arc<Child>,
+    is_serving: Arc<AtomicBool>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let Self { child, is_serving } = self;
+        is_serving.store(false, Ordering::Release);
+        child.is_closing.store(true, Ordering::Release);
+        child.origin.go_away();
+        child.carrier.call();
+    }
+}
+
+/// Writes what is in the outbox, on the thread that has put it there.
+struct Flush {
+    carrier: Arc<Carrier>,
+    origin: OnceLock<Weak<Origin>>,
+}
+
+impl Wake for Flush {
+    fn wake(self: Arc<Self>) {
+        if let Some(origin) = self.origin.get().and_then(Weak::upgrade) {
+            self.carrier.flush(origin.outbox());
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! A ring of words in shared memory: frames from one process to the other.
+//!
+//! # What is in it
+//! A frame is a word with its length in bytes, and then its bytes in words of eight, the last one
+//! filled up with zeros. A frame may be longer than the ring: it is written as there is room, and
+//! read as it comes.
+//!
+//! # Positions
+//! *Tail* is the number of words that were ever written, *head* of those that were ever read. Each is
+//! written by one side alone, and each side keeps a copy of its own. So what the other side does to
+//! the memory can give wrong words, and a wrong number of them, but never an access outside of the
+//! ring: a position of the other side is checked once, as it is read, and a frame is as long as its
+//! length said when it was read. Words are read and written as relaxed atomics, so that a side that
+//! writes where it must not is no data race.
+//!
+//! Release of a position pairs with Acquire of the other side: of the tail, so that the words are
+//! seen that were written before it; of the head, so that words are not written before they were
+//! read.
+
+use std::fmt;
+
+use insula_sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+/// The shared parts of a ring.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a> {
+    pub(crate) tail: &'a AtomicU64,
+    pub(crate) head: &'a AtomicU64,
+    /// The producer waits for room.
+    pub(crate) is_full: &'a AtomicU32,
+    /// A power of two.
+    pub(crate) words: &'a [AtomicU64],
+}
+
+/// The positions of the other side make no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Corrupt;
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the other process has written over the shared memory")
+    }
+}
+
+/// The side that writes.
+#[derive(Default)]
+pub(crate) struct Producer {
+    tail: u64,
+    /// The frame that is being written, and the number of its words that are.
+    frame: Option<(Vec<u8>, usize)>,
+}
+
+/// The side that reads.
+#[derive(Default)]
+pub(crate) struct Consumer {
+    head: u64,
+    /// The frame that is being read, and its length.
+    frame: Option<(Vec<u8>, usize)>,
+}
+
+/// What one step of a side has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Words have moved.
+    Moved,
+    Nothing,
+}
+
+impl Shared<'_> {
+    fn capacity(&self) -> u64 {
+        self.words.len() as u64
+    }
+
+    fn word(&self, position: u64) -> &AtomicU64 {
+        let index = position & (self.capacity() - 1);
+        &self.words[index as usize]
+    }
+}
+
+impl Producer {
+    /// Returns whether a frame can be given to it.
+    pub(crate) fn is_free(&self) -> bool {
+        self.frame.is_none()
+    }
+
+    /// Begins with a frame. The one before has to be written.
+    pub(crate) fn begin(&mut self, frame: Vec<u8>) {
+        self.frame = Some((frame, 0));
+    }
+
+    /// Writes as much of the frame as there is room for. If that is not all, the reader rings when
+    /// there is more.
+    pub(crate) fn write(&mut self, ring: Shared<'_>) -> Result<Step, Corrupt> {
+        let Some((frame, written)) = &mut self.frame else {
+            return Ok(Step::Nothing);
+        };
+        let words = 1 + frame.len().div_ceil(8);
+        let mut room = room(ring, self.tail)?;
+        if room < words - *written {
+            ring.is_full.store(1, Ordering::Relaxed);
+            // Pairs with the fence of `read`: either this sees the new head, or the reader that the
+            // writer waits.
+            fence(Ordering::SeqCst);
+            room = self::room(ring, self.tail)?;
+        }
+        let count = room.min(words - *written);
+        for number in *written..*written + count {
+            let word = match number {
+                0 => frame.len() as u64,
+                _ => word_of(frame, number - 1),
+            };
+            ring.word(self.tail).store(word, Ordering::Relaxed);
+            self.tail += 1;
+        }
+        *written += count;
+        if *written == words {
+            self.frame = None;
+        }
+        ring.tail.store(self.tail, Ordering::Release);
+        Ok(if count == 0 {
+            Step::Nothing
+        } else {
+            Step::Moved
+        })
+    }
+}
+
+/// Returns the number of words that can be written behind `tail`.
+fn room(ring: Shared<'_>, tail: u64) -> Result<usize, Corrupt> {
+    let used = tail.wrapping_sub(ring.head.load(Ordering::Acquire));
+    let room = ring.capacity().checked_sub(used).ok_or(Corrupt)?;
+    Ok(room as usize)
+}
+
+fn word_of(frame: &[u8], number: usize) -> u64 {
+    let rest = &frame[number * 8..];
+    match rest.first_chunk() {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => {
+            let mut bytes = [0; 8];
+            bytes[..rest.len()].copy_from_slice(rest);
+            u64::from_le_bytes(bytes)
+        }
+    }
+}
+
+impl Consumer {
+    /// Returns whether there are words that were not read.
+    pub(crate) fn has_input(&self, ring: Shared<'_>) -> bool {
+        ring.tail.load(Ordering::Acquire) != self.head
+    }
+
+    /// Reads the next frame, of at most `most` bytes, as far as it is there. Returns it once it is
+    /// complete, and whether the writer waits for the room.
+    pub(crate) fn read(
+        &mut self,
+        ring: Shared<'_>,
+        most: usize,
+    ) -> Result<(Option<Vec<u8>>, Room), Corrupt> {
+        let there = ring.tail.load(Ordering::Acquire).wrapping_sub(self.head);
+        if there > ring.capacity() {
+            return Err(Corrupt);
+        }
+        if there == 0 {
+            return Ok((None, Room::Unneeded));
+        }
+        let end = self.head + there;
+        let frame = self.take(ring, end, most)?;
+        ring.head.store(self.head, Ordering::Release);
+        // Pairs with the fence of `write`.
+        fence(Ordering::SeqCst);
+        let is_full = ring.is_full.load(Ordering::Relaxed) != 0
+            && ring.is_full.swap(0, Ordering::Relaxed) != 0;
+        let room = if is_full {
+            Room::Awaited
+        } else {
+            Room::Unneeded
+        };
+        Ok((frame, room))
+    }
+
+    /// Takes words up to `end`, or to the end of the frame.
+    fn take(
+        &mut self,
+        ring: Shared<'_>,
+        end: u64,
+        most: usize,
+    ) -> Result<Option<Vec<u8>>, Corrupt> {
+        let (mut bytes, len) = match self.frame.take() {
+            Some(frame) => frame,
+            None => {
+                let len = ring.word(self.head).load(Ordering::Relaxed);
+                self.head += 1;
+                let len = usize::try_from(len).map_err(|_| Corrupt)?;
+                if len > most {
+                    return Err(Corrupt);
+                }
+                // What is there, and not what the other side says: more grows as it comes.
+                (Vec::with_capacity(len.min(ring.words.len() * 8)), len)
+            }
+        };
+        while bytes.len() < len && self.head < end {
+            let word = ring.word(self.head).load(Ordering::Relaxed).to_le_bytes();
+            let rest = len - bytes.len();
+            bytes.extend_from_slice(&word[..rest.min(8)]);
+            self.head += 1;
+        }
+        if bytes.len() == len {
+            return Ok(Some(bytes));
+        }
+        self.frame = Some((bytes, len));
+        Ok(None)
+    }
+}
+
+/// Whether the writer waits for room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    Awaited,
+    Unneeded,
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

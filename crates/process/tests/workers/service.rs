@@ -1,0 +1,145 @@
+//! The service of the workers.
+
+use std::process;
+use std::time::Duration;
+
+use futures_core::Stream;
+use futures_util::stream;
+use insula_core::{Isolate, Runtime, sleep};
+use insula_pool::{PoolBuilder, Restart, WorkerPool};
+use insula_process::{Process, Worker};
+use insula_rpc::{Context, Inbound, contract};
+use serde::{Deserialize, Serialize};
+
+/// What a handler does before it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Act {
+    Nothing,
+    Fail,
+    Panic,
+    Abort,
+    /// Ends its isolate.
+    Exit,
+    /// Waits until it is cancelled.
+    Wait,
+    /// Computes without a look at anything.
+    Hang,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Oops(pub(crate) String);
+
+#[contract(wire, crate = insula_rpc)]
+pub(crate) trait Work {
+    /// Returns the number of the process.
+    async fn process(&self, cx: &Context, act: Act) -> Result<u32, Oops>;
+    /// Returns the bytes in the opposite order.
+    async fn reverse(&self, cx: &Context, bytes: Vec<u8>) -> Result<Vec<u8>, Oops>;
+    /// Counts, and acts at a number.
+    async fn count(
+        &self,
+        cx: &Context,
+        to: u32,
+        act_at: u32,
+        act: Act,
+    ) -> Result<impl Stream<Item = Result<u32, Oops>>, Oops>;
+    /// Returns the sum.
+    async fn sum(&self, cx: &Context, numbers: Inbound<u32>) -> Result<u64, Oops>;
+}
+
+pub(crate) struct Service;
+
+async fn act(cx: &Context, act: Act) -> Result<(), Oops> {
+    match act {
+        Act::Nothing => {}
+        Act::Fail => return Err(Oops("as it was told".to_owned())),
+        Act::Panic => panic!("as it was told"),
+        Act::Abort => process::abort(),
+        Act::Exit => Isolate::exit_silently(),
+        Act::Wait => {
+            cx.token().cancelled().await;
+        }
+        Act::Hang => loop {
+            std::thread::sleep(Duration::from_secs(1));
+        },
+    }
+    Ok(())
+}
+
+impl Work for Service {
+    async fn process(&self, cx: &Context, what: Act) -> Result<u32, Oops> {
+        act(cx, what).await?;
+        Ok(process::id())
+    }
+
+    async fn reverse(&self, _cx: &Context, mut bytes: Vec<u8>) -> Result<Vec<u8>, Oops> {
+        bytes.reverse();
+        Ok(bytes)
+    }
+
+    async fn count(
+        &self,
+        cx: &Context,
+        to: u32,
+        act_at: u32,
+        what: Act,
+    ) -> Result<impl Stream<Item = Result<u32, Oops>>, Oops> {
+        Ok(stream::iter(0..to).then(move |number| async move {
+            if number == act_at {
+                act(cx, what).await?;
+            }
+            Ok(number)
+        }))
+    }
+
+    async fn sum(&self, _cx: &Context, mut numbers: Inbound<u32>) -> Result<u64, Oops> {
+        let mut sum = 0;
+        while let Some(number) = numbers.next().await {
+            sum += u64::from(number.map_err(|aborted| Oops(aborted.to_string()))?);
+        }
+        Ok(sum)
+    }
+}
+
+use futures_util::StreamExt as _;
+
+/// The variable that decides how a service starts.
+pub(crate) const START: &str = "WORKER_START";
+
+pub(crate) fn register(worker: &mut Worker) {
+    worker.serve::<WorkResponder<_>>(|_cx| async {
+        match std::env::var(START).as_deref() {
+            Ok("fails") => Err("there is no tea")?,
+            Ok("panics") => panic!("there is no coffee"),
+            Ok("exits") => process::exit(3),
+            Ok("sleeps") => sleep(Duration::from_secs(60)).await,
+            _ => {}
+        }
+        Ok(Service)
+    });
+}
+
+/// A pool of so many processes.
+pub(crate) fn pool(workers: usize) -> PoolBuilder<insula_link::Remote<WorkRequest>> {
+    pool_of(workers, Process::current_exe())
+}
+
+pub(crate) fn pool_of(
+    workers: usize,
+    process: Process,
+) -> PoolBuilder<insula_link::Remote<WorkRequest>> {
+    let soon = Duration::from_millis(1);
+    WorkerPool::builder()
+        .workers(workers)
+        .restart(Restart::at_most(1_000, Duration::MAX).delay(soon, soon))
+        .kind(process)
+}
+
+/// Runs a test on a runtime of its own, which ends with it.
+pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+    let runtime = Runtime::builder().threads(2).build();
+    runtime.block_on(async { test().await });
+    runtime.shut_down();
+}
+
+pub(crate) const LONG: Duration = Duration::from_secs(30);

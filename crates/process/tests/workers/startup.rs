@@ -1,0 +1,87 @@
+//! Risk: a worker that cannot start says nothing, or something of no use.
+
+use std::time::Duration;
+
+use insula_pool::{BuildError, Restart, WorkerPool};
+use insula_process::Process;
+
+use crate::Test;
+use crate::service::{START, WorkRequest, pool_of, run};
+
+pub(crate) const ALL: &[Test] = &[
+    (
+        "a_factory_that_fails_fails_the_build",
+        a_factory_that_fails_fails_the_build,
+    ),
+    (
+        "a_factory_that_panics_fails_the_build",
+        a_factory_that_panics_fails_the_build,
+    ),
+    (
+        "a_process_that_ends_at_once_fails_the_build",
+        a_process_that_ends_at_once_fails_the_build,
+    ),
+    ("a_slow_start_times_out", a_slow_start_times_out),
+    (
+        "a_program_that_is_not_there_fails_the_build",
+        a_program_that_is_not_there_fails_the_build,
+    ),
+    (
+        "a_program_without_workers_fails_the_build",
+        a_program_without_workers_fails_the_build,
+    ),
+];
+
+fn error_of(process: Process) -> String {
+    let (told, tells) = std::sync::mpsc::channel();
+    run(|| async move {
+        let error = pool_of(1, process).build().await.unwrap_err();
+        told.send(error.to_string()).unwrap();
+    });
+    tells.recv().unwrap()
+}
+
+fn started(how: &str) -> Process {
+    Process::current_exe().env(START, how)
+}
+
+fn a_factory_that_fails_fails_the_build() {
+    let error = error_of(started("fails"));
+    assert!(error.contains("there is no tea"), "{error}");
+}
+
+fn a_factory_that_panics_fails_the_build() {
+    let error = error_of(started("panics"));
+    assert!(error.contains("there is no coffee"), "{error}");
+}
+
+fn a_process_that_ends_at_once_fails_the_build() {
+    let error = error_of(started("exits"));
+    assert!(error.contains("exit status: 3"), "{error}");
+}
+
+fn a_slow_start_times_out() {
+    run(|| async {
+        let builder = pool_of(1, started("sleeps")).startup_timeout(Duration::from_millis(100));
+        let error = builder.build().await.unwrap_err();
+        assert!(matches!(error, BuildError::Timeout { .. }), "{error:?}");
+    });
+}
+
+fn a_program_that_is_not_there_fails_the_build() {
+    let error = error_of(Process::command("/nowhere/at/all"));
+    assert!(error.contains("No such file"), "{error}");
+}
+
+/// It ends with success, and has served nothing.
+fn a_program_without_workers_fails_the_build() {
+    run(|| async {
+        let pool = WorkerPool::builder().restart(Restart::never());
+        let error = pool
+            .kind::<WorkRequest, _>(Process::command("true"))
+            .build()
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("exit status: 0"), "{error}");
+    });
+}
