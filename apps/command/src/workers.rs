@@ -7,9 +7,11 @@ use clap::{Args, ValueEnum};
 /// Where a worker runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// An isolate of this process
+    /// Isolates of this process
     #[default]
     Local,
+    /// A child process each
+    Process,
 }
 
 /// `--workers`, `--kind` and `--compare`.

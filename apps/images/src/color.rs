@@ -1,5 +1,7 @@
 //! Color correction.
 
+use serde::{Deserialize, Serialize};
+
 use image::DynamicImage;
 
 /// Brightness, contrast and saturation as factors: 1 changes nothing.
@@ -7,7 +9,7 @@ use image::DynamicImage;
 /// A channel value `v` from 0 to 255 becomes `v * brightness`, then `(v - 128) * contrast + 128`.
 /// Then each channel moves away from the pixel's luma (ITU-R BT.709 weights) by the factor
 /// `saturation`, so that 0 gives gray. Results are clamped to 0..=255. Alpha does not change.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColorCorrection {
     /// 0 gives black, 1.1 is slightly lighter.
     pub brightness: f32,

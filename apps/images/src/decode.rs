@@ -4,6 +4,8 @@ mod jpeg;
 
 use std::io::Cursor;
 
+use serde::{Deserialize, Serialize};
+
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
@@ -17,7 +19,7 @@ use crate::{IccProfile, ImageFormat, Operation, ProcessError, Size};
 pub const MAX_PIXELS: u64 = 1 << 28;
 
 /// The way an input was decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Decoding {
     /// At full size.
     Full,

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{fmt, io};
 
+use serde::{Deserialize, Serialize};
+
 use insula::CallError;
 
 use crate::{ImageFormat, MAX_PIXELS, Size};
@@ -11,7 +13,7 @@ use crate::{ImageFormat, MAX_PIXELS, Size};
 /// The reason why [`Pipeline::process`](crate::Pipeline::process) returned no picture.
 ///
 /// The reasons of the codecs are kept as text, so that the error can be sent to another process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ProcessError {
     /// The content is neither JPEG nor PNG nor WebP.
@@ -108,6 +110,16 @@ pub struct Failure {
     pub path: PathBuf,
     /// The reason.
     pub error: FileError,
+}
+
+impl Failure {
+    /// Returns whether the file failed because a worker ended, and not for what is in it.
+    pub(crate) fn is_of_worker(&self) -> bool {
+        let FileError::Call(error) = &self.error else {
+            return false;
+        };
+        matches!(**error, CallError::WorkerDied { .. })
+    }
 }
 
 impl fmt::Display for Failure {

@@ -4,8 +4,10 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 /// A picture format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ImageFormat {
     /// JPEG: lossy, no alpha; gray, RGB and CMYK are read, gray and RGB are written.
     Jpeg,

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Width and height in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Size {
     /// The number of pixels per row.
     pub width: u32,
@@ -117,7 +119,7 @@ impl fmt::Display for ParseSizeError {
 impl std::error::Error for ParseSizeError {}
 
 /// The behavior if the wanted size and the picture have different shapes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ResizeMode {
     /// Exactly the wanted size, stretching the picture if necessary.
     Exact,

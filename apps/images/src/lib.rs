@@ -33,6 +33,7 @@ mod sharpen;
 
 mod batch;
 mod output;
+mod portable;
 mod scan;
 mod service;
 mod summary;
@@ -52,7 +53,7 @@ pub use request::{BatchUpdate, Operation, ProcessImage, ProcessedImage, RawImage
 pub use scan::{Found, Scan};
 pub use service::{
     PicturePool, PictureWorker, Pictures, PicturesCaller, PicturesRequest, PicturesResponder,
-    start_pool,
+    serve, start_pool, start_pool_of,
 };
 pub use summary::{Summary, Tally};
 pub use updates::{Recipe, Updates};

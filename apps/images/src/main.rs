@@ -13,6 +13,8 @@ use command::Outcome;
 // Not `#[insula::main]`: this thread reads and writes all files. Outside of isolates it can block
 // without delaying any of them.
 fn main() -> ExitCode {
+    // First of all: a worker of `--kind process` is a process of this program.
+    insula::process::main(images::serve);
     let options = cli::Options::parse();
     let outcome = insula::block_on(run::run(&options)).unwrap_or_else(|message| {
         // An error cannot be reported anywhere if standard error is closed.

@@ -6,14 +6,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::portable;
 use crate::{ColorCorrection, Decoding, Failure, FileError, ImageFormat, ResizeMode, Size};
 
 /// The undecoded content of one picture file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RawImage {
     /// The path of the file. It names the picture in results and errors, and is not opened again.
+    #[serde(with = "portable")]
     pub path: PathBuf,
     /// The content of the file.
+    #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
 }
 
@@ -40,7 +45,7 @@ impl RawImage {
 }
 
 /// One step between decoding and encoding. Steps run in the order given.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Operation {
     /// Brings the picture to a size (Lanczos, three lobes). As the first operation it lets a
     /// large JPEG be decoded straight to a reduced size.
@@ -61,7 +66,7 @@ pub enum Operation {
 }
 
 /// A request to process one picture.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProcessImage {
     /// The picture.
     pub image: RawImage,
@@ -75,11 +80,13 @@ pub struct ProcessImage {
 }
 
 /// One finished picture, encoded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProcessedImage {
     /// [`RawImage::path`] of the request.
+    #[serde(with = "portable")]
     pub path: PathBuf,
     /// The content of the new file.
+    #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
     /// The format of `bytes`.
     pub format: ImageFormat,
@@ -94,7 +101,7 @@ pub struct ProcessedImage {
 }
 
 /// Time spent on one picture, by stage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {
     /// From file content to upright pixels.
     pub decode: Duration,

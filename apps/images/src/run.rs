@@ -11,7 +11,7 @@ use command::{Outcome, Progress, Stop, write_atomically};
 use futures_util::future::{Either, select};
 use images::{
     BatchUpdate, Failure, FileError, Job, PicturesCaller, ProcessedImage, Scan, Summary, Tally,
-    Updates, plan, start_pool,
+    Updates, plan, start_pool_of,
 };
 use insula::pool::PoolStats;
 
@@ -111,7 +111,7 @@ async fn drive(
     stop: &mut Stop,
     mut on_update: impl FnMut(BatchUpdate),
 ) -> Result<Course, String> {
-    let pool = start_pool(workers)
+    let pool = start_pool_of(options.workers.kind, workers)
         .await
         .map_err(|error| error.to_string())?;
     // Behind the start of the pool, which would count against the rate of a short run.

@@ -1,12 +1,14 @@
 //! The service behind the program: its contract, a worker's state, and the pool.
 
-use insula::pool::{BuildError, Measure};
+use command::Kind;
+use insula::pool::{BuildError, FactoryError, Measure, WorkerContext};
+use insula::process::{Process, Worker};
 use insula::{Context, IsolateCell, Payload, WorkerPool, contract};
 
 use crate::{Pipeline, ProcessError, ProcessImage, ProcessedImage};
 
 /// A service that processes pictures.
-#[contract]
+#[contract(wire)]
 pub trait Pictures {
     /// Turns the content of one picture file into that of another.
     ///
@@ -63,14 +65,42 @@ pub type PicturePool = WorkerPool<PicturesRequest>;
 /// # Errors
 /// See [`BuildError`].
 pub async fn start_pool(workers: usize) -> Result<PicturePool, BuildError> {
-    WorkerPool::builder()
+    start_pool_of(Kind::Local, workers).await
+}
+
+/// As [`start_pool`], with workers of some kind. The program that starts workers in processes calls
+/// [`insula::process::main`] with [`serve`] first of all.
+///
+/// # Errors
+/// See [`BuildError`].
+pub async fn start_pool_of(kind: Kind, workers: usize) -> Result<PicturePool, BuildError> {
+    let builder = WorkerPool::builder()
         .name("pictures")
         .workers(workers)
         // A picture takes milliseconds, beside which the two looks at the clock are nothing.
-        .measure(Measure::All)
-        .service::<PicturesResponder<_>>(|_cx| async { Ok(PictureWorker::new()) })
-        .build()
-        .await
+        .measure(Measure::All);
+    match kind {
+        Kind::Local => {
+            let builder = builder.service::<PicturesResponder<_>>(factory);
+            builder.build().await
+        }
+        Kind::Process => {
+            let process = Process::current_exe().most_bytes(MOST_BYTES);
+            builder.kind(process).build().await
+        }
+    }
+}
+
+/// The most bytes of a picture that goes to another process.
+const MOST_BYTES: usize = 1 << 30;
+
+/// Serves pictures, in a process that is a worker.
+pub fn serve(worker: &mut Worker) {
+    worker.serve::<PicturesResponder<_>>(factory);
+}
+
+async fn factory(_cx: WorkerContext) -> Result<PictureWorker, FactoryError> {
+    Ok(PictureWorker::new())
 }
 
 impl Payload for ProcessImage {

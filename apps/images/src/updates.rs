@@ -94,11 +94,31 @@ impl fmt::Debug for Updates {
     }
 }
 
-/// Reads one file and calls the pool to process it.
+/// The times that a picture is tried whose worker ends, in a process that is killed for example. The
+/// last of its errors counts.
+const TRIES: u32 = 3;
+
+/// Has one file processed.
 async fn make(
     caller: PicturesCaller,
     job: Job,
     recipe: Arc<Recipe>,
+) -> Result<ProcessedImage, Failure> {
+    let mut tried = 1;
+    loop {
+        match call(&caller, &job, &recipe).await {
+            // The file is read again: its content went with the worker.
+            Err(failure) if tried < TRIES && failure.is_of_worker() => tried += 1,
+            result => return result,
+        }
+    }
+}
+
+/// Reads one file and calls the pool to process it.
+async fn call(
+    caller: &PicturesCaller,
+    job: &Job,
+    recipe: &Recipe,
 ) -> Result<ProcessedImage, Failure> {
     let request = ProcessImage {
         // Announced, in case that the caller runs in an isolate: its thread is replaced at once,
@@ -109,7 +129,7 @@ async fn make(
         quality: recipe.quality,
     };
     caller.process(request).await.map_err(|error| Failure {
-        path: job.input,
+        path: job.input.clone(),
         error: match error {
             CallError::App(error) => FileError::Process(error),
             error => FileError::Call(Box::new(error.without_request())),

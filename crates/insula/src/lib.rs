@@ -76,6 +76,8 @@ pub use insula_core::{
 pub use insula_macros::{contract, main, test};
 #[doc(inline)]
 pub use insula_pool::WorkerPool;
+#[cfg(feature = "process")]
+pub use insula_process as process;
 #[doc(inline)]
 pub use insula_rpc::{Call, CallError, Context, Inbound, Payload, serve};
 pub use {insula_io as io, insula_memory as memory, insula_pool as pool, insula_rpc as rpc};

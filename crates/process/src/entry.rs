@@ -32,6 +32,10 @@ pub(crate) struct Assignment {
 
 impl Assignment {
     /// Writes it as the value of the variable.
+    #[cfg_attr(
+        not(any(test, target_os = "linux")),
+        expect(dead_code, reason = "no worker is started elsewhere")
+    )]
     pub(crate) fn to_text(&self) -> String {
         let Self {
             parent,

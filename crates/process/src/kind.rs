@@ -15,6 +15,10 @@ pub struct Process(Plan);
 
 /// How a child is started, and how its link works.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "no worker is started elsewhere")
+)]
 pub(crate) struct Plan {
     /// `None` for the program of this process.
     pub(crate) program: Option<PathBuf>,

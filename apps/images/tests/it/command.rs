@@ -298,3 +298,72 @@ fn an_interrupted_run_leaves_only_whole_pictures() {
         assert_eq!(size(&out.path().join(&name)), Size::new(800, 541), "{name}");
     }
 }
+
+#[test]
+fn workers_in_processes_make_the_same_pictures() {
+    let (here, there) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let local = run(&["--quiet"], &[&photos()], here.path());
+    let result = run(
+        &["--quiet", "--kind", "process"],
+        &[&photos()],
+        there.path(),
+    );
+    assert_eq!(local.status.code(), Some(0));
+    assert_eq!(result.status.code(), Some(0), "{}", text(&result.stderr));
+    let names = names_in(here.path());
+    assert_eq!(names, names_in(there.path()));
+    for name in names {
+        let (one, other) = (here.path().join(&name), there.path().join(&name));
+        assert!(fs::read(one).unwrap() == fs::read(other).unwrap(), "{name}");
+    }
+}
+
+/// A picture whose worker is killed is made by another one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_worker_loses_no_picture() {
+    let out = TempDir::new().unwrap();
+    let mut command = images(&["--kind", "process", "--workers", "2", "--quiet"]);
+    let mut program = command
+        .arg(photos())
+        .arg("--out")
+        .arg(out.path())
+        .spawn()
+        .unwrap();
+    let mut killed = 0;
+    let status = loop {
+        if let Some(status) = program.try_wait().unwrap() {
+            break status;
+        }
+        // Once there is a picture, so that the workers have begun.
+        let has_begun = !names_in(out.path()).is_empty();
+        if let Some(worker) = children(program.id())
+            .pop()
+            .filter(|_| has_begun && killed < 3)
+        {
+            let kill = Command::new("kill").args(["-9", &worker]).status();
+            killed += u32::from(kill.unwrap().success());
+            // A kill of each of the next pictures, and not of each start.
+            let made = names_in(out.path()).len();
+            while program.try_wait().unwrap().is_none() && names_in(out.path()).len() == made {
+                std::thread::yield_now();
+            }
+        }
+    };
+    assert_eq!(status.code(), Some(0));
+    assert!(killed > 0, "the run was over too soon");
+    assert_eq!(names_in(out.path()).len(), 15);
+}
+
+/// The processes that a process has started.
+#[cfg(target_os = "linux")]
+fn children(process: u32) -> Vec<String> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else {
+        return Vec::new();
+    };
+    let of_threads =
+        threads.filter_map(|it| fs::read_to_string(it.ok()?.path().join("children")).ok());
+    of_threads
+        .flat_map(|it| it.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
