@@ -102,7 +102,8 @@ impl PoolBuilder {
     }
 
     /// Has each worker bring the calls of a contract to where they run, such as a process, in the place
-    /// of a service of its own.
+    /// of a service of its own. Which contract that is, the type of the pool says, or
+    /// `kind::<XRequest, _>(..)`.
     pub fn kind<C: Calls, K: Kind<C>>(self, kind: K) -> PoolBuilder<K::Responder> {
         PoolBuilder {
             settings: self.settings,

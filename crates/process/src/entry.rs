@@ -63,7 +63,7 @@ impl Assignment {
     /// The assignment of this process; `None` if it is no worker. A process that a worker starts
     /// inherits the variable, but not the memory: a worker takes that from its standard input first of
     /// all. Nothing else decides, so that a worker whose parent has gone never runs the program.
-    fn of_this_process() -> Option<Self> {
+    pub(crate) fn of_this_process() -> Option<Self> {
         let assignment = Self::of_text(&std::env::var(VARIABLE).ok()?)?;
         has_memory().then_some(assignment)
     }
@@ -77,10 +77,7 @@ impl Assignment {
 /// there is none ends with status 78 and a message.
 ///
 /// ```no_run
-/// # use std::convert::Infallible;
-/// # use insula_rpc::{contract, Context};
-/// # #[derive(Debug, serde::Serialize, serde::Deserialize)]
-/// # enum Never {}
+/// # use insula_rpc::{contract, Context, wire::Never};
 /// # #[contract(wire, crate = insula_rpc)]
 /// # trait Sums { async fn sum(&self, cx: &Context, a: u64, b: u64) -> Result<u64, Never>; }
 /// # struct Adder;
@@ -93,7 +90,8 @@ impl Assignment {
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     insula_process::main(|worker| worker.serve::<SumsResponder<_>>(|_cx| async { Ok(Adder) }));
 ///     insula_core::block_on(async {
-///         let pool = WorkerPool::builder().kind(Process::current_exe()).build().await?;
+///         let kind = Process::current_exe();
+///         let pool = WorkerPool::builder().kind::<SumsRequest, _>(kind).build().await?;
 ///         let sums: SumsCaller = pool.caller();
 ///         assert_eq!(sums.sum(1, 2).await?, 3);
 ///         Ok(())

@@ -37,6 +37,12 @@ pub(crate) async fn start<C: WireContract>(
     plan: &Plan,
     cx: WorkerContext,
 ) -> Result<Connection, FactoryError> {
+    // It would start workers that do the same, without an end.
+    if Assignment::of_this_process().is_some() {
+        return Err(
+            "this process is a worker, and has not called `process::main` first of all".into(),
+        );
+    }
     let (region, descriptor) = Region::create()?;
     let carrier = Arc::new(Carrier::new(region, Side::Parent));
     let flush = Arc::new(Flush {

@@ -72,8 +72,8 @@
 //! the bytes for their type (`flatten`, `untagged`, internal tags), do not work, and
 //! `skip_serializing_if` shifts what follows.
 //!
-//! serde does not know [`Infallible`](std::convert::Infallible). A method that never fails on a wire
-//! has an error of its own: an enum without variants that derives both traits.
+//! serde does not know [`Infallible`](std::convert::Infallible). The error of a method that never fails
+//! is [`Never`] on a wire.
 //!
 //! Bytes that come from elsewhere are not trusted:
 //! - a message has at most [`MOST_BYTES`] bytes, or another limit, which is checked before anything
@@ -106,6 +106,7 @@ mod frame;
 mod loopback;
 mod message;
 mod method;
+mod never;
 mod relay;
 mod schema;
 pub(crate) mod started;
@@ -119,6 +120,7 @@ pub use frame::{Frame, FrameError, Hello};
 pub use loopback::{Loopback, loopback};
 pub use message::{ToCallee, ToCaller};
 pub use method::WireContract;
+pub use never::Never;
 pub use relay::{Link, Lost, News, relay};
 pub use schema::{Break, MethodSchema, Schema, SchemaError, check_schema};
 

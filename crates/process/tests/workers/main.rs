@@ -23,6 +23,7 @@ type Test = (&'static str, fn());
 
 fn main() -> ExitCode {
     liars::lie_if_asked();
+    startup::forget_main_if_asked();
     insula_process::main(service::register);
     // A worker that takes itself for the program would start workers of its own, without an end.
     assert!(std::env::var_os("INSULA_WORKER").is_none());

@@ -27,10 +27,30 @@ pub(crate) const ALL: &[Test] = &[
         a_program_that_is_not_there_fails_the_build,
     ),
     (
+        "a_program_without_main_starts_no_workers_without_an_end",
+        a_program_without_main_starts_no_workers_without_an_end,
+    ),
+    (
         "a_program_without_workers_fails_the_build",
         a_program_without_workers_fails_the_build,
     ),
 ];
+
+const FORGETS: &str = "WORKER_FORGETS";
+
+/// A worker that builds a pool of its own in the place of serving.
+pub(crate) fn forget_main_if_asked() {
+    if std::env::var_os(FORGETS).is_some() {
+        let error = error_of(Process::current_exe());
+        assert!(error.contains("has not called `process::main`"), "{error}");
+        std::process::exit(9);
+    }
+}
+
+fn a_program_without_main_starts_no_workers_without_an_end() {
+    let error = error_of(Process::current_exe().env(FORGETS, ""));
+    assert!(error.contains("exit status: 9"), "{error}");
+}
 
 fn error_of(process: Process) -> String {
     let (told, tells) = std::sync::mpsc::channel();

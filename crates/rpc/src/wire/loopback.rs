@@ -54,9 +54,8 @@ pub struct Loopback<C> {
 /// shows that the types of its contract survive the way to another program.
 ///
 /// ```
-/// use std::convert::Infallible;
-///
 /// use insula_core::{Isolate, block_on};
+/// use insula_rpc::wire::Never;
 /// use insula_rpc::{Context, Respond as _, contract, serve, wire};
 /// use serde::{Deserialize, Serialize};
 ///
@@ -65,9 +64,6 @@ pub struct Loopback<C> {
 ///     station: String,
 ///     degrees: i16,
 /// }
-///
-/// #[derive(Debug, Serialize, Deserialize)]
-/// enum Never {}
 ///
 /// #[contract(wire, crate = insula_rpc)]
 /// trait Weather {

@@ -210,6 +210,24 @@ fn texts_about_pools() {
 }
 
 #[test]
+fn texts_about_processes() {
+    let forgotten = "this process is a worker, and has not called `process::main` first of all";
+    let unserved =
+        "this worker has no service for the contract {contract}: name one in `process::main`";
+    let unserved = of_source("crates/process/src/entry.rs", unserved);
+    let different = "the two sides have different types in version {} of {}";
+    let different = of_source("crates/rpc/src/wire/frame.rs", different);
+    check(
+        "processes",
+        &[
+            of_source("crates/process/src/parent.rs", forgotten),
+            unserved.replace("{contract}", "Codec"),
+            different.replacen("{}", "1", 1).replacen("{}", "Codec", 1),
+        ],
+    );
+}
+
+#[test]
 fn texts_about_callbacks() {
     let texts = [
         CallbackError::<()>::Wait(WaitError::TimedOut).to_string(),

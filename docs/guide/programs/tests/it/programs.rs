@@ -12,6 +12,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("control", env!("CARGO_BIN_EXE_control")),
     ("waiting", env!("CARGO_BIN_EXE_waiting")),
     ("pools", env!("CARGO_BIN_EXE_pools")),
+    #[cfg(target_os = "linux")]
+    ("processes", env!("CARGO_BIN_EXE_processes")),
     ("callbacks", env!("CARGO_BIN_EXE_callbacks")),
     ("embedding", env!("CARGO_BIN_EXE_embedding")),
 ];
