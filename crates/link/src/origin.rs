@@ -274,7 +274,9 @@ impl Mailbox {
 impl Link for Origin {
     fn open(&self, message: Vec<u8>) -> Option<u64> {
         let mut state = self.state.lock();
-        if !matches!(state.phase, Phase::Open) {
+        // Before the other side has answered the hello too: a call that it does not accept then was not
+        // started.
+        if matches!(state.phase, Phase::Lost(_)) {
             return None;
         }
         let call = state.next;

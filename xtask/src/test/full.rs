@@ -99,6 +99,10 @@ pub(super) const STEPS: &[Step] = &[
         run: |root| usual::storms(root, 200_000),
     },
     Step {
+        name: "100,000 links that are lost, and 1,000 workers that are killed",
+        run: links,
+    },
+    Step {
         name: "Miri",
         run: miri,
     },
@@ -107,6 +111,20 @@ pub(super) const STEPS: &[Step] = &[
         run: mutants::try_some,
     },
 ];
+
+/// Runs simulations of links that are lost at any step, and kills worker processes at any moment.
+fn links(root: &Path) -> Verdict {
+    let mut command = cargo(root);
+    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
+    command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    command.env("INSULA_LINKS", "100000");
+    command.env("INSULA_KILLS", "1000");
+    command.args(["test", "--release", "--target-dir", "target/storms"]);
+    command.args(["--package", "insula-link", "--package", "insula-process"]);
+    command.args(["--test", "it", "--test", "workers", "--"]);
+    // Both harnesses take one part of a name.
+    pass(command.arg("each_"))
+}
 
 fn bench_clippy(root: &Path) -> Verdict {
     pass(cargo(root).args(["clippy", "--package", "insula-bench", "--all-targets"]))

@@ -80,14 +80,15 @@ fn a_handler_that_aborts_takes_its_own_worker_only() {
     });
 }
 
-/// Each call is answered or ends with an outcome that its handler's sign does not contradict: one that
+/// 20 kills, or as many as `INSULA_KILLS` says. Each call is answered or ends with an outcome that its handler's sign does not contradict: one that
 /// was not started comes back with its request, and is made again. So nothing is lost.
 fn a_kill_at_any_moment_ends_each_call_once() {
     run(|| async {
         let pool = pool(2).concurrency_per_worker(4).build().await.unwrap();
         let caller: WorkCaller = pool.caller();
         let random = fastrand_of(7);
-        for round in 0..20 {
+        let rounds = std::env::var("INSULA_KILLS").map_or(20, |it| it.parse().unwrap());
+        for round in 0..rounds {
             let victim = caller.process(Act::Nothing).deadline(LONG).await.unwrap();
             let calls = (0..40_u8).map(|number| {
                 let caller = caller.clone();

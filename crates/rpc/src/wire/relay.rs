@@ -86,18 +86,17 @@ pub async fn relay<C: WireContract>(call: C, scope: &Scope, link: &dyn Link, mos
     };
     let is_lost = poll_fn(|cx| passage.poll(scope, cx)).await;
     passage.is_over = true;
-    if passage.is_away
-        && !is_lost
-        && let Some(place) = scope.place()
-    {
+    let (ended, is_away) = (passage.forwarded.end(), passage.is_away);
+    // Before it waits: a link that is lost ends with its last call.
+    drop(passage);
+    if is_lost {
+        return pending().await;
+    }
+    if is_away && let Some(place) = scope.place() {
         // Its end gives a place up.
         poll_fn(|cx| place.poll_return(cx)).await;
     }
-    if is_lost {
-        drop(passage);
-        return pending().await;
-    }
-    passage.forwarded.end()
+    ended
 }
 
 /// Counts a call that does not go out.

@@ -1,0 +1,138 @@
+//! Risk: bytes from elsewhere end the program that reads them, or take its memory.
+
+use insula_rpc::wire::{Frame, FrameError, Hello, ToCallee, ToCaller};
+use insula_rpc::{CancelledBy, Progress};
+
+use crate::service::SimRequest;
+
+const MOST: usize = 1 << 20;
+
+fn samples() -> Vec<Frame> {
+    let call = 7;
+    let to_callee = [
+        ToCallee::Item(vec![1, 2, 3]),
+        ToCallee::End(Ok(())),
+        ToCallee::End(Err("no more".to_owned())),
+        ToCallee::Credit(9),
+        ToCallee::Stop(CancelledBy::Shutdown),
+        ToCallee::Cancel(CancelledBy::Deadline),
+    ];
+    let mut metadata = insula_rpc::Metadata::new();
+    metadata.insert("key", "value").unwrap();
+    let to_caller = [
+        ToCaller::Progress(Progress::new(3)),
+        ToCaller::Credit(4),
+        ToCaller::Closed,
+        ToCaller::Answer(vec![5; 100], None),
+        ToCaller::Answer(vec![6; 100], Some(metadata)),
+        ToCaller::Item(vec![]),
+        ToCaller::End(vec![8]),
+    ];
+    let mut frames = vec![
+        Frame::Hello(Hello::of::<SimRequest>(MOST)),
+        Frame::Refused("for this reason".to_owned()),
+        Frame::Start {
+            call,
+            message: vec![1; 50],
+        },
+        Frame::Started { call },
+        Frame::Ping(1),
+        Frame::Pong(u64::MAX),
+        Frame::GoAway,
+    ];
+    frames.extend(to_callee.map(|message| Frame::ToCallee { call, message }));
+    frames.extend(to_caller.map(|message| Frame::ToCaller { call, message }));
+    frames
+}
+
+fn written(frame: &Frame) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame.write(&mut bytes);
+    bytes
+}
+
+#[test]
+fn each_frame_is_read_as_it_was_written() {
+    for frame in samples() {
+        let read = Frame::read(&written(&frame), MOST).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{frame:?}"));
+    }
+}
+
+#[test]
+fn frames_with_changed_bytes_are_read_or_refused() {
+    let mut random = fastrand::Rng::with_seed(3);
+    let samples: Vec<_> = samples().iter().map(written).collect();
+    for _ in 0..100_000 {
+        let mut bytes = random.choice(&samples).unwrap().clone();
+        for _ in 0..random.usize(1..4) {
+            match random.u32(0..4) {
+                0 => bytes.truncate(random.usize(..=bytes.len())),
+                1 => bytes.insert(random.usize(..=bytes.len()), random.u8(..)),
+                _ if bytes.is_empty() => {}
+                _ => {
+                    let at = random.usize(..bytes.len());
+                    bytes[at] = random.u8(..);
+                }
+            }
+        }
+        // Whatever it is: it comes back, and what was read can be written.
+        if let Ok(frame) = Frame::read(&bytes, MOST) {
+            written(&frame);
+        }
+    }
+}
+
+#[test]
+fn a_frame_that_is_too_large_is_refused_before_it_is_read() {
+    let message = vec![0; 100];
+    let start = written(&Frame::Start { call: 1, message });
+    let refused = Frame::read(&start, 99).unwrap_err();
+    assert_eq!(refused, FrameError::TooLarge { len: 100, most: 99 });
+    // Of a frame that has no value of a user, whatever the limit is.
+    let mut hello = written(&Frame::Hello(Hello::of::<SimRequest>(MOST)));
+    hello.resize(1 << 20, 0);
+    let refused = Frame::read(&hello, usize::MAX).unwrap_err();
+    assert!(matches!(refused, FrameError::TooLarge { .. }));
+}
+
+#[test]
+fn texts_of_any_length_are_cut_and_not_damaged() {
+    let long = "ä".repeat(1 << 20);
+    let message = ToCallee::End(Err(long.clone()));
+    let end = written(&Frame::ToCallee { call: 1, message });
+    let Ok(Frame::ToCallee {
+        message: ToCallee::End(Err(reason)),
+        ..
+    }) = Frame::read(&end, MOST)
+    else {
+        panic!("it is read")
+    };
+    assert!(reason.len() < 1 << 16 && long.starts_with(&reason) && !reason.is_empty());
+    let Ok(Frame::Refused(why)) = Frame::read(&written(&Frame::Refused(long)), MOST) else {
+        panic!("it is read")
+    };
+    assert!(why.len() < 1 << 16);
+}
+
+#[test]
+fn sides_that_differ_say_in_what() {
+    let ours = Hello::of::<SimRequest>(MOST);
+    assert_eq!(ours.accepts(&ours), Ok(()));
+    let differs = |change: fn(&mut Hello), word: &str| {
+        let mut theirs = ours.clone();
+        change(&mut theirs);
+        let why = ours.accepts(&theirs).unwrap_err();
+        assert!(why.contains(word), "{why}");
+    };
+    differs(|it| it.protocol += 1, "the other 2");
+    differs(|it| it.contract = "Other".to_owned(), "Other");
+    differs(|it| it.version += 1, "version");
+    differs(|it| it.schema += 1, "different types");
+    // Not a matter of the two sides.
+    let smaller = Hello {
+        most: 1,
+        ..ours.clone()
+    };
+    assert_eq!(ours.accepts(&smaller), Ok(()));
+}
