@@ -16,7 +16,9 @@ use insula_pool::{
 use insula_rpc::wire::{Frame, WireContract};
 use insula_rpc::{Caller, Contract, Endpoint, Respond, Whole};
 use insula_sync::atomic::{AtomicBool, Ordering};
-use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{
+    Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit,
+};
 
 use crate::carrier::{Carrier, most_of_frame};
 use crate::entry::Assignment;
@@ -51,6 +53,7 @@ where
     if parent != Some(assignment.parent) {
         return Err("its parent has gone".to_owned());
     }
+    limit(assignment.limits).map_err(|error| format!("cannot be limited: {error}"))?;
     let region = memory().map_err(|error| format!("cannot open its memory: {error}"))?;
     let carrier = Arc::new(Carrier::new(region, Side::Child));
     let runtime = Runtime::builder().build();
@@ -80,6 +83,18 @@ where
     runtime.block_on(pool.shut_down(Shutdown::graceful(PATIENCE)));
     runtime.shut_down();
     served
+}
+
+/// Sets the limits of this process, for good: no program that it starts gets more rights either.
+fn limit((memory, cpu): (u64, u64)) -> io::Result<()> {
+    rustix::thread::set_no_new_privs(true)?;
+    for (resource, most) in [(Resource::Data, memory), (Resource::Cpu, cpu)] {
+        if most > 0 {
+            let (current, maximum) = (Some(most), Some(most));
+            setrlimit(resource, Rlimit { current, maximum })?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether the standard input is the memory of a worker.

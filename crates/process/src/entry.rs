@@ -26,6 +26,8 @@ pub(crate) struct Assignment {
     pub(crate) most: usize,
     /// Its place in the pool.
     pub(crate) worker: u32,
+    /// The most bytes of its data, and the most seconds on a CPU; 0 for no limit.
+    pub(crate) limits: (u64, u64),
     /// The name of the contract.
     pub(crate) contract: String,
 }
@@ -43,19 +45,21 @@ impl Assignment {
             grace_ms,
             most,
             worker,
+            limits: (memory, cpu),
             contract,
         } = self;
-        format!("{parent} {places} {grace_ms} {most} {worker} {contract}")
+        format!("{parent} {places} {grace_ms} {most} {worker} {memory} {cpu} {contract}")
     }
 
     pub(crate) fn of_text(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(6, ' ');
+        let mut parts = text.splitn(8, ' ');
         Some(Self {
             parent: parts.next()?.parse().ok()?,
             places: parts.next()?.parse().ok()?,
             grace_ms: parts.next()?.parse().ok()?,
             most: parts.next()?.parse().ok()?,
             worker: parts.next()?.parse().ok()?,
+            limits: (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?),
             contract: parts.next()?.to_owned(),
         })
     }
@@ -176,10 +180,11 @@ mod tests {
             grace_ms: 1_000,
             most: 1 << 20,
             worker: 3,
+            limits: (1 << 30, 0),
             contract: "Sums of numbers".to_owned(),
         };
         assert_eq!(Assignment::of_text(&assignment.to_text()), Some(assignment));
-        for text in ["", "1", "1 2 3 4 5", "a 2 3 4 5 Sums"] {
+        for text in ["", "1", "1 2 3 4 5 6 7", "a 2 3 4 5 6 7 Sums"] {
             assert_eq!(Assignment::of_text(text), None, "{text}");
         }
     }

@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) clears_env: bool,
     pub(crate) most: usize,
     pub(crate) spin: Duration,
+    pub(crate) memory: Option<u64>,
+    pub(crate) cpu_time: Option<Duration>,
 }
 
 impl Process {
@@ -49,6 +51,8 @@ impl Process {
             clears_env: false,
             most: MOST_BYTES,
             spin: Duration::from_micros(20),
+            memory: None,
+            cpu_time: None,
         })
     }
 
@@ -74,6 +78,22 @@ impl Process {
     /// Sets the most bytes of a request, an answer or an item. The default is 16 MiB.
     pub fn most_bytes(mut self, most: usize) -> Self {
         self.0.most = most;
+        self
+    }
+
+    /// Sets the most bytes that a worker may have for its data (`RLIMIT_DATA` of `setrlimit(2)`: what it
+    /// allocates, its stacks and whatever else it may write to). The system enforces it: an allocation
+    /// beyond that fails, which ends the process, and with it the calls that run there. By default there
+    /// is no limit.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.0.memory = Some(bytes);
+        self
+    }
+
+    /// Sets the time that a worker may spend on CPUs, from its start on, in whole seconds
+    /// (`RLIMIT_CPU`). The system ends the process after it. By default there is no limit.
+    pub fn cpu_time(mut self, time: Duration) -> Self {
+        self.0.cpu_time = Some(time);
         self
     }
 

@@ -98,6 +98,12 @@ fn assignment<C: Contract>(plan: &Plan, cx: &WorkerContext) -> Assignment {
         grace_ms: u64::try_from(grace_ms).unwrap_or(u64::MAX),
         most: plan.most,
         worker: cx.worker().index() as u32,
+        limits: (
+            plan.memory.map_or(0, |it| it.max(1)),
+            // Rounded up: a limit of zero seconds would be none.
+            plan.cpu_time
+                .map_or(0, |it| it.as_secs_f64().ceil().max(1.0) as u64),
+        ),
         contract: C::NAME.to_owned(),
     }
 }

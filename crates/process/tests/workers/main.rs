@@ -11,6 +11,7 @@
 mod calls;
 mod deaths;
 mod liars;
+mod limits;
 mod service;
 mod startup;
 
@@ -28,7 +29,13 @@ fn main() -> ExitCode {
     // A worker that takes itself for the program would start workers of its own, without an end.
     assert!(std::env::var_os("INSULA_WORKER").is_none());
     deaths::be_a_parent_if_asked();
-    let all = [calls::ALL, deaths::ALL, liars::ALL, startup::ALL];
+    let all = [
+        calls::ALL,
+        deaths::ALL,
+        liars::ALL,
+        limits::ALL,
+        startup::ALL,
+    ];
     let trials = all.into_iter().flatten().map(|&(name, test)| {
         Trial::test(name, move || {
             test();

@@ -24,6 +24,10 @@ pub(crate) enum Act {
     Wait,
     /// Computes without a look at anything.
     Hang,
+    /// Takes so many MiB of memory.
+    Allocate(u32),
+    /// Computes for ever.
+    Compute,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +63,13 @@ async fn act(cx: &Context, act: Act) -> Result<(), Oops> {
         Act::Wait => {
             cx.token().cancelled().await;
         }
+        Act::Allocate(mib) => {
+            let bytes = vec![1_u8; (mib as usize) << 20];
+            std::hint::black_box(bytes);
+        }
+        Act::Compute => loop {
+            std::hint::spin_loop();
+        },
         Act::Hang => loop {
             std::thread::sleep(Duration::from_secs(1));
         },

@@ -1,0 +1,40 @@
+//! Risk: a worker takes more of the machine than it was given.
+
+use std::time::Duration;
+
+use insula_process::Process;
+use insula_rpc::{CallError, Outcome, Retry, retry};
+
+use crate::Test;
+use crate::service::{Act, LONG, WorkCaller, pool_of, run};
+
+pub(crate) const ALL: &[Test] = &[
+    ("memory_has_a_limit", memory_has_a_limit),
+    ("time_on_the_cpu_has_a_limit", time_on_the_cpu_has_a_limit),
+];
+
+fn exceeds(limited: Process, within: Act, beyond: Act) {
+    run(|| async move {
+        let pool = pool_of(1, limited).build().await.unwrap();
+        let caller: WorkCaller = pool.caller();
+        let first = caller.process(within).await.unwrap();
+        let error = caller.process(beyond).deadline(LONG).await.unwrap_err();
+        assert!(matches!(error, CallError::WorkerDied { .. }), "{error:?}");
+        assert_eq!(error.outcome(), Outcome::MaybeExecuted);
+        // The next one has the limits anew.
+        let policy =
+            Retry::attempts(50).backoff(Duration::from_millis(1), Duration::from_millis(9));
+        let second = retry(&policy, |_| caller.process(within)).await.unwrap();
+        assert_ne!(first, second);
+    });
+}
+
+fn memory_has_a_limit() {
+    let limited = Process::current_exe().memory(512 << 20);
+    exceeds(limited, Act::Allocate(64), Act::Allocate(1024));
+}
+
+fn time_on_the_cpu_has_a_limit() {
+    let limited = Process::current_exe().cpu_time(Duration::from_secs(1));
+    exceeds(limited, Act::Nothing, Act::Compute);
+}
