@@ -25,7 +25,9 @@ const LIBRARIES: &[&str] = &[
     "insula-ffi",
     "insula-io",
     "insula-memory",
+    "insula-link",
     "insula-pool",
+    "insula-process",
     "insula-rpc",
     "insula-sync",
 ];

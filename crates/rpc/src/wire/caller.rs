@@ -17,7 +17,7 @@ use crate::channel::Closed;
 use crate::context::Scope;
 use crate::contract::{CallInfo, Contract, Ended, How, Refusal};
 use crate::envelope::Lease as StartAtOrigin;
-use crate::error::{CallError, CancelledBy, Outcome, Part, ProtocolError, WorkerExit};
+use crate::error::{CallError, CancelledBy, Outcome, Part, ProtocolError, Reject, WorkerExit};
 use crate::guard::catch;
 
 /// The caller's side of a call that crosses a wire; see the [module](super).
@@ -493,6 +493,17 @@ impl<M: WireMethod> Side<M> {
             CallError::Deadline { .. } => {
                 self.cell.expire();
                 return self.end();
+            }
+            // The other program has no worker any more, and is about to end: for the pool on this side
+            // it is the worker that has.
+            CallError::Rejected {
+                why: Reject::NoWorker | Reject::Shutdown,
+                ..
+            } if self.scope.is_some() => {
+                let count = count_by(self.scope.as_ref());
+                self.cell.count_unstarted(How::Died, count);
+                let exit = WorkerExit::Ended;
+                Refusal::WorkerDied { exit, worker: None }
             }
             CallError::Rejected { why, .. } => Refusal::Rejected(why),
             CallError::WorkerDied {

@@ -1,0 +1,69 @@
+//! What a call to a worker process costs on this machine.
+//!
+//! `cargo run --release -p insula-process --example round_trip`
+
+#![expect(clippy::print_stdout, reason = "it prints a table")]
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use insula_core::block_on;
+use insula_pool::WorkerPool;
+use insula_process::Process;
+use insula_rpc::wire::Never;
+use insula_rpc::{Context, contract};
+
+#[contract(wire, crate = insula_rpc)]
+trait Echo {
+    async fn echo(&self, cx: &Context, bytes: Vec<u8>) -> Result<Vec<u8>, Never>;
+}
+
+struct Service;
+
+impl Echo for Service {
+    async fn echo(&self, _cx: &Context, bytes: Vec<u8>) -> Result<Vec<u8>, Never> {
+        Ok(bytes)
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    insula_process::main(|worker| worker.serve::<EchoResponder<_>>(|_cx| async { Ok(Service) }));
+    block_on(measure())
+}
+
+async fn measure() -> Result<(), Box<dyn Error>> {
+    println!("| | median | 99 % |\n|---|---|---|");
+    let mut starts = Vec::new();
+    for _ in 0..50 {
+        let begin = Instant::now();
+        let _pool = pool(Process::current_exe()).await?;
+        starts.push(begin.elapsed());
+    }
+    row("start of a pool of one process", starts);
+    for spin in [0, 20, 200] {
+        let spin = Duration::from_micros(spin);
+        let pool = pool(Process::current_exe().spin(spin)).await?;
+        let caller: EchoCaller = pool.caller();
+        for (bytes, calls) in [(64, 20_000), (1 << 20, 200)] {
+            let mut times = Vec::new();
+            for _ in 0..calls {
+                let value = vec![1; bytes];
+                let begin = Instant::now();
+                caller.echo(value).await?;
+                times.push(begin.elapsed());
+            }
+            row(&format!("{bytes} bytes there and back, spin {spin:?}"), times);
+        }
+    }
+    Ok(())
+}
+
+async fn pool(kind: Process) -> Result<WorkerPool<EchoRequest>, Box<dyn Error>> {
+    Ok(WorkerPool::builder().workers(1).kind(kind).build().await?)
+}
+
+fn row(name: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let (median, most) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+    println!("| {name} | {median:.1?} | {most:.1?} |");
+}
