@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use command::{EXIT_STATUS, WorkerOptions};
 use science::fluid::Simulate;
+use science::matrices::{Generate, Matrix, Operation, Precision};
 
 /// Computations of science on isolates: molecular dynamics, and operations on matrices.
 #[derive(Debug, Parser)]
@@ -17,6 +18,7 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Md(MdOptions),
+    Matrices(MatricesOptions),
 }
 
 /// Simulates a Lennard-Jones fluid in a periodic box, in reduced units.
@@ -127,6 +129,102 @@ impl MdOptions {
     pub(crate) fn is_in_trajectory(&self, step: u64) -> bool {
         // Frames come at the first sample behind a multiple; those for pictures more often.
         !self.watch || step % self.frames < Self::PICTURES.max(u64::from(self.every))
+    }
+}
+
+/// Multiplies and inverts matrices, and computes their eigenvalues and singular values.
+///
+/// Each result is checked, and its residual is printed: how far it is from a right one, relative to
+/// the input.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_STATUS)]
+pub(crate) struct MatricesOptions {
+    /// Files with matrices: .npy of NumPy, .mtx of the Matrix Market
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Make a matrix: random:ROWS, positive:ROWS, hilbert:ROWS or difference:ROWS; may be repeated
+    #[arg(long, value_name = "KIND:ROWS")]
+    pub(crate) generate: Vec<Generate>,
+
+    /// The operations, with commas between them [default: all that fit the shape]
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',')]
+    operations: Vec<OperationName>,
+
+    /// The right factor of products [default: the transpose of the left one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) by: Option<PathBuf>,
+
+    /// How precise the results are: high refines them with sums of twice the precision
+    #[arg(long, value_enum, default_value_t = PrecisionName::Standard)]
+    precision: PrecisionName,
+
+    /// The folder that receives the results as .npy files, and singular-values.png; made if missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// The seed of random matrices
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    #[command(flatten)]
+    pub(crate) workers: WorkerOptions,
+
+    /// Print the results as JSON, and no table
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// No progress bar and no table
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+impl MatricesOptions {
+    pub(crate) fn precision(&self) -> Precision {
+        match self.precision {
+            PrecisionName::Standard => Precision::Standard,
+            PrecisionName::High => Precision::High,
+        }
+    }
+
+    /// Returns the operations for a matrix: those that were asked for, or all that fit its shape.
+    pub(crate) fn operations(&self, matrix: &Matrix) -> Vec<Operation> {
+        if !self.operations.is_empty() {
+            return self.operations.iter().map(|&name| name.into()).collect();
+        }
+        let fits = |name: &OperationName| match name {
+            OperationName::Invert | OperationName::Eigenvalues => matrix.is_square(),
+            OperationName::Multiply | OperationName::SingularValues => true,
+        };
+        let all = OperationName::value_variants().iter();
+        all.filter(|name| fits(name))
+            .map(|&name| name.into())
+            .collect()
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PrecisionName {
+    Standard,
+    High,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OperationName {
+    Multiply,
+    Invert,
+    Eigenvalues,
+    SingularValues,
+}
+
+impl From<OperationName> for Operation {
+    fn from(name: OperationName) -> Self {
+        match name {
+            OperationName::Multiply => Self::Multiply,
+            OperationName::Invert => Self::Invert,
+            OperationName::Eigenvalues => Self::Eigenvalues,
+            OperationName::SingularValues => Self::SingularValues,
+        }
     }
 }
 

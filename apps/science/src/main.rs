@@ -3,6 +3,7 @@
 
 mod cli;
 mod md;
+mod solve;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let outcome = insula::block_on(async {
         match &command {
             Command::Md(options) => md::run(options).await,
+            Command::Matrices(options) => solve::run(options).await,
         }
     });
     let outcome = outcome.unwrap_or_else(|message| {

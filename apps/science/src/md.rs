@@ -8,7 +8,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use command::{OutputFile, Outcome, Progress, Stop, write_atomically};
+use command::{Outcome, OutputFile, Progress, Stop, write_atomically};
 use futures_util::future::{Either, select};
 use insula::CallError;
 use insula::pool::Shutdown;
@@ -96,7 +96,9 @@ async fn drive(
     stop: &mut Stop,
     mut on_sample: impl FnMut(Sample) -> Result<(), String>,
 ) -> Result<Option<Duration>, String> {
-    let pool = start_fluid_pool().await.map_err(|error| error.to_string())?;
+    let pool = start_fluid_pool()
+        .await
+        .map_err(|error| error.to_string())?;
     let caller: FluidsCaller = pool.caller();
     let start = Instant::now();
     let mut samples = caller.simulate(request.clone()).await.map_err(message)?;

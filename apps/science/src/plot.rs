@@ -23,7 +23,10 @@ pub const GREEN: RGBColor = RGBColor(0, 158, 115);
 /// See [`BLUE`].
 pub const GRAY: RGBColor = RGBColor(140, 140, 140);
 
-/// The size and place of a plot's text.
+/// All of them, for lines that are not known beforehand.
+pub const COLORS: [RGBColor; 4] = [BLUE, ORANGE, GREEN, GRAY];
+
+/// The name under which the font of the text is known.
 const FONT: &str = "sans-serif";
 
 /// A line of a plot.
@@ -82,7 +85,8 @@ impl Plot {
     fn draw(&self, pixels: &mut [u8]) -> Result<(), Box<dyn Error + Send + Sync>> {
         register();
         let area = BitMapBackend::with_buffer(pixels, SIZE).into_drawing_area();
-        self.draw_on(&area).map_err(|error| error.to_string().into())
+        self.draw_on(&area)
+            .map_err(|error| error.to_string().into())
     }
 
     fn draw_on<'a>(

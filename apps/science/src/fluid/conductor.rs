@@ -4,8 +4,8 @@ use futures_util::future::join_all;
 use insula::control::{ExitReason, UncaughtError};
 use insula::{Isolate, IsolateGroup, ReceivePort, SendPort};
 
-pub use super::domain::{Part, Take};
 use super::domain::{Command, Start, run};
+pub use super::domain::{Part, Take};
 use super::{Grid, Particles, Potential, SimulationError, Slab};
 
 /// A running simulation, used by the isolate that has started it.
@@ -86,6 +86,11 @@ impl Simulation {
             simulation.commands.push(address.commands.clone());
         }
         Ok(simulation)
+    }
+
+    /// Returns the group of the domains.
+    pub fn group(&self) -> &IsolateGroup {
+        &self.group
     }
 
     /// Multiplies all velocities by `scale`, runs `steps` steps, and returns the parts of the state

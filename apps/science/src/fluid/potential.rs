@@ -2,6 +2,8 @@
 
 use std::f64::consts::PI;
 
+use pulp::{Scalar, Simd};
+
 use super::SimulationError;
 
 /// The potential `4 (r⁻¹² - r⁻⁶)`, multiplied by a switch that falls from one to zero between two
@@ -27,13 +29,13 @@ pub struct Tail {
     pub pressure: f64,
 }
 
-/// The potential of one pair.
+/// The potential of one pair in each lane.
 #[derive(Clone, Copy)]
-pub(super) struct Pair {
+pub(super) struct Pair<V> {
     /// The energy.
-    pub(super) energy: f64,
+    pub(super) energy: V,
     /// The force along the distance, divided by the distance.
-    pub(super) force: f64,
+    pub(super) force: V,
 }
 
 impl Potential {
@@ -74,29 +76,45 @@ impl Potential {
         self.cutoff_squared.sqrt()
     }
 
-    /// Computes a pair whose distance is less than the cut-off.
+    /// Computes pairs whose distances are less than the cut-off.
     #[inline(always)]
-    pub(super) fn pair(&self, squared: f64) -> Pair {
-        let inverse = 1.0 / squared;
-        let sixth = inverse * inverse * inverse;
-        let energy = 4.0 * sixth * (sixth - 1.0);
+    pub(super) fn pair<S: Simd>(&self, simd: S, squared: S::f64s) -> Pair<S::f64s> {
+        let number = |value| simd.splat_f64s(value);
+        let times = |a, b| simd.mul_f64s(a, b);
+        let one = number(1.0);
+        let inverse = simd.div_f64s(one, squared);
+        let sixth = times(times(inverse, inverse), inverse);
+        let energy = times(times(number(4.0), sixth), simd.sub_f64s(sixth, one));
         // Both derivatives are those by the square of the distance.
-        let derivative = -12.0 * sixth * (2.0 * sixth - 1.0) * inverse;
-        let x = ((squared - self.switch_squared) * self.slope).max(0.0);
-        let rest = 1.0 - x;
-        let switch = 1.0 - x * x * x * (10.0 + x * (6.0 * x - 15.0));
-        let switch_derivative = -30.0 * x * x * rest * rest * self.slope;
+        let double = simd.sub_f64s(simd.add_f64s(sixth, sixth), one);
+        let derivative = times(times(times(number(-12.0), sixth), double), inverse);
+        let beyond = simd.sub_f64s(squared, number(self.switch_squared));
+        let x = simd.max_f64s(times(beyond, number(self.slope)), number(0.0));
+        let (squared_x, rest) = (times(x, x), simd.sub_f64s(one, x));
+        // 10 + x (6x - 15)
+        let inner = simd.sub_f64s(times(number(6.0), x), number(15.0));
+        let inner = simd.add_f64s(number(10.0), times(x, inner));
+        let switch = simd.sub_f64s(one, times(times(squared_x, x), inner));
+        let fall = times(
+            times(squared_x, times(rest, rest)),
+            number(-30.0 * self.slope),
+        );
+        let derivative = simd.add_f64s(times(derivative, switch), times(energy, fall));
         Pair {
-            energy: energy * switch,
-            force: -2.0 * (derivative * switch + energy * switch_derivative),
+            energy: times(energy, switch),
+            force: times(number(-2.0), derivative),
         }
+    }
+
+    fn energy_at(&self, squared: f64) -> f64 {
+        self.pair(Scalar, squared).energy
     }
 
     /// Returns the energy of two particles at a distance.
     pub fn energy(&self, distance: f64) -> f64 {
         let squared = distance * distance;
         if squared < self.cutoff_squared {
-            self.pair(squared).energy
+            self.energy_at(squared)
         } else {
             0.0
         }
@@ -132,7 +150,7 @@ impl Potential {
             let squared = distance * distance;
             let sixth = squared.powi(-3);
             let whole = 4.0 * sixth * (sixth - 1.0);
-            (whole - self.pair(squared).energy) * squared
+            (whole - self.energy_at(squared)) * squared
         };
         let inner: f64 = (1..STEPS)
             .map(|index| lost(index) * if index % 2 == 1 { 4.0 } else { 2.0 })

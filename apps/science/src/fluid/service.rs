@@ -141,8 +141,7 @@ impl Course {
             request.seed,
         );
         let (time_step, domains) = (request.time_step, request.domains);
-        let simulation =
-            Simulation::start(&particles, grid, potential, time_step, domains).await?;
+        let simulation = Simulation::start(&particles, grid, potential, time_step, domains).await?;
         Ok(Self {
             request,
             simulation,
@@ -177,13 +176,17 @@ impl Course {
         };
         let mut frame = Particles::default();
         for part in &parts {
-            part.layers.iter().for_each(|layer| sample.energies.add(layer));
+            part.layers
+                .iter()
+                .for_each(|layer| sample.energies.add(layer));
             sample.traffic.add(&part.traffic);
             if let Some(particles) = &part.particles {
                 frame.append(particles);
             }
             if let (Some(sums), Some(counts)) = (&mut sample.neighbors, &part.neighbors) {
-                sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+                sums.iter_mut()
+                    .zip(counts)
+                    .for_each(|(sum, count)| *sum += count);
             }
         }
         sample.frame = take.particles.then(|| frame.sorted());

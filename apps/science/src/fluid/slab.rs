@@ -145,8 +145,7 @@ impl Slab {
             let number = &self.own.number;
             for (index, (position, velocity)) in positions.iter_mut().zip(velocities).enumerate() {
                 let distance = velocity * time;
-                // Also if it is not a number.
-                if !(distance.abs() < width) {
+                if distance.abs() >= width || distance.is_nan() {
                     let particle = number[index];
                     return Err(SimulationError::Unstable { particle });
                 }
@@ -326,7 +325,10 @@ impl Slab {
                 if column < reach {
                     add(cells + column - reach..cells, -length);
                 }
-                add(column.saturating_sub(reach)..(column + reach + 1).min(cells), 0.0);
+                add(
+                    column.saturating_sub(reach)..(column + reach + 1).min(cells),
+                    0.0,
+                );
                 if column + reach >= cells {
                     add(0..column + reach + 1 - cells, length);
                 }

@@ -80,7 +80,10 @@ impl fmt::Display for Report<'_> {
         }
         row("workers", request.domains.to_string())?;
         row("temperature", spread(summary.temperature))?;
-        row("potential energy", spread(summary.potential) + " per particle")?;
+        row(
+            "potential energy",
+            spread(summary.potential) + " per particle",
+        )?;
         row("pressure", spread(summary.pressure))?;
         row(
             "beyond cut-off",
