@@ -41,7 +41,7 @@ pub(crate) struct MdOptions {
     temperature: f64,
 
     /// The distance beyond which there is no force
-    #[arg(long, default_value_t = 3.0, value_parser = positive)]
+    #[arg(long, default_value_t = 2.75, value_parser = positive)]
     cutoff: f64,
 
     /// The distance from which on the force is switched off [default: 0.85 of the cut-off]

@@ -48,7 +48,7 @@ pub use service::{
     FluidPool, FluidWorker, Fluids, FluidsCaller, FluidsRequest, FluidsResponder, Simulate,
     start_fluid_pool,
 };
-pub use slab::{Halo, Slab};
+pub use slab::{Halo, Side, Slab};
 pub use summary::{FluidSummary, FluidTally, Spread};
 pub use watch::picture;
 pub use xyz::write_frame;

@@ -11,8 +11,10 @@ use super::{Grid, Particles, Potential, SimulationError};
 
 /// A direction along x.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub enum Side {
+    /// Toward smaller x.
     Left,
+    /// Toward larger x.
     Right,
 }
 
@@ -134,7 +136,7 @@ impl Slab {
     ///
     /// # Errors
     /// A particle may move by less than the width of a cell.
-    pub(super) fn drift(
+    pub fn drift(
         &mut self,
         time: f64,
         left: &mut Particles,
@@ -183,7 +185,7 @@ impl Slab {
     }
 
     /// Takes the particles that have come from the neighbors.
-    pub(super) fn admit(&mut self, from_left: &Particles, from_right: &Particles) {
+    pub fn admit(&mut self, from_left: &Particles, from_right: &Particles) {
         self.own.append(from_left);
         self.own.append(from_right);
         self.sort();
@@ -215,7 +217,7 @@ impl Slab {
     }
 
     /// Copies the positions along one border into `halo`.
-    pub(super) fn border(&self, side: Side, halo: &mut Halo) {
+    pub fn border(&self, side: Side, halo: &mut Halo) {
         let size = self.grid.layer_size();
         let (layers, reach) = (self.layers.len(), Grid::REACH);
         let cells = match side {
@@ -237,7 +239,7 @@ impl Slab {
     }
 
     /// Puts the halos of the neighbors around the slab, and computes the forces.
-    pub(super) fn surround(&mut self, left: &Halo, right: &Halo) {
+    pub fn surround(&mut self, left: &Halo, right: &Halo) {
         let cells = self.layers.len() * self.grid.layer_size();
         self.around.clear();
         self.starts.clear();

@@ -61,8 +61,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Matrix, Problem> {
         last: number,
     };
     match header.layout {
-        Layout::Array => reader.read_array(lines)?,
-        Layout::Coordinate => reader.read_places(lines, size[2])?,
+        Layout::Array => reader.read_array(&mut lines)?,
+        Layout::Coordinate => reader.read_places(&mut lines, size[2])?,
     }
     Ok(reader.matrix)
 }
@@ -130,7 +130,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn read_array(&mut self, mut lines: impl Iterator<Item = Numbered<'_>>) -> Result<(), Problem> {
+    fn read_array(&mut self, lines: &mut dyn Iterator<Item = Numbered<'_>>) -> Result<(), Problem> {
         for column in 0..self.matrix.columns() {
             for row in 0..self.matrix.rows() {
                 if !self.header.lists(row, column) {
@@ -153,7 +153,7 @@ impl Reader {
 
     fn read_places(
         &mut self,
-        mut lines: impl Iterator<Item = Numbered<'_>>,
+        lines: &mut dyn Iterator<Item = Numbered<'_>>,
         count: usize,
     ) -> Result<(), Problem> {
         for entry in 0..count {
@@ -189,7 +189,7 @@ impl Reader {
         }
     }
 
-    fn end(&self, mut lines: impl Iterator<Item = Numbered<'_>>) -> Result<(), Problem> {
+    fn end(&self, lines: &mut dyn Iterator<Item = Numbered<'_>>) -> Result<(), Problem> {
         match lines.next() {
             Some((number, _)) => Err(Problem::in_line(number, "more entries than the size says")),
             None => Ok(()),
