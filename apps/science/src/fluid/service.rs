@@ -50,7 +50,8 @@ pub struct Simulate {
     /// The steps from one sample to the next, at least 1. During the equilibration the velocities
     /// are scaled as often.
     pub every: u32,
-    /// The steps from one frame to the next, of both phases: rounded up to samples; 0 for none.
+    /// The steps from one frame to the next, of both phases: rounded up to samples; 0 for none. The
+    /// last step has one too.
     pub frames: u64,
     /// The steps from one count of neighbors to the next, in the production; 0 for none.
     pub neighbors: u64,
@@ -161,7 +162,8 @@ impl Course {
         let before = self.step;
         self.step += u64::from(steps);
         let take = Take {
-            particles: is_due(self.request.frames, before, self.step),
+            particles: is_due(self.request.frames, before, self.step)
+                || (self.request.frames > 0 && self.step == self.request.steps()),
             neighbors: self.phase() == Phase::Production
                 && is_due(self.request.neighbors, before, self.step),
         };

@@ -135,10 +135,16 @@ struct Parts {
 impl Parts {
     fn of(vectors: MatRef<'_, Complex>, column: usize) -> Self {
         let column = vectors.col(column);
-        Self {
+        let mut parts = Self {
             re: column.iter().map(|value| value.re).collect(),
             im: column.iter().map(|value| value.im).collect(),
-        }
+        };
+        // The kernel returns vectors of any length, for a matrix that cannot be diagonalized of a
+        // very large one.
+        let length = parts.length();
+        let values = parts.re.iter_mut().chain(&mut parts.im);
+        values.for_each(|value| *value /= length);
+        parts
     }
 
     /// Returns the matrix times this vector, less the value times this vector.

@@ -28,15 +28,20 @@ pub(super) fn invert(matrix: &Matrix, precision: Precision) -> Result<Computed, 
         });
     }
     let standard = inverse.clone();
-    let mut rounds = 0;
+    let (mut rounds, mut last) = (0, f64::INFINITY);
     while rounds < MOST_ROUNDS {
         let next = correct(&inverse, &rest);
-        let next_rest = self::rest(matrix, &next);
-        // Ends when the residual is that of the rounding of the inverse itself.
-        if next_rest.row_norm() < 0.5 * rest.row_norm() {
-            (inverse, rest) = (next, next_rest);
-            rounds += 1;
-        } else {
+        // Not the residual: that of the right inverse is the one of its rounding, and so as large
+        // as the one of a bad inverse of a bad matrix.
+        let change = next.difference(&inverse);
+        if change == 0.0 || change > 0.5 * last {
+            break;
+        }
+        inverse = next;
+        rest = self::rest(matrix, &inverse);
+        last = change;
+        rounds += 1;
+        if change <= f64::EPSILON {
             break;
         }
     }

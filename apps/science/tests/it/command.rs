@@ -76,7 +76,7 @@ fn a_fluid_has_a_table_a_trajectory_and_plots() {
     // The start, and three multiples of fifty.
     assert_eq!(lines.len(), 4 * 502);
     assert_eq!(lines[0], "500");
-    assert!(lines[1].starts_with("Lattice=\"8.398") && lines[1].contains(" Step=0 "));
+    assert!(lines[1].starts_with("Lattice=\"8.397") && lines[1].contains(" Step=0 "));
     assert_eq!(lines[2].split(' ').count(), 7);
     assert!(trajectories[0] == trajectories[1], "not the same bits");
 }
@@ -100,7 +100,7 @@ fn wrong_usage_is_told_with_what_to_do() {
     for (arguments, part) in [
         (&["md", "--particles", "100"][..], "use more particles"),
         (&["md", "--workers", "99"], "use fewer workers"),
-        (&["md", "--density", "-1"], "expected a number above 0"),
+        (&["md", "--density=-1"], "expected a number above 0"),
         (&["md", "--steps", "0"], "--steps"),
         (&["md", "--watch"], "--watch needs a terminal"),
         (&["md", "--switch", "4"], "cut-off makes no sense"),
