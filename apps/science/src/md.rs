@@ -36,18 +36,7 @@ pub(crate) async fn run(options: &MdOptions) -> Result<Outcome, String> {
         .most_domains();
     let workers = options.workers.workers_up_to(most);
     let alone = match options.workers.compare {
-        true => {
-            let progress = progress(options, "one worker: ");
-            let request = Simulate {
-                frames: 0,
-                ..options.request(1)
-            };
-            drive(&request, &mut stop, |sample| {
-                progress.set(sample.step);
-                Ok(())
-            })
-            .await?
-        }
+        true => time_one_worker(options, &mut stop).await?,
         false => None,
     };
     if options.workers.compare && alone.is_none() {
@@ -77,6 +66,18 @@ pub(crate) async fn run(options: &MdOptions) -> Result<Outcome, String> {
         (false, false) => write!(io::stdout().lock(), "{report}"),
     };
     Ok(Outcome::Done)
+}
+
+/// Runs the simulation on one domain, to time it, and keeps no result.
+async fn time_one_worker(options: &MdOptions, stop: &mut Stop) -> Result<Option<Duration>, String> {
+    let progress = progress(options, "one worker: ");
+    let elapsed = drive(&options.request(1), stop, |sample| {
+        progress.set(sample.step);
+        Ok(())
+    })
+    .await;
+    progress.end();
+    elapsed
 }
 
 /// The name in front of messages.

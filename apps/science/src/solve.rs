@@ -32,57 +32,70 @@ pub(crate) async fn run(options: &MatricesOptions) -> Result<Outcome, String> {
     let mut failed = 0;
     let jobs = jobs(options, &mut failed)?;
     let alone = match options.workers.compare {
-        true => {
-            let progress = progress(options, &jobs, "one worker: ");
-            let course = drive(&jobs, options.precision(), 1, &mut stop, |_, _| {
-                progress.add(1);
-                Ok(())
-            });
-            let course = course.await?;
-            progress.end();
-            course
-        }
+        true => time_one_worker(&jobs, options, &mut stop).await?,
         false => None,
     };
     if options.workers.compare && alone.is_none() {
         return Ok(Outcome::Interrupted);
     }
-    let progress = progress(options, &jobs, "");
-    let mut results: Vec<Option<Result<Solution, String>>> = Vec::new();
-    results.resize_with(jobs.len(), || None);
-    let workers = options.workers.workers();
-    let course = drive(
-        &jobs,
-        options.precision(),
-        workers,
-        &mut stop,
-        |index, result| {
-            progress.add(1);
-            match &result {
-                Ok(solution) => write_result(options, &jobs[index], solution)?,
-                Err(error) => {
-                    failed += 1;
-                    progress.report(&format_args!("{}: {error}", jobs[index]));
-                }
-            }
-            results[index] = Some(result);
-            Ok(())
-        },
-    );
-    let course = course.await?;
+    let mut results = Results::new(options, &jobs, failed);
+    let (precision, workers) = (options.precision(), options.workers.workers());
+    let course = drive(&jobs, precision, workers, &mut stop, |index, result| {
+        results.take(index, result)
+    })
+    .await?;
+    let Results {
+        solutions,
+        failed,
+        progress,
+        ..
+    } = results;
     progress.end();
     let Some(course) = course else {
         return Ok(Outcome::Interrupted);
     };
     let report = Report {
-        rows: jobs.iter().zip(&results).filter_map(Report::row).collect(),
+        rows: jobs
+            .iter()
+            .zip(&solutions)
+            .filter_map(Report::row)
+            .collect(),
         failed,
         elapsed: course.elapsed,
         pool: course.pool,
-        speed_up: alone
-            .map(|alone| alone.elapsed.as_secs_f64() / course.elapsed.as_secs_f64().max(1e-9)),
+        speed_up: alone.map(|alone| {
+            // Not below a nanosecond: the quotient would be infinite.
+            alone.elapsed.as_secs_f64() / course.elapsed.as_secs_f64().max(1e-9)
+        }),
     };
-    if let (Some(folder), Some(plot)) = (&options.out, spectrum(&report)) {
+    show(options, &report)?;
+    Ok(if failed == 0 {
+        Outcome::Done
+    } else {
+        Outcome::SomeFailed
+    })
+}
+
+/// Does the operations with one worker, to time it, and keeps no result.
+async fn time_one_worker(
+    jobs: &[Job],
+    options: &MatricesOptions,
+    stop: &mut Stop,
+) -> Result<Option<Course>, String> {
+    let progress = progress(options, jobs, "one worker: ");
+    // Errors are reported by the run that counts.
+    let course = drive(jobs, options.precision(), 1, stop, |_, _| {
+        progress.add(1);
+        Ok(())
+    })
+    .await;
+    progress.end();
+    course
+}
+
+/// Writes the plot, and prints the table or JSON.
+fn show(options: &MatricesOptions, report: &Report<'_>) -> Result<(), String> {
+    if let (Some(folder), Some(plot)) = (&options.out, spectrum(report)) {
         let png = plot.png().map_err(|error| error.to_string())?;
         write_atomically(&folder.join("singular-values.png"), &png)
             .map_err(|error| unwritten(folder, &error))?;
@@ -93,11 +106,45 @@ pub(crate) async fn run(options: &MatricesOptions) -> Result<Outcome, String> {
         (false, true) => Ok(()),
         (false, false) => write!(io::stdout().lock(), "{report}"),
     };
-    Ok(if failed == 0 {
-        Outcome::Done
-    } else {
-        Outcome::SomeFailed
-    })
+    Ok(())
+}
+
+/// Keeps and writes the results, and shows the progress.
+struct Results<'a> {
+    options: &'a MatricesOptions,
+    jobs: &'a [Job],
+    /// By job.
+    solutions: Vec<Option<Solution>>,
+    failed: u64,
+    progress: Progress,
+}
+
+impl<'a> Results<'a> {
+    fn new(options: &'a MatricesOptions, jobs: &'a [Job], failed: u64) -> Self {
+        Self {
+            options,
+            jobs,
+            solutions: jobs.iter().map(|_| None).collect(),
+            failed,
+            progress: progress(options, jobs, ""),
+        }
+    }
+
+    fn take(&mut self, index: usize, result: Result<Solution, String>) -> Result<(), String> {
+        self.progress.add(1);
+        let job = &self.jobs[index];
+        match result {
+            Ok(solution) => {
+                write_result(self.options, job, &solution)?;
+                self.solutions[index] = Some(solution);
+            }
+            Err(error) => {
+                self.failed += 1;
+                self.progress.report(&format_args!("{job}: {error}"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The name in front of messages.

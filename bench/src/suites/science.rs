@@ -5,18 +5,17 @@
 //! each part of a step for both at once and waits for the end of the part.
 
 use std::cell::OnceCell;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use insula::{Isolate, block_on};
+use insula::block_on;
 use science::fluid::{
     Energies, Grid, Halo, Particles, Potential, Side, Simulation, Slab, Take, start,
 };
 use science::matrices::{Generate, MatricesCaller, Precision, Task, Values, start_matrix_pool};
-
-use std::path::Path;
 
 use crate::case::{Case, Kind, Metric};
 use crate::drivers::executor::THREADS;

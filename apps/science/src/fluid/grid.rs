@@ -31,8 +31,8 @@ impl Grid {
         if !is_sensible {
             return Err(SimulationError::Invalid { field: "cut-off" });
         }
-        // Saturates, and the check of the memory is that of the particles.
-        let cells = (length * Self::REACH as f64 / cutoff).floor().min(1024.0) as usize;
+        // In a box that is almost empty, more cells would only take memory.
+        let cells = (length * Self::REACH as f64 / cutoff).floor().min(256.0) as usize;
         if cells < Self::LEAST_CELLS {
             return Err(SimulationError::BoxTooSmall { cells });
         }

@@ -30,15 +30,13 @@ pub(super) struct Row<'a> {
 
 impl<'a> Report<'a> {
     /// Returns the row of a job, if it has a result.
-    pub(super) fn row(
-        (job, result): (&'a Job, &'a Option<Result<Solution, String>>),
-    ) -> Option<Row<'a>> {
+    pub(super) fn row((job, solution): (&'a Job, &'a Option<Solution>)) -> Option<Row<'a>> {
         let matrix = *job.task.matrices().first()?;
         Some(Row {
             name: &job.name,
             operation: job.task.operation(),
             shape: (matrix.rows(), matrix.columns()),
-            solution: result.as_ref()?.as_ref().ok()?,
+            solution: solution.as_ref()?,
         })
     }
 

@@ -6,7 +6,7 @@ use insula::Isolate;
 use insula::isolate::RunError;
 use science::fluid::{Energies, Grid, Particles, Potential, Radial, Simulation, Take};
 
-use crate::support::{assert_close, json, numbers, reference};
+use crate::support::{assert_close, at_rest, json, numbers, reference};
 
 /// The state of some particles after no step: its energies, neighbors, and forces by number.
 fn state(
@@ -39,18 +39,6 @@ fn state(
     state.unwrap()
 }
 
-fn at_rest(positions: Vec<[f64; 3]>) -> Particles {
-    let mut particles = Particles::default();
-    for (number, position) in positions.into_iter().enumerate() {
-        for axis in 0..3 {
-            particles.position[axis].push(position[axis]);
-            particles.velocity[axis].push(0.0);
-        }
-        particles.number.push(number as u32);
-    }
-    particles
-}
-
 /// The state of `fluid_numpy.py`.
 fn scattered() -> (Particles, f64) {
     let (side, length) = (8_u32, 9.1);
@@ -61,8 +49,8 @@ fn scattered() -> (Particles, f64) {
             (f64::from(site[axis as usize]) + 0.25 * shift) * (length / f64::from(side))
         })
     };
-    let positions = (0..side.pow(3)).map(place).collect();
-    (at_rest(positions), length)
+    let positions: Vec<_> = (0..side.pow(3)).map(place).collect();
+    (at_rest(&positions), length)
 }
 
 #[test]
@@ -76,7 +64,7 @@ fn the_sample_configuration_of_nist_has_its_published_energies() {
             .collect();
         [words[0], words[1], words[2]]
     });
-    let particles = at_rest(positions.collect());
+    let particles = at_rest(&positions.collect::<Vec<_>>());
     let potential = Potential::truncated(3.0).unwrap();
     for domains in [1, 2] {
         let (energies, _) = state(&particles, 8.0, potential, domains);

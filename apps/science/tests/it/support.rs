@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use insula::block_on;
 use science::fluid::{
-    FluidTally, FluidsCaller, Sample, Simulate, SimulationError, start_fluid_pool,
+    FluidTally, FluidsCaller, Particles, Sample, Simulate, SimulationError, start_fluid_pool,
 };
 use serde_json::Value;
 
@@ -29,6 +29,16 @@ pub(crate) fn samples() -> PathBuf {
 pub(crate) fn numbers(value: &Value) -> Vec<f64> {
     let list = value.as_array().unwrap();
     list.iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+/// Particles that do not move.
+pub(crate) fn at_rest(positions: &[[f64; 3]]) -> Particles {
+    let axis = |axis: usize| positions.iter().map(|position| position[axis]).collect();
+    Particles {
+        position: [0, 1, 2].map(axis),
+        velocity: std::array::from_fn(|_| vec![0.0; positions.len()]),
+        number: (0..positions.len() as u32).collect(),
+    }
 }
 
 /// A liquid of 500 particles, on one domain.
