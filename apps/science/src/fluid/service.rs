@@ -29,6 +29,40 @@ pub trait Fluids {
 }
 
 /// A fluid, and the course of its simulation. In reduced units.
+///
+/// ```
+/// use science::fluid::{FluidTally, FluidsCaller, Simulate, start_fluid_pool};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let request = Simulate {
+///     particles: 500,
+///     density: 0.8442,
+///     temperature: 0.722,
+///     switch: 2.1,
+///     cutoff: 2.5,
+///     time_step: 0.004,
+///     equilibration: 0,
+///     production: 20,
+///     every: 5,
+///     frames: 0,
+///     neighbors: 0,
+///     seed: 1,
+///     domains: 2,
+/// };
+/// let mut tally = FluidTally::new(&request);
+/// insula::block_on(async {
+///     let pool = start_fluid_pool().await?;
+///     let caller: FluidsCaller = pool.caller();
+///     let mut samples = caller.simulate(request).await?;
+///     while let Some(sample) = samples.next().await {
+///         tally.add(&sample?);
+///     }
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })?;
+/// assert_eq!(tally.course().len(), 5);
+/// assert!(tally.summary().potential.mean < -6.0);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Simulate {
     /// The number of particles, at least 2.

@@ -33,6 +33,18 @@ impl fmt::Display for Operation {
 }
 
 /// An operation with its matrices. They are shared with the caller, so no call copies one.
+///
+/// ```
+/// use std::sync::Arc;
+/// use science::matrices::{Matrix, MatrixError, Precision, Task, Values};
+///
+/// # fn main() -> Result<(), MatrixError> {
+/// let matrix = Matrix::from_fn(2, 2, |row, column| [[2.0, 1.0], [1.0, 2.0]][row][column]);
+/// let solution = Task::Eigenvalues(Arc::new(matrix)).solve(Precision::High)?;
+/// assert_eq!(solution.values, Values::Real(vec![1.0, 3.0]));
+/// assert!(solution.residual.value < 1e-15);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub enum Task {
     /// Computes `left` times `right`.

@@ -136,12 +136,16 @@ pub(super) fn energy_plot(request: &Simulate, tally: &FluidTally) -> Plot {
             .map(|(step, energies)| (*step as f64 * request.time_step, each(value(energies))))
             .collect(),
     };
+    let x = match request.equilibration {
+        0 => "time (reduced units)",
+        _ => "time (reduced units); from the gray line on nothing but the forces acts",
+    };
     Plot {
         title: format!(
             "{} particles at density {}: energy",
             request.particles, request.density
         ),
-        x: "time (reduced units)".to_owned(),
+        x: x.to_owned(),
         y: "energy per particle".to_owned(),
         lines: vec![
             line("kinetic", ORANGE, |energies| energies.kinetic),

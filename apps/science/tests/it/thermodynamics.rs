@@ -12,8 +12,8 @@ fn averages(density: f64, temperature: f64) -> (Simulate, FluidTally) {
         temperature,
         switch: 2.6,
         cutoff: 3.0,
-        equilibration: 2000,
-        production: 3000,
+        equilibration: 1500,
+        production: 2000,
         neighbors: 20,
         domains: 2,
         ..liquid()
