@@ -7,6 +7,7 @@ use crate::support::{liquid, tally};
 #[test]
 fn the_energy_drifts_by_less_than_a_hundred_thousandth_in_10_000_steps() {
     let request = Simulate {
+        particles: 256,
         time_step: 0.002,
         equilibration: 200,
         production: 10_000,
@@ -17,7 +18,7 @@ fn the_energy_drifts_by_less_than_a_hundred_thousandth_in_10_000_steps() {
     assert_eq!(summary.samples, 1001);
     assert!(summary.drift.abs() < 1e-5, "{}", summary.drift);
     let deviation = summary.total.deviation / summary.total.mean.abs();
-    assert!(deviation < 2e-5, "{deviation}");
+    assert!(deviation < 3e-5, "{deviation}");
     assert!(summary.momentum < 1e-13, "{}", summary.momentum);
 }
 

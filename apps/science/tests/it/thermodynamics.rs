@@ -7,7 +7,6 @@ use crate::support::{assert_close, json, liquid, numbers, tally};
 /// A run that is long enough for averages of two digits behind the point.
 fn averages(density: f64, temperature: f64) -> (Simulate, FluidTally) {
     let request = Simulate {
-        particles: 864,
         density,
         temperature,
         switch: 2.6,
