@@ -19,6 +19,7 @@ mod native;
 mod photos;
 mod pool;
 mod ports;
+mod science;
 mod spawn;
 mod timers;
 
@@ -50,4 +51,5 @@ pub(crate) const ALL: &[Suite] = &[
     dart::SUITE,
     instructions::SUITE,
     photos::SUITE,
+    science::SUITE,
 ];

@@ -36,4 +36,13 @@ impl WorkerOptions {
         self.workers
             .map_or_else(|| available_parallelism().map_or(1, Into::into), Into::into)
     }
+
+    /// Returns the number of workers where more than `most` would have nothing to do: the number
+    /// that was asked for, whatever it is, or else one per core and at most `most`.
+    pub fn workers_up_to(&self, most: usize) -> usize {
+        match self.workers {
+            Some(workers) => workers.into(),
+            None => self.workers().min(most.max(1)),
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! rayon: fork and join over a work-stealing pool.
 
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use rayon::iter::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
+};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::drivers::executor::THREADS;
@@ -45,6 +47,12 @@ impl Rayon {
     {
         let jobs = jobs.into_par_iter().with_max_len(1);
         self.0.install(|| jobs.map(job).collect())
+    }
+
+    /// `par_iter_mut` with one job per piece.
+    pub(crate) fn each<T: Send>(&self, pieces: &mut [T], job: impl Fn(&mut T) + Send + Sync) {
+        let pieces = pieces.par_iter_mut().with_max_len(1);
+        self.0.install(|| pieces.for_each(job));
     }
 }
 

@@ -1,0 +1,54 @@
+//! Molecular dynamics of a Lennard-Jones fluid.
+//!
+//! The fluid fills a periodic cube. All quantities are in reduced units: the length is σ, the
+//! energy ε, and the mass that of one particle. Velocity Verlet moves the particles, whose forces
+//! come from a potential that is switched off smoothly before its cut-off, so that the energy does
+//! not drift.
+//!
+//! # Domains
+//! The cube is cut along x into *domains*, each an isolate with the particles of its part
+//! ([`Slab`] is the part without the isolate). The domains run a step together, each as far as it
+//! can: a domain moves its particles, hands those that have left to its two neighbors, sends the
+//! positions along its borders, its *halos*, and computes forces once the halos of its neighbors
+//! are there. Nothing else connects the domains within a step: no barrier, no lock and no shared
+//! memory. A [`Simulation`] spawns them as one group, and asks them for so many steps at a time.
+//!
+//! # The same bits for any number of domains
+//! The force on a particle is a sum over all of its neighbors in an order that only their cells
+//! and their numbers determine. Energies are added up within layers of cells, and the layers from
+//! the first to the last. A border between two domains runs between two layers. So no sum depends
+//! on the borders, and a run has the same bits for any number of domains, on any number of
+//! threads.
+
+mod conductor;
+mod domain;
+mod error;
+mod force;
+mod grid;
+mod lattice;
+mod particles;
+mod potential;
+mod radial;
+mod sample;
+mod service;
+mod slab;
+mod summary;
+mod watch;
+mod xyz;
+
+pub use conductor::{Part, Simulation, Take};
+pub use error::SimulationError;
+pub use grid::Grid;
+pub use lattice::start;
+pub use particles::Particles;
+pub use potential::{Potential, Tail};
+pub use radial::{Radial, RadialPoint};
+pub use sample::{Energies, Phase, Sample, Traffic};
+pub use service::{
+    FluidPool, FluidWorker, Fluids, FluidsCaller, FluidsRequest, FluidsResponder, Simulate,
+    start_fluid_pool,
+};
+pub use slab::{Halo, Side, Slab};
+pub use summary::{FluidSummary, FluidTally, Spread};
+pub use watch::picture;
+pub use xyz::write_frame;

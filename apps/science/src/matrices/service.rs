@@ -1,0 +1,107 @@
+//! The service behind the program: its contract, its worker, and the pool.
+
+use std::time::Instant;
+
+use insula::pool::{BuildError, Measure};
+use insula::{Context, WorkerPool, contract};
+
+use super::eigen::eigenvalues;
+use super::invert::invert;
+use super::multiply::multiply;
+use super::singular::singular_values;
+use super::{MatrixError, Precision, Solution, Task};
+
+/// A service that computes with matrices.
+#[contract]
+pub trait Matrices {
+    /// Does one operation, and checks its result.
+    ///
+    /// # Cancellation
+    /// A call that waits for a worker is removed. A call that runs continues to the end of its
+    /// operation, whose result is discarded.
+    ///
+    /// # Errors
+    /// See [`MatrixError`].
+    #[work(cpu)]
+    async fn solve(
+        &self,
+        cx: &Context,
+        task: Task,
+        precision: Precision,
+    ) -> Result<Solution, MatrixError>;
+}
+
+/// The service. It has no state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MatrixWorker;
+
+impl Task {
+    /// Does the operation, and checks its result.
+    ///
+    /// # Blocking
+    /// Computes for a time that grows with the third power of the number of rows.
+    ///
+    /// # Errors
+    /// See [`MatrixError`].
+    pub fn solve(&self, precision: Precision) -> Result<Solution, MatrixError> {
+        let start = Instant::now();
+        for matrix in self.matrices() {
+            if matrix.values().is_empty() {
+                return Err(MatrixError::Empty);
+            }
+            if !matrix.is_finite() {
+                return Err(MatrixError::NotFinite);
+            }
+        }
+        let computed = match self {
+            Self::Multiply { left, right } => multiply(left, right, precision),
+            Self::Invert(matrix) => invert(matrix, precision),
+            Self::Eigenvalues(matrix) => eigenvalues(matrix, precision),
+            Self::SingularValues(matrix) => singular_values(matrix, precision),
+        }?;
+        if !computed.residual.is_within_bound() {
+            return Err(MatrixError::Inaccurate {
+                residual: computed.residual.value,
+                bound: computed.residual.bound,
+            });
+        }
+        Ok(Solution {
+            values: computed.values,
+            residual: computed.residual,
+            refinement: computed.refinement,
+            condition: computed.condition,
+            time: start.elapsed(),
+        })
+    }
+}
+
+impl Matrices for MatrixWorker {
+    async fn solve(
+        &self,
+        _cx: &Context,
+        task: Task,
+        precision: Precision,
+    ) -> Result<Solution, MatrixError> {
+        // A long computation without an announcement: the runtime detects it and keeps other
+        // isolates running.
+        task.solve(precision)
+    }
+}
+
+/// Workers that compute with matrices, each with one operation at a time.
+pub type MatrixPool = WorkerPool<MatricesRequest>;
+
+/// Starts a pool of `workers` (at least one) that times every call.
+///
+/// # Errors
+/// See [`BuildError`].
+pub async fn start_matrix_pool(workers: usize) -> Result<MatrixPool, BuildError> {
+    WorkerPool::builder()
+        .name("matrices")
+        .workers(workers)
+        // An operation takes milliseconds, beside which the two looks at the clock are nothing.
+        .measure(Measure::All)
+        .service::<MatricesResponder<_>>(|_cx| async { Ok(MatrixWorker) })
+        .build()
+        .await
+}

@@ -1,0 +1,199 @@
+//! The subcommand `md`, from its options to its exit status.
+
+mod picture;
+mod report;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use command::{Outcome, OutputFile, Progress, Stop, write_atomically};
+use futures_util::future::{Either, select};
+use insula::CallError;
+use insula::pool::Shutdown;
+use science::fluid::{
+    FluidTally, FluidsCaller, Sample, Simulate, SimulationError, start_fluid_pool, write_frame,
+};
+
+use crate::cli::MdOptions;
+use picture::Screen;
+
+/// Does a whole run as `options` ask.
+///
+/// # Errors
+/// Returns a message for the user if the run could not start, or broke off.
+pub(crate) async fn run(options: &MdOptions) -> Result<Outcome, String> {
+    // First, so that no request to stop ends the program between a temporary file and its new name.
+    let mut stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+    if options.watch && !io::stdout().is_terminal() {
+        return Err("--watch needs a terminal: standard output is none".to_owned());
+    }
+    let most = options
+        .request(1)
+        .grid()
+        .map_err(|error| error.to_string())?
+        .most_domains();
+    let workers = options.workers.workers_up_to(most);
+    let alone = match options.workers.compare {
+        true => time_one_worker(options, &mut stop).await?,
+        false => None,
+    };
+    if options.workers.compare && alone.is_none() {
+        return Ok(Outcome::Interrupted);
+    }
+    let request = options.request(workers);
+    let mut results = Results::new(options, &request)?;
+    let elapsed = drive(&request, &mut stop, |sample| results.take(&sample)).await?;
+    let Some(elapsed) = elapsed else {
+        return Ok(Outcome::Interrupted);
+    };
+    let tally = results.end()?;
+    if let Some(folder) = &options.out {
+        write_plots(folder, &request, &tally)?;
+    }
+    let report = report::Report {
+        request: &request,
+        summary: &tally.summary(),
+        elapsed,
+        // Not below a nanosecond: the quotient would be infinite.
+        speed_up: alone.map(|alone| alone.as_secs_f64() / elapsed.as_secs_f64().max(1e-9)),
+    };
+    // If the reader of the output is gone, the table is not needed.
+    let _ = match (options.json, options.quiet) {
+        (true, _) => writeln!(io::stdout().lock(), "{:#}", report.json()),
+        (false, true) => Ok(()),
+        (false, false) => write!(io::stdout().lock(), "{report}"),
+    };
+    Ok(Outcome::Done)
+}
+
+/// Runs the simulation on one domain, to time it, and keeps no result.
+async fn time_one_worker(options: &MdOptions, stop: &mut Stop) -> Result<Option<Duration>, String> {
+    let progress = progress(options, "one worker: ");
+    let elapsed = drive(&options.request(1), stop, |sample| {
+        progress.set(sample.step);
+        Ok(())
+    })
+    .await;
+    progress.end();
+    elapsed
+}
+
+/// The name in front of messages.
+const NAME: &str = "science";
+
+fn progress(options: &MdOptions, title: &'static str) -> Progress {
+    if options.quiet || options.watch {
+        return Progress::hidden(NAME);
+    }
+    Progress::new(NAME, options.request(1).steps(), "steps", title)
+}
+
+/// Runs a simulation and passes on its samples. Returns its time, or `None` if `stop` was ready
+/// before its end.
+async fn drive(
+    request: &Simulate,
+    stop: &mut Stop,
+    mut on_sample: impl FnMut(Sample) -> Result<(), String>,
+) -> Result<Option<Duration>, String> {
+    let pool = start_fluid_pool()
+        .await
+        .map_err(|error| error.to_string())?;
+    let caller: FluidsCaller = pool.caller();
+    let start = Instant::now();
+    let mut samples = caller.simulate(request.clone()).await.map_err(message)?;
+    let is_complete = loop {
+        match select(&mut *stop, pin!(samples.next())).await {
+            Either::Left(_) => break false,
+            Either::Right((Some(sample), _)) => on_sample(sample.map_err(message)?)?,
+            Either::Right((None, _)) => break true,
+        }
+    };
+    let elapsed = start.elapsed();
+    // Ends the domains, if they run.
+    drop(samples);
+    pool.shut_down(Shutdown::graceful(Duration::from_secs(1)))
+        .await;
+    Ok(is_complete.then_some(elapsed))
+}
+
+fn message<Q>(error: CallError<SimulationError, Q>) -> String {
+    match error {
+        CallError::App(error) => error.to_string(),
+        error => format!("{} ({})", error, error.outcome()),
+    }
+}
+
+/// Counts samples, writes the trajectory, and shows the progress.
+struct Results<'a> {
+    options: &'a MdOptions,
+    request: &'a Simulate,
+    tally: FluidTally,
+    trajectory: Option<OutputFile>,
+    progress: Progress,
+    screen: Option<Screen>,
+}
+
+impl<'a> Results<'a> {
+    fn new(options: &'a MdOptions, request: &'a Simulate) -> Result<Self, String> {
+        let trajectory = match &options.out {
+            Some(folder) => Some(
+                OutputFile::create(&folder.join("trajectory.xyz"))
+                    .map_err(|error| unwritten(folder, &error))?,
+            ),
+            None => None,
+        };
+        Ok(Self {
+            options,
+            request,
+            tally: FluidTally::new(request),
+            trajectory,
+            progress: progress(options, ""),
+            screen: options.watch.then(|| Screen::new(request)),
+        })
+    }
+
+    fn take(&mut self, sample: &Sample) -> Result<(), String> {
+        self.progress.set(sample.step);
+        self.tally.add(sample);
+        let Some(frame) = &sample.frame else {
+            return Ok(());
+        };
+        if let Some(screen) = &mut self.screen {
+            screen.show(sample, frame);
+        }
+        if let (Some(file), Some(folder)) = (&mut self.trajectory, &self.options.out)
+            && self.options.is_in_trajectory(sample.step)
+        {
+            let (length, time_step) = (self.request.length(), self.request.time_step);
+            write_frame(file, sample, frame, length, time_step)
+                .map_err(|error| unwritten(folder, &error))?;
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<FluidTally, String> {
+        self.progress.end();
+        if let (Some(file), Some(folder)) = (self.trajectory, &self.options.out) {
+            file.finish().map_err(|error| unwritten(folder, &error))?;
+        }
+        Ok(self.tally)
+    }
+}
+
+fn unwritten(folder: &Path, error: &io::Error) -> String {
+    format!("{}: cannot write the results: {error}", folder.display())
+}
+
+fn write_plots(folder: &Path, request: &Simulate, tally: &FluidTally) -> Result<(), String> {
+    let plots = [
+        ("energy.png", report::energy_plot(request, tally)),
+        ("radial.png", report::radial_plot(request, tally)),
+    ];
+    for (name, plot) in plots {
+        let bytes = plot.png().map_err(|error| error.to_string())?;
+        write_atomically(&folder.join(name), &bytes).map_err(|error| unwritten(folder, &error))?;
+    }
+    Ok(())
+}
