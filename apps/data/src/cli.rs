@@ -141,8 +141,8 @@ pub(crate) struct Process {
     #[arg(long = "step", value_name = "STEP", allow_hyphen_values = true)]
     pub(crate) steps: Vec<Step>,
 
-    /// The chunks of a text, all of them in the pool at once; of at most 1 MiB, so that a large file
-    /// has more. Those of Parquet are its row groups
+    /// The chunks of a text, of which 100 are in the pool at once; of at most 1 MiB, so that a large
+    /// file has more. Those of Parquet are its row groups
     #[arg(long, default_value_t = 100, value_parser = at_least_one)]
     pub(crate) chunks: usize,
 

@@ -18,8 +18,8 @@
 //!
 //! A file of any size is processed in bounded memory: a chunk of text has at most [`MAX_CHUNK`]
 //! bytes and one record, and at most [`AT_ONCE`] chunks are in the pool. Those of a Parquet file are
-//! its row groups, whose size is the choice of the program that wrote it. What is ingested is kept
-//! as columns.
+//! its row groups, whose size is the choice of the program that wrote it, and only two more than
+//! workers are in the pool. What is ingested is kept as columns.
 #![forbid(unsafe_code)]
 
 mod format;

@@ -137,6 +137,11 @@ impl<'a> Run<'a> {
             layout: Arc::clone(source.layout()),
             steps: self.options.steps.as_slice().into(),
             results,
+            // A row group may have any size, and its results wait for those before it.
+            at_once: match source.layout().format {
+                Format::Parquet => workers + 2,
+                Format::Csv { .. } | Format::JsonLines => AT_ONCE,
+            },
         };
         // Behind the start of the pool, which would count against the rate of a short run.
         let start = Instant::now();
@@ -203,10 +208,12 @@ struct Calls {
     layout: Arc<Layout>,
     steps: Arc<[Step]>,
     results: ResultFormat,
+    /// The most chunks that are in the pool.
+    at_once: usize,
 }
 
 impl Calls {
-    /// Processes all chunks of a file, [`AT_ONCE`] of them at once. They come in its order.
+    /// Processes all chunks of a file. They come in its order.
     fn all(self, source: Source) -> impl Stream<Item = Done> {
         let chunks = stream::unfold(Some(source), async |source| {
             match reading::next(source?).await {
@@ -215,6 +222,7 @@ impl Calls {
                 Err(error) => Some((Err(Done::Unreadable(error)), None)),
             }
         });
+        let at_once = self.at_once;
         let begin = move |chunk: Result<Chunk, Done>| {
             // Sent at once, so that workers compute while the next chunk is read.
             let call = chunk.map(|chunk| {
@@ -232,7 +240,7 @@ impl Calls {
                 }
             }
         };
-        chunks.map(begin).buffered(AT_ONCE)
+        chunks.map(begin).buffered(at_once)
     }
 
     fn request(&self, chunk: Chunk) -> ProcessChunk {

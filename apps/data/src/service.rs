@@ -12,7 +12,7 @@ use crate::{
     ProcessChunk, Processed, ProcessedItem, Rows, apply, read,
 };
 
-/// The most chunks of a file that are in a pool at once.
+/// The most chunks of a text that are in a pool at once.
 pub const AT_ONCE: usize = 100;
 
 /// A service that processes records.
