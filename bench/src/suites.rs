@@ -20,6 +20,7 @@ mod photos;
 mod pool;
 mod ports;
 mod spawn;
+mod tables;
 mod timers;
 
 /// The package of this project, whose version its rows report.
@@ -50,4 +51,5 @@ pub(crate) const ALL: &[Suite] = &[
     dart::SUITE,
     instructions::SUITE,
     photos::SUITE,
+    tables::SUITE,
 ];
