@@ -21,6 +21,7 @@ mod pool;
 mod ports;
 mod science;
 mod spawn;
+mod tables;
 mod timers;
 
 /// The package of this project, whose version its rows report.
@@ -52,4 +53,5 @@ pub(crate) const ALL: &[Suite] = &[
     instructions::SUITE,
     photos::SUITE,
     science::SUITE,
+    tables::SUITE,
 ];

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: runs steps in a fixed order, up to the first failure unless told otherwise.
 
 pub(crate) mod api;
+mod browser;
 pub(crate) mod budget;
 mod dart;
 mod display;

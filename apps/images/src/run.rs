@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use command::{Outcome, Progress, Stop, write_atomically};
+use command::{Outcome, Progress, Stop, speed_up, write_atomically};
 use futures_util::future::{Either, select};
 use images::{
     BatchUpdate, Failure, FileError, Job, PicturesCaller, ProcessedImage, Scan, Summary, Tally,
@@ -48,9 +48,7 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
     })
     .await?;
     let mut summary = results.end(&course);
-    summary.speed_up =
-        // Not below a nanosecond, as in `Summary::rate`: the quotient would be infinite.
-        alone.map(|alone| alone.elapsed.as_secs_f64() / course.elapsed.as_secs_f64().max(1e-9));
+    summary.speed_up = alone.map(|alone| speed_up(alone.elapsed, course.elapsed));
     if !options.quiet {
         // If the reader of the output is gone, the table is not needed.
         let _ = write!(io::stdout().lock(), "{summary}");

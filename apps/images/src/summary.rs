@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use insula::pool::{Latency, PoolStats};
+use command::{Table, bytes};
+use insula::pool::PoolStats;
 
 use crate::{Decoding, ProcessedImage, Timings};
 
@@ -80,24 +81,13 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut row = |name: &str, value: String| writeln!(f, "{name:<16}{value}");
-        row(
-            "pictures",
-            format!("{} made, {} failed", self.finished, self.failed),
-        )?;
-        row("time", format!("{:.2} s", self.elapsed.as_secs_f64()))?;
-        row("rate", format!("{:.1} pictures/s", self.rate()))?;
-        if let Some(speed_up) = self.speed_up {
-            row("speed-up", format!("{speed_up:.2} times one worker"))?;
-        }
-        for worker in &self.pool.workers {
-            row(
-                &format!("worker {}", worker.id),
-                format!("{} pictures", worker.calls),
-            )?;
-        }
-        row("queue", latency(&self.pool.queue_wait))?;
-        row("run", latency(&self.pool.run_time))?;
+        let mut table = Table::new();
+        let (finished, failed) = (self.finished, self.failed);
+        table.row("pictures", format_args!("{finished} made, {failed} failed"));
+        table.time(self.elapsed);
+        table.row("rate", format_args!("{:.1} pictures/s", self.rate()));
+        table.speed_up(self.speed_up);
+        table.workers(&self.pool, "pictures");
         let Timings {
             decode,
             operations,
@@ -107,35 +97,16 @@ impl fmt::Display for Summary {
             100.0 * part.as_secs_f64() / self.stages.total().as_secs_f64().max(1e-9)
         };
         let (decode, operations, encode) = (share(decode), share(operations), share(encode));
-        row(
+        table.row(
             "stages",
-            format!("decode {decode:.0} %, operations {operations:.0} %, encode {encode:.0} %"),
-        )?;
-        row("reduced decodes", self.reduced.to_string())?;
-        row("bytes moved", bytes(self.pool.traffic.bytes_moved))?;
-        row("bytes copied", bytes(self.pool.traffic.bytes_copied))?;
-        row("bytes written", bytes(self.bytes_written))
-    }
-}
-
-fn latency(latency: &Latency) -> String {
-    let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-    match latency.samples {
-        0 => "-".to_owned(),
-        _ => format!(
-            "p50 {:.1} ms, p99 {:.1} ms",
-            ms(latency.p50),
-            ms(latency.p99)
-        ),
-    }
-}
-
-fn bytes(count: u64) -> String {
-    match count {
-        0..1_000 => format!("{count} B"),
-        1_000..1_000_000 => format!("{:.1} kB", count as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
-        _ => format!("{:.2} GB", count as f64 / 1e9),
+            format_args!(
+                "decode {decode:.0} %, operations {operations:.0} %, encode {encode:.0} %"
+            ),
+        );
+        table.row("reduced decodes", self.reduced);
+        table.traffic(&self.pool);
+        table.row("bytes written", bytes(self.bytes_written));
+        table.fmt(f)
     }
 }
 

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass, watched};
 use super::{
-    api, budget, dart, display, ffi, foreign_loop, growth, guide, mutants, packages, photographs,
-    usual,
+    api, browser, budget, dart, display, ffi, foreign_loop, growth, guide, mutants, packages,
+    photographs, usual,
 };
 
 pub(super) const STEPS: &[Step] = &[
@@ -49,6 +49,10 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "large photographs",
         run: photographs::process,
+    },
+    Step {
+        name: "the report in a browser",
+        run: browser::look_at_report,
     },
     Step {
         name: "the window on a virtual display",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use insula::pool::PoolStats;
 
-use super::{Tally, bytes};
+use super::Tally;
 
 #[test]
 fn the_table_shows_what_is_known_and_omits_the_rest() {
@@ -34,12 +34,4 @@ fn the_table_shows_what_is_known_and_omits_the_rest() {
     ] {
         assert!(table.lines().any(|row| row == line), "{line} in {table}");
     }
-}
-
-#[test]
-fn byte_counts_have_fitting_units() {
-    assert_eq!(bytes(999), "999 B");
-    assert_eq!(bytes(1_500), "1.5 kB");
-    assert_eq!(bytes(12_340_000), "12.3 MB");
-    assert_eq!(bytes(3_210_000_000), "3.21 GB");
 }

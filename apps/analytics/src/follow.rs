@@ -1,0 +1,286 @@
+//! `analytics stream`.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use analytics::{
+    Analysis, AnalyticsCaller, AnalyticsPool, BadPoint, DataPoint, Points, start_pool,
+};
+use command::{Outcome, Progress, Stop, Table};
+use futures_util::future::{Either, join, select};
+use insula::rpc::Sender;
+use insula::runtime::blocking;
+use insula::{CallError, Isolate};
+use serde_json::{Value, json};
+
+use crate::cli::Stream;
+use crate::{NAME, print};
+
+/// Where points come from.
+type Input = Points<Box<dyn Read + Send>>;
+
+/// Analyzes points as they come, until they end or `stop` is ready.
+///
+/// # Errors
+/// Returns a message for the user if the points cannot be read or analyzed.
+pub(crate) async fn run(options: &Stream, stop: Stop) -> Result<Outcome, String> {
+    let pool = start_pool(1).await.map_err(|error| error.to_string())?;
+    let mut seen = Seen::new(options);
+    let start = Instant::now();
+    let ended = {
+        let work = pin!(follow(options, &pool, &mut seen));
+        match select(stop, work).await {
+            Either::Left(_) => None,
+            Either::Right((ended, _)) => Some(ended?),
+        }
+    };
+    seen.end(start.elapsed(), &pool);
+    Ok(match ended {
+        None => Outcome::Interrupted,
+        Some(Sent { bad: 0 }) => Outcome::Done,
+        Some(Sent { .. }) => Outcome::SomeFailed,
+    })
+}
+
+/// What was read beside points.
+struct Sent {
+    bad: u64,
+}
+
+async fn follow(
+    options: &Stream,
+    pool: &AnalyticsPool,
+    seen: &mut Seen<'_>,
+) -> Result<Sent, String> {
+    let input = open(options).await?;
+    let caller: AnalyticsCaller = pool.caller();
+    let (sender, call) = caller.realtime(options.config()).open();
+    let answers = async {
+        let mut answers = call.await.map_err(CallError::without_request)?;
+        while let Some(analysis) = answers.next().await {
+            // If nothing reads the output any more, the rest of the points is of no use.
+            if seen.take(&analysis?).is_err() {
+                break;
+            }
+        }
+        Ok::<_, CallError<analytics::AnalyticsError, ()>>(())
+    };
+    let (sent, answers) = join(send(input, sender), answers).await;
+    answers.map_err(|error| error.to_string())?;
+    sent
+}
+
+/// Opens the input in an isolate, since a socket may be waited for.
+async fn open(options: &Stream) -> Result<Input, String> {
+    let (connect, listen, format) = (options.connect, options.listen, options.format());
+    let open = move || -> Result<Box<dyn Read + Send>, String> {
+        if let Some(address) = connect {
+            let socket = TcpStream::connect(address);
+            return Ok(Box::new(
+                socket.map_err(|error| format!("{address}: {error}"))?,
+            ));
+        }
+        let Some(address) = listen else {
+            return Ok(Box::new(io::stdin()));
+        };
+        let failed = |error: io::Error| format!("{address}: {error}");
+        let listener = TcpListener::bind(address).map_err(failed)?;
+        // The port may have been left to the system.
+        let bound = listener.local_addr().map_err(failed)?;
+        Progress::hidden(NAME).report(&format_args!("waiting for a connection to {bound}"));
+        Ok(Box::new(listener.accept().map_err(failed)?.0))
+    };
+    let input = Isolate::run(move || blocking(open)).await;
+    let input = input.map_err(|error| error.to_string())??;
+    Ok(Points::new(input, format))
+}
+
+/// Sends points as long as they come.
+///
+/// A point waits until the worker has room for it, and no more points are read meanwhile, so that
+/// their source waits too.
+async fn send(mut input: Input, mut sender: Sender<DataPoint>) -> Result<Sent, String> {
+    let mut bad = BadPoints::default();
+    loop {
+        let read = Isolate::run(move || blocking(|| input.next_points().map(|it| (it, input))));
+        let read = read.await.map_err(io::Error::other).and_then(|read| read);
+        let points;
+        (points, input) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                sender.abort("the points cannot be read");
+                return Err(format!("cannot read: {error}"));
+            }
+        };
+        let Some(points) = points else {
+            sender.finish();
+            bad.end();
+            return Ok(Sent { bad: bad.count });
+        };
+        for point in points {
+            match point {
+                // If the call has ended, its answer says why.
+                Ok(point) if sender.send(point).await.is_err() => {
+                    return Ok(Sent { bad: bad.count });
+                }
+                Ok(_) => {}
+                Err(error) => bad.report(&error),
+            }
+        }
+    }
+}
+
+/// Lines without points, of which only the first are named.
+#[derive(Default)]
+struct BadPoints {
+    count: u64,
+}
+
+impl BadPoints {
+    const NAMED: u64 = 20;
+
+    fn report(&mut self, bad: &BadPoint) {
+        self.count += 1;
+        if self.count <= Self::NAMED {
+            Progress::hidden(NAME).report(bad);
+        }
+    }
+
+    fn end(&self) {
+        if self.count > Self::NAMED {
+            let more = self.count - Self::NAMED;
+            Progress::hidden(NAME).report(&format_args!("{more} more lines have no point"));
+        }
+    }
+}
+
+/// Prints what is unusual, and counts.
+struct Seen<'a> {
+    options: &'a Stream,
+    points: u64,
+    late: u64,
+    anomalies: u64,
+    /// The time of the point with which the trend was printed.
+    last_trend: Option<f64>,
+}
+
+impl<'a> Seen<'a> {
+    fn new(options: &'a Stream) -> Self {
+        Self {
+            options,
+            points: 0,
+            late: 0,
+            anomalies: 0,
+            last_trend: None,
+        }
+    }
+
+    /// # Errors
+    /// Fails if nothing reads the output any more.
+    fn take(&mut self, analysis: &Analysis) -> io::Result<()> {
+        self.points += 1;
+        self.late += u64::from(analysis.is_late);
+        if analysis.anomaly.is_some() {
+            self.anomalies += 1;
+            self.print("anomaly", analysis, anomaly)?;
+        }
+        let last = *self.last_trend.get_or_insert(analysis.time);
+        let every = self.options.trend_every().as_secs_f64();
+        if analysis.trend.is_some() && analysis.time >= last + every {
+            self.last_trend = Some(analysis.time);
+            let window = self.options.config().window;
+            self.print("trend", analysis, |analysis| trend(analysis, window))?;
+        }
+        Ok(())
+    }
+
+    fn print(
+        &self,
+        kind: &str,
+        analysis: &Analysis,
+        text: impl Fn(&Analysis) -> String,
+    ) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        match self.options.json {
+            false => writeln!(out, "{}", text(analysis)),
+            true => {
+                let mut line = json!({"kind": kind});
+                if let (Value::Object(line), Ok(Value::Object(more))) =
+                    (&mut line, serde_json::to_value(analysis))
+                {
+                    line.extend(more);
+                }
+                writeln!(out, "{line}")
+            }
+        }
+    }
+
+    fn end(&self, elapsed: Duration, pool: &AnalyticsPool) {
+        let Self {
+            points,
+            late,
+            anomalies,
+            ..
+        } = self;
+        let rate = *points as f64 / elapsed.as_secs_f64().max(1e-9);
+        if self.options.json {
+            let seconds = elapsed.as_secs_f64();
+            print(json!({
+                "kind": "summary", "points": points, "anomalies": anomalies, "late": late,
+                "seconds": seconds, "points_per_second": rate,
+            }));
+            return;
+        }
+        if self.options.quiet {
+            return;
+        }
+        let mut table = Table::new();
+        table.row(
+            "points",
+            format_args!("{points} analyzed, {anomalies} unusual, {late} late"),
+        );
+        table.time(elapsed);
+        table.row("rate", format_args!("{rate:.0} points/s"));
+        table.traffic(&pool.stats());
+        print(table.to_string().trim_end());
+    }
+}
+
+fn anomaly(analysis: &Analysis) -> String {
+    let score = analysis.anomaly.map_or(0.0, |it| it.score);
+    let side = if score < 0.0 { "below" } else { "above" };
+    let (time, value, count) = (moment(analysis.time), analysis.value, analysis.count);
+    let mean = analysis.mean.unwrap_or_default();
+    let score = score.abs();
+    format!(
+        "{time}: {value} is unusual, {score:.1} deviations {side} the mean {mean:.4} of {count} points"
+    )
+}
+
+fn trend(analysis: &Analysis, window: Duration) -> String {
+    let (time, count) = (moment(analysis.time), analysis.count + 1);
+    let (change, level) = match analysis.trend {
+        Some(trend) => (trend.per_second * window.as_secs_f64(), trend.level),
+        None => (0.0, 0.0),
+    };
+    let window = span(window);
+    format!("{time}: trend {change:+.4} in {window}, now at {level:.4}, by {count} points")
+}
+
+/// Returns a time as a date, unless it seems to count from something else than 1970.
+fn moment(time: f64) -> String {
+    match time.abs() >= 1e8 {
+        true => analytics::date(time),
+        false => format!("{time} s"),
+    }
+}
+
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let units = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "m")];
+    let whole = units.into_iter().find(|(unit, _)| seconds % unit == 0.0);
+    let (unit, name) = whole.unwrap_or((1.0, "s"));
+    format!("{}{name}", seconds / unit)
+}

@@ -1,0 +1,52 @@
+//! The `analytics` command: a report on a table as one page, and a live analysis of points.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod follow;
+mod make_report;
+
+use std::io::{self, Write};
+use std::pin::pin;
+use std::process::ExitCode;
+
+use clap::Parser;
+use command::{Outcome, Stop};
+use futures_util::future::{Either, select};
+
+use crate::cli::{Command, Options};
+
+/// The name in front of messages.
+const NAME: &str = "analytics";
+
+// Not `#[insula::main]`: this thread writes all files. Outside of isolates it can block without
+// delaying any of them.
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let outcome = insula::block_on(run(&options.command)).unwrap_or_else(|message| {
+        // An error cannot be reported anywhere if standard error is closed.
+        let _ = writeln!(io::stderr().lock(), "{NAME}: {message}");
+        Outcome::NothingToDo
+    });
+    outcome.into()
+}
+
+async fn run(command: &Command) -> Result<Outcome, String> {
+    // First, so that no request to stop ends the program between a temporary file and its new name.
+    let stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+    match command {
+        Command::Report(options) => {
+            let work = pin!(make_report::run(options));
+            match select(stop, work).await {
+                Either::Left(_) => Ok(Outcome::Interrupted),
+                Either::Right((outcome, _)) => outcome,
+            }
+        }
+        Command::Stream(options) => follow::run(options, stop).await,
+    }
+}
+
+/// Prints what was asked for.
+fn print(text: impl std::fmt::Display) {
+    // If the reader of the output is gone, it is not needed.
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}

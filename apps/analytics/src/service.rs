@@ -1,0 +1,224 @@
+//! The service behind the program: its contract, a worker's state, and the pool.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt};
+use insula::pool::{Balance, BuildError, Measure};
+use insula::rpc::{Aborted, Cancelled};
+use insula::{Context, Inbound, WorkerPool, contract};
+
+use crate::Features;
+use crate::{
+    Algorithm, Analysis, Correlations, DataPoint, Description, LearnError, Learned, RealtimeConfig,
+    Series, SeriesError, Split, Table, Window,
+};
+
+/// A service that analyzes tables and points. Callers share a table with the workers, so no call
+/// copies it.
+#[contract(version = 1)]
+pub trait Analytics {
+    /// Describes a column; there is nothing to describe if all its values are missing.
+    ///
+    /// # Errors
+    /// [`AnalyticsError::Cancelled`].
+    #[work(cpu)]
+    async fn statistics(
+        &self,
+        cx: &Context,
+        table: Arc<Table>,
+        column: usize,
+    ) -> Result<Option<Description>, AnalyticsError>;
+
+    /// Analyzes a column as a time series.
+    ///
+    /// # Errors
+    /// [`AnalyticsError::Series`].
+    #[work(cpu)]
+    async fn time_series(
+        &self,
+        cx: &Context,
+        request: SeriesRequest,
+    ) -> Result<Series, AnalyticsError>;
+
+    /// Correlates all columns.
+    ///
+    /// # Errors
+    /// [`AnalyticsError::Cancelled`].
+    #[work(cpu)]
+    async fn correlations(
+        &self,
+        cx: &Context,
+        table: Arc<Table>,
+    ) -> Result<Correlations, AnalyticsError>;
+
+    /// Learns from rows.
+    ///
+    /// # Errors
+    /// [`AnalyticsError::Learn`].
+    #[work(cpu)]
+    async fn learn(&self, cx: &Context, request: LearnRequest) -> Result<Learned, AnalyticsError>;
+
+    /// Compares each point with those of the time before it. Each is answered as it comes, so a
+    /// caller that does not read the answers can soon send no more points.
+    ///
+    /// # Errors
+    /// [`AnalyticsError::Incomplete`] if the caller has not finished its stream.
+    async fn realtime(
+        &self,
+        cx: &Context,
+        config: RealtimeConfig,
+        points: Inbound<DataPoint>,
+    ) -> Result<impl Stream<Item = Result<Analysis, AnalyticsError>>, AnalyticsError>;
+}
+
+/// A request to analyze a time series.
+#[derive(Clone, Debug)]
+pub struct SeriesRequest {
+    /// The table.
+    pub table: Arc<Table>,
+    /// The column.
+    pub column: usize,
+    /// The steps of a period; without it, the strongest one is found.
+    pub period: Option<usize>,
+}
+
+/// A request to learn.
+#[derive(Clone, Debug)]
+pub struct LearnRequest {
+    /// The rows.
+    pub features: Arc<Features>,
+    /// Which of them are to learn from.
+    pub split: Arc<Split>,
+    /// How.
+    pub algorithm: Algorithm,
+}
+
+/// The service of one worker. It has no state, since each request brings its data.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnalyticsWorker;
+
+impl Analytics for AnalyticsWorker {
+    async fn statistics(
+        &self,
+        cx: &Context,
+        table: Arc<Table>,
+        column: usize,
+    ) -> Result<Option<Description>, AnalyticsError> {
+        cx.check()?;
+        Ok(Description::of(&table.columns[column].values))
+    }
+
+    async fn time_series(
+        &self,
+        cx: &Context,
+        request: SeriesRequest,
+    ) -> Result<Series, AnalyticsError> {
+        cx.check()?;
+        let values = &request.table.columns[request.column].values;
+        Ok(Series::of(values, request.period)?)
+    }
+
+    async fn correlations(
+        &self,
+        cx: &Context,
+        table: Arc<Table>,
+    ) -> Result<Correlations, AnalyticsError> {
+        cx.check()?;
+        Ok(Correlations::of(&table.columns))
+    }
+
+    async fn learn(&self, cx: &Context, request: LearnRequest) -> Result<Learned, AnalyticsError> {
+        cx.check()?;
+        Ok(request.features.learn(&request.split, request.algorithm)?)
+    }
+
+    async fn realtime(
+        &self,
+        _cx: &Context,
+        config: RealtimeConfig,
+        points: Inbound<DataPoint>,
+    ) -> Result<impl Stream<Item = Result<Analysis, AnalyticsError>>, AnalyticsError> {
+        let mut window = Window::new(config);
+        Ok(points.map(move |point| Ok(window.push(point?))))
+    }
+}
+
+/// Workers that analyze, each one call at a time.
+pub type AnalyticsPool = WorkerPool<AnalyticsRequest>;
+
+/// Starts a pool of `workers` (at least one) that times every call.
+///
+/// # Errors
+/// See [`BuildError`].
+pub async fn start_pool(workers: usize) -> Result<AnalyticsPool, BuildError> {
+    WorkerPool::builder()
+        .name("analytics")
+        .workers(workers)
+        .balance(Balance::LeastLoaded)
+        .measure(Measure::All)
+        .service::<AnalyticsResponder<_>>(|_cx| async { Ok(AnalyticsWorker) })
+        .build()
+        .await
+}
+
+/// The error of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AnalyticsError {
+    /// The column is no time series.
+    Series(SeriesError),
+    /// Nothing can be learned.
+    Learn(LearnError),
+    /// The caller did not send all points.
+    Incomplete(Aborted),
+    /// The call was cancelled.
+    Cancelled(Cancelled),
+}
+
+impl fmt::Display for AnalyticsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Series(error) => error.fmt(f),
+            Self::Learn(error) => error.fmt(f),
+            Self::Incomplete(error) => error.fmt(f),
+            Self::Cancelled(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for AnalyticsError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(match self {
+            Self::Series(error) => error,
+            Self::Learn(error) => error,
+            Self::Incomplete(error) => error,
+            Self::Cancelled(error) => error,
+        })
+    }
+}
+
+impl From<SeriesError> for AnalyticsError {
+    fn from(error: SeriesError) -> Self {
+        Self::Series(error)
+    }
+}
+
+impl From<LearnError> for AnalyticsError {
+    fn from(error: LearnError) -> Self {
+        Self::Learn(error)
+    }
+}
+
+impl From<Aborted> for AnalyticsError {
+    fn from(error: Aborted) -> Self {
+        Self::Incomplete(error)
+    }
+}
+
+impl From<Cancelled> for AnalyticsError {
+    fn from(error: Cancelled) -> Self {
+        Self::Cancelled(error)
+    }
+}

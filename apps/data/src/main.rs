@@ -1,0 +1,60 @@
+//! The `data` command: tables of measurements in, processed records and their summary out.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod failure;
+mod generate;
+mod ingest;
+mod process;
+mod reading;
+
+use std::io::{self, Write};
+use std::pin::pin;
+use std::process::ExitCode;
+
+use clap::Parser;
+use command::{Outcome, Stop};
+use futures_util::future::{Either, select};
+
+use crate::cli::{Command, Options};
+use crate::failure::Failure;
+
+/// The name in front of messages.
+const NAME: &str = "data";
+
+// Not `#[insula::main]`: this thread writes all files. Outside of isolates it can block without
+// delaying any of them.
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let outcome = insula::block_on(run(&options.command)).unwrap_or_else(|Failure(message)| {
+        // An error cannot be reported anywhere if standard error is closed.
+        let _ = writeln!(io::stderr().lock(), "{NAME}: {message}");
+        Outcome::NothingToDo
+    });
+    outcome.into()
+}
+
+async fn run(command: &Command) -> Result<Outcome, Failure> {
+    // First, so that no request to stop ends the program between a temporary file and its new name.
+    let stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+    let work = pin!(async {
+        match command {
+            Command::Process(options) => process::run(options).await,
+            Command::Compute(options) => ingest::compute(options).await,
+            Command::Batches(options) => ingest::batches(options).await,
+            Command::Ingest(options) => ingest::ingest(options).await,
+            Command::Generate(options) => generate::run(options).await,
+        }
+    });
+    match select(stop, work).await {
+        // What was written so far goes with the work: a file has its name only when it is complete.
+        Either::Left(_) => Ok(Outcome::Interrupted),
+        Either::Right((outcome, _)) => outcome,
+    }
+}
+
+/// Prints what was asked for.
+fn print(text: impl std::fmt::Display) {
+    // If the reader of the output is gone, it is not needed.
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}

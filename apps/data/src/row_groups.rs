@@ -1,0 +1,257 @@
+//! Records in the row groups of Parquet files.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use parquet::basic::{ConvertedType, Type};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, DataType};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use parquet::schema::types::ColumnDescriptor;
+
+use crate::layout::Seen;
+use crate::positioned::Positioned;
+use crate::{Format, Layout, LayoutError, RowError, Rows, Wanted};
+
+/// An open Parquet file. Any number of isolates may read its row groups at once.
+pub struct ParquetFile {
+    reader: SerializedFileReader<Positioned>,
+    /// The number of the first row of each row group, from one on.
+    first_rows: Vec<u64>,
+}
+
+impl ParquetFile {
+    /// Opens a file and reads its footer.
+    ///
+    /// # Blocking
+    /// Waits for the disk, as `read` does.
+    ///
+    /// # Errors
+    /// Returns the reader's error, whose `Display` has no path.
+    pub fn open(path: &Path) -> Result<Self> {
+        let reader = SerializedFileReader::new(Positioned::open(path)?)?;
+        let mut first = 1;
+        let first_rows = reader.metadata().row_groups().iter().map(|group| {
+            let row = first;
+            first += group.num_rows().max(0) as u64;
+            row
+        });
+        let first_rows = first_rows.collect();
+        Ok(Self { reader, first_rows })
+    }
+
+    /// Returns the number of row groups.
+    pub fn row_groups(&self) -> usize {
+        self.first_rows.len()
+    }
+
+    /// Returns the number of rows.
+    pub fn rows(&self) -> u64 {
+        self.reader.metadata().file_metadata().num_rows().max(0) as u64
+    }
+
+    /// Selects the fields to be read.
+    pub(crate) fn layout(&self, wanted: &Wanted) -> std::result::Result<Layout, LayoutError> {
+        let schema = self.reader.metadata().file_metadata().schema_descr();
+        let seen: Vec<_> = schema
+            .columns()
+            .iter()
+            .map(|column| Seen {
+                // The path, since columns inside of others may have the same name.
+                name: column.path().string(),
+                is_number: kind(column) == Some(Kind::Number),
+            })
+            .collect();
+        let layout = Layout::select(Format::Parquet, &seen, wanted)?;
+        let (id, value) = (layout.id.index, layout.value.index);
+        for (index, is_readable) in [
+            (id, kind(&schema.column(id)).is_some()),
+            (value, kind(&schema.column(value)) == Some(Kind::Number)),
+        ] {
+            if !is_readable {
+                return Err(LayoutError::Type {
+                    field: seen[index].name.clone(),
+                    kind: type_name(&schema.column(index)),
+                });
+            }
+        }
+        Ok(layout)
+    }
+
+    /// Reads all records of a row group.
+    pub(crate) fn read(&self, number: usize, rows: &mut Rows) -> Result<()> {
+        let group = self.reader.get_row_group(number)?;
+        let (id, value) = (rows.layout().id.clone(), rows.layout().value.clone());
+        let ids = Ids::read(&*group, id.index)?;
+        let values = numbers(&*group, value.index)?;
+        let mut text = String::new();
+        for (index, value) in values.into_iter().enumerate() {
+            let line = self.first_rows[number] + index as u64;
+            text.clear();
+            let field = || Arc::clone(&id.name);
+            match (value, ids.write(index, &mut text)) {
+                (None, _) => rows.missing += 1,
+                (Some(_), Id::Null) => rows.bad.push(line, RowError::NoName { field: field() }),
+                (Some(_), Id::NotUtf8) => rows.bad.push(line, RowError::NotUtf8 { field: field() }),
+                (Some(value), Id::Written) if value.is_finite() => rows.push(line, &text, value),
+                (Some(value), Id::Written) => {
+                    let error = rows.not_a_number(&value.to_string());
+                    rows.bad.push(line, error);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ParquetFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParquetFile")
+            .field("row_groups", &self.row_groups())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a column can be read as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Finite numbers, or NaN and infinities.
+    Number,
+    /// Something else that can name a record.
+    Text,
+}
+
+/// Returns `None` if the column cannot be read.
+fn kind(column: &ColumnDescriptor) -> Option<Kind> {
+    // A repeated value is no field of a record.
+    if column.max_rep_level() > 0 {
+        return None;
+    }
+    match (column.physical_type(), column.converted_type()) {
+        // Whole numbers of which some digits are behind the point.
+        (_, ConvertedType::DECIMAL) => None,
+        (Type::INT32 | Type::INT64 | Type::FLOAT | Type::DOUBLE, _) => Some(Kind::Number),
+        (Type::BOOLEAN | Type::BYTE_ARRAY, _) => Some(Kind::Text),
+        (Type::INT96 | Type::FIXED_LEN_BYTE_ARRAY, _) => None,
+    }
+}
+
+fn type_name(column: &ColumnDescriptor) -> String {
+    match column.converted_type() {
+        _ if column.max_rep_level() > 0 => "LIST".to_owned(),
+        ConvertedType::NONE => column.physical_type().to_string(),
+        converted => converted.to_string(),
+    }
+}
+
+/// The names of the records of a row group.
+enum Ids {
+    Texts(Vec<Option<ByteArray>>),
+    Whole(Vec<Option<i64>>),
+    Real(Vec<Option<f64>>),
+    Flags(Vec<Option<bool>>),
+}
+
+/// What became of a name.
+enum Id {
+    Written,
+    Null,
+    NotUtf8,
+}
+
+impl Ids {
+    fn read(group: &dyn RowGroupReader, index: usize) -> Result<Self> {
+        Ok(match group.get_column_reader(index)? {
+            ColumnReader::ByteArrayColumnReader(reader) => {
+                Self::Texts(values(group, index, reader, |value| value)?)
+            }
+            ColumnReader::Int32ColumnReader(reader) => {
+                Self::Whole(values(group, index, reader, i64::from)?)
+            }
+            ColumnReader::Int64ColumnReader(reader) => {
+                Self::Whole(values(group, index, reader, |value| value)?)
+            }
+            ColumnReader::BoolColumnReader(reader) => {
+                Self::Flags(values(group, index, reader, |value| value)?)
+            }
+            _ => Self::Real(numbers(group, index)?),
+        })
+    }
+
+    /// Writes the name of a record to the end of `text`.
+    fn write(&self, index: usize, text: &mut String) -> Id {
+        match self {
+            Self::Texts(texts) => match texts[index].as_ref().map(ByteArray::as_utf8) {
+                None => return Id::Null,
+                Some(Err(_)) => return Id::NotUtf8,
+                Some(Ok(name)) => text.push_str(name),
+            },
+            Self::Whole(values) => return show(values[index], text),
+            Self::Real(values) => return show(values[index], text),
+            Self::Flags(values) => return show(values[index], text),
+        }
+        Id::Written
+    }
+}
+
+fn show(value: Option<impl fmt::Display>, text: &mut String) -> Id {
+    match value {
+        None => Id::Null,
+        Some(value) => {
+            // Writing to a string does not fail.
+            let _ = fmt::Write::write_fmt(text, format_args!("{value}"));
+            Id::Written
+        }
+    }
+}
+
+/// Reads a column of numbers.
+fn numbers(group: &dyn RowGroupReader, index: usize) -> Result<Vec<Option<f64>>> {
+    match group.get_column_reader(index)? {
+        ColumnReader::Int32ColumnReader(reader) => values(group, index, reader, f64::from),
+        ColumnReader::Int64ColumnReader(reader) => values(group, index, reader, |it| it as f64),
+        ColumnReader::FloatColumnReader(reader) => values(group, index, reader, f64::from),
+        ColumnReader::DoubleColumnReader(reader) => values(group, index, reader, |it| it),
+        _ => Err(ParquetError::General("a column without numbers".to_owned())),
+    }
+}
+
+/// Reads a column whose values are not repeated. There are as many as the row group has rows.
+fn values<T: DataType, V>(
+    group: &dyn RowGroupReader,
+    index: usize,
+    mut reader: ColumnReaderImpl<T>,
+    to: impl Fn(T::T) -> V,
+) -> Result<Vec<Option<V>>> {
+    let length = group.metadata().num_rows().max(0) as usize;
+    let present = group
+        .metadata()
+        .column(index)
+        .column_descr()
+        .max_def_level();
+    let (mut values, mut levels) = (Vec::new(), Vec::new());
+    reader.read_records(length, Some(&mut levels), None, &mut values)?;
+    let mut values = values.into_iter().map(to);
+    let all: Vec<_> = match present {
+        0 => values.map(Some).collect(),
+        _ => {
+            let value = |level| {
+                if level == present {
+                    values.next()
+                } else {
+                    None
+                }
+            };
+            levels.into_iter().map(value).collect()
+        }
+    };
+    if all.len() != length {
+        return Err(ParquetError::General(format!(
+            "{} values rather than {length}",
+            all.len()
+        )));
+    }
+    Ok(all)
+}

@@ -1,0 +1,394 @@
+//! Risk: a command that lies to its caller: by its exit status, its messages or what it leaves.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{assert_close, expected, reference, weather};
+
+fn data(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_data"));
+    command.args(arguments);
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    data(arguments).output().unwrap()
+}
+
+/// Runs the command with `input` on its standard input.
+fn run_with(arguments: &[&str], input: &str) -> Output {
+    let mut command = data(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    // A command that refuses its arguments does not read.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)))
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|it| it.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn the_weather_is_processed_and_summarized() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("fahrenheit.csv");
+    let steps = [
+        "--step",
+        "scale:1.8",
+        "--step",
+        "offset:32",
+        "--step",
+        "round:2",
+    ];
+    let mut arguments = vec![
+        "process",
+        path(&weather()),
+        "--value",
+        "temp_max",
+        "--out",
+        path(&out),
+    ]
+    .into_iter()
+    .map(ToOwned::to_owned)
+    .collect::<Vec<_>>();
+    arguments.extend(steps.map(ToOwned::to_owned));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = run(&arguments);
+    assert_eq!(result.status.code(), Some(0), "{}", text(&result.stderr));
+    let table = text(&result.stdout);
+    for part in [
+        "1461 processed, 0 without a number, 0 bad",
+        "items/s",
+        "bytes copied    0 B",
+        "mean 16.439083",
+    ] {
+        assert!(table.contains(part), "{part} in {table}");
+    }
+    let written = fs::read_to_string(&out).unwrap();
+    assert_eq!(written.lines().count(), 1_462);
+    assert!(written.starts_with("id,value,result\n2012/01/01,12.8,55.04\n2012/01/02,10.6,51.08\n"));
+    assert_eq!(names_in(folder.path()), ["fahrenheit.csv"]);
+}
+
+#[test]
+fn several_workers_and_formats_have_one_result() {
+    let folder = TempDir::new().unwrap();
+    let table = folder.path().join("a.parquet");
+    let made = run(&["generate", "--items", "10000", "--out", path(&table)]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    let mut all = Vec::new();
+    for (name, workers) in [
+        ("1.csv", "1"),
+        ("4.csv", "4"),
+        ("4.jsonl", "4"),
+        ("4.parquet", "4"),
+    ] {
+        let out = folder.path().join(name);
+        let arguments = [
+            "process",
+            path(&table),
+            "--step",
+            "sqrt",
+            "--json",
+            "--workers",
+            workers,
+            "--out",
+            path(&out),
+        ];
+        let result = run(&arguments);
+        assert_eq!(result.status.code(), Some(0), "{}", text(&result.stderr));
+        let figures = json(&result);
+        assert_eq!(figures["items"], 10_000);
+        assert_eq!(
+            figures["workers"].as_array().unwrap().len().to_string(),
+            workers
+        );
+        // The results of one file are the input of the next, up to what workers do at once.
+        let again = json(&run(&[
+            "process",
+            path(&out),
+            "--value",
+            "result",
+            "--json",
+            "--chunks",
+            "1",
+        ]));
+        all.push(again["values"]["mean"].as_f64().unwrap());
+    }
+    assert_eq!(
+        fs::read(folder.path().join("1.csv")).unwrap(),
+        fs::read(folder.path().join("4.csv")).unwrap()
+    );
+    for mean in &all {
+        assert_close(*mean, all[0], 1e-14);
+    }
+}
+
+#[test]
+fn a_bad_row_is_named_with_its_line_and_the_rest_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let table = folder.path().join("a.csv");
+    fs::write(&table, "id,n\na,1\nb,x\nc,\nd,\"5\ne,4\n").unwrap();
+    let result = run(&["process", path(&table)]);
+    assert_eq!(result.status.code(), Some(1));
+    assert!(text(&result.stdout).contains("2 processed, 1 without a number, 2 bad"));
+    let errors = text(&result.stderr);
+    let errors: Vec<_> = errors.lines().collect();
+    let at = |line: u64, what: &str| format!("data: {}:{line}: {what}", table.display());
+    assert_eq!(
+        errors,
+        [
+            at(3, "`x` in the field `n` is not a finite number"),
+            at(5, "a quote opens here and is not closed")
+        ]
+    );
+    let many = "id,n\n".to_owned() + "a,1\n" + &"x,y\n".repeat(100);
+    let result = run_with(&["process", "-"], &many);
+    let errors = text(&result.stderr);
+    assert_eq!(errors.lines().count(), 21, "{errors}");
+    assert!(errors.ends_with("data: -: 80 more bad rows\n"), "{errors}");
+}
+
+#[test]
+fn standard_input_is_read_as_it_comes() {
+    let table = fs::read_to_string(weather()).unwrap();
+    let result = run_with(&["ingest", "-", "--value", "wind", "--json"], &table);
+    assert_eq!(json(&result)["values"]["count"], 1_461);
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("wind.parquet");
+    let lines = "{\"id\":1,\"wind\":2.5}\n{\"id\":2}\n";
+    let arguments = [
+        "ingest",
+        "-",
+        "--format",
+        "jsonl",
+        "--out",
+        path(&out),
+        "--quiet",
+    ];
+    let result = run_with(&arguments, lines);
+    assert_eq!(
+        (result.status.code(), text(&result.stdout).as_str()),
+        (Some(0), "")
+    );
+    let again = run(&["compute", "sum", "--file", path(&out), "--json"]);
+    assert_eq!(
+        json(&again),
+        serde_json::json!({"operation": "sum", "result": 2.5, "parameters": 1})
+    );
+}
+
+#[test]
+fn batches_are_printed_with_their_progress() {
+    let table = reference("measurements.csv");
+    let result = run(&[
+        "batches",
+        path(&table),
+        "--value",
+        "reading",
+        "--batch",
+        "200",
+    ]);
+    assert_eq!(result.status.code(), Some(0), "{}", text(&result.stderr));
+    let lines = text(&result.stdout);
+    assert_eq!(
+        lines
+            .lines()
+            .filter(|line| line.starts_with("batch "))
+            .count(),
+        3,
+        "{lines}"
+    );
+    assert!(
+        lines.ends_with("80 results, mean 21.104390, 100.0 % done\n"),
+        "{lines}"
+    );
+    let result = run(&[
+        "batches",
+        path(&table),
+        "--value",
+        "count",
+        "--step",
+        "log",
+        "--json",
+    ]);
+    let lines = text(&result.stdout);
+    assert_eq!(lines.lines().count(), 50);
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        first["items"][3],
+        serde_json::json!({"id": "with\nline 3", "value": -97.0, "result": null})
+    );
+}
+
+#[test]
+fn computations_print_their_result() {
+    let result = run(&["compute", "mean", "1", "-2", "4e0"]);
+    assert_eq!(
+        (result.status.code(), text(&result.stdout).as_str()),
+        (Some(0), "1\n")
+    );
+    let table = reference("pyarrow-zstd.parquet");
+    let result = run(&[
+        "compute",
+        "percentile:95",
+        "--file",
+        path(&table),
+        "--value",
+        "reading",
+    ]);
+    let expected = &expected()["computed"]["percentile:95"];
+    assert_close(
+        text(&result.stdout).trim().parse().unwrap(),
+        expected.as_f64().unwrap(),
+        1e-14,
+    );
+    let result = run(&["compute", "deviation", "1"]);
+    assert_eq!(result.status.code(), Some(2));
+    assert_eq!(
+        text(&result.stderr),
+        "data: this needs at least 2 numbers, and there are 1\n"
+    );
+}
+
+#[test]
+fn a_comparison_tells_the_speed_up() {
+    let result = run(&[
+        "process",
+        path(&weather()),
+        "--compare",
+        "--workers",
+        "2",
+        "--json",
+    ]);
+    assert!(json(&result)["speed_up"].as_f64().unwrap() > 0.0);
+    let result = run_with(&["process", "-", "--compare"], "");
+    assert_eq!(result.status.code(), Some(2));
+    assert!(text(&result.stderr).contains("standard input cannot"));
+}
+
+#[test]
+fn wrong_usage_says_what_to_do_and_leaves_no_file() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out.csv");
+    let weather = weather();
+    let file = path(&weather);
+    for (arguments, message) in [
+        (
+            &["process", file, "--value", "heat"][..],
+            "there is no field `heat`; the fields are date, ",
+        ),
+        (&["process", file, "--value", "weather"], ""),
+        (&["process", "missing.csv"], "missing.csv: cannot read: "),
+        (&["process", "table.xls"], "use --format csv"),
+        (&["process", "-", "--format", "parquet"], "name a file"),
+        (&["process", file, "--out", "out.xls"], "can be written as"),
+        (
+            &["process", file, "--format", "parquet"],
+            "not a readable Parquet file",
+        ),
+        (&["process", file, "--format", "jsonl"], "not a JSON object"),
+        (
+            &["process", file, "--step", "double"],
+            "expected scale:FACTOR",
+        ),
+        (&["process", file, "--chunks", "0"], "at least 1"),
+        (&["process", file, "--workers", "0"], "1..=65535"),
+        (
+            &["process", file, "--delimiter", "ab"],
+            "one ASCII character",
+        ),
+        (&["compute", "average", "1"], "expected sum"),
+        (&["compute", "mean"], "<NUMBER>"),
+        (&["generate"], "--out"),
+        (&["unknown"], "unknown"),
+        (&[], "Usage"),
+    ] {
+        let mut command = data(arguments);
+        if arguments.len() == 4 && !arguments.contains(&"--out") && arguments[0] == "process" {
+            command.arg("--out").arg(&out);
+        }
+        let result = command.stdin(Stdio::null()).output().unwrap();
+        let errors = text(&result.stderr);
+        // A field without numbers has bad rows only.
+        let expected = if message.is_empty() { 1 } else { 2 };
+        assert_eq!(
+            result.status.code(),
+            Some(expected),
+            "{arguments:?}: {errors}"
+        );
+        assert!(errors.contains(message), "{message} in {errors}");
+    }
+    assert_eq!(run(&["--help"]).status.code(), Some(0));
+    // Of the field without numbers, whose rows are all bad.
+    assert_eq!(fs::read_to_string(&out).unwrap(), "id,value,result\n");
+    assert_eq!(names_in(folder.path()), ["out.csv"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_no_half_of_a_file() {
+    use std::time::{Duration, Instant};
+
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out.csv");
+    fs::write(&out, "what was there").unwrap();
+    let mut command = data(&["process", "-", "--out", path(&out)]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"id,n\n").unwrap();
+    let lines = b"name,12.5\n".repeat(100_000);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // Until results are in the temporary file.
+    let written = || {
+        let names = names_in(folder.path());
+        let part = names.iter().find(|name| name.ends_with(".part"));
+        part.map_or(0, |name| {
+            fs::metadata(folder.path().join(name)).map_or(0, |it| it.len())
+        })
+    };
+    input.write_all(&lines).unwrap();
+    while written() == 0 {
+        assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    // It waits for more input now, which does not come.
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    // `wait_with_output` would close the pipe, which ends the input.
+    while child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "it goes on");
+        std::thread::yield_now();
+    }
+    drop(input);
+    let result = child.wait_with_output().unwrap();
+    assert_eq!(result.status.code(), Some(130), "{}", text(&result.stderr));
+    assert_eq!(names_in(folder.path()), ["out.csv"]);
+    assert_eq!(fs::read(&out).unwrap(), b"what was there");
+}

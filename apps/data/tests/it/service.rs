@@ -1,0 +1,210 @@
+//! Risk: a pool that loses chunks, mixes them up or copies them, and streams that do not end.
+
+use std::sync::Arc;
+
+use data::{
+    Batch, BatchRequest, Chunk, ComputeError, ComputeRequest, DataError, DataProcessorCaller,
+    Format, Generator, Items, Operation, ProcessChunk, ResultFormat, Results, Source, Step, Wanted,
+    start_pool,
+};
+use futures_util::future::{join, join_all};
+use insula::{CallError, block_on};
+
+use crate::support::{expected, reference, wanted};
+
+/// So many made-up measurements as CSV.
+fn csv(items: u64) -> String {
+    let mut text = "id,value\n".to_owned();
+    for items in Generator::new(items, 1) {
+        for (id, value) in items.ids.iter().zip(&items.values) {
+            text.push_str(&format!("{id},{value}\n"));
+        }
+    }
+    text
+}
+
+fn source(text: String, size: usize) -> Source {
+    let reader = Box::new(std::io::Cursor::new(text));
+    Source::text(reader, Format::CSV, &Wanted::default(), size).unwrap()
+}
+
+fn chunks(source: &mut Source) -> Vec<Chunk> {
+    std::iter::from_fn(|| source.next_chunk().unwrap()).collect()
+}
+
+#[test]
+fn a_hundred_chunks_are_processed_at_once_and_none_is_copied() {
+    let text = csv(10_000);
+    let bytes = text.len();
+    let mut source = source(text, bytes.div_ceil(100));
+    let chunks = chunks(&mut source);
+    assert!((90..=101).contains(&chunks.len()), "{}", chunks.len());
+    let steps: Arc<[Step]> = [Step::Scale(2.0)].into();
+    block_on(async {
+        let pool = start_pool(4).await.unwrap();
+        let caller: DataProcessorCaller = pool.caller();
+        let calls = chunks.iter().map(|chunk| {
+            caller.process(ProcessChunk {
+                chunk: chunk.clone(),
+                layout: Arc::clone(source.layout()),
+                steps: Arc::clone(&steps),
+                results: ResultFormat::Columns,
+            })
+        });
+        let mut found = Items::default();
+        for answer in join_all(calls).await {
+            let answer = answer.unwrap();
+            let Results::Columns(columns) = answer.output else {
+                panic!("columns were asked for")
+            };
+            let values = &columns.items.values;
+            assert!(
+                values
+                    .iter()
+                    .zip(&columns.results)
+                    .all(|(it, result)| 2.0 * it == *result)
+            );
+            found.append(&columns.items);
+        }
+        let mut generator = Generator::new(10_000, 1);
+        assert_eq!(Some(found), generator.next());
+        let stats = pool.stats();
+        assert_eq!(stats.answered, chunks.len() as u64);
+        assert_eq!(stats.traffic.bytes_copied, 0);
+        // The text there, and the columns back.
+        assert!(stats.traffic.bytes_moved > bytes as u64 + 10_000 * 16);
+    });
+}
+
+#[test]
+fn batches_come_in_order_with_their_progress_and_end() {
+    let mut items = Items::default();
+    (0..25).for_each(|number| items.push(&format!("i{number}"), f64::from(number) - 1.0));
+    block_on(async {
+        let pool = start_pool(2).await.unwrap();
+        let caller: DataProcessorCaller = pool.caller();
+        let request = |items: &Items, size| BatchRequest {
+            items: Arc::new(items.clone()),
+            steps: [Step::Sqrt].into(),
+            size,
+        };
+        let mut batches = caller.batches(request(&items, 10)).await.unwrap();
+        let mut all: Vec<Batch> = Vec::new();
+        while let Some(batch) = batches.next().await {
+            all.push(batch.unwrap());
+        }
+        let shape: Vec<_> = all
+            .iter()
+            .map(|it| (it.index, it.items.len(), it.progress))
+            .collect();
+        assert_eq!(shape, [(0, 10, 0.4), (1, 10, 0.8), (2, 5, 1.0)]);
+        let results: Vec<_> = all.iter().flat_map(|it| &it.items).collect();
+        assert_eq!((results[0].id.as_str(), results[0].result), ("i0", None));
+        assert_eq!(
+            (results[17].id.as_str(), results[17].result),
+            ("i17", Some(4.0))
+        );
+        for (size, batches) in [(0, 25), (1, 25), (1_000, 1)] {
+            let mut stream = caller.batches(request(&items, size)).await.unwrap();
+            let mut count = 0;
+            while stream.next().await.transpose().unwrap().is_some() {
+                count += 1;
+            }
+            assert_eq!(count, batches);
+        }
+        let mut none = caller
+            .batches(request(&Items::default(), 10))
+            .await
+            .unwrap();
+        assert!(none.next().await.is_none());
+    });
+}
+
+#[test]
+fn a_reader_that_stops_early_gives_the_worker_back() {
+    let mut items = Items::default();
+    (0..100_000).for_each(|number| items.push("x", f64::from(number)));
+    block_on(async {
+        let pool = start_pool(1).await.unwrap();
+        let caller: DataProcessorCaller = pool.caller();
+        let request = BatchRequest {
+            items: Arc::new(items),
+            steps: Arc::default(),
+            size: 1,
+        };
+        let mut batches = caller.batches(request).await.unwrap();
+        assert!(batches.next().await.unwrap().is_ok());
+        drop(batches);
+        let request = ComputeRequest {
+            operation: Operation::Mean,
+            parameters: [1.0, 2.0].into(),
+        };
+        let computed = caller.compute(request).await.unwrap();
+        assert_eq!((computed.result, computed.parameters), (1.5, 2));
+        let request = ComputeRequest {
+            operation: Operation::Deviation,
+            parameters: [1.0].into(),
+        };
+        let error = caller.compute(request).await.unwrap_err();
+        let expected = DataError::Compute(ComputeError::TooFew {
+            found: 1,
+            needed: 2,
+        });
+        assert!(matches!(error, CallError::App(error) if error == expected));
+    });
+}
+
+#[test]
+fn what_is_ingested_is_what_was_sent() {
+    let names = [
+        "measurements.csv",
+        "measurements.jsonl",
+        "pyarrow-snappy.parquet",
+    ];
+    for name in names {
+        let path = reference(name);
+        let format = Format::of_path(&path).unwrap();
+        let mut source = Source::open(&path, format, &wanted("name", "reading"), 50).unwrap();
+        let ingested = block_on(async {
+            let pool = start_pool(1).await.unwrap();
+            let caller: DataProcessorCaller = pool.caller();
+            let (mut sender, call) = caller.ingest(Arc::clone(source.layout())).open();
+            let send = async {
+                while let Some(chunk) = source.next_chunk().unwrap() {
+                    sender.send(chunk).await.unwrap();
+                }
+                sender.finish();
+            };
+            let ((), ingested) = join(send, call).await;
+            ingested.unwrap()
+        });
+        let count = expected()["values"]["count"].as_u64().unwrap();
+        assert_eq!(
+            (ingested.items.len() as u64, ingested.missing),
+            (count, 20),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_part_of_a_table_does_not_look_like_all_of_it() {
+    let mut source = source(csv(1_000), 100);
+    block_on(async {
+        let pool = start_pool(1).await.unwrap();
+        let caller: DataProcessorCaller = pool.caller();
+        let (mut sender, call) = caller.ingest(Arc::clone(source.layout())).open();
+        let call = call.start();
+        sender
+            .send(source.next_chunk().unwrap().unwrap())
+            .await
+            .unwrap();
+        sender.abort("the disk is gone");
+        match call.await.unwrap_err() {
+            CallError::App(DataError::Incomplete(error)) => {
+                assert!(error.to_string().contains("the disk is gone"), "{error}");
+            }
+            error => panic!("{error}"),
+        }
+    });
+}
