@@ -4,6 +4,14 @@ use std::thread::available_parallelism;
 
 use clap::{Args, ValueEnum};
 
+/// Where a worker runs, in a program that has no other kind of workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Local {
+    /// Isolates of this process
+    #[default]
+    Local,
+}
+
 /// Where a worker runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
@@ -14,23 +22,29 @@ pub enum Kind {
     Process,
 }
 
-/// `--workers`, `--kind` and `--compare`.
+/// `--workers`, `--kind` and `--compare`. `K` has the kinds of workers that the program has.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct WorkerOptions {
+pub struct WorkerOptions<K = Local>
+where
+    K: ValueEnum + Clone + Default + Send + Sync + 'static,
+{
     /// Workers, each with one call at a time [default: one per core]
     #[arg(long, value_name = "WORKERS", value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
 
     /// Where the workers run
     #[arg(long, value_enum, default_value_t)]
-    pub kind: Kind,
+    pub kind: K,
 
     /// Do the work with one worker first, without keeping its results, and tell the speed-up
     #[arg(long)]
     pub compare: bool,
 }
 
-impl WorkerOptions {
+impl<K> WorkerOptions<K>
+where
+    K: ValueEnum + Clone + Default + Send + Sync + 'static,
+{
     /// Returns the number of workers, which is at least one.
     pub fn workers(&self) -> usize {
         self.workers

@@ -131,13 +131,15 @@ fn simulate(balance: &Balance, kind: Kind, seed: u64) -> (Latency, Latency) {
     ran.expect("an end")
 }
 
+type Part = fn(&(Latency, Latency)) -> &Latency;
+
 /// Returns the cells of a policy: of the times that calls waited, and of those that they took in all.
 fn cells(balance: &Balance, kind: Kind) -> [String; 2] {
     let runs: Vec<_> = (0..RUNS)
         .map(|seed| simulate(balance, kind, seed))
         .collect();
     let quantiles: [fn(&Latency) -> Duration; 3] = [|it| it.p50, |it| it.p99, |it| it.p999];
-    let parts: [fn(&(Latency, Latency)) -> &Latency; 2] = [|it| &it.0, |it| &it.1];
+    let parts: [Part; 2] = [|it| &it.0, |it| &it.1];
     parts.map(|part| {
         let figures = quantiles.map(|quantile| {
             let mut times: Vec<_> = runs.iter().map(|it| quantile(part(it))).collect();

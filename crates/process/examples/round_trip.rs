@@ -52,7 +52,10 @@ async fn measure() -> Result<(), Box<dyn Error>> {
                 caller.echo(value).await?;
                 times.push(begin.elapsed());
             }
-            row(&format!("{bytes} bytes there and back, spin {spin:?}"), times);
+            row(
+                &format!("{bytes} bytes there and back, spin {spin:?}"),
+                times,
+            );
         }
     }
     Ok(())
