@@ -25,8 +25,8 @@
 //!
 //! # Bounds
 //! The frames of a call that wait in an outbox or at a call are bounded by the windows of its two
-//! streams: a message that is neither an item nor one of a few others of which a call has one each is
-//! merged with the one before it. An end that gets more than that from the other side has been lied
+//! streams: credits and reports that follow each other are one message, and of the others a call has one
+//! each. An end that gets more than that from the other side has been lied
 //! to, and loses the link.
 //!
 //! # Faults of the other side

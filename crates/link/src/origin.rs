@@ -11,8 +11,9 @@ use insula_sync::Mutex;
 
 use crate::{Outbox, Violation};
 
-/// The messages that may wait at one call: the items of a window, and each of the others once.
-const MOST_NEWS: usize = WINDOW + 8;
+/// The messages that may wait at one call: the items of a window in each direction, those of the
+/// caller as their credits, with a report between any two, and each of the others once.
+const MOST_NEWS: usize = 4 * WINDOW + 8;
 
 /// What an [`Origin`] does and allows.
 #[derive(Debug, Clone)]

@@ -13,8 +13,9 @@ use insula_sync::Mutex;
 
 use crate::{Outbox, Violation};
 
-/// The messages that may wait at one call.
-const MOST_MESSAGES: usize = WINDOW + 8;
+/// The messages that may wait at one call: the items of a window, the credits of another one, and each
+/// of the others once.
+const MOST_MESSAGES: usize = 2 * WINDOW + 8;
 
 /// The end of a link at which calls run.
 pub struct Target<C> {

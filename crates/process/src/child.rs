@@ -161,6 +161,7 @@ fn accept<C: WireContract>(
     carrier: Arc<Carrier>,
     wrong: insula_core::ReplyTo<String>,
 ) -> SendPort<Vec<u8>> {
+    // Without a bound of its own: the windows of the calls bound what the parent may send.
     let builder = Isolate::builder().name("link");
     let (_isolate, port) = builder.spawn_pair(move |mut port: ReceivePort<Vec<u8>>| async move {
         while let Some(frame) = port.recv().await {

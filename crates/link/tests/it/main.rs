@@ -5,6 +5,7 @@
     reason = "clippy allows it in test functions, but not in what they call"
 )]
 
+mod bounds;
 mod frames;
 mod medium;
 mod service;
