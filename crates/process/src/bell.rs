@@ -29,6 +29,13 @@ pub(crate) trait Futex {
     fn wake(&self, word: &AtomicU32);
 }
 
+/// Takes a sign of the other side back, if it is there. It changes nothing otherwise, also where the
+/// other side does at the same time: a zero that is written over a zero could hide a sign that follows.
+pub(crate) fn take(sign: &AtomicU32) -> bool {
+    let relaxed = Ordering::Relaxed;
+    sign.load(relaxed) != 0 && sign.compare_exchange(1, 0, relaxed, relaxed).is_ok()
+}
+
 impl<'a> Bell<'a> {
     pub(crate) fn new(word: &'a AtomicU32, sleeps: &'a AtomicU32) -> Self {
         Self { word, sleeps }
@@ -38,7 +45,7 @@ impl<'a> Bell<'a> {
     pub(crate) fn ring(&self, futex: &impl Futex) {
         // Pairs with the fence of `sleep`.
         fence(Ordering::SeqCst);
-        if self.sleeps.load(Ordering::Relaxed) != 0 && self.sleeps.swap(0, Ordering::Relaxed) != 0 {
+        if take(self.sleeps) {
             self.word.fetch_add(1, Ordering::Release);
             futex.wake(self.word);
         }

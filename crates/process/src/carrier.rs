@@ -138,8 +138,8 @@ impl Carrier {
 
     /// The reader has made room for a frame that is partly written.
     fn has_room_again(&self) -> bool {
-        let is_waiting = !self.producer.lock().is_free();
-        is_waiting && self.region.ring(self.side).is_full.load(Ordering::Relaxed) == 0
+        let ring = self.region.ring(self.side);
+        self.producer.lock().can_go_on(ring)
     }
 }
 

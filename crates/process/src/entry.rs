@@ -35,7 +35,7 @@ pub(crate) struct Assignment {
 impl Assignment {
     /// Writes it as the value of the variable.
     #[cfg_attr(
-        not(any(test, target_os = "linux")),
+        not(any(test, all(target_os = "linux", not(loom)))),
         expect(dead_code, reason = "no worker is started elsewhere")
     )]
     pub(crate) fn to_text(&self) -> String {
@@ -136,15 +136,15 @@ impl Worker {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 use crate::child::has_memory;
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), loom))]
 fn has_memory() -> bool {
     false
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 fn run<R>(assignment: &Assignment, factory: impl ServiceFactory<R::Service>) -> i32
 where
     R: Respond,
@@ -159,7 +159,7 @@ where
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), loom))]
 fn run<R>(_assignment: &Assignment, _factory: impl ServiceFactory<R::Service>) -> i32
 where
     R: Respond,

@@ -16,7 +16,7 @@ pub struct Process(Plan);
 /// How a child is started, and how its link works.
 #[derive(Debug, Clone)]
 #[cfg_attr(
-    not(target_os = "linux"),
+    any(not(target_os = "linux"), loom),
     expect(dead_code, reason = "no worker is started elsewhere")
 )]
 pub(crate) struct Plan {
@@ -115,10 +115,10 @@ impl<C: WireContract> Kind<C> for Process {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 use crate::parent::start;
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), loom))]
 async fn start<C: WireContract>(
     _plan: &Plan,
     _cx: WorkerContext,

@@ -38,19 +38,21 @@
 
 #![deny(unsafe_code)]
 
-#[cfg(target_os = "linux")]
+#[cfg(any(loom, target_os = "linux"))]
 mod bell;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 mod carrier;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 mod child;
 mod entry;
 mod kind;
-#[cfg(target_os = "linux")]
+#[cfg(all(test, loom))]
+mod loom_models;
+#[cfg(all(target_os = "linux", not(loom)))]
 mod parent;
-#[cfg(target_os = "linux")]
+#[cfg(any(loom, target_os = "linux"))]
 mod ring;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 #[expect(unsafe_code, reason = "maps memory that another process writes")]
 mod shared;
 

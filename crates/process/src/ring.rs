@@ -21,6 +21,8 @@ use std::fmt;
 
 use insula_sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
+use crate::bell::take;
+
 /// The shared parts of a ring.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<'a> {
@@ -81,6 +83,12 @@ impl Producer {
     /// Returns whether a frame can be given to it.
     pub(crate) fn is_free(&self) -> bool {
         self.frame.is_none()
+    }
+
+    /// Returns whether there is something to do for a frame that is partly written.
+    pub(crate) fn can_go_on(&self, ring: Shared<'_>) -> bool {
+        // Also to find out that the other side has written over its position.
+        self.frame.is_some() && room(ring, self.tail) != Ok(0)
     }
 
     /// Begins with a frame. The one before has to be written.
@@ -169,8 +177,7 @@ impl Consumer {
         ring.head.store(self.head, Ordering::Release);
         // Pairs with the fence of `write`.
         fence(Ordering::SeqCst);
-        let is_full = ring.is_full.load(Ordering::Relaxed) != 0
-            && ring.is_full.swap(0, Ordering::Relaxed) != 0;
+        let is_full = take(ring.is_full);
         let room = if is_full {
             Room::Awaited
         } else {
