@@ -82,17 +82,19 @@ pub async fn relay<C: WireContract>(call: C, scope: &Scope, link: &dyn Link, mos
         link,
         number,
         is_over: false,
-        is_away: false,
+        place: AtPlace::Here,
     };
     let is_lost = poll_fn(|cx| passage.poll(scope, cx)).await;
     passage.is_over = true;
-    let (ended, is_away) = (passage.forwarded.end(), passage.is_away);
+    let (ended, at_place) = (passage.forwarded.end(), passage.place);
     // Before it waits: a link that is lost ends with its last call.
     drop(passage);
     if is_lost {
         return pending().await;
     }
-    if is_away && let Some(place) = scope.place() {
+    if at_place != AtPlace::Here
+        && let Some(place) = scope.place()
+    {
         // Its end gives a place up.
         poll_fn(|cx| place.poll_return(cx)).await;
     }
@@ -118,8 +120,18 @@ struct Passage<'a> {
     number: u64,
     /// Its last messages are sent and received.
     is_over: bool,
+    place: AtPlace,
+}
+
+/// Where a call is, as its worker sees it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AtPlace {
+    /// It has its place.
+    Here,
     /// It waits for the reader of its stream, and has given its place back.
-    is_away: bool,
+    Away,
+    /// It has asked for the place, and gets it whether it still wants it or not.
+    Returning,
 }
 
 impl Passage<'_> {
@@ -150,15 +162,25 @@ impl Passage<'_> {
         let Some(place) = scope.place() else {
             return Poll::Pending;
         };
-        match (self.forwarded.waits_for_reader(), self.is_away) {
-            (true, false) => {
-                self.is_away = true;
-                place.give_back();
+        loop {
+            let waits = self.forwarded.waits_for_reader();
+            match self.place {
+                AtPlace::Here if waits => {
+                    self.place = AtPlace::Away;
+                    place.give_back();
+                    return Poll::Pending;
+                }
+                AtPlace::Here => return Poll::Pending,
+                AtPlace::Away if waits => return Poll::Pending,
+                AtPlace::Away | AtPlace::Returning => {
+                    self.place = AtPlace::Returning;
+                    if place.poll_return(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    self.place = AtPlace::Here;
+                }
             }
-            (false, true) => self.is_away = place.poll_return(cx).is_pending(),
-            _ => {}
         }
-        Poll::Pending
     }
 }
 
