@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use insula::pool::{Balance, Health, Measure, Monitor, Queue, Rate, Recycle, WorkerEvent};
 use insula::rpc::Respond;
 use insula::{
     Context, Isolate, ReceivePort, ReplyTo, SendPort, WorkerPool, block_on, contract, serve,
@@ -188,6 +189,44 @@ impl Adder for Pool {
     async fn add_one(&self, value: u64) -> u64 {
         let answer = self.caller.add_one(value).await;
         answer.expect("a worker answers")
+    }
+}
+
+/// The same with every option that concerns single calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Equipped(Pool);
+
+impl Adder for Equipped {
+    async fn start() -> Self {
+        let second = Duration::from_secs(1);
+        let queue = Queue::bounded(1024)
+            .bytes(1 << 30)
+            .rate(Rate::per_second(u32::MAX))
+            .codel(second / 20, second)
+            .reject_hopeless();
+        let pool = WorkerPool::builder()
+            .workers(THREADS..=2 * THREADS)
+            .queue(queue)
+            .balance(Balance::Adaptive)
+            .monitor(Monitor::memory().and_cpu())
+            .measure(Measure::All)
+            .recycle(Recycle::after_calls(u64::MAX).or_after_errors(u64::MAX))
+            .health(Health::stuck_after(60 * second))
+            .quarantine_after(2)
+            .on_discard(|_call| {})
+            .observe(|_event: &WorkerEvent| {})
+            .service::<JobsResponder<_>>(|_cx| async { Ok(Worker) })
+            .build()
+            .await
+            .expect("the workers start");
+        Self(Pool {
+            caller: pool.caller(),
+            _pool: Arc::new(pool),
+        })
+    }
+
+    async fn add_one(&self, value: u64) -> u64 {
+        self.0.add_one(value).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::case::{Case, Kind, Metric, Scale};
 use crate::drivers::pool::{all_at_once, cpu_efficiency, one_at_a_time, outstanding};
 use crate::insula::Shape;
-use crate::insula::calls::{self, Adder, Askers, Pool, Runs};
+use crate::insula::calls::{self, Adder, Askers, Equipped, Pool, Runs};
 use crate::insula::pool::{Crew, Ground};
 use crate::measure::{millions_per_second, ns_each};
 use crate::peers::rayon::Rayon;
@@ -45,6 +45,7 @@ fn sequence() -> Case {
     }
     let shape = Shape::Multi;
     add_calls::<Pool>(&mut case, &shape.name("from thread"), shape, Askers::Thread);
+    add_calls::<Equipped>(&mut case, &shape.name("all options"), shape, Askers::One);
     case.add("rayon spawn", Kind::Pool, versions::of("rayon"), |scale| {
         let count = scale.count(WOKEN);
         ns_each(one_at_a_time(&Rayon::new(), count), count)
