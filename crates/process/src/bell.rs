@@ -1,7 +1,7 @@
 //! How one process wakes the other.
 //!
-//! A side that has nothing to do sleeps on its own bell, a futex in the shared memory. Whoever may
-//! have something for it rings the bell afterwards, and pays for a system call only if the side
+//! A side that has nothing to do sleeps on its own bell, a futex in the shared memory. The other
+//! side rings the bell after each write, and pays for a system call only if the side
 //! sleeps.
 //!
 //! The sleeper announces that it sleeps and then looks once more; the ringer has written first and

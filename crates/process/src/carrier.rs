@@ -117,6 +117,12 @@ impl Carrier {
 
     /// Waits until there may be something to do: looks for it for a time, and then sleeps.
     pub(crate) fn wait(&self, consumer: &Consumer, spin: Duration, most: Option<Duration>) {
+        self.wait_for_work(consumer, spin, most);
+        // Acquire pairs with `call`: what has changed is seen by the look that follows.
+        self.is_called.swap(false, Ordering::AcqRel);
+    }
+
+    fn wait_for_work(&self, consumer: &Consumer, spin: Duration, most: Option<Duration>) {
         let has_work = || self.has_work(consumer);
         let begin = Instant::now();
         // The clock is read once in a while, since that takes longer than a look.
@@ -129,7 +135,6 @@ impl Carrier {
             }
         }
         self.region.bell(self.side).sleep(&System, most, has_work);
-        self.is_called.store(false, Ordering::Relaxed);
     }
 
     fn has_work(&self, consumer: &Consumer) -> bool {

@@ -12,7 +12,7 @@ use insula_core::one_shot;
 use insula_link::{Connection, Origin, Settings};
 use insula_pool::{FactoryError, WorkerContext};
 use insula_rpc::Contract;
-use insula_rpc::wire::{Hello, Lost, WireContract};
+use insula_rpc::wire::{Hello, Link as _, Lost, WireContract};
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, Ordering};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -80,12 +80,14 @@ pub(crate) async fn start<C: WireContract>(
         child: Arc::clone(&child),
         is_serving,
     };
-    child.keep(command).await?;
+    // First: from here on there is a thread that ends the child if this future is dropped.
     child.pump()?;
+    child.keep(command).await?;
     std::future::poll_fn(|task| origin.poll_greeted(task)).await?;
     hold.is_serving.store(true, Ordering::Release);
-    if let Some(why) = child.exit.lock().clone() {
-        return Err(why.into());
+    // A link that is lost from here on ends the worker. One that was lost before has told nothing.
+    if origin.is_lost() {
+        return Err("its process has ended as it was ready".into());
     }
     Ok(Connection::new(origin, plan.most, hold))
 }
@@ -147,29 +149,42 @@ impl Child {
     async fn keep(self: &Arc<Self>, mut command: Command) -> io::Result<()> {
         let (started, is_started) = one_shot();
         let this = Arc::clone(self);
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("insula-child".to_owned())
             .spawn(move || {
                 let mut child = match command.spawn() {
                     Ok(child) => child,
-                    Err(error) => return started.send(Err(error)),
+                    Err(error) => {
+                        this.has_ended(format!("it cannot be started: {error}"));
+                        return started.send(Err(error));
+                    }
                 };
                 // The memory's descriptor goes with it.
                 drop(command);
                 let opened = pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
+                let opened = opened.map(|pidfd| {
+                    // Set once, here, and not where it is waited for: that future may be dropped.
+                    let _ = this.pidfd.set(pidfd);
+                });
                 started.send(opened.map_err(io::Error::from));
                 let exit = match child.wait() {
                     Ok(status) => format!("its process has ended: {status}"),
                     Err(error) => format!("its process is out of sight: {error}"),
                 };
-                *this.exit.lock() = Some(exit);
-                this.carrier.call();
-            })?;
+                this.has_ended(exit);
+            });
+        if let Err(error) = thread {
+            self.has_ended(format!("it cannot be waited for: {error}"));
+            return Err(error);
+        }
         let gone = |_| io::Error::other("the thread of the child has ended");
-        let pidfd = is_started.await.map_err(gone)??;
-        // Set once, here.
-        let _ = self.pidfd.set(pidfd);
-        Ok(())
+        is_started.await.map_err(gone)?
+    }
+
+    /// There is no child any more, for this reason.
+    fn has_ended(&self, exit: String) {
+        *self.exit.lock() = Some(exit);
+        self.carrier.call();
     }
 
     /// Reads what the child writes, on a thread of its own, until the child has ended.

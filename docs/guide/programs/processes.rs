@@ -18,7 +18,7 @@ trait Codec {
     async fn squeeze(&self, cx: &Context, bytes: Vec<u8>) -> Result<Vec<u8>, Never>;
 }
 
-/// A library that nobody trusts.
+/// A service that calls a library which may crash.
 struct Foreign;
 
 impl Codec for Foreign {

@@ -326,8 +326,8 @@ impl IsolateCore {
         let mut lane = self.lane.lock();
         if lane.is_dead() {
             drop(lane);
-            // A moment earlier the isolate would have dropped it, and a panic would be nobody's: it
-            // must not depend on that whether the sender gets it.
+            // A moment earlier the isolate would have dropped the message and contained a panic. The
+            // sender must not see a panic only because the isolate has ended by now.
             return crate::panic::contain(move || drop(message));
         }
         let seat = self.with_details(&mut lane, |details| {

@@ -1,5 +1,7 @@
 //! Risk: a call means something else in another process.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join_all;
 use insula_core::sleep;
 use insula_pool::Shutdown;
@@ -35,15 +37,17 @@ fn calls_run_in_other_processes() {
     run(|| async {
         let pool = pool(2).build().await.unwrap();
         let caller: WorkCaller = pool.caller();
-        let mut seen = Vec::new();
-        for _ in 0..4 {
+        // Which worker takes a call depends on which one is free just then.
+        let mut seen = BTreeSet::new();
+        for _ in 0..10_000 {
             let process = caller.process(Act::Nothing).await.unwrap();
             assert_ne!(process, std::process::id());
-            seen.push(process);
+            seen.insert(process);
+            if seen.len() == 2 {
+                break;
+            }
         }
-        seen.sort_unstable();
-        seen.dedup();
-        assert_eq!(seen.len(), 2, "round robin over two processes");
+        assert_eq!(seen.len(), 2, "both processes take calls");
         let report = pool.shut_down(Shutdown::graceful(LONG)).await;
         assert_eq!(report.lost, 0);
     });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use insula_pool::{BuildError, Restart, WorkerPool};
+use insula_pool::{Restart, WorkerPool};
 use insula_process::Process;
 
 use crate::Test;
@@ -84,7 +84,8 @@ fn a_slow_start_times_out() {
     run(|| async {
         let builder = pool_of(1, started("sleeps")).startup_timeout(Duration::from_millis(100));
         let error = builder.build().await.unwrap_err();
-        assert!(matches!(error, BuildError::Timeout { .. }), "{error:?}");
+        // The pool or the worker finds it out first.
+        assert!(error.to_string().contains("not ready after"), "{error}");
     });
 }
 
