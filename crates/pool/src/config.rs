@@ -15,6 +15,7 @@ pub struct Queue {
     /// The target and the interval.
     pub(crate) codel: Option<(Duration, Duration)>,
     pub(crate) deadlines: Deadlines,
+    pub(crate) order: Order,
     pub(crate) overflow: Overflow,
 }
 
@@ -26,6 +27,16 @@ pub(crate) enum Deadlines {
     Ignored,
     /// It is turned away.
     Respected,
+}
+
+/// Which call of a priority starts first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Order {
+    /// The one that came first.
+    #[default]
+    Arrival,
+    /// Shares take turns.
+    Fair,
 }
 
 /// A limit on the calls that a pool admits in a time: a token bucket. Each call takes a token, and
@@ -206,6 +217,7 @@ impl Queue {
             rate: None,
             codel: None,
             deadlines: Deadlines::default(),
+            order: Order::default(),
             overflow: Overflow::default(),
         }
     }
@@ -263,12 +275,31 @@ impl Queue {
     /// before it. The time that it would wait is an estimate: the mean time that the last calls had a
     /// place, times the calls that are queued, divided by the places of the workers that take calls. A
     /// call for which a worker has room is never rejected for this, nor is one of a high priority, nor
-    /// any before the first call has ended. Each call is timed for it, which is two reads of the clock.
+    /// any in a [fair](Self::fair) queue or before the first call has ended. Each call is timed for it,
+    /// which is two reads of the clock.
     ///
     /// Without it, such a call waits until its deadline, in the way of others. The default is without.
     pub fn reject_hopeless(self) -> Self {
         Self {
             deadlines: Deadlines::Respected,
+            ..self
+        }
+    }
+
+    /// Has the calls of different [shares](insula_rpc::Call::share) take turns, in proportion to the
+    /// weights of the shares, while several of them have calls that wait. Thus a tenant with a thousand
+    /// queued calls does not delay one with a few. Calls of one share start in the order of their
+    /// submission, and calls of a higher priority first, whatever their shares are. The algorithm is
+    /// start-time fair queueing (Goyal, Vin and Cheng 1996): it counts calls, not the time that they
+    /// take.
+    ///
+    /// The bounds of the queue are common to all shares: where a share may fill the queue,
+    /// [`Overflow::Wait`] keeps it fair, since calls that wait for room have their turns too.
+    ///
+    /// The default is the order of submission.
+    pub fn fair(self) -> Self {
+        Self {
+            order: Order::Fair,
             ..self
         }
     }

@@ -47,6 +47,7 @@ mod bucket;
 mod bytes;
 mod choice;
 mod codel;
+mod fair;
 mod fence;
 mod health;
 mod homes;
@@ -67,13 +68,14 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use insula_core::Instant;
-use insula_rpc::{How, Priority, Reject, WorkType, WorkerId};
+use insula_rpc::{How, Priority, Reject, Share, WorkType, WorkerId};
 
 pub(crate) use self::admission::Submitted;
 use self::bucket::Bucket;
 use self::bytes::Bytes;
 use self::choice::Choice;
 use self::codel::Codel;
+use self::fair::Fair;
 use self::fence::Fence;
 use self::pace::Pace;
 use self::poison::Quarantine;
@@ -81,7 +83,7 @@ pub(crate) use self::signs::Signs;
 pub(crate) use self::worker::Condition;
 use self::worker::{Doing, Supply, Worker};
 use crate::balance::Balance;
-use crate::config::{Deadlines, Measure, Overflow, Queue};
+use crate::config::{Deadlines, Measure, Order, Overflow, Queue};
 use crate::error::WorkerFault;
 use crate::lifecycle::{Recycle, Restart, Start, Starts};
 use crate::observe::outbox::Outbox;
@@ -101,6 +103,8 @@ pub(crate) trait Job {
     fn work(&self) -> WorkType;
     /// Its priority, which does not count if it is pinned.
     fn priority(&self) -> Priority;
+    /// The share that it counts to, if the queue is fair to shares.
+    fn share(&self) -> Option<Share>;
     /// The time at which it came, if that is needed.
     fn came_at(&self) -> Option<Instant>;
     /// The bytes of its request. Always the same.
@@ -124,6 +128,8 @@ pub(crate) struct Dispatch<J: Job> {
     queues: Queues<J>,
     /// A call of high or low priority has come. Until then the last two queues are not looked at.
     has_ranks: bool,
+    /// `Some` if the queue is fair to shares.
+    fair: Option<Box<Fair>>,
     /// The queued calls that have a deadline.
     deadlines: BTreeSet<(Instant, Key)>,
     workers: Vec<Worker<J>>,
@@ -310,6 +316,7 @@ impl<J: Job> Dispatch<J> {
         Self {
             queues: Queues::new(workers + 3),
             has_ranks: false,
+            fair: fair(queue.order),
             deadlines: BTreeSet::new(),
             workers: (0..workers).map(|_| Worker::new(places)).collect(),
             idle: 0,
@@ -802,6 +809,10 @@ impl<J: Job> Dispatch<J> {
         }
         lane.waker.take()
     }
+}
+
+fn fair(order: Order) -> Option<Box<Fair>> {
+    (order == Order::Fair).then(Box::default)
 }
 
 fn id(index: usize) -> WorkerId {

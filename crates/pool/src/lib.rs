@@ -81,7 +81,8 @@
 //! and run side by side. With one worker and one place they also end in that order, streams excepted.
 //! Calls of a higher priority start first, but not without end: while a call of normal priority waits,
 //! a worker starts at most 16 others before one of that priority, and at most 17 before one of low
-//! priority. A call with a key is of normal priority. Calls with the same
+//! priority. A call with a key is of normal priority. In a [fair](Queue::fair) queue, calls of one priority
+//! start by their [shares](insula_rpc::Call::share). Calls with the same
 //! [key](insula_rpc::Call::key) start on the same worker, in the order of their submission, for as
 //! long as that worker lives; other calls may start earlier than a call with a key whose worker is
 //! busy.

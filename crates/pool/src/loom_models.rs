@@ -9,7 +9,7 @@ use std::sync::Arc;
 use loom::thread;
 
 use insula_core::Instant;
-use insula_rpc::{Priority, WorkType};
+use insula_rpc::{Priority, Share, WorkType};
 use insula_sync::Mutex;
 
 use crate::balance::Balance;
@@ -30,6 +30,9 @@ impl Job for Call {
         self.0
     }
     fn identity(&self) -> Option<u64> {
+        None
+    }
+    fn share(&self) -> Option<Share> {
         None
     }
     fn work(&self) -> WorkType {

@@ -51,6 +51,11 @@ struct Node<T> {
 const NIL: u32 = u32::MAX;
 
 impl Key {
+    /// Less than the largest number of entries there ever was.
+    pub(crate) fn index(self) -> usize {
+        self.index as usize
+    }
+
     pub(crate) fn to_bits(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
@@ -97,6 +102,18 @@ impl<T> Queues<T> {
     /// The entries of all queues, in no order.
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.nodes.iter().filter_map(|node| node.value.as_ref())
+    }
+
+    /// The entries of a queue with their keys, the first one first.
+    pub(crate) fn entries(&self, queue: usize) -> impl Iterator<Item = (Key, &T)> {
+        let mut index = self.queues[queue].front;
+        std::iter::from_fn(move || {
+            let node = self.nodes.get(index as usize)?;
+            let generation = node.generation;
+            let key = Key { index, generation };
+            index = node.next;
+            Some((key, node.value.as_ref()?))
+        })
     }
 
     pub(crate) fn push(&mut self, queue: usize, value: T) -> Key {

@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use insula_core::{Instant, IsolateId, sleep, wake_contained};
 use insula_rpc::{
-    Admission, CallInfo, Calls, CancelledBy, Endpoint, How, Priority, Refusal, Reject, Signal,
-    Ticket, WorkType, catch,
+    Admission, CallInfo, Calls, CancelledBy, Endpoint, How, Priority, Refusal, Reject, Share,
+    Signal, Ticket, WorkType, catch,
 };
+use insula_sync::atomic::{AtomicBool, Ordering};
 use insula_sync::{Mutex, Rank};
 
 use crate::balance::{Balance, Strategy};
-use crate::config::{Change, Cpu, Heap, Measure, Monitor, Queue};
+use crate::config::{Change, Cpu, Heap, Measure, Monitor, Order, Queue};
 use crate::queues::Key;
 use crate::size::Workers;
 
@@ -35,9 +36,9 @@ use crate::stats::books::{Books, Methods};
 
 pub(crate) struct Shared<C: Calls> {
     pub(crate) name: Arc<str>,
-    /// The time that a cancelled handler may go on.
     /// The calls that a worker runs at once.
     pub(crate) places: usize,
+    /// The time that a cancelled handler may go on.
     pub(crate) grace: Duration,
     pub(crate) startup_timeout: Duration,
     /// Locked alone.
@@ -56,6 +57,8 @@ pub(crate) struct Shared<C: Calls> {
     isolates: Mutex<Vec<Vec<Resident>>>,
     /// Calls that end workers are held back, so that their identities are needed.
     has_quarantine: bool,
+    /// Calls are asked for what they say of themselves. Changes while the pool runs.
+    needs_facts: AtomicBool,
     /// The limit of each worker.
     pub(crate) memory: Option<Memory>,
     /// Memory is measured.
@@ -90,8 +93,17 @@ pub(crate) struct Entry<C> {
 struct Rare {
     /// The time at which it came, if the queue sheds calls that wait too long.
     came_at: Option<Instant>,
+    /// What it says of itself.
+    facts: Facts,
+}
+
+/// What a call says of itself, where a pool asks for it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Facts {
     /// The piece of work that it is, if calls are held back.
     identity: Option<u64>,
+    /// The share that it counts to, if the queue is fair to shares.
+    share: Option<Share>,
 }
 
 type Handle = Option<Arc<dyn Signal>>;
@@ -130,7 +142,11 @@ impl<C: Calls> Job for Entry<C> {
     }
 
     fn identity(&self) -> Option<u64> {
-        self.rare.as_ref()?.identity
+        self.rare.as_ref()?.facts.identity
+    }
+
+    fn share(&self) -> Option<Share> {
+        self.rare.as_ref()?.facts.share
     }
 }
 
@@ -167,15 +183,15 @@ impl<C: Calls> Endpoint<C> for Shared<C> {
                 .for_each(|call| each(self.submit(call, info)));
         }
         let pin = info.key.map(Target::Key);
-        let identities: Vec<_> = match self.has_quarantine {
-            true => calls.iter().map(|call| self.identity(call)).collect(),
+        let facts: Vec<_> = match self.needs_facts.load(Ordering::Relaxed) {
+            true => calls.iter().map(|call| self.facts(call)).collect(),
             false => Vec::new(),
         };
-        let mut identities = identities.into_iter();
+        let mut facts = facts.into_iter();
         let mut state = self.state.lock();
         let submit = |call| {
-            let identity = identities.next().flatten();
-            submit_to(&mut state, call, info, (pin, identity))
+            let facts = facts.next().unwrap_or_default();
+            submit_to(&mut state, call, info, (pin, facts))
         };
         let submitted: Vec<_> = calls.into_iter().map(submit).collect();
         drop(state);
@@ -219,7 +235,7 @@ fn submit_to<C: Calls>(
     state: &mut Dispatch<Entry<C>>,
     call: C,
     info: CallInfo,
-    (pin, identity): (Option<Target>, Option<u64>),
+    (pin, facts): (Option<Target>, Facts),
 ) -> Submitted<Entry<C>> {
     let clock = state.needs_time().then(Instant::now);
     let now = || clock.unwrap_or_else(Instant::now);
@@ -229,15 +245,15 @@ fn submit_to<C: Calls>(
         pin,
         priority: info.priority,
         work: info.work,
-        rare: rare(clock.filter(|_| state.has_codel()), identity),
+        rare: rare(clock.filter(|_| state.has_codel()), facts),
     };
     state.submit(entry, info.admission == Admission::Policy, now)
 }
 
-fn rare(came_at: Option<Instant>, identity: Option<u64>) -> Option<Box<Rare>> {
+fn rare(came_at: Option<Instant>, facts: Facts) -> Option<Box<Rare>> {
     // Nearly always nothing: a call is moved several times, and is to be small.
-    let is_any = came_at.is_some() || identity.is_some();
-    is_any.then(|| Box::new(Rare { came_at, identity }))
+    let is_any = came_at.is_some() || facts.identity.is_some() || facts.share.is_some();
+    is_any.then(|| Box::new(Rare { came_at, facts }))
 }
 
 impl<C: Calls> Shared<C> {
@@ -249,16 +265,20 @@ impl<C: Calls> Shared<C> {
             self.ask(strategy, info.work);
         }
         // Before the lock, since it takes that of the call.
-        let identity = self.identity(&call);
-        let submitted = submit_to(&mut self.state.lock(), call, info, (pin, identity));
+        let facts = self.facts(&call);
+        let submitted = submit_to(&mut self.state.lock(), call, info, (pin, facts));
         self.follow(submitted)
     }
 
-    fn identity(&self, call: &C) -> Option<u64> {
-        if !self.has_quarantine {
-            return None;
+    fn facts(&self, call: &C) -> Facts {
+        if !self.needs_facts.load(Ordering::Relaxed) {
+            return Facts::default();
         }
-        call.pending().identity()
+        let identity = self.has_quarantine.then(|| call.pending().identity());
+        Facts {
+            identity: identity.flatten(),
+            share: call.pending().share(),
+        }
     }
 
     /// Asks the user's policy for the worker of the next call.
@@ -357,6 +377,9 @@ impl<C: Calls> Shared<C> {
         let mut state = self.state.lock();
         if let Some(queue) = queue {
             state.set_queue(queue);
+            // A call that comes at this moment may count to no share.
+            let needs_facts = self.has_quarantine || queue.order == Order::Fair;
+            self.needs_facts.store(needs_facts, Ordering::Relaxed);
         }
         let mut policy = None;
         if let Some(restart) = restart {
@@ -420,6 +443,7 @@ impl<C: Calls> Shared<C> {
             isolates: Mutex::new((0..slots).map(|_| Vec::new()).collect()),
             signs: state.signs(),
             strategy,
+            needs_facts: AtomicBool::new(setup.quarantine.is_some() || queue.order == Order::Fair),
             has_quarantine: setup.quarantine.is_some(),
             memory: setup.memory,
             measures_memory: heap == Heap::Measured,

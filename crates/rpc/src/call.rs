@@ -20,6 +20,7 @@ use crate::error::{CallError, CancelledBy, Outcome};
 use crate::fnv;
 use crate::inbound::Sender;
 use crate::payload::Traffic;
+use crate::share::Share;
 
 /// A call: a value that can be stored, spawned, joined with others and awaited. Its output is the
 /// response, or why there is none.
@@ -209,7 +210,7 @@ macro_rules! options {
         /// Pins the call to a key: calls to one pool with the same key start on the same worker,
         /// in the order of their submission, for as long as that worker lives.
         pub fn key(mut self, key: impl std::hash::Hash) -> Self {
-            self.$($path.)*info.key = Some(hash(&key));
+            self.$($path.)*info.key = Some(fnv::hash(&key));
             self
         }
 
@@ -222,6 +223,14 @@ macro_rules! options {
         /// and counts as one of normal priority.
         pub fn priority(mut self, priority: Priority) -> Self {
             self.$($path.)*info.priority = priority;
+            self
+        }
+
+        /// Counts the call to a share of the pool, so that those who make many calls do not delay
+        /// those who make few. It matters where the pool has a queue that is fair to shares, and not
+        /// for a call with a [key](Self::key). Calls without a share have one together.
+        pub fn share(mut self, share: Share) -> Self {
+            self.$($path.)*rare().envelope.share = Some(share);
             self
         }
 
@@ -271,24 +280,6 @@ impl Options {
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
-}
-
-/// The same in every program, so that a key goes to the same worker in each.
-fn hash(key: &impl std::hash::Hash) -> u64 {
-    struct Fnv(u64);
-    impl std::hash::Hasher for Fnv {
-        fn finish(&self) -> u64 {
-            self.0
-        }
-        fn write(&mut self, bytes: &[u8]) {
-            self.0 = bytes
-                .iter()
-                .fold(self.0, |hash, byte| fnv::add(hash, *byte));
-        }
-    }
-    let mut hasher = Fnv(fnv::BASIS);
-    key.hash(&mut hasher);
-    hasher.0
 }
 
 impl<M: Method> Call<M> {

@@ -25,6 +25,7 @@ use crate::guard::{Guard, Outcome as Came, Panic, Stopped, Watching, catch};
 use crate::payload::Traffic;
 use crate::reply::{ReplyEnd, ReplyStream};
 use crate::scoped::{ScopedTasks, give_up_all};
+use crate::share::Share;
 use crate::span::CallSpan;
 
 /// A call that has not started, typed by its method.
@@ -135,6 +136,10 @@ impl<M: Method> PendingCall for Pending<M> {
             let bytes = contract.bytes().chain(key.bytes());
             bytes.fold(M::DESCRIPTOR.id, fnv::add)
         })
+    }
+
+    fn share(&self) -> Option<Share> {
+        self.cell.as_ref()?.share()
     }
 
     fn is_waiting(&self) -> bool {

@@ -76,6 +76,7 @@ use crate::envelope::{Envelope, Lease, Metadata, Progress};
 use crate::error::{CallError, CancelledBy, Outcome, Phase, WorkerExit};
 use crate::guard::{catch, measured};
 use crate::payload::Traffic;
+use crate::share::Share;
 
 #[cfg(feature = "wire")]
 mod wired;
@@ -351,6 +352,11 @@ impl<M: Method> CallCell<M> {
         let slot = self.slot.lock();
         let key = slot.envelope.as_ref()?.idempotency_key.as_ref()?;
         Some(look(key))
+    }
+
+    /// Returns the share of a call that has one and has not started.
+    pub(crate) fn share(&self) -> Option<Share> {
+        self.slot.lock().envelope.as_ref()?.share
     }
 
     pub(crate) fn request_traffic(&self) -> Traffic {

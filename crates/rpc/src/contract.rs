@@ -11,6 +11,7 @@ use crate::cell::Signal;
 use crate::context::Scope;
 use crate::error::{CancelledBy, ProtocolError, Reject, WorkerExit};
 use crate::payload::Traffic;
+use crate::share::Share;
 
 /// The shape of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -169,6 +170,9 @@ pub trait PendingCall {
     /// [idempotency key](crate::Call::idempotency_key) have the same. `None` without a key, and once
     /// the call was started.
     fn identity(&self) -> Option<u64>;
+    /// Returns the [share](crate::Call::share) that it counts to. `None` without one, and once the call
+    /// was started.
+    fn share(&self) -> Option<Share>;
     /// Returns whether it still waits to be started: it was neither cancelled nor ended.
     fn is_waiting(&self) -> bool;
     /// Returns the call as its callee sees it while it runs; `None` once it was started.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::WorkerId;
 use crate::error::CancelledBy;
+use crate::share::Share;
 
 /// Values that a caller sends along with a request. Most calls have none.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +17,7 @@ pub(crate) struct Envelope {
     /// Attempts before this one.
     pub(crate) attempt: u32,
     pub(crate) idempotency_key: Option<Box<str>>,
+    pub(crate) share: Option<Share>,
     /// Of a call that came over a wire.
     pub(crate) lease: Option<Lease>,
 }

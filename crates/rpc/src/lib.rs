@@ -226,6 +226,7 @@ mod reply;
 mod retry;
 mod scoped;
 mod serve;
+mod share;
 mod span;
 mod sum;
 #[cfg(feature = "wire")]
@@ -253,6 +254,7 @@ pub use payload::{Payload, Traffic};
 pub use reply::ReplyStream;
 pub use retry::{Retry, RetryBudget, hedge, retry};
 pub use serve::serve;
+pub use share::Share;
 pub use sum::{Before, Includes, Last, OneOf, Router, Whole};
 
 /// The stream that a server-streaming method gives its callers.

@@ -7,6 +7,8 @@
 
 use std::mem::size_of_val;
 
+use insula_memory::{Segment, SegmentMut};
+
 /// The size of a value in bytes, for the counts of moved bytes and the
 /// [credits](crate::WINDOW_BYTES) of streams.
 ///
@@ -89,6 +91,19 @@ impl Payload for Box<str> {
 impl Payload for String {
     fn size_hint(&self) -> u64 {
         own(self) + own(self.as_str())
+    }
+}
+
+/// All its bytes, also if other owners share them.
+impl Payload for Segment {
+    fn size_hint(&self) -> u64 {
+        own(self) + own(&**self)
+    }
+}
+
+impl Payload for SegmentMut {
+    fn size_hint(&self) -> u64 {
+        own(self) + own(&**self)
     }
 }
 

@@ -201,8 +201,8 @@ impl<J: Job> Dispatch<J> {
         now: &impl Fn() -> Instant,
     ) -> Option<Duration> {
         let (pace, deadline) = (self.pace.as_ref()?, deadline?);
-        // It overtakes the others, so that their number says little.
-        if rank == Rank::High {
+        // It may overtake the others, so that their number says little.
+        if rank == Rank::High || self.fair.is_some() {
             return None;
         }
         let ready = self.workers.iter();
@@ -244,6 +244,9 @@ impl<J: Job> Dispatch<J> {
             self.deadlines.pop_first();
             if let Some(job) = self.queues.remove(key) {
                 self.bytes.leave(&job);
+                if let Some(fair) = &mut self.fair {
+                    fair.leave(key);
+                }
                 expired.push(job);
             }
         }

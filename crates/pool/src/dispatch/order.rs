@@ -16,7 +16,7 @@ use super::Job;
 pub(super) const MOST: u8 = 16;
 
 /// The rank of a call among those that wait, highest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Rank {
     High,
     Normal,

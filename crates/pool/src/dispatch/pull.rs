@@ -83,7 +83,9 @@ impl<J: Job> Dispatch<J> {
     #[inline]
     pub(super) fn pop(&mut self, queue: usize) -> Option<J> {
         // Most calls have no deadline, and with none in the queue there is no entry to look for.
-        let job = if self.deadlines.is_empty() {
+        let job = if self.fair.is_some() {
+            self.pop_fairly(queue)?
+        } else if self.deadlines.is_empty() {
             self.queues.pop(queue)?
         } else {
             let (job, key) = self.queues.pop_with_key(queue)?;
@@ -92,6 +94,22 @@ impl<J: Job> Dispatch<J> {
         };
         self.bytes.leave(&job);
         self.signs.set_queued(self.queues.len());
+        Some(job)
+    }
+
+    /// As [`pop`](Self::pop), of a queue that is fair to shares.
+    #[cold]
+    fn pop_fairly(&mut self, queue: usize) -> Option<J> {
+        let workers = self.workers.len();
+        let rank = (Rank::ALL.into_iter()).find(|&rank| common_queue(rank, workers) == queue);
+        let fair = self.fair.as_mut()?;
+        let (job, key) = match rank.and_then(|rank| fair.first(rank)) {
+            Some(key) => (self.queues.remove(key)?, key),
+            // One that is pinned, or has a key and no worker yet.
+            None => self.queues.pop_with_key(queue)?,
+        };
+        fair.start(key);
+        self.forget_deadline(&job, key);
         Some(job)
     }
 
@@ -137,11 +155,9 @@ impl<J: Job> Dispatch<J> {
 
     /// The queue of calls of a rank, or of those that are pinned to a worker.
     pub(super) fn queue(&self, rank: Rank, home: Option<usize>) -> usize {
-        match (home, rank) {
-            (Some(worker), _) => worker + 1,
-            (None, Rank::Normal) => 0,
-            (None, Rank::High) => self.workers.len() + 1,
-            (None, Rank::Low) => self.workers.len() + 2,
+        match home {
+            Some(worker) => worker + 1,
+            None => common_queue(rank, self.workers.len()),
         }
     }
 
@@ -156,7 +172,12 @@ impl<J: Job> Dispatch<J> {
         let deadline = job.deadline();
         self.has_ranks |= queue > self.workers.len();
         self.bytes.come(&job);
+        let fairly = (self.fair.is_some() && job.pin().is_none()).then(|| job.share());
+        let rank = Rank::of(&job);
         let key = self.queues.push(queue, job);
+        if let Some((share, fair)) = fairly.zip(self.fair.as_mut()) {
+            fair.come(rank, share, key);
+        }
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, key));
         }
@@ -167,6 +188,9 @@ impl<J: Job> Dispatch<J> {
     /// A call has left its queue otherwise than to be started.
     pub(super) fn left(&mut self, job: &J, key: Key) {
         self.forget_deadline(job, key);
+        if let Some(fair) = &mut self.fair {
+            fair.leave(key);
+        }
         self.bytes.leave(job);
         self.signs.set_queued(self.queues.len());
     }
@@ -202,6 +226,18 @@ impl<J: Job> Dispatch<J> {
             actions.refuse.push((job, why));
         }
         self.deadlines.clear();
+        if let Some(fair) = &mut self.fair {
+            fair.clear();
+        }
         self.signs.set_queued(0);
+    }
+}
+
+/// The queue of calls of a rank that any worker may start, in a pool with so many workers.
+pub(super) fn common_queue(rank: Rank, workers: usize) -> usize {
+    match rank {
+        Rank::Normal => 0,
+        Rank::High => workers + 1,
+        Rank::Low => workers + 2,
     }
 }

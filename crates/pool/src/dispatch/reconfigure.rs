@@ -3,8 +3,9 @@
 use super::bucket::Bucket;
 use super::codel::Codel;
 use super::order::Rank;
-use super::{Dispatch, Job};
-use crate::config::{Deadlines, Queue};
+use super::pull::common_queue;
+use super::{Dispatch, Job, fair};
+use crate::config::{Deadlines, Order, Queue};
 
 impl<J: Job> Dispatch<J> {
     /// Sets the queue. Calls that are queued stay, whatever its bounds are.
@@ -12,6 +13,10 @@ impl<J: Job> Dispatch<J> {
         self.bound = queue.bound;
         self.overflow = queue.overflow;
         self.rate = queue.rate.map(Bucket::new);
+        if (queue.order == Order::Fair) != self.fair.is_some() {
+            self.fair = fair(queue.order);
+            self.join_shares();
+        }
         // Calls that came without their time are not judged.
         self.codel = queue.codel.map_or_else(Vec::new, |(target, interval)| {
             vec![Codel::new(target, interval); self.workers.len() + 3]
@@ -23,6 +28,22 @@ impl<J: Job> Dispatch<J> {
         // They were not counted while there was no bound.
         let queued = self.queues.values().map(|job| (Rank::of(job), job.bytes()));
         self.bytes.set_bound(queue.bytes, queued);
+    }
+
+    /// The calls that are queued take part in an order that has just begun. Those that came while it
+    /// did not matter say nothing of their shares.
+    fn join_shares(&mut self) {
+        let Some(fair) = &mut self.fair else {
+            return;
+        };
+        for rank in Rank::ALL {
+            let queue = common_queue(rank, self.workers.len());
+            for (key, job) in self.queues.entries(queue) {
+                if job.pin().is_none() {
+                    fair.come(rank, job.share(), key);
+                }
+            }
+        }
     }
 
     pub(crate) fn bound(&self) -> usize {

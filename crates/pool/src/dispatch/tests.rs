@@ -2,6 +2,7 @@
 
 mod bytes;
 mod choice;
+mod fair;
 mod fence;
 mod lives;
 mod priority;
@@ -23,6 +24,7 @@ struct Call {
     priority: Priority,
     work: WorkType,
     identity: Option<u64>,
+    share: Option<Share>,
 }
 
 impl Job for Call {
@@ -38,6 +40,9 @@ impl Job for Call {
     }
     fn identity(&self) -> Option<u64> {
         self.identity
+    }
+    fn share(&self) -> Option<Share> {
+        self.share
     }
     fn work(&self) -> WorkType {
         self.work
@@ -62,6 +67,7 @@ fn call(number: u32) -> Call {
         priority: Priority::Normal,
         work: WorkType::Balanced,
         identity: None,
+        share: None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use insula_core::{Instant, sleep};
 use insula_pool::{BuildError, Change, Measure, Overflow, Queue, Rate, Recycle};
-use insula_rpc::{CallError, Priority, Reject, Retry, retry};
+use insula_rpc::{CallError, Priority, Reject, Retry, Share, retry};
 
 use crate::desk::{seeded, start, until};
 use crate::service::{Desk, JobsCaller, pool};
@@ -69,6 +69,42 @@ fn calls_start_by_their_priority() {
         assert!(busy.await.is_ok());
         assert_eq!(desk.notes(), ["at 1", "at 4", "at 3", "at 5", "at 2"]);
     });
+}
+
+/// Two hundred calls of one tenant wait when the first one of another comes; and the queue is fair from
+/// the beginning, or becomes it.
+#[test]
+fn fair_queues_do_not_let_a_share_delay_another() {
+    for from_the_beginning in [true, false] {
+        seeded(1, move || async move {
+            let desk = Desk::default();
+            let fair = Queue::bounded(1000).fair();
+            let queue = match from_the_beginning {
+                true => fair,
+                false => Queue::bounded(1000),
+            };
+            let pool = pool(&desk, 1).queue(queue).build().await.unwrap();
+            if !from_the_beginning {
+                pool.reconfigure(Change::new().queue(fair)).unwrap();
+            }
+            let caller: JobsCaller = pool.caller();
+            let (many, few) = (Share::of("many"), Share::of("few").weighted(2));
+            let flood: Vec<_> = (0..200)
+                .map(|_| caller.doze(10).share(many).start())
+                .collect();
+            sleep(Duration::from_millis(25)).await;
+            let began = Instant::now();
+            for _ in 0..3 {
+                caller.doze(10).share(few).await.unwrap();
+            }
+            // At most one call of the others starts before each of them.
+            let passed = Instant::now().saturating_duration_since(began);
+            assert!(passed <= Duration::from_millis(60), "{passed:?}");
+            for call in flood {
+                call.await.unwrap();
+            }
+        });
+    }
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! Risk: the numbers that a user sees are not the ones that happened.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use insula_core::{block_on, sleep};
-use insula_pool::Measure;
+use insula_memory::{Segment, SegmentMut, SegmentPool};
+use insula_pool::{Measure, WorkerPool};
+use insula_rpc::{Context, contract};
 
 use crate::desk::start;
 use crate::service::{Desk, JobsCaller, pool};
@@ -53,6 +56,55 @@ fn bytes_are_moved_and_never_copied() {
         let stats = pool.stats();
         assert_eq!(stats.traffic, detailed.traffic);
         assert_eq!(stats.run_time.samples, 0);
+    });
+}
+
+/// A service for values that are too large to be copied.
+#[contract(crate = insula_rpc)]
+trait Darkroom {
+    /// Writes to the picture where it is.
+    async fn develop(&self, cx: &Context, picture: SegmentMut) -> Result<SegmentMut, Infallible>;
+    /// Reads a picture that others have too.
+    async fn brightest(&self, cx: &Context, picture: Segment) -> Result<u8, Infallible>;
+}
+
+struct Lab;
+
+impl Darkroom for Lab {
+    async fn develop(&self, _cx: &Context, picture: SegmentMut) -> Result<SegmentMut, Infallible> {
+        let mut picture = picture;
+        picture.iter_mut().for_each(|pixel| *pixel = 200);
+        Ok(picture)
+    }
+
+    async fn brightest(&self, _cx: &Context, picture: Segment) -> Result<u8, Infallible> {
+        Ok(picture.iter().copied().max().unwrap_or_default())
+    }
+}
+
+#[test]
+fn large_values_in_segments_pass_a_pool_where_they_are() {
+    block_on(async {
+        let pool = WorkerPool::builder()
+            .workers(2)
+            .service::<DarkroomResponder<_>>(|_cx| async { Ok(Lab) })
+            .build()
+            .await
+            .unwrap();
+        let caller: DarkroomCaller = pool.caller();
+        let picture = SegmentPool::new(1 << 20).allocate(8 << 20).unwrap();
+        let address = picture.as_ptr();
+        let developed = caller.develop(picture).detailed().await.unwrap();
+        assert_eq!(developed.value.as_ptr(), address);
+        let size = (8 << 20) + size_of::<SegmentMut>() as u64;
+        assert_eq!(developed.traffic.bytes_moved, 2 * size);
+        assert_eq!(developed.traffic.bytes_copied, 0);
+        let picture = developed.value.freeze().unwrap();
+        let both = [picture.clone(), picture.clone()].map(|it| caller.brightest(it).start());
+        for brightest in both {
+            assert_eq!(brightest.await.unwrap(), 200);
+        }
+        assert_eq!(picture[0], 200);
     });
 }
 

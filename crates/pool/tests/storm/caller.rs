@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt, join_all, poll_immediate};
 use insula_core::{sleep, yield_now};
 use insula_rpc::{
-    Call, CallError, Method, Priority, ReplyStream, Sender, StreamingCall, TrySendError, WorkType,
+    Call, CallError, Method, Priority, ReplyStream, Sender, Share, StreamingCall, TrySendError,
+    WorkType,
 };
 
 use crate::dice::Dice;
@@ -40,6 +41,7 @@ struct Options {
     priority: Priority,
     work: WorkType,
     name: Option<u64>,
+    share: Option<Share>,
 }
 
 macro_rules! with {
@@ -56,6 +58,9 @@ macro_rules! with {
         }
         if let Some(name) = options.name {
             call = call.idempotency_key(name.to_string());
+        }
+        if let Some(share) = options.share {
+            call = call.share(share);
         }
         call.priority(options.priority).work(options.work)
     }};
@@ -85,6 +90,7 @@ fn one(
         no_wait: dice.percent(15),
         key,
         name: dice.percent(20).then(|| dice.below(3)),
+        share: (dice.percent(50)).then(|| Share::of(client).weighted(1 + dice.below(3) as u32)),
         work: dice.pick(&WorkType::ALL),
         priority: dice.pick(&[Priority::Normal, Priority::High, Priority::Low]),
     };

@@ -43,6 +43,7 @@ pub(crate) struct Weather {
     pub(crate) idle: Duration,
     pub(crate) codel: Option<Duration>,
     pub(crate) hopeless: Hopeless,
+    pub(crate) order: Order,
     /// The ends of workers after which a call is held back.
     pub(crate) quarantine: Option<u32>,
     /// Workers that block for so long are given up.
@@ -58,6 +59,13 @@ pub(crate) struct Weather {
 pub(crate) enum Hopeless {
     Waits,
     IsRejected,
+}
+
+/// Which call of a priority starts first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Arrival,
+    Fair,
 }
 
 /// How the pool ends.
@@ -113,6 +121,7 @@ impl Weather {
             most: 3 + dice.below(3) as usize * dice.below(2) as usize,
             idle: Duration::from_micros(dice.pick(&[50, 500, 10_000])),
             hopeless: dice.pick(&[Hopeless::Waits, Hopeless::Waits, Hopeless::IsRejected]),
+            order: dice.pick(&[Order::Arrival, Order::Fair]),
             codel: dice.pick(&[None, None, Some(Duration::from_micros(20))]),
             quarantine: dice.pick(&[None, Some(1), Some(3)]),
             stuck_after: match kind {
@@ -143,6 +152,9 @@ impl Weather {
         }
         if self.hopeless == Hopeless::IsRejected {
             queue = queue.reject_hopeless();
+        }
+        if self.order == Order::Fair {
+            queue = queue.fair();
         }
         if let Some(target) = self.codel {
             queue = queue.codel(target, 10 * target);

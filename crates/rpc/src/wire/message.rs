@@ -12,6 +12,7 @@ use crate::envelope::{Envelope, Metadata, Progress, TraceContext};
 use crate::error::{
     CallError, CancelledBy, Outcome, Part, Phase, ProtocolError, Reject, WorkerExit,
 };
+use crate::share::Share;
 
 /// A message of the caller's side after the first one, which is the call itself.
 #[derive(Debug)]
@@ -74,6 +75,8 @@ struct Along {
     trace: Option<TraceContext>,
     attempt: u32,
     idempotency_key: Option<Box<str>>,
+    /// The key and the weight.
+    share: Option<(u64, u32)>,
 }
 
 impl<'a> Head<'a> {
@@ -98,6 +101,7 @@ impl<'a> Head<'a> {
                 trace: envelope.trace,
                 attempt: envelope.attempt,
                 idempotency_key: envelope.idempotency_key,
+                share: envelope.share.map(|it| (it.key(), it.weight().get())),
             }),
         }
     }
@@ -126,6 +130,7 @@ impl<'a> Head<'a> {
             trace: along.trace,
             attempt: along.attempt,
             idempotency_key: along.idempotency_key,
+            share: (along.share).map(|(key, weight)| Share::from_hash(key).weighted(weight)),
             lease: None,
         })
     }
