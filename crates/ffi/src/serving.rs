@@ -10,7 +10,7 @@ use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::time::Duration;
 
-use insula::rpc::CancelToken;
+use insula::rpc::{CancelToken, CancelledBy};
 use insula::{Context, Instant};
 
 use crate::abi::status::Status;
@@ -65,13 +65,12 @@ pub(crate) fn remaining() -> Result<Option<Duration>, Status> {
     let left = serving
         .deadline
         .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-    if left.is_some_and(|left| left.is_zero()) {
-        return Err(Status::TimedOut);
+    // After the look at the clock, so that no time is left only if this fails.
+    match serving.token.check() {
+        Ok(()) => Ok(left),
+        Err(cancelled) if cancelled.by == CancelledBy::Deadline => Err(Status::TimedOut),
+        Err(_) => Err(Status::Cancelled),
     }
-    if serving.token.is_cancelled() {
-        return Err(Status::Cancelled);
-    }
-    Ok(left)
 }
 
 /// Fails if a call is being answered whose answer is no longer needed.

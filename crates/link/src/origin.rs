@@ -6,7 +6,7 @@ use std::task::{self, Poll, Waker};
 
 use insula_core::wake_contained;
 use insula_rpc::WINDOW;
-use insula_rpc::wire::{Frame, Hello, Link, Lost, News, ToCallee, ToCaller};
+use insula_rpc::wire::{Encoded, Frame, Hello, Limits, Link, Lost, News, ToCallee, ToCaller};
 use insula_sync::Mutex;
 
 use crate::{Outbox, Violation};
@@ -20,8 +20,8 @@ const MOST_NEWS: usize = 4 * WINDOW + 8;
 pub struct Settings {
     /// The hello of this side.
     pub hello: Hello,
-    /// The most bytes of a value that the other side sends.
-    pub most: usize,
+    /// What a message may have at most. Segments go beside it only if the medium carries them.
+    pub limits: Limits,
 }
 
 /// The end of a link at which calls are made. It is the [`Link`] that
@@ -81,7 +81,7 @@ impl Origin {
             settings,
         };
         let hello = origin.settings.hello.clone();
-        origin.outbox.put(&Frame::Hello(hello));
+        origin.outbox.put(Frame::Hello(hello));
         origin
     }
 
@@ -111,8 +111,8 @@ impl Origin {
     ///
     /// # Errors
     /// The other side has broken the protocol. The link is lost.
-    pub fn receive(&self, frame: &[u8]) -> Result<(), Violation> {
-        let received = Frame::read(frame, self.settings.most)
+    pub fn receive(&self, frame: Encoded) -> Result<(), Violation> {
+        let received = Frame::read(frame, self.settings.limits)
             .map_err(Violation::from)
             .and_then(|frame| self.accept(frame));
         if let Err(violation) = &received {
@@ -226,14 +226,14 @@ impl Origin {
         state.pings.0 += 1;
         let number = state.pings.0;
         drop(state);
-        self.outbox.put(&Frame::Ping(number));
+        self.outbox.put(Frame::Ping(number));
         true
     }
 
     /// Says that no more calls follow.
     pub fn go_away(&self) {
         if !self.is_lost() {
-            self.outbox.put(&Frame::GoAway);
+            self.outbox.put(Frame::GoAway);
         }
     }
 
@@ -273,7 +273,7 @@ impl Mailbox {
 }
 
 impl Link for Origin {
-    fn open(&self, message: Vec<u8>) -> Option<u64> {
+    fn open(&self, message: Encoded) -> Option<u64> {
         let mut state = self.state.lock();
         // Before the other side has answered the hello too: a call that it does not accept then was not
         // started.
@@ -284,13 +284,13 @@ impl Link for Origin {
         state.next += 1;
         state.calls.insert(call, Mailbox::default());
         drop(state);
-        self.outbox.put(&Frame::Start { call, message });
+        self.outbox.put(Frame::Start { call, message });
         Some(call)
     }
 
     fn send(&self, call: u64, message: ToCallee) {
         if !self.is_lost() {
-            self.outbox.put(&Frame::ToCallee { call, message });
+            self.outbox.put(Frame::ToCallee { call, message });
         }
     }
 

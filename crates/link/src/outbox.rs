@@ -5,7 +5,7 @@ use std::fmt;
 use std::task::Waker;
 
 use insula_core::wake_contained;
-use insula_rpc::wire::Frame;
+use insula_rpc::wire::{Encoded, Frame};
 use insula_sync::Mutex;
 
 /// The frames of one end of a link, in the order in which the medium has to pass them on.
@@ -13,7 +13,7 @@ use insula_sync::Mutex;
 /// Each frame was written when it was put here, so that the medium moves bytes only. Their number is
 /// bounded by the windows of the calls that are open, see the [crate](crate).
 pub struct Outbox {
-    frames: Mutex<VecDeque<Vec<u8>>>,
+    frames: Mutex<VecDeque<Encoded>>,
     /// Told of each frame. It may move frames right there, on the thread that has put one in.
     medium: Waker,
 }
@@ -27,7 +27,7 @@ impl Outbox {
     }
 
     /// Takes the next frame.
-    pub fn take(&self) -> Option<Vec<u8>> {
+    pub fn take(&self) -> Option<Encoded> {
         self.frames.lock().pop_front()
     }
 
@@ -36,10 +36,9 @@ impl Outbox {
         self.frames.lock().is_empty()
     }
 
-    pub(crate) fn put(&self, frame: &Frame) {
-        let mut bytes = Vec::new();
-        frame.write(&mut bytes);
-        self.frames.lock().push_back(bytes);
+    pub(crate) fn put(&self, frame: Frame) {
+        let frame = frame.write();
+        self.frames.lock().push_back(frame);
         wake_contained(self.medium.clone());
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use insula_rpc::wire::{WireContract, relay};
+use insula_rpc::wire::{Limits, WireContract, relay};
 use insula_rpc::{Ended, Respond, Scope};
 
 use crate::Origin;
@@ -13,17 +13,21 @@ use crate::Origin;
 /// The connection of a worker to the program that runs its calls.
 pub struct Connection {
     origin: Arc<Origin>,
-    most: usize,
+    limits: Limits,
     _medium: Box<dyn Any + Send + Sync>,
 }
 
 impl Connection {
-    /// Makes the connection of an end whose calls have at most `most` bytes. `medium` is what carries
+    /// Makes the connection of an end whose messages have at most what `limits` says. `medium` is what carries
     /// its frames, and is dropped with the connection.
-    pub fn new(origin: Arc<Origin>, most: usize, medium: impl Any + Send + Sync) -> Self {
+    pub fn new(
+        origin: Arc<Origin>,
+        limits: impl Into<Limits>,
+        medium: impl Any + Send + Sync,
+    ) -> Self {
         Self {
             origin,
-            most,
+            limits: limits.into(),
             _medium: Box::new(medium),
         }
     }
@@ -47,8 +51,8 @@ impl<C: WireContract> Respond for Remote<C> {
     }
 
     async fn respond(&self, call: C, scope: &Scope) -> Ended {
-        let Connection { origin, most, .. } = &self.connection;
-        relay(call, scope, &**origin, *most).await
+        let Connection { origin, limits, .. } = &self.connection;
+        relay(call, scope, &**origin, *limits).await
     }
 }
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::{self, Poll, Waker};
 
 use insula_core::wake_contained;
-use insula_rpc::wire::{Accepted, Frame, Hello, Lease, ToCallee, ToCaller, WireContract, accept};
+use insula_rpc::wire::{
+    Accepted, Encoded, Frame, Hello, Lease, Limits, ToCallee, ToCaller, WireContract, accept,
+};
 use insula_rpc::{Endpoint, WINDOW};
 use insula_sync::Mutex;
 
@@ -21,7 +23,7 @@ const MOST_MESSAGES: usize = 2 * WINDOW + 8;
 pub struct Target<C> {
     hello: Hello,
     endpoint: Arc<dyn Endpoint<C>>,
-    most: usize,
+    limits: Limits,
     shared: Arc<Shared>,
     /// Told of each call that is about to run its handler, before that.
     on_start: Arc<dyn Fn(u64) + Send + Sync>,
@@ -52,14 +54,15 @@ impl<C: WireContract> Target<C> {
     /// of its call: a medium that others can read after the end of this program leaves a sign there.
     pub fn new(
         endpoint: Arc<dyn Endpoint<C>>,
-        most: usize,
+        limits: impl Into<Limits>,
         medium: Waker,
         on_start: impl Fn(u64) + Send + Sync + 'static,
     ) -> Self {
+        let limits = limits.into();
         Self {
-            hello: Hello::of::<C>(most),
+            hello: Hello::of::<C>(limits.most_bytes()),
             endpoint,
-            most,
+            limits,
             shared: Arc::new(Shared {
                 outbox: Outbox::new(medium),
                 state: Mutex::new(State::default()),
@@ -78,8 +81,8 @@ impl<C: WireContract> Target<C> {
     ///
     /// # Errors
     /// The other side has broken the protocol.
-    pub fn receive(&self, frame: &[u8]) -> Result<Option<Serving<C>>, Violation> {
-        let frame = Frame::read(frame, self.most)?;
+    pub fn receive(&self, frame: Encoded) -> Result<Option<Serving<C>>, Violation> {
+        let frame = Frame::read(frame, self.limits)?;
         if let Frame::Hello(theirs) = frame {
             return self.greet(&theirs).map(|()| None);
         }
@@ -90,7 +93,7 @@ impl<C: WireContract> Target<C> {
             Frame::Start { call, message } => self.start(call, &message),
             Frame::ToCallee { call, message } => self.deliver(call, message).map(|()| None),
             Frame::Ping(number) => {
-                self.shared.outbox.put(&Frame::Pong(number));
+                self.shared.outbox.put(Frame::Pong(number));
                 Ok(None)
             }
             Frame::GoAway => {
@@ -118,16 +121,16 @@ impl<C: WireContract> Target<C> {
             Ok(()) => Frame::Hello(self.hello.clone()),
             Err(why) => Frame::Refused(why),
         };
-        self.shared.outbox.put(&answer);
+        self.shared.outbox.put(answer);
         Ok(())
     }
 
-    fn start(&self, call: u64, message: &[u8]) -> Result<Option<Serving<C>>, Violation> {
-        let accepted = match accept::<C>(message, self.most) {
+    fn start(&self, call: u64, message: &Encoded) -> Result<Option<Serving<C>>, Violation> {
+        let accepted = match accept::<C>(message, self.limits) {
             Ok(accepted) => accepted,
             Err(why) => {
                 let message = ToCaller::Refuse(why);
-                self.shared.outbox.put(&Frame::ToCaller { call, message });
+                self.shared.outbox.put(Frame::ToCaller { call, message });
                 return Ok(None);
             }
         };
@@ -141,7 +144,7 @@ impl<C: WireContract> Target<C> {
         let lease = Lease::new(move |_worker| {
             // The sign first: a word that is still in the outbox is lost with this program.
             on_start(call);
-            shared.outbox.put(&Frame::Started { call });
+            shared.outbox.put(Frame::Started { call });
             Ok(())
         });
         Ok(Some(Serving {
@@ -223,7 +226,7 @@ impl Open {
             match accepted.poll_message(cx) {
                 Poll::Ready(Some(message)) => {
                     let call = self.call;
-                    self.shared.outbox.put(&Frame::ToCaller { call, message });
+                    self.shared.outbox.put(Frame::ToCaller { call, message });
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,

@@ -46,4 +46,6 @@ pub use meter::MemoryMeter;
 pub use purge::purge;
 pub use reaper::Reaper;
 pub use segment::{FreezeError, HugePages, Segment, SegmentError, SegmentMut, SegmentPool};
+#[cfg(feature = "serde")]
+pub use segment::{read_beside, write_beside};
 pub use tracking::{Counts, Tracking, thread_counts};

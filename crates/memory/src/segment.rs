@@ -2,6 +2,8 @@
 
 #[cfg(not(target_os = "linux"))]
 mod anonymous;
+#[cfg(feature = "serde")]
+mod beside;
 #[cfg(target_os = "linux")]
 mod memfd;
 
@@ -16,6 +18,8 @@ use std::sync::Arc;
 
 #[cfg(not(target_os = "linux"))]
 use anonymous::{Frozen, Mapping};
+#[cfg(feature = "serde")]
+pub use beside::{read_beside, write_beside};
 #[cfg(target_os = "linux")]
 use memfd::{Frozen, Mapping};
 
@@ -147,8 +151,26 @@ impl SegmentMut {
     }
 }
 
+impl Segment {
+    /// Returns whether the memory is a mapping of its own, and not one from the program's allocator.
+    pub fn is_mapped(&self) -> bool {
+        matches!(*self.storage, Storage::Mapped(_))
+    }
+}
+
 #[cfg(target_os = "linux")]
 impl Segment {
+    /// Maps the file of a segment that another process has made: what [`as_fd`](Self::as_fd) returns
+    /// there. Nothing is copied.
+    ///
+    /// # Errors
+    /// [`SegmentError::Seal`], if the file is not sealed against writes and changes of its length, so
+    /// that its bytes could change; [`SegmentError::Map`], if it cannot be mapped.
+    pub fn from_fd(file: std::os::fd::OwnedFd) -> Result<Self, SegmentError> {
+        let storage = Arc::new(Storage::Mapped(Frozen::open(file)?));
+        Ok(Self { storage })
+    }
+
     /// Returns the file with the bytes of this segment, so that another process can map it without
     /// a copy: over a socket (`SCM_RIGHTS`), or inherited by a child. The file is closed on `exec`
     /// until that is changed.

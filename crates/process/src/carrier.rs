@@ -4,37 +4,65 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use insula_link::Outbox;
-use insula_sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use insula_memory::Segment;
+use insula_rpc::wire::{Encoded, Limits};
+use insula_sync::atomic::{AtomicU32, Ordering, fence};
 use insula_sync::{Mutex, Rank};
+use rustix::io::Errno;
 use rustix::thread::futex;
+use rustix::time::{ClockId, clock_gettime};
 
-use crate::bell::Futex;
-use crate::ring::{Consumer, Corrupt, Producer, Room, Step};
+use crate::bell::{Futex, take};
+use crate::handles::{Handles, Lost, MOST_FLYING, MOST_SEGMENTS};
+use crate::ring::{Consumer, Corrupt, Frame, Producer, Room, Step};
 use crate::shared::{Region, Side};
 
 /// The shared memory, and the side of this process.
 pub(crate) struct Carrier {
     region: Region,
+    handles: Handles,
     side: Side,
     /// One thread writes at a time, whichever has something to send.
-    producer: Mutex<Producer>,
-    /// The other side has written over the positions.
-    is_corrupt: AtomicBool,
-    /// Something has changed that the thread which reads has to look at.
-    is_called: AtomicBool,
+    writer: Mutex<Writer>,
+    /// Nothing can be written any more, for this reason. Found by the thread that reads. Locked alone.
+    fault: Mutex<Option<Lost>>,
+    /// Counts what has changed in this process that the thread which reads has to look at. The futex
+    /// is one of this process alone: the other one may write to its bell what it likes, and does not
+    /// keep a thread here asleep.
+    called: AtomicU32,
+}
+
+#[derive(Default)]
+struct Writer {
+    producer: Producer,
+    /// The segments of the frame that is being written, until they are sent.
+    segments: Vec<Segment>,
+    /// The segments that were ever sent.
+    sent: u64,
+}
+
+/// What reads. It is kept by the one thread that does.
+#[derive(Default)]
+pub(crate) struct Reader {
+    consumer: Consumer,
+    /// The segments that were ever taken.
+    taken: u64,
+    /// The changes that were looked at.
+    called: u32,
 }
 
 /// Frames are taken out of the outbox under it, so that they keep their order.
-const PRODUCER: Rank = Rank::new(60, "the producer of a ring");
+const WRITER: Rank = Rank::new(60, "the writer of a ring");
 
 impl Carrier {
-    pub(crate) fn new(region: Region, side: Side) -> Self {
+    pub(crate) fn new(region: Region, handles: Handles, side: Side) -> Self {
         Self {
             region,
+            handles,
             side,
-            producer: Mutex::ranked(Producer::default(), PRODUCER),
-            is_corrupt: AtomicBool::new(false),
-            is_called: AtomicBool::new(false),
+            writer: Mutex::ranked(Writer::default(), WRITER),
+            fault: Mutex::new(None),
+            called: AtomicU32::new(0),
         }
     }
 
@@ -44,86 +72,159 @@ impl Carrier {
 
     /// Writes frames, as long as there are any and there is room.
     pub(crate) fn flush(&self, outbox: &Outbox) {
-        let mut producer = self.producer.lock();
+        let mut writer = self.writer.lock();
         let mut has_moved = false;
+        // Dropped after the lock: the last owner of a segment unmaps it.
+        let mut sent = Vec::new();
         let written = loop {
-            if producer.is_free() {
+            if writer.producer.is_free() {
                 match outbox.take() {
-                    Some(frame) => producer.begin(frame),
+                    Some(frame) => writer.begin(frame),
                     None => break Ok(()),
                 }
             }
-            match producer.write(self.region.ring(self.side)) {
+            match self.send_segments(&mut writer, &mut sent) {
+                Ok(Step::Moved) => {}
+                Ok(Step::Nothing) => break Ok(()),
+                Err(lost) => break Err(lost),
+            }
+            match writer.producer.write(self.region.ring(self.side)) {
                 Ok(Step::Moved) => has_moved = true,
                 Ok(Step::Nothing) => break Ok(()),
-                Err(corrupt) => break Err(corrupt),
+                Err(corrupt) => break Err(corrupt.into()),
             }
         };
-        drop(producer);
+        drop(writer);
+        drop(sent);
         if has_moved {
             self.region.bell(self.side.other()).ring(&System);
         }
-        if written.is_err() {
-            self.is_corrupt.store(true, Ordering::Release);
+        if let Err(lost) = written {
+            self.fault.lock().get_or_insert(lost);
             self.call();
         }
     }
 
-    /// Writes a frame that nothing follows, as far as there is room. For a side that ends.
-    pub(crate) fn send_last(&self, frame: Vec<u8>) {
-        let mut producer = self.producer.lock();
-        if producer.is_free() {
-            producer.begin(frame);
-            let _ = producer.write(self.region.ring(self.side));
+    /// Sends the segments of the frame that is being written, if it has any and there is room for
+    /// them. If there is not, the reader rings when there is.
+    fn send_segments(&self, writer: &mut Writer, sent: &mut Vec<Segment>) -> Result<Step, Lost> {
+        let count = writer.segments.len() as u64;
+        if count == 0 {
+            return Ok(Step::Moved);
         }
-        drop(producer);
+        if !self.has_room_for(count, writer.sent)? {
+            let ring = self.region.ring(self.side);
+            ring.is_full.store(1, Ordering::Relaxed);
+            // Pairs with the fence of `take_segments`: either this sees the new count, or the reader
+            // that the writer waits.
+            fence(Ordering::SeqCst);
+            if !self.has_room_for(count, writer.sent)? {
+                return Ok(Step::Nothing);
+            }
+        }
+        self.handles.send(&writer.segments)?;
+        writer.sent += count;
+        sent.append(&mut writer.segments);
+        Ok(Step::Moved)
+    }
+
+    /// Returns whether so many segments can be sent after those that were.
+    fn has_room_for(&self, count: u64, sent: u64) -> Result<bool, Corrupt> {
+        // Acquire pairs with the count of the reader, which has taken the files before.
+        let taken = self.region.taken(self.side).load(Ordering::Acquire);
+        let flying = sent.wrapping_sub(taken);
+        if flying > MOST_FLYING {
+            return Err(Corrupt);
+        }
+        Ok(flying + count <= MOST_FLYING)
+    }
+
+    /// Writes a frame that nothing follows, as far as there is room. For a side that ends.
+    pub(crate) fn send_last(&self, frame: Encoded) {
+        let mut writer = self.writer.lock();
+        if writer.producer.is_free() {
+            writer.begin(frame);
+            let _ = writer.producer.write(self.region.ring(self.side));
+        }
+        drop(writer);
         self.region.bell(self.side.other()).ring(&System);
     }
 
     /// Gives every frame that is there, of at most `most` bytes, to `take`.
     ///
     /// # Errors
-    /// The other side has written over the positions.
+    /// The other side has written over the positions, or segments could not be passed on.
     pub(crate) fn read(
         &self,
-        consumer: &mut Consumer,
+        reader: &mut Reader,
         most: usize,
-        mut take: impl FnMut(Vec<u8>),
-    ) -> Result<Step, Corrupt> {
-        if self.is_corrupt.load(Ordering::Acquire) {
-            return Err(Corrupt);
+        mut take: impl FnMut(Encoded),
+    ) -> Result<Step, Lost> {
+        if let Some(lost) = self.fault.lock().take() {
+            return Err(lost);
         }
         let mut step = Step::Nothing;
-        while self.has_input(consumer) {
-            let (frame, room) = consumer.read(self.region.ring(self.side.other()), most)?;
+        while self.has_input(reader) {
+            let ring = self.region.ring(self.side.other());
+            let (frame, room) = reader.consumer.read(ring, most)?;
             step = Step::Moved;
             if room == Room::Awaited {
                 self.region.bell(self.side.other()).ring(&System);
             }
-            frame.into_iter().for_each(&mut take);
+            if let Some(Frame { bytes, mark }) = frame {
+                let segments = self.take_segments(reader, mark)?;
+                take(Encoded { bytes, segments });
+            }
         }
         Ok(step)
     }
 
-    fn has_input(&self, consumer: &Consumer) -> bool {
-        consumer.has_input(self.region.ring(self.side.other()))
+    /// Takes the segments of a frame, so many of them.
+    fn take_segments(&self, reader: &mut Reader, count: u16) -> Result<Vec<Segment>, Lost> {
+        let count = usize::from(count);
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        if count > MOST_SEGMENTS {
+            return Err(Lost::Corrupt);
+        }
+        let segments = self.handles.receive(count)?;
+        reader.taken += count as u64;
+        let side = self.side.other();
+        self.region
+            .taken(side)
+            .store(reader.taken, Ordering::Release);
+        // Pairs with the fence of `send_segments`.
+        fence(Ordering::SeqCst);
+        if take(self.region.ring(side).is_full) {
+            self.region.bell(side).ring(&System);
+        }
+        Ok(segments)
+    }
+
+    fn has_input(&self, reader: &Reader) -> bool {
+        reader
+            .consumer
+            .has_input(self.region.ring(self.side.other()))
     }
 
     /// Has the thread that reads look at what has changed.
     pub(crate) fn call(&self) {
-        self.is_called.store(true, Ordering::Release);
-        self.region.bell(self.side).ring(&System);
+        // Release pairs with the looks of the reader at the count.
+        self.called.fetch_add(1, Ordering::Release);
+        // It may sleep or not: calls are rare. Of a word that exists it cannot fail.
+        let _ = futex::wake(&self.called, futex::Flags::PRIVATE, 1);
     }
 
     /// Waits until there may be something to do: looks for it for a time, and then sleeps.
-    pub(crate) fn wait(&self, consumer: &Consumer, spin: Duration, most: Option<Duration>) {
-        self.wait_for_work(consumer, spin, most);
+    pub(crate) fn wait(&self, reader: &mut Reader, spin: Duration, most: Option<Duration>) {
+        self.wait_for_work(reader, spin, most);
         // Acquire pairs with `call`: what has changed is seen by the look that follows.
-        self.is_called.swap(false, Ordering::AcqRel);
+        reader.called = self.called.load(Ordering::Acquire);
     }
 
-    fn wait_for_work(&self, consumer: &Consumer, spin: Duration, most: Option<Duration>) {
-        let has_work = || self.has_work(consumer);
+    fn wait_for_work(&self, reader: &Reader, spin: Duration, most: Option<Duration>) {
+        let has_work = || self.has_work(reader);
         let begin = Instant::now();
         // The clock is read once in a while, since that takes longer than a look.
         while begin.elapsed() < spin {
@@ -134,18 +235,43 @@ impl Carrier {
                 std::hint::spin_loop();
             }
         }
-        self.region.bell(self.side).sleep(&System, most, has_work);
+        let futex = Both {
+            called: &self.called,
+            seen: reader.called,
+        };
+        self.region.bell(self.side).sleep(&futex, most, has_work);
     }
 
-    fn has_work(&self, consumer: &Consumer) -> bool {
-        self.has_input(consumer) || self.is_called.load(Ordering::Acquire) || self.has_room_again()
+    fn has_work(&self, reader: &Reader) -> bool {
+        self.has_input(reader)
+            || self.called.load(Ordering::Acquire) != reader.called
+            || self.has_room_again()
     }
 
     /// The reader has made room for a frame that is partly written.
     fn has_room_again(&self) -> bool {
-        let ring = self.region.ring(self.side);
-        self.producer.lock().can_go_on(ring)
+        let writer = self.writer.lock();
+        match writer.segments.len() as u64 {
+            0 => writer.producer.can_go_on(self.region.ring(self.side)),
+            // Also to find out that the other side has written over its count.
+            count => self.has_room_for(count, writer.sent) != Ok(false),
+        }
     }
+}
+
+impl Writer {
+    fn begin(&mut self, frame: Encoded) {
+        let Encoded { bytes, segments } = frame;
+        // No more than may go beside a frame, since the link has this limit.
+        let mark = segments.len() as u16;
+        self.producer.begin(Frame { bytes, mark });
+        self.segments = segments;
+    }
+}
+
+/// Returns the limits of messages with at most so many bytes, and of those of their segments.
+pub(crate) fn limits((most, most_beside): (usize, u64)) -> Limits {
+    Limits::bytes(most).segments(MOST_SEGMENTS, most_beside)
 }
 
 /// Returns the most bytes of a frame whose value has at most `most`: what a frame has beside it is
@@ -167,6 +293,60 @@ impl Futex for System {
     fn wake(&self, word: &AtomicU32) {
         // Of a word that exists it cannot fail.
         let _ = futex::wake(word, futex::Flags::empty(), 1);
+    }
+}
+
+/// The futexes that a thread sleeps on which reads: its bell, and the calls of its own process.
+struct Both<'a> {
+    called: &'a AtomicU32,
+    seen: u32,
+}
+
+/// The longest sleep where the system does not wait for two words at once.
+const NAP: Duration = Duration::from_millis(20);
+
+impl Futex for Both<'_> {
+    fn wait(&self, word: &AtomicU32, seen: u32, most: Option<Duration>) {
+        let on = |word: &AtomicU32, seen: u32, flags| {
+            let mut on = futex::Wait::new();
+            on.val = seen.into();
+            on.uaddr = futex::WaitPtr::new(word.as_ptr().cast());
+            on.flags = flags;
+            on
+        };
+        let words = [
+            on(word, seen, futex::WaitFlags::SIZE_U32),
+            on(
+                self.called,
+                self.seen,
+                futex::WaitFlags::SIZE_U32 | futex::WaitFlags::PRIVATE,
+            ),
+        ];
+        // The system wants the time at which the sleep is over.
+        let end = most.and_then(|most| {
+            let now = Duration::try_from(clock_gettime(ClockId::Monotonic)).ok()?;
+            (now + most).try_into().ok()
+        });
+        let waited = futex::waitv(
+            &words,
+            futex::WaitvFlags::empty(),
+            end.as_ref(),
+            ClockId::Monotonic,
+        );
+        match waited {
+            // One of them has changed, a signal has come or the time has passed: each is a reason to
+            // look again.
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => {}
+            // Linux before 5.16, or one that forbids it.
+            Err(_) => {
+                let nap = most.map_or(NAP, |most| most.min(NAP));
+                System.wait(word, seen, Some(nap));
+            }
+        }
+    }
+
+    fn wake(&self, word: &AtomicU32) {
+        System.wake(word);
     }
 }
 

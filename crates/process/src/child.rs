@@ -13,16 +13,16 @@ use insula_link::Target;
 use insula_pool::{
     PoolObserver, Queue, Restart, ServiceFactory, Shutdown, WorkerChange, WorkerEvent, WorkerPool,
 };
-use insula_rpc::wire::{Frame, WireContract};
+use insula_rpc::wire::{Encoded, Frame, WireContract};
 use insula_rpc::{Caller, Contract, Endpoint, Respond, Whole};
 use insula_sync::atomic::{AtomicBool, Ordering};
 use rustix::process::{
     Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit,
 };
 
-use crate::carrier::{Carrier, most_of_frame};
+use crate::carrier::{Carrier, Reader, limits, most_of_frame};
 use crate::entry::Assignment;
-use crate::ring::Consumer;
+use crate::handles::Handles;
 use crate::shared::{Region, Side};
 
 /// The exit status of a worker whose service has ended: `EX_SOFTWARE` of `sysexits.h`.
@@ -54,8 +54,8 @@ where
         return Err("its parent has gone".to_owned());
     }
     limit(assignment.limits).map_err(|error| format!("cannot be limited: {error}"))?;
-    let region = memory().map_err(|error| format!("cannot open its memory: {error}"))?;
-    let carrier = Arc::new(Carrier::new(region, Side::Child));
+    let (region, handles) = memory().map_err(|error| format!("cannot open its memory: {error}"))?;
+    let carrier = Arc::new(Carrier::new(region, handles, Side::Child));
     let runtime = Runtime::builder().build();
     let is_serving = Arc::new(AtomicBool::new(false));
     let pool = WorkerPool::builder()
@@ -72,9 +72,7 @@ where
     let pool = match runtime.block_on(pool) {
         Ok(pool) => pool,
         Err(error) => {
-            let mut frame = Vec::new();
-            Frame::Refused(error.to_string()).write(&mut frame);
-            carrier.send_last(frame);
+            carrier.send_last(Frame::Refused(error.to_string()).write());
             return Err(error.to_string());
         }
     };
@@ -97,25 +95,25 @@ fn limit((memory, cpu): (u64, u64)) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns whether the standard input is the memory of a worker.
+/// Returns whether the standard input is the socket of a worker, with its memory in it.
 pub(crate) fn has_memory() -> bool {
-    let descriptor = io::stdin().as_fd().try_clone_to_owned();
-    descriptor.is_ok_and(|it| Region::open(it).is_ok())
+    Handles::is_one(io::stdin())
 }
 
-/// Takes the memory, which is the standard input, and gives that back its usual meaning.
-fn memory() -> io::Result<Region> {
-    let descriptor = io::stdin().as_fd().try_clone_to_owned()?;
-    let region = Region::open(descriptor)?;
+/// Takes the memory out of the socket, which is the standard input, and gives that back its usual
+/// meaning.
+fn memory() -> io::Result<(Region, Handles)> {
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
-    Ok(region)
+    let (handles, memory) = Handles::open(socket)?;
+    Ok((Region::open(memory)?, handles))
 }
 
 /// Moves frames until the parent lets the worker go.
 fn carry<C: WireContract>(
     carrier: &Arc<Carrier>,
     pool: &WorkerPool<C>,
-    most: usize,
+    most: (usize, u64),
 ) -> Result<(), String> {
     let endpoint = pool.caller::<Shown<C>, Whole>().0;
     let flush = Arc::new(Flush {
@@ -128,21 +126,21 @@ fn carry<C: WireContract>(
         // Release pairs with the end of this process, after which the parent reads it.
         signs.region().sign(call).store(call + 1, Ordering::Release);
     };
-    let target = Arc::new(Target::new(endpoint, most, medium, on_start));
+    let target = Arc::new(Target::new(endpoint, limits(most), medium, on_start));
     // Set once, here.
     let _ = flush.target.set(Arc::downgrade(&target));
     let (wrong, is_wrong) = insula_core::one_shot();
     let frames = accept(Arc::clone(&target), Arc::clone(carrier), wrong);
     let mut is_wrong = std::pin::pin!(is_wrong);
-    let mut consumer = Consumer::default();
+    let mut reader = Reader::default();
     loop {
         let take = |frame| {
             // It ends after a violation, which is found below.
             let _ = frames.send(frame);
         };
         carrier
-            .read(&mut consumer, most_of_frame(most), take)
-            .map_err(|corrupt| corrupt.to_string())?;
+            .read(&mut reader, most_of_frame(most.0), take)
+            .map_err(|lost| lost.to_string())?;
         carrier.flush(target.outbox());
         if target.is_told_to_go() {
             return Ok(());
@@ -151,7 +149,7 @@ fn carry<C: WireContract>(
         if let std::task::Poll::Ready(violation) = is_wrong.as_mut().poll(&mut cx) {
             return violation.map_or(Ok(()), Err);
         }
-        carrier.wait(&consumer, SPIN, None);
+        carrier.wait(&mut reader, SPIN, None);
     }
 }
 
@@ -160,12 +158,12 @@ fn accept<C: WireContract>(
     target: Arc<Target<C>>,
     carrier: Arc<Carrier>,
     wrong: insula_core::ReplyTo<String>,
-) -> SendPort<Vec<u8>> {
+) -> SendPort<Encoded> {
     // Without a bound of its own: the windows of the calls bound what the parent may send.
     let builder = Isolate::builder().name("link");
-    let (_isolate, port) = builder.spawn_pair(move |mut port: ReceivePort<Vec<u8>>| async move {
+    let (_isolate, port) = builder.spawn_pair(move |mut port: ReceivePort<Encoded>| async move {
         while let Some(frame) = port.recv().await {
-            match target.receive(&frame) {
+            match target.receive(frame) {
                 Ok(Some(serving)) => {
                     spawn_local(serving.run());
                 }

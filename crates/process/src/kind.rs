@@ -26,6 +26,7 @@ pub(crate) struct Plan {
     pub(crate) variables: Vec<(OsString, OsString)>,
     pub(crate) clears_env: bool,
     pub(crate) most: usize,
+    pub(crate) most_beside: u64,
     pub(crate) spin: Duration,
     pub(crate) memory: Option<u64>,
     pub(crate) cpu_time: Option<Duration>,
@@ -50,6 +51,7 @@ impl Process {
             variables: Vec::new(),
             clears_env: false,
             most: MOST_BYTES,
+            most_beside: 1 << 30,
             spin: Duration::from_micros(20),
             memory: None,
             cpu_time: None,
@@ -76,8 +78,18 @@ impl Process {
     }
 
     /// Sets the most bytes of a request, an answer or an item. The default is 16 MiB.
+    ///
+    /// A [`Segment`](insula_memory::Segment) that is mapped goes to the other process as it is, without a
+    /// copy, and does not count here. There may be 16 of them in a value; further ones are copied.
     pub fn most_bytes(mut self, most: usize) -> Self {
         self.0.most = most;
+        self
+    }
+
+    /// Sets the most bytes that the segments of one value have together. Those beyond it are copied. The
+    /// default is 1 GiB.
+    pub fn most_segment_bytes(mut self, most: u64) -> Self {
+        self.0.most_beside = most;
         self
     }
 

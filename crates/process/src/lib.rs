@@ -14,13 +14,19 @@
 //! through a link (`insula-link`), whose frames go through two rings in shared memory, one for each
 //! direction. The child submits them to a pool of one worker of its own, which has the service.
 //!
+//! # Large values
+//! A value is written to a ring and read from it. A [`Segment`](insula_memory::Segment) that is mapped
+//! is not: its file goes to the other process over a socket, and is mapped there. So a picture of 40 MB
+//! costs as much as one of 1 MB, and [`Traffic`](insula_rpc::Traffic) counts its bytes as moved. Both
+//! sides can read it for as long as they keep it, and neither can write to it.
+//!
 //! # The life of a child
-//! 1. The isolate of the worker makes the memory, a file without a name, and starts the child with it
-//!    as its standard input. Nothing is on a disk or in a namespace.
+//! 1. The isolate of the worker makes the memory, a file without a name, and starts the child with a
+//!    socket as its standard input, in which the memory lies. Nothing is on a disk or in a namespace.
 //! 2. The child asks the system to be killed with its parent, maps the memory, and builds its service.
 //!    If that fails, the reason comes back, and the worker's start fails with it.
 //! 3. Calls go back and forth. A side without work looks at its ring for a short time and then sleeps
-//!    on a futex in the shared memory.
+//!    on a futex in the shared memory, and on one of its own, where its own process calls it.
 //! 4. A retired worker tells the child to go. The child ends its pool and itself. After a second it is
 //!    killed.
 //! 5. A child that ends otherwise is known at once. The parent reads what it has written until then.
@@ -31,7 +37,9 @@
 //! # A child that lies
 //! The child may write anything into the shared memory at any time. The parent reads each position
 //! and each length once, checks it, and copies what it covers. What it then decodes it treats as any
-//! bytes from elsewhere. So a child that is broken loses its own worker, and nothing else.
+//! bytes from elsewhere. A segment is mapped only if its file is sealed, so that it cannot change any
+//! more. What the parent's own threads tell each other is not in the shared memory. So a child that is
+//! broken loses its own worker, and nothing else; once it is found out, it is killed.
 //!
 //! # Platforms
 //! Linux. Elsewhere [`Process`] is there, and its workers fail to start with an error that says so.
@@ -45,6 +53,8 @@ mod carrier;
 #[cfg(all(target_os = "linux", not(loom)))]
 mod child;
 mod entry;
+#[cfg(all(target_os = "linux", not(loom)))]
+mod handles;
 mod kind;
 #[cfg(all(test, loom))]
 mod loom_models;

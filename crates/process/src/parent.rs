@@ -1,7 +1,7 @@
 //! The parent's side of one child.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Wake, Waker};
@@ -12,15 +12,16 @@ use insula_core::one_shot;
 use insula_link::{Connection, Origin, Settings};
 use insula_pool::{FactoryError, WorkerContext};
 use insula_rpc::Contract;
-use insula_rpc::wire::{Hello, Link as _, Lost, WireContract};
+use insula_rpc::wire::{Encoded, Hello, Link as _, Lost, WireContract};
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, Ordering};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::carrier::{Carrier, most_of_frame};
+use crate::carrier::{Carrier, Reader, limits, most_of_frame};
 use crate::entry::{Assignment, VARIABLE};
+use crate::handles::Handles;
 use crate::kind::Plan;
-use crate::ring::{Consumer, Step};
+use crate::ring::Step;
 use crate::shared::{Region, Side};
 
 /// The time that a child gets to end by itself.
@@ -43,17 +44,21 @@ pub(crate) async fn start<C: WireContract>(
             "this process is a worker, and has not called `process::main` first of all".into(),
         );
     }
-    let (region, descriptor) = Region::create()?;
-    let carrier = Arc::new(Carrier::new(region, Side::Parent));
+    let (region, memory) = Region::create()?;
+    let (handles, socket) = Handles::pair(memory.as_fd())?;
+    // The child has it when it takes the message with it.
+    drop(memory);
+    let carrier = Arc::new(Carrier::new(region, handles, Side::Parent));
     let flush = Arc::new(Flush {
         carrier: Arc::clone(&carrier),
         origin: OnceLock::new(),
     });
+    let limits = limits((plan.most, plan.most_beside));
     let settings = Settings {
         hello: Hello::of::<C>(plan.most),
-        most: plan.most,
+        limits,
     };
-    let command = plan.command(&assignment::<C>(plan, &cx), descriptor)?;
+    let command = plan.command(&assignment::<C>(plan, &cx), socket)?;
     let is_serving = Arc::new(AtomicBool::new(false));
     let serves = Arc::clone(&is_serving);
     let on_end = move |why: &str| {
@@ -89,7 +94,7 @@ pub(crate) async fn start<C: WireContract>(
     if origin.is_lost() {
         return Err("its process has ended as it was ready".into());
     }
-    Ok(Connection::new(origin, plan.most, hold))
+    Ok(Connection::new(origin, limits, hold))
 }
 
 fn assignment<C: Contract>(plan: &Plan, cx: &WorkerContext) -> Assignment {
@@ -98,7 +103,7 @@ fn assignment<C: Contract>(plan: &Plan, cx: &WorkerContext) -> Assignment {
         parent: std::process::id(),
         places: cx.places(),
         grace_ms: u64::try_from(grace_ms).unwrap_or(u64::MAX),
-        most: plan.most,
+        most: (plan.most, plan.most_beside),
         worker: cx.worker().index() as u32,
         limits: (
             plan.memory.map_or(0, |it| it.max(1)),
@@ -111,7 +116,7 @@ fn assignment<C: Contract>(plan: &Plan, cx: &WorkerContext) -> Assignment {
 }
 
 impl Plan {
-    fn command(&self, assignment: &Assignment, memory: OwnedFd) -> io::Result<Command> {
+    fn command(&self, assignment: &Assignment, socket: OwnedFd) -> io::Result<Command> {
         let program = match &self.program {
             Some(program) => program.clone(),
             None => std::env::current_exe()?,
@@ -124,7 +129,7 @@ impl Plan {
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env(VARIABLE, assignment.to_text())
-            .stdin(Stdio::from(memory));
+            .stdin(Stdio::from(socket));
         Ok(command)
     }
 }
@@ -159,7 +164,7 @@ impl Child {
                         return started.send(Err(error));
                     }
                 };
-                // The memory's descriptor goes with it.
+                // Its end of the socket goes with it.
                 drop(command);
                 let opened = pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
                 let opened = opened.map(|pidfd| {
@@ -196,46 +201,53 @@ impl Child {
     }
 
     fn read_all(&self) {
-        let mut consumer = Consumer::default();
+        let mut reader = Reader::default();
+        // The time from which on the child is killed.
         let mut deadline = None;
         loop {
             // Before the last look: a child that has ended writes no more.
             let exit = self.exit.lock().clone();
-            let step = self.read(&mut consumer);
+            let step = self.read(&mut reader);
             self.carrier.flush(self.origin.outbox());
             if let Some(exit) = exit {
                 return self.end(&exit);
             }
-            if self.is_closing.load(Ordering::Acquire) {
-                let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
-                if Instant::now() >= deadline {
-                    self.kill();
-                }
+            if step == Read::Broken {
+                deadline = Some(Instant::now());
+            } else if self.is_closing.load(Ordering::Acquire) {
+                deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
             }
-            if step == Step::Nothing {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                // Again and again: at the first time it may not have been started.
+                self.kill();
+            }
+            if step != Read::Some {
                 let most = deadline.map(|_| PATIENCE / 10);
-                self.carrier.wait(&consumer, self.spin, most);
+                // A child that lies is not looked at any more.
+                let spin = deadline.map_or(self.spin, |_| Duration::ZERO);
+                self.carrier.wait(&mut reader, spin, most);
             }
         }
     }
 
-    fn read(&self, consumer: &mut Consumer) -> Step {
-        let mut is_broken = false;
-        let take = |frame: Vec<u8>| {
-            is_broken = is_broken || self.origin.receive(&frame).is_err();
-        };
-        let step = match self.carrier.read(consumer, most_of_frame(self.most), take) {
-            Ok(step) => step,
-            Err(corrupt) => {
-                self.origin.lose(Lost::Incomplete, &corrupt.to_string());
-                is_broken = true;
-                Step::Nothing
-            }
-        };
-        if is_broken {
-            self.kill();
+    fn read(&self, reader: &mut Reader) -> Read {
+        // Whatever else a child says that has lied is not read.
+        if self.origin.is_lost() {
+            return Read::Broken;
         }
-        step
+        let mut is_broken = false;
+        let take = |frame: Encoded| {
+            is_broken = is_broken || self.origin.receive(frame).is_err();
+        };
+        match self.carrier.read(reader, most_of_frame(self.most), take) {
+            Ok(_) if is_broken => Read::Broken,
+            Ok(Step::Moved) => Read::Some,
+            Ok(Step::Nothing) => Read::Nothing,
+            Err(lost) => {
+                self.origin.lose(Lost::Incomplete, &lost.to_string());
+                Read::Broken
+            }
+        }
     }
 
     /// Nothing comes any more.
@@ -253,6 +265,15 @@ impl Child {
             let _ = pidfd_send_signal(pidfd, Signal::KILL);
         }
     }
+}
+
+/// What the child has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Some,
+    Nothing,
+    /// It has lied, or the link is lost otherwise.
+    Broken,
 }
 
 /// A worker's hold on its child.

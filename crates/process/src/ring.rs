@@ -1,7 +1,7 @@
 //! A ring of words in shared memory: frames from one process to the other.
 //!
 //! # What is in it
-//! A frame is a word with its length in bytes, and then its bytes in words of eight, the last one
+//! A frame is a word with its length in bytes and a mark of its writer, and then its bytes in words of eight, the last one
 //! filled up with zeros. A frame may be longer than the ring: it is written as there is room, and
 //! read as it comes.
 //!
@@ -49,7 +49,7 @@ impl fmt::Display for Corrupt {
 pub(crate) struct Producer {
     tail: u64,
     /// The frame that is being written, and the number of its words that are.
-    frame: Option<(Vec<u8>, usize)>,
+    frame: Option<(Frame, usize)>,
 }
 
 /// The side that reads.
@@ -57,8 +57,19 @@ pub(crate) struct Producer {
 pub(crate) struct Consumer {
     head: u64,
     /// The frame that is being read, and its length.
-    frame: Option<(Vec<u8>, usize)>,
+    frame: Option<(Frame, usize)>,
 }
+
+/// A frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) bytes: Vec<u8>,
+    /// A number beside the bytes.
+    pub(crate) mark: u16,
+}
+
+/// The bits of the first word that are the length.
+const LENGTH_BITS: u32 = 48;
 
 /// What one step of a side has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +103,7 @@ impl Producer {
     }
 
     /// Begins with a frame. The one before has to be written.
-    pub(crate) fn begin(&mut self, frame: Vec<u8>) {
+    pub(crate) fn begin(&mut self, frame: Frame) {
         self.frame = Some((frame, 0));
     }
 
@@ -102,7 +113,7 @@ impl Producer {
         let Some((frame, written)) = &mut self.frame else {
             return Ok(Step::Nothing);
         };
-        let words = 1 + frame.len().div_ceil(8);
+        let words = 1 + frame.bytes.len().div_ceil(8);
         let mut room = room(ring, self.tail)?;
         if room < words - *written {
             ring.is_full.store(1, Ordering::Relaxed);
@@ -114,8 +125,8 @@ impl Producer {
         let count = room.min(words - *written);
         for number in *written..*written + count {
             let word = match number {
-                0 => frame.len() as u64,
-                _ => word_of(frame, number - 1),
+                0 => u64::from(frame.mark) << LENGTH_BITS | frame.bytes.len() as u64,
+                _ => word_of(&frame.bytes, number - 1),
             };
             ring.word(self.tail).store(word, Ordering::Relaxed);
             self.tail += 1;
@@ -164,7 +175,7 @@ impl Consumer {
         &mut self,
         ring: Shared<'_>,
         most: usize,
-    ) -> Result<(Option<Vec<u8>>, Room), Corrupt> {
+    ) -> Result<(Option<Frame>, Room), Corrupt> {
         let there = ring.tail.load(Ordering::Acquire).wrapping_sub(self.head);
         if there > ring.capacity() {
             return Err(Corrupt);
@@ -187,23 +198,20 @@ impl Consumer {
     }
 
     /// Takes words up to `end`, or to the end of the frame.
-    fn take(
-        &mut self,
-        ring: Shared<'_>,
-        end: u64,
-        most: usize,
-    ) -> Result<Option<Vec<u8>>, Corrupt> {
-        let (mut bytes, len) = match self.frame.take() {
+    fn take(&mut self, ring: Shared<'_>, end: u64, most: usize) -> Result<Option<Frame>, Corrupt> {
+        let (Frame { mut bytes, mark }, len) = match self.frame.take() {
             Some(frame) => frame,
             None => {
-                let len = ring.word(self.head).load(Ordering::Relaxed);
+                let word = ring.word(self.head).load(Ordering::Relaxed);
                 self.head += 1;
-                let len = usize::try_from(len).map_err(|_| Corrupt)?;
+                let mark = (word >> LENGTH_BITS) as u16;
+                let len = usize::try_from(word & ((1 << LENGTH_BITS) - 1)).map_err(|_| Corrupt)?;
                 if len > most {
                     return Err(Corrupt);
                 }
                 // What is there, and not what the other side says: more grows as it comes.
-                (Vec::with_capacity(len.min(ring.words.len() * 8)), len)
+                let bytes = Vec::with_capacity(len.min(ring.words.len() * 8));
+                (Frame { bytes, mark }, len)
             }
         };
         while bytes.len() < len && self.head < end {
@@ -213,9 +221,9 @@ impl Consumer {
             self.head += 1;
         }
         if bytes.len() == len {
-            return Ok(Some(bytes));
+            return Ok(Some(Frame { bytes, mark }));
         }
-        self.frame = Some((bytes, len));
+        self.frame = Some((Frame { bytes, mark }, len));
         Ok(None)
     }
 }

@@ -1,7 +1,7 @@
 //! The memory that a process and its child share.
 //!
 //! It is a file in memory without a name, whose length is sealed, so that no access to its mapping
-//! can be behind its end. It is given to the child as a descriptor. Everything in it is an atomic:
+//! can be behind its end. It is given to the child over a socket. Everything in it is an atomic:
 //! the other process may write anything anywhere at any time, and what is read is checked by those
 //! who read it.
 
@@ -32,7 +32,7 @@ pub(crate) enum Side {
 /// The words of 32 bits, at the beginning: each in a cache line pair of its own.
 const SMALL: usize = 8;
 /// The words of 64 bits that are positions.
-const POSITIONS: usize = 4;
+const POSITIONS: usize = 6;
 /// The bytes between two words that different sides write.
 const APART: usize = 128;
 /// The signs of calls that have begun.
@@ -90,6 +90,11 @@ impl Region {
             is_full: self.small(4 + index),
             words: self.words(AT_RINGS + index * RING * 8, RING),
         }
+    }
+
+    /// The number of segments of the ring of a side that were taken.
+    pub(crate) fn taken(&self, of: Side) -> &AtomicU64 {
+        self.position(4 + of as usize)
     }
 
     /// The sign of a call. Its calls have consecutive numbers, and fewer are open at once than there

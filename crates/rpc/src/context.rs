@@ -164,7 +164,10 @@ pub struct Context {
 
 /// The part of a [`Context`] that may be kept: it tells whether the call was cancelled.
 #[derive(Clone)]
-pub struct CancelToken(Arc<dyn Signal>);
+pub struct CancelToken {
+    signal: Arc<dyn Signal>,
+    deadline: Option<Instant>,
+}
 
 impl Context {
     pub(crate) fn new(
@@ -220,16 +223,7 @@ impl Context {
     /// # Errors
     /// [`Cancelled`] says what cancelled the call.
     pub fn check(&self) -> Result<(), Cancelled> {
-        let has_expired = |deadline| deadline <= Instant::now();
-        // Nothing else looks at the clock while the handler computes and its caller is not polled.
-        // The cell is told, so that both sides see the same end.
-        if self.deadline.is_some_and(has_expired) {
-            self.signal.expire();
-        }
-        match self.signal.cancelled_by() {
-            Some(by) => Err(Cancelled { by }),
-            None => Ok(()),
-        }
+        check(&*self.signal, self.deadline)
     }
 
     /// Lets other work of the isolate run, in a long computation, and then does a
@@ -324,7 +318,10 @@ impl Context {
 
     /// Returns a token that may outlive the handler, such as in a task of its own.
     pub fn token(&self) -> CancelToken {
-        CancelToken(Arc::clone(&self.signal))
+        CancelToken {
+            signal: Arc::clone(&self.signal),
+            deadline: self.deadline,
+        }
     }
 
     pub(crate) fn signal(&self) -> &Arc<dyn Signal> {
@@ -343,7 +340,15 @@ impl Context {
 impl CancelToken {
     /// Returns whether the call was cancelled.
     pub fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled()
+        self.signal.is_cancelled()
+    }
+
+    /// As [`Context::check`].
+    ///
+    /// # Errors
+    /// [`Cancelled`] says what cancelled the call.
+    pub fn check(&self) -> Result<(), Cancelled> {
+        check(&*self.signal, self.deadline)
     }
 
     /// Waits until the call is cancelled.
@@ -351,11 +356,23 @@ impl CancelToken {
     /// # Cancellation
     /// Dropping the future has no effect.
     pub async fn cancelled(&self) -> Cancelled {
-        cancelled(&*self.0).await
+        cancelled(&*self.signal).await
     }
 
     pub(crate) fn signal(&self) -> &dyn Signal {
-        &*self.0
+        &*self.signal
+    }
+}
+
+fn check(signal: &dyn Signal, deadline: Option<Instant>) -> Result<(), Cancelled> {
+    // Nothing else looks at the clock while the handler computes and its caller is not polled. The
+    // cell is told, so that both sides see the same end.
+    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        signal.expire();
+    }
+    match signal.cancelled_by() {
+        Some(by) => Err(Cancelled { by }),
+        None => Ok(()),
     }
 }
 

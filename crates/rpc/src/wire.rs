@@ -115,7 +115,7 @@ pub(crate) mod turns;
 
 pub use callee::{Accepted, accept, accept_method};
 pub use caller::{Forwarded, Lease, forward};
-pub use codec::{CodecError, Crosses, MOST_BYTES, decode, encode};
+pub use codec::{CodecError, Crosses, Encoded, Limits, MOST_BYTES, decode, encode};
 pub use frame::{Frame, FrameError, Hello};
 pub use loopback::{Loopback, loopback};
 pub use message::{ToCallee, ToCaller};

@@ -10,7 +10,7 @@ const MOST: usize = 1 << 20;
 fn samples() -> Vec<Frame> {
     let call = 7;
     let to_callee = [
-        ToCallee::Item(vec![1, 2, 3]),
+        ToCallee::Item(vec![1, 2, 3].into()),
         ToCallee::End(Ok(())),
         ToCallee::End(Err("no more".to_owned())),
         ToCallee::Credit(9),
@@ -23,17 +23,17 @@ fn samples() -> Vec<Frame> {
         ToCaller::Progress(Progress::new(3)),
         ToCaller::Credit(4),
         ToCaller::Closed,
-        ToCaller::Answer(vec![5; 100], None),
-        ToCaller::Answer(vec![6; 100], Some(metadata)),
-        ToCaller::Item(vec![]),
-        ToCaller::End(vec![8]),
+        ToCaller::Answer(vec![5; 100].into(), None),
+        ToCaller::Answer(vec![6; 100].into(), Some(metadata)),
+        ToCaller::Item(vec![].into()),
+        ToCaller::End(vec![8].into()),
     ];
     let mut frames = vec![
         Frame::Hello(Hello::of::<SimRequest>(MOST)),
         Frame::Refused("for this reason".to_owned()),
         Frame::Start {
             call,
-            message: vec![1; 50],
+            message: vec![1; 50].into(),
         },
         Frame::Started { call },
         Frame::Ping(1),
@@ -45,24 +45,23 @@ fn samples() -> Vec<Frame> {
     frames
 }
 
-fn written(frame: &Frame) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    frame.write(&mut bytes);
-    bytes
+fn written(frame: Frame) -> Vec<u8> {
+    frame.write().bytes
 }
 
 #[test]
 fn each_frame_is_read_as_it_was_written() {
     for frame in samples() {
-        let read = Frame::read(&written(&frame), MOST).unwrap();
-        assert_eq!(format!("{read:?}"), format!("{frame:?}"));
+        let told = format!("{frame:?}");
+        let read = Frame::read(frame.write(), MOST).unwrap();
+        assert_eq!(format!("{read:?}"), told);
     }
 }
 
 #[test]
 fn frames_with_changed_bytes_are_read_or_refused() {
     let mut random = fastrand::Rng::with_seed(3);
-    let samples: Vec<_> = samples().iter().map(written).collect();
+    let samples: Vec<_> = samples().into_iter().map(written).collect();
     for _ in 0..100_000 {
         let mut bytes = random.choice(&samples).unwrap().clone();
         for _ in 0..random.usize(1..4) {
@@ -77,22 +76,22 @@ fn frames_with_changed_bytes_are_read_or_refused() {
             }
         }
         // Whatever it is: it comes back, and what was read can be written.
-        if let Ok(frame) = Frame::read(&bytes, MOST) {
-            written(&frame);
+        if let Ok(frame) = Frame::read(bytes.into(), MOST) {
+            written(frame);
         }
     }
 }
 
 #[test]
 fn a_frame_that_is_too_large_is_refused_before_it_is_read() {
-    let message = vec![0; 100];
-    let start = written(&Frame::Start { call: 1, message });
-    let refused = Frame::read(&start, 99).unwrap_err();
+    let message = vec![0; 100].into();
+    let start = written(Frame::Start { call: 1, message });
+    let refused = Frame::read(start.into(), 99).unwrap_err();
     assert_eq!(refused, FrameError::TooLarge { len: 100, most: 99 });
     // Of a frame that has no value of a user, whatever the limit is.
-    let mut hello = written(&Frame::Hello(Hello::of::<SimRequest>(MOST)));
+    let mut hello = written(Frame::Hello(Hello::of::<SimRequest>(MOST)));
     hello.resize(1 << 20, 0);
-    let refused = Frame::read(&hello, usize::MAX).unwrap_err();
+    let refused = Frame::read(hello.into(), usize::MAX).unwrap_err();
     assert!(matches!(refused, FrameError::TooLarge { .. }));
 }
 
@@ -100,16 +99,16 @@ fn a_frame_that_is_too_large_is_refused_before_it_is_read() {
 fn texts_of_any_length_are_cut_and_not_damaged() {
     let long = "ä".repeat(1 << 20);
     let message = ToCallee::End(Err(long.clone()));
-    let end = written(&Frame::ToCallee { call: 1, message });
+    let end = written(Frame::ToCallee { call: 1, message });
     let Ok(Frame::ToCallee {
         message: ToCallee::End(Err(reason)),
         ..
-    }) = Frame::read(&end, MOST)
+    }) = Frame::read(end.into(), MOST)
     else {
         panic!("it is read")
     };
     assert!(reason.len() < 1 << 16 && long.starts_with(&reason) && !reason.is_empty());
-    let Ok(Frame::Refused(why)) = Frame::read(&written(&Frame::Refused(long)), MOST) else {
+    let Ok(Frame::Refused(why)) = Frame::read(Frame::Refused(long).write(), MOST) else {
         panic!("it is read")
     };
     assert!(why.len() < 1 << 16);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use insula_core::{Isolate, sleep, spawn_local};
 use insula_link::{Connection, Origin, Settings, Target};
 use insula_pool::WorkerContext;
-use insula_rpc::wire::{Hello, Lost, MOST_BYTES};
+use insula_rpc::wire::{Encoded, Hello, Lost, MOST_BYTES};
 use insula_rpc::{Respond as _, serve};
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, Ordering};
@@ -49,7 +49,7 @@ pub(crate) fn connect(behavior: Behavior, notes: Notes, cx: WorkerContext) -> Co
     let medium = Waker::from(Arc::clone(&bell));
     let settings = Settings {
         hello: Hello::of::<SimRequest>(MOST_BYTES),
-        most: MOST_BYTES,
+        limits: MOST_BYTES.into(),
     };
     let on_end = move |why: &str| cx.end(why);
     let origin = Arc::new(Origin::new(settings, medium.clone(), on_end));
@@ -74,12 +74,12 @@ async fn carry(
             sleep(delay).await;
         }
         if let Some(frame) = from_origin
-            && let Some(serving) = target.receive(&frame).unwrap()
+            && let Some(serving) = target.receive(frame).unwrap()
         {
             spawn_local(serving.run());
         }
         if let Some(frame) = from_target {
-            origin.receive(&frame).unwrap();
+            origin.receive(frame).unwrap();
         }
         moved += 1;
         if behavior.lasts == Some(moved) {
@@ -90,13 +90,13 @@ async fn carry(
     is_lost.store(true, Ordering::SeqCst);
     if behavior.lost == Lost::Complete {
         while let Some(frame) = target.outbox().take() {
-            origin.receive(&frame).unwrap();
+            origin.receive(frame).unwrap();
         }
     }
     origin.lose(behavior.lost, "the simulation says so");
 }
 
-type Frames = (Option<Vec<u8>>, Option<Vec<u8>>);
+type Frames = (Option<Encoded>, Option<Encoded>);
 
 /// Waits for a frame of either side, and takes one of a side that has any.
 async fn next(

@@ -10,6 +10,8 @@
 //! 3. [`Mapping::freeze`] maps the file again, read-only, and removes the writable mapping.
 //! 4. [`Frozen::sealed`] seals the file against writes before it shows the descriptor. The kernel
 //!    refuses that while any writable mapping exists.
+//!
+//! A file that another process has made has to have all these seals before it is mapped.
 
 #[cfg(test)]
 mod tests;
@@ -19,10 +21,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
 use rustix::io::Errno;
 
-use super::HugePages;
+use super::{HugePages, SegmentError};
 
 /// Writable memory.
 pub(super) struct Mapping {
@@ -96,7 +98,32 @@ impl Mapping {
     }
 }
 
+/// The seals of a file whose bytes do not change.
+const SEALS: SealFlags = SealFlags::SHRINK
+    .union(SealFlags::GROW)
+    .union(SealFlags::WRITE);
+
 impl Frozen {
+    /// Maps a file that another process may have made.
+    pub(super) fn open(file: OwnedFd) -> Result<Self, SegmentError> {
+        let file = File::from(file);
+        // A file that is none in memory has no seals.
+        let seals = fcntl_get_seals(&file).map_err(|error| SegmentError::Seal(error.into()))?;
+        if !seals.contains(SEALS) {
+            let why = io::Error::other("it may still be written to");
+            return Err(SegmentError::Seal(why));
+        }
+        let len = file.metadata().map_err(SegmentError::Map)?.len();
+        let len = usize::try_from(len)
+            .map_err(|_| SegmentError::Map(io::ErrorKind::FileTooLarge.into()))?;
+        let mut options = MmapOptions::new();
+        options.len(len);
+        // SAFETY: the file has `len` bytes for good, and nothing writes to it any more: it has the
+        // seals against both, which cannot be taken away.
+        let bytes = unsafe { options.map_copy_read_only(&file) }.map_err(SegmentError::Map)?;
+        Ok(Self { bytes, file })
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -105,7 +132,11 @@ impl Frozen {
     pub(super) fn sealed(&self) -> io::Result<BorrowedFd<'_>> {
         // Here and not in `freeze`, which has nothing to give back if this fails, and which is
         // enough for a segment that stays in its process. To add a seal again changes nothing.
-        fcntl_add_seals(&self.file, SealFlags::WRITE)?;
+        match fcntl_add_seals(&self.file, SealFlags::WRITE) {
+            // The process that has made it allows no more seals.
+            Err(Errno::PERM) if fcntl_get_seals(&self.file)?.contains(SEALS) => {}
+            sealed => sealed?,
+        }
         Ok(self.file.as_fd())
     }
 }

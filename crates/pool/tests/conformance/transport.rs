@@ -239,7 +239,7 @@ fn connect<C: WireContract>(endpoint: Arc<dyn Endpoint<C>>) -> Connection {
     let bell = Arc::new(Bell::default());
     let settings = Settings {
         hello: Hello::of::<C>(MOST_BYTES),
-        most: MOST_BYTES,
+        limits: MOST_BYTES.into(),
     };
     let medium = Waker::from(Arc::clone(&bell));
     let origin = Arc::new(Origin::new(settings, medium.clone(), |_why| {}));
@@ -253,12 +253,12 @@ fn connect<C: WireContract>(endpoint: Arc<dyn Endpoint<C>>) -> Connection {
                 return Poll::<()>::Pending;
             }
             if let Some(frame) = to
-                && let Some(serving) = target.receive(&frame).expect("it keeps to the protocol")
+                && let Some(serving) = target.receive(frame).expect("it keeps to the protocol")
             {
                 spawn_local(serving.run());
             }
             if let Some(frame) = from {
-                carried.receive(&frame).expect("it keeps to the protocol");
+                carried.receive(frame).expect("it keeps to the protocol");
             }
         }
     }));

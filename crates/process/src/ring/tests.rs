@@ -31,13 +31,17 @@ impl Memory {
 
 const MOST: usize = 1 << 20;
 
+fn marked(bytes: Vec<u8>, mark: u16) -> Frame {
+    Frame { bytes, mark }
+}
+
 #[test]
 fn frames_of_every_length_come_as_they_went() {
     let memory = Memory::new(16);
     let (mut producer, mut consumer) = (Producer::default(), Consumer::default());
     for len in 0..1_000 {
         let frame: Vec<u8> = (0..len).map(|byte: usize| (byte * 7 + len) as u8).collect();
-        producer.begin(frame.clone());
+        producer.begin(marked(frame.clone(), len as u16));
         let read = loop {
             let wrote = producer.write(memory.ring()).unwrap();
             let (read, _) = consumer.read(memory.ring(), MOST).unwrap();
@@ -46,7 +50,7 @@ fn frames_of_every_length_come_as_they_went() {
             }
             assert_eq!(wrote, Step::Moved);
         };
-        assert_eq!(read, frame);
+        assert_eq!(read, marked(frame, len as u16));
         assert!(producer.is_free());
     }
 }
@@ -55,14 +59,17 @@ fn frames_of_every_length_come_as_they_went() {
 fn a_writer_without_room_is_announced_and_told() {
     let memory = Memory::new(4);
     let (mut producer, mut consumer) = (Producer::default(), Consumer::default());
-    producer.begin(vec![1; 40]);
+    producer.begin(marked(vec![1; 40], u16::MAX));
     assert_eq!(producer.write(memory.ring()), Ok(Step::Moved));
     assert_eq!(producer.write(memory.ring()), Ok(Step::Nothing));
     let (frame, room) = consumer.read(memory.ring(), MOST).unwrap();
     assert_eq!((frame, room), (None, Room::Awaited));
     assert_eq!(producer.write(memory.ring()), Ok(Step::Moved));
     let (frame, room) = consumer.read(memory.ring(), MOST).unwrap();
-    assert_eq!((frame, room), (Some(vec![1; 40]), Room::Unneeded));
+    assert_eq!(
+        (frame, room),
+        (Some(marked(vec![1; 40], u16::MAX)), Room::Unneeded)
+    );
 }
 
 #[test]
@@ -80,7 +87,7 @@ fn positions_and_lengths_that_make_no_sense_are_refused() {
     for head in [1, u64::MAX - 8] {
         memory.head.store(head, Ordering::Relaxed);
         let mut producer = Producer::default();
-        producer.begin(vec![1]);
+        producer.begin(marked(vec![1], 0));
         assert_eq!(producer.write(memory.ring()), Err(Corrupt));
     }
 }
@@ -96,6 +103,6 @@ fn a_long_frame_is_allocated_as_it_comes() {
         consumer.read(memory.ring(), MOST),
         Ok((None, Room::Unneeded))
     );
-    let (bytes, _) = consumer.frame.as_ref().unwrap();
-    assert!(bytes.capacity() <= 32);
+    let (frame, _) = consumer.frame.as_ref().unwrap();
+    assert!(frame.bytes.capacity() <= 32);
 }

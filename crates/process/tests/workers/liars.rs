@@ -1,12 +1,20 @@
 //! Risk: a child that writes anything into the shared memory harms its parent.
 
 use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::Duration;
 
+use insula_core::sleep;
 use insula_process::Process;
 use insula_rpc::CallError;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
 
 use crate::Test;
 use crate::service::{Act, LONG, WorkCaller, pool_of, run};
@@ -29,16 +37,53 @@ pub(crate) fn lie_if_asked() {
     let Ok(seed) = std::env::var(LIES) else {
         return;
     };
-    let Ok(memory) = File::options()
-        .read(true)
-        .write(true)
-        .open("/proc/self/fd/0")
-    else {
+    let Some(memory) = memory() else {
         return;
     };
     let seed: u64 = seed.parse().unwrap();
+    if seed % 2 == 1 {
+        send_files(&memory, seed);
+    }
     nonsense(&memory, seed);
     thread::sleep(Duration::from_secs(60));
+}
+
+/// Takes the memory of a worker out of its standard input.
+fn memory() -> Option<File> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut bytes = [0; 32];
+    let slices = &mut [IoSliceMut::new(&mut bytes)];
+    recvmsg(io::stdin(), slices, &mut control, RecvFlags::DONTWAIT).ok()?;
+    let mut files = control.drain().flat_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(files) => files.collect(),
+        _ => Vec::new(),
+    });
+    files.next().map(File::from)
+}
+
+/// Sends files that are no segments, and says that there are more or fewer of them.
+fn send_files(memory: &File, seed: u64) {
+    let null = File::open("/dev/null").unwrap();
+    for number in 0..seed {
+        let files = [memory.as_fd(), null.as_fd()];
+        let files = &files[..(number % 3) as usize];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(files));
+        let _ = sendmsg(
+            io::stdin(),
+            &[IoSlice::new(b"s")],
+            &mut control,
+            SendFlags::DONTWAIT,
+        );
+    }
+    // A frame of one word, with so many segments, as the first one in the ring of the child.
+    let mark = seed % 20;
+    let ring = memory.metadata().unwrap().len() - (1 << 20);
+    memory
+        .write_all_at(&(mark << 48).to_le_bytes(), ring)
+        .unwrap();
 }
 
 fn nonsense(memory: &File, seed: u64) {
@@ -76,7 +121,27 @@ fn a_child_that_writes_nonsense_loses_its_worker() {
             let error = builder.build().await.unwrap_err();
             assert!(!error.to_string().is_empty());
         }
+        // Whatever they have written over: those who were given up are killed.
+        for _ in 0..1_000 {
+            if liars() == 0 {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{} liars are alive", liars());
     });
+}
+
+/// The processes that were asked to lie.
+fn liars() -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let environments =
+        processes.filter_map(|it| std::fs::read(it.ok()?.path().join("environ")).ok());
+    let is_asked = |environment: &Vec<u8>| {
+        let mut variables = environment.split(|&byte| byte == 0);
+        variables.any(|it| it.starts_with(LIES.as_bytes()))
+    };
+    environments.filter(is_asked).count()
 }
 
 /// The memory of a child that serves, written over by this process, which can reach it as a debugger

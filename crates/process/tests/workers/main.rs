@@ -12,6 +12,7 @@ mod calls;
 mod deaths;
 mod liars;
 mod limits;
+mod segments;
 mod service;
 mod startup;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         deaths::ALL,
         liars::ALL,
         limits::ALL,
+        segments::ALL,
         startup::ALL,
     ];
     let trials = all.into_iter().flatten().map(|&(name, test)| {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_util::stream;
 use insula_core::{Isolate, Runtime, sleep};
+use insula_memory::{Segment, SegmentPool};
 use insula_pool::{PoolBuilder, Restart, WorkerPool};
 use insula_process::{Process, Worker};
 use insula_rpc::{Context, Inbound, contract};
@@ -47,6 +48,17 @@ pub(crate) trait Work {
         act_at: u32,
         act: Act,
     ) -> Result<impl Stream<Item = Result<u32, Oops>>, Oops>;
+    /// Returns the bytes with one added to each, in memory of their own.
+    async fn brighten(&self, cx: &Context, pictures: Vec<Segment>) -> Result<Vec<Segment>, Oops>;
+    /// Draws so many pictures of a size.
+    async fn draw(
+        &self,
+        cx: &Context,
+        count: u32,
+        size: u32,
+    ) -> Result<impl Stream<Item = Result<Segment, Oops>>, Oops>;
+    /// Returns the sum of the first bytes.
+    async fn look_at(&self, cx: &Context, pictures: Inbound<Segment>) -> Result<u64, Oops>;
     /// Returns the sum.
     async fn sum(&self, cx: &Context, numbers: Inbound<u32>) -> Result<u64, Oops>;
 }
@@ -103,6 +115,29 @@ impl Work for Service {
         }))
     }
 
+    async fn brighten(&self, _cx: &Context, pictures: Vec<Segment>) -> Result<Vec<Segment>, Oops> {
+        let brighter = |picture: &Segment| segment(picture.len(), picture[0] + 1);
+        Ok(pictures.iter().map(brighter).collect())
+    }
+
+    async fn draw(
+        &self,
+        _cx: &Context,
+        count: u32,
+        size: u32,
+    ) -> Result<impl Stream<Item = Result<Segment, Oops>>, Oops> {
+        let draw = move |number| Ok(segment(size as usize, number as u8));
+        Ok(stream::iter((0..count).map(draw)))
+    }
+
+    async fn look_at(&self, _cx: &Context, mut pictures: Inbound<Segment>) -> Result<u64, Oops> {
+        let mut sum = 0;
+        while let Some(picture) = pictures.next().await {
+            sum += u64::from(picture.map_err(|aborted| Oops(aborted.to_string()))?[0]);
+        }
+        Ok(sum)
+    }
+
     async fn sum(&self, _cx: &Context, mut numbers: Inbound<u32>) -> Result<u64, Oops> {
         let mut sum = 0;
         while let Some(number) = numbers.next().await {
@@ -113,6 +148,13 @@ impl Work for Service {
 }
 
 use futures_util::StreamExt as _;
+
+/// Memory of its own from 64 KiB on, all bytes of which are the same.
+pub(crate) fn segment(len: usize, byte: u8) -> Segment {
+    let mut segment = SegmentPool::new(1 << 16).allocate(len).unwrap();
+    segment.fill(byte);
+    segment.freeze().unwrap()
+}
 
 /// The variable that decides how a service starts.
 pub(crate) const START: &str = "WORKER_START";

@@ -106,11 +106,8 @@ impl<M: Method> CallCell<M> {
         self.state.load(Ordering::Acquire) >= EXPIRED
     }
 
-    /// Counts bytes that were written on the way.
-    pub(crate) fn count_copied(&self, bytes: usize) {
-        self.slot.lock().traffic.add(Traffic {
-            bytes_moved: 0,
-            bytes_copied: bytes as u64,
-        });
+    /// Counts what has gone over the way.
+    pub(crate) fn count(&self, traffic: Traffic) {
+        self.slot.lock().traffic.add(traffic);
     }
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 use insula_core::{Instant, contain};
+use insula_memory::Segment;
 
 use super::caller::Lease;
-use super::codec::{CodecError, read_some};
+use super::codec::{CodecError, Encoded, Limits, read_some};
 use super::message::{Ending, Failure, Head, ToCallee, ToCaller};
 use super::method::{Request, WireContract, WireMethod};
-use super::streams::{Feed, ReplySource, Taken, encoded};
+use super::streams::{Feed, ReplySource, Taken, encode};
 use crate::callee::Pending;
 use crate::cell::{Answer, Answered, CallCell, Left, Signal};
 use crate::contract::{CallInfo, Endpoint, Ticket};
@@ -27,19 +28,19 @@ pub struct Accepted<C> {
     side: Box<dyn CalleeSide<C>>,
 }
 
-/// Reads a call from its first message, which [`forward`](super::forward) has written, of at most
-/// `most` bytes.
+/// Reads a call from its first message, which [`forward`](super::forward) has written.
 ///
 /// # Errors
 /// The message has more bytes, the call is one of another contract, of another version or of an
 /// unknown method, or its request cannot be decoded. The caller's side is to be told with
 /// [`ToCaller::Refuse`], since the call has not started.
 pub fn accept<C: WireContract>(
-    message: &[u8],
-    most: usize,
+    message: &Encoded,
+    limits: impl Into<Limits>,
 ) -> Result<Accepted<C>, Box<ProtocolError>> {
-    let (head, rest) =
-        read_some::<Head<'_>>(message, most).map_err(|why| why.of("", Part::Head))?;
+    let limits = limits.into();
+    let (head, rest) = read_some::<Head<'_>>(&message.bytes, limits.bytes)
+        .map_err(|why| why.of("", Part::Head))?;
     if head.contract != C::NAME {
         return Err(Box::new(ProtocolError::WrongContract {
             expected: C::NAME.to_owned(),
@@ -53,7 +54,7 @@ pub fn accept<C: WireContract>(
             found: head.version,
         }));
     }
-    let mut accepted = accept_method::<C>(head.method, rest, most)?;
+    let mut accepted = accept_request::<C>(head.method, (rest, &message.segments), limits)?;
     accepted.info = head.info();
     accepted.side.prepare(head.deadline(), head.into_envelope());
     Ok(accepted)
@@ -67,15 +68,22 @@ pub fn accept<C: WireContract>(
 pub fn accept_method<C: WireContract>(
     id: u64,
     request: &[u8],
-    most: usize,
+    limits: impl Into<Limits>,
 ) -> Result<Accepted<C>, Box<ProtocolError>> {
-    match C::to_callee(
-        id,
-        Request {
-            rest: request,
-            most,
-        },
-    ) {
+    accept_request(id, (request, &[]), limits.into())
+}
+
+fn accept_request<C: WireContract>(
+    id: u64,
+    (rest, segments): (&[u8], &[Segment]),
+    limits: Limits,
+) -> Result<Accepted<C>, Box<ProtocolError>> {
+    let request = Request {
+        rest,
+        segments,
+        limits,
+    };
+    match C::to_callee(id, request) {
         Some(Ok(AnyCallee(side))) => Ok(Accepted {
             info: CallInfo::default(),
             side,
@@ -146,7 +154,7 @@ pub fn callee<M: WireMethod>(
             envelope: Envelope::default(),
         }),
         running: None,
-        most: request.most,
+        limits: request.limits,
         feed,
         answered: None,
         stream: None,
@@ -168,7 +176,7 @@ struct Side<M: WireMethod> {
     waiting: Option<Waiting<M>>,
     /// From then on.
     running: Option<Running<M>>,
-    most: usize,
+    limits: Limits,
     /// The items of the caller, until they are needed no more.
     feed: Option<Feed>,
     /// The answer, until what was consumed before it was reported.
@@ -253,7 +261,7 @@ impl<M: WireMethod> CalleeSide<M::Contract> for Side<M> {
         }
         // Taken before the answer is sent, and looked at first: what was consumed before the answer
         // is reported before it.
-        let taken = self.stream.as_mut().map(|it| it.poll(cx, self.most));
+        let taken = self.stream.as_mut().map(|it| it.poll(cx, self.limits));
         if let Some(Poll::Ready(taken)) = taken {
             self.pass(taken, cx);
             return self.poll(cx);
@@ -280,9 +288,9 @@ impl<M: WireMethod> CalleeSide<M::Contract> for Side<M> {
             return;
         }
         match message {
-            ToCallee::Item(bytes) => {
+            ToCallee::Item(item) => {
                 if let Some(feed) = &mut self.feed
-                    && let Err(why) = feed.push(&bytes, self.most)
+                    && let Err(why) = feed.push(&item, self.limits)
                 {
                     let why = why.of(M::DESCRIPTOR.name, Part::SentItem);
                     feed.end(Err(why.to_string()));
@@ -335,29 +343,29 @@ impl<M: WireMethod> Side<M> {
                 (Ending::of_error(error, M::failure), outcome)
             }
         };
-        let bytes = match encoded(ending, self.most) {
-            Ok(bytes) => bytes,
+        let answer = match encode(ending, self.limits) {
+            Ok(answer) => answer,
             Err(why) => {
                 let why = why.of(M::DESCRIPTOR.name, Part::Answer);
                 return self.fail(*why, outcome);
             }
         };
-        self.ready.push_back(ToCaller::Answer(bytes, trailing));
+        self.ready.push_back(ToCaller::Answer(answer, trailing));
         if self.stream.is_none() {
             self.end();
         }
     }
 
     /// Passes on what was taken out of the stream of the answer.
-    fn pass(&mut self, taken: Taken<Vec<u8>>, cx: &task::Context<'_>) {
+    fn pass(&mut self, taken: Taken<Encoded>, cx: &task::Context<'_>) {
         match taken {
-            Taken::Item(bytes) => self.ready.push_back(ToCaller::Item(bytes)),
-            Taken::End(bytes) => {
+            Taken::Item(item) => self.ready.push_back(ToCaller::Item(item)),
+            Taken::End(end) => {
                 // What was consumed before the end is reported before it.
                 while let Some(message) = self.poll_feed(cx) {
                     self.ready.push_back(message);
                 }
-                self.ready.push_back(ToCaller::End(bytes));
+                self.ready.push_back(ToCaller::End(end));
                 self.end();
             }
             Taken::Fault(why, part) => {
@@ -372,17 +380,20 @@ impl<M: WireMethod> Side<M> {
         let was_open = self.stream.is_some();
         self.cancel(CancelledBy::Caller);
         let failed = |why| Ending::<(), ()>::Failed(Failure::Protocol(why, outcome));
-        let bytes = encoded(failed(why), self.most).or_else(|_too_large| {
-            let most = self.most;
-            let (method, part) = (String::new(), Part::Answer);
-            encoded(failed(ProtocolError::TooLarge { method, part, most }), most)
+        let limits = self.limits;
+        let answer = encode(failed(why), limits).or_else(|_too_large| {
+            let (method, part, most) = (String::new(), Part::Answer, limits.bytes);
+            encode(
+                failed(ProtocolError::TooLarge { method, part, most }),
+                limits,
+            )
         });
         // Without bytes, if there is not even room for that, the answer cannot be read.
-        let bytes = bytes.unwrap_or_default();
+        let answer = answer.unwrap_or_default();
         self.ready.push_back(if was_open {
-            ToCaller::End(bytes)
+            ToCaller::End(answer)
         } else {
-            ToCaller::Answer(bytes, None)
+            ToCaller::Answer(answer, None)
         });
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use super::codec::{CodecError, read, write};
+use super::codec::{CodecError, Encoded, Limits, read, write};
 use super::message::{Ending, Failure, Head, ToCallee, ToCaller};
 use super::method::{Encoder, WireContract, WireMethod};
 use super::relay::Lost;
@@ -25,7 +25,7 @@ use crate::guard::catch;
 /// Dropping it before the call has ended ends the call: the caller gets
 /// [`CallError::WorkerDied`], with its request if the call has not started.
 pub struct Forwarded {
-    message: Vec<u8>,
+    message: Encoded,
     lease: Lease,
     side: Box<dyn CallerSide>,
 }
@@ -58,26 +58,30 @@ impl Lease {
     }
 }
 
-/// Writes a call as a message of at most `most` bytes.
+/// Writes a call as a message within these limits.
 ///
 /// `None` if that is not possible, or the call has ended already: then its caller has its error.
-pub fn forward<C: WireContract>(call: C, info: CallInfo, most: usize) -> Option<Forwarded> {
-    call.into_caller().0.forward(info, most, None)
+pub fn forward<C: WireContract>(
+    call: C,
+    info: CallInfo,
+    limits: impl Into<Limits>,
+) -> Option<Forwarded> {
+    call.into_caller().0.forward(info, limits.into(), None)
 }
 
 /// As [`forward`], for a worker that passes its calls on and counts them.
 pub(super) fn forward_for<C: WireContract>(
     call: C,
-    most: usize,
+    limits: Limits,
     scope: &Scope,
 ) -> Option<Forwarded> {
     let info = CallInfo::default();
-    call.into_caller().0.forward(info, most, Some(scope))
+    call.into_caller().0.forward(info, limits, Some(scope))
 }
 
 impl Forwarded {
     /// Takes the first message out, which [`accept`](super::accept) reads.
-    pub fn take_message(&mut self) -> Vec<u8> {
+    pub fn take_message(&mut self) -> Encoded {
         std::mem::take(&mut self.message)
     }
 
@@ -146,7 +150,7 @@ trait Outgoing: Send + fmt::Debug {
     fn forward(
         self: Box<Self>,
         info: CallInfo,
-        most: usize,
+        limits: Limits,
         scope: Option<&Scope>,
     ) -> Option<Forwarded>;
 }
@@ -155,19 +159,19 @@ impl<M: WireMethod> Outgoing for Pending<M> {
     fn forward(
         mut self: Box<Self>,
         info: CallInfo,
-        most: usize,
+        limits: Limits,
         scope: Option<&Scope>,
     ) -> Option<Forwarded> {
         let cell = self.cell.take()?;
-        match message::<M>(&cell, info, most)? {
+        match message::<M>(&cell, info, limits)? {
             Ok(message) => {
-                cell.count_copied(message.len());
+                cell.count(message.traffic());
                 let started = Arc::new(Started::new());
                 let lease = lease(Arc::clone(&cell), Arc::clone(&started));
                 let side = Box::new(Side {
                     cell,
                     started,
-                    most,
+                    limits,
                     scope: scope.cloned(),
                     ended: None,
                     watch: None,
@@ -195,24 +199,24 @@ impl<M: WireMethod> Outgoing for Pending<M> {
 fn message<M: WireMethod>(
     cell: &CallCell<M>,
     info: CallInfo,
-    most: usize,
-) -> Option<Result<Vec<u8>, Box<ProtocolError>>> {
+    limits: Limits,
+) -> Option<Result<Encoded, Box<ProtocolError>>> {
     let head = Head::new(
         (M::Contract::NAME, M::Contract::VERSION, M::DESCRIPTOR.id),
         info,
         cell.deadline(),
         cell.envelope(),
     );
-    let mut bytes = Vec::new();
-    if let Err(why) = write(&head, &mut bytes, most) {
+    let mut to = Encoded::default();
+    if let Err(why) = write(&head, &mut to, limits) {
         return Some(Err(why.of(M::DESCRIPTOR.name, Part::Head)));
     }
     let request = cell.lend()?;
-    let mut encoder = Encoder { bytes, most };
+    let mut encoder = Encoder { to, limits };
     let written = M::write(&request, &mut encoder);
     cell.take_back(request);
     Some(match written {
-        Ok(()) => Ok(encoder.bytes),
+        Ok(()) => Ok(encoder.to),
         Err(why) => Err(why.of(M::DESCRIPTOR.name, Part::Request)),
     })
 }
@@ -245,7 +249,7 @@ trait CallerSide: Send + fmt::Debug {
 struct Side<M: WireMethod> {
     cell: Arc<CallCell<M>>,
     started: Arc<Started<Source>>,
-    most: usize,
+    limits: Limits,
     /// Of the worker that counts the call when it ends, if there is one on this side.
     scope: Option<Scope>,
     /// The end of the call, once it was counted.
@@ -285,12 +289,12 @@ impl<M: WireMethod> CallerSide for Side<M> {
             self.items = Some(items);
         }
         if let Some(items) = &mut self.items
-            && let Poll::Ready(taken) = items.poll(cx, self.most)
+            && let Poll::Ready(taken) = items.poll(cx, self.limits)
         {
             return Poll::Ready(Some(match taken {
-                Taken::Item(bytes) => {
-                    self.cell.count_copied(bytes.len());
-                    ToCallee::Item(bytes)
+                Taken::Item(item) => {
+                    self.cell.count(item.traffic());
+                    ToCallee::Item(item)
                 }
                 // It stays, since its items are consumed later.
                 Taken::End(end) => {
@@ -340,8 +344,8 @@ impl<M: WireMethod> CallerSide for Side<M> {
                 }
             }
             ToCaller::Closed => self.drop_items(),
-            ToCaller::Answer(bytes, trailing) => {
-                self.cell.count_copied(bytes.len());
+            ToCaller::Answer(answer, trailing) => {
+                self.cell.count(answer.traffic());
                 if let Some(trailing) = trailing {
                     self.cell.trail(trailing);
                 }
@@ -350,20 +354,20 @@ impl<M: WireMethod> CallerSide for Side<M> {
                     let why = CodecError::Undecodable(why);
                     return self.fail(why, Part::Answer, Outcome::MaybeExecuted);
                 }
-                match read(&bytes, self.most) {
+                match read(&answer, self.limits) {
                     Ok(ending) => self.answer(ending),
-                    Err(why) => self.fail(why, Part::Answer, outcome_of(&bytes)),
+                    Err(why) => self.fail(why, Part::Answer, outcome_of(&answer.bytes)),
                 }
             }
-            ToCaller::Item(bytes) => {
-                self.cell.count_copied(bytes.len());
+            ToCaller::Item(item) => {
+                self.cell.count(item.traffic());
                 if let Some(stream) = &mut self.stream
-                    && let Err(why) = stream.push(&bytes, self.most)
+                    && let Err(why) = stream.push(&item, self.limits)
                 {
                     self.fail(why, Part::Item, Outcome::MaybeExecuted);
                 }
             }
-            ToCaller::End(bytes) => self.close(&bytes),
+            ToCaller::End(end) => self.close(&end),
         }
     }
 
@@ -593,13 +597,13 @@ impl<M: WireMethod> Side<M> {
     }
 
     /// The stream of the answer ends.
-    fn close(&mut self, bytes: &[u8]) {
+    fn close(&mut self, end: &Encoded) {
         let Some(mut stream) = self.stream.take() else {
             let why = "the end of a stream that is not open".to_owned();
             let why = CodecError::Undecodable(why);
             return self.fail(why, Part::Answer, Outcome::MaybeExecuted);
         };
-        let fault = match stream.end(bytes, self.most) {
+        let fault = match stream.end(end, self.limits) {
             Ok(end) => {
                 let how = match end.how {
                     HowEnded::Answered => How::Answered,

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use insula_memory::{Segment, read_beside, write_beside};
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,9 +11,80 @@ use serde::de::DeserializeOwned;
 use super::decode::{decode_all, decode_some};
 use crate::error::{Part, ProtocolError};
 use crate::guard::catch;
+use crate::payload::Traffic;
 
 /// The most bytes of a message, unless another limit is set.
 pub const MOST_BYTES: usize = 16 << 20;
+
+/// A value, or a message with one, as bytes and the segments that go beside them.
+///
+/// A [`Segment`] of the value is one of its bytes, unless the way to the other program carries
+/// segments: then it is handed over as it is, and the bytes have its place in the list.
+#[derive(Debug, Clone, Default)]
+pub struct Encoded {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The segments that the bytes refer to.
+    pub segments: Vec<Segment>,
+}
+
+/// What a message may have at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Limits {
+    pub(super) bytes: usize,
+    pub(super) segments: usize,
+    pub(super) segment_bytes: u64,
+}
+
+impl Limits {
+    /// At most so many bytes, and no segments: they are copied.
+    pub fn bytes(bytes: usize) -> Self {
+        Self {
+            bytes,
+            segments: 0,
+            segment_bytes: 0,
+        }
+    }
+
+    /// Has so many segments of a message, with so many bytes together, go beside its own bytes, which
+    /// the way to the other program must be able to carry. What is beyond that is copied.
+    pub fn segments(self, segments: usize, bytes: u64) -> Self {
+        Self {
+            segments,
+            segment_bytes: bytes,
+            ..self
+        }
+    }
+
+    /// Returns the most bytes of a message.
+    pub fn most_bytes(self) -> usize {
+        self.bytes
+    }
+}
+
+impl From<usize> for Limits {
+    fn from(bytes: usize) -> Self {
+        Self::bytes(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Encoded {
+    fn from(bytes: Vec<u8>) -> Self {
+        let segments = Vec::new();
+        Self { bytes, segments }
+    }
+}
+
+impl Encoded {
+    /// The bytes that were written, and those of the segments, which were not.
+    pub(super) fn traffic(&self) -> Traffic {
+        Traffic {
+            bytes_moved: self.segments.iter().map(|it| it.len() as u64).sum(),
+            bytes_copied: self.bytes.len() as u64,
+        }
+    }
+}
 
 /// A value that crosses a wire: each that can be serialized, and deserialized from bytes that are
 /// dropped afterwards.
@@ -71,9 +143,9 @@ pub enum CodecError {
 /// as there is for [`decode`]: a value that is nested so deep that serde does not get by with the
 /// stack ends the process, as its drop would.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
-    let mut bytes = Vec::new();
-    write(value, &mut bytes, MOST_BYTES)?;
-    Ok(bytes)
+    let mut encoded = Encoded::default();
+    write(value, &mut encoded, MOST_BYTES.into())?;
+    Ok(encoded.bytes)
 }
 
 /// Reads a value from bytes that [`encode`] has written, of which there are at most [`MOST_BYTES`].
@@ -85,17 +157,20 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
 /// There are more bytes than allowed or than the value has, they are those of another type, or its
 /// `Deserialize` fails or panics.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    read(bytes, MOST_BYTES)
+    read_bytes(bytes, MOST_BYTES)
 }
 
-/// Appends a value to a message of at most `most` bytes. Serializing is the user's code, so no lock
-/// is held.
+/// Appends a value to a message. Serializing is the user's code, so no lock is held.
 pub(super) fn write<T: Serialize + ?Sized>(
     value: &T,
-    bytes: &mut Vec<u8>,
-    most: usize,
+    to: &mut Encoded,
+    limits: Limits,
 ) -> Result<(), CodecError> {
-    let written = catch(|| postcard::serialize_with_flavor(value, Bounded { bytes, most }));
+    let Encoded { bytes, segments } = to;
+    let most = limits.bytes;
+    let write = || postcard::serialize_with_flavor(value, Bounded { bytes, most });
+    let room = (limits.segments, limits.segment_bytes);
+    let written = catch(|| write_beside(segments, room, write));
     match written {
         Ok(Ok(())) => Ok(()),
         Ok(Err(postcard::Error::SerializeBufferFull)) => Err(CodecError::TooLarge { most }),
@@ -107,8 +182,29 @@ pub(super) fn write<T: Serialize + ?Sized>(
     }
 }
 
+/// Appends a value of this library, which has no segments.
+pub(super) fn append<T: Serialize + ?Sized>(
+    value: &T,
+    to: &mut Vec<u8>,
+    most: usize,
+) -> Result<(), CodecError> {
+    let mut encoded = Encoded::from(std::mem::take(to));
+    let written = write(value, &mut encoded, most.into());
+    *to = encoded.bytes;
+    written
+}
+
 /// Reads a value that is a whole message.
-pub(super) fn read<T: DeserializeOwned>(bytes: &[u8], most: usize) -> Result<T, CodecError> {
+pub(super) fn read<T: DeserializeOwned>(from: &Encoded, limits: Limits) -> Result<T, CodecError> {
+    let read = || read_bytes(&from.bytes, limits.bytes);
+    match &*from.segments {
+        [] => read(),
+        segments => read_beside(segments, read),
+    }
+}
+
+/// As [`read`], of a message without segments.
+pub(super) fn read_bytes<T: DeserializeOwned>(bytes: &[u8], most: usize) -> Result<T, CodecError> {
     check(bytes, most)?;
     contained(|| decode_all(bytes).map_err(|why| CodecError::Undecodable(why.to_string())))
 }

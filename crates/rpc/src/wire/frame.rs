@@ -11,7 +11,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::codec::{CodecError, read, read_some, write};
+use super::codec::{CodecError, Encoded, Limits, append, read_bytes, read_some};
 use super::message::{CancelledByForm, ProtocolErrorForm, ToCallee, ToCaller};
 use super::method::WireContract;
 use crate::envelope::{Metadata, Progress};
@@ -31,7 +31,7 @@ pub enum Frame {
         /// The number of the call.
         call: u64,
         /// Its first message.
-        message: Vec<u8>,
+        message: Encoded,
     },
     /// The handler of a call is about to run.
     Started {
@@ -179,27 +179,41 @@ struct By(#[serde(with = "CancelledByForm")] CancelledBy);
 struct Why(#[serde(with = "ProtocolErrorForm")] ProtocolError);
 
 impl Frame {
-    /// Appends the frame to bytes.
-    pub fn write(&self, to: &mut Vec<u8>) {
+    /// Writes the frame.
+    #[must_use]
+    pub fn write(self) -> Encoded {
+        let mut frame = Encoded::default();
+        let to = &mut frame;
         match self {
-            Self::Hello(hello) => put(to, kind::HELLO, 0, hello),
-            Self::Refused(why) => put(to, kind::REFUSED, 0, cut(why)),
-            Self::Start { call, message } => put_bytes(to, kind::START, *call, message),
-            Self::Started { call } => put_bytes(to, kind::STARTED, *call, &[]),
-            Self::ToCallee { call, message } => write_to_callee(message, *call, to),
-            Self::ToCaller { call, message } => write_to_caller(message, *call, to),
-            Self::Ping(number) => put_bytes(to, kind::PING, *number, &[]),
-            Self::Pong(number) => put_bytes(to, kind::PONG, *number, &[]),
-            Self::GoAway => put_bytes(to, kind::GO_AWAY, 0, &[]),
+            Self::Hello(hello) => put(&mut to.bytes, kind::HELLO, 0, &hello),
+            Self::Refused(why) => put(&mut to.bytes, kind::REFUSED, 0, cut(&why)),
+            Self::Start { call, message } => put_encoded(to, kind::START, call, message),
+            Self::Started { call } => put_bytes(&mut to.bytes, kind::STARTED, call, &[]),
+            Self::ToCallee { call, message } => write_to_callee(message, call, to),
+            Self::ToCaller { call, message } => write_to_caller(message, call, to),
+            Self::Ping(number) => put_bytes(&mut to.bytes, kind::PING, number, &[]),
+            Self::Pong(number) => put_bytes(&mut to.bytes, kind::PONG, number, &[]),
+            Self::GoAway => put_bytes(&mut to.bytes, kind::GO_AWAY, 0, &[]),
         }
+        frame
     }
 
-    /// Reads a frame whose values of the user have at most `most` bytes.
+    /// Reads a frame whose values of the user are within these limits.
     ///
     /// # Errors
     /// The bytes are those of no frame. Whatever they are, no more memory is allocated than they
     /// have themselves.
-    pub fn read(bytes: &[u8], most: usize) -> Result<Self, FrameError> {
+    pub fn read(frame: Encoded, limits: impl Into<Limits>) -> Result<Self, FrameError> {
+        let limits = limits.into();
+        let most = limits.bytes;
+        let Encoded { bytes, segments } = frame;
+        let beside: u64 = segments.iter().map(|it| it.len() as u64).sum();
+        if segments.len() > limits.segments || beside > limits.segment_bytes {
+            let count = segments.len();
+            return Err(invalid(&format!(
+                "{count} segments of {beside} bytes are more than allowed"
+            )));
+        }
         let (head, body) = bytes
             .split_first_chunk::<HEAD>()
             .ok_or_else(|| invalid("it has no head"))?;
@@ -214,12 +228,16 @@ impl Frame {
             let len = body.len();
             return Err(FrameError::TooLarge { len, most: limit });
         }
+        let encoded = |body: &[u8]| Encoded {
+            bytes: body.to_vec(),
+            segments,
+        };
         Ok(match kind {
             kind::HELLO => Self::Hello(get(body)?),
             kind::REFUSED => Self::Refused(get(body)?),
             kind::START => Self::Start {
                 call,
-                message: body.to_vec(),
+                message: encoded(body),
             },
             kind::STARTED => Self::Started { call },
             kind::PING => Self::Ping(call),
@@ -227,32 +245,37 @@ impl Frame {
             kind::GO_AWAY => Self::GoAway,
             16..=31 => Self::ToCallee {
                 call,
-                message: read_to_callee(kind, body)?,
+                message: read_to_callee(kind, body, encoded)?,
             },
             _ => Self::ToCaller {
                 call,
-                message: read_to_caller(kind, body)?,
+                message: read_to_caller(kind, body, encoded)?,
             },
         })
     }
 }
 
-fn write_to_callee(message: &ToCallee, call: u64, to: &mut Vec<u8>) {
+fn write_to_callee(message: ToCallee, call: u64, to: &mut Encoded) {
+    let bytes = &mut to.bytes;
     match message {
-        ToCallee::Item(bytes) => put_bytes(to, kind::SENT_ITEM, call, bytes),
+        ToCallee::Item(item) => put_encoded(to, kind::SENT_ITEM, call, item),
         ToCallee::End(end) => {
             let end = end.as_ref().map_err(|reason| cut(reason));
-            put(to, kind::SENT_END, call, &end);
+            put(bytes, kind::SENT_END, call, &end);
         }
-        ToCallee::Credit(items) => put(to, kind::CONSUMED, call, items),
-        ToCallee::Stop(by) => put(to, kind::STOP, call, &By(*by)),
-        ToCallee::Cancel(by) => put(to, kind::CANCEL, call, &By(*by)),
+        ToCallee::Credit(items) => put(bytes, kind::CONSUMED, call, &items),
+        ToCallee::Stop(by) => put(bytes, kind::STOP, call, &By(by)),
+        ToCallee::Cancel(by) => put(bytes, kind::CANCEL, call, &By(by)),
     }
 }
 
-fn read_to_callee(kind: u8, body: &[u8]) -> Result<ToCallee, FrameError> {
+fn read_to_callee(
+    kind: u8,
+    body: &[u8],
+    encoded: impl FnOnce(&[u8]) -> Encoded,
+) -> Result<ToCallee, FrameError> {
     Ok(match kind {
-        kind::SENT_ITEM => ToCallee::Item(body.to_vec()),
+        kind::SENT_ITEM => ToCallee::Item(encoded(body)),
         kind::SENT_END => ToCallee::End(get(body)?),
         kind::CONSUMED => ToCallee::Credit(get(body)?),
         kind::STOP => ToCallee::Stop(get::<By>(body)?.0),
@@ -261,9 +284,10 @@ fn read_to_callee(kind: u8, body: &[u8]) -> Result<ToCallee, FrameError> {
     })
 }
 
-fn write_to_caller(message: &ToCaller, call: u64, to: &mut Vec<u8>) {
+fn write_to_caller(message: ToCaller, call: u64, to: &mut Encoded) {
+    let bytes = &mut to.bytes;
     match message {
-        ToCaller::Refuse(why) => put(to, kind::REFUSE, call, &Why(short(why))),
+        ToCaller::Refuse(why) => put(bytes, kind::REFUSE, call, &Why(short(&why))),
         ToCaller::Progress(progress) => {
             let Progress {
                 done,
@@ -271,21 +295,26 @@ fn write_to_caller(message: &ToCaller, call: u64, to: &mut Vec<u8>) {
                 message,
             } = progress;
             let message = message.as_deref().map(cut);
-            put(to, kind::PROGRESS, call, &(done, total, message));
+            put(bytes, kind::PROGRESS, call, &(done, total, message));
         }
-        ToCaller::Credit(items) => put(to, kind::READ, call, items),
-        ToCaller::Closed => put_bytes(to, kind::CLOSED, call, &[]),
-        ToCaller::Answer(bytes, None) => put_bytes(to, kind::ANSWER, call, bytes),
-        ToCaller::Answer(bytes, Some(trailing)) => {
-            put(to, kind::TRAILED_ANSWER, call, trailing);
-            to.extend_from_slice(bytes);
+        ToCaller::Credit(items) => put(bytes, kind::READ, call, &items),
+        ToCaller::Closed => put_bytes(bytes, kind::CLOSED, call, &[]),
+        ToCaller::Answer(answer, None) => put_encoded(to, kind::ANSWER, call, answer),
+        ToCaller::Answer(answer, Some(trailing)) => {
+            put(bytes, kind::TRAILED_ANSWER, call, &trailing);
+            bytes.extend_from_slice(&answer.bytes);
+            to.segments = answer.segments;
         }
-        ToCaller::Item(bytes) => put_bytes(to, kind::ITEM, call, bytes),
-        ToCaller::End(bytes) => put_bytes(to, kind::END, call, bytes),
+        ToCaller::Item(item) => put_encoded(to, kind::ITEM, call, item),
+        ToCaller::End(end) => put_encoded(to, kind::END, call, end),
     }
 }
 
-fn read_to_caller(kind: u8, body: &[u8]) -> Result<ToCaller, FrameError> {
+fn read_to_caller(
+    kind: u8,
+    body: &[u8],
+    encoded: impl FnOnce(&[u8]) -> Encoded,
+) -> Result<ToCaller, FrameError> {
     Ok(match kind {
         kind::REFUSE => ToCaller::Refuse(Box::new(get::<Why>(body)?.0)),
         kind::PROGRESS => {
@@ -298,14 +327,14 @@ fn read_to_caller(kind: u8, body: &[u8]) -> Result<ToCaller, FrameError> {
         }
         kind::READ => ToCaller::Credit(get(body)?),
         kind::CLOSED => ToCaller::Closed,
-        kind::ANSWER => ToCaller::Answer(body.to_vec(), None),
+        kind::ANSWER => ToCaller::Answer(encoded(body), None),
         kind::TRAILED_ANSWER => {
             let (trailing, bytes) =
                 read_some::<Metadata>(body, body.len()).map_err(|why| invalid(&why.to_string()))?;
-            ToCaller::Answer(bytes.to_vec(), Some(trailing))
+            ToCaller::Answer(encoded(bytes), Some(trailing))
         }
-        kind::ITEM => ToCaller::Item(body.to_vec()),
-        kind::END => ToCaller::End(body.to_vec()),
+        kind::ITEM => ToCaller::Item(encoded(body)),
+        kind::END => ToCaller::End(encoded(body)),
         other => return Err(unknown(other)),
     })
 }
@@ -330,6 +359,11 @@ fn short(why: &ProtocolError) -> ProtocolError {
     why
 }
 
+fn put_encoded(to: &mut Encoded, kind: u8, call: u64, body: Encoded) {
+    put_bytes(&mut to.bytes, kind, call, &body.bytes);
+    to.segments = body.segments;
+}
+
 fn put_bytes(to: &mut Vec<u8>, kind: u8, call: u64, body: &[u8]) {
     to.reserve(HEAD + body.len());
     to.push(kind);
@@ -341,7 +375,7 @@ fn put<T: Serialize + ?Sized>(to: &mut Vec<u8>, kind: u8, call: u64, body: &T) {
     put_bytes(to, kind, call, &[]);
     let most = to.len() + SMALL;
     let begin = to.len();
-    match write(body, to, most) {
+    match append(body, to, most) {
         Ok(()) => {}
         // The types are this library's, and their texts are cut where they are made. A body that is
         // too large nevertheless is read as damaged, and ends the link.
@@ -354,7 +388,7 @@ fn put<T: Serialize + ?Sized>(to: &mut Vec<u8>, kind: u8, call: u64, body: &T) {
 }
 
 fn get<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
-    read(body, SMALL).map_err(|why| invalid(&why.to_string()))
+    read_bytes(body, SMALL).map_err(|why| invalid(&why.to_string()))
 }
 
 fn invalid(why: &str) -> FrameError {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use insula_core::{Instant, contain};
 use serde::{Deserialize, Serialize};
 
+use super::codec::Encoded;
 use crate::WorkerId;
 use crate::contract::{Admission, CallInfo, Priority, WorkType};
 use crate::envelope::{Envelope, Metadata, Progress, TraceContext};
@@ -19,7 +20,7 @@ use crate::share::Share;
 #[non_exhaustive]
 pub enum ToCallee {
     /// An item that the caller sends, encoded.
-    Item(Vec<u8>),
+    Item(Encoded),
     /// The end of the items that the caller sends: all were sent, or the reason for which the rest
     /// will not come.
     End(Result<(), String>),
@@ -45,11 +46,11 @@ pub enum ToCaller {
     Closed,
     /// The answer, encoded, and what the handler has sent along. The last message, unless the answer
     /// is a stream.
-    Answer(Vec<u8>, Option<Metadata>),
+    Answer(Encoded, Option<Metadata>),
     /// An item of an answer that is a stream, encoded.
-    Item(Vec<u8>),
+    Item(Encoded),
     /// The end of an answer that is a stream, encoded. The last message.
-    End(Vec<u8>),
+    End(Encoded),
 }
 
 /// The first part of a call's first message. The request follows it.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use insula_core::contain;
+use insula_memory::{Segment, read_beside};
 
 use super::callee::AnyCallee;
 use super::caller::AnyCaller;
-use super::codec::{CodecError, Crosses, read_some, write};
+use super::codec::{CodecError, Crosses, Encoded, Limits, read_some, write};
 use super::schema::Schema;
 use super::streams::{Feed, ReplySource, Sink, Source};
 use crate::cell::Signal;
@@ -74,8 +75,8 @@ pub trait WireMethod: Method {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Encoder {
-    pub(super) bytes: Vec<u8>,
-    pub(super) most: usize,
+    pub(super) to: Encoded,
+    pub(super) limits: Limits,
 }
 
 impl Encoder {
@@ -84,7 +85,7 @@ impl Encoder {
     /// # Errors
     /// It cannot be written, or there are too many bytes.
     pub fn value<T: Crosses>(&mut self, value: &T) -> Result<(), CodecError> {
-        write(value, &mut self.bytes, self.most)
+        write(value, &mut self.to, self.limits)
     }
 }
 
@@ -98,7 +99,8 @@ pub fn discard<T>(value: T) {
 #[derive(Debug)]
 pub struct Request<'a> {
     pub(super) rest: &'a [u8],
-    pub(super) most: usize,
+    pub(super) segments: &'a [Segment],
+    pub(super) limits: Limits,
 }
 
 impl Request<'_> {
@@ -107,7 +109,11 @@ impl Request<'_> {
     /// # Errors
     /// The bytes are not those of such a value.
     pub fn value<T: Crosses>(&mut self) -> Result<T, CodecError> {
-        let (value, rest) = read_some(self.rest, self.most)?;
+        let read = || read_some(self.rest, self.limits.bytes);
+        let (value, rest) = match self.segments {
+            [] => read()?,
+            segments => read_beside(segments, read)?,
+        };
         self.rest = rest;
         Ok(value)
     }

@@ -5,6 +5,7 @@ use std::future::{pending, poll_fn};
 use std::task::{self, Poll};
 
 use super::caller::{Forwarded, forward_for};
+use super::codec::{Encoded, Limits};
 use super::message::{ToCallee, ToCaller};
 use super::method::WireContract;
 use crate::context::Scope;
@@ -18,7 +19,7 @@ use crate::payload::Traffic;
 pub trait Link: fmt::Debug + Send + Sync {
     /// Sends the first message of a call. Returns the number of the call; `None` if the link is
     /// lost, and nothing was sent.
-    fn open(&self, message: Vec<u8>) -> Option<u64>;
+    fn open(&self, message: Encoded) -> Option<u64>;
     /// Sends a further message of a call. Comes to nothing if the link is lost.
     fn send(&self, call: u64, message: ToCallee);
     /// Returns the next news of a call, in their order. After [`News::Lost`] there are no more.
@@ -52,7 +53,7 @@ pub enum Lost {
 
 /// Passes a call on through a link and brings its answer to its caller: the body of
 /// [`Respond::respond`](crate::Respond::respond) for a worker whose service is in another program.
-/// The first message has at most `most` bytes.
+/// The messages have at most what `limits` says.
 ///
 /// The call is counted by the books of `scope`. If the link is lost, the call ends with
 /// [`CallError::WorkerDied`](crate::CallError::WorkerDied), not started or maybe executed as [`Lost`]
@@ -60,14 +61,19 @@ pub enum Lost {
 ///
 /// # Cancellation
 /// Dropping the future cancels the call on the other side, and ends it as `WorkerDied` on this one.
-pub async fn relay<C: WireContract>(call: C, scope: &Scope, link: &dyn Link, most: usize) -> Ended {
+pub async fn relay<C: WireContract>(
+    call: C,
+    scope: &Scope,
+    link: &dyn Link,
+    limits: Limits,
+) -> Ended {
     if link.is_lost() {
         let _counted = unsent(scope, How::Died);
         drop(call);
         return pending().await;
     }
     let worker = scope.worker();
-    let Some(mut forwarded) = forward_for(call, most, scope) else {
+    let Some(mut forwarded) = forward_for(call, limits, scope) else {
         return unsent(scope, How::Failed);
     };
     if forwarded.lend_out(worker).is_err() {

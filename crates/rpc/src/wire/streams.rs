@@ -13,7 +13,7 @@ use std::task::{self, Poll, ready};
 
 use serde::Serialize;
 
-use super::codec::{CodecError, Crosses, read, write};
+use super::codec::{CodecError, Crosses, Encoded, Limits, read, write};
 use super::message::{Ending, Failure};
 use crate::cell::{Cut, Signal};
 use crate::channel::{Channel, Closed, Event, WINDOW, Writer, channel};
@@ -24,7 +24,7 @@ use crate::reply::{ReplyEnd, ReplyStream};
 
 /// An item or an end that was taken out of a channel, encoded.
 pub(super) enum Taken<R> {
-    Item(Vec<u8>),
+    Item(Encoded),
     End(R),
     /// An item or an end that cannot be encoded; nothing follows.
     Fault(CodecError, Part),
@@ -49,7 +49,7 @@ impl Passed {
 pub struct Source(Box<dyn AnySource>);
 
 trait AnySource: Send {
-    fn poll(&mut self, cx: &task::Context<'_>, most: usize) -> Poll<Taken<SentEnd>>;
+    fn poll(&mut self, cx: &task::Context<'_>, limits: Limits) -> Poll<Taken<SentEnd>>;
     fn consume(&mut self, items: u64);
 }
 
@@ -67,8 +67,8 @@ pub fn source<T: Crosses>(items: Inbound<T>) -> Source {
 }
 
 impl Source {
-    pub(super) fn poll(&mut self, cx: &task::Context<'_>, most: usize) -> Poll<Taken<SentEnd>> {
-        self.0.poll(cx, most)
+    pub(super) fn poll(&mut self, cx: &task::Context<'_>, limits: Limits) -> Poll<Taken<SentEnd>> {
+        self.0.poll(cx, limits)
     }
 
     /// The handler has consumed that many more.
@@ -78,11 +78,11 @@ impl Source {
 }
 
 impl<T: Crosses> AnySource for Items<T> {
-    fn poll(&mut self, cx: &task::Context<'_>, most: usize) -> Poll<Taken<SentEnd>> {
+    fn poll(&mut self, cx: &task::Context<'_>, limits: Limits) -> Poll<Taken<SentEnd>> {
         Poll::Ready(match ready!(self.items.0.poll_pass(cx)) {
             Event::Item((item, bytes)) => {
                 self.passed.0.push_back(bytes);
-                taken(item, Part::SentItem, most)
+                taken(item, Part::SentItem, limits)
             }
             Event::End(end) => Taken::End(end),
             Event::Over => return Poll::Pending,
@@ -100,7 +100,7 @@ pub struct ReplySource(Box<dyn AnyReplySource>);
 
 trait AnyReplySource: Send {
     /// The end is encoded too.
-    fn poll(&mut self, cx: &task::Context<'_>, most: usize) -> Poll<Taken<Vec<u8>>>;
+    fn poll(&mut self, cx: &task::Context<'_>, limits: Limits) -> Poll<Taken<Encoded>>;
     fn consume(&mut self, items: u64);
 }
 
@@ -118,8 +118,8 @@ pub fn reply_source<T: Crosses, E: Crosses>(stream: ReplyStream<T, E>) -> ReplyS
 }
 
 impl ReplySource {
-    pub(super) fn poll(&mut self, cx: &task::Context<'_>, most: usize) -> Poll<Taken<Vec<u8>>> {
-        self.0.poll(cx, most)
+    pub(super) fn poll(&mut self, cx: &task::Context<'_>, limits: Limits) -> Poll<Taken<Encoded>> {
+        self.0.poll(cx, limits)
     }
 
     /// The caller has consumed that many more.
@@ -129,18 +129,18 @@ impl ReplySource {
 }
 
 impl<T: Crosses, E: Crosses> AnyReplySource for Reply<T, E> {
-    fn poll(&mut self, cx: &task::Context<'_>, most: usize) -> Poll<Taken<Vec<u8>>> {
+    fn poll(&mut self, cx: &task::Context<'_>, limits: Limits) -> Poll<Taken<Encoded>> {
         Poll::Ready(match ready!(self.stream.reader.poll_pass(cx)) {
             Event::Item((item, bytes)) => {
                 self.passed.0.push_back(bytes);
-                taken(item, Part::Item, most)
+                taken(item, Part::Item, limits)
             }
             Event::End(end) => {
                 let end: Ending<(), E> = match end {
                     Ok(()) => Ending::Value(()),
                     Err(error) => Ending::of_error(error, |error| error),
                 };
-                match encoded(end, most) {
+                match encode(end, limits) {
                     Ok(bytes) => Taken::End(bytes),
                     Err(why) => Taken::Fault(why, Part::Answer),
                 }
@@ -155,19 +155,19 @@ impl<T: Crosses, E: Crosses> AnyReplySource for Reply<T, E> {
     }
 }
 
-fn taken<T: Serialize, R>(item: T, part: Part, most: usize) -> Taken<R> {
-    match encoded(item, most) {
+fn taken<T: Serialize, R>(item: T, part: Part, limits: Limits) -> Taken<R> {
+    match encode(item, limits) {
         Ok(bytes) => Taken::Item(bytes),
         Err(why) => Taken::Fault(why, part),
     }
 }
 
 /// Encodes a value and drops it. Both are the user's code.
-pub(super) fn encoded<T: Serialize>(value: T, most: usize) -> Result<Vec<u8>, CodecError> {
-    let mut bytes = Vec::new();
-    let written = write(&value, &mut bytes, most);
+pub(super) fn encode<T: Serialize>(value: T, limits: Limits) -> Result<Encoded, CodecError> {
+    let mut encoded = Encoded::default();
+    let written = write(&value, &mut encoded, limits);
     let _dropped = catch(move || drop(value));
-    written.map(|()| bytes)
+    written.map(|()| encoded)
 }
 
 /// The items of a caller, on the side of the callee.
@@ -175,7 +175,7 @@ pub struct Feed(Box<dyn AnyFeed>);
 
 trait AnyFeed: Send {
     /// The size of an item, or why there is none.
-    fn push(&mut self, bytes: &[u8], most: usize) -> Result<(), CodecError>;
+    fn push(&mut self, encoded: &Encoded, limits: Limits) -> Result<(), CodecError>;
     fn end(&mut self, end: SentEnd);
     fn poll_consumed(&mut self, cx: &task::Context<'_>) -> Poll<Result<u64, Closed>>;
     fn cut(&self) -> Arc<dyn Cut>;
@@ -199,8 +199,8 @@ pub fn feed<T: Crosses>(measure: fn(&T) -> u64) -> (Feed, Inbound<T>) {
 }
 
 impl Feed {
-    pub(super) fn push(&mut self, bytes: &[u8], most: usize) -> Result<(), CodecError> {
-        self.0.push(bytes, most)
+    pub(super) fn push(&mut self, encoded: &Encoded, limits: Limits) -> Result<(), CodecError> {
+        self.0.push(encoded, limits)
     }
 
     pub(super) fn end(&mut self, end: Result<(), String>) {
@@ -218,8 +218,8 @@ impl Feed {
 }
 
 impl<T: Crosses> AnyFeed for Fed<T> {
-    fn push(&mut self, bytes: &[u8], most: usize) -> Result<(), CodecError> {
-        put(&self.writer, self.measure, bytes, most)
+    fn push(&mut self, encoded: &Encoded, limits: Limits) -> Result<(), CodecError> {
+        put(&self.writer, self.measure, encoded, limits)
     }
 
     fn end(&mut self, end: SentEnd) {
@@ -239,9 +239,9 @@ impl<T: Crosses> AnyFeed for Fed<T> {
 pub struct Sink(Box<dyn AnySink>);
 
 trait AnySink: Send {
-    fn push(&mut self, bytes: &[u8], most: usize) -> Result<(), CodecError>;
+    fn push(&mut self, encoded: &Encoded, limits: Limits) -> Result<(), CodecError>;
     /// Decodes an end. What comes back writes it.
-    fn end(&mut self, bytes: &[u8], most: usize) -> Result<WriteEnd<'_>, CodecError>;
+    fn end(&mut self, encoded: &Encoded, limits: Limits) -> Result<WriteEnd<'_>, CodecError>;
     /// Ends the stream with an error of the library.
     fn fail(&mut self, failure: Failure);
     fn poll_consumed(&mut self, cx: &task::Context<'_>) -> Poll<Result<u64, Closed>>;
@@ -284,12 +284,16 @@ pub fn sink<T: Crosses, E: Crosses>(
 }
 
 impl Sink {
-    pub(super) fn push(&mut self, bytes: &[u8], most: usize) -> Result<(), CodecError> {
-        self.0.push(bytes, most)
+    pub(super) fn push(&mut self, encoded: &Encoded, limits: Limits) -> Result<(), CodecError> {
+        self.0.push(encoded, limits)
     }
 
-    pub(super) fn end(&mut self, bytes: &[u8], most: usize) -> Result<WriteEnd<'_>, CodecError> {
-        self.0.end(bytes, most)
+    pub(super) fn end(
+        &mut self,
+        encoded: &Encoded,
+        limits: Limits,
+    ) -> Result<WriteEnd<'_>, CodecError> {
+        self.0.end(encoded, limits)
     }
 
     pub(super) fn fail(&mut self, failure: Failure) {
@@ -312,12 +316,12 @@ impl Sink {
 }
 
 impl<T: Crosses, E: Crosses> AnySink for Answer<T, E> {
-    fn push(&mut self, bytes: &[u8], most: usize) -> Result<(), CodecError> {
-        put(&self.writer, self.measure, bytes, most)
+    fn push(&mut self, encoded: &Encoded, limits: Limits) -> Result<(), CodecError> {
+        put(&self.writer, self.measure, encoded, limits)
     }
 
-    fn end(&mut self, bytes: &[u8], most: usize) -> Result<WriteEnd<'_>, CodecError> {
-        let (how, end) = match read::<Ending<(), E>>(bytes, most)? {
+    fn end(&mut self, encoded: &Encoded, limits: Limits) -> Result<WriteEnd<'_>, CodecError> {
+        let (how, end) = match read::<Ending<(), E>>(encoded, limits)? {
             Ending::Value(()) => (HowEnded::Answered, Ok(())),
             Ending::App(error) => (HowEnded::Failed, Err(CallError::App(error))),
             Ending::Failed(failure) => (HowEnded::Stopped, Err(failure.into_error())),
@@ -350,14 +354,14 @@ impl<T: Crosses, E: Crosses> AnySink for Answer<T, E> {
 fn put<T: Crosses, R>(
     writer: &Writer<T, R>,
     measure: fn(&T) -> u64,
-    bytes: &[u8],
-    most: usize,
+    encoded: &Encoded,
+    limits: Limits,
 ) -> Result<(), CodecError> {
     if writer.is_full() {
         let why = format!("the stream has more than {WINDOW} items on their way");
         return Err(CodecError::Undecodable(why));
     }
-    let item: T = read(bytes, most)?;
+    let item: T = read(encoded, limits)?;
     let size = catch(|| measure(&item)).map_err(|panic| {
         let why = format!("its size panicked: {}", panic.message);
         CodecError::Undecodable(why)

@@ -228,15 +228,15 @@ fn a_first_message_of_garbage_is_refused() {
     assert!(wire::accept::<HuntRequest>(&message, MOST).is_ok());
     let mut accepted = 0;
     for _ in 0..20_000 {
-        let mut bytes = message.clone();
+        let mut bytes = message.bytes.clone();
         for _ in 0..=dice.roll() % 3 {
             let at = dice.roll() as usize % bytes.len();
             bytes[at] = dice.roll() as u8;
         }
-        accepted += u32::from(wire::accept::<HuntRequest>(&bytes, MOST).is_ok());
-        let cut = dice.roll() as usize % message.len();
-        assert!(wire::accept::<HuntRequest>(&message[..cut], MOST).is_err());
-        assert!(wire::accept::<HuntRequest>(&dice.bytes(60), MOST).is_err());
+        accepted += u32::from(wire::accept::<HuntRequest>(&bytes.into(), MOST).is_ok());
+        let cut = dice.roll() as usize % message.bytes.len();
+        assert!(wire::accept::<HuntRequest>(&message.bytes[..cut].to_vec().into(), MOST).is_err());
+        assert!(wire::accept::<HuntRequest>(&dice.bytes(60).into(), MOST).is_err());
     }
     // What lies in the values themselves, or in what travels along, cannot be told from what was
     // meant.
@@ -256,18 +256,18 @@ fn any_to_caller(dice: &mut Dice) -> ToCaller {
         0 => ToCaller::Progress(insula_rpc::Progress::new(1)),
         1 => ToCaller::Credit(dice.roll()),
         2 => ToCaller::Closed,
-        3 => ToCaller::Item(dice.bytes(9)),
-        4 => ToCaller::End(dice.bytes(9)),
-        5 => ToCaller::Answer(dice.bytes(9), None),
-        6 => ToCaller::Answer(vec![0, 2, 1, 2], None),
+        3 => ToCaller::Item(dice.bytes(9).into()),
+        4 => ToCaller::End(dice.bytes(9).into()),
+        5 => ToCaller::Answer(dice.bytes(9).into(), None),
+        6 => ToCaller::Answer(vec![0, 2, 1, 2].into(), None),
         7 => ToCaller::Refuse(Box::new(unknown_method())),
-        _ => ToCaller::Answer(vec![0], None),
+        _ => ToCaller::Answer(vec![0].into(), None),
     }
 }
 
 fn any_to_callee(dice: &mut Dice) -> ToCallee {
     match dice.roll() % 6 {
-        0 => ToCallee::Item(dice.bytes(9)),
+        0 => ToCallee::Item(dice.bytes(9).into()),
         1 => ToCallee::End(Ok(())),
         2 => ToCallee::End(Err("reason".to_owned())),
         3 => ToCallee::Credit(dice.roll()),
@@ -407,7 +407,7 @@ fn the_reader_of_a_call_that_was_asked_to_stop_is_still_seen_to_go() {
         told,
         Poll::Ready(Some(ToCallee::Stop(CancelledBy::Caller)))
     ));
-    side.receive(ToCaller::Answer(vec![0], None));
+    side.receive(ToCaller::Answer(vec![0].into(), None));
     let Poll::Ready(insula_rpc::Receipt::Ended(Ok(items))) = poll(&mut receipt) else {
         panic!("the stream was opened in time")
     };
@@ -431,11 +431,11 @@ fn a_side_that_sends_more_than_a_window_ends_the_call() {
     let (kept, caller) = kept();
     let mut call = caller.stream(Set::new(Trap::None)).start();
     let mut side = wire::forward(kept.take(), CallInfo::default(), MOST).expect("it waits");
-    side.receive(ToCaller::Answer(vec![0], None));
+    side.receive(ToCaller::Answer(vec![0].into(), None));
     let Poll::Ready(Ok(mut items)) = poll(&mut call) else {
         panic!("the stream is open")
     };
-    (0..=window).for_each(|_| side.receive(ToCaller::Item(vec![0])));
+    (0..=window).for_each(|_| side.receive(ToCaller::Item(vec![0].into())));
     block_on(async {
         for _ in 0..window {
             assert_eq!(items.next().await.and_then(Result::ok), Some(Trap::None));
@@ -451,7 +451,7 @@ fn a_side_that_sends_more_than_a_window_ends_the_call() {
     let id = absorb.expect("is a method").id;
     let mut side = wire::accept_method::<HuntRequest>(id, &[], MOST).expect("is accepted");
     side.submit(Arc::new(kept.clone()), Lease::new(|_| Ok(())));
-    (0..=window).for_each(|_| side.receive(ToCallee::Item(vec![0])));
+    (0..=window).for_each(|_| side.receive(ToCallee::Item(vec![0].into())));
     let told = next(|cx| side.poll_message(cx));
     assert!(
         matches!(told, Poll::Ready(Some(ToCaller::Answer(..)))),

@@ -1,0 +1,256 @@
+//! Segments in values that are serialized: as their bytes, or beside them.
+//!
+//! serde has no place for what is no text and no bytes. So the two functions here lend a list to the
+//! thread for as long as one value is written or read: a segment that finds it there goes into the list,
+//! or comes out of it, and the value has its index only.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Segment, SegmentPool};
+
+/// The length from which a segment that is read from bytes has a mapping of its own.
+const THRESHOLD: usize = 1 << 20;
+
+/// The most memory that is allocated for a segment because something claims its length.
+const TRUSTED: usize = 1 << 16;
+
+thread_local! {
+    static LIST: RefCell<List> = const { RefCell::new(List::None) };
+}
+
+enum List {
+    None,
+    /// The segments of a value that is written, and how many more there may be, and of how many bytes.
+    Out(Vec<Segment>, Room),
+    /// Those of a value that is read.
+    In(Vec<Segment>),
+}
+
+/// The segments that a list has room for, and their bytes.
+type Room = (usize, u64);
+
+/// Calls `write`, which serializes a value. Segments of it that are mapped are put into `segments`, as
+/// far as there is room for them: for so many more, of so many bytes together. The value has their
+/// indices in place of their bytes.
+pub fn write_beside<R>(
+    segments: &mut Vec<Segment>,
+    room: (usize, u64),
+    write: impl FnOnce() -> R,
+) -> R {
+    let lent = Lent::new(List::Out(std::mem::take(segments), room));
+    let result = write();
+    if let List::Out(list, _) = lent.end() {
+        *segments = list;
+    }
+    result
+}
+
+/// Calls `read`, which deserializes a value whose segments are in this list.
+pub fn read_beside<R>(segments: &[Segment], read: impl FnOnce() -> R) -> R {
+    let _lent = Lent::new(List::In(segments.to_vec()));
+    read()
+}
+
+/// Keeps the list that this thread had before, and gives it back at its end.
+struct Lent(Option<List>);
+
+impl Lent {
+    fn new(list: List) -> Self {
+        Self(Some(LIST.replace(list)))
+    }
+
+    /// Returns the list that was lent.
+    fn end(mut self) -> List {
+        LIST.replace(self.0.take().unwrap_or(List::None))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // Otherwise it has been given back.
+        if let Some(before) = self.0.take() {
+            let list = LIST.replace(before);
+            drop(list);
+        }
+    }
+}
+
+/// The form of a segment.
+#[derive(Serialize)]
+#[serde(rename = "Segment")]
+enum Written<'a> {
+    Beside(u32),
+    Here(Bytes<'a>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename = "Segment")]
+enum Read {
+    Beside(u32),
+    Here(Copied),
+}
+
+struct Bytes<'a>(&'a [u8]);
+
+struct Copied(Segment);
+
+impl Serialize for Segment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let index = if self.is_mapped() { list(self) } else { None };
+        match index {
+            Some(index) => Written::Beside(index).serialize(serializer),
+            None => Written::Here(Bytes(self)).serialize(serializer),
+        }
+    }
+}
+
+/// Puts a segment into the list of this thread, if there is one with room.
+fn list(segment: &Segment) -> Option<u32> {
+    LIST.with_borrow_mut(|list| {
+        let List::Out(segments, (count, bytes)) = list else {
+            return None;
+        };
+        *count = count.checked_sub(1)?;
+        *bytes = bytes.checked_sub(segment.len() as u64)?;
+        let index = u32::try_from(segments.len()).ok()?;
+        segments.push(segment.clone());
+        Some(index)
+    })
+}
+
+impl<'de> Deserialize<'de> for Segment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Read::deserialize(deserializer)? {
+            Read::Here(Copied(segment)) => Ok(segment),
+            Read::Beside(index) => {
+                let segment = LIST.with_borrow(|list| match list {
+                    List::In(segments) => segments.get(index as usize).cloned(),
+                    _ => None,
+                });
+                segment.ok_or_else(|| D::Error::custom(format!("there is no segment {index}")))
+            }
+        }
+    }
+}
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Copied {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Copy;
+        impl<'de> Visitor<'de> for Copy {
+            type Value = Copied;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the bytes of a segment")
+            }
+
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Copied, E> {
+                copy(bytes).map(Copied).map_err(E::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Copied, A::Error> {
+                let claimed = seq.size_hint().unwrap_or(0);
+                let mut bytes = Vec::with_capacity(claimed.min(TRUSTED));
+                while let Some(byte) = seq.next_element::<u8>()? {
+                    bytes.push(byte);
+                }
+                self.visit_bytes(&bytes)
+            }
+        }
+        deserializer.deserialize_bytes(Copy)
+    }
+}
+
+fn copy(bytes: &[u8]) -> Result<Segment, String> {
+    let told = |error: &dyn fmt::Display| error.to_string();
+    let pool = SegmentPool::new(THRESHOLD);
+    let mut segment = pool.allocate(bytes.len()).map_err(|error| told(&error))?;
+    segment.copy_from_slice(bytes);
+    segment.freeze().map_err(|error| told(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(len: usize, byte: u8) -> Segment {
+        let mut segment = SegmentPool::new(1 << 12).allocate(len).unwrap();
+        segment.fill(byte);
+        segment.freeze().unwrap()
+    }
+
+    #[test]
+    fn a_mapped_segment_goes_beside_as_far_as_there_is_room() {
+        let values = [
+            segment(1 << 13, 1),
+            segment(10, 2),
+            segment(1 << 13, 3),
+            segment(1 << 13, 4),
+        ];
+        let mut beside = Vec::new();
+        let bytes = write_beside(&mut beside, (2, u64::MAX), || {
+            postcard::to_allocvec(&values).unwrap()
+        });
+        assert_eq!(beside.len(), 2);
+        assert!(
+            bytes.len() > 1 << 13 && bytes.len() < 1 << 14,
+            "{}",
+            bytes.len()
+        );
+        let read: [Segment; 4] = read_beside(&beside, || postcard::from_bytes(&bytes).unwrap());
+        for (value, read) in values.iter().zip(&read) {
+            assert_eq!(**value, **read);
+        }
+        assert_eq!(read[0].as_ptr(), values[0].as_ptr());
+        let mut small = Vec::new();
+        write_beside(&mut small, (9, 1 << 13), || {
+            postcard::to_allocvec(&values).unwrap()
+        });
+        assert_eq!(small.len(), 1);
+        // Outside of it there is no list.
+        assert!(postcard::from_bytes::<[Segment; 4]>(&bytes).is_err());
+        let alone = postcard::to_allocvec(&values[0]).unwrap();
+        assert_eq!(
+            *postcard::from_bytes::<Segment>(&alone).unwrap(),
+            *values[0]
+        );
+    }
+
+    #[test]
+    fn an_index_that_is_not_in_the_list_is_an_error() {
+        let bytes = postcard::to_allocvec(&Written::Beside(1)).unwrap();
+        let one = [segment(1 << 13, 1)];
+        let read = read_beside(&one, || postcard::from_bytes::<Segment>(&bytes));
+        assert!(read.is_err());
+    }
+
+    /// A value whose `Serialize` panics, or serializes another value on the way.
+    #[test]
+    fn a_list_is_gone_after_a_panic_and_back_after_another_one() {
+        let mut beside = Vec::new();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            write_beside(&mut beside, (9, u64::MAX), || panic!("as it is meant to"))
+        }));
+        assert!(panicked.is_err());
+        let large = segment(1 << 13, 1);
+        assert!(postcard::to_allocvec(&large).unwrap().len() > 1 << 13);
+        let bytes = write_beside(&mut beside, (9, u64::MAX), || {
+            let mut inner = Vec::new();
+            let inner_bytes = write_beside(&mut inner, (0, 0), || {
+                postcard::to_allocvec(&large).unwrap()
+            });
+            assert!(inner.is_empty() && inner_bytes.len() > 1 << 13);
+            postcard::to_allocvec(&large).unwrap()
+        });
+        assert_eq!((beside.len(), bytes.len()), (1, 2));
+    }
+}
