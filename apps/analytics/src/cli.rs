@@ -68,7 +68,7 @@ pub(crate) struct Report {
     pub(crate) seed: u64,
 
     #[command(flatten)]
-    pub(crate) workers: WorkerOptions<Kind>,
+    pub(crate) workers: WorkerOptions,
 
     /// Print the figures as JSON
     #[arg(long, conflicts_with = "quiet")]

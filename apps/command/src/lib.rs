@@ -16,4 +16,4 @@ pub use outcome::{EXIT_STATUS, Outcome};
 pub use progress::Progress;
 pub use stop::Stop;
 pub use table::{Table, bytes, speed_up};
-pub use workers::{Kind, Local, WorkerOptions, repeats};
+pub use workers::{Kind, WorkerOptions, repeats};

@@ -5,14 +5,6 @@ use std::thread::available_parallelism;
 use clap::{Args, ValueEnum};
 use insula::rpc::Retry;
 
-/// Where a worker runs, in a program that has no other kind of workers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Local {
-    /// Isolates of this process
-    #[default]
-    Local,
-}
-
 /// Where a worker runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
@@ -26,7 +18,7 @@ pub enum Kind {
 /// `--workers`, `--kind` and `--compare`. `K` has the kinds of workers that the
 /// subcommand has.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct WorkerOptions<K = Local>
+pub struct WorkerOptions<K = Kind>
 where
     K: ValueEnum + Clone + Default + Send + Sync + 'static,
 {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use command::{EXIT_STATUS, Kind, WorkerOptions};
+use command::{EXIT_STATUS, WorkerOptions};
 use data::{Format, Operation, Step, Wanted};
 
 /// Processes tables of measurements in CSV, JSON lines and Parquet.
@@ -150,7 +150,7 @@ pub(crate) struct Process {
     pub(crate) out: Out,
 
     #[command(flatten)]
-    pub(crate) workers: WorkerOptions<Kind>,
+    pub(crate) workers: WorkerOptions,
 }
 
 #[derive(Debug, Args)]
