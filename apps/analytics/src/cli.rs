@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use analytics::{PointFormat, RealtimeConfig, TrendAnalysis};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use command::{EXIT_STATUS, WorkerOptions};
+use command::{EXIT_STATUS, Kind, WorkerOptions};
 
 /// Statistics, time series and machine learning over tables of numbers.
 #[derive(Debug, Parser)]
@@ -114,6 +114,11 @@ pub(crate) struct Stream {
     /// Wait for one connection to this address, and read from it
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
+
+    /// Where the worker runs. It keeps the points of the window: if its process is killed, the stream
+    /// ends with an error
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) kind: Kind,
 
     /// Print lines of JSON
     #[arg(long, conflicts_with = "quiet")]

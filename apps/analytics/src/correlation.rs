@@ -1,12 +1,12 @@
 //! Correlations between columns.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Column;
 use crate::description::mean;
 
 /// The correlation of each column with each other one, by Pearson.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Correlations {
     /// The names of the columns.
     pub columns: Vec<String>,

@@ -1,12 +1,12 @@
 //! The description of a column.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The percentiles of a description, in percent.
 const PERCENTILES: [f64; 7] = [1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0];
 
 /// The statistics of numbers.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     /// How many numbers there are.
     pub count: usize,
@@ -35,7 +35,7 @@ pub struct Description {
 }
 
 /// The numbers within a range.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
     /// The least number that belongs to it.
     pub from: f64,

@@ -6,10 +6,11 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use analytics::{
-    Analysis, AnalyticsCaller, AnalyticsPool, BadPoint, DataPoint, Points, start_pool,
+    Analysis, AnalyticsCaller, AnalyticsError, AnalyticsPool, BadPoint, DataPoint, Points,
+    start_pool_of,
 };
 use command::{Outcome, Progress, Stop, Table};
-use futures_util::future::{Either, join, select};
+use futures_util::future::{Either, select, try_join};
 use insula::rpc::Sender;
 use insula::runtime::blocking;
 use insula::{CallError, Isolate};
@@ -26,7 +27,9 @@ type Input = Points<Box<dyn Read + Send>>;
 /// # Errors
 /// Returns a message for the user if the points cannot be read or analyzed.
 pub(crate) async fn run(options: &Stream, stop: Stop) -> Result<Outcome, String> {
-    let pool = start_pool(1).await.map_err(|error| error.to_string())?;
+    let pool = start_pool_of(options.kind, 1)
+        .await
+        .map_err(|error| error.to_string())?;
     let mut seen = Seen::new(options);
     let start = Instant::now();
     let ended = {
@@ -58,18 +61,22 @@ async fn follow(
     let caller: AnalyticsCaller = pool.caller();
     let (sender, call) = caller.realtime(options.config()).open();
     let answers = async {
-        let mut answers = call.await.map_err(CallError::without_request)?;
+        let mut answers = call.await.map_err(message)?;
         while let Some(analysis) = answers.next().await {
             // If nothing reads the output any more, the rest of the points is of no use.
-            if seen.take(&analysis?).is_err() {
+            if seen.take(&analysis.map_err(message)?).is_err() {
                 break;
             }
         }
-        Ok::<_, CallError<analytics::AnalyticsError, ()>>(())
+        Ok(())
     };
-    let (sent, answers) = join(send(input, sender), answers).await;
-    answers.map_err(|error| error.to_string())?;
-    sent
+    // The first error ends both: after the end of the worker, the next point may never come.
+    let (sent, ()) = try_join(send(input, sender), answers).await?;
+    Ok(sent)
+}
+
+fn message<Q>(error: CallError<AnalyticsError, Q>) -> String {
+    error.without_request().to_string()
 }
 
 /// Opens the input in an isolate, since a socket may be waited for.

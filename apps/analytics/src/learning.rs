@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fmt;
 
 use fastrand::Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
 use crate::description::mean;
@@ -19,7 +19,7 @@ pub use forest::{Forest, Trees};
 pub use linear::{Coefficient, Linear};
 
 /// A way to learn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Algorithm {
     /// A weighted sum of the features.
     LinearRegression,
@@ -40,7 +40,7 @@ pub enum Algorithm {
 }
 
 /// What was learned.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Learned {
     /// By [`Algorithm::LinearRegression`].
     Linear(Linear),
@@ -51,7 +51,7 @@ pub enum Learned {
 }
 
 /// Rows without missing values.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Features {
     /// The names of the features.
     pub names: Vec<String>,
@@ -62,7 +62,7 @@ pub struct Features {
 }
 
 /// The rows to learn from, and those to test with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
     /// The numbers of the rows to learn from.
     pub train: Vec<usize>,
@@ -71,7 +71,7 @@ pub struct Split {
 }
 
 /// How well numbers were predicted.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// The share of the variance that is explained: one for a perfect prediction, zero for one that
     /// is no better than the mean, and less for a worse one.
@@ -257,7 +257,7 @@ impl Scores {
 }
 
 /// Why nothing can be learned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum LearnError {
     /// There are too few rows without missing values, or no features that vary.

@@ -52,7 +52,8 @@ pub use report::{
 pub use series::{Peak, Season, Series, SeriesError, autocorrelation, bridged, decompose};
 pub use service::{
     Analytics, AnalyticsCaller, AnalyticsError, AnalyticsPool, AnalyticsRequest,
-    AnalyticsResponder, AnalyticsWorker, LearnRequest, SeriesRequest, start_pool,
+    AnalyticsResponder, AnalyticsWorker, LearnRequest, SeriesRequest, serve, start_pool,
+    start_pool_of,
 };
 pub use table::{BadField, Column, Table, TableError};
 pub use time::{date, parse as parse_time};

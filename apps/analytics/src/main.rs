@@ -21,6 +21,8 @@ const NAME: &str = "analytics";
 // Not `#[insula::main]`: this thread writes all files. Outside of isolates it can block without
 // delaying any of them.
 fn main() -> ExitCode {
+    // First of all: a worker of `--kind process` is a process of this program.
+    insula::process::main(analytics::serve);
     let options = Options::parse();
     let outcome = insula::block_on(run(&options.command)).unwrap_or_else(|message| {
         // An error cannot be reported anywhere if standard error is closed.

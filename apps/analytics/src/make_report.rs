@@ -4,8 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use analytics::{Part, Report, Settings, Table, TableError, analyze, page, start_pool};
-use command::{Outcome, Progress, speed_up, write_atomically};
+use analytics::{Part, Report, Settings, Table, TableError, analyze, page, start_pool_of};
+use command::{Kind, Outcome, Progress, speed_up, write_atomically};
 use insula::Isolate;
 use insula::runtime::blocking;
 
@@ -20,9 +20,11 @@ pub(crate) async fn run(options: &cli::Report) -> Result<Outcome, String> {
     let settings = settings(options, &table)?;
     let mut alone = None;
     if options.workers.compare {
-        alone = Some(report(&table, &settings, 1).await?.processing.seconds);
+        let report = report(&table, &settings, options.workers.kind, 1).await?;
+        alone = Some(report.processing.seconds);
     }
-    let mut report = report(&table, &settings, options.workers.workers()).await?;
+    let workers = options.workers.workers();
+    let mut report = report(&table, &settings, options.workers.kind, workers).await?;
     let processing = &mut report.processing;
     processing.speed_up = alone.map(|alone| {
         let [alone, together] = [alone, processing.seconds].map(std::time::Duration::from_secs_f64);
@@ -91,8 +93,13 @@ fn settings(options: &cli::Report, table: &Table) -> Result<Settings, String> {
     })
 }
 
-async fn report(table: &Arc<Table>, settings: &Settings, workers: usize) -> Result<Report, String> {
-    let pool = start_pool(workers)
+async fn report(
+    table: &Arc<Table>,
+    settings: &Settings,
+    kind: Kind,
+    workers: usize,
+) -> Result<Report, String> {
+    let pool = start_pool_of(kind, workers)
         .await
         .map_err(|error| error.to_string())?;
     let report = analyze(&pool, table, settings).await;

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A measurement at a time.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataPoint {
     /// The time in seconds, since any moment.
     pub time: f64,
@@ -15,7 +15,7 @@ pub struct DataPoint {
 }
 
 /// What is looked for.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RealtimeConfig {
     /// The time before each point with which it is compared.
     pub window: Duration,
@@ -27,7 +27,7 @@ pub struct RealtimeConfig {
 }
 
 /// Whether the trend is computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrendAnalysis {
     /// It is.
     #[default]
@@ -47,7 +47,7 @@ impl Default for RealtimeConfig {
 }
 
 /// What is known of a point.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Analysis {
     /// The time of the point.
     pub time: f64,
@@ -68,14 +68,14 @@ pub struct Analysis {
 }
 
 /// A point far away from those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Anomaly {
     /// The distance from the mean, in standard deviations.
     pub score: f64,
 }
 
 /// A line through the points of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trend {
     /// The change in a second.
     pub per_second: f64,

@@ -5,9 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use command::repeats;
 use futures_util::future::{join, join_all, try_join, try_join_all};
 use insula::CallError;
 use insula::pool::PoolStats;
+use insula::rpc::retry;
 use serde::Serialize;
 
 use crate::Features;
@@ -159,12 +161,14 @@ pub async fn analyze(
 ) -> Result<Report, AnalyzeError> {
     let start = Instant::now();
     let caller: AnalyticsCaller = pool.caller();
-    // All parts at once; the pool decides which worker computes which.
+    // All parts at once; the pool decides which worker computes which. A worker that ends has another
+    // one compute its part.
     let columns =
         (0..table.columns.len()).map(|column| one_column(&caller, table, column, settings.period));
     let correlations = async {
-        let correlations = caller.correlations(Arc::clone(table));
-        correlations.await.map_err(AnalyzeError::from)
+        let correlations = |_| caller.correlations(Arc::clone(table));
+        let correlations = retry(&repeats(), correlations).await;
+        correlations.map_err(AnalyzeError::from)
     };
     let parts = try_join(try_join_all(columns), correlations);
     let ((columns, correlations), learning) =
@@ -197,11 +201,14 @@ async fn one_column(
     column: usize,
     period: Option<usize>,
 ) -> Result<ColumnReport, AnalyzeError> {
-    let statistics = caller.statistics(Arc::clone(table), column);
-    let series = caller.time_series(SeriesRequest {
-        table: Arc::clone(table),
-        column,
-        period,
+    let policy = repeats();
+    let statistics = retry(&policy, |_| caller.statistics(Arc::clone(table), column));
+    let series = retry(&policy, |_| {
+        caller.time_series(SeriesRequest {
+            table: Arc::clone(table),
+            column,
+            period,
+        })
     });
     let (statistics, series) = join(statistics, series).await;
     Ok(ColumnReport {
@@ -279,7 +286,7 @@ impl Learner<'_> {
             split: Arc::clone(&self.split),
             algorithm,
         };
-        self.caller.learn(request).await
+        retry(&repeats(), |_| self.caller.learn(request.clone())).await
     }
 
     /// Makes the trees in several calls.

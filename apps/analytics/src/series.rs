@@ -5,12 +5,12 @@ use std::fmt;
 
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::description::mean;
 
 /// The analysis of a series with equal steps.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {
     /// The values that were missing, and were bridged.
     pub bridged: usize,
@@ -32,7 +32,7 @@ pub struct Series {
 }
 
 /// A period of a series.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Peak {
     /// Its length in steps.
     pub period: f64,
@@ -41,7 +41,7 @@ pub struct Peak {
 }
 
 /// The parts of a series whose sum it is.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Season {
     /// The steps of a period.
     pub period: usize,
@@ -328,7 +328,7 @@ fn strength(rest: &[Option<f64>], sums: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Why a series cannot be analyzed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum SeriesError {
     /// There are too few values.

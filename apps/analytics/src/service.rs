@@ -4,10 +4,13 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use command::Kind;
 use futures_util::{Stream, StreamExt};
-use insula::pool::{Balance, BuildError, Measure};
+use insula::pool::{Balance, BuildError, FactoryError, Measure, WorkerContext};
+use insula::process::{Process, Worker};
 use insula::rpc::{Aborted, Cancelled};
 use insula::{Context, Inbound, WorkerPool, contract};
+use serde::{Deserialize, Serialize};
 
 use crate::Features;
 use crate::{
@@ -16,14 +19,15 @@ use crate::{
 };
 
 /// A service that analyzes tables and points. Callers share a table with the workers, so no call
-/// copies it.
-#[contract(version = 1)]
+/// copies it, unless its worker is in another process.
+#[contract(version = 1, wire)]
 pub trait Analytics {
     /// Describes a column; there is nothing to describe if all its values are missing.
     ///
     /// # Errors
     /// [`AnalyticsError::Cancelled`].
     #[work(cpu)]
+    #[idempotent]
     async fn statistics(
         &self,
         cx: &Context,
@@ -36,6 +40,7 @@ pub trait Analytics {
     /// # Errors
     /// [`AnalyticsError::Series`].
     #[work(cpu)]
+    #[idempotent]
     async fn time_series(
         &self,
         cx: &Context,
@@ -47,6 +52,7 @@ pub trait Analytics {
     /// # Errors
     /// [`AnalyticsError::Cancelled`].
     #[work(cpu)]
+    #[idempotent]
     async fn correlations(
         &self,
         cx: &Context,
@@ -58,6 +64,7 @@ pub trait Analytics {
     /// # Errors
     /// [`AnalyticsError::Learn`].
     #[work(cpu)]
+    #[idempotent]
     async fn learn(&self, cx: &Context, request: LearnRequest) -> Result<Learned, AnalyticsError>;
 
     /// Compares each point with those of the time before it. Each is answered as it comes, so a
@@ -74,7 +81,7 @@ pub trait Analytics {
 }
 
 /// A request to analyze a time series.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SeriesRequest {
     /// The table.
     pub table: Arc<Table>,
@@ -85,7 +92,7 @@ pub struct SeriesRequest {
 }
 
 /// A request to learn.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LearnRequest {
     /// The rows.
     pub features: Arc<Features>,
@@ -153,28 +160,57 @@ pub type AnalyticsPool = WorkerPool<AnalyticsRequest>;
 /// # Errors
 /// See [`BuildError`].
 pub async fn start_pool(workers: usize) -> Result<AnalyticsPool, BuildError> {
-    WorkerPool::builder()
+    start_pool_of(Kind::Local, workers).await
+}
+
+/// As [`start_pool`], with workers of some kind. The program that starts workers in processes calls
+/// [`insula::process::main`] with [`serve`] first of all.
+///
+/// # Errors
+/// See [`BuildError`].
+pub async fn start_pool_of(kind: Kind, workers: usize) -> Result<AnalyticsPool, BuildError> {
+    let builder = WorkerPool::builder()
         .name("analytics")
         .workers(workers)
         .balance(Balance::LeastLoaded)
-        .measure(Measure::All)
-        .service::<AnalyticsResponder<_>>(|_cx| async { Ok(AnalyticsWorker) })
-        .build()
-        .await
+        .measure(Measure::All);
+    match kind {
+        Kind::Local => {
+            let builder = builder.service::<AnalyticsResponder<_>>(factory);
+            builder.build().await
+        }
+        Kind::Process => {
+            let process = Process::current_exe().most_bytes(MOST_BYTES);
+            builder.kind(process).build().await
+        }
+    }
+}
+
+/// The most bytes of a table that goes to another process.
+const MOST_BYTES: usize = 1 << 30;
+
+/// Serves analyses, in a process that is a worker.
+pub fn serve(worker: &mut Worker) {
+    worker.serve::<AnalyticsResponder<_>>(factory);
+}
+
+async fn factory(_cx: WorkerContext) -> Result<AnalyticsWorker, FactoryError> {
+    Ok(AnalyticsWorker)
 }
 
 /// The error of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum AnalyticsError {
     /// The column is no time series.
     Series(SeriesError),
     /// Nothing can be learned.
     Learn(LearnError),
-    /// The caller did not send all points.
-    Incomplete(Aborted),
-    /// The call was cancelled.
-    Cancelled(Cancelled),
+    /// The caller did not send all points. This is the message of [`Aborted`], which cannot be sent to
+    /// another process.
+    Incomplete(String),
+    /// The call was cancelled. This is the message of [`Cancelled`], likewise.
+    Cancelled(String),
 }
 
 impl fmt::Display for AnalyticsError {
@@ -182,20 +218,18 @@ impl fmt::Display for AnalyticsError {
         match self {
             Self::Series(error) => error.fmt(f),
             Self::Learn(error) => error.fmt(f),
-            Self::Incomplete(error) => error.fmt(f),
-            Self::Cancelled(error) => error.fmt(f),
+            Self::Incomplete(message) | Self::Cancelled(message) => f.write_str(message),
         }
     }
 }
 
 impl Error for AnalyticsError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(match self {
-            Self::Series(error) => error,
-            Self::Learn(error) => error,
-            Self::Incomplete(error) => error,
-            Self::Cancelled(error) => error,
-        })
+        match self {
+            Self::Series(error) => Some(error),
+            Self::Learn(error) => Some(error),
+            Self::Incomplete(_) | Self::Cancelled(_) => None,
+        }
     }
 }
 
@@ -213,12 +247,12 @@ impl From<LearnError> for AnalyticsError {
 
 impl From<Aborted> for AnalyticsError {
     fn from(error: Aborted) -> Self {
-        Self::Incomplete(error)
+        Self::Incomplete(error.to_string())
     }
 }
 
 impl From<Cancelled> for AnalyticsError {
     fn from(error: Cancelled) -> Self {
-        Self::Cancelled(error)
+        Self::Cancelled(error.to_string())
     }
 }

@@ -5,11 +5,12 @@ use std::fmt;
 use std::io::Read;
 
 use csv::{ReaderBuilder, StringRecord};
+use serde::{Deserialize, Serialize};
 
 use crate::time;
 
 /// A column of numbers. A value that is missing is NaN.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     /// The name.
     pub name: String,
@@ -18,7 +19,7 @@ pub struct Column {
 }
 
 /// A table of numbers.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// The columns with numbers, in the order of the file.
     pub columns: Vec<Column>,
@@ -32,7 +33,7 @@ pub struct Table {
 }
 
 /// A field that has no number where it should.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadField {
     /// The line of the file at which its row begins.
     pub line: u64,

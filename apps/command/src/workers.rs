@@ -3,14 +3,7 @@
 use std::thread::available_parallelism;
 
 use clap::{Args, ValueEnum};
-
-/// Where a worker runs, in a program that has no other kind of workers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Local {
-    /// Isolates of this process
-    #[default]
-    Local,
-}
+use insula::rpc::Retry;
 
 /// Where a worker runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -22,9 +15,10 @@ pub enum Kind {
     Process,
 }
 
-/// `--workers`, `--kind` and `--compare`. `K` has the kinds of workers that the program has.
+/// `--workers`, `--kind` and `--compare`. `K` has the kinds of workers that the
+/// subcommand has.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct WorkerOptions<K = Local>
+pub struct WorkerOptions<K = Kind>
 where
     K: ValueEnum + Clone + Default + Send + Sync + 'static,
 {
@@ -59,4 +53,10 @@ where
             None => self.workers().min(most.max(1)),
         }
     }
+}
+
+/// Returns the policy for calls whose worker ends, in a process that is killed for example: three
+/// attempts, so that a call which itself ends its workers ends too.
+pub fn repeats() -> Retry {
+    Retry::attempts(3)
 }

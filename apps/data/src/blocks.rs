@@ -5,7 +5,9 @@
 
 use std::io::{self, Read};
 
+use bytes::Bytes;
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
+use serde::{Deserialize, Serialize};
 
 use crate::{BadRows, Format, RowError};
 
@@ -18,12 +20,13 @@ pub const MAX_RECORD: usize = 1 << 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Consecutive records of a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// The number of its first line, from one on.
     pub line: u64,
-    /// The records, with their line breaks. The last one of the text may have none.
-    pub bytes: Vec<u8>,
+    /// The records, with their line breaks. The last one of the text may have none. A clone shares
+    /// them, so that a call can be made again.
+    pub bytes: Bytes,
 }
 
 /// The blocks of a text.
@@ -148,7 +151,10 @@ impl<R: Read> Blocks<R> {
         let bytes = std::mem::replace(&mut self.buffer, rest);
         let line = self.line;
         self.line += memchr_iter(b'\n', &bytes).count() as u64;
-        Block { line, bytes }
+        Block {
+            line,
+            bytes: bytes.into(),
+        }
     }
 
     /// Reads until there are so many bytes, or the text ends.

@@ -4,8 +4,10 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A named computation.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Operation {
     /// The sum, compensated as by Neumaier (1974).
     Sum,
@@ -232,7 +234,7 @@ impl fmt::Display for ParseOperationError {
 impl Error for ParseOperationError {}
 
 /// Why a computation is not possible.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ComputeError {
     /// There are too few numbers.

@@ -14,7 +14,7 @@ pub(crate) fn read(block: &Block, delimiter: u8, rows: &mut Rows) {
         .has_headers(false)
         // The number of fields is checked below, so that a wrong one costs one row.
         .flexible(true)
-        .from_reader(block.bytes.as_slice());
+        .from_reader(block.bytes.as_ref());
     let mut record = ByteRecord::new();
     // Reading bytes from memory has no errors.
     while let Ok(true) = reader.read_byte_record(&mut record) {

@@ -1,7 +1,10 @@
 //! Records as columns.
 
+use serde::{Deserialize, Serialize};
+
 /// Texts, one after the other in one piece of memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Untested")]
 pub struct Texts {
     text: String,
     /// The end of each text. A column has at most as many bytes as a `usize` can count.
@@ -57,8 +60,29 @@ impl Texts {
     }
 }
 
+/// Texts that come from another process, whose ends may be anywhere.
+#[derive(Deserialize)]
+struct Untested {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl TryFrom<Untested> for Texts {
+    type Error = &'static str;
+
+    fn try_from(untested: Untested) -> Result<Self, &'static str> {
+        let Untested { text, ends } = untested;
+        let is_whole = ends.last().copied().unwrap_or_default() == text.len();
+        if is_whole && ends.is_sorted() && ends.iter().all(|end| text.is_char_boundary(*end)) {
+            Ok(Self { text, ends })
+        } else {
+            Err("texts that do not end where their columns say")
+        }
+    }
+}
+
 /// Records, each with a name and a number.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Items {
     /// The names.
     pub ids: Texts,

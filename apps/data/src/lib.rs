@@ -57,11 +57,11 @@ pub use request::{
     Batch, BatchRequest, Chunk, ComputeRequest, Computed, Ingested, ProcessChunk, Processed,
     ProcessedItem,
 };
-pub use row_groups::ParquetFile;
+pub use row_groups::{ParquetFile, RowGroup};
 pub use rows::{Rows, read};
 pub use service::{
     AT_ONCE, DataPool, DataProcessor, DataProcessorCaller, DataProcessorRequest,
-    DataProcessorResponder, DataWorker, start_pool,
+    DataProcessorResponder, DataWorker, serve, start_pool, start_pool_of,
 };
 pub use source::{Extent, Source, SourceError};
 pub use statistics::Statistics;

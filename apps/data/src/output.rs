@@ -13,6 +13,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::Type;
+use serde::{Deserialize, Serialize};
 
 use crate::{Format, Items, Texts};
 
@@ -20,7 +21,7 @@ use crate::{Format, Items, Texts};
 const ROW_GROUP: usize = 100_000;
 
 /// The form of results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResultFormat {
     /// Only their statistics are wanted.
     None,
@@ -49,7 +50,7 @@ impl ResultFormat {
 }
 
 /// Records with their results.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Results {
     /// Nothing was kept.
     None,
@@ -58,10 +59,11 @@ pub enum Results {
         /// The separator.
         delimiter: u8,
         /// The lines.
+        #[serde(with = "serde_bytes")]
         text: Vec<u8>,
     },
     /// JSON objects, one in each line.
-    JsonLines(Vec<u8>),
+    JsonLines(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Columns.
     Columns(Columns),
     /// Columns without results.
@@ -69,7 +71,7 @@ pub enum Results {
 }
 
 /// Records with their results as columns.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Columns {
     /// The records.
     pub items: Items,

@@ -7,24 +7,43 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use parquet::errors::Result;
 use parquet::file::reader::{ChunkReader, Length};
+use serde::{Deserialize, Serialize};
 
 /// A file without a position.
 #[derive(Clone, Debug)]
 pub(crate) struct Positioned {
     file: Arc<File>,
+    version: Version,
+}
+
+/// What differs between two files of one name, such as one that has replaced the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Version {
     length: u64,
+    /// The time since 1970 at which it was modified, where the system knows it.
+    modified: Option<Duration>,
 }
 
 impl Positioned {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
-        let length = file.metadata()?.len();
+        let metadata = file.metadata()?;
+        let modified = metadata.modified().ok();
+        let version = Version {
+            length: metadata.len(),
+            modified: modified.and_then(|it| it.duration_since(UNIX_EPOCH).ok()),
+        };
         let file = Arc::new(file);
-        Ok(Self { file, length })
+        Ok(Self { file, version })
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.version
     }
 
     fn reader(&self, start: u64) -> Part {
@@ -35,7 +54,7 @@ impl Positioned {
 
 impl Length for Positioned {
     fn len(&self) -> u64 {
-        self.length
+        self.version.length
     }
 }
 

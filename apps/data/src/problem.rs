@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use insula::rpc::{Aborted, Cancelled};
+use serde::{Deserialize, Serialize};
 
 use crate::MAX_RECORD;
 
 /// A row that could not be processed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRow {
     /// The line of the file at which the row begins, or the number of the row in a Parquet file.
     /// Both count from one.
@@ -25,7 +26,7 @@ impl fmt::Display for BadRow {
 }
 
 /// The reason why a row could not be processed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum RowError {
     /// The row has another number of fields than the first record.
@@ -99,7 +100,7 @@ impl fmt::Display for RowError {
 impl Error for RowError {}
 
 /// The number of bad rows, and the first of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRows {
     /// How many there are.
     pub count: u64,
@@ -128,7 +129,7 @@ impl BadRows {
 }
 
 /// The error of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum DataError {
     /// A row group of a Parquet file is damaged, or of a kind that cannot be read.
@@ -140,10 +141,11 @@ pub enum DataError {
     },
     /// A computation is not possible.
     Compute(crate::ComputeError),
-    /// The caller did not send all chunks.
-    Incomplete(Aborted),
-    /// The call was cancelled.
-    Cancelled(Cancelled),
+    /// The caller did not send all chunks. This is the message of [`Aborted`], which cannot be sent to
+    /// another process.
+    Incomplete(String),
+    /// The call was cancelled. This is the message of [`Cancelled`], likewise.
+    Cancelled(String),
 }
 
 impl fmt::Display for DataError {
@@ -153,8 +155,7 @@ impl fmt::Display for DataError {
                 write!(f, "row group {number} cannot be read: {reason}")
             }
             Self::Compute(error) => error.fmt(f),
-            Self::Incomplete(error) => error.fmt(f),
-            Self::Cancelled(error) => error.fmt(f),
+            Self::Incomplete(message) | Self::Cancelled(message) => f.write_str(message),
         }
     }
 }
@@ -162,10 +163,8 @@ impl fmt::Display for DataError {
 impl Error for DataError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::RowGroup { .. } => None,
             Self::Compute(error) => Some(error),
-            Self::Incomplete(error) => Some(error),
-            Self::Cancelled(error) => Some(error),
+            Self::RowGroup { .. } | Self::Incomplete(_) | Self::Cancelled(_) => None,
         }
     }
 }
@@ -178,12 +177,12 @@ impl From<crate::ComputeError> for DataError {
 
 impl From<Aborted> for DataError {
     fn from(error: Aborted) -> Self {
-        Self::Incomplete(error)
+        Self::Incomplete(error.to_string())
     }
 }
 
 impl From<Cancelled> for DataError {
     fn from(error: Cancelled) -> Self {
-        Self::Cancelled(error)
+        Self::Cancelled(error.to_string())
     }
 }

@@ -6,14 +6,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use command::{Outcome, Progress, speed_up};
+use command::{Outcome, Progress, repeats, speed_up};
 use data::{
     AT_ONCE, BadRows, Chunk, Contents, DataError, DataProcessorCaller, Extent, Format, Layout,
-    Output, ProcessChunk, Processed, ResultFormat, Source, Step, Summary, Tally, start_pool,
+    Output, ProcessChunk, Processed, ResultFormat, Source, Step, Summary, Tally, start_pool_of,
 };
 use futures_util::{Stream, StreamExt, stream};
 use insula::CallError;
 use insula::pool::PoolStats;
+use insula::rpc::retry;
 
 use crate::cli::{self, Process, Show};
 use crate::failure::Failure;
@@ -131,7 +132,7 @@ impl<'a> Run<'a> {
         let Process { input, chunks, .. } = self.options;
         let source = reading::open(&input.path, &input.fields, *chunks).await?;
         let progress = self.progress(source.extent());
-        let pool = start_pool(workers).await?;
+        let pool = start_pool_of(self.options.workers.kind, workers).await?;
         let calls = Calls {
             caller: pool.caller(),
             layout: Arc::clone(source.layout()),
@@ -224,18 +225,10 @@ impl Calls {
         });
         let at_once = self.at_once;
         let begin = move |chunk: Result<Chunk, Done>| {
-            // Sent at once, so that workers compute while the next chunk is read.
-            let call = chunk.map(|chunk| {
-                (
-                    chunk.bytes(),
-                    self.caller.process(self.request(chunk)).start(),
-                )
-            });
+            let call = chunk.map(|chunk| (chunk.bytes(), self.call(chunk)));
             async {
                 match call {
-                    Ok((bytes, call)) => {
-                        Done::Chunk(bytes, call.await.map_err(CallError::without_request))
-                    }
+                    Ok((bytes, call)) => Done::Chunk(bytes, call.await),
                     Err(done) => done,
                 }
             }
@@ -243,12 +236,29 @@ impl Calls {
         chunks.map(begin).buffered(at_once)
     }
 
-    fn request(&self, chunk: Chunk) -> ProcessChunk {
-        ProcessChunk {
+    /// Has a chunk processed, by another worker if one ends.
+    fn call(
+        &self,
+        chunk: Chunk,
+    ) -> impl Future<Output = Result<Processed, CallError<DataError, ()>>> + use<> {
+        let request = ProcessChunk {
             chunk,
             layout: Arc::clone(&self.layout),
             steps: Arc::clone(&self.steps),
             results: self.results,
+        };
+        let caller = self.caller.clone();
+        // Sent at once, so that workers compute while the next chunk is read.
+        let mut first = Some(caller.process(request.clone()).start());
+        async move {
+            // A request shares its chunk, so that one more costs little, and nothing is read twice.
+            let call = |_| {
+                first
+                    .take()
+                    .unwrap_or_else(|| caller.process(request.clone()))
+            };
+            let answer = retry(&repeats(), call).await;
+            answer.map_err(CallError::without_request)
         }
     }
 }

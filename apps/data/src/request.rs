@@ -3,22 +3,18 @@
 use std::sync::Arc;
 
 use insula::Payload;
+use serde::{Deserialize, Serialize};
 
 use crate::output::{ResultFormat, Results};
-use crate::{BadRows, Block, Items, Layout, Operation, ParquetFile, Statistics, Step};
+use crate::{BadRows, Block, Items, Layout, Operation, RowGroup, Statistics, Step};
 
 /// A part of a file with whole records.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Chunk {
     /// Lines of a text.
     Text(Block),
     /// A row group, which the worker reads: its columns are compressed.
-    RowGroup {
-        /// The file.
-        file: Arc<ParquetFile>,
-        /// The number of the row group, from zero on.
-        number: usize,
-    },
+    RowGroup(RowGroup),
 }
 
 impl Chunk {
@@ -26,7 +22,7 @@ impl Chunk {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Text(block) => block.bytes.len(),
-            Self::RowGroup { .. } => 0,
+            Self::RowGroup(_) => 0,
         }
     }
 }
@@ -38,7 +34,7 @@ impl Payload for Chunk {
 }
 
 /// A request to process one chunk.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProcessChunk {
     /// The chunk.
     pub chunk: Chunk,
@@ -57,7 +53,7 @@ impl Payload for ProcessChunk {
 }
 
 /// A chunk that was processed.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Processed {
     /// Records without a number.
     pub missing: u64,
@@ -78,7 +74,7 @@ impl Payload for Processed {
 }
 
 /// A request for a named computation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ComputeRequest {
     /// Which one.
     pub operation: Operation,
@@ -87,7 +83,7 @@ pub struct ComputeRequest {
 }
 
 /// The result of a named computation.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Computed {
     /// The result.
     pub result: f64,
@@ -98,7 +94,7 @@ pub struct Computed {
 }
 
 /// A request to process records in batches.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BatchRequest {
     /// The records. The caller shares them with the worker, so they are not copied.
     pub items: Arc<Items>,
@@ -109,7 +105,7 @@ pub struct BatchRequest {
 }
 
 /// A record that was processed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProcessedItem {
     /// The name of the record.
     pub id: String,
@@ -120,7 +116,7 @@ pub struct ProcessedItem {
 }
 
 /// Consecutive records that were processed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
     /// The number of the batch, from zero on.
     pub index: usize,
@@ -131,7 +127,7 @@ pub struct Batch {
 }
 
 /// The records of a file.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Ingested {
     /// The records.
     pub items: Items,

@@ -1,7 +1,7 @@
 //! Records in the row groups of Parquet files.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::basic::{ConvertedType, Type};
@@ -10,9 +10,10 @@ use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
+use serde::{Deserialize, Serialize};
 
 use crate::layout::Seen;
-use crate::positioned::Positioned;
+use crate::positioned::{Positioned, Version};
 use crate::{Format, Layout, LayoutError, RowError, Rows, Wanted};
 
 /// An open Parquet file. Any number of isolates may read its row groups at once.
@@ -20,6 +21,64 @@ pub struct ParquetFile {
     reader: SerializedFileReader<Positioned>,
     /// The number of the first row of each row group, from one on.
     first_rows: Vec<u64>,
+    origin: Arc<Origin>,
+}
+
+/// What another process needs to open the same file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Origin {
+    #[serde(with = "command::portable")]
+    path: PathBuf,
+    version: Version,
+}
+
+/// A row group of a Parquet file. In another process than the one that has opened the file, it is
+/// opened by its name again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RowGroup {
+    /// `None` in another process.
+    #[serde(skip)]
+    file: Option<Arc<ParquetFile>>,
+    origin: Arc<Origin>,
+    number: usize,
+}
+
+impl RowGroup {
+    /// Names a row group by its number, from zero on.
+    pub fn new(file: &Arc<ParquetFile>, number: usize) -> Self {
+        Self {
+            file: Some(Arc::clone(file)),
+            origin: Arc::clone(&file.origin),
+            number,
+        }
+    }
+
+    /// Returns the number, from zero on.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Reads all its records.
+    pub(crate) fn read(&self, rows: &mut Rows) -> Result<()> {
+        match &self.file {
+            Some(file) => file.read(self.number, rows),
+            None => self.origin.open()?.read(self.number, rows),
+        }
+    }
+}
+
+impl Origin {
+    fn open(&self) -> Result<ParquetFile> {
+        let file = ParquetFile::open(&self.path)?;
+        if file.origin.version == self.version {
+            Ok(file)
+        } else {
+            // Its row groups may be others than those of which the number is one.
+            Err(ParquetError::General(
+                "the file has changed since it was opened".to_owned(),
+            ))
+        }
+    }
 }
 
 impl ParquetFile {
@@ -31,7 +90,12 @@ impl ParquetFile {
     /// # Errors
     /// Returns the reader's error, whose `Display` has no path.
     pub fn open(path: &Path) -> Result<Self> {
-        let reader = SerializedFileReader::new(Positioned::open(path)?)?;
+        let file = Positioned::open(path)?;
+        let origin = Origin {
+            path: path.to_owned(),
+            version: file.version(),
+        };
+        let reader = SerializedFileReader::new(file)?;
         let mut first = 1;
         let first_rows = reader.metadata().row_groups().iter().map(|group| {
             let row = first;
@@ -39,7 +103,11 @@ impl ParquetFile {
             row
         });
         let first_rows = first_rows.collect();
-        Ok(Self { reader, first_rows })
+        Ok(Self {
+            reader,
+            first_rows,
+            origin: Arc::new(origin),
+        })
     }
 
     /// Returns the number of row groups.
@@ -81,7 +149,7 @@ impl ParquetFile {
     }
 
     /// Reads all records of a row group.
-    pub(crate) fn read(&self, number: usize, rows: &mut Rows) -> Result<()> {
+    fn read(&self, number: usize, rows: &mut Rows) -> Result<()> {
         let group = self.reader.get_row_group(number)?;
         let (id, value) = (rows.layout().id.clone(), rows.layout().value.clone());
         let ids = Ids::read(&*group, id.index)?;

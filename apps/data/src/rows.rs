@@ -102,12 +102,12 @@ pub fn read(chunk: &Chunk, rows: &mut Rows) -> Result<(), DataError> {
     match (chunk, rows.layout().format) {
         (Chunk::Text(block), Format::Csv { delimiter }) => csv_rows::read(block, delimiter, rows),
         (Chunk::Text(block), _) => json_rows::read(block, rows),
-        (Chunk::RowGroup { file, number }, _) => {
+        (Chunk::RowGroup(group), _) => {
             let unreadable = |reason: parquet::errors::ParquetError| DataError::RowGroup {
-                number: *number,
+                number: group.number(),
                 reason: reason.to_string(),
             };
-            file.read(*number, rows).map_err(unreadable)?;
+            group.read(rows).map_err(unreadable)?;
         }
     }
     Ok(())

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use command::Kind;
 use futures_util::{Stream, StreamExt, stream};
-use insula::pool::{BuildError, Measure};
+use insula::pool::{BuildError, FactoryError, Measure, WorkerContext};
+use insula::process::{Process, Worker};
 use insula::{Context, Inbound, WorkerPool, contract};
 
 use crate::output::{ResultFormat, Results};
@@ -16,7 +18,7 @@ use crate::{
 pub const AT_ONCE: usize = 100;
 
 /// A service that processes records.
-#[contract(version = 1)]
+#[contract(version = 1, wire)]
 pub trait DataProcessor {
     /// Reads a chunk of a file and applies steps to its records.
     ///
@@ -26,6 +28,7 @@ pub trait DataProcessor {
     /// # Errors
     /// [`DataError::RowGroup`].
     #[work(cpu)]
+    #[idempotent]
     async fn process(&self, cx: &Context, request: ProcessChunk) -> Result<Processed, DataError>;
 
     /// Computes a named operation.
@@ -33,6 +36,7 @@ pub trait DataProcessor {
     /// # Errors
     /// [`DataError::Compute`].
     #[work(cpu)]
+    #[idempotent]
     async fn compute(&self, cx: &Context, request: ComputeRequest) -> Result<Computed, DataError>;
 
     /// Processes records in batches, one after the other, each when its reader wants one more.
@@ -151,12 +155,41 @@ pub type DataPool = WorkerPool<DataProcessorRequest>;
 /// # Errors
 /// See [`BuildError`].
 pub async fn start_pool(workers: usize) -> Result<DataPool, BuildError> {
-    WorkerPool::builder()
+    start_pool_of(Kind::Local, workers).await
+}
+
+/// As [`start_pool`], with workers of some kind. The program that starts workers in processes calls
+/// [`insula::process::main`] with [`serve`] first of all.
+///
+/// # Errors
+/// See [`BuildError`].
+pub async fn start_pool_of(kind: Kind, workers: usize) -> Result<DataPool, BuildError> {
+    let builder = WorkerPool::builder()
         .name("data")
         .workers(workers)
         // A chunk takes milliseconds, beside which the two looks at the clock are nothing.
-        .measure(Measure::All)
-        .service::<DataProcessorResponder<_>>(|_cx| async { Ok(DataWorker) })
-        .build()
-        .await
+        .measure(Measure::All);
+    match kind {
+        Kind::Local => {
+            let builder = builder.service::<DataProcessorResponder<_>>(factory);
+            builder.build().await
+        }
+        Kind::Process => {
+            let process = Process::current_exe().most_bytes(MOST_BYTES);
+            builder.kind(process).build().await
+        }
+    }
+}
+
+/// The most bytes of a value that goes to another process or comes from there. The largest are the
+/// results of a row group.
+const MOST_BYTES: usize = 1 << 30;
+
+/// Serves records, in a process that is a worker.
+pub fn serve(worker: &mut Worker) {
+    worker.serve::<DataProcessorResponder<_>>(factory);
+}
+
+async fn factory(_cx: WorkerContext) -> Result<DataWorker, FactoryError> {
+    Ok(DataWorker)
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use parquet::errors::ParquetError;
 
 use crate::{
-    BadRow, BadRows, Blocks, Chunk, Format, Layout, LayoutError, ParquetFile, Wanted, csv_rows,
-    json_rows,
+    BadRow, BadRows, Blocks, Chunk, Format, Layout, LayoutError, ParquetFile, RowGroup, Wanted,
+    csv_rows, json_rows,
 };
 
 /// The least bytes of a block, below which a call costs more than its work.
@@ -127,8 +127,7 @@ impl Source {
                     return Ok(None);
                 }
                 *next += 1;
-                let file = Arc::clone(file);
-                Ok(Some(Chunk::RowGroup { file, number }))
+                Ok(Some(Chunk::RowGroup(RowGroup::new(file, number))))
             }
         }
     }

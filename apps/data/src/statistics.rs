@@ -1,12 +1,12 @@
 //! Statistics of numbers that come in any number of parts.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The statistics of some numbers, kept up to date as they come.
 ///
 /// Uses the recurrence of Welford (1962), which loses little precision in long series, and merges
 /// parts with the formula of Chan, Golub and LeVeque (1979).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
     count: u64,
     mean: f64,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
-use command::{EXIT_STATUS, Kind, WorkerOptions};
+use command::{EXIT_STATUS, WorkerOptions};
 use images::{ColorCorrection, ImageFormat, Operation, ParseSizeError, Recipe, ResizeMode, Size};
 
 /// Turns photos into finished pictures: resized, sharpened, color corrected, encoded anew.
@@ -52,7 +52,7 @@ pub(crate) struct Options {
     quality: u8,
 
     #[command(flatten)]
-    pub(crate) workers: WorkerOptions<Kind>,
+    pub(crate) workers: WorkerOptions,
 
     /// Pictures per progress update
     #[arg(long, value_name = "PICTURES", default_value_t = 10, value_parser = batch)]

@@ -33,7 +33,6 @@ mod sharpen;
 
 mod batch;
 mod output;
-mod portable;
 mod scan;
 mod service;
 mod summary;

@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::portable;
 use crate::{ColorCorrection, Decoding, Failure, FileError, ImageFormat, ResizeMode, Size};
 
 /// The undecoded content of one picture file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RawImage {
     /// The path of the file. It names the picture in results and errors, and is not opened again.
-    #[serde(with = "portable")]
+    #[serde(with = "command::portable")]
     pub path: PathBuf,
     /// The content of the file.
     #[serde(with = "serde_bytes")]
@@ -83,7 +82,7 @@ pub struct ProcessImage {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProcessedImage {
     /// [`RawImage::path`] of the request.
-    #[serde(with = "portable")]
+    #[serde(with = "command::portable")]
     pub path: PathBuf,
     /// The content of the new file.
     #[serde(with = "serde_bytes")]

@@ -25,6 +25,9 @@ pub(crate) enum Command {
 ///
 /// The box is cut into domains, one for each worker: isolates that send each other the positions
 /// along their borders in each step. The results have the same bits for any number of workers.
+///
+/// A domain cannot be a process (--kind process): it sends its positions through ports, and these do not
+/// reach into another process.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct MdOptions {
@@ -81,7 +84,7 @@ pub(crate) struct MdOptions {
     pub(crate) watch: bool,
 
     #[command(flatten)]
-    pub(crate) workers: WorkerOptions,
+    pub(crate) workers: WorkerOptions<DomainKind>,
 
     /// Print the results as JSON, and no table
     #[arg(long)]
@@ -90,6 +93,17 @@ pub(crate) struct MdOptions {
     /// No progress bar and no table
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// Where a domain runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DomainKind {
+    /// Isolates of this process
+    #[default]
+    Local,
+    /// Refused with the reason: other subcommands have it, so it is asked for
+    #[value(hide = true)]
+    Process,
 }
 
 impl MdOptions {

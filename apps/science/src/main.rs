@@ -16,6 +16,8 @@ use crate::cli::{Command, Options};
 // Not `#[insula::main]`: this thread reads and writes all files. Outside of isolates it can block
 // without delaying any of them.
 fn main() -> ExitCode {
+    // First of all: a worker of `--kind process` is a process of this program.
+    insula::process::main(science::matrices::serve);
     let Options { command } = Options::parse();
     let outcome = insula::block_on(async {
         match &command {

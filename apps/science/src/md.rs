@@ -16,7 +16,7 @@ use science::fluid::{
     FluidTally, FluidsCaller, Sample, Simulate, SimulationError, start_fluid_pool, write_frame,
 };
 
-use crate::cli::MdOptions;
+use crate::cli::{DomainKind, MdOptions};
 use picture::Screen;
 
 /// Does a whole run as `options` ask.
@@ -26,6 +26,12 @@ use picture::Screen;
 pub(crate) async fn run(options: &MdOptions) -> Result<Outcome, String> {
     // First, so that no request to stop ends the program between a temporary file and its new name.
     let mut stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+    if options.workers.kind == DomainKind::Process {
+        let message = "--kind process is not possible here: the domains of a fluid send each other \
+                       positions through ports in each step, and a port does not reach into another \
+                       process; use --kind local";
+        return Err(message.to_owned());
+    }
     if options.watch && !io::stdout().is_terminal() {
         return Err("--watch needs a terminal: standard output is none".to_owned());
     }

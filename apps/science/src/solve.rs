@@ -9,14 +9,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use command::{Outcome, OutputFile, Progress, Stop, write_atomically};
+use command::{Outcome, OutputFile, Progress, Stop, repeats, write_atomically};
 use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt};
 use insula::CallError;
 use insula::pool::PoolStats;
+use insula::rpc::retry;
 use science::matrices::{
-    MatricesCaller, Matrix, MatrixError, Operation, Precision, Solution, Task, read,
-    start_matrix_pool, write_npy,
+    MatricesCaller, Matrix, MatrixError, Operation, Solution, Task, read, start_matrix_pool_of,
+    write_npy,
 };
 
 use crate::cli::MatricesOptions;
@@ -39,8 +40,8 @@ pub(crate) async fn run(options: &MatricesOptions) -> Result<Outcome, String> {
         return Ok(Outcome::Interrupted);
     }
     let mut results = Results::new(options, &jobs, failed);
-    let (precision, workers) = (options.precision(), options.workers.workers());
-    let course = drive(&jobs, precision, workers, &mut stop, |index, result| {
+    let workers = options.workers.workers();
+    let course = drive(&jobs, options, workers, &mut stop, |index, result| {
         results.take(index, result)
     })
     .await?;
@@ -84,7 +85,7 @@ async fn time_one_worker(
 ) -> Result<Option<Course>, String> {
     let progress = progress(options, jobs, "one worker: ");
     // Errors are reported by the run that counts.
-    let course = drive(jobs, options.precision(), 1, stop, |_, _| {
+    let course = drive(jobs, options, 1, stop, |_, _| {
         progress.add(1);
         Ok(())
     })
@@ -257,21 +258,26 @@ const AHEAD: usize = 2;
 /// `stop` was ready before.
 async fn drive(
     jobs: &[Job],
-    precision: Precision,
+    options: &MatricesOptions,
     workers: usize,
     stop: &mut Stop,
     mut on_result: impl FnMut(usize, Result<Solution, String>) -> Result<(), String>,
 ) -> Result<Option<Course>, String> {
-    let pool = start_matrix_pool(workers)
+    let pool = start_matrix_pool_of(options.workers.kind, workers)
         .await
         .map_err(|error| error.to_string())?;
     let caller: MatricesCaller = pool.caller();
+    let precision = options.precision();
     // Behind the start of the pool, which would count against the rate of a short run.
     let start = Instant::now();
     let mut results = stream::iter(jobs.iter().map(|job| job.task.clone()).enumerate())
         .map(|(index, task)| {
-            let call = caller.solve(task, precision);
-            async move { (index, call.await.map_err(message)) }
+            let caller = caller.clone();
+            async move {
+                // By another worker, if one ends.
+                let call = |_| caller.solve(task.clone(), precision);
+                (index, retry(&repeats(), call).await.map_err(message))
+            }
         })
         .buffer_unordered(workers + AHEAD);
     loop {

@@ -1,6 +1,6 @@
 //! Clusters of rows that are alike.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smartcore::cluster::kmeans::{KMeans, KMeansParameters};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
@@ -16,7 +16,7 @@ const STEPS: usize = 300;
 const SILHOUETTES: usize = 1_000;
 
 /// Groups of rows that are alike. Rows are compared by features that have a deviation of one.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Clusters {
     /// The groups, the largest first.
     pub clusters: Vec<Cluster>,
@@ -30,7 +30,7 @@ pub struct Clusters {
 }
 
 /// One group.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cluster {
     /// Its rows.
     pub size: usize,

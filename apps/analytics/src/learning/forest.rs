@@ -1,6 +1,6 @@
 //! Random forests.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smartcore::ensemble::random_forest_regressor::{
     RandomForestRegressor, RandomForestRegressorParameters,
 };
@@ -12,7 +12,7 @@ use super::{Features, LearnError, Scores, Split};
 const LEAF: usize = 3;
 
 /// A part of a forest.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trees {
     /// How many trees there are.
     pub count: u16,

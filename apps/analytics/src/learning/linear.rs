@@ -1,6 +1,6 @@
 //! Linear regression.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smartcore::linalg::basic::arrays::Array;
 use smartcore::linalg::basic::matrix::DenseMatrix;
 use smartcore::linear::linear_regression::{
@@ -10,7 +10,7 @@ use smartcore::linear::linear_regression::{
 use super::{Features, LearnError, Scores, Split};
 
 /// A weighted sum of the features.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Linear {
     /// The sum where all features are zero.
     pub intercept: f64,
@@ -25,7 +25,7 @@ pub struct Linear {
 }
 
 /// The weight of a feature.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Coefficient {
     /// The name of the feature.
     pub feature: String,

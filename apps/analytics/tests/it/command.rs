@@ -349,3 +349,81 @@ fn an_interrupted_report_leaves_no_half_of_a_page() {
     assert_eq!(names_in(folder.path()), ["a.html"]);
     assert_eq!(fs::read(&out).unwrap(), b"what was there");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_in_processes_find_the_same() {
+    let folder = TempDir::new().unwrap();
+    // The second one lacks values, which are no numbers in JSON but are in a call.
+    for table in ["weather/seattle.csv", "climate/co2.csv"] {
+        let [local, process] = ["local", "process"].map(|kind| {
+            let out = folder.path().join(kind).with_extension("html");
+            let file = sample(table);
+            let arguments = ["report", path(&file), "--kind", kind, "--workers", "2"];
+            let mut command = analytics(&arguments);
+            let result = command
+                .args(["--trees", "25", "--quiet", "--out", path(&out)])
+                .output()
+                .unwrap();
+            assert_eq!(result.status.code(), Some(0), "{}", text(&result.stderr));
+            let figures = fs::read(out.with_extension("json")).unwrap();
+            let mut figures: Value = serde_json::from_slice(&figures).unwrap();
+            // What differs from run to run.
+            figures["generated_at"].take();
+            let processing = figures["processing"].take();
+            (figures.to_string(), processing)
+        });
+        assert!(local.0 == process.0, "{table}: {}\n{}", local.0, process.0);
+        assert_eq!(local.1["bytes_copied"], 0);
+        assert!(process.1["bytes_copied"].as_u64().unwrap() > 0);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stream_through_a_process_prints_the_same() {
+    let input = seconds(1_000) + "no point\n";
+    let [local, process] = ["local", "process"].map(|kind| {
+        let arguments = ["stream", "--kind", kind, "--trend", "30s", "--quiet"];
+        let result = run_with(&arguments, &input);
+        assert_eq!(result.status.code(), Some(1), "{}", text(&result.stderr));
+        text(&result.stdout)
+    });
+    assert_eq!(local, process);
+    assert!(
+        local.contains(": 50 is unusual, ") && local.lines().count() > 30,
+        "{local}"
+    );
+}
+
+/// The window of its points is lost, so that another worker could not go on.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stream_whose_worker_is_killed_ends_with_an_error() {
+    let mut command = analytics(&["stream", "--kind", "process", "--trend", "1s"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(seconds(50).as_bytes()).unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("by 50 points") {
+        line.clear();
+        assert!(output.read_line(&mut line).unwrap() > 0);
+    }
+    let threads = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    let workers =
+        threads.filter_map(|it| fs::read_to_string(it.ok()?.path().join("children")).ok());
+    let workers: String = workers.collect();
+    let kill = Command::new("kill")
+        .arg("-9")
+        .args(workers.split_whitespace())
+        .status();
+    assert!(kill.unwrap().success());
+    // Although no more points come.
+    let result = child.wait_with_output().unwrap();
+    drop(input);
+    let errors = text(&result.stderr);
+    assert_eq!(result.status.code(), Some(2), "{errors}");
+    assert!(errors.starts_with("analytics: "), "{errors}");
+}

@@ -166,7 +166,7 @@ fn a_block_without_records_is_empty() {
         let mut rows = Rows::new([].into(), layout.into(), results);
         let block = data::Block {
             line: 1,
-            bytes: b"\n\n \n".to_vec(),
+            bytes: b"\n\n \n"[..].into(),
         };
         read(&Chunk::Text(block), &mut rows).unwrap();
         // A line of one space has one field.

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::formats::write_row_groups;
 use crate::support::{assert_close, expected, reference, weather};
 
 fn data(arguments: &[&str]) -> Command {
@@ -391,4 +392,112 @@ fn an_interrupted_run_leaves_no_half_of_a_file() {
     assert_eq!(result.status.code(), Some(130), "{}", text(&result.stderr));
     assert_eq!(names_in(folder.path()), ["out.csv"]);
     assert_eq!(fs::read(&out).unwrap(), b"what was there");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_in_processes_write_the_same_files() {
+    let folder = TempDir::new().unwrap();
+    let groups = folder.path().join("groups.parquet");
+    write_row_groups(&groups, 5);
+    // Some of the rows of the reference are bad, so that errors cross too.
+    for (table, value, exit) in [
+        (groups, "n", 0),
+        (weather(), "wind", 0),
+        (reference("measurements.csv"), "count", 1),
+        (reference("measurements.jsonl"), "count", 1),
+        (reference("pyarrow-gzip.parquet"), "count", 1),
+    ] {
+        for format in ["csv", "jsonl", "parquet"] {
+            let [local, process] = ["local", "process"].map(|kind| {
+                let out = folder.path().join(kind).with_extension(format);
+                let arguments = ["process", path(&table), "--value", value, "--step", "sqrt"];
+                let mut command = data(&arguments);
+                let result = command
+                    .args(["--kind", kind, "--workers", "2", "--chunks", "9", "--quiet"])
+                    .args(["--out", path(&out)])
+                    .output()
+                    .unwrap();
+                let errors = text(&result.stderr);
+                (result.status.code(), errors, fs::read(&out).unwrap())
+            });
+            assert!(local == process, "{table:?} as {format}: {}", process.1);
+            assert_eq!(local.0, Some(exit), "{table:?}: {}", local.1);
+        }
+    }
+    let arguments = ["process", path(&weather()), "--kind", "process"].map(ToOwned::to_owned);
+    let figures = json(
+        &data(&arguments.each_ref().map(String::as_str))
+            .args(["--compare", "--json", "--workers", "2"])
+            .output()
+            .unwrap(),
+    );
+    assert!(figures["speed_up"].as_f64().unwrap() > 0.0);
+    assert_eq!(figures["items"], 1_461);
+    // To the worker and back.
+    assert!(figures["bytes_copied"].as_u64() > figures["bytes_read"].as_u64());
+}
+
+/// A chunk whose worker is killed is processed by another one. Standard input cannot be read twice,
+/// so the program has to keep what it has read.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_worker_loses_no_chunk() {
+    use std::time::{Duration, Instant};
+
+    let folder = TempDir::new().unwrap();
+    let [out, expected] = ["out.csv", "expected.csv"].map(|name| folder.path().join(name));
+    let lines: String = (0..300_000)
+        .map(|number| format!("name {number},{number}\n"))
+        .collect();
+    let (first, rest) = lines.split_at(lines.len() / 2);
+    let steps = ["process", "-", "--step", "sqrt", "--json"];
+    let local = run_with(
+        &[&steps[..], &["--out", path(&expected)]].concat(),
+        &format!("id,n\n{lines}"),
+    );
+    assert_eq!(local.status.code(), Some(0), "{}", text(&local.stderr));
+    let mut command = data(&steps);
+    command.args(["--kind", "process", "--workers", "2", "--out", path(&out)]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut program = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = program.stdin.take().unwrap();
+    input
+        .write_all(format!("id,n\n{first}").as_bytes())
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // Until results are in the temporary file: the workers have begun, and have more to do.
+    let has_written = || {
+        let names = names_in(folder.path());
+        let part = names.iter().find(|name| name.ends_with(".part"));
+        part.is_some_and(|name| fs::metadata(folder.path().join(name)).is_ok_and(|it| it.len() > 0))
+    };
+    while !has_written() {
+        assert!(Instant::now() < deadline && program.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    let workers = children(program.id());
+    assert_eq!(workers.len(), 2, "{workers:?}");
+    let kill = Command::new("kill").arg("-9").args(&workers).status();
+    assert!(kill.unwrap().success());
+    input.write_all(rest.as_bytes()).unwrap();
+    drop(input);
+    let result = program.wait_with_output().unwrap();
+    assert_eq!(result.status.code(), Some(0), "{}", text(&result.stderr));
+    let [local, figures] = [&local, &result].map(json);
+    for figure in ["items", "failed_chunks", "values", "results", "bytes_read"] {
+        assert_eq!(figures[figure], local[figure], "{figure}");
+    }
+    assert!(fs::read(&out).unwrap() == fs::read(&expected).unwrap());
+}
+
+/// The processes that a process has started.
+#[cfg(target_os = "linux")]
+fn children(process: u32) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let of_threads =
+        threads.filter_map(|it| fs::read_to_string(it.ok()?.path().join("children")).ok());
+    of_threads
+        .flat_map(|it| it.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
 }

@@ -260,7 +260,7 @@ fn a_damaged_parquet_file_is_an_error_and_no_panic() {
 }
 
 /// Writes row groups of 20,000 numbers each, that count on from zero.
-fn write_row_groups(path: &Path, groups: u32) {
+pub(crate) fn write_row_groups(path: &Path, groups: u32) {
     let schema = parse_message_type("message m { required double n; }").unwrap();
     let file = File::create(path).unwrap();
     let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::default()).unwrap();

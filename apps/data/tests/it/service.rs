@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use data::{
     Batch, BatchRequest, Chunk, ComputeError, ComputeRequest, DataError, DataProcessorCaller,
-    Format, Generator, Items, Operation, ProcessChunk, ResultFormat, Results, Source, Step, Wanted,
-    start_pool,
+    Format, Generator, Items, Operation, ProcessChunk, ResultFormat, Results, Rows, Source, Step,
+    Texts, Wanted, read, start_pool,
 };
 use futures_util::future::{join, join_all};
+use insula::rpc::wire::{decode, encode};
 use insula::{CallError, block_on};
+use tempfile::TempDir;
 
 use crate::support::{expected, reference, wanted};
 
@@ -207,4 +209,41 @@ fn a_part_of_a_table_does_not_look_like_all_of_it() {
             error => panic!("{error}"),
         }
     });
+}
+
+#[test]
+fn a_row_group_that_comes_from_another_process_is_one_of_the_same_file() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.parquet");
+    let [gzip, zstd] = ["pyarrow-gzip.parquet", "pyarrow-zstd.parquet"].map(reference);
+    std::fs::copy(gzip, &path).unwrap();
+    let mut source = Source::open(&path, Format::Parquet, &wanted("name", "reading"), 1).unwrap();
+    let chunk: Chunk = decode(&encode(&source.next_chunk().unwrap().unwrap()).unwrap()).unwrap();
+    let layout = source.layout();
+    let read = |chunk| {
+        let results = Results::new(ResultFormat::None, 0);
+        let mut rows = Rows::new(Arc::default(), Arc::clone(layout), results);
+        read(chunk, &mut rows).map(|()| rows.values.count())
+    };
+    assert!(read(&chunk).unwrap() > 0);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::copy(zstd, &path).unwrap();
+    let error = read(&chunk).unwrap_err().to_string();
+    assert!(
+        error.ends_with("the file has changed since it was opened"),
+        "{error}"
+    );
+}
+
+#[test]
+fn texts_from_another_process_end_where_they_say() {
+    let mut texts = Texts::default();
+    for text in ["a", "", "\u{e9}"] {
+        texts.push(text);
+    }
+    assert_eq!(decode::<Texts>(&encode(&texts).unwrap()).unwrap(), texts);
+    for wrong in [&[1, 4][..], &[1], &[2, 1, 3], &[2, 3], &[]] {
+        let bytes = encode(&("a\u{e9}", wrong)).unwrap();
+        assert!(decode::<Texts>(&bytes).is_err(), "{wrong:?}");
+    }
 }

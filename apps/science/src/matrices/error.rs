@@ -4,10 +4,12 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{fmt, io};
 
+use serde::{Deserialize, Serialize};
+
 use super::Operation;
 
 /// The reason why an operation has no result.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum MatrixError {
     /// The operation needs another shape.

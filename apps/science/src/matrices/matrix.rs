@@ -5,13 +5,43 @@ use std::fmt;
 use faer::MatRef;
 pub use faer::c64 as Complex;
 use insula::Payload;
+use serde::{Deserialize, Serialize};
 
 /// A dense matrix of real numbers, stored column after column.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Untested")]
 pub struct Matrix {
     rows: usize,
     columns: usize,
     values: Vec<f64>,
+}
+
+/// A matrix that comes from another process, with any number of values.
+#[derive(Deserialize)]
+struct Untested {
+    rows: usize,
+    columns: usize,
+    values: Vec<f64>,
+}
+
+impl TryFrom<Untested> for Matrix {
+    type Error = &'static str;
+
+    fn try_from(untested: Untested) -> Result<Self, &'static str> {
+        let Untested {
+            rows,
+            columns,
+            values,
+        } = untested;
+        match rows.checked_mul(columns) == Some(values.len()) {
+            true => Ok(Self {
+                rows,
+                columns,
+                values,
+            }),
+            false => Err("a matrix with more or fewer values than its shape has"),
+        }
+    }
 }
 
 impl Matrix {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use insula::Payload;
+use serde::{Deserialize, Serialize};
 
 use super::{Complex, Matrix};
 
 /// The operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Operation {
     /// The product of two matrices.
     Multiply,
@@ -32,7 +33,8 @@ impl fmt::Display for Operation {
     }
 }
 
-/// An operation with its matrices. They are shared with the caller, so no call copies one.
+/// An operation with its matrices. They are shared with the caller, so no call copies one, unless its
+/// worker is in another process.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -45,7 +47,7 @@ impl fmt::Display for Operation {
 /// assert!(solution.residual.value < 1e-15);
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Task {
     /// Computes `left` times `right`.
     Multiply {
@@ -85,7 +87,7 @@ impl Task {
 }
 
 /// The precision of a result.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Precision {
     /// What the kernel returns.
     #[default]
@@ -95,7 +97,7 @@ pub enum Precision {
 }
 
 /// A result, and how good it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Solution {
     /// The result.
     pub values: Values,
@@ -110,7 +112,7 @@ pub struct Solution {
 }
 
 /// The values of a result.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Values {
     /// A product or an inverse.
     Matrix(Matrix),
@@ -118,11 +120,35 @@ pub enum Values {
     /// on.
     Real(Vec<f64>),
     /// Eigenvalues, by real and then by imaginary part.
-    Complex(Vec<Complex>),
+    Complex(#[serde(with = "pairs")] Vec<Complex>),
+}
+
+/// Complex numbers as pairs, since their own type is none of serde's.
+mod pairs {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Complex;
+
+    pub(super) fn serialize<S: Serializer>(
+        values: &[Complex],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(|it| (it.re, it.im)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Complex>, D::Error> {
+        let pairs: Vec<(f64, f64)> = Vec::deserialize(deserializer)?;
+        Ok(pairs
+            .into_iter()
+            .map(|(re, im)| Complex::new(re, im))
+            .collect())
+    }
 }
 
 /// A relative error, seen from the result.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Residual {
     /// The largest one.
     pub value: f64,
@@ -138,7 +164,7 @@ impl Residual {
 }
 
 /// The effect of a refinement.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refinement {
     /// The residual before.
     pub before: f64,

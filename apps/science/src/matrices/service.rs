@@ -2,17 +2,19 @@
 
 use std::time::Instant;
 
-use insula::pool::{BuildError, Measure};
+use command::Kind;
+use insula::pool::{BuildError, FactoryError, Measure, WorkerContext};
+use insula::process::{Process, Worker};
 use insula::{Context, WorkerPool, contract};
 
 use super::eigen::eigenvalues;
 use super::invert::invert;
 use super::multiply::multiply;
 use super::singular::singular_values;
-use super::{MatrixError, Precision, Solution, Task};
+use super::{Matrix, MatrixError, Precision, Solution, Task};
 
 /// A service that computes with matrices.
-#[contract]
+#[contract(wire)]
 pub trait Matrices {
     /// Does one operation, and checks its result.
     ///
@@ -23,6 +25,7 @@ pub trait Matrices {
     /// # Errors
     /// See [`MatrixError`].
     #[work(cpu)]
+    #[idempotent]
     async fn solve(
         &self,
         cx: &Context,
@@ -96,12 +99,43 @@ pub type MatrixPool = WorkerPool<MatricesRequest>;
 /// # Errors
 /// See [`BuildError`].
 pub async fn start_matrix_pool(workers: usize) -> Result<MatrixPool, BuildError> {
-    WorkerPool::builder()
+    start_matrix_pool_of(Kind::Local, workers).await
+}
+
+/// As [`start_matrix_pool`], with workers of some kind. The program that starts workers in processes
+/// calls [`insula::process::main`] with [`serve`] first of all.
+///
+/// # Errors
+/// See [`BuildError`].
+pub async fn start_matrix_pool_of(kind: Kind, workers: usize) -> Result<MatrixPool, BuildError> {
+    let builder = WorkerPool::builder()
         .name("matrices")
         .workers(workers)
         // An operation takes milliseconds, beside which the two looks at the clock are nothing.
-        .measure(Measure::All)
-        .service::<MatricesResponder<_>>(|_cx| async { Ok(MatrixWorker) })
-        .build()
-        .await
+        .measure(Measure::All);
+    match kind {
+        Kind::Local => {
+            let builder = builder.service::<MatricesResponder<_>>(factory);
+            builder.build().await
+        }
+        Kind::Process => {
+            let process = Process::current_exe().most_bytes(MOST_BYTES);
+            builder.kind(process).build().await
+        }
+    }
+}
+
+/// The most bytes of a task that goes to another process: two of the largest matrices, and what is
+/// beside their values.
+const MOST_BYTES: usize = (2 * size_of::<f64>())
+    .saturating_mul(Matrix::MOST_VALUES)
+    .saturating_add(1 << 10);
+
+/// Computes with matrices, in a process that is a worker.
+pub fn serve(worker: &mut Worker) {
+    worker.serve::<MatricesResponder<_>>(factory);
+}
+
+async fn factory(_cx: WorkerContext) -> Result<MatrixWorker, FactoryError> {
+    Ok(MatrixWorker)
 }

@@ -103,6 +103,10 @@ fn wrong_usage_is_told_with_what_to_do() {
         (&["md", "--density=-1"], "expected a number above 0"),
         (&["md", "--steps", "0"], "--steps"),
         (&["md", "--watch"], "--watch needs a terminal"),
+        (
+            &["md", "--kind", "process"],
+            "a port does not reach into another process",
+        ),
         (&["md", "--switch", "4"], "cut-off makes no sense"),
         (
             &["md", "--time-step", "0.5", "--steps", "50"],
@@ -133,6 +137,47 @@ fn wrong_usage_is_told_with_what_to_do() {
         let result = run(help);
         assert_eq!(result.status.code(), Some(0));
         assert!(text(&result.stdout).contains("Exit status"));
+    }
+    let help = text(&run(&["md", "--help"]).stdout);
+    assert!(help.contains("A domain cannot be a process"), "{help}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_in_processes_compute_the_same_bits() {
+    let files = ["grid.mtx", "ring.npy", "blur.npy"].map(|name| samples().join(name));
+    let out = TempDir::new().unwrap();
+    for precision in ["standard", "high"] {
+        let [local, process] = ["local", "process"].map(|kind| {
+            let folder = out.path().join(precision).join(kind);
+            let mut command = science(&["matrices", "--kind", kind, "--workers", "2"]);
+            let result = command
+                .args(&files)
+                // Its eigenvalues are complex.
+                .args(["--generate", "random:30", "--precision", precision])
+                .args(["--json", "--compare", "--out"])
+                .arg(&folder)
+                .output()
+                .unwrap();
+            let figures: Value = serde_json::from_slice(&result.stdout).unwrap();
+            assert!(figures["speed_up"].as_f64().unwrap() > 0.0);
+            // The ring has no inverse.
+            assert_eq!(
+                (result.status.code(), &figures["failed"]),
+                (Some(1), &1.into())
+            );
+            let residuals = figures["operations"].as_array().unwrap().iter();
+            let residuals: Vec<_> = residuals.map(|it| it["residual"].clone()).collect();
+            (folder, text(&result.stderr), residuals)
+        });
+        assert_eq!((&local.1, &local.2), (&process.1, &process.2));
+        let names = names_in(&local.0);
+        assert_eq!(names, names_in(&process.0));
+        assert!(names.len() > 10, "{names:?}");
+        for name in names {
+            let [one, other] = [&local.0, &process.0].map(|it| fs::read(it.join(&name)).unwrap());
+            assert!(one == other, "{name}");
+        }
     }
 }
 

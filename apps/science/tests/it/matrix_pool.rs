@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use insula::rpc::wire::{decode, encode};
 use insula::{CallError, block_on};
 use science::matrices::{
-    Generate, MatricesCaller, MatrixError, Precision, Task, Values, start_matrix_pool,
+    Generate, MatricesCaller, Matrix, MatrixError, Precision, Task, Values, start_matrix_pool,
 };
 
 #[test]
@@ -56,4 +57,14 @@ fn an_error_is_that_of_its_matrix_alone() {
         );
         assert!(good.await.unwrap().residual.is_within_bound());
     });
+}
+
+#[test]
+fn a_matrix_from_another_process_has_as_many_values_as_its_shape() {
+    let matrix = Generate::Random(3).matrix(1);
+    assert!(decode::<Matrix>(&encode(&matrix).unwrap()).unwrap() == matrix);
+    for wrong in [(2_usize, 2_usize), (usize::MAX, 3), (0, 0)] {
+        let bytes = encode(&(wrong.0, wrong.1, vec![1.0; 3])).unwrap();
+        assert!(decode::<Matrix>(&bytes).is_err(), "{wrong:?}");
+    }
 }
