@@ -10,7 +10,6 @@ use std::io::Cursor;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use analytics::{Algorithm, AnalyticsCaller, Features, LearnRequest, Learned, Split};
 use data::{
@@ -23,9 +22,10 @@ use insula::rpc::map;
 use crate::case::{Case, Kind, Metric};
 use crate::drivers::executor::THREADS;
 use crate::insula::Shape;
+use crate::measure::{Clocks, Spent};
 use crate::peers::rayon::Rayon;
 use crate::peers::runtimes::Runtimes;
-use crate::suites::{PACKAGE, Suite};
+use crate::suites::{EFFICIENCY, PACKAGE, Suite};
 use crate::versions;
 
 pub(super) const SUITE: Suite = Suite {
@@ -61,36 +61,36 @@ struct Work<J, R> {
     kernel: fn(J) -> R,
 }
 
-/// Results, and the time that they took.
-type Timed<R> = (Duration, Vec<R>);
+/// Results, and what they took.
+type Timed<R> = (Spent, Vec<R>);
 
 fn case<J, R>(name: &'static str, metric: Metric, amount: f64, work: Work<J, R>) -> Case
 where
     J: Clone + Send + 'static,
     R: Send + PartialEq + 'static,
 {
-    let mut case = Case::new("tables", name, &[metric]);
+    let mut case = Case::new("tables", name, &[metric, EFFICIENCY]);
     let Work { jobs, pool, kernel } = work;
     let jobs = Rc::new(LazyCell::new(jobs));
     let expected: Rc<OnceCell<Vec<R>>> = Rc::default();
     let mut add = |name: String, kind, package, run: Box<dyn Fn(Vec<J>) -> Timed<R>>| {
         let (jobs, expected) = (Rc::clone(&jobs), Rc::clone(&expected));
         case.add(name, kind, versions::of(package), move |_| {
-            let (elapsed, results) = run(jobs.to_vec());
+            let (spent, results) = run(jobs.to_vec());
             let is_the_same = match expected.get() {
                 Some(expected) => *expected == results,
                 None => expected.set(results).is_ok(),
             };
             assert!(is_the_same, "all systems compute the same");
-            amount / elapsed.as_secs_f64()
+            spent.rates(amount)
         });
     };
     add(Shape::Multi.name(""), Kind::Pool, PACKAGE, Box::new(pool));
     let par_iter = move |jobs| {
         let pool = Rayon::new();
-        let start = Instant::now();
+        let start = Clocks::start();
         let results = pool.map_all(jobs, kernel);
-        (start.elapsed(), results)
+        (start.stop(), results)
     };
     add(
         "rayon par_iter".to_owned(),
@@ -99,9 +99,9 @@ where
         Box::new(par_iter),
     );
     let one_thread = move |jobs: Vec<J>| {
-        let start = Instant::now();
+        let start = Clocks::start();
         let results = jobs.into_iter().map(kernel).collect();
-        (start.elapsed(), results)
+        (start.stop(), results)
     };
     add(
         "one thread".to_owned(),
@@ -142,16 +142,16 @@ fn csv() -> Work<ProcessChunk, (Statistics, Results)> {
                 block_on(async {
                     let pool = data::start_pool(THREADS).await.expect("the workers start");
                     let caller: DataProcessorCaller = pool.caller();
-                    let start = Instant::now();
+                    let start = Clocks::start();
                     let mut answers = map(requests, |it| caller.process(it)).concurrency(CHUNKS);
                     let mut results = Vec::new();
                     while let Some(answer) = answers.next().await {
                         let answer = answer.expect("the worker reads the chunk");
                         results.push((answer.results, answer.output));
                     }
-                    let elapsed = start.elapsed();
+                    let spent = start.stop();
                     assert_eq!(pool.stats().traffic.bytes_copied, 0);
-                    (elapsed, results)
+                    (spent, results)
                 })
             })
         },
@@ -195,13 +195,13 @@ fn forest() -> Work<LearnRequest, Learned> {
                         .await
                         .expect("the workers start");
                     let caller: AnalyticsCaller = pool.caller();
-                    let start = Instant::now();
+                    let start = Clocks::start();
                     let mut answers = map(requests, |request| caller.learn(request));
                     let mut results = Vec::new();
                     while let Some(answer) = answers.next().await {
                         results.push(answer.expect("the worker learns"));
                     }
-                    (start.elapsed(), results)
+                    (start.stop(), results)
                 })
             })
         },
