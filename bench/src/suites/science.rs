@@ -4,6 +4,8 @@
 //! positions of its lattice in memory, and takes so many steps on two domains; beside it, rayon does
 //! each part of a step for both at once and waits for the end of the part.
 
+mod numpy;
+
 use std::cell::OnceCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -68,6 +70,7 @@ fn matrices() -> Case {
     add("one thread".to_owned(), Kind::Limit, "std", |tasks| {
         timed(|| tasks.into_iter().map(solve).collect())
     });
+    numpy::add_to(&mut case, &expected);
     case
 }
 
