@@ -114,6 +114,9 @@ pub(crate) struct System {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) version: String,
+    /// What the row says beside its numbers. A system with a note has a row even without numbers,
+    /// so the note says why.
+    pub(crate) note: Option<String>,
     pub(crate) repeat: Repetition,
 }
 
@@ -164,6 +167,7 @@ impl Case {
             name: name.into(),
             kind,
             version: version.into(),
+            note: None,
             repeat: Box::new(move |scale| repeat(scale).into()),
         });
     }

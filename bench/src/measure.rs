@@ -31,6 +31,43 @@ pub(crate) fn thread_cpu() -> Duration {
     duration_of(ClockId::ThreadCPUTime)
 }
 
+/// The clocks at the start of the part of a repetition that a case measures.
+pub(crate) struct Clocks {
+    wall: Instant,
+    cpu: Duration,
+}
+
+/// What that part has taken: time, and CPU time of all threads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spent {
+    pub(crate) wall: Duration,
+    pub(crate) cpu: Duration,
+}
+
+impl Clocks {
+    pub(crate) fn start() -> Self {
+        let cpu = process_cpu();
+        Self {
+            wall: Instant::now(),
+            cpu,
+        }
+    }
+
+    pub(crate) fn stop(self) -> Spent {
+        Spent {
+            wall: self.wall.elapsed(),
+            cpu: process_cpu() - self.cpu,
+        }
+    }
+}
+
+impl Spent {
+    /// Returns how much of `amount` was done per second, and per second of CPU time.
+    pub(crate) fn rates(self, amount: f64) -> [f64; 2] {
+        [self.wall, self.cpu].map(|time| amount / time.as_secs_f64())
+    }
+}
+
 fn duration_of(clock: ClockId) -> Duration {
     let time = clock_gettime(clock);
     Duration::from_secs(time.tv_sec.unsigned_abs())

@@ -12,6 +12,7 @@ pub(crate) mod kameo;
 pub(crate) mod kanal;
 pub(crate) mod limits;
 pub(crate) mod mailboxes;
+pub(crate) mod python;
 pub(crate) mod ractor;
 pub(crate) mod rayon;
 pub(crate) mod runtimes;

@@ -10,7 +10,9 @@ use crate::run::Row;
 /// The name of this project's rows.
 pub(crate) const PROJECT: &str = "insula";
 
-const HEADINGS: [&str; 8] = [
+const COLUMNS: usize = 9;
+
+const HEADINGS: [&str; COLUMNS] = [
     "system",
     "kind",
     "metric",
@@ -19,6 +21,7 @@ const HEADINGS: [&str; 8] = [
     "unit",
     "runs",
     "insula ahead",
+    "note",
 ];
 
 /// Prints one table for the rows of a suite, case by case.
@@ -26,7 +29,7 @@ const HEADINGS: [&str; 8] = [
 /// # Errors
 /// If the output cannot be written.
 pub(crate) fn print_suite(out: &mut impl Write, suite: &str, rows: &[Row]) -> io::Result<()> {
-    let cells: Vec<[String; 8]> = rows.iter().map(|row| cells(row, rows)).collect();
+    let cells: Vec<[String; COLUMNS]> = rows.iter().map(|row| cells(row, rows)).collect();
     let mut widths = HEADINGS.map(str::len);
     for row in &cells {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -34,7 +37,12 @@ pub(crate) fn print_suite(out: &mut impl Write, suite: &str, rows: &[Row]) -> io
         }
     }
     writeln!(out, "\n== {suite} ==")?;
-    print_line(out, &HEADINGS.map(str::to_owned), widths)?;
+    let mut headings = HEADINGS.map(str::to_owned);
+    if rows.iter().all(|row| row.note.is_none()) {
+        // A column that is empty needs no name.
+        headings[COLUMNS - 1].clear();
+    }
+    print_line(out, &headings, widths)?;
     let mut case = None;
     for (row, cells) in rows.iter().zip(&cells) {
         if case != Some(&row.case) {
@@ -46,7 +54,7 @@ pub(crate) fn print_suite(out: &mut impl Write, suite: &str, rows: &[Row]) -> io
     out.flush()
 }
 
-fn cells(row: &Row, rows: &[Row]) -> [String; 8] {
+fn cells(row: &Row, rows: &[Row]) -> [String; COLUMNS] {
     [
         row.system.clone(),
         row.kind.label().to_owned(),
@@ -56,6 +64,7 @@ fn cells(row: &Row, rows: &[Row]) -> [String; 8] {
         row.unit.to_owned(),
         row.runs.to_string(),
         ahead(row, rows).map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}x")),
+        row.note.clone().unwrap_or_default(),
     ]
 }
 
@@ -74,7 +83,11 @@ pub(crate) fn ahead(row: &Row, rows: &[Row]) -> Option<f64> {
     ratio.is_finite().then_some(ratio)
 }
 
-fn print_line(out: &mut impl Write, cells: &[String; 8], widths: [usize; 8]) -> io::Result<()> {
+fn print_line(
+    out: &mut impl Write,
+    cells: &[String; COLUMNS],
+    widths: [usize; COLUMNS],
+) -> io::Result<()> {
     let mut line = String::from(" ");
     for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
         // Numbers (median, best, runs, ratio) are right-aligned.
@@ -90,6 +103,8 @@ fn print_line(out: &mut impl Write, cells: &[String; 8], widths: [usize; 8]) -> 
 /// Formats at most four significant digits, with separators of thousands.
 fn number(value: f64) -> String {
     match value.abs() {
+        // The median and the best of no values.
+        size if !size.is_finite() => "-".to_owned(),
         size if size >= 1000.0 => grouped(value.round() as i64),
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),

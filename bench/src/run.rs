@@ -31,6 +31,9 @@ pub(crate) struct Row {
     pub(crate) max: f64,
     pub(crate) runs: usize,
     pub(crate) version: String,
+    /// What there is to know about the system, such as what it needs if there are no numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
 }
 
 impl Row {
@@ -118,7 +121,8 @@ fn rows_of_metric(
             .filter_map(|sample| sample.0.get(metric_index).copied())
             .filter(|value| !value.is_nan())
             .collect();
-        if values.is_empty() {
+        // The first metric is enough to say why there are no numbers.
+        if values.is_empty() && (system.note.is_none() || metric_index > 0) {
             continue;
         }
         rows.push(Row {
@@ -134,6 +138,7 @@ fn rows_of_metric(
             max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             runs: values.len(),
             version: system.version.clone(),
+            note: system.note.clone(),
         });
     }
     rows

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::case::Case;
+use crate::case::{Case, Metric};
 use crate::peers::runtimes::Runtimes;
 
 mod ask;
@@ -26,6 +26,10 @@ mod timers;
 
 /// The package of this project, whose version its rows report.
 const PACKAGE: &str = "insula";
+
+/// The work that is done in a second of CPU time of all threads. Of two systems with the same
+/// kernels, the one with the smaller number spends CPU time on other things than the work.
+const EFFICIENCY: Metric = Metric::higher("CPU efficiency", "/CPU s");
 
 /// A named list of cases.
 pub(crate) struct Suite {

@@ -18,6 +18,7 @@ fn row(system: &str, better: Better, median: f64) -> Row {
         max: median,
         runs: 3,
         version: "1.0.0".to_owned(),
+        note: None,
     }
 }
 
@@ -54,6 +55,23 @@ fn columns_line_up() {
     let ends: Vec<usize> = text.lines().filter_map(|line| line.find(" ns")).collect();
     assert_eq!(ends.len(), 2);
     assert_eq!(ends[0], ends[1]);
+}
+
+#[test]
+fn a_row_without_numbers_says_why() {
+    let mut missing = row("peer", Better::Higher, f64::NAN);
+    (missing.min, missing.max) = (f64::INFINITY, f64::NEG_INFINITY);
+    missing.note = Some("not installed".to_owned());
+    let rows = [row("insula", Better::Higher, 50.0), missing];
+    let mut out = Vec::new();
+    print_suite(&mut out, "ports", &rows).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let line = text.lines().find(|line| line.contains("peer")).unwrap();
+    let cells: Vec<_> = line.split_whitespace().skip(4).collect();
+    assert_eq!(cells, ["-", "-", "ns", "3", "-", "not", "installed"]);
+    let json = serde_json::to_value(&rows[1]).unwrap();
+    assert!(json["median"].is_null());
+    assert_eq!(json["note"], "not installed");
 }
 
 #[test]

@@ -32,6 +32,18 @@ fn systems_take_turns_and_the_warm_up_does_not_count() {
 }
 
 #[test]
+fn a_system_with_a_note_has_a_row_without_numbers() {
+    let metrics = [Metric::lower("time", "ns"), Metric::higher("rate", "M/s")];
+    let mut case = Case::new("test", "notes", &metrics).max_runs(1);
+    case.add("a", Kind::Actor, "1.0.0", |_| Vec::<f64>::new());
+    case.systems[0].note = Some("not installed".to_owned());
+    let rows = run(&mut case, QUICK).unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].note.as_deref(), Some("not installed"));
+    assert!(rows[0].median.is_nan());
+}
+
+#[test]
 fn a_metric_that_a_system_cannot_give_makes_no_row() {
     let metrics = [Metric::lower("time", "ns"), Metric::higher("rate", "M/s")];
     let mut case = Case::new("test", "gaps", &metrics).max_runs(1);

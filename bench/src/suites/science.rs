@@ -4,11 +4,12 @@
 //! positions of its lattice in memory, and takes so many steps on two domains; beside it, rayon does
 //! each part of a step for both at once and waits for the end of the part.
 
+mod numpy;
+
 use std::cell::OnceCell;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use insula::block_on;
@@ -20,10 +21,11 @@ use science::matrices::{Generate, MatricesCaller, Precision, Task, Values, start
 use crate::case::{Case, Kind, Metric};
 use crate::drivers::executor::THREADS;
 use crate::insula::Shape;
+use crate::measure::{Clocks, Spent};
 use crate::peers::rayon::Rayon;
 use crate::peers::runtimes::Runtimes;
 use crate::peers::tokio::Blocking;
-use crate::suites::{PACKAGE, Suite};
+use crate::suites::{EFFICIENCY, PACKAGE, Suite};
 use crate::versions;
 
 pub(super) const SUITE: Suite = Suite {
@@ -40,15 +42,19 @@ fn cases(_photos: Option<&Path>, _runtimes: &Runtimes) -> Vec<Case> {
 }
 
 fn matrices() -> Case {
-    let mut case = Case::new("matrices", "40 operations on 120 rows", &[OPERATIONS]);
+    let mut case = Case::new(
+        "matrices",
+        "40 operations on 120 rows",
+        &[OPERATIONS, EFFICIENCY],
+    );
     let expected = Rc::new(OnceCell::new());
     let mut add = |name: String, kind, package, run: fn(Vec<Task>) -> Solved| {
         let expected = Rc::clone(&expected);
         case.add(name, kind, versions::of(package), move |_| {
-            let Solved { elapsed, values } = run(tasks());
-            let rate = values.len() as f64 / elapsed.as_secs_f64();
+            let Solved { spent, values } = run(tasks());
+            let rates = spent.rates(values.len() as f64);
             agree(&expected, values);
-            rate
+            rates
         });
     };
     add(Shape::Multi.name(""), Kind::Pool, PACKAGE, insula_pool);
@@ -64,12 +70,13 @@ fn matrices() -> Case {
     add("one thread".to_owned(), Kind::Limit, "std", |tasks| {
         timed(|| tasks.into_iter().map(solve).collect())
     });
+    numpy::add_to(&mut case, &expected);
     case
 }
 
-/// The results of a repetition in the order of the tasks, and the time that they took.
+/// The results of a repetition in the order of the tasks, and what they took.
 struct Solved {
-    elapsed: Duration,
+    spent: Spent,
     values: Vec<(usize, Values)>,
 }
 
@@ -96,10 +103,10 @@ fn solve(task: Task) -> Values {
 }
 
 fn timed(run: impl FnOnce() -> Vec<Values>) -> Solved {
-    let start = Instant::now();
+    let start = Clocks::start();
     let values = run();
     Solved {
-        elapsed: start.elapsed(),
+        spent: start.stop(),
         values: values.into_iter().enumerate().collect(),
     }
 }
@@ -110,7 +117,7 @@ fn insula_pool(tasks: Vec<Task>) -> Solved {
         block_on(async {
             let pool = start_matrix_pool(THREADS).await.expect("the workers start");
             let caller: MatricesCaller = pool.caller();
-            let start = Instant::now();
+            let start = Clocks::start();
             let values: Vec<_> = stream::iter(tasks.into_iter().enumerate())
                 .map(|(index, task)| {
                     let call = caller.solve(task, Precision::Standard);
@@ -119,9 +126,9 @@ fn insula_pool(tasks: Vec<Task>) -> Solved {
                 .buffer_unordered(THREADS + 2)
                 .collect()
                 .await;
-            let elapsed = start.elapsed();
+            let spent = start.stop();
             assert_eq!(pool.stats().traffic.bytes_copied, 0);
-            Solved { elapsed, values }
+            Solved { spent, values }
         })
     })
 }
@@ -143,17 +150,21 @@ const TIME_STEP: f64 = 0.002;
 const STEP_COUNT: u32 = 100;
 
 fn fluid() -> Case {
-    let mut case = Case::new("fluid", "100 steps of 4,000 particles", &[STEPS]);
+    let mut case = Case::new(
+        "fluid",
+        "100 steps of 4,000 particles",
+        &[STEPS, EFFICIENCY],
+    );
     let expected = Rc::new(OnceCell::new());
-    let mut add = |name: String, kind, package, run: fn() -> (Duration, Energies)| {
+    let mut add = |name: String, kind, package, run: fn() -> (Spent, Energies)| {
         let expected = Rc::clone(&expected);
         case.add(name, kind, versions::of(package), move |_| {
-            let (elapsed, energies) = run();
+            let (spent, energies) = run();
             assert!(
                 *expected.get_or_init(|| energies) == energies,
                 "all systems have the same energies"
             );
-            f64::from(STEP_COUNT) / elapsed.as_secs_f64()
+            spent.rates(STEP_COUNT.into())
         });
     };
     add(Shape::Multi.name(""), Kind::Pool, PACKAGE, || {
@@ -174,7 +185,7 @@ fn box_of_the_fluid() -> (Particles, Grid, Potential) {
 }
 
 /// The program's way: domains that are isolates.
-async fn domains(domains: usize) -> (Duration, Energies) {
+async fn domains(domains: usize) -> (Spent, Energies) {
     let (particles, grid, potential) = box_of_the_fluid();
     let mut simulation = Simulation::start(&particles, grid, potential, TIME_STEP, domains)
         .await
@@ -182,14 +193,14 @@ async fn domains(domains: usize) -> (Duration, Energies) {
     let none = Take::default();
     let begun = simulation.advance(0, 1.0, none).await;
     begun.expect("the domains compute the first forces");
-    let start = Instant::now();
+    let start = Clocks::start();
     let parts = simulation.advance(STEP_COUNT, 1.0, none).await;
-    let elapsed = start.elapsed();
+    let spent = start.stop();
     let mut energies = Energies::default();
     let parts = parts.expect("the domains run their steps");
     let layers = parts.iter().flat_map(|part| &part.layers);
     layers.for_each(|layer| energies.add(layer));
-    (elapsed, energies)
+    (spent, energies)
 }
 
 /// A domain without an isolate: what it gets from its neighbors and gives to them.
@@ -200,7 +211,7 @@ struct Part {
 }
 
 /// The same parts of each step, each for both domains at once.
-fn rayon_steps() -> (Duration, Energies) {
+fn rayon_steps() -> (Spent, Energies) {
     let (particles, grid, potential) = box_of_the_fluid();
     let layers = grid.domains(THREADS).expect("the box has room for both");
     let mut parts: Vec<_> = layers
@@ -213,7 +224,7 @@ fn rayon_steps() -> (Duration, Energies) {
         .collect();
     let pool = Rayon::new();
     exchange_halos(&pool, &mut parts);
-    let start = Instant::now();
+    let start = Clocks::start();
     for _ in 0..STEP_COUNT {
         pool.each(&mut parts, |part| {
             part.slab.kick(0.5 * TIME_STEP);
@@ -229,11 +240,11 @@ fn rayon_steps() -> (Duration, Energies) {
         exchange_halos(&pool, &mut parts);
         pool.each(&mut parts, |part| part.slab.kick(0.5 * TIME_STEP));
     }
-    let elapsed = start.elapsed();
+    let spent = start.stop();
     let mut energies = Energies::default();
     let layers = parts.iter().flat_map(|part| part.slab.energies());
     layers.for_each(|layer| energies.add(&layer));
-    (elapsed, energies)
+    (spent, energies)
 }
 
 fn exchange_halos(pool: &Rayon, parts: &mut [Part]) {
