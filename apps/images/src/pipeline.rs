@@ -8,6 +8,7 @@ use image::DynamicImage;
 use crate::decode::{self, Decoded, Demand};
 use crate::encode::encode;
 use crate::geometry::Extent;
+use crate::request::MEMORY;
 use crate::resize::resize;
 use crate::sharpen::sharpen;
 use crate::{Operation, ProcessError, ProcessImage, ProcessedImage, Size, Timings};
@@ -80,6 +81,8 @@ impl Pipeline {
         let operations = watch.lap();
         let format = format.unwrap_or(source_format);
         let bytes = encode(picture, icc, format, quality)?;
+        // Without memory of its own it is copied, where it goes to another process.
+        let bytes = MEMORY.copy_of(&bytes).unwrap_or_else(|_| bytes.into());
         let timings = Timings {
             decode,
             operations,

@@ -2,10 +2,12 @@
 //!
 //! All types are plain values that own their data, so they can be moved between isolates.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use insula::memory::{Segment, SegmentPool};
 use serde::{Deserialize, Serialize};
 
 use crate::{ColorCorrection, Decoding, Failure, FileError, ImageFormat, ResizeMode, Size};
@@ -17,9 +19,11 @@ pub struct RawImage {
     #[serde(with = "command::portable")]
     pub path: PathBuf,
     /// The content of the file.
-    #[serde(with = "serde_bytes")]
-    pub bytes: Vec<u8>,
+    pub bytes: Segment,
 }
+
+/// The memory of files: each of them has its own, which a worker in another process maps.
+pub(crate) const MEMORY: SegmentPool = SegmentPool::new(1 << 16);
 
 impl RawImage {
     /// Reads the whole file at `path`.
@@ -30,7 +34,7 @@ impl RawImage {
     /// # Errors
     /// [`FileError::Read`] with the error of the operating system.
     pub fn load(path: &Path) -> Result<Self, Failure> {
-        match fs::read(path) {
+        match read(path) {
             Ok(bytes) => Ok(Self {
                 path: path.to_owned(),
                 bytes,
@@ -41,6 +45,19 @@ impl RawImage {
             }),
         }
     }
+}
+
+fn read(path: &Path) -> io::Result<Segment> {
+    let mut file = File::open(path)?;
+    let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    // What has no length of its own, such as a pipe, has the length zero.
+    if let Ok(mut memory) = MEMORY.allocate(len)
+        && len > 0
+    {
+        file.read_exact(&mut memory)?;
+        return memory.freeze().map_err(|frozen| frozen.error);
+    }
+    fs::read(path).map(Segment::from)
 }
 
 /// One step between decoding and encoding. Steps run in the order given.
@@ -85,8 +102,7 @@ pub struct ProcessedImage {
     #[serde(with = "command::portable")]
     pub path: PathBuf,
     /// The content of the new file.
-    #[serde(with = "serde_bytes")]
-    pub bytes: Vec<u8>,
+    pub bytes: Segment,
     /// The format of `bytes`.
     pub format: ImageFormat,
     /// The size of the new picture.

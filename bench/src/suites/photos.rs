@@ -141,7 +141,7 @@ impl Folder {
         let Made { elapsed, pictures } = run(requests);
         let mut made: Vec<_> = pictures
             .into_iter()
-            .map(|picture| (picture.path, picture.bytes))
+            .map(|picture| (picture.path, picture.bytes.to_vec()))
             .collect();
         // The systems finish the pictures in different orders.
         made.sort();

@@ -100,6 +100,16 @@ impl SegmentPool {
         };
         Ok(SegmentMut { storage })
     }
+
+    /// Returns a copy of these bytes, in memory as [`allocate`](Self::allocate) returns it.
+    ///
+    /// # Errors
+    /// If the system has no such memory.
+    pub fn copy_of(&self, bytes: &[u8]) -> Result<Segment, SegmentError> {
+        let mut segment = self.allocate(bytes.len())?;
+        segment.copy_from_slice(bytes);
+        Ok(segment.freeze()?)
+    }
 }
 
 fn zeroes(len: usize) -> Result<Vec<u8>, SegmentError> {
@@ -223,6 +233,22 @@ impl Deref for Segment {
     }
 }
 
+/// The bytes stay where they are, in memory of the program's allocator.
+impl From<Vec<u8>> for Segment {
+    fn from(bytes: Vec<u8>) -> Self {
+        let storage = Arc::new(Storage::Heap(bytes));
+        Self { storage }
+    }
+}
+
+impl PartialEq for Segment {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Segment {}
+
 impl AsRef<[u8]> for SegmentMut {
     fn as_ref(&self) -> &[u8] {
         self
@@ -297,6 +323,12 @@ impl Error for SegmentError {
             Self::Map(error) | Self::Seal(error) => Some(error),
             Self::OutOfMemory { .. } | Self::NotMapped => None,
         }
+    }
+}
+
+impl From<FreezeError> for SegmentError {
+    fn from(error: FreezeError) -> Self {
+        Self::Map(error.error)
     }
 }
 

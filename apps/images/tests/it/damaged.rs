@@ -117,7 +117,7 @@ fn a_pipeline_works_on_after_errors() {
     let mut process = |bytes: &[u8]| {
         let image = RawImage {
             path: "a.png".into(),
-            bytes: bytes.to_vec(),
+            bytes: bytes.to_vec().into(),
         };
         let operations = vec![SMALL];
         pipeline.process(ProcessImage {

@@ -114,7 +114,7 @@ fn gray_stays_gray_in_jpeg_and_png() {
         size: Size::new(128, 128),
         mode: ResizeMode::Exact,
     };
-    let small = process(jpeg, &[resize], None).unwrap();
+    let small = process(jpeg.to_vec(), &[resize], None).unwrap();
     assert_eq!(small.decoding, Decoding::Reduced { denominator: 4 });
     assert!(!pixels(&small).color().has_color());
 }
@@ -124,7 +124,7 @@ fn quality_trades_size_for_fidelity() {
     let size = |quality| {
         let image = images::RawImage {
             path: "a".into(),
-            bytes: photo("cat.png"),
+            bytes: photo("cat.png").into(),
         };
         let format = Some(ImageFormat::Jpeg);
         let request = images::ProcessImage {

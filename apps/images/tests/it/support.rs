@@ -104,7 +104,7 @@ pub(crate) fn process(
 ) -> Result<ProcessedImage, ProcessError> {
     let image = RawImage {
         path: PathBuf::from("test picture"),
-        bytes,
+        bytes: bytes.into(),
     };
     Pipeline::new().process(ProcessImage {
         image,

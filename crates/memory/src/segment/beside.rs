@@ -154,7 +154,10 @@ impl<'de> Deserialize<'de> for Copied {
             }
 
             fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Copied, E> {
-                copy(bytes).map(Copied).map_err(E::custom)
+                SegmentPool::new(THRESHOLD)
+                    .copy_of(bytes)
+                    .map(Copied)
+                    .map_err(E::custom)
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Copied, A::Error> {
@@ -168,14 +171,6 @@ impl<'de> Deserialize<'de> for Copied {
         }
         deserializer.deserialize_bytes(Copy)
     }
-}
-
-fn copy(bytes: &[u8]) -> Result<Segment, String> {
-    let told = |error: &dyn fmt::Display| error.to_string();
-    let pool = SegmentPool::new(THRESHOLD);
-    let mut segment = pool.allocate(bytes.len()).map_err(|error| told(&error))?;
-    segment.copy_from_slice(bytes);
-    segment.freeze().map_err(|error| told(&error))
 }
 
 #[cfg(test)]
