@@ -162,7 +162,13 @@ fn hostile_programs(root: &Path) -> Verdict {
 /// Compiles the default members for another platform, without linking or running anything.
 fn check(root: &Path, target: &str) -> Verdict {
     packages::require_target(target)?;
-    pass(cargo(root).args(["check", "--target", target]))
+    let mut command = cargo(root);
+    // The C of dependencies is needed by a linker only. `true` takes the place of its tools, which
+    // would have to be those of the other platform.
+    for tool in ["CC", "AR", "RANLIB"] {
+        command.env(format!("{tool}_{}", target.replace('-', "_")), "true");
+    }
+    pass(command.args(["check", "--target", target]))
 }
 
 /// Compiles what users depend on with the `rust-version` of the workspace. Clippy's
@@ -190,7 +196,8 @@ fn oldest_rust(root: &Path) -> Verdict {
 fn packages_to_publish(root: &Path) -> Verdict {
     // Only listed. To build a package, cargo looks for the other ones in a registry.
     for package in [
-        "sync", "memory", "compute", "macros", "core", "rpc", "pool", "embed", "io", "ffi", "c",
+        "sync", "memory", "compute", "macros", "core", "rpc", "link", "pool", "process", "embed",
+        "io", "ffi", "c",
     ] {
         let package = format!("insula-{package}");
         pass(cargo(root).args(["package", "--list", "--quiet", "--package", &package]))?;

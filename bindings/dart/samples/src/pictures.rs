@@ -99,7 +99,7 @@ unsafe fn read_request(request: *const RawValue) -> Result<ProcessImage, String>
             // SAFETY: promised by the caller.
             path: PathBuf::from(String::from_utf8_lossy(unsafe { bytes_of(name) }).as_ref()),
             // SAFETY: promised by the caller.
-            bytes: unsafe { bytes_of(bytes) }.to_vec(),
+            bytes: unsafe { bytes_of(bytes) }.to_vec().into(),
         },
         operations,
         format: match format.integer {
@@ -164,7 +164,8 @@ fn reply(picture: ProcessedImage) {
         i64::from(picture.source_size.height),
         i64::try_from(picture.timings.total().as_micros()).unwrap_or(i64::MAX),
     ];
-    let mut parts = vec![external(picture.bytes)];
+    // A copy, since Dart may write to it, and a segment is for reading.
+    let mut parts = vec![external(picture.bytes.to_vec())];
     parts.extend(numbers.map(integer));
     reply_array(&parts);
 }
