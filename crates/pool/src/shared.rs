@@ -190,7 +190,7 @@ impl<C: Calls> Endpoint<C> for Shared<C> {
         let mut facts = facts.into_iter();
         let mut state = self.state.lock();
         let submit = |call| {
-            let facts = facts.next().unwrap_or_default();
+            let facts = facts.next().flatten();
             submit_to(&mut state, call, info, (pin, facts))
         };
         let submitted: Vec<_> = calls.into_iter().map(submit).collect();
@@ -235,7 +235,7 @@ fn submit_to<C: Calls>(
     state: &mut Dispatch<Entry<C>>,
     call: C,
     info: CallInfo,
-    (pin, facts): (Option<Target>, Facts),
+    (pin, facts): (Option<Target>, Option<Facts>),
 ) -> Submitted<Entry<C>> {
     let clock = state.needs_time().then(Instant::now);
     let now = || clock.unwrap_or_else(Instant::now);
@@ -250,10 +250,13 @@ fn submit_to<C: Calls>(
     state.submit(entry, info.admission == Admission::Policy, now)
 }
 
-fn rare(came_at: Option<Instant>, facts: Facts) -> Option<Box<Rare>> {
+fn rare(came_at: Option<Instant>, facts: Option<Facts>) -> Option<Box<Rare>> {
     // Nearly always nothing: a call is moved several times, and is to be small.
-    let is_any = came_at.is_some() || facts.identity.is_some() || facts.share.is_some();
-    is_any.then(|| Box::new(Rare { came_at, facts }))
+    let is_any = came_at.is_some() || facts.is_some();
+    is_any.then(|| {
+        let facts = facts.unwrap_or_default();
+        Box::new(Rare { came_at, facts })
+    })
 }
 
 impl<C: Calls> Shared<C> {
@@ -270,10 +273,14 @@ impl<C: Calls> Shared<C> {
         self.follow(submitted)
     }
 
-    fn facts(&self, call: &C) -> Facts {
-        if !self.needs_facts.load(Ordering::Relaxed) {
-            return Facts::default();
-        }
+    fn facts(&self, call: &C) -> Option<Facts> {
+        self.needs_facts
+            .load(Ordering::Relaxed)
+            .then(|| self.ask_for_facts(call))
+    }
+
+    #[cold]
+    fn ask_for_facts(&self, call: &C) -> Facts {
         let identity = self.has_quarantine.then(|| call.pending().identity());
         Facts {
             identity: identity.flatten(),

@@ -172,16 +172,26 @@ impl<J: Job> Dispatch<J> {
         let deadline = job.deadline();
         self.has_ranks |= queue > self.workers.len();
         self.bytes.come(&job);
-        let fairly = (self.fair.is_some() && job.pin().is_none()).then(|| job.share());
-        let rank = Rank::of(&job);
-        let key = self.queues.push(queue, job);
-        if let Some((share, fair)) = fairly.zip(self.fair.as_mut()) {
-            fair.come(rank, share, key);
-        }
+        let key = if self.fair.is_some() {
+            self.push_fairly(queue, job)
+        } else {
+            self.queues.push(queue, job)
+        };
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, key));
         }
         self.signs.set_queued(self.queues.len());
+        key
+    }
+
+    /// Puts a call into its queue, which is fair to shares.
+    #[cold]
+    fn push_fairly(&mut self, queue: usize, job: J) -> Key {
+        let (rank, share, is_pinned) = (Rank::of(&job), job.share(), job.pin().is_some());
+        let key = self.queues.push(queue, job);
+        if let Some(fair) = self.fair.as_mut().filter(|_| !is_pinned) {
+            fair.come(rank, share, key);
+        }
         key
     }
 
