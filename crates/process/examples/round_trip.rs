@@ -8,6 +8,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use insula_core::block_on;
+use insula_memory::{Segment, SegmentPool};
 use insula_pool::WorkerPool;
 use insula_process::Process;
 use insula_rpc::wire::Never;
@@ -16,6 +17,7 @@ use insula_rpc::{Context, contract};
 #[contract(wire, crate = insula_rpc)]
 trait Echo {
     async fn echo(&self, cx: &Context, bytes: Vec<u8>) -> Result<Vec<u8>, Never>;
+    async fn pass(&self, cx: &Context, segment: Segment) -> Result<Segment, Never>;
 }
 
 struct Service;
@@ -23,6 +25,10 @@ struct Service;
 impl Echo for Service {
     async fn echo(&self, _cx: &Context, bytes: Vec<u8>) -> Result<Vec<u8>, Never> {
         Ok(bytes)
+    }
+
+    async fn pass(&self, _cx: &Context, segment: Segment) -> Result<Segment, Never> {
+        Ok(segment)
     }
 }
 
@@ -56,6 +62,17 @@ async fn measure() -> Result<(), Box<dyn Error>> {
                 &format!("{bytes} bytes there and back, spin {spin:?}"),
                 times,
             );
+        }
+        for bytes in [1 << 20, 16 << 20] {
+            let segment = SegmentPool::new(1).allocate(bytes)?.freeze()?;
+            let mut times = Vec::new();
+            for _ in 0..2_000 {
+                let begin = Instant::now();
+                caller.pass(segment.clone()).await?;
+                times.push(begin.elapsed());
+            }
+            let name = format!("a segment of {bytes} bytes there and back, spin {spin:?}");
+            row(&name, times);
         }
     }
     Ok(())
