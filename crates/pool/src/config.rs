@@ -290,11 +290,13 @@ impl Queue {
     /// weights of the shares, while several of them have calls that wait. Thus a tenant with a thousand
     /// queued calls does not delay one with a few. Calls of one share start in the order of their
     /// submission, and calls of a higher priority first, whatever their shares are. The algorithm is
-    /// start-time fair queueing (Goyal, Vin and Cheng 1996): it counts calls, not the time that they
-    /// take.
+    /// start-time fair queueing (Goyal, Vin and Cheng 1996): it counts the calls that start, not the time
+    /// that they take.
     ///
     /// The bounds of the queue are common to all shares: where a share may fill the queue,
     /// [`Overflow::Wait`] keeps it fair, since calls that wait for room have their turns too.
+    ///
+    /// In a queue that [becomes fair](Change::queue) while calls wait, these count to no share.
     ///
     /// The default is the order of submission.
     pub fn fair(self) -> Self {

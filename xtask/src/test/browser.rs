@@ -32,7 +32,15 @@ pub(super) fn look_at_report(root: &Path) -> Verdict {
     fs::create_dir_all(&folder).map_err(failed)?;
     let page = folder.join("weather.html");
     let mut report = cargo(root);
-    report.args(["run", "--release", "--package", "analytics", "--", "report"]);
+    report.args([
+        "run",
+        "--profile",
+        "optimized",
+        "--package",
+        "analytics",
+        "--",
+        "report",
+    ]);
     report.args([
         "samples/weather/seattle.csv",
         "--target",

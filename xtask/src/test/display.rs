@@ -46,7 +46,7 @@ pub(super) fn look_at_window(root: &Path) -> Verdict {
     packages::require(PACKAGES, || {
         packages::has_program("Xvfb") && LIBRARIES.iter().all(|name| packages::has_library(name))
     })?;
-    pass(cargo(root).args(["build", "--release", "--package", "window"]))?;
+    pass(cargo(root).args(["build", "--profile", "optimized", "--package", "window"]))?;
     let folder = root.join("target").join("window");
     fs::create_dir_all(&folder).map_err(failed)?;
     let saved = folder.join("saved.png");
@@ -59,7 +59,15 @@ pub(super) fn look_at_window(root: &Path) -> Verdict {
     demo.env("DISPLAY", &display.name);
     // winit prefers Wayland, and would open the window on the developer's desktop.
     demo.env_remove("WAYLAND_DISPLAY");
-    demo.args(["run", "--release", "--quiet", "--package", "window", "--"]);
+    demo.args([
+        "run",
+        "--profile",
+        "optimized",
+        "--quiet",
+        "--package",
+        "window",
+    ]);
+    demo.arg("--");
     demo.args(["--size", &format!("{WIDTH}x{HEIGHT}"), "--demo", DEMO]);
     demo.args(["--linger", LINGER, "--screenshot"]).arg(&saved);
     let mut demo = Running(demo.spawn().map_err(failed)?);

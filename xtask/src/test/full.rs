@@ -119,11 +119,9 @@ pub(super) const STEPS: &[Step] = &[
 /// Runs simulations of links that are lost at any step, and kills worker processes at any moment.
 fn links(root: &Path) -> Verdict {
     let mut command = cargo(root);
-    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
-    command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     command.env("INSULA_LINKS", "100000");
     command.env("INSULA_KILLS", "1000");
-    command.args(["test", "--release", "--target-dir", "target/storms"]);
+    command.args(["test", "--profile", "optimized"]);
     command.args(["--package", "insula-link", "--package", "insula-process"]);
     command.args(["--test", "it", "--test", "workers", "--"]);
     // Both harnesses take one part of a name.
@@ -138,7 +136,8 @@ fn bench_clippy(root: &Path) -> Verdict {
 fn bench_run(root: &Path) -> Verdict {
     pass(cargo(root).args([
         "run",
-        "--release",
+        "--profile",
+        "optimized",
         "--package",
         "insula-bench",
         "--",
@@ -151,7 +150,8 @@ fn bench_run(root: &Path) -> Verdict {
 fn hostile_programs(root: &Path) -> Verdict {
     for (kind, count) in [("seeded", "170000"), ("threads", "30000")] {
         let mut command = cargo(root);
-        command.args(["run", "--release", "--package", "insula-hostile", "--"]);
+        command.args(["run", "--profile", "optimized"]);
+        command.args(["--package", "insula-hostile", "--"]);
         // Twice the usual limit, since a program that is only slow must not end such a long run as
         // a hang.
         pass(command.args(["run", "--kind", kind, "--count", count, "--limit", "20"]))?;

@@ -14,7 +14,7 @@ pub(super) fn process(root: &Path) -> Verdict {
     let folder = root.join("target").join("photographs");
     let photographs = fetch(&folder).map_err(Trouble::Impossible)?;
     let mut command = cargo(root);
-    command.args(["run", "--release", "--package", "images", "--"]);
+    command.args(["run", "--profile", "optimized", "--package", "images", "--"]);
     pass(
         command
             .arg(photographs)

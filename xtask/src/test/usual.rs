@@ -79,10 +79,10 @@ fn loom(root: &Path) -> Verdict {
         // By loom's own documentation, 2 or 3 are enough to find most faults.
         command.env("LOOM_MAX_PREEMPTIONS", "3");
     }
-    // Models need optimized code, but not the release profile's slow link.
-    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
-    command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-    command.args(["test", "--release", "--lib", "--target-dir", "target/loom"]);
+    let target = ["--target-dir", "target/loom"];
+    command
+        .args(["test", "--profile", "optimized", "--lib"])
+        .args(target);
     for package in packages {
         command.args(["--package", &package]);
     }
@@ -92,11 +92,8 @@ fn loom(root: &Path) -> Verdict {
 /// Runs random storms of calls on random pools, and the matrix of faults, in virtual time.
 pub(super) fn storms(root: &Path, number: u32) -> Verdict {
     let mut command = cargo(root);
-    // Optimized, since there are so many, but not linked for as long as a release.
-    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
-    command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     command.env("INSULA_STORMS", number.to_string());
-    command.args(["test", "--release", "--target-dir", "target/storms"]);
+    command.args(["test", "--profile", "optimized"]);
     command.args(["--package", "insula-pool", "--test", "storm"]);
     command.args(["--", "the_books_balance_after_storms_on_virtual_time"]);
     pass(command.arg("each_fault_at_each_moment"))

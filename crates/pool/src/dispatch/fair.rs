@@ -1,10 +1,11 @@
 //! The order of calls of different shares: start-time fair queueing (Goyal, Vin and Cheng 1996).
 //!
-//! A call gets a *tag* when it comes: the tag of the call that was started last, or the one that follows
-//! its predecessor of the same share, whichever is later. Calls of one share follow each other at a
-//! distance of 1, divided by the weight of the share. The call with the lowest tag starts first, and
-//! of equal ones the one that came first. So while several shares have calls that wait, they start in
-//! proportion to the weights, and a share that had none for a while gets no more than that afterwards.
+//! Each share that waits has a *tag*. The share with the lowest one has the next turn: its oldest call
+//! starts, and its tag grows by a distance of 1, divided by the weight of this call. Of equal tags the
+//! share whose call came first has the turn. A share that begins to wait gets the tag of the last turn,
+//! or the one that its own last turn left to it, whichever is later. So while several shares wait, their
+//! calls start in proportion to the weights, and a share that had none for a while gets no more than that
+//! afterwards. A call that leaves without being started costs its share nothing.
 //!
 //! Each priority has an order of its own. Calls with keys take no part.
 
@@ -16,35 +17,57 @@ use insula_rpc::Share;
 use super::order::Rank;
 use crate::queues::Key;
 
-/// The waiting calls of all shares, in the order in which they start.
+/// The waiting calls of all shares.
 #[derive(Debug, Default)]
 pub(super) struct Fair {
+    /// The shares that wait, in the order of their turns.
     order: BTreeSet<Turn>,
-    /// The turn of each waiting call, at the index of its key.
-    turns: Vec<Option<Turn>>,
-    /// The tag that the next call of a share has at least. Calls without a share have one together.
-    shares: HashMap<(Rank, Option<u64>), Tag>,
+    shares: HashMap<ShareId, Waiting>,
+    /// Each waiting call, at the index of its key.
+    calls: Vec<Option<Entry>>,
     /// The number of shares at which those are looked for that say nothing any more.
     most_shares: usize,
-    /// The tag of the last call that was started, of each rank.
+    /// The tag of the last turn, of each rank.
     last: [Tag; Rank::ALL.len()],
     /// The number of the next call.
     next: u64,
 }
 
-/// Never too large: a call adds at most [`DISTANCE`].
+/// Never too large: a turn adds at most [`DISTANCE`].
 type Tag = u128;
 
-/// The place of a call in the order.
+/// A share within a rank. Calls without a share have one together.
+type ShareId = (Rank, Option<u64>);
+
+/// The next turn of a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
     rank: Rank,
     tag: Tag,
+    /// That of its oldest call.
     number: u64,
-    key: Key,
+    share: Option<u64>,
 }
 
-/// The distance of the calls of a share with weight 1.
+/// The state of a share.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// That of its next turn, or the least that this may have.
+    tag: Tag,
+    /// Its calls, the oldest first, by their numbers.
+    calls: BTreeSet<(u64, Key)>,
+}
+
+/// A call that waits.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    key: Key,
+    number: u64,
+    share: ShareId,
+    weight: NonZeroU32,
+}
+
+/// The distance of the turns of a share with weight 1.
 const DISTANCE: Tag = 1 << 32;
 
 /// The shares that are kept without a look.
@@ -53,27 +76,28 @@ const FEW: usize = 64;
 impl Fair {
     /// A call comes that is pinned to no worker.
     pub(super) fn come(&mut self, rank: Rank, share: Option<Share>, key: Key) {
-        let weight = share.map_or(NonZeroU32::MIN, Share::weight);
-        let last = self.last[rank as usize];
-        let following = self.shares.entry((rank, share.map(Share::key)));
-        let following = following.or_default();
-        let tag = last.max(*following);
-        *following = tag + DISTANCE / Tag::from(weight.get());
-        let number = self.next;
-        self.next += 1;
-        let turn = Turn {
-            rank,
-            tag,
-            number,
-            key,
-        };
-        let index = key.index();
-        if self.turns.len() <= index {
-            self.turns.resize(index + 1, None);
-        }
-        self.turns[index] = Some(turn);
-        self.order.insert(turn);
         self.forget_shares();
+        let entry = Entry {
+            key,
+            number: self.next,
+            share: (rank, share.map(Share::key)),
+            weight: share.map_or(NonZeroU32::MIN, Share::weight),
+        };
+        self.next += 1;
+        let index = key.index();
+        if self.calls.len() <= index {
+            self.calls.resize(index + 1, None);
+        }
+        self.calls[index] = Some(entry);
+        let last = self.last[rank as usize];
+        let waiting = self.shares.entry(entry.share).or_default();
+        let is_first = waiting.calls.is_empty();
+        waiting.calls.insert((entry.number, key));
+        if is_first {
+            waiting.tag = waiting.tag.max(last);
+            let turn = waiting.turn(entry.share);
+            self.order.extend(turn);
+        }
     }
 
     /// The call of a rank that starts next.
@@ -82,29 +106,44 @@ impl Fair {
             rank,
             tag: 0,
             number: 0,
-            key: Key::from_bits(0),
+            share: None,
         };
-        let first = self.order.range(least..).next()?;
-        (first.rank == rank).then_some(first.key)
+        let turn = self.order.range(least..).next()?;
+        let waiting = self.shares.get(&(turn.rank, turn.share))?;
+        let (_, key) = waiting.calls.first()?;
+        (turn.rank == rank).then_some(*key)
     }
 
     /// A call starts.
     pub(super) fn start(&mut self, key: Key) {
-        if let Some(turn) = self.forget(key) {
-            let last = &mut self.last[turn.rank as usize];
-            *last = turn.tag.max(*last);
-        }
-        self.settle();
+        self.take(key, true);
     }
 
     /// A call leaves without being started, or takes no part.
     pub(super) fn leave(&mut self, key: Key) {
-        self.forget(key);
-        self.settle();
+        self.take(key, false);
     }
 
-    /// If nobody waits, nobody has had more than others.
-    fn settle(&mut self) {
+    fn take(&mut self, key: Key, starts: bool) {
+        // The place of one that takes no part may have been that of another call.
+        let place = self.calls.get_mut(key.index());
+        let Some(entry) = place.and_then(|it| it.take_if(|it| it.key == key)) else {
+            return;
+        };
+        let Some(waiting) = self.shares.get_mut(&entry.share) else {
+            return;
+        };
+        if let Some(turn) = waiting.turn(entry.share) {
+            self.order.remove(&turn);
+        }
+        waiting.calls.remove(&(entry.number, key));
+        if starts {
+            let last = &mut self.last[entry.share.0 as usize];
+            *last = waiting.tag.max(*last);
+            waiting.tag += DISTANCE / Tag::from(entry.weight.get());
+        }
+        self.order.extend(waiting.turn(entry.share));
+        // If nobody waits, nobody has had more than others.
         if self.order.is_empty() {
             self.clear();
         }
@@ -113,28 +152,21 @@ impl Fair {
     /// All calls leave.
     pub(super) fn clear(&mut self) {
         self.order.clear();
-        self.turns.clear();
+        self.calls.clear();
         self.shares.clear();
         self.last = Default::default();
     }
 
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
-        assert_eq!(self.turns.iter().flatten().count(), self.order.len());
-        self.order.len()
+        let waiting = self.shares.values().map(|it| it.calls.len()).sum();
+        assert_eq!(self.calls.iter().flatten().count(), waiting);
+        waiting
     }
 
     #[cfg(test)]
     pub(super) fn shares(&self) -> usize {
         self.shares.len()
-    }
-
-    fn forget(&mut self, key: Key) -> Option<Turn> {
-        let turn = self.turns.get_mut(key.index())?;
-        // The place of one that takes no part may have been that of another call.
-        let turn = turn.take_if(|turn| turn.key == key)?;
-        self.order.remove(&turn);
-        Some(turn)
     }
 
     /// Forgets the shares whose next call would come as if it were their first. At twice the number
@@ -144,8 +176,22 @@ impl Fair {
             return;
         }
         let last = self.last;
-        self.shares
-            .retain(|&(rank, _), following| *following > last[rank as usize]);
+        self.shares.retain(|&(rank, _), waiting| {
+            !waiting.calls.is_empty() || waiting.tag > last[rank as usize]
+        });
         self.most_shares = 2 * self.shares.len();
+    }
+}
+
+impl Waiting {
+    /// Its next turn, if it waits.
+    fn turn(&self, (rank, share): ShareId) -> Option<Turn> {
+        let &(number, _) = self.calls.first()?;
+        Some(Turn {
+            rank,
+            tag: self.tag,
+            number,
+            share,
+        })
     }
 }

@@ -169,43 +169,78 @@ fn a_queue_that_becomes_fair_keeps_its_calls() {
     assert_eq!(run_all(&mut state), (1..10).collect::<Vec<_>>());
 }
 
+/// A tenant that gives up what it has queued is not held back for it.
+#[test]
+fn calls_that_leave_without_a_start_cost_their_share_nothing() {
+    let mut state = fair(10_000);
+    for number in 0..1_000 {
+        queued(&mut state, of(number, 1, 1));
+    }
+    let given_up: Vec<_> = (0..1_000)
+        .map(|_| queued(&mut state, of(1_000, 2, 1)).0)
+        .collect();
+    let late = Call {
+        deadline: Some(now()),
+        ..of(1_001, 2, 1)
+    };
+    queued(&mut state, late);
+    for number in 2_000..2_010 {
+        queued(&mut state, of(number, 2, 1));
+    }
+    for key in given_up {
+        assert!(state.withdraw(key, false, now).is_some());
+    }
+    let first: Vec<_> = (0..22).map(|_| run(&mut state).unwrap()).collect();
+    let of_the_second = first.iter().filter(|&&it| it > 1_000).count();
+    assert_eq!(of_the_second, 11, "{first:?}");
+}
+
 /// Against a plain model of the algorithm, with a fixed sequence of pseudo-random steps.
 #[test]
 fn the_order_is_that_of_start_time_fair_queueing() {
     let (mut state, mut random) = (fair(100_000), fastrand::Rng::with_seed(11));
     // Powers of two, so that the tags of both are exact.
     let weights = [1, 2, 4, 8];
-    // Tag, number, share, key.
-    let mut waiting: Vec<(f64, u32, usize, Key)> = Vec::new();
-    let (mut follows, mut last) = ([0.0_f64; 4], 0.0_f64);
+    let mut waiting: [Vec<(u32, Key)>; 4] = Default::default();
+    let (mut tags, mut last) = ([0.0_f64; 4], 0.0_f64);
     for number in 0..20_000 {
         match random.u32(..10) {
             0..=4 => {
                 let share = random.usize(..4);
                 let (key, _) = queued(&mut state, of(number, share as u32, weights[share]));
-                let tag = last.max(follows[share]);
-                follows[share] = tag + 1.0 / f64::from(weights[share]);
-                waiting.push((tag, number, share, key));
+                if waiting[share].is_empty() {
+                    tags[share] = last.max(tags[share]);
+                }
+                waiting[share].push((number, key));
             }
             5..=8 => {
-                let first = waiting.iter().enumerate();
-                let first = first.min_by(|a, b| a.1.0.total_cmp(&b.1.0).then(a.1.1.cmp(&b.1.1)));
-                let Some((at, _)) = first else {
+                let waits = (0..4).filter(|&share| !waiting[share].is_empty());
+                let first = waits.min_by(|&a, &b| {
+                    let by_tag = tags[a].total_cmp(&tags[b]);
+                    by_tag.then(waiting[a][0].0.cmp(&waiting[b][0].0))
+                });
+                let Some(share) = first else {
                     continue;
                 };
-                let (tag, expected, ..) = waiting.remove(at);
-                last = last.max(tag);
+                let (expected, _) = waiting[share].remove(0);
+                last = last.max(tags[share]);
+                tags[share] += 1.0 / f64::from(weights[share]);
                 assert_eq!(run(&mut state), Some(expected), "step {number}");
             }
-            _ if waiting.is_empty() => {}
             _ => {
-                let (.., key) = waiting.swap_remove(random.usize(..waiting.len()));
+                let share = random.usize(..4);
+                if waiting[share].is_empty() {
+                    continue;
+                }
+                let at = random.usize(..waiting[share].len());
+                let (_, key) = waiting[share].remove(at);
                 assert!(state.withdraw(key, false, now).is_some());
             }
         }
-        if waiting.is_empty() {
-            (follows, last) = ([0.0; 4], 0.0);
+        if waiting.iter().all(Vec::is_empty) {
+            (tags, last) = ([0.0; 4], 0.0);
         }
-        assert_eq!(order(&state).waiting(), waiting.len());
+        let count: usize = waiting.iter().map(Vec::len).sum();
+        assert_eq!(order(&state).waiting(), count);
     }
 }
