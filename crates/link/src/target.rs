@@ -38,6 +38,8 @@ struct Shared {
 struct State {
     is_greeted: bool,
     is_told_to_go: bool,
+    /// A call was cancelled whose handler had begun.
+    has_cancelled: bool,
     calls: HashMap<u64, Mailbox>,
 }
 
@@ -46,6 +48,8 @@ struct State {
 struct Mailbox {
     messages: VecDeque<ToCallee>,
     waker: Option<Waker>,
+    has_started: bool,
+    is_cancelled: bool,
 }
 
 impl<C: WireContract> Target<C> {
@@ -109,6 +113,25 @@ impl<C: WireContract> Target<C> {
         self.shared.state.lock().is_told_to_go
     }
 
+    /// Returns whether handlers go on whose calls were cancelled, where `running` says how many run.
+    /// They have a time to end: it is for the medium to look again after that, and to end this side.
+    pub fn has_overrun(&self, running: impl FnOnce() -> usize) -> bool {
+        if !self.has_cancelled() {
+            return false;
+        }
+        let running = running();
+        let mut state = self.shared.state.lock();
+        let goes_on = |call: &&Mailbox| call.has_started && !call.is_cancelled;
+        let expected = state.calls.values().filter(goes_on).count();
+        state.has_cancelled = running > expected;
+        state.has_cancelled
+    }
+
+    /// Returns whether [`has_overrun`](Self::has_overrun) is to be asked.
+    pub fn has_cancelled(&self) -> bool {
+        self.shared.state.lock().has_cancelled
+    }
+
     fn greet(&self, theirs: &Hello) -> Result<(), Violation> {
         let mut state = self.shared.state.lock();
         if state.is_greeted {
@@ -144,6 +167,9 @@ impl<C: WireContract> Target<C> {
         let lease = Lease::new(move |_worker| {
             // The sign first: a word that is still in the outbox is lost with this program.
             on_start(call);
+            if let Some(mailbox) = shared.state.lock().calls.get_mut(&call) {
+                mailbox.has_started = true;
+            }
             shared.outbox.put(Frame::Started { call });
             Ok(())
         });
@@ -165,6 +191,9 @@ impl<C: WireContract> Target<C> {
         if mailbox.messages.len() >= MOST_MESSAGES {
             return Err(Violation::Flood { call });
         }
+        let is_cancelled = matches!(message, ToCallee::Cancel(_));
+        mailbox.is_cancelled |= is_cancelled;
+        let has_started = mailbox.has_started;
         match (mailbox.messages.back_mut(), message) {
             (Some(ToCallee::Credit(sum)), ToCallee::Credit(more)) => {
                 *sum = sum.saturating_add(more);
@@ -172,6 +201,8 @@ impl<C: WireContract> Target<C> {
             (_, message) => mailbox.messages.push_back(message),
         }
         let waker = mailbox.waker.take();
+        // One that starts at this moment sees the cancellation, and its handler does not begin.
+        state.has_cancelled |= is_cancelled && has_started;
         drop(state);
         waker.into_iter().for_each(wake_contained);
         Ok(())

@@ -64,8 +64,8 @@ pub(crate) struct Shared<C: Calls> {
     /// Memory is measured.
     pub(crate) measures_memory: bool,
     pub(crate) dropper: Dropper,
-    /// Workers are watched.
-    pub(crate) has_watchdog: bool,
+    /// The time after which a worker is given up, if workers are watched.
+    pub(crate) stuck_after: Option<Duration>,
     /// Is told what happens to workers.
     pub(crate) hub: Arc<Hub>,
     discards: Discards,
@@ -359,7 +359,7 @@ impl<C: Calls> Shared<C> {
 
     /// A call that is pinned has begun on a lane of a worker.
     pub(crate) fn began(&self, worker: usize, incarnation: u32) {
-        let actions = if self.has_watchdog {
+        let actions = if self.stuck_after.is_some() {
             self.state.lock().began(worker, incarnation)
         } else if self.signs.begin(worker) {
             self.state.lock().pass_fences()
@@ -455,7 +455,7 @@ impl<C: Calls> Shared<C> {
             memory: setup.memory,
             measures_memory: heap == Heap::Measured,
             dropper: Dropper::new(setup.memory),
-            has_watchdog: setup.health.stuck_after.is_some(),
+            stuck_after: setup.health.stuck_after,
             state: Mutex::new(state),
             hub: Hub::new(setup.observers),
             discards: setup.discards,

@@ -39,6 +39,7 @@ pub struct WorkerContext {
     compute: Compute,
     places: usize,
     grace: Duration,
+    stuck_after: Option<Duration>,
     isolate: Option<Isolate>,
     epitaph: Epitaph,
 }
@@ -65,6 +66,12 @@ impl WorkerContext {
     /// Returns the time that a cancelled handler may go on.
     pub fn grace(&self) -> Duration {
         self.grace
+    }
+
+    /// Returns the time after which a worker is stuck that computes or blocks, if the pool
+    /// [looks for that](crate::Health::stuck_after).
+    pub fn stuck_after(&self) -> Option<Duration> {
+        self.stuck_after
     }
 
     /// Ends the worker with a [fault](crate::WorkerFault::GivenUp): what its service stands for has
@@ -160,7 +167,7 @@ impl<R: Respond> Seed<R> {
         factory: Factory<R>,
     ) -> Self {
         shared.spawning(start);
-        let heartbeat = shared.has_watchdog.then(Arc::default);
+        let heartbeat = shared.stuck_after.map(|_| Arc::default());
         let memory = shared.measures_memory.then(Arc::default);
         Self {
             shared,
@@ -374,6 +381,7 @@ async fn build<R: Respond>(seed: &Seed<R>) -> Result<R, WorkerFault> {
         compute: compute(&seed.shared, seed.worker.index()),
         places: seed.shared.places,
         grace: seed.shared.grace,
+        stuck_after: seed.shared.stuck_after,
         isolate: Isolate::current(),
         epitaph: Arc::clone(&seed.epitaph),
     };

@@ -6,12 +6,13 @@ use std::os::fd::AsFd;
 use std::process;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use insula_core::{Isolate, ReceivePort, Runtime, SendPort, spawn_local};
 use insula_link::Target;
 use insula_pool::{
-    PoolObserver, Queue, Restart, ServiceFactory, Shutdown, WorkerChange, WorkerEvent, WorkerPool,
+    BuildError, Health, PoolObserver, Queue, Restart, ServiceFactory, Shutdown, WorkerChange,
+    WorkerEvent, WorkerPool,
 };
 use insula_rpc::wire::{Encoded, Frame, WireContract};
 use insula_rpc::{Caller, Contract, Endpoint, Respond, Whole};
@@ -58,6 +59,10 @@ where
     let carrier = Arc::new(Carrier::new(region, handles, Side::Child));
     let runtime = Runtime::builder().build();
     let is_serving = Arc::new(AtomicBool::new(false));
+    let health = match assignment.stuck_ms {
+        0 => Health::default(),
+        time => Health::stuck_after(Duration::from_millis(time)),
+    };
     let pool = WorkerPool::builder()
         .name(format!("worker-{}", assignment.worker))
         .workers(1)
@@ -66,18 +71,24 @@ where
         .queue(Queue::bounded(usize::MAX))
         .grace(Duration::from_millis(assignment.grace_ms))
         .restart(Restart::never())
+        .health(health)
         .observe(EndsWithWorker(Arc::clone(&is_serving)))
         .service::<R>(factory)
         .build();
     let pool = match runtime.block_on(pool) {
         Ok(pool) => pool,
         Err(error) => {
-            carrier.send_last(Frame::Refused(error.to_string()).write());
-            return Err(error.to_string());
+            // Of the error what the parent does not say itself.
+            let why = match &error {
+                BuildError::Startup { fault, .. } => fault.to_string(),
+                other => other.to_string(),
+            };
+            carrier.send_last(Frame::Refused(why.clone()).write());
+            return Err(why);
         }
     };
     is_serving.store(true, Ordering::Release);
-    let served = runtime.block_on(async { carry(&carrier, &pool, assignment.most) });
+    let served = runtime.block_on(async { carry(&carrier, &pool, assignment) });
     runtime.block_on(pool.shut_down(Shutdown::graceful(PATIENCE)));
     runtime.shut_down();
     served
@@ -113,8 +124,9 @@ fn memory() -> io::Result<(Region, Handles)> {
 fn carry<C: WireContract>(
     carrier: &Arc<Carrier>,
     pool: &WorkerPool<C>,
-    most: (usize, u64),
+    assignment: &Assignment,
 ) -> Result<(), String> {
+    let most = assignment.most;
     let endpoint = pool.caller::<Shown<C>, Whole>().0;
     let flush = Arc::new(Flush {
         carrier: Arc::clone(carrier),
@@ -133,6 +145,9 @@ fn carry<C: WireContract>(
     let frames = accept(Arc::clone(&target), Arc::clone(carrier), wrong);
     let mut is_wrong = std::pin::pin!(is_wrong);
     let mut reader = Reader::default();
+    let patience = Duration::from_millis(assignment.grace_ms).saturating_add(PATIENCE);
+    // The time from which on handlers go on whose calls were cancelled.
+    let mut overrun = None;
     loop {
         let take = |frame| {
             // It ends after a violation, which is found below.
@@ -149,7 +164,19 @@ fn carry<C: WireContract>(
         if let std::task::Poll::Ready(violation) = is_wrong.as_mut().poll(&mut cx) {
             return violation.map_or(Ok(()), Err);
         }
-        carrier.wait(&mut reader, SPIN, None);
+        let running = || pool.status().workers.iter().map(|it| it.busy).sum();
+        if target.has_overrun(running) {
+            let since = *overrun.get_or_insert_with(Instant::now);
+            if since.elapsed() >= patience {
+                // Its thread cannot be stopped, and other calls wait behind it.
+                eprint("worker: a handler goes on although its call was cancelled");
+                process::exit(LOST);
+            }
+        } else {
+            overrun = None;
+        }
+        let most = overrun.map(|_| PATIENCE / 20);
+        carrier.wait(&mut reader, SPIN, most);
     }
 }
 
@@ -167,7 +194,7 @@ fn accept<C: WireContract>(
                 Ok(Some(serving)) => {
                     spawn_local(serving.run());
                 }
-                Ok(None) if target.is_told_to_go() => carrier.call(),
+                Ok(None) if target.is_told_to_go() || target.has_cancelled() => carrier.call(),
                 Ok(None) => {}
                 Err(violation) => {
                     wrong.send(violation.to_string());

@@ -22,6 +22,8 @@ pub(crate) struct Assignment {
     pub(crate) places: usize,
     /// The time that a cancelled handler may go on, in milliseconds.
     pub(crate) grace_ms: u64,
+    /// The time after which a worker is stuck, in milliseconds; 0 for none.
+    pub(crate) stuck_ms: u64,
     /// The most bytes of a message, and of the segments beside it.
     pub(crate) most: (usize, u64),
     /// Its place in the pool.
@@ -43,20 +45,24 @@ impl Assignment {
             parent,
             places,
             grace_ms,
+            stuck_ms,
             most: (most, beside),
             worker,
             limits: (memory, cpu),
             contract,
         } = self;
-        format!("{parent} {places} {grace_ms} {most} {beside} {worker} {memory} {cpu} {contract}")
+        format!(
+            "{parent} {places} {grace_ms} {stuck_ms} {most} {beside} {worker} {memory} {cpu} {contract}"
+        )
     }
 
     pub(crate) fn of_text(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(9, ' ');
+        let mut parts = text.splitn(10, ' ');
         Some(Self {
             parent: parts.next()?.parse().ok()?,
             places: parts.next()?.parse().ok()?,
             grace_ms: parts.next()?.parse().ok()?,
+            stuck_ms: parts.next()?.parse().ok()?,
             most: (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?),
             worker: parts.next()?.parse().ok()?,
             limits: (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?),
@@ -178,13 +184,14 @@ mod tests {
             parent: 17,
             places: 4,
             grace_ms: 1_000,
+            stuck_ms: 60_000,
             most: (1 << 20, 1 << 40),
             worker: 3,
             limits: (1 << 30, 0),
             contract: "Sums of numbers".to_owned(),
         };
         assert_eq!(Assignment::of_text(&assignment.to_text()), Some(assignment));
-        for text in ["", "1", "1 2 3 4 5 6 7 8", "a 2 3 4 5 6 7 8 Sums"] {
+        for text in ["", "1", "1 2 3 4 5 6 7 8 9", "a 2 3 4 5 6 7 8 9 Sums"] {
             assert_eq!(Assignment::of_text(text), None, "{text}");
         }
     }

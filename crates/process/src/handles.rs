@@ -21,8 +21,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use insula_memory::{Segment, SegmentError};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, sendmsg, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg,
+    sendmsg, socketpair,
 };
 
 use crate::ring::Corrupt;
@@ -124,12 +125,19 @@ impl Handles {
         let mut bytes = [0; 32];
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
         let slices = &mut [IoSliceMut::new(&mut bytes)];
-        let len = recvmsg(&self.0, slices, &mut control, flags)?.bytes;
+        let received = recvmsg(&self.0, slices, &mut control, flags)?;
+        let len = received.bytes;
         let files = control.drain().flat_map(|message| match message {
             RecvAncillaryMessage::ScmRights(files) => files.collect::<Vec<_>>(),
             _ => Vec::new(),
         });
-        Ok((bytes[..len].to_vec(), files.collect()))
+        let files = files.collect();
+        // There is space for as many as go with a frame. What does not come is one file too many for
+        // this process.
+        if received.flags.contains(ReturnFlags::CTRUNC) {
+            return Err(Errno::MFILE);
+        }
+        Ok((bytes[..len].to_vec(), files))
     }
 }
 

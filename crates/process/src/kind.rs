@@ -77,7 +77,8 @@ impl Process {
         self
     }
 
-    /// Sets the most bytes of a request, an answer or an item. The default is 16 MiB.
+    /// Sets the most bytes of a message: a request with what travels along, an answer, or an item. The
+    /// default is 16 MiB.
     ///
     /// A [`Segment`](insula_memory::Segment) that is mapped goes to the other process as it is, without a
     /// copy, and does not count here. There may be 16 of them in a value; further ones are copied.
@@ -95,8 +96,8 @@ impl Process {
 
     /// Sets the most bytes that a worker may have for its data (`RLIMIT_DATA` of `setrlimit(2)`: what it
     /// allocates, its stacks and whatever else it may write to). The system enforces it: an allocation
-    /// beyond that fails, which ends the process, and with it the calls that run there. By default there
-    /// is no limit.
+    /// beyond that fails, which ends the process, and with it the calls that run there. A worker does not
+    /// start with less than 16 MiB. By default there is no limit.
     pub fn memory(mut self, bytes: u64) -> Self {
         self.0.memory = Some(bytes);
         self

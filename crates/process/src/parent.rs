@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Wake, Waker};
@@ -24,6 +25,9 @@ use crate::kind::Plan;
 use crate::ring::Step;
 use crate::shared::{Region, Side};
 
+/// The least bytes of a limit of memory: below it the threads of a child do not start.
+const LEAST_MEMORY: u64 = 16 << 20;
+
 /// The time that a child gets to end by itself.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -43,6 +47,12 @@ pub(crate) async fn start<C: WireContract>(
         return Err(
             "this process is a worker, and has not called `process::main` first of all".into(),
         );
+    }
+    if let Some(most) = plan.memory.filter(|&most| most < LEAST_MEMORY) {
+        let (least, most) = (LEAST_MEMORY >> 20, most as f64 / f64::from(1 << 20));
+        let why =
+            format!("`Process::memory` is {most:.1} MiB, and a worker needs {least} at least");
+        return Err(why.into());
     }
     let (region, memory) = Region::create()?;
     let (handles, socket) = Handles::pair(memory.as_fd())?;
@@ -98,15 +108,16 @@ pub(crate) async fn start<C: WireContract>(
 }
 
 fn assignment<C: Contract>(plan: &Plan, cx: &WorkerContext) -> Assignment {
-    let grace_ms = cx.grace().as_millis();
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Assignment {
         parent: std::process::id(),
         places: cx.places(),
-        grace_ms: u64::try_from(grace_ms).unwrap_or(u64::MAX),
+        grace_ms: millis(cx.grace()),
+        stuck_ms: cx.stuck_after().map_or(0, |it| millis(it).max(1)),
         most: (plan.most, plan.most_beside),
         worker: cx.worker().index() as u32,
         limits: (
-            plan.memory.map_or(0, |it| it.max(1)),
+            plan.memory.unwrap_or(0),
             // Rounded up: a limit of zero seconds would be none.
             plan.cpu_time
                 .map_or(0, |it| it.as_secs_f64().ceil().max(1.0) as u64),
@@ -154,14 +165,16 @@ impl Child {
     async fn keep(self: &Arc<Self>, mut command: Command) -> io::Result<()> {
         let (started, is_started) = one_shot();
         let this = Arc::clone(self);
+        let program = PathBuf::from(command.get_program());
         let thread = thread::Builder::new()
             .name("insula-child".to_owned())
             .spawn(move || {
                 let mut child = match command.spawn() {
                     Ok(child) => child,
                     Err(error) => {
-                        this.has_ended(format!("it cannot be started: {error}"));
-                        return started.send(Err(error));
+                        let why = format!("{} cannot be started: {error}", program.display());
+                        this.has_ended(why.clone());
+                        return started.send(Err(io::Error::new(error.kind(), why)));
                     }
                 };
                 // Its end of the socket goes with it.

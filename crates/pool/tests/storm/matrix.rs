@@ -211,7 +211,8 @@ impl Case {
                     .delay(Duration::from_micros(1), Duration::from_micros(100)),
             );
         let builder = match self.fault {
-            Fault::Stuck => builder.health(Health::stuck_after(Duration::from_millis(3))),
+            // So long that a thread which the system does not run for a while is not taken for stuck.
+            Fault::Stuck => builder.health(Health::stuck_after(Duration::from_millis(200))),
             _ => builder,
         };
         let factory = move |cx: insula_pool::WorkerContext| {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use insula_core::{block_on, sleep};
-use insula_pool::Shutdown;
+use insula_pool::{Health, Shutdown};
 use insula_rpc::{CallError, Outcome, Retry, retry};
 
 use crate::Test;
@@ -38,6 +38,14 @@ pub(crate) const ALL: &[Test] = &[
     (
         "a_handler_that_hangs_is_killed_with_its_process",
         a_handler_that_hangs_is_killed_with_its_process,
+    ),
+    (
+        "a_handler_that_ignores_its_cancellation_is_killed",
+        a_handler_that_ignores_its_cancellation_is_killed,
+    ),
+    (
+        "a_worker_that_is_stuck_is_given_up",
+        a_worker_that_is_stuck_is_given_up,
     ),
     (
         "children_die_with_their_parent",
@@ -196,6 +204,52 @@ fn a_handler_that_hangs_is_killed_with_its_process() {
             .await;
         assert!(call.await.is_err());
         until_gone(process);
+    });
+}
+
+/// The calls that come while it goes on end soon, each of them.
+fn a_handler_that_ignores_its_cancellation_is_killed() {
+    run(|| async {
+        let builder = pool(2).grace(Duration::from_millis(50));
+        let pool = builder.build().await.unwrap();
+        let caller: WorkCaller = pool.caller();
+        for dropped in [true, false] {
+            let hang = caller.process(Act::Hang);
+            if dropped {
+                let hang = hang.start();
+                sleep(Duration::from_millis(50)).await;
+                drop(hang);
+            } else {
+                let late = hang.deadline(Duration::from_millis(50)).await;
+                assert!(matches!(late, Err(CallError::Deadline { .. })), "{late:?}");
+            }
+            let policy = Retry::attempts(5);
+            let calls = (0..6).map(|_| retry(&policy, |_| caller.process(Act::Nothing)));
+            for ended in join_all(calls).await {
+                assert!(ended.is_ok(), "{ended:?}");
+            }
+        }
+        // Others are left alone, however often calls are cancelled.
+        let process = caller.process(Act::Nothing).await.unwrap();
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_millis(1_500) {
+            let waits: Vec<_> = (0..4).map(|_| caller.process(Act::Wait).start()).collect();
+            sleep(Duration::from_millis(20)).await;
+            drop(waits);
+        }
+        assert!(is_alive(process));
+    });
+}
+
+fn a_worker_that_is_stuck_is_given_up() {
+    run(|| async {
+        let health = Health::stuck_after(Duration::from_millis(200));
+        let pool = pool(1).health(health).build().await.unwrap();
+        let caller: WorkCaller = pool.caller();
+        let stuck = caller.process(Act::Hang).deadline(LONG).await.unwrap_err();
+        assert!(matches!(stuck, CallError::WorkerDied { .. }), "{stuck:?}");
+        assert_eq!(stuck.outcome(), Outcome::MaybeExecuted);
+        assert!(caller.process(Act::Nothing).deadline(LONG).await.is_ok());
     });
 }
 

@@ -10,6 +10,10 @@ use crate::service::{Act, LONG, WorkCaller, pool_of, run};
 
 pub(crate) const ALL: &[Test] = &[
     ("memory_has_a_limit", memory_has_a_limit),
+    (
+        "a_limit_of_memory_that_no_worker_can_keep_to_is_refused",
+        a_limit_of_memory_that_no_worker_can_keep_to_is_refused,
+    ),
     ("time_on_the_cpu_has_a_limit", time_on_the_cpu_has_a_limit),
 ];
 
@@ -32,6 +36,20 @@ fn exceeds(limited: Process, within: Act, beyond: Act) {
 fn memory_has_a_limit() {
     let limited = Process::current_exe().memory(512 << 20);
     exceeds(limited, Act::Allocate(64), Act::Allocate(1024));
+}
+
+fn a_limit_of_memory_that_no_worker_can_keep_to_is_refused() {
+    run(|| async {
+        for bytes in [0, 1 << 20] {
+            let limited = Process::current_exe().memory(bytes);
+            let error = pool_of(1, limited).build().await.unwrap_err().to_string();
+            assert!(error.contains("a worker needs 16 at least"), "{error}");
+        }
+        let limited = Process::current_exe().memory(16 << 20);
+        let pool = pool_of(1, limited).build().await.unwrap();
+        let caller: WorkCaller = pool.caller();
+        assert!(caller.process(Act::Nothing).deadline(LONG).await.is_ok());
+    });
 }
 
 fn time_on_the_cpu_has_a_limit() {

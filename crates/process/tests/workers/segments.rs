@@ -61,7 +61,6 @@ fn segments_cross_without_a_copy() {
         assert!(brighter.value[0].is_mapped() && !brighter.value[1].is_mapped());
         let traffic = brighter.traffic;
         assert!(traffic.bytes_copied < 2_000, "{traffic:?}");
-        assert!(traffic.bytes_moved >= 80 * MIB as u64, "{traffic:?}");
         // What has come from a process goes on to another one as well.
         let again = caller.brighten(brighter.value).await.unwrap();
         assert!(is_filled(&again[0], 40 * MIB, 9));
@@ -80,8 +79,8 @@ fn segments_for_which_there_is_no_room_are_copied() {
             for (number, picture) in brighter.value.iter().enumerate() {
                 assert!(is_filled(picture, len, number as u8 + 1));
             }
-            assert!(brighter.traffic.bytes_copied > len as u64);
-            assert!(brighter.traffic.bytes_moved > len as u64);
+            let copied = brighter.traffic.bytes_copied;
+            assert!((len as u64..2 * u64::from(count) * len as u64).contains(&copied));
         }
     });
 }

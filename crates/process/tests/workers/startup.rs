@@ -67,7 +67,7 @@ fn started(how: &str) -> Process {
 
 fn a_factory_that_fails_fails_the_build() {
     let error = error_of(started("fails"));
-    assert!(error.contains("there is no tea"), "{error}");
+    assert_eq!(error, "start-up of worker 0: there is no tea");
 }
 
 fn a_factory_that_panics_fails_the_build() {
@@ -91,7 +91,8 @@ fn a_slow_start_times_out() {
 
 fn a_program_that_is_not_there_fails_the_build() {
     let error = error_of(Process::command("/nowhere/at/all"));
-    assert!(error.contains("No such file"), "{error}");
+    let expected = "/nowhere/at/all cannot be started: No such file";
+    assert!(error.contains(expected), "{error}");
 }
 
 /// It ends with success, and has served nothing.
