@@ -104,10 +104,15 @@ impl NatsError {
         Self::NotConnected { servers, why }
     }
 
-    pub(crate) fn disconnected(plan: &Plan) -> Self {
+    /// Of a connection that was lost, with the last error that it has told.
+    pub(crate) fn disconnected(plan: &Plan, last: &str) -> Self {
+        let mut why = "the connection was lost, and is tried again".to_owned();
+        if !last.is_empty() {
+            why = format!("{why} ({last})");
+        }
         Self::NotConnected {
             servers: plan.servers(),
-            why: "the connection was lost, and is tried again".to_owned(),
+            why,
         }
     }
 

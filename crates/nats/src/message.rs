@@ -40,7 +40,8 @@ pub(crate) struct Message<'a> {
 /// What a message says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The node has a worker for the link. The first message of a node.
+    /// The node has a worker for the link. The first message of a node. The body is the most bytes of
+    /// a value that it takes.
     Welcome = 1,
     /// The node has none.
     Full = 2,
@@ -126,6 +127,8 @@ pub(crate) struct Opening {
     pub(crate) grace: Duration,
     /// The hello of the caller, as the frame that it is.
     pub(crate) hello: Vec<u8>,
+    /// The most bytes of a value that the caller takes, which its hello says.
+    pub(crate) most: u64,
 }
 
 impl Opening {
@@ -147,8 +150,9 @@ impl Opening {
         let (silence, places, grace) = (number()?, number()?, number()?);
         let hello = reader.0.to_vec();
         // Whatever it is, it is compared with the node's own where it is answered.
-        read_hello(&hello)?;
+        let most = read_hello(&hello)?.most;
         Ok(Self {
+            most,
             silence: Duration::from_millis(silence.into()),
             places,
             grace: Duration::from_millis(grace.into()),
@@ -171,6 +175,20 @@ pub(crate) fn read_hello(bytes: &[u8]) -> Result<Hello, Unreadable> {
         Ok(Frame::Hello(hello)) => Ok(hello),
         _ => Err(Unreadable),
     }
+}
+
+/// The body of a welcome: the most bytes of a value that the node takes.
+pub(crate) fn write_most(most: usize) -> [u8; 8] {
+    (most as u64).to_le_bytes()
+}
+
+pub(crate) fn read_most(body: &[u8]) -> Option<u64> {
+    body.try_into().map(u64::from_le_bytes).ok()
+}
+
+/// Returns the most bytes of a value that both ends of a link take.
+pub(crate) fn least(ours: usize, theirs: u64) -> usize {
+    usize::try_from(theirs).map_or(ours, |theirs| theirs.min(ours))
 }
 
 /// Returns a time in milliseconds, as far as they have room.

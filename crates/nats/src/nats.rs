@@ -18,7 +18,7 @@ use crate::worker::start;
 ///
 /// It is the [kind](insula_pool::PoolBuilder::kind) of a pool where calls are made, and begins a
 /// [node](Self::node) where they run. Clones share one connection, which is opened at its first use
-/// and closed after its last one.
+/// and closed after the last of them, and the last link.
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing until it is the kind of a pool, or a node"]
 pub struct Nats {

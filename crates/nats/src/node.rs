@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::carrier::most_of_frame;
 use crate::course::Course;
 use crate::error::{NatsError, shown};
-use crate::message::{HEAD, Kind, Opening, millis, reason, write_hello};
+use crate::message::{HEAD, Kind, Opening, least, millis, reason, write_hello, write_most};
 use crate::nats::Nats;
 use crate::plan::{LONGEST_SILENCE, Plan};
 use crate::serving::{self, Link};
@@ -394,8 +394,10 @@ impl Listener {
             return;
         };
         let plan = &self.desk.plan;
-        let mut course = Course::new(most_of_frame(plan.most));
-        let welcome = course.sign(Kind::Welcome, millis(plan.silence), b"");
+        let most = least(plan.most, opening.most);
+        let mut course = Course::new(most_of_frame(most));
+        let body = write_most(plan.most);
+        let welcome = course.sign(Kind::Welcome, millis(plan.silence), &body);
         let welcomed = client.publish_with_reply(peer.clone(), own, welcome.into());
         if welcomed.await.is_err() {
             return;
@@ -408,6 +410,7 @@ impl Listener {
             inbox,
             peer,
             course,
+            most,
             opening: Opening {
                 silence: opening.silence.min(LONGEST_SILENCE),
                 ..opening

@@ -48,6 +48,8 @@ pub(crate) struct Link {
     pub(crate) inbox: Subscriber,
     pub(crate) peer: String,
     pub(crate) course: Course,
+    /// The most bytes of a value.
+    pub(crate) most: usize,
     pub(crate) opening: Opening,
 }
 
@@ -73,6 +75,7 @@ where
         inbox,
         peer,
         course,
+        most,
         opening,
     } = link;
     let signals = Arc::new(Signals::default());
@@ -80,9 +83,10 @@ where
     let pace = Pace::new(desk.plan.silence, opening.silence);
     let work = Work {
         opening,
-        most: desk.plan.most,
+        most,
         stage: Arc::clone(&stage),
         signals: Arc::clone(&signals),
+        _gone: Gone(Arc::clone(&signals)),
         _seat: Arc::clone(&seat),
     };
     // Without a bound of its own: the window of the link bounds what comes.
@@ -168,6 +172,8 @@ struct Work<C> {
     most: usize,
     stage: Arc<Stage<C>>,
     signals: Arc<Signals>,
+    /// Also if the isolate is killed, panics, or never runs.
+    _gone: Gone,
     /// Given back with the worker.
     _seat: Arc<OwnedSemaphorePermit>,
 }
@@ -177,8 +183,6 @@ impl<C: WireContract> Work<C> {
     where
         R: Respond<Contract = C>,
     {
-        // Also if the isolate is killed, or panics.
-        let _gone = Gone(Arc::clone(&self.signals));
         let is_serving = Arc::new(AtomicBool::new(false));
         let ends = EndsWithWorker {
             is_serving: Arc::clone(&is_serving),

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task;
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{
-    Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError,
+    Client, ClientError, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr,
+    ServerError,
 };
 use insula_sync::atomic::Ordering;
 use tokio::runtime::{Builder, Runtime};
@@ -28,9 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest wait between two tries to connect again.
 const LONGEST_DELAY: Duration = Duration::from_millis(400);
 
-/// A connection that is opened at its first use, and closed after its last one.
+/// A connection that is opened at its first use.
 #[derive(Debug, Default)]
-pub(crate) struct Shared(Mutex<Weak<Session>>);
+pub(crate) struct Shared(Mutex<Option<Arc<Session>>>);
 
 /// A connection.
 pub(crate) struct Session {
@@ -49,11 +50,12 @@ impl Shared {
     pub(crate) async fn session(&self, plan: &Arc<Plan>) -> Result<Arc<Session>, NatsError> {
         // Under the lock: of the workers of a pool, which start at once, the first one connects.
         let mut shared = self.0.lock().await;
-        if let Some(session) = shared.upgrade() {
-            return Ok(session);
+        if let Some(session) = &*shared {
+            return Ok(Arc::clone(session));
         }
         let session = Arc::new(Session::open(plan).await?);
-        *shared = Arc::downgrade(&session);
+        // Also while no link is open, so that a connection that was lost is tried again.
+        *shared = Some(Arc::clone(&session));
         Ok(session)
     }
 }
@@ -125,7 +127,8 @@ impl Session {
         self.client.statistics().connects.load(Ordering::Relaxed)
     }
 
-    /// The last word of the server that was an error. Changes with each that follows.
+    /// The last error that the server has told, or that the client has met. Changes with each that
+    /// follows.
     pub(crate) fn said(&self) -> watch::Receiver<String> {
         let mut said = self.said.clone();
         said.mark_unchanged();
@@ -184,7 +187,8 @@ async fn options(
         .event_callback(move |event| {
             match event {
                 Event::Disconnected | Event::Closed => lost.send_modify(|count| *count += 1),
-                Event::ServerError(ServerError::Other(text)) => {
+                Event::ServerError(ServerError::Other(text))
+                | Event::ClientError(ClientError::Other(text)) => {
                     says.send_modify(|said| *said = text.chars().take(300).collect());
                 }
                 _ => {}

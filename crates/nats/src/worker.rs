@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::carrier::{Carrier, End, Over, Pace, most_of_frame};
 use crate::course::Course;
 use crate::error::{NatsError, shown};
-use crate::message::{Kind, Message, Opening, read_hello, write_hello};
+use crate::message::{Kind, Message, Opening, least, read_hello, read_most, write_hello};
 use crate::nats::Nats;
 use crate::plan::{LONGEST_SILENCE, Plan};
 use crate::session::{Losses, Session};
@@ -53,6 +53,7 @@ pub(crate) async fn start<C: WireContract>(
             places: u32::try_from(cx.places()).unwrap_or(u32::MAX),
             grace: cx.grace(),
             hello: write_hello(hello.clone()),
+            most: hello.most,
         },
         hello: hello.clone(),
     };
@@ -66,10 +67,8 @@ pub(crate) async fn start<C: WireContract>(
             cx.end(why);
         }
     };
-    let settings = Settings {
-        hello,
-        most: plan.most,
-    };
+    let most = dialed.most;
+    let settings = Settings { hello, most };
     let signals = Arc::new(Signals::default());
     let medium = Waker::from(Arc::clone(&signals));
     let origin = Arc::new(Origin::new(settings, medium, on_end));
@@ -92,7 +91,7 @@ pub(crate) async fn start<C: WireContract>(
     if origin.is_lost() {
         return Err("its link was lost as it was ready".into());
     }
-    Ok(Connection::new(origin, plan.most, hold))
+    Ok(Connection::new(origin, most, hold))
 }
 
 /// A worker that looks for a node.
@@ -110,6 +109,8 @@ struct Dialed {
     peer: String,
     /// The silence of the node.
     silence: Duration,
+    /// The most bytes of a value, for both sides.
+    most: usize,
 }
 
 /// What came of one request.
@@ -135,7 +136,9 @@ impl Dial {
                 Answer::Full => NatsError::NoFreeWorker {
                     contract: shown(&self.hello),
                 },
-                Answer::Disconnected => NatsError::disconnected(&self.plan),
+                Answer::Disconnected => {
+                    NatsError::disconnected(&self.plan, &self.session.said().borrow())
+                }
             };
             if Instant::now() + wait >= give_up {
                 return Err(error);
@@ -201,6 +204,11 @@ impl Dial {
                     inbox,
                     peer: peer.ok_or_else(|| failed("it has no inbox"))?,
                     silence: Duration::from_millis(message.left.into()).min(LONGEST_SILENCE),
+                    most: least(
+                        self.plan.most,
+                        read_most(message.body)
+                            .ok_or_else(|| failed("it does not say how much it takes"))?,
+                    ),
                 }))
             }
             _ => Err(failed("it is no answer")),
@@ -261,7 +269,7 @@ impl Dialed {
             losses: self.losses,
             inbox: self.inbox,
             peer: self.peer,
-            course: Course::new(most_of_frame(plan.most)),
+            course: Course::new(most_of_frame(self.most)),
             signals,
             pace: Pace::new(plan.silence, self.silence),
         }

@@ -75,6 +75,7 @@ fn a_request_for_a_link_is_read_as_it_was_written() {
         silence: Duration::from_secs(3),
         places: 4,
         grace: Duration::from_millis(50),
+        most: hello.most,
         hello: write_hello(hello),
     };
     let bytes = opening.write();

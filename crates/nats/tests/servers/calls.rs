@@ -21,6 +21,10 @@ pub(crate) const ALL: &[Test] = &[
         values_larger_than_a_message_are_cut_and_joined,
     ),
     (
+        "the_smaller_limit_of_both_sides_counts",
+        the_smaller_limit_of_both_sides_counts,
+    ),
+    (
         "streams_pass_in_both_directions",
         streams_pass_in_both_directions,
     ),
@@ -100,6 +104,28 @@ fn values_larger_than_a_message_are_cut_and_joined() {
             assert_eq!(*small, [2, 1]);
         });
     }
+}
+
+fn the_smaller_limit_of_both_sides_counts() {
+    let server = Server::start();
+    run(|| async {
+        let nats = server.nats();
+        for (of_node, of_caller) in [(1 << 20, 4 << 20), (4 << 20, 1 << 20)] {
+            let node = node(&nats.clone().most_bytes(of_node), 1).await;
+            let nats = nats.clone().most_bytes(of_caller);
+            let pool = pool(&nats, 1).build().await.unwrap();
+            let caller: WorkCaller = pool.caller();
+            let call = |len| caller.reverse(ByteBuf::from(vec![0; len]));
+            assert!(call((1 << 20) - 1_000).await.is_ok());
+            let error = call(2 << 20).await.unwrap_err();
+            assert_eq!(error.outcome(), Outcome::NotStarted);
+            assert!(matches!(error, CallError::Protocol { .. }), "{error:?}");
+            assert!(call(1).await.is_ok());
+            assert_eq!(pool.stats().died, 0);
+            drop(pool);
+            until(|| node.links() == 0).await;
+        }
+    });
 }
 
 fn streams_pass_in_both_directions() {

@@ -27,6 +27,10 @@ pub(crate) const ALL: &[Test] = &[
         a_server_that_restarts_costs_the_calls_that_run,
     ),
     (
+        "a_server_that_is_away_is_waited_for",
+        a_server_that_is_away_is_waited_for,
+    ),
+    (
         "a_node_that_stops_finishes_what_it_has",
         a_node_that_stops_finishes_what_it_has,
     ),
@@ -153,6 +157,23 @@ fn a_server_that_restarts_costs_the_calls_that_run() {
         );
         drop(pool);
         until(|| node.links() == 0).await;
+    });
+}
+
+fn a_server_that_is_away_is_waited_for() {
+    let mut server = Server::start();
+    run(|| async {
+        let nats = server.nats();
+        let _node = node(&nats, 1).await;
+        // Five tries of a worker would be over after a second and a half.
+        let builder = pool(&nats, 1).restart(insula_pool::Restart::default());
+        let pool = builder.build().await.unwrap();
+        let caller: WorkCaller = pool.caller();
+        server.kill();
+        sleep(Duration::from_secs(3)).await;
+        let call = caller.process(Act::Nothing).start();
+        server.start_again();
+        assert!(call.await.is_ok());
     });
 }
 
