@@ -20,6 +20,8 @@ pub enum Kind {
     Local,
     /// A child process each
     Process,
+    /// Workers of nodes on other machines
+    Nats,
 }
 
 /// `--workers`, `--kind` and `--compare`. `K` has the kinds of workers that the program has.

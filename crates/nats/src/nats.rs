@@ -136,6 +136,13 @@ impl Nats {
         self.with(|plan| plan.patience = patience)
     }
 
+    /// Waits until the links of all clones have ended, for two seconds at most. For a program that ends
+    /// after its pools: a node that is not told learns of it only by the [silence](Self::silence), and
+    /// its worker is not free until then.
+    pub async fn close(self) {
+        self.shared.close(Duration::from_secs(2)).await;
+    }
+
     /// Begins a node: a program that serves calls of workers elsewhere.
     pub fn node(&self) -> NodeBuilder {
         NodeBuilder::new(self.clone())

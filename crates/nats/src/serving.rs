@@ -102,7 +102,7 @@ where
         pace,
     };
     let served = Served { orders, stage };
-    session.spawn(served.carry(carrier, desk, seat));
+    session.spawn_link(served.carry(carrier, desk, seat));
 }
 
 /// The end of a link in the program of a node.

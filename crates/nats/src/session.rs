@@ -16,6 +16,7 @@ use insula_sync::atomic::Ordering;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::error::NatsError;
 use crate::plan::{Login, Plan};
@@ -38,6 +39,8 @@ pub(crate) struct Session {
     client: Client,
     losses: watch::Receiver<u64>,
     said: watch::Receiver<String>,
+    /// The number of links.
+    links: watch::Sender<usize>,
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -57,6 +60,18 @@ impl Shared {
         // Also while no link is open, so that a connection that was lost is tried again.
         *shared = Some(Arc::clone(&session));
         Ok(session)
+    }
+}
+
+impl Shared {
+    /// Waits for the end of all links, at most for a time.
+    pub(crate) async fn close(&self, most: Duration) {
+        let session = self.0.lock().await.clone();
+        if let Some(session) = session {
+            let ended = session.without_links();
+            // An error says that there is nothing left to wait for.
+            let _ = session.run(async move { timeout(most, ended).await }).await;
+        }
     }
 }
 
@@ -84,6 +99,7 @@ impl Session {
             client,
             losses,
             said,
+            links: watch::channel(0).0,
             runtime: Some(runtime),
         })
     }
@@ -112,6 +128,24 @@ impl Session {
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = &self.runtime {
             drop(runtime.spawn(future));
+        }
+    }
+
+    /// As [`spawn`](Self::spawn), for a future that is a link.
+    pub(crate) fn spawn_link(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let counted = Counted::new(&self.links);
+        self.spawn(async move {
+            future.await;
+            drop(counted);
+        });
+    }
+
+    /// Ready once there are no links.
+    pub(crate) fn without_links(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut links = self.links.subscribe();
+        async move {
+            // An error says that the connection has ended.
+            let _ = links.wait_for(|links| *links == 0).await;
         }
     }
 
@@ -146,6 +180,22 @@ impl Drop for Session {
             // A drop in an isolate must not block, and one on the runtime's own thread cannot wait.
             runtime.shutdown_background();
         }
+    }
+}
+
+/// A link that is counted.
+struct Counted(watch::Sender<usize>);
+
+impl Counted {
+    fn new(links: &watch::Sender<usize>) -> Self {
+        links.send_modify(|links| *links += 1);
+        Self(links.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|links| *links -= 1);
     }
 }
 

@@ -84,7 +84,7 @@ pub(crate) async fn start<C: WireContract>(
         origin: Arc::clone(&origin),
         readiness,
     };
-    session.spawn(caller.carry(carrier));
+    session.spawn_link(caller.carry(carrier));
     std::future::poll_fn(|task| origin.poll_greeted(task)).await?;
     hold.is_serving.store(true, Ordering::Release);
     // A link that is lost from here on ends the worker. One that was lost before has told nothing.

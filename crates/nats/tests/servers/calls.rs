@@ -25,6 +25,10 @@ pub(crate) const ALL: &[Test] = &[
         the_smaller_limit_of_both_sides_counts,
     ),
     (
+        "a_program_that_closes_leaves_no_link",
+        a_program_that_closes_leaves_no_link,
+    ),
+    (
         "streams_pass_in_both_directions",
         streams_pass_in_both_directions,
     ),
@@ -125,6 +129,23 @@ fn the_smaller_limit_of_both_sides_counts() {
             drop(pool);
             until(|| node.links() == 0).await;
         }
+    });
+}
+
+fn a_program_that_closes_leaves_no_link() {
+    let server = Server::start();
+    run(|| async {
+        let node = node(&server.nats(), 2).await;
+        let nats = server.nats();
+        let pool = pool(&nats, 2).build().await.unwrap();
+        assert_eq!(node.links(), 2);
+        pool.shut_down(Shutdown::now()).await;
+        drop(pool);
+        nats.close().await;
+        // What was written is only to be read.
+        let begin = std::time::Instant::now();
+        until(|| node.links() == 0).await;
+        assert!(begin.elapsed() < Duration::from_secs(2));
     });
 }
 
