@@ -1,3 +1,5 @@
+//! Tests of the cutting, the numbers and the window.
+
 use super::*;
 
 const MOST: usize = 1 << 20;

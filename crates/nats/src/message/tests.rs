@@ -1,3 +1,5 @@
+//! Tests of the bytes of messages.
+
 use insula_rpc::wire::MOST_BYTES;
 
 use super::*;
