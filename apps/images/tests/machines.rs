@@ -17,7 +17,8 @@ use tempfile::TempDir;
 /// The variable that names the program of the server.
 const SERVER: &str = "INSULA_NATS_SERVER";
 
-type Test = (&'static str, fn(&Machines));
+/// One test: its name, and what it does.
+type Test = (&'static str, fn());
 
 const ALL: &[Test] = &[
     (
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
     if std::env::var_os(SERVER).is_some() {
         trials.extend(ALL.iter().map(|&(name, test)| {
             Trial::test(name, move || {
-                test(&Machines::start());
+                test();
                 Ok(())
             })
         }));
@@ -162,19 +163,21 @@ fn finish(run: Child) {
     assert_eq!(output.status.code(), Some(0), "{said}");
 }
 
-fn workers_on_machines_make_the_same_pictures(machines: &Machines) {
+fn workers_on_machines_make_the_same_pictures() {
+    let machines = Machines::start();
     let _workers = [machines.worker(), machines.worker()];
     let out = TempDir::new().unwrap();
-    // Twice at once after the other: the first run has given its workers back.
+    // Twice, one after the other: the first run has given its workers back.
     for _ in 0..2 {
         let begin = Instant::now();
         finish(machines.run(out.path()));
-        check(machines, out.path());
+        check(&machines, out.path());
         assert!(begin.elapsed() < Duration::from_secs(60));
     }
 }
 
-fn a_machine_that_is_killed_loses_no_picture(machines: &Machines) {
+fn a_machine_that_is_killed_loses_no_picture() {
+    let machines = Machines::start();
     let mut first = machines.worker();
     let _second = machines.worker();
     let out = TempDir::new().unwrap();
@@ -187,10 +190,11 @@ fn a_machine_that_is_killed_loses_no_picture(machines: &Machines) {
     assert!(names_in(out.path()).len() < 15, "the run was over too soon");
     let _third = machines.worker();
     finish(run);
-    check(machines, out.path());
+    check(&machines, out.path());
 }
 
-fn a_worker_that_is_told_to_stop_ends_well(machines: &Machines) {
+fn a_worker_that_is_told_to_stop_ends_well() {
+    let machines = Machines::start();
     let mut first = machines.worker();
     let _second = machines.worker();
     let out = TempDir::new().unwrap();
@@ -201,10 +205,11 @@ fn a_worker_that_is_told_to_stop_ends_well(machines: &Machines) {
     assert_eq!(first.end("TERM"), Some(0));
     assert!(names_in(out.path()).len() < 15, "the run was over too soon");
     finish(run);
-    check(machines, out.path());
+    check(&machines, out.path());
 }
 
-fn what_is_missing_is_said(machines: &Machines) {
+fn what_is_missing_is_said() {
+    let machines = Machines::start();
     let out = TempDir::new().unwrap();
     let output = machines.run(out.path()).wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
