@@ -84,10 +84,10 @@ impl Machines {
             .arg(folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+            .spawn();
+        let server = Process(server.unwrap());
         // It writes the file once it listens.
-        let name = format!("nats-server_{}.ports", server.id());
+        let name = format!("nats-server_{}.ports", server.0.id());
         let begin = Instant::now();
         let url = loop {
             let text = fs::read_to_string(folder.path().join(&name)).unwrap_or_default();
@@ -99,7 +99,7 @@ impl Machines {
         };
         Self {
             url,
-            _server: Process(server),
+            _server: server,
             _folder: folder,
         }
     }

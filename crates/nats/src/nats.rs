@@ -162,6 +162,6 @@ impl<C: WireContract> Kind<C> for Nats {
 
     fn start(&self, cx: WorkerContext) -> Starting<Connection> {
         let nats = self.clone();
-        Box::pin(async move { Ok(start::<C>(&nats, cx).await?) })
+        Box::pin(async move { start::<C>(&nats, cx).await })
     }
 }

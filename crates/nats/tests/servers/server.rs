@@ -19,9 +19,12 @@ pub(crate) fn program() -> Option<PathBuf> {
 /// A server that ends with the test.
 pub(crate) struct Server {
     folder: TempDir,
-    child: Child,
+    child: Running,
     port: u16,
 }
+
+/// A process that ends with its test.
+struct Running(Child);
 
 impl Server {
     pub(crate) fn start() -> Self {
@@ -50,8 +53,8 @@ impl Server {
     }
 
     pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.0.kill().unwrap();
+        self.child.0.wait().unwrap();
     }
 
     /// Starts it again after a kill, at the same address.
@@ -62,8 +65,8 @@ impl Server {
     }
 }
 
-fn run(folder: &TempDir, port: &str) -> (Child, u16) {
-    let child = Command::new(program().unwrap())
+fn run(folder: &TempDir, port: &str) -> (Running, u16) {
+    let command = Command::new(program().unwrap())
         .args(["-a", "127.0.0.1", "-p", port, "-c"])
         .arg(folder.path().join("server.conf"))
         .arg("--ports_file_dir")
@@ -71,10 +74,10 @@ fn run(folder: &TempDir, port: &str) -> (Child, u16) {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .spawn();
+    let child = Running(command.unwrap());
     // It writes the file once it listens.
-    let name = format!("nats-server_{}.ports", child.id());
+    let name = format!("nats-server_{}.ports", child.0.id());
     let file = folder.path().join(name);
     let begin = Instant::now();
     loop {
@@ -91,9 +94,9 @@ fn run(folder: &TempDir, port: &str) -> (Child, u16) {
     }
 }
 
-impl Drop for Server {
+impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
