@@ -25,8 +25,9 @@ use crate::message::{HEAD, Kind, Message};
 /// The parts of one direction that may be on their way.
 pub(crate) const WINDOW: u64 = 32;
 
-/// The most bytes of a message, where the server allows more: a window of them is 4 MiB.
-pub(crate) const MOST_MESSAGE: usize = 1 << 17;
+/// The most bytes of a message, where the server allows more: a window of them is 2 MiB, of which 32
+/// links at once are what a server keeps for one connection by default (`max_pending`).
+pub(crate) const MOST_MESSAGE: usize = 1 << 16;
 
 /// The taken parts of which the other end is told at once.
 const TOLD_AT_ONCE: u64 = WINDOW / 4;

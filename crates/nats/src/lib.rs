@@ -85,11 +85,14 @@
 //! rejected with `NoWorker`: start new nodes before old ones are told to stop, and stop one at a time.
 //!
 //! # Bounds
-//! At most 32 parts of at most 128 KiB are on their way in each direction of a link, since an end sends
+//! At most 32 parts of at most 64 KiB are on their way in each direction of a link, since an end sends
 //! more only as the other takes them. So a slow end makes the other one wait, and neither it nor the server
 //! has to keep more than that: a server drops what a client does not read. A frame is joined up to the
 //! [limit](Nats::most_bytes) of its receiver, of which the smaller one of both ends counts for both. A
 //! server whose `max_payload` is smaller than a part gets smaller parts.
+//!
+//! The links of one connection share its line. Where 64 KiB of each link that sends take longer than a
+//! third of the silence, make the silence longer.
 //!
 //! # Bytes from elsewhere
 //! What comes from a server is checked before it is used, and no message can do more than end the link of
@@ -114,6 +117,7 @@
 //!   In the place of `>` behind `open` and `here` stands `Sums.>` for one contract: the name with other
 //!   bytes than letters, digits, `-` and `_` as `%20`. With a [prefix](Nats::prefix) that is the
 //!   beginning in the place of `insula`.
+//! - Who may ask for links can take all workers of the nodes, and keep them: a node knows no shares.
 //! - Programs that should not see each other at all have different accounts.
 //!
 //! The `1` is the version of the protocol. Passwords and tokens are not shown by any `Debug` or error.

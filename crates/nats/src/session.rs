@@ -24,6 +24,10 @@ use crate::plan::{Login, Plan};
 /// The messages that may wait for one inbox: those of a window, and signs between them.
 const MOST_WAITING: usize = 256;
 
+/// The messages of all links that may wait for the connection: few, since the beats of one link wait
+/// behind the parts of others.
+const MOST_UNSENT: usize = 16;
+
 /// The time that a server may take to greet.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -229,7 +233,7 @@ async fn options(
         .name(&plan.name)
         .custom_inbox_prefix(plan.subjects.inboxes())
         .subscription_capacity(MOST_WAITING)
-        .client_capacity(MOST_WAITING)
+        .client_capacity(MOST_UNSENT)
         .connection_timeout(PATIENCE)
         .ping_interval(plan.silence)
         .require_tls(plan.requires_tls())
