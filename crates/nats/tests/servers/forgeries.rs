@@ -140,7 +140,12 @@ fn requests_that_are_none_are_answered_or_dropped() {
                 *sees.lock() = Some((message.subject.to_string(), message.payload.to_vec()));
             }
         });
+        // An answer of the server comes after it has read the subscription.
+        spy.runtime
+            .block_on(spy.client.request("insula.none", "".into()))
+            .unwrap_err();
         let first = pool(&nats, 1).build().await.unwrap();
+        crate::service::until(|| request.lock().is_some()).await;
         drop(first);
         crate::service::until(|| node.links() == 0).await;
         let (open, bytes) = request.lock().clone().unwrap();
