@@ -28,9 +28,9 @@ cargo xtask test          format, clippy, tests with doc tests, programs in C an
 cargo xtask test --full   the same, and: the bench's lints and a quick run of it, checks for
                           other platforms and with the oldest Rust, the packages, the
                           listing of the public API, the guide as mdBook builds it, large
-                          photographs, a window on a virtual display, glib's main loop, the
-                          Dart package in a Dart VM, ten million random calls of the C ABI,
-                          sanitizers, leaks, the growth of costs and the budget of
+                          photographs, workers over NATS, a window on a virtual display,
+                          glib's main loop, the Dart package in a Dart VM, ten million random
+                          calls of the C ABI, sanitizers, leaks, the growth of costs and the budget of
                           instructions under valgrind, 200,000 hostile programs, 200,000
                           storms, Miri, a part of the mutants
 cargo xtask tidy          holds the code against ARCHITECTURE.md: arrows between crates,

@@ -11,6 +11,7 @@ mod full;
 mod growth;
 mod guide;
 mod mutants;
+mod nats;
 mod packages;
 mod photographs;
 mod usual;

@@ -5,9 +5,46 @@ use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
 use command::{EXIT_STATUS, WorkerOptions};
-use images::{ColorCorrection, ImageFormat, Operation, ParseSizeError, Recipe, ResizeMode, Size};
+use images::{
+    ColorCorrection, ImageFormat, Kind, Machines, Operation, ParseSizeError, Recipe, ResizeMode,
+    Size,
+};
+
+/// What the program is to do.
+pub(crate) enum Program {
+    Run(Box<Options>),
+    Serve(Node),
+}
+
+impl Program {
+    /// Reads the command line, and ends the program if it makes no sense.
+    pub(crate) fn parse() -> Self {
+        // By hand, since the inputs of a run need no command in front of them.
+        let mut arguments = std::env::args_os();
+        let name = arguments.next();
+        let rest: Vec<_> = arguments.collect();
+        match rest.split_first() {
+            Some((first, _)) if first == "worker" => Self::Serve(Node::parse_from(rest)),
+            _ => Self::Run(Box::new(Options::parse_from(name.into_iter().chain(rest)))),
+        }
+    }
+}
+
+/// Serves pictures to runs on other machines, which ask for `--kind nats`, until it is told to stop.
+#[derive(Debug, Parser)]
+#[command(name = "images worker", bin_name = "images worker", after_help = EXIT_STATUS)]
+pub(crate) struct Node {
+    #[command(flatten)]
+    pub(crate) machines: Machines,
+
+    /// Workers, each with one call at a time [default: one per core]
+    #[arg(long, value_name = "WORKERS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) workers: Option<u16>,
+}
 
 /// Turns photos into finished pictures: resized, sharpened, color corrected, encoded anew.
+///
+/// `images worker` serves runs on other machines.
 #[derive(Debug, Parser)]
 #[command(name = "images", version, after_help = EXIT_STATUS)]
 pub(crate) struct Options {
@@ -52,7 +89,10 @@ pub(crate) struct Options {
     quality: u8,
 
     #[command(flatten)]
-    pub(crate) workers: WorkerOptions,
+    pub(crate) workers: WorkerOptions<Kind>,
+
+    #[command(flatten)]
+    pub(crate) machines: Machines,
 
     /// Pictures per progress update
     #[arg(long, value_name = "PICTURES", default_value_t = 10, value_parser = batch)]

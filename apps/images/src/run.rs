@@ -5,17 +5,18 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::pin::pin;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use command::{Outcome, Progress, Stop, speed_up, write_atomically};
 use futures_util::future::{Either, select};
 use images::{
     BatchUpdate, Failure, FileError, Job, PicturesCaller, ProcessedImage, Scan, Summary, Tally,
-    Updates, plan, start_pool_of,
+    Updates, plan, serve_machines, start_pool_of,
 };
 use insula::pool::PoolStats;
 
-use crate::cli::Options;
+use crate::cli::{Node, Options};
 
 /// Does a whole run as `options` ask.
 ///
@@ -58,6 +59,24 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
         0 => Outcome::Done,
         _ => Outcome::SomeFailed,
     })
+}
+
+/// Serves runs on other machines until it is told to stop.
+///
+/// # Errors
+/// Returns a message for the user if it could not begin.
+pub(crate) async fn serve(node: &Node) -> Result<Outcome, String> {
+    let stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+    let workers = match node.workers {
+        Some(workers) => workers.into(),
+        None => available_parallelism().map_or(1, Into::into),
+    };
+    let serves = || {
+        // For the one that has started it; it is of no use to a closed output.
+        let _ = writeln!(io::stdout().lock(), "serves with {workers} workers");
+    };
+    serve_machines(&node.machines, workers, stop, serves).await?;
+    Ok(Outcome::Done)
 }
 
 /// The name in front of messages.
@@ -109,12 +128,12 @@ async fn drive(
     stop: &mut Stop,
     mut on_update: impl FnMut(BatchUpdate),
 ) -> Result<Course, String> {
-    let pool = start_pool_of(options.workers.kind, workers)
+    let started = start_pool_of(options.workers.kind, &options.machines, workers)
         .await
         .map_err(|error| error.to_string())?;
     // Behind the start of the pool, which would count against the rate of a short run.
     let start = Instant::now();
-    let caller: PicturesCaller = pool.caller();
+    let caller: PicturesCaller = started.pool.caller();
     let mut updates = Updates::new(
         &caller,
         workers,
@@ -134,13 +153,15 @@ async fn drive(
     if let Some(update) = updates.stop() {
         on_update(update);
     }
-    // Dropping the pool ends it. A picture that a worker still computes after a stop is lost with
-    // the program; no file is open for it.
-    Ok(Course {
+    let course = Course {
         elapsed: start.elapsed(),
-        pool: pool.stats(),
+        pool: started.pool.stats(),
         is_complete,
-    })
+    };
+    // A picture that a worker still computes after a stop is lost with the program; no file is open for
+    // it.
+    started.end().await;
+    Ok(course)
 }
 
 /// Writes finished pictures, shows progress and counts.

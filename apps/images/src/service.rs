@@ -1,11 +1,27 @@
 //! The service behind the program: its contract, a worker's state, and the pool.
 
-use command::Kind;
-use insula::pool::{BuildError, FactoryError, Measure, WorkerContext};
+use std::error::Error;
+use std::fmt;
+
+use clap::ValueEnum;
+use insula::pool::{BuildError, FactoryError, Measure, PoolBuilder, Shutdown, WorkerContext};
 use insula::process::{Process, Worker};
 use insula::{Context, IsolateCell, Payload, WorkerPool, contract};
 
-use crate::{Pipeline, ProcessError, ProcessImage, ProcessedImage};
+use crate::node::{Way, start_on_machines};
+use crate::{Machines, Pipeline, ProcessError, ProcessImage, ProcessedImage};
+
+/// Where a worker runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Isolates of this process
+    #[default]
+    Local,
+    /// A child process each
+    Process,
+    /// Workers of nodes on other machines
+    Nats,
+}
 
 /// A service that processes pictures.
 #[contract(wire)]
@@ -65,41 +81,106 @@ pub type PicturePool = WorkerPool<PicturesRequest>;
 /// # Errors
 /// See [`BuildError`].
 pub async fn start_pool(workers: usize) -> Result<PicturePool, BuildError> {
-    start_pool_of(Kind::Local, workers).await
+    let builder = builder(workers).service::<PicturesResponder<_>>(factory);
+    builder.build().await
 }
 
-/// As [`start_pool`], with workers of some kind. The program that starts workers in processes calls
-/// [`insula::process::main`] with [`serve`] first of all.
-///
-/// # Errors
-/// See [`BuildError`].
-pub async fn start_pool_of(kind: Kind, workers: usize) -> Result<PicturePool, BuildError> {
-    let builder = WorkerPool::builder()
-        .name("pictures")
-        .workers(workers)
-        // A picture takes milliseconds, beside which the two looks at the clock are nothing.
-        .measure(Measure::All);
-    match kind {
-        Kind::Local => {
-            let builder = builder.service::<PicturesResponder<_>>(factory);
-            builder.build().await
-        }
-        Kind::Process => {
-            let process = Process::current_exe().most_bytes(MOST_BYTES);
-            builder.kind(process).build().await
+/// A pool of some kind.
+#[derive(Debug)]
+pub struct Started {
+    /// The pool.
+    pub pool: PicturePool,
+    way: Option<Way>,
+}
+
+impl Started {
+    /// Ends the pool. A picture that a worker still computes is lost; machines are told that.
+    pub async fn end(self) {
+        let Self { pool, way } = self;
+        if let Some(way) = way {
+            pool.shut_down(Shutdown::now()).await;
+            drop(pool);
+            way.close().await;
         }
     }
 }
 
-/// The most bytes of a picture that goes to another process.
-const MOST_BYTES: usize = 1 << 30;
+/// A pool that did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A worker did not.
+    Build(BuildError),
+    /// What is missing for workers of this kind.
+    Missing(&'static str),
+}
+
+impl From<BuildError> for StartError {
+    fn from(error: BuildError) -> Self {
+        Self::Build(error)
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Build(error) => error.fmt(f),
+            Self::Missing(what) => f.write_str(what),
+        }
+    }
+}
+
+impl Error for StartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Build(error) => Some(error),
+            Self::Missing(_) => None,
+        }
+    }
+}
+
+/// As [`start_pool`], with workers of some kind. The program that starts workers in processes calls
+/// [`insula::process::main`] with [`serve`] first of all; those on other machines are found as
+/// `machines` says.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start_pool_of(
+    kind: Kind,
+    machines: &Machines,
+    workers: usize,
+) -> Result<Started, StartError> {
+    let (pool, way) = match kind {
+        Kind::Local => (start_pool(workers).await?, None),
+        Kind::Process => {
+            let process = Process::current_exe().most_bytes(MOST_BYTES);
+            (builder(workers).kind(process).build().await?, None)
+        }
+        Kind::Nats => {
+            let (pool, way) = start_on_machines(builder(workers), machines).await?;
+            (pool, Some(way))
+        }
+    };
+    Ok(Started { pool, way })
+}
+
+fn builder(workers: usize) -> PoolBuilder {
+    WorkerPool::builder()
+        .name("pictures")
+        .workers(workers)
+        // A picture takes milliseconds, beside which the two looks at the clock are nothing.
+        .measure(Measure::All)
+}
+
+/// The most bytes of a picture that goes to another process or machine.
+pub(crate) const MOST_BYTES: usize = 1 << 30;
 
 /// Serves pictures, in a process that is a worker.
 pub fn serve(worker: &mut Worker) {
     worker.serve::<PicturesResponder<_>>(factory);
 }
 
-async fn factory(_cx: WorkerContext) -> Result<PictureWorker, FactoryError> {
+pub(crate) async fn factory(_cx: WorkerContext) -> Result<PictureWorker, FactoryError> {
     Ok(PictureWorker::new())
 }
 

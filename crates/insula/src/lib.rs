@@ -33,6 +33,8 @@
 //! - `tokio`: the module `tokio`, for libraries that need tokio inside of isolates.
 //! - `wire`: the module [`rpc`]`::wire`, for contracts whose calls can be written as bytes.
 //! - `tracing`: a span of the crate `tracing` around each call that runs; see [`rpc`].
+//! - `process`: the module `process`, for workers that are child processes.
+//! - `nats`: the module `nats`, for workers on other machines.
 //! - `compute`: the module `compute`, for computations that use several cores within one call.
 //!
 //! ```standalone_crate
@@ -74,6 +76,8 @@ pub use insula_core::{
 };
 #[doc(inline)]
 pub use insula_macros::{contract, main, test};
+#[cfg(feature = "nats")]
+pub use insula_nats as nats;
 #[doc(inline)]
 pub use insula_pool::WorkerPool;
 #[cfg(feature = "process")]
