@@ -28,6 +28,7 @@ const LIBRARIES: &[&str] = &[
     "insula-link",
     "insula-pool",
     "insula-process",
+    "insula-nats",
     "insula-rpc",
     "insula-sync",
 ];

@@ -229,7 +229,8 @@ fn tests_under_address_sanitizer(root: &Path) -> Verdict {
     command.args(["run", "nightly", "cargo", "test", "--lib", "--tests"]);
     command.args(["--target", &host, "--target-dir", "target/sanitizers/tests"]);
     for package in [
-        "sync", "memory", "compute", "core", "rpc", "link", "pool", "process", "embed", "io", "ffi",
+        "sync", "memory", "compute", "core", "rpc", "link", "pool", "process", "nats", "embed",
+        "io", "ffi",
     ] {
         command.args(["--package", &format!("insula-{package}")]);
     }
