@@ -51,12 +51,19 @@ impl Simulation {
                 time_step,
                 hello: hellos.send_port(),
             };
-            Isolate::builder()
+            // On a thread of its own: it computes for most of a step, and then waits for its neighbors,
+            // which are to compute at the same time.
+            let spawned = Isolate::builder()
                 .name(format!("domain {index}"))
                 .group(&group)
                 .on_error(&errors_port)
                 .on_exit(&ends_port, ExitReason::clone)
-                .spawn(run, start);
+                .spawn_pinned(|_, start| run(start), start);
+            if let Err(error) = spawned {
+                group.kill_all();
+                let reason = format!("its thread cannot be started: {error}");
+                return Err(SimulationError::DomainEnded { reason });
+            }
         }
         let mut simulation = Self {
             group,
