@@ -18,8 +18,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Makes the connection of an end whose messages have at most what `limits` says. `medium` is what carries
-    /// its frames, and is dropped with the connection.
+    /// Makes the connection of an end whose messages have at most what `limits` says. `medium` is what
+    /// carries its frames, and is dropped with the connection.
     pub fn new(
         origin: Arc<Origin>,
         limits: impl Into<Limits>,

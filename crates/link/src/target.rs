@@ -52,6 +52,16 @@ struct Mailbox {
     is_cancelled: bool,
 }
 
+impl State {
+    /// The handler of a call is about to run.
+    fn begin(&mut self, call: u64) {
+        if let Some(mailbox) = self.calls.get_mut(&call) {
+            mailbox.has_started = true;
+            self.has_cancelled |= mailbox.is_cancelled;
+        }
+    }
+}
+
 impl<C: WireContract> Target<C> {
     /// Makes the end of a side that submits its calls to `endpoint`. `medium` is woken for each
     /// frame. `on_start` is called on the thread of the handler, before that begins, with the number
@@ -167,9 +177,7 @@ impl<C: WireContract> Target<C> {
         let lease = Lease::new(move |_worker| {
             // The sign first: a word that is still in the outbox is lost with this program.
             on_start(call);
-            if let Some(mailbox) = shared.state.lock().calls.get_mut(&call) {
-                mailbox.has_started = true;
-            }
+            shared.state.lock().begin(call);
             shared.outbox.put(Frame::Started { call });
             Ok(())
         });
@@ -201,7 +209,6 @@ impl<C: WireContract> Target<C> {
             (_, message) => mailbox.messages.push_back(message),
         }
         let waker = mailbox.waker.take();
-        // One that starts at this moment sees the cancellation, and its handler does not begin.
         state.has_cancelled |= is_cancelled && has_started;
         drop(state);
         waker.into_iter().for_each(wake_contained);

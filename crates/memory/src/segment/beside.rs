@@ -41,11 +41,16 @@ pub fn write_beside<R>(
     room: (usize, u64),
     write: impl FnOnce() -> R,
 ) -> R {
-    let lent = Lent::new(List::Out(std::mem::take(segments), room));
+    let list = List::Out(std::mem::take(segments), room);
+    let lent = match Lent::new(list) {
+        Ok(lent) => lent,
+        Err(list) => {
+            list.put_back(segments);
+            return write();
+        }
+    };
     let result = write();
-    if let List::Out(list, _) = lent.end() {
-        *segments = list;
-    }
+    lent.end().put_back(segments);
     result
 }
 
@@ -55,12 +60,26 @@ pub fn read_beside<R>(segments: &[Segment], read: impl FnOnce() -> R) -> R {
     read()
 }
 
+impl List {
+    fn put_back(self, segments: &mut Vec<Segment>) {
+        if let Self::Out(list, _) = self {
+            *segments = list;
+        }
+    }
+}
+
 /// Keeps the list that this thread had before, and gives it back at its end.
 struct Lent(Option<List>);
 
 impl Lent {
-    fn new(list: List) -> Self {
-        Self(Some(LIST.replace(list)))
+    /// Gives the list back if the thread is about to end, and has no place for it any more.
+    fn new(list: List) -> Result<Self, List> {
+        let mut list = Some(list);
+        let mut replace = |place: &RefCell<List>| Some(place.replace(list.take()?));
+        match LIST.try_with(&mut replace) {
+            Ok(before) => Ok(Self(before)),
+            Err(_) => Err(list.unwrap_or(List::None)),
+        }
     }
 
     /// Returns the list that was lent.
@@ -110,16 +129,21 @@ impl Serialize for Segment {
 
 /// Puts a segment into the list of this thread, if there is one with room.
 fn list(segment: &Segment) -> Option<u32> {
-    LIST.with_borrow_mut(|list| {
-        let List::Out(segments, (count, bytes)) = list else {
+    let list = |list: &RefCell<List>| {
+        let List::Out(segments, room) = &mut *list.borrow_mut() else {
             return None;
         };
-        *count = count.checked_sub(1)?;
-        *bytes = bytes.checked_sub(segment.len() as u64)?;
+        let (count, bytes) = *room;
+        let left = (
+            count.checked_sub(1)?,
+            bytes.checked_sub(segment.len() as u64)?,
+        );
         let index = u32::try_from(segments.len()).ok()?;
         segments.push(segment.clone());
+        *room = left;
         Some(index)
-    })
+    };
+    LIST.try_with(list).ok().flatten()
 }
 
 impl<'de> Deserialize<'de> for Segment {
@@ -127,10 +151,11 @@ impl<'de> Deserialize<'de> for Segment {
         match Read::deserialize(deserializer)? {
             Read::Here(Copied(segment)) => Ok(segment),
             Read::Beside(index) => {
-                let segment = LIST.with_borrow(|list| match list {
+                let segment = LIST.try_with(|list| match &*list.borrow() {
                     List::In(segments) => segments.get(index as usize).cloned(),
                     _ => None,
                 });
+                let segment = segment.ok().flatten();
                 segment.ok_or_else(|| D::Error::custom(format!("there is no segment {index}")))
             }
         }
@@ -226,6 +251,34 @@ mod tests {
         let one = [segment(1 << 13, 1)];
         let read = read_beside(&one, || postcard::from_bytes::<Segment>(&bytes));
         assert!(read.is_err());
+    }
+
+    /// The list of the thread may be gone before, or not.
+    #[test]
+    fn a_value_can_be_written_at_the_end_of_a_thread() {
+        struct Late(Segment, std::sync::mpsc::Sender<usize>);
+        impl Drop for Late {
+            fn drop(&mut self) {
+                let mut beside = Vec::new();
+                let write = || postcard::to_allocvec(&self.0).unwrap();
+                let bytes = write_beside(&mut beside, (9, u64::MAX), write).len();
+                self.1.send(bytes + beside.len() * self.0.len()).unwrap();
+            }
+        }
+        thread_local! {
+            static BEFORE: RefCell<Option<Late>> = const { RefCell::new(None) };
+            static AFTER: RefCell<Option<Late>> = const { RefCell::new(None) };
+        }
+        let (sender, written) = std::sync::mpsc::channel();
+        let late = move || Late(segment(1 << 13, 1), sender.clone());
+        let thread = std::thread::spawn(move || {
+            BEFORE.set(Some(late()));
+            let mut beside = Vec::new();
+            write_beside(&mut beside, (9, u64::MAX), || ());
+            AFTER.set(Some(late()));
+        });
+        thread.join().unwrap();
+        assert_eq!(written.iter().filter(|&bytes| bytes >= 1 << 13).count(), 2);
     }
 
     /// A value whose `Serialize` panics, or serializes another value on the way.
