@@ -11,8 +11,8 @@ use crate::service::{Act, LONG, WorkCaller, pool_of, run};
 pub(crate) const ALL: &[Test] = &[
     ("memory_has_a_limit", memory_has_a_limit),
     (
-        "a_limit_of_memory_that_no_worker_can_keep_to_is_refused",
-        a_limit_of_memory_that_no_worker_can_keep_to_is_refused,
+        "memory_has_a_limit_that_a_worker_can_keep_to",
+        memory_has_a_limit_that_a_worker_can_keep_to,
     ),
     ("time_on_the_cpu_has_a_limit", time_on_the_cpu_has_a_limit),
 ];
@@ -38,7 +38,7 @@ fn memory_has_a_limit() {
     exceeds(limited, Act::Allocate(64), Act::Allocate(1024));
 }
 
-fn a_limit_of_memory_that_no_worker_can_keep_to_is_refused() {
+fn memory_has_a_limit_that_a_worker_can_keep_to() {
     run(|| async {
         for bytes in [0, 1 << 20] {
             let limited = Process::current_exe().memory(bytes);
