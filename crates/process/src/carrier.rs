@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use insula_link::Outbox;
 use insula_memory::Segment;
 use insula_rpc::wire::{Encoded, Limits};
-use insula_sync::atomic::{AtomicU32, Ordering, fence};
+use insula_sync::atomic::AtomicU32;
 use insula_sync::{Mutex, Rank};
 use rustix::io::Errno;
 use rustix::thread::futex;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::bell::{Futex, take};
+use crate::bell::{Calls, Futex, Word};
+use crate::flight::Flight;
 use crate::handles::{Handles, Lost, MOST_FLYING, MOST_SEGMENTS};
-use crate::ring::{Consumer, Corrupt, Frame, Producer, Room, Step};
+use crate::ring::{Consumer, Frame, Producer, Room, Step};
 use crate::shared::{Region, Side};
 
 /// The shared memory, and the side of this process.
@@ -26,10 +27,8 @@ pub(crate) struct Carrier {
     writer: Mutex<Writer>,
     /// Nothing can be written any more, for this reason. Found by the thread that reads. Locked alone.
     fault: Mutex<Option<Lost>>,
-    /// Counts what has changed in this process that the thread which reads has to look at. The futex
-    /// is one of this process alone: the other one may write to its bell what it likes, and does not
-    /// keep a thread here asleep.
-    called: AtomicU32,
+    /// What has changed in this process that the thread which reads has to look at.
+    called: Calls,
 }
 
 #[derive(Default)]
@@ -62,7 +61,7 @@ impl Carrier {
             side,
             writer: Mutex::ranked(Writer::default(), WRITER),
             fault: Mutex::new(None),
-            called: AtomicU32::new(0),
+            called: Calls::default(),
         }
     }
 
@@ -112,15 +111,8 @@ impl Carrier {
         if count == 0 {
             return Ok(Step::Moved);
         }
-        if !self.has_room_for(count, writer.sent)? {
-            let ring = self.region.ring(self.side);
-            ring.is_full.store(1, Ordering::Relaxed);
-            // Pairs with the fence of `take_segments`: either this sees the new count, or the reader
-            // that the writer waits.
-            fence(Ordering::SeqCst);
-            if !self.has_room_for(count, writer.sent)? {
-                return Ok(Step::Nothing);
-            }
+        if !self.flight(self.side).admits(count, writer.sent)? {
+            return Ok(Step::Nothing);
         }
         self.handles.send(&writer.segments)?;
         writer.sent += count;
@@ -128,15 +120,9 @@ impl Carrier {
         Ok(Step::Moved)
     }
 
-    /// Returns whether so many segments can be sent after those that were.
-    fn has_room_for(&self, count: u64, sent: u64) -> Result<bool, Corrupt> {
-        // Acquire pairs with the count of the reader, which has taken the files before.
-        let taken = self.region.taken(self.side).load(Ordering::Acquire);
-        let flying = sent.wrapping_sub(taken);
-        if flying > MOST_FLYING {
-            return Err(Corrupt);
-        }
-        Ok(flying + count <= MOST_FLYING)
+    /// The segments that a side sends.
+    fn flight(&self, of: Side) -> Flight<'_> {
+        self.region.flight(of, MOST_FLYING)
     }
 
     /// Writes a frame that nothing follows, as far as there is room. For a side that ends.
@@ -190,14 +176,9 @@ impl Carrier {
         }
         let segments = self.handles.receive(count)?;
         reader.taken += count as u64;
-        let side = self.side.other();
-        self.region
-            .taken(side)
-            .store(reader.taken, Ordering::Release);
-        // Pairs with the fence of `send_segments`.
-        fence(Ordering::SeqCst);
-        if take(self.region.ring(side).is_full) {
-            self.region.bell(side).ring(&System);
+        let other = self.side.other();
+        if self.flight(other).took(reader.taken) == Room::Awaited {
+            self.region.bell(other).ring(&System);
         }
         Ok(segments)
     }
@@ -210,17 +191,13 @@ impl Carrier {
 
     /// Has the thread that reads look at what has changed.
     pub(crate) fn call(&self) {
-        // Release pairs with the looks of the reader at the count.
-        self.called.fetch_add(1, Ordering::Release);
-        // It may sleep or not: calls are rare. Of a word that exists it cannot fail.
-        let _ = futex::wake(&self.called, futex::Flags::PRIVATE, 1);
+        self.called.call(&System);
     }
 
     /// Waits until there may be something to do: looks for it for a time, and then sleeps.
     pub(crate) fn wait(&self, reader: &mut Reader, spin: Duration, most: Option<Duration>) {
         self.wait_for_work(reader, spin, most);
-        // Acquire pairs with `call`: what has changed is seen by the look that follows.
-        reader.called = self.called.load(Ordering::Acquire);
+        reader.called = self.called.count();
     }
 
     fn wait_for_work(&self, reader: &Reader, spin: Duration, most: Option<Duration>) {
@@ -235,17 +212,14 @@ impl Carrier {
                 std::hint::spin_loop();
             }
         }
-        let futex = Both {
-            called: &self.called,
-            seen: reader.called,
-        };
-        self.region.bell(self.side).sleep(&futex, most, has_work);
+        let calls = (&self.called, reader.called);
+        self.region
+            .bell(self.side)
+            .sleep(&System, calls, most, has_work);
     }
 
     fn has_work(&self, reader: &Reader) -> bool {
-        self.has_input(reader)
-            || self.called.load(Ordering::Acquire) != reader.called
-            || self.has_room_again()
+        self.has_input(reader) || self.called.count() != reader.called || self.has_room_again()
     }
 
     /// The reader has made room for a frame that is partly written.
@@ -254,7 +228,7 @@ impl Carrier {
         match writer.segments.len() as u64 {
             0 => writer.producer.can_go_on(self.region.ring(self.side)),
             // Also to find out that the other side has written over its count.
-            count => self.has_room_for(count, writer.sent) != Ok(false),
+            count => self.flight(self.side).has_room(count, writer.sent) != Ok(false),
         }
     }
 }
@@ -280,74 +254,53 @@ pub(crate) fn most_of_frame(most: usize) -> usize {
     most.saturating_add(1 << 19)
 }
 
-/// The futex of the system, shared between processes.
+/// The futexes of the system.
 pub(crate) struct System;
-
-impl Futex for System {
-    fn wait(&self, word: &AtomicU32, seen: u32, most: Option<Duration>) {
-        let most = most.and_then(|it| it.try_into().ok());
-        // It has changed, a signal has come or the time has passed: each is a reason to look again.
-        let _ = futex::wait(word, futex::Flags::empty(), seen, most.as_ref());
-    }
-
-    fn wake(&self, word: &AtomicU32) {
-        // Of a word that exists it cannot fail.
-        let _ = futex::wake(word, futex::Flags::empty(), 1);
-    }
-}
-
-/// The futexes that a thread sleeps on which reads: its bell, and the calls of its own process.
-struct Both<'a> {
-    called: &'a AtomicU32,
-    seen: u32,
-}
 
 /// The longest sleep where the system does not wait for two words at once.
 const NAP: Duration = Duration::from_millis(20);
 
-impl Futex for Both<'_> {
-    fn wait(&self, word: &AtomicU32, seen: u32, most: Option<Duration>) {
-        let on = |word: &AtomicU32, seen: u32, flags| {
-            let mut on = futex::Wait::new();
-            on.val = seen.into();
-            on.uaddr = futex::WaitPtr::new(word.as_ptr().cast());
-            on.flags = flags;
-            on
-        };
+impl Futex for System {
+    fn wait(&self, shared: Word<'_>, own: Word<'_>, most: Option<Duration>) {
         let words = [
-            on(word, seen, futex::WaitFlags::SIZE_U32),
-            on(
-                self.called,
-                self.seen,
-                futex::WaitFlags::SIZE_U32 | futex::WaitFlags::PRIVATE,
-            ),
+            wait_for(shared, futex::WaitFlags::SIZE_U32),
+            wait_for(own, futex::WaitFlags::SIZE_U32 | futex::WaitFlags::PRIVATE),
         ];
         // The system wants the time at which the sleep is over.
         let end = most.and_then(|most| {
             let now = Duration::try_from(clock_gettime(ClockId::Monotonic)).ok()?;
             (now + most).try_into().ok()
         });
-        let waited = futex::waitv(
-            &words,
-            futex::WaitvFlags::empty(),
-            end.as_ref(),
-            ClockId::Monotonic,
-        );
-        match waited {
+        let flags = futex::WaitvFlags::empty();
+        match futex::waitv(&words, flags, end.as_ref(), ClockId::Monotonic) {
             // One of them has changed, a signal has come or the time has passed: each is a reason to
             // look again.
             Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => {}
             // Linux before 5.16, or one that forbids it.
             Err(_) => {
-                let nap = most.map_or(NAP, |most| most.min(NAP));
-                System.wait(word, seen, Some(nap));
+                let nap = most.map_or(NAP, |most| most.min(NAP)).try_into().ok();
+                let Word { word, seen } = shared;
+                let _ = futex::wait(word, futex::Flags::empty(), seen, nap.as_ref());
             }
         }
     }
 
     fn wake(&self, word: &AtomicU32) {
-        System.wake(word);
+        // Of a word that exists it cannot fail.
+        let _ = futex::wake(word, futex::Flags::empty(), 1);
     }
+
+    fn wake_own(&self, word: &AtomicU32) {
+        let _ = futex::wake(word, futex::Flags::PRIVATE, 1);
+    }
+}
+
+fn wait_for(Word { word, seen }: Word<'_>, flags: futex::WaitFlags) -> futex::Wait {
+    let mut wait = futex::Wait::new();
+    wait.val = seen.into();
+    wait.uaddr = futex::WaitPtr::new(word.as_ptr().cast());
+    wait.flags = flags;
+    wait
 }
 
 impl fmt::Debug for Carrier {

@@ -53,6 +53,8 @@ mod carrier;
 #[cfg(all(target_os = "linux", not(loom)))]
 mod child;
 mod entry;
+#[cfg(any(loom, target_os = "linux"))]
+mod flight;
 #[cfg(all(target_os = "linux", not(loom)))]
 mod handles;
 mod kind;

@@ -14,6 +14,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
 
 use crate::bell::Bell;
+use crate::flight::Flight;
 use crate::ring::Shared as Ring;
 
 /// Shared memory, as one of the two processes sees it.
@@ -92,9 +93,13 @@ impl Region {
         }
     }
 
-    /// The number of segments of the ring of a side that were taken.
-    pub(crate) fn taken(&self, of: Side) -> &AtomicU64 {
-        self.position(4 + of as usize)
+    /// The segments that a side sends, of which so many may be on their way.
+    pub(crate) fn flight(&self, of: Side, most: u64) -> Flight<'_> {
+        Flight {
+            taken: self.position(4 + of as usize),
+            is_awaited: self.small(6 + of as usize),
+            most,
+        }
     }
 
     /// The sign of a call. Its calls have consecutive numbers, and fewer are open at once than there
