@@ -16,8 +16,8 @@ use insula_pool::{
     BuildError, PoolObserver, Queue, Restart, ServiceFactory, Shutdown, WorkerChange, WorkerEvent,
     WorkerPool,
 };
+use insula_rpc::Respond;
 use insula_rpc::wire::{Frame, WireContract};
-use insula_rpc::{Caller, Contract, Endpoint, Respond, Whole};
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::OwnedSemaphorePermit;
@@ -229,7 +229,7 @@ impl<C: WireContract> Work<C> {
         mut kept: VecDeque<Order>,
         pool: &WorkerPool<C>,
     ) -> Option<Closing> {
-        let endpoint = pool.caller::<Shown<C>, Whole>().0;
+        let endpoint = pool.endpoint();
         let medium = Waker::from(Arc::clone(&self.signals));
         let target = Target::new(endpoint, self.most, medium, |_call| {});
         let target = self.stage.target.get_or_init(|| target);
@@ -371,19 +371,6 @@ impl PoolObserver for EndsWithWorker {
             self.signals.close(Closing::Complete(fault.to_string()));
         }
     }
-}
-
-/// A caller that shows its endpoint.
-struct Shown<C>(Arc<dyn Endpoint<C>>);
-
-impl<C> From<Arc<dyn Endpoint<C>>> for Shown<C> {
-    fn from(endpoint: Arc<dyn Endpoint<C>>) -> Self {
-        Self(endpoint)
-    }
-}
-
-impl<C: Contract> Caller for Shown<C> {
-    type Contract = C;
 }
 
 impl<C> Default for Stage<C> {

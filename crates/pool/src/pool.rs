@@ -87,8 +87,13 @@ impl<C: Calls> WorkerPool<C> {
     where
         C: Includes<K::Contract, At>,
     {
-        let endpoint: Arc<dyn Endpoint<C>> = Arc::<Shared<C>>::clone(&self.shared);
-        C::narrow(endpoint).into()
+        C::narrow(self.endpoint()).into()
+    }
+
+    /// Returns the pool as a destination of calls, for code that submits those of others, such as the
+    /// far end of a link. It keeps nothing alive.
+    pub fn endpoint(&self) -> Arc<dyn Endpoint<C>> {
+        Arc::<Shared<C>>::clone(&self.shared)
     }
 
     /// Returns a caller whose calls go to one worker of this pool and to no other. They are rejected

@@ -14,8 +14,8 @@ use insula_pool::{
     BuildError, Health, PoolObserver, Queue, Restart, ServiceFactory, Shutdown, WorkerChange,
     WorkerEvent, WorkerPool,
 };
+use insula_rpc::Respond;
 use insula_rpc::wire::{Encoded, Frame, WireContract};
-use insula_rpc::{Caller, Contract, Endpoint, Respond, Whole};
 use insula_sync::atomic::{AtomicBool, Ordering};
 use rustix::process::{
     Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit,
@@ -127,7 +127,7 @@ fn carry<C: WireContract>(
     assignment: &Assignment,
 ) -> Result<(), String> {
     let most = assignment.most;
-    let endpoint = pool.caller::<Shown<C>, Whole>().0;
+    let endpoint = pool.endpoint();
     let flush = Arc::new(Flush {
         carrier: Arc::clone(carrier),
         target: OnceLock::new(),
@@ -238,17 +238,4 @@ impl PoolObserver for EndsWithWorker {
 fn eprint(line: &str) {
     // If standard error is closed, the exit status tells it alone.
     let _ = io::Write::write_fmt(&mut io::stderr().lock(), format_args!("{line}\n"));
-}
-
-/// A caller that shows its endpoint.
-struct Shown<C>(Arc<dyn Endpoint<C>>);
-
-impl<C> From<Arc<dyn Endpoint<C>>> for Shown<C> {
-    fn from(endpoint: Arc<dyn Endpoint<C>>) -> Self {
-        Self(endpoint)
-    }
-}
-
-impl<C: Contract> Caller for Shown<C> {
-    type Contract = C;
 }
