@@ -200,6 +200,10 @@ impl<'de> Deserialize<'de> for Copied {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use insula_sync::Mutex;
+
     use super::*;
 
     fn segment(len: usize, byte: u8) -> Segment {
@@ -256,21 +260,23 @@ mod tests {
     /// The list of the thread may be gone before, or not.
     #[test]
     fn a_value_can_be_written_at_the_end_of_a_thread() {
-        struct Late(Segment, std::sync::mpsc::Sender<usize>);
+        struct Late(Segment, Arc<Mutex<Vec<usize>>>);
         impl Drop for Late {
             fn drop(&mut self) {
                 let mut beside = Vec::new();
                 let write = || postcard::to_allocvec(&self.0).unwrap();
                 let bytes = write_beside(&mut beside, (9, u64::MAX), write).len();
-                self.1.send(bytes + beside.len() * self.0.len()).unwrap();
+                let written = bytes + beside.len() * self.0.len();
+                self.1.lock().push(written);
             }
         }
         thread_local! {
             static BEFORE: RefCell<Option<Late>> = const { RefCell::new(None) };
             static AFTER: RefCell<Option<Late>> = const { RefCell::new(None) };
         }
-        let (sender, written) = std::sync::mpsc::channel();
-        let late = move || Late(segment(1 << 13, 1), sender.clone());
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&written);
+        let late = move || Late(segment(1 << 13, 1), Arc::clone(&told));
         let thread = std::thread::spawn(move || {
             BEFORE.set(Some(late()));
             let mut beside = Vec::new();
@@ -278,7 +284,8 @@ mod tests {
             AFTER.set(Some(late()));
         });
         thread.join().unwrap();
-        assert_eq!(written.iter().filter(|&bytes| bytes >= 1 << 13).count(), 2);
+        let written = written.lock();
+        assert!(written.len() == 2 && written.iter().all(|&it| it >= 1 << 13));
     }
 
     /// A value whose `Serialize` panics, or serializes another value on the way.
