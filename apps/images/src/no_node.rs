@@ -1,6 +1,6 @@
 //! In the place of workers on other machines, in a build without them.
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 
 use insula::pool::PoolBuilder;
 
@@ -14,18 +14,16 @@ const NOT_HERE: &str =
 pub(crate) enum Way {}
 
 impl Way {
-    #[expect(clippy::unused_async, reason = "the other build waits")]
-    pub(crate) async fn close(self) {
+    pub(crate) fn close(self) -> Ready<()> {
         match self {}
     }
 }
 
-#[expect(clippy::unused_async, reason = "the other build waits")]
-pub(crate) async fn start_on_machines(
+pub(crate) fn start_on_machines(
     _builder: PoolBuilder,
     _machines: &Machines,
-) -> Result<(PicturePool, Way), StartError> {
-    Err(StartError::Missing(NOT_HERE))
+) -> Ready<Result<(PicturePool, Way), StartError>> {
+    ready(Err(StartError::Missing(NOT_HERE)))
 }
 
 /// Serves pictures to pools on other machines, in a build that can.
