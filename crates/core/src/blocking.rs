@@ -62,7 +62,7 @@ use crate::runtime::BegunWait;
 pub use ask::AskBlockingError;
 pub use future::{Completer, block_on_by, block_on_completer};
 pub use graph::Deadlock;
-pub(crate) use graph::{Awaited, Side};
+pub(crate) use graph::{Awaited, Side, each_wait};
 pub(crate) use life::{EndCall, Ended};
 pub(crate) use party::{Holder, Party, PartyId};
 pub(crate) use seat::Seat;

@@ -225,6 +225,8 @@ fn slice(isolate: Current<'_>, meter: &Meter, turns: u32) -> SliceEnd {
         };
         count = count.wrapping_add(1);
         meter.turns.store(count, Ordering::Relaxed);
+        let own = local.turns.load(Ordering::Relaxed).wrapping_add(1);
+        local.turns.store(own, Ordering::Relaxed);
         turn(isolate, record);
         if (flags.attention.get() || isolate.lane.peek_oob())
             && let Some(end) = attend(isolate)
@@ -283,7 +285,8 @@ fn refill(isolate: Current<'_>) -> Refill {
         lane.go_dead();
         return Refill::Exit(ExitReason::Finished);
     }
-    let spent = (local.burst.take_spent(), lane.go_idle());
+    let turns = local.turns.load(Ordering::Relaxed);
+    let spent = (local.burst.take_spent(), lane.go_idle(turns));
     // From here on another thread may run this isolate, or free it; so the blocks are freed
     // through `spent` alone.
     drop(lane);

@@ -451,6 +451,9 @@ impl New {
         if in_group {
             self.join_group();
         }
+        if !runtime.observers().is_empty() {
+            self.announce();
+        }
         // A small entry is stored in the lane itself; a large one is boxed.
         if size_of::<F>() <= 24 && is_inline::<Start<F>>() {
             self.post(Start(entry));
@@ -458,6 +461,14 @@ impl New {
             let entry = Box::new(entry);
             self.post(Start(move |isolate: Current<'_>| entry(isolate)));
         }
+    }
+
+    /// Tells the observers of the runtime about the isolate.
+    #[cold]
+    fn announce(&self) {
+        let (id, name) = (IsolateId(self.core().id), self.core().own_name());
+        let observers = self.core().runtime.observers();
+        observers.each(|observer| observer.spawned(id, name.clone()));
     }
 
     /// Enters the isolate in its group. A shutdown may have ended it meanwhile, and the end may

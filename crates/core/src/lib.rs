@@ -25,6 +25,7 @@
 
 mod blocking;
 mod event_loop;
+mod inspect;
 mod isolate;
 mod memory;
 mod panic;
@@ -53,6 +54,10 @@ pub use event_loop::microtask::schedule_microtask;
 pub use event_loop::slice_watch::{SliceWatch, watch_slices};
 pub use event_loop::timer::{Sleep, Timer, sleep, sleep_until};
 pub use event_loop::yield_now::{YieldNow, yield_now};
+pub use inspect::{
+    IsolateDetail, IsolateKind, IsolateObserver, IsolateSnapshot, IsolateState, PartySnapshot,
+    PortDetail, PortMode, RuntimeSnapshot, ThreadSnapshot, WaitSnapshot, waits,
+};
 pub use isolate::cell::{CellError, IsolateCell, IsolateLocal, LocalError};
 pub use isolate::pinned::Pinned;
 pub use isolate::root::{Handled, RootBuilder, RootIsolate, RootPhase};

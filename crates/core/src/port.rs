@@ -43,6 +43,7 @@ use insula_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::event_loop::microtask::Microtask;
 use crate::event_loop::task::Wakeup;
+use crate::inspect::PortMode;
 use crate::memory::lane::LaneGuard;
 use crate::memory::record::{
     Head, RecordVtable, SystemRecord, VtableCell, is_inline, take_payload, words_of,
@@ -93,6 +94,8 @@ struct PortVtable {
     /// The first field: a slot's vtable pointer points here.
     record: RecordVtable,
     mode: Mode,
+    /// Returns the number of messages in a receiver, which is not null.
+    buffered: unsafe fn(*mut ()) -> usize,
     /// Drops the receiver, which is not null.
     drop_receiver: unsafe fn(*mut ()),
     /// Returns the waiter to wake when the last sender is gone.
@@ -178,6 +181,7 @@ impl<T: 'static> Drops<T> {
         PortVtable {
             record: Self::RECORD,
             mode,
+            buffered: |_| 0,
             drop_receiver: |_| {},
             orphan: |_| Wakeup::Nobody,
             closed: || Self::CLOSED,
@@ -333,6 +337,33 @@ impl PortSlot {
     pub(crate) fn senders(&self) -> usize {
         // Relaxed: a snapshot for reports.
         self.refs.load(Ordering::Relaxed) / SENDER
+    }
+
+    /// Returns how the port receives.
+    pub(crate) fn mode(&self) -> PortMode {
+        match self.vtable().mode {
+            Mode::Buffered => PortMode::Buffered,
+            Mode::Called => PortMode::Listener,
+            Mode::Ignored | Mode::Closed => PortMode::Ignored,
+        }
+    }
+
+    /// Returns the number of messages that have arrived and were not asked for.
+    pub(crate) fn buffered(&self, _here: Current<'_>) -> usize {
+        let receiver = self.receiver.get();
+        if receiver.is_null() {
+            return 0;
+        }
+        // SAFETY: the receiver is that of this vtable and not null, and only the isolate, which runs
+        // here, accesses it.
+        unsafe { (self.vtable().buffered)(receiver) }
+    }
+
+    /// Returns the most messages of a bounded port, its places in use, and the number of senders
+    /// that wait for one.
+    pub(crate) fn usage(&self, isolate: Current<'_>) -> Option<(usize, usize, usize)> {
+        let bound = self.bound()?;
+        Some(bound.usage(&mut isolate.lane.lock()))
     }
 
     pub(crate) fn has_receiver(&self) -> bool {

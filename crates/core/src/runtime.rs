@@ -19,8 +19,9 @@ use insula_sync::Serial;
 use insula_sync::atomic::AtomicU64;
 
 use crate::blocking::block_on::block_on_until;
+use crate::inspect::{CHUNK, Observers};
 use crate::isolate::{Isolate, Oob, Priority};
-use crate::memory::{Current, IsolateCore, Runnable};
+use crate::memory::{Current, IsolateCore, IsolateRef, Runnable};
 use crate::panic::{Kept, contain};
 use event_handler::EventHandler;
 use register::Register;
@@ -147,6 +148,7 @@ pub(crate) struct RuntimeCore {
     clock: Clock,
     event_handler: EventHandler,
     register: Register,
+    observers: Observers,
 }
 
 /// The part of a runtime that decides which isolate runs next, and on which thread.
@@ -730,6 +732,7 @@ impl RuntimeBuilder {
             surroundings: self.surroundings,
             clock,
             register: Register::new(),
+            observers: Observers::default(),
         });
         if let Scheduler::Threads(pool) = &core.scheduler {
             pool.belongs_to(&core);
@@ -759,6 +762,10 @@ impl RuntimeCore {
 
     pub(crate) fn surroundings(&self) -> &Surroundings {
         &self.surroundings
+    }
+
+    pub(crate) fn observers(&self) -> &Observers {
+        &self.observers
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -806,6 +813,16 @@ impl RuntimeCore {
     #[must_use]
     pub(crate) fn register(&self, isolate: &IsolateCore) -> bool {
         self.register.add(isolate)
+    }
+
+    /// Returns all isolates, and the number of those that have ended.
+    pub(crate) fn isolates(&self) -> (Vec<IsolateRef>, u64) {
+        self.register.all_by(CHUNK)
+    }
+
+    /// Returns the isolate with this number, if it has not ended.
+    pub(crate) fn find_isolate(&self, id: u64) -> Option<IsolateRef> {
+        self.register.find(id)
     }
 
     /// Removes an isolate from the register, at the end of its teardown.

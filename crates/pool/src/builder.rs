@@ -12,6 +12,7 @@ use crate::balance::Balance;
 use crate::config::{Measure, Monitor, Queue};
 use crate::error::{BuildError, FactoryError};
 use crate::health::{self, Health};
+use crate::inspect;
 use crate::lifecycle::{Recycle, Restart};
 use crate::memory::Memory;
 use crate::observe::discards::{Discarded, Discards};
@@ -354,6 +355,7 @@ impl<R: Respond> PoolBuilder<R> {
             health: settings.health,
             quarantine: settings.quarantine,
         }));
+        inspect::enter(&shared);
         // From here on a drop, also that of this future, ends the workers.
         let pool = WorkerPool::new(Arc::clone(&shared));
         // Before the workers: one that ends while others start is started again like any other.

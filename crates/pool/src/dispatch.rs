@@ -677,6 +677,25 @@ impl<J: Job> Dispatch<J> {
         }
     }
 
+    /// The calls that run now, each with its worker, and whether it is a stream that waits.
+    pub(crate) fn in_flight(&self) -> Vec<(WorkerId, J::Handle, bool)>
+    where
+        J::Handle: Clone,
+    {
+        let lanes = |(index, worker): (usize, &Worker<J>)| {
+            let lanes = worker.lanes.iter();
+            let calls = lanes.filter_map(move |lane| match &lane.doing {
+                Doing::Running(call) | Doing::Returning(call, _) => Some((call.clone(), false)),
+                Doing::Absent(call) => Some((call.clone(), true)),
+                _ => None,
+            });
+            calls
+                .map(|(call, waits)| (id(index), call, waits))
+                .collect::<Vec<_>>()
+        };
+        self.workers.iter().enumerate().flat_map(lanes).collect()
+    }
+
     /// The calls that run now, streams among them, each with its worker.
     pub(crate) fn running(&self) -> Vec<(WorkerId, J::Handle)>
     where

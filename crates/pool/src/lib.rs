@@ -147,6 +147,7 @@ mod config;
 mod dispatch;
 mod error;
 mod health;
+mod inspect;
 mod lifecycle;
 #[cfg(all(test, loom))]
 mod loom_models;
@@ -165,6 +166,7 @@ pub use builder::{Kind, NoService, PoolBuilder, ServiceFactory, Starting};
 pub use config::{Change, Measure, Monitor, Overflow, Queue, Rate, Shutdown};
 pub use error::{BuildError, FactoryError, ReloadError, ResizeError, WorkerFault};
 pub use health::{Health, Readiness};
+pub use inspect::{AnyPool, InFlight, pools};
 pub use lifecycle::{Directive, Recycle, Restart};
 pub use memory::{Memory, Pressure, Reclaim};
 pub use observe::discards::{DiscardReason, Discarded};

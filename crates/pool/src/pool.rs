@@ -170,12 +170,7 @@ impl<C: Calls> WorkerPool<C> {
     /// There are no workers, or more than the pool was built for: see
     /// [`PoolBuilder::workers`].
     pub fn resize(&self, workers: usize) -> Result<(), ResizeError> {
-        let most = self.shared.slots();
-        if workers == 0 || workers > most {
-            return Err(ResizeError { workers, most });
-        }
-        self.shared.resize(workers);
-        Ok(())
+        self.shared.try_resize(workers)
     }
 
     /// Replaces the services of all workers, one worker after the other: the factories build new ones

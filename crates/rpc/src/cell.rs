@@ -71,7 +71,7 @@ use insula_sync::{Mutex, MutexGuard, Rank};
 
 use crate::WorkerId;
 use crate::channel::{Place, set_waker, wake};
-use crate::contract::{Ended, How, Method, Refusal};
+use crate::contract::{Ended, How, Method, MethodDescriptor, Refusal};
 use crate::envelope::{Envelope, Lease, Metadata, Progress};
 use crate::error::{CallError, CancelledBy, Outcome, Phase, WorkerExit};
 use crate::guard::{catch, measured};
@@ -258,6 +258,8 @@ pub(crate) enum Left<Q> {
 
 /// A call as its callee and a shutdown see it, without its types.
 pub trait Signal: Any + Send + Sync {
+    /// Returns the line of its method in the method table.
+    fn method(&self) -> MethodDescriptor;
     /// Returns whether the caller has gone, the deadline has passed or the handler was asked to
     /// stop.
     fn is_cancelled(&self) -> bool;
@@ -790,6 +792,10 @@ impl Watchers {
 }
 
 impl<M: Method> Signal for CallCell<M> {
+    fn method(&self) -> MethodDescriptor {
+        M::DESCRIPTOR
+    }
+
     fn is_cancelled(&self) -> bool {
         // Acquire pairs with the arrows; Relaxed is enough for a request to stop.
         self.state.load(Ordering::Acquire) >= EXPIRED || self.asked.load(Ordering::Relaxed) != 0

@@ -76,7 +76,7 @@ struct Wait {
 }
 
 #[derive(Clone)]
-enum Who {
+pub(crate) enum Who {
     Isolate(IsolateRef),
     /// `None` at the very end of a thread, when `thread::current` panics.
     Thread(Option<Thread>),
@@ -90,7 +90,7 @@ impl Who {
         })
     }
 
-    fn name(&self) -> Arc<str> {
+    pub(crate) fn name(&self) -> Arc<str> {
         match self {
             Self::Isolate(isolate) => isolate.name(),
             Self::Thread(thread) => {
@@ -173,6 +173,17 @@ fn cycle(waits: &Waits, me: PartyId, awaited: &dyn Awaited, side: Side) -> Optio
         Some(others)
     } else {
         None
+    }
+}
+
+/// Calls `each` with every wait in the graph and the parties that can end it. The lock of the graph
+/// is held meanwhile, so `each` only stores what it gets.
+pub(crate) fn each_wait(mut each: impl FnMut(PartyId, Who, Vec<PartyId>)) {
+    for (waiter, wait) in WAITS.lock().iter() {
+        let mut holders = Vec::new();
+        let found = &mut |party| holders.push(party);
+        wait.awaited.each_holder(wait.side, found);
+        each(*waiter, wait.who.clone(), holders);
     }
 }
 

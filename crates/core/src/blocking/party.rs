@@ -6,7 +6,8 @@ use insula_sync::Serial;
 use insula_sync::atomic::{AtomicU64, Ordering};
 
 use super::life::{EndCall, Ended, ThreadLife};
-use crate::isolate::Isolate;
+use crate::inspect::PartySnapshot;
+use crate::isolate::{Isolate, IsolateId};
 use crate::memory::{Current, IsolateRef};
 
 /// The number of an isolate, or of a thread outside of isolates; the lowest bit is set for threads.
@@ -29,6 +30,14 @@ impl PartyId {
 
     pub(crate) fn isolate(id: u64) -> Self {
         Self(id << 1)
+    }
+
+    /// Returns the party as tools see it.
+    pub(crate) fn snapshot(self) -> PartySnapshot {
+        match self.0 & 1 {
+            0 => PartySnapshot::Isolate(IsolateId(self.0 >> 1)),
+            _ => PartySnapshot::Thread(self.0 >> 1),
+        }
     }
 
     #[inline]

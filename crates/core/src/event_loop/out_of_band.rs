@@ -58,6 +58,13 @@ impl SystemRecord for AsEvent {
     }
 }
 
+impl Control {
+    /// Returns the number of pauses that have not been resumed.
+    pub(crate) fn pauses(&self) -> usize {
+        self.paused_by.len()
+    }
+}
+
 impl Action {
     fn run(self, isolate: Current<'_>) {
         match self {

@@ -3,7 +3,7 @@
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
-use crate::isolate::{ExitCalls, ExitListener, ExitReason, Listeners, UncaughtError};
+use crate::isolate::{ExitCalls, ExitListener, ExitReason, IsolateId, Listeners, UncaughtError};
 use crate::memory::waiters::Woken;
 use crate::memory::{Current, IsolateCore, Runnable};
 use crate::panic;
@@ -134,6 +134,11 @@ fn drop_locals(isolate: Current<'_>) -> bool {
 /// Leaves the group, and then tells the exit listeners, in their order, and the waiters. In this
 /// order, so that code that has learned of the end does not find the isolate in its group.
 fn tell(isolate: Current<'_>, reason: &ExitReason) {
+    let observers = isolate.runtime.observers();
+    if !observers.is_empty() {
+        let (id, name) = (IsolateId(isolate.id), isolate.own_name());
+        observers.each(|observer| observer.ended(id, name.clone(), reason));
+    }
     let group = isolate.peek_details(&mut isolate.lane.lock(), |details| details.group.clone());
     if let Some(group) = group.flatten() {
         group.leave(isolate.id);

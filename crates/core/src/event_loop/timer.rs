@@ -91,6 +91,12 @@ impl Timers {
         self.entries.len()
     }
 
+    /// Returns the time at which the next timer with a delay is due. A cancelled one may still be
+    /// among them for a while.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse((place, _))| place.due)
+    }
+
     fn next_place(&mut self, due: Instant) -> TimerOrder {
         let serial = self.next_serial;
         self.next_serial += 1;

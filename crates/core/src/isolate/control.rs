@@ -229,7 +229,7 @@ impl Isolate {
             self.0.post_oob(ping);
             Ok(())
         };
-        reply::ask_by(|answer| Oob::Ping(priority, answer), post)
+        reply::ask_by(|answer| Oob::Ping(priority, answer), self.0.id, post)
     }
 
     /// Like [`ping`](Self::ping), but the isolate answers by sending `response` to `port`. An

@@ -168,6 +168,10 @@ pub(crate) fn uncaught(isolate: Current<'_>, cause: ErrorCause) -> bool {
         cause,
         is_fatal,
     };
+    let observers = isolate.runtime.observers();
+    if !observers.is_empty() {
+        observers.each(|observer| observer.failed(&error));
+    }
     // The VM does not report an error that is not fatal (rule 27).
     let is_silent = !is_fatal && isolate.runtime.compat() == Compat::Dart;
     if listeners.is_empty() && !is_silent {

@@ -38,6 +38,10 @@ impl IsolateGroup {
         &self.0.name
     }
 
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        self.0.name.clone()
+    }
+
     /// Returns the isolates that have not ended, in the order in which they were spawned.
     pub fn isolates(&self) -> Vec<Isolate> {
         let isolates = self.0.isolates.lock();

@@ -48,6 +48,11 @@ impl Home {
         self.host == Some(thread_number())
     }
 
+    /// Returns whether the loop of a host runs the isolate.
+    pub(crate) fn has_host(&self) -> bool {
+        self.host.is_some()
+    }
+
     /// Wakes the thread. Called after the isolate has been scheduled.
     pub(crate) fn wake(&self) {
         // Also for a root isolate: its thread may park here, in `run_event_loop`.

@@ -83,7 +83,7 @@ impl Model {
                 drop(lane);
                 spent.free();
             } else {
-                let empty = lane.go_idle();
+                let empty = lane.go_idle(0);
                 drop(lane);
                 spent.free();
                 empty.free();

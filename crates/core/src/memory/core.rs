@@ -5,6 +5,7 @@
 //! | `lane`, `refs`, `port0.refs` | any thread, atomically |
 //! | `details`, a port's `open` and its bound | the holder of the lane |
 //! | `local`, a port's receiver | the thread that runs the isolate, as a [`Current`] proves |
+//! | `local.turns` | any thread reads it; that thread alone writes it |
 //! | the rest | any thread; never changed after creation |
 //!
 //! The memory is freed when its last count is released. The isolate itself holds a count from its
@@ -26,7 +27,7 @@ use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use insula_sync::atomic::{AtomicUsize, Ordering};
+use insula_sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::blocking::Seat;
 use crate::event_loop::EventLoop;
@@ -129,6 +130,8 @@ pub(crate) struct Local {
     pub(crate) front: Cell<Option<Key>>,
     /// The number of ports that keep the isolate alive; each port counts itself (see `port`).
     pub(crate) keeping_ports: Cell<u32>,
+    /// The turns so far, modulo 2^32. Relaxed: a number for those who look on.
+    pub(crate) turns: AtomicU32,
     pub(crate) flags: Flags,
 }
 
@@ -186,6 +189,7 @@ impl IsolateCore {
                 polling: Cell::new(None),
                 front: Cell::new(None),
                 keeping_ports: Cell::new(0),
+                turns: AtomicU32::new(0),
                 flags: Flags::default(),
             },
             port0: PortSlot::unopened(),
@@ -228,9 +232,14 @@ impl IsolateCore {
         Some(result)
     }
 
-    pub(crate) fn name(&self) -> Arc<str> {
+    /// Returns the name that the isolate was given.
+    pub(crate) fn own_name(&self) -> Option<Arc<str>> {
         let name = self.peek_details(&mut self.lane.lock(), |details| details.name.clone());
         name.flatten()
+    }
+
+    pub(crate) fn name(&self) -> Arc<str> {
+        self.own_name()
             .unwrap_or_else(|| Arc::from(format!("isolate-{}", self.id)))
     }
 
@@ -238,6 +247,11 @@ impl IsolateCore {
     /// slices, and for a pooled isolate.
     pub(crate) fn turn_at_home(&self) -> Option<u32> {
         self.home.as_ref()?.meter.turn()
+    }
+
+    /// Returns the number of turns so far, modulo 2^32.
+    pub(crate) fn turns(&self) -> u32 {
+        self.local.turns.load(Ordering::Relaxed)
     }
 
     /// Returns the home, for a caller that schedules the isolate and holds no count that outlasts

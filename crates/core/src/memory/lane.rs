@@ -57,9 +57,12 @@ pub(crate) struct Lane {
     first: UnsafeCell<First>,
     /// Accessed only by the lock's holder.
     inner: UnsafeCell<Inner>,
+    /// Records that have arrived, modulo 2^32; set to the isolate's turns whenever it goes idle, so
+    /// that their difference is the length of its queue. Accessed only by the lock's holder.
+    arrived: UnsafeCell<u32>,
 }
 
-// SAFETY: only the lock's holder accesses `inner`, and only the lock's holder or the runner, as the
+// SAFETY: only the lock's holder accesses `inner` and `arrived`, and only the lock's holder or the runner, as the
 // field says, accesses `first`; records are `Send` by the bounds of the functions that push them.
 unsafe impl Sync for Lane {}
 // SAFETY: as above; a lane has no tie to a thread.
@@ -90,6 +93,7 @@ impl Lane {
                 words: [MaybeUninit::uninit(); FIRST_WORDS],
             }),
             inner: UnsafeCell::new(Inner::new()),
+            arrived: UnsafeCell::new(0),
         }
     }
 
@@ -97,8 +101,7 @@ impl Lane {
     #[inline]
     pub(crate) fn lock(&self) -> LaneGuard<'_> {
         LaneGuard {
-            inner: &self.inner,
-            first: &self.first,
+            lane: self,
             word: self.word.lock(),
         }
     }
@@ -192,8 +195,7 @@ impl Lane {
 
 /// The acquired lane.
 pub(crate) struct LaneGuard<'a> {
-    inner: &'a UnsafeCell<Inner>,
-    first: &'a UnsafeCell<First>,
+    lane: &'a Lane,
     /// The last field: dropping it releases the lane.
     word: StateGuard<'a>,
 }
@@ -243,7 +245,7 @@ impl LaneGuard<'_> {
 
     /// Returns whether the chain has no records.
     pub(crate) fn is_empty(&mut self) -> bool {
-        self.inner.with_mut(|inner| {
+        self.lane.inner.with_mut(|inner| {
             // SAFETY: only the lock's holder accesses `inner`, and `self` is its guard.
             unsafe { &*inner }.write == 0
         })
@@ -251,6 +253,27 @@ impl LaneGuard<'_> {
 
     pub(crate) fn has_oob(&self) -> bool {
         self.word.state & OOB != 0
+    }
+
+    /// Returns whether the isolate is in a run queue or runs.
+    pub(crate) fn is_scheduled(&self) -> bool {
+        self.word.state & (SCHEDULED | PAUSED) == SCHEDULED
+    }
+
+    /// Returns whether the isolate is paused and waits for a control message.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.word.state & PAUSED != 0
+    }
+
+    /// Returns the number of records that the isolate, after so many turns, has not handled. A few
+    /// answers are settled without a turn, and count until the isolate is idle.
+    pub(crate) fn queued(&mut self, turns: u32) -> u32 {
+        self.lane.arrived.with_mut(|arrived| {
+            // SAFETY: only the lock's holder accesses it, and `self` is its guard.
+            let queued = unsafe { *arrived }.wrapping_sub(turns);
+            // Negative if a turn has just begun that was counted by its thread alone.
+            if queued > u32::MAX / 2 { 0 } else { queued }
+        })
     }
 
     pub(crate) fn take_oob(&mut self) -> bool {
@@ -267,12 +290,17 @@ impl LaneGuard<'_> {
     #[inline]
     pub(crate) unsafe fn push<P>(&mut self, head: Head, payload: P) {
         let words = 1 + words_of::<P>();
+        self.lane.arrived.with_mut(|arrived| {
+            // SAFETY: only the lock's holder accesses it, and `self` is its guard.
+            let arrived = unsafe { &mut *arrived };
+            *arrived = arrived.wrapping_add(1);
+        });
         // `first` only while the isolate is idle: otherwise the runner may read it, and older
         // records may be in the chain.
         let at = if words as usize <= FIRST_WORDS && self.word.state & SCHEDULED == 0 {
             self.fill_first()
         } else {
-            self.inner.with_mut(|inner| {
+            self.lane.inner.with_mut(|inner| {
                 // SAFETY: only the lock's holder accesses `inner`, and `self` is its guard.
                 unsafe { &mut *inner }.reserve(words)
             })
@@ -287,7 +315,7 @@ impl LaneGuard<'_> {
     /// Reserves `first`. Only while the isolate is idle, and so has no records.
     #[inline]
     fn fill_first(&mut self) -> *mut u64 {
-        self.first.with_mut(|first| {
+        self.lane.first.with_mut(|first| {
             // SAFETY: while the isolate is idle, only the lock's holder accesses `first`.
             let first = unsafe { &mut *first };
             first.filled = true;
@@ -299,7 +327,7 @@ impl LaneGuard<'_> {
     /// must have been read to its end.
     #[inline]
     pub(crate) fn take_chain(&mut self, burst: &Burst) -> bool {
-        self.inner.with_mut(|inner| {
+        self.lane.inner.with_mut(|inner| {
             // SAFETY: only the lock's holder accesses `inner`, and `self` is its guard.
             let inner = unsafe { &mut *inner };
             let filled = inner.write != 0;
@@ -311,12 +339,17 @@ impl LaneGuard<'_> {
         })
     }
 
-    /// Marks the isolate as idle. Returns the empty block that it no longer needs.
+    /// Marks the isolate as idle, after so many turns. Returns the empty block that it no longer
+    /// needs.
     ///
     /// Call it only after [`take_chain`](Self::take_chain) found nothing under the same guard.
     #[inline]
-    pub(crate) fn go_idle(&mut self) -> BlockPtr {
+    pub(crate) fn go_idle(&mut self, turns: u32) -> BlockPtr {
         self.word.state &= !SCHEDULED;
+        // SAFETY: only the lock's holder accesses it, and `self` is its guard.
+        self.lane
+            .arrived
+            .with_mut(|arrived| unsafe { *arrived = turns });
         self.remove_empty_block()
     }
 
@@ -328,7 +361,7 @@ impl LaneGuard<'_> {
     }
 
     fn remove_empty_block(&mut self) -> BlockPtr {
-        self.inner.with_mut(|inner| {
+        self.lane.inner.with_mut(|inner| {
             // SAFETY: only the lock's holder accesses `inner`, and `self` is its guard.
             let inner = unsafe { &mut *inner };
             let empty = inner.head;

@@ -35,6 +35,11 @@ impl Waiters {
         self.wakers.insert(place, waker)
     }
 
+    /// Returns the number of waiters.
+    pub(crate) fn len(&self) -> usize {
+        self.wakers.len()
+    }
+
     /// Removes a waiter from the queue. Returns `None` if it is not queued, because it was woken.
     pub(crate) fn forget(&mut self, ticket: &mut Ticket) -> Option<Waker> {
         self.wakers.remove(&ticket.0.take()?)

@@ -72,6 +72,12 @@ impl Bound {
         unsafe { &mut *self.shared.get() }
     }
 
+    /// Returns the most messages, the places in use, and the number of waiters.
+    pub(super) fn usage(&self, lane: &mut LaneGuard<'_>) -> (usize, usize, usize) {
+        let shared = self.shared(lane);
+        (self.limit, shared.used, shared.waiting.len())
+    }
+
     /// Takes a place for a message. Returns `false` if there is none.
     #[inline]
     pub(super) fn try_take(&self, lane: &mut LaneGuard<'_>) -> bool {

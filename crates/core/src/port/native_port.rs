@@ -176,7 +176,7 @@ impl<T: Send + 'static> NativePort<T> {
     /// # Errors
     /// The future returns an [`AskError`](crate::AskError) if there is no answer.
     pub fn ask<R: Send + 'static>(&self, question: impl FnOnce(ReplyTo<R>) -> T) -> Ask<R> {
-        reply::ask_by(question, |question| self.post(question))
+        reply::ask_by(question, 0, |question| self.post(question))
     }
 
     /// Closes the port: later posts fail, earlier messages are still handled. Returns whether the

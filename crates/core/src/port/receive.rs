@@ -76,6 +76,10 @@ impl<T: Send + 'static> Buffers<T> {
             settle: None,
         },
         mode: Mode::Buffered,
+        buffered: |receiver| {
+            // SAFETY: with this vtable a receiver that is not null is a box of this type.
+            unsafe { &*receiver.cast::<Buffer<T>>() }.queue.len()
+        },
         orphan: |receiver| {
             // SAFETY: with this vtable a receiver that is not null is a box of this type.
             let buffer = unsafe { receiver.cast::<Buffer<T>>().as_mut() };
@@ -133,6 +137,7 @@ impl<T: Send + 'static, F: FnMut(T) + 'static> Calls<T, F> {
             settle: None,
         },
         mode: Mode::Called,
+        buffered: |_| 0,
         orphan: |_| Wakeup::Nobody,
         drop_receiver: |receiver| {
             // SAFETY: with this vtable the receiver is a box of this type.

@@ -19,7 +19,7 @@ use crate::memory::{IsolateCore, IsolateRef};
 const SHARDS: usize = if cfg!(loom) { 1 } else { 8 };
 
 pub(super) struct Register {
-    shards: [Mutex<Vec<Listed>>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
     /// The number of isolates that are registered.
     len: AtomicUsize,
     /// Set by `close`. SeqCst, like `len`, for the last `remove`: a shutdown stores `closed` and
@@ -28,6 +28,13 @@ pub(super) struct Register {
     closed: AtomicBool,
     /// Waiters for an empty register. Bounded by the calls of `shut_down` that wait.
     waiting: Mutex<Waiters>,
+}
+
+#[derive(Default)]
+struct Shard {
+    list: Vec<Listed>,
+    /// The number of isolates that were removed.
+    ended: u64,
 }
 
 /// An isolate that has not been torn down. It keeps itself alive, with a count of its own.
@@ -46,17 +53,17 @@ impl Listed {
 impl Register {
     pub(super) fn new() -> Self {
         Self {
-            shards: std::array::from_fn(|_| Mutex::new(Vec::new())),
+            shards: std::array::from_fn(|_| Mutex::default()),
             len: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             waiting: Mutex::default(),
         }
     }
 
-    fn shard(&self, isolate: &IsolateCore) -> &Mutex<Vec<Listed>> {
+    fn shard(&self, id: u64) -> &Mutex<Shard> {
         // 64 successive ids share a shard, so that a thread that spawns many keeps the cache line
         // of its lock for a while.
-        &self.shards[(isolate.id as usize >> 6) % SHARDS]
+        &self.shards[(id as usize >> 6) % SHARDS]
     }
 
     /// Adds an isolate. Returns `false` if the register is closed, so that the caller must kill it.
@@ -65,9 +72,9 @@ impl Register {
         // waits for its end.
         // SeqCst, here and below: see `closed`.
         self.len.fetch_add(1, Ordering::SeqCst);
-        let mut shard = self.shard(isolate).lock();
-        isolate.register_index.set(shard.len() as u32);
-        shard.push(Listed(isolate.this()));
+        let mut shard = self.shard(isolate.id).lock();
+        isolate.register_index.set(shard.list.len() as u32);
+        shard.list.push(Listed(isolate.this()));
         drop(shard);
         // Loaded after the shard was locked: a `close` that has not found the isolate has locked
         // the shard before, so that its store is visible here.
@@ -75,12 +82,13 @@ impl Register {
     }
 
     pub(super) fn remove(&self, isolate: &IsolateCore) {
-        let mut shard = self.shard(isolate).lock();
+        let mut shard = self.shard(isolate.id).lock();
         let index = isolate.register_index.get() as usize;
-        shard.swap_remove(index);
-        if let Some(moved) = shard.get(index) {
+        shard.list.swap_remove(index);
+        if let Some(moved) = shard.list.get(index) {
             moved.get().register_index.set(index as u32);
         }
+        shard.ended += 1;
         drop(shard);
         if self.len.fetch_sub(1, Ordering::SeqCst) == 1 && self.closed.load(Ordering::SeqCst) {
             let waiting = self.waiting.lock().take_all();
@@ -104,12 +112,46 @@ impl Register {
             all.extend(
                 shard
                     .lock()
+                    .list
                     .iter()
                     // Counted under the lock, after which an isolate may be freed.
                     .map(|listed| IsolateRef::new(listed.get())),
             );
         }
         all
+    }
+
+    /// Returns the isolate with this number, if it is registered.
+    pub(super) fn find(&self, id: u64) -> Option<IsolateRef> {
+        let shard = self.shard(id).lock();
+        let listed = shard.list.iter().find(|listed| listed.get().id == id)?;
+        Some(IsolateRef::new(listed.get()))
+    }
+
+    /// Returns all isolates like [`all`](Self::all), but locks for at most `chunk` of them at a time,
+    /// and the number of isolates that have ended. An isolate that is registered throughout is
+    /// there once.
+    pub(super) fn all_by(&self, chunk: usize) -> (Vec<IsolateRef>, u64) {
+        let (mut all, mut ended) = (Vec::new(), 0);
+        for shard in &self.shards {
+            let first = all.len();
+            // From the end: a removal moves the last one forward, to where this comes later. So
+            // none is missed, but one may be seen twice.
+            let mut rest = usize::MAX;
+            while rest != 0 {
+                let shard = shard.lock();
+                let end = rest.min(shard.list.len());
+                rest = end.saturating_sub(chunk);
+                let listed = &shard.list[rest..end];
+                all.extend(listed.iter().map(|listed| IsolateRef::new(listed.get())));
+                ended += if rest == 0 { shard.ended } else { 0 };
+            }
+            let mut ids: Vec<_> = all.drain(first..).collect();
+            ids.sort_unstable_by_key(|isolate: &IsolateRef| isolate.id);
+            ids.dedup_by_key(|isolate| isolate.id);
+            all.extend(ids);
+        }
+        (all, ended)
     }
 
     /// Refuses new isolates from now on, and returns the existing ones.

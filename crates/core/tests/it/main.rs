@@ -8,6 +8,7 @@ mod detached;
 mod extremes;
 mod foreign;
 mod hostile_ends;
+mod inspect;
 mod isolates;
 mod kept;
 mod mailbox;

@@ -12,7 +12,7 @@ use insula_rpc::{Calls, CancelledBy, Signal, WorkerExit, WorkerId, catch};
 
 use super::{Shared, unless, within};
 use crate::dispatch::{Condition, Dispatch, Fate, Step};
-use crate::error::{BuildError, ReloadError, WorkerFault};
+use crate::error::{BuildError, ReloadError, ResizeError, WorkerFault};
 use crate::health::{Readiness, Resident, SetReadiness};
 use crate::lifecycle::{Directive, Start};
 
@@ -38,6 +38,14 @@ impl<C: Calls> Shared<C> {
     pub(crate) fn running_on(&self, worker: usize, incarnation: u32) -> Vec<Arc<dyn Signal>> {
         let running = self.state.lock().running_on(worker, incarnation);
         running.into_iter().flatten().collect()
+    }
+
+    /// The calls that run now, each with its worker, and whether it is a stream that waits.
+    pub(crate) fn calls_in_flight(&self) -> Vec<(WorkerId, Arc<dyn Signal>, bool)> {
+        let calls = self.state.lock().in_flight().into_iter();
+        calls
+            .filter_map(|(worker, call, waits)| Some((worker, call?, waits)))
+            .collect()
     }
 
     /// A state of a worker is stuck, and will be given up.
@@ -85,12 +93,17 @@ impl<C: Calls> Shared<C> {
         self.state.lock().clear_quarantine();
     }
 
-    /// Replaces the services of all workers.
-    pub(crate) async fn reload(&self) -> Result<(), ReloadError> {
+    /// Begins to replace the services of all workers.
+    pub(crate) fn begin_reload(&self) {
         let before = self.state.lock().reload();
         self.changed();
         // The user's, of the last reload.
         let _dropped = catch(move || drop(before));
+    }
+
+    /// Replaces the services of all workers.
+    pub(crate) async fn reload(&self) -> Result<(), ReloadError> {
+        self.begin_reload();
         self.when(Dispatch::reloaded).await
     }
 
@@ -230,9 +243,14 @@ impl<C: Calls> Shared<C> {
     }
 
     /// Sets the number of workers.
-    pub(crate) fn resize(&self, workers: usize) {
+    pub(crate) fn try_resize(&self, workers: usize) -> Result<(), ResizeError> {
+        let most = self.slots();
+        if workers == 0 || workers > most {
+            return Err(ResizeError { workers, most });
+        }
         self.state.lock().resize(workers);
         self.changed();
+        Ok(())
     }
 
     /// Nothing starts workers any more.

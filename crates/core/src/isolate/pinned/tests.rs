@@ -87,6 +87,7 @@ fn ask(here: Pinned) -> ReplyTo<u8> {
     let (asked, question) = mpsc::channel();
     let ask = ask_by(
         |answer| answer,
+        0,
         |answer| {
             asked.send(answer).expect("the channel is open");
             Ok(())

@@ -23,6 +23,7 @@ use std::task::{Context, Poll};
 use super::ReplyTo;
 use super::shared::{self, Reply, Shared};
 use crate::event_loop::task::{self, Wakeup};
+use crate::isolate::IsolateId;
 use crate::memory::lane::LaneGuard;
 use crate::memory::record::{
     Head, RecordVtable, Settle, SystemRecord, SystemVtable, is_inline, system_head, take_payload,
@@ -38,9 +39,15 @@ const VALUE_WORDS: usize = 2;
 
 /// The questions of an isolate whose answers have not been taken.
 #[derive(Default)]
-pub(crate) struct PendingReplies(Slab<Pending>);
+pub(crate) struct PendingReplies(Slab<Question>);
 
-/// An entry of the table.
+/// An entry of the table, and the isolate that was asked, for those who look on. 0 is none.
+struct Question {
+    pending: Pending,
+    asked: u64,
+}
+
+/// The state of a question.
 enum Pending {
     Waiting(Wakeup),
     Answered(Value),
@@ -112,6 +119,15 @@ impl PendingReplies {
     /// Removes and returns all entries, for a teardown.
     pub(crate) fn take_all(&mut self) -> Vec<impl Sized + use<>> {
         self.0.take_all()
+    }
+
+    /// Returns for each question without an answer the isolate that was asked, if it is one.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = Option<IsolateId>> {
+        let waiting = self
+            .0
+            .values()
+            .filter(|it| matches!(it.pending, Pending::Waiting(_)));
+        waiting.map(|it| (it.asked != 0).then_some(IsolateId(it.asked)))
     }
 
     /// Returns the number of questions without an answer and of answers not taken yet.
@@ -310,7 +326,7 @@ fn settle(isolate: Current<'_>, key: Key, answer: Option<Value>) -> Settled {
     let settled = answer.map_or(Pending::Dropped, Pending::Answered);
     Settled(
         isolate.with_events(|events| match events.replies.0.get_mut(key) {
-            Some(pending) => std::mem::replace(pending, settled),
+            Some(question) => std::mem::replace(&mut question.pending, settled),
             None => settled,
         }),
     )
@@ -376,19 +392,24 @@ impl<T: Send + 'static> SendPort<T> {
     /// # Errors
     /// The future returns an [`AskError`] if there is no answer.
     pub fn ask<R: Send + 'static>(&self, question: impl FnOnce(ReplyTo<R>) -> T) -> Ask<R> {
-        ask_by(question, |question| self.send(question))
+        ask_by(question, self.isolate_id().0, |question| {
+            self.send(question)
+        })
     }
 }
 
-/// Sends a question by `send`. The asker is the current isolate, or else the thread.
+/// Sends a question to the isolate `asked`, which is 0 if there is none, by `send`. The asker is the
+/// current isolate, or else the thread.
 pub(crate) fn ask_by<T, R: Send + 'static>(
     question: impl FnOnce(ReplyTo<R>) -> T,
+    asked: u64,
     send: impl FnOnce(T) -> Result<(), SendError<T>>,
 ) -> Ask<R> {
     let (reply_to, state) = Current::with(|current| match current {
         Some(isolate) => {
             let pending = Pending::Waiting(Wakeup::Nobody);
-            let key = isolate.with_events(|events| events.replies.0.insert(pending));
+            let key =
+                isolate.with_events(|events| events.replies.0.insert(Question { pending, asked }));
             let home = IsolateRef::new(isolate.core());
             (ReplyTo::to_isolate(isolate, key), State::Pending(home, key))
         }
@@ -458,6 +479,7 @@ impl<R: Send + 'static> Ask<R> {
             register(isolate, key, Box::new(cell));
             let woken = settle_all(isolate);
             let settled = isolate.with_events(|events| events.replies.0.remove(key));
+            let settled = settled.map(|question| question.pending);
             if let Some(Pending::Waiting(_)) = settled {
                 self.0 = State::Shared(reply);
             } else {
@@ -512,18 +534,24 @@ fn settle_all(isolate: Current<'_>) -> Vec<Settled> {
 /// Polls a question in its own isolate.
 fn poll_here<R>(isolate: Current<'_>, key: Key, cx: &Context<'_>) -> Poll<Result<R, AskError>> {
     let own = task::own_task(isolate, cx);
-    let settled = isolate.with_events(|events| match events.replies.0.get_mut(key) {
-        Some(Pending::Waiting(wakeup)) => {
-            // A waker is foreign code: cloned, or dropped if it is replaced, after `with_events`.
-            match (own, &wakeup) {
-                (Some(own), Wakeup::Nobody | Wakeup::Task(_)) => {
-                    *wakeup = Wakeup::Task(own);
-                    Ok(None)
+    let settled = isolate.with_events(|events| {
+        match events.replies.0.get_mut(key).map(|it| &mut it.pending) {
+            Some(Pending::Waiting(wakeup)) => {
+                // A waker is foreign code: cloned, or dropped if it is replaced, after `with_events`.
+                match (own, &wakeup) {
+                    (Some(own), Wakeup::Nobody | Wakeup::Task(_)) => {
+                        *wakeup = Wakeup::Task(own);
+                        Ok(None)
+                    }
+                    _ => Err(std::mem::take(wakeup)),
                 }
-                _ => Err(std::mem::take(wakeup)),
             }
+            _ => Ok(events
+                .replies
+                .0
+                .remove(key)
+                .map_or(Some(Pending::Dropped), |it| Some(it.pending))),
         }
-        _ => Ok(events.replies.0.remove(key).or(Some(Pending::Dropped))),
     });
     match settled {
         // SAFETY: the key belongs to a question whose answer is an `R`, boxed or not as
@@ -535,8 +563,8 @@ fn poll_here<R>(isolate: Current<'_>, key: Key, cx: &Context<'_>) -> Poll<Result
             drop(before);
             let wakeup = Wakeup::capture(isolate, cx);
             isolate.with_events(|events| {
-                if let Some(pending) = events.replies.0.get_mut(key) {
-                    *pending = Pending::Waiting(wakeup);
+                if let Some(question) = events.replies.0.get_mut(key) {
+                    question.pending = Pending::Waiting(wakeup);
                 }
             });
             Poll::Pending

@@ -17,6 +17,8 @@ use insula_sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use insula_sync::{Mutex, Parker};
 
 use super::ThreadPool;
+use crate::inspect::ThreadSnapshot;
+use crate::isolate::IsolateId;
 use crate::runtime;
 
 /// Time between two looks.
@@ -134,6 +136,32 @@ impl ThreadPool {
                 Some((meter.isolate.load(Ordering::Relaxed), turn))
             })
             .collect()
+    }
+
+    /// Returns what the threads do now, for tools.
+    pub(crate) fn threads(&self) -> Vec<ThreadSnapshot> {
+        let started = self.started.load(Ordering::Acquire);
+        let threads = self.threads[..started].iter().enumerate();
+        threads
+            .map(|(index, thread)| {
+                // Relaxed, all of them: a sample.
+                let runs = thread.meter.running.load(Ordering::Relaxed);
+                let isolate = thread.meter.isolate.load(Ordering::Relaxed);
+                ThreadSnapshot {
+                    index,
+                    isolate: runs.then(|| IsolateId::from_number(isolate)),
+                    turns: thread.meter.turns.load(Ordering::Relaxed),
+                    is_stuck: thread.stuck.load(Ordering::Relaxed),
+                    queued: thread.queue_len(),
+                    mean_slice_ns: thread.slice_ns.load(Ordering::Relaxed),
+                }
+            })
+            .collect()
+    }
+
+    /// Returns the number of isolates that wait in the queue of all threads.
+    pub(crate) fn injected(&self) -> usize {
+        self.injector.len()
     }
 
     /// Marks the threads as stuck whose turn count has not moved since the last look. Asks the

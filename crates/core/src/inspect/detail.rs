@@ -1,0 +1,125 @@
+//! What an isolate tells of itself, in its own words and on its own thread.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::event_loop::task::Task;
+use crate::isolate::{Isolate, IsolateId, Priority};
+use crate::memory::Current;
+use crate::port::reply::{Reply, one_shot};
+use crate::port::{PortId, PortSlot};
+use crate::runtime::time::Instant;
+
+/// What only an isolate itself can tell of it.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct IsolateDetail {
+    /// Its open ports, in the order of their opening.
+    pub ports: Vec<PortDetail>,
+    /// Its timers.
+    pub timers: usize,
+    /// The time at which the next timer with a delay is due.
+    pub next_timer: Option<Instant>,
+    /// Its tasks.
+    pub tasks: usize,
+    /// Those of them that something outside of the isolate can wake.
+    pub awaited_tasks: usize,
+    /// Its questions without an answer, each with the isolate that was asked. That one may have
+    /// handed the question on. `None` for a question to a native port.
+    pub questions: Vec<Option<IsolateId>>,
+    /// Microtasks that wait.
+    pub microtasks: usize,
+    /// Pauses that have not been resumed.
+    pub pauses: usize,
+}
+
+/// How a port receives.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum PortMode {
+    /// It keeps messages until they are asked for.
+    Buffered,
+    /// It passes them to a closure.
+    Listener,
+    /// It drops them, since its listener was taken away.
+    Ignored,
+}
+
+/// A port of an isolate.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PortDetail {
+    /// Its ID.
+    pub id: PortId,
+    /// Its name, if it has one.
+    pub name: Option<Arc<str>>,
+    /// The place in the source that has opened it.
+    pub opened_at: &'static Location<'static>,
+    /// Its senders.
+    pub senders: usize,
+    /// How it receives.
+    pub mode: PortMode,
+    /// Messages that have arrived and were not asked for.
+    pub buffered: usize,
+    /// Of a bounded port: the most messages, the places in use, and the senders that wait for one.
+    pub bound: Option<(usize, usize, usize)>,
+    /// Whether it keeps its isolate alive.
+    pub keeps_alive: bool,
+}
+
+impl Isolate {
+    /// Asks the isolate for its ports, timers, tasks and questions, as of its next interrupt check.
+    /// There is no reply if it ends before. One that computes or blocks without such a check does
+    /// not answer until it is done.
+    pub fn inspect(&self) -> Reply<IsolateDetail> {
+        let (answer, reply) = one_shot();
+        self.call(Priority::Immediate, move || {
+            if let Some(detail) = Current::with(|isolate| isolate.map(detail)) {
+                answer.send(detail);
+            }
+        });
+        reply
+    }
+}
+
+fn detail(isolate: Current<'_>) -> IsolateDetail {
+    // Creates the event loop's state, without which there is nothing but the first port.
+    isolate.with_events(|_| {});
+    let events = isolate.local().events.borrow();
+    let Some(events) = events.as_ref() else {
+        return IsolateDetail::default();
+    };
+    let first = Some(&isolate.core().port0);
+    // SAFETY: `ports` holds the slots of open ports, and an open port's slot is alive.
+    let others = events.ports.values().map(|slot| unsafe { slot.as_ref() });
+    let open = first
+        .into_iter()
+        .chain(others)
+        .filter(|slot| slot.has_receiver());
+    let awaited = events.tasks.values().filter(|it| Task::may_be_woken(it));
+    IsolateDetail {
+        ports: open
+            .map(|slot| port(isolate, slot, events.port_names.get(&slot.id().0)))
+            .collect(),
+        timers: events.timers.len(),
+        next_timer: events.timers.next_due(),
+        tasks: events.tasks.len(),
+        awaited_tasks: awaited.count(),
+        questions: events.replies.asked().collect(),
+        microtasks: events.microtasks.len(),
+        pauses: events.control.pauses(),
+    }
+}
+
+fn port(isolate: Current<'_>, slot: &PortSlot, name: Option<&Arc<str>>) -> PortDetail {
+    PortDetail {
+        id: slot.id(),
+        name: name.cloned(),
+        opened_at: slot.opened_at(),
+        senders: slot.senders(),
+        mode: slot.mode(),
+        buffered: slot.buffered(isolate),
+        bound: slot.usage(isolate),
+        keeps_alive: slot.may_receive(),
+    }
+}

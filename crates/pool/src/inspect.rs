@@ -1,0 +1,223 @@
+//! The pools of the process without the types of their calls, for tools.
+//!
+//! Each pool is entered in a list when its start begins. The list holds nothing: a pool that nothing
+//! else keeps is gone from it.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock, Weak};
+
+use insula_core::IsolateId;
+use insula_rpc::{Calls, Signal, WorkerId};
+use insula_sync::{Mutex, Serial};
+
+use crate::error::ResizeError;
+use crate::observe::hub::Events;
+use crate::shared::Shared;
+use crate::stats::{PoolStats, PoolStatus};
+
+/// The pools that exist, by their numbers. Bounded by twice as many as there were at the last sweep.
+static POOLS: LazyLock<Mutex<List>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct List {
+    pools: Vec<(u64, Weak<dyn Pool>)>,
+    /// The length at which entries of pools that are gone are removed.
+    sweep_at: usize,
+}
+
+/// A pool as tools see it, for one type of calls.
+trait Pool: Send + Sync {
+    fn status(&self) -> PoolStatus;
+    fn stats(&self) -> PoolStats;
+    fn in_flight(&self) -> Vec<InFlight>;
+    fn worker_isolates(&self) -> Vec<(WorkerId, IsolateId)>;
+    fn events(&self) -> Events;
+    fn methods(&self) -> Vec<(&'static str, &'static str)>;
+    fn most_workers(&self) -> usize;
+    fn resize(&self, workers: usize) -> Result<(), ResizeError>;
+    fn begin_reload(&self);
+    fn begin_drain(&self) -> bool;
+}
+
+/// A pool of this process, whatever its calls are. It does not keep the pool open.
+#[derive(Clone)]
+pub struct AnyPool {
+    number: u64,
+    pool: Arc<dyn Pool>,
+}
+
+/// A call that a worker runs, or a stream that waits for its reader.
+#[derive(Clone)]
+pub struct InFlight {
+    /// The worker.
+    pub worker: WorkerId,
+    /// The name of its method.
+    pub method: &'static str,
+    /// Whether it is a stream that waits, and so occupies no place.
+    pub is_waiting: bool,
+    /// Keeps the place of the call in memory, and none of its values, so that no later call has it.
+    call: Weak<dyn Signal>,
+}
+
+impl InFlight {
+    /// Returns a number that no other call has while this value exists.
+    pub fn identity(&self) -> usize {
+        self.call.as_ptr().cast::<()>().addr()
+    }
+}
+
+impl fmt::Debug for InFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InFlight")
+            .field("worker", &self.worker)
+            .field("method", &self.method)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns the pools of this process that have not been dropped, in the order of their start.
+pub fn pools() -> Vec<AnyPool> {
+    let list = POOLS.lock();
+    let present = list.pools.iter().filter_map(|(number, pool)| {
+        let (number, pool) = (*number, pool.upgrade()?);
+        Some(AnyPool { number, pool })
+    });
+    present.collect()
+}
+
+/// Enters a pool in the list.
+pub(crate) fn enter<C: Calls>(shared: &Arc<Shared<C>>) {
+    static NUMBERS: Serial = Serial::new();
+    let pool: Weak<dyn Pool> = Arc::<Shared<C>>::downgrade(shared);
+    let mut list = POOLS.lock();
+    if list.pools.len() >= list.sweep_at {
+        list.pools.retain(|(_, pool)| pool.strong_count() != 0);
+        list.sweep_at = 2 * list.pools.len() + 8;
+    }
+    list.pools.push((NUMBERS.next(), pool));
+}
+
+impl AnyPool {
+    /// Returns a number that no other pool of this process has.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Like [`WorkerPool::status`](crate::WorkerPool::status).
+    pub fn status(&self) -> PoolStatus {
+        self.pool.status()
+    }
+
+    /// Like [`WorkerPool::stats`](crate::WorkerPool::stats).
+    pub fn stats(&self) -> PoolStats {
+        self.pool.stats()
+    }
+
+    /// Returns the calls that workers run now, and the streams that wait.
+    pub fn in_flight(&self) -> Vec<InFlight> {
+        self.pool.in_flight()
+    }
+
+    /// Returns the isolates of the workers, each with the newest one last.
+    pub fn worker_isolates(&self) -> Vec<(WorkerId, IsolateId)> {
+        self.pool.worker_isolates()
+    }
+
+    /// Like [`WorkerPool::events`](crate::WorkerPool::events).
+    pub fn events(&self) -> Events {
+        self.pool.events()
+    }
+
+    /// Returns the methods of the pool, each with the name of its contract.
+    pub fn methods(&self) -> Vec<(&'static str, &'static str)> {
+        self.pool.methods()
+    }
+
+    /// Returns the most workers that the pool may have.
+    pub fn most_workers(&self) -> usize {
+        self.pool.most_workers()
+    }
+
+    /// Like [`WorkerPool::resize`](crate::WorkerPool::resize).
+    ///
+    /// # Errors
+    /// There are no workers, or more than the pool was built for.
+    pub fn resize(&self, workers: usize) -> Result<(), ResizeError> {
+        self.pool.resize(workers)
+    }
+
+    /// Begins to replace the services of all workers, like
+    /// [`WorkerPool::reload`](crate::WorkerPool::reload), without waiting for it.
+    pub fn begin_reload(&self) {
+        self.pool.begin_reload();
+    }
+
+    /// Takes no more calls, and finishes those that it has. Returns `false` if that has begun before.
+    pub fn begin_drain(&self) -> bool {
+        self.pool.begin_drain()
+    }
+}
+
+impl fmt::Debug for AnyPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyPool")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C: Calls> Pool for Shared<C> {
+    fn status(&self) -> PoolStatus {
+        self.status()
+    }
+
+    fn stats(&self) -> PoolStats {
+        self.stats()
+    }
+
+    fn in_flight(&self) -> Vec<InFlight> {
+        let calls = self.calls_in_flight().into_iter();
+        calls
+            .map(|(worker, call, is_waiting)| InFlight {
+                worker,
+                method: call.method().name,
+                is_waiting,
+                call: Arc::downgrade(&call),
+            })
+            .collect()
+    }
+
+    fn worker_isolates(&self) -> Vec<(WorkerId, IsolateId)> {
+        let residents = self.residents().into_iter();
+        residents
+            .map(|(worker, resident)| (worker, resident.isolate.id()))
+            .collect()
+    }
+
+    fn events(&self) -> Events {
+        self.hub.events()
+    }
+
+    fn methods(&self) -> Vec<(&'static str, &'static str)> {
+        let methods = C::methods().into_iter();
+        methods
+            .map(|(contract, method)| (contract, method.name))
+            .collect()
+    }
+
+    fn most_workers(&self) -> usize {
+        self.slots()
+    }
+
+    fn resize(&self, workers: usize) -> Result<(), ResizeError> {
+        self.try_resize(workers)
+    }
+
+    fn begin_reload(&self) {
+        self.begin_reload();
+    }
+
+    fn begin_drain(&self) -> bool {
+        self.drain(false)
+    }
+}
