@@ -1,0 +1,4 @@
+//! The inspector of Insula: what isolates and pools do, as plain data.
+#![forbid(unsafe_code)]
+
+pub mod model;
