@@ -1,4 +1,5 @@
 //! The inspector of Insula: what isolates and pools do, as plain data.
 #![forbid(unsafe_code)]
 
+pub mod announce;
 pub mod model;
