@@ -2,4 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod announce;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod model;
