@@ -106,25 +106,28 @@ impl Table {
 
     /// Returns the widths for a screen of so many columns, as the rows in sight need them.
     pub(crate) fn layout(&self, room: usize, in_sight: &[Row]) -> Layout {
-        let mut widths: Vec<Option<usize>> = self.natural(in_sight).into_iter().map(Some).collect();
+        let mut natural: Vec<_> = self.natural(in_sight).into_iter().map(Some).collect();
         loop {
+            let mut widths = natural.clone();
             let excess = total(&widths).saturating_sub(room);
-            if excess == 0 || self.shrink(&mut widths, excess) {
+            if self.shrink(&mut widths, excess) {
                 return Layout(widths);
             }
-            let last = self
-                .columns
-                .iter()
-                .zip(&widths)
-                .enumerate()
-                .filter(|(_, (column, width))| width.is_some() && column.rank > 0)
-                .max_by_key(|(_, (column, _))| column.rank);
-            match last {
-                Some((index, _)) => widths[index] = None,
+            // Without it the others may have their full widths again.
+            match self.least_wanted(&widths) {
+                Some(index) => natural[index] = None,
                 // The lines are cut at the edge of the screen.
                 None => return Layout(widths),
             }
         }
+    }
+
+    fn least_wanted(&self, widths: &[Option<usize>]) -> Option<usize> {
+        let columns = self.columns.iter().zip(widths).enumerate();
+        columns
+            .filter(|(_, (column, width))| width.is_some() && column.rank > 0)
+            .max_by_key(|(_, (column, _))| column.rank)
+            .map(|(index, _)| index)
     }
 
     fn natural(&self, rows: &[Row]) -> Vec<usize> {
