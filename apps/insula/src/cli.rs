@@ -288,3 +288,23 @@ fn seconds(text: &str) -> Result<Duration, String> {
         Err(expected())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_has_no_contradictions() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn seconds_have_bounds() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for text in ["", "0", "-1", "NaN", "inf", "1e9", "1s"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -26,7 +26,7 @@ pub(crate) enum Failure {
     ClosedOutput,
 }
 
-/// What has happened, and what to do about it.
+/// An event that kept a command from being carried out, and the remedy.
 #[derive(Debug)]
 pub(crate) struct Complaint {
     pub(crate) what: String,
@@ -80,9 +80,16 @@ impl Complaint {
         if self.advice.is_empty() {
             what
         } else {
-            format!("{what}. {}", clean(&self.advice))
+            format!("{what}. {}", capitalized(&clean(&self.advice)))
         }
     }
+}
+
+/// Returns a sentence, which begins with a capital letter.
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
 }
 
 impl From<ClientError> for Failure {

@@ -32,11 +32,11 @@ pub(crate) enum Subject {
     Pool(String),
 }
 
-/// What is asked for.
+/// A request for a look.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Wanted {
     pub(crate) parts: Vec<Part>,
-    /// Whose details are asked for.
+    /// The isolate or pool whose details are asked for.
     pub(crate) opened: Option<Subject>,
     /// The parameters of `getIsolates`.
     pub(crate) sort: String,
@@ -48,7 +48,7 @@ pub(crate) struct Wanted {
     pub(crate) samples: u64,
 }
 
-/// What came back. Parts that were not asked for are absent.
+/// A program at one moment. Parts that were not asked for are absent.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Look {
@@ -72,7 +72,7 @@ pub(crate) struct Look {
     pub(crate) isolate: Option<IsolateDetail>,
     #[serde(skip)]
     pub(crate) pool: Option<PoolDetail>,
-    /// Whether the subject whose details were asked for is not there any more.
+    /// The subject whose details were asked for is not there any more.
     #[serde(skip)]
     pub(crate) is_gone: bool,
 }

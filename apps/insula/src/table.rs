@@ -13,7 +13,7 @@ const GAP: usize = 2;
 /// The least width to which a flexible column is cut before others are left out.
 const LEAST: usize = 12;
 
-/// How a text is to be seen.
+/// The weight of a text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Tone {
     #[default]
@@ -70,7 +70,7 @@ impl Column {
 /// A row of a table, with a cell for each column.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
-    /// What the row is about, which stays the same while its cells change.
+    /// The id of its subject, which stays the same while the cells change.
     pub(crate) key: String,
     pub(crate) cells: Vec<String>,
     pub(crate) tone: Tone,

@@ -19,7 +19,7 @@ use crate::look::Look;
 use connection::{Connection, News};
 use insula_inspect::client::Client;
 use model::{Action, Model, Source};
-use terminal::Screen;
+use terminal::RawTerminal;
 use view::Palette;
 
 /// The longest time without a look at what has come.
@@ -32,7 +32,7 @@ const MAX_KEYS: usize = 64;
 /// The time for which a look of a record is shown while it plays.
 const PLAY: Duration = Duration::from_millis(500);
 
-/// Where looks come from.
+/// The origin of looks.
 enum Feed {
     Program {
         connection: Connection,
@@ -78,14 +78,14 @@ pub(crate) fn replay(looks: Vec<Look>, palette: Palette) -> Outcome {
 }
 
 fn drive(mut model: Model, mut feed: Feed, palette: Palette) -> Outcome {
-    let mut screen = Screen::open()?;
+    let mut screen = RawTerminal::open()?;
     let outcome = turn(&mut model, &mut feed, &mut screen, palette);
     screen.close();
     outcome
 }
 
 /// Draws, waits for a key or news, and takes them, until the user quits or the terminal goes away.
-fn turn(model: &mut Model, feed: &mut Feed, screen: &mut Screen, palette: Palette) -> Outcome {
+fn turn(model: &mut Model, feed: &mut Feed, screen: &mut RawTerminal, palette: Palette) -> Outcome {
     while !screen.is_told_to_stop() {
         let size = screen.size()?;
         view::measure(model, Rect::new(0, 0, size.width, size.height));

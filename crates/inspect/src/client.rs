@@ -66,7 +66,7 @@ pub struct Client {
     missed: u64,
 }
 
-/// What the server sends unasked, once a stream was listened to.
+/// A message that the server sends unasked, once a stream is listened to.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Notification {

@@ -1,6 +1,6 @@
 //! The connection to the program, on a thread of its own.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 
 use insula_inspect::client::{Client, ClientError};
@@ -9,17 +9,17 @@ use insula_inspect::model::Done;
 use crate::look::{Look, Wanted, look};
 use crate::order::Order;
 
-/// What the thread is to do, one after the other.
+/// A step of the thread, which takes one after the other.
 enum Request {
     Look(Wanted),
     Carry(Order),
 }
 
-/// What the thread has to say.
+/// A message of the thread.
 #[derive(Debug)]
 pub(super) enum News {
     Look(Box<Look>),
-    /// What became of an order, or why a look failed.
+    /// The outcome of an order, or the reason why a look failed.
     Notice(String),
     /// There will be no more.
     Ended(String),
@@ -34,6 +34,7 @@ pub(super) struct Connection {
     requests: Sender<Request>,
     news: Receiver<(News, bool)>,
     is_looking: bool,
+    has_ended: bool,
 }
 
 impl Connection {
@@ -46,6 +47,7 @@ impl Connection {
             requests,
             news,
             is_looking: false,
+            has_ended: false,
         }
     }
 
@@ -66,8 +68,18 @@ impl Connection {
 
     /// Returns what has come, if there is something.
     pub(super) fn news(&mut self) -> Option<News> {
-        let (news, ends_look) = self.news.try_recv().ok()?;
+        let (news, ends_look) = match self.news.try_recv() {
+            Ok(news) => news,
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) if self.has_ended => return None,
+            // The thread always says why it ends, unless it panics.
+            Err(TryRecvError::Disconnected) => {
+                let why = "the thread of the connection has ended";
+                (News::Ended(why.to_owned()), true)
+            }
+        };
         self.is_looking &= !ends_look;
+        self.has_ended |= matches!(news, News::Ended(_));
         Some(news)
     }
 }

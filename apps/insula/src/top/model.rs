@@ -29,7 +29,7 @@ const MAX_LOG: usize = 5_000;
 /// The most isolates that the server returns at once.
 const MAX_ISOLATES: u64 = 1_000;
 
-/// What fills the screen.
+/// A view of the program, which fills the screen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Screen {
     Overview,
@@ -82,7 +82,7 @@ impl Screen {
     }
 }
 
-/// Where the data comes from.
+/// The origin of the data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Source {
     /// A program that runs.
@@ -95,7 +95,7 @@ pub(crate) enum Source {
     },
 }
 
-/// What keys mean.
+/// The meaning of the keys.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Mode {
     /// They move and choose.
@@ -108,7 +108,7 @@ pub(crate) enum Mode {
     Question { order: Order, text: String },
 }
 
-/// What the caller is to do.
+/// A step that the caller carries out.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Action {
     None,
@@ -153,7 +153,7 @@ pub(crate) struct Model {
     pub(crate) is_frozen: bool,
     /// Why there will be no more data.
     pub(crate) lost: Option<String>,
-    /// What the last key or the last answer has led to.
+    /// The outcome of the last key or of the last order.
     pub(crate) notice: Option<String>,
     pub(crate) has_data: bool,
     cursors: [Cursor; Screen::ALL.len()],

@@ -13,12 +13,12 @@ use crate::failure::Failure;
 /// The terminal in its raw mode, on its second screen. It becomes as it was when this is closed or
 /// dropped, on a panic, and on a signal that asks the program to end.
 #[derive(Debug)]
-pub(super) struct Screen {
+pub(super) struct RawTerminal {
     terminal: DefaultTerminal,
     stop: Arc<AtomicBool>,
 }
 
-impl Screen {
+impl RawTerminal {
     /// # Errors
     /// Returns an error if there is no terminal.
     pub(super) fn open() -> Result<Self, Failure> {
@@ -64,7 +64,7 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for RawTerminal {
     fn drop(&mut self) {
         // A terminal that has gone need not be restored.
         let _ = ratatui::try_restore();

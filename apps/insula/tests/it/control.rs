@@ -91,7 +91,7 @@ fn the_server_says_why_it_refuses() {
         (
             110,
             "no",
-            "insula: the connection may only read. start the program with control",
+            "insula: the connection may only read. Start the program with control",
         ),
         (105, "isolates/7 has ended", "insula: isolates/7 has ended"),
         (

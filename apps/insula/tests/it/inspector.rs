@@ -20,7 +20,7 @@ pub(crate) struct Inspector {
 #[derive(Default)]
 struct Shared {
     answers: HashMap<String, Value>,
-    /// What was asked, as method and parameters.
+    /// The requests, as method and parameters.
     asked: Vec<(String, Value)>,
     connections: Vec<TcpStream>,
     has_ended: bool,

@@ -62,7 +62,7 @@ impl User {
     }
 }
 
-/// What a command has left.
+/// The exit status and the output of a command.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) status: Option<i32>,

@@ -159,7 +159,7 @@ mod on_unix {
         set_mode(&path, 0o600);
         assert_eq!(announced_in(place.path()).unwrap(), [own()]);
         fs::remove_file(&path).unwrap();
-        // One without a writer would block whoever opens it.
+        // To open one without a writer would block.
         let made = Command::new("mkfifo").arg(&path).status().unwrap();
         assert!(made.success());
         assert_eq!(announced_in(place.path()).unwrap(), []);

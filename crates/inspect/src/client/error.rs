@@ -27,7 +27,7 @@ pub enum ClientError {
     Refused,
     /// Something listens at the address that is no inspector.
     NoInspector {
-        /// How it has answered.
+        /// Its answer.
         reason: String,
     },
     /// The inspector refuses another connection, because it has too many.
@@ -50,7 +50,7 @@ pub enum ClientError {
     TooLarge,
     /// The server has sent what makes no sense.
     Broken {
-        /// What makes no sense.
+        /// The part that makes no sense.
         reason: String,
     },
     /// The connection may only read, and the method changes something.

@@ -15,7 +15,7 @@ use program::{HOSTILE, busy, hostile, idle};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (40, 10), (200, 60)];
 
-/// What keys lead to, and a word that each must show on a screen of 80 columns.
+/// Keys, and a word that must be on a screen of 80 columns after them.
 const VIEWS: [(&str, &str); 12] = [
     ("1", "turns/s"),
     ("2", "NAME"),
