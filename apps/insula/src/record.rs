@@ -113,6 +113,9 @@ impl<'a> Writer<'a> {
         if let Some(last) = look.events.events.last() {
             self.since = last.number;
         }
+        // The details have the rows of the table too, unless there were too many.
+        let details = look.pool_details.as_ref().map_or(0, Vec::len);
+        look.pools = look.pools.filter(|pools| pools.len() > details);
         self.line(&look)?;
         self.samples += 1;
         Ok(())
@@ -157,7 +160,7 @@ fn read_from(mut input: impl BufRead, path: &Path) -> Result<Vec<Look>, Failure>
     while let Some(line) = next_line(&mut input, path)? {
         match serde_json::from_slice::<Look>(&line) {
             Ok(mut look) => {
-                // Only the details were written, which have the rows of the table too.
+                // They were left out if the details have them.
                 if let (None, Some(details)) = (&look.pools, &look.pool_details) {
                     look.pools = Some(details.iter().map(|it| it.pool.clone()).collect());
                 }

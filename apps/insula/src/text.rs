@@ -27,6 +27,8 @@ pub(crate) fn clean(text: &str) -> String {
         if is_hostile(character) {
             marks = 0;
             cleaned.push(REPLACEMENT);
+        } else if is_selector(character) {
+            // It only asks for another drawing of the same character, of another width.
         } else if character.width() == Some(0) {
             marks += 1;
             if marks <= MAX_MARKS {
@@ -45,10 +47,15 @@ pub(crate) fn clean(text: &str) -> String {
 fn is_hostile(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Returns whether a character selects a variant of the one before it.
+fn is_selector(character: char) -> bool {
+    matches!(character, '\u{fe00}'..='\u{fe0f}')
 }
 
 /// Returns JSON in which no character acts on a terminal. Those that JSON allows without an escape

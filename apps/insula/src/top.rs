@@ -39,6 +39,8 @@ enum Feed {
         every: Duration,
         /// When to ask next.
         due: Instant,
+        /// The user waits for a look, even if the screen is frozen.
+        is_wanted: bool,
     },
     Record {
         looks: Vec<Look>,
@@ -55,6 +57,7 @@ pub(crate) fn run(client: Client, every: Duration, palette: Palette) -> Outcome 
         connection: Connection::start(client),
         every,
         due: Instant::now(),
+        is_wanted: false,
     };
     drive(Model::new(Source::Live), feed, palette)
 }
@@ -130,11 +133,13 @@ impl Feed {
                 connection,
                 every,
                 due,
+                is_wanted,
             } => {
                 let now = Instant::now();
-                let is_due = *due <= now && !model.is_frozen;
+                let is_due = *is_wanted || *due <= now && !model.is_frozen;
                 if is_due && model.is_live() && connection.ask(model.wanted()) {
                     *due = now + *every;
+                    *is_wanted = false;
                 }
                 let mut has_changed = false;
                 while let Some(news) = connection.news() {
@@ -165,17 +170,7 @@ impl Feed {
 
     fn carry(&mut self, action: Action, model: &mut Model) {
         match (self, action) {
-            (
-                Self::Program {
-                    connection, due, ..
-                },
-                Action::Refresh,
-            ) => {
-                // The user waits for it, so it is asked for even while the screen is frozen.
-                if model.is_live() && !connection.ask(model.wanted()) {
-                    *due = Instant::now();
-                }
-            }
+            (Self::Program { is_wanted, .. }, Action::Refresh) => *is_wanted = true,
             (Self::Program { connection, .. }, Action::Carry(order)) => connection.carry(order),
             (Self::Record { looks, due }, Action::Show(at)) => {
                 model.show(looks, at);

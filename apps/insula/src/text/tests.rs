@@ -18,6 +18,7 @@ fn nothing_that_acts_on_a_terminal_is_left() {
         ("\u{2066}a\u{2069}", "\u{fffd}a\u{fffd}"),
         ("a\u{200b}b\u{feff}", "a\u{fffd}b\u{fffd}"),
         ("a\u{2028}b", "a\u{fffd}b"),
+        ("\u{2764}\u{fe0f}", "\u{2764}"),
         ("\u{e0041}", "\u{fffd}"),
     ] {
         assert_eq!(clean(hostile), cleaned, "{hostile:?}");

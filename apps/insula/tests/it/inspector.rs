@@ -171,34 +171,55 @@ pub(crate) fn isolate(number: u64, name: &str) -> Value {
 }
 
 fn usual_answers() -> HashMap<String, Value> {
-    let isolates = json!([isolate(7, "decoder"), isolate(8, "wri\u{1b}[31mter")]);
-    let pool = json!({
-        "id": "pools/1",
-        "name": "thumbs",
-        "phase": "serving",
-        "ready": 4,
-        "workers": 4,
-        "mostWorkers": 8,
-    });
-    let party =
-        |number: u64, name: &str| json!({ "id": format!("isolates/{number}"), "name": name });
-    let wait = json!({
-        "waiter": party(7, "decoder"),
-        "holders": [party(8, "writer")],
-        "kind": "blocked",
-        "seenMs": 1_500,
-        "isInCycle": true,
-    });
-    let cycle = json!([party(7, "decoder"), party(8, "writer")]);
-    let stack = json!({ "frames": ["thread 0", "decoder", "Images.thumbnail"], "looks": 9 });
-    let sample = json!({ "atMs": 60_000, "isolates": 2, "running": 1 });
     let done = json!({ "text": "done as asked" });
-    let answers = [
+    let orders = [
+        "pause", "resume", "kill", "ping", "drain", "resize", "recycle",
+    ];
+    let orders = orders.map(|method| (method, done.clone()));
+    let all = of_program()
+        .into_iter()
+        .chain(of_isolates())
+        .chain(of_pools())
+        .chain(orders);
+    all.map(|(method, result)| (method.to_owned(), result))
+        .collect()
+}
+
+fn of_program() -> Vec<(&'static str, Value)> {
+    let sample = json!({ "atMs": 60_000, "isolates": 2, "running": 1 });
+    let events = [event(1, "decoder has begun"), event(2, "writer has begun")];
+    let thread = json!({ "index": 0, "state": "idle" });
+    let stack = json!({ "frames": ["thread 0", "decoder", "Images.thumbnail"], "looks": 9 });
+    vec![
         ("getVersion", json!({ "major": 1, "minor": 0 })),
         (
             "getVM",
             json!({ "name": "images", "pid": 4_711, "canControl": true, "now": sample }),
         ),
+        ("getThreads", json!({ "threads": [thread], "queued": 3 })),
+        ("getHistory", json!({ "samples": [sample] })),
+        ("getEvents", json!({ "events": events })),
+        ("streamListen", json!({})),
+        (
+            "profile",
+            json!({ "durationMs": 1_000, "looks": 10, "stacks": [stack] }),
+        ),
+    ]
+}
+
+fn of_isolates() -> Vec<(&'static str, Value)> {
+    let isolates = json!([isolate(7, "decoder"), isolate(8, "wri\u{1b}[31mter")]);
+    let decoder = json!({ "id": "isolates/7", "name": "decoder" });
+    let writer = json!({ "id": "isolates/8", "name": "writer" });
+    let wait = json!({
+        "waiter": decoder,
+        "holders": [writer],
+        "kind": "blocked",
+        "seenMs": 1_500,
+        "isInCycle": true,
+    });
+    let cycles = [[decoder, writer]];
+    vec![
         (
             "getIsolates",
             json!({ "total": 2, "matched": 2, "isolates": isolates }),
@@ -211,37 +232,27 @@ fn usual_answers() -> HashMap<String, Value> {
                 "why": ["It waits for \u{1b}[1mwriter.", "Nothing else keeps it alive."],
             }),
         ),
+        (
+            "getWaits",
+            json!({ "waits": [wait], "cycles": cycles, "unanswered": 1 }),
+        ),
+    ]
+}
+
+fn of_pools() -> Vec<(&'static str, Value)> {
+    let pool = json!({
+        "id": "pools/1",
+        "name": "thumbs",
+        "phase": "serving",
+        "ready": 4,
+        "workers": 4,
+        "mostWorkers": 8,
+    });
+    vec![
         ("getPools", json!({ "pools": [pool] })),
         (
             "getPool",
             json!({ "pool": pool, "why": ["All workers are busy."] }),
         ),
-        (
-            "getThreads",
-            json!({ "threads": [{ "index": 0, "state": "idle" }], "queued": 3 }),
-        ),
-        (
-            "getWaits",
-            json!({ "waits": [wait], "cycles": [cycle], "unanswered": 1 }),
-        ),
-        ("getHistory", json!({ "samples": [sample] })),
-        (
-            "getEvents",
-            json!({ "events": [event(1, "decoder has begun"), event(2, "writer has begun")] }),
-        ),
-        (
-            "profile",
-            json!({ "durationMs": 1_000, "looks": 10, "stacks": [stack] }),
-        ),
-        ("streamListen", json!({})),
-        ("pause", done.clone()),
-        ("resume", done.clone()),
-        ("kill", done.clone()),
-        ("ping", done.clone()),
-        ("drain", done.clone()),
-        ("resize", done.clone()),
-        ("recycle", done),
-    ];
-    let owned = answers.map(|(method, result)| (method.to_owned(), result));
-    HashMap::from(owned)
+    ]
 }

@@ -41,8 +41,10 @@ impl Terminal {
         };
         let (columns, rows) = (columns.to_string(), rows.to_string());
         // What the line leaves on the screen can be looked at after its end.
-        let line =
-            format!("{line}; echo status $?; stty -a | tr ';' '\\n' | grep -w echo; sleep 600");
+        let line = format!(
+            "{line}; s=$?; stty -a | tr -s '; ' '\\n' | grep -x -e echo -e -echo; \
+             echo status $s; sleep 600"
+        );
         let arguments = [
             "-f",
             "/dev/null",
@@ -63,7 +65,8 @@ impl Terminal {
 
     fn tmux(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new("tmux");
-        command.arg("-S").arg(&self.socket).args(arguments);
+        // In any locale it is to draw what programs write.
+        command.args(["-u", "-S"]).arg(&self.socket).args(arguments);
         // It must not take the one in which the tests themselves may run for its own.
         command.env_remove("TMUX").stdin(Stdio::null());
         command.output().unwrap()
