@@ -1,0 +1,65 @@
+//! A profile: how often each stack was seen.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use insula_inspect::model::Profile;
+use serde_json::json;
+
+use crate::cli::{self, Global};
+use crate::failure::Outcome;
+use crate::output::{print, print_json};
+use crate::tables;
+use crate::target::connect;
+use crate::text::{clean, millis};
+
+/// Watches a program for a while, and prints what its threads did.
+pub(super) fn run(options: &cli::Profile, global: &Global) -> Outcome {
+    let mut client = connect(&options.target, global)?;
+    let seconds = options.seconds;
+    let timeout = global.timeout + Duration::from_secs(seconds);
+    let profile: Profile = client.call_within("profile", json!({ "seconds": seconds }), timeout)?;
+    if global.json {
+        print_json(&profile)
+    } else if options.folded {
+        print(&folded(&profile))
+    } else {
+        let mut text = tables::stacks(&profile).plain();
+        let time = millis(profile.duration_ms);
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "({} looks in {time})", profile.looks);
+        print(&text)
+    }
+}
+
+/// Returns a line for each stack, as tools for flame graphs read them.
+fn folded(profile: &Profile) -> String {
+    let mut text = String::new();
+    for stack in &profile.stacks {
+        // A semicolon ends a frame, and the last blank is before the number.
+        let frames = stack.frames.iter();
+        let frames: Vec<_> = frames.map(|it| clean(it).replace(';', ",")).collect();
+        let _ = writeln!(text, "{} {}", frames.join(";"), stack.looks);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use insula_inspect::model::Stack;
+
+    use super::*;
+
+    #[test]
+    fn a_name_neither_ends_a_frame_nor_a_line() {
+        let stack = Stack {
+            frames: vec!["a;b".to_owned(), "c\n9".to_owned()],
+            looks: 3,
+        };
+        let profile = Profile {
+            stacks: vec![stack],
+            ..Profile::default()
+        };
+        assert_eq!(folded(&profile), "a,b;c\u{fffd}9 3\n");
+    }
+}
