@@ -242,7 +242,7 @@ class App {
       else tab.tabIndex = -1;
       setHidden(byId(name), name !== view);
     }
-    byId(`tab-${view}`).scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    showTab(byId(`tab-${view}`));
     if (!this.#views.has(view)) this.#views.set(view, new VIEWS[view](this, byId(view)));
     this.#currentView().show(this.#route);
     this.#tick();
@@ -286,6 +286,13 @@ function takeToken() {
     history.replaceState(history.state, '', location.pathname);
   }
   return sessionStorage.getItem('token');
+}
+
+// Narrow windows have no room for all tabs. `scrollIntoView` would do this as well, but it also makes
+// the next Tab key go on from there, and so skip what is before.
+function showTab(tab) {
+  const nav = document.querySelector('nav');
+  if (nav.scrollWidth > nav.clientWidth) nav.scrollLeft = tab.offsetLeft - (nav.clientWidth - tab.offsetWidth) / 2;
 }
 
 // Arrow keys move the focus between tabs; Enter opens one. Moving alone does not, for each view

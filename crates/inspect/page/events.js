@@ -11,7 +11,7 @@ const PAUSE_MS = 250;
 
 /** A table of events, whose rows never change. */
 export function eventTable(app, { caption, empty }) {
-  return new Table({
+  const table = new Table({
     caption,
     empty,
     isFixed: true,
@@ -24,6 +24,8 @@ export function eventTable(app, { caption, empty }) {
       { label: 'Event', class: 'text', fill: (cell, event) => fillText(cell, event.text) },
     ],
   });
+  table.element.classList.add('events');
+  return table;
 }
 
 function fillTime(cell, event, app) {

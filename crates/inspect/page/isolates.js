@@ -1,8 +1,10 @@
 // The table of isolates, of which there can be hundreds of thousands.
 //
 // The server sorts, filters and cuts. The page holds pages of 200 rows around what is visible, and
-// only the visible rows are elements, each at its place by a transform. Focus stays on the table
-// itself, and `aria-activedescendant` names the selected row: rows come and go, the focus does not.
+// only the visible rows are elements. Those are filled anew when scrolling has left a few of them out
+// of view, and one transform moves them all: with a transform for each, styles took most of a frame.
+// Focus stays on the table itself, and `aria-activedescendant` names the selected row: rows come and
+// go, the focus does not.
 
 import { button, draw, el, fillName, fillState, makeCell, setAttribute, setHidden, setText } from './dom.js';
 import { count, duration, NONE, words } from './format.js';
@@ -11,7 +13,8 @@ import { IsolateDetail } from './isolate.js';
 const ROW_PX = 28;
 const PAGE = 200;
 const MOST_PAGES = 24;
-const SPARE_ROWS = 6;
+// Rows that go out of view before the elements are filled anew.
+const STEP = 8;
 // Browsers limit the height of elements; the lowest limit is about 17 million. A longer table
 // scrolls faster than the mouse.
 const MOST_PX = 10_000_000;
@@ -47,7 +50,9 @@ class Rows {
 
   /** The first page from `first` to `last` that was not fetched since `since`. */
   outdated(first, last, since) {
-    for (let page = Math.floor(first / PAGE); page * PAGE <= last; page += 1) {
+    // Without rows `last` is before `first`. Their first page tells whether there are some now.
+    const end = Math.max(first, last);
+    for (let page = Math.floor(first / PAGE); page * PAGE <= end; page += 1) {
       if ((this.#pages.get(page)?.askedAt ?? -1) < since) return page;
     }
     return undefined;
@@ -86,7 +91,6 @@ export class IsolatesView {
   #typing;
   // The visible rows as elements, in the order of the table.
   #lines = [];
-  #spare = [];
 
   constructor(app, panel) {
     this.#app = app;
@@ -154,7 +158,6 @@ export class IsolatesView {
     this.#rows = new Rows();
     this.#selected = { index: 0, id: undefined };
     this.scroller.scrollTop = 0;
-    this.#load().catch((error) => this.#app.report(error));
     draw(this.#render);
   }
 
@@ -255,70 +258,41 @@ export class IsolatesView {
     const { scrollTop } = this.scroller;
     const { matched } = this.#rows;
     const top = scrollTop * this.#ratio(viewPx);
-    this.#first = Math.max(0, Math.floor(top / ROW_PX) - SPARE_ROWS);
-    this.#last = Math.min(matched, Math.ceil((top + viewPx) / ROW_PX) + SPARE_ROWS) - 1;
-    this.#arrange();
-    this.#lines.forEach((line) => this.#fill(line, scrollTop - top));
-    this.#fillFrame(Math.min(matched * ROW_PX, MOST_PX));
+    const firstVisible = Math.max(0, Math.floor(top / ROW_PX) - 1);
+    this.#first = firstVisible - (firstVisible % STEP);
+    this.#last = Math.min(matched, this.#first + Math.ceil(viewPx / ROW_PX) + STEP + 2) - 1;
+    this.#arrange(this.#last - this.#first + 1);
+    this.#lines.forEach((line, place) => this.#fill(line, this.#first + place));
+    this.#fillFrame(Math.min(matched * ROW_PX, MOST_PX), this.#first * ROW_PX + scrollTop - top);
     this.#load().catch((error) => this.#app.report(error));
   };
 
-  // Takes lines that went out of view at one end, and puts them in at the other. The order in the
-  // document stays that of the table, for readers that follow it.
-  #arrange() {
-    const lines = this.#lines.filter((line) => line.index >= this.#first && line.index <= this.#last);
-    this.#spare.push(...this.#lines.filter((line) => !lines.includes(line)));
-    const from = lines.length > 0 ? lines[0].index : this.#last + 1;
-    const to = lines.length > 0 ? lines.at(-1).index : this.#last;
-    const before = this.#take(this.#first, from - 1);
-    const after = this.#take(to + 1, this.#last);
-    this.body.prepend(...before);
-    this.body.append(...after);
-    this.#lines = [...before, ...lines, ...after];
-    this.#spare.forEach((line) => line.remove());
+  #arrange(number) {
+    while (this.#lines.length < number) this.#lines.push(this.body.appendChild(newLine()));
+    this.#lines.splice(number).forEach((line) => line.remove());
   }
 
-  #take(from, to) {
-    const taken = [];
-    for (let index = from; index <= to; index += 1) {
-      const line = this.#spare.pop() ?? this.#newLine();
+  #fill(line, index) {
+    if (line.index !== index) {
       line.index = index;
       line.id = `row-${index}`;
       line.setAttribute('aria-rowindex', index + 2);
-      taken.push(line);
     }
-    return taken;
-  }
-
-  #newLine() {
-    const cells = COLUMNS.map(makeCell);
-    cells.forEach((cell) => cell.setAttribute('role', cell.tagName === 'TH' ? 'rowheader' : 'gridcell'));
-    return el('tr', { role: 'row' }, ...cells);
-  }
-
-  #fill(line, shift) {
-    const top = line.index * ROW_PX + shift;
-    if (line.top !== top) {
-      line.top = top;
-      line.style.transform = `translateY(${top}px)`;
-    }
-    setAttribute(line, 'aria-selected', line.index === this.#selected.index);
-    const row = this.#rows.at(line.index);
+    setAttribute(line, 'aria-selected', index === this.#selected.index);
+    const row = this.#rows.at(index);
     line.classList.toggle('loading', row === undefined);
     if (row === undefined) return;
-    COLUMNS.forEach((column, index) => {
-      const cell = line.children[index];
+    COLUMNS.forEach((column, place) => {
+      const cell = line.children[place];
       if (column.fill) column.fill(cell, row);
       else setText(cell, column.text(row));
     });
   }
 
-  #fillFrame(heightPx) {
+  #fillFrame(heightPx, bodyTop) {
     const { matched, total } = this.#rows;
-    if (this.body.heightPx !== heightPx) {
-      this.body.heightPx = heightPx;
-      this.body.style.height = `${heightPx}px`;
-    }
+    setStyle(this.table, 'height', `${heightPx + ROW_PX}px`);
+    setStyle(this.body, 'transform', `translateY(${bodyTop}px)`);
     setAttribute(this.table, 'aria-rowcount', matched + 1);
     setAttribute(this.table, 'aria-activedescendant', matched > 0 ? `row-${this.#selected.index}` : null);
     setText(this.counts, matched === total ? `${count(total)} isolates` : `${count(matched)} of ${count(total)} isolates`);
@@ -330,4 +304,18 @@ export class IsolatesView {
     if (member === this.#query.sort) return 'ascending';
     return `-${member}` === this.#query.sort ? 'descending' : null;
   }
+}
+
+function newLine() {
+  const cells = COLUMNS.map(makeCell);
+  cells.forEach((cell) => cell.setAttribute('role', cell.tagName === 'TH' ? 'rowheader' : 'gridcell'));
+  return el('tr', { role: 'row' }, ...cells);
+}
+
+// An assignment makes the browser compute styles again, even if nothing differs.
+function setStyle(node, property, value) {
+  const known = (node.styles ??= {});
+  if (known[property] === value) return;
+  known[property] = value;
+  node.style[property] = value;
 }
