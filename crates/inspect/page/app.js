@@ -126,7 +126,7 @@ class App {
 
   #connect() {
     if (this.token === null) {
-      this.#setStatus('refused');
+      this.#statusChanged('refused');
       this.#setNotice(NOTICES.missing);
       return;
     }
@@ -143,6 +143,8 @@ class App {
   async #statusChanged(status) {
     this.#setStatus(status);
     this.#setNotice(NOTICES[status] ?? '');
+    // Without data, empty tables would say something that is not known.
+    setHidden(document.querySelector('main'), status === 'refused' || (status === 'ended' && this.vm === null));
     if (status !== 'live') return;
     try {
       await this.#begin();
@@ -269,10 +271,10 @@ class App {
 
   #drawHead = () => {
     if (this.vm === null) return;
-    const { name, pid, version, operatingSystem, cores, uptimeMs } = this.vm;
+    const { name, pid, version, operatingSystem, cores, uptimeMs, canControl } = this.vm;
     const uptime = this.samples.list.at(-1)?.atMs ?? uptimeMs;
     fillName(byId('program'), name);
-    setText(byId('facts'), `process ${pid} · ${visible(operatingSystem, 40)}, ${count(cores)} cores · Insula ${visible(version, 40)} · watched for ${duration(uptime)}`);
+    setText(byId('facts'), `process ${pid} · ${visible(operatingSystem, 40)}, ${count(cores)} cores · Insula ${visible(version, 40)} · watched for ${duration(uptime)}${canControl ? '' : ' · read-only'}`);
     const title = `${byId(`tab-${this.#route.view}`).textContent} · ${visible(name, 60)}`;
     if (document.title !== title) document.title = title;
   };
@@ -310,7 +312,8 @@ let clearing;
 
 function toast(element, text) {
   const toasts = [byId('done'), byId('failure')];
-  toasts.forEach((other) => setText(other, ''));
+  // An error of each refresh is read out once, not each second.
+  toasts.filter((other) => other !== element).forEach((other) => setText(other, ''));
   setText(element, visible(text, 500));
   clearTimeout(clearing);
   clearing = setTimeout(() => toasts.forEach((other) => setText(other, '')), TOAST_MS);

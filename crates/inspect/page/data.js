@@ -54,7 +54,8 @@ export function ended(outcomes = {}) {
 
 /** The course of each pool, which the server does not keep. */
 export class PoolHistory {
-  pools = [];
+  /** The pools of the last answer. */
+  pools = null;
   #courses = new Map();
 
   add(pools, atMs) {

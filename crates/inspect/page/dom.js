@@ -125,7 +125,8 @@ export class Table {
     this.#columns = columns;
     this.#keyOf = keyOf;
     this.#isFixed = isFixed;
-    this.#empty = el('p', { class: 'empty' }, empty);
+    // Before the first update it is not known that there are none.
+    this.#empty = el('p', { class: 'empty', hidden: true }, empty);
     const heads = columns.map((column) =>
       el('th', { scope: 'col', class: column.isNumber ? 'number' : null }, column.label));
     this.table = el('table', {}, el('caption', {}, caption), el('thead', {}, el('tr', {}, ...heads)), this.#body);

@@ -5,7 +5,7 @@ import { clock, count, duration, visible, words } from './format.js';
 
 const KINDS = ['isolateSpawn', 'isolateExit', 'isolateError', 'isolateStuck', 'worker', 'poolPhase', 'slowCall', 'control'];
 const SEVERITIES = ['info', 'warning', 'error'];
-const MOST_ROWS = 500;
+const MOST_ROWS = 300;
 // A burst of events draws a few times a second, not with each frame.
 const PAUSE_MS = 250;
 
@@ -56,6 +56,7 @@ export class EventLog {
   #counts = el('p', { class: 'counts' });
   #table;
   #hasNews = true;
+  #hasTimer = false;
 
   constructor(app, panel) {
     this.#app = app;
@@ -79,9 +80,12 @@ export class EventLog {
   async poll() {}
 
   changed() {
-    if (this.#hasNews) return;
-    this.#hasNews = true;
-    setTimeout(() => draw(this.#render), PAUSE_MS);
+    if (this.#hasTimer) return;
+    this.#hasTimer = true;
+    setTimeout(() => {
+      this.#hasTimer = false;
+      this.#filter();
+    }, PAUSE_MS);
   }
 
   #filter = () => {
@@ -102,7 +106,7 @@ export class EventLog {
   }
 
   #render = () => {
-    if (!this.#hasNews) return;
+    if (!this.#hasNews || this.#app.vm === null) return;
     this.#hasNews = false;
     const { list, dropped } = this.#app.events;
     const matches = list.filter((event) => this.#matches(event));

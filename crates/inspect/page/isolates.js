@@ -105,7 +105,7 @@ export class IsolatesView {
     this.filter = el('input', { type: 'search', placeholder: 'Name or id', 'aria-label': 'Filter by name or id', oninput: () => this.#typed() });
     this.state = el('select', { onchange: () => this.#ask({ state: this.state.value }) },
       el('option', { value: '' }, 'All'), ...STATES.map((state) => el('option', { value: state }, words(state))));
-    this.counts = el('p', { class: 'counts', 'aria-live': 'polite' });
+    this.counts = el('p', { class: 'counts' });
     this.heads = COLUMNS.map((column) => this.#head(column));
     this.body = el('tbody');
     this.table = el('table', { class: 'rows', role: 'grid', tabindex: 0, 'aria-label': 'Isolates', onkeydown: (event) => this.#key(event) },
@@ -119,7 +119,7 @@ export class IsolatesView {
   }
 
   #head({ label, sort, isNumber, class: classes }) {
-    const content = sort ? button(label, () => this.#sortBy(sort), { tabindex: -1 }) : label;
+    const content = sort ? button(label, () => this.#sortBy(sort)) : label;
     return el('th', { scope: 'col', role: 'columnheader', class: `${isNumber ? 'number' : ''} ${classes ?? ''}` }, content);
   }
 

@@ -63,8 +63,9 @@ export class Overview {
   }
 
   #render = () => {
+    if (this.#app.vm === null) return;
     const samples = this.#app.samples.list;
-    if (samples.length > 0) this.#charts.forEach(({ chart, values }) => chart.update(values(samples)));
+    this.#charts.forEach(({ chart, values }) => chart.update(values(samples)));
     const grave = this.#app.events.list.filter((event) => event.severity === 'warning' || event.severity === 'error');
     this.#events.update(grave.slice(-RECENT).reverse());
   };

@@ -33,7 +33,8 @@ export class PoolsView {
   }
 
   #render = () => {
-    if (this.#id === undefined) this.#list.update(this.#app.poolHistory.pools);
+    const { pools } = this.#app.poolHistory;
+    if (this.#id === undefined && pools !== null) this.#list.update(pools);
   };
 }
 

@@ -204,7 +204,7 @@ export class ProfileView {
       this.#profile = await profile(this.#app.token, seconds);
       draw(this.#render);
     } catch (error) {
-      setText(this.#status, error instanceof Failure ? error.message : 'The connection was lost.');
+      setText(this.#status, error instanceof Failure ? error.message : 'There was no connection for the profile.');
     } finally {
       this.#start.disabled = false;
     }

@@ -5,7 +5,7 @@ import { count, duration, micros, rate } from './format.js';
 
 export class ThreadsView {
   #app;
-  #answer = { threads: [] };
+  #answer = null;
   #before = new Map();
   #askedAt;
   #rates = new Map();
@@ -56,6 +56,7 @@ export class ThreadsView {
   }
 
   #render = () => {
+    if (this.#answer === null) return;
     const { threads = [], queued } = this.#answer;
     const number = (state) => count(threads.filter((thread) => (thread.state ?? 'idle') === state).length);
     setText(this.#summary, `${count(threads.length)} threads: ${number('stuck')} stuck, ${number('running')} running, ${number('idle')} idle. ${count(queued)} isolates wait in the queue of all threads.`);

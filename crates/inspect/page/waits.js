@@ -47,9 +47,9 @@ function parties(list, app) {
 
 export class WaitsView {
   #app;
-  #answer = { waits: [], cycles: [] };
+  #answer = null;
   #summary = el('p', { class: 'counts' });
-  #cycles = el('ul', { class: 'why', 'aria-label': 'Cycles' });
+  #cycles = el('ul', { class: 'why cycles', 'aria-label': 'Cycles' });
   #drawn = el('div', { class: 'graph' });
   #graph;
   #table;
@@ -74,6 +74,7 @@ export class WaitsView {
   }
 
   #render = () => {
+    if (this.#answer === null) return;
     const { waits = [], cycles = [], unanswered } = this.#answer;
     const nodes = this.#graph.update(waits, cycles, MOST_NODES);
     setHidden(this.#drawn, nodes === 0 || nodes > MOST_NODES);
