@@ -1,0 +1,201 @@
+// One pool in detail: its workers, its methods, the calls that run, and its course.
+
+import { Chart } from './charts.js';
+import { NO_SUCH_OBJECT } from './connection.js';
+import { rates } from './data.js';
+import { button, draw, el, Facts, fillName, fillParty, fillSentences, fillState, setHidden, setText, Table } from './dom.js';
+import { bytes, count, duration, latency, micros, NONE, rate, visible } from './format.js';
+
+const MOST_CALLS = 200;
+
+const level = (member) => (course) => course.map((point) => point[member]);
+const CHARTS = [
+  { label: 'Queued calls', values: level('queued'), format: count },
+  { label: 'Running calls', values: level('running'), format: count },
+  { label: 'Calls per second', values: (course) => rates(course, 'ended'), format: rate },
+  { label: 'Queue wait p99', values: level('waitP99'), format: micros },
+  { label: 'Run time p99', values: level('runP99'), format: micros },
+];
+
+const METHODS = [
+  { label: 'Method', isHead: true, class: 'name', fill: (cell, method) => fillName(cell, `${method.contract}.${method.method}`) },
+  { label: 'Answered', isNumber: true, text: ({ outcomes }) => count(outcomes?.answeredTotal) },
+  { label: 'Failed', isNumber: true, text: ({ outcomes }) => count(outcomes?.failedTotal) },
+  { label: 'Panicked', isNumber: true, text: ({ outcomes }) => count(outcomes?.panickedTotal) },
+  { label: 'Cancelled', isNumber: true, text: ({ outcomes }) => count(outcomes?.cancelledTotal) },
+  { label: 'Expired', isNumber: true, text: ({ outcomes }) => count(outcomes?.expiredTotal) },
+  { label: 'Died', isNumber: true, text: ({ outcomes }) => count(outcomes?.diedTotal) },
+  { label: 'Queue wait p99', isNumber: true, text: (method) => latency(method.queueWait, 'p99Us') },
+  { label: 'Run time p50', isNumber: true, text: (method) => latency(method.runTime, 'p50Us') },
+  { label: 'p90', isNumber: true, text: (method) => latency(method.runTime, 'p90Us') },
+  { label: 'p99', isNumber: true, text: (method) => latency(method.runTime, 'p99Us') },
+  { label: 'Longest', isNumber: true, text: (method) => latency(method.runTime, 'maxUs') },
+];
+
+function workerColumns(app) {
+  return [
+    { label: 'Worker', isHead: true, text: (worker) => String(worker.index) },
+    { label: 'Condition', fill: (cell, worker) => fillState(cell, worker.condition) },
+    { label: 'Isolate', class: 'name', fill: (cell, worker) => fillParty(cell, worker.isolate, app) },
+    { label: 'Running', isNumber: true, text: (worker) => count(worker.running) },
+    { label: 'Calls', isNumber: true, text: (worker) => count(worker.callsTotal) },
+    { label: 'Panicked', isNumber: true, text: (worker) => count(worker.panickedTotal) },
+    { label: 'Run time p50', isNumber: true, text: (worker) => latency(worker.runTime, 'p50Us') },
+    { label: 'p99', isNumber: true, text: (worker) => latency(worker.runTime, 'p99Us') },
+    { label: 'CPU time', isNumber: true, text: (worker) => duration(worker.cpuTotalMs) },
+    { label: 'Memory', isNumber: true, text: (worker) => bytes(worker.memoryBytes) },
+    { label: 'Incarnation', isNumber: true, text: (worker) => count(worker.incarnation) },
+    { label: 'Fault', class: 'name', fill: (cell, worker) => fillName(cell, worker.fault ?? NONE) },
+  ];
+}
+
+/** The calls that run, as bars by age, those of one worker beside each other. */
+class Timeline {
+  #table = new Table({
+    caption: 'Calls that run, by worker and age',
+    columns: [
+      { label: 'Worker', isHead: true, text: (call) => String(call.worker) },
+      { label: 'Method', class: 'name', fill: (cell, call) => fillName(cell, call.method) },
+      { label: 'Seen for', isNumber: true, text: (call) => duration(call.seenMs) },
+      { label: 'Age', class: 'bar-cell', fill: (cell, call) => this.#fillBar(cell, call) },
+    ],
+    keyOf: (call) => `${call.worker} ${call.method}`,
+    empty: 'No calls',
+  });
+  #more = el('p', { class: 'note' });
+  #longestMs = 1;
+  element = el('div', {}, this.#table.element, this.#more);
+
+  /** Shows calls, which come with the oldest first. */
+  update(calls) {
+    const shown = calls.slice(0, MOST_CALLS);
+    this.#longestMs = Math.max(1, calls[0]?.seenMs ?? 0);
+    this.#table.update(shown.toSorted((a, b) => a.worker - b.worker || b.seenMs - a.seenMs));
+    setText(this.#more, calls.length > shown.length ? `${count(calls.length - shown.length)} younger calls are not shown.` : '');
+  }
+
+  #fillBar(cell, { seenMs, isWaiting }) {
+    if (!cell.bar) cell.append(cell.bar = el('span', { class: 'age' }), cell.note = el('span'));
+    cell.bar.style.width = `${Math.max(1, (70 * (seenMs ?? 0)) / this.#longestMs).toFixed(1)}%`;
+    cell.bar.classList.toggle('waiting', isWaiting ?? false);
+    setText(cell.note, isWaiting ? 'Waits for its reader' : '');
+  }
+}
+
+export class PoolPage {
+  #app;
+  #id;
+  #answer = null;
+  #isGone = false;
+  #title = el('h2');
+  #state = el('p');
+  #note = el('p', { class: 'note', role: 'status' });
+  #why = el('ul', { class: 'why', 'aria-label': 'Why' });
+  #size = el('input', { type: 'number', min: 1, max: 1024, 'aria-label': 'Number of workers' });
+  #buttons;
+  #charts = CHARTS.map(({ values, ...options }) => ({ values, chart: new Chart(options) }));
+  #facts = new Facts();
+  #workers;
+  #methods = new Table({ caption: 'Methods', columns: METHODS, keyOf: (method) => `${method.contract}.${method.method}`, empty: 'No methods' });
+  #timeline = new Timeline();
+
+  constructor(app, close) {
+    this.#app = app;
+    this.#workers = new Table({ caption: 'Workers', columns: workerColumns(app), keyOf: (worker) => worker.index, empty: 'No workers' });
+    this.#size.addEventListener('keydown', ({ key }) => key === 'Enter' && this.#resize());
+    this.#buttons = el('div', { class: 'buttons' },
+      this.#size, button('Resize', () => this.#resize()),
+      button('Recycle workers', () => this.#control('recycle')),
+      button('Drain', () => this.#drain(), { class: 'danger' }));
+    this.element = el('div', { class: 'pool', hidden: true },
+      el('div', { class: 'title' }, this.#title, button('All pools', close)),
+      this.#state, this.#note, this.#why, this.#buttons,
+      el('div', { class: 'charts' }, ...this.#charts.map(({ chart }) => chart.element)),
+      this.#facts.element, this.#timeline.element, this.#workers.element, this.#methods.element);
+    this.element.addEventListener('keydown', ({ key }) => key === 'Escape' && close());
+  }
+
+  show(id) {
+    if (id !== this.#id) {
+      this.#answer = null;
+      this.#isGone = false;
+      this.#size.value = '';
+    }
+    this.#id = id;
+    setHidden(this.element, id === undefined);
+    draw(this.#render);
+  }
+
+  async poll() {
+    const id = this.#id;
+    if (id === undefined || this.#isGone) return;
+    try {
+      const answer = await this.#app.request('getPool', { poolId: id });
+      if (id === this.#id) this.#answer = answer;
+    } catch (error) {
+      if (error.code !== NO_SUCH_OBJECT) throw error;
+      if (id === this.#id) this.#isGone = true;
+    }
+    draw(this.#render);
+  }
+
+  #control(method, params = {}) {
+    return this.#app.control(method, { poolId: this.#id, ...params });
+  }
+
+  #resize() {
+    const workers = this.#size.valueAsNumber;
+    if (this.#size.reportValidity() && Number.isInteger(workers)) this.#control('resize', { workers });
+  }
+
+  async #drain() {
+    const id = this.#id;
+    const name = visible(this.#answer?.pool.name ?? id, 100);
+    const isSure = await this.#app.ask('Drain this pool?', `“${name}” finishes the calls that it has, and takes no more. This cannot be undone.`, 'Drain');
+    if (isSure) this.#app.control('drain', { poolId: id });
+  }
+
+  #render = () => {
+    if (this.#id === undefined) return;
+    fillName(this.#title, this.#answer?.pool.name || this.#id);
+    setText(this.#note, this.#isGone ? 'There is no such pool, or it has been dropped.' : '');
+    setHidden(this.#buttons, !this.#app.canControl || this.#isGone);
+    const course = this.#app.poolHistory.of(this.#id);
+    if (course.length > 0) this.#charts.forEach(({ chart, values }) => chart.update(values(course)));
+    if (this.#answer !== null) this.#fill(this.#answer);
+  };
+
+  #fill({ pool, workers = [], methods = [], calls = [], why = [] }) {
+    fillState(this.#state, pool.phase);
+    fillSentences(this.#why, why);
+    // The reader may be typing, so only an untouched field follows the pool.
+    if (this.#size.value === '' && document.activeElement !== this.#size) this.#size.value = pool.workers;
+    this.#facts.update(facts(pool));
+    this.#timeline.update(calls);
+    this.#workers.update(workers);
+    this.#methods.update(methods);
+  }
+}
+
+function facts(pool) {
+  const outcomes = pool.outcomes ?? {};
+  return {
+    Workers: `${count(pool.ready)} ready of ${count(pool.workers)}, at most ${count(pool.mostWorkers)}`,
+    'Waiting for room': count(pool.waiting),
+    Submitted: count(pool.submittedTotal),
+    Answered: count(outcomes.answeredTotal),
+    Failed: count(outcomes.failedTotal),
+    Panicked: count(outcomes.panickedTotal),
+    Cancelled: count(outcomes.cancelledTotal),
+    Expired: count(outcomes.expiredTotal),
+    Died: count(outcomes.diedTotal),
+    Rejected: count(outcomes.rejectedTotal),
+    Shed: count(outcomes.shedTotal),
+    'Workers given up': count(pool.stuckTotal),
+    'Services rebuilt': count(pool.rebuiltTotal),
+    'Latency p50': latency(pool.latency, 'p50Us'),
+    'Latency p90': latency(pool.latency, 'p90Us'),
+    'Latency p99': latency(pool.latency, 'p99Us'),
+    'Latency p99.9': latency(pool.latency, 'p999Us'),
+  };
+}

@@ -1,0 +1,70 @@
+// The threads of the thread pool.
+
+import { draw, el, fillParty, fillState, setText, Table } from './dom.js';
+import { count, duration, micros, rate } from './format.js';
+
+export class ThreadsView {
+  #app;
+  #answer = null;
+  #before = new Map();
+  #askedAt;
+  #rates = new Map();
+  #summary = el('p', { class: 'counts' });
+  #table;
+
+  constructor(app, panel) {
+    this.#app = app;
+    this.#table = new Table({ caption: 'Threads', columns: this.#columns(), keyOf: (thread) => thread.index, empty: 'No threads' });
+    panel.append(el('div', { class: 'bar' }, this.#summary), this.#table.element);
+  }
+
+  show() {
+    draw(this.#render);
+  }
+
+  changed() {}
+
+  async poll() {
+    this.#answer = await this.#app.request('getThreads');
+    this.#measure(this.#answer.threads ?? []);
+    draw(this.#render);
+  }
+
+  // Turns per second, from the counters of the poll before.
+  #measure(threads) {
+    const now = performance.now();
+    const seconds = (now - this.#askedAt) / 1000;
+    for (const { index, turnsTotal } of threads) {
+      const before = this.#before.get(index);
+      if (before !== undefined) this.#rates.set(index, (turnsTotal - before) / seconds);
+      this.#before.set(index, turnsTotal);
+    }
+    this.#askedAt = now;
+  }
+
+  #columns() {
+    return [
+      { label: 'Thread', isHead: true, text: (thread) => String(thread.index) },
+      { label: 'State', fill: (cell, thread) => fillThreadState(cell, thread) },
+      { label: 'Isolate', class: 'name', fill: (cell, thread) => fillParty(cell, thread.isolate, this.#app) },
+      { label: 'Present turn', isNumber: true, text: (thread) => duration(thread.turnMs) },
+      { label: 'Turns per second', isNumber: true, text: (thread) => rate(this.#rates.get(thread.index)) },
+      { label: 'Turns', isNumber: true, text: (thread) => count(thread.turnsTotal) },
+      { label: 'Isolates queued', isNumber: true, text: (thread) => count(thread.queued) },
+      { label: 'Mean slice', isNumber: true, text: (thread) => micros((thread.meanSliceNs ?? 0) / 1000) },
+    ];
+  }
+
+  #render = () => {
+    if (this.#answer === null) return;
+    const { threads = [], queued } = this.#answer;
+    const number = (state) => count(threads.filter((thread) => (thread.state ?? 'idle') === state).length);
+    setText(this.#summary, `${count(threads.length)} threads: ${number('stuck')} stuck, ${number('running')} running, ${number('idle')} idle. ${count(queued)} isolates wait in the queue of all threads.`);
+    this.#table.update(threads);
+  };
+}
+
+function fillThreadState(cell, { state = 'idle' }) {
+  fillState(cell, state);
+  cell.parentElement.classList.toggle('alarm', state === 'stuck');
+}

@@ -1,0 +1,109 @@
+// Who waits for whom: as a drawing, in words, and as a table.
+
+import { draw, el, fillParty, fillState, setHidden, setText, Table } from './dom.js';
+import { count, duration, NONE } from './format.js';
+import { WaitGraph } from './graph.js';
+
+const MOST_NODES = 300;
+const MOST_ROWS = 500;
+
+/** A table of waits, for this view and for one isolate. */
+export function waitTable(app, caption) {
+  return new Table({
+    caption,
+    empty: 'No waits',
+    keyOf: (wait) => `${wait.waiter?.id}>${wait.holders?.map((holder) => holder.id)}`,
+    columns: [
+      { label: 'Waiter', isHead: true, class: 'name', fill: (cell, wait) => fillParty(cell, wait.waiter, app) },
+      { label: 'Kind', fill: (cell, wait) => fillState(cell, wait.kind) },
+      { label: 'Waits for', class: 'name', fill: (cell, wait) => fillHolders(cell, wait.holders ?? [], app) },
+      { label: 'Seen for', isNumber: true, text: (wait) => duration(wait.seenMs) },
+      { label: 'Cycle', fill: fillCycle },
+    ],
+  });
+}
+
+function fillCycle(cell, { isInCycle }) {
+  setText(cell, isInCycle ? 'In a cycle' : NONE);
+  cell.parentElement.classList.toggle('alarm', isInCycle ?? false);
+}
+
+function fillHolders(cell, holders, app) {
+  const key = holders.map((holder) => `${holder.id} ${holder.name}`).join('\n');
+  if (cell.holders === key) return;
+  cell.holders = key;
+  cell.replaceChildren(...parties(holders, app));
+  if (holders.length === 0) cell.append('Not known');
+}
+
+// Parties with commas between them.
+function parties(list, app) {
+  return list.flatMap((party, index) => {
+    const span = el('span');
+    fillParty(span, party, app);
+    return index === 0 ? [span] : [', ', span];
+  });
+}
+
+export class WaitsView {
+  #app;
+  #answer = null;
+  #summary = el('p', { class: 'counts' });
+  #cycles = el('ul', { class: 'why cycles', 'aria-label': 'Cycles' });
+  #drawn = el('div', { class: 'graph' });
+  #graph;
+  #table;
+
+  constructor(app, panel) {
+    this.#app = app;
+    this.#graph = new WaitGraph((party) => party.id.startsWith('isolates/') && app.open({ view: 'isolates', id: party.id }));
+    this.#drawn.append(this.#graph.element);
+    this.#table = waitTable(app, 'Waits');
+    panel.append(el('div', { class: 'bar' }, this.#summary), this.#cycles, this.#drawn, this.#table.element);
+  }
+
+  show() {
+    draw(this.#render);
+  }
+
+  changed() {}
+
+  async poll() {
+    this.#answer = await this.#app.request('getWaits');
+    draw(this.#render);
+  }
+
+  #render = () => {
+    if (this.#answer === null) return;
+    const { waits = [], cycles = [], unanswered } = this.#answer;
+    const nodes = this.#graph.update(waits, cycles, MOST_NODES);
+    setHidden(this.#drawn, nodes === 0 || nodes > MOST_NODES);
+    setText(this.#summary, summary(waits, cycles, unanswered, nodes));
+    this.#fillCycles(cycles);
+    this.#table.update(waits.slice(0, MOST_ROWS));
+  };
+
+  #fillCycles(cycles) {
+    const key = JSON.stringify(cycles);
+    if (this.#cycles.key === key) return;
+    this.#cycles.key = key;
+    this.#cycles.replaceChildren(...cycles.map((cycle) => el('li', {}, 'A cycle: ', ...this.#sentence(cycle))));
+  }
+
+  // "A waits for B, B waits for A."
+  #sentence(cycle) {
+    return cycle.flatMap((party, index) => {
+      const next = cycle[(index + 1) % cycle.length];
+      const [from, to] = parties([party, next], this.#app).filter((part) => part !== ', ');
+      return [index === 0 ? '' : ', ', from, ' waits for ', to];
+    }).concat('.');
+  }
+}
+
+function summary(waits, cycles, unanswered, nodes) {
+  const parts = [`${count(waits.length)} waits, ${count(cycles.length)} cycles.`];
+  if (unanswered > 0) parts.push(`${count(unanswered)} isolates have not said what they wait for: they compute or block.`);
+  if (nodes > MOST_NODES) parts.push(`${count(nodes)} parties are too many for a drawing.`);
+  if (waits.length > MOST_ROWS) parts.push(`The table shows the first ${count(MOST_ROWS)}.`);
+  return parts.join(' ');
+}
