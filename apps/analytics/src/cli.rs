@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use analytics::{PointFormat, RealtimeConfig, TrendAnalysis};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use command::{EXIT_STATUS, Kind, WorkerOptions};
+use command::{EXIT_STATUS, InspectOptions, Kind, WorkerOptions};
 
 /// Statistics, time series and machine learning over tables of numbers.
 #[derive(Debug, Parser)]
@@ -14,6 +14,9 @@ use command::{EXIT_STATUS, Kind, WorkerOptions};
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) inspect: InspectOptions,
 }
 
 #[derive(Debug, Subcommand)]

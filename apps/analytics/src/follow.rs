@@ -26,7 +26,7 @@ type Input = Points<Box<dyn Read + Send>>;
 ///
 /// # Errors
 /// Returns a message for the user if the points cannot be read or analyzed.
-pub(crate) async fn run(options: &Stream, stop: Stop) -> Result<Outcome, String> {
+pub(crate) async fn run(options: &Stream, stop: &mut Stop) -> Result<Outcome, String> {
     let pool = start_pool_of(options.kind, 1)
         .await
         .map_err(|error| error.to_string())?;

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     // First of all: a worker of `--kind process` is a process of this program.
     insula::process::main(analytics::serve);
     let options = Options::parse();
-    let outcome = insula::block_on(run(&options.command)).unwrap_or_else(|message| {
+    let outcome = insula::block_on(run(&options)).unwrap_or_else(|message| {
         // An error cannot be reported anywhere if standard error is closed.
         let _ = writeln!(io::stderr().lock(), "{NAME}: {message}");
         Outcome::NothingToDo
@@ -32,19 +32,22 @@ fn main() -> ExitCode {
     outcome.into()
 }
 
-async fn run(command: &Command) -> Result<Outcome, String> {
+async fn run(options: &Options) -> Result<Outcome, String> {
     // First, so that no request to stop ends the program between a temporary file and its new name.
-    let stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
-    match command {
+    let mut stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+    let inspected = options.inspect.start(NAME)?;
+    let outcome = match &options.command {
         Command::Report(options) => {
             let work = pin!(make_report::run(options));
-            match select(stop, work).await {
-                Either::Left(_) => Ok(Outcome::Interrupted),
-                Either::Right((outcome, _)) => outcome,
+            match select(&mut stop, work).await {
+                Either::Left(_) => Outcome::Interrupted,
+                Either::Right((outcome, _)) => outcome?,
             }
         }
-        Command::Stream(options) => follow::run(options, stop).await,
-    }
+        Command::Stream(options) => follow::run(options, &mut stop).await?,
+    };
+    inspected.stay(NAME, outcome, &mut stop).await;
+    Ok(outcome)
 }
 
 /// Prints what was asked for.

@@ -1,9 +1,11 @@
-//! What the command line programs of this folder share: the options for workers, the exit status,
+//! What the command line programs of this folder share: the options for workers and the inspector, the exit
+//! status,
 //! progress, requests to stop, files that are written whole or not at all, paths that go to other
 //! processes, and the table at the end.
 #![forbid(unsafe_code)]
 
 mod file;
+mod inspect;
 mod outcome;
 pub mod portable;
 mod progress;
@@ -12,6 +14,7 @@ mod table;
 mod workers;
 
 pub use file::{OutputFile, write_atomically};
+pub use inspect::{InspectOptions, Inspected};
 pub use outcome::{EXIT_STATUS, Outcome};
 pub use progress::Progress;
 pub use stop::Stop;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use command::{EXIT_STATUS, WorkerOptions};
+use command::{EXIT_STATUS, InspectOptions, WorkerOptions};
 use data::{Format, Operation, Step, Wanted};
 
 /// Processes tables of measurements in CSV, JSON lines and Parquet.
@@ -12,6 +12,9 @@ use data::{Format, Operation, Step, Wanted};
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) inspect: InspectOptions,
 }
 
 #[derive(Debug, Subcommand)]

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     // First of all: a worker of `--kind process` is a process of this program.
     insula::process::main(data::serve);
     let options = Options::parse();
-    let outcome = insula::block_on(run(&options.command)).unwrap_or_else(|Failure(message)| {
+    let outcome = insula::block_on(run(&options)).unwrap_or_else(|Failure(message)| {
         // An error cannot be reported anywhere if standard error is closed.
         let _ = writeln!(io::stderr().lock(), "{NAME}: {message}");
         Outcome::NothingToDo
@@ -36,11 +36,12 @@ fn main() -> ExitCode {
     outcome.into()
 }
 
-async fn run(command: &Command) -> Result<Outcome, Failure> {
+async fn run(options: &Options) -> Result<Outcome, Failure> {
     // First, so that no request to stop ends the program between a temporary file and its new name.
-    let stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+    let mut stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+    let inspected = options.inspect.start(NAME)?;
     let work = pin!(async {
-        match command {
+        match &options.command {
             Command::Process(options) => process::run(options).await,
             Command::Compute(options) => ingest::compute(options).await,
             Command::Batches(options) => ingest::batches(options).await,
@@ -48,11 +49,13 @@ async fn run(command: &Command) -> Result<Outcome, Failure> {
             Command::Generate(options) => generate::run(options).await,
         }
     });
-    match select(stop, work).await {
+    let outcome = match select(&mut stop, work).await {
         // What was written so far goes with the work: a file has its name only when it is complete.
-        Either::Left(_) => Ok(Outcome::Interrupted),
-        Either::Right((outcome, _)) => outcome,
-    }
+        Either::Left(_) => Outcome::Interrupted,
+        Either::Right((outcome, _)) => outcome?,
+    };
+    inspected.stay(NAME, outcome, &mut stop).await;
+    Ok(outcome)
 }
 
 /// Prints what was asked for.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
-use command::{EXIT_STATUS, WorkerOptions};
+use command::{EXIT_STATUS, InspectOptions, WorkerOptions};
 use images::{
     ColorCorrection, ImageFormat, Kind, Machines, Operation, ParseSizeError, Recipe, ResizeMode,
     Size,
@@ -93,6 +93,9 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     pub(crate) machines: Machines,
+
+    #[command(flatten)]
+    pub(crate) inspect: InspectOptions,
 
     /// Pictures per progress update
     #[arg(long, value_name = "PICTURES", default_value_t = 10, value_parser = batch)]

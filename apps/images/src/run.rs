@@ -12,7 +12,7 @@ use command::{Outcome, Progress, Stop, speed_up, write_atomically};
 use futures_util::future::{Either, select};
 use images::{
     BatchUpdate, Failure, FileError, Job, PicturesCaller, ProcessedImage, Scan, Summary, Tally,
-    Updates, plan, serve_machines, start_pool_of,
+    Started, Updates, plan, serve_machines, start_pool_of,
 };
 use insula::pool::PoolStats;
 
@@ -25,6 +25,7 @@ use crate::cli::{Node, Options};
 pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
     // First, so that no request to stop ends the program between a temporary file and its new name.
     let mut stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+    let inspected = options.inspect.start(NAME)?;
     let scan = Scan::of(&options.inputs, &options.out);
     let jobs = plan(&scan.pictures, &options.out, options.format());
     let mut tally = Tally::default();
@@ -39,7 +40,7 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
         true => Some(time_one_worker(&jobs, options, &mut stop).await?),
         false => None,
     };
-    if alone.as_ref().is_some_and(|alone| !alone.is_complete) {
+    if alone == Some(None) {
         return Ok(Outcome::Interrupted);
     }
     let mut results = Results::new(&jobs, tally, progress(&jobs, options, ""));
@@ -49,16 +50,21 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
     })
     .await?;
     let mut summary = results.end(&course);
-    summary.speed_up = alone.map(|alone| speed_up(alone.elapsed, course.elapsed));
+    summary.speed_up = alone.flatten().map(|alone| speed_up(alone, course.elapsed));
     if !options.quiet {
         // If the reader of the output is gone, the table is not needed.
         let _ = write!(io::stdout().lock(), "{summary}");
     }
-    Ok(match summary.failed {
+    let outcome = match summary.failed {
         _ if !course.is_complete => Outcome::Interrupted,
         0 => Outcome::Done,
         _ => Outcome::SomeFailed,
-    })
+    };
+    inspected.stay(NAME, outcome, &mut stop).await;
+    // A picture that a worker still computes after a stop is lost with the program; no file is open for
+    // it.
+    course.started.end().await;
+    Ok(outcome)
 }
 
 /// Serves runs on other machines until it is told to stop.
@@ -89,13 +95,13 @@ fn progress(jobs: &[Job], options: &Options, title: &'static str) -> Progress {
     Progress::new(NAME, jobs.len() as u64, "pictures", title)
 }
 
-/// Does the work of the run with one worker, to time it. The pictures are not kept, because writing
+/// Does the work of the run with one worker, to time it. Returns `None` if it was stopped. The pictures are not kept, because writing
 /// them would slow down only this worker.
 async fn time_one_worker(
     jobs: &[Job],
     options: &Options,
     stop: &mut Stop,
-) -> Result<Course, String> {
+) -> Result<Option<Duration>, String> {
     // Read all files once, or the second run would find in memory what the first one had to read
     // from the disk. Errors are reported by the run that counts.
     for job in jobs {
@@ -107,7 +113,14 @@ async fn time_one_worker(
     })
     .await;
     progress.end();
-    course
+    let Course {
+        elapsed,
+        is_complete,
+        started,
+        ..
+    } = course?;
+    started.end().await;
+    Ok(is_complete.then_some(elapsed))
 }
 
 /// The course of a run.
@@ -117,6 +130,8 @@ struct Course {
     pool: PoolStats,
     /// `true` if the run was not stopped.
     is_complete: bool,
+    /// The pool, which is to be ended.
+    started: Started,
 }
 
 /// Lets a pool process all jobs and passes on its updates, until there are no more or `stop` is
@@ -157,10 +172,8 @@ async fn drive(
         elapsed: start.elapsed(),
         pool: started.pool.stats(),
         is_complete,
+        started,
     };
-    // A picture that a worker still computes after a stop is lost with the program; no file is open for
-    // it.
-    started.end().await;
     Ok(course)
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use command::{EXIT_STATUS, WorkerOptions};
+use command::{EXIT_STATUS, InspectOptions, WorkerOptions};
 use science::fluid::Simulate;
 use science::matrices::{Generate, Matrix, Operation, Precision};
 
@@ -13,6 +13,9 @@ use science::matrices::{Generate, Matrix, Operation, Precision};
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) inspect: InspectOptions,
 }
 
 #[derive(Debug, Subcommand)]

@@ -23,9 +23,7 @@ use picture::Screen;
 ///
 /// # Errors
 /// Returns a message for the user if the run could not start, or broke off.
-pub(crate) async fn run(options: &MdOptions) -> Result<Outcome, String> {
-    // First, so that no request to stop ends the program between a temporary file and its new name.
-    let mut stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+pub(crate) async fn run(options: &MdOptions, stop: &mut Stop) -> Result<Outcome, String> {
     if options.workers.kind == DomainKind::Process {
         let message = "--kind process is not possible here: the domains of a fluid send each other \
                        positions through ports in each step, and a port does not reach into another \
@@ -42,7 +40,7 @@ pub(crate) async fn run(options: &MdOptions) -> Result<Outcome, String> {
         .most_domains();
     let workers = options.workers.workers_up_to(most);
     let alone = match options.workers.compare {
-        true => time_one_worker(options, &mut stop).await?,
+        true => time_one_worker(options, stop).await?,
         false => None,
     };
     if options.workers.compare && alone.is_none() {
@@ -50,7 +48,7 @@ pub(crate) async fn run(options: &MdOptions) -> Result<Outcome, String> {
     }
     let request = options.request(workers);
     let mut results = Results::new(options, &request)?;
-    let elapsed = drive(&request, &mut stop, |sample| results.take(&sample)).await?;
+    let elapsed = drive(&request, stop, |sample| results.take(&sample)).await?;
     let Some(elapsed) = elapsed else {
         return Ok(Outcome::Interrupted);
     };

@@ -27,13 +27,11 @@ use report::{Report, spectrum};
 ///
 /// # Errors
 /// Returns a message for the user if the run could not start, or its results not be written.
-pub(crate) async fn run(options: &MatricesOptions) -> Result<Outcome, String> {
-    // First, so that no request to stop ends the program between a temporary file and its new name.
-    let mut stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+pub(crate) async fn run(options: &MatricesOptions, stop: &mut Stop) -> Result<Outcome, String> {
     let mut failed = 0;
     let jobs = jobs(options, &mut failed)?;
     let alone = match options.workers.compare {
-        true => time_one_worker(&jobs, options, &mut stop).await?,
+        true => time_one_worker(&jobs, options, stop).await?,
         false => None,
     };
     if options.workers.compare && alone.is_none() {
@@ -41,7 +39,7 @@ pub(crate) async fn run(options: &MatricesOptions) -> Result<Outcome, String> {
     }
     let mut results = Results::new(options, &jobs, failed);
     let workers = options.workers.workers();
-    let course = drive(&jobs, options, workers, &mut stop, |index, result| {
+    let course = drive(&jobs, options, workers, stop, |index, result| {
         results.take(index, result)
     })
     .await?;

@@ -522,6 +522,8 @@ pub struct Events {
     pub events: Vec<Event>,
     /// Events that came since the number that was asked for, and are not there any more.
     pub dropped: u64,
+    /// The number of the newest event of all.
+    pub newest: u64,
 }
 
 /// The answer to `profile`: how often each stack was seen.

@@ -35,6 +35,8 @@
 //! - `tracing`: a span of the crate `tracing` around each call that runs; see [`rpc`].
 //! - `process`: the module `process`, for workers that are child processes.
 //! - `nats`: the module `nats`, for workers on other machines.
+//! - `inspect`: the module `inspect`, which shows what the program does to a browser, a terminal and
+//!   Prometheus.
 //! - `compute`: the module `compute`, for computations that use several cores within one call.
 //!
 //! ```standalone_crate
@@ -76,6 +78,8 @@ pub use insula_core::{
 };
 #[doc(inline)]
 pub use insula_macros::{contract, main, test};
+#[cfg(feature = "inspect")]
+pub use insula_inspect as inspect;
 #[cfg(feature = "nats")]
 pub use insula_nats as nats;
 #[doc(inline)]

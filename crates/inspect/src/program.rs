@@ -1,0 +1,229 @@
+//! The inspected program: samples of it, and the answers that are made of them.
+//!
+//! Each sample looks at all isolates and pools once. What a single look cannot tell (how long a turn
+//! has gone on, how long a call has run, how many turns there were in all) comes from the
+//! difference to the looks before (`view.rs`). What it shows for the first time becomes an event
+//! (`news.rs`). All that is kept is bounded by what exists in the program, or by a constant.
+//!
+//! One thread looks at a time: it takes what was told out of the desk, so that it holds no lock while
+//! it looks, and puts it back together with the new view. Others that need a new view wait for it.
+
+mod control;
+mod events;
+mod isolates;
+mod news;
+mod pools;
+mod process;
+mod profile;
+mod threads;
+mod view;
+mod waits;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use insula_core::{Capability, IsolateObserver, Runtime};
+use insula_sync::{Condvar, Mutex};
+
+use crate::model::{Event, Events, History, PROTOCOL, Sample, Version, Vm};
+use events::Log;
+pub(crate) use isolates::{Column, Query};
+use news::Told;
+use view::View;
+
+/// Samples that are kept, one for each second.
+const HISTORY: usize = 600;
+
+/// A look at the isolates that is younger than this is used again.
+const FRESH: Duration = Duration::from_millis(250);
+
+/// The inspected program.
+pub(crate) struct Program {
+    pub(crate) name: String,
+    pub(crate) runtime: Runtime,
+    started: Instant,
+    limits: Limits,
+    desk: Mutex<Desk>,
+    /// Is notified when a thread has looked.
+    looked: Condvar,
+    history: Mutex<VecDeque<Sample>>,
+    log: Arc<Log>,
+    /// The pauses of this inspector, by isolate. Bounded by the isolates that it has paused.
+    pauses: Mutex<HashMap<u64, Capability>>,
+}
+
+/// What a thread that looks takes, and what it leaves.
+struct Desk {
+    /// The newest view; `None` before the first look.
+    view: Option<Arc<View>>,
+    /// `None` while a thread looks.
+    told: Option<Told>,
+}
+
+/// A thread that looks. Dropping it, also in a panic, puts back what was told.
+struct Looking<'a> {
+    program: &'a Program,
+    told: Option<Told>,
+    view: Option<Arc<View>>,
+}
+
+/// From when on something is worth an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// A turn that goes on for this long.
+    pub(crate) stuck: Duration,
+    /// A call that runs for this long.
+    pub(crate) slow: Duration,
+}
+
+/// Why a request has no result.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Failure {
+    /// There is no such isolate or pool.
+    Missing(String),
+    /// The operation failed.
+    Failed(String),
+}
+
+impl Program {
+    pub(crate) fn new(name: String, runtime: Runtime, limits: Limits) -> Self {
+        let started = Instant::now();
+        Self {
+            name,
+            runtime,
+            started,
+            limits,
+            desk: Mutex::new(Desk {
+                view: None,
+                told: Some(Told::default()),
+            }),
+            looked: Condvar::new(),
+            history: Mutex::default(),
+            log: Arc::new(Log::new(started)),
+            pauses: Mutex::default(),
+        }
+    }
+
+    /// Returns what is to be told of the isolates' lives.
+    pub(crate) fn observer(&self) -> Arc<dyn IsolateObserver> {
+        Arc::<Log>::clone(&self.log)
+    }
+
+    fn now_ms(&self) -> u64 {
+        millis(self.started.elapsed())
+    }
+
+    pub(crate) fn version() -> Version {
+        PROTOCOL
+    }
+
+    /// Answers `getVM`.
+    pub(crate) fn vm(&self, can_control: bool) -> Vm {
+        Vm {
+            name: self.name.clone(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            operating_system: std::env::consts::OS.to_owned(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            uptime_ms: self.now_ms(),
+            can_control,
+            now: self.newest(),
+        }
+    }
+
+    /// Returns the newest sample of the history.
+    pub(crate) fn newest(&self) -> Sample {
+        self.history.lock().back().copied().unwrap_or_default()
+    }
+
+    /// Answers `getHistory`.
+    pub(crate) fn history(&self, limit: usize) -> History {
+        let history = self.history.lock();
+        let skipped = history.len().saturating_sub(limit);
+        let samples = history.iter().skip(skipped).copied().collect();
+        History { samples }
+    }
+
+    /// Answers `getEvents`.
+    pub(crate) fn events(&self, since: u64, limit: usize) -> Events {
+        self.log.since(since, limit)
+    }
+
+    /// Adds an event of the inspector itself.
+    pub(crate) fn note(&self, event: Event) {
+        self.log.add(event);
+    }
+
+    /// Takes a sample into the history, and adds the events that follow from it.
+    pub(crate) fn tick(&self) {
+        let begun = Instant::now();
+        let view = self.view(Duration::ZERO);
+        let mut sample = view.sample(self.now_ms());
+        sample.cost_us = begun.elapsed().as_micros() as u64;
+        let mut history = self.history.lock();
+        if history.len() == HISTORY {
+            history.pop_front();
+        }
+        history.push_back(sample);
+    }
+}
+
+impl Program {
+    /// Returns a view that is not older than `age`.
+    fn view(&self, age: Duration) -> Arc<View> {
+        let begun = Instant::now();
+        let is_new = |view: &Arc<View>| view.at + age >= begun;
+        let mut desk = self.desk.lock();
+        let told = loop {
+            if let Some(view) = desk.view.as_ref().filter(|view| is_new(view)) {
+                return view.clone();
+            }
+            match desk.told.take() {
+                Some(told) => break told,
+                None => desk = self.looked.wait(desk),
+            }
+        };
+        let before = desk.view.clone();
+        drop(desk);
+        let mut looking = Looking {
+            program: self,
+            told: Some(told),
+            view: before.clone(),
+        };
+        let now = self.now_ms();
+        let view = Arc::new(View::take(&self.runtime, before.as_deref(), now));
+        let news = looking
+            .told
+            .as_mut()
+            .map(|told| told.news(&view, self.limits, now));
+        looking.view = Some(view.clone());
+        drop(looking);
+        for event in news.into_iter().flatten() {
+            self.log.add(event);
+        }
+        view
+    }
+
+    /// Returns a view that is young enough for a client.
+    fn recent(&self) -> Arc<View> {
+        self.view(FRESH)
+    }
+}
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        let mut desk = self.program.desk.lock();
+        desk.told = self.told.take();
+        let before = std::mem::replace(&mut desk.view, self.view.take());
+        drop(desk);
+        // Outside of the lock: it may be the last owner of a pool's services.
+        drop(before);
+        self.program.looked.notify_all();
+    }
+}
+
+/// Returns a duration in whole milliseconds.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,109 @@
+//! What a client may change, if the program has allowed it. Each change is an event.
+
+use insula_core::{Capability, Isolate};
+use insula_pool::{AnyPool, pools};
+
+use super::isolates::{PATIENCE, number_in};
+use super::{Failure, Program};
+use crate::model::{Done, Event, Severity};
+
+impl Program {
+    /// Pauses an isolate. A second pause changes nothing.
+    pub(crate) fn pause(&self, id: &str) -> Result<Done, Failure> {
+        let isolate = self.find(id)?;
+        let mut pauses = self.pauses.lock();
+        let capability = pauses.entry(isolate.id().number());
+        let capability = *capability.or_insert_with(Capability::new);
+        drop(pauses);
+        isolate.pause_with(capability);
+        Ok(self.done(id, format!("paused {}", isolate.name())))
+    }
+
+    /// Ends the pause of this inspector.
+    pub(crate) fn resume(&self, id: &str) -> Result<Done, Failure> {
+        let isolate = self.find(id)?;
+        let capability = self.pauses.lock().remove(&isolate.id().number());
+        let capability = capability.ok_or_else(|| {
+            Failure::Failed(format!(
+                "{} was not paused by this inspector",
+                isolate.name()
+            ))
+        })?;
+        isolate.resume(capability);
+        Ok(self.done(id, format!("resumed {}", isolate.name())))
+    }
+
+    /// Kills an isolate.
+    pub(crate) fn kill(&self, id: &str) -> Result<Done, Failure> {
+        let isolate = self.find(id)?;
+        isolate.kill();
+        self.pauses.lock().remove(&isolate.id().number());
+        Ok(self.done(id, format!("killed {}", isolate.name())))
+    }
+
+    /// Asks an isolate for a sign of life.
+    pub(crate) fn ping(&self, id: &str) -> Result<Done, Failure> {
+        let isolate = self.find(id)?;
+        let begun = std::time::Instant::now();
+        if is_alive(self, &isolate) {
+            let text = format!("{} answered after {:.1?}", isolate.name(), begun.elapsed());
+            return Ok(Done { text });
+        }
+        Err(Failure::Failed(format!(
+            "{} has not answered within {PATIENCE:?}: it computes or blocks",
+            isolate.name()
+        )))
+    }
+
+    /// Lets a pool take no more calls.
+    pub(crate) fn drain(&self, id: &str) -> Result<Done, Failure> {
+        let pool = find_pool(id)?;
+        let name = pool.status().name;
+        if !pool.begin_drain() {
+            let text = format!("pool {name} takes no calls already");
+            return Err(Failure::Failed(text));
+        }
+        Ok(self.done(id, format!("pool {name} takes no more calls")))
+    }
+
+    /// Sets the number of workers of a pool.
+    pub(crate) fn resize(&self, id: &str, workers: usize) -> Result<Done, Failure> {
+        let pool = find_pool(id)?;
+        let resized = pool.resize(workers);
+        resized.map_err(|error| Failure::Failed(error.to_string()))?;
+        let name = pool.status().name;
+        Ok(self.done(id, format!("pool {name} is to have {workers} workers")))
+    }
+
+    /// Has the services of all workers of a pool built anew.
+    pub(crate) fn recycle(&self, id: &str) -> Result<Done, Failure> {
+        let pool = find_pool(id)?;
+        pool.begin_reload();
+        let name = pool.status().name;
+        Ok(self.done(id, format!("pool {name} builds its services anew")))
+    }
+
+    fn done(&self, subject: &str, text: String) -> Done {
+        self.note(Event {
+            kind: "control".to_owned(),
+            severity: Severity::Warning,
+            subject: subject.to_owned(),
+            text: format!("by the inspector: {text}"),
+            ..Event::default()
+        });
+        Done { text }
+    }
+}
+
+/// Returns whether an isolate answers in time.
+fn is_alive(program: &Program, isolate: &Isolate) -> bool {
+    let told = program.ask(std::slice::from_ref(isolate));
+    told.first().is_some_and(Option::is_some)
+}
+
+fn find_pool(id: &str) -> Result<AnyPool, Failure> {
+    let number = number_in(id, "pools")?;
+    let mut pools = pools().into_iter();
+    let pool = pools.find(|pool| pool.number() == number);
+    pool.ok_or_else(|| Failure::Missing(format!("there is no pool '{id}'")))
+}

@@ -1,0 +1,197 @@
+//! The table of pools, and one pool in detail.
+
+use std::time::Duration;
+
+use insula_pool::{
+    Latency as Times, MethodStats, PoolPhase, PoolStats, WorkerCondition, WorkerStats, WorkerStatus,
+};
+
+use super::isolates::number_in;
+use super::view::{PoolView, Seen};
+use super::{Failure, Program, millis};
+use crate::model::{Call, Latency, Method, Outcomes, Party, Pool, PoolDetail, Pools, Worker};
+use crate::why;
+
+/// Calls that are shown of a pool.
+const CALLS: usize = 1_000;
+
+/// Returns the id of a pool in the protocol.
+pub(super) fn pool_id(number: u64) -> String {
+    format!("pools/{number}")
+}
+
+/// Returns the name of a phase in the protocol.
+pub(super) fn phase_name(phase: PoolPhase) -> &'static str {
+    match phase {
+        PoolPhase::Serving => "serving",
+        PoolPhase::Degraded => "degraded",
+        PoolPhase::Failed => "failed",
+        PoolPhase::Draining => "draining",
+        _ => "closed",
+    }
+}
+
+impl Program {
+    /// Answers `getPools`.
+    pub(crate) fn pools(&self) -> Pools {
+        let pools = self.recent().pools.iter().map(row).collect();
+        Pools { pools }
+    }
+
+    /// Answers `getPool`.
+    pub(crate) fn pool(&self, id: &str) -> Result<PoolDetail, Failure> {
+        let number = number_in(id, "pools")?;
+        let now = self.now_ms();
+        let view = self.recent();
+        let mut pools = view.pools.iter();
+        let pool = pools.find(|it| it.pool.number() == number);
+        let pool = pool.ok_or_else(|| Failure::Missing(format!("there is no pool '{id}'")))?;
+        let mut detail = self.detail(pool, &view.seen, now);
+        detail.why = why::of_pool(&detail);
+        Ok(detail)
+    }
+
+    fn detail(&self, pool: &PoolView, seen: &Seen, now: u64) -> PoolDetail {
+        let isolates = pool.pool.worker_isolates();
+        let rows = pool.status.workers.iter().zip(&pool.stats.workers);
+        let methods = pool.pool.methods();
+        let mut calls: Vec<_> = pool
+            .calls
+            .iter()
+            .map(|call| {
+                let first = seen.calls.get(&call.identity()).map(|it| it.first_ms);
+                let mut of_contracts = methods.iter().filter(|it| it.1 == call.method);
+                let contract = of_contracts.next().map_or("", |it| it.0);
+                Call {
+                    worker: call.worker.index() as u64,
+                    method: format!("{contract}.{}", call.method),
+                    seen_ms: first.map_or(0, |first| now.saturating_sub(first)),
+                    is_waiting: call.is_waiting,
+                }
+            })
+            .collect();
+        calls.sort_by_key(|call| std::cmp::Reverse(call.seen_ms));
+        calls.truncate(CALLS);
+        PoolDetail {
+            pool: row(pool),
+            workers: rows
+                .map(|(status, stats)| {
+                    let mut own = isolates.iter().filter(|it| it.0 == status.id);
+                    let newest = own.next_back().map(|it| self.party(it.1));
+                    worker(status, stats, newest)
+                })
+                .collect(),
+            methods: pool.stats.methods.iter().map(method).collect(),
+            calls,
+            why: Vec::new(),
+        }
+    }
+}
+
+fn row(pool: &PoolView) -> Pool {
+    let PoolView {
+        pool,
+        status,
+        stats,
+        ..
+    } = pool;
+    let count = |is: fn(&WorkerCondition) -> bool| {
+        let workers = status.workers.iter();
+        workers.filter(|worker| is(&worker.condition)).count() as u64
+    };
+    Pool {
+        id: pool_id(pool.number()),
+        name: status.name.clone(),
+        phase: phase_name(status.phase).to_owned(),
+        ready: count(|it| matches!(it, WorkerCondition::Ready)),
+        workers: count(|it| {
+            let is_present = !matches!(it, WorkerCondition::Retired | WorkerCondition::Ended);
+            is_present && !matches!(it, WorkerCondition::Lost(_))
+        }),
+        most_workers: pool.most_workers() as u64,
+        queued: status.queued as u64,
+        waiting: status.waiting as u64,
+        running: status.workers.iter().map(|it| it.busy as u64).sum(),
+        submitted_total: stats.submitted,
+        outcomes: outcomes(stats),
+        stuck_total: stats.stuck,
+        rebuilt_total: status
+            .workers
+            .iter()
+            .map(|it| u64::from(it.incarnation))
+            .sum(),
+        queue_wait: latency(&stats.queue_wait),
+        run_time: latency(&stats.run_time),
+        latency: latency(&stats.latency),
+    }
+}
+
+fn outcomes(stats: &PoolStats) -> Outcomes {
+    Outcomes {
+        answered_total: stats.answered,
+        failed_total: stats.failed,
+        panicked_total: stats.panicked,
+        cancelled_total: stats.cancelled,
+        expired_total: stats.expired,
+        died_total: stats.died,
+        rejected_total: stats.rejected,
+        shed_total: stats.shed,
+    }
+}
+
+fn worker(status: &WorkerStatus, stats: &WorkerStats, isolate: Option<Party>) -> Worker {
+    let (condition, fault) = match &status.condition {
+        WorkerCondition::Starting => ("starting", None),
+        WorkerCondition::Ready => ("ready", None),
+        WorkerCondition::Suspect => ("suspect", None),
+        WorkerCondition::Retired => ("retired", None),
+        WorkerCondition::Lost(fault) => ("lost", Some(fault.clone())),
+        _ => ("ended", None),
+    };
+    Worker {
+        index: status.id.index() as u64,
+        condition: condition.to_owned(),
+        fault,
+        incarnation: u64::from(status.incarnation),
+        isolate,
+        running: status.busy as u64,
+        calls_total: stats.calls,
+        panicked_total: stats.panicked,
+        cpu_total_ms: stats.cpu_time.map(millis),
+        memory_bytes: stats.memory.map(|memory| memory.held),
+        run_time: latency(&stats.run_time),
+    }
+}
+
+fn method(stats: &MethodStats) -> Method {
+    Method {
+        contract: stats.contract.to_owned(),
+        method: stats.method.to_owned(),
+        outcomes: Outcomes {
+            answered_total: stats.answered,
+            failed_total: stats.failed,
+            panicked_total: stats.panicked,
+            cancelled_total: stats.cancelled,
+            expired_total: stats.expired,
+            died_total: stats.died,
+            rejected_total: 0,
+            shed_total: 0,
+        },
+        queue_wait: latency(&stats.queue_wait),
+        run_time: latency(&stats.run_time),
+        latency: latency(&stats.latency),
+    }
+}
+
+fn latency(times: &Times) -> Latency {
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
+    Latency {
+        samples: times.samples,
+        mean_us: micros(times.mean),
+        p50_us: micros(times.p50),
+        p90_us: micros(times.p90),
+        p99_us: micros(times.p99),
+        p999_us: micros(times.p999),
+        max_us: micros(times.max),
+    }
+}

@@ -1,0 +1,203 @@
+//! One look at the program, and what it shows beside the look before.
+//!
+//! A [`View`] never changes, so that any number of clients read one without a lock.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use insula_core::{IsolateSnapshot, IsolateState, Runtime, RuntimeSnapshot, WaitSnapshot};
+use insula_pool::{AnyPool, InFlight, PoolStats, PoolStatus, pools};
+
+use super::process;
+use super::waits::party_id;
+use crate::model::Sample;
+
+/// Everything that one look has found, and since when it is so.
+pub(super) struct View {
+    pub(super) at: Instant,
+    pub(super) runtime: RuntimeSnapshot,
+    pub(super) waits: Vec<WaitSnapshot>,
+    pub(super) pools: Vec<PoolView>,
+    pub(super) seen: Seen,
+}
+
+pub(super) struct PoolView {
+    pub(super) pool: AnyPool,
+    pub(super) status: PoolStatus,
+    pub(super) stats: PoolStats,
+    pub(super) calls: Vec<InFlight>,
+}
+
+/// What follows from this look and those before. Bounded by what exists in the program.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// By the number of the isolate.
+    pub(super) isolates: HashMap<u64, SeenIsolate>,
+    /// By the number of the thread.
+    pub(super) threads: Vec<SeenThread>,
+    /// By the identity of the call.
+    pub(super) calls: HashMap<usize, SeenCall>,
+    /// When each wait was seen first, by the id of its waiter.
+    pub(super) waits: HashMap<String, u64>,
+    /// Turns on threads of the pool.
+    turns_total: u64,
+}
+
+/// What was seen of an isolate.
+#[derive(Clone, Copy)]
+pub(super) struct SeenIsolate {
+    /// When it was seen first.
+    pub(super) first_ms: u64,
+    /// Its turns, modulo 2^32, and all that were seen.
+    turns: u32,
+    pub(super) turns_total: u64,
+    /// When the present turn was seen first, if the isolate runs.
+    pub(super) turn_since_ms: Option<u64>,
+}
+
+/// What was seen of a thread.
+#[derive(Clone, Copy, Default)]
+pub(super) struct SeenThread {
+    turns: u32,
+    pub(super) turns_total: u64,
+    /// When the present turn was seen first, if the thread runs one.
+    pub(super) turn_since_ms: Option<u64>,
+}
+
+/// What was seen of a call.
+pub(super) struct SeenCall {
+    pub(super) first_ms: u64,
+    /// Keeps its identity from being used again before the next look.
+    _call: InFlight,
+}
+
+impl View {
+    /// Looks at the program. `before` is the look before this one.
+    pub(super) fn take(runtime: &Runtime, before: Option<&Self>, now: u64) -> Self {
+        let pools = pools().into_iter().map(|pool| PoolView {
+            status: pool.status(),
+            stats: pool.stats(),
+            calls: pool.in_flight(),
+            pool,
+        });
+        let mut view = Self {
+            at: Instant::now(),
+            pools: pools.collect(),
+            waits: insula_core::waits(),
+            runtime: runtime.snapshot(),
+            seen: Seen::default(),
+        };
+        let nothing = Seen::default();
+        view.seen = view.compare(before.map_or(&nothing, |view| &view.seen), now);
+        view
+    }
+
+    fn compare(&self, before: &Seen, now: u64) -> Seen {
+        let threads = self.compare_threads(before, now);
+        let new: u64 = threads
+            .iter()
+            .enumerate()
+            .map(|(index, thread)| {
+                let known = before.threads.get(index).copied().unwrap_or_default();
+                thread.turns_total - known.turns_total
+            })
+            .sum();
+        let isolates = self.runtime.isolates.iter();
+        let calls = self.pools.iter().flat_map(|pool| &pool.calls);
+        let waiters = self.waits.iter().map(|wait| party_id(&wait.waiter));
+        Seen {
+            threads,
+            turns_total: before.turns_total + new,
+            isolates: isolates
+                .map(|isolate| {
+                    let number = isolate.id.number();
+                    let known = before.isolates.get(&number).copied();
+                    (number, compare_isolate(known, isolate, now))
+                })
+                .collect(),
+            calls: calls
+                .map(|call| {
+                    let known = before.calls.get(&call.identity());
+                    let seen = SeenCall {
+                        first_ms: known.map_or(now, |it| it.first_ms),
+                        _call: call.clone(),
+                    };
+                    (call.identity(), seen)
+                })
+                .collect(),
+            waits: waiters
+                .map(|waiter| {
+                    let first = before.waits.get(&waiter).copied();
+                    (waiter, first.unwrap_or(now))
+                })
+                .collect(),
+        }
+    }
+
+    fn compare_threads(&self, before: &Seen, now: u64) -> Vec<SeenThread> {
+        let threads = self.runtime.threads.iter().enumerate();
+        threads
+            .map(|(index, thread)| {
+                let known = before.threads.get(index).copied().unwrap_or_default();
+                let turns = thread.turns.wrapping_sub(known.turns);
+                let since = known.turn_since_ms.filter(|_| turns == 0);
+                SeenThread {
+                    turns: thread.turns,
+                    turns_total: known.turns_total + u64::from(turns),
+                    turn_since_ms: thread.isolate.map(|_| since.unwrap_or(now)),
+                }
+            })
+            .collect()
+    }
+
+    /// Returns the numbers of this look.
+    pub(super) fn sample(&self, now: u64) -> Sample {
+        let isolates = &self.runtime.isolates;
+        let count = |state| isolates.iter().filter(|it| it.state == state).count() as u64;
+        let ended_total = self.runtime.ended_total;
+        let of_pools = |count: fn(&PoolView) -> u64| self.pools.iter().map(count).sum();
+        let threads = self.runtime.threads.iter();
+        Sample {
+            at_ms: now,
+            isolates: isolates.len() as u64 - count(IsolateState::Ended),
+            running: count(IsolateState::Running),
+            runnable: count(IsolateState::Runnable),
+            paused: count(IsolateState::Paused),
+            spawned_total: ended_total + isolates.len() as u64,
+            ended_total,
+            queued: isolates.iter().map(|it| u64::from(it.queued)).sum(),
+            turns_total: self.seen.turns_total,
+            threads: self.runtime.threads.len() as u64,
+            stuck_threads: threads.filter(|it| it.is_stuck).count() as u64,
+            waits: self.waits.len() as u64,
+            memory_bytes: process::memory_bytes(),
+            cpu_total_ms: process::cpu_ms(),
+            calls_submitted_total: of_pools(|it| it.stats.submitted),
+            calls_ended_total: of_pools(|it| it.stats.ended()),
+            calls_lost_total: of_pools(|it| it.stats.ended() - it.stats.answered - it.stats.failed),
+            calls_queued: of_pools(|it| (it.status.queued + it.status.waiting) as u64),
+            calls_running: of_pools(|it| it.status.workers.iter().map(|it| it.busy as u64).sum()),
+            cost_us: 0,
+        }
+    }
+}
+
+fn compare_isolate(known: Option<SeenIsolate>, isolate: &IsolateSnapshot, now: u64) -> SeenIsolate {
+    let runs = isolate.state == IsolateState::Running;
+    let Some(known) = known else {
+        return SeenIsolate {
+            first_ms: now,
+            turns: isolate.turns,
+            turns_total: u64::from(isolate.turns),
+            turn_since_ms: runs.then_some(now),
+        };
+    };
+    let turns = isolate.turns.wrapping_sub(known.turns);
+    let since = known.turn_since_ms.filter(|_| turns == 0);
+    SeenIsolate {
+        turns: isolate.turns,
+        turns_total: known.turns_total + u64::from(turns),
+        turn_since_ms: runs.then(|| since.unwrap_or(now)),
+        ..known
+    }
+}

@@ -1,0 +1,164 @@
+//! Who waits for whom.
+//!
+//! Two kinds of waits are known. A wait that blocks a thread is in the runtime's own graph, which
+//! refuses one that would close a cycle. A question that a task awaits is known to its isolate alone,
+//! which is asked; these can form cycles, and then none of them ends.
+
+use std::collections::{HashMap, HashSet};
+
+use insula_core::{IsolateDetail, IsolateId, PartySnapshot};
+
+use super::Program;
+use super::events::id_of;
+use crate::model::{Party, Wait, Waits};
+
+/// Isolates that are asked what they wait for.
+const ASKED: usize = 1_000;
+
+/// Returns the id of a party in the protocol.
+pub(super) fn party_id(party: &PartySnapshot) -> String {
+    match party {
+        PartySnapshot::Thread(number) => format!("threads/{number}"),
+        PartySnapshot::Isolate(isolate) => id_of(*isolate),
+    }
+}
+
+impl Program {
+    /// Answers `getWaits`.
+    pub(crate) fn waits(&self) -> Waits {
+        let idle = self.recent().idle(ASKED);
+        let handles: Vec<_> = idle
+            .into_iter()
+            .filter_map(|id| self.runtime.isolate(id))
+            .collect();
+        let told = self.ask(&handles);
+        let unanswered = told.iter().filter(|told| told.is_none()).count() as u64;
+        let mut waits = self.blocked();
+        for (handle, told) in handles.iter().zip(told) {
+            waits.extend(told.and_then(|told| self.questions(handle.id(), &told)));
+        }
+        let cycles = mark_cycles(&mut waits);
+        Waits {
+            waits,
+            cycles,
+            unanswered,
+        }
+    }
+
+    /// Returns the waits in which an isolate waits or is waited for. `told` is what it has told.
+    pub(super) fn waits_of(&self, isolate: IsolateId, told: Option<&IsolateDetail>) -> Vec<Wait> {
+        let has_questions = told.is_some_and(|told| !told.questions.is_empty());
+        // What others ask of it is known to them alone, so all are asked if it may be in a cycle.
+        let mut waits = match has_questions {
+            true => self.waits().waits,
+            false => self.blocked(),
+        };
+        let id = id_of(isolate);
+        waits.retain(|wait| wait.waiter.id == id || wait.holders.iter().any(|it| it.id == id));
+        waits
+    }
+
+    /// Returns the waits that block threads.
+    fn blocked(&self) -> Vec<Wait> {
+        let now = self.now_ms();
+        let view = self.recent();
+        let wait = |wait: &insula_core::WaitSnapshot| {
+            let id = party_id(&wait.waiter);
+            let first = view.seen.waits.get(&id).copied().unwrap_or(now);
+            Wait {
+                waiter: Party {
+                    id,
+                    name: wait.waiter_name.to_string(),
+                },
+                holders: wait.holders.iter().map(|it| self.named(it)).collect(),
+                kind: "blocked".to_owned(),
+                seen_ms: now.saturating_sub(first),
+                is_in_cycle: false,
+            }
+        };
+        view.waits.iter().map(wait).collect()
+    }
+
+    fn named(&self, party: &PartySnapshot) -> Party {
+        match party {
+            PartySnapshot::Isolate(isolate) => self.party(*isolate),
+            PartySnapshot::Thread(_) => Party {
+                id: party_id(party),
+                name: "a thread outside of isolates".to_owned(),
+            },
+        }
+    }
+
+    /// Returns the wait of an isolate for the answers to its questions, if it has any.
+    fn questions(&self, isolate: IsolateId, told: &IsolateDetail) -> Option<Wait> {
+        let mut asked: Vec<_> = told.questions.iter().flatten().copied().collect();
+        asked.sort_unstable();
+        asked.dedup();
+        if asked.is_empty() {
+            return None;
+        }
+        Some(Wait {
+            waiter: self.party(isolate),
+            holders: asked.into_iter().map(|asked| self.party(asked)).collect(),
+            kind: "asked".to_owned(),
+            seen_ms: 0,
+            is_in_cycle: false,
+        })
+    }
+}
+
+/// Marks the waits that are part of a cycle, and returns the cycles: groups of parties of which each
+/// waits, perhaps by way of others, for each other one.
+fn mark_cycles(waits: &mut [Wait]) -> Vec<Vec<Party>> {
+    let mut edges: HashMap<String, Vec<String>> = HashMap::new();
+    for wait in waits.iter() {
+        let holders = wait.holders.iter().map(|it| it.id.clone());
+        edges
+            .entry(wait.waiter.id.clone())
+            .or_default()
+            .extend(holders);
+    }
+    let mut cycles = Vec::new();
+    let mut done = HashSet::new();
+    for wait in waits.iter() {
+        let start = &wait.waiter.id;
+        if done.contains(start) {
+            continue;
+        }
+        let reached = reached_from(start, &edges);
+        if !reached.contains(start) {
+            continue;
+        }
+        // Those that lead back are in the same cycle.
+        let together: HashSet<_> = reached
+            .into_iter()
+            .filter(|other| reached_from(other, &edges).contains(start))
+            .collect();
+        let mut cycle: Vec<_> = waits.iter().map(|wait| wait.waiter.clone()).collect();
+        cycle.retain(|party| together.contains(&party.id));
+        cycle.dedup();
+        done.extend(together);
+        cycles.push(cycle);
+    }
+    for wait in waits {
+        wait.is_in_cycle = done.contains(&wait.waiter.id);
+    }
+    cycles
+}
+
+/// Returns everything that can be reached by at least one wait.
+fn reached_from(start: &str, edges: &HashMap<String, Vec<String>>) -> HashSet<String> {
+    let mut reached = HashSet::new();
+    let mut to_visit = vec![start];
+    while let Some(party) = to_visit.pop() {
+        for next in edges.get(party).into_iter().flatten() {
+            if reached.insert(next.clone()) {
+                to_visit.push(next);
+            }
+        }
+    }
+    reached
+}
+
+#[cfg(test)]
+mod tests;

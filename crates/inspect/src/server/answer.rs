@@ -1,0 +1,90 @@
+//! The answers of the server to requests that are no session.
+
+use super::page::File;
+
+/// Forbids the page everything but its own files and its own server.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
+
+/// Why a request has no result. The texts tell nothing of the program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Status {
+    BadRequest,
+    Forbidden,
+    NotFound,
+    NotAllowed,
+    TooLate,
+    TooLarge,
+    UpgradeNeeded,
+    Busy,
+}
+
+impl Status {
+    fn line(self) -> &'static str {
+        match self {
+            Self::BadRequest => "400 Bad Request",
+            Self::Forbidden => "403 Forbidden",
+            Self::NotFound => "404 Not Found",
+            Self::NotAllowed => "405 Method Not Allowed",
+            Self::TooLate => "408 Request Timeout",
+            Self::TooLarge => "431 Request Header Fields Too Large",
+            Self::UpgradeNeeded => "426 Upgrade Required",
+            Self::Busy => "503 Service Unavailable",
+        }
+    }
+}
+
+/// An answer with its body.
+pub(super) struct Answer {
+    line: &'static str,
+    kind: &'static str,
+    body: String,
+}
+
+impl Answer {
+    pub(super) fn of(status: Status) -> Self {
+        let line = status.line();
+        Self {
+            line,
+            kind: "text/plain; charset=utf-8",
+            body: format!("{line}\n"),
+        }
+    }
+
+    pub(super) fn page(file: File) -> Self {
+        Self {
+            line: "200 OK",
+            kind: file.kind,
+            body: file.content.to_owned(),
+        }
+    }
+
+    pub(super) fn metrics(body: String) -> Self {
+        Self {
+            line: "200 OK",
+            kind: "text/plain; version=0.0.4; charset=utf-8",
+            body,
+        }
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        let Self { line, kind, body } = self;
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {line}\r\n\
+             Content-Type: {kind}\r\n\
+             Content-Length: {length}\r\n\
+             Content-Security-Policy: {POLICY}\r\n\
+             X-Content-Type-Options: nosniff\r\n\
+             X-Frame-Options: DENY\r\n\
+             Referrer-Policy: no-referrer\r\n\
+             Cross-Origin-Opener-Policy: same-origin\r\n\
+             Cross-Origin-Resource-Policy: same-origin\r\n\
+             Cache-Control: no-store\r\n\
+             Connection: close\r\n\
+             \r\n{body}"
+        )
+        .into_bytes()
+    }
+}

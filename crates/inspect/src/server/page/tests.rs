@@ -1,0 +1,55 @@
+//! The risk: the page asks for a file that the server does not know, or for one of another server.
+
+use super::FILES;
+
+/// Returns what stands between `before` and the next quotation mark, each time.
+fn quoted<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
+    let parts = text.split(before).skip(1);
+    parts.filter_map(|part| part.split('"').next())
+}
+
+#[test]
+fn each_file_that_the_page_names_is_there() {
+    for file in FILES {
+        let names = quoted(file.content, "from \"./")
+            .map(|name| format!("/{name}"))
+            .chain(quoted(file.content, "src=\"").map(str::to_owned))
+            .chain(quoted(file.content, "href=\"").map(str::to_owned));
+        for name in names {
+            let is_known = FILES.iter().any(|known| known.path == name);
+            assert!(is_known, "{} names {name}", file.path);
+        }
+    }
+}
+
+#[test]
+fn each_file_of_the_folder_is_served() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/page");
+    let entries = std::fs::read_dir(folder).expect("the folder is there");
+    let names = entries.map(|entry| entry.expect("it can be read").file_name());
+    for name in names {
+        let path = match name.to_string_lossy() {
+            name if name == "index.html" => "/".to_owned(),
+            name => format!("/{name}"),
+        };
+        let is_served = FILES.iter().any(|file| file.path == path);
+        assert!(is_served, "{path}");
+    }
+}
+
+#[test]
+fn nothing_of_the_page_comes_from_elsewhere() {
+    for file in FILES {
+        // The name of a format is no address that is fetched.
+        let content = file.content.replace("http://www.w3.org/", "");
+        for foreign in [
+            "http://",
+            "https://",
+            "innerHTML",
+            "eval(",
+            "document.write",
+        ] {
+            assert!(!content.contains(foreign), "{} has {foreign}", file.path);
+        }
+    }
+}

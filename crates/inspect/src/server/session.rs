@@ -1,0 +1,213 @@
+//! A session: requests and notifications over a WebSocket.
+
+use std::io::{ErrorKind, Write};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tungstenite::handshake::derive_accept_key;
+use tungstenite::protocol::{Role, WebSocketConfig};
+use tungstenite::{Error, Message, WebSocket};
+
+use super::listener::Stream;
+use super::methods::{self, Fault};
+use super::request::Request;
+use super::{Server, answer};
+use crate::program::Program;
+
+/// Bytes of a message from a client.
+const MESSAGE: usize = 1 << 20;
+
+/// The time in which a client without the header must send the token.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The time between two looks for something to tell.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Events in one notification.
+const EVENTS: usize = 200;
+
+/// Serves a client until it goes or the server is stopped.
+pub(super) fn run(server: &Server, mut stream: Stream, request: Request, program: &Program) {
+    let Ok(Some(key)) = request.header("sec-websocket-key") else {
+        let answer = answer::Answer::of(answer::Status::BadRequest).into_bytes();
+        let _ = stream.write_all(&answer);
+        return stream.end();
+    };
+    let head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\n\
+         Upgrade: websocket\r\n\
+         Connection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n\r\n",
+        derive_accept_key(key.as_bytes())
+    );
+    if stream.write_all(head.as_bytes()).is_err() || stream.limit_reads(LOOK).is_err() {
+        return;
+    }
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MESSAGE))
+        .max_frame_size(Some(MESSAGE));
+    let mut session = Session {
+        is_known: request.token().is_some(),
+        socket: WebSocket::from_partially_read(stream, request.rest, Role::Server, Some(config)),
+        server,
+        program,
+        told_sample: None,
+        told_events: None,
+    };
+    // The client has gone, or has broken the protocol. In both cases there is nothing to say.
+    let _ = session.run();
+    let _ = session.socket.close(None);
+    let _ = session.socket.flush();
+}
+
+struct Session<'a> {
+    socket: WebSocket<Stream>,
+    server: &'a Server,
+    program: &'a Program,
+    /// The client has shown the token.
+    is_known: bool,
+    /// The time of the sample that was told last, if the client listens to samples.
+    told_sample: Option<u64>,
+    /// The number of the event that was told last, if the client listens to events.
+    told_events: Option<u64>,
+}
+
+/// A request. Members that are not known are ignored.
+#[derive(Deserialize)]
+struct Call {
+    jsonrpc: String,
+    #[serde(default)]
+    id: Value,
+    method: String,
+    #[serde(default)]
+    params: Value,
+}
+
+impl Session<'_> {
+    fn run(&mut self) -> Result<(), Error> {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.server.is_over() {
+            match self.socket.read() {
+                Ok(Message::Text(text)) => {
+                    let answer = self.answer(text.as_str());
+                    self.socket.send(Message::text(answer.to_string()))?;
+                    if !self.is_known {
+                        return Ok(());
+                    }
+                }
+                // Only text is part of the protocol.
+                Ok(Message::Binary(_) | Message::Close(_)) => return Ok(()),
+                Ok(_) => {}
+                Err(Error::Io(error))
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) => return Err(error),
+            }
+            if !self.is_known && Instant::now() >= deadline {
+                return Ok(());
+            }
+            self.tell()?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, text: &str) -> Value {
+        let call = match serde_json::from_str::<Value>(text) {
+            Err(_) => return fault(&Value::Null, &Fault::parse("this is no JSON")),
+            Ok(call) => call,
+        };
+        let call = match serde_json::from_value::<Call>(call) {
+            Ok(call) if call.jsonrpc == "2.0" && (call.id.is_number() || call.id.is_string()) => {
+                call
+            }
+            Ok(call) if call.jsonrpc != "2.0" => {
+                return fault(&call.id, &Fault::request("`jsonrpc` must be \"2.0\""));
+            }
+            Ok(_) => {
+                let text = "`id` must be a number or a text";
+                return fault(&Value::Null, &Fault::request(text));
+            }
+            Err(error) => {
+                let text = format!("this is no request: {error}");
+                return fault(&Value::Null, &Fault::request(&text));
+            }
+        };
+        match self.call(&call.method, &call.params) {
+            Ok(result) => json!({ "jsonrpc": "2.0", "id": call.id, "result": result }),
+            Err(error) => fault(&call.id, &error),
+        }
+    }
+
+    fn call(&mut self, method: &str, params: &Value) -> Result<Value, Fault> {
+        // Before the method is looked at: without the token there are no methods.
+        if !self.is_known {
+            let token = params.get("token").and_then(Value::as_str);
+            let is_right =
+                method == "authenticate" && token.is_some_and(|token| self.server.token.is(token));
+            if !is_right {
+                return Err(Fault::request(
+                    "the first request must be `authenticate` with the token",
+                ));
+            }
+            self.is_known = true;
+            return Ok(json!({}));
+        }
+        match method {
+            // Once more, by a client that has sent it in the head as well.
+            "authenticate" => Ok(json!({})),
+            "streamListen" => self.listen(params, true),
+            "streamCancel" => self.listen(params, false),
+            _ => {
+                let (program, can_control) = (self.program, self.server.can_control);
+                let is_over = || self.server.is_over();
+                methods::call(program, can_control, method, params, is_over)
+            }
+        }
+    }
+
+    fn listen(&mut self, params: &Value, listens: bool) -> Result<Value, Fault> {
+        match params.get("streamId").and_then(Value::as_str) {
+            Some("Sample") => self.told_sample = listens.then_some(0),
+            Some("Events") => {
+                let newest = || self.program.events(u64::MAX, 0).newest;
+                self.told_events = listens.then(newest);
+            }
+            _ => return Err(Fault::params("`streamId` must be `Sample` or `Events`")),
+        }
+        Ok(json!({}))
+    }
+
+    /// Sends what has come since the last time. A client that does not read blocks this, and so
+    /// gets only the newest sample, and the number of events that it has missed.
+    fn tell(&mut self) -> Result<(), Error> {
+        if let Some(told) = self.told_sample {
+            let sample = self.program.newest();
+            if sample.at_ms != told {
+                self.told_sample = Some(sample.at_ms);
+                self.notify("Sample", json!(sample))?;
+            }
+        }
+        if let Some(told) = self.told_events {
+            let events = self.program.events(told, EVENTS);
+            if let Some(last) = events.events.last() {
+                self.told_events = Some(last.number);
+                self.notify("Events", json!(events))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn notify(&mut self, stream: &str, event: Value) -> Result<(), Error> {
+        let notification = json!({
+            "jsonrpc": "2.0",
+            "method": "streamNotify",
+            "params": { "streamId": stream, "event": event },
+        });
+        self.socket.send(Message::text(notification.to_string()))
+    }
+}
+
+fn fault(id: &Value, fault: &Fault) -> Value {
+    let error = json!({ "code": fault.code, "message": fault.message });
+    json!({ "jsonrpc": "2.0", "id": id, "error": error })
+}

@@ -1,0 +1,249 @@
+//! The handle of an inspector, and how it starts.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use insula_core::{IsolateObserver, Runtime};
+use insula_sync::Parker;
+use insula_sync::atomic::{AtomicBool, Ordering};
+
+use crate::announce::{Announced, Announcement, announce};
+use crate::program::{Limits, Program};
+use crate::server::{Server, Token};
+
+/// The time between two samples.
+const SAMPLE: Duration = Duration::from_secs(1);
+
+/// A sample that takes long comes so many times less often than it takes, so that a program of a
+/// million isolates spends at most a few percent of a core on being looked at.
+const COST: u32 = 30;
+
+/// Where an inspector listens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Listen {
+    /// A loopback address. The port 0 is any that is free.
+    Tcp(SocketAddr),
+    /// A Unix socket at this path, which only this user can open. It must not exist, and is removed
+    /// at the end.
+    Unix(PathBuf),
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0))
+    }
+}
+
+/// The settings of an inspector. Made by [`Inspector::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it starts"]
+pub struct InspectorBuilder {
+    name: Option<String>,
+    runtime: Option<Runtime>,
+    listen: Listen,
+    can_control: bool,
+    is_announced: bool,
+    limits: Limits,
+}
+
+/// A running inspector. Dropping it ends it, and with it all connections.
+#[must_use = "dropping it ends the inspector"]
+pub struct Inspector {
+    address: String,
+    server: Arc<Server>,
+    program: Arc<Program>,
+    observer: Arc<dyn IsolateObserver>,
+    threads: Vec<JoinHandle<()>>,
+    sampler: Arc<Sampler>,
+    announced: Option<Announced>,
+}
+
+/// What tells the thread that takes samples to end.
+struct Sampler {
+    parker: Parker,
+    is_over: AtomicBool,
+}
+
+impl Inspector {
+    /// Returns the settings of a new inspector: for the current runtime, on a free port of
+    /// 127.0.0.1, and only for reading.
+    pub fn builder() -> InspectorBuilder {
+        InspectorBuilder {
+            name: None,
+            runtime: None,
+            listen: Listen::default(),
+            can_control: false,
+            is_announced: true,
+            limits: Limits {
+                stuck: Duration::from_secs(1),
+                slow: Duration::from_secs(10),
+            },
+        }
+    }
+
+    /// Returns the address with the token, for a browser and for `insula top`:
+    /// `http://127.0.0.1:40123/#TOKEN`, or `unix:/path#TOKEN`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl InspectorBuilder {
+    /// Sets the name of the program. The default is the name of its executable file.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the runtime whose isolates are shown. The default is the current one. The pools of the
+    /// whole process are shown.
+    pub fn runtime(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Sets where to listen.
+    pub fn listen(mut self, listen: Listen) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// Allows clients to pause, kill, drain and so on. Without it they can only read.
+    pub fn allow_control(mut self) -> Self {
+        self.can_control = true;
+        self
+    }
+
+    /// Sets whether the address is written to a file that only this user can read, where the
+    /// command `insula` finds it. The default is `true`.
+    pub fn announce(mut self, is_announced: bool) -> Self {
+        self.is_announced = is_announced;
+        self
+    }
+
+    /// Sets how long a turn may go on before that is an event. The default is one second.
+    pub fn stuck_after(mut self, time: Duration) -> Self {
+        self.limits.stuck = time;
+        self
+    }
+
+    /// Sets how long a call of a pool may run before that is an event. The default is ten seconds.
+    pub fn slow_after(mut self, time: Duration) -> Self {
+        self.limits.slow = time;
+        self
+    }
+
+    /// Starts the inspector.
+    ///
+    /// # Errors
+    /// - `InvalidInput` if the address is not a loopback address.
+    /// - If the address cannot be listened on, for example because it is in use.
+    /// - If the system gives no random bytes for the token, or no thread.
+    ///
+    /// An address that cannot be announced is no error: it is for convenience.
+    pub fn start(self) -> io::Result<Inspector> {
+        let runtime = self.runtime.unwrap_or_else(Runtime::current);
+        let name = self.name.unwrap_or_else(own_name);
+        let program = Arc::new(Program::new(name.clone(), runtime, self.limits));
+        let token = Token::new()?;
+        let server = Server::bind(&self.listen, token, self.can_control)?;
+        let server = Arc::new(server);
+        let address = server.address_with_token();
+        let observer = program.observer();
+        program.runtime.observe(observer.clone());
+        // From here on a drop of the handle, also at an error, undoes what was begun.
+        let mut inspector = Inspector {
+            address,
+            server,
+            program,
+            observer,
+            threads: Vec::new(),
+            sampler: Arc::new(Sampler {
+                parker: Parker::new(),
+                is_over: AtomicBool::new(false),
+            }),
+            announced: None,
+        };
+        inspector.program.tick();
+        inspector.start_threads()?;
+        if self.is_announced {
+            let announcement = Announcement {
+                name,
+                pid: std::process::id(),
+                address: inspector.address.clone(),
+            };
+            inspector.announced = announce(&announcement).ok();
+        }
+        Ok(inspector)
+    }
+}
+
+impl Inspector {
+    fn start_threads(&mut self) -> io::Result<()> {
+        let (program, sampler) = (self.program.clone(), self.sampler.clone());
+        let samples = thread::Builder::new()
+            .name("insula-samples".to_owned())
+            .spawn(move || sampler.run(&program))?;
+        self.threads.push(samples);
+        let (program, server) = (self.program.clone(), self.server.clone());
+        let accepts = thread::Builder::new()
+            .name("insula-inspect".to_owned())
+            .spawn(move || server.accept(&program))?;
+        self.threads.push(accepts);
+        Ok(())
+    }
+}
+
+impl Sampler {
+    fn run(&self, program: &Program) {
+        // Relaxed: the parker's token makes the store visible.
+        while !self.is_over.load(Ordering::Relaxed) {
+            let begun = std::time::Instant::now();
+            program.tick();
+            let cost = begun.elapsed();
+            let pause = SAMPLE.saturating_sub(cost).max(cost * COST);
+            self.parker.park_timeout(pause);
+        }
+    }
+}
+
+impl Drop for Inspector {
+    fn drop(&mut self) {
+        // First, so that no tool finds the address of an inspector that is gone.
+        self.announced = None;
+        self.program.runtime.unobserve(&self.observer);
+        self.server.stop();
+        self.sampler.is_over.store(true, Ordering::Relaxed);
+        self.sampler.parker.unpark();
+        for thread in self.threads.drain(..) {
+            // A panic of one of them has been reported by its own thread.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Inspector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the token.
+        let address = self.address.split('#').next();
+        f.debug_struct("Inspector")
+            .field("address", &address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns the name of the program's file.
+fn own_name() -> String {
+    let file = std::env::current_exe().ok();
+    let name = file.as_ref().and_then(|file| file.file_stem());
+    name.map_or_else(
+        || "program".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}

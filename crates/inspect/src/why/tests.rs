@@ -1,0 +1,142 @@
+//! The risk: the answer to "why" misses the reason that the data shows.
+
+use super::{of_isolate, of_pool};
+use crate::model::{
+    Call, Isolate, IsolateDetail, IsolateState, Party, Pool, PoolDetail, Port, Wait, Worker,
+};
+
+/// Returns the sentences about an isolate as one text.
+fn text(detail: &IsolateDetail) -> String {
+    of_isolate(detail).join("\n")
+}
+
+fn answered() -> IsolateDetail {
+    IsolateDetail {
+        has_answered: true,
+        ..IsolateDetail::default()
+    }
+}
+
+#[test]
+fn a_long_turn_is_named_with_its_age_and_what_to_do() {
+    let detail = IsolateDetail {
+        isolate: Isolate {
+            state: IsolateState::Running,
+            turn_ms: Some(2_500),
+            queued: 3,
+            ..Isolate::default()
+        },
+        ..IsolateDetail::default()
+    };
+    let text = text(&detail);
+    assert!(text.contains("inside of one turn for 2500 ms"), "{text}");
+    assert!(text.contains("3 events are behind it"), "{text}");
+    assert!(text.contains("yield_now"), "{text}");
+    assert!(text.contains("has not answered"), "{text}");
+}
+
+#[test]
+fn a_port_that_keeps_the_isolate_alive_is_named_with_its_place() {
+    let mut detail = answered();
+    detail.ports.push(Port {
+        id: "ports/7".to_owned(),
+        opened_at: "src/mill.rs:12:9".to_owned(),
+        senders: 1,
+        keeps_alive: true,
+        ..Port::default()
+    });
+    let text = text(&detail);
+    assert!(
+        text.contains("ports/7 (opened at src/mill.rs:12:9) has 1 sender."),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_cycle_is_explained_to_those_in_it() {
+    let party = |name: &str| Party {
+        id: name.to_owned(),
+        name: name.to_owned(),
+    };
+    let mut detail = answered();
+    detail.isolate.id = "a".to_owned();
+    detail.waits.push(Wait {
+        waiter: party("a"),
+        holders: vec![party("b")],
+        kind: "asked".to_owned(),
+        is_in_cycle: true,
+        ..Wait::default()
+    });
+    let text = text(&detail);
+    assert!(text.contains("It awaits an answer of b."), "{text}");
+    assert!(text.contains("part of a cycle"), "{text}");
+}
+
+#[test]
+fn a_leak_of_ports_is_named_with_the_place_that_opens_them() {
+    let mut detail = answered();
+    let port = Port {
+        opened_at: "src/leak.rs:5:1".to_owned(),
+        ..Port::default()
+    };
+    detail.ports = vec![port; 2_000];
+    let text = text(&detail);
+    assert!(
+        text.contains("2000 open ports, the newest opened at src/leak.rs:5:1"),
+        "{text}"
+    );
+}
+
+fn busy_pool(running: u64) -> PoolDetail {
+    PoolDetail {
+        pool: Pool {
+            phase: "serving".to_owned(),
+            ready: 1,
+            queued: 4,
+            ..Pool::default()
+        },
+        workers: vec![Worker {
+            condition: "ready".to_owned(),
+            running,
+            ..Worker::default()
+        }],
+        ..PoolDetail::default()
+    }
+}
+
+#[test]
+fn a_queue_is_explained_by_busy_workers_or_by_keys() {
+    let busy = of_pool(&busy_pool(1)).join("\n");
+    assert!(
+        busy.contains("4 calls wait in the queue, and all workers are busy"),
+        "{busy}"
+    );
+    let keyed = of_pool(&busy_pool(0)).join("\n");
+    assert!(
+        keyed.contains("although 1 worker is idle: the calls have keys"),
+        "{keyed}"
+    );
+}
+
+#[test]
+fn a_call_that_runs_for_long_is_named() {
+    let mut detail = busy_pool(1);
+    detail.calls.push(Call {
+        worker: 0,
+        method: "Mill.grind".to_owned(),
+        seen_ms: 9_000,
+        is_waiting: false,
+    });
+    let text = of_pool(&detail).join("\n");
+    assert!(
+        text.contains("A call of Mill.grind runs for 9.0 s on worker 0"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_pool_at_rest_says_so() {
+    let mut detail = busy_pool(0);
+    detail.pool.queued = 0;
+    assert_eq!(of_pool(&detail), ["It serves, and no call waits."]);
+}
