@@ -110,10 +110,11 @@ fn turn(model: &mut Model, feed: &mut Feed, screen: &mut RawTerminal, palette: P
                     continue;
                 }
                 let action = model.on_key(key);
-                if action == Action::Quit {
-                    return Ok(());
+                match action {
+                    Action::Quit => return Ok(()),
+                    Action::Redraw => screen.clear()?,
+                    action => feed.carry(action, model),
                 }
-                feed.carry(action, model);
             }
         }
     }

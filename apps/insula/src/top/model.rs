@@ -113,6 +113,8 @@ pub(crate) enum Mode {
 pub(crate) enum Action {
     None,
     Quit,
+    /// Draw all of the screen anew, over what another program has written there.
+    Redraw,
     /// Ask the program anew, since the user looks at something else.
     Refresh,
     Carry(Order),

@@ -56,6 +56,14 @@ impl RawTerminal {
         self.terminal.size().map_err(gone)
     }
 
+    /// Forgets what was drawn, so that all of it is drawn anew.
+    ///
+    /// # Errors
+    /// Returns an error if the terminal has gone.
+    pub(super) fn clear(&mut self) -> Result<(), Failure> {
+        self.terminal.clear().map_err(gone)
+    }
+
     /// # Errors
     /// Returns an error if the terminal has gone.
     pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> Result<(), Failure> {

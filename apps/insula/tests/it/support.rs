@@ -27,9 +27,13 @@ impl User {
     /// Announces a program, in the name of a process that runs.
     pub(crate) fn announce(&self, name: &str, pid: u32, address: &str) {
         let folder = self.folder.path().join("insula");
-        private(&mut fs::DirBuilder::new(), &folder);
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(format!("{pid}.json"));
         let content = json!({ "name": name, "pid": pid, "address": address });
-        fs::write(folder.join(format!("{pid}.json")), content.to_string()).unwrap();
+        fs::write(&path, content.to_string()).unwrap();
+        for path in [folder, path] {
+            make_private(&path);
+        }
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
@@ -101,14 +105,13 @@ impl Outcome {
     }
 }
 
+/// Takes the rights of other users, which some users give to their files by default.
 #[cfg(unix)]
-fn private(builder: &mut fs::DirBuilder, folder: &Path) {
-    use std::os::unix::fs::DirBuilderExt;
+fn make_private(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
 
-    builder.mode(0o700).recursive(true).create(folder).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 #[cfg(not(unix))]
-fn private(builder: &mut fs::DirBuilder, folder: &Path) {
-    builder.recursive(true).create(folder).unwrap();
-}
+fn make_private(_: &Path) {}

@@ -4,7 +4,7 @@ use super::Toned;
 use crate::table::Tone;
 use crate::text::{fit, pad};
 
-const KEYS: [(&str, &str); 18] = [
+const KEYS: [(&str, &str); 19] = [
     ("1 to 7, Tab", "another screen"),
     ("up, down", "move; also PageUp, PageDown, Home, End"),
     ("Enter, Esc", "open and close the details of the row"),
@@ -21,6 +21,7 @@ const KEYS: [(&str, &str); 18] = [
     ("+, -", "one worker more or less"),
     ("y, n", "answer a question"),
     ("?", "this help"),
+    ("Ctrl-L", "draw the screen anew"),
     ("q, Ctrl-C", "quit"),
     ("", "The program runs on; only its inspector is asked."),
 ];
