@@ -17,7 +17,7 @@ export function svg(tag, attributes = {}, ...children) {
 export class Chart {
   #label;
   #format;
-  #value = el('output');
+  #value = el('p', { class: 'value' });
   #highest = el('p', { class: 'highest' });
   #area = svg('path', { class: 'area' });
   #line = svg('path', { class: 'line' });
@@ -34,8 +34,6 @@ export class Chart {
     const name = open ? button(label, open, { class: 'link' }) : label;
     this.element = el('figure', { class: 'chart' },
       el('figcaption', {}, name), this.#value, this.#svg, this.#highest);
-    // An `output` is a live region by itself. A number that changes each second must not be one.
-    this.#value.setAttribute('aria-live', 'off');
   }
 
   /** Shows values, the newest last; `null` stands for one that is not known. */

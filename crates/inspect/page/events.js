@@ -1,7 +1,7 @@
 // The log of events.
 
 import { draw, el, fillLink, fillName, fillState, setText, Table } from './dom.js';
-import { clock, count, duration, visible, words } from './format.js';
+import { clock, count, counted, duration, visible, words } from './format.js';
 
 const KINDS = ['isolateSpawn', 'isolateExit', 'isolateError', 'isolateStuck', 'worker', 'poolPhase', 'slowCall', 'control'];
 const SEVERITIES = ['info', 'warning', 'error'];
@@ -113,7 +113,7 @@ export class EventLog {
     const shown = matches.slice(-MOST_ROWS);
     this.#table.update(shown);
     const older = matches.length > shown.length ? `, the newest ${count(shown.length)} shown` : '';
-    setText(this.#counts, `${count(matches.length)} of ${count(list.length)} events${older}; ${count(dropped)} dropped`);
+    setText(this.#counts, `${count(matches.length)} of ${counted(list.length, 'event')}${older}; ${count(dropped)} dropped`);
     if (this.#follow.checked) this.#table.element.scrollTop = this.#table.element.scrollHeight;
   };
 }

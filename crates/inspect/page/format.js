@@ -13,6 +13,11 @@ export function count(value) {
   return WHOLE.format(value ?? 0);
 }
 
+/** A number of things. */
+export function counted(value, noun) {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+}
+
 /** A number with three digits, for rates and means. */
 export function rate(value) {
   if (value == null) return NONE;

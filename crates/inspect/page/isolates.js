@@ -7,7 +7,7 @@
 // go, the focus does not.
 
 import { button, draw, el, fillName, fillState, makeCell, setAttribute, setHidden, setText } from './dom.js';
-import { count, duration, NONE, words } from './format.js';
+import { count, counted, duration, NONE, words } from './format.js';
 import { IsolateDetail } from './isolate.js';
 
 const ROW_PX = 28;
@@ -295,7 +295,7 @@ export class IsolatesView {
     setStyle(this.body, 'transform', `translateY(${bodyTop}px)`);
     setAttribute(this.table, 'aria-rowcount', matched + 1);
     setAttribute(this.table, 'aria-activedescendant', matched > 0 ? `row-${this.#selected.index}` : null);
-    setText(this.counts, matched === total ? `${count(total)} isolates` : `${count(matched)} of ${count(total)} isolates`);
+    setText(this.counts, matched === total ? counted(total, 'isolate') : `${count(matched)} of ${counted(total, 'isolate')}`);
     COLUMNS.forEach(({ sort }, index) => setAttribute(this.heads[index], 'aria-sort', this.#order(sort)));
     setHidden(this.empty, matched > 0 || !this.#rows.hasAnswer);
   }

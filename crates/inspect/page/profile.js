@@ -2,7 +2,7 @@
 
 import { dial, Failure } from './connection.js';
 import { button, draw, el, fillName, setHidden, setText, Table } from './dom.js';
-import { count, duration, percent, visible } from './format.js';
+import { count, counted, duration, percent, visible } from './format.js';
 
 const MOST_SECONDS = 60;
 const MOST_ROWS = 200;
@@ -111,7 +111,7 @@ class Flames {
     const share = percent((100 * node.looks) / this.#root.looks);
     const box = el('div', {
       role: 'treeitem', tabindex: -1, class: node.isWithin(this.#zoomed) ? 'flame' : 'flame outer',
-      'aria-level': node.depth + 1, 'aria-label': `${visible(node.name)}, ${count(node.looks)} looks, ${share}`,
+      'aria-level': node.depth + 1, 'aria-label': `${visible(node.name)}, ${counted(node.looks, 'look')}, ${share}`,
     });
     if (width > LEAST_LABELED) box.append(el('bdi', { dir: 'auto' }, visible(node.name)));
     box.node = node;
@@ -225,7 +225,7 @@ export class ProfileView {
     const shown = stacks.toSorted((a, b) => b.looks - a.looks).slice(0, MOST_ROWS);
     this.#table.update(shown.map((stack) => ({ ...stack, share: (100 * stack.looks) / root.looks })));
     const cut = stacks.length > shown.length ? `, of which the table shows ${count(shown.length)}` : '';
-    setText(this.#status, `${count(looks)} looks in ${duration(durationMs)}, ${count(stacks.length)} stacks${cut}.`);
+    setText(this.#status, `${counted(looks, 'look')} in ${duration(durationMs)}, ${counted(stacks.length, 'stack')}${cut}.`);
   };
 }
 
@@ -243,7 +243,7 @@ async function profile(token, seconds) {
 function describe(node, all) {
   const path = [];
   for (let at = node; at.parent !== null; at = at.parent) path.unshift(visible(at.name, 100));
-  return `${path.join(' › ') || node.name}: ${count(node.looks)} looks, ${percent((100 * node.looks) / all)}`;
+  return `${path.join(' › ') || node.name}: ${counted(node.looks, 'look')}, ${percent((100 * node.looks) / all)}`;
 }
 
 // One line for each stack, the format of the usual tools for flame graphs. They split a line at

@@ -1,7 +1,7 @@
 // The threads of the thread pool.
 
 import { draw, el, fillParty, fillState, setText, Table } from './dom.js';
-import { count, duration, micros, rate } from './format.js';
+import { count, counted, duration, micros, rate } from './format.js';
 
 export class ThreadsView {
   #app;
@@ -59,7 +59,7 @@ export class ThreadsView {
     if (this.#answer === null) return;
     const { threads = [], queued } = this.#answer;
     const number = (state) => count(threads.filter((thread) => (thread.state ?? 'idle') === state).length);
-    setText(this.#summary, `${count(threads.length)} threads: ${number('stuck')} stuck, ${number('running')} running, ${number('idle')} idle. ${count(queued)} isolates wait in the queue of all threads.`);
+    setText(this.#summary, `${counted(threads.length, 'thread')}: ${number('stuck')} stuck, ${number('running')} running, ${number('idle')} idle. The queue of all threads holds ${counted(queued ?? 0, 'isolate')}.`);
     this.#table.update(threads);
   };
 }

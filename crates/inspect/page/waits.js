@@ -1,11 +1,12 @@
 // Who waits for whom: as a drawing, in words, and as a table.
 
 import { draw, el, fillParty, fillState, setHidden, setText, Table } from './dom.js';
-import { count, duration, NONE } from './format.js';
+import { count, counted, duration, NONE } from './format.js';
 import { WaitGraph } from './graph.js';
 
 const MOST_NODES = 300;
 const MOST_ROWS = 500;
+const LEGEND = 'A solid arrow: the waiter blocks its thread. A dashed arrow: a task of the waiter waits for an answer. A thick arrow: a part of a cycle. Boxes with round corners are isolates, the others are threads.';
 
 /** A table of waits, for this view and for one isolate. */
 export function waitTable(app, caption) {
@@ -57,7 +58,7 @@ export class WaitsView {
   constructor(app, panel) {
     this.#app = app;
     this.#graph = new WaitGraph((party) => party.id.startsWith('isolates/') && app.open({ view: 'isolates', id: party.id }));
-    this.#drawn.append(this.#graph.element);
+    this.#drawn.append(el('p', { class: 'legend' }, LEGEND), this.#graph.element);
     this.#table = waitTable(app, 'Waits');
     panel.append(el('div', { class: 'bar' }, this.#summary), this.#cycles, this.#drawn, this.#table.element);
   }
@@ -101,8 +102,8 @@ export class WaitsView {
 }
 
 function summary(waits, cycles, unanswered, nodes) {
-  const parts = [`${count(waits.length)} waits, ${count(cycles.length)} cycles.`];
-  if (unanswered > 0) parts.push(`${count(unanswered)} isolates have not said what they wait for: they compute or block.`);
+  const parts = [`${counted(waits.length, 'wait')}, ${counted(cycles.length, 'cycle')}.`];
+  if (unanswered > 0) parts.push(`${counted(unanswered, 'isolate')} gave no answer in time: they compute or block.`);
   if (nodes > MOST_NODES) parts.push(`${count(nodes)} parties are too many for a drawing.`);
   if (waits.length > MOST_ROWS) parts.push(`The table shows the first ${count(MOST_ROWS)}.`);
   return parts.join(' ');
