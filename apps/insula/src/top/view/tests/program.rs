@@ -100,6 +100,7 @@ fn named(first: &str, second: &str, pool: &str, contract: &str, sentence: &str) 
                 event(2, Severity::Error, "worker 2 of thumbs was lost"),
             ],
             dropped: 0,
+            newest: 0,
         },
         isolates: Some(Isolates {
             total: 2,
