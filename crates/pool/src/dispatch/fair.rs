@@ -8,6 +8,8 @@
 //! afterwards. A call that leaves without being started costs its share nothing.
 //!
 //! Each priority has an order of its own. Calls with keys take no part.
+//!
+//! A call that waits alone needs no order, and most do: it is kept apart until a second one comes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU32;
@@ -20,6 +22,8 @@ use crate::queues::Key;
 /// The waiting calls of all shares.
 #[derive(Debug, Default)]
 pub(super) struct Fair {
+    /// The only call that waits, which is in none of the others. They are empty then.
+    lone: Option<Entry>,
     /// The shares that wait, in the order of their turns.
     order: BTreeSet<Turn>,
     shares: HashMap<ShareId, Waiting>,
@@ -76,7 +80,6 @@ const FEW: usize = 64;
 impl Fair {
     /// A call comes that is pinned to no worker.
     pub(super) fn come(&mut self, rank: Rank, share: Option<Share>, key: Key) {
-        self.forget_shares();
         let entry = Entry {
             key,
             number: self.next,
@@ -84,12 +87,25 @@ impl Fair {
             weight: share.map_or(NonZeroU32::MIN, Share::weight),
         };
         self.next += 1;
+        if let Some(lone) = self.lone.take() {
+            self.line_up(lone);
+        } else if self.order.is_empty() {
+            self.lone = Some(entry);
+            return;
+        }
+        self.line_up(entry);
+    }
+
+    /// Puts a call into the order of its rank.
+    fn line_up(&mut self, entry: Entry) {
+        self.forget_shares();
+        let key = entry.key;
         let index = key.index();
         if self.calls.len() <= index {
             self.calls.resize(index + 1, None);
         }
         self.calls[index] = Some(entry);
-        let last = self.last[rank as usize];
+        let last = self.last[entry.share.0 as usize];
         let waiting = self.shares.entry(entry.share).or_default();
         let is_first = waiting.calls.is_empty();
         waiting.calls.insert((entry.number, key));
@@ -102,6 +118,9 @@ impl Fair {
 
     /// The call of a rank that starts next.
     pub(super) fn first(&self, rank: Rank) -> Option<Key> {
+        if let Some(lone) = self.lone {
+            return (lone.share.0 == rank).then_some(lone.key);
+        }
         let least = Turn {
             rank,
             tag: 0,
@@ -125,6 +144,10 @@ impl Fair {
     }
 
     fn take(&mut self, key: Key, starts: bool) {
+        // Whether it starts or not: if nobody waits, nobody has had more than others.
+        if self.lone.take_if(|lone| lone.key == key).is_some() {
+            return;
+        }
         // The place of one that takes no part may have been that of another call.
         let place = self.calls.get_mut(key.index());
         let Some(entry) = place.and_then(|it| it.take_if(|it| it.key == key)) else {
@@ -151,6 +174,7 @@ impl Fair {
 
     /// All calls leave.
     pub(super) fn clear(&mut self) {
+        self.lone = None;
         self.order.clear();
         self.calls.clear();
         self.shares.clear();
@@ -161,7 +185,8 @@ impl Fair {
     pub(super) fn waiting(&self) -> usize {
         let waiting = self.shares.values().map(|it| it.calls.len()).sum();
         assert_eq!(self.calls.iter().flatten().count(), waiting);
-        waiting
+        assert!(self.lone.is_none() || waiting == 0);
+        waiting + usize::from(self.lone.is_some())
     }
 
     #[cfg(test)]
