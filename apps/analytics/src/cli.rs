@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use analytics::{PointFormat, RealtimeConfig, TrendAnalysis};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use command::{EXIT_STATUS, InspectOptions, Kind, WorkerOptions};
+use command::{EXIT_STATUS, InspectRunOptions, Kind, WorkerOptions};
 
 /// Statistics, time series and machine learning over tables of numbers.
 #[derive(Debug, Parser)]
@@ -16,7 +16,7 @@ pub(crate) struct Options {
     pub(crate) command: Command,
 
     #[command(flatten)]
-    pub(crate) inspect: InspectOptions,
+    pub(crate) inspect: InspectRunOptions,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,17 @@ use insula::inspect::{Inspector, Listen};
 
 use crate::{Outcome, Stop};
 
+/// The options of a program that can be inspected and ends with its work.
+#[derive(Clone, Debug, Default, Args)]
+pub struct InspectRunOptions {
+    #[command(flatten)]
+    inspect: InspectOptions,
+
+    /// When the work is done, stay until Ctrl-C, so that it can be looked at
+    #[arg(long, global = true, requires = "inspect", help_heading = "Inspection")]
+    stay: bool,
+}
+
 /// The options of all programs that can be inspected.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Inspection")]
@@ -29,10 +40,6 @@ pub struct InspectOptions {
     /// Let those who inspect the program also pause, kill, drain and so on
     #[arg(long, global = true, requires = "inspect")]
     inspect_control: bool,
-
-    /// When the work is done, stay until Ctrl-C, so that it can be looked at
-    #[arg(long, global = true, requires = "inspect")]
-    stay: bool,
 }
 
 /// The inspector of a program that may have none. It ends when this is dropped.
@@ -42,6 +49,18 @@ pub struct Inspected {
     /// Kept for its drop.
     _inspector: Option<Inspector>,
     stays: bool,
+}
+
+impl InspectRunOptions {
+    /// Like [`InspectOptions::start`].
+    ///
+    /// # Errors
+    /// Returns a message for the user if it cannot listen.
+    pub fn start(&self, name: &str) -> Result<Inspected, String> {
+        let mut inspected = self.inspect.start(name)?;
+        inspected.stays = self.stay;
+        Ok(inspected)
+    }
 }
 
 impl InspectOptions {
@@ -69,7 +88,7 @@ impl InspectOptions {
         );
         Ok(Inspected {
             _inspector: Some(inspector),
-            stays: self.stay,
+            stays: false,
         })
     }
 }

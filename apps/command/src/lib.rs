@@ -14,7 +14,7 @@ mod table;
 mod workers;
 
 pub use file::{OutputFile, write_atomically};
-pub use inspect::{InspectOptions, Inspected};
+pub use inspect::{InspectOptions, InspectRunOptions, Inspected};
 pub use outcome::{EXIT_STATUS, Outcome};
 pub use progress::Progress;
 pub use stop::Stop;

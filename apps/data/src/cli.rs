@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use command::{EXIT_STATUS, InspectOptions, WorkerOptions};
+use command::{EXIT_STATUS, InspectRunOptions, WorkerOptions};
 use data::{Format, Operation, Step, Wanted};
 
 /// Processes tables of measurements in CSV, JSON lines and Parquet.
@@ -14,7 +14,7 @@ pub(crate) struct Options {
     pub(crate) command: Command,
 
     #[command(flatten)]
-    pub(crate) inspect: InspectOptions,
+    pub(crate) inspect: InspectRunOptions,
 }
 
 #[derive(Debug, Subcommand)]

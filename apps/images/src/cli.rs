@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
-use command::{EXIT_STATUS, InspectOptions, WorkerOptions};
+use command::{EXIT_STATUS, InspectRunOptions, WorkerOptions};
 use images::{
     ColorCorrection, ImageFormat, Kind, Machines, Operation, ParseSizeError, Recipe, ResizeMode,
     Size,
@@ -95,7 +95,7 @@ pub(crate) struct Options {
     pub(crate) machines: Machines,
 
     #[command(flatten)]
-    pub(crate) inspect: InspectOptions,
+    pub(crate) inspect: InspectRunOptions,
 
     /// Pictures per progress update
     #[arg(long, value_name = "PICTURES", default_value_t = 10, value_parser = batch)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use command::{EXIT_STATUS, InspectOptions, WorkerOptions};
+use command::{EXIT_STATUS, InspectRunOptions, WorkerOptions};
 use science::fluid::Simulate;
 use science::matrices::{Generate, Matrix, Operation, Precision};
 
@@ -15,7 +15,7 @@ pub(crate) struct Options {
     pub(crate) command: Command,
 
     #[command(flatten)]
-    pub(crate) inspect: InspectOptions,
+    pub(crate) inspect: InspectRunOptions,
 }
 
 #[derive(Debug, Subcommand)]

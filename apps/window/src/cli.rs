@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use command::InspectOptions;
 
 use window::{DEEPEST, Demo, End, Fixed, View};
 
@@ -57,6 +58,9 @@ pub(crate) struct Options {
     /// Depth of the place: its pixels are 2^-zoom apart. At most 104.
     #[arg(long, default_value_t = 50.0, value_parser = parse_zoom)]
     pub(crate) zoom: f64,
+
+    #[command(flatten)]
+    pub(crate) inspect: InspectOptions,
 }
 
 /// A form of the summary.

@@ -34,6 +34,7 @@ fn run(options: &Options) -> Result<(), String> {
     let window_system = EventLoop::<Wake>::with_user_event()
         .build()
         .map_err(|error| format!("there is no display to open a window on: {error}"))?;
+    let _inspected = options.inspect.start("window")?;
     // The window system's loop owns the thread, so it drives our loop.
     let proxy = window_system.create_proxy();
     let ui_loop = MessageLoop::in_foreign_loop("ui", &Runtime::global(), move || {

@@ -11,6 +11,7 @@ pub const PROTOCOL: Version = Version { major: 1, minor: 0 };
 
 /// The version of a protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Version {
     /// Differs if clients must be changed.
     pub major: u32,
@@ -20,6 +21,7 @@ pub struct Version {
 
 /// The program, the answer to `getVM`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Vm {
     /// The name of the program.
@@ -32,7 +34,9 @@ pub struct Vm {
     pub operating_system: String,
     /// The cores that the process may use.
     pub cores: usize,
-    /// Milliseconds since the inspector was started.
+    /// When the inspector was started, in milliseconds since 1970 in UTC.
+    pub started_at_ms: u64,
+    /// Milliseconds since then.
     pub uptime_ms: u64,
     /// Whether this connection may pause, kill, drain and so on.
     pub can_control: bool,
@@ -42,6 +46,7 @@ pub struct Vm {
 
 /// The whole program at one moment.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Sample {
     /// Milliseconds since the inspector was started.
@@ -88,6 +93,7 @@ pub struct Sample {
 
 /// What an isolate does.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum IsolateState {
     /// Nothing is queued.
@@ -105,6 +111,7 @@ pub enum IsolateState {
 
 /// Which threads run an isolate.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum IsolateKind {
     /// Any thread of the pool.
@@ -118,6 +125,7 @@ pub enum IsolateKind {
 
 /// A row of the table of isolates.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Isolate {
     /// `isolates/` and its number.
@@ -146,6 +154,7 @@ pub struct Isolate {
 
 /// The answer to `getIsolates`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Isolates {
     /// All isolates.
@@ -158,6 +167,7 @@ pub struct Isolates {
 
 /// One isolate in detail, the answer to `getIsolate`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct IsolateDetail {
     /// The row of the table.
@@ -189,6 +199,7 @@ pub struct IsolateDetail {
 
 /// A port of an isolate.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Port {
     /// `ports/` and its number.
@@ -215,6 +226,7 @@ pub struct Port {
 
 /// The answer to `getPorts`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Ports {
     /// The ports of the isolate.
@@ -223,6 +235,7 @@ pub struct Ports {
 
 /// A question without an answer.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Question {
     /// The isolate that was asked. It may have handed the question on.
@@ -231,6 +244,7 @@ pub struct Question {
 
 /// An isolate, or a thread outside of isolates.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Party {
     /// `isolates/` or `threads/`, and a number.
@@ -241,6 +255,7 @@ pub struct Party {
 
 /// A wait: `waiter` goes on only once `holders` act.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Wait {
     /// Who waits.
@@ -257,6 +272,7 @@ pub struct Wait {
 
 /// The answer to `getWaits`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Waits {
     /// All waits that are known.
@@ -269,6 +285,7 @@ pub struct Waits {
 
 /// What a thread of the pool does.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum ThreadState {
     /// It has no work: it searches for some, or is parked.
@@ -282,6 +299,7 @@ pub enum ThreadState {
 
 /// A thread of the pool.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Thread {
     /// Its number in the pool.
@@ -302,6 +320,7 @@ pub struct Thread {
 
 /// The answer to `getThreads`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Threads {
     /// The threads that were started, by their numbers.
@@ -312,6 +331,7 @@ pub struct Threads {
 
 /// A distribution of times.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Latency {
     /// The number of calls that were timed.
@@ -332,6 +352,7 @@ pub struct Latency {
 
 /// How the calls of a pool or a method have ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Outcomes {
     /// With a response.
@@ -354,6 +375,7 @@ pub struct Outcomes {
 
 /// A row of the table of pools.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Pool {
     /// `pools/` and its number.
@@ -392,6 +414,7 @@ pub struct Pool {
 
 /// The answer to `getPools`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Pools {
     /// All pools that have not been dropped.
@@ -400,6 +423,7 @@ pub struct Pools {
 
 /// One pool in detail, the answer to `getPool`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct PoolDetail {
     /// The row of the table.
@@ -416,6 +440,7 @@ pub struct PoolDetail {
 
 /// A worker of a pool.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Worker {
     /// Its number in the pool.
@@ -444,6 +469,7 @@ pub struct Worker {
 
 /// A method of a pool.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Method {
     /// The contract.
@@ -462,6 +488,7 @@ pub struct Method {
 
 /// A call that runs.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Call {
     /// The worker that runs it.
@@ -476,6 +503,7 @@ pub struct Call {
 
 /// The answer to `getHistory`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct History {
     /// Samples, the oldest first.
@@ -484,6 +512,7 @@ pub struct History {
 
 /// How much an event matters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Severity {
     /// Part of the usual life.
@@ -497,6 +526,7 @@ pub enum Severity {
 
 /// Something that has happened.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Event {
     /// Its number, one more than that of the event before.
@@ -504,7 +534,7 @@ pub struct Event {
     /// Milliseconds since the inspector was started.
     pub at_ms: u64,
     /// `isolateSpawn`, `isolateExit`, `isolateError`, `isolateStuck`, `worker`, `poolPhase`, `slowCall`
-    /// or `control`.
+    /// `dump` or `control`.
     pub kind: String,
     /// How much it matters.
     pub severity: Severity,
@@ -516,6 +546,7 @@ pub struct Event {
 
 /// The answer to `getEvents`, and the content of a notification of the stream `Events`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Events {
     /// The events, the oldest first.
@@ -528,6 +559,7 @@ pub struct Events {
 
 /// The answer to `profile`: how often each stack was seen.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Profile {
     /// Milliseconds for which the program was watched.
@@ -540,6 +572,7 @@ pub struct Profile {
 
 /// A stack of a profile.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Stack {
     /// From the outermost: the thread, the isolate, and the method of the call if there is one.
@@ -550,8 +583,12 @@ pub struct Stack {
 
 /// The answer to a control method.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Done {
     /// What was done, in a sentence.
     pub text: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@
 //! it looks, and puts it back together with the new view. Others that need a new view wait for it.
 
 mod control;
+mod dump;
 mod events;
 mod isolates;
 mod news;
@@ -20,13 +21,15 @@ mod view;
 mod waits;
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use insula_core::{Capability, IsolateObserver, Runtime};
 use insula_sync::{Condvar, Mutex};
 
-use crate::model::{Event, Events, History, PROTOCOL, Sample, Version, Vm};
+use crate::model::{Event, Events, History, PROTOCOL, Sample, Severity, Version, Vm};
 use events::Log;
 pub(crate) use isolates::{Column, Query};
 use news::Told;
@@ -43,6 +46,7 @@ pub(crate) struct Program {
     pub(crate) name: String,
     pub(crate) runtime: Runtime,
     started: Instant,
+    started_at_ms: u64,
     limits: Limits,
     desk: Mutex<Desk>,
     /// Is notified when a thread has looked.
@@ -93,6 +97,9 @@ impl Program {
             name,
             runtime,
             started,
+            started_at_ms: SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, millis),
             limits,
             desk: Mutex::new(Desk {
                 view: None,
@@ -126,6 +133,7 @@ impl Program {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             operating_system: std::env::consts::OS.to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
+            started_at_ms: self.started_at_ms,
             uptime_ms: self.now_ms(),
             can_control,
             now: self.newest(),
@@ -148,6 +156,31 @@ impl Program {
     /// Answers `getEvents`.
     pub(crate) fn events(&self, since: u64, limit: usize) -> Events {
         self.log.since(since, limit)
+    }
+
+    /// Returns the number of errors of isolates so far.
+    pub(crate) fn errors(&self) -> u64 {
+        self.log.errors()
+    }
+
+    /// Adds that a dump was written, or why not.
+    pub(crate) fn tell_of_dump(&self, path: &Path, error: Option<io::Error>) {
+        let (severity, text) = match error {
+            None => (
+                Severity::Info,
+                format!("wrote a dump to {}", path.display()),
+            ),
+            Some(error) => {
+                let text = format!("cannot write a dump to {}: {error}", path.display());
+                (Severity::Error, text)
+            }
+        };
+        self.log.add(Event {
+            kind: "dump".to_owned(),
+            severity,
+            text,
+            ..Event::default()
+        });
     }
 
     /// Adds an event of the inspector itself.

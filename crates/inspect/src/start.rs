@@ -1,9 +1,9 @@
 //! The handle of an inspector, and how it starts.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -49,6 +49,7 @@ pub struct InspectorBuilder {
     listen: Listen,
     can_control: bool,
     is_announced: bool,
+    dumps: Option<PathBuf>,
     limits: Limits,
 }
 
@@ -68,6 +69,8 @@ pub struct Inspector {
 struct Sampler {
     parker: Parker,
     is_over: AtomicBool,
+    /// The folder for the dumps after errors.
+    dumps: Option<PathBuf>,
 }
 
 impl Inspector {
@@ -80,6 +83,7 @@ impl Inspector {
             listen: Listen::default(),
             can_control: false,
             is_announced: true,
+            dumps: None,
             limits: Limits {
                 stuck: Duration::from_secs(1),
                 slow: Duration::from_secs(10),
@@ -92,9 +96,25 @@ impl Inspector {
     pub fn address(&self) -> &str {
         &self.address
     }
+
+    /// Writes everything that is known of the program to a file, as one JSON document: what a client
+    /// would see, with the last minutes of its history and the newest events. For a program that
+    /// decides itself when that is wanted, for example at a signal.
+    ///
+    /// # Blocking
+    /// Writes the file, and asks idle isolates what they wait for, within 0.3 seconds.
+    ///
+    /// # Errors
+    /// If the file cannot be written. It is then as it was.
+    pub fn dump_to(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        write_dump(&self.program, path.as_ref())
+    }
 }
 
 impl InspectorBuilder {
+    /// The most dumps that are written because of errors.
+    pub const DUMPS: u32 = 10;
+
     /// Sets the name of the program. The default is the name of its executable file.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -124,6 +144,14 @@ impl InspectorBuilder {
     /// command `insula` finds it. The default is `true`.
     pub fn announce(mut self, is_announced: bool) -> Self {
         self.is_announced = is_announced;
+        self
+    }
+
+    /// Sets a folder into which a dump is written when an isolate has an error that its code did not
+    /// handle, such as a panic: `NAME-PID-1.json` and so on, within a second of the error, and at most
+    /// [`DUMPS`](Self::DUMPS) of them, like [`Inspector::dump_to`].
+    pub fn dump_on_error(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.dumps = Some(folder.into());
         self
     }
 
@@ -167,6 +195,7 @@ impl InspectorBuilder {
             sampler: Arc::new(Sampler {
                 parker: Parker::new(),
                 is_over: AtomicBool::new(false),
+                dumps: self.dumps,
             }),
             announced: None,
         };
@@ -202,15 +231,46 @@ impl Inspector {
 
 impl Sampler {
     fn run(&self, program: &Program) {
+        let (mut written, mut errors) = (0, 0);
         // Relaxed: the parker's token makes the store visible.
         while !self.is_over.load(Ordering::Relaxed) {
             let begun = std::time::Instant::now();
             program.tick();
             let cost = begun.elapsed();
+            let now = program.errors();
+            if now != errors && written < InspectorBuilder::DUMPS {
+                errors = now;
+                written += 1;
+                self.dump(program, written);
+            }
             let pause = SAMPLE.saturating_sub(cost).max(cost * COST);
             self.parker.park_timeout(pause);
         }
     }
+}
+
+impl Sampler {
+    /// Writes a dump after an error. One that cannot be written is an event, since there is no caller
+    /// who could be told.
+    fn dump(&self, program: &Program, number: u32) {
+        let Some(folder) = &self.dumps else {
+            return;
+        };
+        let file = format!("{}-{}-{number}.json", program.name, std::process::id());
+        // A name of the program may be a path, and must not lead out of the folder.
+        let path = folder.join(file.replace(['/', '\\'], "_"));
+        let written = write_dump(program, &path);
+        program.tell_of_dump(&path, written.err());
+    }
+}
+
+fn write_dump(program: &Program, path: &Path) -> io::Result<()> {
+    let text = format!("{:#}\n", program.dump());
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
 }
 
 impl Drop for Inspector {

@@ -639,6 +639,17 @@ impl<J: Job> Dispatch<J> {
         Some(actions)
     }
 
+    /// Turns away what is queued, in a pool that takes no more calls.
+    pub(crate) fn reject_queued(&mut self) -> Actions<J> {
+        let mut actions = Actions::none();
+        if self.phase == Phase::Draining {
+            self.refuse_queued(Reject::Shutdown, &mut actions);
+            // Lanes that wait for their turn may have none any more.
+            self.unpark_everyone(&mut actions);
+        }
+        actions
+    }
+
     /// Starts nothing more and turns away what is queued.
     pub(crate) fn close_all(&mut self) -> Actions<J> {
         let mut actions = Actions::none();

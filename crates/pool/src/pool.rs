@@ -229,7 +229,8 @@ impl<C: Calls> WorkerPool<C> {
     pub async fn shut_down(&self, plan: Shutdown) -> ShutdownReport {
         // Before the drain, so that a call that ends in between is in the report.
         let before = self.shared.stats();
-        if self.shared.drain(plan.rejects_queued) {
+        if self.shared.takes_on_end() {
+            self.shared.drain(plan.rejects_queued);
             let ending = Ending {
                 shared: Arc::clone(&self.shared),
                 patience: plan.patience,
@@ -248,7 +249,8 @@ impl<C: Calls> WorkerPool<C> {
 impl<C: Calls> Drop for WorkerPool<C> {
     fn drop(&mut self) {
         // A shutdown that is under way keeps its patience.
-        if self.shared.drain(true) {
+        if self.shared.takes_on_end() {
+            self.shared.drain(true);
             self.shared.stop_all();
         }
     }

@@ -72,6 +72,8 @@ pub(crate) struct Shared<C: Calls> {
     /// From which the next report counts. Held while the counts are read, so that two reports at
     /// once do not share them.
     baseline: Mutex<Baseline>,
+    /// Set by the shutdown, or the drop, that ends the pool.
+    is_ending: AtomicBool,
     /// Written once, at the end. Locked alone.
     pub(crate) report: Mutex<Option<ShutdownReport>>,
 }
@@ -460,6 +462,7 @@ impl<C: Calls> Shared<C> {
             hub: Hub::new(setup.observers),
             discards: setup.discards,
             baseline: Mutex::ranked(Baseline::new(), BASELINE),
+            is_ending: AtomicBool::new(false),
             report: Mutex::new(None),
         }
     }

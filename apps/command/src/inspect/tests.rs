@@ -3,14 +3,14 @@
 use clap::Parser;
 use insula::inspect::Listen;
 
-use super::InspectOptions;
+use super::InspectRunOptions;
 
 #[derive(Debug, Parser)]
 struct Options {
     input: Option<String>,
 
     #[command(flatten)]
-    inspect: InspectOptions,
+    inspect: InspectRunOptions,
 }
 
 fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
@@ -21,19 +21,22 @@ fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
 fn without_an_address_it_is_a_free_port_and_the_input_stays_an_input() {
     let options = parse(&["--inspect", "photos"]).expect("it is right");
     assert_eq!(options.input.as_deref(), Some("photos"));
-    assert_eq!(options.inspect.inspect, Some(Listen::default()));
+    assert_eq!(options.inspect.inspect.inspect, Some(Listen::default()));
 }
 
 #[test]
 fn addresses_of_this_machine_and_paths_are_taken() {
     let address = |text: &str| {
         let options = parse(&[&format!("--inspect={text}")]).expect("it is right");
-        options.inspect.inspect.expect("it is there")
+        options.inspect.inspect.inspect.expect("it is there")
     };
     let tcp = |text: &str| Listen::Tcp(text.parse().expect("it is an address"));
     assert_eq!(address("127.0.0.1:9000"), tcp("127.0.0.1:9000"));
     assert_eq!(address("[::1]:9000"), tcp("[::1]:9000"));
-    assert_eq!(address("unix:/tmp/socket"), Listen::Unix("/tmp/socket".into()));
+    assert_eq!(
+        address("unix:/tmp/socket"),
+        Listen::Unix("/tmp/socket".into())
+    );
 }
 
 #[test]

@@ -27,6 +27,8 @@ struct Inside {
     events: VecDeque<Event>,
     /// The number of the newest event.
     newest: u64,
+    /// The number of errors of isolates.
+    errors: u64,
 }
 
 impl Log {
@@ -51,6 +53,11 @@ impl Log {
         inside.events.push_back(event);
         drop(inside);
         drop(oldest);
+    }
+
+    /// Returns the number of errors of isolates.
+    pub(super) fn errors(&self) -> u64 {
+        self.inside.lock().errors
     }
 
     /// Returns the first `limit` events after the number `since`.
@@ -122,6 +129,7 @@ impl IsolateObserver for Log {
 
     fn failed(&self, error: &UncaughtError) {
         let text = error.to_string();
+        self.inside.lock().errors += 1;
         self.add(event("isolateError", Severity::Error, error.isolate, text));
     }
 }

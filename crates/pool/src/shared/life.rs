@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use insula_core::{Instant, IsolateId, Sleep, sleep_until};
 use insula_rpc::{Calls, CancelledBy, Signal, WorkerExit, WorkerId, catch};
+use insula_sync::atomic::Ordering;
 
 use super::{Shared, unless, within};
 use crate::dispatch::{Condition, Dispatch, Fate, Step};
@@ -332,13 +333,26 @@ impl<C: Calls> Shared<C> {
             .map(|w| w.0)
     }
 
+    /// Takes on the end of the pool: its shutdown, or its drop. `false` if another one has.
+    pub(crate) fn takes_on_end(&self) -> bool {
+        // Relaxed: only one may win, and what follows is under locks.
+        !self.is_ending.swap(true, Ordering::Relaxed)
+    }
+
     /// Stops taking calls. `false` if that has happened before.
     pub(crate) fn drain(&self, rejects_queued: bool) -> bool {
-        let Some(actions) = self.state.lock().drain(rejects_queued) else {
-            return false;
+        let mut state = self.state.lock();
+        let drained = state.drain(rejects_queued);
+        let is_first = drained.is_some();
+        // An inspector may have let it drain before.
+        let actions = match drained {
+            Some(actions) => actions,
+            None if rejects_queued => state.reject_queued(),
+            None => return false,
         };
+        drop(state);
         self.perform(actions);
-        true
+        is_first
     }
 
     /// Turns away what is queued and asks what runs to stop.

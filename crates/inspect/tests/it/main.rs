@@ -1,0 +1,4 @@
+//! An inspector from outside, beside a real program.
+
+mod dumps;
+mod pools;

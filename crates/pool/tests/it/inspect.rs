@@ -1,0 +1,131 @@
+//! The risk: what a tool does to a pool, or sees of it, breaks what the program does with it.
+
+use std::time::Duration;
+
+use insula_core::{Runtime, block_on, sleep};
+use insula_pool::{AnyPool, PoolPhase, Shutdown, WorkerPool, pools};
+use insula_rpc::{Context, contract};
+
+#[contract(crate = insula_rpc)]
+trait Rest {
+    /// Sleeps.
+    async fn rest(&self, cx: &Context, time: Duration) -> Result<(), std::convert::Infallible>;
+}
+
+struct Sleeper;
+
+impl Rest for Sleeper {
+    async fn rest(&self, _: &Context, time: Duration) -> Result<(), std::convert::Infallible> {
+        sleep(time).await;
+        Ok(())
+    }
+}
+
+async fn pool(name: &str) -> WorkerPool<RestRequest> {
+    let builder = WorkerPool::builder().name(name).workers(1);
+    let pool = builder.service::<RestResponder<_>>(|_| async { Ok(Sleeper) });
+    pool.build().await.expect("it starts")
+}
+
+fn found(name: &str) -> Option<AnyPool> {
+    pools().into_iter().find(|pool| pool.status().name == name)
+}
+
+#[test]
+fn a_pool_that_a_tool_has_drained_still_shuts_down() {
+    let runtime = Runtime::builder().seeded(1).build();
+    runtime.block_on(async {
+        let pool = pool("drained and shut down").await;
+        let caller: RestCaller = pool.caller();
+        let running = caller.rest(Duration::from_secs(1)).start();
+        let queued = caller.rest(Duration::from_secs(1)).start();
+        let seen = found("drained and shut down").expect("it is listed");
+        assert!(seen.begin_drain());
+        assert!(!seen.begin_drain(), "it has begun");
+        assert_eq!(pool.status().phase, PoolPhase::Draining);
+        assert!(caller.rest(Duration::ZERO).await.is_err());
+        let report = pool.shut_down(Shutdown::now()).await;
+        // The queued one is rejected by the shutdown, and not finished for the sake of the drain.
+        assert!(queued.await.is_err());
+        assert!(running.await.is_err());
+        assert_eq!((report.finished, report.cancelled), (0, 2));
+    });
+    runtime.shut_down();
+}
+
+#[test]
+fn a_pool_that_a_tool_has_drained_finishes_what_it_has() {
+    let runtime = Runtime::builder().seeded(1).build();
+    runtime.block_on(async {
+        let pool = pool("drained").await;
+        let caller: RestCaller = pool.caller();
+        let calls: Vec<_> = (0..3)
+            .map(|_| caller.rest(Duration::from_secs(1)).start())
+            .collect();
+        found("drained").expect("it is listed").begin_drain();
+        for call in calls {
+            call.await.expect("it is finished");
+        }
+        let report = pool
+            .shut_down(Shutdown::graceful(Duration::from_secs(1)))
+            .await;
+        assert_eq!(report.lost, 0);
+    });
+    runtime.shut_down();
+}
+
+#[test]
+fn a_pool_that_a_tool_has_drained_can_be_dropped() {
+    let runtime = Runtime::builder().seeded(1).build();
+    runtime.block_on(async {
+        let pool = pool("drained and dropped").await;
+        let caller: RestCaller = pool.caller();
+        let running = caller.rest(Duration::from_secs(3600)).start();
+        let queued = caller.rest(Duration::from_secs(3600)).start();
+        found("drained and dropped")
+            .expect("it is listed")
+            .begin_drain();
+        drop(pool);
+        assert!(queued.await.is_err());
+        assert!(running.await.is_err());
+    });
+    runtime.shut_down();
+}
+
+#[test]
+fn a_pool_is_listed_with_its_calls_until_it_is_gone() {
+    let runtime = Runtime::builder().threads(2).build();
+    let entered = runtime.enter();
+    let pool = block_on(pool("listed"));
+    let caller: RestCaller = pool.caller();
+    let call = caller.rest(Duration::from_secs(3600)).start();
+    let seen = found("listed").expect("it is listed");
+    let in_flight = loop {
+        let calls = seen.in_flight();
+        if let [call] = calls.as_slice() {
+            break call.clone();
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!((in_flight.method, in_flight.is_waiting), ("rest", false));
+    // The same call has the same identity, and no later one has it while this is kept.
+    assert_eq!(seen.in_flight()[0].identity(), in_flight.identity());
+    assert_eq!(seen.methods(), [("Rest", "rest")]);
+    assert_eq!(seen.worker_isolates().len(), 1);
+    drop(call);
+    let next = caller.rest(Duration::from_secs(3600)).start();
+    loop {
+        match seen.in_flight().as_slice() {
+            [call] if call.identity() != in_flight.identity() => break,
+            _ => std::thread::yield_now(),
+        }
+    }
+    drop((next, seen, caller));
+    block_on(pool.shut_down(Shutdown::now()));
+    drop(pool);
+    while found("listed").is_some() {
+        std::thread::yield_now();
+    }
+    drop(entered);
+    runtime.shut_down();
+}
