@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use command::{Outcome, Progress, Stop, speed_up, write_atomically};
 use futures_util::future::{Either, select};
 use images::{
-    BatchUpdate, Failure, FileError, Job, PicturesCaller, ProcessedImage, Scan, Summary, Tally,
-    Started, Updates, plan, serve_machines, start_pool_of,
+    BatchUpdate, Failure, FileError, Job, PicturesCaller, ProcessedImage, Scan, Started, Summary,
+    Tally, Updates, plan, serve_machines, start_pool_of,
 };
 use insula::pool::PoolStats;
 

@@ -22,6 +22,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 pub use alive::KeepsAlive;
+pub(crate) use alive::slots;
 pub(crate) use control::{Capabilities, Oob, Rights, check_wait, check_wait_without_error};
 pub use control::{Capability, ControlPort, Ending, Priority, checkpoint, try_checkpoint};
 pub use entry::{Async, EntryOutput, EntryResult, Plain, spawn_local};

@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::event_loop::task::Task;
-use crate::isolate::{Isolate, IsolateId, Priority};
+use crate::isolate::{Isolate, IsolateId, Priority, slots};
 use crate::memory::Current;
 use crate::port::reply::{Reply, one_shot};
 use crate::port::{PortId, PortSlot};
@@ -89,13 +89,7 @@ fn detail(isolate: Current<'_>) -> IsolateDetail {
     let Some(events) = events.as_ref() else {
         return IsolateDetail::default();
     };
-    let first = Some(&isolate.core().port0);
-    // SAFETY: `ports` holds the slots of open ports, and an open port's slot is alive.
-    let others = events.ports.values().map(|slot| unsafe { slot.as_ref() });
-    let open = first
-        .into_iter()
-        .chain(others)
-        .filter(|slot| slot.has_receiver());
+    let open = slots(isolate, events).filter(|slot| slot.has_receiver());
     let awaited = events.tasks.values().filter(|it| Task::may_be_woken(it));
     IsolateDetail {
         ports: open

@@ -5,10 +5,11 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::{Isolate, Priority};
+use crate::event_loop::EventLoop;
 use crate::event_loop::task::Task;
 use crate::memory::Current;
-use crate::port::PortId;
 use crate::port::reply::one_shot;
+use crate::port::{PortId, PortSlot};
 
 /// A reason for which an isolate has not ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -92,6 +93,17 @@ impl Isolate {
     }
 }
 
+/// Returns the slots of the isolate's ports: the first one, which need not be open, and the others,
+/// which are.
+pub(crate) fn slots<'a>(
+    isolate: Current<'a>,
+    events: &'a EventLoop,
+) -> impl Iterator<Item = &'a PortSlot> {
+    // SAFETY: `ports` holds the slots of open ports, and an open port's slot is alive.
+    let others = events.ports.values().map(|slot| unsafe { slot.as_ref() });
+    std::iter::once(&isolate.core().port0).chain(others)
+}
+
 fn reasons(isolate: Current<'_>) -> Vec<KeepsAlive> {
     // Creates the event loop's state. Without it the isolate would report nothing, not even its
     // first port, which is stored elsewhere.
@@ -100,12 +112,7 @@ fn reasons(isolate: Current<'_>) -> Vec<KeepsAlive> {
     let Some(events) = events.as_ref() else {
         return Vec::new();
     };
-    let first = Some(&isolate.core().port0);
-    // SAFETY: `ports` holds the slots of open ports, and an open port's slot is alive.
-    let others = events.ports.values().map(|slot| unsafe { slot.as_ref() });
-    let mut reasons: Vec<_> = first
-        .into_iter()
-        .chain(others)
+    let mut reasons: Vec<_> = slots(isolate, events)
         .filter(|slot| slot.may_receive())
         .map(|slot| KeepsAlive::Port {
             id: slot.id(),

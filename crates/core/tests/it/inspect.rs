@@ -58,13 +58,17 @@ fn an_isolate_is_seen_idle_running_with_its_queue_and_paused() {
         port.send(number).expect("it is open");
     }
     has_started.recv().expect("the listener runs");
-    let running = until(&runtime, isolate.id(), |it| it.state == IsolateState::Running);
+    let running = until(&runtime, isolate.id(), |it| {
+        it.state == IsolateState::Running
+    });
     assert_eq!(running.queued, 4);
     release.send(()).expect("the listener waits");
     let idle = until(&runtime, isolate.id(), |it| it.state == IsolateState::Idle);
     assert_eq!(idle.turns.wrapping_sub(before), 5);
     let capability = isolate.pause();
-    until(&runtime, isolate.id(), |it| it.state == IsolateState::Paused);
+    until(&runtime, isolate.id(), |it| {
+        it.state == IsolateState::Paused
+    });
     port.send(5).expect("it is open");
     let paused = until(&runtime, isolate.id(), |it| it.queued == 1);
     assert_eq!(paused.state, IsolateState::Paused);
@@ -79,11 +83,12 @@ fn an_isolate_is_seen_idle_running_with_its_queue_and_paused() {
 #[test]
 fn the_queue_of_an_isolate_that_gets_many_messages_never_looks_longer_than_it_is() {
     let runtime = runtime();
-    let (isolate, port) = Isolate::builder()
-        .runtime(&runtime)
-        .spawn_pair(|port: ReceivePort<u64>| {
-            port.listen(|_| {});
-        });
+    let (isolate, port) =
+        Isolate::builder()
+            .runtime(&runtime)
+            .spawn_pair(|port: ReceivePort<u64>| {
+                port.listen(|_| {});
+            });
     for number in 0..MANY {
         port.send(number).expect("it is open");
         if let Some(snapshot) = snapshot_of(&runtime, isolate.id()) {
@@ -98,28 +103,30 @@ fn the_queue_of_an_isolate_that_gets_many_messages_never_looks_longer_than_it_is
 #[test]
 fn an_isolate_tells_its_ports_timers_tasks_and_questions() {
     let runtime = runtime();
-    let silent = Isolate::builder()
-        .runtime(&runtime)
-        .spawn_with_port(|port: ReceivePort<ReplyTo<()>>| {
-            let mut kept = Vec::new();
-            port.listen(move |question| kept.push(question));
-        });
+    let silent =
+        Isolate::builder()
+            .runtime(&runtime)
+            .spawn_with_port(|port: ReceivePort<ReplyTo<()>>| {
+                let mut kept = Vec::new();
+                port.listen(move |question| kept.push(question));
+            });
     let asked = silent.isolate_id();
-    let (isolate, port) = Isolate::builder().runtime(&runtime).spawn_pair(
-        move |port: ReceivePort<u32>| async move {
-            let other = ReceivePort::<u32>::bounded(3);
-            let sender = other.send_port();
-            sender.send(1).expect("it is open");
-            sender.send(2).expect("it is open");
-            let mut listener = ReceivePort::<()>::new();
-            let _heard = listener.send_port();
-            Timer::after(std::time::Duration::from_secs(3600), || {});
-            let question = silent.ask(|reply| reply);
-            let _ = question.await;
-            drop((port, other));
-            listener.recv().await;
-        },
-    );
+    let (isolate, port) =
+        Isolate::builder()
+            .runtime(&runtime)
+            .spawn_pair(move |port: ReceivePort<u32>| async move {
+                let other = ReceivePort::<u32>::bounded(3);
+                let sender = other.send_port();
+                sender.send(1).expect("it is open");
+                sender.send(2).expect("it is open");
+                let mut listener = ReceivePort::<()>::new();
+                let _heard = listener.send_port();
+                Timer::after(std::time::Duration::from_secs(3600), || {});
+                let question = silent.ask(|reply| reply);
+                let _ = question.await;
+                drop((port, other));
+                listener.recv().await;
+            });
     let told = loop {
         let told = block_on(isolate.inspect()).expect("it lives");
         if told.questions.len() == 1 && told.ports.iter().any(|port| port.buffered == 2) {
@@ -225,7 +232,10 @@ impl IsolateObserver for Diary {
     }
 
     fn ended(&self, _: IsolateId, name: Option<Arc<str>>, reason: &ExitReason) {
-        self.write(format!("ended {name:?} {}", matches!(reason, ExitReason::Finished)));
+        self.write(format!(
+            "ended {name:?} {}",
+            matches!(reason, ExitReason::Finished)
+        ));
     }
 
     fn failed(&self, error: &UncaughtError) {
@@ -296,7 +306,10 @@ fn an_observer_that_panics_harms_nothing() {
     runtime.observe(observer.clone());
     let isolate = Isolate::builder().runtime(&runtime);
     let isolate = isolate.spawn(|()| panic!("it is broken"), ());
-    assert!(matches!(block_on(isolate.exited()), ExitReason::Panicked(_)));
+    assert!(matches!(
+        block_on(isolate.exited()),
+        ExitReason::Panicked(_)
+    ));
     runtime.unobserve(&observer);
     runtime.shut_down();
     std::mem::forget(observer);
