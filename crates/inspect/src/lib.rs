@@ -36,6 +36,8 @@ pub mod announce;
 pub mod client;
 mod metrics;
 pub mod model;
+#[cfg(feature = "otel")]
+mod otel;
 mod program;
 mod server;
 mod start;

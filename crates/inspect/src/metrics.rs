@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use crate::model::{Latency, Outcomes, Pool, Vm};
+use crate::model::{Latency, Pool, Vm};
 
 /// A family of the text: its help, its type, and its values.
 struct Family<'a> {
@@ -219,24 +219,11 @@ fn pool_counters(text: &mut String, pools: &[Pool]) {
     let help = "Calls that have ended, by how.";
     let mut family = Family::counter(text, "insula_pool_ended_calls_total", help);
     for pool in pools {
-        for (outcome, number) in outcomes(&pool.outcomes) {
+        for (outcome, number) in pool.outcomes.named() {
             let [name, id] = labels(pool);
             family.value(&[name, id, ("outcome", outcome)], number as f64);
         }
     }
-}
-
-fn outcomes(ends: &Outcomes) -> [(&'static str, u64); 8] {
-    [
-        ("answered", ends.answered_total),
-        ("failed", ends.failed_total),
-        ("panicked", ends.panicked_total),
-        ("cancelled", ends.cancelled_total),
-        ("expired", ends.expired_total),
-        ("died", ends.died_total),
-        ("rejected", ends.rejected_total),
-        ("shed", ends.shed_total),
-    ]
 }
 
 fn summary(mut family: Family<'_>, pools: &[Pool], of: fn(&Pool) -> Latency) {

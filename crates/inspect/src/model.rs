@@ -373,6 +373,22 @@ pub struct Outcomes {
     pub shed_total: u64,
 }
 
+impl Outcomes {
+    /// Returns the counts with their names.
+    pub fn named(&self) -> [(&'static str, u64); 8] {
+        [
+            ("answered", self.answered_total),
+            ("failed", self.failed_total),
+            ("panicked", self.panicked_total),
+            ("cancelled", self.cancelled_total),
+            ("expired", self.expired_total),
+            ("died", self.died_total),
+            ("rejected", self.rejected_total),
+            ("shed", self.shed_total),
+        ]
+    }
+}
+
 /// A row of the table of pools.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

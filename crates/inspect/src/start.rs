@@ -214,6 +214,11 @@ impl InspectorBuilder {
 }
 
 impl Inspector {
+    #[cfg(feature = "otel")]
+    pub(crate) fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
+
     fn start_threads(&mut self) -> io::Result<()> {
         let (program, sampler) = (self.program.clone(), self.sampler.clone());
         let samples = thread::Builder::new()

@@ -37,6 +37,7 @@
 //! - `nats`: the module `nats`, for workers on other machines.
 //! - `inspect`: the module `inspect`, which shows what the program does to a browser, a terminal and
 //!   Prometheus.
+//! - `otel`: the numbers of the inspector as instruments of OpenTelemetry.
 //! - `compute`: the module `compute`, for computations that use several cores within one call.
 //!
 //! ```standalone_crate
