@@ -1,14 +1,23 @@
 //! The terminal while the whole of it is in use.
 
 use std::io::{self, IsTerminal};
+use std::process::exit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use ratatui::layout::Size;
 use ratatui::{DefaultTerminal, Frame};
 
 use super::gone;
 use crate::failure::Failure;
+
+/// The time in which the program ends by itself after a signal.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The exit status of a program that a signal has ended: 128 and SIGTERM, as shells report it.
+const TERMINATED: i32 = 128 + 15;
 
 /// The terminal in its raw mode, on its second screen. It becomes as it was when this is closed or
 /// dropped, on a panic, and on a signal that asks the program to end.
@@ -32,7 +41,14 @@ impl RawTerminal {
         let told = Arc::clone(&stop);
         // Ctrl-C is a key while the terminal is raw, so this is for `kill` and a closed window.
         // Without a handler the program would end with the terminal as it is.
-        ctrlc::set_handler(move || told.store(true, Ordering::Relaxed)).map_err(|error| {
+        let on_signal = move || {
+            told.store(true, Ordering::Relaxed);
+            // A terminal that is gone may keep the other thread in its read for ever, with a core
+            // to itself. If that thread ends the program, this one does not wake up again.
+            thread::sleep(GRACE);
+            exit(TERMINATED);
+        };
+        ctrlc::set_handler(on_signal).map_err(|error| {
             Failure::operation(format!("signals cannot be handled: {error}"), "")
         })?;
         // This sets a panic hook too, which restores the terminal before the message.

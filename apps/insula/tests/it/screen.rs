@@ -134,3 +134,31 @@ fn a_record_is_replayed_on_the_same_screens() {
     terminal.press(&["q"]);
     terminal.wait_for("status 0");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_command_ends_with_its_terminal() {
+    let inspector = Inspector::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pid");
+    let line = format!(
+        "sh -c 'echo $$ > {}; exec \"{}\" top \"{}\"'",
+        file.display(),
+        env!("CARGO_BIN_EXE_insula"),
+        inspector.address
+    );
+    let Some(terminal) = Terminal::run(&line, 80, 24) else {
+        return;
+    };
+    terminal.wait_for("pid 4711");
+    let pid = fs::read_to_string(file).unwrap();
+    let process = std::path::PathBuf::from("/proc").join(pid.trim());
+    assert!(process.exists());
+    drop(terminal);
+    let begun = std::time::Instant::now();
+    while process.exists() {
+        let waited = begun.elapsed();
+        assert!(waited < std::time::Duration::from_secs(20), "it runs on");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
