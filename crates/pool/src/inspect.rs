@@ -4,9 +4,10 @@
 //! else keeps is gone from it.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, LazyLock, Weak};
 
-use insula_core::IsolateId;
+use insula_core::{IsolateId, contain};
 use insula_rpc::{Calls, Signal, WorkerId};
 use insula_sync::{Mutex, Serial};
 
@@ -43,7 +44,28 @@ trait Pool: Send + Sync {
 #[derive(Clone)]
 pub struct AnyPool {
     number: u64,
-    pool: Arc<dyn Pool>,
+    pool: Kept,
+}
+
+/// A pool that this may be the last to hold.
+#[derive(Clone)]
+struct Kept(Option<Arc<dyn Pool>>);
+
+impl Deref for Kept {
+    type Target = dyn Pool;
+
+    fn deref(&self) -> &(dyn Pool + 'static) {
+        self.0.as_deref().expect("it is there until the drop")
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // Contained, since with a pool its observers and policies are dropped, which are the user's:
+        // their panic must not end the thread of a tool.
+        let pool = self.0.take();
+        contain(move || drop(pool));
+    }
 }
 
 /// A call that a worker runs, or a stream that waits for its reader.
@@ -79,7 +101,8 @@ impl fmt::Debug for InFlight {
 pub fn pools() -> Vec<AnyPool> {
     let list = POOLS.lock();
     let present = list.pools.iter().filter_map(|(number, pool)| {
-        let (number, pool) = (*number, pool.upgrade()?);
+        let pool = Kept(Some(pool.upgrade()?));
+        let number = *number;
         Some(AnyPool { number, pool })
     });
     present.collect()

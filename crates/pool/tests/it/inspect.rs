@@ -129,3 +129,31 @@ fn a_pool_is_listed_with_its_calls_until_it_is_gone() {
     drop(entered);
     runtime.shut_down();
 }
+
+/// An observer whose destructor panics.
+struct Brittle;
+
+impl insula_pool::PoolObserver for Brittle {}
+
+impl Drop for Brittle {
+    fn drop(&mut self) {
+        panic!("the observer is dropped");
+    }
+}
+
+#[test]
+fn a_tool_that_is_the_last_to_hold_a_pool_sees_no_panic_of_what_the_user_gave_to_it() {
+    let runtime = Runtime::builder().threads(1).build();
+    let entered = runtime.enter();
+    let builder = WorkerPool::builder().name("brittle").workers(1);
+    let builder = builder.observe(Brittle);
+    let builder = builder.service::<RestResponder<_>>(|_| async { Ok(Sleeper) });
+    let pool = block_on(builder.build()).expect("it starts");
+    let seen = found("brittle").expect("it is listed");
+    block_on(pool.shut_down(Shutdown::now()));
+    drop(pool);
+    drop(entered);
+    runtime.shut_down();
+    drop(seen);
+    assert!(found("brittle").is_none());
+}
