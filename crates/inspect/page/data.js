@@ -17,10 +17,14 @@ export function rates(samples, member) {
 export class Samples {
   list = [];
 
-  /** Adds samples, of which some may be known already. */
+  /**
+   * Adds samples, of which some may be known already. Those of the stream can come before the history,
+   * which is older.
+   */
   add(samples) {
-    const last = this.list.at(-1)?.atMs ?? -1;
-    this.list.push(...samples.filter((sample) => sample.atMs > last));
+    const known = new Set(this.list.map((sample) => sample.atMs));
+    this.list.push(...samples.filter((sample) => !known.has(sample.atMs)));
+    this.list.sort((a, b) => a.atMs - b.atMs);
     this.list.splice(0, this.list.length - SAMPLES);
   }
 }

@@ -55,7 +55,14 @@ pub(crate) struct Program {
     log: Arc<Log>,
     /// The pauses of this inspector, by isolate. Bounded by the isolates that it has paused.
     pauses: Mutex<HashMap<u64, Capability>>,
+    /// The waits for answers of the last list of waits, and when each was seen first. Bounded by the
+    /// isolates that one list asks.
+    asked: Mutex<HashMap<Asked, u64>>,
 }
+
+/// A wait for answers: the number of the isolate that waits, and those of the isolates that it has
+/// asked.
+type Asked = (u64, Vec<u64>);
 
 /// What a thread that looks takes, and what it leaves.
 struct Desk {
@@ -109,6 +116,7 @@ impl Program {
             history: Mutex::default(),
             log: Arc::new(Log::new(started)),
             pauses: Mutex::default(),
+            asked: Mutex::default(),
         }
     }
 

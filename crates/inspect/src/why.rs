@@ -13,6 +13,9 @@ const LONG_QUEUE: u64 = 1_000;
 /// So many senders of one port, or ports of one isolate, look like a leak.
 const MANY: u64 = 1_000;
 
+/// The median of fewer timed calls says little.
+const FEW_SAMPLES: u64 = 10;
+
 /// A call that runs for so many milliseconds is worth a word.
 const LONG_CALL_MS: u64 = 5_000;
 
@@ -143,7 +146,7 @@ fn ports(detail: &IsolateDetail, why: &mut Vec<String>) {
         let place = detail.ports.last().map_or("", |port| &port.opened_at);
         why.push(format!(
             "It has {} open ports, the newest opened at {place}. If they are not needed, close \
-             them: a port stays open until its `ReceivePort` is dropped.",
+             them: a port stays open until its `ReceivePort` is dropped or its `Listener` closed.",
             detail.ports.len()
         ));
     }
@@ -225,11 +228,28 @@ fn queue(detail: &PoolDetail, why: &mut Vec<String>) {
         count_of(queued, "call waits", "calls wait"),
         compared(&pool.queue_wait, &pool.run_time)
     ));
+    long_turns(detail, why);
 }
 
-/// Returns what share of the time calls wait.
+/// Names the workers of which a handler keeps its isolate from everything else.
+fn long_turns(detail: &PoolDetail, why: &mut Vec<String>) {
+    let turns = detail.workers.iter().filter_map(|worker| worker.turn_ms);
+    let turns: Vec<_> = turns.filter(|age| *age >= LONG_TURN_MS).collect();
+    let Some(longest) = turns.iter().max() else {
+        return;
+    };
+    why.push(format!(
+        "{} inside of one turn, the longest for {longest} ms: a handler computes or blocks there. If it \
+         blocks, await in its place, or move what blocks into an isolate of its own \
+         (`Isolate::run(..).await`), and let a worker run several calls (`concurrency_per_worker`).",
+        count_of(turns.len() as u64, "worker is", "workers are")
+    ));
+}
+
+/// Returns what share of the time calls wait. A pool times one call in many, and the first ones, which
+/// found its queue empty, are not what its callers see.
 fn compared(wait: &Latency, run: &Latency) -> String {
-    if wait.samples == 0 || run.samples == 0 {
+    if wait.samples < FEW_SAMPLES || run.samples < FEW_SAMPLES {
         return String::new();
     }
     format!(
@@ -264,16 +284,19 @@ fn lost_calls(detail: &PoolDetail, why: &mut Vec<String>) {
     let rows = [
         (
             ends.rejected_total,
-            "were rejected: the queue was full, or the pool took no calls",
+            "ended in a rejection: the queue was full, or the pool took no calls",
         ),
-        (ends.shed_total, "were dropped from the queue"),
-        (ends.expired_total, "ended at their deadline"),
-        (ends.panicked_total, "ended with a panic of their handler"),
-        (ends.died_total, "ended with their worker"),
+        (
+            ends.shed_total,
+            "ended in the queue, which dropped what waited too long",
+        ),
+        (ends.expired_total, "ended at a deadline"),
+        (ends.panicked_total, "ended with a panic of the handler"),
+        (ends.died_total, "ended with the worker"),
     ];
     for (number, what) in rows {
         if number != 0 {
-            why.push(format!("{number} calls {what}."));
+            why.push(format!("{} {what}.", count(number, "call")));
         }
     }
 }

@@ -9,7 +9,7 @@ use insula_pool::{
 use super::isolates::number_in;
 use super::view::{PoolView, Seen};
 use super::{Failure, Program, millis};
-use crate::model::{Call, Latency, Method, Outcomes, Party, Pool, PoolDetail, Pools, Worker};
+use crate::model::{Call, Latency, Method, Outcomes, Pool, PoolDetail, Pools, Worker};
 use crate::why;
 
 /// Calls that are shown of a pool.
@@ -77,8 +77,15 @@ impl Program {
             workers: rows
                 .map(|(status, stats)| {
                     let mut own = isolates.iter().filter(|it| it.0 == status.id);
-                    let newest = own.next_back().map(|it| self.party(it.1));
-                    worker(status, stats, newest)
+                    let newest = own.next_back().map(|it| it.1);
+                    let turn = newest.and_then(|it| seen.isolates.get(&it.number()));
+                    Worker {
+                        isolate: newest.map(|isolate| self.party(isolate)),
+                        turn_ms: turn
+                            .and_then(|it| it.turn_since_ms)
+                            .map(|since| now.saturating_sub(since)),
+                        ..worker(status, stats)
+                    }
                 })
                 .collect(),
             methods: pool.stats.methods.iter().map(method).collect(),
@@ -139,7 +146,8 @@ fn outcomes(stats: &PoolStats) -> Outcomes {
     }
 }
 
-fn worker(status: &WorkerStatus, stats: &WorkerStats, isolate: Option<Party>) -> Worker {
+/// Returns a row of the table of workers without what is known of its isolate.
+fn worker(status: &WorkerStatus, stats: &WorkerStats) -> Worker {
     let (condition, fault) = match &status.condition {
         WorkerCondition::Starting => ("starting", None),
         WorkerCondition::Ready => ("ready", None),
@@ -153,13 +161,13 @@ fn worker(status: &WorkerStatus, stats: &WorkerStats, isolate: Option<Party>) ->
         condition: condition.to_owned(),
         fault,
         incarnation: u64::from(status.incarnation),
-        isolate,
         running: status.busy as u64,
         calls_total: stats.calls,
         panicked_total: stats.panicked,
         cpu_total_ms: stats.cpu_time.map(millis),
         memory_bytes: stats.memory.map(|memory| memory.held),
         run_time: latency(&stats.run_time),
+        ..Worker::default()
     }
 }
 

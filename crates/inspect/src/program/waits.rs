@@ -34,9 +34,26 @@ impl Program {
         let told = self.ask(&handles);
         let unanswered = told.iter().filter(|told| told.is_none()).count() as u64;
         let mut waits = self.blocked();
+        let mut asked = HashMap::new();
+        let now = self.now_ms();
+        let before = self.asked.lock().clone();
         for (handle, told) in handles.iter().zip(told) {
-            waits.extend(told.and_then(|told| self.questions(handle.id(), &told)));
+            let Some(holders) = told.and_then(|told| asked_by(&told)) else {
+                continue;
+            };
+            let numbers = holders.iter().map(|it| it.number()).collect();
+            let key = (handle.id().number(), numbers);
+            let first = before.get(&key).copied().unwrap_or(now);
+            waits.push(Wait {
+                waiter: self.party(handle.id()),
+                holders: holders.iter().map(|it| self.party(*it)).collect(),
+                kind: "asked".to_owned(),
+                seen_ms: now.saturating_sub(first),
+                is_in_cycle: false,
+            });
+            asked.insert(key, first);
         }
+        *self.asked.lock() = asked;
         let cycles = mark_cycles(&mut waits);
         Waits {
             waits,
@@ -88,23 +105,14 @@ impl Program {
             },
         }
     }
+}
 
-    /// Returns the wait of an isolate for the answers to its questions, if it has any.
-    fn questions(&self, isolate: IsolateId, told: &IsolateDetail) -> Option<Wait> {
-        let mut asked: Vec<_> = told.questions.iter().flatten().copied().collect();
-        asked.sort_unstable();
-        asked.dedup();
-        if asked.is_empty() {
-            return None;
-        }
-        Some(Wait {
-            waiter: self.party(isolate),
-            holders: asked.into_iter().map(|asked| self.party(asked)).collect(),
-            kind: "asked".to_owned(),
-            seen_ms: 0,
-            is_in_cycle: false,
-        })
-    }
+/// Returns the isolates whose answers an isolate awaits, if there are any.
+fn asked_by(told: &IsolateDetail) -> Option<Vec<IsolateId>> {
+    let mut asked: Vec<_> = told.questions.iter().flatten().copied().collect();
+    asked.sort_unstable();
+    asked.dedup();
+    (!asked.is_empty()).then_some(asked)
 }
 
 /// Marks the waits that are part of a cycle, and returns the cycles: groups of parties of which each

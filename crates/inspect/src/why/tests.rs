@@ -119,6 +119,44 @@ fn a_queue_is_explained_by_busy_workers_or_by_keys() {
 }
 
 #[test]
+fn a_handler_that_keeps_its_worker_busy_is_told_apart_from_many_short_calls() {
+    let short = of_pool(&busy_pool(1)).join("\n");
+    assert!(!short.contains("one turn"), "{short}");
+    let mut detail = busy_pool(1);
+    detail.workers[0].turn_ms = Some(900);
+    let long = of_pool(&detail).join("\n");
+    assert!(
+        long.contains("1 worker is inside of one turn, the longest for 900 ms"),
+        "{long}"
+    );
+    assert!(long.contains("concurrency_per_worker"), "{long}");
+}
+
+#[test]
+fn the_times_of_a_few_calls_are_not_told() {
+    for (samples, is_told) in [(9, false), (10, true)] {
+        let mut detail = busy_pool(1);
+        detail.pool.queue_wait.samples = samples;
+        detail.pool.run_time.samples = samples;
+        let text = of_pool(&detail).join("\n");
+        assert_eq!(text.contains("by the median"), is_told, "{text}");
+    }
+}
+
+#[test]
+fn one_lost_call_is_told_in_the_singular() {
+    let mut detail = busy_pool(0);
+    detail.pool.outcomes.panicked_total = 1;
+    detail.pool.outcomes.expired_total = 2;
+    let text = of_pool(&detail).join("\n");
+    assert!(
+        text.contains("1 call ended with a panic of the handler."),
+        "{text}"
+    );
+    assert!(text.contains("2 calls ended at a deadline."), "{text}");
+}
+
+#[test]
 fn a_call_that_runs_for_long_is_named() {
     let mut detail = busy_pool(1);
     detail.calls.push(Call {

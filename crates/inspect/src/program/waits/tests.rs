@@ -1,7 +1,12 @@
 //! The risk: a deadlock is not seen, or one is reported that is none.
 
+use std::time::{Duration, Instant};
+
+use insula_core::{Isolate, ReceivePort, ReplyTo, Runtime};
+
 use super::mark_cycles;
 use crate::model::{Party, Wait};
+use crate::program::{Limits, Program};
 
 fn wait(waiter: &str, holders: &[&str]) -> Wait {
     let party = |name: &str| Party {
@@ -53,4 +58,43 @@ fn separate_cycles_are_told_apart() {
     ];
     let (cycles, _) = cycles(waits);
     assert_eq!(cycles, [["a", "b"], ["c", "d"]]);
+}
+
+#[test]
+fn a_wait_for_an_answer_has_an_age_that_grows_and_ends_with_the_wait() {
+    let runtime = Runtime::builder().threads(1).build();
+    let silent = Isolate::builder().name("silent").runtime(&runtime);
+    let silent = silent.spawn_with_port(|mut port: ReceivePort<ReplyTo<()>>| async move {
+        let mut kept = Vec::new();
+        while let Some(question) = port.recv().await {
+            kept.push(question);
+        }
+    });
+    let curious = Isolate::builder().name("curious").runtime(&runtime);
+    let curious = curious.spawn(async move |()| drop(silent.ask(|answer| answer).await), ());
+    let limits = Limits {
+        stuck: Duration::from_secs(1),
+        slow: Duration::from_secs(10),
+    };
+    let program = Program::new("test".to_owned(), runtime.clone(), limits);
+    let begun = Instant::now();
+    loop {
+        let waits = program.waits().waits;
+        if let [wait] = waits.as_slice()
+            && wait.seen_ms >= 20
+        {
+            assert_eq!(wait.waiter.name, "curious");
+            assert_eq!(wait.kind, "asked");
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{waits:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    curious.kill();
+    while !program.waits().waits.is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(program.asked.lock().is_empty());
+    runtime.shut_down();
 }

@@ -268,7 +268,11 @@ fn a_stream_tells_samples_and_events() {
     call(&mut socket, "streamListen", json!({ "streamId": "Sample" }));
     call(&mut socket, "streamListen", json!({ "streamId": "Events" }));
     let id = first_isolate(&mut socket);
-    call(&mut socket, "kill", json!({ "isolateId": id }));
+    let params = json!({ "isolateId": id });
+    let kill = json!({ "jsonrpc": "2.0", "id": 1, "method": "kill", "params": params });
+    // The event may come before the answer, so nothing is skipped until the answer has come.
+    let sent = socket.send(Message::text(kill.to_string()));
+    sent.expect("it is sent");
     std::thread::scope(|scope| {
         // What the thread of an inspector does each second.
         scope.spawn(|| served.program.tick());

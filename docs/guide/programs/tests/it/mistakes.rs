@@ -228,6 +228,21 @@ fn texts_about_processes() {
 }
 
 #[test]
+fn texts_about_the_inspector() {
+    let texts = [
+        of_source(
+            "apps/insula/src/target.rs",
+            "no program has announced itself",
+        ),
+        of_source(
+            "crates/inspect/src/server/methods.rs",
+            "this inspector is for reading only: start the program with control allowed",
+        ),
+    ];
+    check("inspect", &texts);
+}
+
+#[test]
 fn texts_about_callbacks() {
     let texts = [
         CallbackError::<()>::Wait(WaitError::TimedOut).to_string(),

@@ -16,6 +16,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("processes", env!("CARGO_BIN_EXE_processes")),
     ("callbacks", env!("CARGO_BIN_EXE_callbacks")),
     ("embedding", env!("CARGO_BIN_EXE_embedding")),
+    ("stuck", env!("CARGO_BIN_EXE_stuck")),
 ];
 
 #[test]
