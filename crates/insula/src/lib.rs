@@ -76,10 +76,10 @@ pub use insula_core::{
     Instant, Isolate, IsolateCell, IsolateGroup, IsolateId, Mailbox, ReceivePort, Reply, ReplyTo,
     Runtime, SendPort, Timer, block_on, checkpoint, one_shot, sleep, spawn_local, yield_now,
 };
-#[doc(inline)]
-pub use insula_macros::{contract, main, test};
 #[cfg(feature = "inspect")]
 pub use insula_inspect as inspect;
+#[doc(inline)]
+pub use insula_macros::{contract, main, test};
 #[cfg(feature = "nats")]
 pub use insula_nats as nats;
 #[doc(inline)]
