@@ -10,6 +10,7 @@ mod foreign_loop;
 mod full;
 mod growth;
 mod guide;
+mod inspector;
 mod mutants;
 mod nats;
 mod packages;

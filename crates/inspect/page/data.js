@@ -2,6 +2,11 @@
 // of each pool. All of it is bounded.
 
 export const SAMPLES = 180;
+/**
+ * The least time for a rate. A click asks for new data at once, and in a few milliseconds a counter
+ * changes by chance.
+ */
+export const LEAST_MS = 500;
 const MOST_EVENTS = 5000;
 
 /** The change of a counter per second, between each sample and the one before it. */
@@ -80,6 +85,7 @@ export class PoolHistory {
 
   #append(pool, atMs) {
     const course = this.of(pool.id);
+    if (atMs - (course.at(-1)?.atMs ?? -Infinity) < LEAST_MS) return;
     course.push({
       atMs,
       queued: pool.queued,

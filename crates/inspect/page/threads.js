@@ -1,5 +1,6 @@
 // The threads of the thread pool.
 
+import { LEAST_MS } from './data.js';
 import { draw, el, fillParty, fillState, setText, Table } from './dom.js';
 import { count, counted, duration, micros, rate } from './format.js';
 
@@ -33,6 +34,7 @@ export class ThreadsView {
   // Turns per second, from the counters of the poll before.
   #measure(threads) {
     const now = performance.now();
+    if (now - this.#askedAt < LEAST_MS) return;
     const seconds = (now - this.#askedAt) / 1000;
     for (const { index, turnsTotal } of threads) {
       const before = this.#before.get(index);

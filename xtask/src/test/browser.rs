@@ -23,7 +23,7 @@ const LOOKS: &[(&str, &[&str], Color, Color)] = &[
     ),
 ];
 
-type Color = [u8; 3];
+pub(super) type Color = [u8; 3];
 
 /// Makes the report on the weather and looks at pictures of it.
 pub(super) fn look_at_report(root: &Path) -> Verdict {
@@ -93,10 +93,10 @@ fn failed(error: impl ToString) -> Trouble {
 }
 
 /// The colors of a picture, row by row.
-struct Picture(Vec<Color>);
+pub(super) struct Picture(Vec<Color>);
 
 impl Picture {
-    fn read(path: &Path) -> Result<Self, Trouble> {
+    pub(super) fn read(path: &Path) -> Result<Self, Trouble> {
         let file = BufReader::new(File::open(path).map_err(failed)?);
         let mut decoder = png::Decoder::new(file);
         decoder.set_transformations(png::Transformations::EXPAND);
@@ -116,18 +116,29 @@ impl Picture {
         ))
     }
 
+    /// Returns the color in the upper left corner.
+    pub(super) fn first(&self) -> Option<Color> {
+        self.0.first().copied()
+    }
+
+    /// Returns the share of the picture that has a color.
+    pub(super) fn share(&self, color: Color) -> f64 {
+        let count = self.0.iter().filter(|it| **it == color).count();
+        count as f64 / self.0.len() as f64
+    }
+
+    /// Returns the number of colors.
+    pub(super) fn colors(&self) -> usize {
+        self.0.iter().collect::<HashSet<_>>().len()
+    }
+
     fn check(&self, look: &str, background: Color, bars: Color) -> Verdict {
-        let share = |color: Color| {
-            let count = self.0.iter().filter(|it| **it == color).count();
-            count as f64 / self.0.len() as f64
-        };
-        let colors: HashSet<&Color> = self.0.iter().collect();
         let problem = match () {
-            () if self.0.first() != Some(&background) => "the background has another color",
-            () if share(background) < 0.1 => "there is little background",
-            () if share(bars) < 0.003 => "there are no bars",
+            () if self.first() != Some(background) => "the background has another color",
+            () if self.share(background) < 0.1 => "there is little background",
+            () if self.share(bars) < 0.003 => "there are no bars",
             // Letters and lines have soft edges.
-            () if colors.len() < 50 => "there are few colors",
+            () if self.colors() < 50 => "there are few colors",
             () => return Ok(()),
         };
         Err(failed(format!("the {look} page: {problem}")))

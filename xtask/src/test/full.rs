@@ -5,8 +5,8 @@ use std::process::Command;
 
 use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass, watched};
 use super::{
-    api, browser, budget, dart, display, ffi, foreign_loop, growth, guide, mutants, nats, packages,
-    photographs, usual,
+    api, browser, budget, dart, display, ffi, foreign_loop, growth, guide, inspector, mutants,
+    nats, packages, photographs, usual,
 };
 
 pub(super) const STEPS: &[Step] = &[
@@ -57,6 +57,10 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "the report in a browser",
         run: browser::look_at_report,
+    },
+    Step {
+        name: "the inspector in a browser",
+        run: inspector::look_at_page,
     },
     Step {
         name: "the window on a virtual display",
