@@ -80,12 +80,12 @@ impl InspectOptions {
         let inspector = builder.start();
         let inspector = inspector.map_err(|error| format!("cannot be inspected: {error}"))?;
         // For a person, who has nothing of it if standard error is closed.
-        let _ = writeln!(
-            io::stderr().lock(),
-            "{name}: inspect at {}\n{name}: or with: insula top {}",
-            inspector.address(),
-            std::process::id()
-        );
+        let mut out = io::stderr().lock();
+        let _ = writeln!(out, "{name}: inspect at {}", inspector.address());
+        if inspector.is_announced() {
+            let _ = writeln!(out, "{name}: or with: insula top {}", std::process::id());
+        }
+        drop(out);
         Ok(Inspected {
             _inspector: Some(inspector),
             stays: false,

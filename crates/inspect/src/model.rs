@@ -469,6 +469,8 @@ pub struct Worker {
     pub incarnation: u64,
     /// The isolate of its services, if it is one of this process.
     pub isolate: Option<Party>,
+    /// Whether that isolate is paused.
+    pub is_paused: bool,
     /// Milliseconds for which the present turn of that isolate has gone on, if the same one was seen
     /// before.
     pub turn_ms: Option<u64>,

@@ -5,7 +5,8 @@
 //! becomes a session (`session.rs`), everything else is answered and closed (`answer.rs`).
 //!
 //! # Limits
-//! [`CLIENTS`] sessions, [`CONNECTIONS`] connections in all, one head of at most
+//! [`CLIENTS`] sessions, and [`GUESTS`] that have not shown the token; [`CONNECTIONS`] connections
+//! in all, one head of at most
 //! [`request::HEAD`] bytes within [`request::PATIENCE`]; more is refused or cut off, so that no
 //! client holds more than its thread.
 
@@ -36,8 +37,11 @@ pub(crate) use token::Token;
 /// Sessions at a time.
 const CLIENTS: usize = 8;
 
+/// Sessions at a time that have not shown the token yet. They take no place of the others.
+const GUESTS: usize = 8;
+
 /// Connections at a time, those of sessions among them.
-const CONNECTIONS: usize = 32;
+const CONNECTIONS: usize = 128;
 
 /// The time in which a client must take what is sent to it.
 const WRITES: Duration = Duration::from_secs(5);
@@ -50,6 +54,7 @@ pub(crate) struct Server {
     is_over: AtomicBool,
     connections: Places,
     clients: Places,
+    guests: Places,
 }
 
 /// A number of places, of which some are taken.
@@ -94,6 +99,7 @@ impl Server {
             is_over: AtomicBool::new(false),
             connections: Places::of(CONNECTIONS),
             clients: Places::of(CLIENTS),
+            guests: Places::of(GUESTS),
         })
     }
 
@@ -107,6 +113,7 @@ impl Server {
         while !self.is_over() {
             match self.listener.accept() {
                 Ok(stream) => self.begin(stream, program),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // There may be no descriptors left, and each further try would fail at once.
                 Err(_) => thread::sleep(Duration::from_millis(50)),
             }
@@ -164,12 +171,16 @@ impl Server {
     }
 
     fn begin_session(&self, mut stream: Stream, request: Request, program: &Program) {
-        let Some(_place) = self.clients.take() else {
+        let places = match request.token() {
+            Some(_) => &self.clients,
+            None => &self.guests,
+        };
+        let Some(place) = places.take() else {
             let answer = Answer::of(Status::Busy).into_bytes();
             let _ = stream.write_all(&answer);
             return stream.end();
         };
-        session::run(self, stream, request, program);
+        session::run(self, stream, request, program, place);
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -180,6 +191,6 @@ impl Server {
     /// Ends the accepting, and soon all sessions.
     pub(crate) fn stop(&self) {
         self.is_over.store(true, Ordering::Relaxed);
-        self.listener.wake();
+        self.listener.stop();
     }
 }

@@ -97,6 +97,12 @@ impl Inspector {
         &self.address
     }
 
+    /// Returns whether the command `insula` finds this inspector by the number of the process. `false`
+    /// if the address is not to be announced, or its file cannot be written.
+    pub fn is_announced(&self) -> bool {
+        self.announced.is_some()
+    }
+
     /// Writes everything that is known of the program to a file, as one JSON document: what a client
     /// would see, with the last minutes of its history and the newest events. For a program that
     /// decides itself when that is wanted, for example at a signal.
@@ -284,6 +290,8 @@ impl Drop for Inspector {
         self.announced = None;
         self.program.runtime.unobserve(&self.observer);
         self.server.stop();
+        // Nothing could end them any more.
+        self.program.resume_all();
         self.sampler.is_over.store(true, Ordering::Relaxed);
         self.sampler.parker.unpark();
         for thread in self.threads.drain(..) {

@@ -195,7 +195,15 @@ pub(crate) fn of_pool(detail: &PoolDetail) -> Vec<String> {
             why.push(format!("Worker {} was lost: {fault}.", worker.index));
         }
     }
-    queue(detail, &mut why);
+    let paused = detail.workers.iter().filter(|it| it.is_paused).count() as u64;
+    if paused != 0 {
+        why.push(format!(
+            "{}: calls that wait for them go on only once they are resumed.",
+            count_of(paused, "worker is paused", "workers are paused")
+        ));
+    } else {
+        queue(detail, &mut why);
+    }
     slow_calls(detail, &mut why);
     lost_calls(detail, &mut why);
     if why.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use insula_inspect::client::{Client, Notification};
+use insula_inspect::client::{Client, ClientError, Notification};
 use insula_inspect::model::{Event, Events};
 use serde_json::json;
 
@@ -41,10 +41,12 @@ fn follow(client: &mut Client, global: &Global) -> Outcome {
     let mut last = 0;
     lines(&past, &mut last, global)?;
     loop {
-        if let Some(Notification::Events(events)) =
-            client.next_notification(Duration::from_secs(3_600))?
-        {
-            lines(&events, &mut last, global)?;
+        match client.next_notification(Duration::from_secs(3_600)) {
+            Ok(Some(Notification::Events(events))) => lines(&events, &mut last, global)?,
+            Ok(_) => {}
+            // The program has ended, which is how this ends.
+            Err(ClientError::Ended) => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
         missed(client.take_missed(), global)?;
     }

@@ -1,7 +1,7 @@
 //! What a client may change, if the program has allowed it. Each change is an event.
 
-use insula_core::{Capability, Isolate};
-use insula_pool::{AnyPool, pools};
+use insula_core::{Capability, Isolate, IsolateId};
+use insula_pool::{AnyPool, PoolPhase, pools};
 
 use super::isolates::{PATIENCE, number_in};
 use super::{Failure, Program};
@@ -16,7 +16,10 @@ impl Program {
         let capability = *capability.or_insert_with(Capability::new);
         drop(pauses);
         isolate.pause_with(capability);
-        Ok(self.done(id, format!("paused {}", isolate.name())))
+        Ok(self.done(
+            id,
+            format!("told {} to pause after its turn", isolate.name()),
+        ))
     }
 
     /// Ends the pause of this inspector.
@@ -30,7 +33,7 @@ impl Program {
             ))
         })?;
         isolate.resume(capability);
-        Ok(self.done(id, format!("resumed {}", isolate.name())))
+        Ok(self.done(id, format!("told {} to go on", isolate.name())))
     }
 
     /// Kills an isolate.
@@ -38,7 +41,10 @@ impl Program {
         let isolate = self.find(id)?;
         isolate.kill();
         self.pauses.lock().remove(&isolate.id().number());
-        Ok(self.done(id, format!("killed {}", isolate.name())))
+        Ok(self.done(
+            id,
+            format!("told {} to end at its next interrupt check", isolate.name()),
+        ))
     }
 
     /// Asks an isolate for a sign of life.
@@ -68,19 +74,31 @@ impl Program {
 
     /// Sets the number of workers of a pool.
     pub(crate) fn resize(&self, id: &str, workers: usize) -> Result<Done, Failure> {
-        let pool = find_pool(id)?;
+        let pool = serving_pool(id)?;
         let resized = pool.resize(workers);
         resized.map_err(|error| Failure::Failed(error.to_string()))?;
         let name = pool.status().name;
-        Ok(self.done(id, format!("pool {name} is to have {workers} workers")))
+        let ending = if workers == 1 { "" } else { "s" };
+        let text = format!("pool {name} is to have {workers} worker{ending}");
+        Ok(self.done(id, text))
     }
 
     /// Has the services of all workers of a pool built anew.
     pub(crate) fn recycle(&self, id: &str) -> Result<Done, Failure> {
-        let pool = find_pool(id)?;
+        let pool = serving_pool(id)?;
         pool.begin_reload();
         let name = pool.status().name;
         Ok(self.done(id, format!("pool {name} builds its services anew")))
+    }
+
+    /// Ends all pauses of this inspector.
+    pub(crate) fn resume_all(&self) {
+        let pauses = std::mem::take(&mut *self.pauses.lock());
+        for (number, capability) in pauses {
+            if let Some(isolate) = self.runtime.isolate(IsolateId::from_number(number)) {
+                isolate.resume(capability);
+            }
+        }
     }
 
     fn done(&self, subject: &str, text: String) -> Done {
@@ -99,6 +117,19 @@ impl Program {
 fn is_alive(program: &Program, isolate: &Isolate) -> bool {
     let told = program.ask(std::slice::from_ref(isolate));
     told.first().is_some_and(Option::is_some)
+}
+
+/// Returns a pool that takes calls, or could if it had a worker.
+fn serving_pool(id: &str) -> Result<AnyPool, Failure> {
+    let pool = find_pool(id)?;
+    let status = pool.status();
+    match status.phase {
+        PoolPhase::Draining | PoolPhase::Closed => Err(Failure::Failed(format!(
+            "pool {} takes no calls any more",
+            status.name
+        ))),
+        _ => Ok(pool),
+    }
 }
 
 fn find_pool(id: &str) -> Result<AnyPool, Failure> {

@@ -66,7 +66,9 @@ pub(crate) fn number_in(id: &str, kind: &str) -> Result<u64, Failure> {
     let number = id
         .strip_prefix(kind)
         .and_then(|rest| rest.strip_prefix('/'));
-    let number = number.and_then(|number| number.parse().ok());
+    let number = number.and_then(|number| number.parse::<u64>().ok());
+    // As it was told, and not with a sign or with zeros.
+    let number = number.filter(|number| id == format!("{kind}/{number}"));
     number.ok_or_else(|| Failure::Missing(format!("'{id}' is no id like '{kind}/1'")))
 }
 

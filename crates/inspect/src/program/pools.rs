@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use insula_core::{IsolateId, IsolateState};
 use insula_pool::{
     Latency as Times, MethodStats, PoolPhase, PoolStats, WorkerCondition, WorkerStats, WorkerStatus,
 };
 
 use super::isolates::number_in;
-use super::view::{PoolView, Seen};
+use super::view::{PoolView, View};
 use super::{Failure, Program, millis};
 use crate::model::{Call, Latency, Method, Outcomes, Pool, PoolDetail, Pools, Worker};
 use crate::why;
@@ -46,12 +47,13 @@ impl Program {
         let mut pools = view.pools.iter();
         let pool = pools.find(|it| it.pool.number() == number);
         let pool = pool.ok_or_else(|| Failure::Missing(format!("there is no pool '{id}'")))?;
-        let mut detail = self.detail(pool, &view.seen, now);
+        let mut detail = self.detail(pool, &view, now);
         detail.why = why::of_pool(&detail);
         Ok(detail)
     }
 
-    fn detail(&self, pool: &PoolView, seen: &Seen, now: u64) -> PoolDetail {
+    fn detail(&self, pool: &PoolView, view: &View, now: u64) -> PoolDetail {
+        let seen = &view.seen;
         let isolates = pool.pool.worker_isolates();
         let rows = pool.status.workers.iter().zip(&pool.stats.workers);
         let methods = pool.pool.methods();
@@ -72,6 +74,11 @@ impl Program {
             .collect();
         calls.sort_by_key(|call| std::cmp::Reverse(call.seen_ms));
         calls.truncate(CALLS);
+        let is_paused = |isolate: IsolateId| {
+            let mut isolates = view.runtime.isolates.iter();
+            let found = isolates.find(|it| it.id == isolate);
+            found.is_some_and(|it| it.state == IsolateState::Paused)
+        };
         PoolDetail {
             pool: row(pool),
             workers: rows
@@ -80,6 +87,7 @@ impl Program {
                     let newest = own.next_back().map(|it| it.1);
                     let turn = newest.and_then(|it| seen.isolates.get(&it.number()));
                     Worker {
+                        is_paused: newest.is_some_and(is_paused),
                         isolate: newest.map(|isolate| self.party(isolate)),
                         turn_ms: turn
                             .and_then(|it| it.turn_since_ms)

@@ -33,6 +33,13 @@ impl Fault {
         Self::new(-32700, message)
     }
 
+    pub(super) fn busy() -> Self {
+        Self::new(
+            112,
+            "there are 8 clients already: close another page or tool",
+        )
+    }
+
     pub(super) fn request(message: &str) -> Self {
         Self::new(-32600, message)
     }
@@ -149,6 +156,9 @@ fn control(
         "recycle" => result(program.recycle(params.text("poolId")?)),
         _ => {
             let pool = params.text("poolId")?;
+            if params.0.get("workers").is_none() {
+                return Err(Fault::params("`workers` is missing"));
+            }
             let workers = params.number("workers", 0, u64::from(u32::MAX))?;
             result(program.resize(pool, workers as usize))
         }

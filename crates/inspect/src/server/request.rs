@@ -106,7 +106,9 @@ impl Request {
     pub(super) fn token(&self) -> Option<&str> {
         // A header that is there twice is as good as a wrong one.
         let value = self.header("authorization").unwrap_or(Some(""))?;
-        Some(value.strip_prefix("Bearer ").unwrap_or(""))
+        let (scheme, token) = value.split_once(' ').unwrap_or_default();
+        let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+        Some(if is_bearer { token } else { "" })
     }
 
     /// Returns what the request asks for.
@@ -140,7 +142,9 @@ impl Request {
         let is_upgrade = has("connection", "upgrade")?
             && has("upgrade", "websocket")?
             && self.header("sec-websocket-version")? == Some("13");
-        if !is_upgrade || self.header("sec-websocket-key")?.is_none() {
+        // 16 bytes in base64.
+        let is_key = |key: &str| key.len() == 24 && key.ends_with("==");
+        if !is_upgrade || !self.header("sec-websocket-key")?.is_some_and(is_key) {
             return Err(Status::UpgradeNeeded);
         }
         Ok(())

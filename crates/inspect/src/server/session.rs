@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocketConfig};
-use tungstenite::{Error, Message, WebSocket};
+use tungstenite::{Bytes, Error, Message, WebSocket};
 
 use super::listener::Stream;
 use super::methods::{self, Fault};
 use super::request::Request;
-use super::{Server, answer};
+use super::{Place, Server, answer};
 use crate::program::Program;
 
 /// Bytes of a message from a client.
@@ -21,6 +21,13 @@ const MESSAGE: usize = 1 << 20;
 /// The time in which a client without the header must send the token.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The silence after which a client is asked for a sign of life.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// The time in which it must give one. Long, since a client may be a command that was stopped and goes
+/// on later.
+const SIGN: Duration = Duration::from_secs(600);
+
 /// The time between two looks for something to tell.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -28,7 +35,13 @@ const LOOK: Duration = Duration::from_millis(100);
 const EVENTS: usize = 200;
 
 /// Serves a client until it goes or the server is stopped.
-pub(super) fn run(server: &Server, mut stream: Stream, request: Request, program: &Program) {
+pub(super) fn run(
+    server: &Server,
+    mut stream: Stream,
+    request: Request,
+    program: &Program,
+    place: Place<'_>,
+) {
     let Ok(Some(key)) = request.header("sec-websocket-key") else {
         let answer = answer::Answer::of(answer::Status::BadRequest).into_bytes();
         let _ = stream.write_all(&answer);
@@ -52,6 +65,9 @@ pub(super) fn run(server: &Server, mut stream: Stream, request: Request, program
         socket: WebSocket::from_partially_read(stream, request.rest, Role::Server, Some(config)),
         server,
         program,
+        _place: place,
+        heard: Instant::now(),
+        pinged: None,
         told_sample: None,
         told_events: None,
     };
@@ -67,6 +83,12 @@ struct Session<'a> {
     program: &'a Program,
     /// The client has shown the token.
     is_known: bool,
+    /// That of a guest until the client has shown the token.
+    _place: Place<'a>,
+    /// When the client was heard last.
+    heard: Instant,
+    /// When a sign of life was asked for since then.
+    pinged: Option<Instant>,
     /// The time of the sample that was told last, if the client listens to samples.
     told_sample: Option<u64>,
     /// The number of the event that was told last, if the client listens to events.
@@ -88,7 +110,11 @@ impl Session<'_> {
     fn run(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
         while !self.server.is_over() {
-            match self.socket.read() {
+            let message = self.socket.read();
+            if message.is_ok() {
+                (self.heard, self.pinged) = (Instant::now(), None);
+            }
+            match message {
                 Ok(Message::Text(text)) => {
                     let answer = self.answer(text.as_str());
                     self.socket.send(Message::text(answer.to_string()))?;
@@ -106,25 +132,43 @@ impl Session<'_> {
             if !self.is_known && Instant::now() >= deadline {
                 return Ok(());
             }
+            if !self.asks_for_life()? {
+                return Ok(());
+            }
             self.tell()?;
         }
         Ok(())
     }
 
+    /// Asks a client that is silent for a sign of life. Returns `false` if it has given none.
+    fn asks_for_life(&mut self) -> Result<bool, Error> {
+        match self.pinged {
+            Some(pinged) if pinged.elapsed() >= SIGN => return Ok(false),
+            None if self.heard.elapsed() >= SILENCE => {
+                self.pinged = Some(Instant::now());
+                self.socket.send(Message::Ping(Bytes::new()))?;
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+
     fn answer(&mut self, text: &str) -> Value {
         let call = match serde_json::from_str::<Value>(text) {
             Err(_) => return fault(&Value::Null, &Fault::parse("this is no JSON")),
+            Ok(call) if !call.is_object() => {
+                let text = "a request is an object, and comes alone";
+                return fault(&Value::Null, &Fault::request(text));
+            }
             Ok(call) => call,
         };
         let call = match serde_json::from_value::<Call>(call) {
-            Ok(call) if call.jsonrpc == "2.0" && (call.id.is_number() || call.id.is_string()) => {
-                call
-            }
+            Ok(call) if call.jsonrpc == "2.0" && is_id(&call.id) => call,
             Ok(call) if call.jsonrpc != "2.0" => {
                 return fault(&call.id, &Fault::request("`jsonrpc` must be \"2.0\""));
             }
             Ok(_) => {
-                let text = "`id` must be a number or a text";
+                let text = "`id` must be a whole number or a text";
                 return fault(&Value::Null, &Fault::request(text));
             }
             Err(error) => {
@@ -149,6 +193,11 @@ impl Session<'_> {
                     "the first request must be `authenticate` with the token",
                 ));
             }
+            // From here on it takes a place of those that are known.
+            let Some(place) = self.server.clients.take() else {
+                return Err(Fault::busy());
+            };
+            self._place = place;
             self.is_known = true;
             return Ok(json!({}));
         }
@@ -159,7 +208,8 @@ impl Session<'_> {
             "streamCancel" => self.listen(params, false),
             _ => {
                 let (program, can_control) = (self.program, self.server.can_control);
-                let is_over = || self.server.is_over();
+                let stream = self.socket.get_ref();
+                let is_over = || self.server.is_over() || stream.is_over();
                 methods::call(program, can_control, method, params, is_over)
             }
         }
@@ -205,6 +255,11 @@ impl Session<'_> {
         });
         self.socket.send(Message::text(notification.to_string()))
     }
+}
+
+/// Returns whether an id comes back as it came.
+fn is_id(id: &Value) -> bool {
+    id.is_i64() || id.is_u64() || id.is_string()
 }
 
 fn fault(id: &Value, fault: &Fault) -> Value {

@@ -6,6 +6,8 @@
 
 mod refused;
 mod sessions;
+#[cfg(unix)]
+mod sockets;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -178,3 +178,12 @@ fn a_pool_at_rest_says_so() {
     detail.pool.queued = 0;
     assert_eq!(of_pool(&detail), ["It serves, and no call waits."]);
 }
+
+#[test]
+fn a_paused_worker_is_named_before_the_queue_that_follows_from_it() {
+    let mut detail = busy_pool(1);
+    detail.workers[0].is_paused = true;
+    let text = of_pool(&detail).join("\n");
+    assert!(text.contains("1 worker is paused"), "{text}");
+    assert!(!text.contains("More workers"), "{text}");
+}

@@ -110,6 +110,8 @@ fn what_is_no_request_is_an_error_and_the_session_goes_on() {
         (r#"{"jsonrpc":"2.0","method":"getVM"}"#, -32600),
         (r#"{"jsonrpc":"2.0","id":null,"method":"getVM"}"#, -32600),
         (r#"{"jsonrpc":"2.0","id":[],"method":"getVM"}"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":1.5,"method":"getVM"}"#, -32600),
+        (r#"["2.0",1,"getVM",{}]"#, -32600),
         (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, -32600),
         (r#"{"jsonrpc":"2.0","id":1,"method":"noSuch"}"#, -32601),
         (
@@ -284,7 +286,7 @@ fn a_stream_tells_samples_and_events() {
             serde_json::from_str(message.to_text().expect("it is text")).expect("it is JSON");
         match value["params"]["streamId"].as_str() {
             Some("Sample") => sample = true,
-            Some("Events") => event |= value.to_string().contains("killed"),
+            Some("Events") => event |= value.to_string().contains("to end"),
             _ => {}
         }
     }
@@ -296,4 +298,52 @@ fn the_end_of_the_server_ends_its_sessions() {
     let mut socket = authenticated(&served);
     served.server.stop();
     assert!(answer(&mut socket).is_none());
+}
+
+#[test]
+fn those_that_have_not_shown_the_token_take_no_place_of_those_that_have() {
+    let served = Served::start(false);
+    let guests: Vec<_> = (0..super::super::GUESTS).map(|_| open(&served)).collect();
+    let url = format!("ws://{}/ws", served.address);
+    let mut request = url.into_client_request().expect("it is an address");
+    let bearer = format!("Bearer {}", served.token());
+    let bearer = bearer.parse().expect("it is a value");
+    request.headers_mut().insert("Authorization", bearer);
+    let known = tungstenite::client(request, served.connect());
+    let mut known = known.expect("there is a place").0;
+    assert_eq!(
+        call(&mut known, "getVM", json!({}))["result"]["name"],
+        SECRET
+    );
+    drop(guests);
+}
+
+#[test]
+fn a_profile_whose_client_has_gone_gives_its_place_back() {
+    let served = Served::start(false);
+    let clients = (0..super::super::CLIENTS).map(|_| authenticated(&served));
+    let mut clients: Vec<_> = clients.collect();
+    let profile = json!({
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "profile",
+        "params": { "seconds": 60 },
+    });
+    for client in &mut clients {
+        let profile = Message::text(profile.to_string());
+        client.send(profile).expect("it is open");
+    }
+    drop(clients);
+    let begun = Instant::now();
+    loop {
+        let mut socket = open(&served);
+        let token = json!({ "token": served.token() });
+        if call(&mut socket, "authenticate", token)["result"].is_object() {
+            break;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "no place came back"
+        );
+    }
 }
