@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use insula_core::{Capability, IsolateObserver, Runtime};
+use insula_pool::pools;
 use insula_sync::{Condvar, Mutex};
 
 use crate::model::{Event, Events, History, PROTOCOL, Sample, Severity, Version, Vm};
@@ -51,7 +52,7 @@ pub(crate) struct Program {
     desk: Mutex<Desk>,
     /// Is notified when a thread has looked.
     looked: Condvar,
-    history: Mutex<VecDeque<Sample>>,
+    samples: Mutex<Samples>,
     log: Arc<Log>,
     /// The pauses of this inspector, by isolate. Bounded by the isolates that it has paused.
     pauses: Mutex<HashMap<u64, Capability>>,
@@ -63,6 +64,15 @@ pub(crate) struct Program {
 /// A wait for answers: the number of the isolate that waits, and those of the isolates that it has
 /// asked.
 type Asked = (u64, Vec<u64>);
+
+/// The history of the program.
+#[derive(Default)]
+struct Samples {
+    /// The newest last.
+    kept: VecDeque<Sample>,
+    /// Those that were taken, whether they are kept or not.
+    taken: u64,
+}
 
 /// What a thread that looks takes, and what it leaves.
 struct Desk {
@@ -113,7 +123,7 @@ impl Program {
                 told: Some(Told::default()),
             }),
             looked: Condvar::new(),
-            history: Mutex::default(),
+            samples: Mutex::default(),
             log: Arc::new(Log::new(started)),
             pauses: Mutex::default(),
             asked: Mutex::default(),
@@ -150,12 +160,17 @@ impl Program {
 
     /// Returns the newest sample of the history.
     pub(crate) fn newest(&self) -> Sample {
-        self.history.lock().back().copied().unwrap_or_default()
+        self.samples.lock().kept.back().copied().unwrap_or_default()
+    }
+
+    /// Returns the number of samples that were taken.
+    pub(crate) fn samples_taken(&self) -> u64 {
+        self.samples.lock().taken
     }
 
     /// Answers `getHistory`.
     pub(crate) fn history(&self, limit: usize) -> History {
-        let history = self.history.lock();
+        let history = &self.samples.lock().kept;
         let skipped = history.len().saturating_sub(limit);
         let samples = history.iter().skip(skipped).copied().collect();
         History { samples }
@@ -202,11 +217,12 @@ impl Program {
         let view = self.view(Duration::ZERO);
         let mut sample = view.sample(self.now_ms());
         sample.cost_us = begun.elapsed().as_micros() as u64;
-        let mut history = self.history.lock();
-        if history.len() == HISTORY {
-            history.pop_front();
+        let mut samples = self.samples.lock();
+        if samples.kept.len() == HISTORY {
+            samples.kept.pop_front();
         }
-        history.push_back(sample);
+        samples.kept.push_back(sample);
+        samples.taken += 1;
     }
 }
 
@@ -233,11 +249,13 @@ impl Program {
             view: before.clone(),
         };
         let now = self.now_ms();
-        let view = Arc::new(View::take(&self.runtime, before.as_deref(), now));
+        let pools = pools();
+        let view = View::take(&self.runtime, &pools, before.as_deref(), now);
+        let view = Arc::new(view);
         let news = looking
             .told
             .as_mut()
-            .map(|told| told.news(&view, self.limits, now));
+            .map(|told| told.news(&view, &pools, self.limits, now));
         looking.view = Some(view.clone());
         drop(looking);
         for event in news.into_iter().flatten() {
@@ -258,7 +276,7 @@ impl Drop for Looking<'_> {
         desk.told = self.told.take();
         let before = std::mem::replace(&mut desk.view, self.view.take());
         drop(desk);
-        // Outside of the lock: it may be the last owner of a pool's services.
+        // Outside of the lock, since it may be large.
         drop(before);
         self.program.looked.notify_all();
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 use insula_core::ThreadSnapshot;
-use insula_pool::{Events, WorkerChange, WorkerEvent};
+use insula_pool::{AnyPool, Events, WorkerChange, WorkerEvent};
 
 use super::Limits;
 use super::events::{id_of, name_of};
@@ -34,10 +34,16 @@ struct ToldPool {
 
 impl Told {
     /// Returns the news of a look.
-    pub(super) fn news(&mut self, view: &View, limits: Limits, now: u64) -> Vec<Event> {
+    pub(super) fn news(
+        &mut self,
+        view: &View,
+        pools: &[AnyPool],
+        limits: Limits,
+        now: u64,
+    ) -> Vec<Event> {
         let mut news = Vec::new();
         self.long_turns(view, limits, now, &mut news);
-        self.pools(view, &mut news);
+        self.pools(view, pools, &mut news);
         self.slow_calls(view, limits, now, &mut news);
         news
     }
@@ -59,15 +65,15 @@ impl Told {
         }
     }
 
-    fn pools(&mut self, view: &View, news: &mut Vec<Event>) {
-        let present: HashSet<_> = view.pools.iter().map(|it| it.pool.number()).collect();
+    fn pools(&mut self, view: &View, pools: &[AnyPool], news: &mut Vec<Event>) {
+        let present: HashSet<_> = view.pools.iter().map(|it| it.number).collect();
         self.pools.retain(|number, _| present.contains(number));
-        for pool in &view.pools {
+        for (pool, live) in view.pools.iter().zip(pools) {
             let phase = phase_name(pool.status.phase);
-            let told = self.pools.entry(pool.pool.number());
+            let told = self.pools.entry(pool.number);
             let told = told.or_insert_with(|| ToldPool {
                 phase,
-                events: pool.pool.events(),
+                events: live.events(),
                 lost: 0,
             });
             if told.phase != phase {
@@ -146,7 +152,7 @@ fn of_pool(pool: &PoolView, kind: &str, severity: Severity, text: &str) -> Event
     Event {
         kind: kind.to_owned(),
         severity,
-        subject: pool_id(pool.pool.number()),
+        subject: pool_id(pool.number),
         text: format!("pool {}: {text}", pool.status.name),
         ..Event::default()
     }

@@ -45,7 +45,7 @@ impl Program {
         let now = self.now_ms();
         let view = self.recent();
         let mut pools = view.pools.iter();
-        let pool = pools.find(|it| it.pool.number() == number);
+        let pool = pools.find(|it| it.number == number);
         let pool = pool.ok_or_else(|| Failure::Missing(format!("there is no pool '{id}'")))?;
         let mut detail = self.detail(pool, &view, now);
         detail.why = why::of_pool(&detail);
@@ -54,9 +54,9 @@ impl Program {
 
     fn detail(&self, pool: &PoolView, view: &View, now: u64) -> PoolDetail {
         let seen = &view.seen;
-        let isolates = pool.pool.worker_isolates();
+        let isolates = &pool.isolates;
         let rows = pool.status.workers.iter().zip(&pool.stats.workers);
-        let methods = pool.pool.methods();
+        let methods = &pool.methods;
         let mut calls: Vec<_> = pool
             .calls
             .iter()
@@ -83,7 +83,7 @@ impl Program {
             pool: row(pool),
             workers: rows
                 .map(|(status, stats)| {
-                    let mut own = isolates.iter().filter(|it| it.0 == status.id);
+                    let mut own = isolates.iter().filter(|it| it.0 == status.id.index());
                     let newest = own.next_back().map(|it| it.1);
                     let turn = newest.and_then(|it| seen.isolates.get(&it.number()));
                     Worker {
@@ -104,18 +104,13 @@ impl Program {
 }
 
 fn row(pool: &PoolView) -> Pool {
-    let PoolView {
-        pool,
-        status,
-        stats,
-        ..
-    } = pool;
+    let PoolView { status, stats, .. } = pool;
     let count = |is: fn(&WorkerCondition) -> bool| {
         let workers = status.workers.iter();
         workers.filter(|worker| is(&worker.condition)).count() as u64
     };
     Pool {
-        id: pool_id(pool.number()),
+        id: pool_id(pool.number),
         name: status.name.clone(),
         phase: phase_name(status.phase).to_owned(),
         ready: count(|it| matches!(it, WorkerCondition::Ready)),
@@ -123,7 +118,7 @@ fn row(pool: &PoolView) -> Pool {
             let is_present = !matches!(it, WorkerCondition::Retired | WorkerCondition::Ended);
             is_present && !matches!(it, WorkerCondition::Lost(_))
         }),
-        most_workers: pool.most_workers() as u64,
+        most_workers: pool.most_workers as u64,
         queued: status.queued as u64,
         waiting: status.waiting as u64,
         running: status.workers.iter().map(|it| it.busy as u64).sum(),

@@ -5,8 +5,10 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use insula_core::{IsolateSnapshot, IsolateState, Runtime, RuntimeSnapshot, WaitSnapshot};
-use insula_pool::{AnyPool, InFlight, PoolStats, PoolStatus, pools};
+use insula_core::{
+    IsolateId, IsolateSnapshot, IsolateState, Runtime, RuntimeSnapshot, WaitSnapshot,
+};
+use insula_pool::{AnyPool, InFlight, PoolStats, PoolStatus};
 
 use super::process;
 use super::waits::party_id;
@@ -21,8 +23,14 @@ pub(super) struct View {
     pub(super) seen: Seen,
 }
 
+/// A pool at that moment. It does not hold the pool, which would never end otherwise: each look finds
+/// what the one before still holds.
 pub(super) struct PoolView {
-    pub(super) pool: AnyPool,
+    pub(super) number: u64,
+    pub(super) most_workers: usize,
+    pub(super) methods: Vec<(&'static str, &'static str)>,
+    /// The isolates of the workers by the workers' numbers, each with the newest one last.
+    pub(super) isolates: Vec<(usize, IsolateId)>,
     pub(super) status: PoolStatus,
     pub(super) stats: PoolStats,
     pub(super) calls: Vec<InFlight>,
@@ -72,13 +80,24 @@ pub(super) struct SeenCall {
 }
 
 impl View {
-    /// Looks at the program. `before` is the look before this one.
-    pub(super) fn take(runtime: &Runtime, before: Option<&Self>, now: u64) -> Self {
-        let pools = pools().into_iter().map(|pool| PoolView {
+    /// Looks at the program with these pools. `before` is the look before this one.
+    pub(super) fn take(
+        runtime: &Runtime,
+        pools: &[AnyPool],
+        before: Option<&Self>,
+        now: u64,
+    ) -> Self {
+        let pools = pools.iter().map(|pool| PoolView {
+            number: pool.number(),
+            most_workers: pool.most_workers(),
+            methods: pool.methods(),
+            isolates: {
+                let isolates = pool.worker_isolates().into_iter();
+                isolates.map(|it| (it.0.index(), it.1)).collect()
+            },
             status: pool.status(),
             stats: pool.stats(),
             calls: pool.in_flight(),
-            pool,
         });
         let mut view = Self {
             at: Instant::now(),

@@ -89,7 +89,7 @@ struct Session<'a> {
     heard: Instant,
     /// When a sign of life was asked for since then.
     pinged: Option<Instant>,
-    /// The time of the sample that was told last, if the client listens to samples.
+    /// The number of the sample that was told last, if the client listens to samples.
     told_sample: Option<u64>,
     /// The number of the event that was told last, if the client listens to events.
     told_events: Option<u64>,
@@ -231,10 +231,10 @@ impl Session<'_> {
     /// gets only the newest sample, and the number of events that it has missed.
     fn tell(&mut self) -> Result<(), Error> {
         if let Some(told) = self.told_sample {
-            let sample = self.program.newest();
-            if sample.at_ms != told {
-                self.told_sample = Some(sample.at_ms);
-                self.notify("Sample", json!(sample))?;
+            let taken = self.program.samples_taken();
+            if taken != told {
+                self.told_sample = Some(taken);
+                self.notify("Sample", json!(self.program.newest()))?;
             }
         }
         if let Some(told) = self.told_events {

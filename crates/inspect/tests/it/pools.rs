@@ -118,7 +118,7 @@ fn a_pool_its_worker_and_its_calls_are_shown_and_drained() {
     let again = client.call::<serde_json::Value>("drain", json!({ "poolId": id }));
     assert!(again.is_err(), "it drains already");
     block_on(pool.shut_down(Shutdown::now()));
-    drop(pool);
+    drop((pool, caller));
     let pools = until(
         || {
             client
