@@ -185,7 +185,7 @@ pub(crate) fn of_pool(detail: &PoolDetail) -> Vec<String> {
         "failed" => why.push("It has no worker left, and rejects all calls.".to_owned()),
         "degraded" => why.push("It goes on with fewer workers, since some were lost.".to_owned()),
         "draining" => {
-            why.push("It takes no more calls, and finishes those that it has.".to_owned())
+            why.push("It takes no more calls, and finishes those that it has.".to_owned());
         }
         "closed" => why.push("It takes no calls.".to_owned()),
         _ => {}
@@ -246,11 +246,14 @@ fn long_turns(detail: &PoolDetail, why: &mut Vec<String>) {
     let Some(longest) = turns.iter().max() else {
         return;
     };
+    let who = match turns.len() {
+        1 => format!("1 worker is inside of one turn for {longest} ms"),
+        number => format!("{number} workers are inside of one turn, the longest for {longest} ms"),
+    };
     why.push(format!(
-        "{} inside of one turn, the longest for {longest} ms: a handler computes or blocks there. If it \
-         blocks, await in its place, or move what blocks into an isolate of its own \
-         (`Isolate::run(..).await`), and let a worker run several calls (`concurrency_per_worker`).",
-        count_of(turns.len() as u64, "worker is", "workers are")
+        "{who}: a handler computes or blocks there. If it blocks, await in its place, or move what blocks \
+         into an isolate of its own (`Isolate::run(..).await`), and let a worker run several calls \
+         (`concurrency_per_worker`)."
     ));
 }
 

@@ -126,7 +126,7 @@ fn a_handler_that_keeps_its_worker_busy_is_told_apart_from_many_short_calls() {
     detail.workers[0].turn_ms = Some(900);
     let long = of_pool(&detail).join("\n");
     assert!(
-        long.contains("1 worker is inside of one turn, the longest for 900 ms"),
+        long.contains("1 worker is inside of one turn for 900 ms"),
         "{long}"
     );
     assert!(long.contains("concurrency_per_worker"), "{long}");
