@@ -5,7 +5,10 @@
 
 use std::fmt::Write;
 
-use crate::model::{Latency, Pool, Vm};
+use crate::model::{Latency, Pool, Sample, Vm};
+
+/// What a metric shows of a pool.
+type OfPool<T> = fn(&Pool) -> T;
 
 /// A family of the text: its help, its type, and its values.
 struct Family<'a> {
@@ -56,7 +59,7 @@ pub(crate) fn text(vm: &Vm, pools: &[Pool]) -> String {
     program(&mut text, vm);
     pool_gauges(&mut text, pools);
     pool_counters(&mut text, pools);
-    let times: [(&'static str, &str, fn(&Pool) -> Latency); 3] = [
+    let times: [(&'static str, &str, OfPool<Latency>); 3] = [
         (
             "insula_pool_queue_wait_seconds",
             "Time from the submission of a call to its start.",
@@ -100,6 +103,10 @@ fn program(text: &mut String, vm: &Vm) {
     for (state, number) in states {
         isolates.value(&[("state", state)], number as f64);
     }
+    numbers(text, now);
+}
+
+fn numbers(text: &mut String, now: &Sample) {
     let gauges = [
         (
             "insula_queued_events",
@@ -164,7 +171,7 @@ fn labels(pool: &Pool) -> [(&'static str, &str); 2] {
 }
 
 fn pool_gauges(text: &mut String, pools: &[Pool]) {
-    let gauges: [(&'static str, &str, fn(&Pool) -> u64); 4] = [
+    let gauges: [(&'static str, &str, OfPool<u64>); 4] = [
         (
             "insula_pool_queued_calls",
             "Calls in the queue, and those that wait for room in it.",
@@ -193,7 +200,7 @@ fn pool_gauges(text: &mut String, pools: &[Pool]) {
 }
 
 fn pool_counters(text: &mut String, pools: &[Pool]) {
-    let counters: [(&'static str, &str, fn(&Pool) -> u64); 3] = [
+    let counters: [(&'static str, &str, OfPool<u64>); 3] = [
         (
             "insula_pool_submitted_calls_total",
             "Calls that were submitted.",

@@ -62,8 +62,14 @@ fn isolates(meter: &Meter, program: &Weak<Program>) {
 /// A number of a sample.
 type OfSample = fn(&Sample) -> Option<u64>;
 
+/// A number of a pool.
+type OfPool = fn(&Pool) -> u64;
+
+/// The name of an instrument, its unit, its description, and its number.
+type Instrument<F> = (&'static str, &'static str, &'static str, F);
+
 fn gauges(meter: &Meter, program: &Weak<Program>) {
-    let gauges: [(&'static str, &'static str, &'static str, OfSample); 5] = [
+    let gauges: [Instrument<OfSample>; 5] = [
         (
             "insula.queued_events",
             "{event}",
@@ -110,7 +116,7 @@ fn gauges(meter: &Meter, program: &Weak<Program>) {
 }
 
 fn counters(meter: &Meter, program: &Weak<Program>) {
-    let counters: [(&'static str, &'static str, &'static str, OfSample); 3] = [
+    let counters: [Instrument<OfSample>; 3] = [
         (
             "insula.isolates_spawned",
             "{isolate}",
@@ -155,7 +161,7 @@ fn labels(pool: &Pool) -> [KeyValue; 2] {
 }
 
 fn pools(meter: &Meter, program: &Weak<Program>) {
-    let gauges: [(&'static str, &'static str, &'static str, fn(&Pool) -> u64); 4] = [
+    let gauges: [Instrument<OfPool>; 4] = [
         (
             "insula.pool.queued_calls",
             "{call}",

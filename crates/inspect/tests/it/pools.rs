@@ -45,23 +45,18 @@ fn until<R>(mut ask: impl FnMut() -> R, is_so: impl Fn(&R) -> bool) -> R {
     }
 }
 
-#[test]
-fn a_pool_its_worker_and_its_calls_are_shown_and_drained() {
-    let runtime = Runtime::builder().threads(2).build();
-    let _entered = runtime.enter();
-    let (release, turns) = mpsc::channel();
-    let turns = Arc::new(Mutex::new(turns));
-    let pool = WorkerPool::builder()
-        .name("mill of the test")
-        .workers(1)
-        .service::<MillResponder<_>>(move |_| {
-            let turns = turns.clone();
-            async move { Ok(Stones(turns)) }
-        })
-        .build();
-    let pool = block_on(pool).expect("it starts");
+fn mill(turns: Arc<Mutex<mpsc::Receiver<()>>>) -> WorkerPool<MillRequest> {
+    let builder = WorkerPool::builder().name("mill of the test").workers(1);
+    let pool = builder.service::<MillResponder<_>>(move |_| {
+        let turns = turns.clone();
+        async move { Ok(Stones(turns)) }
+    });
+    block_on(pool.build()).expect("it starts")
+}
+
+fn inspected(runtime: &Runtime) -> (Inspector, Client) {
     let inspector = Inspector::builder()
-        .runtime(&runtime)
+        .runtime(runtime)
         .listen(Listen::default())
         .announce(false)
         .allow_control()
@@ -69,7 +64,18 @@ fn a_pool_its_worker_and_its_calls_are_shown_and_drained() {
         .start()
         .expect("a port is free");
     let address: Address = inspector.address().parse().expect("it is one");
-    let mut client = Client::connect(&address, Duration::from_secs(10)).expect("it answers");
+    let client = Client::connect(&address, Duration::from_secs(10));
+    (inspector, client.expect("it answers"))
+}
+
+#[test]
+fn a_pool_its_worker_and_its_calls_are_shown_and_drained() {
+    let runtime = Runtime::builder().threads(2).build();
+    let _entered = runtime.enter();
+    let (release, turns) = mpsc::channel();
+    let turns = Arc::new(Mutex::new(turns));
+    let pool = mill(turns);
+    let (inspector, mut client) = inspected(&runtime);
     let caller: MillCaller = pool.caller();
     let calls: Vec<_> = (0..3).map(|sack| caller.grind(sack).start()).collect();
 
