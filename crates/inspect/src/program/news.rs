@@ -136,9 +136,15 @@ fn long_turn(view: &View, thread: &ThreadSnapshot, age: u64) -> Option<Event> {
     let mut isolates = view.runtime.isolates.iter();
     let found = isolates.find(|it| it.id == isolate);
     let name = name_of(isolate, found.and_then(|it| it.name.as_ref()));
+    // A worker of a pool is there to compute, and a call that takes too long is an event of its own.
+    let mut workers = view.pools.iter().flat_map(|pool| &pool.isolates);
+    let severity = match workers.any(|worker| worker.1 == isolate) {
+        true => Severity::Info,
+        false => Severity::Warning,
+    };
     Some(Event {
         kind: "isolateStuck".to_owned(),
-        severity: Severity::Warning,
+        severity,
         subject: id_of(isolate),
         text: format!(
             "{name} is inside of one turn for {age} ms, on thread {}",

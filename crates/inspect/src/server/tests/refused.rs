@@ -27,6 +27,7 @@ const BEARER: &str = "Authorization: Bearer {token}";
 const HOST: &str = "Host: {host}";
 
 /// Each request with its name and the status that it gets.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn matrix() -> Vec<(&'static str, String, u16)> {
     let long = "x".repeat(9_000);
     let many: Vec<_> = (0..100).map(|number| format!("X-{number}: 1")).collect();

@@ -95,6 +95,7 @@ fn a_client_that_does_not_show_the_token_in_time_is_cut_off() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "most of it is a table")]
 fn what_is_no_request_is_an_error_and_the_session_goes_on() {
     let served = Served::start(false);
     let mut socket = authenticated(&served);
