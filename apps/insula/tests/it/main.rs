@@ -1,7 +1,7 @@
 //! The command `insula` as its users and their scripts meet it.
 //!
-//! The inspector behind it is one of these tests (`inspector.rs`), which answers what a test wants.
-//! Tests with a real program belong in a module beside these, and can use `terminal.rs` as it is.
+//! The inspector behind it is one of these tests (`inspector.rs`), which answers what a test wants, but
+//! for the tests in `real.rs`, which have a real program (`program.rs`).
 #![forbid(unsafe_code)]
 #![expect(
     clippy::unwrap_used,
@@ -13,6 +13,8 @@ mod control;
 mod failures;
 mod inspector;
 mod output;
+mod program;
+mod real;
 mod records;
 mod screen;
 mod support;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Long enough for a loaded machine. A test waits for it only if it fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 const STEP: Duration = Duration::from_millis(50);
 
@@ -88,6 +88,19 @@ impl Terminal {
     pub(crate) fn text(&self) -> String {
         let output = self.tmux(&["capture-pane", "-p"]);
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Returns the sequences on the screen that set a color.
+    pub(crate) fn colors(&self) -> Vec<String> {
+        let output = self.tmux(&["capture-pane", "-p", "-e"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let sequences = text.split("\u{1b}[").skip(1);
+        let numbers = sequences.filter_map(|it| it.split_once('m').map(|(numbers, _)| numbers));
+        let is_color = |numbers: &&str| {
+            let mut numbers = numbers.split([';', ':']).map(|it| it.parse().unwrap_or(0));
+            numbers.any(|number: u32| matches!(number, 30..=38 | 40..=48 | 90..=107))
+        };
+        numbers.filter(is_color).map(str::to_owned).collect()
     }
 
     /// Returns the screen once it has a text.

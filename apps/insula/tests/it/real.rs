@@ -1,0 +1,294 @@
+//! Risk: the command and a real inspector understand the protocol differently. The inspector of the
+//! other tests answers what they expect, and so cannot show that.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use insula::inspect::Listen;
+use serde_json::Value;
+
+use crate::program::{Program, Rights};
+use crate::support::{Outcome, User};
+use crate::terminal::{PATIENCE, Terminal};
+
+fn start() -> (User, Program) {
+    let program = Program::start(Rights::Control, Listen::default());
+    (User::new(), program)
+}
+
+/// Runs a command on a program, which may take longer than usual on a loaded machine.
+fn ask(user: &User, program: &Program, arguments: &[&str]) -> Outcome {
+    let more = ["--timeout", "60", program.address()];
+    user.run(&[arguments, &more].concat())
+}
+
+/// Runs a command with `--json`.
+#[track_caller]
+fn json(user: &User, program: &Program, arguments: &[&str]) -> Value {
+    let out = ask(user, program, &[arguments, &["--json"]].concat()).done();
+    serde_json::from_str(&out).unwrap()
+}
+
+/// Returns the isolates of a name.
+#[track_caller]
+fn named(user: &User, program: &Program, name: &str) -> Vec<Value> {
+    let all = json(user, program, &["ps", "--filter", name]);
+    let isolates = all["isolates"].as_array().cloned().unwrap_or_default();
+    isolates
+        .into_iter()
+        .filter(|it| it["name"] == name)
+        .collect()
+}
+
+/// Waits until something is so, which an order brings about soon after its answer.
+#[track_caller]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "{what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn lists_show_what_the_program_does() {
+    let (user, program) = start();
+    let run = |arguments: &[&str]| ask(&user, &program, arguments).done();
+    let isolates = run(&["ps"]);
+    for part in [
+        "shelf",
+        "clock",
+        "chicken",
+        "customer",
+        "wri\u{fffd}[31mter",
+        "idle",
+    ] {
+        assert!(isolates.contains(part), "{part}: {isolates}");
+    }
+    let pools = run(&["pools"]);
+    let line = pools.lines().find(|line| line.contains(&program.pool));
+    let line = line.unwrap_or_else(|| panic!("{pools}"));
+    assert!(line.contains("serving") && line.contains("2/2"), "{line}");
+    // The question is asked by a task that may not have run yet.
+    until("a cycle", || run(&["waits"]).contains("cycle: "));
+    let waits = run(&["waits"]);
+    let cycle = waits.lines().find(|line| line.contains("cycle: "));
+    let cycle = cycle.unwrap_or_default();
+    assert!(
+        cycle.contains("chicken (isolates/") && cycle.contains("egg (isolates/"),
+        "{waits}"
+    );
+    assert!(run(&["threads"]).contains("running") || run(&["threads"]).contains("idle"));
+    assert!(run(&["events"]).contains("EVENT"));
+    let profile = run(&["profile", "--seconds", "1", "--folded"]);
+    assert!(profile.lines().all(|line| line.contains(' ')), "{profile}");
+}
+
+#[test]
+fn json_has_the_names_and_numbers_as_they_are() {
+    let (user, program) = start();
+    let isolates = json(&user, &program, &["ps"]);
+    assert!(isolates["total"].as_u64() >= Some(6), "{isolates}");
+    assert_eq!(named(&user, &program, "wri\u{1b}[31mter").len(), 1);
+    let pools = json(&user, &program, &["pools"]);
+    let has_ours = |pools: &Value| {
+        let pools = pools["pools"].as_array().cloned().unwrap_or_default();
+        pools
+            .iter()
+            .any(|pool| pool["name"] == *program.pool && pool["workers"] == 2)
+    };
+    assert!(has_ours(&pools), "{pools}");
+    let dump = json(&user, &program, &["dump", "--details"]);
+    assert_eq!(dump["vm"]["name"], "mill");
+    assert!(
+        dump["isolateDetails"]
+            .as_array()
+            .is_some_and(|it| it.len() >= 6),
+        "{dump}"
+    );
+    let all = json(&user, &program, &["ps", "--sort", "-turnsTotal"]);
+    let turns = |it: &Value| it["turnsTotal"].as_u64();
+    let isolates = all["isolates"].as_array().unwrap();
+    assert!(isolates.is_sorted_by(|a, b| turns(a) >= turns(b)), "{all}");
+}
+
+#[test]
+fn why_is_told_of_isolates_and_pools() {
+    let (user, program) = start();
+    let why = |subject: &str| ask(&user, &program, &["why", subject]).done();
+    let shelf = why("shelf");
+    assert!(shelf.contains("It is idle"), "{shelf}");
+    assert!(
+        shelf.contains("program.rs:") && shelf.contains("1 sender"),
+        "{shelf}"
+    );
+    assert!(why("clock").contains("1 timer"));
+    until("a cycle", || why("chicken").contains("part of a cycle"));
+    assert!(why("egg").contains("It awaits an answer of chicken."));
+    assert!(!why(&program.pool).is_empty());
+    let gone = ask(&user, &program, &["why", "999999"]).failed(1);
+    assert!(gone.contains("999999"), "{gone}");
+}
+
+#[test]
+fn orders_change_the_program() {
+    let (user, program) = start();
+    let run = |arguments: &[&str]| ask(&user, &program, arguments).done();
+    let state = || named(&user, &program, "shelf")[0]["state"].clone();
+    assert_eq!(run(&["pause", "shelf"]), "paused shelf\n");
+    until("paused", || state() == "paused");
+    assert_eq!(run(&["resume", "shelf"]), "resumed shelf\n");
+    until("idle again", || state() == "idle");
+    let twice = ask(&user, &program, &["resume", "shelf"]).failed(1);
+    assert!(
+        twice.contains("was not paused by this inspector"),
+        "{twice}"
+    );
+    assert!(run(&["ping", "clock"]).contains("clock answered after"));
+    assert_eq!(run(&["kill", "shelf"]), "killed shelf\n");
+    until("killed", || !program.has("shelf"));
+    until("gone", || named(&user, &program, "shelf").is_empty());
+    let pool = program.pool.as_str();
+    let phase_and_size = || {
+        let pools = json(&user, &program, &["pools"]);
+        let pools = pools["pools"].as_array().cloned().unwrap_or_default();
+        let ours = pools.into_iter().find(|it| it["name"] == pool).unwrap();
+        (
+            ours["phase"].as_str().unwrap_or_default().to_owned(),
+            ours["ready"].as_u64(),
+        )
+    };
+    run(&["resize", pool, "1"]);
+    until("one worker", || phase_and_size().1 == Some(1));
+    let many = ask(&user, &program, &["resize", pool, "9"]);
+    assert_eq!(many.status, Some(1), "{many:?}");
+    run(&["recycle", pool]);
+    assert!(run(&["drain", pool]).contains("takes no more calls"));
+    until("drained", || phase_and_size().0 != "serving");
+    let twice = ask(&user, &program, &["drain", pool]).failed(1);
+    assert!(twice.contains("takes no calls already"), "{twice}");
+    // What was done is in the events, for others who look.
+    let events = run(&["events"]);
+    assert!(events.contains("killed shelf"), "{events}");
+}
+
+#[test]
+fn a_program_that_allows_no_control_only_shows() {
+    let program = Program::start(Rights::Read, Listen::default());
+    let user = User::new();
+    for arguments in [
+        ["kill", "shelf"],
+        ["pause", "clock"],
+        ["drain", &program.pool],
+    ] {
+        let error = ask(&user, &program, &arguments).failed(1);
+        assert!(error.contains("may only read"), "{error}");
+    }
+    assert!(program.has("shelf"));
+    assert_eq!(named(&user, &program, "shelf")[0]["state"], "idle");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_socket_in_a_folder_is_an_address_too() {
+    let user = User::new();
+    let path = user.folder().join("inspect.sock");
+    let program = Program::start(Rights::Control, Listen::Unix(path));
+    assert!(program.address().starts_with("unix:"));
+    assert!(ask(&user, &program, &["ps"]).done().contains("shelf"));
+    assert!(
+        ask(&user, &program, &["kill", "shelf"])
+            .done()
+            .contains("killed")
+    );
+    until("killed", || !program.has("shelf"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_record_of_the_program_is_replayed() {
+    let (user, program) = start();
+    let path = user.folder().join("record.jsonl");
+    let name = path.to_str().unwrap();
+    let out = ask(&user, &program, &["record", name, "--seconds", "2.5"]).done();
+    assert!(out.contains("looks in "), "{out}");
+    // The record outlives its program.
+    drop(program);
+    let command = env!("CARGO_BIN_EXE_insula");
+    let Some(terminal) = Terminal::run(&format!("'{command}' replay '{name}'"), 80, 24) else {
+        return;
+    };
+    terminal.wait_for("mill");
+    terminal.wait_for("RECORD 1/");
+    terminal.press(&["Right", "2"]);
+    terminal.wait_for("wri\u{fffd}[31mter");
+    terminal.press(&["5"]);
+    terminal.wait_for("chicken");
+    terminal.press(&["q"]);
+    terminal.wait_for("status 0");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_whole_screen_finds_shows_and_kills_an_isolate_without_colors() {
+    let (_, program) = start();
+    let command = env!("CARGO_BIN_EXE_insula");
+    let line = format!("NO_COLOR=1 '{command}' top '{}'", program.address());
+    let Some(terminal) = Terminal::run(&line, 80, 24) else {
+        return;
+    };
+    terminal.wait_for("mill");
+    // Every screen of a real program, each line within the 80 columns.
+    for (key, part) in [
+        ("1", "isolates"),
+        ("3", program.pool.as_str()),
+        ("4", "METHOD"),
+        ("6", "THREAD"),
+        ("5", "chicken"),
+        ("7", "EVENT"),
+        ("2", "clock"),
+    ] {
+        terminal.press(&[key]);
+        let text = terminal.wait_for(part);
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+    }
+    terminal.press(&["/", "shelf", "Enter"]);
+    until("only the shelf", || !terminal.text().contains("clock"));
+    terminal.press(&["Enter"]);
+    let text = terminal.wait_for("It is idle");
+    assert!(text.contains("PORTS"), "{text}");
+    let colors = terminal.colors();
+    assert!(colors.is_empty(), "{colors:?}");
+    terminal.press(&["Escape", "k"]);
+    terminal.wait_for("kill shelf (isolates/");
+    terminal.press(&["n"]);
+    terminal.wait_for("nothing was done");
+    assert!(program.has("shelf"));
+    terminal.press(&["k", "y"]);
+    terminal.wait_for("killed shelf");
+    until("killed", || !program.has("shelf"));
+    terminal.press(&["q"]);
+    terminal.wait_for("status 0");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_end_of_the_program_is_told_with_what_was_seen_last() {
+    let (_, mut program) = start();
+    let command = env!("CARGO_BIN_EXE_insula");
+    let line = format!("'{command}' top '{}'", program.address());
+    let Some(terminal) = Terminal::run(&line, 80, 24) else {
+        return;
+    };
+    terminal.wait_for("mill");
+    terminal.press(&["2"]);
+    terminal.wait_for("shelf");
+    program.end();
+    let text = terminal.wait_for("ENDED");
+    assert!(text.contains("shelf"), "{text}");
+    terminal.press(&["q"]);
+    terminal.wait_for("status 0");
+}
