@@ -135,9 +135,12 @@ fn orders_change_the_program() {
     let (user, program) = start();
     let run = |arguments: &[&str]| ask(&user, &program, arguments).done();
     let state = || named(&user, &program, "shelf")[0]["state"].clone();
-    assert_eq!(run(&["pause", "shelf"]), "paused shelf\n");
+    assert_eq!(
+        run(&["pause", "shelf"]),
+        "told shelf to pause after its turn\n"
+    );
     until("paused", || state() == "paused");
-    assert_eq!(run(&["resume", "shelf"]), "resumed shelf\n");
+    assert_eq!(run(&["resume", "shelf"]), "told shelf to go on\n");
     until("idle again", || state() == "idle");
     let twice = ask(&user, &program, &["resume", "shelf"]).failed(1);
     assert!(
@@ -145,7 +148,10 @@ fn orders_change_the_program() {
         "{twice}"
     );
     assert!(run(&["ping", "clock"]).contains("clock answered after"));
-    assert_eq!(run(&["kill", "shelf"]), "killed shelf\n");
+    assert_eq!(
+        run(&["kill", "shelf"]),
+        "told shelf to end at its next interrupt check\n"
+    );
     until("killed", || !program.has("shelf"));
     until("gone", || named(&user, &program, "shelf").is_empty());
     let pool = program.pool.as_str();
@@ -169,7 +175,7 @@ fn orders_change_the_program() {
     assert!(twice.contains("takes no calls already"), "{twice}");
     // What was done is in the events, for others who look.
     let events = run(&["events"]);
-    assert!(events.contains("killed shelf"), "{events}");
+    assert!(events.contains("told shelf to end"), "{events}");
 }
 
 #[test]
@@ -199,7 +205,7 @@ fn a_socket_in_a_folder_is_an_address_too() {
     assert!(
         ask(&user, &program, &["kill", "shelf"])
             .done()
-            .contains("killed")
+            .contains("told shelf to end")
     );
     until("killed", || !program.has("shelf"));
 }
@@ -268,7 +274,7 @@ fn the_whole_screen_finds_shows_and_kills_an_isolate_without_colors() {
     terminal.wait_for("nothing was done");
     assert!(program.has("shelf"));
     terminal.press(&["k", "y"]);
-    terminal.wait_for("killed shelf");
+    terminal.wait_for("told shelf to end");
     until("killed", || !program.has("shelf"));
     terminal.press(&["q"]);
     terminal.wait_for("status 0");
