@@ -23,6 +23,7 @@ const LIBRARIES: &[&str] = &[
     "insula-core",
     "insula-embed",
     "insula-ffi",
+    "insula-inspect",
     "insula-io",
     "insula-memory",
     "insula-link",
