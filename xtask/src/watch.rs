@@ -9,7 +9,7 @@
 //! fixed number at once, and this command sets that number. So the tests that have begun are the
 //! first of the list: as many as have ended, plus that number.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -176,16 +176,52 @@ impl Idle {
     }
 }
 
-/// Returns the CPU time of a process and of the children that it has waited for, on Linux.
+/// Returns the CPU time of a process and of all that it has started, on Linux. A test that waits for
+/// a program is as busy as that program.
 fn cpu_time(process: u32) -> Option<Duration> {
     // The unit in which Linux shows times to programs, whatever the rate of its own clock.
     const TICKS_PER_SECOND: u64 = 100;
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name, in parentheses, may contain blanks. The times are the fields 14 to 17 of proc(5).
-    let (_, fields) = stat.rsplit_once(')')?;
-    let times = fields.split_whitespace().skip(11).take(4);
-    let ticks: u64 = times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    let all = std::fs::read_dir("/proc").ok()?;
+    let ids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let usages: HashMap<u32, Usage> = ids.filter_map(|id| Some((id, Usage::of(id)?))).collect();
+    usages.get(&process)?;
+    let is_below = |mut id: u32| {
+        // As many steps as there are processes: one that ended between two reads may leave a circle.
+        for _ in 0..=usages.len() {
+            if id == process {
+                return true;
+            }
+            match usages.get(&id) {
+                Some(usage) => id = usage.parent,
+                None => return false,
+            }
+        }
+        false
+    };
+    let below = usages.iter().filter(|(id, _)| is_below(**id));
+    let ticks: u64 = below.map(|(_, usage)| usage.ticks).sum();
     Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+}
+
+/// What `/proc` tells of one process.
+struct Usage {
+    parent: u32,
+    /// What it has computed itself, and what the children computed for whose end it has waited.
+    ticks: u64,
+}
+
+impl Usage {
+    fn of(process: u32) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // The name, in parentheses, may contain blanks. After it come the fields 3 and on of proc(5):
+        // the parent is field 4, the times are the fields 14 to 17.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut fields = fields.split_whitespace().skip(1);
+        let parent = fields.next()?.parse().ok()?;
+        let times = fields.skip(9).take(4);
+        let ticks = times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Some(Self { parent, ticks })
+    }
 }
 
 fn report(program: &OsString, arguments: &[OsString], ended: &HashSet<String>, jobs: usize) {
@@ -254,5 +290,8 @@ mod tests {
         };
         assert!(idle_after_limit("sleep", &["9"]));
         assert!(!idle_after_limit("sh", &["-c", "while :; do :; done"]));
+        // A child that computes while its parent waits for it. It ends by itself.
+        let waits = "sh -c 'timeout 2 sh -c \"while :; do :; done\"; true'; true";
+        assert!(!idle_after_limit("sh", &["-c", waits]));
     }
 }

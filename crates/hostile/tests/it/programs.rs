@@ -44,8 +44,7 @@ fn programs_that_failed_once_do_not_fail_again() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Runs few enough programs to end within the time for which `cargo xtask watch` lets a test be idle:
-/// it counts a child process as idle until the test has waited for it.
+/// Runs as many programs as take a few seconds.
 fn run(kind: &str, calls: &str, count: &str) {
     // Two of these run side by side.
     let arguments = [
