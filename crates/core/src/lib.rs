@@ -74,6 +74,7 @@ pub use port::native_port::NativePort;
 pub use port::reply::{Ask, AskError, NoReply, Reply, ReplyTo, one_shot};
 pub use port::{Listener, PortId, ReceivePort, Recv, SendError, SendPort, SendWait};
 pub use runtime::event_handler::{Direction, Handle as SourceHandle, Source};
+pub use runtime::pollers::Poller;
 pub use runtime::thread_pool::blocking;
 pub use runtime::time::Instant;
 pub use runtime::{Compat, Entered, Runtime, RuntimeBuilder, StillRunning};

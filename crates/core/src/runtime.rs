@@ -1,6 +1,7 @@
 //! Runtimes: each has a scheduler, a clock, and a register of the isolates that it runs.
 
 pub(crate) mod event_handler;
+pub(crate) mod pollers;
 mod register;
 pub(crate) mod seeded;
 pub(crate) mod thread_pool;
@@ -12,7 +13,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use insula_sync::Serial;
@@ -24,6 +25,7 @@ use crate::isolate::{Isolate, Oob, Priority};
 use crate::memory::{Current, IsolateCore, IsolateRef, Runnable};
 use crate::panic::{Kept, contain};
 use event_handler::EventHandler;
+use pollers::Poller;
 use register::Register;
 use seeded::SeededScheduler;
 use thread_pool::{SEARCH, ThreadPool};
@@ -327,6 +329,17 @@ impl Runtime {
     /// Returns the number of threads that the pool has started so far, including spare threads.
     pub fn thread_count(&self) -> usize {
         self.0.thread_pool().map_or(0, ThreadPool::thread_count)
+    }
+
+    /// Has the threads of the pool look at a source of input while they have nothing to run, until it
+    /// is dropped. How long they look is the [search time](RuntimeBuilder::search_time).
+    ///
+    /// The source is not looked at while all threads are busy, or asleep. Of a seeded runtime it never
+    /// is. So input has to wake somebody whenever no thread looks.
+    pub fn add_poller(&self, poller: Weak<dyn Poller>) {
+        if let Some(pool) = self.0.thread_pool() {
+            pool.pollers().add(poller);
+        }
     }
 
     /// Returns how often the pool's monitor has looked for stuck threads. The number does not

@@ -37,9 +37,21 @@ impl Outbox {
     }
 
     pub(crate) fn put(&self, frame: Frame) {
+        self.put_aside(frame);
+        wake_contained(self.medium.clone());
+    }
+
+    /// Puts a frame in that goes with the next one. It goes alone if [`flush`](Self::flush) comes first.
+    pub(crate) fn put_aside(&self, frame: Frame) {
         let frame = frame.write();
         self.frames.lock().push_back(frame);
-        wake_contained(self.medium.clone());
+    }
+
+    /// Has the medium look for frames that were put aside.
+    pub(crate) fn flush(&self) {
+        if !self.is_empty() {
+            wake_contained(self.medium.clone());
+        }
     }
 
     pub(crate) fn clear(&self) {

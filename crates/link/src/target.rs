@@ -53,12 +53,12 @@ struct Mailbox {
 }
 
 impl State {
-    /// The handler of a call is about to run.
-    fn begin(&mut self, call: u64) {
-        if let Some(mailbox) = self.calls.get_mut(&call) {
-            mailbox.has_started = true;
-            self.has_cancelled |= mailbox.is_cancelled;
-        }
+    /// The handler of a call is about to run. Returns the waker of the call.
+    fn begin(&mut self, call: u64) -> Option<Waker> {
+        let mailbox = self.calls.get_mut(&call)?;
+        mailbox.has_started = true;
+        self.has_cancelled |= mailbox.is_cancelled;
+        mailbox.waker.take()
     }
 }
 
@@ -177,8 +177,10 @@ impl<C: WireContract> Target<C> {
         let lease = Lease::new(move |_worker| {
             // The sign first: a word that is still in the outbox is lost with this program.
             on_start(call);
-            shared.state.lock().begin(call);
-            shared.outbox.put(Frame::Started { call });
+            // With the answer, if that comes before the call is polled: then nobody waits for it.
+            shared.outbox.put_aside(Frame::Started { call });
+            let waker = shared.state.lock().begin(call);
+            waker.into_iter().for_each(wake_contained);
             Ok(())
         });
         Ok(Some(Serving {
@@ -267,7 +269,10 @@ impl Open {
                     self.shared.outbox.put(Frame::ToCaller { call, message });
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.shared.outbox.flush();
+                    return Poll::Pending;
+                }
             }
         }
     }

@@ -10,6 +10,12 @@
 //! of the futex counts the wake-ups: a sleeper that has read it before finds it changed, and does
 //! not sleep.
 //!
+//! A process may also have threads that look at the ring by themselves, as long as they have nothing
+//! else to do. While there are any, no sleep is announced and no bell rung. The last one to leave
+//! announces the sleep, and then looks once more, as the sleeper does; the sleeper wakes if the bell rings
+//! after that, although the announcement was not its own. If it sees something that it cannot take, since
+//! another thread is taking things, it calls the sleeper.
+//!
 //! A process calls its own sleeper over a second futex, which is in memory of its own: the other one may
 //! write to the bell what it likes, and keeps no thread here asleep. Such calls are rare, and each of
 //! them is a system call.
@@ -60,16 +66,47 @@ impl Calls {
     }
 }
 
+/// Counts the threads of a process that look at the ring by themselves.
+#[derive(Default)]
+pub(crate) struct Lookers(AtomicU32);
+
 /// Takes a sign of the other side back, if it is there. It changes nothing otherwise, also where the
 /// other side does at the same time: a zero that is written over a zero could hide a sign that follows.
 pub(crate) fn take(sign: &AtomicU32) -> bool {
-    let relaxed = Ordering::Relaxed;
-    sign.load(relaxed) != 0 && sign.compare_exchange(1, 0, relaxed, relaxed).is_ok()
+    let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
+    sign.load(relaxed) != 0 && sign.compare_exchange(1, 0, acquire, relaxed).is_ok()
 }
 
 impl<'a> Bell<'a> {
     pub(crate) fn new(word: &'a AtomicU32, sleeps: &'a AtomicU32) -> Self {
         Self { word, sleeps }
+    }
+
+    /// One more thread looks by itself. No bell need ring.
+    pub(crate) fn begin_look(&self, lookers: &Lookers) {
+        lookers.0.fetch_add(1, Ordering::AcqRel);
+        // Only if needed: the other side reads it often.
+        if self.sleeps.load(Ordering::Relaxed) != 0 {
+            self.sleeps.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// One thread less looks by itself. It looks a last time after this, and calls the sleeper if it
+    /// leaves something behind.
+    pub(crate) fn end_look(&self, lookers: &Lookers) {
+        // Acquire and Release: what the others have written to `sleeps` comes before what the last one
+        // does.
+        if lookers.0.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.announce();
+        }
+    }
+
+    fn announce(&self) {
+        // Release pairs with the Acquire of `take`: a sleeper that is woken for this announcement sees
+        // that there are no lookers.
+        self.sleeps.store(1, Ordering::Release);
+        // Pairs with the fence of `ring`.
+        fence(Ordering::SeqCst);
     }
 
     /// Wakes the side, if it sleeps. What was written before is seen by it.
@@ -87,14 +124,17 @@ impl<'a> Bell<'a> {
     pub(crate) fn sleep(
         &self,
         futex: &impl Futex,
+        lookers: &Lookers,
         (calls, seen_calls): (&Calls, u32),
         most: Option<Duration>,
         has_work: impl FnOnce() -> bool,
     ) {
         let seen = self.word.load(Ordering::Acquire);
-        self.sleeps.store(1, Ordering::Relaxed);
-        // Pairs with the fence of `ring`.
-        fence(Ordering::SeqCst);
+        // Relaxed: if there is none any more, the last one has announced a sleep after that. Whoever has
+        // taken that announcement back has changed the word since, or has woken this thread before.
+        if lookers.0.load(Ordering::Relaxed) == 0 {
+            self.announce();
+        }
         if !has_work() {
             let word = self.word;
             let own = Word {
@@ -103,6 +143,6 @@ impl<'a> Bell<'a> {
             };
             futex.wait(Word { word, seen }, own, most);
         }
-        self.sleeps.store(0, Ordering::Relaxed);
+        // The announcement stays, if it was not taken back: at worst the bell rings once for nothing.
     }
 }

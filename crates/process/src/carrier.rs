@@ -1,18 +1,19 @@
 //! Moves frames between the ends of a link and the rings, in one of the two processes.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use insula_link::Outbox;
 use insula_memory::Segment;
 use insula_rpc::wire::{Encoded, Limits};
-use insula_sync::atomic::AtomicU32;
+use insula_sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use insula_sync::{Mutex, Rank};
 use rustix::io::Errno;
 use rustix::thread::futex;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::bell::{Calls, Futex, Word};
+use crate::bell::{Calls, Futex, Lookers, Word};
+use crate::claim::Claim;
 use crate::flight::Flight;
 use crate::handles::{Handles, Lost, MOST_FLYING, MOST_SEGMENTS};
 use crate::ring::{Consumer, Frame, Producer, Room, Step};
@@ -25,9 +26,17 @@ pub(crate) struct Carrier {
     side: Side,
     /// One thread writes at a time, whichever has something to send.
     writer: Mutex<Writer>,
-    /// Nothing can be written any more, for this reason. Found by the thread that reads. Locked alone.
+    /// A frame is partly written, and waits for room. Written under the lock of `writer`. Relaxed
+    /// elsewhere: whoever misses it is told by the bell.
+    is_stalled: AtomicBool,
+    /// Used by who has the right to read.
+    reader: Mutex<Reader>,
+    right: Claim,
+    /// The threads that look by themselves.
+    lookers: Lookers,
+    /// The link is of no use any more, for this reason. Found by the thread that watches. Locked alone.
     fault: Mutex<Option<Lost>>,
-    /// What has changed in this process that the thread which reads has to look at.
+    /// What has changed in this process that the thread which watches has to look at.
     called: Calls,
 }
 
@@ -40,15 +49,33 @@ struct Writer {
     sent: u64,
 }
 
-/// What reads. It is kept by the one thread that does.
+/// What reads.
 #[derive(Default)]
-pub(crate) struct Reader {
+struct Reader {
     consumer: Consumer,
     /// The segments that were ever taken.
     taken: u64,
-    /// The changes that were looked at.
+}
+
+/// The thread that watches over the link: it reads while no other thread looks, and sees to what is not
+/// read.
+#[derive(Default)]
+pub(crate) struct Watcher {
+    /// The changes that it has looked at.
     called: u32,
 }
+
+/// What has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input {
+    Some,
+    Nothing,
+    /// Another thread reads at this moment.
+    Elsewhere,
+}
+
+/// The most frames that a thread of a pool takes before it looks at its own work.
+const AT_ONCE: usize = 64;
 
 /// Frames are taken out of the outbox under it, so that they keep their order.
 const WRITER: Rank = Rank::new(60, "the writer of a ring");
@@ -60,6 +87,10 @@ impl Carrier {
             handles,
             side,
             writer: Mutex::ranked(Writer::default(), WRITER),
+            is_stalled: AtomicBool::new(false),
+            reader: Mutex::new(Reader::default()),
+            right: Claim::default(),
+            lookers: Lookers::default(),
             fault: Mutex::new(None),
             called: Calls::default(),
         }
@@ -93,15 +124,22 @@ impl Carrier {
                 Err(corrupt) => break Err(corrupt.into()),
             }
         };
+        let is_stalled = !writer.producer.is_free();
+        self.is_stalled.store(is_stalled, Ordering::Relaxed);
         drop(writer);
         drop(sent);
         if has_moved {
             self.region.bell(self.side.other()).ring(&System);
         }
         if let Err(lost) = written {
-            self.fault.lock().get_or_insert(lost);
-            self.call();
+            self.fail(lost);
         }
+    }
+
+    /// Has the thread that watches end the link.
+    fn fail(&self, lost: Lost) {
+        self.fault.lock().get_or_insert(lost);
+        self.call();
     }
 
     /// Sends the segments of the frame that is being written, if it has any and there is room for
@@ -136,33 +174,90 @@ impl Carrier {
         self.region.bell(self.side.other()).ring(&System);
     }
 
-    /// Gives every frame that is there, of at most `most` bytes, to `take`.
+    /// Gives every frame that is there, of at most `most` bytes, to `take`. For the thread that watches:
+    /// it is called when a thread is done that reads at this moment.
     ///
     /// # Errors
     /// The other side has written over the positions, or segments could not be passed on.
-    pub(crate) fn read(
-        &self,
-        reader: &mut Reader,
-        most: usize,
-        mut take: impl FnMut(Encoded),
-    ) -> Result<Step, Lost> {
+    pub(crate) fn read(&self, most: usize, take: impl FnMut(Encoded)) -> Result<Input, Lost> {
         if let Some(lost) = self.fault.lock().take() {
             return Err(lost);
         }
-        let mut step = Step::Nothing;
-        while self.has_input(reader) {
-            let ring = self.region.ring(self.side.other());
-            let (frame, room) = reader.consumer.read(ring, most)?;
-            step = Step::Moved;
-            if room == Room::Awaited {
-                self.region.bell(self.side.other()).ring(&System);
-            }
-            if let Some(Frame { bytes, mark }) = frame {
-                let segments = self.take_segments(reader, mark)?;
-                take(Encoded { bytes, segments });
+        if !self.right.take_or_ask() {
+            return Ok(Input::Elsewhere);
+        }
+        let right = Right(self);
+        let read = self.read_some(most, usize::MAX, take);
+        drop(right);
+        read
+    }
+
+    /// As [`read`](Self::read), of not too many frames, for a thread that looks by itself. Returns whether
+    /// there was something.
+    pub(crate) fn look(&self, most: usize, take: impl FnMut(Encoded)) -> bool {
+        if !self.seems_to_have_input() || !self.right.take() {
+            return false;
+        }
+        let right = Right(self);
+        let read = self.read_some(most, AT_ONCE, take);
+        drop(right);
+        match read {
+            Ok(input) => input == Input::Some,
+            Err(lost) => {
+                self.fail(lost);
+                false
             }
         }
-        Ok(step)
+    }
+
+    /// The last look of a thread that looks by itself, after the [end](Self::end_look).
+    pub(crate) fn look_last(&self, most: usize, take: impl FnMut(Encoded)) {
+        self.look(most, take);
+        if self.seems_to_have_input() {
+            // Too much, or another thread reads, which may have looked for the last time as well.
+            self.call();
+        }
+    }
+
+    fn seems_to_have_input(&self) -> bool {
+        let ring = self.region.ring(self.side.other());
+        ring.seems_to_have_input()
+    }
+
+    fn read_some(
+        &self,
+        most: usize,
+        frames: usize,
+        mut take: impl FnMut(Encoded),
+    ) -> Result<Input, Lost> {
+        let mut input = Input::Nothing;
+        for _ in 0..frames {
+            let Some(frame) = self.read_one(most)? else {
+                break;
+            };
+            input = Input::Some;
+            frame.into_iter().for_each(&mut take);
+        }
+        Ok(input)
+    }
+
+    /// Reads as much of a frame as is there. Returns `None` if nothing is, and the frame once it is
+    /// complete.
+    fn read_one(&self, most: usize) -> Result<Option<Option<Encoded>>, Lost> {
+        let mut reader = self.reader.lock();
+        let ring = self.region.ring(self.side.other());
+        if !reader.consumer.has_input(ring) {
+            return Ok(None);
+        }
+        let (frame, room) = reader.consumer.read(ring, most)?;
+        if room == Room::Awaited {
+            self.region.bell(self.side.other()).ring(&System);
+        }
+        let Some(Frame { bytes, mark }) = frame else {
+            return Ok(Some(None));
+        };
+        let segments = self.take_segments(&mut reader, mark)?;
+        Ok(Some(Some(Encoded { bytes, segments })))
     }
 
     /// Takes the segments of a frame, so many of them.
@@ -183,43 +278,42 @@ impl Carrier {
         Ok(segments)
     }
 
-    fn has_input(&self, reader: &Reader) -> bool {
-        reader
-            .consumer
-            .has_input(self.region.ring(self.side.other()))
-    }
-
-    /// Has the thread that reads look at what has changed.
+    /// Has the thread that watches look at what has changed.
     pub(crate) fn call(&self) {
         self.called.call(&System);
     }
 
-    /// Waits until there may be something to do: looks for it for a time, and then sleeps.
-    pub(crate) fn wait(&self, reader: &mut Reader, spin: Duration, most: Option<Duration>) {
-        self.wait_for_work(reader, spin, most);
-        reader.called = self.called.count();
+    /// Sleeps until there may be something to do. If another thread has `input`, until that one is done.
+    pub(crate) fn wait(&self, watcher: &mut Watcher, input: Input, most: Option<Duration>) {
+        let has_work = || {
+            let is_called = self.called.count() != watcher.called;
+            is_called || input != Input::Elsewhere && self.has_work()
+        };
+        let calls = (&self.called, watcher.called);
+        let bell = self.region.bell(self.side);
+        bell.sleep(&System, &self.lookers, calls, most, has_work);
+        watcher.called = self.called.count();
     }
 
-    fn wait_for_work(&self, reader: &Reader, spin: Duration, most: Option<Duration>) {
-        let has_work = || self.has_work(reader);
-        let begin = Instant::now();
-        // The clock is read once in a while, since that takes longer than a look.
-        while begin.elapsed() < spin {
-            for _ in 0..32 {
-                if has_work() {
-                    return;
-                }
-                std::hint::spin_loop();
-            }
-        }
-        let calls = (&self.called, reader.called);
-        self.region
-            .bell(self.side)
-            .sleep(&System, calls, most, has_work);
+    fn has_work(&self) -> bool {
+        let ring = self.region.ring(self.side.other());
+        let has_input = self.reader.lock().consumer.has_input(ring);
+        has_input || self.has_room_again()
     }
 
-    fn has_work(&self, reader: &Reader) -> bool {
-        self.has_input(reader) || self.called.count() != reader.called || self.has_room_again()
+    /// A thread begins to look by itself.
+    pub(crate) fn begin_look(&self) {
+        self.region.bell(self.side).begin_look(&self.lookers);
+    }
+
+    /// A thread looks by itself no more, except for one last time after this.
+    pub(crate) fn end_look(&self) {
+        self.region.bell(self.side).end_look(&self.lookers);
+    }
+
+    /// Returns whether a flush may go on with a frame that is partly written.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.is_stalled.load(Ordering::Relaxed)
     }
 
     /// The reader has made room for a frame that is partly written.
@@ -229,6 +323,17 @@ impl Carrier {
             0 => writer.producer.can_go_on(self.region.ring(self.side)),
             // Also to find out that the other side has written over its count.
             count => self.flight(self.side).has_room(count, writer.sent) != Ok(false),
+        }
+    }
+}
+
+/// The right to read, until it is dropped.
+struct Right<'a>(&'a Carrier);
+
+impl Drop for Right<'_> {
+    fn drop(&mut self) {
+        if self.0.right.give_back() {
+            self.0.call();
         }
     }
 }

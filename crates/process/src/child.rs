@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use insula_core::{Isolate, ReceivePort, Runtime, SendPort, spawn_local};
+use insula_core::{Isolate, Poller, ReceivePort, Runtime, SendPort, spawn_local};
 use insula_link::Target;
 use insula_pool::{
     BuildError, Health, PoolObserver, Queue, Restart, ServiceFactory, Shutdown, WorkerChange,
@@ -21,16 +21,13 @@ use rustix::process::{
     Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit,
 };
 
-use crate::carrier::{Carrier, Reader, limits, most_of_frame};
+use crate::carrier::{Carrier, Input, Watcher, limits, most_of_frame};
 use crate::entry::Assignment;
 use crate::handles::Handles;
 use crate::shared::{Region, Side};
 
 /// The exit status of a worker whose service has ended: `EX_SOFTWARE` of `sysexits.h`.
 const LOST: i32 = 70;
-
-/// The time for which a child looks for work before it sleeps.
-const SPIN: Duration = Duration::from_micros(20);
 
 /// The time that calls get which still run when the parent lets go.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -142,19 +139,22 @@ fn carry<C: WireContract>(
     // Set once, here.
     let _ = flush.target.set(Arc::downgrade(&target));
     let (wrong, is_wrong) = insula_core::one_shot();
-    let frames = accept(Arc::clone(&target), Arc::clone(carrier), wrong);
+    let looker = Arc::new(Looker {
+        carrier: Arc::clone(carrier),
+        frames: accept(Arc::clone(&target), Arc::clone(carrier), wrong),
+        flush,
+        most: most_of_frame(most.0),
+    });
+    let weak: Weak<Looker<C>> = Arc::downgrade(&looker);
+    Runtime::current().add_poller(weak);
     let mut is_wrong = std::pin::pin!(is_wrong);
-    let mut reader = Reader::default();
+    let mut watcher = Watcher::default();
     let patience = Duration::from_millis(assignment.grace_ms).saturating_add(PATIENCE);
     // The time from which on handlers go on whose calls were cancelled.
     let mut overrun = None;
     loop {
-        let take = |frame| {
-            // It ends after a violation, which is found below.
-            let _ = frames.send(frame);
-        };
-        carrier
-            .read(&mut reader, most_of_frame(most.0), take)
+        let input = carrier
+            .read(looker.most, |frame| looker.take(frame))
             .map_err(|lost| lost.to_string())?;
         carrier.flush(target.outbox());
         if target.is_told_to_go() {
@@ -176,7 +176,46 @@ fn carry<C: WireContract>(
             overrun = None;
         }
         let most = overrun.map(|_| PATIENCE / 20);
-        carrier.wait(&mut reader, SPIN, most);
+        if input != Input::Some {
+            carrier.wait(&mut watcher, input, most);
+        }
+    }
+}
+
+/// What looks for frames, on the threads of the pool and on the one that watches.
+struct Looker<C> {
+    carrier: Arc<Carrier>,
+    frames: SendPort<Encoded>,
+    flush: Arc<Flush<C>>,
+    /// The most bytes of a frame.
+    most: usize,
+}
+
+impl<C: WireContract> Looker<C> {
+    fn take(&self, frame: Encoded) {
+        // The isolate ends after a violation, which the thread that watches is told of.
+        let _ = self.frames.send(frame);
+    }
+}
+
+impl<C: WireContract> Poller for Looker<C> {
+    fn begin(&self) {
+        self.carrier.begin_look();
+    }
+
+    fn poll(&self) -> bool {
+        if self.carrier.is_stalled() {
+            self.flush.flush();
+        }
+        self.carrier.look(self.most, |frame| self.take(frame))
+    }
+
+    fn end(&self) {
+        self.carrier.end_look();
+        if self.carrier.is_stalled() {
+            self.flush.flush();
+        }
+        self.carrier.look_last(self.most, |frame| self.take(frame));
     }
 }
 
@@ -213,11 +252,17 @@ struct Flush<C> {
     target: OnceLock<Weak<Target<C>>>,
 }
 
-impl<C: WireContract> Wake for Flush<C> {
-    fn wake(self: Arc<Self>) {
+impl<C: WireContract> Flush<C> {
+    fn flush(&self) {
         if let Some(target) = self.target.get().and_then(Weak::upgrade) {
             self.carrier.flush(target.outbox());
         }
+    }
+}
+
+impl<C: WireContract> Wake for Flush<C> {
+    fn wake(self: Arc<Self>) {
+        self.flush();
     }
 }
 

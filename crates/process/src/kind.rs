@@ -27,7 +27,6 @@ pub(crate) struct Plan {
     pub(crate) clears_env: bool,
     pub(crate) most: usize,
     pub(crate) most_beside: u64,
-    pub(crate) spin: Duration,
     pub(crate) memory: Option<u64>,
     pub(crate) cpu_time: Option<Duration>,
 }
@@ -52,7 +51,6 @@ impl Process {
             clears_env: false,
             most: MOST_BYTES,
             most_beside: 1 << 30,
-            spin: Duration::from_micros(20),
             memory: None,
             cpu_time: None,
         })
@@ -107,14 +105,6 @@ impl Process {
     /// (`RLIMIT_CPU`). The system ends the process after it. By default there is no limit.
     pub fn cpu_time(mut self, time: Duration) -> Self {
         self.0.cpu_time = Some(time);
-        self
-    }
-
-    /// Sets the time for which the thread that reads the answers of a worker looks for the next one
-    /// before it sleeps. A longer time makes answers come sooner, and takes time on a CPU from others.
-    /// The default is 20 µs.
-    pub fn spin(mut self, time: Duration) -> Self {
-        self.0.spin = time;
         self
     }
 }

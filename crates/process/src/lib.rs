@@ -25,8 +25,10 @@
 //!    socket as its standard input, in which the memory lies. Nothing is on a disk or in a namespace.
 //! 2. The child asks the system to be killed with its parent, maps the memory, and builds its service.
 //!    If that fails, the reason comes back, and the worker's start fails with it.
-//! 3. Calls go back and forth. A side without work looks at its ring for a short time and then sleeps
-//!    on a futex in the shared memory, and on one of its own, where its own process calls it.
+//! 3. Calls go back and forth. A thread of a pool that has nothing to run looks at the rings for as long
+//!    as it [searches](insula_core::RuntimeBuilder::search_time), on either side, and handles itself what
+//!    has come. While none looks, a thread that watches over the child sleeps on a futex in the shared
+//!    memory, and on one of its own, where its own process calls it.
 //! 4. A retired worker tells the child to go. The child ends its pool and itself. After a second it is
 //!    killed.
 //! 5. A child that ends otherwise is known at once. The parent reads what it has written until then.
@@ -52,6 +54,8 @@ mod bell;
 mod carrier;
 #[cfg(all(target_os = "linux", not(loom)))]
 mod child;
+#[cfg(any(loom, target_os = "linux"))]
+mod claim;
 mod entry;
 #[cfg(any(loom, target_os = "linux"))]
 mod flight;

@@ -10,7 +10,8 @@ use insula_sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use insula_sync::{Condvar, Mutex};
 use loom::thread;
 
-use crate::bell::{Bell, Calls, Futex, Word};
+use crate::bell::{Bell, Calls, Futex, Lookers, Word};
+use crate::claim::Claim;
 use crate::flight::Flight;
 use crate::ring::{Consumer, Frame, Producer, Room, Shared, Step};
 
@@ -53,6 +54,7 @@ struct Side {
     kernel: Kernel,
     word: AtomicU32,
     sleeps: AtomicU32,
+    lookers: Lookers,
     calls: Calls,
 }
 
@@ -62,12 +64,17 @@ impl Side {
             kernel: Kernel::new(),
             word: AtomicU32::new(0),
             sleeps: AtomicU32::new(0),
+            lookers: Lookers::default(),
             calls: Calls::default(),
         }
     }
 
+    fn bell(&self) -> Bell<'_> {
+        Bell::new(&self.word, &self.sleeps)
+    }
+
     fn ring(&self) {
-        Bell::new(&self.word, &self.sleeps).ring(&self.kernel);
+        self.bell().ring(&self.kernel);
     }
 
     fn sleep(&self, has_work: impl FnOnce() -> bool) {
@@ -76,7 +83,8 @@ impl Side {
 
     fn sleep_until(&self, seen_calls: u32, has_work: impl FnOnce() -> bool) {
         let calls = (&self.calls, seen_calls);
-        Bell::new(&self.word, &self.sleeps).sleep(&self.kernel, calls, None, has_work);
+        self.bell()
+            .sleep(&self.kernel, &self.lookers, calls, None, has_work);
     }
 }
 
@@ -240,5 +248,147 @@ fn a_writer_that_waits_for_segments_to_be_taken_is_told() {
             }
         }
         writer.join().unwrap();
+    });
+}
+
+/// Input that one thread handles at a time, under the right to it: a sleeper that watches, and a thread
+/// that looks by itself for a while. Both leave nothing behind.
+struct Looked {
+    side: Side,
+    right: Claim,
+    written: AtomicU32,
+    read: AtomicU32,
+}
+
+impl Looked {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            side: Side::new(),
+            right: Claim::default(),
+            written: AtomicU32::new(0),
+            read: AtomicU32::new(0),
+        })
+    }
+
+    fn has_input(&self) -> bool {
+        self.written.load(Ordering::Acquire) != self.read.load(Ordering::Relaxed)
+    }
+
+    /// Under the right. Returns whether there was something.
+    fn take_all(&self) -> bool {
+        let before = self.read.load(Ordering::Relaxed);
+        while self.has_input() {
+            let read = self.read.load(Ordering::Relaxed);
+            self.read.store(read + 1, Ordering::Relaxed);
+        }
+        let has_read = self.read.load(Ordering::Relaxed) != before;
+        if self.right.give_back() {
+            self.side.calls.call(&self.side.kernel);
+        }
+        has_read
+    }
+
+    fn look(&self) -> bool {
+        self.has_input() && self.right.take() && self.take_all()
+    }
+
+    fn look_last(&self) -> bool {
+        let has_read = self.look();
+        if self.has_input() {
+            self.side.calls.call(&self.side.kernel);
+        }
+        has_read
+    }
+
+    /// Calls the sleeper only if it has read something itself, which the sleeper waits for.
+    fn look_for_a_while(&self) {
+        self.side.bell().begin_look(&self.side.lookers);
+        let mut has_read = self.look();
+        self.side.bell().end_look(&self.side.lookers);
+        has_read |= self.look_last();
+        if has_read {
+            self.side.calls.call(&self.side.kernel);
+        }
+    }
+
+    /// Watches until everything was read, by whomever.
+    fn watch(&self, all: u32) {
+        let mut seen = 0;
+        loop {
+            let is_elsewhere = !self.right.take_or_ask();
+            if !is_elsewhere {
+                self.take_all();
+                if self.read.load(Ordering::Relaxed) == all {
+                    return;
+                }
+            }
+            self.side.sleep_until(seen, || {
+                self.side.calls.count() != seen || !is_elsewhere && self.has_input()
+            });
+            seen = self.side.calls.count();
+        }
+    }
+}
+
+#[test]
+fn input_beside_a_thread_that_looks_by_itself_is_read() {
+    loom::model(|| {
+        let looked = Looked::new();
+        let writing = Arc::clone(&looked);
+        let writer = thread::spawn(move || {
+            writing.written.store(1, Ordering::Release);
+            writing.side.ring();
+        });
+        let looking = Arc::clone(&looked);
+        let looker = thread::spawn(move || looking.look_for_a_while());
+        looked.watch(1);
+        writer.join().unwrap();
+        looker.join().unwrap();
+    });
+}
+
+/// The sleep that was announced by a thread which has looked is ended by the bell, again and again.
+#[test]
+fn input_after_a_thread_has_looked_wakes_the_one_that_watches() {
+    loom::model(|| {
+        let looked = Looked::new();
+        let writing = Arc::clone(&looked);
+        let writer = thread::spawn(move || {
+            writing.look_for_a_while();
+            for number in 1..=2 {
+                writing.written.store(number, Ordering::Release);
+                writing.side.ring();
+            }
+        });
+        looked.watch(2);
+        writer.join().unwrap();
+    });
+}
+
+/// Of two threads that leave, one finds the other reading. Everything is read, or the sleeper is woken.
+#[test]
+fn input_that_comes_as_two_threads_have_looked_is_read() {
+    loom::model(|| {
+        let looked = Looked::new();
+        looked.side.bell().begin_look(&looked.side.lookers);
+        looked.side.bell().begin_look(&looked.side.lookers);
+        let leave = |looked: &Looked| {
+            looked.side.bell().end_look(&looked.side.lookers);
+            looked.look_last();
+        };
+        let (leaving, writing) = (Arc::clone(&looked), Arc::clone(&looked));
+        let leaver = thread::spawn(move || leave(&leaving));
+        let writer = thread::spawn(move || {
+            for number in 1..=2 {
+                writing.written.store(number, Ordering::Release);
+                writing.side.ring();
+            }
+        });
+        leave(&looked);
+        writer.join().unwrap();
+        leaver.join().unwrap();
+        let is_woken =
+            looked.side.word.load(Ordering::Relaxed) != 0 || looked.side.calls.count() != 0;
+        assert!(is_woken || looked.read.load(Ordering::Relaxed) == 2);
     });
 }

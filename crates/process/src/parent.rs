@@ -9,7 +9,7 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use insula_core::one_shot;
+use insula_core::{Poller, Runtime, one_shot};
 use insula_link::{Connection, Origin, Settings};
 use insula_pool::{FactoryError, WorkerContext};
 use insula_rpc::Contract;
@@ -18,11 +18,10 @@ use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, Ordering};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::carrier::{Carrier, Reader, limits, most_of_frame};
+use crate::carrier::{Carrier, Input, Watcher, limits, most_of_frame};
 use crate::entry::{Assignment, VARIABLE};
 use crate::handles::Handles;
 use crate::kind::Plan;
-use crate::ring::Step;
 use crate::shared::{Region, Side};
 
 /// The least bytes of a limit of memory: below it the threads of a child do not start.
@@ -88,7 +87,6 @@ pub(crate) async fn start<C: WireContract>(
         exit: Mutex::new(None),
         pidfd: OnceLock::new(),
         is_closing: AtomicBool::new(false),
-        spin: plan.spin,
         most: plan.most,
     });
     let hold = Hold {
@@ -96,7 +94,9 @@ pub(crate) async fn start<C: WireContract>(
         is_serving,
     };
     // First: from here on there is a thread that ends the child if this future is dropped.
-    child.pump()?;
+    child.watch()?;
+    let looker: Weak<Child> = Arc::downgrade(&child);
+    Runtime::current().add_poller(looker);
     child.keep(command).await?;
     std::future::poll_fn(|task| origin.poll_greeted(task)).await?;
     hold.is_serving.store(true, Ordering::Release);
@@ -155,7 +155,6 @@ struct Child {
     pidfd: OnceLock<OwnedFd>,
     /// The worker has let go of it.
     is_closing: AtomicBool,
-    spin: Duration,
     most: usize,
 }
 
@@ -206,7 +205,7 @@ impl Child {
     }
 
     /// Reads what the child writes, on a thread of its own, until the child has ended.
-    fn pump(self: &Arc<Self>) -> io::Result<()> {
+    fn watch(self: &Arc<Self>) -> io::Result<()> {
         let this = Arc::clone(self);
         let thread = thread::Builder::new().name("insula-link".to_owned());
         thread.spawn(move || this.read_all())?;
@@ -214,18 +213,20 @@ impl Child {
     }
 
     fn read_all(&self) {
-        let mut reader = Reader::default();
+        let mut watcher = Watcher::default();
         // The time from which on the child is killed.
         let mut deadline = None;
         loop {
             // Before the last look: a child that has ended writes no more.
             let exit = self.exit.lock().clone();
-            let step = self.read(&mut reader);
+            let read = self.read();
             self.carrier.flush(self.origin.outbox());
-            if let Some(exit) = exit {
+            if let Some(exit) = exit
+                && read != Some(Input::Elsewhere)
+            {
                 return self.end(&exit);
             }
-            if step == Read::Broken {
+            if read.is_none() {
                 deadline = Some(Instant::now());
             } else if self.is_closing.load(Ordering::Acquire) {
                 deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
@@ -234,32 +235,37 @@ impl Child {
                 // Again and again: at the first time it may not have been started.
                 self.kill();
             }
-            if step != Read::Some {
-                let most = deadline.map(|_| PATIENCE / 10);
-                // A child that lies is not looked at any more.
-                let spin = deadline.map_or(self.spin, |_| Duration::ZERO);
-                self.carrier.wait(&mut reader, spin, most);
+            let most = deadline.map(|_| PATIENCE / 10);
+            match read {
+                Some(Input::Some) => {}
+                // What a child that has lied writes is not looked at any more.
+                None => self.carrier.wait(&mut watcher, Input::Elsewhere, most),
+                Some(input) => self.carrier.wait(&mut watcher, input, most),
             }
         }
     }
 
-    fn read(&self, reader: &mut Reader) -> Read {
-        // Whatever else a child says that has lied is not read.
+    /// Reads what is there. `None` if the child has lied, or the link is lost otherwise.
+    fn read(&self) -> Option<Input> {
         if self.origin.is_lost() {
-            return Read::Broken;
+            return None;
         }
-        let mut is_broken = false;
-        let take = |frame: Encoded| {
-            is_broken = is_broken || self.origin.receive(frame).is_err();
-        };
-        match self.carrier.read(reader, most_of_frame(self.most), take) {
-            Ok(_) if is_broken => Read::Broken,
-            Ok(Step::Moved) => Read::Some,
-            Ok(Step::Nothing) => Read::Nothing,
+        let take = |frame| self.receive(frame);
+        match self.carrier.read(most_of_frame(self.most), take) {
+            // It may have been lost by a frame.
+            Ok(input) => (!self.origin.is_lost()).then_some(input),
             Err(lost) => {
                 self.origin.lose(Lost::Incomplete, &lost.to_string());
-                Read::Broken
+                None
             }
+        }
+    }
+
+    fn receive(&self, frame: Encoded) {
+        // What follows after a lie is not heard.
+        if !self.origin.is_lost() && self.origin.receive(frame).is_err() {
+            // The child is to be killed.
+            self.carrier.call();
         }
     }
 
@@ -280,13 +286,27 @@ impl Child {
     }
 }
 
-/// What the child has written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Read {
-    Some,
-    Nothing,
-    /// It has lied, or the link is lost otherwise.
-    Broken,
+impl Poller for Child {
+    fn begin(&self) {
+        self.carrier.begin_look();
+    }
+
+    fn poll(&self) -> bool {
+        if self.carrier.is_stalled() {
+            self.carrier.flush(self.origin.outbox());
+        }
+        let most = most_of_frame(self.most);
+        self.carrier.look(most, |frame| self.receive(frame))
+    }
+
+    fn end(&self) {
+        self.carrier.end_look();
+        if self.carrier.is_stalled() {
+            self.carrier.flush(self.origin.outbox());
+        }
+        let most = most_of_frame(self.most);
+        self.carrier.look_last(most, |frame| self.receive(frame));
+    }
 }
 
 /// A worker's hold on its child.

@@ -1,9 +1,9 @@
 //! A ring of words in shared memory: frames from one process to the other.
 //!
 //! # What is in it
-//! A frame is a word with its length in bytes and a mark of its writer, and then its bytes in words of eight, the last one
-//! filled up with zeros. A frame may be longer than the ring: it is written as there is room, and
-//! read as it comes.
+//! A frame is a word with its length in bytes and a mark of its writer, and then its bytes in words of
+//! eight, the last one filled up with zeros. A frame may be longer than the ring: it is written as there
+//! is room, and read as it comes.
 //!
 //! # Positions
 //! *Tail* is the number of words that were ever written, *head* of those that were ever read. Each is
@@ -82,6 +82,13 @@ pub(crate) enum Step {
 impl Shared<'_> {
     fn capacity(&self) -> u64 {
         self.words.len() as u64
+    }
+
+    /// Returns whether words seem to be there that were not read. Both positions may be lies.
+    #[cfg(not(loom))]
+    pub(crate) fn seems_to_have_input(&self) -> bool {
+        let relaxed = Ordering::Relaxed;
+        self.tail.load(relaxed) != self.head.load(relaxed)
     }
 
     fn word(&self, position: u64) -> &AtomicU64 {

@@ -13,7 +13,9 @@
 //! searcher steals half of a ring if at least [`BACKLOG_NS`] of work waits in it (its length times
 //! the owner's mean slice; [`FINE_BACKLOG_NS`] if slices are short), or anything from a stuck
 //! thread. A push to a ring wakes a thread only for such a backlog: for less, waking costs more
-//! than it gains (17 us for a sleeping core, some 30 ns per message; figures of 2026-11-21).
+//! than it gains (17 us for a sleeping core, some 30 ns per message; figures of 2026-11-21). A
+//! searcher also looks at the sources of input that were given to the runtime
+//! ([`pollers`](super::pollers)).
 //!
 //! # Compensation
 //! While runnable isolates wait and threads run, the [`monitor`] looks every millisecond. A
@@ -49,6 +51,7 @@ use crate::blocking::Seat;
 use crate::event_loop::{Meter, SLICE_TURNS, run_slice};
 use crate::memory::{IsolateCore, Runnable};
 use crate::panic;
+use crate::runtime::pollers::Pollers;
 use crate::runtime::{self, RuntimeCore};
 use locked_queue::LockedQueue;
 use monitor::Monitor;
@@ -97,6 +100,7 @@ pub(crate) struct ThreadPool {
     monitor: Monitor,
     stopped: AtomicBool,
     search: Duration,
+    pollers: Pollers,
     handles: Mutex<Vec<JoinHandle<()>>>,
     name: Arc<str>,
     runtime: OnceLock<std::sync::Weak<RuntimeCore>>,
@@ -157,6 +161,7 @@ impl ThreadPool {
             monitor: Monitor::new(),
             stopped: AtomicBool::new(false),
             search,
+            pollers: Pollers::default(),
             handles: Mutex::new(Vec::new()),
             name,
             runtime: OnceLock::new(),
@@ -167,6 +172,10 @@ impl ThreadPool {
     pub(crate) fn belongs_to(&self, runtime: &Arc<RuntimeCore>) {
         // Weak, since the runtime owns the pool. Cannot fail: it is called once.
         let _ = self.runtime.set(Arc::downgrade(runtime));
+    }
+
+    pub(crate) fn pollers(&self) -> &Pollers {
+        &self.pollers
     }
 
     /// Queues an isolate on the calling thread, where it runs soonest.
@@ -422,7 +431,8 @@ impl ThreadPool {
     fn find_work(&self, this: &ThisThread) -> Option<Raw> {
         self.sleep.start_searching();
         loop {
-            if let Some(raw) = self.search(this) {
+            // The end of the search may have handled input that came last of all.
+            if let Some(raw) = self.search(this).or_else(|| self.next(this)) {
                 if self.sleep.found_work().0 && self.work_for_thieves() {
                     self.wake(self.sleep.wake_one());
                 }
@@ -452,20 +462,34 @@ impl ThreadPool {
     }
 
     fn search(&self, this: &ThisThread) -> Option<Raw> {
-        let own = self.threads[this.index].ring();
+        if let Some(raw) = self.look_elsewhere(this) {
+            return Some(raw);
+        }
+        let polling = self.pollers.begin();
         let start = Instant::now();
         loop {
-            if let Some(raw) = self.injector.take(Some(own)).or_else(|| self.steal(this)) {
+            for _ in 0..16 {
+                // What it finds out makes isolates of this thread runnable, or those of others.
+                if polling.poll()
+                    && let Some(raw) = self.next(this)
+                {
+                    return Some(raw);
+                }
+                wait::spin();
+            }
+            if let Some(raw) = self.look_elsewhere(this) {
                 return Some(raw);
             }
             // Relaxed: `find_work` looks at the flag again before it parks.
             if start.elapsed() >= self.search || self.stopped.load(Ordering::Relaxed) {
                 return None;
             }
-            for _ in 0..16 {
-                wait::spin();
-            }
         }
+    }
+
+    fn look_elsewhere(&self, this: &ThisThread) -> Option<Raw> {
+        let own = self.threads[this.index].ring();
+        self.injector.take(Some(own)).or_else(|| self.steal(this))
     }
 
     fn steal(&self, this: &ThisThread) -> Option<Raw> {
