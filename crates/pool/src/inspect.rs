@@ -1,8 +1,9 @@
 //! The pools of the process without the types of their calls, for tools.
 //!
-//! Each pool is entered in a list when its start begins. The list holds nothing: a pool that nothing
-//! else keeps is gone from it.
+//! Each pool is entered in a list when its start begins, and leaves it when it is dropped. The list
+//! holds nothing.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock, Weak};
@@ -16,14 +17,19 @@ use crate::observe::hub::Events;
 use crate::shared::Shared;
 use crate::stats::{PoolStats, PoolStatus};
 
-/// The pools that exist, by their numbers. Bounded by twice as many as there were at the last sweep.
+/// The pools that exist, by their numbers.
 static POOLS: LazyLock<Mutex<List>> = LazyLock::new(Mutex::default);
 
-#[derive(Default)]
-struct List {
-    pools: Vec<(u64, Weak<dyn Pool>)>,
-    /// The length at which entries of pools that are gone are removed.
-    sweep_at: usize,
+type List = BTreeMap<u64, Weak<dyn Pool>>;
+
+/// The entry of a pool in the list, which it keeps.
+pub(crate) struct Entered(u64);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let gone = POOLS.lock().remove(&self.0);
+        drop(gone);
+    }
 }
 
 /// A pool as tools see it, for one type of calls.
@@ -100,7 +106,7 @@ impl fmt::Debug for InFlight {
 /// Returns the pools of this process that have not been dropped, in the order of their start.
 pub fn pools() -> Vec<AnyPool> {
     let list = POOLS.lock();
-    let present = list.pools.iter().filter_map(|(number, pool)| {
+    let present = list.iter().filter_map(|(number, pool)| {
         let pool = Kept(Some(pool.upgrade()?));
         let number = *number;
         Some(AnyPool { number, pool })
@@ -112,12 +118,9 @@ pub fn pools() -> Vec<AnyPool> {
 pub(crate) fn enter<C: Calls>(shared: &Arc<Shared<C>>) {
     static NUMBERS: Serial = Serial::new();
     let pool: Weak<dyn Pool> = Arc::<Shared<C>>::downgrade(shared);
-    let mut list = POOLS.lock();
-    if list.pools.len() >= list.sweep_at {
-        list.pools.retain(|(_, pool)| pool.strong_count() != 0);
-        list.sweep_at = 2 * list.pools.len() + 8;
-    }
-    list.pools.push((NUMBERS.next(), pool));
+    let number = NUMBERS.next();
+    POOLS.lock().insert(number, pool);
+    shared.keep_entered(Entered(number));
 }
 
 impl AnyPool {
@@ -244,3 +247,6 @@ impl<C: Calls> Pool for Shared<C> {
         self.drain(false)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

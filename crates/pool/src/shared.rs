@@ -6,7 +6,7 @@ mod show;
 
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::size::Workers;
 
 use crate::dispatch::{Actions, Dispatch, Job, Next, Place, Signs, Submitted, Target, Unpark};
 use crate::health::{Health, Resident};
+use crate::inspect::Entered;
 use crate::lifecycle::{Recycle, Restart};
 use crate::memory::{Dropper, Memory};
 use crate::observe::cpu::CpuMeter;
@@ -76,6 +77,8 @@ pub(crate) struct Shared<C: Calls> {
     is_ending: AtomicBool,
     /// Written once, at the end. Locked alone.
     pub(crate) report: Mutex<Option<ShutdownReport>>,
+    /// Set once, at the beginning.
+    entered: OnceLock<Entered>,
 }
 
 /// A call in the pool.
@@ -464,7 +467,14 @@ impl<C: Calls> Shared<C> {
             baseline: Mutex::ranked(Baseline::new(), BASELINE),
             is_ending: AtomicBool::new(false),
             report: Mutex::new(None),
+            entered: OnceLock::new(),
         }
+    }
+
+    /// Keeps the entry in the list of pools, until this is dropped.
+    pub(crate) fn keep_entered(&self, entered: Entered) {
+        // Set once, by the start.
+        let _ = self.entered.set(entered);
     }
 
     pub(crate) fn signs(&self) -> &Signs {

@@ -35,9 +35,9 @@ pub(crate) fn execute(program: &Program, watch: impl Fn(Option<Watched>)) -> Vec
     const KEPT: usize = 8;
     static IS_USED: AtomicBool = AtomicBool::new(false);
     let mut leaks = Vec::new();
-    // More leaks in a row than such threads can keep are a fault, and twice as many leave no doubt.
-    // The first program has not used the global runtime yet.
-    while leaks.is_empty() || leaks.len() < 2 * KEPT * (1 + Runtime::global().thread_count()) {
+    // More leaks in a row than such threads can keep are a fault. The first program has not used the
+    // global runtime yet.
+    while leaks.is_empty() || leaks.len() < KEPT * (1 + Runtime::global().thread_count()) {
         let is_used = IS_USED.swap(true, Ordering::Relaxed);
         let threads = if is_used {
             Runtime::global().thread_count()
