@@ -18,7 +18,7 @@ pub(crate) fn print(text: &str) -> Outcome {
 /// Prints bytes that this program has made.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_bytes(bytes: &[u8]) -> Outcome {
     let mut output = io::stdout().lock();
     let result = output.write_all(bytes).and_then(|()| output.flush());
@@ -31,7 +31,7 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Outcome {
 /// Prints a value as one JSON document, on several lines.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_json<T: Serialize + ?Sized>(value: &T) -> Outcome {
     let json = serde_json::to_string_pretty(value).map_err(unwritable)?;
     print(&(clean_json(&json) + "\n"))
@@ -40,7 +40,7 @@ pub(crate) fn print_json<T: Serialize + ?Sized>(value: &T) -> Outcome {
 /// Prints a value as JSON on one line.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_json_line<T: Serialize + ?Sized>(value: &T) -> Outcome {
     let json = serde_json::to_string(value).map_err(unwritable)?;
     print(&(clean_json(&json) + "\n"))

@@ -92,7 +92,11 @@ impl Listener {
             let accepted = match &self.socket {
                 Socket::Tcp(listener, _) => {
                     self.wake.wait_beside(listener)?;
-                    listener.accept().map(|it| Stream::Tcp(it.0))
+                    listener.accept().and_then(|(stream, _)| {
+                        // Small messages, each of which is waited for.
+                        stream.set_nodelay(true)?;
+                        Ok(Stream::Tcp(stream))
+                    })
                 }
                 #[cfg(unix)]
                 Socket::Unix(listener, _) => {
@@ -107,10 +111,6 @@ impl Listener {
                 Ok(stream) => {
                     // Some systems pass it on from the listener.
                     either!(&stream, stream => stream.set_nonblocking(false))?;
-                    if let Stream::Tcp(stream) = &stream {
-                        // Small messages, each of which is waited for.
-                        stream.set_nodelay(true)?;
-                    }
                     return Ok(stream);
                 }
             }
