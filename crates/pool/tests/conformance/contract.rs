@@ -214,7 +214,8 @@ macro_rules! probe {
             async fn start<T: Transport>(stage: Stage, bound: Option<usize>) -> Self {
                 let service = Service { stage, ..Service::default() };
                 let (stage, next) = (service.stage.clone(), Arc::clone(&service.next));
-                let started = T::start::<ProbeCaller, ProbeResponder<Service>>(service, bound);
+                let started =
+                    T::start::<ProbeCaller, ProbeResponder<Service>>(service, &stage, bound);
                 let (caller, host) = started.await;
                 let places = T::places::<ProbeResponder<Service>>();
                 Self { caller, stage, places, next, host }

@@ -15,6 +15,8 @@ use insula_rpc::wire::{Hello, Loopback, MOST_BYTES, WireContract};
 use insula_rpc::{Caller, Endpoint, Respond, Whole, serve};
 use insula_sync::Mutex;
 
+use crate::stage::Stage;
+
 /// A way for calls to come to a service.
 pub(crate) trait Transport: 'static {
     /// What one side does, the other learns a little later.
@@ -23,9 +25,11 @@ pub(crate) trait Transport: 'static {
     /// The calls that it runs at once.
     fn places<R: Respond>() -> usize;
 
-    /// Puts a service under this transport, with a queue of at most `bound` calls.
+    /// Puts a service under this transport, with a queue of at most `bound` calls. `stage` is what the
+    /// case shares with the handlers, for a transport that has to bring it to them.
     fn start<K, R>(
         service: R::Service,
+        stage: &Stage,
         bound: Option<usize>,
     ) -> impl Future<Output = (K, Host)> + Send
     where
@@ -88,7 +92,7 @@ impl Transport for OneIsolate {
         1
     }
 
-    async fn start<K, R>(service: R::Service, bound: Option<usize>) -> (K, Host)
+    async fn start<K, R>(service: R::Service, _stage: &Stage, bound: Option<usize>) -> (K, Host)
     where
         K: Caller + Send,
         K::Contract: WireContract,
@@ -117,7 +121,7 @@ impl<const WORKERS: usize, const AT_ONCE: usize> Transport for Workers<WORKERS, 
         WORKERS * Self::at_once::<R>()
     }
 
-    async fn start<K, R>(service: R::Service, bound: Option<usize>) -> (K, Host)
+    async fn start<K, R>(service: R::Service, _stage: &Stage, bound: Option<usize>) -> (K, Host)
     where
         K: Caller + Send,
         K::Contract: WireContract,
@@ -162,14 +166,14 @@ impl<T: Transport> Transport for Wired<T> {
         T::places::<R>()
     }
 
-    async fn start<K, R>(service: R::Service, bound: Option<usize>) -> (K, Host)
+    async fn start<K, R>(service: R::Service, stage: &Stage, bound: Option<usize>) -> (K, Host)
     where
         K: Caller + Send,
         K::Contract: WireContract,
         R: Respond<Contract = K::Contract>,
         R::Service: Clone + Sync,
     {
-        let (wire, host) = T::start::<Loopback<K::Contract>, R>(service, bound).await;
+        let (wire, host) = T::start::<Loopback<K::Contract>, R>(service, stage, bound).await;
         (K::from(Arc::new(wire)), host)
     }
 }
@@ -181,14 +185,14 @@ impl<T: Transport> Transport for Linked<T> {
         T::places::<R>()
     }
 
-    async fn start<K, R>(service: R::Service, bound: Option<usize>) -> (K, Host)
+    async fn start<K, R>(service: R::Service, stage: &Stage, bound: Option<usize>) -> (K, Host)
     where
         K: Caller + Send,
         K::Contract: WireContract,
         R: Respond<Contract = K::Contract>,
         R::Service: Clone + Sync,
     {
-        let (target, host) = T::start::<Shown<K::Contract>, R>(service, None).await;
+        let (target, host) = T::start::<Shown<K::Contract>, R>(service, stage, None).await;
         let endpoint = target.0;
         let mut builder = WorkerPool::builder()
             .name("linked")
