@@ -12,7 +12,7 @@ use insula_rpc::{CancelToken, Context, Inbound, Metadata, Payload, TraceContext}
 use insula_sync::Mutex;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::stage::{Stage, Tripwire};
+use crate::stage::Stage;
 
 /// One step of a handler.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -276,5 +276,15 @@ impl Play {
         });
         self.summary.end.get_or_insert(end);
         None
+    }
+}
+
+/// Notes its drop.
+#[derive(Debug)]
+struct Tripwire(Stage, Line);
+
+impl Drop for Tripwire {
+    fn drop(&mut self) {
+        self.0.note(self.1);
     }
 }

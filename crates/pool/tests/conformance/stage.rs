@@ -104,13 +104,3 @@ impl Stage {
         .await;
     }
 }
-
-/// Notes its drop.
-#[derive(Debug)]
-pub(crate) struct Tripwire(pub(crate) Stage, pub(crate) &'static str);
-
-impl Drop for Tripwire {
-    fn drop(&mut self) {
-        self.0.note(self.1);
-    }
-}

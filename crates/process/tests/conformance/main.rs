@@ -15,7 +15,6 @@ mod contract;
 #[expect(dead_code, reason = "cases that are left out")]
 #[path = "../../../pool/tests/conformance/exclusive.rs"]
 mod exclusive;
-#[expect(dead_code, reason = "handlers have a tripwire of their own")]
 #[path = "../../../pool/tests/conformance/stage.rs"]
 mod local;
 #[path = "../../../pool/tests/conformance/script.rs"]

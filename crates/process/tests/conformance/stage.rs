@@ -233,13 +233,3 @@ fn number_from(stream: &mut UnixStream) -> io::Result<u64> {
     stream.read_exact(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
 }
-
-/// Notes its drop.
-#[derive(Debug)]
-pub(crate) struct Tripwire(pub(crate) Stage, pub(crate) &'static str);
-
-impl Drop for Tripwire {
-    fn drop(&mut self) {
-        self.0.note(self.1);
-    }
-}

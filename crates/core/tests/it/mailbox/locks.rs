@@ -313,7 +313,9 @@ fn a_closed_condition_variable_wakes_all_with_an_error() {
         .into();
     let (lock, changed) = &*shared;
     until_shown(changed, "waiting: 2");
+    assert!(!changed.is_closed());
     changed.close();
+    assert!(changed.is_closed());
     for waiter in waiters {
         let waited = waiter.join().unwrap();
         assert_eq!(waited, (Err(LockError::Closed), Err(NotHeld)));

@@ -30,6 +30,22 @@ fn every_request_gets_its_own_response() {
 }
 
 #[test]
+fn both_ends_know_whether_the_rendezvous_was_closed() {
+    type Close = fn(&Ends);
+    let closes: [Close; 2] = [|ends| ends.0.close(), |ends| ends.1.close()];
+    for close in closes {
+        let ends = ends();
+        assert!(!ends.0.is_closed() && !ends.1.is_closed());
+        close(&ends);
+        assert!(ends.0.is_closed() && ends.1.is_closed());
+    }
+    // An end that has gone is no close.
+    let (requester, responder) = ends();
+    drop(responder);
+    assert!(!requester.is_closed());
+}
+
+#[test]
 fn isolates_of_one_thread_serve_each_other() {
     let runtime = Runtime::builder().threads(1).build();
     let (requester, responder) = ends();
