@@ -1,22 +1,21 @@
 //! Mutates the code whose faults are the hardest to see: `cargo mutants` changes one expression at
 //! a time, and the tests of its crate must fail.
 //!
-//! All mutants take hours on two cores, so a run tries one part of them, which the day selects: a run
-//! on each day covers them all in the end. A mutant belongs to its part by its name, without its
-//! line, so that the test which a survivor asks for is tried with the same mutants, on that day or
-//! with `INSULA_MUTANTS=N` later on. With `INSULA_MUTANTS=all` a run tries every mutant.
+//! All mutants take days on two cores, so a run tries one part of them, which the day selects. A mutant
+//! belongs to its part by its place in the list of all, which no change of a test moves: the test that
+//! a survivor asks for is tried with the same mutants, on that day or with `INSULA_MUTANTS=N` later on.
+//! With `INSULA_MUTANTS=all` a run tries every mutant.
 //!
 //! `.cargo/mutants.toml` lists the mutants that may survive, each with its reason.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Trouble, Verdict, capture, packages, pass};
 
-/// The number of parts. One part has some 8 mutants.
-const PARTS: u64 = 240;
+/// The number of parts. One part has some 10 mutants.
+const PARTS: u64 = 480;
 
 /// The files that are mutated, and the packages whose tests must find that.
 const GROUPS: &[Group] = &[
@@ -86,16 +85,15 @@ struct Found {
 
 impl Group {
     fn try_part(&self, root: &Path, part: Option<u64>) -> Result<Found, Trouble> {
-        let mut command = self.command(root);
+        let mut command = Command::new("cargo");
+        command.current_dir(root).arg("mutants");
+        for file in self.files {
+            command.args(["--file", file]);
+        }
         if let Some(part) = part {
-            let chosen = self.names(root, part)?;
-            if chosen.is_empty() {
-                return Ok(Found::default());
-            }
-            for name in chosen {
-                let regex = format!("^{}$", regex_of(&name));
-                command.args(["--re", &regex]);
-            }
+            // Not by a pattern for names, which does not keep every kind of mutant out.
+            let shard = format!("{part}/{PARTS}");
+            command.args(["--sharding", "round-robin", "--shard", &shard]);
         }
         command.args(["--no-shuffle", "--output", "target", "--jobs", "2"]);
         // A hang counts as caught. No test takes as long as this time-out.
@@ -116,60 +114,6 @@ impl Group {
         // A mutant that ran into the time-out fails the command too, but it was caught.
         Ok(Found { survivors, caught })
     }
-
-    fn command(&self, root: &Path) -> Command {
-        let mut command = Command::new("cargo");
-        command.current_dir(root).arg("mutants");
-        for file in self.files {
-            command.args(["--file", file]);
-        }
-        command
-    }
-
-    /// Returns the names of the mutants of a part.
-    fn names(&self, root: &Path, part: u64) -> Result<Vec<String>, Trouble> {
-        let listed = capture(self.command(root).arg("--list")).map_err(Trouble::Impossible)?;
-        let listed = String::from_utf8_lossy(&listed.stdout);
-        // A set, since two mutants of one function may differ in their lines only.
-        let names: BTreeSet<_> = listed.lines().filter_map(name_of).collect();
-        Ok(names
-            .into_iter()
-            .filter(|name| hash(name) % PARTS == part)
-            .collect())
-    }
-}
-
-/// Returns the name of a listed mutant, which is `FILE:LINE:COLUMN: WHAT`, without its place in the
-/// file.
-fn name_of(listed: &str) -> Option<String> {
-    let (place, what) = listed.split_once(": ")?;
-    let file = place.split(':').next()?;
-    Some(format!("{file}: {what}"))
-}
-
-/// Returns a regular expression for the lines that list a mutant.
-fn regex_of(name: &str) -> String {
-    let (file, what) = name.split_once(": ").unwrap_or((name, ""));
-    format!("{}:\\d+:\\d+: {}", escape(file), escape(what))
-}
-
-/// Escapes what has a meaning in a regular expression.
-fn escape(text: &str) -> String {
-    let special = |c: char| c.is_ascii_punctuation() && !"_/:<>=,'\"!%@`;~".contains(c);
-    text.chars().fold(String::new(), |mut escaped, c| {
-        if special(c) {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-        escaped
-    })
-}
-
-/// FNV-1a, which stays the same from one version of Rust to the next.
-fn hash(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 /// The part that this run tries; `None` for all of them.
@@ -189,23 +133,4 @@ fn part() -> Result<Option<u64>, Trouble> {
 fn days_since_1970() -> u64 {
     let time = SystemTime::now().duration_since(UNIX_EPOCH);
     time.map_or(0, |time| time.as_secs() / (24 * 60 * 60))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mutant_is_known_without_its_line() {
-        let listed = "crates/rpc/src/cell.rs:12:9: replace && with || in CallCell<M>::go";
-        let name = name_of(listed).unwrap_or_default();
-        assert_eq!(
-            name,
-            "crates/rpc/src/cell.rs: replace && with || in CallCell<M>::go"
-        );
-        assert_eq!(
-            regex_of(&name),
-            r"crates/rpc/src/cell\.rs:\d+:\d+: replace \&\& with \|\| in CallCell<M>::go"
-        );
-    }
 }
