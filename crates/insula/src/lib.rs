@@ -144,7 +144,9 @@ pub mod callback {
 
 pub mod runtime {
     //! The threads that run isolates, and how a program enters and ends them.
-    pub use insula_core::{Compat, Entered, Runtime, RuntimeBuilder, StillRunning, blocking};
+    pub use insula_core::{
+        Compat, Entered, Poller, Runtime, RuntimeBuilder, StillRunning, blocking,
+    };
 }
 
 pub mod embed {

@@ -481,11 +481,18 @@ impl<C: Calls> Shared<C> {
         &self.signs
     }
 
-    /// Ends the lane's call, if it is `done`, and gets the next; `None` when the loop has to end.
-    pub(crate) fn poll_next(&self, at: Place, done: &mut Option<How>) -> Poll<Option<Entry<C>>> {
+    /// Ends the lane's call, if it is `done`, and gets the next; `None` when the loop has to end. Tells
+    /// the time, if it had to be known for that.
+    pub(crate) fn poll_next(
+        &self,
+        at: Place,
+        done: &mut Option<How>,
+        time: &mut Option<Instant>,
+    ) -> Poll<Option<Entry<C>>> {
         let mut state = self.state.lock();
-        if state.needs_time() {
-            state.look(Instant::now());
+        *time = state.needs_time().then(Instant::now);
+        if let Some(now) = *time {
+            state.look(now);
         }
         let finished = done.take().map(|how| state.finish(at, how));
         let next = state.next(at);

@@ -519,9 +519,9 @@ impl<R: Respond> Lane<R> {
             at,
             incarnation: self.lanes.incarnation,
         };
-        let (mut done, mut slice) = (None, Slice::default());
+        let (mut done, mut time, mut slice) = (None, None, Slice::default());
         while let Some(entry) = poll_fn(|_cx| {
-            let next = shared.poll_next(at, &mut done);
+            let next = shared.poll_next(at, &mut done, &mut time);
             // A lane that parks lets others run anyway.
             if next.is_pending() {
                 slice = Slice::default();
@@ -534,7 +534,7 @@ impl<R: Respond> Lane<R> {
             let method = entry.call.method();
             books.begin(method);
             if let Some(queued_at) = entry.queued_at {
-                books.time(queued_at);
+                books.time(queued_at, time.unwrap_or_else(Instant::now));
             }
             let mut extra = self.extra(entry.pin.is_some());
             let mut running = pin!(responder.respond(entry.call, scope));

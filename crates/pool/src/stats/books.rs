@@ -203,9 +203,9 @@ impl LaneBooks {
         self.method.store(method, Ordering::Relaxed);
     }
 
-    /// The lane's next call is timed.
-    pub(crate) fn time(&self, queued_at: Instant) {
-        *self.timing.lock() = Some((queued_at, Instant::now()));
+    /// The lane's next call is timed. It came and begins at these times.
+    pub(crate) fn time(&self, queued_at: Instant, begins: Instant) {
+        *self.timing.lock() = Some((queued_at, begins));
         // Relaxed: the lane that reads it is the one that has written it.
         self.is_timed.store(true, Ordering::Relaxed);
     }

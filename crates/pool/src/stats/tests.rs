@@ -57,7 +57,7 @@ fn a_lane_books_each_call_once() {
     let books = Arc::new(Books::new(&methods));
     let lane = LaneBooks::new(&books);
     lane.begin(1);
-    lane.time(Instant::now());
+    lane.time(Instant::now(), Instant::now());
     lane.record(&Ended {
         how: How::Answered,
         has_run: true,
