@@ -96,7 +96,10 @@ fn waits(waits: &[Wait], own: &str, why: &mut Vec<String>) {
             true => "It",
             false => &wait.waiter.name,
         };
-        why.push(format!("{who} {how} {holders}."));
+        match &wait.call {
+            Some(call) => why.push(format!("{who} waits for a call: {call}.")),
+            None => why.push(format!("{who} {how} {holders}.")),
+        }
         if wait.is_in_cycle && wait.waiter.id == own {
             why.push(
                 "This wait is part of a cycle: none of its parties can answer before another one \
