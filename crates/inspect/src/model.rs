@@ -315,6 +315,8 @@ pub enum ThreadState {
 pub struct Thread {
     /// Its number in the pool.
     pub index: u64,
+    /// Its number in the operating system, where that is known.
+    pub system_id: Option<u32>,
     /// What it does.
     pub state: ThreadState,
     /// The isolate that it runs.

@@ -157,8 +157,8 @@ impl InspectorBuilder {
 
     /// Has a dump written into a folder whenever the process gets a signal, such as `SIGUSR1`:
     /// `NAME-PID-signal-1.json` and so on, like [`Inspector::dump_to`]. It is written by a thread of
-    /// the inspector, and so also if the runtime is stuck. Without an inspector, most signals end
-    /// the process.
+    /// the inspector, and so also if the runtime is stuck. Most signals end a process that does
+    /// not handle them; this one is ignored once the inspector has ended.
     #[cfg(unix)]
     pub fn dump_on_signal(mut self, signal: i32, folder: impl Into<PathBuf>) -> Self {
         self.signal = Some((signal, folder.into()));
@@ -166,9 +166,10 @@ impl InspectorBuilder {
     }
 
     /// Sets how many events the flight recorder keeps of each thread; 0 turns it off. The default is
-    /// 100. Each takes some 300 bytes, and there are at most 257 threads in it.
+    /// 100, and more than 10,000 count as 10,000. Each takes some 300 bytes, and there are at most 257
+    /// threads in it.
     pub fn events_per_thread(mut self, events: usize) -> Self {
-        self.limits.per_thread = events;
+        self.limits.per_thread = events.min(10_000);
         self
     }
 

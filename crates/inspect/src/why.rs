@@ -2,7 +2,7 @@
 //!
 //! They follow from the plain data alone, so that a client of a recording could make them as well.
 
-use crate::model::{IsolateDetail, IsolateState, Latency, PoolDetail, Wait};
+use crate::model::{IsolateDetail, IsolateKind, IsolateState, Latency, PoolDetail, Wait};
 
 /// A turn that goes on for so many milliseconds is worth a word.
 const LONG_TURN_MS: u64 = 100;
@@ -65,6 +65,13 @@ fn state(detail: &IsolateDetail, why: &mut Vec<String>) {
             detail.pauses
         )),
         IsolateState::Ended => why.push("It has ended.".to_owned()),
+    }
+    let is_long = isolate.turn_ms.is_some_and(|age| age >= LONG_TURN_MS);
+    if is_long && isolate.kind == IsolateKind::Pooled {
+        let id = &isolate.id;
+        why.push(format!(
+            "`insula stack {id}` shows where it is, if a debugger may read the program."
+        ));
     }
     if queue >= LONG_QUEUE && isolate.state != IsolateState::Paused {
         why.push(
