@@ -173,8 +173,8 @@ impl InspectorBuilder {
         self
     }
 
-    /// Sets how long a turn must have taken to be in the flight recorder. The default is 50 ms. The
-    /// times of turns are known to some 15 ms.
+    /// Sets how long a turn must have taken to be in the flight recorder. The default is 50 ms. A turn
+    /// may seem up to 25 ms shorter than it was, and up to 15 ms longer.
     pub fn long_turn_after(mut self, time: Duration) -> Self {
         self.limits.long_turn = time;
         self

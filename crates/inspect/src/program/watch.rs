@@ -2,8 +2,8 @@
 //! isolates on the CPU.
 //!
 //! Turns are not timed where they run: a reading of the clock would cost as much as a short turn. A
-//! thread of the inspector looks at the numbers that threads keep anyway, about every 10 ms, and so
-//! knows the time of a turn to the distance of two looks. The distances vary, so that a program that
+//! thread of the inspector looks at the numbers that threads keep anyway, about every 10 ms, or 25 ms
+//! while nothing runs, and so knows the time of a turn to the distance of two looks. The distances vary, so that a program that
 //! does something every 10 ms does not fall into step with them.
 //!
 //! The time on the CPU is an estimate. What a thread has spent there between two looks is read from
@@ -27,7 +27,7 @@ use clock::Clock;
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The time between two looks while none does.
-const QUIET: Duration = Duration::from_millis(50);
+const QUIET: Duration = Duration::from_millis(25);
 
 /// What was seen of the threads.
 #[derive(Default)]
