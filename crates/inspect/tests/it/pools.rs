@@ -221,7 +221,7 @@ fn calls_are_told_as_they_end_with_their_times_and_only_those_that_are_wanted() 
     let call = caller.grind(1).start();
     release.send(()).expect("the handler waits");
     block_on(call).expect("it is answered");
-    let ended = next_call(&mut client).expect("it is told");
+    let ended = next_call(&mut client, Duration::from_secs(20)).expect("it is told");
     assert_eq!(ended.method, "Mill.grind");
     assert_eq!(
         (ended.pool.id.as_str(), ended.worker),
@@ -240,16 +240,16 @@ fn calls_are_told_as_they_end_with_their_times_and_only_those_that_are_wanted() 
         let call = caller.grind(1).start();
         release.send(()).expect("the handler waits");
         block_on(call).expect("it is answered");
-        assert_eq!(next_call(&mut client), None);
+        assert_eq!(next_call(&mut client, Duration::from_millis(500)), None);
     }
     drop(inspector);
     runtime.block_on(pool.shut_down(Shutdown::now()));
     runtime.shut_down();
 }
 
-/// Returns the next call that is told, if there is one soon.
-fn next_call(client: &mut Client) -> Option<EndedCall> {
-    match client.next_notification(Duration::from_millis(500)) {
+/// Returns the next call that is told, if there is one within this time.
+fn next_call(client: &mut Client, patience: Duration) -> Option<EndedCall> {
+    match client.next_notification(patience) {
         Ok(Some(Notification::Calls(mut calls))) => calls.calls.pop(),
         other => {
             assert!(matches!(other, Ok(None)), "{other:?}");
