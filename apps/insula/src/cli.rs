@@ -88,7 +88,7 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Look at all threads for a while, and list what they did
     Profile(Profile),
-    /// Print the stack of a thread, which gdb reads
+    /// Print the stack of a thread, for which gdb stops the program for a moment
     Stack(Stack),
     /// End an isolate at its next interrupt check
     Kill(Confirmed),

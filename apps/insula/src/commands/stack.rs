@@ -3,7 +3,7 @@
 //! A process cannot read the registers of its own threads. A profiler inside of it sends them a signal,
 //! whose handler walks the stack wherever the thread is: in the middle of an allocation or of the
 //! loader, whose locks it must not touch, and only if the thread computes, since the clock behind the
-//! signal is that of the CPU. A debugger stops the program for a moment and reads it from outside. No
+//! signal is that of the CPU. A debugger stops the program while it reads it from outside. No
 //! code runs in the program, a thread that blocks has a stack as well, and the program needs nothing
 //! for it but the right of its user to be debugged.
 
@@ -114,6 +114,8 @@ fn debug(pid: u32, frames: u64) -> Result<(String, String), Failure> {
     for setting in settings {
         command.args(["-iex", setting]);
     }
+    // Named, so that its symbols are read before the program is stopped.
+    command.arg(format!("/proc/{pid}/exe"));
     command.args(["-p", &pid.to_string()]);
     command.args(["-ex", &format!("thread apply all bt {frames}")]);
     let output = command.stdin(Stdio::null()).output();

@@ -150,11 +150,7 @@ fn the_recorder_keeps_what_each_thread_did_last() {
         };
         events.iter().filter(fits).count()
     };
-    assert_eq!(
-        count("isolateSpawn", own),
-        4,
-        "{recording}"
-    );
+    assert_eq!(count("isolateSpawn", own), 4, "{recording}");
     assert_eq!(count("isolateError", "thread 0"), 2, "{recording}");
     assert_eq!(count("isolateExit", "thread 0"), 2, "{recording}");
     let threads = recording["threads"].as_array().expect("they are listed");
