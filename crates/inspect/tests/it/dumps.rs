@@ -128,7 +128,10 @@ fn a_signal_that_cannot_be_handled_is_an_error() {
 fn the_recorder_keeps_what_each_thread_did_last() {
     insula_core::set_error_hook(|_| {});
     let runtime = Runtime::builder().threads(1).build();
+    // A panic may take long on a busy machine, which would be an event too.
+    let hour = Duration::from_secs(3_600);
     let builder = builder(&runtime).events_per_thread(4);
+    let builder = builder.long_turn_after(hour).stuck_after(hour);
     let inspector = builder.start().expect("a port is free");
     // The test's thread spawns, and a thread of the pool runs and ends them.
     for _ in 0..20 {
