@@ -77,8 +77,9 @@ pub(crate) enum Command {
     /// Say why an isolate is alive and waits, or why a pool is slow
     Why(OnSubject),
     /// List what has happened
-    #[command(alias = "trace")]
     Events(Follow),
+    /// Print the calls of pools as they end
+    Trace(Trace),
     /// Print everything as one JSON document
     Dump(Dump),
     /// Write what happens into a file, for replay
@@ -87,6 +88,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Look at all threads for a while, and list what they did
     Profile(Profile),
+    /// Print the stack of a thread, for which gdb stops the program for a moment
+    Stack(Stack),
     /// End an isolate at its next interrupt check
     Kill(Confirmed),
     /// Hold an isolate before its next event
@@ -143,6 +146,10 @@ pub(crate) struct Ps {
     /// The most isolates that are listed
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) limit: u64,
+
+    /// Ask the isolates for the number of their open ports, as --sort ports does
+    #[arg(long)]
+    pub(crate) ports: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -209,6 +216,32 @@ pub(crate) struct Follow {
     /// Go on with events as they come, until the program ends
     #[arg(long, short)]
     pub(crate) follow: bool,
+
+    /// Those of the flight recorder: the last events of each thread, with the turns that took long
+    #[arg(long, conflicts_with = "follow")]
+    pub(crate) recorded: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Trace {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    /// Only the calls of this pool: its id, such as pools/1, or its whole name
+    #[arg(long, value_name = "POOL")]
+    pub(crate) pool: Option<String>,
+
+    /// Only the calls of this method, as Contract.method or method
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+
+    /// Only calls that took at least this from their submission to their end
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=86_400_000))]
+    pub(crate) slower_than: Option<u64>,
+
+    /// The time to trace [default: until the program ends, or Ctrl-C]
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) time: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -256,10 +289,28 @@ pub(crate) struct Profile {
     /// Print one line per stack, its frames with semicolons between, as tools for flame graphs read
     #[arg(long)]
     pub(crate) folded: bool,
+
+    /// Write a profile for pprof into this file, which is replaced
+    #[arg(long, value_name = "FILE", conflicts_with = "folded")]
+    pub(crate) pprof: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stack {
+    /// A thread, such as threads/1, or the isolate that it runs: its id or its whole name
+    #[arg(value_name = "ID")]
+    pub(crate) subject: String,
+
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    /// The most frames that are printed, from the innermost
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) frames: u64,
 }
 
 /// The columns by which isolates can be sorted.
-pub(crate) const SORTS: [&str; 7] = [
+pub(crate) const SORTS: [&str; 9] = [
     "name",
     "id",
     "state",
@@ -267,6 +318,8 @@ pub(crate) const SORTS: [&str; 7] = [
     "turnsTotal",
     "turnMs",
     "seenMs",
+    "cpuTotalMs",
+    "ports",
 ];
 
 fn sort(text: &str) -> Result<String, String> {

@@ -6,7 +6,9 @@ mod lists;
 mod manual;
 mod profile;
 mod records;
+mod stack;
 mod subject;
+mod trace;
 
 use crate::cli::{Command, Global, Options, Top};
 use crate::failure::Outcome;
@@ -30,6 +32,7 @@ pub(crate) fn run(options: Options) -> Outcome {
         Command::Waits(target) => lists::waits(&target, &global),
         Command::Why(on) => subject::why(&on, &global),
         Command::Events(options) => events::run(&options, &global),
+        Command::Trace(options) => trace::run(&options, &global),
         Command::Dump(options) => records::dump(&options, &global),
         Command::Record(options) => records::record(&options, &global),
         Command::Replay(options) => {
@@ -37,6 +40,7 @@ pub(crate) fn run(options: Options) -> Outcome {
             top::replay(looks, palette(&global))
         }
         Command::Profile(options) => profile::run(&options, &global),
+        Command::Stack(options) => stack::run(&options, &global),
         Command::Kill(confirmed) => control::confirmed(Verb::Kill, &confirmed, &global),
         Command::Drain(confirmed) => control::confirmed(Verb::Drain, &confirmed, &global),
         Command::Pause(on) => control::at_once(Verb::Pause, &on, &global),

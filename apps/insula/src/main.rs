@@ -7,6 +7,7 @@ mod failure;
 mod look;
 mod order;
 mod output;
+mod pprof;
 mod record;
 mod table;
 mod tables;

@@ -80,6 +80,8 @@ pub(crate) struct Row {
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     columns: &'static [Column],
+    /// The columns that are not shown, by their places.
+    left_out: Vec<usize>,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -91,8 +93,15 @@ impl Table {
     pub(crate) fn new(columns: &'static [Column]) -> Self {
         Self {
             columns,
+            left_out: Vec::new(),
             rows: Vec::new(),
         }
+    }
+
+    /// Does not show a column, for which nothing is known. The rows have its cells all the same.
+    pub(crate) fn leave_out(&mut self, title: &str) {
+        let place = self.columns.iter().position(|it| it.title == title);
+        self.left_out.extend(place);
     }
 
     /// Adds a row. Missing cells are empty.
@@ -106,7 +115,7 @@ impl Table {
 
     /// Returns the widths for a screen of so many columns, as the rows in sight need them.
     pub(crate) fn layout(&self, room: usize, in_sight: &[Row]) -> Layout {
-        let mut natural: Vec<_> = self.natural(in_sight).into_iter().map(Some).collect();
+        let mut natural = self.shown(in_sight);
         loop {
             let mut widths = natural.clone();
             let excess = total(&widths).saturating_sub(room);
@@ -128,6 +137,15 @@ impl Table {
             .filter(|(_, (column, width))| width.is_some() && column.rank > 0)
             .max_by_key(|(_, (column, _))| column.rank)
             .map(|(index, _)| index)
+    }
+
+    /// Returns the full width of each column that is shown.
+    fn shown(&self, rows: &[Row]) -> Vec<Option<usize>> {
+        let mut widths: Vec<_> = self.natural(rows).into_iter().map(Some).collect();
+        for place in &self.left_out {
+            widths[*place] = None;
+        }
+        widths
     }
 
     fn natural(&self, rows: &[Row]) -> Vec<usize> {
@@ -195,7 +213,7 @@ impl Table {
 
     /// Returns the whole table for plain output: nothing is cut, and no line ends in blanks.
     pub(crate) fn plain(&self) -> String {
-        let layout = Layout(self.natural(&self.rows).into_iter().map(Some).collect());
+        let layout = Layout(self.shown(&self.rows));
         let mut text = String::new();
         let rows = self.rows.iter().map(|row| self.row(&layout, row));
         for line in iter::once(self.titles(&layout)).chain(rows) {

@@ -31,6 +31,7 @@ pub(crate) fn programs(programs: &[Announcement]) -> Table {
     table
 }
 
+/// Returns the table of isolates, with their ports if they were asked for.
 pub(crate) fn isolates(isolates: impl IntoIterator<Item = impl Borrow<Isolate>>) -> Table {
     const COLUMNS: &[Column] = &[
         Column::number("ID", 0),
@@ -42,9 +43,15 @@ pub(crate) fn isolates(isolates: impl IntoIterator<Item = impl Borrow<Isolate>>)
         Column::number("TURN", 4),
         Column::text("KIND", 6),
         Column::number("SEEN", 5),
+        Column::number("CPU", 6),
+        Column::number("PORTS", 2),
         Column::flexible("GROUP", 7),
     ];
+    let isolates: Vec<_> = isolates.into_iter().collect();
     let mut table = Table::new(COLUMNS);
+    if isolates.iter().all(|it| it.borrow().ports.is_none()) {
+        table.leave_out("PORTS");
+    }
     for isolate in isolates {
         let isolate = isolate.borrow();
         let state = match isolate.is_blocked {
@@ -69,6 +76,8 @@ pub(crate) fn isolates(isolates: impl IntoIterator<Item = impl Borrow<Isolate>>)
             isolate.turn_ms.map_or_else(|| NONE.to_owned(), millis),
             kind(isolate.kind).to_owned(),
             millis(isolate.seen_ms),
+            isolate.cpu_total_ms.map_or_else(|| NONE.to_owned(), millis),
+            isolate.ports.map_or_else(|| NONE.to_owned(), count),
             optional(isolate.group.as_deref()),
         ];
         table.push(&isolate.id, tone, cells);
@@ -244,9 +253,11 @@ pub(crate) fn waits(waits: &[Wait]) -> Table {
     ];
     let mut table = Table::new(COLUMNS);
     for wait in waits {
-        let holders = match wait.holders.as_slice() {
-            [] => "not known".to_owned(),
-            holders => list(holders),
+        let holders = match (wait.holders.as_slice(), &wait.call) {
+            ([], None) => "not known".to_owned(),
+            (holders, None) => list(holders),
+            ([], Some(call)) => clean(call),
+            (holders, Some(call)) => format!("{}: {}", list(holders), clean(call)),
         };
         let (cycle, tone) = match wait.is_in_cycle {
             true => ("yes", Tone::Bad),
@@ -273,6 +284,7 @@ pub(crate) fn threads(threads: &Threads) -> Table {
         Column::number("TURNS", 3),
         Column::number("QUEUED", 4),
         Column::number("SLICE", 5),
+        Column::number("SYSTEM", 6),
     ];
     let mut table = Table::new(COLUMNS);
     for thread in &threads.threads {
@@ -290,6 +302,9 @@ pub(crate) fn threads(threads: &Threads) -> Table {
             count(thread.turns_total),
             count(thread.queued),
             micros(thread.mean_slice_ns as f64 / 1e3),
+            thread
+                .system_id
+                .map_or_else(|| NONE.to_owned(), |it| it.to_string()),
         ];
         let key = isolate.map_or_else(
             || format!("threads/{}", thread.index),
@@ -319,6 +334,34 @@ pub(crate) fn events(events: impl IntoIterator<Item = impl Borrow<Event>>) -> Ta
         let cells = vec![
             instant(event.at_ms),
             severity.to_owned(),
+            clean(&event.kind),
+            clean(&event.subject),
+            clean(&event.text),
+        ];
+        table.push(&event.number.to_string(), tone, cells);
+    }
+    table
+}
+
+/// Returns the events of the flight recorder.
+pub(crate) fn recorded(events: &[Event]) -> Table {
+    const COLUMNS: &[Column] = &[
+        Column::number("AT", 0),
+        Column::flexible("THREAD", 1),
+        Column::text("KIND", 2),
+        Column::text("SUBJECT", 1),
+        Column::flexible("EVENT", 0),
+    ];
+    let mut table = Table::new(COLUMNS);
+    for event in events {
+        let tone = match event.severity {
+            Severity::Info => Tone::Plain,
+            Severity::Warning => Tone::Warning,
+            Severity::Error => Tone::Bad,
+        };
+        let cells = vec![
+            instant(event.at_ms),
+            optional(event.thread.as_deref()),
             clean(&event.kind),
             clean(&event.subject),
             clean(&event.text),

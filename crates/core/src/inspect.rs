@@ -100,8 +100,12 @@ pub struct IsolateSnapshot {
 pub struct ThreadSnapshot {
     /// Its number in the pool.
     pub index: usize,
+    /// Its number in the operating system, where that is known.
+    pub system_id: Option<u32>,
     /// The isolate whose turn it runs.
     pub isolate: Option<IsolateId>,
+    /// The isolate whose turn it runs, or has run last.
+    pub last_isolate: Option<IsolateId>,
     /// The turns that it has run, modulo 2^32. Unchanged while one turn takes long.
     pub turns: u32,
     /// Whether it is inside of one long turn or blocked, so that another thread has its place.
@@ -137,6 +141,12 @@ impl Runtime {
     pub fn threads(&self) -> Vec<ThreadSnapshot> {
         let pool = self.core().thread_pool();
         pool.map_or_else(Vec::new, ThreadPool::threads)
+    }
+
+    /// Returns the number of the calling thread in the pool of this runtime, as
+    /// [`ThreadSnapshot::index`] has it. `None` for another thread.
+    pub fn thread_index(&self) -> Option<usize> {
+        self.core().thread_pool()?.own_index()
     }
 
     /// Has `observer` told of what happens to the isolates of this runtime, until it is

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tungstenite::client::client_with_config;
 use tungstenite::handshake::HandshakeError;
 use tungstenite::handshake::client::generate_key;
@@ -31,7 +31,7 @@ use tungstenite::{Message, WebSocket};
 pub use address::{Address, AddressError};
 pub use error::ClientError;
 
-use crate::model::{Events, PROTOCOL, Sample, Version};
+use crate::model::{EndedCalls, Events, PROTOCOL, Sample, Version};
 use transport::Transport;
 
 /// The largest message that is read, in bytes. The largest answer, a thousand isolates, has about
@@ -74,6 +74,8 @@ pub enum Notification {
     Sample(Box<Sample>),
     /// Events as they come, of the stream `Events`.
     Events(Events),
+    /// Calls of pools that have ended, of the stream `Calls`.
+    Calls(EndedCalls),
 }
 
 /// A message of the server, of which each kind leaves out some members.
@@ -179,7 +181,7 @@ impl Client {
         })
     }
 
-    /// Asks for the notifications of a stream, `Sample` or `Events`.
+    /// Asks for the notifications of a stream: `Sample`, `Events` or `Calls`.
     ///
     /// # Blocking
     /// As [`call`](Self::call).
@@ -187,7 +189,23 @@ impl Client {
     /// # Errors
     /// As [`call`](Self::call).
     pub fn listen(&mut self, stream: &str) -> Result<(), ClientError> {
-        let _: Value = self.call("streamListen", json!({ "streamId": stream }))?;
+        self.listen_with(stream, Map::new())
+    }
+
+    /// Like [`listen`](Self::listen), with further parameters, such as those of `Calls`.
+    ///
+    /// # Blocking
+    /// As [`call`](Self::call).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub fn listen_with(
+        &mut self,
+        stream: &str,
+        mut params: Map<String, Value>,
+    ) -> Result<(), ClientError> {
+        params.insert("streamId".to_owned(), stream.into());
+        let _: Value = self.call("streamListen", Value::Object(params))?;
         Ok(())
     }
 
@@ -298,6 +316,7 @@ impl Client {
         let notification = match stream_id.as_str() {
             "Sample" => Notification::Sample(serde_json::from_value(event).map_err(broken)?),
             "Events" => Notification::Events(serde_json::from_value(event).map_err(broken)?),
+            "Calls" => Notification::Calls(serde_json::from_value(event).map_err(broken)?),
             _ => return Ok(()),
         };
         if self.notifications.len() == MAX_NOTIFICATIONS {

@@ -24,8 +24,10 @@
 //!
 //! # How it works
 //! A thread takes a sample of the program each second (`program.rs`), from which come the history,
-//! the ages and the events; it holds no lock of the runtime for long, and stops nothing. Another
-//! thread accepts connections, and each of at most eight clients has one of its own. All of them
+//! the ages and the events; it holds no lock of the runtime for long, and stops nothing. A second one
+//! looks at the threads of the pool about every 10 ms, and so knows long turns and the shares of the
+//! CPU (`program/watch.rs`). What happens to isolates is told by those that do it, and the last events
+//! of each thread are kept (`program/recorder.rs`). Another thread accepts connections, and each of at most eight clients has one of its own. All of them
 //! are plain threads: the inspector must answer when the runtime does not. What it shows are plain
 //! values ([`model`]).
 

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The version of the protocol. The first number changes with changes that old clients cannot read.
-pub const PROTOCOL: Version = Version { major: 1, minor: 0 };
+pub const PROTOCOL: Version = Version { major: 1, minor: 1 };
 
 /// The version of a protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -150,6 +150,12 @@ pub struct Isolate {
     pub seen_ms: u64,
     /// Whether it waits and blocks its thread.
     pub is_blocked: bool,
+    /// Milliseconds on the CPU since the inspector was started, as an estimate: what the threads of
+    /// the pool have spent there, shared out by looks at what they run. Absent where the system
+    /// does not tell it, and for isolates with a thread of their own.
+    pub cpu_total_ms: Option<u64>,
+    /// Its open ports, if they were asked for and it has answered in time.
+    pub ports: Option<u64>,
 }
 
 /// The answer to `getIsolates`.
@@ -161,6 +167,8 @@ pub struct Isolates {
     pub total: u64,
     /// Those that fit the filter.
     pub matched: u64,
+    /// Of those that were asked for their ports, the isolates that have not answered in time.
+    pub unanswered: u64,
     /// The rows that were asked for.
     pub isolates: Vec<Isolate>,
 }
@@ -242,12 +250,12 @@ pub struct Question {
     pub asked: Option<Party>,
 }
 
-/// An isolate, or a thread outside of isolates.
+/// An isolate, a thread outside of isolates, or a pool.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Party {
-    /// `isolates/` or `threads/`, and a number.
+    /// `isolates/`, `threads/` or `pools/`, and a number.
     pub id: String,
     /// Its name.
     pub name: String,
@@ -260,10 +268,13 @@ pub struct Party {
 pub struct Wait {
     /// Who waits.
     pub waiter: Party,
-    /// Who can end the wait. Empty if that is not known.
+    /// Who can end the wait; for a call in a queue, the pool. Empty if that is not known.
     pub holders: Vec<Party>,
-    /// `blocked` if the waiter blocks its thread, `asked` if its task waits for an answer.
+    /// `blocked` if the waiter blocks its thread, `asked` if its task waits for an answer, `call` if
+    /// it waits for a call of a pool.
     pub kind: String,
+    /// Of a call: its method, and the pool, worker or queue that holds it.
+    pub call: Option<String>,
     /// Milliseconds since the inspector first saw it.
     pub seen_ms: u64,
     /// Whether it is a part of a cycle, in which all wait for one another.
@@ -304,6 +315,8 @@ pub enum ThreadState {
 pub struct Thread {
     /// Its number in the pool.
     pub index: u64,
+    /// Its number in the operating system, where that is known.
+    pub system_id: Option<u32>,
     /// What it does.
     pub state: ThreadState,
     /// The isolate that it runs.
@@ -554,8 +567,8 @@ pub struct Event {
     pub number: u64,
     /// Milliseconds since the inspector was started.
     pub at_ms: u64,
-    /// `isolateSpawn`, `isolateExit`, `isolateError`, `isolateStuck`, `worker`, `poolPhase`, `slowCall`
-    /// `dump` or `control`.
+    /// `isolateSpawn`, `isolateExit`, `isolateError`, `isolateStuck`, `deadlock`, `worker`,
+    /// `poolPhase`, `slowCall`, `dump` or `control`; in a recording also `longTurn`.
     pub kind: String,
     /// How much it matters.
     pub severity: Severity,
@@ -563,6 +576,9 @@ pub struct Event {
     pub subject: String,
     /// What has happened, in a sentence.
     pub text: String,
+    /// The thread on which it happened: `thread` and its number in the pool, or its name. Absent if
+    /// only the inspector has seen it.
+    pub thread: Option<String>,
 }
 
 /// The answer to `getEvents`, and the content of a notification of the stream `Events`.
@@ -576,6 +592,65 @@ pub struct Events {
     pub dropped: u64,
     /// The number of the newest event of all.
     pub newest: u64,
+}
+
+/// What the flight recorder has, the answer to `getRecording`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct Recording {
+    /// The most events that are kept of each thread; 0 if nothing is recorded.
+    pub per_thread: u64,
+    /// The threads, by name.
+    pub threads: Vec<RecordedThread>,
+    /// The events of all threads, in the order in which they happened. Those that the log of events
+    /// does not have are without a number.
+    pub events: Vec<Event>,
+}
+
+/// A thread in the flight recorder.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct RecordedThread {
+    /// Its name, as events have it.
+    pub name: String,
+    /// Its events so far.
+    pub recorded_total: u64,
+    /// Those of them that are kept.
+    pub kept: u64,
+}
+
+/// A call that has ended.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct EndedCall {
+    /// Milliseconds since the inspector was started.
+    pub at_ms: u64,
+    /// The pool: its id and its name.
+    pub pool: Party,
+    /// The worker that ran it; absent for a call that was discarded in the queue.
+    pub worker: Option<u64>,
+    /// `contract.method`.
+    pub method: String,
+    /// How long it waited in the queue; absent for a call that was discarded there.
+    pub wait_us: Option<f64>,
+    /// How long its handler ran, if it did.
+    pub run_us: Option<f64>,
+    /// `answered`, `failed`, `panicked`, `cancelled`, `expired`, `died`, `rejected` or `shed`.
+    pub outcome: String,
+}
+
+/// The content of a notification of the stream `Calls`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct EndedCalls {
+    /// The calls, in the order of their ends within each pool.
+    pub calls: Vec<EndedCall>,
+    /// Calls that came too fast to be told.
+    pub dropped: u64,
 }
 
 /// The answer to `profile`: how often each stack was seen.

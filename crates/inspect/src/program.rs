@@ -3,7 +3,8 @@
 //! Each sample looks at all isolates and pools once. What a single look cannot tell (how long a turn
 //! has gone on, how long a call has run, how many turns there were in all) comes from the
 //! difference to the looks before (`view.rs`). What it shows for the first time becomes an event
-//! (`news.rs`). All that is kept is bounded by what exists in the program, or by a constant.
+//! (`news.rs`). Between samples another thread looks at what the threads of the pool run (`watch.rs`).
+//! All that is kept is bounded by what exists in the program, or by a constant.
 //!
 //! One thread looks at a time: it takes what was told out of the desk, so that it holds no lock while
 //! it looks, and puts it back together with the new view. Others that need a new view wait for it.
@@ -16,9 +17,12 @@ mod news;
 mod pools;
 mod process;
 mod profile;
+mod recorder;
 mod threads;
+mod trace;
 mod view;
 mod waits;
+mod watch;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -30,11 +34,13 @@ use insula_core::{Capability, IsolateObserver, Runtime};
 use insula_pool::pools;
 use insula_sync::{Condvar, Mutex};
 
-use crate::model::{Event, Events, History, PROTOCOL, Sample, Severity, Version, Vm};
+use crate::model::{Event, Events, History, PROTOCOL, Recording, Sample, Severity, Version, Vm};
 use events::Log;
 pub(crate) use isolates::{Column, Query};
 use news::Told;
+pub(crate) use trace::{Tracer, Wanted};
 use view::View;
+use watch::Watched;
 
 /// Samples that are kept, one for each second.
 const HISTORY: usize = 600;
@@ -54,6 +60,7 @@ pub(crate) struct Program {
     looked: Condvar,
     samples: Mutex<Samples>,
     log: Arc<Log>,
+    watched: Mutex<Watched>,
     /// The pauses of this inspector, by isolate. Bounded by the isolates that it has paused.
     pauses: Mutex<HashMap<u64, Capability>>,
     /// The waits for answers of the last list of waits, and when each was seen first. Bounded by the
@@ -96,6 +103,21 @@ pub(crate) struct Limits {
     pub(crate) stuck: Duration,
     /// A call that runs for this long.
     pub(crate) slow: Duration,
+    /// A turn that took this long is recorded.
+    pub(crate) long_turn: Duration,
+    /// Events that are recorded of each thread.
+    pub(crate) per_thread: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            stuck: Duration::from_secs(1),
+            slow: Duration::from_secs(10),
+            long_turn: Duration::from_millis(50),
+            per_thread: 100,
+        }
+    }
 }
 
 /// Why a request has no result.
@@ -110,6 +132,7 @@ pub(crate) enum Failure {
 impl Program {
     pub(crate) fn new(name: String, runtime: Runtime, limits: Limits) -> Self {
         let started = Instant::now();
+        let log = Log::new(started, runtime.clone(), limits.per_thread);
         Self {
             name,
             runtime,
@@ -124,7 +147,8 @@ impl Program {
             }),
             looked: Condvar::new(),
             samples: Mutex::default(),
-            log: Arc::new(Log::new(started)),
+            log: Arc::new(log),
+            watched: Mutex::default(),
             pauses: Mutex::default(),
             asked: Mutex::default(),
         }
@@ -179,6 +203,11 @@ impl Program {
     /// Answers `getEvents`.
     pub(crate) fn events(&self, since: u64, limit: usize) -> Events {
         self.log.since(since, limit)
+    }
+
+    /// Answers `getRecording`.
+    pub(crate) fn recording(&self, limit: usize) -> Recording {
+        self.log.recording(limit)
     }
 
     /// Returns the number of errors of isolates so far.
@@ -250,7 +279,9 @@ impl Program {
         };
         let now = self.now_ms();
         let pools = pools();
-        let view = View::take(&self.runtime, &pools, before.as_deref(), now);
+        let mut view = View::take(&self.runtime, &pools, before.as_deref(), now);
+        let is_there = |number| view.seen.isolates.contains_key(&number);
+        view.cpu = self.watched.lock().cpu(is_there);
         let view = Arc::new(view);
         let news = looking
             .told

@@ -1,7 +1,11 @@
 //! The handle of an inspector, and how it starts.
 
+mod sampler;
+#[cfg(unix)]
+mod signals;
+
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,19 +13,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use insula_core::{IsolateObserver, Runtime};
-use insula_sync::Parker;
-use insula_sync::atomic::{AtomicBool, Ordering};
 
 use crate::announce::{Announced, Announcement, announce};
 use crate::program::{Limits, Program};
 use crate::server::{Server, Token};
-
-/// The time between two samples.
-const SAMPLE: Duration = Duration::from_secs(1);
-
-/// A sample that takes long comes so many times less often than it takes, so that a program of a
-/// million isolates spends at most a few percent of a core on being looked at.
-const COST: u32 = 30;
+use sampler::{Sampler, Watcher, write_dump};
+#[cfg(unix)]
+use signals::Signals;
 
 /// Where an inspector listens.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,6 +48,8 @@ pub struct InspectorBuilder {
     can_control: bool,
     is_announced: bool,
     dumps: Option<PathBuf>,
+    #[cfg(unix)]
+    signal: Option<(i32, PathBuf)>,
     limits: Limits,
 }
 
@@ -62,15 +62,10 @@ pub struct Inspector {
     observer: Arc<dyn IsolateObserver>,
     threads: Vec<JoinHandle<()>>,
     sampler: Arc<Sampler>,
+    watcher: Arc<Watcher>,
+    #[cfg(unix)]
+    signals: Option<Signals>,
     announced: Option<Announced>,
-}
-
-/// What tells the thread that takes samples to end.
-struct Sampler {
-    parker: Parker,
-    is_over: AtomicBool,
-    /// The folder for the dumps after errors.
-    dumps: Option<PathBuf>,
 }
 
 impl Inspector {
@@ -84,10 +79,9 @@ impl Inspector {
             can_control: false,
             is_announced: true,
             dumps: None,
-            limits: Limits {
-                stuck: Duration::from_secs(1),
-                slow: Duration::from_secs(10),
-            },
+            #[cfg(unix)]
+            signal: None,
+            limits: Limits::default(),
         }
     }
 
@@ -161,6 +155,31 @@ impl InspectorBuilder {
         self
     }
 
+    /// Has a dump written into a folder whenever the process gets a signal, such as `SIGUSR1`:
+    /// `NAME-PID-signal-1.json` and so on, like [`Inspector::dump_to`]. It is written by a thread of
+    /// the inspector, and so also if the runtime is stuck. Most signals end a process that does
+    /// not handle them; this one is ignored once the inspector has ended.
+    #[cfg(unix)]
+    pub fn dump_on_signal(mut self, signal: i32, folder: impl Into<PathBuf>) -> Self {
+        self.signal = Some((signal, folder.into()));
+        self
+    }
+
+    /// Sets how many events the flight recorder keeps of each thread; 0 turns it off. The default is
+    /// 100, and more than 10,000 count as 10,000. Each takes some 300 bytes, and there are at most 257
+    /// threads in it.
+    pub fn events_per_thread(mut self, events: usize) -> Self {
+        self.limits.per_thread = events.min(10_000);
+        self
+    }
+
+    /// Sets how long a turn must have taken to be in the flight recorder. The default is 50 ms. A turn
+    /// may seem up to 25 ms shorter than it was, and up to 15 ms longer.
+    pub fn long_turn_after(mut self, time: Duration) -> Self {
+        self.limits.long_turn = time;
+        self
+    }
+
     /// Sets how long a turn may go on before that is an event. The default is one second.
     pub fn stuck_after(mut self, time: Duration) -> Self {
         self.limits.stuck = time;
@@ -178,6 +197,7 @@ impl InspectorBuilder {
     /// # Errors
     /// - `InvalidInput` if the address is not a loopback address.
     /// - If the address cannot be listened on, for example because it is in use.
+    /// - `InvalidInput` if the signal for dumps is one that cannot be handled, such as `SIGKILL`.
     /// - If the system gives no random bytes for the token, or no thread.
     ///
     /// An address that cannot be announced is no error: it is for convenience.
@@ -198,15 +218,18 @@ impl InspectorBuilder {
             program,
             observer,
             threads: Vec::new(),
-            sampler: Arc::new(Sampler {
-                parker: Parker::new(),
-                is_over: AtomicBool::new(false),
-                dumps: self.dumps,
-            }),
+            sampler: Arc::new(Sampler::new(self.dumps)),
+            watcher: Arc::default(),
+            #[cfg(unix)]
+            signals: None,
             announced: None,
         };
         inspector.program.tick();
         inspector.start_threads()?;
+        #[cfg(unix)]
+        if let Some((signal, folder)) = self.signal {
+            inspector.signals = Some(Signals::start(signal, folder, &inspector.program)?);
+        }
         if self.is_announced {
             let announcement = Announcement {
                 name,
@@ -231,6 +254,11 @@ impl Inspector {
             .name("insula-samples".to_owned())
             .spawn(move || sampler.run(&program))?;
         self.threads.push(samples);
+        let (program, watcher) = (self.program.clone(), self.watcher.clone());
+        let watches = thread::Builder::new()
+            .name("insula-watch".to_owned())
+            .spawn(move || watcher.run(&program))?;
+        self.threads.push(watches);
         let (program, server) = (self.program.clone(), self.server.clone());
         let accepts = thread::Builder::new()
             .name("insula-inspect".to_owned())
@@ -238,50 +266,6 @@ impl Inspector {
         self.threads.push(accepts);
         Ok(())
     }
-}
-
-impl Sampler {
-    fn run(&self, program: &Program) {
-        let (mut written, mut errors) = (0, 0);
-        // Relaxed: the parker's token makes the store visible.
-        while !self.is_over.load(Ordering::Relaxed) {
-            let begun = std::time::Instant::now();
-            program.tick();
-            let cost = begun.elapsed();
-            let now = program.errors();
-            if now != errors && written < InspectorBuilder::DUMPS {
-                errors = now;
-                written += 1;
-                self.dump(program, written);
-            }
-            let pause = SAMPLE.saturating_sub(cost).max(cost * COST);
-            self.parker.park_timeout(pause);
-        }
-    }
-}
-
-impl Sampler {
-    /// Writes a dump after an error. One that cannot be written is an event, since there is no caller
-    /// who could be told.
-    fn dump(&self, program: &Program, number: u32) {
-        let Some(folder) = &self.dumps else {
-            return;
-        };
-        let file = format!("{}-{}-{number}.json", program.name, std::process::id());
-        // A name of the program may be a path, and must not lead out of the folder.
-        let path = folder.join(file.replace(['/', '\\'], "_"));
-        let written = write_dump(program, &path);
-        program.tell_of_dump(&path, written.err());
-    }
-}
-
-fn write_dump(program: &Program, path: &Path) -> io::Result<()> {
-    let text = format!("{:#}\n", program.dump());
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
 }
 
 impl Drop for Inspector {
@@ -292,8 +276,10 @@ impl Drop for Inspector {
         self.server.stop();
         // Nothing could end them any more.
         self.program.resume_all();
-        self.sampler.is_over.store(true, Ordering::Relaxed);
-        self.sampler.parker.unpark();
+        self.sampler.stop();
+        self.watcher.stop();
+        #[cfg(unix)]
+        drop(self.signals.take());
         for thread in self.threads.drain(..) {
             // A panic of one of them has been reported by its own thread.
             let _ = thread.join();

@@ -2,7 +2,7 @@
 //!
 //! They follow from the plain data alone, so that a client of a recording could make them as well.
 
-use crate::model::{IsolateDetail, IsolateState, Latency, PoolDetail, Wait};
+use crate::model::{IsolateDetail, IsolateKind, IsolateState, Latency, PoolDetail, Wait};
 
 /// A turn that goes on for so many milliseconds is worth a word.
 const LONG_TURN_MS: u64 = 100;
@@ -66,6 +66,13 @@ fn state(detail: &IsolateDetail, why: &mut Vec<String>) {
         )),
         IsolateState::Ended => why.push("It has ended.".to_owned()),
     }
+    let is_long = isolate.turn_ms.is_some_and(|age| age >= LONG_TURN_MS);
+    if is_long && isolate.kind == IsolateKind::Pooled {
+        let id = &isolate.id;
+        why.push(format!(
+            "`insula stack {id}` shows where it is, if a debugger may read the program."
+        ));
+    }
     if queue >= LONG_QUEUE && isolate.state != IsolateState::Paused {
         why.push(
             "Its queue is long: messages come faster than it handles them. Bound the port \
@@ -96,7 +103,10 @@ fn waits(waits: &[Wait], own: &str, why: &mut Vec<String>) {
             true => "It",
             false => &wait.waiter.name,
         };
-        why.push(format!("{who} {how} {holders}."));
+        match &wait.call {
+            Some(call) => why.push(format!("{who} waits for a call: {call}.")),
+            None => why.push(format!("{who} {how} {holders}.")),
+        }
         if wait.is_in_cycle && wait.waiter.id == own {
             why.push(
                 "This wait is part of a cycle: none of its parties can answer before another one \

@@ -160,6 +160,9 @@ pub(crate) struct Dispatch<J: Job> {
     /// The workers with room, at the last choice. Kept for its memory.
     candidates: Vec<usize>,
     measure: Measure,
+    /// What is to be measured once there is no trace any more, if there is one: meanwhile `measure`
+    /// is all.
+    untraced: Option<Measure>,
     /// Calls since the last one that is timed.
     unmeasured: u32,
     signs: Arc<Signs>,
@@ -342,6 +345,7 @@ impl<J: Job> Dispatch<J> {
             choice: Choice::new(balance),
             candidates: Vec::new(),
             measure: Measure::default(),
+            untraced: None,
             unmeasured: 0,
             signs: Signs::new(workers),
             tally: Tally::default(),
@@ -391,7 +395,24 @@ impl<J: Job> Dispatch<J> {
     }
 
     pub(crate) fn measure(&mut self, measure: Measure) {
-        self.measure = measure;
+        match &mut self.untraced {
+            Some(untraced) => *untraced = measure,
+            None => self.measure = measure,
+        }
+    }
+
+    /// Sets whether there is a trace, which needs the times of all calls.
+    pub(crate) fn trace(&mut self, is_traced: bool) {
+        match (is_traced, self.untraced) {
+            (true, None) => {
+                self.untraced = Some(std::mem::replace(&mut self.measure, Measure::All));
+            }
+            (false, Some(measure)) => {
+                self.measure = measure;
+                self.untraced = None;
+            }
+            _ => {}
+        }
     }
 
     /// Returns whether the call that comes now is timed.
@@ -705,6 +726,12 @@ impl<J: Job> Dispatch<J> {
                 .collect::<Vec<_>>()
         };
         self.workers.iter().enumerate().flat_map(lanes).collect()
+    }
+
+    /// The first calls of the queues, in no order, and at most so many.
+    pub(crate) fn waiting_calls(&self, most: usize) -> Vec<J::Handle> {
+        let calls = self.queues.values().take(most);
+        calls.map(Job::handle).collect()
     }
 
     /// The calls that run now, streams among them, each with its worker.

@@ -14,6 +14,7 @@ use insula_sync::{Mutex, Serial};
 
 use crate::error::ResizeError;
 use crate::observe::hub::Events;
+use crate::observe::trace::CallTrace;
 use crate::shared::Shared;
 use crate::stats::{PoolStats, PoolStatus};
 
@@ -37,6 +38,8 @@ trait Pool: Send + Sync {
     fn status(&self) -> PoolStatus;
     fn stats(&self) -> PoolStats;
     fn in_flight(&self) -> Vec<InFlight>;
+    fn in_queue(&self, most: usize) -> Vec<Queued>;
+    fn trace(self: Arc<Self>) -> CallTrace;
     fn worker_isolates(&self) -> Vec<(WorkerId, IsolateId)>;
     fn events(&self) -> Events;
     fn methods(&self) -> Vec<(&'static str, &'static str)>;
@@ -65,6 +68,12 @@ impl Deref for Kept {
     }
 }
 
+impl Kept {
+    fn shared(&self) -> Arc<dyn Pool> {
+        self.0.clone().expect("it is there until the drop")
+    }
+}
+
 impl Drop for Kept {
     fn drop(&mut self) {
         // Contained, since with a pool its observers and policies are dropped, which are the user's:
@@ -83,8 +92,38 @@ pub struct InFlight {
     pub method: &'static str,
     /// Whether it is a stream that waits, and so occupies no place.
     pub is_waiting: bool,
+    /// The isolate whose task awaits the answer, if that is known: a caller that awaits several
+    /// calls at once is not.
+    pub caller: Option<IsolateId>,
     /// Keeps the place of the call in memory, and none of its values, so that no later call has it.
     call: Weak<dyn Signal>,
+}
+
+/// A call in the queue of a pool.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Queued {
+    /// The name of its method.
+    pub method: &'static str,
+    /// The isolate whose task awaits the answer, as [`InFlight::caller`].
+    pub caller: Option<IsolateId>,
+    /// As that of [`InFlight`].
+    call: Weak<dyn Signal>,
+}
+
+impl Queued {
+    /// Returns a number that no other call has while this value exists.
+    pub fn identity(&self) -> usize {
+        self.call.as_ptr().cast::<()>().addr()
+    }
+}
+
+impl fmt::Debug for Queued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queued")
+            .field("method", &self.method)
+            .finish_non_exhaustive()
+    }
 }
 
 impl InFlight {
@@ -142,6 +181,16 @@ impl AnyPool {
     /// Returns the calls that workers run now, and the streams that wait.
     pub fn in_flight(&self) -> Vec<InFlight> {
         self.pool.in_flight()
+    }
+
+    /// Returns calls that wait in the queue, in no order, and at most `most` of them.
+    pub fn in_queue(&self, most: usize) -> Vec<Queued> {
+        self.pool.in_queue(most)
+    }
+
+    /// Begins a trace of the calls, as they end. While it exists, every call is timed.
+    pub fn trace(&self) -> CallTrace {
+        self.pool.shared().trace()
     }
 
     /// Returns the isolates of the workers, each with the newest one last.
@@ -208,9 +257,26 @@ impl<C: Calls> Pool for Shared<C> {
                 worker,
                 method: call.method().name,
                 is_waiting,
+                // After the lock of the pool's state, which is taken under that of a call.
+                caller: call.awaited_by(),
                 call: Arc::downgrade(&call),
             })
             .collect()
+    }
+
+    fn in_queue(&self, most: usize) -> Vec<Queued> {
+        let calls = self.calls_in_queue(most).into_iter();
+        calls
+            .map(|call| Queued {
+                method: call.method().name,
+                caller: call.awaited_by(),
+                call: Arc::downgrade(&call),
+            })
+            .collect()
+    }
+
+    fn trace(self: Arc<Self>) -> CallTrace {
+        Self::trace(&self)
     }
 
     fn worker_isolates(&self) -> Vec<(WorkerId, IsolateId)> {

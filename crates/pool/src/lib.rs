@@ -166,7 +166,7 @@ pub use builder::{Kind, NoService, PoolBuilder, ServiceFactory, Starting};
 pub use config::{Change, Measure, Monitor, Overflow, Queue, Rate, Shutdown};
 pub use error::{BuildError, FactoryError, ReloadError, ResizeError, WorkerFault};
 pub use health::{Health, Readiness};
-pub use inspect::{AnyPool, InFlight, pools};
+pub use inspect::{AnyPool, InFlight, Queued, pools};
 pub use lifecycle::{Directive, Recycle, Restart};
 pub use memory::{Memory, Pressure, Reclaim};
 pub use observe::discards::{DiscardReason, Discarded};
@@ -174,6 +174,7 @@ pub use observe::events::{PoolObserver, WorkerChange, WorkerEnd, WorkerError, Wo
 pub use observe::hub::Events;
 pub use observe::profiler::{OperationReport, Profiler, ProfilerReport};
 pub use observe::report::{Performance, PerformanceReport, WorkerReport};
+pub use observe::trace::{CallTrace, EndedCall, Traced};
 pub use pool::{NoCalls, ShutdownReport, WorkerPool};
 pub use size::Workers;
 pub use stats::{

@@ -1,5 +1,5 @@
 //! Watching a pool: the events of its workers and their time on the CPU, the calls that it discards,
-//! and reports. And a profiler for other operations.
+//! traces of its calls, and reports. And a profiler for other operations.
 
 pub(crate) mod cpu;
 pub(crate) mod discards;
@@ -9,3 +9,4 @@ pub(crate) mod outbox;
 pub(crate) mod profiler;
 pub(crate) mod report;
 pub(crate) mod reporter;
+pub(crate) mod trace;

@@ -10,10 +10,10 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use insula_core::{Instant, IsolateId, sleep, wake_contained};
+use insula_core::{Instant, IsolateId, contain, sleep, wake_contained};
 use insula_rpc::{
     Admission, CallInfo, Calls, CancelledBy, Endpoint, How, Priority, Refusal, Reject, Share,
-    Signal, Ticket, WorkType, catch,
+    Signal, Ticket, WorkType, WorkerId, catch,
 };
 use insula_sync::atomic::{AtomicBool, Ordering};
 use insula_sync::{Mutex, Rank};
@@ -32,6 +32,7 @@ use crate::observe::cpu::CpuMeter;
 use crate::observe::discards::{DiscardReason, Discarded, Discards};
 use crate::observe::hub::{Hub, Observers};
 use crate::observe::report::Baseline;
+use crate::observe::trace::{CallTrace, EndedCall, Traces};
 use crate::pool::ShutdownReport;
 use crate::stats::books::{Books, Methods};
 
@@ -47,6 +48,7 @@ pub(crate) struct Shared<C: Calls> {
     /// One per worker.
     pub(crate) books: Vec<Arc<Books>>,
     methods: Arc<Methods>,
+    traces: Arc<Traces>,
     /// One per worker; none if their time is not measured.
     pub(crate) cpu: Vec<Arc<CpuMeter>>,
     state: Mutex<Dispatch<Entry<C>>>,
@@ -352,6 +354,7 @@ impl<C: Calls> Shared<C> {
 
     /// Tells that a call was discarded.
     pub(crate) fn discarded(&self, method: usize, why: DiscardReason) {
+        self.traces.add(|| self.untaken(method, why));
         self.discards.tell(|| {
             let (contract, descriptor) = C::methods()[method];
             Discarded {
@@ -360,6 +363,38 @@ impl<C: Calls> Shared<C> {
                 why,
             }
         });
+    }
+
+    /// Returns a discarded call as a trace has it.
+    fn untaken(&self, method: usize, why: DiscardReason) -> EndedCall {
+        let (contract, descriptor) = C::methods()[method];
+        EndedCall {
+            at: Instant::now(),
+            worker: None,
+            contract,
+            method: descriptor.name,
+            waited: None,
+            ran: None,
+            outcome: match why {
+                DiscardReason::Expired => "expired",
+                DiscardReason::Rejected(Reject::Shed) => "shed",
+                DiscardReason::Rejected(_) => "rejected",
+            },
+        }
+    }
+
+    /// Begins a trace.
+    pub(crate) fn trace(self: &Arc<Self>) -> CallTrace {
+        let pool = Arc::downgrade(self);
+        self.traces.begin(move || {
+            if let Some(pool) = pool.upgrade() {
+                let mut state = pool.state.lock();
+                // Read under the lock, so that the last of several changes is the one that counts.
+                state.trace(pool.traces.is_any());
+                drop(state);
+                contain(move || drop(pool));
+            }
+        })
     }
 
     /// A call that is pinned has begun on a lane of a worker.
@@ -435,8 +470,9 @@ impl<C: Calls> Shared<C> {
             Some(_) => Heap::Measured,
             None => setup.monitor.memory,
         };
-        let methods = Methods::new(C::methods(), heap);
-        let books = || Arc::new(Books::new(&methods));
+        let traces = Arc::<Traces>::default();
+        let methods = Methods::new(C::methods(), heap, &traces);
+        let books = |index| Arc::new(Books::new(&methods, WorkerId::new(index)));
         drop(state.restart_by(restart.clone()));
         state.recycle_by(setup.recycle);
         state.needs.watchdog = setup.health.stuck_after.is_some();
@@ -449,8 +485,9 @@ impl<C: Calls> Shared<C> {
             grace: setup.grace,
             startup_timeout: setup.startup_timeout,
             restart: Mutex::new(restart),
-            books: (0..slots).map(|_| books()).collect(),
+            books: (0..).take(slots).map(books).collect(),
             methods,
+            traces,
             cpu: (0..metered).map(|_| Arc::default()).collect(),
             isolates: Mutex::new((0..slots).map(|_| Vec::new()).collect()),
             signs: state.signs(),

@@ -65,7 +65,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 
-use insula_core::{Completer, Instant, IsolateId, wake_contained};
+use insula_core::{Completer, Instant, IsolateId, isolate_of, wake_contained};
 use insula_sync::atomic::{AtomicU8, Ordering};
 use insula_sync::{Mutex, MutexGuard, Rank};
 
@@ -263,6 +263,9 @@ pub trait Signal: Any + Send + Sync {
     /// Returns whether the caller has gone, the deadline has passed or the handler was asked to
     /// stop.
     fn is_cancelled(&self) -> bool;
+    /// Returns the isolate whose task awaits the answer, if that is known: a caller that polls the
+    /// call by a waker of another kind is not.
+    fn awaited_by(&self) -> Option<IsolateId>;
     /// Returns the cause of the cancellation, if the call was cancelled.
     fn cancelled_by(&self) -> Option<CancelledBy>;
     /// Has `waker` woken at the cancellation. `true` if it has happened already.
@@ -799,6 +802,11 @@ impl<M: Method> Signal for CallCell<M> {
     fn is_cancelled(&self) -> bool {
         // Acquire pairs with the arrows; Relaxed is enough for a request to stop.
         self.state.load(Ordering::Acquire) >= EXPIRED || self.asked.load(Ordering::Relaxed) != 0
+    }
+
+    fn awaited_by(&self) -> Option<IsolateId> {
+        let slot = self.slot.lock();
+        slot.caller.as_ref().and_then(isolate_of)
     }
 
     fn cancelled_by(&self) -> Option<CancelledBy> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use insula_inspect::client::{Client, ClientError, Notification};
-use insula_inspect::model::{Event, Events};
+use insula_inspect::model::{Event, Events, Recording};
 use serde_json::json;
 
 use crate::cli::{Follow, Global};
@@ -25,12 +25,24 @@ pub(super) fn run(options: &Follow, global: &Global) -> Outcome {
     if options.follow {
         return follow(&mut client, global);
     }
+    if options.recorded {
+        return recorded(&mut client, global);
+    }
     let events: Events = client.call("getEvents", json!({ "since": 0, "limit": PAGE }))?;
     if global.json {
         return print_json(&events);
     }
     missed(events.dropped, global)?;
     print(&tables::events(&events.events).plain())
+}
+
+/// Prints what the flight recorder has.
+fn recorded(client: &mut Client, global: &Global) -> Outcome {
+    let recording: Recording = client.call("getRecording", json!({}))?;
+    if global.json {
+        return print_json(&recording);
+    }
+    print(&tables::recorded(&recording.events).plain())
 }
 
 /// Prints events as they come, until the connection ends.

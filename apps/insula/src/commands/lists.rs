@@ -42,6 +42,9 @@ pub(super) fn isolates(options: &Ps, global: &Global) -> Outcome {
         if let Some(filter) = &options.filter {
             params["filter"] = filter.as_str().into();
         }
+        if options.ports {
+            params["ports"] = true.into();
+        }
         if let Some(state) = options.state {
             params["state"] = state.word().into();
         }
@@ -49,6 +52,7 @@ pub(super) fn isolates(options: &Ps, global: &Global) -> Outcome {
         let length = page.isolates.len() as u64;
         all.total = page.total;
         all.matched = page.matched;
+        all.unanswered = page.unanswered;
         all.isolates.extend(page.isolates);
         // A page that is not full is the last one.
         if length < PAGE || length >= left {
@@ -63,6 +67,13 @@ pub(super) fn isolates(options: &Ps, global: &Global) -> Outcome {
         let matched = several(all.matched, "isolate");
         // Writing to a text cannot fail.
         let _ = writeln!(text, "({matched}; the others with --limit)");
+    }
+    if all.unanswered > 0 {
+        let isolates = several(all.unanswered, "isolate");
+        let _ = writeln!(
+            text,
+            "({isolates} did not tell the number of ports in time)"
+        );
     }
     print(&text)
 }

@@ -1,17 +1,20 @@
 //! A profile: how often each stack was seen.
 
 use std::fmt::Write;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use insula_inspect::model::Profile;
 use serde_json::json;
 
 use crate::cli::{self, Global};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output::{print, print_json};
+use crate::pprof;
 use crate::tables;
 use crate::target::connect;
-use crate::text::{clean, millis};
+use crate::text::{clean, millis, several};
 
 /// Watches a program for a while, and prints what its threads did.
 pub(super) fn run(options: &cli::Profile, global: &Global) -> Outcome {
@@ -19,6 +22,9 @@ pub(super) fn run(options: &cli::Profile, global: &Global) -> Outcome {
     let seconds = options.seconds;
     let timeout = global.timeout + Duration::from_secs(seconds);
     let profile: Profile = client.call_within("profile", json!({ "seconds": seconds }), timeout)?;
+    if let Some(path) = &options.pprof {
+        return write_pprof(path, &profile, global);
+    }
     if global.json {
         print_json(&profile)
     } else if options.folded {
@@ -30,6 +36,20 @@ pub(super) fn run(options: &cli::Profile, global: &Global) -> Outcome {
         let _ = writeln!(text, "({} looks in {time})", profile.looks);
         print(&text)
     }
+}
+
+/// Writes a file for pprof, whole or not at all.
+fn write_pprof(path: &Path, profile: &Profile, global: &Global) -> Outcome {
+    let bytes = pprof::encoded(profile).map_err(|error| Failure::file("compress", path, &error))?;
+    fs::write(path, bytes).map_err(|error| Failure::file("write", path, &error))?;
+    let name = clean(&path.display().to_string());
+    if global.json {
+        return print_json(&json!({ "file": name, "looks": profile.looks }));
+    }
+    let looks = several(profile.looks, "look");
+    print(&format!(
+        "{looks} in {name}; show it with: go tool pprof -top {name}\n"
+    ))
 }
 
 /// Returns a line for each stack, as tools for flame graphs read them.

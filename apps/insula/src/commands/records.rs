@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use insula_inspect::client::{Client, ClientError};
 use insula_inspect::model::{
-    Events, History, Isolate, IsolateDetail, Isolates, PROTOCOL, PoolDetail, Threads, Version, Vm,
-    Waits,
+    Events, History, Isolate, IsolateDetail, Isolates, PROTOCOL, PoolDetail, Recording, Threads,
+    Version, Vm, Waits,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -23,6 +23,9 @@ use crate::text::{clean, several};
 
 /// The most isolates that the server returns at once.
 const PAGE: usize = 1_000;
+
+/// The error of a method that the server does not know.
+const NO_METHOD: i64 = -32_601;
 
 /// The most isolates in a document.
 const MAX_ISOLATES: usize = 1_000_000;
@@ -46,6 +49,9 @@ struct Document {
     threads: Threads,
     waits: Waits,
     history: History,
+    /// Absent if the program has no flight recorder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recording: Option<Recording>,
     events: Events,
 }
 
@@ -72,8 +78,20 @@ pub(super) fn dump(options: &cli::Dump, global: &Global) -> Outcome {
         threads: client.call("getThreads", json!({}))?,
         waits: client.call("getWaits", json!({}))?,
         history: client.call("getHistory", json!({ "limit": 600 }))?,
+        recording: recording(client)?,
         events: client.call("getEvents", json!({ "since": 0, "limit": 1_000 }))?,
     })
+}
+
+/// Returns what the flight recorder has; nothing of a program that is older than it.
+fn recording(client: &mut Client) -> Result<Option<Recording>, ClientError> {
+    match client.call("getRecording", json!({})) {
+        Ok(recording) => Ok(Some(recording)),
+        Err(ClientError::Failed {
+            code: NO_METHOD, ..
+        }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns all isolates, page by page. Those that are spawned or end meanwhile may be there or not.

@@ -139,7 +139,23 @@ fn answer(socket: &mut WebSocket<TcpStream>, text: &str, shared: &Mutex<Shared>)
         None => reply["error"] = json!({ "code": -32_601, "message": "no such method" }),
     }
     socket.send(Message::text(reply.to_string())).ok()?;
-    if method == "streamListen" {
+    if method == "streamListen" && request["params"]["streamId"] == "Calls" {
+        let pool = json!({ "id": "pools/1", "name": "thumbs" });
+        let ran = json!({
+            "atMs": 61_000,
+            "pool": pool,
+            "worker": 3,
+            "method": "Images.thumbnail",
+            "waitUs": 250.0,
+            "runUs": 12_000.0,
+            "outcome": "answered",
+        });
+        let shed = json!({ "pool": pool, "method": "Images.\u{1b}[1m", "outcome": "shed" });
+        let event = json!({ "calls": [ran, shed], "dropped": 2 });
+        let params = json!({ "streamId": "Calls", "event": event });
+        let notice = json!({ "jsonrpc": "2.0", "method": "streamNotify", "params": params });
+        socket.send(Message::text(notice.to_string())).ok()?;
+    } else if method == "streamListen" {
         let event = json!({ "events": [event(3, "one more")], "dropped": 0 });
         let params = json!({ "streamId": "Events", "event": event });
         let notice = json!({ "jsonrpc": "2.0", "method": "streamNotify", "params": params });
@@ -157,6 +173,12 @@ pub(crate) fn event(number: u64, text: &str) -> Value {
         "subject": "isolates/7",
         "text": text,
     })
+}
+
+fn recorded(number: u64, text: &str) -> Value {
+    let mut event = event(number, text);
+    event["thread"] = "thread 1".into();
+    event
 }
 
 pub(crate) fn isolate(number: u64, name: &str) -> Value {
@@ -199,6 +221,10 @@ fn of_program() -> Vec<(&'static str, Value)> {
         ("getThreads", json!({ "threads": [thread], "queued": 3 })),
         ("getHistory", json!({ "samples": [sample] })),
         ("getEvents", json!({ "events": events })),
+        (
+            "getRecording",
+            json!({ "perThread": 100, "events": [recorded(1, "a turn took 70 ms")] }),
+        ),
         ("streamListen", json!({})),
         (
             "profile",

@@ -105,6 +105,7 @@ fn a_document_has_everything() {
         "threads",
         "waits",
         "history",
+        "recording",
         "events",
     ] {
         assert!(document.get(member).is_some(), "{member}: {out}");
@@ -135,7 +136,7 @@ fn why_prints_the_sentences_of_isolates_and_pools() {
 #[test]
 fn events_are_followed_until_the_program_ends_and_none_is_told_twice() {
     let (user, inspector) = (User::new(), Inspector::start());
-    let arguments = ["trace", "--follow", &inspector.address];
+    let arguments = ["events", "--follow", &inspector.address];
     let mut command = user.command(&arguments);
     let child = command
         .stdout(std::process::Stdio::piped())
@@ -155,6 +156,127 @@ fn events_are_followed_until_the_program_ends_and_none_is_told_twice() {
     assert_eq!(lines.len(), 3, "{outcome:?}");
     assert!(lines[0].contains("decoder has begun"), "{outcome:?}");
     assert!(lines[2].contains("one more"), "{outcome:?}");
+}
+
+#[test]
+fn the_document_of_a_program_without_a_recorder_has_the_rest() {
+    let (user, inspector) = (User::new(), Inspector::start());
+    inspector.refuse("getRecording", -32_601, "there is no such method");
+    let out = user.run(&["dump", &inspector.address]).done();
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert!(document.get("recording").is_none(), "{out}");
+    assert!(document.get("events").is_some(), "{out}");
+}
+
+#[test]
+fn the_flight_recorder_is_listed_with_its_threads() {
+    let (user, inspector) = (User::new(), Inspector::start());
+    let address = inspector.address.as_str();
+    let out = user.run(&["events", "--recorded", address]).done();
+    let line = out.lines().nth(1).unwrap_or_default();
+    assert!(line.contains("thread 1"), "{out}");
+    assert!(line.contains("a turn took 70 ms"), "{out}");
+    let out = user
+        .run(&["events", "--recorded", "--json", address])
+        .done();
+    let value: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["perThread"], 100);
+}
+
+#[test]
+fn calls_are_traced_for_a_time_and_what_was_asked_for_reaches_the_server() {
+    let (user, inspector) = (User::new(), Inspector::start());
+    let address = inspector.address.as_str();
+    let arguments = ["trace", "--for", "0.5", address];
+    let out = user.run(&arguments).done();
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines.len(), 4, "{out}");
+    assert!(
+        lines[0].contains("METHOD") && lines[0].ends_with("OUTCOME"),
+        "{out}"
+    );
+    for part in [
+        "Images.thumbnail",
+        "thumbs (pools/1)",
+        "3",
+        "12",
+        "answered",
+    ] {
+        assert!(lines[1].contains(part), "{part}: {out}");
+    }
+    assert!(
+        lines[2].contains("Images.\u{fffd}[1m") && lines[2].ends_with("shed"),
+        "{out}"
+    );
+    assert_eq!(lines[3], "(2 calls came too fast)");
+    let more = ["--pool", "thumbs", "--method", "Images.thumbnail"];
+    let arguments = [&arguments[..], &more, &["--slower-than", "20", "--json"]].concat();
+    let out = user.run(&arguments).done();
+    let calls: Vec<Value> = out
+        .lines()
+        .map(|it| serde_json::from_str(it).unwrap())
+        .collect();
+    assert_eq!(calls.len(), 2, "{out}");
+    assert_eq!(calls[0]["runUs"], 12_000.0);
+    assert_eq!(
+        inspector.asked("streamListen"),
+        Some(json!({
+            "streamId": "Calls",
+            "poolId": "pools/1",
+            "method": "Images.thumbnail",
+            "slowerThanMs": 20,
+        }))
+    );
+}
+
+#[test]
+fn ports_are_a_column_only_where_they_are_asked_for() {
+    let (user, inspector) = (User::new(), Inspector::start());
+    let address = inspector.address.as_str();
+    assert!(!user.run(&["ps", address]).done().contains("PORTS"));
+    let mut leaky = isolate(7, "decoder");
+    leaky["ports"] = 12_345.into();
+    leaky["cpuTotalMs"] = 1_500.into();
+    let isolates = json!([leaky, isolate(8, "writer")]);
+    let all = json!({ "total": 2, "matched": 2, "unanswered": 1, "isolates": isolates });
+    inspector.answer("getIsolates", all);
+    let out = user
+        .run(&["ps", "--ports", "--sort", "-ports", address])
+        .done();
+    let asked = inspector.asked("getIsolates").unwrap();
+    assert_eq!(
+        (&asked["ports"], &asked["sort"]),
+        (&json!(true), &json!("-ports"))
+    );
+    assert!(out.contains("PORTS") && out.contains("CPU"), "{out}");
+    assert!(
+        out.ends_with("(1 isolate did not tell the number of ports in time)\n"),
+        "{out}"
+    );
+}
+
+#[test]
+fn a_profile_is_a_file_for_pprof() {
+    let (user, inspector) = (User::new(), Inspector::start());
+    let path = user.folder().join("profile.pb.gz");
+    let name = path.to_str().unwrap();
+    let arguments = ["profile", "--pprof", name, &inspector.address];
+    let out = user.run(&arguments).done();
+    assert!(
+        out.starts_with("10 looks in ") && out.contains("go tool pprof"),
+        "{out}"
+    );
+    // Its content has tests of its own.
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(bytes[..2], [0x1f, 0x8b]);
+    let arguments = [
+        "profile",
+        "--pprof",
+        "/no/such/folder/file",
+        &inspector.address,
+    ];
+    let error = user.run(&arguments).failed(1);
+    assert!(error.contains("/no/such/folder/file"), "{error}");
 }
 
 #[test]

@@ -194,6 +194,83 @@ fn a_program_that_allows_no_control_only_shows() {
     assert_eq!(named(&user, &program, "shelf")[0]["state"], "idle");
 }
 
+#[test]
+fn calls_are_traced_as_they_end_and_ports_are_counted() {
+    let (user, program) = start();
+    let pool = program.pool.as_str();
+    let arguments = [
+        "trace",
+        "--pool",
+        pool,
+        "--for",
+        "2",
+        "--method",
+        "thumbnail",
+    ];
+    let out = ask(&user, &program, &arguments).done();
+    let line = out.lines().nth(1).unwrap_or_default();
+    for part in ["Pictures.thumbnail", pool, "answered"] {
+        assert!(line.contains(part), "{part}: {out}");
+    }
+    let waits = || ask(&user, &program, &["waits"]).done();
+    let is_awaited = |line: &str| line.contains("customer") && line.contains(pool);
+    until("the call of the customer", || {
+        waits().lines().any(is_awaited)
+    });
+    let ports = ask(&user, &program, &["ps", "--sort", "-ports"]).done();
+    assert!(ports.contains("PORTS"), "{ports}");
+    ask(&user, &program, &["pause", "shelf"]).done();
+    let recorded = ask(&user, &program, &["events", "--recorded"]).done();
+    assert!(recorded.contains("told shelf to pause"), "{recorded}");
+}
+
+/// Keeps its thread until the other end is gone.
+#[cfg(target_os = "linux")]
+#[inline(never)]
+fn hold_the_thread(released: &std::sync::mpsc::Receiver<()>) {
+    let _ = released.recv();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_stack_of_an_isolate_in_a_long_turn_is_read_by_the_debugger() {
+    let (user, program) = start();
+    let (release, released) = std::sync::mpsc::channel();
+    let builder = insula::Isolate::builder().name("holder");
+    let holder = builder.runtime(&program.runtime);
+    let holder = holder.spawn(|released| hold_the_thread(&released), released);
+    let runs = || {
+        let threads = ask(&user, &program, &["threads"]).done();
+        threads.contains("holder")
+    };
+    until("it runs", runs);
+    let outcome = ask(&user, &program, &["stack", "holder"]);
+    // A machine may have no debugger, or not let it attach. Both are told.
+    match outcome.status {
+        Some(0) => {
+            let out = outcome.done();
+            assert!(
+                out.starts_with("thread ") && out.contains("runs holder"),
+                "{out}"
+            );
+            assert!(out.contains("hold_the_thread"), "{out}");
+        }
+        _ => {
+            let error = outcome.failed(1);
+            assert!(
+                error.contains("not installed") || error.contains("ptrace"),
+                "{error}"
+            );
+        }
+    }
+    let idle = ask(&user, &program, &["stack", "shelf"]).failed(1);
+    assert!(idle.contains("in no turn"), "{idle}");
+    let gone = ask(&user, &program, &["stack", "threads/999"]).failed(1);
+    assert!(gone.contains("there is no thread 999"), "{gone}");
+    drop(release);
+    program.runtime.block_on(holder.exited());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_socket_in_a_folder_is_an_address_too() {

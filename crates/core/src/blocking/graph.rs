@@ -24,8 +24,10 @@ use std::thread::Thread;
 use insula_sync::{Mutex, Rank};
 
 use super::party::PartyId;
+use crate::isolate::IsolateId;
 use crate::memory::{Current, IsolateRef};
 use crate::panic::catch_panic;
+use crate::runtime::RuntimeCore;
 
 /// The error of a wait that was refused because each party that could end it waits for the waiter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +92,13 @@ impl Who {
         })
     }
 
+    fn isolate(&self) -> Option<&IsolateRef> {
+        match self {
+            Self::Isolate(isolate) => Some(isolate),
+            Self::Thread(_) => None,
+        }
+    }
+
     pub(crate) fn name(&self) -> Arc<str> {
         match self {
             Self::Isolate(isolate) => isolate.name(),
@@ -135,9 +144,11 @@ pub(super) fn enter(
     if let Some(others) = cycle(&waits, me, &*awaited, side) {
         // Released first: only the names are left to read, for which lanes are locked.
         drop(waits);
-        let all = std::iter::once(&who).chain(&others);
-        let names = all.map(Who::name).collect();
-        return Err(Deadlock { names });
+        let all: Vec<_> = std::iter::once(&who).chain(&others).collect();
+        let names = all.iter().map(|who| who.name()).collect();
+        let deadlock = Deadlock { names };
+        tell(&all, &deadlock);
+        return Err(deadlock);
     }
     if has_timeout || awaited.is_limited() {
         drop(waits);
@@ -145,6 +156,23 @@ pub(super) fn enter(
     }
     let before = waits.insert(me, Wait { who, awaited, side });
     Ok(Edge(Some(Entered { party: me, before })))
+}
+
+/// Tells the observers of each runtime that has an isolate in a cycle. `all` has the parties, first
+/// the one whose wait is refused.
+#[cold]
+fn tell(all: &[&Who], deadlock: &Deadlock) {
+    let waiter = all.first().and_then(|who| who.isolate());
+    let waiter = waiter.map(|isolate| IsolateId(isolate.id));
+    let mut told: Vec<&Arc<RuntimeCore>> = Vec::new();
+    for isolate in all.iter().filter_map(|who| who.isolate()) {
+        let runtime = &isolate.runtime;
+        if !told.iter().any(|it| Arc::ptr_eq(it, runtime)) {
+            told.push(runtime);
+            let observers = runtime.observers();
+            observers.each(|observer| observer.refused(waiter, deadlock));
+        }
+    }
 }
 
 /// Follows all paths from a wait of `me`. Returns the other parties on them if a path leads back to

@@ -41,6 +41,7 @@ use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 
 use insula_sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
+use crate::isolate::IsolateId;
 use crate::memory::record::SystemRecord;
 use crate::memory::slab::Key;
 use crate::memory::{Current, IsolateRef};
@@ -258,6 +259,17 @@ pub(crate) fn own_task(isolate: Current<'_>, cx: &Context<'_>) -> Option<Key> {
     let Polling { key, header } = isolate.local().polling.get()?;
     let waker = cx.waker();
     (waker.data() == header.cast() && ptr::eq(waker.vtable(), &VTABLE)).then_some(key)
+}
+
+/// Returns the isolate whose task this waker wakes; `None` for a waker of anything else.
+pub fn isolate_of(waker: &Waker) -> Option<IsolateId> {
+    if !ptr::eq(waker.vtable(), &VTABLE) {
+        return None;
+    }
+    // SAFETY: wakers of this table are made by `raw_waker` alone, and each points to a header that
+    // lives as long as the waker does; see below.
+    let header = unsafe { &*waker.data().cast::<TaskHeader>() };
+    Some(IsolateId(header.isolate.id))
 }
 
 #[inline]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, Ordering};
 
+use crate::blocking::Deadlock;
 use crate::isolate::{ExitReason, IsolateId, UncaughtError};
 use crate::panic::contain;
 
@@ -20,6 +21,12 @@ pub trait IsolateObserver: Send + Sync + 'static {
     fn ended(&self, isolate: IsolateId, name: Option<Arc<str>>, reason: &ExitReason);
     /// An isolate has an error that its code did not handle.
     fn failed(&self, error: &UncaughtError);
+    /// A wait was refused, because it would have closed a cycle in which an isolate of this runtime
+    /// takes part. `waiter` is the isolate that would have waited; `None` for a thread outside of
+    /// isolates.
+    fn refused(&self, waiter: Option<IsolateId>, deadlock: &Deadlock) {
+        let _ = (waiter, deadlock);
+    }
 }
 
 /// The observers of a runtime.

@@ -34,6 +34,7 @@ mod monitor;
 mod ring;
 pub(crate) mod sleep;
 mod starvation;
+mod system_id;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -120,6 +121,8 @@ struct PoolThread {
     /// Set after [`Sleep::stick`], by the thread itself or the monitor; cleared by the thread.
     stuck: AtomicBool,
     waits: Arc<Waits>,
+    /// Its number in the operating system, written as it starts; 0 before, and if it is not known.
+    system_id: AtomicU32,
 }
 
 insula_sync::thread_cell! {
@@ -557,6 +560,13 @@ impl ThreadPool {
         }
     }
 
+    /// Returns the number of the calling thread, if it belongs to this pool.
+    pub(crate) fn own_index(&self) -> Option<usize> {
+        // SAFETY: not null only while this thread's `ThisThread` lives in `run_thread`.
+        let this = unsafe { THIS_THREAD.with(Cell::get).as_ref() }?;
+        ptr::eq(this.pool, self).then_some(this.index)
+    }
+
     pub(crate) fn thread_count(&self) -> usize {
         self.started.load(Ordering::Acquire)
     }
@@ -593,6 +603,7 @@ impl PoolThread {
             slice_ns: AtomicU32::new(0),
             stuck: AtomicBool::new(false),
             waits: Arc::default(),
+            system_id: AtomicU32::new(0),
         }
     }
 
@@ -666,6 +677,9 @@ fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
     };
     let this = ThisThread::new(pool, index);
     THIS_THREAD.with(|it| it.set(&raw const this));
+    // Relaxed: for tools, which look again.
+    let system_id = &pool.threads[index].system_id;
+    system_id.store(system_id::own(), Ordering::Relaxed);
     runtime::enter_forever(runtime);
     let _hosted = runtime::Hosted::begin(runtime);
     panic::install_hook();

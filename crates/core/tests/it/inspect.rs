@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use insula_core::{
-    ExitReason, Isolate, IsolateId, IsolateKind, IsolateObserver, IsolateSnapshot, IsolateState,
-    Mailbox, PartySnapshot, PortMode, Priority, ReceivePort, ReplyTo, Runtime, SendPort, Timer,
-    UncaughtError, block_on, checkpoint, waits,
+    Deadlock, ExitReason, Isolate, IsolateId, IsolateKind, IsolateObserver, IsolateSnapshot,
+    IsolateState, Mailbox, PartySnapshot, PortMode, Priority, ReceivePort, ReplyTo, Runtime,
+    SendPort, Timer, UncaughtError, block_on, checkpoint, waits,
 };
 
 use crate::MANY;
@@ -148,6 +148,39 @@ fn an_isolate_tells_its_ports_timers_tasks_and_questions() {
 }
 
 #[test]
+fn an_isolate_counts_its_open_ports() {
+    let runtime = runtime();
+    let (isolate, port) =
+        Isolate::builder()
+            .runtime(&runtime)
+            .spawn_pair(|port: ReceivePort<bool>| async move {
+                let (mut port, mut kept) = (port, Vec::new());
+                while let Some(opens) = port.recv().await {
+                    match opens {
+                        true => kept.push(ReceivePort::<()>::new()),
+                        false => kept.clear(),
+                    }
+                }
+            });
+    let counted = |number| {
+        // A message may come later than the question, which is urgent.
+        while block_on(isolate.count_ports()) != Ok(number) {
+            thread::yield_now();
+        }
+    };
+    counted(1);
+    port.send(true).expect("it is open");
+    port.send(true).expect("it is open");
+    counted(3);
+    port.send(false).expect("it is open");
+    counted(1);
+    drop(port);
+    block_on(isolate.exited());
+    assert!(block_on(isolate.count_ports()).is_err());
+    runtime.shut_down();
+}
+
+#[test]
 fn an_isolate_that_has_ended_tells_nothing() {
     let runtime = runtime();
     let isolate = Isolate::builder().runtime(&runtime).spawn(|()| {}, ());
@@ -165,12 +198,29 @@ fn threads_show_what_they_run() {
     let runtime = runtime();
     let (started, has_started) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
+    let own = runtime.clone();
     let entry = move |()| {
-        started.send(()).expect("the test waits");
+        let link = std::fs::read_link("/proc/thread-self").unwrap_or_default();
+        let seen = (own.thread_index(), link);
+        started.send(seen).expect("the test waits");
         released.recv().expect("the test goes on");
     };
     let isolate = Isolate::builder().runtime(&runtime).spawn(entry, ());
-    has_started.recv().expect("it runs");
+    let (index, link) = has_started.recv().expect("it runs");
+    assert_eq!(
+        runtime.thread_index(),
+        None,
+        "this is no thread of the pool"
+    );
+    let threads = runtime.threads();
+    let thread = threads.iter().find(|it| it.isolate == Some(isolate.id()));
+    let thread = thread.expect("one runs it");
+    assert_eq!(index, Some(thread.index));
+    assert_eq!(thread.last_isolate, Some(isolate.id()));
+    if cfg!(target_os = "linux") && !cfg!(miri) {
+        let number = thread.system_id.map(|it| it.to_string());
+        assert!(link.ends_with(number.expect("it is known")), "{link:?}");
+    }
     let runs = |runtime: &Runtime| {
         let threads = runtime.threads();
         threads.iter().any(|it| it.isolate == Some(isolate.id()))
@@ -241,6 +291,10 @@ impl IsolateObserver for Diary {
     fn failed(&self, error: &UncaughtError) {
         self.write(format!("failed {}", error.name));
     }
+
+    fn refused(&self, waiter: Option<IsolateId>, deadlock: &Deadlock) {
+        self.write(format!("refused {} {deadlock}", waiter.is_some()));
+    }
 }
 
 impl Diary {
@@ -272,6 +326,29 @@ fn an_observer_is_told_of_lives_and_errors_until_it_is_taken_back() {
             "ended Some(\"b\") false",
         ]
     );
+    runtime.shut_down();
+}
+
+#[test]
+fn an_observer_is_told_of_a_wait_that_is_refused() {
+    let runtime = runtime();
+    let diary = Arc::new(Diary::default());
+    let mutex = Arc::new(insula_core::Mutex::new(()));
+    let observer: Arc<dyn IsolateObserver> = diary.clone();
+    runtime.observe(observer.clone());
+    let builder = Isolate::builder().name("eager").runtime(&runtime);
+    let eager = builder.spawn(
+        move |()| {
+            let _held = mutex.lock().expect("it is free");
+            assert!(mutex.lock().is_err(), "the isolate has it");
+        },
+        (),
+    );
+    assert!(matches!(block_on(eager.exited()), ExitReason::Finished));
+    runtime.unobserve(&observer);
+    let lines = diary.0.lock().expect("it is not poisoned").clone();
+    let text = "refused true the wait would never end: eager waits for eager";
+    assert!(lines.iter().any(|line| line == text), "{lines:?}");
     runtime.shut_down();
 }
 

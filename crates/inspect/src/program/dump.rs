@@ -11,6 +11,9 @@ const ISOLATES: usize = 10_000;
 /// Events in a dump: the newest.
 const EVENTS: u64 = 1_000;
 
+/// Events of the flight recorder in a dump: the newest.
+const RECORDED: usize = 10_000;
+
 impl Program {
     /// Returns a dump. Its members are named after the methods of the protocol that return the same.
     pub(crate) fn dump(&self) -> Value {
@@ -19,6 +22,7 @@ impl Program {
             descends: true,
             filter: String::new(),
             state: None,
+            ports: false,
             offset: 0,
             limit: ISOLATES,
         };
@@ -37,6 +41,7 @@ impl Program {
             "waits": self.waits(),
             "pools": pools,
             "history": self.history(HISTORY),
+            "recording": self.recording(RECORDED),
             "events": self.events(newest.saturating_sub(EVENTS), EVENTS as usize),
         })
     }

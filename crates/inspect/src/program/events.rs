@@ -1,14 +1,16 @@
-//! What has happened: a bounded log that says how many events it has lost.
+//! What has happened: a bounded log that says how many events it has lost, and beside it the flight
+//! recorder (`recorder.rs`). Both have the same events, and one lock.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use insula_core::{ExitReason, IsolateId, IsolateObserver, UncaughtError};
+use insula_core::{Deadlock, ExitReason, IsolateId, IsolateObserver, Runtime, UncaughtError};
 use insula_sync::Mutex;
 
 use super::millis;
-use crate::model::{Event, Events, Severity};
+use super::recorder::{Recorder, own_name};
+use crate::model::{Event, Events, Recording, Severity};
 
 /// Events that are kept.
 const KEPT: usize = 10_000;
@@ -19,40 +21,83 @@ const TEXT: usize = 500;
 /// The log of events.
 pub(crate) struct Log {
     started: Instant,
+    /// To know the threads of its pool.
+    runtime: Runtime,
     inside: Mutex<Inside>,
 }
 
-#[derive(Default)]
 struct Inside {
-    events: VecDeque<Event>,
+    events: VecDeque<Arc<Event>>,
     /// The number of the newest event.
     newest: u64,
     /// The number of errors of isolates.
     errors: u64,
+    recorder: Recorder,
 }
 
 impl Log {
-    pub(super) fn new(started: Instant) -> Self {
+    /// Makes a log, and a recorder of so many events of each thread.
+    pub(super) fn new(started: Instant, runtime: Runtime, per_thread: usize) -> Self {
+        let inside = Inside {
+            events: VecDeque::new(),
+            newest: 0,
+            errors: 0,
+            recorder: Recorder::new(per_thread),
+        };
         Self {
             started,
-            inside: Mutex::default(),
+            runtime,
+            inside: Mutex::new(inside),
         }
     }
 
     /// Adds an event, whose number and time are set here.
-    pub(super) fn add(&self, mut event: Event) {
-        event.at_ms = millis(self.started.elapsed());
-        event.text = shortened(event.text);
+    pub(super) fn add(&self, event: Event) {
+        let mut event = self.finished(event);
         let mut inside = self.inside.lock();
         inside.newest += 1;
         event.number = inside.newest;
+        let event = Arc::new(event);
         let oldest = match inside.events.len() {
             KEPT => inside.events.pop_front(),
             _ => None,
         };
-        inside.events.push_back(event);
+        inside.events.push_back(event.clone());
+        let displaced = inside.recorder.add(event);
         drop(inside);
-        drop(oldest);
+        drop((oldest, displaced));
+    }
+
+    /// Adds an event to the recorder alone.
+    pub(super) fn record(&self, event: Event) {
+        let event = Arc::new(self.finished(event));
+        let displaced = self.inside.lock().recorder.add(event);
+        drop(displaced);
+    }
+
+    fn finished(&self, event: Event) -> Event {
+        Event {
+            at_ms: millis(self.started.elapsed()),
+            text: shortened(event.text),
+            ..event
+        }
+    }
+
+    /// Returns what the recorder has, with the newest `limit` events.
+    pub(super) fn recording(&self, limit: usize) -> Recording {
+        self.inside.lock().recorder.recording(limit)
+    }
+
+    /// Returns an event of an isolate on the calling thread.
+    fn event(&self, kind: &str, severity: Severity, isolate: IsolateId, text: String) -> Event {
+        Event {
+            kind: kind.to_owned(),
+            severity,
+            subject: id_of(isolate),
+            text,
+            thread: Some(own_name(&self.runtime)),
+            ..Event::default()
+        }
     }
 
     /// Returns the number of errors of isolates.
@@ -73,7 +118,7 @@ impl Log {
                 .iter()
                 .skip(skipped)
                 .take(limit)
-                .cloned()
+                .map(|event| Event::clone(event))
                 .collect(),
             dropped: oldest.saturating_sub(since),
             newest: inside.newest,
@@ -99,21 +144,11 @@ pub(super) fn name_of(isolate: IsolateId, name: Option<&Arc<str>>) -> String {
     name.map_or_else(|| isolate.to_string(), |name| name.to_string())
 }
 
-fn event(kind: &str, severity: Severity, isolate: IsolateId, text: String) -> Event {
-    Event {
-        kind: kind.to_owned(),
-        severity,
-        subject: id_of(isolate),
-        text,
-        ..Event::default()
-    }
-}
-
 impl IsolateObserver for Log {
     fn spawned(&self, isolate: IsolateId, name: Option<Arc<str>>) {
         let name = name_of(isolate, name.as_ref());
         let text = format!("{name} was spawned");
-        self.add(event("isolateSpawn", Severity::Info, isolate, text));
+        self.add(self.event("isolateSpawn", Severity::Info, isolate, text));
     }
 
     fn ended(&self, isolate: IsolateId, name: Option<Arc<str>>, reason: &ExitReason) {
@@ -124,13 +159,25 @@ impl IsolateObserver for Log {
             _ => Severity::Error,
         };
         let text = format!("{name} has ended: {reason}");
-        self.add(event("isolateExit", severity, isolate, text));
+        self.add(self.event("isolateExit", severity, isolate, text));
     }
 
     fn failed(&self, error: &UncaughtError) {
         let text = error.to_string();
         self.inside.lock().errors += 1;
-        self.add(event("isolateError", Severity::Error, error.isolate, text));
+        let isolate = error.isolate;
+        self.add(self.event("isolateError", Severity::Error, isolate, text));
+    }
+
+    fn refused(&self, waiter: Option<IsolateId>, deadlock: &Deadlock) {
+        self.add(Event {
+            kind: "deadlock".to_owned(),
+            severity: Severity::Warning,
+            subject: waiter.map(id_of).unwrap_or_default(),
+            text: format!("a wait was refused: {deadlock}"),
+            thread: Some(own_name(&self.runtime)),
+            ..Event::default()
+        });
     }
 }
 

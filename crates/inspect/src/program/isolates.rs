@@ -1,6 +1,7 @@
 //! The table of isolates, and one isolate in detail.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,18 +10,21 @@ use std::time::{Duration, Instant};
 
 use insula_core::{
     Isolate as Handle, IsolateDetail as Told, IsolateId, IsolateKind, IsolateSnapshot,
-    IsolateState, PortDetail, PortMode,
+    IsolateState, PortDetail, PortMode, Reply,
 };
 use insula_sync::Parker;
 
 use super::events::{id_of, name_of};
-use super::view::{Seen, View};
+use super::view::View;
 use super::{Failure, Program};
 use crate::model::{self, Isolate, IsolateDetail, Isolates, Party, Port, Ports, Question};
 use crate::why;
 
 /// The time for which an isolate is asked about itself.
 pub(super) const PATIENCE: Duration = Duration::from_millis(300);
+
+/// Isolates that are asked for the number of their ports.
+const ASKED: usize = 1_000;
 
 /// The rows of the table that are asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,6 +33,8 @@ pub(crate) struct Query {
     pub(crate) descends: bool,
     pub(crate) filter: String,
     pub(crate) state: Option<model::IsolateState>,
+    /// Whether the isolates are asked for the number of their ports.
+    pub(crate) ports: bool,
     pub(crate) offset: usize,
     pub(crate) limit: usize,
 }
@@ -43,6 +49,8 @@ pub(crate) enum Column {
     Turns,
     TurnAge,
     Age,
+    Cpu,
+    Ports,
 }
 
 impl Column {
@@ -56,6 +64,8 @@ impl Column {
             "turnsTotal" => Self::Turns,
             "turnMs" => Self::TurnAge,
             "seenMs" => Self::Age,
+            "cpuTotalMs" => Self::Cpu,
+            "ports" => Self::Ports,
             _ => return None,
         })
     }
@@ -79,8 +89,16 @@ impl Program {
         let view = self.recent();
         let all = &view.runtime.isolates;
         let mut found: Vec<_> = all.iter().filter(|it| fits(it, query)).collect();
+        let asks = query.ports || query.sort == Column::Ports;
+        let ports = match asks {
+            true => self.count_ports(&found),
+            false => HashMap::new(),
+        };
         found.sort_by(|a, b| {
-            let order = compare(query.sort, a, b, &view.seen);
+            let order = match query.sort {
+                Column::Ports => ports.get(&a.id).cmp(&ports.get(&b.id)),
+                column => compare(column, a, b, &view),
+            };
             let order = if query.descends {
                 order.reverse()
             } else {
@@ -92,7 +110,16 @@ impl Program {
         Isolates {
             total: all.len() as u64,
             matched: found.len() as u64,
-            isolates: rows.map(|it| row(it, &view.seen, now)).collect(),
+            unanswered: match asks {
+                true => found.len().min(ASKED).saturating_sub(ports.len()) as u64,
+                false => 0,
+            },
+            isolates: rows
+                .map(|it| Isolate {
+                    ports: ports.get(&it.id).map(|ports| *ports as u64),
+                    ..row(it, &view, now)
+                })
+                .collect(),
         }
     }
 
@@ -162,36 +189,58 @@ impl Program {
         let view = self.recent();
         let mut isolates = view.runtime.isolates.iter();
         let found = isolates.find(|it| it.id == handle.id());
-        let row = found.map(|it| row(it, &view.seen, now));
+        let row = found.map(|it| row(it, &view, now));
         // One that was spawned after the look is not in it.
         row.ok_or_else(|| Failure::Missing(format!("'{id}' has just been spawned or has ended")))
     }
 
     /// Asks isolates about themselves, all at once. `None` for each that has not answered in time.
     pub(super) fn ask(&self, isolates: &[Handle]) -> Vec<Option<Told>> {
-        let deadline = Instant::now() + PATIENCE;
-        let replies: Vec<_> = isolates.iter().map(Handle::inspect).collect();
-        let woken = Arc::new(Woken(Parker::new()));
-        let waker = Waker::from(woken.clone());
-        let replies = replies.into_iter();
-        replies
-            .map(|reply| {
-                let mut reply = pin!(reply);
-                loop {
-                    match reply.as_mut().poll(&mut Context::from_waker(&waker)) {
-                        Poll::Ready(told) => return told.ok(),
-                        Poll::Pending => {
-                            let left = deadline.saturating_duration_since(Instant::now());
-                            if left.is_zero() {
-                                return None;
-                            }
-                            woken.0.park_timeout(left);
-                        }
-                    }
-                }
-            })
+        ask_all(isolates, Handle::inspect)
+    }
+
+    /// Asks isolates for the number of their ports: those that have come first, since a leak has
+    /// its time.
+    fn count_ports(&self, isolates: &[&IsolateSnapshot]) -> HashMap<IsolateId, usize> {
+        let mut asked: Vec<_> = isolates.iter().map(|it| it.id).collect();
+        asked.sort_unstable();
+        asked.truncate(ASKED);
+        let handles = asked.into_iter().filter_map(|id| self.runtime.isolate(id));
+        let handles: Vec<_> = handles.collect();
+        let told = ask_all(&handles, Handle::count_ports);
+        let told = handles.iter().zip(told);
+        told.filter_map(|(isolate, ports)| Some((isolate.id(), ports?)))
             .collect()
     }
+}
+
+/// Asks isolates all at once. `None` for each that has not answered in time.
+fn ask_all<T: Send + 'static>(
+    isolates: &[Handle],
+    ask: impl Fn(&Handle) -> Reply<T>,
+) -> Vec<Option<T>> {
+    let deadline = Instant::now() + PATIENCE;
+    let replies: Vec<_> = isolates.iter().map(ask).collect();
+    let woken = Arc::new(Woken(Parker::new()));
+    let waker = Waker::from(woken.clone());
+    let replies = replies.into_iter();
+    replies
+        .map(|reply| {
+            let mut reply = pin!(reply);
+            loop {
+                match reply.as_mut().poll(&mut Context::from_waker(&waker)) {
+                    Poll::Ready(told) => return told.ok(),
+                    Poll::Pending => {
+                        let left = deadline.saturating_duration_since(Instant::now());
+                        if left.is_zero() {
+                            return None;
+                        }
+                        woken.0.park_timeout(left);
+                    }
+                }
+            }
+        })
+        .collect()
 }
 
 const UNANSWERED: &str = "the isolate has not answered in time: it computes or blocks";
@@ -220,8 +269,8 @@ fn is_named(isolate: &IsolateSnapshot, filter: &str) -> bool {
         || isolate.name.is_none() && isolate.id.to_string().contains(filter)
 }
 
-fn compare(column: Column, a: &IsolateSnapshot, b: &IsolateSnapshot, seen: &Seen) -> Ordering {
-    let seen = |isolate: &IsolateSnapshot| seen.isolates.get(&isolate.id.number());
+fn compare(column: Column, a: &IsolateSnapshot, b: &IsolateSnapshot, view: &View) -> Ordering {
+    let seen = |isolate: &IsolateSnapshot| view.seen.isolates.get(&isolate.id.number());
     match column {
         // Those without a name are behind all others, by their numbers.
         Column::Name => match (&a.name, &b.name) {
@@ -240,14 +289,17 @@ fn compare(column: Column, a: &IsolateSnapshot, b: &IsolateSnapshot, seen: &Seen
             let age = |isolate| since(isolate).map(|since| u64::MAX - since);
             age(a).cmp(&age(b))
         }
+        Column::Cpu => view.cpu_ms(a).cmp(&view.cpu_ms(b)),
+        // Compared by the caller, who has asked for them.
+        Column::Ports => Ordering::Equal,
         Column::Age => seen(b)
             .map(|it| it.first_ms)
             .cmp(&seen(a).map(|it| it.first_ms)),
     }
 }
 
-fn row(isolate: &IsolateSnapshot, seen: &Seen, now: u64) -> Isolate {
-    let seen = seen.isolates.get(&isolate.id.number());
+fn row(isolate: &IsolateSnapshot, view: &View, now: u64) -> Isolate {
+    let seen = view.seen.isolates.get(&isolate.id.number());
     let age = |since: u64| now.saturating_sub(since);
     Isolate {
         id: id_of(isolate.id),
@@ -265,6 +317,8 @@ fn row(isolate: &IsolateSnapshot, seen: &Seen, now: u64) -> Isolate {
         turn_ms: seen.and_then(|it| it.turn_since_ms).map(age),
         seen_ms: seen.map_or(0, |it| age(it.first_ms)),
         is_blocked: isolate.is_blocked,
+        cpu_total_ms: view.cpu_ms(isolate),
+        ports: None,
     }
 }
 

@@ -12,6 +12,7 @@ use insula_pool::{AnyPool, Events, WorkerChange, WorkerEvent};
 use super::Limits;
 use super::events::{id_of, name_of};
 use super::pools::{phase_name, pool_id};
+use super::recorder::thread_name;
 use super::view::{PoolView, View};
 use crate::model::{Event, Severity};
 
@@ -150,6 +151,7 @@ fn long_turn(view: &View, thread: &ThreadSnapshot, age: u64) -> Option<Event> {
             "{name} is inside of one turn for {age} ms, on thread {}",
             thread.index
         ),
+        thread: Some(thread_name(thread.index)),
         ..Event::default()
     })
 }

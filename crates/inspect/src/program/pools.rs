@@ -56,17 +56,14 @@ impl Program {
         let seen = &view.seen;
         let isolates = &pool.isolates;
         let rows = pool.status.workers.iter().zip(&pool.stats.workers);
-        let methods = &pool.methods;
         let mut calls: Vec<_> = pool
             .calls
             .iter()
             .map(|call| {
                 let first = seen.calls.get(&call.identity()).map(|it| it.first_ms);
-                let mut of_contracts = methods.iter().filter(|it| it.1 == call.method);
-                let contract = of_contracts.next().map_or("", |it| it.0);
                 Call {
                     worker: call.worker.index() as u64,
-                    method: format!("{contract}.{}", call.method),
+                    method: pool.full_name(call.method),
                     seen_ms: first.map_or(0, |first| now.saturating_sub(first)),
                     is_waiting: call.is_waiting,
                 }
@@ -100,6 +97,15 @@ impl Program {
             calls,
             why: Vec::new(),
         }
+    }
+}
+
+impl PoolView {
+    /// Returns a method with the name of its contract.
+    pub(super) fn full_name(&self, method: &str) -> String {
+        let mut of_contracts = self.methods.iter().filter(|it| it.1 == method);
+        let contract = of_contracts.next().map_or("", |it| it.0);
+        format!("{contract}.{method}")
     }
 }
 

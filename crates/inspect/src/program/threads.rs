@@ -13,6 +13,7 @@ impl Program {
             threads: known
                 .map(|(thread, known)| Thread {
                     index: thread.index as u64,
+                    system_id: thread.system_id,
                     state: match thread.isolate {
                         _ if thread.is_stuck => ThreadState::Stuck,
                         Some(_) => ThreadState::Running,

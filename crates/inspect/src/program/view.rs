@@ -3,16 +3,19 @@
 //! A [`View`] never changes, so that any number of clients read one without a lock.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use insula_core::{
-    IsolateId, IsolateSnapshot, IsolateState, Runtime, RuntimeSnapshot, WaitSnapshot,
+    IsolateId, IsolateKind, IsolateSnapshot, IsolateState, Runtime, RuntimeSnapshot, WaitSnapshot,
 };
-use insula_pool::{AnyPool, InFlight, PoolStats, PoolStatus};
+use insula_pool::{AnyPool, InFlight, PoolStats, PoolStatus, Queued};
 
 use super::process;
 use super::waits::party_id;
 use crate::model::Sample;
+
+/// Calls in the queue of one pool that are looked at.
+const QUEUED: usize = 1_000;
 
 /// Everything that one look has found, and since when it is so.
 pub(super) struct View {
@@ -21,6 +24,9 @@ pub(super) struct View {
     pub(super) waits: Vec<WaitSnapshot>,
     pub(super) pools: Vec<PoolView>,
     pub(super) seen: Seen,
+    /// The time on the CPU of the isolates that have run, by their numbers; `None` if it is not
+    /// known.
+    pub(super) cpu: Option<HashMap<u64, Duration>>,
 }
 
 /// A pool at that moment. It does not hold the pool, which would never end otherwise: each look finds
@@ -34,6 +40,8 @@ pub(super) struct PoolView {
     pub(super) status: PoolStatus,
     pub(super) stats: PoolStats,
     pub(super) calls: Vec<InFlight>,
+    /// Calls in its queue, in no order.
+    pub(super) queued: Vec<Queued>,
 }
 
 /// What follows from this look and those before. Bounded by what exists in the program.
@@ -45,6 +53,8 @@ pub(super) struct Seen {
     pub(super) threads: Vec<SeenThread>,
     /// By the identity of the call.
     pub(super) calls: HashMap<usize, SeenCall>,
+    /// The calls in queues, by their identities: when each was seen first there.
+    pub(super) queued: HashMap<usize, (u64, Queued)>,
     /// When each wait was seen first, by the id of its waiter.
     pub(super) waits: HashMap<String, u64>,
     /// Turns on threads of the pool.
@@ -98,6 +108,7 @@ impl View {
             status: pool.status(),
             stats: pool.stats(),
             calls: pool.in_flight(),
+            queued: pool.in_queue(QUEUED),
         });
         let mut view = Self {
             at: Instant::now(),
@@ -105,6 +116,7 @@ impl View {
             waits: insula_core::waits(),
             runtime: runtime.snapshot(),
             seen: Seen::default(),
+            cpu: None,
         };
         let nothing = Seen::default();
         view.seen = view.compare(before.map_or(&nothing, |view| &view.seen), now);
@@ -123,6 +135,7 @@ impl View {
             .sum();
         let isolates = self.runtime.isolates.iter();
         let calls = self.pools.iter().flat_map(|pool| &pool.calls);
+        let queued = self.pools.iter().flat_map(|pool| &pool.queued);
         let waiters = self.waits.iter().map(|wait| party_id(&wait.waiter));
         Seen {
             threads,
@@ -142,6 +155,13 @@ impl View {
                         _call: call.clone(),
                     };
                     (call.identity(), seen)
+                })
+                .collect(),
+            queued: queued
+                .map(|call| {
+                    let known = before.queued.get(&call.identity());
+                    let first = known.map_or(now, |known| known.0);
+                    (call.identity(), (first, call.clone()))
                 })
                 .collect(),
             waits: waiters
@@ -167,6 +187,15 @@ impl View {
                 }
             })
             .collect()
+    }
+
+    /// Returns the milliseconds that an isolate has spent on the CPU, if that is known.
+    pub(super) fn cpu_ms(&self, isolate: &IsolateSnapshot) -> Option<u64> {
+        let known = self.cpu.as_ref()?;
+        // The threads of others are not watched.
+        let is_pooled = isolate.kind == IsolateKind::Pooled;
+        let time = known.get(&isolate.id.number()).copied();
+        is_pooled.then(|| super::millis(time.unwrap_or_default()))
     }
 
     /// Returns the numbers of this look.

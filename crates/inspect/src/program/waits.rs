@@ -1,19 +1,28 @@
 //! Who waits for whom.
 //!
-//! Two kinds of waits are known. A wait that blocks a thread is in the runtime's own graph, which
+//! Three kinds of waits are known. A wait that blocks a thread is in the runtime's own graph, which
 //! refuses one that would close a cycle. A question that a task awaits is known to its isolate alone,
-//! which is asked; these can form cycles, and then none of them ends.
+//! which is asked; these can form cycles, and then none of them ends. A call of a pool knows the
+//! isolate whose task awaits it, if that task awaits nothing else; it waits for a worker, or for a
+//! place in front of the queue. A worker that runs several calls may finish one while it waits for
+//! the sake of another, so only a worker with a single call can be part of a cycle.
 
 use std::collections::{HashMap, HashSet};
 
 use insula_core::{IsolateDetail, IsolateId, PartySnapshot};
+use insula_pool::{InFlight, Queued};
 
 use super::Program;
 use super::events::id_of;
+use super::pools::pool_id;
+use super::view::{PoolView, View};
 use crate::model::{Party, Wait, Waits};
 
 /// Isolates that are asked what they wait for.
 const ASKED: usize = 1_000;
+
+/// Calls of one pool whose waits are listed.
+const CALLS: usize = 1_000;
 
 /// Returns the id of a party in the protocol.
 pub(super) fn party_id(party: &PartySnapshot) -> String {
@@ -49,12 +58,12 @@ impl Program {
                 holders: holders.iter().map(|it| self.party(*it)).collect(),
                 kind: "asked".to_owned(),
                 seen_ms: now.saturating_sub(first),
-                is_in_cycle: false,
+                ..Wait::default()
             });
             asked.insert(key, first);
         }
         *self.asked.lock() = asked;
-        let cycles = mark_cycles(&mut waits);
+        let cycles = self.add_calls(&mut waits);
         Waits {
             waits,
             cycles,
@@ -68,11 +77,80 @@ impl Program {
         // What others ask of it is known to them alone, so all are asked if it may be in a cycle.
         let mut waits = match has_questions {
             true => self.waits().waits,
-            false => self.blocked(),
+            false => {
+                let mut waits = self.blocked();
+                self.add_calls(&mut waits);
+                waits
+            }
         };
         let id = id_of(isolate);
         waits.retain(|wait| wait.waiter.id == id || wait.holders.iter().any(|it| it.id == id));
         waits
+    }
+
+    /// Adds the waits for calls of pools, and marks and returns the cycles.
+    fn add_calls(&self, waits: &mut Vec<Wait>) -> Vec<Vec<Party>> {
+        let view = self.recent();
+        let now = self.now_ms();
+        let (mut certain, mut others) = (Vec::new(), Vec::new());
+        for pool in &view.pools {
+            for call in pool.calls.iter().take(CALLS) {
+                let of_worker = pool.calls.iter().filter(|it| it.worker == call.worker);
+                let list = match of_worker.count() {
+                    1 => &mut certain,
+                    _ => &mut others,
+                };
+                list.extend(self.running_call(pool, call, &view, now));
+            }
+            let queued = pool.queued.iter();
+            others.extend(queued.filter_map(|call| self.queued_call(pool, call, &view, now)));
+        }
+        waits.extend(certain);
+        let cycles = mark_cycles(waits);
+        waits.extend(others);
+        cycles
+    }
+
+    fn running_call(
+        &self,
+        pool: &PoolView,
+        call: &InFlight,
+        view: &View,
+        now: u64,
+    ) -> Option<Wait> {
+        let worker = call.worker.index();
+        let mut isolates = pool.isolates.iter().rev();
+        let isolate = isolates.find(|it| it.0 == worker).map(|it| it.1);
+        let first = view.seen.calls.get(&call.identity()).map(|it| it.first_ms);
+        let (name, method) = (&pool.status.name, pool.full_name(call.method));
+        Some(Wait {
+            waiter: self.party(call.caller?),
+            holders: isolate
+                .map(|isolate| self.party(isolate))
+                .into_iter()
+                .collect(),
+            kind: "call".to_owned(),
+            call: Some(format!("{method} of pool {name}, on worker {worker}")),
+            seen_ms: first.map_or(0, |first| now.saturating_sub(first)),
+            is_in_cycle: false,
+        })
+    }
+
+    fn queued_call(&self, pool: &PoolView, call: &Queued, view: &View, now: u64) -> Option<Wait> {
+        let first = view.seen.queued.get(&call.identity()).map(|it| it.0);
+        let (name, method) = (&pool.status.name, pool.full_name(call.method));
+        let holder = Party {
+            id: pool_id(pool.number),
+            name: name.clone(),
+        };
+        Some(Wait {
+            waiter: self.party(call.caller?),
+            holders: vec![holder],
+            kind: "call".to_owned(),
+            call: Some(format!("{method} of pool {name}, in its queue")),
+            seen_ms: first.map_or(0, |first| now.saturating_sub(first)),
+            is_in_cycle: false,
+        })
     }
 
     /// Returns the waits that block threads.
@@ -90,7 +168,7 @@ impl Program {
                 holders: wait.holders.iter().map(|it| self.named(it)).collect(),
                 kind: "blocked".to_owned(),
                 seen_ms: now.saturating_sub(first),
-                is_in_cycle: false,
+                ..Wait::default()
             }
         };
         view.waits.iter().map(wait).collect()

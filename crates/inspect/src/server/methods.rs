@@ -6,13 +6,19 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::IsolateState;
-use crate::program::{Column, Failure, Program, Query};
+use crate::program::{Column, Failure, Program, Query, Tracer, Wanted};
 
 /// Rows of a table in one answer.
 const ROWS: u64 = 1_000;
 
 /// Samples in one answer.
 const SAMPLES: u64 = 600;
+
+/// Events of the flight recorder in one answer.
+const RECORDED: u64 = 10_000;
+
+/// Milliseconds of the slowest calls that can be asked for: a day.
+const LONGEST: u64 = 86_400_000;
 
 /// Seconds of a profile.
 const PROFILE: u64 = 60;
@@ -75,6 +81,14 @@ impl Params<'_> {
         }
     }
 
+    fn flag(&self, name: &str) -> Result<bool, Fault> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(Fault::params(&format!("`{name}` must be true or false"))),
+        }
+    }
+
     /// Returns a number of at most `most`, or `usual` if it is not given.
     fn number(&self, name: &str, usual: u64, most: u64) -> Result<u64, Fault> {
         match self.0.get(name) {
@@ -121,6 +135,10 @@ pub(super) fn call(
             let limit = params.number("limit", ROWS, ROWS)?;
             Ok(json!(program.events(since, limit as usize)))
         }
+        "getRecording" => {
+            let limit = params.number("limit", RECORDED, RECORDED)?;
+            Ok(json!(program.recording(limit as usize)))
+        }
         "profile" => {
             let seconds = params.number("seconds", 5, PROFILE)?;
             let time = Duration::from_secs(seconds);
@@ -128,6 +146,18 @@ pub(super) fn call(
         }
         _ => control(program, can_control, method, &params),
     }
+}
+
+/// Begins a trace of calls.
+pub(super) fn tracer(params: &Value) -> Result<Tracer, Fault> {
+    let params = Params(params);
+    let text = |name| params.optional_text(name);
+    let slower_than = params.number("slowerThanMs", 0, LONGEST)?;
+    Ok(Program::tracer(Wanted {
+        pool: text("poolId")?.map(str::to_owned),
+        method: text("method")?.map(str::to_owned),
+        slower_than: Duration::from_millis(slower_than),
+    })?)
 }
 
 /// Calls a method that changes something.
@@ -187,6 +217,7 @@ fn query(params: &Params<'_>) -> Result<Query, Fault> {
         descends,
         filter: params.optional_text("filter")?.unwrap_or("").to_owned(),
         state,
+        ports: params.flag("ports")?,
         offset: params.number("offset", 0, u64::from(u32::MAX))? as usize,
         limit: params.number("limit", 100, ROWS)? as usize,
     })

@@ -13,7 +13,7 @@ use super::listener::Stream;
 use super::methods::{self, Fault};
 use super::request::Request;
 use super::{Place, Server, answer};
-use crate::program::Program;
+use crate::program::{Program, Tracer};
 
 /// Bytes of a message from a client.
 const MESSAGE: usize = 1 << 20;
@@ -70,6 +70,7 @@ pub(super) fn run(
         pinged: None,
         told_sample: None,
         told_events: None,
+        calls: None,
     };
     // The client has gone, or has broken the protocol. In both cases there is nothing to say.
     let _ = session.run();
@@ -93,6 +94,8 @@ struct Session<'a> {
     told_sample: Option<u64>,
     /// The number of the event that was told last, if the client listens to events.
     told_events: Option<u64>,
+    /// The calls of pools, if the client listens to them.
+    calls: Option<Tracer>,
 }
 
 /// A request. Members that are not known are ignored.
@@ -222,7 +225,16 @@ impl Session<'_> {
                 let newest = || self.program.events(u64::MAX, 0).newest;
                 self.told_events = listens.then(newest);
             }
-            _ => return Err(Fault::params("`streamId` must be `Sample` or `Events`")),
+            Some("Calls") => {
+                self.calls = match listens {
+                    true => Some(methods::tracer(params)?),
+                    false => None,
+                };
+            }
+            _ => {
+                let text = "`streamId` must be `Sample`, `Events` or `Calls`";
+                return Err(Fault::params(text));
+            }
         }
         Ok(json!({}))
     }
@@ -242,6 +254,12 @@ impl Session<'_> {
             if let Some(last) = events.events.last() {
                 self.told_events = Some(last.number);
                 self.notify("Events", json!(events))?;
+            }
+        }
+        if let Some(calls) = &mut self.calls {
+            let ended = calls.take(self.program);
+            if !ended.calls.is_empty() || ended.dropped != 0 {
+                self.notify("Calls", json!(ended))?;
             }
         }
         Ok(())

@@ -42,10 +42,7 @@ impl Served {
         let port = builder.spawn_with_port(|port: ReceivePort<()>| {
             port.listen(|()| {});
         });
-        let limits = Limits {
-            stuck: Duration::from_secs(1),
-            slow: Duration::from_secs(10),
-        };
+        let limits = Limits::default();
         let is_idle = || runtime.snapshot().isolates[0].state == IsolateState::Idle;
         while !is_idle() {
             std::thread::yield_now();

@@ -21,6 +21,7 @@ fn answered() -> IsolateDetail {
 fn a_long_turn_is_named_with_its_age_and_what_to_do() {
     let detail = IsolateDetail {
         isolate: Isolate {
+            id: "isolates/7".to_owned(),
             state: IsolateState::Running,
             turn_ms: Some(2_500),
             queued: 3,
@@ -32,6 +33,7 @@ fn a_long_turn_is_named_with_its_age_and_what_to_do() {
     assert!(text.contains("inside of one turn for 2500 ms"), "{text}");
     assert!(text.contains("3 events are behind it"), "{text}");
     assert!(text.contains("yield_now"), "{text}");
+    assert!(text.contains("`insula stack isolates/7`"), "{text}");
     assert!(text.contains("has not answered"), "{text}");
 }
 

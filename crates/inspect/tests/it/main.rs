@@ -1,4 +1,6 @@
 //! An inspector from outside, beside a real program.
 
 mod dumps;
+#[cfg(feature = "otel")]
+mod otlp;
 mod pools;

@@ -5,9 +5,11 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use insula_core::{Isolate, Runtime, block_on};
-use insula_inspect::client::{Address, Client};
-use insula_inspect::model::{Events, PoolDetail, Pools};
+use insula_core::{Isolate, ReceivePort, Runtime, block_on, spawn_local};
+use insula_inspect::client::{Address, Client, Notification};
+use insula_inspect::model::{
+    EndedCall, Events, IsolateDetail, Isolates, PoolDetail, Pools, Wait, Waits,
+};
 use insula_inspect::{Inspector, Listen};
 
 use insula_pool::{Shutdown, WorkerPool};
@@ -45,8 +47,8 @@ fn until<R>(mut ask: impl FnMut() -> R, is_so: impl Fn(&R) -> bool) -> R {
     }
 }
 
-fn mill(turns: Arc<Mutex<mpsc::Receiver<()>>>) -> WorkerPool<MillRequest> {
-    let builder = WorkerPool::builder().name("mill of the test").workers(1);
+fn mill(name: &str, turns: Arc<Mutex<mpsc::Receiver<()>>>) -> WorkerPool<MillRequest> {
+    let builder = WorkerPool::builder().name(name).workers(1);
     let pool = builder.service::<MillResponder<_>>(move |_| {
         let turns = turns.clone();
         async move { Ok(Stones(turns)) }
@@ -74,7 +76,7 @@ fn a_pool_its_worker_and_its_calls_are_shown_and_drained() {
     let _entered = runtime.enter();
     let (release, turns) = mpsc::channel();
     let turns = Arc::new(Mutex::new(turns));
-    let pool = mill(turns);
+    let pool = mill("mill of the test", turns);
     let (inspector, mut client) = inspected(&runtime);
     let caller: MillCaller = pool.caller();
     let calls: Vec<_> = (0..3).map(|sack| caller.grind(sack).start()).collect();
@@ -135,5 +137,154 @@ fn a_pool_its_worker_and_its_calls_are_shown_and_drained() {
     );
     drop((pools, client, inspector));
     assert!(Isolate::current().is_none());
+    runtime.shut_down();
+}
+
+/// Lets an isolate await a call, and returns its handle.
+fn await_grind(name: &str, caller: MillCaller) -> Isolate {
+    let entry = |caller: MillCaller| spawn_local(async move { drop(caller.grind(1).await) });
+    Isolate::builder().name(name).spawn(entry, caller)
+}
+
+#[test]
+fn an_isolate_that_awaits_a_call_is_told_which_worker_or_queue_holds_it() {
+    let runtime = Runtime::builder().threads(2).build();
+    let _entered = runtime.enter();
+    let (release, turns) = mpsc::channel();
+    let pool = mill("mill that is waited for", Arc::new(Mutex::new(turns)));
+    let (inspector, mut client) = inspected(&runtime);
+    let running = await_grind("first", pool.caller());
+    let waits = |client: &mut Client, name: &str| -> Option<Wait> {
+        let all: Waits = client.call("getWaits", json!({})).expect("it answers");
+        all.waits.into_iter().find(|it| it.waiter.name == name)
+    };
+    let first = until(|| waits(&mut client, "first"), Option::is_some);
+    let first = first.expect("it was found");
+    assert_eq!(first.kind, "call");
+    let call = first.call.unwrap_or_default();
+    assert_eq!(
+        call,
+        "Mill.grind of pool mill that is waited for, on worker 0"
+    );
+    assert!(
+        first.holders[0].id.starts_with("isolates/"),
+        "{:?}",
+        first.holders
+    );
+    let queued = await_grind("second", pool.caller());
+    let second = until(|| waits(&mut client, "second"), Option::is_some);
+    let second = second.expect("it was found");
+    assert!(second.call.is_some_and(|it| it.ends_with(", in its queue")));
+    assert!(
+        second.holders[0].id.starts_with("pools/"),
+        "{:?}",
+        second.holders
+    );
+    let id = format!("isolates/{}", queued.id().number());
+    let detail: IsolateDetail = client
+        .call("getIsolate", json!({ "isolateId": id }))
+        .expect("it is there");
+    let why = detail.why.join(" ");
+    assert!(
+        why.contains("It waits for a call: Mill.grind of pool"),
+        "{why}"
+    );
+    for _ in 0..2 {
+        release.send(()).expect("the handler waits");
+    }
+    block_on(running.exited());
+    block_on(queued.exited());
+    until(|| waits(&mut client, "second"), Option::is_none);
+    drop(inspector);
+    runtime.block_on(pool.shut_down(Shutdown::now()));
+    runtime.shut_down();
+}
+
+#[test]
+fn calls_are_told_as_they_end_with_their_times_and_only_those_that_are_wanted() {
+    let runtime = Runtime::builder().threads(2).build();
+    let _entered = runtime.enter();
+    let (release, turns) = mpsc::channel();
+    let pool = mill("traced mill", Arc::new(Mutex::new(turns)));
+    let (inspector, mut client) = inspected(&runtime);
+    let pools: Pools = client.call("getPools", json!({})).expect("it answers");
+    let own = pools.pools.iter().find(|it| it.name == "traced mill");
+    let id = own.expect("it is listed").id.clone();
+    let listen = |client: &mut Client, params: serde_json::Value| {
+        let params = params.as_object().cloned().unwrap_or_default();
+        client.listen_with("Calls", params)
+    };
+    let missing = listen(&mut client, json!({ "poolId": "pools/999999" }));
+    assert!(missing.is_err(), "there is no such pool");
+    listen(&mut client, json!({ "poolId": id, "method": "Mill.grind" })).expect("it listens");
+    let caller: MillCaller = pool.caller();
+    let call = caller.grind(1).start();
+    release.send(()).expect("the handler waits");
+    block_on(call).expect("it is answered");
+    let ended = next_call(&mut client, Duration::from_secs(20)).expect("it is told");
+    assert_eq!(ended.method, "Mill.grind");
+    assert_eq!(
+        (ended.pool.id.as_str(), ended.worker),
+        (id.as_str(), Some(0))
+    );
+    assert_eq!(ended.outcome, "answered");
+    assert!(
+        ended.wait_us.is_some() && ended.run_us.is_some(),
+        "{ended:?}"
+    );
+    for other in [
+        json!({ "poolId": id, "method": "rest" }),
+        json!({ "poolId": id, "slowerThanMs": 60_000 }),
+    ] {
+        listen(&mut client, other).expect("it listens");
+        let call = caller.grind(1).start();
+        release.send(()).expect("the handler waits");
+        block_on(call).expect("it is answered");
+        assert_eq!(next_call(&mut client, Duration::from_millis(500)), None);
+    }
+    drop(inspector);
+    runtime.block_on(pool.shut_down(Shutdown::now()));
+    runtime.shut_down();
+}
+
+/// Returns the next call that is told, if there is one within this time.
+fn next_call(client: &mut Client, patience: Duration) -> Option<EndedCall> {
+    match client.next_notification(patience) {
+        Ok(Some(Notification::Calls(mut calls))) => calls.calls.pop(),
+        other => {
+            assert!(matches!(other, Ok(None)), "{other:?}");
+            None
+        }
+    }
+}
+
+#[test]
+fn the_isolates_with_most_ports_come_first_if_that_is_asked_for() {
+    let runtime = Runtime::builder().threads(2).build();
+    let (inspector, mut client) = inspected(&runtime);
+    let spawn = |name: &str, ports: usize| {
+        let builder = Isolate::builder().name(name).runtime(&runtime);
+        builder.spawn_with_port(move |mut port: ReceivePort<()>| async move {
+            let _leaked: Vec<_> = (0..ports).map(|_| ReceivePort::<()>::new()).collect();
+            port.recv().await;
+        })
+    };
+    let _kept = [spawn("frugal", 1), spawn("leaky", 50), spawn("plain", 0)];
+    let list = |client: &mut Client, params| -> Isolates {
+        client.call("getIsolates", params).expect("it answers")
+    };
+    let sorted = || list(&mut client, json!({ "sort": "-ports" }));
+    let sorted = until(sorted, |it| {
+        it.isolates.first().is_some_and(|it| it.ports == Some(51))
+    });
+    let names: Vec<_> = sorted.isolates.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["leaky", "frugal", "plain"]);
+    assert_eq!(sorted.unanswered, 0);
+    // They cost a question, and are not asked without need.
+    let plain = list(&mut client, json!({}));
+    assert!(plain.isolates.iter().all(|it| it.ports.is_none()));
+    let asked = list(&mut client, json!({ "ports": true, "filter": "frugal" }));
+    assert_eq!(asked.isolates[0].ports, Some(2));
+    drop(inspector);
     runtime.shut_down();
 }

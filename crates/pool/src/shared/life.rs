@@ -49,6 +49,12 @@ impl<C: Calls> Shared<C> {
             .collect()
     }
 
+    /// Calls that wait in the queue, in no order, and at most so many.
+    pub(crate) fn calls_in_queue(&self, most: usize) -> Vec<Arc<dyn Signal>> {
+        let calls = self.state.lock().waiting_calls(most);
+        calls.into_iter().flatten().collect()
+    }
+
     /// A state of a worker is stuck, and will be given up.
     pub(crate) fn leave_behind(&self, worker: usize, incarnation: u32) {
         let actions = self.state.lock().leave_behind(worker, incarnation);

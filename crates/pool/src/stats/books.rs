@@ -13,6 +13,7 @@ use super::times::Times;
 use super::{Latency, MethodMemory, MethodStats, WorkerMemory, WorkerStats};
 use crate::config::Heap;
 use crate::memory::CallMemory;
+use crate::observe::trace::{EndedCall, Traces, name_of};
 
 /// The methods of a pool, and how long the calls of each took on all workers together: histograms for
 /// each worker too would take 90 KB for each pair of them.
@@ -22,11 +23,13 @@ pub(crate) struct Methods {
     times: Vec<Mutex<CallTimes>>,
     /// What their calls have allocated, if that is measured.
     memory: Option<Vec<Mutex<MethodMemory>>>,
+    traces: Arc<Traces>,
 }
 
 /// The books of one worker. Only the worker's isolate writes the counters, one call after the
 /// other, so an addition is a load and a store; other threads read at any time.
 pub(crate) struct Books {
+    worker: WorkerId,
     /// One for each method.
     counts: Vec<Counts>,
     late: AtomicU64,
@@ -90,7 +93,11 @@ impl CallTimes {
 }
 
 impl Methods {
-    pub(crate) fn new(names: Vec<(&'static str, MethodDescriptor)>, heap: Heap) -> Arc<Self> {
+    pub(crate) fn new(
+        names: Vec<(&'static str, MethodDescriptor)>,
+        heap: Heap,
+        traces: &Arc<Traces>,
+    ) -> Arc<Self> {
         let memory = match heap {
             Heap::Measured => Some(names.iter().map(|_| Mutex::default()).collect()),
             Heap::Unknown => None,
@@ -100,6 +107,7 @@ impl Methods {
             names,
             times,
             memory,
+            traces: Arc::clone(traces),
         })
     }
 
@@ -135,8 +143,9 @@ impl Methods {
 }
 
 impl Books {
-    pub(crate) fn new(methods: &Arc<Methods>) -> Self {
+    pub(crate) fn new(methods: &Arc<Methods>, worker: WorkerId) -> Self {
         Self {
+            worker,
             counts: methods.names.iter().map(|_| Counts::default()).collect(),
             late: AtomicU64::new(0),
             times: Mutex::default(),
@@ -210,15 +219,28 @@ impl LaneBooks {
         self.is_timed.store(true, Ordering::Relaxed);
     }
 
-    fn record_times(&self, method: usize, has_run: bool) {
+    fn record_times(&self, method: usize, ended: &Ended) {
         self.is_timed.store(false, Ordering::Relaxed);
         let Some((queued_at, began)) = self.timing.lock().take() else {
             return;
         };
         let now = Instant::now();
         for times in [&self.books.times, &self.books.methods.times[method]] {
-            times.lock().record(queued_at, began, now, has_run);
+            times.lock().record(queued_at, began, now, ended.has_run);
         }
+        self.books.methods.traces.add(|| {
+            let (contract, descriptor) = self.books.methods.names[method];
+            let ran = now.saturating_duration_since(began);
+            EndedCall {
+                at: now,
+                worker: Some(self.books.worker),
+                contract,
+                method: descriptor.name,
+                waited: Some(began.saturating_duration_since(queued_at)),
+                ran: ended.has_run.then_some(ran),
+                outcome: name_of(ended.how),
+            }
+        });
     }
 }
 
@@ -237,7 +259,7 @@ impl Ledger for LaneBooks {
             add(&counts.copied, ended.traffic.bytes_copied);
         }
         if self.is_timed.load(Ordering::Relaxed) {
-            self.record_times(method, ended.has_run);
+            self.record_times(method, ended);
         }
     }
 }

@@ -53,8 +53,9 @@ fn a_lane_books_each_call_once() {
     let methods = Methods::new(
         vec![method("first"), method("second")],
         crate::config::Heap::Unknown,
+        &Arc::default(),
     );
-    let books = Arc::new(Books::new(&methods));
+    let books = Arc::new(Books::new(&methods, WorkerId::new(0)));
     let lane = LaneBooks::new(&books);
     lane.begin(1);
     lane.time(Instant::now(), Instant::now());

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use insula_core::{Runtime, block_on, sleep};
-use insula_pool::{AnyPool, PoolPhase, Shutdown, WorkerPool, pools};
+use insula_core::{Isolate, IsolateId, Runtime, block_on, sleep, spawn_local};
+use insula_pool::{AnyPool, Measure, PoolPhase, Shutdown, WorkerPool, pools};
 use insula_rpc::{Context, contract};
 
 #[contract(crate = insula_rpc)]
@@ -156,4 +156,89 @@ fn a_tool_that_is_the_last_to_hold_a_pool_sees_no_panic_of_what_the_user_gave_to
     runtime.shut_down();
     drop(seen);
     assert!(found("brittle").is_none());
+}
+
+/// Waits until a call of the pool runs, and returns the isolate that awaits it.
+async fn caller_of_running(pool: &AnyPool) -> Option<IsolateId> {
+    loop {
+        if let Some(call) = pool.in_flight().first() {
+            return call.caller;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[test]
+fn a_call_that_runs_or_waits_names_the_isolate_that_awaits_it() {
+    let runtime = Runtime::builder().seeded(1).build();
+    runtime.block_on(async {
+        let pool = pool("awaited").await;
+        let seen = found("awaited").expect("it is listed");
+        let await_rest = |caller: RestCaller| {
+            spawn_local(async move { drop(caller.rest(Duration::from_secs(1)).await) });
+        };
+        let first = Isolate::builder().spawn(await_rest, pool.caller());
+        assert_eq!(caller_of_running(&seen).await, Some(first.id()));
+        let second = Isolate::builder().spawn(await_rest, pool.caller());
+        while seen.in_queue(10).is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let queued = seen.in_queue(10);
+        assert_eq!(queued.len(), 1);
+        assert_eq!(queued[0].method, "rest");
+        assert_eq!(queued[0].caller, Some(second.id()));
+        assert!(seen.in_queue(0).is_empty(), "at most so many");
+        first.exited().await;
+        second.exited().await;
+        // The caller of this one is no isolate's task.
+        let caller: RestCaller = pool.caller();
+        let call = caller.rest(Duration::ZERO).start();
+        assert_eq!(caller_of_running(&seen).await, None);
+        call.await.expect("it is answered");
+        pool.shut_down(Shutdown::now()).await;
+    });
+    runtime.shut_down();
+}
+
+#[test]
+fn a_trace_has_each_call_that_ends_and_the_pool_measures_as_before_once_it_is_over() {
+    let runtime = Runtime::builder().seeded(1).build();
+    runtime.block_on(async {
+        let builder = WorkerPool::builder().name("traced").workers(1);
+        let builder = builder.measure(Measure::Off);
+        let builder = builder.service::<RestResponder<_>>(|_| async { Ok(Sleeper) });
+        let pool: WorkerPool<RestRequest> = builder.build().await.expect("it starts");
+        let seen = found("traced").expect("it is listed");
+        let caller: RestCaller = pool.caller();
+        let second = Duration::from_secs(1);
+        caller.rest(second).await.expect("it is answered");
+        let trace = seen.trace();
+        assert!(trace.take().calls.is_empty(), "it has ended before");
+        let calls = [caller.rest(second).start(), caller.rest(2 * second).start()];
+        let late = caller.rest(second).deadline(second).start();
+        for call in calls {
+            call.await.expect("it is answered");
+        }
+        assert!(late.await.is_err(), "its deadline has passed in the queue");
+        let traced = trace.take();
+        let times: Vec<_> = traced.calls.iter().map(|it| (it.waited, it.ran)).collect();
+        assert_eq!(traced.lost, 0);
+        assert!(
+            times.contains(&(Some(Duration::ZERO), Some(second))),
+            "{times:?}"
+        );
+        assert!(
+            times.contains(&(Some(second), Some(2 * second))),
+            "{times:?}"
+        );
+        let outcomes: Vec<_> = traced.calls.iter().map(|it| it.outcome).collect();
+        assert!(outcomes.iter().filter(|it| **it == "answered").count() == 2);
+        assert!(traced.calls.iter().all(|it| it.method == "rest"));
+        drop(trace);
+        let measured = pool.stats().run_time.samples;
+        caller.rest(second).await.expect("it is answered");
+        assert_eq!(pool.stats().run_time.samples, measured);
+        pool.shut_down(Shutdown::now()).await;
+    });
+    runtime.shut_down();
 }

@@ -63,6 +63,8 @@ impl Sort {
             "turnsTotal" => a.turns_total.cmp(&b.turns_total),
             "turnMs" => a.turn_ms.cmp(&b.turn_ms),
             "seenMs" => a.seen_ms.cmp(&b.seen_ms),
+            "cpuTotalMs" => a.cpu_total_ms.cmp(&b.cpu_total_ms),
+            "ports" => a.ports.cmp(&b.ports),
             _ => Ordering::Equal,
         };
         // Equal ones keep their places from one look to the next.

@@ -23,6 +23,7 @@ fn isolates(rows: Vec<Isolate>) -> Look {
             total: rows.len() as u64,
             matched: rows.len() as u64,
             isolates: rows,
+            ..Isolates::default()
         }),
         ..controlled()
     }

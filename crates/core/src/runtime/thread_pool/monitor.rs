@@ -147,9 +147,12 @@ impl ThreadPool {
                 // Relaxed, all of them: a sample.
                 let runs = thread.meter.running.load(Ordering::Relaxed);
                 let isolate = thread.meter.isolate.load(Ordering::Relaxed);
+                let system_id = thread.system_id.load(Ordering::Relaxed);
                 ThreadSnapshot {
                     index,
+                    system_id: (system_id != 0).then_some(system_id),
                     isolate: runs.then(|| IsolateId::from_number(isolate)),
+                    last_isolate: (isolate != 0).then(|| IsolateId::from_number(isolate)),
                     turns: thread.meter.turns.load(Ordering::Relaxed),
                     is_stuck: thread.stuck.load(Ordering::Relaxed),
                     queued: thread.queue_len(),

@@ -2,11 +2,18 @@
 
 use std::time::Instant;
 
+use insula_core::Runtime;
+
 use super::{KEPT, Log};
 use crate::model::Event;
 
+fn empty() -> Log {
+    let runtime = Runtime::builder().seeded(1).build();
+    Log::new(Instant::now(), runtime, 0)
+}
+
 fn log_of(events: usize) -> Log {
-    let log = Log::new(Instant::now());
+    let log = empty();
     for _ in 0..events {
         log.add(Event::default());
     }
@@ -39,7 +46,7 @@ fn a_reader_that_comes_late_is_told_how_many_it_has_missed() {
 
 #[test]
 fn a_long_text_is_cut_at_a_character() {
-    let log = Log::new(Instant::now());
+    let log = empty();
     let text = "\u{e4}".repeat(10_000);
     log.add(Event {
         text,

@@ -72,10 +72,7 @@ fn a_wait_for_an_answer_has_an_age_that_grows_and_ends_with_the_wait() {
     });
     let curious = Isolate::builder().name("curious").runtime(&runtime);
     let curious = curious.spawn(async move |()| _ = silent.ask(|answer| answer).await, ());
-    let limits = Limits {
-        stuck: Duration::from_secs(1),
-        slow: Duration::from_secs(10),
-    };
+    let limits = Limits::default();
     let program = Program::new("test".to_owned(), runtime.clone(), limits);
     let begun = Instant::now();
     loop {

@@ -106,6 +106,7 @@ fn named(first: &str, second: &str, pool: &str, contract: &str, sentence: &str) 
             total: 2,
             matched: 2,
             isolates: vec![first_isolate.clone(), second_isolate],
+            ..Isolates::default()
         }),
         pools: Some(vec![pool.pool.clone()]),
         pool_details: Some(vec![pool.clone()]),
@@ -150,6 +151,7 @@ fn event(number: u64, severity: Severity, text: &str) -> Event {
         severity,
         subject: "pools/1".to_owned(),
         text: text.to_owned(),
+        thread: None,
     }
 }
 
@@ -188,6 +190,7 @@ fn waits(first: &str, second: &str) -> Waits {
             kind: "blocked".to_owned(),
             seen_ms: 5_000,
             is_in_cycle: true,
+            call: None,
         }],
         cycles: vec![vec![party(7, first), party(8, second)]],
         unanswered: 1,
