@@ -6,15 +6,22 @@ import { count, duration, NONE, visible, words } from './format.js';
 import { waitTable } from './waits.js';
 
 const PORTS = [
-  { label: 'Port', class: 'name', isHead: true, fill: (cell, port) => fillName(cell, port.name ?? port.id) },
-  { label: 'Opened at', class: 'name', fill: (cell, port) => fillName(cell, port.openedAt) },
+  { label: 'Port', class: 'port', isHead: true, fill: fillPort },
   { label: 'Mode', text: (port) => words(port.mode) },
   { label: 'Senders', isNumber: true, text: (port) => count(port.senders) },
   { label: 'Buffered', isNumber: true, text: (port) => count(port.buffered) },
   { label: 'Bound', isNumber: true, text: (port) => (port.bound == null ? NONE : `${count(port.used)} of ${count(port.bound)}`) },
-  { label: 'Waiting senders', isNumber: true, text: (port) => count(port.waitingSenders) },
+  { label: 'Waiting', isNumber: true, text: (port) => count(port.waitingSenders) },
   { label: 'Keeps alive', text: (port) => (port.keepsAlive ? 'Yes' : 'No') },
 ];
+
+// The place in the source is longer than any column, and its end is what differs, so it has a line of
+// its own and is not cut.
+function fillPort(cell, port) {
+  if (!cell.name) cell.append(cell.name = el('div'), cell.place = el('div', { class: 'place' }));
+  fillName(cell.name, port.name ?? port.id);
+  fillName(cell.place, port.openedAt);
+}
 
 export class IsolateDetail {
   #app;

@@ -252,7 +252,7 @@ impl Visit<'_> {
         self.photograph("pool")?;
         // Four workers answer some 32 calls in a second. The clicks before have asked for data at any
         // moment, from which no rate follows.
-        self.expect("a rate that can be", "parseInt(tools.find('#pools .chart', 'Calls per second').querySelector('.highest').textContent.replace('highest ', '')) < 100")?;
+        self.expect("a rate that can be", "parseInt(tools.find('#pools .chart', 'Calls/s').querySelector('.highest').textContent.replace('highest ', '')) < 100")?;
         self.page.enter("#pools input", "3")?;
         self.page.click("#pools button", "Resize")?;
         self.expect(
