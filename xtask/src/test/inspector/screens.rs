@@ -3,6 +3,7 @@
 use std::env::temp_dir;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio, id};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The time in which a screen draws what a key has asked for, and the program answers.
 const REST: Duration = Duration::from_millis(1500);
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Runs the tests of the command that need a terminal, which are left out elsewhere.
 pub(in crate::test) fn test_in_terminal(root: &Path) -> Verdict {
@@ -42,8 +45,10 @@ pub(super) struct Terminal {
 impl Terminal {
     pub(super) fn top(insula: &Path, address: &str) -> Result<Self, Trouble> {
         packages::require(&["tmux"], || packages::has_program("tmux"))?;
+        // A server may still be ending when the next one starts.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let terminal = Self {
-            socket: temp_dir().join(format!("insula-screens-{}", id())),
+            socket: temp_dir().join(format!("insula-screens-{}-{number}", id())),
         };
         let mut new = terminal.command();
         new.args(["-f", "/dev/null", "new-session", "-d"])
