@@ -4,6 +4,7 @@
 //! run to run, so they are made only when asked for, and not compared.
 
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -11,11 +12,16 @@ use super::page::Page;
 use super::screens::Terminal;
 use super::{Browser, Program, Verdict, cargo, failed, folder_of, palette, pass};
 
-/// The age of the programs. Charts have room for one minute.
-const AGE: Duration = Duration::from_secs(62);
+/// The programs, by the name of their problem, with the time until the next one starts. Charts have room
+/// for one minute.
+const PROGRAMS: &[(&str, Duration)] = &[
+    ("slow", Duration::from_secs(1)),
+    ("cycle", Duration::from_secs(62)),
+    (YOUNG, Duration::from_secs(1)),
+];
 
-/// The programs, by the name of their problem.
-const PROGRAMS: &[&str] = &["slow", "cycle", "leak"];
+/// The one that is looked at first: its ports become so many that a look takes long.
+const YOUNG: &str = "leak";
 
 /// A picture of the page: its name, the program, the size of the window, the clicks that lead to it
 /// from the first view, and what it has then.
@@ -29,6 +35,13 @@ struct Shot(
 
 const SHOTS: &[Shot] = &[
     Shot(
+        "isolate",
+        "leak",
+        (1280, 640),
+        &[("#tab-isolates", ""), ("#isolates tbody th", "room")],
+        "tools.find('aside .why li', 'open ports')",
+    ),
+    Shot(
         "overview",
         "slow",
         (1280, 430),
@@ -38,16 +51,17 @@ const SHOTS: &[Shot] = &[
     Shot(
         "isolates",
         "slow",
-        (1000, 470),
+        (1000, 492),
         &[("#tab-isolates", "")],
         "tools.count('#isolates tbody tr:not(.loading)') > 5",
     ),
     Shot(
         "pool",
         "slow",
-        (1280, 830),
+        (1280, 848),
         &[("#tab-pools", ""), ("#pools button", "prices")],
-        "tools.count('.pool .why li') > 1",
+        // A line of some length, and both sentences.
+        "tools.find('.pool .line')?.getAttribute('d').split('L').length > 15 && tools.count('.pool .why li') > 1",
     ),
     Shot(
         "profile",
@@ -59,9 +73,9 @@ const SHOTS: &[Shot] = &[
     Shot(
         "threads",
         "slow",
-        (1000, 270),
+        (1000, 320),
         &[("#tab-threads", "")],
-        "tools.count('#threads tbody tr') > 1",
+        "tools.find('#threads .state', 'Stuck') && !tools.texts('#threads td:nth-child(5)').includes('–')",
     ),
     Shot(
         "events",
@@ -73,16 +87,9 @@ const SHOTS: &[Shot] = &[
     Shot(
         "waits",
         "cycle",
-        (1000, 420),
+        (1000, 452),
         &[("#tab-waits", "")],
-        "tools.count('.box.cycle') === 2",
-    ),
-    Shot(
-        "isolate",
-        "leak",
-        (1280, 640),
-        &[("#tab-isolates", ""), ("#isolates tbody th", "room")],
-        "tools.find('aside .why li', 'open ports')",
+        "tools.count('.box.cycle') === 2 && !tools.texts('#waits td.number').includes('0 ms')",
     ),
 ];
 
@@ -119,35 +126,48 @@ pub(super) fn renew(browser: &Browser, root: &Path) -> Verdict {
         "insula-cli",
     ]))?;
     let stuck = folder_of(root, "debug").join("stuck");
-    let programs = PROGRAMS
-        .iter()
-        .map(|name| Program::run(std::process::Command::new(&stuck).arg(name)));
-    let programs = programs.collect::<Result<Vec<_>, _>>()?;
-    thread::sleep(AGE);
+    let start = |name: &&str| Program::run(Command::new(&stuck).arg(name));
+    let mut programs = Vec::new();
+    for (name, age) in PROGRAMS {
+        programs.push(start(name)?);
+        thread::sleep(*age);
+    }
     let of = |name: &str| {
-        let place = PROGRAMS.iter().position(|it| *it == name);
+        let place = PROGRAMS.iter().position(|it| it.0 == name);
         place
             .and_then(|place| programs.get(place))
             .ok_or_else(|| failed("no such program"))
     };
     let guide = root.join("docs/guide/src");
-    for Shot(name, program, size, clicks, ready) in SHOTS {
+    let insula = folder_of(root, "debug").join("insula");
+    for is_young in [true, false] {
+        let is_wanted = |program: &str| (program == YOUNG) == is_young;
+        for shot in SHOTS.iter().filter(|it| is_wanted(it.1)) {
+            let file = guide.join(format!("pictures/inspector-{}.png", shot.0));
+            shot.take(browser, &of(shot.1)?.address, &file)?;
+        }
+        for Screen(name, program, keys, part) in SCREENS.iter().filter(|it| is_wanted(it.1)) {
+            let terminal = Terminal::top(&insula, &of(program)?.address)?;
+            let text = terminal.show(keys, part)?;
+            let file = guide.join(format!("screens/top-{name}.txt"));
+            std::fs::write(file, text).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+impl Shot {
+    fn take(&self, browser: &Browser, address: &str, file: &Path) -> Verdict {
+        let Self(name, _, size, clicks, ready) = self;
         let mut page = Page::open(browser.connect()?, *size)?;
-        page.load(&of(program)?.address)?;
+        page.fix_surroundings()?;
+        page.load(address)?;
         page.wait("its data", "tools.text('#overview .value') !== ''")?;
         for (selector, text) in *clicks {
             page.click(selector, text)?;
         }
         page.wait(name, ready)?;
         page.point_nowhere()?;
-        let file = guide.join(format!("pictures/inspector-{name}.png"));
-        palette::shrink(&page.picture()?, &file)?;
+        palette::shrink(&page.picture()?, file)
     }
-    let insula = folder_of(root, "debug").join("insula");
-    for Screen(name, program, keys, part) in SCREENS {
-        let terminal = Terminal::top(&insula, &of(program)?.address)?;
-        let text = terminal.show(keys, part)?;
-        std::fs::write(guide.join(format!("screens/top-{name}.txt")), text).map_err(failed)?;
-    }
-    Ok(())
 }

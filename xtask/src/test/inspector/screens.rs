@@ -58,7 +58,8 @@ impl Terminal {
         Ok(terminal)
     }
 
-    /// Presses keys, by the names that tmux has for them, and returns the screen that has a text then.
+    /// Presses keys, by the names that tmux has for them, and returns the screen that has a text then,
+    /// with one empty line in place of several.
     pub(super) fn show(&self, keys: &[&str], part: &str) -> Result<String, Trouble> {
         for key in keys {
             thread::sleep(REST);
@@ -74,7 +75,9 @@ impl Terminal {
             let output = self.command().args(["capture-pane", "-p"]).output();
             let text = String::from_utf8_lossy(&output.map_err(failed)?.stdout).into_owned();
             if text.contains(part) {
-                let lines: Vec<_> = text.trim_end().lines().map(str::trim_end).collect();
+                let mut lines: Vec<_> = text.trim_end().lines().map(str::trim_end).collect();
+                // The room that a list has not filled says nothing.
+                lines.dedup_by(|line, before| line.is_empty() && before.is_empty());
                 return Ok(lines.join("\n") + "\n");
             }
             if start.elapsed() > PATIENCE {
