@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -177,7 +178,7 @@ impl State {
 #[derive(Debug, Args)]
 pub(crate) struct OnSubject {
     /// Its id, such as isolates/12, 12 or pools/1, or its whole name
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) subject: String,
 
     #[command(flatten)]
@@ -189,7 +190,7 @@ pub(crate) struct Confirmed {
     #[command(flatten)]
     pub(crate) on: OnSubject,
 
-    /// Ask no question
+    /// Ask no question; needed where no terminal is there to ask
     #[arg(long, short)]
     pub(crate) yes: bool,
 }
@@ -197,7 +198,7 @@ pub(crate) struct Confirmed {
 #[derive(Debug, Args)]
 pub(crate) struct Resize {
     /// Its id, such as pools/1 or 1, or its whole name
-    #[arg(value_name = "POOL")]
+    #[arg(value_name = "POOL", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) pool: String,
 
     /// The number of workers that it is to have

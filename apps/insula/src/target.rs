@@ -34,6 +34,10 @@ pub(crate) fn connect(target: &Target, global: &Global) -> Result<Client, Failur
 
 fn address(program: Option<&str>) -> Result<Address, Failure> {
     match program {
+        Some("") => Err(Failure::usage(
+            "PROGRAM is empty",
+            "Give a name or a process number of `insula programs`, or leave it out",
+        )),
         Some("-") => Ok(Address::parse(&read_address()?)?),
         Some(text) if text.contains("://") || text.starts_with("unix:") => {
             Ok(Address::parse(text)?)

@@ -96,6 +96,7 @@ fn turn(model: &mut Model, feed: &mut Feed, screen: &mut RawTerminal, palette: P
         let mut is_idle = true;
         while is_idle && !screen.is_told_to_stop() {
             is_idle = !feed.advance(model);
+            is_idle &= !screen.obey()?;
             for _ in 0..MAX_KEYS {
                 let wait = if is_idle { PATIENCE } else { Duration::ZERO };
                 if !event::poll(wait).map_err(gone)? {
@@ -113,6 +114,9 @@ fn turn(model: &mut Model, feed: &mut Feed, screen: &mut RawTerminal, palette: P
                 match action {
                     Action::Quit => return Ok(()),
                     Action::Redraw => screen.clear()?,
+                    Action::Suspend if !screen.stop_job() => {
+                        model.on_notice("there is no shell that would continue this command");
+                    }
                     action => feed.carry(action, model),
                 }
             }

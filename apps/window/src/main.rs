@@ -7,13 +7,14 @@ mod screen;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 
 use insula::embed::RootIsolate;
 use insula::embed::{MessageLoop, UiBinding};
 use insula::{IsolateCell, Runtime, block_on};
-use window::{Ui, start_pool};
+use window::{Gauge, Load, Ui, start_pool};
 use winit::event_loop::EventLoop;
 
 use crate::app::{App, Wake};
@@ -45,8 +46,12 @@ fn run(options: &Options) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let workers = options.workers();
     let pool = block_on(start_pool(workers)).map_err(|error| error.to_string())?;
+    // Kept here too, so that it ends after the window.
+    let pool = Arc::new(pool);
+    let shown = pool.clone();
+    let gauge = Gauge::new(move || Load::of(&Runtime::global(), &shown));
     let ui = binding
-        .enter(|_| IsolateCell::new(Ui::new(options.size, pool.caller(), workers)))
+        .enter(|_| IsolateCell::new(Ui::new(options.size, pool.caller(), workers, gauge)))
         .ok_or("the isolate of the window has ended")?;
     let mut app = App::new(options, ui_loop, binding, ui);
     let ended = window_system.run_app(&mut app);

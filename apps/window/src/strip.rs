@@ -1,12 +1,14 @@
-//! The strip at the bottom of the window, which shows the times of the frames.
+//! The strip at the bottom of the window, which shows the times of the frames and the load of the
+//! program.
 
 use std::time::Duration;
 
 use crate::canvas::{Area, Canvas};
+use crate::load::Load;
 use crate::meter::{Meter, SHOWN};
 
 /// The height of the strip in pixels.
-pub(crate) const HEIGHT: usize = 44;
+pub(crate) const HEIGHT: usize = 58;
 
 const BACK: u32 = 0x000b_0e18;
 const EDGE: u32 = 0x0033_3c52;
@@ -24,6 +26,8 @@ pub(crate) struct Facts {
     pub(crate) tiles_per_second: f64,
     /// Tiles that are still missing.
     pub(crate) missing: usize,
+    /// What the threads and the workers do.
+    pub(crate) load: Load,
 }
 
 /// Draws the strip.
@@ -48,9 +52,9 @@ fn write(canvas: &mut Canvas<'_>, top: usize, meter: &Meter, facts: &Facts) {
     let last = meter.last();
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     let number = format!("{:>5.2}", late.p999);
-    let after = canvas.write(&number, (12, top + 15), 2, TEXT);
-    canvas.write("ms late", (after + 8, top + 13), 1, DIM);
-    canvas.write("p99.9", (after + 8, top + 24), 1, DIM);
+    let after = canvas.write(&number, (12, top + 21), 2, TEXT);
+    canvas.write("ms late", (after + 8, top + 19), 1, DIM);
+    canvas.write("p99.9", (after + 8, top + 30), 1, DIM);
     let left = after + 92;
     let upper = format!(
         "frame {:>5.2} ms  late {:>5.2} ms  p50 {:.2}  p99 {:.2}  max {:.2}",
@@ -67,7 +71,8 @@ fn write(canvas: &mut Canvas<'_>, top: usize, meter: &Meter, facts: &Facts) {
         facts.missing,
     );
     canvas.write(&upper, (left, top + 11), 1, TEXT);
-    canvas.write(&lower, (left, top + 26), 1, DIM);
+    canvas.write(&lower, (left, top + 25), 1, DIM);
+    canvas.write(&facts.load.to_string(), (left, top + 39), 1, DIM);
 }
 
 /// Returns 2^depth as a person would write it.

@@ -12,6 +12,7 @@ use crate::atlas::{Atlas, level_of};
 use crate::canvas::Canvas;
 use crate::fixed::Fixed;
 use crate::fractal::{Reference, steps_at};
+use crate::load::Gauge;
 use crate::meter::Meter;
 use crate::service::FractalCaller;
 use crate::strip::{self, Facts};
@@ -43,6 +44,7 @@ pub struct Ui {
     missing: usize,
     counts: Counts,
     rate: Rate,
+    gauge: Gauge,
 }
 
 /// Counters of the requested tiles.
@@ -82,8 +84,8 @@ struct Order {
 
 impl Ui {
     /// Creates the state for a window of `size` pixels. Tiles come from `caller`, whose pool has
-    /// `workers`.
-    pub fn new(size: (u32, u32), caller: FractalCaller, workers: usize) -> Self {
+    /// `workers`. The strip shows the load of `gauge`.
+    pub fn new(size: (u32, u32), caller: FractalCaller, workers: usize, gauge: Gauge) -> Self {
         let view = View::home(picture(size));
         Self {
             size,
@@ -99,6 +101,7 @@ impl Ui {
             missing: 0,
             counts: Counts::default(),
             rate: Rate::default(),
+            gauge,
         }
     }
 
@@ -196,10 +199,13 @@ impl Ui {
         let above = width * height as usize;
         self.atlas
             .draw(&self.view, &mut Canvas::new(&mut pixels[..above], width));
+        let now = Instant::now();
+        let is_last = self.is_complete();
         let facts = Facts {
             depth: self.view.zoom - self.home().zoom,
-            tiles_per_second: self.rate.at(Instant::now(), self.counts.done),
+            tiles_per_second: self.rate.at(now, self.counts.done),
             missing: self.missing,
+            load: self.gauge.at(now, is_last),
         };
         strip::draw(&mut Canvas::new(pixels, width), meter, &facts, period);
         self.is_stale = false;

@@ -336,4 +336,7 @@ startTheme();
 const app = new App();
 addEventListener('error', ({ error }) => error && app.report(error));
 addEventListener('unhandledrejection', ({ reason }) => app.report(reason));
-app.start();
+// The frame of the page is painted first: the views take longer to build. A page in the background has
+// no frames.
+if (document.hidden) app.start();
+else requestAnimationFrame(() => setTimeout(() => app.start()));

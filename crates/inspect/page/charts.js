@@ -5,6 +5,9 @@ import { SAMPLES } from './data.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const HEIGHT = 40;
+// A chart has room for one minute from the start, and for all samples in the end. With the whole room
+// from the start, a line would take minutes to become visible.
+const LEAST_ROOM = 60;
 
 export function svg(tag, attributes = {}, ...children) {
   const node = document.createElementNS(SVG, tag);
@@ -29,7 +32,7 @@ export class Chart {
     this.#format = format;
     this.alarm = alarm;
     // The lines reach to the border, at which half of their width would be cut off.
-    this.#svg = svg('svg', { viewBox: `0 -1 ${SAMPLES - 1} ${HEIGHT + 2}`, preserveAspectRatio: 'none', role: 'img' },
+    this.#svg = svg('svg', { preserveAspectRatio: 'none', role: 'img' },
       this.#area, this.#line);
     const name = open ? button(label, open, { class: 'link' }) : label;
     this.element = el('figure', { class: 'chart' },
@@ -42,17 +45,19 @@ export class Chart {
     const now = this.#format(values.at(-1));
     setText(this.#value, now);
     setText(this.#highest, `highest ${this.#format(highest)}`);
-    setAttribute(this.#svg, 'aria-label', `${this.#label}: now ${now}, highest ${this.#format(highest)}`);
+    setAttribute(this.#svg, 'aria-label', `${this.#label.replace('/s', ' per second')}: now ${now}, highest ${this.#format(highest)}`);
     setAttribute(this.element, 'data-alarm', values.at(-1) > this.alarm || null);
-    const line = path(values, highest || 1);
+    const room = Math.min(SAMPLES, Math.max(LEAST_ROOM, values.length));
+    const line = path(values, highest || 1, room);
+    setAttribute(this.#svg, 'viewBox', `0 -1 ${room - 1} ${HEIGHT + 2}`);
     setAttribute(this.#line, 'd', line);
-    setAttribute(this.#area, 'd', line && `${line}V${HEIGHT}H${SAMPLES - values.length}Z`);
+    setAttribute(this.#area, 'd', line && `${line}V${HEIGHT}H${room - values.length}Z`);
   }
 }
 
 // The scale begins at zero, so that a small change does not look like a large one.
-function path(values, highest) {
-  const start = SAMPLES - values.length;
+function path(values, highest, room) {
+  const start = room - values.length;
   const points = values.map((value, index) =>
     `${start + index} ${(HEIGHT * (1 - (value ?? 0) / highest)).toFixed(1)}`);
   return points.length > 0 ? `M${points.join('L')}` : '';

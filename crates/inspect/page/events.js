@@ -3,7 +3,7 @@
 import { draw, el, fillLink, fillName, fillState, setText, Table } from './dom.js';
 import { clock, count, counted, duration, visible, words } from './format.js';
 
-const KINDS = ['isolateSpawn', 'isolateExit', 'isolateError', 'isolateStuck', 'worker', 'poolPhase', 'slowCall', 'control'];
+const KINDS = ['isolateSpawn', 'isolateExit', 'isolateError', 'isolateStuck', 'worker', 'poolPhase', 'slowCall', 'dump', 'control'];
 const SEVERITIES = ['info', 'warning', 'error'];
 const MOST_ROWS = 300;
 // A burst of events draws a few times a second, not with each frame.
@@ -57,6 +57,8 @@ export class EventLog {
   #table;
   #hasNews = true;
   #hasTimer = false;
+  // The size of the log at its last scroll by the page.
+  #size = '';
 
   constructor(app, panel) {
     this.#app = app;
@@ -66,6 +68,7 @@ export class EventLog {
     this.#table = eventTable(app, { caption: 'Events, the newest last', empty: 'No events' });
     this.#table.element.classList.add('log');
     this.#table.element.addEventListener('scroll', () => this.#scrolled());
+    new ResizeObserver(() => this.#toEnd()).observe(this.#table.element);
     panel.append(
       el('div', { class: 'bar' }, this.#severity.element, this.#kind.element,
         el('label', {}, this.#follow, ' Follow'), this.#counts),
@@ -99,10 +102,19 @@ export class EventLog {
     return severity >= SEVERITIES.indexOf(this.#severity.list.value) && (kind === '' || event.kind === kind);
   }
 
-  // Scrolling up holds the log still; scrolling to its end follows it again.
+  // Scrolling up holds the log still; scrolling to its end follows it again. The browser scrolls too
+  // when the window or the rows get another size, which is no wish of the reader.
   #scrolled() {
     const log = this.#table.element;
-    this.#follow.checked = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    const size = `${log.scrollHeight} ${log.clientHeight}`;
+    if (size !== this.#size) this.#toEnd();
+    else this.#follow.checked = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  }
+
+  #toEnd() {
+    const log = this.#table.element;
+    this.#size = `${log.scrollHeight} ${log.clientHeight}`;
+    if (this.#follow.checked) log.scrollTop = log.scrollHeight;
   }
 
   #render = () => {
@@ -114,6 +126,6 @@ export class EventLog {
     this.#table.update(shown);
     const older = matches.length > shown.length ? `, the newest ${count(shown.length)} shown` : '';
     setText(this.#counts, `${count(matches.length)} of ${counted(list.length, 'event')}${older}; ${count(dropped)} dropped`);
-    if (this.#follow.checked) this.#table.element.scrollTop = this.#table.element.scrollHeight;
+    this.#toEnd();
   };
 }

@@ -5,6 +5,7 @@
 
 const WHOLE = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 const SHORT = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 });
+const TENTHS = new Intl.NumberFormat('en-US', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 
 export const NONE = '–';
@@ -24,8 +25,11 @@ export function rate(value) {
   return Math.abs(value) < 1000 ? SHORT.format(value) : WHOLE.format(value);
 }
 
+/** A share, with the same number of digits in all rows of a column that differ little. */
 export function percent(value) {
-  return value == null ? NONE : `${value < 10 ? SHORT.format(value) : WHOLE.format(value)} %`;
+  if (value == null) return NONE;
+  if (value > 0 && value < 0.1) return '< 0.1 %';
+  return `${value > 0 && value < 10 ? TENTHS.format(value) : WHOLE.format(value)} %`;
 }
 
 export function bytes(value) {

@@ -16,6 +16,7 @@ const BORDER = 12;
 // Room below the boxes of a component for an arrow that leads back.
 const ARC = 40;
 const SWEEPS = 3;
+const LEAST_SCALE = 0.75;
 
 export class WaitGraph {
   #open;
@@ -48,8 +49,10 @@ export class WaitGraph {
     this.#content.replaceChildren(
       ...arrows.map((arrow) => drawArrow(arrow, places.get(arrow.from), places.get(arrow.to))),
       ...[...parties.values()].map((party) => this.#box(party, places.get(party.id), inCycle.has(party.id))));
+    setAttribute(this.element, 'viewBox', `0 0 ${width} ${height}`);
     setAttribute(this.element, 'width', width);
-    setAttribute(this.element, 'height', height);
+    // It shrinks with a narrow window as long as its names can be read, and is scrolled then.
+    this.element.style.minWidth = `${Math.round(LEAST_SCALE * width)}px`;
   }
 
   #box(party, { x, y }, isInCycle) {

@@ -2,19 +2,28 @@
 
 import { NO_SUCH_OBJECT } from './connection.js';
 import { button, draw, el, Facts, fillName, fillParty, fillSentences, fillState, setHidden, setText, Table } from './dom.js';
-import { count, duration, NONE, visible, words } from './format.js';
+import { count, counted, duration, NONE, visible, words } from './format.js';
 import { waitTable } from './waits.js';
 
+// An isolate that leaks ports has any number of them, of which the newest say where.
+const MOST_PORTS = 200;
 const PORTS = [
-  { label: 'Port', class: 'name', isHead: true, fill: (cell, port) => fillName(cell, port.name ?? port.id) },
-  { label: 'Opened at', class: 'name', fill: (cell, port) => fillName(cell, port.openedAt) },
+  { label: 'Port', class: 'port', isHead: true, fill: fillPort },
   { label: 'Mode', text: (port) => words(port.mode) },
   { label: 'Senders', isNumber: true, text: (port) => count(port.senders) },
   { label: 'Buffered', isNumber: true, text: (port) => count(port.buffered) },
   { label: 'Bound', isNumber: true, text: (port) => (port.bound == null ? NONE : `${count(port.used)} of ${count(port.bound)}`) },
-  { label: 'Waiting senders', isNumber: true, text: (port) => count(port.waitingSenders) },
+  { label: 'Waiting', isNumber: true, text: (port) => count(port.waitingSenders) },
   { label: 'Keeps alive', text: (port) => (port.keepsAlive ? 'Yes' : 'No') },
 ];
+
+// The place in the source is longer than any column, and its end is what differs, so it has a line of
+// its own and is not cut.
+function fillPort(cell, port) {
+  if (!cell.name) cell.append(cell.name = el('div'), cell.place = el('div', { class: 'place' }));
+  fillName(cell.name, port.name ?? port.id);
+  fillName(cell.place, port.openedAt);
+}
 
 export class IsolateDetail {
   #app;
@@ -29,6 +38,7 @@ export class IsolateDetail {
   #facts = new Facts();
   #buttons;
   #ports = new Table({ caption: 'Ports', columns: PORTS, keyOf: (port) => port.id, empty: 'No ports' });
+  #more = el('p', { class: 'note' });
   #questions;
   #waits;
 
@@ -49,7 +59,7 @@ export class IsolateDetail {
     this.element = el('aside', { class: 'detail', 'aria-label': 'Isolate', hidden: true },
       el('div', { class: 'title' }, this.#title, button('Close', close)),
       this.#state, this.#note, this.#why, this.#buttons, this.#facts.element, this.#name,
-      this.#ports.element, this.#questions.element, this.#waits.element);
+      this.#ports.element, this.#more, this.#questions.element, this.#waits.element);
     this.element.addEventListener('keydown', ({ key }) => key === 'Escape' && close());
   }
 
@@ -128,7 +138,8 @@ export class IsolateDetail {
       Microtasks: known(count(detail.microtasks)),
       Pauses: known(count(detail.pauses)),
     });
-    this.#ports.update(ports);
+    this.#ports.update(ports.slice(-MOST_PORTS));
+    setText(this.#more, ports.length > MOST_PORTS ? `The newest ${count(MOST_PORTS)} of ${counted(ports.length, 'port')}.` : '');
     this.#questions.update(questions);
     this.#waits.update(waits);
   }

@@ -12,7 +12,7 @@ const level = (member) => (course) => course.map((point) => point[member]);
 const CHARTS = [
   { label: 'Queued calls', values: level('queued'), format: count },
   { label: 'Running calls', values: level('running'), format: count },
-  { label: 'Calls per second', values: (course) => rates(course, 'ended'), format: rate },
+  { label: 'Calls/s', values: (course) => rates(course, 'ended'), format: rate },
   { label: 'Queue wait p99', values: level('waitP99'), format: micros },
   { label: 'Run time p99', values: level('runP99'), format: micros },
 ];
@@ -35,9 +35,10 @@ const METHODS = [
 function workerColumns(app) {
   return [
     { label: 'Worker', isHead: true, text: (worker) => String(worker.index) },
-    { label: 'Condition', fill: (cell, worker) => fillState(cell, worker.condition) },
+    { label: 'Condition', fill: (cell, worker) => fillState(cell, worker.isPaused ? 'paused' : worker.condition) },
     { label: 'Isolate', class: 'name', fill: (cell, worker) => fillParty(cell, worker.isolate, app) },
     { label: 'Running', isNumber: true, text: (worker) => count(worker.running) },
+    { label: 'Present turn', isNumber: true, text: (worker) => duration(worker.turnMs) },
     { label: 'Calls', isNumber: true, text: (worker) => count(worker.callsTotal) },
     { label: 'Panicked', isNumber: true, text: (worker) => count(worker.panickedTotal) },
     { label: 'Run time p50', isNumber: true, text: (worker) => latency(worker.runTime, 'p50Us') },

@@ -103,7 +103,7 @@ export class WaitsView {
 
 function summary(waits, cycles, unanswered, nodes) {
   const parts = [`${counted(waits.length, 'wait')}, ${counted(cycles.length, 'cycle')}.`];
-  if (unanswered > 0) parts.push(`${counted(unanswered, 'isolate')} gave no answer in time: they compute or block.`);
+  if (unanswered > 0) parts.push(`${counted(unanswered, 'isolate')} gave no answer in time: ${unanswered === 1 ? 'it computes or blocks' : 'they compute or block'}.`);
   if (nodes > MOST_NODES) parts.push(`${count(nodes)} parties are too many for a drawing.`);
   if (waits.length > MOST_ROWS) parts.push(`The table shows the first ${count(MOST_ROWS)}.`);
   return parts.join(' ');

@@ -31,7 +31,7 @@ const WIDTH: usize = 960;
 const HEIGHT: usize = 600;
 /// The height of the strip at the bottom.
 // As in the window's own `strip.rs`.
-const STRIP: usize = 44;
+const STRIP: usize = 58;
 /// The title bar's text.
 const TITLE: &str = "Insula: Mandelbrot";
 /// The length of the demo's flight, the time its window stays, and the limit for all of it.

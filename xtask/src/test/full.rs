@@ -63,6 +63,10 @@ pub(super) const STEPS: &[Step] = &[
         run: inspector::look_at_page,
     },
     Step {
+        name: "the screens of the command in a terminal",
+        run: inspector::screens::test_in_terminal,
+    },
+    Step {
         name: "the window on a virtual display",
         run: display::look_at_window,
     },

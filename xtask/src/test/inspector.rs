@@ -3,15 +3,23 @@
 //! The program is the example `inspected` of the façade. The browser is driven over its own protocol,
 //! with the mouse and with keys. What a click has changed is asked over a second connection to the
 //! program, which does not depend on what the page believes. The pictures are in `target/inspector`.
+//!
+//! With `INSULA_PICTURES=renew`, the step also makes the layouts that it compares the page with, and the
+//! pictures of the guide, anew.
 
+mod layouts;
 mod page;
+mod palette;
+mod pictures;
 mod remote;
+pub(super) mod screens;
+mod speed;
 mod views;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,28 +32,17 @@ use remote::Remote;
 /// The size of the window in pixels.
 const SIZE: (u32, u32) = (1280, 800);
 
+/// A phone, held upright.
+const SMALL: (u32, u32) = (390, 844);
+
 /// The longest time for the browser to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program ends by itself, should this one be killed.
 const MOST_SECONDS: &str = "600";
 
-/// The bar for the first paint on loopback, of the best of some loads: other work on the machine
-/// makes a load slower, and never faster. While none is below the bar, more are made.
-const FIRST_PAINT_MS: f64 = 100.0;
-const LOADS: usize = 5;
-const MOST_LOADS: usize = 25;
-
-/// A page with nothing but a text. A machine on which it takes more than half of the bar is too busy
-/// for that, and then the page of the inspector may take twice as long.
-const EMPTY: &str = "data:text/html,<p>Empty";
-
 /// Isolates that change each second while frames are counted.
 const BUSY: &str = "10000";
-
-/// Drawing without a graphics card, on a machine with other work, may be so much slower than the 60
-/// frames of a screen.
-const FEWEST_FRAMES: f64 = 30.0;
 
 /// Uses each view of the page, and measures how fast it is.
 pub(super) fn look_at_page(root: &Path) -> Verdict {
@@ -60,69 +57,24 @@ pub(super) fn look_at_page(root: &Path) -> Verdict {
         let program = Program::start(root, &[])?;
         let mut page = Page::open(browser.connect()?, SIZE)?;
         views::visit(&mut page, &program, &folder)?;
-        first_paint(&mut page, &program)?;
+        speed::first_paint(&mut page, &program)?;
+        layouts::compare(&browser, &program, root, &folder)?;
     }
-    let program = Program::start(root, &["--busy", BUSY])?;
-    let mut page = Page::open(browser.connect()?, SIZE)?;
-    frames(&mut page, &program)
-}
-
-/// Loads the page some times, and looks at the time until the browser has painted something of it.
-fn first_paint(page: &mut Page, program: &Program) -> Verdict {
-    let (mut empty, mut times) = (Vec::new(), Vec::new());
-    let best = |times: &[f64]| times.iter().copied().fold(f64::INFINITY, f64::min);
-    let is_fast =
-        |empty: &[f64], times: &[f64]| best(times) < FIRST_PAINT_MS.max(2.0 * best(empty));
-    while times.len() < LOADS || times.len() < MOST_LOADS && !is_fast(&empty, &times) {
-        empty.push(paint(page, EMPTY)?);
-        times.push(paint(page, &program.address)?);
+    {
+        let program = Program::start(root, &["--busy", BUSY])?;
+        let mut page = Page::open(browser.connect()?, SIZE)?;
+        speed::frames(&mut page, &program, BUSY)?;
     }
-    println!("first paint: {times:.0?} ms; of an empty page: {empty:.0?} ms");
-    match is_fast(&empty, &times) {
-        true => Ok(()),
-        false => Err(failed(format!(
-            "the first paint takes {:.0} ms, that of an empty page {:.0} ms",
-            best(&times),
-            best(&empty)
-        ))),
+    match is_renewed() {
+        true => pictures::renew(&browser, root),
+        false => Ok(()),
     }
 }
 
-/// Loads an address, and returns the milliseconds until its first paint.
-fn paint(page: &mut Page, address: &str) -> Result<f64, Trouble> {
-    page.load(address)?;
-    let paint = "performance.getEntriesByType('paint')[0]?.startTime";
-    page.wait("a first paint", paint)?;
-    let time = page.value(paint)?.as_f64();
-    time.ok_or_else(|| failed("the first paint has no time"))
-}
-
-/// Counts the frames while many isolates change, at rest and while the table is scrolled.
-fn frames(page: &mut Page, program: &Program) -> Verdict {
-    page.load(&program.address)?;
-    page.click("#tab-isolates", "")?;
-    page.wait(
-        "a table of all isolates",
-        "tools.text('#isolates .counts').startsWith('10,')",
-    )?;
-    let scroll = "
-        const scroller = tools.find('.scroller');
-        const timer = setInterval(() => { scroller.scrollTop += 150; }, 16);
-        tools.frameRate(3).finally(() => clearInterval(timer))";
-    for (what, expression) in [
-        ("a table at rest", "tools.frameRate(3)"),
-        ("one that is scrolled", scroll),
-    ] {
-        let rate = page.value(expression)?.as_f64().unwrap_or_default();
-        println!("frames per second of {what}, of {BUSY} isolates that change: {rate:.1}");
-        if rate < FEWEST_FRAMES {
-            return Err(failed(format!("{what} has {rate:.1} frames per second")));
-        }
-    }
-    match page.take_complaints()?.as_slice() {
-        [] => Ok(()),
-        complaints => Err(failed(format!("the browser complains: {complaints:?}"))),
-    }
+/// Returns whether what is kept of the page, its layouts and the pictures of the guide, is to be made
+/// anew.
+fn is_renewed() -> bool {
+    std::env::var("INSULA_PICTURES").is_ok_and(|it| it == "renew")
 }
 
 fn failed(error: impl ToString) -> Trouble {
@@ -143,6 +95,8 @@ impl Drop for Running {
 /// The program that is looked at.
 struct Program {
     _process: Running,
+    /// Kept open: the program may print more.
+    _output: BufReader<ChildStdout>,
     /// The address of its inspector, with the token.
     address: String,
 }
@@ -150,23 +104,31 @@ struct Program {
 impl Program {
     fn start(root: &Path, arguments: &[&str]) -> Result<Self, Trouble> {
         // Not by `cargo run`: a kill of cargo would leave the program behind.
-        let mut command = Command::new(examples(root).join("inspected"));
-        command.args(["--seconds", MOST_SECONDS]).args(arguments);
-        let started = command.stdout(Stdio::piped()).spawn();
+        let folder = folder_of(root, "optimized").join("examples");
+        let mut command = Command::new(folder.join("inspected"));
+        Self::run(command.args(["--seconds", MOST_SECONDS]).args(arguments))
+    }
+
+    /// Runs a program whose first line ends with the address. Its input stays open as long as this.
+    fn run(command: &mut Command) -> Result<Self, Trouble> {
+        let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut process = Running(started.map_err(failed)?);
         let output = process.0.stdout.take().ok_or_else(|| failed("no output"))?;
-        let mut address = String::new();
-        BufReader::new(output)
-            .read_line(&mut address)
-            .map_err(failed)?;
-        let address = address.trim().to_owned();
+        let (mut output, mut line) = (BufReader::new(output), String::new());
+        output.read_line(&mut line).map_err(failed)?;
+        let address = line
+            .split_whitespace()
+            .last()
+            .unwrap_or_default()
+            .to_owned();
         match address.contains("/#") {
             true => Ok(Self {
                 _process: process,
+                _output: output,
                 address,
             }),
             false => Err(failed(format!(
-                "the program has printed no address: {address}"
+                "the program has printed no address: {line}"
             ))),
         }
     }
@@ -181,11 +143,11 @@ impl Program {
     }
 }
 
-/// Returns the folder of the examples that were built.
-fn examples(root: &Path) -> PathBuf {
+/// Returns the folder of what was built with a profile.
+fn folder_of(root: &Path, profile: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR");
     let target = target.map_or_else(|| root.join("target"), |folder| root.join(folder));
-    target.join("optimized").join("examples")
+    target.join(profile)
 }
 
 /// A headless browser.

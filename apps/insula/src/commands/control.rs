@@ -22,14 +22,21 @@ pub(super) fn at_once(verb: Verb, on: &OnSubject, global: &Global) -> Outcome {
     carry(&mut client, &order, global)
 }
 
-/// Carries out an order that cannot be taken back: on a terminal after a question.
+/// Carries out an order that cannot be taken back: after a question, or with `--yes`.
 pub(super) fn confirmed(verb: Verb, confirmed: &Confirmed, global: &Global) -> Outcome {
     let Confirmed { on, yes } = confirmed;
+    // The address may come from standard input, which then has no answer.
+    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !yes && !can_ask {
+        let what = format!(
+            "{} cannot be taken back, and no terminal is there to ask",
+            verb.method()
+        );
+        return Err(Failure::usage(what, "Give it --yes"));
+    }
     let mut client = connect(&on.target, global)?;
     let order = order(&mut client, verb, &on.subject)?;
-    // The address may have come from standard input, which then has no answer.
-    let asks = !yes && io::stdin().is_terminal() && io::stderr().is_terminal();
-    if asks && !is_confirmed(&order.question(Some(&on.subject)))? {
+    if !yes && !is_confirmed(&order.question(Some(&on.subject)))? {
         return Err(Failure::operation("nothing was done", ""));
     }
     carry(&mut client, &order, global)

@@ -115,6 +115,8 @@ pub(crate) enum Action {
     Quit,
     /// Draw all of the screen anew, over what another program has written there.
     Redraw,
+    /// Stop until the shell continues this command.
+    Suspend,
     /// Ask the program anew, since the user looks at something else.
     Refresh,
     Carry(Order),

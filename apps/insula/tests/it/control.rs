@@ -11,7 +11,7 @@ fn orders_go_to_what_was_named_and_print_what_was_done() {
     let address = inspector.address.as_str();
     for (arguments, method, params) in [
         (
-            vec!["kill", "7"],
+            vec!["kill", "--yes", "7"],
             "kill",
             json!({ "isolateId": "isolates/7" }),
         ),
@@ -31,7 +31,7 @@ fn orders_go_to_what_was_named_and_print_what_was_done() {
             json!({ "isolateId": "isolates/7" }),
         ),
         (
-            vec!["drain", "thumbs"],
+            vec!["drain", "-y", "thumbs"],
             "drain",
             json!({ "poolId": "pools/1" }),
         ),
@@ -58,7 +58,7 @@ fn orders_go_to_what_was_named_and_print_what_was_done() {
 fn a_part_of_a_name_is_no_name_and_two_of_one_name_are_told_apart() {
     let (user, inspector) = (User::new(), Inspector::start());
     let address = inspector.address.as_str();
-    let error = user.run(&["kill", "decod", address]).failed(1);
+    let error = user.run(&["kill", "--yes", "decod", address]).failed(1);
     assert!(
         error.contains("nothing with the name or id decod"),
         "{error}"
@@ -66,20 +66,43 @@ fn a_part_of_a_name_is_no_name_and_two_of_one_name_are_told_apart() {
     let twins = json!([isolate(7, "decoder"), isolate(9, "decoder")]);
     let all = json!({ "total": 2, "matched": 2, "isolates": twins });
     inspector.answer("getIsolates", all);
-    let error = user.run(&["kill", "decoder", address]).failed(1);
+    let error = user.run(&["kill", "--yes", "decoder", address]).failed(1);
     assert!(error.contains("isolates/7, isolates/9"), "{error}");
     assert_eq!(inspector.asked("kill"), None);
+}
+
+#[test]
+fn what_cannot_be_taken_back_needs_a_terminal_or_a_yes() {
+    let (user, inspector) = (User::new(), Inspector::start());
+    let address = inspector.address.as_str();
+    for (verb, subject) in [("kill", "7"), ("drain", "thumbs")] {
+        let error = user.run(&[verb, subject, address]).failed(2);
+        assert_eq!(
+            error,
+            format!(
+                "insula: {verb} cannot be taken back, and no terminal is there to ask. Give it --yes"
+            )
+        );
+        assert_eq!(inspector.asked(verb), None);
+    }
+    // An answer in a file is none: a script must say what it means.
+    user.run_with(&["kill", "7", address], "y\n").failed(2);
+    assert_eq!(inspector.asked("kill"), None);
+    user.run(&["pause", "7", address]).done();
+    assert!(inspector.asked("pause").is_some());
 }
 
 #[test]
 fn an_isolate_is_no_pool() {
     let (user, inspector) = (User::new(), Inspector::start());
     let address = inspector.address.as_str();
-    let error = user.run(&["kill", "pools/1", address]).failed(2);
+    let error = user.run(&["kill", "--yes", "pools/1", address]).failed(2);
     assert!(error.contains("is a pool"), "{error}");
-    let error = user.run(&["drain", "isolates/7", address]).failed(2);
+    let error = user
+        .run(&["drain", "--yes", "isolates/7", address])
+        .failed(2);
     assert!(error.contains("is an isolate"), "{error}");
-    let error = user.run(&["drain", "2", address]).failed(1);
+    let error = user.run(&["drain", "--yes", "2", address]).failed(1);
     assert!(error.contains("nothing with the name or id 2"), "{error}");
 }
 
@@ -101,6 +124,6 @@ fn the_server_says_why_it_refuses() {
         ),
     ] {
         inspector.refuse("kill", code, message);
-        assert_eq!(user.run(&["kill", "7", address]).failed(1), line);
+        assert_eq!(user.run(&["kill", "--yes", "7", address]).failed(1), line);
     }
 }

@@ -23,6 +23,9 @@ fn wrong_usage_is_status_two() {
         vec!["pools", "--timeout", "NaN"],
         vec!["pools", "--timeout", "-1"],
         vec!["completions", "cmd"],
+        vec!["why", ""],
+        vec!["kill", "--yes", ""],
+        vec!["resize", "", "2"],
     ] {
         let outcome = user.run(&arguments);
         assert_eq!(outcome.status, Some(2), "{arguments:?}: {outcome:?}");
@@ -31,6 +34,18 @@ fn wrong_usage_is_status_two() {
     let error = user.run(&["pools", "https://127.0.0.1:1/#abc"]).failed(2);
     assert!(error.contains("http://127.0.0.1:40123/#TOKEN"), "{error}");
     user.run(&["man", "tops"]).failed(2);
+}
+
+#[test]
+fn an_empty_program_is_told_from_one_that_is_not_there() {
+    let user = User::new();
+    for arguments in [&["ps", ""][..], &["top", ""], &["why", "7", ""]] {
+        assert_eq!(
+            user.run(arguments).failed(2),
+            "insula: PROGRAM is empty. Give a name or a process number of `insula programs`, or leave \
+             it out"
+        );
+    }
 }
 
 #[test]

@@ -17,5 +17,6 @@ mod program;
 mod real;
 mod records;
 mod screen;
+mod signals;
 mod support;
 mod terminal;

@@ -149,7 +149,7 @@ fn orders_change_the_program() {
     );
     assert!(run(&["ping", "clock"]).contains("clock answered after"));
     assert_eq!(
-        run(&["kill", "shelf"]),
+        run(&["kill", "--yes", "shelf"]),
         "told shelf to end at its next interrupt check\n"
     );
     until("killed", || !program.has("shelf"));
@@ -169,9 +169,9 @@ fn orders_change_the_program() {
     let many = ask(&user, &program, &["resize", pool, "9"]);
     assert_eq!(many.status, Some(1), "{many:?}");
     run(&["recycle", pool]);
-    assert!(run(&["drain", pool]).contains("takes no more calls"));
+    assert!(run(&["drain", "--yes", pool]).contains("takes no more calls"));
     until("drained", || phase_and_size().0 != "serving");
-    let twice = ask(&user, &program, &["drain", pool]).failed(1);
+    let twice = ask(&user, &program, &["drain", "--yes", pool]).failed(1);
     assert!(twice.contains("takes no calls already"), "{twice}");
     // What was done is in the events, for others who look.
     let events = run(&["events"]);
@@ -183,11 +183,11 @@ fn a_program_that_allows_no_control_only_shows() {
     let program = Program::start(Rights::Read, Listen::default());
     let user = User::new();
     for arguments in [
-        ["kill", "shelf"],
-        ["pause", "clock"],
-        ["drain", &program.pool],
+        &["kill", "--yes", "shelf"][..],
+        &["pause", "clock"],
+        &["drain", "--yes", &program.pool],
     ] {
-        let error = ask(&user, &program, &arguments).failed(1);
+        let error = ask(&user, &program, arguments).failed(1);
         assert!(error.contains("may only read"), "{error}");
     }
     assert!(program.has("shelf"));
@@ -280,7 +280,7 @@ fn a_socket_in_a_folder_is_an_address_too() {
     assert!(program.address().starts_with("unix:"));
     assert!(ask(&user, &program, &["ps"]).done().contains("shelf"));
     assert!(
-        ask(&user, &program, &["kill", "shelf"])
+        ask(&user, &program, &["kill", "--yes", "shelf"])
             .done()
             .contains("told shelf to end")
     );

@@ -1,8 +1,6 @@
 //! Risk: a terminal that is of no use after the command, or a screen that does not follow.
 #![cfg(unix)]
 
-use std::fs;
-
 use crate::inspector::Inspector;
 use crate::support::User;
 use crate::terminal::Terminal;
@@ -84,35 +82,6 @@ fn the_end_of_the_program_is_told_and_the_screen_stays() {
 }
 
 #[test]
-fn a_signal_restores_the_terminal_and_control_c_quits() {
-    let inspector = Inspector::start();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("pid");
-    let command = env!("CARGO_BIN_EXE_insula");
-    // The shell is replaced, so that its number is that of the command.
-    let line = format!(
-        "sh -c 'echo $$ > \"{}\"; exec \"{command}\" top \"{}\"'",
-        file.display(),
-        inspector.address
-    );
-    let Some(terminal) = Terminal::run(&line, 80, 24) else {
-        return;
-    };
-    terminal.wait_for("pid 4711");
-    let pid = fs::read_to_string(&file).unwrap();
-    let kill = std::process::Command::new("kill").arg(pid.trim()).status();
-    assert!(kill.unwrap().success());
-    let text = terminal.wait_for("status ");
-    assert!(text.contains("echo") && !text.contains("-echo"), "{text}");
-    let Some(terminal) = Terminal::run(&line, 80, 24) else {
-        return;
-    };
-    terminal.wait_for("pid 4711");
-    terminal.press(&["C-c"]);
-    terminal.wait_for("status 0");
-}
-
-#[test]
 fn a_record_is_replayed_on_the_same_screens() {
     let (user, inspector) = (User::new(), Inspector::start());
     let path = user.folder().join("record.jsonl");
@@ -133,32 +102,4 @@ fn a_record_is_replayed_on_the_same_screens() {
     terminal.wait_for("a record can only be looked at");
     terminal.press(&["q"]);
     terminal.wait_for("status 0");
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn the_command_ends_with_its_terminal() {
-    let inspector = Inspector::start();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("pid");
-    let line = format!(
-        "sh -c 'echo $$ > {}; exec \"{}\" top \"{}\"'",
-        file.display(),
-        env!("CARGO_BIN_EXE_insula"),
-        inspector.address
-    );
-    let Some(terminal) = Terminal::run(&line, 80, 24) else {
-        return;
-    };
-    terminal.wait_for("pid 4711");
-    let pid = fs::read_to_string(file).unwrap();
-    let process = std::path::PathBuf::from("/proc").join(pid.trim());
-    assert!(process.exists());
-    drop(terminal);
-    let begun = std::time::Instant::now();
-    while process.exists() {
-        let waited = begun.elapsed();
-        assert!(waited < std::time::Duration::from_secs(20), "it runs on");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
 }

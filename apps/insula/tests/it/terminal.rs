@@ -1,7 +1,8 @@
 //! A terminal for tests of the whole screen: a server of tmux with a name of its own.
 //!
-//! Tests that need it are left out on machines without tmux. What is drawn, and what keys mean, is
-//! held by the tests in the sources, which need no terminal.
+//! Tests that need it are left out on machines without tmux, unless `INSULA_TERMINAL` says that it is
+//! required, as the full run of the tests does. What is drawn, and what keys mean, is held by the tests
+//! in the sources, which need no terminal.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio, id};
@@ -26,10 +27,13 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Runs a line of a shell in a new terminal. Returns `None` on a machine without tmux.
+    /// Runs a line of a shell in a new terminal. Returns `None` on a machine without tmux, if it is not
+    /// required.
     pub(crate) fn run(line: &str, columns: u16, rows: u16) -> Option<Self> {
         let has_tmux = Command::new("tmux").arg("-V").output().is_ok();
         if !has_tmux {
+            let is_required = std::env::var_os("INSULA_TERMINAL").is_some();
+            assert!(!is_required, "tmux cannot be run: install it");
             return None;
         }
         let folder = TempDir::new().unwrap();

@@ -48,14 +48,32 @@ impl Page {
         for domain in ["Page", "Runtime", "Log", "Network", "Accessibility"] {
             browser.call(&format!("{domain}.enable"), json!({}))?;
         }
-        let script = json!({ "source": TOOLS });
-        browser.call("Page.addScriptToEvaluateOnNewDocument", script)?;
+        // The time on the CPU, which other work on the machine does not change.
+        let domain = json!({ "timeDomain": "threadTicks" });
+        browser.call("Performance.enable", domain)?;
         let mut page = Self {
             browser,
             complaints: Vec::new(),
         };
+        page.add_script(TOOLS)?;
         page.resize(size)?;
         Ok(page)
+    }
+
+    /// Adds a script that runs before those of each page that is loaded from now on.
+    pub(super) fn add_script(&mut self, source: &str) -> Verdict {
+        let script = json!({ "source": source });
+        self.call("Page.addScriptToEvaluateOnNewDocument", script)?;
+        Ok(())
+    }
+
+    /// Takes away what differs between machines: bars for scrolling and the time zone.
+    pub(super) fn fix_surroundings(&mut self) -> Verdict {
+        let hidden = json!({ "hidden": true });
+        self.call("Emulation.setScrollbarsHidden", hidden)?;
+        let zone = json!({ "timezoneId": "UTC" });
+        self.call("Emulation.setTimezoneOverride", zone)?;
+        Ok(())
     }
 
     pub(super) fn resize(&mut self, (width, height): (u32, u32)) -> Verdict {
@@ -189,16 +207,46 @@ impl Page {
         Ok(())
     }
 
-    /// Saves what the page looks like.
-    pub(super) fn photograph(&mut self, file: &Path) -> Verdict {
-        // Two frames, so that what was changed last is drawn.
+    /// Moves the mouse to where nothing is, and takes the focus away.
+    pub(super) fn point_nowhere(&mut self) -> Verdict {
+        let event = json!({ "type": "mouseMoved", "x": 0, "y": 0 });
+        self.call("Input.dispatchMouseEvent", event)?;
+        self.value("document.activeElement.blur()")?;
+        Ok(())
+    }
+
+    /// Waits until what was changed last is drawn.
+    pub(super) fn draw(&mut self) -> Verdict {
         self.value(
             "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))",
         )?;
+        Ok(())
+    }
+
+    /// Saves what the page looks like.
+    pub(super) fn photograph(&mut self, file: &Path) -> Verdict {
+        fs::write(file, self.picture()?).map_err(failed)
+    }
+
+    /// Returns what the page looks like, as a PNG file.
+    pub(super) fn picture(&mut self) -> Result<Vec<u8>, Trouble> {
+        self.draw()?;
         let picture = self.call("Page.captureScreenshot", json!({ "format": "png" }))?;
         let text = picture["data"].as_str().unwrap_or_default();
-        let bytes = data_encoding::BASE64.decode(text.as_bytes());
-        fs::write(file, bytes.map_err(failed)?).map_err(failed)
+        data_encoding::BASE64
+            .decode(text.as_bytes())
+            .map_err(failed)
+    }
+
+    /// Returns the milliseconds that the page's own thread has spent on the CPU so far.
+    pub(super) fn work_ms(&mut self) -> Result<f64, Trouble> {
+        let answer = self.call("Performance.getMetrics", json!({}))?;
+        let metrics = answer["metrics"].as_array().map_or(&[][..], Vec::as_slice);
+        let work = metrics.iter().find(|it| it["name"] == json!("ThreadTime"));
+        let seconds = work.and_then(|it| it["value"].as_f64());
+        seconds
+            .map(|it| 1000.0 * it)
+            .ok_or_else(|| failed("the browser tells no time"))
     }
 
     /// Returns the controls without a name, as a person meets them who cannot see the page.

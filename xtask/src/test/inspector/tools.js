@@ -37,3 +37,69 @@ globalThis.tools = {
     requestAnimationFrame(count);
   }),
 };
+
+// What is compared with kept layouts: what an element draws itself, or the layout of those inside of it.
+
+const ownText = (element) =>
+  [...element.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.data).join('').trim();
+
+const isTransparent = (color) => /, 0\)$/.test(color) || color === 'transparent';
+
+const drawsItself = (element, style) =>
+  ownText(element) !== '' || element.matches('input, select, svg *, img')
+  || style.borderTopStyle !== 'none' || !isTransparent(style.backgroundColor);
+
+const labelOf = (element) =>
+  element.tagName.toLowerCase() + (element.id && `#${element.id}`) + [...element.classList].map((name) => `.${name}`).join('');
+
+const drawn = (visit) => {
+  const walk = (element, depth) => {
+    const style = getComputedStyle(element);
+    if (!element.checkVisibility() || style.visibility === 'hidden' || element.matches('defs, title, option')) return;
+    const isListed = drawsItself(element, style);
+    if (isListed) visit(element, style, depth);
+    for (const child of element.children) walk(child, depth + (isListed ? 1 : 0));
+  };
+  walk(document.body, 0);
+};
+
+Object.assign(globalThis.tools, {
+  // One line for each element that draws something: its place and size, what it is, and its text.
+  layout: () => {
+    const lines = [];
+    drawn((element, _, depth) => {
+      const { x, y, width, height } = element.getBoundingClientRect();
+      const [left, top, wide, high] = [x, y, width, height].map(Math.round);
+      const text = ownText(element) && ` ${JSON.stringify(ownText(element))}`;
+      lines.push(`${'  '.repeat(depth)}${left} ${top} ${wide} ${high} ${labelOf(element)}${text}`);
+    });
+    return lines;
+  },
+  // The colors of each kind of element, once.
+  colors: () => {
+    const lines = new Set();
+    drawn((element, style) => {
+      const shape = element.matches('svg *') ? [style.fill, style.stroke] : [style.color, style.backgroundColor, style.borderTopColor];
+      lines.add(`${labelOf(element).replace(/#row-\d+/, '')} ${shape.map((color) => color.replaceAll(' ', '')).join(' ')}`);
+    });
+    return [...lines].sort();
+  },
+});
+
+Object.assign(globalThis.tools, {
+  // What was loaded: the files that the first paint waited for, the scripts that were found only when
+  // another one had come, and the sum of all.
+  loading: () => {
+    const files = performance.getEntriesByType('resource');
+    const all = [...performance.getEntriesByType('navigation'), ...files];
+    const names = (list) => list.map(({ name }) => name.split('/').at(-1));
+    // Those of `modulepreload` have another one.
+    const isLate = ({ name, initiatorType }) => initiatorType === 'script' && !name.endsWith('/app.js');
+    return {
+      blocking: names(files.filter(({ renderBlockingStatus }) => renderBlockingStatus === 'blocking')),
+      late: names(files.filter(isLate)),
+      requests: all.length,
+      bytes: all.reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0),
+    };
+  },
+});

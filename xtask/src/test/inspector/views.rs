@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::page::Page;
 use super::remote::Remote;
-use super::{Program, SIZE, Verdict, failed, find};
+use super::{Program, SIZE, SMALL, Verdict, failed, find};
 use crate::test::browser::{Color, Picture};
 
 /// The views in the order of their tabs, and what each shows of the program.
@@ -27,9 +27,6 @@ const VIEWS: &[(&str, &str)] = &[
 
 /// The ways to ask for each look, and the colors of the page's background, as in its style sheet.
 const LOOKS: &[(&str, Color)] = &[("light", [0xf7, 0xf8, 0xf9]), ("dark", [0x14, 0x17, 0x1a])];
-
-/// A phone, held upright.
-const SMALL: (u32, u32) = (390, 844);
 
 /// The longest time until the program has done what the page has asked it for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -252,7 +249,7 @@ impl Visit<'_> {
         self.photograph("pool")?;
         // Four workers answer some 32 calls in a second. The clicks before have asked for data at any
         // moment, from which no rate follows.
-        self.expect("a rate that can be", "parseInt(tools.find('#pools .chart', 'Calls per second').querySelector('.highest').textContent.replace('highest ', '')) < 100")?;
+        self.expect("a rate that can be", "parseInt(tools.find('#pools .chart', 'Calls/s').querySelector('.highest').textContent.replace('highest ', '')) < 100")?;
         self.page.enter("#pools input", "3")?;
         self.page.click("#pools button", "Resize")?;
         self.expect(

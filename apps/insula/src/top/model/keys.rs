@@ -15,6 +15,9 @@ impl Model {
         if is_control && key.code == KeyCode::Char('c') {
             return Action::Quit;
         }
+        if is_control && key.code == KeyCode::Char('z') {
+            return Action::Suspend;
+        }
         if is_control && key.code == KeyCode::Char('l') {
             return Action::Redraw;
         }

@@ -4,7 +4,7 @@ use super::Toned;
 use crate::table::Tone;
 use crate::text::{fit, pad};
 
-const KEYS: [(&str, &str); 19] = [
+const KEYS: [(&str, &str); 20] = [
     ("1 to 7, Tab", "another screen"),
     ("up, down", "move; also PageUp, PageDown, Home, End"),
     ("Enter, Esc", "open and close the details of the row"),
@@ -22,6 +22,7 @@ const KEYS: [(&str, &str); 19] = [
     ("y, n", "answer a question"),
     ("?", "this help"),
     ("Ctrl-L", "draw the screen anew"),
+    ("Ctrl-Z", "stop the command, until the shell continues it"),
     ("q, Ctrl-C", "quit"),
     ("", "The program runs on; only its inspector is asked."),
 ];
