@@ -5,8 +5,6 @@ import { button, draw, el, Facts, fillName, fillParty, fillSentences, fillState,
 import { count, counted, duration, NONE, visible, words } from './format.js';
 import { waitTable } from './waits.js';
 
-// An isolate that leaks ports has any number of them, of which the newest say where.
-const MOST_PORTS = 200;
 const PORTS = [
   { label: 'Port', class: 'port', isHead: true, fill: fillPort },
   { label: 'Mode', text: (port) => words(port.mode) },
@@ -138,8 +136,9 @@ export class IsolateDetail {
       Microtasks: known(count(detail.microtasks)),
       Pauses: known(count(detail.pauses)),
     });
-    this.#ports.update(ports.slice(-MOST_PORTS));
-    setText(this.#more, ports.length > MOST_PORTS ? `The newest ${count(MOST_PORTS)} of ${counted(ports.length, 'port')}.` : '');
+    this.#ports.update(ports);
+    const total = detail.portsTotal ?? ports.length;
+    setText(this.#more, total > ports.length ? `The newest ${count(ports.length)} of ${counted(total, 'port')}.` : '');
     this.#questions.update(questions);
     this.#waits.update(waits);
   }

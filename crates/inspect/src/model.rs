@@ -183,8 +183,10 @@ pub struct IsolateDetail {
     /// Whether the isolate has answered. One that computes or blocks does not, and then the rest is
     /// empty but for `waits` and `why`.
     pub has_answered: bool,
-    /// Its ports.
+    /// The newest 200 of its ports, in the order in which they were opened. `getPorts` has all.
     pub ports: Vec<Port>,
+    /// The number of its ports.
+    pub ports_total: u64,
     /// Its timers.
     pub timers: u64,
     /// Milliseconds until the next timer is due.

@@ -23,6 +23,9 @@ use crate::why;
 /// The time for which an isolate is asked about itself.
 pub(super) const PATIENCE: Duration = Duration::from_millis(300);
 
+/// The most ports of an isolate that are told with it.
+const MOST_PORTS: usize = 200;
+
 /// Isolates that are asked for the number of their ports.
 const ASKED: usize = 1_000;
 
@@ -136,6 +139,7 @@ impl Program {
             isolate: row,
             has_answered: told_any,
             ports: told.ports.iter().map(port).collect(),
+            ports_total: told.ports.len() as u64,
             timers: told.timers as u64,
             next_timer_ms: told
                 .next_timer
@@ -155,6 +159,9 @@ impl Program {
             why: Vec::new(),
         };
         detail.why = why::of_isolate(&detail);
+        // One that leaks ports has any number of them, and is looked at each second.
+        let older = detail.ports.len().saturating_sub(MOST_PORTS);
+        detail.ports.drain(..older);
         Ok(detail)
     }
 

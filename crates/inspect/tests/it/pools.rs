@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use insula_core::{Isolate, ReceivePort, Runtime, block_on, spawn_local};
 use insula_inspect::client::{Address, Client, Notification};
 use insula_inspect::model::{
-    EndedCall, Events, IsolateDetail, Isolates, PoolDetail, Pools, Wait, Waits,
+    EndedCall, Events, IsolateDetail, Isolates, PoolDetail, Pools, Ports, Wait, Waits,
 };
 use insula_inspect::{Inspector, Listen};
 
@@ -256,6 +256,37 @@ fn next_call(client: &mut Client, patience: Duration) -> Option<EndedCall> {
             None
         }
     }
+}
+
+#[test]
+fn an_isolate_with_very_many_ports_tells_the_newest_and_their_number() {
+    let runtime = Runtime::builder().threads(2).build();
+    let (inspector, mut client) = inspected(&runtime);
+    let builder = Isolate::builder().name("leaky").runtime(&runtime);
+    let _kept = builder.spawn_with_port(|mut port: ReceivePort<()>| async move {
+        let _leaked: Vec<_> = (0..1_000).map(|_| ReceivePort::<()>::new()).collect();
+        port.recv().await;
+    });
+    let detail = |client: &mut Client| -> IsolateDetail {
+        let found: Isolates = client
+            .call("getIsolates", json!({ "filter": "leaky" }))
+            .expect("it answers");
+        let id = found.isolates.first().map(|it| it.id.clone());
+        client
+            .call("getIsolate", json!({ "isolateId": id.unwrap_or_default() }))
+            .unwrap_or_default()
+    };
+    let detail = until(|| detail(&mut client), |it| it.ports_total == 1_001);
+    assert_eq!(detail.ports.len(), 200);
+    let why = detail.why.join("\n");
+    assert!(why.contains("1001 open ports"), "{why}");
+    let all: Ports = client
+        .call("getPorts", json!({ "isolateId": detail.isolate.id }))
+        .expect("it answers");
+    assert_eq!(all.ports.len(), 1_001);
+    assert_eq!(all.ports[801..], detail.ports);
+    drop(inspector);
+    runtime.shut_down();
 }
 
 #[test]

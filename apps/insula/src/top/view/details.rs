@@ -42,6 +42,14 @@ fn isolate_lines(detail: &IsolateDetail, columns: usize, lines: &mut Vec<Toned>)
     sentences(&detail.why, columns, Tone::Plain, lines);
     section("PORTS", lines);
     table(&tables::ports(&detail.ports), columns, lines);
+    if detail.ports_total > detail.ports.len() as u64 {
+        let text = format!(
+            "These are the newest {} of {} ports.",
+            detail.ports.len(),
+            detail.ports_total
+        );
+        sentences(&[text], columns, Tone::Plain, lines);
+    }
     section("WAITS", lines);
     table(&tables::waits(&detail.waits), columns, lines);
 }

@@ -126,6 +126,7 @@ fn the_details_have_sentences_ports_and_waits() {
         "It waits for writer",
         "PORTS",
         "src/decode.rs",
+        "of 1234 ports",
         "WAITS",
         "writer (isolates/8)",
     ] {

@@ -159,6 +159,7 @@ fn isolate_detail(isolate: Isolate, waits: Waits, second: &str, sentence: &str) 
     IsolateDetail {
         isolate,
         has_answered: true,
+        ports_total: 1234,
         ports: vec![Port {
             id: "ports/3".to_owned(),
             name: Some(second.to_owned()),
