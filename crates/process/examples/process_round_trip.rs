@@ -1,6 +1,6 @@
 //! What a call to a worker process costs on this machine.
 //!
-//! `cargo run --release -p insula-process --example round_trip`
+//! `cargo run --release -p insula-process --example process_round_trip`
 
 #![expect(clippy::print_stdout, reason = "it prints a table")]
 
