@@ -12,7 +12,8 @@ use crate::WorkerId;
 ///
 /// Every variant tells through [`outcome`](Self::outcome) whether the handler may have run.
 /// Where it certainly did not, the request comes back by value if it still exists; see
-/// [`into_request`](Self::into_request).
+/// [`into_request`](Self::into_request). It does not if the call ends just as its request is written for
+/// another program.
 ///
 /// `E` is the error type of the contract's method, `Q` its request.
 #[non_exhaustive]

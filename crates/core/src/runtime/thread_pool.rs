@@ -323,6 +323,8 @@ impl ThreadPool {
     }
 
     /// Returns the next isolate for this thread to run, from its own queues or the injector.
+    // In line where each turn passes: 16 instructions less.
+    #[inline(always)]
     fn next(&self, this: &ThisThread) -> Option<Raw> {
         let thread = &self.threads[this.index];
         let picks = this.picks.get().wrapping_add(1);
@@ -435,7 +437,7 @@ impl ThreadPool {
         self.sleep.start_searching();
         loop {
             // The end of the search may have handled input that came last of all.
-            if let Some(raw) = self.search(this).or_else(|| self.next(this)) {
+            if let Some(raw) = self.search(this).or_else(|| self.look_again(this)) {
                 if self.sleep.found_work().0 && self.work_for_thieves() {
                     self.wake(self.sleep.wake_one());
                 }
@@ -474,7 +476,7 @@ impl ThreadPool {
             for _ in 0..16 {
                 // What it finds out makes isolates of this thread runnable, or those of others.
                 if polling.poll()
-                    && let Some(raw) = self.next(this)
+                    && let Some(raw) = self.look_again(this)
                 {
                     return Some(raw);
                 }
@@ -488,6 +490,12 @@ impl ThreadPool {
                 return None;
             }
         }
+    }
+
+    /// Looks at this thread's own queues, after something was handled outside of turns.
+    #[inline(never)]
+    fn look_again(&self, this: &ThisThread) -> Option<Raw> {
+        self.next(this)
     }
 
     fn look_elsewhere(&self, this: &ThisThread) -> Option<Raw> {

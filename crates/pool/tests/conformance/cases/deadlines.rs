@@ -76,7 +76,8 @@ pub(crate) async fn a_deadline_is_a_deadline_whoever_sees_it_first<T: Transport>
                 request,
             }) => {
                 assert_eq!(outcome, Outcome::NotStarted);
-                assert!(request.is_some());
+                // It is lost if the deadline passes just as it is written for another program.
+                assert!(request.is_some() || T::IS_DISTANT);
             }
             other => panic!("{other:?}"),
         }
