@@ -16,13 +16,17 @@
 //! after that, although the announcement was not its own. If it sees something that it cannot take, since
 //! another thread is taking things, it calls the sleeper.
 //!
+//! Such threads also go on with a frame for which there was no room. The writer of the frame says that it
+//! is [stalled](Stall), and then looks for room once more: the one that leaves either sees that, or leaves
+//! early enough for the bell to ring, or there is room in that look.
+//!
 //! A process calls its own sleeper over a second futex, which is in memory of its own: the other one may
 //! write to the bell what it likes, and keeps no thread here asleep. Such calls are rare, and each of
 //! them is a system call.
 
 use std::time::Duration;
 
-use insula_sync::atomic::{AtomicU32, Ordering, fence};
+use insula_sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 
 /// The bell of one side.
 pub(crate) struct Bell<'a> {
@@ -69,6 +73,31 @@ impl Calls {
 /// Counts the threads of a process that look at the ring by themselves.
 #[derive(Default)]
 pub(crate) struct Lookers(AtomicU32);
+
+/// Whether a frame waits for room, for the threads that look by themselves. Changed by one writer at a
+/// time.
+#[derive(Default)]
+pub(crate) struct Stall(AtomicBool);
+
+impl Stall {
+    /// There was no room for the rest of a frame. Returns whether there is by now.
+    pub(crate) fn begin(&self, has_room: impl FnOnce() -> bool) -> bool {
+        self.0.store(true, Ordering::Relaxed);
+        // Pairs with the fences of `ring` and `end_look`. If the other side has made room and has not rung,
+        // since a thread was looking, and that thread has not seen the store, both were before this.
+        fence(Ordering::SeqCst);
+        has_room()
+    }
+
+    /// No frame waits any more.
+    pub(crate) fn end(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// Takes a sign of the other side back, if it is there. It changes nothing otherwise, also where the
 /// other side does at the same time: a zero that is written over a zero could hide a sign that follows.
@@ -130,8 +159,9 @@ impl<'a> Bell<'a> {
         has_work: impl FnOnce() -> bool,
     ) {
         let seen = self.word.load(Ordering::Acquire);
-        // Relaxed: if there is none any more, the last one has announced a sleep after that. Whoever has
-        // taken that announcement back has changed the word since, or has woken this thread before.
+        // Relaxed: an old count does no harm. The last thread to leave has announced the sleep itself. If
+        // the other side has taken that back, the word has changed: after the load above, which ends the
+        // sleep, or before it, and then the count is seen as well.
         if lookers.0.load(Ordering::Relaxed) == 0 {
             self.announce();
         }

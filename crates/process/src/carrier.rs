@@ -6,13 +6,13 @@ use std::time::Duration;
 use insula_link::Outbox;
 use insula_memory::Segment;
 use insula_rpc::wire::{Encoded, Limits};
-use insula_sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use insula_sync::atomic::AtomicU32;
 use insula_sync::{Mutex, Rank};
 use rustix::io::Errno;
 use rustix::thread::futex;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::bell::{Calls, Futex, Lookers, Word};
+use crate::bell::{Calls, Futex, Lookers, Stall, Word};
 use crate::claim::Claim;
 use crate::flight::Flight;
 use crate::handles::{Handles, Lost, MOST_FLYING, MOST_SEGMENTS};
@@ -26,10 +26,9 @@ pub(crate) struct Carrier {
     side: Side,
     /// One thread writes at a time, whichever has something to send.
     writer: Mutex<Writer>,
-    /// A frame is partly written, and waits for room. Written under the lock of `writer`. Relaxed
-    /// elsewhere: whoever misses it is told by the bell.
-    is_stalled: AtomicBool,
-    /// Used by who has the right to read.
+    /// Changed under the lock of `writer`.
+    stall: Stall,
+    /// Used by the thread that has the right to read.
     reader: Mutex<Reader>,
     right: Claim,
     /// The threads that look by themselves.
@@ -74,7 +73,7 @@ pub(crate) enum Input {
     Elsewhere,
 }
 
-/// The most frames that a thread of a pool takes before it looks at its own work.
+/// The most frames that a thread takes before it looks at what else there is to do.
 const AT_ONCE: usize = 64;
 
 /// Frames are taken out of the outbox under it, so that they keep their order.
@@ -87,7 +86,7 @@ impl Carrier {
             handles,
             side,
             writer: Mutex::ranked(Writer::default(), WRITER),
-            is_stalled: AtomicBool::new(false),
+            stall: Stall::default(),
             reader: Mutex::new(Reader::default()),
             right: Claim::default(),
             lookers: Lookers::default(),
@@ -108,24 +107,19 @@ impl Carrier {
         let mut sent = Vec::new();
         let written = loop {
             if writer.producer.is_free() {
-                match outbox.take() {
-                    Some(frame) => writer.begin(frame),
-                    None => break Ok(()),
-                }
+                let Some(frame) = outbox.take() else {
+                    self.stall.end();
+                    break Ok(());
+                };
+                writer.begin(frame);
             }
-            match self.send_segments(&mut writer, &mut sent) {
-                Ok(Step::Moved) => {}
+            match self.write(&mut writer, &mut sent) {
+                Ok(Step::Moved) => has_moved = true,
+                Ok(Step::Nothing) if self.stall.begin(|| self.has_room_again(&writer)) => {}
                 Ok(Step::Nothing) => break Ok(()),
                 Err(lost) => break Err(lost),
             }
-            match writer.producer.write(self.region.ring(self.side)) {
-                Ok(Step::Moved) => has_moved = true,
-                Ok(Step::Nothing) => break Ok(()),
-                Err(corrupt) => break Err(corrupt.into()),
-            }
         };
-        let is_stalled = !writer.producer.is_free();
-        self.is_stalled.store(is_stalled, Ordering::Relaxed);
         drop(writer);
         drop(sent);
         if has_moved {
@@ -140,6 +134,14 @@ impl Carrier {
     fn fail(&self, lost: Lost) {
         self.fault.lock().get_or_insert(lost);
         self.call();
+    }
+
+    /// Writes as much of a frame as there is room for.
+    fn write(&self, writer: &mut Writer, sent: &mut Vec<Segment>) -> Result<Step, Lost> {
+        match self.send_segments(writer, sent)? {
+            Step::Moved => Ok(writer.producer.write(self.region.ring(self.side))?),
+            Step::Nothing => Ok(Step::Nothing),
+        }
     }
 
     /// Sends the segments of the frame that is being written, if it has any and there is room for
@@ -174,8 +176,8 @@ impl Carrier {
         self.region.bell(self.side.other()).ring(&System);
     }
 
-    /// Gives every frame that is there, of at most `most` bytes, to `take`. For the thread that watches:
-    /// it is called when a thread is done that reads at this moment.
+    /// Gives frames that are there, of at most `most` bytes each, to `take`. For the thread that watches:
+    /// it is called when another thread is done that reads at this moment.
     ///
     /// # Errors
     /// The other side has written over the positions, or segments could not be passed on.
@@ -186,22 +188,24 @@ impl Carrier {
         if !self.right.take_or_ask() {
             return Ok(Input::Elsewhere);
         }
-        let right = Right(self);
-        let read = self.read_some(most, usize::MAX, take);
-        drop(right);
-        read
+        self.read_some(most, take)
     }
 
-    /// As [`read`](Self::read), of not too many frames, for a thread that looks by itself. Returns whether
-    /// there was something.
-    pub(crate) fn look(&self, most: usize, take: impl FnMut(Encoded)) -> bool {
+    /// A thread begins to look by itself.
+    pub(crate) fn begin_look(&self) {
+        self.region.bell(self.side).begin_look(&self.lookers);
+    }
+
+    /// Moves what can be moved at this moment, on a thread that looks by itself. Returns whether a frame
+    /// was read.
+    pub(crate) fn look(&self, outbox: &Outbox, most: usize, take: impl FnMut(Encoded)) -> bool {
+        if self.stall.is_there() {
+            self.flush(outbox);
+        }
         if !self.seems_to_have_input() || !self.right.take() {
             return false;
         }
-        let right = Right(self);
-        let read = self.read_some(most, AT_ONCE, take);
-        drop(right);
-        match read {
+        match self.read_some(most, take) {
             Ok(input) => input == Input::Some,
             Err(lost) => {
                 self.fail(lost);
@@ -210,9 +214,10 @@ impl Carrier {
         }
     }
 
-    /// The last look of a thread that looks by itself, after the [end](Self::end_look).
-    pub(crate) fn look_last(&self, most: usize, take: impl FnMut(Encoded)) {
-        self.look(most, take);
+    /// A thread looks by itself for the last time.
+    pub(crate) fn end_look(&self, outbox: &Outbox, most: usize, take: impl FnMut(Encoded)) {
+        self.region.bell(self.side).end_look(&self.lookers);
+        self.look(outbox, most, take);
         if self.seems_to_have_input() {
             // Too much, or another thread reads, which may have looked for the last time as well.
             self.call();
@@ -224,40 +229,38 @@ impl Carrier {
         ring.seems_to_have_input()
     }
 
-    fn read_some(
-        &self,
-        most: usize,
-        frames: usize,
-        mut take: impl FnMut(Encoded),
-    ) -> Result<Input, Lost> {
+    /// Reads frames with the right to do so, which is given back. Not without an end: a child that writes
+    /// all the time must not keep this thread.
+    fn read_some(&self, most: usize, mut take: impl FnMut(Encoded)) -> Result<Input, Lost> {
+        let _right = Right(self);
         let mut input = Input::Nothing;
-        for _ in 0..frames {
-            let Some(frame) = self.read_one(most)? else {
+        for _ in 0..AT_ONCE {
+            let (step, frame) = self.read_one(most)?;
+            if step == Step::Nothing {
                 break;
-            };
+            }
             input = Input::Some;
             frame.into_iter().for_each(&mut take);
         }
         Ok(input)
     }
 
-    /// Reads as much of a frame as is there. Returns `None` if nothing is, and the frame once it is
-    /// complete.
-    fn read_one(&self, most: usize) -> Result<Option<Option<Encoded>>, Lost> {
+    /// Reads as much of a frame as is there. Returns the frame once it is complete.
+    fn read_one(&self, most: usize) -> Result<(Step, Option<Encoded>), Lost> {
         let mut reader = self.reader.lock();
         let ring = self.region.ring(self.side.other());
         if !reader.consumer.has_input(ring) {
-            return Ok(None);
+            return Ok((Step::Nothing, None));
         }
         let (frame, room) = reader.consumer.read(ring, most)?;
         if room == Room::Awaited {
             self.region.bell(self.side.other()).ring(&System);
         }
         let Some(Frame { bytes, mark }) = frame else {
-            return Ok(Some(None));
+            return Ok((Step::Moved, None));
         };
         let segments = self.take_segments(&mut reader, mark)?;
-        Ok(Some(Some(Encoded { bytes, segments })))
+        Ok((Step::Moved, Some(Encoded { bytes, segments })))
     }
 
     /// Takes the segments of a frame, so many of them.
@@ -283,7 +286,8 @@ impl Carrier {
         self.called.call(&System);
     }
 
-    /// Sleeps until there may be something to do. If another thread has `input`, until that one is done.
+    /// Sleeps until there may be something to do. Where the last look found that another thread reads, it
+    /// sleeps until that thread is done.
     pub(crate) fn wait(&self, watcher: &mut Watcher, input: Input, most: Option<Duration>) {
         let has_work = || {
             let is_called = self.called.count() != watcher.called;
@@ -298,27 +302,11 @@ impl Carrier {
     fn has_work(&self) -> bool {
         let ring = self.region.ring(self.side.other());
         let has_input = self.reader.lock().consumer.has_input(ring);
-        has_input || self.has_room_again()
-    }
-
-    /// A thread begins to look by itself.
-    pub(crate) fn begin_look(&self) {
-        self.region.bell(self.side).begin_look(&self.lookers);
-    }
-
-    /// A thread looks by itself no more, except for one last time after this.
-    pub(crate) fn end_look(&self) {
-        self.region.bell(self.side).end_look(&self.lookers);
-    }
-
-    /// Returns whether a flush may go on with a frame that is partly written.
-    pub(crate) fn is_stalled(&self) -> bool {
-        self.is_stalled.load(Ordering::Relaxed)
+        has_input || self.has_room_again(&self.writer.lock())
     }
 
     /// The reader has made room for a frame that is partly written.
-    fn has_room_again(&self) -> bool {
-        let writer = self.writer.lock();
+    fn has_room_again(&self, writer: &Writer) -> bool {
         match writer.segments.len() as u64 {
             0 => writer.producer.can_go_on(self.region.ring(self.side)),
             // Also to find out that the other side has written over its count.

@@ -142,7 +142,7 @@ fn carry<C: WireContract>(
     let looker = Arc::new(Looker {
         carrier: Arc::clone(carrier),
         frames: accept(Arc::clone(&target), Arc::clone(carrier), wrong),
-        flush,
+        target: Arc::clone(&target),
         most: most_of_frame(most.0),
     });
     let weak: Weak<Looker<C>> = Arc::downgrade(&looker);
@@ -186,7 +186,7 @@ fn carry<C: WireContract>(
 struct Looker<C> {
     carrier: Arc<Carrier>,
     frames: SendPort<Encoded>,
-    flush: Arc<Flush<C>>,
+    target: Arc<Target<C>>,
     /// The most bytes of a frame.
     most: usize,
 }
@@ -204,18 +204,15 @@ impl<C: WireContract> Poller for Looker<C> {
     }
 
     fn poll(&self) -> bool {
-        if self.carrier.is_stalled() {
-            self.flush.flush();
-        }
-        self.carrier.look(self.most, |frame| self.take(frame))
+        let outbox = self.target.outbox();
+        self.carrier
+            .look(outbox, self.most, |frame| self.take(frame))
     }
 
     fn end(&self) {
-        self.carrier.end_look();
-        if self.carrier.is_stalled() {
-            self.flush.flush();
-        }
-        self.carrier.look_last(self.most, |frame| self.take(frame));
+        let outbox = self.target.outbox();
+        self.carrier
+            .end_look(outbox, self.most, |frame| self.take(frame));
     }
 }
 
@@ -252,17 +249,11 @@ struct Flush<C> {
     target: OnceLock<Weak<Target<C>>>,
 }
 
-impl<C: WireContract> Flush<C> {
-    fn flush(&self) {
+impl<C: WireContract> Wake for Flush<C> {
+    fn wake(self: Arc<Self>) {
         if let Some(target) = self.target.get().and_then(Weak::upgrade) {
             self.carrier.flush(target.outbox());
         }
-    }
-}
-
-impl<C: WireContract> Wake for Flush<C> {
-    fn wake(self: Arc<Self>) {
-        self.flush();
     }
 }
 

@@ -1,9 +1,9 @@
 //! The right to take what the other side writes, which one thread has at a time.
 //!
-//! A thread of a pool that finds it taken goes on with something else; if it does so for the last time, it
-//! calls the thread that watches. That one has to know that everything was taken: it asks whoever has the
-//! right to be called afterwards. Nobody waits under a lock, since frames are handed on
-//! under this right, to wakers of anybody.
+//! A thread of a pool that does not get it goes on with other work. If this was its last look, it calls the
+//! thread that watches, since the holder may not look again. The thread that watches has to know that
+//! everything was read: it asks the holder to call it afterwards. There is no lock to wait for, because
+//! the frames are given to wakers of the user while the right is held.
 
 use insula_sync::atomic::{AtomicU32, Ordering};
 

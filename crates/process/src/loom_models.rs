@@ -10,7 +10,7 @@ use insula_sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use insula_sync::{Condvar, Mutex};
 use loom::thread;
 
-use crate::bell::{Bell, Calls, Futex, Lookers, Word};
+use crate::bell::{Bell, Calls, Futex, Lookers, Stall, Word};
 use crate::claim::Claim;
 use crate::flight::Flight;
 use crate::ring::{Consumer, Frame, Producer, Room, Shared, Step};
@@ -119,6 +119,17 @@ struct Memory {
 }
 
 impl Memory {
+    fn new() -> Self {
+        Self {
+            tail: AtomicU64::new(0),
+            head: AtomicU64::new(0),
+            is_full: AtomicU32::new(0),
+            words: [AtomicU64::new(0), AtomicU64::new(0)],
+            writer: Side::new(),
+            reader: Side::new(),
+        }
+    }
+
     fn ring(&self) -> Shared<'_> {
         Shared {
             tail: &self.tail,
@@ -133,14 +144,7 @@ impl Memory {
 #[test]
 fn a_frame_that_is_longer_than_the_ring_passes_it() {
     loom::model(|| {
-        let memory = Arc::new(Memory {
-            tail: AtomicU64::new(0),
-            head: AtomicU64::new(0),
-            is_full: AtomicU32::new(0),
-            words: [AtomicU64::new(0), AtomicU64::new(0)],
-            writer: Side::new(),
-            reader: Side::new(),
-        });
+        let memory = Arc::new(Memory::new());
         let frame: Vec<u8> = (0..16).collect();
         let (writing, expected) = (Arc::clone(&memory), frame.clone());
         let writer = thread::spawn(move || {
@@ -390,5 +394,68 @@ fn input_that_comes_as_two_threads_have_looked_is_read() {
         let is_woken =
             looked.side.word.load(Ordering::Relaxed) != 0 || looked.side.calls.count() != 0;
         assert!(is_woken || looked.read.load(Ordering::Relaxed) == 2);
+    });
+}
+
+/// A frame that is longer than the ring is begun while a thread looks by itself, which leaves as room is
+/// made. One of the two writes the rest, or the bell has rung for the sleeper, which would.
+#[test]
+fn a_frame_that_stalls_as_a_thread_leaves_is_written() {
+    struct Stalled {
+        memory: Memory,
+        producer: Mutex<Producer>,
+        stall: Stall,
+    }
+    impl Stalled {
+        fn flush(&self) {
+            let mut producer = self.producer.lock();
+            let ring = self.memory.ring();
+            while !producer.is_free() {
+                match producer.write(ring).unwrap() {
+                    Step::Moved => self.memory.reader.ring(),
+                    Step::Nothing if self.stall.begin(|| producer.can_go_on(ring)) => {}
+                    Step::Nothing => return,
+                }
+            }
+            self.stall.end();
+        }
+    }
+    loom::model(|| {
+        let mut producer = Producer::default();
+        producer.begin(Frame {
+            bytes: (0..16).collect(),
+            mark: 0,
+        });
+        let stalled = Arc::new(Stalled {
+            memory: Memory::new(),
+            producer: Mutex::new(producer),
+            stall: Stall::default(),
+        });
+        let writer = &stalled.memory.writer;
+        writer.bell().begin_look(&writer.lookers);
+        let (leaving, reading) = (Arc::clone(&stalled), Arc::clone(&stalled));
+        let leaver = thread::spawn(move || {
+            let writer = &leaving.memory.writer;
+            writer.bell().end_look(&writer.lookers);
+            if leaving.stall.is_there() {
+                leaving.flush();
+            }
+        });
+        let reader = thread::spawn(move || {
+            let (memory, mut consumer) = (&reading.memory, Consumer::default());
+            let ring = memory.ring();
+            while !consumer.has_input(ring) {
+                memory.reader.sleep(|| consumer.has_input(ring));
+            }
+            let (_, room) = consumer.read(ring, 64).unwrap();
+            if room == Room::Awaited {
+                memory.writer.ring();
+            }
+        });
+        stalled.flush();
+        leaver.join().unwrap();
+        reader.join().unwrap();
+        let is_woken = writer.word.load(Ordering::Relaxed) != 0;
+        assert!(is_woken || stalled.producer.lock().is_free());
     });
 }

@@ -221,9 +221,9 @@ impl Child {
             let exit = self.exit.lock().clone();
             let read = self.read();
             self.carrier.flush(self.origin.outbox());
-            if let Some(exit) = exit
-                && read != Some(Input::Elsewhere)
-            {
+            // All of it has to be read.
+            let is_rest = matches!(read, None | Some(Input::Nothing));
+            if let Some(exit) = exit.filter(|_| is_rest) {
                 return self.end(&exit);
             }
             if read.is_none() {
@@ -292,20 +292,14 @@ impl Poller for Child {
     }
 
     fn poll(&self) -> bool {
-        if self.carrier.is_stalled() {
-            self.carrier.flush(self.origin.outbox());
-        }
-        let most = most_of_frame(self.most);
-        self.carrier.look(most, |frame| self.receive(frame))
+        let (outbox, most) = (self.origin.outbox(), most_of_frame(self.most));
+        self.carrier.look(outbox, most, |frame| self.receive(frame))
     }
 
     fn end(&self) {
-        self.carrier.end_look();
-        if self.carrier.is_stalled() {
-            self.carrier.flush(self.origin.outbox());
-        }
-        let most = most_of_frame(self.most);
-        self.carrier.look_last(most, |frame| self.receive(frame));
+        let (outbox, most) = (self.origin.outbox(), most_of_frame(self.most));
+        self.carrier
+            .end_look(outbox, most, |frame| self.receive(frame));
     }
 }
 

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use insula_core::sleep;
 use insula_process::Process;
@@ -25,12 +25,19 @@ pub(crate) const ALL: &[Test] = &[
         a_child_that_writes_nonsense_loses_its_worker,
     ),
     (
+        "a_child_that_writes_without_an_end_is_killed",
+        a_child_that_writes_without_an_end_is_killed,
+    ),
+    (
         "a_worker_that_is_written_over_is_replaced",
         a_worker_that_is_written_over_is_replaced,
     ),
 ];
 
 const LIES: &str = "WORKER_LIES";
+
+/// The lie of a child whose ring is never empty.
+const FLOOD: &str = "flood";
 
 /// Writes nonsense where a worker has its memory, from a seed.
 pub(crate) fn lie_if_asked() {
@@ -40,6 +47,9 @@ pub(crate) fn lie_if_asked() {
     let Some(memory) = memory() else {
         return;
     };
+    if seed == FLOOD {
+        return flood(&memory);
+    }
     let seed: u64 = seed.parse().unwrap();
     if seed % 2 == 1 {
         send_files(&memory, seed);
@@ -113,6 +123,35 @@ fn nonsense(memory: &File, seed: u64) {
     }
 }
 
+/// Says that the ring is full, as often as the other side has read from it.
+fn flood(memory: &File) {
+    // The positions in the ring of the child, and its words.
+    const TAIL: u64 = 1_280;
+    const HEAD: u64 = 1_408;
+    const WORDS: u64 = 1 << 17;
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(60) {
+        let mut head = [0; 8];
+        memory.read_exact_at(&mut head, HEAD).unwrap();
+        let tail = u64::from_le_bytes(head) + WORDS;
+        memory.write_all_at(&tail.to_le_bytes(), TAIL).unwrap();
+    }
+}
+
+fn a_child_that_writes_without_an_end_is_killed() {
+    run(|| async {
+        // Several, because not each of them is ahead of its reader all the time.
+        for _ in 0..5 {
+            let liar = Process::current_exe().env(LIES, FLOOD);
+            // It rings no bell, so that nothing is read before the start is given up.
+            let builder = pool_of(1, liar).startup_timeout(Duration::from_millis(200));
+            let error = builder.build().await.unwrap_err();
+            assert!(!error.to_string().is_empty());
+            until_no_liar_lives().await;
+        }
+    });
+}
+
 fn a_child_that_writes_nonsense_loses_its_worker() {
     run(|| async {
         for seed in 0..40 {
@@ -122,14 +161,18 @@ fn a_child_that_writes_nonsense_loses_its_worker() {
             assert!(!error.to_string().is_empty());
         }
         // Whatever they have written over: those who were given up are killed.
-        for _ in 0..1_000 {
-            if liars() == 0 {
-                return;
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{} liars are alive", liars());
+        until_no_liar_lives().await;
     });
+}
+
+async fn until_no_liar_lives() {
+    for _ in 0..1_000 {
+        if liars() == 0 {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} liars are alive", liars());
 }
 
 /// The processes that were asked to lie.
