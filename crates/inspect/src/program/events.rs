@@ -85,7 +85,8 @@ impl Log {
 
     /// Returns what the recorder has, with the newest `limit` events.
     pub(super) fn recording(&self, limit: usize) -> Recording {
-        self.inside.lock().recorder.recording(limit)
+        let recorded = self.inside.lock().recorder.recorded();
+        recorded.newest(limit)
     }
 
     /// Returns an event of an isolate on the calling thread.
@@ -108,20 +109,23 @@ impl Log {
     /// Returns the first `limit` events after the number `since`.
     pub(super) fn since(&self, since: u64, limit: usize) -> Events {
         let inside = self.inside.lock();
-        let oldest = inside.newest - inside.events.len() as u64;
+        let newest = inside.newest;
+        let oldest = newest - inside.events.len() as u64;
         // A number from another start of the program may be greater than all of this one.
-        let since = since.min(inside.newest);
+        let since = since.min(newest);
         let skipped = since.saturating_sub(oldest) as usize;
+        let events: Vec<_> = inside
+            .events
+            .range(skipped..)
+            .take(limit)
+            .cloned()
+            .collect();
+        // Threads that add events wait for the lock: the texts are copied without it.
+        drop(inside);
         Events {
-            events: inside
-                .events
-                .iter()
-                .skip(skipped)
-                .take(limit)
-                .map(|event| Event::clone(event))
-                .collect(),
+            events: events.iter().map(|event| Event::clone(event)).collect(),
             dropped: oldest.saturating_sub(since),
-            newest: inside.newest,
+            newest,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The flight recorder: the last events of each thread.
 //!
-//! The log keeps the newest events of the whole program, so that one thread that spawns isolates
-//! without an end displaces what all others did. Here each thread displaces its own events only. The
-//! events are those of the log, shared and not copied, and besides the turns that took long, which
-//! are too many for a log that others read.
+//! The log keeps the newest events of the whole program: one thread that spawns isolates without an end
+//! displaces what all others did. Here each thread displaces its own events only. The recorder has all
+//! events of the log, which it shares, and in addition the turns that took long, of which there are
+//! too many for the log.
 //!
 //! Bounded: a fixed number of events for each of [`THREADS`] threads, and for all further ones
 //! together. Nothing is recorded before an inspector is started.
@@ -74,25 +74,43 @@ impl Recorder {
         self.threads.entry(name.to_owned()).or_default()
     }
 
-    /// Returns what is recorded, with the newest `limit` events.
-    pub(super) fn recording(&self, limit: usize) -> Recording {
-        let threads = self.threads.iter();
-        let mut events: Vec<_> = self.threads.values().flat_map(|it| &it.events).collect();
-        events.sort_unstable_by_key(|(number, _)| *number);
-        let skipped = events.len().saturating_sub(limit);
+    /// Returns what is recorded.
+    pub(super) fn recorded(&self) -> Recorded {
+        let threads = self.threads.iter().map(|(name, record)| RecordedThread {
+            name: name.clone(),
+            recorded_total: record.total,
+            kept: record.events.len() as u64,
+        });
+        Recorded {
+            per_thread: self.per_thread,
+            threads: threads.collect(),
+            events: self
+                .threads
+                .values()
+                .flat_map(|it| it.events.iter().cloned())
+                .collect(),
+        }
+    }
+}
+
+/// What was recorded at one moment. It is put in order without the lock, for which threads wait that
+/// record.
+pub(super) struct Recorded {
+    per_thread: usize,
+    threads: Vec<RecordedThread>,
+    events: Vec<(u64, Arc<Event>)>,
+}
+
+impl Recorded {
+    /// Returns the newest `limit` events, the oldest of them first.
+    pub(super) fn newest(mut self, limit: usize) -> Recording {
+        self.events.sort_unstable_by_key(|(number, _)| *number);
+        let skipped = self.events.len().saturating_sub(limit);
+        let newest = self.events[skipped..].iter();
         Recording {
             per_thread: self.per_thread as u64,
-            threads: threads
-                .map(|(name, record)| RecordedThread {
-                    name: name.clone(),
-                    recorded_total: record.total,
-                    kept: record.events.len() as u64,
-                })
-                .collect(),
-            events: events[skipped..]
-                .iter()
-                .map(|(_, event)| Event::clone(event))
-                .collect(),
+            threads: self.threads,
+            events: newest.map(|(_, event)| Event::clone(event)).collect(),
         }
     }
 }

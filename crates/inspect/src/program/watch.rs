@@ -3,8 +3,8 @@
 //!
 //! Turns are not timed where they run: a reading of the clock would cost as much as a short turn. A
 //! thread of the inspector looks at the numbers that threads keep anyway, about every 10 ms, or 25 ms
-//! while nothing runs, and so knows the time of a turn to the distance of two looks. The distances vary, so that a program that
-//! does something every 10 ms does not fall into step with them.
+//! while nothing runs, and so knows the time of a turn to the distance of two looks. The distances
+//! vary, so that a program that does something every 10 ms does not fall into step with them.
 //!
 //! The time on the CPU is an estimate. What a thread has spent there between two looks is read from
 //! the operating system, and is the isolate's that the thread runs now, or has run last. So the sum

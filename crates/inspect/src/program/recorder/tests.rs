@@ -21,7 +21,7 @@ fn a_thread_displaces_its_own_events_only_and_all_are_merged_in_their_order() {
         recorder.add(event(Some("a"), &number.to_string()));
     }
     recorder.add(event(None, "last"));
-    let recording = recorder.recording(100);
+    let recording = recorder.recorded().newest(100);
     let texts: Vec<_> = recording.events.iter().map(|it| it.text.as_str()).collect();
     assert_eq!(texts, ["first", "7", "8", "9", "last"]);
     let threads = recording.threads.iter();
@@ -29,7 +29,7 @@ fn a_thread_displaces_its_own_events_only_and_all_are_merged_in_their_order() {
         .map(|it| (it.name.as_str(), it.recorded_total, it.kept))
         .collect();
     assert_eq!(threads, [("a", 10, 3), ("b", 1, 1), (SEEN, 1, 1)]);
-    assert_eq!(recorder.recording(1).events[0].text, "last");
+    assert_eq!(recorder.recorded().newest(1).events[0].text, "last");
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn threads_without_an_end_share_one_record() {
     for number in 0..10 * THREADS {
         recorder.add(event(Some(&number.to_string()), ""));
     }
-    let recording = recorder.recording(usize::MAX);
+    let recording = recorder.recorded().newest(usize::MAX);
     assert_eq!(recording.threads.len(), THREADS + 1);
     let others = recording.threads.iter().find(|it| it.name == OTHERS);
     assert_eq!(others.map(|it| it.kept), Some(2));
@@ -49,5 +49,5 @@ fn threads_without_an_end_share_one_record() {
 fn a_recorder_without_room_keeps_nothing() {
     let mut recorder = Recorder::new(0);
     recorder.add(event(None, ""));
-    assert!(recorder.recording(9).events.is_empty());
+    assert!(recorder.recorded().newest(9).events.is_empty());
 }
