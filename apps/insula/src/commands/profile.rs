@@ -1,7 +1,8 @@
 //! A profile: how often each stack was seen.
 
-use std::fmt::Write;
-use std::fs;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub(super) fn run(options: &cli::Profile, global: &Global) -> Outcome {
 /// Writes a file for pprof, whole or not at all.
 fn write_pprof(path: &Path, profile: &Profile, global: &Global) -> Outcome {
     let bytes = pprof::encoded(profile).map_err(|error| Failure::file("compress", path, &error))?;
-    fs::write(path, bytes).map_err(|error| Failure::file("write", path, &error))?;
+    write_whole(path, &bytes).map_err(|error| Failure::file("write", path, &error))?;
     let name = clean(&path.display().to_string());
     if global.json {
         return print_json(&json!({ "file": name, "looks": profile.looks }));
@@ -50,6 +51,17 @@ fn write_pprof(path: &Path, profile: &Profile, global: &Global) -> Outcome {
     print(&format!(
         "{looks} in {name}; show it with: go tool pprof -top {name}\n"
     ))
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    // With the permissions of any new file; by default only its owner could read it.
+    let mut file = tempfile::Builder::new().make_in(folder.unwrap_or(Path::new(".")), |path| {
+        File::create_new(path)
+    })?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Returns a line for each stack, as tools for flame graphs read them.
