@@ -71,7 +71,8 @@ fn jobs() -> usize {
 fn watch(child: &mut Child) -> Result<ExitStatus, HashSet<String>> {
     let lines = child.stdout.take().map(pass_on);
     let mut ended = HashSet::new();
-    let mut idle = Idle::since_now(child.id());
+    // Measured while there is no output.
+    let mut idle: Option<Idle> = None;
     let mut last_end = Instant::now();
     loop {
         let line = match &lines {
@@ -82,7 +83,8 @@ fn watch(child: &mut Child) -> Result<ExitStatus, HashSet<String>> {
             Ok(line) => {
                 ended.extend(ended_test(&line));
                 last_end = Instant::now();
-                idle = Idle::since_now(child.id());
+                idle = None;
+                continue;
             }
             Err(RecvTimeoutError::Timeout) => {}
             // The output is closed; the exit status follows.
@@ -97,6 +99,7 @@ fn watch(child: &mut Child) -> Result<ExitStatus, HashSet<String>> {
             {}
             return Ok(status);
         }
+        let idle = idle.get_or_insert_with(|| Idle::since_now(child.id()));
         if idle.lasts(IDLE_LIMIT) || last_end.elapsed() > BUSY_LIMIT {
             // An error means that the program has just ended.
             let _ = child.kill();
