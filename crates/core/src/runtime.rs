@@ -334,8 +334,8 @@ impl Runtime {
     /// Has the threads of the pool look at a source of input while they have nothing to run, until it
     /// is dropped. How long they look is the [search time](RuntimeBuilder::search_time).
     ///
-    /// The source is not looked at while all threads are busy, or asleep. Of a seeded runtime it never
-    /// is. So input has to wake somebody whenever no thread looks.
+    /// No thread looks while all of them are busy or asleep, and none of a seeded runtime ever does.
+    /// Input that comes when no thread looks has to wake somebody by itself.
     pub fn add_poller(&self, poller: Weak<dyn Poller>) {
         if let Some(pool) = self.0.thread_pool() {
             pool.pollers().add(poller);

@@ -177,7 +177,7 @@ impl<C: WireContract> Target<C> {
         let lease = Lease::new(move |_worker| {
             // The sign first: a word that is still in the outbox is lost with this program.
             on_start(call);
-            // With the answer, if that comes before the call is polled: then nobody waits for it.
+            // It is sent with the answer if that is there at once.
             shared.outbox.put_aside(Frame::Started { call });
             let waker = shared.state.lock().begin(call);
             waker.into_iter().for_each(wake_contained);
