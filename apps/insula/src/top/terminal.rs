@@ -30,6 +30,7 @@ enum Wish {
     /// To stop, so that a shell has the terminal.
     Stop,
     /// To go on after a stop that this program has not seen.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "no job is stopped there"))]
     GoOn,
 }
 
