@@ -124,6 +124,11 @@ impl Visit<'_> {
             "tools.find('th[aria-sort=descending]', 'Name')",
         )?;
         self.filter("")?;
+        // The page waits for the end of the typing, and then begins at the first row again.
+        self.expect(
+            "all isolates",
+            "!tools.text('#isolates .counts').includes(' of ')",
+        )?;
         self.page.click("#isolates thead button", "Turns")?;
         let turns = "
             tools.texts('#isolates tbody tr > :nth-child(5)').map((text) => Number(text.replaceAll(',', '')))
