@@ -18,7 +18,7 @@ use futures_util::stream;
 
 use insula_core::{Isolate, ReceivePort, ReplyTo, Runtime};
 use insula_pool::{
-    Balance, Health, Monitor, Overflow, Queue, Rate, Recycle, WorkerEvent, WorkerPool,
+    Balance, Health, Measure, Monitor, Overflow, Queue, Rate, Recycle, WorkerEvent, WorkerPool,
 };
 use insula_rpc::{Context, Priority, Respond as _, contract, map, serve};
 
@@ -148,6 +148,7 @@ fn pool_options(runtime: &Runtime, n: u64) {
             .balance(Balance::Adaptive)
             // Not the time on the CPU: valgrind hides the page from which its clock is read.
             .monitor(Monitor::memory())
+            .measure(Measure::All)
             .recycle(Recycle::after_calls(u64::MAX).or_after_errors(u64::MAX))
             .health(Health::stuck_after(60 * second))
             .quarantine_after(2)

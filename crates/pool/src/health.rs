@@ -114,7 +114,11 @@ impl Heartbeat {
     pub(crate) fn begins(&self, signs: &Signs, worker: usize) {
         // Before the count: a worker that is given up in between is taken out here.
         signs.enter(worker);
-        if self.beat() {
+        // A load and a store, since nobody else changes a count that is even: `give_up` expects an odd
+        // one.
+        let count = self.0.load(Ordering::Relaxed);
+        self.0.store(count + 1, Ordering::Relaxed);
+        if count & GIVEN_UP != 0 {
             signs.leave(worker);
         }
     }
@@ -122,14 +126,10 @@ impl Heartbeat {
     /// A slice ends. Returns whether calls wait for its worker.
     pub(crate) fn ends(&self, signs: &Signs, worker: usize) -> bool {
         // After the count: a worker that is given up in between is left here, and not by the other.
-        !self.beat() && signs.leave(worker)
-    }
-
-    /// Returns whether it was given up.
-    fn beat(&self) -> bool {
         // Relaxed, as the signs are: it is one place, whose changes have one order, and the fence
         // that orders them with others is in `leave`.
-        self.0.fetch_add(1, Ordering::Relaxed) & GIVEN_UP != 0
+        let was_given_up = self.0.fetch_add(1, Ordering::Relaxed) & GIVEN_UP != 0;
+        !was_given_up && signs.leave(worker)
     }
 
     /// Gives the isolate up, if it is still in the slice of this count. From here on it does not change

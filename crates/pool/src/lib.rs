@@ -135,9 +135,9 @@
 //! (`shared.rs`). It returns what is to be done: calls to refuse, wakers to wake and values to drop
 //! are handed out, and handled after the lock is released. So are the events of workers, by one thread
 //! at a time, so that their order is kept. The report of the shutdown (`pool.rs`)
-//! and the times in a worker's books (`stats.rs`) have locks of their own. All are leaves. The
-//! times, and for a call that is given up the state, are taken under another lock, that of the call's
-//! cell.
+//! and the times of a worker and of a method (`stats.rs`) have locks of their own. All are leaves, but
+//! for the times of a worker, under which those of its methods are taken. The times of a worker, and
+//! for a call that is given up the state, are taken under another lock, that of the call's cell.
 
 #![forbid(unsafe_code)]
 

@@ -11,12 +11,14 @@ use loom::thread;
 use insula_core::Instant;
 use insula_rpc::{Priority, Share, WorkType};
 use insula_sync::Mutex;
+use insula_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::balance::Balance;
 use crate::config::Queue;
 use crate::dispatch::{Dispatch, Fate, Job, Next, Place, Submitted, Target};
 use crate::error::WorkerFault;
 use crate::health::Heartbeat;
+use crate::stats::samples::{Sample, Samples};
 
 struct Call(Option<Target>);
 
@@ -49,6 +51,18 @@ impl Job for Call {
     }
 }
 
+/// A place where loom is to try each order of the threads that pass it. Where one thread loads a value and
+/// another one loads and then stores it, loom 0.7 tries one order only: it keeps the last access to an
+/// object, and that is the load of the thread that stores.
+#[derive(Clone, Default)]
+struct Moment(Arc<AtomicUsize>);
+
+impl Moment {
+    fn pass(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Risk: a slice ends just as its worker is given up. Both leave it, or none does, and the worker looks
 /// inside for ever, or outside though it is not; or a call waits beside its next state.
 #[test]
@@ -57,13 +71,17 @@ fn a_slice_that_ends_while_its_worker_is_given_up_is_left_once() {
         let dispatch = Dispatch::<Call>::new(1, 1, Queue::default(), Balance::default());
         let (signs, heartbeat) = (dispatch.signs(), Arc::new(Heartbeat::default()));
         let slices = (Arc::clone(&signs), Arc::clone(&heartbeat));
+        let inside = Moment::default();
+        let there = inside.clone();
         let isolate = thread::spawn(move || {
             let (signs, heartbeat) = slices;
             for _ in 0..2 {
                 heartbeat.begins(&signs, 0);
+                there.pass();
                 heartbeat.ends(&signs, 0);
             }
         });
+        inside.pass();
         let found = heartbeat.inside();
         if let Some(count) = found
             && heartbeat.give_up(count)
@@ -140,5 +158,38 @@ fn a_call_that_begins_while_its_key_moves_lets_the_next_one_start() {
         let is_woken = begins.join().unwrap();
         let is_run = is_run || (is_woken && took(&dispatch.lock().next(lane(other))));
         assert!(is_run, "the next call waits for ever");
+    });
+}
+
+/// The isolate of a worker writes more samples than the ring has room for, while somebody reads the
+/// histograms. Each sample is seen once, whole and in its turn.
+#[test]
+fn each_sample_comes_once_whichever_side_drains() {
+    loom::model(|| {
+        let samples = Arc::new(Samples::new(2));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sample = |number: u64| Sample {
+            method: number as usize,
+            queue_wait: number,
+            run_time: (number != 1).then_some(number),
+        };
+        let (writing, full) = (Arc::clone(&samples), Arc::clone(&seen));
+        let writer = thread::spawn(move || {
+            for number in 0..3 {
+                if !writing.push(sample(number)) {
+                    let mut seen = full.lock();
+                    writing.drain(|it| seen.push(it));
+                    drop(seen);
+                    assert!(writing.push(sample(number)));
+                }
+            }
+        });
+        let mut reading = seen.lock();
+        samples.drain(|it| reading.push(it));
+        drop(reading);
+        writer.join().unwrap();
+        let mut seen = seen.lock();
+        samples.drain(|it| seen.push(it));
+        assert_eq!(*seen, [0, 1, 2].map(sample));
     });
 }

@@ -253,6 +253,15 @@ pub(crate) struct CallMemory {
 }
 
 impl CallMemory {
+    #[cfg(test)]
+    pub(crate) fn of(allocated: u64, peak: u64) -> Self {
+        Self {
+            allocated,
+            held: 0,
+            peak,
+        }
+    }
+
     /// Polls a part of the call.
     pub(crate) fn count<R>(&mut self, poll: impl FnOnce() -> R) -> R {
         let before = thread_counts();

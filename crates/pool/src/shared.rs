@@ -28,7 +28,6 @@ use crate::health::{Health, Resident};
 use crate::inspect::Entered;
 use crate::lifecycle::{Recycle, Restart};
 use crate::memory::{Dropper, Memory};
-use crate::observe::cpu::CpuMeter;
 use crate::observe::discards::{DiscardReason, Discarded, Discards};
 use crate::observe::hub::{Hub, Observers};
 use crate::observe::report::Baseline;
@@ -49,8 +48,8 @@ pub(crate) struct Shared<C: Calls> {
     pub(crate) books: Vec<Arc<Books>>,
     methods: Arc<Methods>,
     traces: Arc<Traces>,
-    /// One per worker; none if their time is not measured.
-    pub(crate) cpu: Vec<Arc<CpuMeter>>,
+    /// The time of workers on the CPU is measured.
+    pub(crate) measures_cpu: bool,
     state: Mutex<Dispatch<Entry<C>>>,
     signs: Arc<Signs>,
     /// The user's policy, if there is one.
@@ -60,8 +59,8 @@ pub(crate) struct Shared<C: Calls> {
     isolates: Mutex<Vec<Vec<Resident>>>,
     /// Calls that end workers are held back, so that their identities are needed.
     has_quarantine: bool,
-    /// Calls are asked for what they say of themselves. Changes while the pool runs.
-    needs_facts: AtomicBool,
+    /// The queue is fair to shares, so that calls are asked for theirs. Changes while the pool runs.
+    is_fair: AtomicBool,
     /// The limit of each worker.
     pub(crate) memory: Option<Memory>,
     /// Memory is measured.
@@ -87,21 +86,14 @@ pub(crate) struct Shared<C: Calls> {
 #[derive(Debug)]
 pub(crate) struct Entry<C> {
     pub(crate) call: C,
-    /// The time at which it came, if it is timed.
-    pub(crate) queued_at: Option<Instant>,
+    /// The time at which it came, if that is needed.
+    came_at: Option<Instant>,
+    is_timed: bool,
     pub(crate) pin: Option<Target>,
     priority: Priority,
     work: WorkType,
-    /// What few pools need to know of their calls.
-    rare: Option<Box<Rare>>,
-}
-
-#[derive(Debug)]
-struct Rare {
-    /// The time at which it came, if the queue sheds calls that wait too long.
-    came_at: Option<Instant>,
-    /// What it says of itself.
-    facts: Facts,
+    /// Nearly always nothing: a call is moved several times, and is to be small.
+    facts: Option<Box<Facts>>,
 }
 
 /// What a call says of itself, where a pool asks for it.
@@ -116,6 +108,13 @@ struct Facts {
 type Handle = Option<Arc<dyn Signal>>;
 
 const BASELINE: Rank = Rank::new(40, "the baseline of a pool's reports");
+
+impl<C> Entry<C> {
+    /// The time at which it came, if it is timed.
+    pub(crate) fn timed_from(&self) -> Option<Instant> {
+        self.came_at.filter(|_| self.is_timed)
+    }
+}
 
 impl<C: Calls> Job for Entry<C> {
     type Handle = Handle;
@@ -141,7 +140,7 @@ impl<C: Calls> Job for Entry<C> {
     }
 
     fn came_at(&self) -> Option<Instant> {
-        self.rare.as_ref()?.came_at
+        self.came_at
     }
 
     fn bytes(&self) -> u64 {
@@ -149,11 +148,11 @@ impl<C: Calls> Job for Entry<C> {
     }
 
     fn identity(&self) -> Option<u64> {
-        self.rare.as_ref()?.facts.identity
+        self.facts.as_ref()?.identity
     }
 
     fn share(&self) -> Option<Share> {
-        self.rare.as_ref()?.facts.share
+        self.facts.as_ref()?.share
     }
 }
 
@@ -190,7 +189,8 @@ impl<C: Calls> Endpoint<C> for Shared<C> {
                 .for_each(|call| each(self.submit(call, info)));
         }
         let pin = info.key.map(Target::Key);
-        let facts: Vec<_> = match self.needs_facts.load(Ordering::Relaxed) {
+        // Before the lock, since it takes those of the calls.
+        let facts: Vec<_> = match self.needs_facts() {
             true => calls.iter().map(|call| self.facts(call)).collect(),
             false => Vec::new(),
         };
@@ -242,28 +242,21 @@ fn submit_to<C: Calls>(
     state: &mut Dispatch<Entry<C>>,
     call: C,
     info: CallInfo,
-    (pin, facts): (Option<Target>, Option<Facts>),
+    (pin, facts): (Option<Target>, Option<Box<Facts>>),
 ) -> Submitted<Entry<C>> {
     let clock = state.needs_time().then(Instant::now);
     let now = || clock.unwrap_or_else(Instant::now);
+    let is_timed = state.takes_sample();
     let entry = Entry {
         call,
-        queued_at: state.takes_sample().then(now),
+        came_at: (is_timed || state.has_codel()).then(now),
+        is_timed,
         pin,
         priority: info.priority,
         work: info.work,
-        rare: rare(clock.filter(|_| state.has_codel()), facts),
+        facts,
     };
     state.submit(entry, info.admission == Admission::Policy, now)
-}
-
-fn rare(came_at: Option<Instant>, facts: Option<Facts>) -> Option<Box<Rare>> {
-    // Nearly always nothing: a call is moved several times, and is to be small.
-    let is_any = came_at.is_some() || facts.is_some();
-    is_any.then(|| {
-        let facts = facts.unwrap_or_default();
-        Box::new(Rare { came_at, facts })
-    })
 }
 
 impl<C: Calls> Shared<C> {
@@ -280,19 +273,25 @@ impl<C: Calls> Shared<C> {
         self.follow(submitted)
     }
 
-    fn facts(&self, call: &C) -> Option<Facts> {
-        self.needs_facts
-            .load(Ordering::Relaxed)
-            .then(|| self.ask_for_facts(call))
+    fn needs_facts(&self) -> bool {
+        self.has_quarantine || self.is_fair.load(Ordering::Relaxed)
+    }
+
+    fn facts(&self, call: &C) -> Option<Box<Facts>> {
+        match self.needs_facts() {
+            true => self.ask_for_facts(call),
+            false => None,
+        }
     }
 
     #[cold]
-    fn ask_for_facts(&self, call: &C) -> Facts {
-        let identity = self.has_quarantine.then(|| call.pending().identity());
-        Facts {
-            identity: identity.flatten(),
-            share: call.pending().share(),
-        }
+    fn ask_for_facts(&self, call: &C) -> Option<Box<Facts>> {
+        let call = call.pending();
+        let identity = self.has_quarantine.then(|| call.identity()).flatten();
+        let is_fair = self.is_fair.load(Ordering::Relaxed);
+        let share = is_fair.then(|| call.share()).flatten();
+        let is_any = identity.is_some() || share.is_some();
+        is_any.then(|| Box::new(Facts { identity, share }))
     }
 
     /// Asks the user's policy for the worker of the next call.
@@ -425,8 +424,8 @@ impl<C: Calls> Shared<C> {
         if let Some(queue) = queue {
             state.set_queue(queue);
             // A call that comes at this moment may count to no share.
-            let needs_facts = self.has_quarantine || queue.order == Order::Fair;
-            self.needs_facts.store(needs_facts, Ordering::Relaxed);
+            let is_fair = queue.order == Order::Fair;
+            self.is_fair.store(is_fair, Ordering::Relaxed);
         }
         let mut policy = None;
         if let Some(restart) = restart {
@@ -462,16 +461,12 @@ impl<C: Calls> Shared<C> {
         let mut state = Dispatch::new(slots, lanes, queue, balance);
         state.scale_by(workers);
         state.measure(setup.measure);
-        let metered = match setup.monitor.cpu {
-            Cpu::Measured => slots,
-            Cpu::Unknown => 0,
-        };
-        let heap = match setup.memory {
-            Some(_) => Heap::Measured,
-            None => setup.monitor.memory,
-        };
+        let mut monitor = setup.monitor;
+        if setup.memory.is_some() {
+            monitor.memory = Heap::Measured;
+        }
         let traces = Arc::<Traces>::default();
-        let methods = Methods::new(C::methods(), heap, &traces);
+        let methods = Methods::new(C::methods(), monitor, &traces);
         let books = |index| Arc::new(Books::new(&methods, WorkerId::new(index)));
         drop(state.restart_by(restart.clone()));
         state.recycle_by(setup.recycle);
@@ -488,14 +483,14 @@ impl<C: Calls> Shared<C> {
             books: (0..).take(slots).map(books).collect(),
             methods,
             traces,
-            cpu: (0..metered).map(|_| Arc::default()).collect(),
+            measures_cpu: monitor.cpu == Cpu::Measured,
             isolates: Mutex::new((0..slots).map(|_| Vec::new()).collect()),
             signs: state.signs(),
             strategy,
-            needs_facts: AtomicBool::new(setup.quarantine.is_some() || queue.order == Order::Fair),
+            is_fair: AtomicBool::new(queue.order == Order::Fair),
             has_quarantine: setup.quarantine.is_some(),
             memory: setup.memory,
-            measures_memory: heap == Heap::Measured,
+            measures_memory: monitor.memory == Heap::Measured,
             dropper: Dropper::new(setup.memory),
             stuck_after: setup.health.stuck_after,
             state: Mutex::new(state),
@@ -519,7 +514,7 @@ impl<C: Calls> Shared<C> {
     }
 
     /// Ends the lane's call, if it is `done`, and gets the next; `None` when the loop has to end. Tells
-    /// the time, if it had to be known for that.
+    /// the time, if it had to be known for that; the caller has put it there if it knows it.
     pub(crate) fn poll_next(
         &self,
         at: Place,
@@ -527,7 +522,10 @@ impl<C: Calls> Shared<C> {
         time: &mut Option<Instant>,
     ) -> Poll<Option<Entry<C>>> {
         let mut state = self.state.lock();
-        *time = state.needs_time().then(Instant::now);
+        *time = match state.needs_time() {
+            true => Some(time.take().unwrap_or_else(Instant::now)),
+            false => None,
+        };
         if let Some(now) = *time {
             state.look(now);
         }

@@ -1,6 +1,7 @@
 //! The plain snapshots that are shown of a pool.
 
 pub(crate) mod books;
+pub(crate) mod samples;
 pub(crate) mod times;
 
 use std::time::Duration;

@@ -22,10 +22,9 @@ use crate::error::WorkerFault;
 use crate::health::{Heartbeat, Readiness, Resident};
 use crate::lifecycle::Start;
 use crate::memory::{CallMemory, Dropper, Pressure, StateMemory};
-use crate::observe::cpu::CpuMeter;
 use crate::observe::discards::DiscardReason;
 use crate::shared::{Shared, unless, within};
-use crate::stats::books::LaneBooks;
+use crate::stats::books::{LaneBooks, StateBooks};
 
 /// A factory's view of the worker whose state it builds.
 #[derive(Debug, Clone)]
@@ -204,10 +203,10 @@ impl<R: Respond> Seed<R> {
 
     /// From here on the dispatch is told when the isolate runs. Not before its state is built: an
     /// earlier one may have the worker meanwhile, whose room is its own.
-    async fn watch(&self) {
+    async fn watch(&self, books: &Arc<StateBooks>) {
         let worker = self.worker.index();
         let meters = Meters {
-            cpu: self.shared.cpu.get(worker).cloned(),
+            cpu: self.shared.measures_cpu.then(|| Arc::clone(books)),
             memory: self.memory.clone(),
             heartbeat: self.heartbeat.clone(),
         };
@@ -257,7 +256,8 @@ struct Watch<C: Calls> {
 
 /// What is measured of a slice.
 struct Meters {
-    cpu: Option<Arc<CpuMeter>>,
+    /// If their time is measured.
+    cpu: Option<Arc<StateBooks>>,
     memory: Option<Arc<StateMemory>>,
     /// If workers are watched.
     heartbeat: Option<Arc<Heartbeat>>,
@@ -265,8 +265,8 @@ struct Meters {
 
 impl Meters {
     fn begin(&self, signs: &Signs, worker: usize) {
-        if let Some(cpu) = &self.cpu {
-            cpu.begin();
+        if let Some(books) = &self.cpu {
+            books.cpu().begin();
         }
         if let Some(memory) = &self.memory {
             memory.meter.begin();
@@ -281,8 +281,8 @@ impl Meters {
         if let Some(memory) = &self.memory {
             memory.meter.end();
         }
-        if let Some(cpu) = &self.cpu {
-            cpu.end();
+        if let Some(books) = &self.cpu {
+            books.cpu().end();
         }
         match &self.heartbeat {
             Some(heartbeat) => heartbeat.ends(signs, worker),
@@ -345,9 +345,10 @@ pub(crate) async fn run<R: Respond>(mut seed: Seed<R>) {
         return leave(seed);
     };
     seed.fails_build = false;
-    seed.watch().await;
+    let books = shared.books[worker].open();
+    seed.watch(&books).await;
     let (last_lane, all_over) = one_shot();
-    let lanes = Arc::new(Lanes::new(&seed, Arc::clone(&responder), last_lane));
+    let lanes = Arc::new(Lanes::new(&seed, Arc::clone(&responder), books, last_lane));
     open.into_iter().for_each(|lane| lanes.spawn(lane));
     // Only lanes hold it from here on, so that `all_over` comes with the end of the last one.
     drop(lanes);
@@ -442,21 +443,28 @@ struct Lanes<R: Respond> {
     incarnation: u32,
     scope: Scope,
     memory: Option<Arc<StateMemory>>,
+    books: Arc<StateBooks>,
     /// Is dropped with the last lane.
     _last_lane: ReplyTo<()>,
 }
 
 impl<R: Respond> Lanes<R> {
-    fn new(seed: &Seed<R>, responder: Arc<R>, last_lane: ReplyTo<()>) -> Self {
+    fn new(
+        seed: &Seed<R>,
+        responder: Arc<R>,
+        books: Arc<StateBooks>,
+        last_lane: ReplyTo<()>,
+    ) -> Self {
         let shared = Arc::clone(&seed.shared);
         let name = Arc::clone(&shared.name);
         Self {
             scope: Scope::new(name, seed.worker, seed.incarnation, shared.grace),
-            shared,
             responder: Some(responder),
             worker: seed.worker.index(),
             incarnation: seed.incarnation,
             memory: seed.memory.clone(),
+            books,
+            shared,
             _last_lane: last_lane,
         }
     }
@@ -491,7 +499,7 @@ struct Lane<R: Respond> {
 impl<R: Respond> Lane<R> {
     async fn run(self) {
         let Self { lanes, at } = &self;
-        let books = Arc::new(LaneBooks::new(&lanes.shared.books[at.worker]));
+        let books = Arc::new(LaneBooks::new(&lanes.books));
         // A service that one call uses at a time is used until the end of that call's stream.
         let place = (!R::EXCLUSIVE).then(|| -> Arc<dyn Place> {
             Arc::new(LanePlace {
@@ -520,11 +528,12 @@ impl<R: Respond> Lane<R> {
             incarnation: self.lanes.incarnation,
         };
         let (mut done, mut time, mut slice) = (None, None, Slice::default());
+        let mut beside = Beside::new(self.lanes.memory.is_some());
         while let Some(entry) = poll_fn(|_cx| {
             let next = shared.poll_next(at, &mut done, &mut time);
             // A lane that parks lets others run anyway.
             if next.is_pending() {
-                slice = Slice::default();
+                (slice, time) = (Slice::default(), None);
             }
             next
         })
@@ -533,21 +542,24 @@ impl<R: Respond> Lane<R> {
             slice.begin();
             let method = entry.call.method();
             books.begin(method);
-            if let Some(queued_at) = entry.queued_at {
-                books.time(queued_at, time.unwrap_or_else(Instant::now));
+            if let Some(came) = entry.timed_from() {
+                books.time(came, time.unwrap_or_else(Instant::now));
             }
-            let mut extra = self.extra(entry.pin.is_some());
+            beside.begin(entry.pin.is_some());
             let mut running = pin!(responder.respond(entry.call, scope));
-            let ended = poll_fn(|cx| match &mut extra {
-                None => running.as_mut().poll(cx),
-                Some(extra) => self.poll_beside(extra, running.as_mut(), cx),
+            let ended = poll_fn(|cx| match beside.is_any() {
+                false => running.as_mut().poll(cx),
+                true => self.poll_beside(&mut beside, running.as_mut(), cx),
             })
             .await;
-            if let Some(extra) = extra {
-                self.tell_memory(method, extra.memory.as_ref());
-            }
             // Told with the next question, under one lock.
-            done = Some(ended.how);
+            (done, time) = (Some(ended.how), books.take_end());
+            if let Some(memory) = &beside.memory
+                && self.tell_memory(method, memory)
+            {
+                // What follows does not begin when the call has ended.
+                time = None;
+            }
             if ended.how == How::Expired && !ended.has_run {
                 shared.discarded(method, DiscardReason::Expired);
             }
@@ -556,6 +568,7 @@ impl<R: Respond> Lane<R> {
                 shared.suspect(at.worker, self.lanes.incarnation);
             }
             if slice.is_over() {
+                time = None;
                 yield_now().await;
             }
         }
@@ -563,53 +576,64 @@ impl<R: Respond> Lane<R> {
 }
 
 /// What is to be done beside the polls of few calls.
-struct Extra {
-    /// It is pinned, and has not begun.
+struct Beside {
+    /// The call is pinned, and has not begun.
     begins: bool,
     /// If memory is measured.
     memory: Option<CallMemory>,
 }
 
-impl<R: Respond> Lane<R> {
-    fn extra(&self, is_pinned: bool) -> Option<Box<Extra>> {
-        let measures_memory = self.lanes.memory.is_some();
-        (is_pinned || measures_memory).then(|| {
-            Box::new(Extra {
-                begins: is_pinned,
-                memory: measures_memory.then(CallMemory::default),
-            })
-        })
+impl Beside {
+    fn new(measures_memory: bool) -> Self {
+        Self {
+            begins: false,
+            memory: measures_memory.then(CallMemory::default),
+        }
     }
 
+    /// The lane's next call begins.
+    fn begin(&mut self, is_pinned: bool) {
+        self.begins = is_pinned;
+        if let Some(memory) = &mut self.memory {
+            *memory = CallMemory::default();
+        }
+    }
+
+    fn is_any(&self) -> bool {
+        self.begins || self.memory.is_some()
+    }
+}
+
+impl<R: Respond> Lane<R> {
     /// Polls a call, with what is to be done beside that.
     // Not in line, and without its type, so that other calls do not pay for this.
     #[cold]
     fn poll_beside(
         &self,
-        extra: &mut Extra,
+        beside: &mut Beside,
         call: Pin<&mut dyn Future<Output = Ended>>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Ended> {
         // Before the poll, which may compute for long, or make calls that wait for this.
-        if std::mem::take(&mut extra.begins) {
+        if std::mem::take(&mut beside.begins) {
             let incarnation = self.lanes.incarnation;
             self.lanes.shared.began(self.at.worker, incarnation);
         }
-        match &mut extra.memory {
+        match &mut beside.memory {
             Some(memory) => memory.count(|| call.poll(cx)),
             None => call.poll(cx),
         }
     }
 
-    /// A call has ended.
-    fn tell_memory(&self, method: usize, call: Option<&CallMemory>) {
+    /// A call has ended. Returns whether that may have taken long.
+    fn tell_memory(&self, method: usize, call: &CallMemory) -> bool {
         let (shared, incarnation) = (&self.lanes.shared, self.lanes.incarnation);
-        if let Some((call, state)) = call.zip(self.lanes.memory.as_ref()) {
-            shared.add_memory(method, call);
-            if let Some(limit) = &shared.memory {
-                state.look(limit, shared, (self.at.worker, incarnation));
-            }
-        }
+        self.lanes.books.add_memory(method, call);
+        let Some((limit, state)) = shared.memory.as_ref().zip(self.lanes.memory.as_ref()) else {
+            return false;
+        };
+        state.look(limit, shared, (self.at.worker, incarnation));
+        true
     }
 }
 

@@ -162,6 +162,8 @@ pub(crate) struct CallCell<M: Method> {
     deadline: Option<Instant>,
     /// Never changes.
     request_traffic: Traffic,
+    /// It was made with an envelope: without one, nobody looks for it under the lock. Never changes.
+    has_envelope: bool,
     slot: Mutex<Slot<M>>,
 }
 
@@ -304,6 +306,7 @@ impl<M: Method> CallCell<M> {
             asked: AtomicU8::new(0),
             deadline,
             request_traffic: traffic,
+            has_envelope: envelope.is_some(),
             slot: Mutex::ranked(
                 Slot {
                     request: Some(request),
@@ -354,6 +357,9 @@ impl<M: Method> CallCell<M> {
 
     /// Looks at the idempotency key of a call that has one and has not started.
     pub(crate) fn with_idempotency_key<R>(&self, look: impl FnOnce(&str) -> R) -> Option<R> {
+        if !self.has_envelope {
+            return None;
+        }
         let slot = self.slot.lock();
         let key = slot.envelope.as_ref()?.idempotency_key.as_ref()?;
         Some(look(key))
@@ -361,6 +367,9 @@ impl<M: Method> CallCell<M> {
 
     /// Returns the share of a call that has one and has not started.
     pub(crate) fn share(&self) -> Option<Share> {
+        if !self.has_envelope {
+            return None;
+        }
         self.slot.lock().envelope.as_ref()?.share
     }
 

@@ -26,6 +26,24 @@ impl Instant {
         runtime::with_current(|runtime| runtime.map_or_else(system_now, |it| it.clock().now()))
     }
 
+    /// Returns the time on the system's clock. For other crates of this project.
+    #[doc(hidden)]
+    pub fn of_system() -> Self {
+        system_now()
+    }
+
+    /// Returns the time on its clock in nanoseconds. For other crates of this project.
+    #[doc(hidden)]
+    pub fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the instant of [`as_nanos`](Self::as_nanos).
+    #[doc(hidden)]
+    pub fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
     /// Returns the time from `earlier` to this instant, or zero if `earlier` is later.
     pub fn saturating_duration_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -96,6 +114,29 @@ impl Clock {
     }
 }
 
+/// The clock of [`std::time::Instant`], which hides its number: without that, each reading would be a
+/// difference of seconds and nanoseconds.
+#[cfg(target_os = "linux")]
+fn system_now() -> Instant {
+    static EPOCH: OnceLock<u64> = OnceLock::new();
+    let epoch = *EPOCH.get_or_init(monotonic);
+    Instant(monotonic().saturating_sub(epoch))
+}
+
+/// Returns the nanoseconds since some moment, usually the start of the machine.
+#[cfg(target_os = "linux")]
+fn monotonic() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a `timespec` that is written.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    // It cannot fail: the clock is there on each Linux. Neither part is negative.
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+#[cfg(not(target_os = "linux"))]
 fn system_now() -> Instant {
     static EPOCH: OnceLock<std::time::Instant> = OnceLock::new();
     let elapsed = EPOCH.get_or_init(std::time::Instant::now).elapsed();

@@ -36,7 +36,7 @@ pub(super) struct Load {
 /// A mean of latencies that takes a peak over at once and forgets it slowly.
 #[derive(Debug, Clone, Copy, Default)]
 struct Latency {
-    seconds: f64,
+    nanos: f64,
     at: Option<Instant>,
 }
 
@@ -75,12 +75,10 @@ impl Choice {
         candidates: &[usize],
         now: Option<Instant>,
     ) -> Option<usize> {
+        if let (&[only], false) = (candidates, matches!(self.balance, Balance::Weighted(_))) {
+            return Some(only);
+        }
         let running = |&worker: &usize| workers[worker].busy + workers[worker].woken;
-        let cost = |worker: usize| {
-            let load = &workers[worker].load;
-            let latency = now.map_or(0.0, |now| load.latency.at(now));
-            latency * (running(&worker) + 1) as f64
-        };
         let all = || candidates.iter().copied();
         match &self.balance {
             Balance::RoundRobin | Balance::Custom(_) => all().next(),
@@ -88,11 +86,10 @@ impl Choice {
             Balance::LeastLoaded => all().min_by_key(running),
             Balance::Random => self.random.choice(all()),
             Balance::PowerOfTwo => two(&mut self.random, candidates).min_by_key(running),
-            Balance::PeakEwma => all().min_by(|&a, &b| cost(a).total_cmp(&cost(b))),
-            Balance::Adaptive => {
-                let cost = |worker: usize| cost(worker) * workers[worker].load.penalty();
-                two(&mut self.random, candidates).min_by(|&a, &b| cost(a).total_cmp(&cost(b)))
-            }
+            Balance::PeakEwma => cheapest(all(), |it| workers[it].cost(now)),
+            Balance::Adaptive => cheapest(two(&mut self.random, candidates), |it| {
+                workers[it].cost(now) * workers[it].load.penalty()
+            }),
             Balance::Weighted(weights) => {
                 let weight = |worker: usize| weights.0.get(worker).copied().unwrap_or(0);
                 let is_last = |worker: usize| weight(worker) == 0;
@@ -109,17 +106,39 @@ impl Choice {
     }
 }
 
+/// The first of those with the least cost. Each is asked for it once.
+fn cheapest(
+    workers: impl Iterator<Item = usize>,
+    mut cost: impl FnMut(usize) -> f64,
+) -> Option<usize> {
+    let costs = workers.map(|it| (cost(it), it));
+    let least = costs.min_by(|(a, _), (b, _)| a.total_cmp(b));
+    least.map(|(_, worker)| worker)
+}
+
+impl<J: Job> Worker<J> {
+    /// The time that the calls on it and one more take, as far as its latency tells.
+    fn cost(&mut self, now: Option<Instant>) -> f64 {
+        let calls = self.busy + self.woken + 1;
+        now.map_or(0.0, |now| self.load.latency.bring_to(now)) * calls as f64
+    }
+}
+
 /// Two different ones of the candidates; one if there is no other.
-fn two<'a>(random: &mut Rng, candidates: &'a [usize]) -> impl Iterator<Item = usize> + use<'a> {
+fn two(random: &mut Rng, candidates: &[usize]) -> impl Iterator<Item = usize> + use<> {
+    if let &[first, second] = candidates {
+        // Nothing to be drawn.
+        return [Some(first), Some(second)].into_iter().flatten();
+    }
     let first = random.usize(..candidates.len().max(1));
     let step = match candidates.len() {
         0 | 1 => 0,
         many => random.usize(1..many),
     };
     let second = (first + step) % candidates.len().max(1);
-    let indices = [Some(first), (step > 0).then_some(second)];
-    let found = indices.into_iter().flatten();
-    found.filter_map(|index| candidates.get(index).copied())
+    let second = (step > 0).then_some(second);
+    let found = [Some(first), second].map(|index| candidates.get(index?).copied());
+    found.into_iter().flatten()
 }
 
 impl Load {
@@ -155,7 +174,7 @@ impl Load {
     }
 
     pub(super) fn latency(&self, now: Instant) -> Duration {
-        Duration::try_from_secs_f64(self.latency.at(now)).unwrap_or_default()
+        Duration::from_nanos(self.latency.at(now) as u64)
     }
 
     /// The factor by which a worker counts as slower than it is. A worker of which each call fails,
@@ -170,10 +189,15 @@ impl Load {
     }
 }
 
-/// The weight that an average keeps after a time: `e` to the power of minus its share of [`DECAY`].
-fn kept_after(time: Duration) -> f64 {
-    let share = time.as_secs_f64() / DECAY.as_secs_f64();
-    if share < 1e-3 {
+/// The time from one instant to the other, in [`DECAY`].
+fn share(from: Instant, to: Instant) -> f64 {
+    const PER_NANO: f64 = 1.0 / DECAY.as_nanos() as f64;
+    to.as_nanos().saturating_sub(from.as_nanos()) as f64 * PER_NANO
+}
+
+/// The weight that an average keeps after that time: `e` to the power of minus it.
+fn kept_after(share: f64) -> f64 {
+    if share < SOON {
         // The beginning of the series, exact to 10 digits there, at a fraction of the cost.
         1.0 - share + share * share / 2.0
     } else {
@@ -181,23 +205,34 @@ fn kept_after(time: Duration) -> f64 {
     }
 }
 
+/// The share of [`DECAY`] that is soon.
+const SOON: f64 = 1e-3;
+
 impl Latency {
     fn at(&self, now: Instant) -> f64 {
         let Some(at) = self.at else {
             // One that has had no call is tried first.
             return 0.0;
         };
-        self.seconds * kept_after(now.saturating_duration_since(at))
+        self.nanos * kept_after(share(at, now))
+    }
+
+    /// As [`at`](Self::at). Takes what was forgotten away, so that the next look is soon after this one.
+    fn bring_to(&mut self, now: Instant) -> f64 {
+        let nanos = self.at(now);
+        if self.at.is_some_and(|at| share(at, now) >= SOON) {
+            (self.nanos, self.at) = (nanos, Some(now));
+        }
+        nanos
     }
 
     fn record(&mut self, time: Duration, now: Instant) {
-        let time = time.as_secs_f64();
-        let passed = self.at.map(|at| now.saturating_duration_since(at));
-        let keep = passed.map_or(0.0, kept_after);
-        self.seconds = if time > self.seconds {
+        let time = time.as_nanos() as f64;
+        let keep = self.at.map_or(0.0, |at| kept_after(share(at, now)));
+        self.nanos = if time > self.nanos {
             time
         } else {
-            self.seconds * keep + time * (1.0 - keep)
+            self.nanos * keep + time * (1.0 - keep)
         };
         self.at = Some(now);
     }

@@ -41,10 +41,17 @@ impl<J: Job> Dispatch<J> {
 
     /// Finds the workers with room that run the fewest calls of this type, from the one whose turn it is.
     fn find_candidates(&self, work: WorkType, found: &mut Vec<usize>) {
-        let turn = (self.cursor..self.workers.len()).chain(0..self.cursor);
-        let has_room =
-            |index: &usize| self.workers[*index].has_room() && !self.signs.is_inside(*index);
-        found.extend(turn.filter(has_room));
+        let (before, after) = self.workers.split_at(self.cursor);
+        let turn = (self.cursor..).zip(after).chain((0..).zip(before));
+        for (index, worker) in turn {
+            if worker.has_room() && !self.signs.is_inside(index) {
+                found.push(index);
+            }
+        }
+        // A worker runs as many of these as of any other.
+        if work == WorkType::Balanced {
+            return;
+        }
         let of_work = |worker: usize| self.workers[worker].load.of(work);
         let least = found.iter().map(|&it| of_work(it)).min();
         found.retain(|&it| Some(of_work(it)) == least);

@@ -4,7 +4,6 @@ use insula_rpc::{Calls, How, WorkerId};
 
 use super::Shared;
 use crate::dispatch::{Condition, Phase};
-use crate::memory::CallMemory;
 use crate::observe::report::PerformanceReport;
 use crate::stats::books::Totals;
 use crate::stats::{PoolPhase, PoolStats, PoolStatus, WorkerCondition, WorkerMemory, WorkerStatus};
@@ -41,11 +40,6 @@ impl<C: Calls> Shared<C> {
             .collect()
     }
 
-    /// A call of a method has ended that has allocated this.
-    pub(crate) fn add_memory(&self, method: usize, call: &CallMemory) {
-        self.methods.add_memory(method, call);
-    }
-
     pub(crate) fn stats(&self) -> PoolStats {
         // The ends first: read the other way round, more calls might have ended than had come.
         let totals = self.totals();
@@ -54,10 +48,8 @@ impl<C: Calls> Shared<C> {
         let books = self.books.iter().zip(0..);
         let workers: Vec<_> = books
             .map(|(books, index)| {
-                let meter = self.cpu.get(index as usize);
                 let memory = memory.get(index as usize).copied().flatten();
-                let cpu_time = meter.and_then(|it| it.time());
-                books.snapshot(WorkerId::new(index), cpu_time, memory)
+                books.snapshot(WorkerId::new(index), memory)
             })
             .collect();
         PoolStats {

@@ -1,4 +1,8 @@
-//! Counting calls: the books that each worker keeps.
+//! Counting calls: the books of each worker.
+//!
+//! What is counted of a call is written by the isolate that ran it, without a lock: an addition is a load
+//! and a store. So each state of a worker has books of its own, since an earlier one may still have
+//! streams while the next one runs calls. When a state is over, its counts go to those of the worker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,13 +10,15 @@ use std::time::Duration;
 use insula_core::Instant;
 use insula_memory::thread_counts;
 use insula_rpc::{Ended, How, Ledger, MethodDescriptor, Traffic, WorkerId};
-use insula_sync::Mutex;
 use insula_sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use insula_sync::{Mutex, Rank};
 
+use super::samples::{Sample, Samples};
 use super::times::Times;
 use super::{Latency, MethodMemory, MethodStats, WorkerMemory, WorkerStats};
-use crate::config::Heap;
+use crate::config::{Cpu, Heap, Monitor};
 use crate::memory::CallMemory;
+use crate::observe::cpu::{self, CpuMeter};
 use crate::observe::trace::{EndedCall, Traces, name_of};
 
 /// The methods of a pool, and how long the calls of each took on all workers together: histograms for
@@ -21,20 +27,87 @@ pub(crate) struct Methods {
     /// The name of each one's contract, and the method.
     names: Vec<(&'static str, MethodDescriptor)>,
     times: Vec<Mutex<CallTimes>>,
-    /// What their calls have allocated, if that is measured.
-    memory: Option<Vec<Mutex<MethodMemory>>>,
+    monitor: Monitor,
     traces: Arc<Traces>,
 }
 
-/// The books of one worker. Only the worker's isolate writes the counters, one call after the
-/// other, so an addition is a load and a store; other threads read at any time.
+/// The books of one worker.
 pub(crate) struct Books {
     worker: WorkerId,
-    /// One for each method.
-    counts: Vec<Counts>,
-    late: AtomicU64,
+    states: Mutex<States>,
+    /// Of the calls that were timed, those in the rings of the states excepted. Held while a ring is drained.
     times: Mutex<CallTimes>,
     methods: Arc<Methods>,
+}
+
+const TIMES: Rank = Rank::new(70, "the times of a worker");
+
+/// The states of one worker.
+struct States {
+    /// The sums of those that are over.
+    over: Sums,
+    open: Vec<Arc<Counts>>,
+}
+
+/// What the isolate of one state has counted. It alone writes, and other threads read at any time.
+struct Counts {
+    /// One for each method.
+    methods: Vec<MethodCounts>,
+    /// The same; empty if this is not measured.
+    memory: Vec<MemoryCounts>,
+    late: AtomicU64,
+    samples: Samples,
+    /// The time that the isolate has taken, if that is measured.
+    cpu: CpuMeter,
+}
+
+/// The calls of one method. One line of the cache.
+#[derive(Default)]
+struct MethodCounts {
+    ends: [AtomicU64; 6],
+    moved: AtomicU64,
+    copied: AtomicU64,
+}
+
+/// What the calls of one method have allocated.
+#[derive(Default)]
+struct MemoryCounts {
+    allocated: AtomicU64,
+    peak: AtomicU64,
+}
+
+/// The books of one state. Its drop closes them.
+pub(crate) struct StateBooks {
+    books: Arc<Books>,
+    counts: Arc<Counts>,
+}
+
+/// The books of a state as one of its lanes uses them.
+pub(crate) struct LaneBooks {
+    state: Arc<StateBooks>,
+    /// The place of the method of the lane's present call; written by the lane only, as all below.
+    method: AtomicUsize,
+    /// The lane's present call is timed.
+    is_timed: AtomicBool,
+    /// The times at which it came and began, in nanoseconds.
+    came: AtomicU64,
+    began: AtomicU64,
+    /// The time at which the last timed call ended; 0 once it was asked for.
+    ended: AtomicU64,
+}
+
+/// Sums over several states.
+struct Sums {
+    methods: Vec<MethodSums>,
+    late: u64,
+    cpu: Duration,
+}
+
+#[derive(Clone, Default)]
+struct MethodSums {
+    ends: [u64; 6],
+    traffic: Traffic,
+    memory: MethodMemory,
 }
 
 /// The times of the calls of one worker, or of one method, that were timed.
@@ -44,25 +117,6 @@ struct CallTimes {
     run_time: Times,
     /// Both together.
     latency: Times,
-}
-
-/// The calls of one method on one worker. One line of the cache.
-#[derive(Default)]
-struct Counts {
-    ends: [AtomicU64; 6],
-    moved: AtomicU64,
-    copied: AtomicU64,
-}
-
-/// The books of a worker as one of its lanes uses them.
-pub(crate) struct LaneBooks {
-    books: Arc<Books>,
-    /// The place of the method of the lane's present call; written by the lane only.
-    method: AtomicUsize,
-    /// `true` if `timing` holds something; written by the lane only.
-    is_timed: AtomicBool,
-    /// The times at which the lane's present call came and started.
-    timing: Mutex<Option<(Instant, Instant)>>,
 }
 
 /// Sums over several workers or methods.
@@ -75,13 +129,12 @@ pub(crate) struct Totals {
 }
 
 impl CallTimes {
-    /// A call has come, begun and ended.
-    fn record(&mut self, came: Instant, began: Instant, ended: Instant, has_run: bool) {
-        self.queue_wait
-            .record(began.saturating_duration_since(came));
-        if has_run {
-            self.run_time.record(ended.saturating_duration_since(began));
-            self.latency.record(ended.saturating_duration_since(came));
+    fn record(&mut self, sample: &Sample) {
+        self.queue_wait.record_nanos(sample.queue_wait);
+        if let Some(run_time) = sample.run_time {
+            let latency = sample.queue_wait.saturating_add(run_time);
+            self.run_time.record_nanos(run_time);
+            self.latency.record_nanos(latency);
         }
     }
 
@@ -95,47 +148,36 @@ impl CallTimes {
 impl Methods {
     pub(crate) fn new(
         names: Vec<(&'static str, MethodDescriptor)>,
-        heap: Heap,
+        monitor: Monitor,
         traces: &Arc<Traces>,
     ) -> Arc<Self> {
-        let memory = match heap {
-            Heap::Measured => Some(names.iter().map(|_| Mutex::default()).collect()),
-            Heap::Unknown => None,
-        };
         let times = names.iter().map(|_| Mutex::default()).collect();
         Arc::new(Self {
             names,
             times,
-            memory,
+            monitor,
             traces: Arc::clone(traces),
         })
     }
 
-    /// A call of a method has ended.
-    pub(crate) fn add_memory(&self, method: usize, call: &CallMemory) {
-        let Some(memory) = self.memory.as_ref().and_then(|it| it.get(method)) else {
-            return;
-        };
-        let mut sum = memory.lock();
-        sum.allocated = sum.allocated.wrapping_add(call.allocated);
-        sum.peak = sum.peak.max(call.peak);
-    }
-
     /// The counts of all methods, over these workers.
     pub(crate) fn snapshot(&self, workers: &[Arc<Books>]) -> Vec<MethodStats> {
-        let methods = self.names.iter().zip(&self.times).enumerate();
+        let mut sums = Sums::new(self.names.len());
+        for books in workers {
+            sums.add(&books.sums());
+            // Afterwards, so that each call that is counted has its times.
+            books.settle();
+        }
+        let methods = self.names.iter().zip(&self.times).zip(sums.methods);
         methods
-            .map(|(index, ((contract, descriptor), times))| {
+            .map(|(((contract, descriptor), times), sums)| {
                 let mut totals = Totals::default();
-                for books in workers {
-                    totals.count_in(&books.counts[index]);
-                }
+                totals.count_in(&sums);
                 totals.times = times.lock().clone();
                 let mut stats = totals.of_method(contract, descriptor.name);
-                let memory = self.memory.as_ref().and_then(|it| it.get(index));
-                stats.memory = memory
-                    .filter(|_| thread_counts().is_some())
-                    .map(|it| *it.lock());
+                let is_measured =
+                    self.monitor.memory == Heap::Measured && thread_counts().is_some();
+                stats.memory = is_measured.then_some(sums.memory);
                 stats
             })
             .collect()
@@ -146,63 +188,232 @@ impl Books {
     pub(crate) fn new(methods: &Arc<Methods>, worker: WorkerId) -> Self {
         Self {
             worker,
-            counts: methods.names.iter().map(|_| Counts::default()).collect(),
-            late: AtomicU64::new(0),
-            times: Mutex::default(),
+            states: Mutex::new(States {
+                over: Sums::new(methods.names.len()),
+                open: Vec::new(),
+            }),
+            times: Mutex::ranked(CallTimes::default(), TIMES),
             methods: Arc::clone(methods),
         }
     }
 
-    pub(crate) fn add_to(&self, totals: &mut Totals) {
-        for counts in &self.counts {
-            totals.count_in(counts);
+    /// Opens the books of a state.
+    pub(crate) fn open(self: &Arc<Self>) -> Arc<StateBooks> {
+        let counts = Arc::new(Counts::new(&self.methods));
+        self.states.lock().open.push(Arc::clone(&counts));
+        Arc::new(StateBooks {
+            books: Arc::clone(self),
+            counts,
+        })
+    }
+
+    /// A state has counted all that it will.
+    fn close(&self, counts: &Arc<Counts>) {
+        self.drain(counts, &mut self.times.lock());
+        let mut states = self.states.lock();
+        // In one step, so that whoever sums up sees it once.
+        states.over.count_in(counts);
+        states.open.retain(|it| !Arc::ptr_eq(it, counts));
+    }
+
+    fn sums(&self) -> Sums {
+        let states = self.states.lock();
+        let mut sums = Sums::new(self.methods.names.len());
+        sums.add(&states.over);
+        for counts in &states.open {
+            sums.count_in(counts);
         }
-        totals.late += self.late.load(Ordering::Acquire);
+        sums
+    }
+
+    #[cfg(test)]
+    pub(super) fn method_memory(&self, method: usize) -> MethodMemory {
+        self.sums().methods[method].memory
+    }
+
+    /// Moves the samples of all states to the histograms.
+    fn settle(&self) {
+        let open = self.states.lock().open.clone();
+        let mut times = self.times.lock();
+        for counts in open {
+            self.drain(&counts, &mut times);
+        }
+    }
+
+    /// Moves the samples of a state to the histograms.
+    fn drain(&self, counts: &Counts, times: &mut CallTimes) {
+        counts.samples.drain(|sample| {
+            times.record(&sample);
+            self.methods.times[sample.method].lock().record(&sample);
+        });
+    }
+
+    pub(crate) fn add_to(&self, totals: &mut Totals) {
+        let sums = self.sums();
+        for method in &sums.methods {
+            totals.count_in(method);
+        }
+        totals.late += sums.late;
+        self.settle();
         totals.times.add(&self.times.lock());
     }
 
-    pub(crate) fn snapshot(
-        &self,
-        id: WorkerId,
-        cpu_time: Option<Duration>,
-        memory: Option<WorkerMemory>,
-    ) -> WorkerStats {
+    pub(crate) fn snapshot(&self, id: WorkerId, memory: Option<WorkerMemory>) -> WorkerStats {
         let mut totals = Totals::default();
-        self.add_to(&mut totals);
+        let sums = self.sums();
+        for method in &sums.methods {
+            totals.count_in(method);
+        }
+        self.settle();
+        totals.times.add(&self.times.lock());
+        let is_timed = self.methods.monitor.cpu == Cpu::Measured && cpu::is_known();
         WorkerStats {
             id,
             calls: totals.ends.iter().sum(),
             panicked: totals.count(How::Panicked),
-            methods: self.counts.iter().map(Counts::calls).collect(),
+            methods: sums.methods.iter().map(MethodSums::calls).collect(),
             queue_wait: totals.queue_wait(),
             run_time: totals.run_time(),
             latency: totals.latency(),
-            cpu_time,
+            cpu_time: is_timed.then_some(sums.cpu),
             memory,
         }
     }
 }
 
 impl Counts {
+    /// The calls whose times wait for their way into the histograms, at most.
+    const SAMPLES: usize = 64;
+
+    fn new(methods: &Methods) -> Self {
+        let measured = match methods.monitor.memory {
+            Heap::Measured => methods.names.len(),
+            Heap::Unknown => 0,
+        };
+        Self {
+            methods: methods
+                .names
+                .iter()
+                .map(|_| MethodCounts::default())
+                .collect(),
+            memory: (0..measured).map(|_| MemoryCounts::default()).collect(),
+            late: AtomicU64::new(0),
+            samples: Samples::new(Self::SAMPLES),
+            cpu: CpuMeter::default(),
+        }
+    }
+}
+
+impl Sums {
+    fn new(methods: usize) -> Self {
+        Self {
+            methods: vec![MethodSums::default(); methods],
+            late: 0,
+            cpu: Duration::ZERO,
+        }
+    }
+
+    fn count_in(&mut self, counts: &Counts) {
+        // Acquire pairs with the Release of `set`. A caller that has its answer finds it counted
+        // anyway, because of the lock that the answer came through.
+        let get = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        for (sums, counts) in self.methods.iter_mut().zip(&counts.methods) {
+            for (sum, count) in sums.ends.iter_mut().zip(&counts.ends) {
+                *sum += get(count);
+            }
+            sums.traffic.add(Traffic {
+                bytes_moved: get(&counts.moved),
+                bytes_copied: get(&counts.copied),
+            });
+        }
+        for (sums, counts) in self.methods.iter_mut().zip(&counts.memory) {
+            sums.memory.add(MethodMemory {
+                allocated: get(&counts.allocated),
+                peak: get(&counts.peak),
+            });
+        }
+        self.late += get(&counts.late);
+        self.cpu += counts.cpu.time();
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (sums, other) in self.methods.iter_mut().zip(&other.methods) {
+            for (sum, count) in sums.ends.iter_mut().zip(&other.ends) {
+                *sum += count;
+            }
+            sums.traffic.add(other.traffic);
+            sums.memory.add(other.memory);
+        }
+        self.late += other.late;
+        self.cpu += other.cpu;
+    }
+}
+
+impl MethodSums {
     fn calls(&self) -> u64 {
-        let ends = self.ends.iter();
-        ends.map(|count| count.load(Ordering::Acquire)).sum()
+        self.ends.iter().sum()
+    }
+}
+
+impl MethodMemory {
+    fn add(&mut self, other: Self) {
+        self.allocated = self.allocated.wrapping_add(other.allocated);
+        self.peak = self.peak.max(other.peak);
     }
 }
 
 /// Adds to a counter that no other thread writes.
 fn add(counter: &AtomicU64, more: u64) {
-    let sum = counter.load(Ordering::Relaxed).wrapping_add(more);
-    counter.store(sum, Ordering::Release);
+    set(counter, get_own(counter).wrapping_add(more));
+}
+
+fn get_own(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn set(counter: &AtomicU64, value: u64) {
+    counter.store(value, Ordering::Release);
+}
+
+impl StateBooks {
+    /// The meter of the state's isolate.
+    pub(crate) fn cpu(&self) -> &CpuMeter {
+        &self.counts.cpu
+    }
+
+    /// A call of a method has ended that has allocated this.
+    pub(crate) fn add_memory(&self, method: usize, call: &CallMemory) {
+        if let Some(counts) = self.counts.memory.get(method) {
+            add(&counts.allocated, call.allocated);
+            set(&counts.peak, get_own(&counts.peak).max(call.peak));
+        }
+    }
+
+    fn sample(&self, sample: Sample) {
+        let samples = &self.counts.samples;
+        if !samples.push(sample) {
+            self.books.drain(&self.counts, &mut self.books.times.lock());
+            // There is room now, since nobody else writes.
+            samples.push(sample);
+        }
+    }
+}
+
+impl Drop for StateBooks {
+    fn drop(&mut self) {
+        self.books.close(&self.counts);
+    }
 }
 
 impl LaneBooks {
-    pub(crate) fn new(books: &Arc<Books>) -> Self {
+    pub(crate) fn new(state: &Arc<StateBooks>) -> Self {
         Self {
-            books: Arc::clone(books),
+            state: Arc::clone(state),
             method: AtomicUsize::new(0),
             is_timed: AtomicBool::new(false),
-            timing: Mutex::new(None),
+            came: AtomicU64::new(0),
+            began: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
         }
     }
 
@@ -213,31 +424,46 @@ impl LaneBooks {
     }
 
     /// The lane's next call is timed. It came and begins at these times.
-    pub(crate) fn time(&self, queued_at: Instant, begins: Instant) {
-        *self.timing.lock() = Some((queued_at, begins));
-        // Relaxed: the lane that reads it is the one that has written it.
+    pub(crate) fn time(&self, came: Instant, begins: Instant) {
+        self.came.store(came.as_nanos(), Ordering::Relaxed);
+        self.began.store(begins.as_nanos(), Ordering::Relaxed);
         self.is_timed.store(true, Ordering::Relaxed);
+    }
+
+    /// The time at which the lane's last call ended, once, if it was timed.
+    pub(crate) fn take_end(&self) -> Option<Instant> {
+        let ended = self.ended.load(Ordering::Relaxed);
+        if ended == 0 {
+            return None;
+        }
+        self.ended.store(0, Ordering::Relaxed);
+        Some(Instant::from_nanos(ended))
     }
 
     fn record_times(&self, method: usize, ended: &Ended) {
         self.is_timed.store(false, Ordering::Relaxed);
-        let Some((queued_at, began)) = self.timing.lock().take() else {
-            return;
-        };
+        let (came, began) = (get_own(&self.came), get_own(&self.began));
         let now = Instant::now();
-        for times in [&self.books.times, &self.books.methods.times[method]] {
-            times.lock().record(queued_at, began, now, ended.has_run);
-        }
-        self.books.methods.traces.add(|| {
-            let (contract, descriptor) = self.books.methods.names[method];
-            let ran = now.saturating_duration_since(began);
+        self.ended.store(now.as_nanos(), Ordering::Relaxed);
+        // A call that came from another thread may have read its clock later than this one.
+        let queue_wait = began.saturating_sub(came);
+        let ran = now.as_nanos().saturating_sub(began);
+        let run_time = ended.has_run.then_some(ran);
+        self.state.sample(Sample {
+            method,
+            queue_wait,
+            run_time,
+        });
+        let books = &*self.state.books;
+        books.methods.traces.add(|| {
+            let (contract, descriptor) = books.methods.names[method];
             EndedCall {
                 at: now,
-                worker: Some(self.books.worker),
+                worker: Some(books.worker),
                 contract,
                 method: descriptor.name,
-                waited: Some(began.saturating_duration_since(queued_at)),
-                ran: ended.has_run.then_some(ran),
+                waited: Some(Duration::from_nanos(queue_wait)),
+                ran: run_time.map(Duration::from_nanos),
                 outcome: name_of(ended.how),
             }
         });
@@ -246,13 +472,13 @@ impl LaneBooks {
 
 impl Ledger for LaneBooks {
     fn record(&self, ended: &Ended) {
-        let books = &*self.books;
+        let all = &*self.state.counts;
         let method = self.method.load(Ordering::Relaxed);
-        let counts = &books.counts[method];
+        let counts = &all.methods[method];
         add(&counts.ends[place(ended.how)], 1);
         add(&counts.moved, ended.traffic.bytes_moved);
         if ended.is_late {
-            add(&books.late, 1);
+            add(&all.late, 1);
         }
         // No call within a process copies anything, and so none pays for this store.
         if ended.traffic.bytes_copied > 0 {
@@ -265,16 +491,11 @@ impl Ledger for LaneBooks {
 }
 
 impl Totals {
-    fn count_in(&mut self, counts: &Counts) {
-        for (total, count) in self.ends.iter_mut().zip(&counts.ends) {
-            // Acquire pairs with the Release of `add`. A caller that has its answer finds it
-            // counted anyway, because of the lock that the answer came through.
-            *total += count.load(Ordering::Acquire);
+    fn count_in(&mut self, sums: &MethodSums) {
+        for (total, count) in self.ends.iter_mut().zip(&sums.ends) {
+            *total += count;
         }
-        self.traffic.add(Traffic {
-            bytes_moved: counts.moved.load(Ordering::Acquire),
-            bytes_copied: counts.copied.load(Ordering::Acquire),
-        });
+        self.traffic.add(sums.traffic);
     }
 
     fn of_method(self, contract: &'static str, method: &'static str) -> MethodStats {

@@ -9,6 +9,8 @@ use insula_rpc::{Ended, How, Ledger as _, MethodDescriptor, MethodKind, Traffic,
 use super::Latency;
 use super::books::{Books, LaneBooks, Methods, Totals};
 use super::times::Times;
+use crate::config::Monitor;
+use crate::memory::CallMemory;
 
 fn method(name: &'static str) -> (&'static str, MethodDescriptor) {
     let descriptor = MethodDescriptor {
@@ -52,11 +54,12 @@ fn quantiles_are_exact_to_one_percent() {
 fn a_lane_books_each_call_once() {
     let methods = Methods::new(
         vec![method("first"), method("second")],
-        crate::config::Heap::Unknown,
+        Monitor::default(),
         &Arc::default(),
     );
     let books = Arc::new(Books::new(&methods, WorkerId::new(0)));
-    let lane = LaneBooks::new(&books);
+    let state = books.open();
+    let lane = LaneBooks::new(&state);
     lane.begin(1);
     lane.time(Instant::now(), Instant::now());
     lane.record(&Ended {
@@ -79,7 +82,7 @@ fn a_lane_books_each_call_once() {
         (totals.traffic().bytes_moved, totals.run_time().samples),
         (7, 1)
     );
-    let stats = books.snapshot(WorkerId::new(0), None, None);
+    let stats = books.snapshot(WorkerId::new(0), None);
     assert_eq!((stats.calls, stats.panicked), (2, 1));
     assert_eq!(stats.methods, [1, 1]);
     let [first, second] = &methods.snapshot(&[books])[..] else {
@@ -106,4 +109,75 @@ fn a_lane_books_each_call_once() {
     ] {
         assert_eq!(times.samples, 1);
     }
+}
+
+/// A call that a worker answers at once.
+fn answered() -> Ended {
+    Ended {
+        how: How::Answered,
+        has_run: true,
+        is_late: false,
+        traffic: Traffic::moved(1),
+    }
+}
+
+/// An earlier state has streams that end while the next one runs calls, on another thread. Meanwhile
+/// somebody looks all the time.
+#[test]
+fn two_states_of_a_worker_count_at_once_and_nothing_is_lost() {
+    const CALLS: u64 = 20_000;
+    let names = vec![method("one")];
+    let methods = Methods::new(names, Monitor::memory(), &Arc::default());
+    let books = Arc::new(Books::new(&methods, WorkerId::new(0)));
+    std::thread::scope(|scope| {
+        let states: Vec<_> = (0..2).map(|_| books.open()).collect();
+        let writers: Vec<_> = states
+            .into_iter()
+            .map(|state| {
+                scope.spawn(move || {
+                    let lane = LaneBooks::new(&state);
+                    for _ in 0..CALLS {
+                        lane.begin(0);
+                        lane.time(Instant::now(), Instant::now());
+                        lane.record(&answered());
+                    }
+                })
+            })
+            .collect();
+        let mut before = 0;
+        while !writers.iter().all(|it| it.is_finished()) {
+            let stats = books.snapshot(WorkerId::new(0), None);
+            assert!(before <= stats.calls, "{before} of {}", stats.calls);
+            assert!(stats.run_time.samples <= 2 * CALLS);
+            before = stats.calls;
+        }
+    });
+    let stats = books.snapshot(WorkerId::new(0), None);
+    assert_eq!(stats.calls, 2 * CALLS);
+    assert_eq!(stats.run_time.samples, 2 * CALLS);
+    let methods = methods.snapshot(&[books]);
+    assert_eq!(methods[0].answered, 2 * CALLS);
+    assert_eq!(methods[0].latency.samples, 2 * CALLS);
+    assert_eq!(methods[0].traffic.bytes_moved, 2 * CALLS);
+}
+
+#[test]
+fn what_a_state_has_counted_stays_when_it_is_over() {
+    let methods = Methods::new(vec![method("one")], Monitor::memory(), &Arc::default());
+    let books = Arc::new(Books::new(&methods, WorkerId::new(0)));
+    for (allocated, peak) in [(5, 3), (7, 4), (1, 1)] {
+        let state = books.open();
+        let lane = LaneBooks::new(&state);
+        lane.begin(0);
+        lane.time(Instant::now(), Instant::now());
+        assert_eq!(lane.take_end(), None);
+        lane.record(&answered());
+        assert!(lane.take_end().is_some());
+        assert_eq!(lane.take_end(), None);
+        state.add_memory(0, &CallMemory::of(allocated, peak));
+    }
+    let sums = books.method_memory(0);
+    assert_eq!((sums.allocated, sums.peak), (13, 4));
+    let stats = books.snapshot(WorkerId::new(0), None);
+    assert_eq!((stats.calls, stats.queue_wait.samples), (3, 3));
 }

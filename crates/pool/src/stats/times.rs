@@ -15,11 +15,12 @@ const LONGEST_NS: u64 = 24 * 3600 * 1_000_000_000;
 
 impl Times {
     pub(crate) fn record(&mut self, time: Duration) {
-        let nanos = u64::try_from(time.as_nanos())
-            .unwrap_or(u64::MAX)
-            .min(LONGEST_NS);
+        self.record_nanos(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn record_nanos(&mut self, nanos: u64) {
         if let Some(histogram) = self.histogram() {
-            histogram.saturating_record(nanos);
+            histogram.saturating_record(nanos.min(LONGEST_NS));
         }
     }
 
