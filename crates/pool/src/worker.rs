@@ -547,25 +547,31 @@ impl<R: Respond> Lane<R> {
             }
             beside.begin(entry.pin.is_some());
             let mut running = pin!(responder.respond(entry.call, scope));
-            let ended = poll_fn(|cx| match beside.is_any() {
-                false => running.as_mut().poll(cx),
-                true => self.poll_beside(&mut beside, running.as_mut(), cx),
+            let ended = poll_fn(|cx| {
+                // Of a stream that has ended, and then waits for its place.
+                let _long_ago = books.take_end();
+                match beside.is_any() {
+                    false => running.as_mut().poll(cx),
+                    true => self.poll_beside(&mut beside, running.as_mut(), cx),
+                }
             })
             .await;
-            // Told with the next question, under one lock.
+            // Told with the next question, under one lock. That is asked when the call has just ended.
             (done, time) = (Some(ended.how), books.take_end());
             if let Some(memory) = &beside.memory
                 && self.tell_memory(method, memory)
             {
-                // What follows does not begin when the call has ended.
+                // Hooks were called, so that the question comes later; as below.
                 time = None;
             }
             if ended.how == How::Expired && !ended.has_run {
                 shared.discarded(method, DiscardReason::Expired);
+                time = None;
             }
             if ended.how == How::Panicked {
                 // Before that question, or this lane would take one more call on this state.
                 shared.suspect(at.worker, self.lanes.incarnation);
+                time = None;
             }
             if slice.is_over() {
                 time = None;
