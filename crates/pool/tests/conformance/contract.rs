@@ -11,7 +11,7 @@ macro_rules! probe {
 
         use $crate::script::{Item, Oops, Play, Seen, Step, Summary};
         use $crate::stage::Stage;
-        use $crate::transport::{Host, Transport};
+        use $crate::seam::{Host, Transport};
 
         #[contract(wire, crate = insula_rpc)]
         pub(crate) trait Probe {

@@ -1,13 +1,9 @@
 //! Runs a case on runtimes of both kinds, and makes a test of each case.
 
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
-use std::time::Duration;
-
 use insula_core::{Isolate, Runtime};
 
-/// Far more than any case takes on a busy machine: what takes longer hangs.
-const HANGS: Duration = Duration::from_secs(120);
+pub(crate) use crate::run::on_threads;
+use crate::run::watched;
 
 /// Each seed is another order of events.
 const SEEDS: std::ops::Range<u64> = 0..6;
@@ -19,18 +15,6 @@ where
 {
     on_threads(case);
     on_seeds(case);
-}
-
-/// Runs a case that needs threads.
-pub(crate) fn on_threads<F>(case: fn() -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    watched(move || {
-        let runtime = Runtime::builder().threads(2).build();
-        runtime.block_on(case());
-        runtime.shut_down();
-    });
 }
 
 /// Runs a case that is about time.
@@ -48,24 +32,6 @@ where
             }
         }
     });
-}
-
-/// Fails if `run` does not come to an end.
-fn watched(run: impl FnOnce() + Send + 'static) {
-    let (done, finished) = channel();
-    let runner = thread::spawn(move || {
-        run();
-        // The watching side may have given up.
-        let _ = done.send(());
-    });
-    match finished.recv_timeout(HANGS) {
-        Ok(()) => {}
-        Err(RecvTimeoutError::Disconnected) => {
-            let panic = runner.join().expect_err("it ended without a word");
-            std::panic::resume_unwind(panic);
-        }
-        Err(RecvTimeoutError::Timeout) => panic!("the case hangs"),
-    }
 }
 
 /// Makes one test of each case for each transport, in `$transport::$module::$case`.

@@ -1,6 +1,6 @@
 //! What every transport of calls has to do alike.
 //!
-//! A case is a function over a [`transport::Transport`]. The lists in [`shared`] and [`exclusive`]
+//! A case is a function over a [`seam::Transport`]. The lists in [`shared`] and [`exclusive`]
 //! make one test of each case for each transport: a port of one isolate ([`insula_rpc::serve`]), a
 //! pool of one worker, a pool of three workers that run two calls at once, the first and the
 //! last of them behind a wire ([`insula_rpc::wire::loopback`]), and the first one behind a pool whose
@@ -21,7 +21,9 @@
 mod contract;
 mod exclusive;
 mod harness;
+mod run;
 mod script;
+mod seam;
 mod shared;
 mod stage;
 mod suite;

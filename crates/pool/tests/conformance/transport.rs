@@ -1,67 +1,20 @@
-//! The seam of this suite: how calls come to a service.
+//! The ways in which calls come to a service within one process.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use insula_core::{Isolate, spawn_local};
 use insula_link::{Connection, Origin, Remote, Settings, Target};
-use insula_pool::{Measure, PoolStats, Queue, Shutdown, WorkerPool};
+use insula_pool::{Measure, Queue, WorkerPool};
 use insula_rpc::wire::{Hello, Loopback, MOST_BYTES, WireContract};
 use insula_rpc::{Caller, Endpoint, Respond, Whole, serve};
 use insula_sync::Mutex;
 
+use crate::seam::{Host, Transport, end};
 use crate::stage::Stage;
-
-/// A way for calls to come to a service.
-pub(crate) trait Transport: 'static {
-    /// What one side does, the other learns a little later.
-    const IS_DISTANT: bool = false;
-
-    /// The calls that it runs at once.
-    fn places<R: Respond>() -> usize;
-
-    /// Puts a service under this transport, with a queue of at most `bound` calls. `stage` is what the
-    /// case shares with the handlers, for a transport that has to bring it to them.
-    fn start<K, R>(
-        service: R::Service,
-        stage: &Stage,
-        bound: Option<usize>,
-    ) -> impl Future<Output = (K, Host)> + Send
-    where
-        K: Caller + Send,
-        K::Contract: WireContract,
-        R: Respond<Contract = K::Contract>,
-        R::Service: Clone + Sync;
-}
-
-/// Keeps a service under its transport.
-pub(crate) struct Host(Box<dyn FnOnce() -> Ending + Send + Sync>);
-
-type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-impl Host {
-    fn new<F: Future<Output = ()> + Send + 'static>(
-        end: impl FnOnce() -> F + Send + Sync + 'static,
-    ) -> Self {
-        Self(Box::new(|| Box::pin(end())))
-    }
-
-    /// Ends the service once its calls have ended, and checks what the transport has counted.
-    pub(crate) async fn end(self) {
-        (self.0)().await;
-    }
-}
-
-impl fmt::Debug for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Host").finish_non_exhaustive()
-    }
-}
 
 /// [`serve`] in one isolate.
 #[derive(Debug)]
@@ -143,15 +96,7 @@ impl<const WORKERS: usize, const AT_ONCE: usize> Transport for Workers<WORKERS, 
         let pool = builder.service::<R>(factory).build().await;
         let pool = pool.expect("the pool starts");
         let caller = pool.caller::<K, Whole>();
-        let end = async move || {
-            // All calls have ended or were dropped, so this is patience for a busy machine only.
-            let report = pool
-                .shut_down(Shutdown::graceful(Duration::from_secs(60)))
-                .await;
-            assert_eq!(report.lost, 0, "{report:?}");
-            assert_balanced(&pool.stats());
-        };
-        (caller, Host::new(end))
+        (caller, Host::new(async move || end(pool).await))
     }
 }
 
@@ -214,11 +159,7 @@ impl<T: Transport> Transport for Linked<T> {
             .expect("the pool starts");
         let caller = pool.caller::<K, Whole>();
         let end = async move || {
-            let patience = Shutdown::graceful(Duration::from_secs(60));
-            let report = pool.shut_down(patience).await;
-            assert_eq!(report.lost, 0, "{report:?}");
-            assert_balanced(&pool.stats());
-            drop(pool);
+            end(pool).await;
             host.end().await;
         };
         (caller, Host::new(end))
@@ -278,19 +219,4 @@ impl Wake for Bell {
         let waker = self.0.lock().take();
         waker.into_iter().for_each(Waker::wake);
     }
-}
-
-/// Every call has exactly one end in the books.
-fn assert_balanced(stats: &PoolStats) {
-    let ended = [
-        stats.answered,
-        stats.failed,
-        stats.panicked,
-        stats.cancelled,
-        stats.expired,
-        stats.died,
-        stats.rejected,
-        stats.shed,
-    ];
-    assert_eq!(stats.submitted, ended.iter().sum::<u64>(), "{stats:?}");
 }

@@ -15,14 +15,20 @@ mod contract;
 #[expect(dead_code, reason = "cases that are left out")]
 #[path = "../../../pool/tests/conformance/exclusive.rs"]
 mod exclusive;
+mod harness;
 #[path = "../../../pool/tests/conformance/stage.rs"]
 mod local;
+#[path = "../../../pool/tests/conformance/run.rs"]
+mod run;
 #[path = "../../../pool/tests/conformance/script.rs"]
 mod script;
+#[path = "../../../pool/tests/conformance/seam.rs"]
+mod seam;
 #[expect(dead_code, reason = "cases that are left out")]
 #[path = "../../../pool/tests/conformance/shared.rs"]
 mod shared;
 mod stage;
+#[path = "../../../pool/tests/conformance/suite.rs"]
 mod suite;
 mod transport;
 
@@ -30,7 +36,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-use suite::Cases;
+use harness::Cases;
 use transport::{EXCLUSIVE, OneProcess, ThreeProcesses};
 
 fn main() -> ExitCode {
@@ -46,13 +52,33 @@ fn main() -> ExitCode {
                 .serve::<shared::ProbeResponder<_>>(|_cx| async { Ok(shared::Service::default()) });
         }
     });
-    let lists: [(&str, Cases); 8] = [
+    let lists: [(&str, Cases); 10] = [
         ("one_process::shared", shared::all::<OneProcess>()),
-        ("one_process::shared", shared::ordered::<OneProcess>()),
+        (
+            "one_process::shared",
+            shared::one_worker_ordered::<OneProcess>(),
+        ),
+        (
+            "one_process::shared",
+            shared::one_worker_bounded::<OneProcess>(),
+        ),
+        (
+            "one_process::shared",
+            shared::wired_isolate_copied::<OneProcess>(),
+        ),
         ("one_process::exclusive", exclusive::all::<OneProcess>()),
-        ("one_process::exclusive", exclusive::ordered::<OneProcess>()),
-        ("one_process::shared", shared::bounded::<OneProcess>()),
-        ("one_process::exclusive", exclusive::bounded::<OneProcess>()),
+        (
+            "one_process::exclusive",
+            exclusive::one_worker_ordered::<OneProcess>(),
+        ),
+        (
+            "one_process::exclusive",
+            exclusive::one_worker_bounded::<OneProcess>(),
+        ),
+        (
+            "one_process::exclusive",
+            exclusive::wired_isolate_copied::<OneProcess>(),
+        ),
         ("three_processes::shared", shared::all::<ThreeProcesses>()),
         (
             "three_processes::exclusive",

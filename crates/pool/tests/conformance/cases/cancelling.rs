@@ -5,7 +5,7 @@ use insula_rpc::{CallError, Receipt, WINDOW};
 
 use super::Set;
 use crate::script::{End, Item, Oops, Step, give};
-use crate::transport::Transport;
+use crate::seam::Transport;
 
 /// gRPC: `cancel_after_begin`.
 pub(crate) async fn a_call_cancelled_before_its_first_item_tells_both_sides<T: Transport>() {

@@ -7,7 +7,7 @@ use insula_rpc::{CallError, Outcome, Phase};
 
 use super::Set;
 use crate::script::{Item, Step};
-use crate::transport::Transport;
+use crate::seam::Transport;
 
 const SOON: Duration = Duration::from_millis(20);
 const LATE: Duration = Duration::from_millis(100);

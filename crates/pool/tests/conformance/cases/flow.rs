@@ -4,7 +4,7 @@ use insula_rpc::{TrySendError, WINDOW, WINDOW_BYTES};
 
 use super::Set;
 use crate::script::{Item, Step, give};
-use crate::transport::Transport;
+use crate::seam::Transport;
 
 const WINDOW_ITEMS: u64 = WINDOW as u64;
 const MIB: u64 = 1 << 20;

@@ -4,7 +4,7 @@ use insula_rpc::WINDOW;
 
 use super::Set;
 use crate::script::{Step, give};
-use crate::transport::Transport;
+use crate::seam::Transport;
 
 const WINDOW_ITEMS: u64 = WINDOW as u64;
 

@@ -6,7 +6,7 @@ use insula_rpc::TraceContext;
 
 use super::Set;
 use crate::script::Step;
-use crate::transport::Transport;
+use crate::seam::Transport;
 
 const SOON: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(600);

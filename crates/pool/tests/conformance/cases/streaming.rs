@@ -7,7 +7,7 @@ use insula_rpc::{CallError, Outcome, TrySendError, WINDOW};
 
 use super::Set;
 use crate::script::{End, Item, Oops, Step, give};
-use crate::transport::Transport;
+use crate::seam::Transport;
 
 /// More than one window in each direction.
 const MANY: u64 = 3 * WINDOW as u64 + 5;

@@ -7,7 +7,7 @@ use insula_rpc::{CallError, Outcome};
 
 use super::Set;
 use crate::script::{Item, Step, give};
-use crate::transport::Transport;
+use crate::seam::Transport;
 
 const THREADS: u64 = 4;
 

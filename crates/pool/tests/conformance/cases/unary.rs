@@ -9,7 +9,7 @@ use insula_sync::atomic::{AtomicU64, Ordering};
 
 use super::Set;
 use crate::script::{Item, Oops, Step, give};
-use crate::transport::Transport;
+use crate::seam::Transport;
 
 const MIB: usize = 1 << 20;
 
