@@ -335,7 +335,7 @@ impl Runtime {
     /// is dropped. How long they look is the [search time](RuntimeBuilder::search_time).
     ///
     /// No thread looks while all of them are busy or asleep, and none of a seeded runtime ever does.
-    /// Input that comes when no thread looks has to wake somebody by itself.
+    /// So the source has to announce input in another way as well, for example to a thread that waits.
     pub fn add_poller(&self, poller: Weak<dyn Poller>) {
         if let Some(pool) = self.0.thread_pool() {
             pool.pollers().add(poller);

@@ -114,8 +114,8 @@ impl Heartbeat {
     pub(crate) fn begins(&self, signs: &Signs, worker: usize) {
         // Before the count: a worker that is given up in between is taken out here.
         signs.enter(worker);
-        // A load and a store, since nobody else changes a count that is even: `give_up` expects an odd
-        // one.
+        // A load and a store: the count is even, and `give_up`, the only other writer, changes odd counts
+        // only.
         let count = self.0.load(Ordering::Relaxed);
         self.0.store(count + 1, Ordering::Relaxed);
         if count & GIVEN_UP != 0 {

@@ -161,8 +161,8 @@ fn a_call_that_begins_while_its_key_moves_lets_the_next_one_start() {
     });
 }
 
-/// The isolate of a worker writes more samples than the ring has room for, while somebody reads the
-/// histograms. Each sample is seen once, whole and in its turn.
+/// The isolate of a worker writes more samples than the ring has room for, while another thread
+/// reads the histograms. Each sample is seen once, whole and in its turn.
 #[test]
 fn each_sample_comes_once_whichever_side_drains() {
     loom::model(|| {

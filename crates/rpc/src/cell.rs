@@ -162,7 +162,8 @@ pub(crate) struct CallCell<M: Method> {
     deadline: Option<Instant>,
     /// Never changes.
     request_traffic: Traffic,
-    /// It was made with an envelope: without one, nobody looks for it under the lock. Never changes.
+    /// It was made with an envelope. Without one, the lock need not be taken to look for what is in it.
+    /// Never changes.
     has_envelope: bool,
     slot: Mutex<Slot<M>>,
 }

@@ -53,6 +53,7 @@ fn write_pprof(path: &Path, profile: &Profile, global: &Global) -> Outcome {
     ))
 }
 
+/// As `write_atomically` of the programs, whose package would bring the whole engine with it.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     // With the permissions of any new file; by default only its owner could read it.

@@ -130,7 +130,7 @@ fn monotonic() -> u64 {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the pointer is to a `timespec` that is written.
+    // SAFETY: `time` is a whole `timespec` of this function, which nothing else refers to.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     // It cannot fail: the clock is there on each Linux. Neither part is negative.
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64

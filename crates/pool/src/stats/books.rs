@@ -35,7 +35,8 @@ pub(crate) struct Methods {
 pub(crate) struct Books {
     worker: WorkerId,
     states: Mutex<States>,
-    /// Of the calls that were timed, those in the rings of the states excepted. Held while a ring is drained.
+    /// Of the timed calls, except those whose times are still in the ring of a state. Held while a ring
+    /// is drained.
     times: Mutex<CallTimes>,
     methods: Arc<Methods>,
 }
@@ -211,7 +212,7 @@ impl Books {
     fn close(&self, counts: &Arc<Counts>) {
         self.drain(counts, &mut self.times.lock());
         let mut states = self.states.lock();
-        // In one step, so that whoever sums up sees it once.
+        // Under one lock, so that a sum has these counts exactly once.
         states.over.count_in(counts);
         states.open.retain(|it| !Arc::ptr_eq(it, counts));
     }
@@ -249,7 +250,11 @@ impl Books {
     }
 
     pub(crate) fn add_to(&self, totals: &mut Totals) {
-        let sums = self.sums();
+        self.add_all(&self.sums(), totals);
+    }
+
+    /// Adds the sums of this worker, and then its times, so that each call that is counted has them.
+    fn add_all(&self, sums: &Sums, totals: &mut Totals) {
         for method in &sums.methods {
             totals.count_in(method);
         }
@@ -261,11 +266,7 @@ impl Books {
     pub(crate) fn snapshot(&self, id: WorkerId, memory: Option<WorkerMemory>) -> WorkerStats {
         let mut totals = Totals::default();
         let sums = self.sums();
-        for method in &sums.methods {
-            totals.count_in(method);
-        }
-        self.settle();
-        totals.times.add(&self.times.lock());
+        self.add_all(&sums, &mut totals);
         let is_timed = self.methods.monitor.cpu == Cpu::Measured && cpu::is_known();
         WorkerStats {
             id,
@@ -393,7 +394,7 @@ impl StateBooks {
         let samples = &self.counts.samples;
         if !samples.push(sample) {
             self.books.drain(&self.counts, &mut self.books.times.lock());
-            // There is room now, since nobody else writes.
+            // There is room now: this is the only writer.
             samples.push(sample);
         }
     }

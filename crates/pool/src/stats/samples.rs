@@ -1,13 +1,13 @@
 //! The times of calls on their way into histograms.
 //!
 //! A histogram has a lock, and to take one for each call costs as much as all that is counted of it.
-//! So the isolate that ends calls writes their times into a ring, and whoever needs them, or finds the
-//! ring full, moves them on.
+//! So the isolate that ends calls writes their times into a ring. They are moved to the histograms by the
+//! isolate when the ring is full, and by a reader of the histograms.
 //!
 //! One thread writes at a time: an isolate, whose slices follow each other. One thread drains at a time,
 //! which holds the lock of the histograms. *Tail* is the number of samples that were ever written,
-//! and changes after the words of a sample; *head* is the number that were ever drained, and changes after they were
-//! read. Release of each pairs with Acquire of the other side.
+//! and changes after the words of a sample. *Head* is the number that were ever drained, and changes
+//! after the words were read. Release of each pairs with Acquire of the other side.
 
 use insula_sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

@@ -121,8 +121,8 @@ fn answered() -> Ended {
     }
 }
 
-/// An earlier state has streams that end while the next one runs calls, on another thread. Meanwhile
-/// somebody looks all the time.
+/// An earlier state has streams that end while the next one runs calls, on another thread. A third
+/// thread reads the counts all the time.
 #[test]
 fn two_states_of_a_worker_count_at_once_and_nothing_is_lost() {
     const CALLS: u64 = 20_000;
