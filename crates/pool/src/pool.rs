@@ -151,6 +151,9 @@ impl<C: Calls> WorkerPool<C> {
     }
 
     /// Returns the counts so far. A call is counted before its caller sees the answer.
+    ///
+    /// # Blocking
+    /// Copies the histograms of each worker and each method, which takes some time.
     pub fn stats(&self) -> PoolStats {
         self.shared.stats()
     }

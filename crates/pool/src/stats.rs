@@ -10,6 +10,10 @@ use insula_rpc::{Traffic, WorkerId};
 
 /// Everything that was counted since the pool was built. All counters only grow.
 ///
+/// The sums, the workers and the methods are read one after the other. While calls end, a later part has
+/// more of them than an earlier one, and a distribution of times may have calls that are not counted beside
+/// it yet. Once no call runs, all parts agree.
+///
 /// Each call that was submitted ends in exactly one of `answered`, `failed`, `panicked`,
 /// `cancelled`, `expired`, `rejected`, `shed` and `died`. Until then it is queued or runs. It is
 /// counted before its caller can see the end, but for a handler that runs on after that: a call whose
@@ -45,7 +49,7 @@ pub struct PoolStats {
     pub traffic: Traffic,
     /// The time from the submission to the start, of the calls that were timed.
     pub queue_wait: Latency,
-    /// The time from the start to the end, of the calls that were timed.
+    /// The time from the start to the end, of the calls that were timed and whose handler has run.
     pub run_time: Latency,
     /// The time from the submission to the end, of the calls that were timed and whose handler has
     /// run.
@@ -89,7 +93,7 @@ pub struct MethodStats {
     pub traffic: Traffic,
     /// The time from the submission to the start, of the calls that were timed and that a worker took.
     pub queue_wait: Latency,
-    /// The time from the start to the end, of the calls that were timed.
+    /// The time from the start to the end, of the calls that were timed and whose handler has run.
     pub run_time: Latency,
     /// The time from the submission to the end, of the calls that were timed.
     pub latency: Latency,
@@ -114,7 +118,7 @@ pub struct MethodMemory {
 pub struct WorkerMemory {
     /// Bytes that its present services have allocated and not freed.
     pub held: u64,
-    /// The most of it so far.
+    /// The most that they have held so far. New services begin anew.
     pub peak: u64,
 }
 
@@ -124,7 +128,7 @@ pub struct WorkerMemory {
 pub struct WorkerStats {
     /// The worker.
     pub id: WorkerId,
-    /// Calls that it ran to an end of any kind.
+    /// Calls that it took and that have ended in any way, also before their handlers could run.
     pub calls: u64,
     /// Those that panicked.
     pub panicked: u64,
@@ -132,13 +136,13 @@ pub struct WorkerStats {
     pub methods: Vec<u64>,
     /// The time for which its timed calls waited.
     pub queue_wait: Latency,
-    /// The time that its timed calls ran.
+    /// The time that its timed calls ran, of those whose handlers did.
     pub run_time: Latency,
     /// Both together.
     pub latency: Latency,
     /// The time that its isolates have taken on the CPU; see [`PoolStats::cpu_time`].
     pub cpu_time: Option<Duration>,
-    /// The memory that it holds. `None` if it is not measured.
+    /// The memory that it holds. `None` if that is not measured, and while it has no services.
     pub memory: Option<WorkerMemory>,
 }
 
