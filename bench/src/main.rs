@@ -14,6 +14,7 @@ mod drivers;
 mod insula;
 mod measure;
 mod peers;
+mod picture;
 mod report;
 mod run;
 mod suites;
@@ -34,7 +35,7 @@ use crate::suites::Suite;
 #[command(version, about)]
 struct Arguments {
     /// The suite to run, or `all`.
-    #[arg(required_unless_present_any = ["list", "echo_clients", "operation"])]
+    #[arg(required_unless_present_any = ["list", "rows", "echo_clients", "operation"])]
     suite: Option<String>,
     /// A tenth of the work and 3 repetitions instead of 7.
     #[arg(long)]
@@ -42,6 +43,17 @@ struct Arguments {
     /// Also writes the rows to this file, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Measures nothing, and takes the rows of this file, which `--json` has written, for `--picture`.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "picture",
+        conflicts_with = "suite"
+    )]
+    rows: Option<PathBuf>,
+    /// Draws the main cases of the rows beside their best peers into this file, as SVG.
+    #[arg(long, value_name = "FILE", requires = "rows")]
+    picture: Option<PathBuf>,
     /// The folder of pictures for the suite `photos`.
     #[arg(long, value_name = "DIR")]
     photos: Option<PathBuf>,
@@ -84,6 +96,9 @@ fn execute(arguments: &Arguments) -> io::Result<()> {
     }
     if let Some(what) = &arguments.operation {
         return suites::instructions::run(what);
+    }
+    if let (Some(rows), Some(picture)) = (&arguments.rows, &arguments.picture) {
+        return picture::draw(rows, picture);
     }
     let suites = chosen_suites(arguments)?;
     if arguments.one_repetition {

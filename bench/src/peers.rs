@@ -3,7 +3,9 @@
 pub(crate) mod actix;
 pub(crate) mod async_channel;
 pub(crate) mod async_fs;
+pub(crate) mod chili;
 pub(crate) mod crossbeam;
+pub(crate) mod crossfire;
 pub(crate) mod dart;
 pub(crate) mod flume;
 pub(crate) mod frames;
@@ -16,6 +18,7 @@ pub(crate) mod python;
 pub(crate) mod ractor;
 pub(crate) mod rayon;
 pub(crate) mod runtimes;
+pub(crate) mod stakker;
 pub(crate) mod std_mpsc;
 pub(crate) mod tarpc;
 pub(crate) mod threadpool;

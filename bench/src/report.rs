@@ -101,7 +101,7 @@ fn print_line(
 }
 
 /// Formats at most four significant digits, with separators of thousands.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         // The median and the best of no values.
         size if !size.is_finite() => "-".to_owned(),

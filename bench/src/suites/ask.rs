@@ -14,6 +14,7 @@ use crate::peers::hand::Hand;
 use crate::peers::kameo::Kameo;
 use crate::peers::ractor::Ractor;
 use crate::peers::runtimes::Runtimes;
+use crate::peers::stakker;
 use crate::peers::tarpc;
 use crate::peers::tokio::Flavor;
 use crate::peers::xtra::Xtra;
@@ -57,6 +58,15 @@ impl Askers {
             Self::Futures => tarpc::ask_from_futures(flavor, OUTSTANDING, count),
             Self::Tasks => tarpc::ask_from_tasks(flavor, OUTSTANDING, count),
         }
+    }
+
+    fn by_stakker(self, count: u64) -> Duration {
+        let (askers, outstanding) = match self {
+            Self::One => (1, 1),
+            Self::Futures => (1, OUTSTANDING),
+            Self::Tasks => (OUTSTANDING, 1),
+        };
+        stakker::ask(askers, outstanding, count)
     }
 
     fn number(self, elapsed: Duration, count: u64) -> f64 {
@@ -105,6 +115,15 @@ fn cases(_photos: Option<&Path>, runtimes: &Runtimes) -> Vec<Case> {
             );
             add_tarpc(&mut case, flavor, askers);
         }
+        case.add(
+            "stakker",
+            Kind::Actor,
+            versions::of("stakker"),
+            move |scale| {
+                let count = scale.count(ASKS);
+                askers.number(askers.by_stakker(count), count)
+            },
+        );
         runtimes.add_to(&mut case, key);
         case
     };

@@ -18,6 +18,7 @@ use insula_sync::atomic::{AtomicU64, Ordering};
 
 use crate::case::{Case, Kind, Metric};
 use crate::peers::runtimes::Runtimes;
+use crate::peers::stakker;
 use crate::suites::{PACKAGE, Suite};
 use crate::versions;
 
@@ -49,6 +50,13 @@ const OPERATIONS: &[Operation] = &[
         Kind::Actor,
         "tokio",
         tokio_ask,
+    ),
+    peer(
+        "a question and its answer",
+        "stakker, one thread",
+        Kind::Actor,
+        "stakker",
+        stakker_ask,
     ),
     ours("a job and its result", "serve", call),
     ours("a job and its result", "pool", pool),
@@ -265,6 +273,10 @@ fn tokio_ask(n: u64) {
             assert_eq!(answer.await, Ok(number));
         }
     });
+}
+
+fn stakker_ask(n: u64) {
+    stakker::ask(1, 1, n);
 }
 
 fn tokio_spawn(n: u64) {

@@ -9,6 +9,7 @@ use crate::insula::Shape;
 use crate::insula::calls::{self, Adder, Askers, Equipped, Pool, Runs};
 use crate::insula::pool::{Crew, Ground};
 use crate::measure::{millions_per_second, ns_each};
+use crate::peers::chili::Chili;
 use crate::peers::rayon::Rayon;
 use crate::peers::runtimes::Runtimes;
 use crate::peers::threadpool::Threadpool;
@@ -146,6 +147,13 @@ fn burst() -> Case {
     );
     case.add("rayon join", Kind::Pool, versions::of("rayon"), |scale| {
         let (pool, count) = (Rayon::new(), scale.count(JOBS));
+        ns_each(
+            all_at_once(count, |count, tick| pool.join_all(count, tick)),
+            count,
+        )
+    });
+    case.add("chili join", Kind::Pool, versions::of("chili"), |scale| {
+        let (pool, count) = (Chili::new(), scale.count(JOBS));
         ns_each(
             all_at_once(count, |count, tick| pool.join_all(count, tick)),
             count,

@@ -15,6 +15,7 @@ use crate::measure::{millions_per_second, ns_each};
 use crate::peers::actix::Actix;
 use crate::peers::async_channel::{Smol, SmolChannel};
 use crate::peers::crossbeam::Crossbeam;
+use crate::peers::crossfire::{CrossfireBounded, CrossfireUnbounded};
 use crate::peers::flume::Flume;
 use crate::peers::hand::Hand;
 use crate::peers::kameo::Kameo;
@@ -22,6 +23,7 @@ use crate::peers::kanal::Kanal;
 use crate::peers::limits;
 use crate::peers::ractor::Ractor;
 use crate::peers::runtimes::Runtimes;
+use crate::peers::stakker;
 use crate::peers::std_mpsc::{StdChannel, StdSyncChannel};
 use crate::peers::tokio::{Flavor, TokioBounded, TokioUnbounded};
 use crate::peers::xtra::Xtra;
@@ -75,11 +77,19 @@ fn one_to_one_unbounded(runtimes: &Runtimes) -> Case {
     add_thread_to_isolate(&mut case, None);
     add_isolates_as_actors(&mut case, (None, 1));
     add_threads::<Crossbeam>(&mut case, "crossbeam", "crossbeam-channel", None);
+    add_threads::<CrossfireUnbounded>(&mut case, "crossfire", "crossfire", None);
     add_threads::<Kanal>(&mut case, "kanal", "kanal", None);
     add_threads::<Flume>(&mut case, "flume", "flume", None);
     add_threads::<StdChannel>(&mut case, "std mpsc", "std", None);
     for flavor in Flavor::ALL {
         add_tasks::<TokioUnbounded>(&mut case, "tokio mpsc", "tokio", flavor, (None, 1));
+        add_tasks::<CrossfireUnbounded>(
+            &mut case,
+            "crossfire async",
+            "crossfire",
+            flavor,
+            (None, 1),
+        );
         add_tasks::<Kanal>(&mut case, "kanal async", "kanal", flavor, (None, 1));
         add_tasks::<Flume>(&mut case, "flume async", "flume", flavor, (None, 1));
     }
@@ -128,11 +138,19 @@ fn one_to_one_bounded(runtimes: &Runtimes) -> Case {
     add_thread_to_isolate(&mut case, bound);
     add_isolates_as_actors(&mut case, (bound, 1));
     add_threads::<Crossbeam>(&mut case, "crossbeam", "crossbeam-channel", bound);
+    add_threads::<CrossfireBounded>(&mut case, "crossfire", "crossfire", bound);
     add_threads::<Kanal>(&mut case, "kanal", "kanal", bound);
     add_threads::<Flume>(&mut case, "flume", "flume", bound);
     add_threads::<StdSyncChannel>(&mut case, "std sync_channel", "std", bound);
     for flavor in Flavor::ALL {
         add_tasks::<TokioBounded>(&mut case, "tokio mpsc", "tokio", flavor, (bound, 1));
+        add_tasks::<CrossfireBounded>(
+            &mut case,
+            "crossfire async",
+            "crossfire",
+            flavor,
+            (bound, 1),
+        );
         add_tasks::<Kanal>(&mut case, "kanal async", "kanal", flavor, (bound, 1));
         add_tasks::<Flume>(&mut case, "flume async", "flume", flavor, (bound, 1));
     }
@@ -179,6 +197,20 @@ fn many_to_one(runtimes: &Runtimes) -> Case {
     add_isolates_as_actors(&mut case, unbounded);
     for flavor in Flavor::ALL {
         add_tasks::<TokioUnbounded>(&mut case, "tokio mpsc", "tokio", flavor, unbounded);
+        add_tasks::<CrossfireUnbounded>(
+            &mut case,
+            "crossfire async",
+            "crossfire",
+            flavor,
+            unbounded,
+        );
+        add_tasks::<CrossfireBounded>(
+            &mut case,
+            "crossfire async(1024)",
+            "crossfire",
+            flavor,
+            bounded,
+        );
         add_tasks::<Kanal>(&mut case, "kanal async", "kanal", flavor, unbounded);
         add_tasks::<Kanal>(&mut case, "kanal async(1024)", "kanal", flavor, bounded);
         add_actors(
@@ -240,6 +272,12 @@ fn ring(runtimes: &Runtimes) -> Case {
     }
     for flavor in Flavor::ALL {
         add_task_ring::<TokioUnbounded>(&mut case, &flavor.name("tokio mpsc"), "tokio", flavor);
+        add_task_ring::<CrossfireUnbounded>(
+            &mut case,
+            &flavor.name("crossfire async"),
+            "crossfire",
+            flavor,
+        );
         add_task_ring::<Kanal>(&mut case, &flavor.name("kanal async"), "kanal", flavor);
         add_actor_ring(&mut case, &flavor.name("hand"), "tokio", Hand(flavor));
     }
@@ -249,6 +287,10 @@ fn ring(runtimes: &Runtimes) -> Case {
         add_actor_ring(&mut case, &flavor.name("kameo"), "kameo", Kameo(flavor));
         add_actor_ring(&mut case, &flavor.name("xtra"), "xtra", Xtra(flavor));
     }
+    case.add("stakker", Kind::Actor, versions::of("stakker"), |scale| {
+        let laps = scale.count(LAPS);
+        millions_per_second(stakker::ring(MEMBERS, laps), MEMBERS * laps)
+    });
     runtimes.add_to(&mut case, "ring");
     case
 }
@@ -267,6 +309,20 @@ fn ping_pong(runtimes: &Runtimes) -> Case {
     for flavor in Flavor::ALL {
         add_number_trips::<TokioUnbounded>(&mut case, "tokio mpsc", "tokio", flavor, None);
         add_number_trips::<TokioBounded>(&mut case, "tokio mpsc(16)", "tokio", flavor, Some(16));
+        add_number_trips::<CrossfireUnbounded>(
+            &mut case,
+            "crossfire async",
+            "crossfire",
+            flavor,
+            None,
+        );
+        add_number_trips::<CrossfireBounded>(
+            &mut case,
+            "crossfire async(16)",
+            "crossfire",
+            flavor,
+            Some(16),
+        );
         add_number_trips::<Kanal>(&mut case, "kanal async", "kanal", flavor, None);
         add_number_trips::<Kanal>(&mut case, "kanal async(16)", "kanal", flavor, Some(16));
         add_number_trips::<Flume>(&mut case, "flume async", "flume", flavor, None);
@@ -291,6 +347,7 @@ fn ping_pong_of_threads(runtimes: &Runtimes) -> Case {
         })
     });
     add_spinning::<Crossbeam>(&mut case, "crossbeam", "crossbeam-channel");
+    add_spinning::<CrossfireBounded>(&mut case, "crossfire", "crossfire");
     add_spinning::<Kanal>(&mut case, "kanal", "kanal");
     add_spinning::<Flume>(&mut case, "flume", "flume");
     add_spinning::<StdChannel>(&mut case, "std mpsc", "std");
@@ -332,6 +389,13 @@ fn hand_over(runtimes: &Runtimes, size: &str, bytes: usize, round_trips: u64) ->
     );
     for flavor in Flavor::ALL {
         add_hand_over::<TokioUnbounded>(&mut case, "tokio mpsc", "tokio", flavor, bytes);
+        add_hand_over::<CrossfireUnbounded>(
+            &mut case,
+            "crossfire async",
+            "crossfire",
+            flavor,
+            bytes,
+        );
         add_hand_over::<Kanal>(&mut case, "kanal async", "kanal", flavor, bytes);
     }
     if bytes == 1 << 20 {
