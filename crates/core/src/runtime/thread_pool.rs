@@ -18,11 +18,11 @@
 //! ([`pollers`](super::pollers)).
 //!
 //! # Compensation
-//! While runnable isolates wait and threads run, the [`monitor`] looks every millisecond. A
-//! thread that has been inside of one turn since the last look is *stuck*: it no longer counts,
-//! its queues are open to thieves, and another thread takes its place, a new one if need be. A
-//! section that blocks announces itself ([`blocking`]). When the turn ends, the thread takes its
-//! place back if there is room; otherwise it gives its queues away and parks. [`starvation`]
+//! While runnable isolates wait and threads run, the [`monitor`] looks every millisecond, and seldom
+//! while none waits. A thread that has been inside of one turn since the last look is *stuck*: it no
+//! longer counts, its queues are open to thieves, and another thread takes its place, a new one if
+//! need be. A section that blocks announces itself ([`blocking`]). When the turn ends, the thread takes
+//! its place back if there is room; otherwise it gives its queues away and parks. [`starvation`]
 //! describes what happens when all threads wait and none is left.
 //!
 //! An idle pool makes no wake-ups: threads and monitor are parked.
@@ -216,7 +216,7 @@ impl ThreadPool {
         // swap in `take_next`.
         if thread.next.load(Ordering::Relaxed).is_null() {
             thread.next.store(raw.as_ptr(), Ordering::Release);
-            return;
+            return self.nudge();
         }
         let displaced = thread.next.swap(raw.as_ptr(), Ordering::AcqRel);
         if let Some(displaced) = NonNull::new(displaced) {
@@ -246,8 +246,11 @@ impl ThreadPool {
             Injected::Seen => {}
             Injected::Wake(wake) => self.wake(Some(wake)),
             // The monitor watches the threads, and replaces one that does not come back. It sleeps
-            // now only if it could not be started before.
-            Injected::AllBusy => self.watch(),
+            // now only if it could not be started before, but it may doze.
+            Injected::AllBusy => {
+                self.watch();
+                self.nudge();
+            }
         }
     }
 

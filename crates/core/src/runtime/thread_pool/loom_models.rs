@@ -174,3 +174,26 @@ fn come_unstuck_vs_spare() {
         model.end([spare, stuck]);
     });
 }
+
+/// doze vs inject: an isolate comes in for a pool whose one thread computes, while the monitor is about
+/// to doze. The time of a doze does not end in a model, so that an isolate which the monitor does not
+/// see is a deadlock.
+#[test]
+fn doze_vs_inject() {
+    check(3, || {
+        let model = Arc::new(Model::inside_of_a_turn(1, 1, 1));
+        model.pool.monitor.set_awake();
+        let monitor = {
+            let model = model.clone();
+            thread::spawn(move || {
+                let _nudged = model.pool.doze();
+                assert!(model.pool.work_waits(), "it was woken for nothing");
+            })
+        };
+        model.pool.inject([Model::isolate(0)]);
+        monitor.join().unwrap();
+        // The turn has ended.
+        model.run_all(&ThisThread::new(&model.pool, 0));
+        model.end([]);
+    });
+}
