@@ -53,7 +53,7 @@ pub use event_loop::microtask::schedule_microtask;
 #[doc(hidden)]
 pub use event_loop::slice_watch::{SliceWatch, watch_slices};
 #[doc(hidden)]
-pub use event_loop::task::isolate_of;
+pub use event_loop::task::{isolate_around, isolate_of};
 pub use event_loop::timer::{Sleep, Timer, sleep, sleep_until};
 pub use event_loop::yield_now::{YieldNow, yield_now};
 pub use inspect::{
