@@ -10,6 +10,7 @@
 //! by a control message, [`Isolate::inspect`]; an isolate that computes answers late.
 
 mod detail;
+mod native_ports;
 mod observer;
 mod waits;
 
@@ -20,6 +21,8 @@ use crate::memory::{IsolateCore, IsolateRef};
 use crate::runtime::Runtime;
 use crate::runtime::thread_pool::ThreadPool;
 pub use detail::{IsolateDetail, PortDetail, PortMode};
+pub(crate) use native_ports::{ListedPort, Listing};
+pub use native_ports::{NativePortSnapshot, native_ports};
 pub use observer::IsolateObserver;
 pub(crate) use observer::Observers;
 pub use waits::{PartySnapshot, WaitSnapshot, waits};
