@@ -151,8 +151,9 @@ pub struct Isolate {
     /// Whether it waits and blocks its thread.
     pub is_blocked: bool,
     /// Milliseconds on the CPU since the inspector was started, as an estimate: what the threads of
-    /// the pool have spent there, shared out by looks at what they run. Absent where the system
-    /// does not tell it, and for isolates with a thread of their own.
+    /// the pool have spent there, shared out by looks at what they run. Of a pinned isolate, what its
+    /// thread has spent since it began. Absent where the system does not tell it, and for root
+    /// isolates.
     pub cpu_total_ms: Option<u64>,
     /// Its open ports, if they were asked for and it has answered in time.
     pub ports: Option<u64>,
