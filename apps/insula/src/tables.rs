@@ -4,8 +4,8 @@ use std::borrow::Borrow;
 
 use insula_inspect::announce::Announcement;
 use insula_inspect::model::{
-    Event, Isolate, IsolateKind, IsolateState, Latency, Method, Outcomes, Party, Pool, PoolDetail,
-    Port, Profile, Severity, ThreadState, Threads, Wait, Worker,
+    Event, Isolate, IsolateKind, IsolateState, Latency, Method, NativePort, Outcomes, Party, Pool,
+    PoolDetail, Port, Profile, Severity, ThreadState, Threads, Wait, Worker,
 };
 
 use crate::table::{Column, Table, Tone};
@@ -311,6 +311,38 @@ pub(crate) fn threads(threads: &Threads) -> Table {
             |isolate| isolate.id.clone(),
         );
         table.push(&key, tone, cells);
+    }
+    table
+}
+
+pub(crate) fn native_ports(ports: &[NativePort]) -> Table {
+    const COLUMNS: &[Column] = &[
+        Column::flexible("NATIVE PORT", 0),
+        Column::text("STATE", 1),
+        Column::number("WAITING", 0),
+        Column::number("RUNNING", 0),
+        Column::number("MOST", 2),
+        Column::number("THREADS", 3),
+        Column::number("STARTED", 4),
+        Column::number("MEAN", 5),
+    ];
+    let mut table = Table::new(COLUMNS);
+    for port in ports {
+        let (state, tone) = match port.is_closed {
+            true => ("closed", Tone::Dim),
+            false => ("open", Tone::Plain),
+        };
+        let cells = vec![
+            clean(&port.name),
+            state.to_owned(),
+            count(port.waiting),
+            count(port.running),
+            count(port.max_concurrent),
+            count(port.threads),
+            count(port.started_total),
+            micros(port.mean_us),
+        ];
+        table.push(&port.id, tone, cells);
     }
     table
 }

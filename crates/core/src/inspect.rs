@@ -10,6 +10,7 @@
 //! by a control message, [`Isolate::inspect`]; an isolate that computes answers late.
 
 mod detail;
+mod native_ports;
 mod observer;
 mod waits;
 
@@ -20,6 +21,8 @@ use crate::memory::{IsolateCore, IsolateRef};
 use crate::runtime::Runtime;
 use crate::runtime::thread_pool::ThreadPool;
 pub use detail::{IsolateDetail, PortDetail, PortMode};
+pub(crate) use native_ports::{ListedPort, Listing};
+pub use native_ports::{NativePortSnapshot, native_ports};
 pub use observer::IsolateObserver;
 pub(crate) use observer::Observers;
 pub use waits::{PartySnapshot, WaitSnapshot, waits};
@@ -92,6 +95,8 @@ pub struct IsolateSnapshot {
     pub turns: u32,
     /// Whether its code waits and blocks the thread.
     pub is_blocked: bool,
+    /// Of a pinned isolate: the number of its thread in the operating system, where that is known.
+    pub system_id: Option<u32>,
 }
 
 /// A thread of the pool at one moment.
@@ -204,23 +209,26 @@ fn snapshot(isolate: &IsolateRef, running: &[IsolateId]) -> IsolateSnapshot {
     });
     drop(lane);
     let (name, group, control_queued, is_blocked) = known.unwrap_or_default();
+    let (kind, system_id) = kind(isolate);
     IsolateSnapshot {
         id,
         name,
         group,
-        kind: kind(isolate),
+        kind,
         state,
         queued,
         control_queued,
         turns,
         is_blocked,
+        system_id,
     }
 }
 
-fn kind(isolate: &IsolateCore) -> IsolateKind {
+/// Returns which threads run an isolate, and the number of a pinned one's.
+fn kind(isolate: &IsolateCore) -> (IsolateKind, Option<u32>) {
     match isolate.home() {
-        None => IsolateKind::Pooled,
-        Some(home) if home.has_host() => IsolateKind::Root,
-        Some(_) => IsolateKind::Pinned,
+        None => (IsolateKind::Pooled, None),
+        Some(home) if home.has_host() => (IsolateKind::Root, None),
+        Some(home) => (IsolateKind::Pinned, home.system_id()),
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod event_handler;
 pub(crate) mod pollers;
 mod register;
 pub(crate) mod seeded;
+pub(crate) mod system_id;
 pub(crate) mod thread_pool;
 pub(crate) mod time;
 

@@ -1,8 +1,18 @@
-// The threads of the thread pool.
+// The threads of the thread pool, and the native ports, which have threads of their own.
 
 import { LEAST_MS } from './data.js';
-import { draw, el, fillParty, fillState, setText, Table } from './dom.js';
+import { draw, el, fillName, fillParty, fillState, setHidden, setText, Table } from './dom.js';
 import { count, counted, duration, micros, rate } from './format.js';
+
+const PORT_COLUMNS = [
+  { label: 'Native port', isHead: true, class: 'name', fill: (cell, port) => fillName(cell, port.name) },
+  { label: 'State', fill: (cell, port) => fillState(cell, port.isClosed ? 'closed' : 'open') },
+  { label: 'Waiting', isNumber: true, text: (port) => count(port.waiting) },
+  { label: 'Running', isNumber: true, text: (port) => `${count(port.running)} of ${count(port.maxConcurrent)}` },
+  { label: 'Threads', isNumber: true, text: (port) => count(port.threads) },
+  { label: 'Started', isNumber: true, text: (port) => count(port.startedTotal) },
+  { label: 'Mean time', isNumber: true, text: (port) => micros(port.meanUs ?? 0) },
+];
 
 export class ThreadsView {
   #app;
@@ -12,11 +22,13 @@ export class ThreadsView {
   #rates = new Map();
   #summary = el('p', { class: 'counts' });
   #table;
+  #ports = new Table({ caption: 'Native ports', columns: PORT_COLUMNS, keyOf: (port) => port.id, empty: 'No native ports' });
 
   constructor(app, panel) {
     this.#app = app;
     this.#table = new Table({ caption: 'Threads', columns: this.#columns(), keyOf: (thread) => thread.index, empty: 'No threads' });
-    panel.append(el('div', { class: 'bar' }, this.#summary), this.#table.element);
+    panel.append(el('div', { class: 'bar' }, this.#summary), this.#table.element, this.#ports.element);
+    setHidden(this.#ports.element, true);
   }
 
   show() {
@@ -59,10 +71,12 @@ export class ThreadsView {
 
   #render = () => {
     if (this.#answer === null) return;
-    const { threads = [], queued } = this.#answer;
+    const { threads = [], queued, nativePorts = [] } = this.#answer;
     const number = (state) => count(threads.filter((thread) => (thread.state ?? 'idle') === state).length);
     setText(this.#summary, `${counted(threads.length, 'thread')}: ${number('stuck')} stuck, ${number('running')} running, ${number('idle')} idle. The queue of all threads holds ${counted(queued ?? 0, 'isolate')}.`);
     this.#table.update(threads);
+    setHidden(this.#ports.element, nativePorts.length === 0);
+    this.#ports.update(nativePorts);
   };
 }
 

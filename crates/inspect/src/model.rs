@@ -151,8 +151,9 @@ pub struct Isolate {
     /// Whether it waits and blocks its thread.
     pub is_blocked: bool,
     /// Milliseconds on the CPU since the inspector was started, as an estimate: what the threads of
-    /// the pool have spent there, shared out by looks at what they run. Absent where the system
-    /// does not tell it, and for isolates with a thread of their own.
+    /// the pool have spent there, shared out by looks at what they run. Of a pinned isolate, what its
+    /// thread has spent since it began. Absent where the system does not tell it, and for root
+    /// isolates.
     pub cpu_total_ms: Option<u64>,
     /// Its open ports, if they were asked for and it has answered in time.
     pub ports: Option<u64>,
@@ -342,6 +343,34 @@ pub struct Threads {
     pub threads: Vec<Thread>,
     /// Isolates that wait in the queue of all threads.
     pub queued: u64,
+    /// The native ports of the process, which have threads of their own, in the order of their
+    /// opening; at most 1,000.
+    pub native_ports: Vec<NativePort>,
+}
+
+/// A native port: a function that handles messages on threads of the port's own, and may block.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct NativePort {
+    /// `nativePorts/` and its number.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it is closed, so that messages are refused.
+    pub is_closed: bool,
+    /// Messages that have not started.
+    pub waiting: u64,
+    /// Messages that are being handled.
+    pub running: u64,
+    /// The most messages that it handles at once.
+    pub max_concurrent: u64,
+    /// Its threads.
+    pub threads: u64,
+    /// Messages that have started.
+    pub started_total: u64,
+    /// The mean time of its last messages.
+    pub mean_us: f64,
 }
 
 /// A distribution of times.

@@ -282,6 +282,7 @@ impl Program {
         let mut view = View::take(&self.runtime, &pools, before.as_deref(), now);
         let is_there = |number| view.seen.isolates.contains_key(&number);
         view.cpu = self.watched.lock().cpu(is_there);
+        view.read_pinned();
         let view = Arc::new(view);
         let news = looking
             .told

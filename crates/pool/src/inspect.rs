@@ -92,8 +92,9 @@ pub struct InFlight {
     pub method: &'static str,
     /// Whether it is a stream that waits, and so occupies no place.
     pub is_waiting: bool,
-    /// The isolate whose task awaits the answer, if that is known: a caller that awaits several
-    /// calls at once is not.
+    /// The isolate that awaits the answer, alone or among others. `None` for a caller outside of
+    /// isolates, and for a call that was sent and is not awaited, such as all but the oldest of
+    /// [`insula_rpc::map`].
     pub caller: Option<IsolateId>,
     /// Keeps the place of the call in memory, and none of its values, so that no later call has it.
     call: Weak<dyn Signal>,
@@ -105,7 +106,7 @@ pub struct InFlight {
 pub struct Queued {
     /// The name of its method.
     pub method: &'static str,
-    /// The isolate whose task awaits the answer, as [`InFlight::caller`].
+    /// The isolate that awaits the answer, as [`InFlight::caller`].
     pub caller: Option<IsolateId>,
     /// As that of [`InFlight`].
     call: Weak<dyn Signal>,

@@ -65,7 +65,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 
-use insula_core::{Completer, Instant, IsolateId, isolate_of, wake_contained};
+use insula_core::{Completer, Instant, IsolateId, isolate_around, isolate_of, wake_contained};
 use insula_sync::atomic::{AtomicU8, Ordering};
 use insula_sync::{Mutex, MutexGuard, Rank};
 
@@ -175,6 +175,8 @@ struct Slot<M: Method> {
     answer: Option<Answer<M>>,
     /// The task that the answer wakes.
     caller: Option<Waker>,
+    /// The isolate that has left `caller` here, if that does not tell it.
+    polled_in: Option<IsolateId>,
     /// Sent along by the caller; taken by the start.
     envelope: Option<Box<Envelope>>,
     /// For a call whose handler waits, streams or reports; others have none.
@@ -266,8 +268,8 @@ pub trait Signal: Any + Send + Sync {
     /// Returns whether the caller has gone, the deadline has passed or the handler was asked to
     /// stop.
     fn is_cancelled(&self) -> bool;
-    /// Returns the isolate whose task awaits the answer, if that is known: a caller that polls the
-    /// call by a waker of another kind is not.
+    /// Returns the isolate that awaits the answer, alone or among others. `None` for a caller outside
+    /// of isolates, and for a call that was sent and is not awaited.
     fn awaited_by(&self) -> Option<IsolateId>;
     /// Returns the cause of the cancellation, if the call was cancelled.
     fn cancelled_by(&self) -> Option<CancelledBy>;
@@ -312,6 +314,7 @@ impl<M: Method> CallCell<M> {
                 Slot {
                     request: Some(request),
                     answer: None,
+                    polled_in: caller.as_ref().and_then(isolate_around),
                     caller,
                     envelope,
                     bystanders: None,
@@ -644,6 +647,8 @@ impl<M: Method> CallCell<M> {
             }
             match set_waker(&mut slot.caller, waker, new.take()) {
                 Place::Set(old) => {
+                    // Also if the waker is the one before: what it is in may have moved.
+                    slot.polled_in = isolate_around(waker);
                     drop(slot);
                     drop(old);
                     return None;
@@ -816,7 +821,8 @@ impl<M: Method> Signal for CallCell<M> {
 
     fn awaited_by(&self) -> Option<IsolateId> {
         let slot = self.slot.lock();
-        slot.caller.as_ref().and_then(isolate_of)
+        let caller = slot.caller.as_ref()?;
+        isolate_of(caller).or(slot.polled_in)
     }
 
     fn cancelled_by(&self) -> Option<CancelledBy> {

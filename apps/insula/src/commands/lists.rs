@@ -89,7 +89,7 @@ pub(super) fn pools(target: &Target, global: &Global) -> Outcome {
     }
 }
 
-/// Lists the threads of the pool of threads.
+/// Lists the threads of the pool of threads, and the native ports, which have threads of their own.
 pub(super) fn threads(target: &Target, global: &Global) -> Outcome {
     let mut client = connect(target, global)?;
     let threads: Threads = client.call("getThreads", json!({}))?;
@@ -100,6 +100,10 @@ pub(super) fn threads(target: &Target, global: &Global) -> Outcome {
     if threads.queued > 0 {
         let queued = several(threads.queued, "isolate");
         let _ = writeln!(text, "({queued} in the queue of all threads)");
+    }
+    if !threads.native_ports.is_empty() {
+        let ports = tables::native_ports(&threads.native_ports).plain();
+        let _ = write!(text, "\n{ports}");
     }
     print(&text)
 }

@@ -9,6 +9,8 @@ mod overview;
 #[cfg(test)]
 mod tests;
 
+use std::iter;
+
 use insula_inspect::model::Sample;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -247,10 +249,10 @@ fn preface(model: &Model, columns: usize) -> Vec<Toned> {
         Screen::Waits => waits_summary(model, columns),
         Screen::Threads => {
             let queued = count(model.threads.queued);
-            vec![(
-                Tone::Dim,
-                format!("{queued} isolates in the queue of all threads"),
-            )]
+            let queued = format!("{queued} isolates in the queue of all threads");
+            let mut lines = vec![(Tone::Dim, queued)];
+            lines.extend(native_ports(model, columns));
+            lines
         }
         Screen::Log => match model.dropped {
             0 => Vec::new(),
@@ -260,6 +262,21 @@ fn preface(model: &Model, columns: usize) -> Vec<Toned> {
             )],
         },
     }
+}
+
+/// Returns the table of the native ports, and a line between it and the next table; nothing if there
+/// are no ports.
+fn native_ports(model: &Model, columns: usize) -> Vec<Toned> {
+    let table = tables::native_ports(&model.threads.native_ports);
+    if table.rows.is_empty() {
+        return Vec::new();
+    }
+    let layout = table.layout(columns, &table.rows);
+    let rows = table.rows.iter();
+    iter::once((Tone::Title, table.titles(&layout)))
+        .chain(rows.map(|row| (row.tone, table.row(&layout, row))))
+        .chain(iter::once((Tone::Plain, String::new())))
+        .collect()
 }
 
 fn isolates_summary(model: &Model) -> String {

@@ -211,6 +211,8 @@ fn of_program() -> Vec<(&'static str, Value)> {
     let sample = json!({ "atMs": 60_000, "isolates": 2, "running": 1 });
     let events = [event(1, "decoder has begun"), event(2, "writer has begun")];
     let thread = json!({ "index": 0, "state": "idle" });
+    let port = json!({ "id": "nativePorts/1", "name": "lookups", "waiting": 3 });
+    let threads = json!({ "threads": [thread], "queued": 3, "nativePorts": [port] });
     let stack = json!({ "frames": ["thread 0", "decoder", "Images.thumbnail"], "looks": 9 });
     vec![
         ("getVersion", json!({ "major": 1, "minor": 0 })),
@@ -218,7 +220,7 @@ fn of_program() -> Vec<(&'static str, Value)> {
             "getVM",
             json!({ "name": "images", "pid": 4_711, "canControl": true, "now": sample }),
         ),
-        ("getThreads", json!({ "threads": [thread], "queued": 3 })),
+        ("getThreads", threads),
         ("getHistory", json!({ "samples": [sample] })),
         ("getEvents", json!({ "events": events })),
         (

@@ -72,6 +72,7 @@ fn every_list_has_its_titles_and_as_json_the_names_as_they_are() {
         ("ps", "NAME", "/isolates/1/name"),
         ("pools", "PHASE", "/pools/0/name"),
         ("threads", "(3 isolates in the queue", "/threads/0/index"),
+        ("threads", "lookups", "/nativePorts/0/name"),
         (
             "waits",
             "cycle: decoder (isolates/7) -> writer",

@@ -272,6 +272,21 @@ pub fn isolate_of(waker: &Waker) -> Option<IsolateId> {
     Some(IsolateId(header.isolate.id))
 }
 
+/// Returns the isolate that polls with this waker, if [`isolate_of`] does not know it: a combinator
+/// of several futures polls each with a waker of its own.
+#[inline]
+pub fn isolate_around(waker: &Waker) -> Option<IsolateId> {
+    match ptr::eq(waker.vtable(), &VTABLE) {
+        true => None,
+        false => current_isolate(),
+    }
+}
+
+#[cold]
+fn current_isolate() -> Option<IsolateId> {
+    Current::with(|isolate| isolate.map(|isolate| IsolateId(isolate.core().id)))
+}
+
 #[inline]
 fn wake_local(isolate: Current<'_>, key: Key) {
     wake_here(isolate, key, |_| ());

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use insula_sync::atomic::{AtomicU32, Ordering};
 use insula_sync::{Mutex, Parker, thread_number};
 
 use crate::event_loop::Meter;
 use crate::panic::{Kept, contain};
+use crate::runtime::system_id;
 
 /// The notify callback. Called on the thread that schedules the isolate.
 type Notify = dyn Fn() + Send + Sync;
@@ -19,6 +21,9 @@ pub(crate) struct Home {
     notify: Mutex<Option<Arc<Kept<Notify>>>>,
     /// The thread of a root isolate's host. `None` for a pinned isolate.
     host: Option<u64>,
+    /// The number in the operating system of a pinned isolate's thread; 0 where it is not known. Written
+    /// by that thread as it begins.
+    system_id: AtomicU32,
 }
 
 impl Home {
@@ -29,6 +34,7 @@ impl Home {
             meter: Meter::default(),
             notify: Mutex::new(None),
             host: None,
+            system_id: AtomicU32::new(0),
         }
     }
 
@@ -40,12 +46,25 @@ impl Home {
             meter: Meter::default(),
             notify: Mutex::new(Some(Arc::new(Kept::new(notify)))),
             host: Some(thread_number()),
+            system_id: AtomicU32::new(0),
         }
     }
 
     /// Returns whether this is a root isolate's home, and the calling thread its host.
     pub(crate) fn is_hosted_here(&self) -> bool {
         self.host == Some(thread_number())
+    }
+
+    /// The calling thread is that of a pinned isolate.
+    pub(crate) fn begin_thread(&self) {
+        // Relaxed, here and below: for tools, which look again.
+        self.system_id.store(system_id::own(), Ordering::Relaxed);
+    }
+
+    /// Returns the number in the operating system of a pinned isolate's thread, where it is known.
+    pub(crate) fn system_id(&self) -> Option<u32> {
+        let number = self.system_id.load(Ordering::Relaxed);
+        (number != 0).then_some(number)
     }
 
     /// Returns whether the loop of a host runs the isolate.

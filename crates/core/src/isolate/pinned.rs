@@ -64,6 +64,7 @@ pub(crate) fn spawn(
 
 fn drive(isolate: &IsolateRef, home: &Home) {
     let _hosted = Hosted::begin(&isolate.runtime);
+    home.begin_thread();
     panic::install_hook();
     loop {
         wait_until_scheduled(isolate, home);

@@ -45,6 +45,7 @@ use std::time::{Duration, Instant};
 use insula_sync::atomic::{AtomicUsize, Ordering};
 use insula_sync::{Condvar, Mutex, MutexGuard, wait};
 
+use crate::inspect::{ListedPort, Listing, NativePortSnapshot};
 use crate::memory::Current;
 use crate::panic::{Kept, catch_panic, contain};
 use crate::port::SendError;
@@ -97,6 +98,7 @@ pub struct NativePort<T: Send + 'static>(Arc<Handles<T>>);
 struct Handles<T: Send + 'static>(Arc<Port<T>>);
 
 struct Port<T> {
+    listing: Listing,
     name: Box<str>,
     /// Dropped by the last thread or the last handle, so a panic of its destructor is contained.
     handler: Kept<dyn Fn(T) + Send + Sync>,
@@ -130,7 +132,8 @@ impl<T: Send + 'static> NativePort<T> {
     }
 
     fn open(name: Box<str>, handler: Box<dyn Fn(T) + Send + Sync>, max_concurrent: usize) -> Self {
-        Self(Arc::new(Handles(Arc::new(Port {
+        Self(Arc::new(Handles(Listing::of(|listing| Port {
+            listing,
             name,
             handler: Kept::new(handler),
             state: Mutex::new(State::new(
@@ -219,6 +222,23 @@ impl<T: Send + 'static> NativePort<T> {
 
     fn port(&self) -> &Arc<Port<T>> {
         &self.0.0
+    }
+}
+
+impl<T: Send> ListedPort for Port<T> {
+    fn snapshot(&self) -> NativePortSnapshot {
+        let state = self.state.lock();
+        NativePortSnapshot {
+            number: self.listing.number(),
+            name: self.name.clone(),
+            is_open: state.is_open(),
+            waiting: state.waiting() + state.waiting_here(),
+            running: state.running() + state.running_here(),
+            threads: state.threads(),
+            max_concurrent: state.max_threads(),
+            started_total: state.taken() + state.taken_here(),
+            mean_time: state.mean(),
+        }
     }
 }
 

@@ -34,7 +34,6 @@ mod monitor;
 mod ring;
 pub(crate) mod sleep;
 mod starvation;
-mod system_id;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -690,7 +689,7 @@ fn run_thread(runtime: &Arc<RuntimeCore>, index: usize) {
     THIS_THREAD.with(|it| it.set(&raw const this));
     // Relaxed: for tools, which look again.
     let system_id = &pool.threads[index].system_id;
-    system_id.store(system_id::own(), Ordering::Relaxed);
+    system_id.store(runtime::system_id::own(), Ordering::Relaxed);
     runtime::enter_forever(runtime);
     let _hosted = runtime::Hosted::begin(runtime);
     panic::install_hook();

@@ -459,6 +459,8 @@ fn a_pinned_isolate_is_seen_on_its_own_thread() {
     let running = until(&runtime, isolate.id(), |it| it.is_blocked);
     assert_eq!(running.kind, IsolateKind::Pinned);
     assert_eq!(running.state, IsolateState::Running);
+    let is_known = cfg!(target_os = "linux") && !cfg!(miri);
+    assert_eq!(running.system_id.is_some(), is_known);
     mailbox.put(()).expect("it is empty");
     block_on(isolate.exited());
     runtime.shut_down();

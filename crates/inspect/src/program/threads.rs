@@ -1,7 +1,12 @@
-//! The threads of the pool.
+//! The threads of the pool, and the native ports, which have threads of their own.
+
+use insula_core::{NativePortSnapshot, native_ports};
 
 use super::Program;
-use crate::model::{Thread, ThreadState, Threads};
+use crate::model::{NativePort, Thread, ThreadState, Threads};
+
+/// Native ports that are listed.
+const PORTS: usize = 1_000;
 
 impl Program {
     /// Answers `getThreads`.
@@ -27,6 +32,21 @@ impl Program {
                 })
                 .collect(),
             queued: view.runtime.injected as u64,
+            native_ports: native_ports(PORTS).into_iter().map(native_port).collect(),
         }
+    }
+}
+
+fn native_port(port: NativePortSnapshot) -> NativePort {
+    NativePort {
+        id: format!("nativePorts/{}", port.number),
+        name: port.name.into(),
+        is_closed: !port.is_open,
+        waiting: port.waiting as u64,
+        running: port.running as u64,
+        max_concurrent: port.max_concurrent as u64,
+        threads: port.threads as u64,
+        started_total: port.started_total,
+        mean_us: port.mean_time.as_secs_f64() * 1e6,
     }
 }

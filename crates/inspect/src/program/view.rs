@@ -12,6 +12,7 @@ use insula_pool::{AnyPool, InFlight, PoolStats, PoolStatus, Queued};
 
 use super::process;
 use super::waits::party_id;
+use super::watch::time_of_thread;
 use crate::model::Sample;
 
 /// Calls in the queue of one pool that are looked at.
@@ -192,10 +193,23 @@ impl View {
     /// Returns the milliseconds that an isolate has spent on the CPU, if that is known.
     pub(super) fn cpu_ms(&self, isolate: &IsolateSnapshot) -> Option<u64> {
         let known = self.cpu.as_ref()?;
-        // The threads of others are not watched.
-        let is_pooled = isolate.kind == IsolateKind::Pooled;
         let time = known.get(&isolate.id.number()).copied();
-        is_pooled.then(|| super::millis(time.unwrap_or_default()))
+        let time = match isolate.kind {
+            // Nothing was seen of it, so it has spent next to nothing.
+            IsolateKind::Pooled => time.unwrap_or_default(),
+            _ => time?,
+        };
+        Some(super::millis(time))
+    }
+
+    /// Adds the time of pinned isolates, which is that of their threads.
+    pub(super) fn read_pinned(&mut self) {
+        for isolate in &self.runtime.isolates {
+            if let Some(time) = isolate.system_id.and_then(time_of_thread) {
+                let cpu = self.cpu.get_or_insert_default();
+                cpu.insert(isolate.id.number(), time);
+            }
+        }
     }
 
     /// Returns the numbers of this look.

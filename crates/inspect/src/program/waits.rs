@@ -3,8 +3,8 @@
 //! Three kinds of waits are known. A wait that blocks a thread is in the runtime's own graph, which
 //! refuses one that would close a cycle. A question that a task awaits is known to its isolate alone,
 //! which is asked; these can form cycles, and then none of them ends. A call of a pool knows the
-//! isolate whose task awaits it, if that task awaits nothing else; it waits for a worker, or for a
-//! place in front of the queue. A worker that runs several calls may finish one while it waits for
+//! isolate that awaits it, alone or among others; it waits for a worker, or for a place in front of
+//! the queue. A worker that runs several calls may finish one while it waits for
 //! the sake of another, so only a worker with a single call can be part of a cycle.
 
 use std::collections::{HashMap, HashSet};

@@ -8,7 +8,9 @@
 //!
 //! The time on the CPU is an estimate. What a thread has spent there between two looks is read from
 //! the operating system, and is the isolate's that the thread runs now, or has run last. So the sum
-//! over all isolates is right, but for the search for work, and the shares are right on average.
+//! over all isolates is right, but for the search for work, and the shares are right on average. A
+//! pinned isolate has a thread of its own, whose time is read as it is. That of a root isolate is not
+//! known: its host does other work on the same thread.
 
 mod clock;
 
@@ -22,6 +24,7 @@ use super::events::{id_of, name_of};
 use super::recorder::thread_name;
 use crate::model::{Event, Severity};
 use clock::Clock;
+pub(super) use clock::time_of_thread;
 
 /// The mean time between two looks while threads run.
 const LOOK: Duration = Duration::from_millis(10);

@@ -1,11 +1,17 @@
 //! The answers of the server to requests that are no session.
 
-use super::page::File;
+use std::sync::LazyLock;
 
-/// Forbids the page everything but its own files and its own server.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'none'";
+use super::page::{File, STYLE_HASH};
+
+/// Forbids the page everything but its own style, its own files and its own server.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let style = &*STYLE_HASH;
+    format!(
+        "default-src 'none'; script-src 'self'; style-src '{style}'; img-src 'self'; \
+         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+});
 
 /// Why a request has no result. The texts tell nothing of the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,12 +76,12 @@ impl Answer {
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
         let Self { line, kind, body } = self;
-        let length = body.len();
+        let (length, policy) = (body.len(), &*POLICY);
         format!(
             "HTTP/1.1 {line}\r\n\
              Content-Type: {kind}\r\n\
              Content-Length: {length}\r\n\
-             Content-Security-Policy: {POLICY}\r\n\
+             Content-Security-Policy: {policy}\r\n\
              X-Content-Type-Options: nosniff\r\n\
              X-Frame-Options: DENY\r\n\
              Referrer-Policy: no-referrer\r\n\

@@ -1,8 +1,22 @@
 //! The files of the page, which are in the program itself.
+//!
+//! The style sheet is a part of the page, because the first paint would wait for another connection
+//! otherwise. The page's policy allows it by its hash.
+
+use std::sync::LazyLock;
+
+use data_encoding::BASE64;
+use sha2::{Digest, Sha256};
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
-const STYLE: &str = "text/css; charset=utf-8";
 const PICTURE: &str = "image/svg+xml";
+
+/// The hash of the style sheet, as a policy names it.
+pub(super) static STYLE_HASH: LazyLock<String> = LazyLock::new(|| {
+    // A browser hashes what it has parsed, where each end of a line is one byte.
+    let style = include_str!("../../page/style.css").replace("\r\n", "\n");
+    format!("sha256-{}", BASE64.encode(&Sha256::digest(style)))
+});
 
 /// A file of the page.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +42,13 @@ const FILES: &[File] = &[
     File {
         path: "/",
         kind: "text/html; charset=utf-8",
-        content: include_str!("../../page/index.html"),
+        content: concat!(
+            include_str!("../../page/head.html"),
+            "<style>",
+            include_str!("../../page/style.css"),
+            "</style>\n",
+            include_str!("../../page/body.html"),
+        ),
     },
     file!("app.js", SCRIPT),
     file!("charts.js", SCRIPT),
@@ -45,7 +65,6 @@ const FILES: &[File] = &[
     file!("pool.js", SCRIPT),
     file!("pools.js", SCRIPT),
     file!("profile.js", SCRIPT),
-    file!("style.css", STYLE),
     file!("threads.js", SCRIPT),
     file!("waits.js", SCRIPT),
 ];

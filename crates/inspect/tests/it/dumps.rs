@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use insula_core::{Isolate, Runtime, block_on};
+use insula_core::{Isolate, NativePort, Runtime, block_on};
 use insula_inspect::{Inspector, InspectorBuilder};
-use serde_json::Value;
+use insula_sync::Mutex;
+use serde_json::{Value, json};
 
 fn builder(runtime: &Runtime) -> InspectorBuilder {
     Inspector::builder()
@@ -46,6 +48,42 @@ fn a_dump_has_everything() {
         .next_back()
         .expect("it is there");
     assert!(!dump.to_string().contains(token), "a dump holds no token");
+    drop(inspector);
+    runtime.shut_down();
+}
+
+#[test]
+fn a_dump_has_the_native_ports_with_what_waits_there() {
+    let runtime = Runtime::builder().threads(1).build();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let handler = move |()| drop(released.lock().recv());
+    let port = NativePort::new("sacks", handler, 1);
+    for _ in 0..3 {
+        port.post(()).expect("it is open");
+    }
+    while port.running() == 0 {
+        std::thread::yield_now();
+    }
+    let inspector = builder(&runtime).start().expect("a port is free");
+    let folder = tempfile::tempdir().expect("there is a folder");
+    let path = folder.path().join("dump.json");
+    inspector.dump_to(&path).expect("it can be written");
+    let dump = read(&path);
+    let ports = dump["threads"]["nativePorts"].as_array().cloned();
+    let mut ports = ports.unwrap_or_default().into_iter();
+    let sacks = ports.find(|port| port["name"] == "sacks");
+    let sacks = sacks.expect("it is listed");
+    for (member, value) in [
+        ("isClosed", json!(false)),
+        ("waiting", json!(2)),
+        ("running", json!(1)),
+        ("maxConcurrent", json!(1)),
+        ("startedTotal", json!(1)),
+    ] {
+        assert_eq!(sacks[member], value, "{member}");
+    }
+    drop(release);
     drop(inspector);
     runtime.shut_down();
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::{join, join_all};
 use insula_core::{Isolate, IsolateId, Runtime, block_on, sleep, spawn_local};
 use insula_pool::{AnyPool, Measure, PoolPhase, Shutdown, WorkerPool, pools};
 use insula_rpc::{Context, contract};
@@ -195,6 +196,47 @@ fn a_call_that_runs_or_waits_names_the_isolate_that_awaits_it() {
         let call = caller.rest(Duration::ZERO).start();
         assert_eq!(caller_of_running(&seen).await, None);
         call.await.expect("it is answered");
+        pool.shut_down(Shutdown::now()).await;
+    });
+    runtime.shut_down();
+}
+
+#[test]
+fn each_of_several_calls_that_are_awaited_at_once_names_the_isolate() {
+    /// Of that many, `join_all` polls each with a waker of its own.
+    const MANY: usize = 40;
+    const SECOND: Duration = Duration::from_secs(1);
+    let runtime = Runtime::builder().seeded(1).build();
+    runtime.block_on(async {
+        let pool = pool("joined").await;
+        let seen = found("joined").expect("it is listed");
+        let await_two = |caller: RestCaller| {
+            spawn_local(async move { drop(join(caller.rest(SECOND), caller.rest(SECOND)).await) });
+        };
+        let await_many = |caller: RestCaller| {
+            let calls = (0..MANY).map(move |_| caller.rest(SECOND));
+            spawn_local(async move { drop(join_all(calls).await) });
+        };
+        for (await_all, calls) in [(await_two as fn(RestCaller), 2), (await_many, MANY)] {
+            let isolate = Isolate::builder().spawn(await_all, pool.caller());
+            assert_eq!(caller_of_running(&seen).await, Some(isolate.id()));
+            let queued = seen.in_queue(MANY);
+            assert_eq!(queued.len(), calls - 1);
+            assert!(queued.iter().all(|call| call.caller == Some(isolate.id())));
+            isolate.exited().await;
+        }
+        // Those that were sent before they are awaited, and move to another isolate.
+        let caller: RestCaller = pool.caller();
+        let mut calls: Vec<_> = (0..MANY).map(|_| caller.rest(SECOND).start()).collect();
+        assert_eq!(caller_of_running(&seen).await, None);
+        assert!(seen.in_queue(MANY).iter().all(|call| call.caller.is_none()));
+        let await_calls = |calls| spawn_local(async move { drop(join_all(calls).await) });
+        let isolate = Isolate::builder().spawn(await_calls, calls.split_off(0));
+        sleep(SECOND / 2).await;
+        assert_eq!(caller_of_running(&seen).await, Some(isolate.id()));
+        let queued = seen.in_queue(MANY);
+        assert!(queued.iter().all(|call| call.caller == Some(isolate.id())));
+        isolate.exited().await;
         pool.shut_down(Shutdown::now()).await;
     });
     runtime.shut_down();

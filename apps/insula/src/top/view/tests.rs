@@ -3,6 +3,7 @@
 
 mod program;
 
+use insula_inspect::model::Threads;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -145,6 +146,22 @@ fn the_details_have_sentences_ports_and_waits() {
     ] {
         assert!(text.contains(part), "{part}:\n{text}");
     }
+}
+
+#[test]
+fn native_ports_are_above_the_threads_of_the_pool() {
+    let mut model = model(&busy());
+    press(&mut model, "6", &busy());
+    let text = screen(&mut model);
+    let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}:\n{text}"));
+    assert!(place("NATIVE PORT") < place("4567"), "{text}");
+    assert!(place("4567") < place("ISOLATE"), "{text}");
+    let lacking = Look {
+        threads: Some(Threads::default()),
+        ..busy()
+    };
+    model.on_look(lacking);
+    assert!(!screen(&mut model).contains("NATIVE PORT"));
 }
 
 #[test]

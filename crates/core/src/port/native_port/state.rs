@@ -28,8 +28,10 @@ pub(super) struct State<T> {
     parallel: usize,
     /// Threads started so far, for their names.
     started: u64,
-    /// Messages taken so far.
+    /// Messages taken by the port's threads so far.
     taken: u64,
+    /// Messages started on virtual time so far.
+    taken_here: u64,
     /// Moving average of the handlers' durations, in which the last one weighs an eighth.
     mean: Duration,
 }
@@ -68,6 +70,7 @@ impl<T> State<T> {
             parallel,
             started: 0,
             taken: 0,
+            taken_here: 0,
             mean: Duration::ZERO,
         }
     }
@@ -91,6 +94,14 @@ impl<T> State<T> {
 
     pub(super) fn taken(&self) -> u64 {
         self.taken
+    }
+
+    pub(super) fn taken_here(&self) -> u64 {
+        self.taken_here
+    }
+
+    pub(super) fn mean(&self) -> Duration {
+        self.mean
     }
 
     pub(super) fn max_threads(&self) -> usize {
@@ -120,6 +131,7 @@ impl<T> State<T> {
             }
             None => {
                 self.here.push((thread, VecDeque::new()));
+                self.taken_here += 1;
                 Ok(Some(message))
             }
         }
@@ -129,8 +141,9 @@ impl<T> State<T> {
     pub(super) fn take_here(&mut self, thread: u64) -> Option<T> {
         let index = self.here.iter().position(|here| here.0 == thread)?;
         let next = self.here[index].1.pop_front();
-        if next.is_none() {
-            self.here.swap_remove(index);
+        match next {
+            Some(_) => self.taken_here += 1,
+            None => drop(self.here.swap_remove(index)),
         }
         next
     }

@@ -9,7 +9,8 @@ use insula_sync::{Condvar, Mutex};
 
 use super::NativePort;
 use super::state::{Call, State};
-use crate::SendError;
+use crate::inspect::{NativePortSnapshot, native_ports};
+use crate::{Runtime, SendError};
 
 /// Posts of one thread; fewer under Miri, which is slow.
 const MANY: usize = if cfg!(miri) { 50 } else { 5000 };
@@ -218,4 +219,78 @@ fn posts_from_many_threads_are_all_handled() {
     until("the sum is right", || {
         sum.load(Ordering::SeqCst) == expected
     });
+}
+
+/// Returns what is listed of a port.
+fn listed(name: &str) -> Option<NativePortSnapshot> {
+    let mut ports = native_ports(usize::MAX).into_iter();
+    ports.find(|port| &*port.name == name)
+}
+
+#[test]
+fn a_port_is_listed_with_its_messages_until_it_is_dropped() {
+    let gate = Arc::new(Gate::default());
+    let handler = {
+        let gate = gate.clone();
+        move |()| gate.pass()
+    };
+    let port = NativePort::new("listed", handler, 2);
+    let new = listed("listed").expect("it is there");
+    assert!(new.is_open);
+    assert_eq!((new.waiting, new.running, new.threads), (0, 0, 0));
+    assert_eq!((new.max_concurrent, new.started_total), (2, 0));
+    for _ in 0..5 {
+        port.post(()).expect("it is open");
+    }
+    until("two messages run", || port.running() == 2);
+    let busy = listed("listed").expect("it is there");
+    assert_eq!(
+        (busy.number, busy.waiting, busy.threads),
+        (new.number, 3, 2)
+    );
+    assert_eq!((busy.running, busy.started_total), (2, 2));
+    // One that is closed is there as long as its messages are handled.
+    port.close();
+    drop(port);
+    assert!(!listed("listed").expect("it is there").is_open);
+    gate.open();
+    until("it is gone", || listed("listed").is_none());
+}
+
+#[test]
+fn messages_on_virtual_time_are_counted() {
+    let runtime = Runtime::builder().seeded(1).build();
+    let port = NativePort::new("counted", |()| (), 1);
+    runtime.block_on(async {
+        for _ in 0..3 {
+            port.post(()).expect("it is open");
+        }
+    });
+    assert_eq!(listed("counted").map(|port| port.started_total), Some(3));
+    runtime.shut_down();
+}
+
+#[test]
+fn ports_are_listed_while_others_are_opened_and_dropped() {
+    let rounds = MANY / 10;
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..rounds {
+                    drop(NativePort::new("brief", |()| (), 1));
+                }
+            });
+        }
+        for _ in 0..rounds {
+            // The list may be the last that holds one of them, and drops it.
+            let numbers: Vec<_> = native_ports(usize::MAX)
+                .iter()
+                .map(|it| it.number)
+                .collect();
+            assert!(numbers.is_sorted());
+            assert!(native_ports(1).len() <= 1);
+        }
+    });
+    // Another test may hold one for a moment.
+    until("they are gone", || listed("brief").is_none());
 }

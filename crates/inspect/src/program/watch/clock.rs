@@ -11,6 +11,12 @@ pub(super) struct Clock {
     read: Option<Duration>,
 }
 
+/// Returns what the thread with this number in the system has spent since it began, where that is
+/// known.
+pub(in crate::program) fn time_of_thread(system_id: u32) -> Option<Duration> {
+    Clock::default().read(system_id)
+}
+
 impl Clock {
     /// Returns what the thread with this number in the system has spent since the last reading;
     /// nothing for the first one, and where it is not known.

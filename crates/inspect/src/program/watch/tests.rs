@@ -1,9 +1,10 @@
 //! The risk: a turn that took long is not recorded, or another isolate pays for it.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use insula_core::{Isolate, ReceivePort, Runtime, block_on};
+use insula_core::{Isolate, ReceivePort, RootIsolate, Runtime, block_on, sleep};
+use insula_sync::atomic::{AtomicBool, Ordering};
 
 use super::{LOOK, Watched};
 use crate::model::Event;
@@ -64,6 +65,45 @@ fn looks_come_at_varying_distances_around_their_mean() {
     assert!(pauses.iter().any(|it| *it < LOOK * 6 / 10));
     assert!(pauses.iter().any(|it| *it > LOOK * 14 / 10));
     drop((release, isolate));
+    runtime.shut_down();
+}
+
+/// The time on the CPU of a pinned isolate is that of its thread; a root isolate has none.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pinned_isolate_has_the_time_of_its_thread() {
+    /// As much as a thread may need to start.
+    const STARTED: u64 = 50;
+    let runtime = Runtime::builder().threads(1).build();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let spawn = |name: &str, computes: bool| {
+        let builder = Isolate::builder().name(name).runtime(&runtime);
+        let is_over = is_over.clone();
+        let entry = async move |_, ()| {
+            while computes && !is_over.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+            sleep(Duration::from_secs(3_600)).await;
+        };
+        builder.spawn_pinned(entry, ()).expect("there is a thread")
+    };
+    let (busy, idle) = (spawn("busy", true), spawn("idle", false));
+    let root = RootIsolate::builder("root").runtime(&runtime).create();
+    let program = Program::new("test".to_owned(), runtime.clone(), Limits::default());
+    let cpu = |isolate: &Isolate| {
+        program.tick();
+        let id = format!("isolates/{}", isolate.id().number());
+        let detail = program.isolate(&id).expect("it is there");
+        detail.isolate.cpu_total_ms
+    };
+    let begun = Instant::now();
+    while cpu(&busy).unwrap_or_default() < 4 * STARTED {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it has no time");
+    }
+    assert!(cpu(&idle).is_some_and(|time| time < STARTED));
+    assert_eq!(cpu(root.isolate()), None);
+    is_over.store(true, Ordering::Relaxed);
+    drop(root);
     runtime.shut_down();
 }
 

@@ -1,6 +1,9 @@
 //! The risk: the page asks for a file that the server does not know, or for one of another server.
 
-use super::FILES;
+use data_encoding::BASE64;
+use sha2::{Digest, Sha256};
+
+use super::{FILES, STYLE_HASH};
 
 /// Returns what stands between `before` and the next quotation mark of any kind, each time.
 fn quoted<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
@@ -31,13 +34,24 @@ fn each_file_of_the_folder_is_served() {
     let entries = std::fs::read_dir(folder).expect("the folder is there");
     let names = entries.map(|entry| entry.expect("it can be read").file_name());
     for name in names {
-        let path = match name.to_string_lossy() {
-            name if name == "index.html" => "/".to_owned(),
-            name => format!("/{name}"),
-        };
-        let is_served = FILES.iter().any(|file| file.path == path);
-        assert!(is_served, "{path}");
+        let path = std::path::Path::new(folder).join(&name);
+        let content = std::fs::read_to_string(path).expect("it can be read");
+        let is_served = FILES.iter().any(|file| file.content.contains(&content));
+        assert!(is_served, "{}", name.display());
     }
+}
+
+#[test]
+fn the_policy_has_the_hash_of_what_a_browser_takes_for_the_style() {
+    let page = super::file("/").expect("it is there").content;
+    let (_, rest) = page.split_once("<style>").expect("it has a style");
+    let (style, _) = rest.split_once("</style>").expect("which ends");
+    let style = style.replace("\r\n", "\n");
+    let hash = BASE64.encode(&Sha256::digest(style));
+    assert_eq!(*STYLE_HASH, format!("sha256-{hash}"));
+    // A policy allows no other style, and none in an attribute.
+    assert_eq!(page.matches("<style").count(), 1);
+    assert!(!page.contains(" style="));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Programs to look at: one that is busy, one that has nothing, and one whose names mean harm.
 
 use insula_inspect::model::{
-    Call, Event, Isolate, IsolateDetail, IsolateState, Isolates, Latency, Method, Outcomes, Party,
-    Pool, PoolDetail, Port, Question, Sample, Severity, Thread, ThreadState, Threads, Vm, Wait,
-    Waits, Worker,
+    Call, Event, Isolate, IsolateDetail, IsolateState, Isolates, Latency, Method, NativePort,
+    Outcomes, Party, Pool, PoolDetail, Port, Question, Sample, Severity, Thread, ThreadState,
+    Threads, Vm, Wait, Waits, Worker,
 };
 
 use crate::look::Look;
@@ -209,9 +209,21 @@ fn threads(first: &str) -> Threads {
         index: 1,
         ..Thread::default()
     };
+    let port = NativePort {
+        id: "nativePorts/1".to_owned(),
+        name: first.to_owned(),
+        waiting: 3,
+        running: 2,
+        max_concurrent: 2,
+        threads: 2,
+        started_total: 4_567,
+        mean_us: 2_500.0,
+        ..NativePort::default()
+    };
     Threads {
         threads: vec![running, idle],
         queued: 1,
+        native_ports: vec![port],
     }
 }
 

@@ -5,7 +5,7 @@
 // Read once for each thread, so the file system is fast enough, and no system call has to be made
 // by hand. Not under Miri, which has no such file.
 #[cfg(all(target_os = "linux", not(miri)))]
-pub(super) fn own() -> u32 {
+pub(crate) fn own() -> u32 {
     // A link to `PID/task/TID`.
     let link = std::fs::read_link("/proc/thread-self").ok();
     let number = link.as_ref().and_then(|link| link.file_name()?.to_str());
@@ -14,6 +14,6 @@ pub(super) fn own() -> u32 {
 
 /// Returns 0: this system has no such file.
 #[cfg(not(all(target_os = "linux", not(miri))))]
-pub(super) fn own() -> u32 {
+pub(crate) fn own() -> u32 {
     0
 }
