@@ -60,6 +60,8 @@ pub(crate) struct Course {
 struct Cut {
     frame: Vec<u8>,
     at: usize,
+    /// The most bytes of a part.
+    most: usize,
 }
 
 /// What a message of the other end was.
@@ -94,8 +96,9 @@ impl Course {
         }
     }
 
-    /// Returns the next part to send, of messages of at most `most` bytes, if there is room for one in
-    /// the window. `next` gives the next frame.
+    /// Returns the next part to send, if there is room for one in the window. `next` gives the next
+    /// frame, whose messages have at most `most` bytes: all of them, since each part has said how many
+    /// follow.
     pub(crate) fn part(
         &mut self,
         most: usize,
@@ -105,14 +108,13 @@ impl Course {
             return None;
         }
         if self.cut.is_none() {
-            self.cut = next().map(|frame| Cut { frame, at: 0 });
+            let most = most.min(MOST_MESSAGE).saturating_sub(HEAD).max(1);
+            self.cut = next().map(|frame| Cut { frame, at: 0, most });
         }
-        let Cut { frame, at } = self.cut.as_mut()?;
-        let most = most.min(MOST_MESSAGE).saturating_sub(HEAD).max(1);
+        let Cut { frame, at, most } = self.cut.as_mut()?;
         let rest = &frame[*at..];
-        let body = &rest[..rest.len().min(most)];
-        // All parts but the last one are as long as they may be, also if that changes in between.
-        let left = (rest.len() - body.len()).div_ceil(most);
+        let body = &rest[..rest.len().min(*most)];
+        let left = (rest.len() - body.len()).div_ceil(*most);
         let message = Message {
             kind: Kind::Part,
             left: u32::try_from(left).unwrap_or(u32::MAX),

@@ -131,10 +131,7 @@ fn carry<C: WireContract>(
     });
     let medium = Waker::from(Arc::clone(&flush));
     let signs = Arc::clone(carrier);
-    let on_start = move |call: u64| {
-        // Release pairs with the end of this process, after which the parent reads it.
-        signs.region().sign(call).store(call + 1, Ordering::Release);
-    };
+    let on_start = move |call| signs.region().mark_begun(call);
     let target = Arc::new(Target::new(endpoint, limits(most), medium, on_start));
     // Set once, here.
     let _ = flush.target.set(Arc::downgrade(&target));

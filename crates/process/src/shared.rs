@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use insula_sync::atomic::{AtomicU32, AtomicU64};
+use insula_sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
 
@@ -102,9 +102,22 @@ impl Region {
         }
     }
 
+    /// Leaves the sign that the handler of a call is about to run.
+    pub(crate) fn mark_begun(&self, call: u64) {
+        // Release pairs with `has_begun`, in the other process and after the end of this one. The last
+        // number, which no parent gives out, leaves none.
+        let sign = call.wrapping_add(1);
+        self.sign(call).store(sign, Ordering::Release);
+    }
+
+    /// Returns whether there is the sign of a call, which this side has given its number.
+    pub(crate) fn has_begun(&self, call: u64) -> bool {
+        self.sign(call).load(Ordering::Acquire) == call.wrapping_add(1)
+    }
+
     /// The sign of a call. Its calls have consecutive numbers, and fewer are open at once than there
     /// are signs.
-    pub(crate) fn sign(&self, call: u64) -> &AtomicU64 {
+    fn sign(&self, call: u64) -> &AtomicU64 {
         &self.words(AT_SIGNS, SIGNS)[call as usize % SIGNS]
     }
 
@@ -142,3 +155,6 @@ impl Side {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

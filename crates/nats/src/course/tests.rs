@@ -42,6 +42,22 @@ fn frames_of_any_length_arrive_whole_and_in_order() {
     assert_eq!(messages, expected);
 }
 
+/// A server may allow longer messages at any moment, and then fewer parts would follow than were said.
+#[test]
+fn a_frame_arrives_if_longer_messages_are_allowed_meanwhile() {
+    let (mut a, mut b) = (Course::new(MOST), Course::new(MOST));
+    let frame = vec![7; 201];
+    for most in [60, 50, 200] {
+        let part = a.part(most, || Some(frame.clone())).unwrap();
+        assert_eq!(give(&mut b, &part), Ok(Incoming::Nothing));
+    }
+    let last = std::iter::from_fn(|| a.part(1_000, || None))
+        .last()
+        .unwrap();
+    let rest = std::iter::from_fn(|| a.part(1_000, || None)).count();
+    assert!(rest == 0 && !a.is_cutting() && last.len() <= 60);
+}
+
 #[test]
 fn no_more_than_a_window_is_on_its_way() {
     let (mut a, mut b) = (Course::new(MOST), Course::new(MOST));

@@ -9,7 +9,8 @@
 //! # Limits
 //! - A length is compared with the bytes that are left before anything is allocated for it. For a
 //!   sequence that is a hint only, since its elements may take no bytes: it is not larger than the
-//!   bytes that are left.
+//!   bytes that are left. All hints of a message together are not larger than the message, or
+//!   sequences in each other could have room made for all of its bytes at each level.
 //! - All sequences and maps of a message together have as many elements as the message has bytes,
 //!   and [`MOST_EMPTY`] more.
 //! - Values are nested at most [`MOST_NESTED`] deep.
@@ -48,7 +49,7 @@ pub(super) fn decode_all<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 pub(super) fn decode_some<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8])> {
     let mut decoder = Decoder {
         rest: bytes,
-        length: bytes.len(),
+        hints: bytes.len(),
         elements: bytes.len().saturating_add(MOST_EMPTY),
         nested: 0,
     };
@@ -61,8 +62,10 @@ pub(super) fn decode_some<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]
 
 struct Decoder<'de> {
     rest: &'de [u8],
-    /// The bytes of the message.
-    length: usize,
+    /// The elements that room may still be made for before they are read. As many as the message has
+    /// bytes, since each element that takes any has one of its own: the first one that is no part of
+    /// an element in it.
+    hints: usize,
     /// The elements of sequences that it may still have.
     elements: usize,
     /// The values around the one that is decoded.
@@ -167,9 +170,14 @@ impl<'de> Decoder<'de> {
         visitor: V,
     ) -> Result<V::Value> {
         self.nested(|decoder| {
+            let hint = match is_counted {
+                IsCounted::Yes => decoder.hint(left),
+                IsCounted::No => left,
+            };
             visitor.visit_seq(Elements {
                 decoder,
                 left,
+                hint,
                 is_counted,
             })
         })
@@ -185,9 +193,12 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// The elements to make room for. A length that lies must not allocate.
-    fn hint(&self, left: usize) -> usize {
-        left.min(self.rest.len()).min(self.length)
+    /// Returns the elements to make room for, of a sequence that begins. A length that lies must not
+    /// allocate.
+    fn hint(&mut self, left: usize) -> usize {
+        let hint = left.min(self.rest.len()).min(self.hints);
+        self.hints -= hint;
+        hint
     }
 }
 
@@ -202,6 +213,7 @@ enum IsCounted {
 struct Elements<'a, 'de> {
     decoder: &'a mut Decoder<'de>,
     left: usize,
+    hint: usize,
     is_counted: IsCounted,
 }
 
@@ -220,13 +232,14 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.decoder.hint(self.left))
+        Some(self.hint.min(self.left))
     }
 }
 
 struct Entries<'a, 'de> {
     decoder: &'a mut Decoder<'de>,
     left: usize,
+    hint: usize,
 }
 
 impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
@@ -246,7 +259,7 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.decoder.hint(self.left))
+        Some(self.hint.min(self.left))
     }
 }
 
@@ -421,7 +434,14 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let left = self.length()?;
-        self.nested(|decoder| visitor.visit_map(Entries { decoder, left }))
+        self.nested(|decoder| {
+            let hint = decoder.hint(left);
+            visitor.visit_map(Entries {
+                decoder,
+                left,
+                hint,
+            })
+        })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(

@@ -333,3 +333,45 @@ fn types_that_ask_the_bytes_for_their_type_are_refused() {
     assert!(why.contains("an encoding that names types"), "{why}");
     assert!(decode_all::<IgnoredAny>(&bytes).is_err());
 }
+
+/// A sequence of such sequences, which notes for how many elements room may be made at once.
+struct Nest;
+
+thread_local! {
+    static ROOM: Cell<usize> = const { Cell::new(0) };
+}
+
+impl<'de> Deserialize<'de> for Nest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Nests;
+        impl<'de> Visitor<'de> for Nests {
+            type Value = Nest;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a nest")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut nests: A) -> Result<Nest, A::Error> {
+                ROOM.set(ROOM.get() + nests.size_hint().unwrap_or(0));
+                while nests.next_element::<Nest>()?.is_some() {}
+                Ok(Nest)
+            }
+        }
+        deserializer.deserialize_seq(Nests)
+    }
+}
+
+/// A fuzz target found that 76 bytes, each of which was a length in a sequence in another one, made
+/// room for all of them at each level: 32 KiB were enough for 128 MiB.
+#[test]
+fn room_is_made_for_the_elements_of_a_message_once() {
+    let lies = [100; 76];
+    ROOM.set(0);
+    assert!(decode_all::<Nest>(&lies).is_err());
+    assert!(ROOM.get() <= lies.len(), "{}", ROOM.get());
+    // What is there has its room: three nests, in each of which there are two, and so on.
+    let honest = [3, 2, 0, 0, 1, 0, 0];
+    ROOM.set(0);
+    assert!(decode_all::<Nest>(&honest).is_ok());
+    assert_eq!(ROOM.get(), honest.len() - 1);
+}
