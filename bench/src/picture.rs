@@ -313,7 +313,14 @@ fn draw_on<'a>(
         let style = if tick == 1.0 { INK } else { LINE };
         chart.draw_series([PathElement::new([(tick, 0.0), (tick, bottom)], style)])?;
         let (x, y) = chart.backend_coord(&(tick, bottom));
-        write(area, (x, y + 14), 12, &FAINT, HPos::Center, &ratio(tick))?;
+        write(
+            area,
+            (x, y + 14),
+            12,
+            &FAINT,
+            HPos::Center,
+            &tick_name(tick),
+        )?;
     }
     for (index, pair) in (0_u32..).zip(pairs) {
         let top = f64::from(index);
@@ -360,14 +367,15 @@ fn write<'a>(
     Ok(())
 }
 
-/// The ends of the scale: powers of two that hold every bar, and 1 with some room on both sides.
+/// The ends of the scale: powers of two that hold every bar with its ratio beside it, and 1 with some
+/// room on both sides.
 fn range(pairs: &[Pair]) -> (f64, f64) {
     let (mut low, mut high) = (0.5, 2.0);
     for pair in pairs {
-        while pair.ahead < low {
+        while pair.ahead < 2.0 * low {
             low /= 2.0;
         }
-        while pair.ahead > high {
+        while 2.0 * pair.ahead > high {
             high *= 2.0;
         }
     }
@@ -378,18 +386,24 @@ fn ticks(low: f64, high: f64) -> impl Iterator<Item = f64> {
     std::iter::successors(Some(low), |it| Some(it * 2.0)).take_while(move |&it| it <= high)
 }
 
+/// The name of a power of two.
+fn tick_name(tick: f64) -> String {
+    if tick < 1.0 {
+        format!("1/{}", tick.recip())
+    } else {
+        format!("{tick}x")
+    }
+}
+
+/// Three digits that count, and two of a small number.
 fn ratio(value: f64) -> String {
-    let text = if value >= 10.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{value:.2}")
-    };
-    let short = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
-    format!("{short}x")
+    match value {
+        _ if value >= 100.0 => format!("{value:.0}x"),
+        _ if value >= 10.0 => format!("{value:.1}x"),
+        _ if value >= 0.1 => format!("{value:.2}x"),
+        _ if value >= 0.01 => format!("{value:.3}x"),
+        _ => format!("{value:.4}x"),
+    }
 }
 
 /// Adds what the library does not write: a name for those who do not see the picture, and the

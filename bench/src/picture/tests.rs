@@ -52,8 +52,8 @@ fn the_scale_holds_all_bars() {
         name: String::new(),
         ahead,
     };
-    assert_eq!(range(&[]), (0.5, 2.0));
-    assert_eq!(range(&[pair(0.3), pair(9.0)]), (0.25, 16.0));
+    assert_eq!(range(&[pair(1.0)]), (0.5, 2.0));
+    assert_eq!(range(&[pair(0.3), pair(7.0)]), (0.125, 16.0));
     assert_eq!(
         ticks(0.25, 4.0).collect::<Vec<_>>(),
         [0.25, 0.5, 1.0, 2.0, 4.0]
@@ -61,9 +61,15 @@ fn the_scale_holds_all_bars() {
 }
 
 #[test]
-fn a_ratio_has_no_zeros_at_its_end() {
-    let all = [0.25, 1.0, 2.5, 3.456, 10.0, 123.4].map(ratio);
-    assert_eq!(all, ["0.25x", "1x", "2.5x", "3.46x", "10x", "123x"]);
+fn small_ratios_keep_their_digits() {
+    let all = [0.0042, 0.016, 0.25, 1.0, 3.456, 10.0, 123.4].map(ratio);
+    assert_eq!(
+        all,
+        [
+            "0.0042x", "0.016x", "0.25x", "1.00x", "3.46x", "10.0x", "123x"
+        ]
+    );
+    assert_eq!([0.125, 1.0, 8.0].map(tick_name), ["1/8", "1x", "8x"]);
 }
 
 #[test]
