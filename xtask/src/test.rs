@@ -8,6 +8,7 @@ mod display;
 mod ffi;
 mod foreign_loop;
 mod full;
+mod fuzz;
 mod growth;
 mod guide;
 mod inspector;

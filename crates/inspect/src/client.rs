@@ -122,28 +122,36 @@ impl Client {
     pub fn connect(address: &Address, timeout: Duration) -> Result<Self, ClientError> {
         let mut transport = Transport::connect(address, timeout)?;
         transport.set_deadline(Instant::now().checked_add(timeout));
-        let mut config = WebSocketConfig::default();
-        config.max_message_size = Some(MAX_MESSAGE);
-        config.max_frame_size = Some(MAX_MESSAGE);
-        let (socket, _) =
-            client_with_config(upgrade(address)?, transport, Some(config)).map_err(|error| {
-                match error {
-                    HandshakeError::Failure(error) => ClientError::of_handshake(error, timeout),
-                    HandshakeError::Interrupted(_) => ClientError::TimedOut { after: timeout },
-                }
+        let (socket, _) = client_with_config(upgrade(address)?, transport, Some(config()))
+            .map_err(|error| match error {
+                HandshakeError::Failure(error) => ClientError::of_handshake(error, timeout),
+                HandshakeError::Interrupted(_) => ClientError::TimedOut { after: timeout },
             })?;
-        let mut client = Self {
-            socket,
-            timeout,
-            next_id: 1,
-            notifications: VecDeque::new(),
-            missed: 0,
-        };
+        let mut client = Self::new(socket, timeout);
         let theirs: Version = client.call("getVersion", json!({}))?;
         if theirs.major != PROTOCOL.major {
             return Err(ClientError::Version { theirs });
         }
         Ok(client)
+    }
+
+    fn new(socket: WebSocket<Transport>, timeout: Duration) -> Self {
+        Self {
+            socket,
+            timeout,
+            next_id: 1,
+            notifications: VecDeque::new(),
+            missed: 0,
+        }
+    }
+
+    /// Makes a client of a connection, as if a server had accepted it. For a fuzz target.
+    #[cfg(all(fuzzing, unix))]
+    pub(crate) fn over(stream: std::os::unix::net::UnixStream) -> Self {
+        use tungstenite::protocol::Role;
+        let transport = Transport::over(stream);
+        let socket = WebSocket::from_raw_socket(transport, Role::Client, Some(config()));
+        Self::new(socket, Duration::from_secs(60))
     }
 
     /// Calls a method, and returns its result.
@@ -335,6 +343,13 @@ impl fmt::Debug for Client {
             .field("notifications", &self.notifications.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The limits of what is read.
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE))
 }
 
 /// Returns the request that makes a connection of HTTP one of WebSocket.

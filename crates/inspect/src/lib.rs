@@ -36,6 +36,9 @@
 pub mod announce;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(all(fuzzing, unix, feature = "client"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod metrics;
 pub mod model;
 #[cfg(feature = "otel")]

@@ -154,6 +154,12 @@ impl Server {
         }
     }
 
+    /// As [`serve`](Self::serve), for a fuzz target.
+    #[cfg(all(fuzzing, unix))]
+    pub(crate) fn serve_unix(&self, stream: std::os::unix::net::UnixStream, program: &Program) {
+        self.serve(Stream::Unix(stream), program);
+    }
+
     /// Decides what a request may have. Nothing of the program is looked at before.
     fn judge(&self, request: &Request) -> Result<Target, Status> {
         self.hosts.check(request)?;

@@ -59,6 +59,9 @@ mod claim;
 mod entry;
 #[cfg(any(loom, target_os = "linux"))]
 mod flight;
+#[cfg(all(fuzzing, target_os = "linux"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(all(target_os = "linux", not(loom)))]
 mod handles;
 mod kind;

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass, watched};
 use super::{
-    api, browser, budget, dart, display, ffi, foreign_loop, growth, guide, inspector, mutants,
-    nats, packages, photographs, usual,
+    api, browser, budget, dart, display, ffi, foreign_loop, fuzz, growth, guide, inspector,
+    mutants, nats, packages, photographs, usual,
 };
 
 pub(super) const STEPS: &[Step] = &[
@@ -117,6 +117,10 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "100,000 links that are lost, and 1,000 workers that are killed",
         run: links,
+    },
+    Step {
+        name: "fuzz targets, 30 s each",
+        run: fuzz::run_targets,
     },
     Step {
         name: "Miri",

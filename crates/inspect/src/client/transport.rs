@@ -47,6 +47,15 @@ impl Transport {
         })
     }
 
+    /// Makes the stream of a connection. For a fuzz target.
+    #[cfg(all(fuzzing, unix))]
+    pub(super) fn over(stream: UnixStream) -> Self {
+        Self {
+            stream: Stream::Unix(stream),
+            deadline: None,
+        }
+    }
+
     /// Sets the instant after which reads and writes fail. `None` is no limit.
     pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.deadline = deadline;
