@@ -56,6 +56,8 @@ mod carrier;
 mod child;
 #[cfg(any(loom, target_os = "linux"))]
 mod claim;
+#[cfg(all(target_os = "linux", not(loom)))]
+mod death;
 mod entry;
 #[cfg(any(loom, target_os = "linux"))]
 mod flight;

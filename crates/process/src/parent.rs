@@ -19,6 +19,7 @@ use insula_sync::atomic::{AtomicBool, Ordering};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::carrier::{Carrier, Input, Watcher, limits, most_of_frame};
+use crate::death::{Watched, whole_seconds};
 use crate::entry::{Assignment, VARIABLE};
 use crate::handles::Handles;
 use crate::kind::Plan;
@@ -97,7 +98,7 @@ pub(crate) async fn start<C: WireContract>(
     child.watch()?;
     let looker: Weak<Child> = Arc::downgrade(&child);
     Runtime::current().add_poller(looker);
-    child.keep(command).await?;
+    child.keep(command, Watched::new(plan)).await?;
     std::future::poll_fn(|task| origin.poll_greeted(task)).await?;
     hold.is_serving.store(true, Ordering::Release);
     // A link that is lost from here on ends the worker. One that was lost before has told nothing.
@@ -118,9 +119,7 @@ fn assignment<C: Contract>(plan: &Plan, cx: &WorkerContext) -> Assignment {
         worker: cx.worker().index() as u32,
         limits: (
             plan.memory.unwrap_or(0),
-            // Rounded up: a limit of zero seconds would be none.
-            plan.cpu_time
-                .map_or(0, |it| it.as_secs_f64().ceil().max(1.0) as u64),
+            plan.cpu_time.map_or(0, whole_seconds),
         ),
         contract: C::NAME.to_owned(),
     }
@@ -161,7 +160,7 @@ struct Child {
 impl Child {
     /// Starts the child on a thread that waits for its end. The system kills a child with the *thread*
     /// that has started it, so that has to be one which stays.
-    async fn keep(self: &Arc<Self>, mut command: Command) -> io::Result<()> {
+    async fn keep(self: &Arc<Self>, mut command: Command, watched: Watched) -> io::Result<()> {
         let (started, is_started) = one_shot();
         let this = Arc::clone(self);
         let program = PathBuf::from(command.get_program());
@@ -184,11 +183,7 @@ impl Child {
                     let _ = this.pidfd.set(pidfd);
                 });
                 started.send(opened.map_err(io::Error::from));
-                let exit = match child.wait() {
-                    Ok(status) => format!("its process has ended: {status}"),
-                    Err(error) => format!("its process is out of sight: {error}"),
-                };
-                this.has_ended(exit);
+                this.has_ended(watched.wait(&mut child));
             });
         if let Err(error) = thread {
             self.has_ended(format!("it cannot be waited for: {error}"));

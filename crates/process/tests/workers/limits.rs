@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use insula_pool::{WorkerChange, WorkerEvent};
 use insula_process::Process;
 use insula_rpc::{CallError, Outcome, Retry, retry};
 
@@ -17,9 +18,16 @@ pub(crate) const ALL: &[Test] = &[
     ("time_on_the_cpu_has_a_limit", time_on_the_cpu_has_a_limit),
 ];
 
-fn exceeds(limited: Process, within: Act, beyond: Act) {
+/// `blamed` is in the reason for the end of the worker.
+fn exceeds(limited: Process, within: Act, beyond: Act, blamed: &str) {
+    let (reason, reasons) = std::sync::mpsc::channel();
+    let observer = move |event: &WorkerEvent| {
+        if let WorkerChange::Restarting { fault, .. } = &event.change {
+            let _ = reason.send(fault.to_string());
+        }
+    };
     run(|| async move {
-        let pool = pool_of(1, limited).build().await.unwrap();
+        let pool = pool_of(1, limited).observe(observer).build().await.unwrap();
         let caller: WorkCaller = pool.caller();
         let first = caller.process(within).await.unwrap();
         let error = caller.process(beyond).deadline(LONG).await.unwrap_err();
@@ -31,11 +39,18 @@ fn exceeds(limited: Process, within: Act, beyond: Act) {
         let second = retry(&policy, |_| caller.process(within)).await.unwrap();
         assert_ne!(first, second);
     });
+    let reason = reasons.recv().unwrap();
+    assert!(reason.contains(blamed), "{reason}");
 }
 
 fn memory_has_a_limit() {
     let limited = Process::current_exe().memory(512 << 20);
-    exceeds(limited, Act::Allocate(64), Act::Allocate(1024));
+    exceeds(
+        limited,
+        Act::Allocate(64),
+        Act::Allocate(1024),
+        "was 512 MiB",
+    );
 }
 
 fn memory_has_a_limit_that_a_worker_can_keep_to() {
@@ -54,5 +69,5 @@ fn memory_has_a_limit_that_a_worker_can_keep_to() {
 
 fn time_on_the_cpu_has_a_limit() {
     let limited = Process::current_exe().cpu_time(Duration::from_secs(1));
-    exceeds(limited, Act::Nothing, Act::Compute);
+    exceeds(limited, Act::Nothing, Act::Compute, "spent its 1 s");
 }
