@@ -145,20 +145,7 @@ fn burst() -> Case {
             )
         },
     );
-    case.add("rayon join", Kind::Pool, versions::of("rayon"), |scale| {
-        let (pool, count) = (Rayon::new(), scale.count(JOBS));
-        ns_each(
-            all_at_once(count, |count, tick| pool.join_all(count, tick)),
-            count,
-        )
-    });
-    case.add("chili join", Kind::Pool, versions::of("chili"), |scale| {
-        let (pool, count) = (Chili::new(), scale.count(JOBS));
-        ns_each(
-            all_at_once(count, |count, tick| pool.join_all(count, tick)),
-            count,
-        )
-    });
+    add_joins(&mut case);
     case.add(
         "threadpool",
         Kind::Pool,
@@ -195,6 +182,24 @@ fn burst() -> Case {
         },
     );
     case
+}
+
+/// Adds trees of forks and joins.
+fn add_joins(case: &mut Case) {
+    case.add("rayon join", Kind::Pool, versions::of("rayon"), |scale| {
+        let (pool, count) = (Rayon::new(), scale.count(JOBS));
+        ns_each(
+            all_at_once(count, |count, tick| pool.join_all(count, tick)),
+            count,
+        )
+    });
+    case.add("chili join", Kind::Pool, versions::of("chili"), |scale| {
+        let (pool, count) = (Chili::new(), scale.count(JOBS));
+        ns_each(
+            all_at_once(count, |count, tick| pool.join_all(count, tick)),
+            count,
+        )
+    });
 }
 
 fn efficiency(grain_us: u64) -> Case {

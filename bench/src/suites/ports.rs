@@ -83,13 +83,7 @@ fn one_to_one_unbounded(runtimes: &Runtimes) -> Case {
     add_threads::<StdChannel>(&mut case, "std mpsc", "std", None);
     for flavor in Flavor::ALL {
         add_tasks::<TokioUnbounded>(&mut case, "tokio mpsc", "tokio", flavor, (None, 1));
-        add_tasks::<CrossfireUnbounded>(
-            &mut case,
-            "crossfire async",
-            "crossfire",
-            flavor,
-            (None, 1),
-        );
+        add_crossfire(&mut case, "crossfire async", flavor, (None, 1));
         add_tasks::<Kanal>(&mut case, "kanal async", "kanal", flavor, (None, 1));
         add_tasks::<Flume>(&mut case, "flume async", "flume", flavor, (None, 1));
     }
@@ -144,13 +138,7 @@ fn one_to_one_bounded(runtimes: &Runtimes) -> Case {
     add_threads::<StdSyncChannel>(&mut case, "std sync_channel", "std", bound);
     for flavor in Flavor::ALL {
         add_tasks::<TokioBounded>(&mut case, "tokio mpsc", "tokio", flavor, (bound, 1));
-        add_tasks::<CrossfireBounded>(
-            &mut case,
-            "crossfire async",
-            "crossfire",
-            flavor,
-            (bound, 1),
-        );
+        add_crossfire(&mut case, "crossfire async", flavor, (bound, 1));
         add_tasks::<Kanal>(&mut case, "kanal async", "kanal", flavor, (bound, 1));
         add_tasks::<Flume>(&mut case, "flume async", "flume", flavor, (bound, 1));
     }
@@ -197,20 +185,8 @@ fn many_to_one(runtimes: &Runtimes) -> Case {
     add_isolates_as_actors(&mut case, unbounded);
     for flavor in Flavor::ALL {
         add_tasks::<TokioUnbounded>(&mut case, "tokio mpsc", "tokio", flavor, unbounded);
-        add_tasks::<CrossfireUnbounded>(
-            &mut case,
-            "crossfire async",
-            "crossfire",
-            flavor,
-            unbounded,
-        );
-        add_tasks::<CrossfireBounded>(
-            &mut case,
-            "crossfire async(1024)",
-            "crossfire",
-            flavor,
-            bounded,
-        );
+        add_crossfire(&mut case, "crossfire async", flavor, unbounded);
+        add_crossfire(&mut case, "crossfire async(1024)", flavor, bounded);
         add_tasks::<Kanal>(&mut case, "kanal async", "kanal", flavor, unbounded);
         add_tasks::<Kanal>(&mut case, "kanal async(1024)", "kanal", flavor, bounded);
         add_actors(
@@ -469,6 +445,14 @@ fn add_tasks<C: AsyncChannel>(
         versions::of(package),
         move |scale| task_rate::<C>(flavor, shape, scale),
     );
+}
+
+/// Adds crossfire's channel, which is of another type if it has a bound.
+fn add_crossfire(case: &mut Case, name: &str, flavor: Flavor, shape: (Option<usize>, u64)) {
+    match shape.0 {
+        None => add_tasks::<CrossfireUnbounded>(case, name, "crossfire", flavor, shape),
+        Some(_) => add_tasks::<CrossfireBounded>(case, name, "crossfire", flavor, shape),
+    }
 }
 
 fn add_smol(case: &mut Case, shape: (Option<usize>, u64)) {

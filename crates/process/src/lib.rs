@@ -22,7 +22,8 @@
 //!
 //! # The life of a child
 //! 1. The isolate of the worker makes the memory, a file without a name, and starts the child with a
-//!    socket as its standard input, in which the memory lies. Nothing is on a disk or in a namespace.
+//!    socket as its standard input, in which the memory lies. Nothing is on a disk or in a namespace. The
+//!    child takes it, and has `/dev/null` there from then on.
 //! 2. The child asks the system to be killed with its parent, maps the memory, and builds its service.
 //!    If that fails, the reason comes back, and the worker's start fails with it.
 //! 3. Calls go back and forth. A thread of a pool that has nothing to run looks at the rings for as long

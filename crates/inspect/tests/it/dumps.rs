@@ -57,7 +57,9 @@ fn a_dump_has_the_native_ports_with_what_waits_there() {
     let runtime = Runtime::builder().threads(1).build();
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
-    let handler = move |()| drop(released.lock().recv());
+    let handler = move |()| {
+        let _ = released.lock().recv();
+    };
     let port = NativePort::new("sacks", handler, 1);
     for _ in 0..3 {
         port.post(()).expect("it is open");

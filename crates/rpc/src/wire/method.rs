@@ -16,6 +16,11 @@ use crate::contract::{Contract, Method};
 /// A contract whose calls can be written as bytes. Implemented by `#[contract(wire)]`.
 ///
 /// [`forward`](super::forward) and [`accept`](super::accept) are the two sides of a wire.
+#[diagnostic::on_unimplemented(
+    message = "the calls of the contract of `{Self}` cannot be written as bytes",
+    label = "this kind of worker needs that",
+    note = "write `#[contract(wire)]` above the contract"
+)]
 pub trait WireContract: Contract + Sized {
     /// The methods of the contract, and the types of their values as they are written there.
     const SCHEMA: &'static Schema;
