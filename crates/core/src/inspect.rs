@@ -198,9 +198,10 @@ fn snapshot(isolate: &IsolateRef, running: &[IsolateId]) -> IsolateSnapshot {
         () if runs => IsolateState::Running,
         () => IsolateState::Runnable,
     };
-    let queued = match state {
-        IsolateState::Idle | IsolateState::Ended => 0,
-        _ => lane.queued(turns),
+    let (turns, queued) = match state {
+        // Read again: the last turn may have ended since then.
+        IsolateState::Idle | IsolateState::Ended => (isolate.turns(), 0),
+        _ => (turns, lane.queued(turns)),
     };
     let known = isolate.peek_details(&mut lane, |details| {
         let group = details.group.as_ref().map(|group| group.shared_name());
