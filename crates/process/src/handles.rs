@@ -108,7 +108,11 @@ impl Handles {
         segments.collect::<Result<_, _>>().map_err(Lost::of)
     }
 
-    pub(crate) fn send_files(&self, bytes: &[u8], files: &[BorrowedFd<'_>]) -> rustix::io::Result<()> {
+    pub(crate) fn send_files(
+        &self,
+        bytes: &[u8],
+        files: &[BorrowedFd<'_>],
+    ) -> rustix::io::Result<()> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_SEGMENTS))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         // It fits: there are at most as many files as the space is for.

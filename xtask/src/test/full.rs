@@ -5,8 +5,8 @@ use std::process::Command;
 
 use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass, watched};
 use super::{
-    api, browser, budget, dart, display, ffi, foreign_loop, fuzz, growth, guide, inspector, mutants,
-    nats, packages, photographs, usual,
+    api, browser, budget, dart, display, ffi, foreign_loop, fuzz, growth, guide, inspector,
+    mutants, nats, packages, photographs, usual,
 };
 
 pub(super) const STEPS: &[Step] = &[
