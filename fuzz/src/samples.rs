@@ -10,9 +10,9 @@ use insula_sync::Mutex;
 
 use crate::service::{FuzzedCaller, FuzzedRequest, Tree};
 
-/// What a message of the targets may have at most.
+/// What a message of the targets may have at most: little, since inputs are short at first.
 pub fn limits() -> Limits {
-    Limits::bytes(1 << 12).segments(3, 1 << 14)
+    Limits::bytes(1 << 9).segments(3, 1 << 14)
 }
 
 /// Returns three segments, of which the first one has a file of its own.
