@@ -1,3 +1,5 @@
+//! Risk: a bar beside the wrong peer, or a picture that cannot be read on a dark page.
+
 use super::*;
 
 fn row(system: &str, kind: Kind, median: Option<f64>) -> Drawn {
