@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use insula_fuzz::samples::{limits, segments};
+use insula_fuzz::link::any_frame;
+use insula_fuzz::samples::limits;
 use insula_fuzz::service::FuzzedRequest;
 use insula_fuzz::{Script, Steps, plant, within};
 use insula_link::{Origin, Settings};
@@ -31,7 +32,7 @@ fn play(mut script: Script<'_>) {
     };
     let origin = Arc::new(Origin::new(settings, Waker::noop().clone(), |_| {}));
     let mut tail = 0;
-    while let Some(step) = script.next() {
+    while let Some(step) = script.kind() {
         match step {
             // A frame as it should be, or a length that lies.
             0 | 1 => {
@@ -70,10 +71,7 @@ fn play(mut script: Script<'_>) {
             5 => parent.lie_of_segments(script.long()),
             // The parent sends a call, with segments beside it.
             6 => {
-                let mut segments = segments();
-                segments.truncate(usize::from(script.byte()) % 4);
-                let bytes = script.bytes().to_vec();
-                let _ = origin.open(Encoded { bytes, segments });
+                let _ = origin.open(any_frame(&mut script));
                 parent.flush(origin.outbox());
             }
             7 => parent.flush(origin.outbox()),

@@ -19,7 +19,7 @@ fuzz_target!(
     init: plant(seeds()),
     |input: &[u8]| {
         let mut script = Script::new(input);
-        match script.next() {
+        match script.kind() {
             Some(0) => listen(script),
             Some(1) => {
                 if let Ok(text) = str::from_utf8(script.rest()) {
@@ -43,7 +43,7 @@ fuzz_target!(
 fn listen(mut script: Script<'_>) {
     let kind = script.byte();
     let mut bytes = Vec::new();
-    while let Some(step) = script.next() {
+    while let Some(step) = script.kind() {
         match step {
             0 => bytes.extend(script.bytes()),
             // A frame that is as it should be.

@@ -62,7 +62,7 @@ fn replace(bytes: &[u8], token: &[u8]) -> Vec<u8> {
 /// Joins what a client sends: bytes, a whole head, and frames with texts.
 fn stream(mut script: Script<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    while let Some(step) = script.next() {
+    while let Some(step) = script.kind() {
         match step {
             0 => bytes.extend(script.bytes()),
             1 => bytes.extend(head().as_bytes()),

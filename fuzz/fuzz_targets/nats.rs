@@ -16,10 +16,13 @@ use course::{Course, Incoming, WINDOW};
 use message::{Kind, Message, Opening, read_hello, write_hello};
 use subjects::Subjects;
 
+#[rustfmt::skip]
 #[path = "../../crates/nats/src/course.rs"]
 mod course;
+#[rustfmt::skip]
 #[path = "../../crates/nats/src/message.rs"]
 mod message;
+#[rustfmt::skip]
 #[path = "../../crates/nats/src/subjects.rs"]
 mod subjects;
 
@@ -30,7 +33,7 @@ fuzz_target!(
     init: plant(seeds()),
     |input: &[u8]| {
         let mut script = Script::new(input);
-        match script.next() {
+        match script.kind() {
             Some(0) => read(script.rest()),
             Some(1) => Play::new().run(script),
             _ => {}
@@ -96,7 +99,7 @@ impl Play {
     }
 
     fn run(mut self, mut script: Script<'_>) {
-        while let Some(step) = script.next() {
+        while let Some(step) = script.kind() {
             if self.step(step, &mut script).is_err() {
                 return;
             }

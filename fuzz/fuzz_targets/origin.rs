@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use futures_util::stream;
 use insula_core::{Isolate, ReceivePort, Runtime};
+use insula_fuzz::link::{any_frame, each_step, frame, play};
 use insula_fuzz::samples::{limits, segments};
 use insula_fuzz::service::{FuzzedCaller, FuzzedRequest, Tree};
-use insula_fuzz::{Script, Steps, plant, within};
+use insula_fuzz::{Script, Steps, plant};
 use insula_link::{Connection, Origin, Remote, Settings};
 use insula_rpc::wire::{Encoded, Frame, Hello, Link as _, Lost};
 use insula_rpc::{Respond as _, serve};
@@ -21,22 +22,9 @@ use libfuzzer_sys::fuzz_target;
 /// The most calls of an input.
 const MOST_CALLS: usize = 16;
 
-/// The most steps of an input.
-const MOST_STEPS: usize = 256;
-
-thread_local! {
-    static RUNTIME: Runtime = Runtime::builder().seeded(1).build();
-}
-
 fuzz_target!(
     init: plant(seeds()),
-    |input: &[u8]| {
-        RUNTIME.with(|runtime| {
-            // Each step costs what it costs, and frames no more than their bytes.
-            let most = (4 << 20) + input.len() * 4_096;
-            within(most, || Play::new(runtime).run(Script::new(input)));
-        });
-    }
+    |input: &[u8]| play(input, |runtime, script| Play::new(runtime).run(script))
 );
 
 struct Play<'a> {
@@ -85,24 +73,14 @@ impl<'a> Play<'a> {
     }
 
     fn run(mut self, mut script: Script<'_>) {
-        for _ in 0..MOST_STEPS {
-            let Some(step) = script.next() else {
-                break;
-            };
-            self.step(step, &mut script);
-        }
+        each_step(&mut script, |step, script| self.step(step, script));
         self.end();
     }
 
     fn step(&mut self, step: u8, script: &mut Script<'_>) {
         match step {
             0 => self.call(script.byte(), script.byte()),
-            1 => {
-                let mut frame = vec![script.byte()];
-                frame.extend(u64::from(script.byte()).to_le_bytes());
-                frame.extend(script.bytes());
-                self.receive(frame.into());
-            }
+            1 => self.receive(frame(script)),
             2 => self.runtime.run_until_idle(),
             3 => self
                 .runtime
@@ -123,14 +101,7 @@ impl<'a> Play<'a> {
                 self.origin.has_begun(|call| call == number);
             }
             10 => self.look_at_outbox(),
-            // A frame of any bytes, with segments beside it.
-            11 => {
-                let count = usize::from(script.byte()) % 4;
-                let bytes = script.bytes().to_vec();
-                let mut segments = segments();
-                segments.truncate(count);
-                self.receive(Encoded { bytes, segments });
-            }
+            11 => self.receive(any_frame(script)),
             _ => {}
         }
     }
@@ -222,11 +193,6 @@ impl<'a> Play<'a> {
     }
 }
 
-/// A frame as a step.
-fn frame(steps: Steps, kind: u8, call: u8, body: &[u8]) -> Steps {
-    steps.step(&[1, kind, call]).bytes(body)
-}
-
 fn seeds() -> Vec<Vec<u8>> {
     const STARTED: u8 = 4;
     const REFUSE: u8 = 32;
@@ -236,6 +202,8 @@ fn seeds() -> Vec<Vec<u8>> {
     const ANSWER: u8 = 36;
     const ITEM: u8 = 38;
     const END: u8 = 39;
+    // A frame as a step.
+    let frame = |steps: Steps, kind, call, body: &[u8]| steps.frame(1, kind, call, body);
     let hello = Frame::Hello(Hello::of::<FuzzedRequest>(1 << 12))
         .write()
         .bytes;

@@ -13,7 +13,7 @@ const WORDS: usize = 16;
 /// The most bytes of a frame: more than the ring has.
 const MOST: usize = 1 << 10;
 
-/// Written in every ninth input or so, to have some of the variable of a worker too.
+/// The first byte of an input that is the text in which a worker is told what it is.
 const TEXT: u8 = 0xff;
 
 fuzz_target!(
@@ -35,7 +35,7 @@ fn play(mut script: Script<'_>) {
     let mut ring = Ring::new(WORDS);
     let mut sent = VecDeque::new();
     let mut is_honest = true;
-    while let Some(step) = script.next() {
+    while let Some(step) = script.kind() {
         match step {
             0 => {
                 let (bytes, mark) = (script.bytes(), script.short());

@@ -10,30 +10,19 @@ use std::task::Waker;
 use std::time::Duration;
 
 use insula_core::{Isolate, ReceivePort, Runtime, SendPort, spawn_local};
-use insula_fuzz::samples::{limits, messages, segments};
+use insula_fuzz::link::{any_frame, each_step, frame, play};
+use insula_fuzz::samples::{limits, messages};
 use insula_fuzz::service::{FuzzedRequest, FuzzedResponder, Service};
-use insula_fuzz::{Script, Steps, plant, within};
+use insula_fuzz::{Script, Steps, plant};
 use insula_link::Target;
 use insula_rpc::wire::{Encoded, Frame, Hello, ToCallee, ToCaller};
 use insula_rpc::{Respond as _, WINDOW, serve};
 use insula_sync::Mutex;
 use libfuzzer_sys::fuzz_target;
 
-/// The most steps of an input.
-const MOST_STEPS: usize = 256;
-
-thread_local! {
-    static RUNTIME: Runtime = Runtime::builder().seeded(1).build();
-}
-
 fuzz_target!(
     init: plant(seeds()),
-    |input: &[u8]| {
-        RUNTIME.with(|runtime| {
-            let most = (4 << 20) + input.len() * 4_096;
-            within(most, || Play::new(runtime).run(Script::new(input)));
-        });
-    }
+    |input: &[u8]| play(input, |runtime, script| Play::new(runtime).run(script))
 );
 
 struct Play<'a> {
@@ -75,7 +64,7 @@ impl<'a> Play<'a> {
         let (moving, frames) = builder.spawn_pair(|mut port: ReceivePort<Encoded>| async move {
             while let Some(frame) = port.recv().await {
                 match taking.receive(frame) {
-                    Ok(Some(serving)) => drop(spawn_local(serving.run())),
+                    Ok(Some(serving)) => spawn_local(serving.run()),
                     Ok(None) => {}
                     Err(_violation) => return,
                 }
@@ -93,37 +82,20 @@ impl<'a> Play<'a> {
     }
 
     fn run(mut self, mut script: Script<'_>) {
-        for _ in 0..MOST_STEPS {
-            let Some(step) = script.next() else {
-                break;
-            };
-            match step {
-                0 => {
-                    let mut frame = vec![script.byte()];
-                    frame.extend(u64::from(script.byte()).to_le_bytes());
-                    frame.extend(script.bytes());
-                    self.receive(frame.into());
-                }
-                1 => self.runtime.run_until_idle(),
-                2 => self
-                    .runtime
-                    .advance(Duration::from_micros(script.short().into())),
-                3 => self.look_at_outbox(),
-                // A frame of any bytes, with segments beside it.
-                4 => {
-                    let count = usize::from(script.byte()) % 4;
-                    let bytes = script.bytes().to_vec();
-                    let mut segments = segments();
-                    segments.truncate(count);
-                    self.receive(Encoded { bytes, segments });
-                }
-                5 => {
-                    let running = usize::from(script.byte());
-                    self.target.has_overrun(|| running);
-                }
-                _ => {}
+        each_step(&mut script, |step, script| match step {
+            0 => self.receive(frame(script)),
+            1 => self.runtime.run_until_idle(),
+            2 => self
+                .runtime
+                .advance(Duration::from_micros(script.short().into())),
+            3 => self.look_at_outbox(),
+            4 => self.receive(any_frame(script)),
+            5 => {
+                let running = usize::from(script.byte());
+                self.target.has_overrun(|| running);
             }
-        }
+            _ => {}
+        });
         self.end();
     }
 
@@ -193,11 +165,6 @@ impl<'a> Play<'a> {
     }
 }
 
-/// A frame as a step.
-fn frame(steps: Steps, kind: u8, call: u8, body: &[u8]) -> Steps {
-    steps.step(&[0, kind, call]).bytes(body)
-}
-
 fn seeds() -> Vec<Vec<u8>> {
     const PING: u8 = 5;
     const GO_AWAY: u8 = 7;
@@ -206,6 +173,8 @@ fn seeds() -> Vec<Vec<u8>> {
     const CONSUMED: u8 = 18;
     const STOP: u8 = 19;
     const CANCEL: u8 = 20;
+    // A frame as a step.
+    let frame = |steps: Steps, kind, call, body: &[u8]| steps.frame(0, kind, call, body);
     let hello = Frame::Hello(Hello::of::<FuzzedRequest>(1 << 12))
         .write()
         .bytes;

@@ -21,6 +21,7 @@ use std::alloc::System;
 use insula_memory::Tracking;
 
 mod limit;
+pub mod link;
 pub mod samples;
 mod script;
 mod seeds;

@@ -13,7 +13,7 @@ impl<'a> Script<'a> {
     }
 
     /// Returns the kind of the next step; `None` at the end.
-    pub fn next(&mut self) -> Option<u8> {
+    pub fn kind(&mut self) -> Option<u8> {
         let (&kind, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(kind)
@@ -21,7 +21,7 @@ impl<'a> Script<'a> {
 
     /// Returns the next byte.
     pub fn byte(&mut self) -> u8 {
-        self.next().unwrap_or(0)
+        self.kind().unwrap_or(0)
     }
 
     /// Returns the next number of two bytes.
@@ -55,9 +55,8 @@ pub struct Steps(Vec<u8>);
 #[expect(clippy::new_without_default, reason = "it must not be inlined")]
 impl Steps {
     /// Begins an input.
-    // Not inlined: Rust 1.88 to 1.95 at least (not the nightly of 2026-10-29) take two empty vectors of one
-    // function for the same constant, also where the first one was moved into a call that has changed it
-    // (`-Zmir-enable-passes=-GVN` helps, 2026-11-30).
+    // Not inlined: up to Rust 1.96 a vector that was moved into a call may be taken for the next empty one of
+    // the same function (rust-lang/rust#155241).
     #[inline(never)]
     pub fn new() -> Self {
         Self(Vec::new())

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Trouble, Verdict, capture, packages, pass, shown};
+use super::{Trouble, Verdict, add_flags, capture, cargo, packages, pass, shown};
 
 /// The time of each target. `INSULA_FUZZ_SECONDS` replaces it.
 const SECONDS: u32 = 30;
@@ -26,11 +26,23 @@ pub(super) fn run_targets(root: &Path) -> Verdict {
     // libFuzzer is compiled too.
     packages::require(&["g++"], || packages::has_program("c++"))?;
     let seconds = seconds()?;
+    lint(root)?;
     pass(&mut fuzz(root, "build"))?;
     for target in targets(root)? {
         run(root, &target, seconds)?;
     }
     Ok(())
+}
+
+/// Looks at the workspace of the targets as the usual steps do at the other one.
+fn lint(root: &Path) -> Verdict {
+    const MANIFEST: [&str; 2] = ["--manifest-path", "fuzz/Cargo.toml"];
+    pass(cargo(root).arg("fmt").args(MANIFEST).arg("--check"))?;
+    let mut clippy = cargo(root);
+    // With the code that only the targets need.
+    add_flags(&mut clippy, "RUSTFLAGS", "-D warnings --cfg fuzzing");
+    let clippy = clippy.arg("clippy").args(MANIFEST);
+    pass(clippy.args(["--all-targets", "--target-dir", FOLDER]))
 }
 
 /// Without a sanitizer, which needs a nightly compiler; `fuzz/src/lib.rs` says why.

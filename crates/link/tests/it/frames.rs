@@ -1,48 +1,15 @@
 //! Risk: bytes from elsewhere end the program that reads them, or take its memory.
 
-use insula_rpc::wire::{Frame, FrameError, Hello, ToCallee, ToCaller};
-use insula_rpc::{CancelledBy, Progress};
+mod samples;
+
+use insula_rpc::wire::{Frame, FrameError, Hello, ToCallee};
 
 use crate::service::SimRequest;
 
 const MOST: usize = 1 << 20;
 
 fn samples() -> Vec<Frame> {
-    let call = 7;
-    let to_callee = [
-        ToCallee::Item(vec![1, 2, 3].into()),
-        ToCallee::End(Ok(())),
-        ToCallee::End(Err("no more".to_owned())),
-        ToCallee::Credit(9),
-        ToCallee::Stop(CancelledBy::Shutdown),
-        ToCallee::Cancel(CancelledBy::Deadline),
-    ];
-    let mut metadata = insula_rpc::Metadata::new();
-    metadata.insert("key", "value").unwrap();
-    let to_caller = [
-        ToCaller::Progress(Progress::new(3)),
-        ToCaller::Credit(4),
-        ToCaller::Closed,
-        ToCaller::Answer(vec![5; 100].into(), None),
-        ToCaller::Answer(vec![6; 100].into(), Some(metadata)),
-        ToCaller::Item(vec![].into()),
-        ToCaller::End(vec![8].into()),
-    ];
-    let mut frames = vec![
-        Frame::Hello(Hello::of::<SimRequest>(MOST)),
-        Frame::Refused("for this reason".to_owned()),
-        Frame::Start {
-            call,
-            message: vec![1; 50].into(),
-        },
-        Frame::Started { call },
-        Frame::Ping(1),
-        Frame::Pong(u64::MAX),
-        Frame::GoAway,
-    ];
-    frames.extend(to_callee.map(|message| Frame::ToCallee { call, message }));
-    frames.extend(to_caller.map(|message| Frame::ToCaller { call, message }));
-    frames
+    samples::samples(Hello::of::<SimRequest>(MOST))
 }
 
 fn written(frame: Frame) -> Vec<u8> {

@@ -28,7 +28,8 @@ const TICK: Duration = Duration::from_millis(1);
 const QUIET_TICKS: u32 = 4;
 
 /// Time between two looks of a monitor that dozes. In a virtual machine a look costs 14 us, so that
-/// looking each millisecond took 1.7 % of the CPU time of a pool that computes (2026-11-30).
+/// looking each millisecond took 1.7 % of the CPU time of a pool that computes (`perf` of the bench's
+/// suite `tables`, 2026-11-30).
 const DOZE: Duration = Duration::from_millis(8);
 
 /// Looks in a row that find all threads parked, before the monitor goes to sleep.
