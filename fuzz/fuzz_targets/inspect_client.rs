@@ -7,7 +7,7 @@ use std::time::Duration;
 use insula_fuzz::{Script, Steps, plant, within};
 use insula_inspect::announce::Announcement;
 use insula_inspect::client::Address;
-use insula_inspect::fuzzing::client;
+use insula_inspect::fuzzing::{MOST_FOR_CLIENT, client};
 use insula_inspect::model::{Events, Isolates, Pools, Version};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
@@ -61,7 +61,8 @@ fn listen(mut script: Script<'_>) {
     let (mut client, _server) = client(&bytes).expect("there are sockets");
     let call = "call";
     // Texts become values, whose parts are allocated one by one.
-    within((1 << 20) + bytes.len() * 256, || {
+    let most = MOST_FOR_CLIENT + (1 << 20) + bytes.len() * 256;
+    within(most, || {
         let _ = match kind % 5 {
             0 => client.call::<Value>(call, json!({})).is_ok(),
             1 => client.call::<Version>(call, json!({})).is_ok(),

@@ -36,7 +36,7 @@ use transport::Transport;
 
 /// The largest message that is read, in bytes. The largest answer, a thousand isolates, has about
 /// a third of a megabyte.
-const MAX_MESSAGE: usize = 16 << 20;
+pub(crate) const MAX_MESSAGE: usize = 16 << 20;
 
 /// The most notifications that are kept between two calls of [`Client::next_notification`].
 const MAX_NOTIFICATIONS: usize = 1_024;

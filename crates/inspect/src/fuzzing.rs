@@ -12,6 +12,9 @@ use crate::program::{Limits, Program};
 use crate::server::{Server, Token};
 use crate::start::Listen;
 
+/// The most bytes of a message to a client. Room for a frame is made when its length is read.
+pub const MOST_FOR_CLIENT: usize = crate::client::MAX_MESSAGE;
+
 /// A program with one isolate, and the server beside it.
 #[expect(
     missing_debug_implementations,
