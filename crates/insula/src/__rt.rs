@@ -16,7 +16,7 @@ where
         Some(threads) => builder.threads(threads).build(),
         None => Runtime::global(),
     };
-    finish(runtime, body)
+    finish(runtime, "main", body)
 }
 
 /// Runs a test's body in an isolate of a new runtime. With a seed the runtime is on virtual time.
@@ -30,7 +30,7 @@ where
         Some(seed) => builder.seeded(seed).build(),
         None => builder.build(),
     };
-    finish(runtime, body)
+    finish(runtime, "test", body)
 }
 
 /// Returns the seed of tests that name none: the value of `INSULA_SEED`, with which other orders
@@ -46,12 +46,12 @@ pub fn usual_seed() -> Option<u64> {
     Some(seed.unwrap_or(1))
 }
 
-fn finish<R, Fut>(runtime: Runtime, body: impl FnOnce() -> Fut + Send + 'static) -> R
+fn finish<R, Fut>(runtime: Runtime, name: &str, body: impl FnOnce() -> Fut + Send + 'static) -> R
 where
     R: Send + 'static,
     Fut: Future<Output = R> + Send + 'static,
 {
-    let result = runtime.block_on(async { Isolate::run_async(body).await });
+    let result = runtime.block_on(async { Isolate::builder().name(name).run_async(body).await });
     runtime.shut_down();
     match result {
         Ok(value) => value,

@@ -108,7 +108,8 @@ pub fn payload(item: TokenStream) -> TokenStream {
     payload::expand(item.into()).into()
 }
 
-/// Runs an `async fn main` as the main isolate on the default runtime.
+/// Runs an `async fn main` as the main isolate on the default runtime. The name of that isolate is
+/// `main`.
 ///
 /// The function may return a `Result`; an error is printed and makes the exit code non-zero.
 /// Its future must be `Send`, and so must what it returns: `Box<dyn Error + Send + Sync>` is an error
@@ -122,7 +123,7 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand_main(options.into(), item.into()).into()
 }
 
-/// Runs an `async fn` as a test, inside an isolate.
+/// Runs an `async fn` as a test, inside an isolate with the name `test`.
 ///
 /// # Options
 /// - `seed = N`: runs on the seeded, single-threaded runtime with virtual time, so that the same

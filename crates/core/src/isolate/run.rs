@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use super::Isolate;
+use super::{Builder, Isolate};
 use crate::blocking::{WaitError, block_on_by};
 use crate::panic::{PanicReport, catch_panic};
 use crate::port::reply::{Reply, one_shot};
@@ -74,18 +74,46 @@ impl Isolate {
         R: Send + 'static,
         F: FnOnce() -> R + Send + 'static,
     {
-        let (answer, reply) = one_shot();
-        // Caught, so that the caller gets the panic, and neither error listeners nor the hook do.
-        let entry = move |()| answer.send(catch_panic(computation));
-        Run {
-            reply: Some(reply),
-            isolate: Self::spawn(entry, ()),
-        }
+        Builder::new().run(computation)
     }
 
     /// Like [`run`](Self::run), for a computation that awaits. When its future is ready the
     /// result is moved to the caller and the isolate ends, whatever else it has started.
     pub fn run_async<R, F, Fut>(computation: F) -> Run<R>
+    where
+        R: Send + 'static,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+    {
+        Builder::new().run_async(computation)
+    }
+}
+
+impl Builder {
+    /// Like [`Isolate::run`], with these settings.
+    ///
+    /// ```
+    /// use insula_core::Isolate;
+    /// let sum = Isolate::builder().name("sum").run(|| (1..=10).sum::<u64>());
+    /// assert_eq!(sum.wait()?, 55);
+    /// # Ok::<(), insula_core::RunError>(())
+    /// ```
+    pub fn run<R, F>(self, computation: F) -> Run<R>
+    where
+        R: Send + 'static,
+        F: FnOnce() -> R + Send + 'static,
+    {
+        let (answer, reply) = one_shot();
+        // Caught, so that the caller gets the panic, and neither error listeners nor the hook do.
+        let entry = move |()| answer.send(catch_panic(computation));
+        Run {
+            reply: Some(reply),
+            isolate: self.spawn(entry, ()),
+        }
+    }
+
+    /// Like [`Isolate::run_async`], with these settings.
+    pub fn run_async<R, F, Fut>(self, computation: F) -> Run<R>
     where
         R: Send + 'static,
         F: FnOnce() -> Fut + Send + 'static,
@@ -98,14 +126,14 @@ impl Isolate {
                 Err(report) => Err(report),
             };
             answer.send(result);
-            if let Some(isolate) = Self::current() {
+            if let Some(isolate) = Isolate::current() {
                 // Nothing else that the computation has started may keep the isolate alive.
                 isolate.kill();
             }
         };
         Run {
             reply: Some(reply),
-            isolate: Self::spawn(entry, ()),
+            isolate: self.spawn(entry, ()),
         }
     }
 }

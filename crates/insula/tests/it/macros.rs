@@ -8,7 +8,8 @@ use insula::{Instant, Isolate, ReceivePort, sleep};
 mod program {
     #[insula::main(threads = 2)]
     pub(super) async fn main() -> Result<(), String> {
-        assert!(insula::Isolate::current().is_some());
+        let isolate = insula::Isolate::current().expect("it runs in an isolate");
+        assert_eq!(&*isolate.name(), "main");
         let answer = insula::Isolate::run(|| 6 * 7).await;
         answer
             .map_err(|error| error.to_string())
