@@ -443,8 +443,7 @@ impl<M: Method> Call<M> {
     pub(crate) fn needs_poll(&self, waker: &Waker) -> bool {
         match &self.stage {
             Stage::Sent { cell, .. } => {
-                let looks_elsewhere = self.options.rare.is_some() || cell.deadline().is_some();
-                looks_elsewhere || cell.is_answered() || !cell.knows(waker)
+                self.looks_elsewhere() || cell.is_answered() || !cell.knows(waker)
             }
             Stage::Unsent(_) | Stage::Over => true,
         }
@@ -460,6 +459,28 @@ impl<M: Method> Call<M> {
                 && cell.deadline().is_none()
                 && self.options.rare.is_none()
             {
+    /// Returns whether the call looks at a clock or at another call when it is polled, so that its
+    /// answer is not all that it waits for.
+    pub(crate) fn looks_elsewhere(&self) -> bool {
+        match &self.stage {
+            Stage::Sent { cell, .. } => self.options.rare.is_some() || cell.deadline().is_some(),
+            Stage::Unsent(_) | Stage::Over => true,
+        }
+    }
+
+    /// Returns whether there is an answer that a poll would give.
+    pub(crate) fn is_answered(&self) -> bool {
+        matches!(&self.stage, Stage::Sent { cell, .. } if cell.is_answered())
+    }
+
+    /// Ready if there is an answer, which stays there. It will wake `waker` otherwise.
+    pub(crate) fn poll_is_answered(&self, waker: &Waker) -> Poll<()> {
+        match &self.stage {
+            Stage::Sent { cell, .. } => cell.poll_is_answered(waker),
+            Stage::Unsent(_) | Stage::Over => Poll::Ready(()),
+        }
+    }
+
                 return Poll::Pending;
             }
         }

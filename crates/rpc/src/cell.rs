@@ -63,7 +63,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use insula_core::{Completer, Instant, IsolateId, isolate_around, isolate_of, wake_contained};
 use insula_sync::atomic::{AtomicU8, Ordering};
@@ -627,6 +627,15 @@ impl<M: Method> CallCell<M> {
             return Some(taken);
         }
         self.poll_for(waker, Slot::take_answer)
+    }
+
+    /// Ready if there is an answer, which stays there. Otherwise the caller leaves its waker.
+    pub(crate) fn poll_is_answered(&self, waker: &Waker) -> Poll<()> {
+        let is_answered = |slot: &mut Slot<M>| slot.answer.is_some().then_some(());
+        match self.poll_for(waker, is_answered) {
+            Some(()) => Poll::Ready(()),
+            None => Poll::Pending,
+        }
     }
 
     /// The caller takes the last report, or else the answer, or leaves its waker. Decided under one

@@ -124,6 +124,88 @@ where
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
+    /// Waits for the answers of all requests, and returns them in the order of the requests.
+    ///
+    /// Its caller is woken when there is room for another batch of calls and at the end, and not
+    /// for each answer, which [`next`](Self::next) has to tell at once. So it is the cheaper way to
+    /// answers that are of use together. A call with a deadline, or with any of the options that few
+    /// calls have, is waited for when those before it were answered, as by `next`.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use insula_core::{Isolate, block_on};
+    /// # use insula_rpc::{CallError, Context, Respond as _, contract, map, serve};
+    /// # #[contract(crate = insula_rpc)]
+    /// # trait Squares {
+    /// #     async fn square(&self, cx: &Context, number: u64) -> Result<u64, Infallible>;
+    /// # }
+    /// # struct Worker;
+    /// # impl Squares for Worker {
+    /// #     async fn square(&self, _cx: &Context, number: u64) -> Result<u64, Infallible> {
+    /// #         Ok(number * number)
+    /// #     }
+    /// # }
+    /// # let port = Isolate::spawn_with_port(|port| serve(port, SquaresResponder::new(Worker)));
+    /// # let caller = SquaresCaller::over(port);
+    /// block_on(async {
+    ///     let answers: Vec<_> = map(1..=3, |number| caller.square(number)).collect().await;
+    ///     let squares: Vec<_> = answers.into_iter().collect::<Result<_, _>>()?;
+    ///     assert_eq!(squares, [1, 4, 9]);
+    /// #   Ok::<_, CallError<Infallible, u64>>(())
+    /// })
+    /// # .unwrap();
+    /// ```
+    ///
+    /// # Cancellation
+    /// Dropping the future cancels the calls that are on their way, and drops the answers that are
+    /// there.
+    pub async fn collect<C>(mut self) -> C
+    where
+        C: Default + Extend<Answer<M>>,
+    {
+        let mut answers = C::default();
+        poll_fn(|cx| self.poll_all(cx, &mut answers)).await;
+        answers
+    }
+
+    /// Moves the answers that are there to `answers`. Ready after the last one.
+    fn poll_all(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        answers: &mut impl Extend<Answer<M>>,
+    ) -> Poll<()> {
+        loop {
+            self.refill(cx, false);
+            let Some((_, first)) = self.calls.front_mut() else {
+                return Poll::Ready(());
+            };
+            if first.is_answered() || first.looks_elsewhere() {
+                let answer = task::ready!(first.poll_keeping(cx, |cell| self.spare.push(cell)));
+                self.calls.pop_front();
+                answers.extend([answer]);
+            } else {
+                task::ready!(self.poll_room(cx));
+            }
+        }
+    }
+
+    /// Ready if the calls are answered that have to be before the next batch can begin, or before the
+    /// end. Otherwise the last of them wakes, when most of the others are answered too.
+    fn poll_room(&self, cx: &task::Context<'_>) -> Poll<()> {
+        let half = self.concurrency / 2;
+        // Not more than half after a refill: there are no other requests.
+        let needed = match self.calls.len() {
+            all if all <= half => all,
+            all => all - half,
+        };
+        let needed = self.calls.range(..needed);
+        let waiting = needed.map_while(|(_, call)| (!call.looks_elsewhere()).then_some(call));
+        match waiting.filter(|call| !call.is_answered()).last() {
+            Some(last) => last.poll_is_answered(cx.waker()),
+            None => Poll::Ready(()),
+        }
+    }
+
     /// Begins calls, if there is room for enough of them to make a batch worth it.
     fn refill(&mut self, cx: &task::Context<'_>, wakes_each: bool) {
         let mut before = self.calls.len();

@@ -108,12 +108,14 @@ fn pool(requests: Vec<ProcessChunk>) -> Timed<(Statistics, Results)> {
             let pool = data::start_pool(THREADS).await.expect("the workers start");
             let caller: DataProcessorCaller = pool.caller();
             let start = Clocks::start();
-            let mut answers = map(requests, |it| caller.process(it)).concurrency(CHUNKS);
-            let mut results = Vec::new();
-            while let Some(answer) = answers.next().await {
+            let answers = map(requests, |it| caller.process(it)).concurrency(CHUNKS);
+            let answers: Vec<_> = answers.collect().await;
+            let answers = answers.into_iter();
+            let results = answers.map(|answer| {
                 let answer = answer.expect("the worker reads the chunk");
-                results.push((answer.results, answer.output));
-            }
+                (answer.results, answer.output)
+            });
+            let results = results.collect();
             let spent = start.stop();
             assert_eq!(pool.stats().traffic.bytes_copied, 0);
             (spent, results)

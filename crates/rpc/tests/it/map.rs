@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use insula_core::block_on;
 use insula_rpc::{CallError, CancelledBy, Reject, catch, map};
@@ -9,7 +10,7 @@ use insula_rpc::{CallError, CancelledBy, Reject, catch, map};
 use crate::desk::{Desk, Woken, Worker, poll};
 use crate::probe::{Oops, Recorder};
 
-const GRACE: std::time::Duration = std::time::Duration::ZERO;
+const GRACE: Duration = Duration::ZERO;
 
 #[test]
 fn answers_come_in_the_order_of_their_requests() {
@@ -46,6 +47,115 @@ fn unordered_answers_come_as_they_are_there() {
         assert_eq!((request, answer.unwrap()), (expected, expected.to_string()));
     }
     assert!(block_on(answers.next()).is_none());
+}
+
+#[test]
+fn all_answers_are_collected_in_the_order_of_their_requests() {
+    let (desk, worker) = (Desk::default(), Worker::new(&Recorder::default(), GRACE));
+    let caller = desk.caller();
+    for concurrency in [0, 1, 2, 3, 4, 10, 11, usize::MAX] {
+        let answers = map(0..10, |n| caller.echo(n.to_string())).concurrency(concurrency);
+        let mut answers = Box::pin(answers.collect::<Vec<_>>());
+        let seen = loop {
+            match poll(&mut answers) {
+                Poll::Ready(seen) => break seen,
+                Poll::Pending => {
+                    assert!(desk.len() <= concurrency.max(1));
+                    _ = worker.run(desk.take_last());
+                }
+            }
+        };
+        let expected: Vec<_> = (0..10).map(|n| n.to_string()).collect();
+        let seen: Vec<_> = seen.into_iter().map(Result::unwrap).collect();
+        assert_eq!(seen, expected, "{concurrency} at once");
+    }
+}
+
+#[test]
+fn nothing_is_collected_from_no_requests() {
+    let desk = Desk::default();
+    let caller = desk.caller();
+    let none = map(0..0, |n: u32| caller.echo(n.to_string())).collect::<Vec<_>>();
+    assert!(block_on(none).is_empty());
+}
+
+/// Twice for each 100: when there is room for a batch, and at the end.
+#[test]
+fn whoever_collects_is_not_woken_for_each_answer() {
+    let (desk, worker) = (Desk::default(), Worker::new(&Recorder::default(), GRACE));
+    let caller = desk.caller();
+    let answers = map(0..100, |n| caller.echo(n.to_string())).concurrency(100);
+    let mut answers = Box::pin(answers.collect::<Vec<_>>());
+    let woken = Arc::new(Woken::default());
+    let mut wakes = 0;
+    assert!(woken.poll(&mut answers).is_pending());
+    let seen = loop {
+        // Nobody else would wake it, so that a wake-up that is lost ends the test.
+        _ = worker.run(desk.take());
+        if woken.take() {
+            wakes += 1;
+            if let Poll::Ready(seen) = woken.poll(&mut answers) {
+                break seen;
+            }
+        }
+    };
+    assert_eq!((seen.len(), wakes), (100, 2));
+}
+
+/// The call that wakes it is the last one, and comes first.
+#[test]
+fn whoever_collects_is_woken_whichever_answer_comes_last() {
+    let (desk, worker) = (Desk::default(), Worker::new(&Recorder::default(), GRACE));
+    let caller = desk.caller();
+    let answers = map(0..4, |n| caller.echo(n.to_string())).concurrency(100);
+    let mut answers = Box::pin(answers.collect::<Vec<_>>());
+    let (first, last) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
+    assert!(first.poll(&mut answers).is_pending());
+    for _ in 0..3 {
+        assert!(last.poll(&mut answers).is_pending());
+        _ = worker.run(desk.take_last());
+        assert!(last.take() && !first.take());
+    }
+    assert!(last.poll(&mut answers).is_pending());
+    _ = worker.run(desk.take_last());
+    assert!(last.take());
+    let Poll::Ready(seen) = last.poll(&mut answers) else {
+        panic!("all were answered");
+    };
+    let seen: Vec<_> = seen.into_iter().map(Result::unwrap).collect();
+    assert_eq!(seen, ["0", "1", "2", "3"]);
+}
+
+/// One that has a deadline is looked at for its own sake.
+#[test]
+fn a_deadline_passes_while_others_are_collected() {
+    let (desk, worker) = (Desk::default(), Worker::new(&Recorder::default(), GRACE));
+    let caller = desk.caller();
+    let answers = map(0..3, |n| {
+        let call = caller.echo(n.to_string());
+        match n {
+            1 => call.deadline(Duration::from_millis(1)),
+            _ => call,
+        }
+    });
+    let mut answers = Box::pin(answers.collect::<Vec<_>>());
+    assert!(poll(&mut answers).is_pending());
+    _ = worker.run(desk.take());
+    _ = worker.run(desk.take_last());
+    let seen = block_on(answers);
+    assert!(matches!(seen[1], Err(CallError::Deadline { .. })));
+    assert!(seen[0].is_ok() && seen[2].is_ok());
+}
+
+#[test]
+fn whoever_stops_collecting_cancels_what_is_on_its_way() {
+    let desk = Desk::default();
+    let caller = desk.caller();
+    let answers = map(0..100, |n| caller.echo(n.to_string())).concurrency(3);
+    let mut answers = Box::pin(answers.collect::<Vec<_>>());
+    assert!(poll(&mut answers).is_pending());
+    drop(answers);
+    assert_eq!((desk.len(), desk.withdrawn()), (3, vec![1, 2, 3]));
 }
 
 /// The waker of the first poll may be another one than that of the last.
