@@ -36,7 +36,8 @@ pub struct WorkerPool<C: Calls = NoCalls> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Calls whose handler came to its end, well or not.
+    /// Calls whose handler came to its end, well or not: also one that returned when it was told to
+    /// stop.
     pub finished: u64,
     /// Calls that were rejected in the queue, that were cancelled, or whose deadline passed.
     pub cancelled: u64,

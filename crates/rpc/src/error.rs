@@ -244,6 +244,9 @@ pub enum WorkerExit {
     Abandoned,
     /// Its state could not be built; the text is the error's.
     StartupFailed(String),
+    /// It runs in another program, which has ended, or the connection to that was lost. An event of the
+    /// pool says which, as soon as it is known.
+    Lost,
 }
 
 /// A cooperative stop: the call that this context belongs to was cancelled.
@@ -580,6 +583,7 @@ impl fmt::Display for WorkerExit {
             Self::Ended => f.write_str("its isolate ended"),
             Self::Abandoned => f.write_str("it did not stop in time"),
             Self::StartupFailed(error) => write!(f, "its state could not be built: {error}"),
+            Self::Lost => f.write_str("its program ended, or the connection to it was lost"),
         }
     }
 }

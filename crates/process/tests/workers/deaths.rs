@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use insula_core::{block_on, sleep};
 use insula_pool::{Health, Shutdown};
-use insula_rpc::{CallError, Outcome, Retry, retry};
+use insula_rpc::{CallError, Outcome, Retry, WorkerExit, retry};
 
 use crate::Test;
 use crate::service::{Act, LONG, WorkCaller, pool, run};
@@ -81,7 +81,10 @@ fn a_handler_that_aborts_takes_its_own_worker_only() {
         for _ in 0..3 {
             let error = caller.process(Act::Abort).await.unwrap_err();
             assert_eq!(error.outcome(), Outcome::MaybeExecuted);
-            assert!(matches!(error, CallError::WorkerDied { .. }), "{error:?}");
+            let CallError::WorkerDied { exit, .. } = error else {
+                panic!("{error:?}")
+            };
+            assert_eq!(exit, WorkerExit::Lost);
             assert!(caller.process(Act::Nothing).deadline(LONG).await.is_ok());
         }
         assert_eq!(pool.stats().died, 3);

@@ -387,7 +387,7 @@ impl<M: WireMethod> CallerSide for Side<M> {
         if self.is_over {
             return;
         }
-        let exit = WorkerExit::Ended;
+        let exit = WorkerExit::Lost;
         if lost == Lost::Complete && self.cell.unlease() {
             let count = count_by(self.scope.as_ref());
             self.cell.count_unstarted(How::Died, count);
@@ -506,7 +506,7 @@ impl<M: WireMethod> Side<M> {
             } if self.scope.is_some() => {
                 let count = count_by(self.scope.as_ref());
                 self.cell.count_unstarted(How::Died, count);
-                let exit = WorkerExit::Ended;
+                let exit = WorkerExit::Lost;
                 Refusal::WorkerDied { exit, worker: None }
             }
             CallError::Rejected { why, .. } => Refusal::Rejected(why),
@@ -534,7 +534,7 @@ impl<M: WireMethod> Side<M> {
         if !self.cell.refuse(refusal) {
             // It was started here and not there, where it was turned away between the two.
             let error = CallError::WorkerDied {
-                exit: WorkerExit::Ended,
+                exit: WorkerExit::Lost,
                 worker: self.started.worker(),
                 outcome: Outcome::MaybeExecuted,
                 request: None,
@@ -656,7 +656,7 @@ impl<M: WireMethod> Drop for Side<M> {
         if self.is_over {
             return;
         }
-        let exit = WorkerExit::Ended;
+        let exit = WorkerExit::Lost;
         let worker = self.started.worker();
         let refusal = Refusal::WorkerDied {
             exit: exit.clone(),

@@ -92,7 +92,8 @@ impl Encoded {
     message = "`{Self}` cannot cross a wire",
     label = "it is not both `serde::Serialize` and `serde::Deserialize`",
     note = "write `#[derive(serde::Serialize, serde::Deserialize)]` above the type, or take `wire` \
-            out of the options of the contract"
+            out of the options of the contract",
+    note = "a method that never fails has the error `wire::Never` and not `Infallible`"
 )]
 pub trait Crosses: Serialize + DeserializeOwned + Send + 'static {}
 

@@ -305,6 +305,7 @@ enum WorkerExitForm {
     Ended,
     Abandoned,
     StartupFailed(String),
+    Lost,
 }
 
 #[derive(Serialize, Deserialize)]
