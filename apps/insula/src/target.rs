@@ -219,6 +219,12 @@ fn only(name: &str, mut ids: Vec<String>) -> Result<String, Failure> {
 }
 
 fn unknown(name: &str) -> Failure {
+    if name.strip_prefix("ports/").is_some_and(is_number) {
+        return Failure::operation(
+            format!("{name} is a port"),
+            "Give the isolate that has it: `insula dump --details` lists the ports of each",
+        );
+    }
     Failure::operation(
         format!("there is nothing with the name or id {name}"),
         "List what there is with `insula ps` and `insula pools`",

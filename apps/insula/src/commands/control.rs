@@ -2,8 +2,9 @@
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use insula_inspect::client::Client;
-use insula_inspect::model::Done;
+use insula_inspect::client::{Client, ClientError};
+use insula_inspect::model::{Done, Vm};
+use serde_json::json;
 
 use crate::cli::{Confirmed, Global, OnSubject, Resize};
 use crate::failure::{Failure, Outcome};
@@ -25,6 +26,13 @@ pub(super) fn at_once(verb: Verb, on: &OnSubject, global: &Global) -> Outcome {
 /// Carries out an order that cannot be taken back: after a question, or with `--yes`.
 pub(super) fn confirmed(verb: Verb, confirmed: &Confirmed, global: &Global) -> Outcome {
     let Confirmed { on, yes } = confirmed;
+    let mut client = connect(&on.target, global)?;
+    let order = order(&mut client, verb, &on.subject)?;
+    // Nobody is asked about an order that would be refused.
+    let vm: Vm = client.call("getVM", json!({}))?;
+    if !vm.can_control {
+        return Err(ClientError::ReadOnly.into());
+    }
     // The address may come from standard input, which then has no answer.
     let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !yes && !can_ask {
@@ -34,8 +42,6 @@ pub(super) fn confirmed(verb: Verb, confirmed: &Confirmed, global: &Global) -> O
         );
         return Err(Failure::usage(what, "Give it --yes"));
     }
-    let mut client = connect(&on.target, global)?;
-    let order = order(&mut client, verb, &on.subject)?;
     if !yes && !is_confirmed(&order.question(Some(&on.subject)))? {
         return Err(Failure::operation("nothing was done", ""));
     }

@@ -78,4 +78,9 @@ fn a_name_that_several_have_is_told_their_ids() {
     assert!(several.ends_with("isolates/8"), "{several}");
     let none = only("a", Vec::new()).unwrap_err();
     assert!(matches!(none, Failure::Operation(_)));
+    let port = only("ports/3", Vec::new()).unwrap_err().line().unwrap();
+    assert!(
+        port.starts_with("ports/3 is a port. Give the isolate"),
+        "{port}"
+    );
 }

@@ -186,6 +186,8 @@ fn a_program_that_allows_no_control_only_shows() {
     let user = User::new();
     for arguments in [
         &["kill", "--yes", "shelf"][..],
+        // Not a word of `--yes`, which would not help.
+        &["kill", "shelf"],
         &["pause", "clock"],
         &["drain", "--yes", &program.pool],
     ] {
