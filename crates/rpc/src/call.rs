@@ -423,6 +423,16 @@ impl<M: Method> Call<M> {
         Some(M::wrap(Pending::new(cell)))
     }
 
+    /// Takes the call itself out, to be made elsewhere, with its cell. `None` if it was sent before.
+    #[cfg(feature = "wire")]
+    pub(crate) fn take_unsent(&mut self) -> Option<(M::Contract, CallInfo, Arc<CallCell<M>>)> {
+        let unsent = self.prepare(None, None)?;
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Sent { cell, .. } => Some((unsent, self.options.info, cell)),
+            Stage::Unsent(_) | Stage::Over => None,
+        }
+    }
+
     /// Polls a call that was sent. If it was answered, its cell goes to `keep`, to serve another
     /// call.
     pub(crate) fn poll_keeping(
@@ -449,16 +459,6 @@ impl<M: Method> Call<M> {
         }
     }
 
-    fn poll_answered<T: Take<M>>(&mut self, cx: &mut task::Context<'_>) -> Poll<T> {
-        if let Stage::Unsent(_) = self.stage {
-            self.send(Some(cx.waker().clone()));
-            // A rejected call has its answer already, and an idle callee may have given one in the
-            // meantime. Otherwise the cell has the waker.
-            if let Stage::Sent { cell, .. } = &self.stage
-                && cell.is_queued()
-                && cell.deadline().is_none()
-                && self.options.rare.is_none()
-            {
     /// Returns whether the call looks at a clock or at another call when it is polled, so that its
     /// answer is not all that it waits for.
     pub(crate) fn looks_elsewhere(&self) -> bool {
@@ -481,6 +481,16 @@ impl<M: Method> Call<M> {
         }
     }
 
+    fn poll_answered<T: Take<M>>(&mut self, cx: &mut task::Context<'_>) -> Poll<T> {
+        if let Stage::Unsent(_) = self.stage {
+            self.send(Some(cx.waker().clone()));
+            // A rejected call has its answer already, and an idle callee may have given one in the
+            // meantime. Otherwise the cell has the waker.
+            if let Stage::Sent { cell, .. } = &self.stage
+                && cell.is_queued()
+                && cell.deadline().is_none()
+                && self.options.rare.is_none()
+            {
                 return Poll::Pending;
             }
         }

@@ -11,7 +11,7 @@
 //! - [`Schema`] is a contract as text. [`check_schema`] compares it with the file of an earlier
 //!   version, and names what breaks.
 //! - [`forward`] and [`accept`] are the two sides of a wire, for code that carries the messages
-//!   between programs.
+//!   between programs. [`keep`] writes a call that nobody waits for, to be made later.
 //!
 //! # The protocol
 //! A call that crosses a wire is two calls. The one of the caller has the options, the request and
@@ -103,6 +103,7 @@ mod caller;
 mod codec;
 mod decode;
 mod frame;
+mod kept;
 mod loopback;
 mod message;
 mod method;
@@ -117,6 +118,7 @@ pub use callee::{Accepted, accept, accept_method};
 pub use caller::{Forwarded, Lease, forward};
 pub use codec::{CodecError, Crosses, Encoded, Limits, MOST_BYTES, decode, encode};
 pub use frame::{Frame, FrameError, Hello};
+pub use kept::{Kept, Performed, keep};
 pub use loopback::{Loopback, loopback};
 pub use message::{ToCallee, ToCaller};
 pub use method::WireContract;

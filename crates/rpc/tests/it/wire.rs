@@ -4,5 +4,6 @@
 mod contract;
 mod exact;
 mod faults;
+mod kept;
 mod peers;
 mod schema;
