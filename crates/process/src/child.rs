@@ -22,6 +22,7 @@ use rustix::process::{
 };
 
 use crate::carrier::{Carrier, Input, Watcher, limits, most_of_frame};
+use crate::confine::confine;
 use crate::entry::Assignment;
 use crate::handles::Handles;
 use crate::shared::{Region, Side};
@@ -52,6 +53,7 @@ where
         return Err("its parent has gone".to_owned());
     }
     limit(assignment.limits).map_err(|error| format!("cannot be limited: {error}"))?;
+    confine(assignment.denied).map_err(|error| format!("cannot be confined: {error}"))?;
     let (region, handles) = memory().map_err(|error| format!("cannot open its memory: {error}"))?;
     let carrier = Arc::new(Carrier::new(region, handles, Side::Child));
     let runtime = Runtime::builder().build();

@@ -7,6 +7,8 @@ use insula_pool::ServiceFactory;
 use insula_rpc::Respond;
 use insula_rpc::wire::WireContract;
 
+use crate::kind::Denied;
+
 /// The variable that tells a process that it is a worker.
 pub(crate) const VARIABLE: &str = "INSULA_WORKER";
 
@@ -30,6 +32,8 @@ pub(crate) struct Assignment {
     pub(crate) worker: u32,
     /// The most bytes of its data, and the most seconds on a CPU; 0 for no limit.
     pub(crate) limits: (u64, u64),
+    /// What it may not do.
+    pub(crate) denied: Denied,
     /// The name of the contract.
     pub(crate) contract: String,
 }
@@ -49,15 +53,18 @@ impl Assignment {
             most: (most, beside),
             worker,
             limits: (memory, cpu),
+            denied,
             contract,
         } = self;
+        let denied = denied.to_bits();
         format!(
-            "{parent} {places} {grace_ms} {stuck_ms} {most} {beside} {worker} {memory} {cpu} {contract}"
+            "{parent} {places} {grace_ms} {stuck_ms} {most} {beside} {worker} {memory} {cpu} {denied} \
+             {contract}"
         )
     }
 
     pub(crate) fn of_text(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(10, ' ');
+        let mut parts = text.splitn(11, ' ');
         Some(Self {
             parent: parts.next()?.parse().ok()?,
             places: parts.next()?.parse().ok()?,
@@ -66,6 +73,7 @@ impl Assignment {
             most: (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?),
             worker: parts.next()?.parse().ok()?,
             limits: (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?),
+            denied: Denied::of_bits(parts.next()?.parse().ok()?)?,
             contract: parts.next()?.to_owned(),
         })
     }
@@ -188,10 +196,21 @@ mod tests {
             most: (1 << 20, 1 << 40),
             worker: 3,
             limits: (1 << 30, 0),
+            denied: Denied {
+                network: true,
+                programs: false,
+                system: true,
+            },
             contract: "Sums of numbers".to_owned(),
         };
         assert_eq!(Assignment::of_text(&assignment.to_text()), Some(assignment));
-        for text in ["", "1", "1 2 3 4 5 6 7 8 9", "a 2 3 4 5 6 7 8 9 Sums"] {
+        for text in [
+            "",
+            "1",
+            "1 2 3 4 5 6 7 8 9 7",
+            "a 2 3 4 5 6 7 8 9 7 Sums",
+            "1 2 3 4 5 6 7 8 9 8 Sums",
+        ] {
             assert_eq!(Assignment::of_text(text), None, "{text}");
         }
     }

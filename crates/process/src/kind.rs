@@ -29,6 +29,51 @@ pub(crate) struct Plan {
     pub(crate) most_beside: u64,
     pub(crate) memory: Option<u64>,
     pub(crate) cpu_time: Option<Duration>,
+    pub(crate) denied: Denied,
+}
+
+/// What a worker may not ask of the system; see [`Process::deny`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Deny {
+    /// New sockets, but for those within the machine (`AF_UNIX`).
+    Network,
+    /// Other programs: `execve` and its like.
+    Programs,
+    /// What looks into other processes, or changes the machine: `ptrace`, mounts, namespaces, kernel
+    /// modules, keys, clocks.
+    System,
+}
+
+/// All that is denied to a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Denied {
+    pub(crate) network: bool,
+    pub(crate) programs: bool,
+    pub(crate) system: bool,
+}
+
+impl Denied {
+    pub(crate) const NOTHING: Self = Self {
+        network: false,
+        programs: false,
+        system: false,
+    };
+
+    /// As a number, for another process.
+    pub(crate) fn to_bits(self) -> u8 {
+        u8::from(self.network) | u8::from(self.programs) << 1 | u8::from(self.system) << 2
+    }
+
+    /// `None` for a number of another version.
+    pub(crate) fn of_bits(bits: u8) -> Option<Self> {
+        let has = |bit: u8| bits & bit != 0;
+        (bits < 8).then(|| Self {
+            network: has(1),
+            programs: has(2),
+            system: has(4),
+        })
+    }
 }
 
 impl Process {
@@ -53,6 +98,7 @@ impl Process {
             most_beside: 1 << 30,
             memory: None,
             cpu_time: None,
+            denied: Denied::NOTHING,
         })
     }
 
@@ -105,6 +151,31 @@ impl Process {
     /// (`RLIMIT_CPU`). The system ends the process after it. By default there is no limit.
     pub fn cpu_time(mut self, time: Duration) -> Self {
         self.0.cpu_time = Some(time);
+        self
+    }
+
+    /// Denies something to a worker, from before its service is built until its end: the system refuses
+    /// the call with `EPERM` (a filter of `seccomp(2)`). May be called for several things. `io_uring` is
+    /// denied along with any of them, since no filter sees what it does.
+    ///
+    /// It makes less of what a broken or hostile input can do to a handler. It is no sandbox: files can
+    /// be read and written as the user of the process may.
+    ///
+    /// A worker does not start where the kernel has no such filters, or on another processor than x86-64,
+    /// 64-bit Arm and RISC-V.
+    ///
+    /// ```
+    /// use insula_process::{Deny, Process};
+    ///
+    /// let kind = Process::current_exe().deny(Deny::Network).deny(Deny::Programs);
+    /// ```
+    pub fn deny(mut self, what: Deny) -> Self {
+        let denied = &mut self.0.denied;
+        match what {
+            Deny::Network => denied.network = true,
+            Deny::Programs => denied.programs = true,
+            Deny::System => denied.system = true,
+        }
         self
     }
 }

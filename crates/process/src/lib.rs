@@ -58,6 +58,8 @@ mod child;
 #[cfg(any(loom, target_os = "linux"))]
 mod claim;
 #[cfg(all(target_os = "linux", not(loom)))]
+mod confine;
+#[cfg(all(target_os = "linux", not(loom)))]
 mod death;
 mod entry;
 #[cfg(any(loom, target_os = "linux"))]
@@ -79,4 +81,4 @@ mod ring;
 mod shared;
 
 pub use entry::{Worker, main};
-pub use kind::Process;
+pub use kind::{Deny, Process};

@@ -121,6 +121,7 @@ fn assignment<C: Contract>(plan: &Plan, cx: &WorkerContext) -> Assignment {
             plan.memory.unwrap_or(0),
             plan.cpu_time.map_or(0, whole_seconds),
         ),
+        denied: plan.denied,
         contract: C::NAME.to_owned(),
     }
 }

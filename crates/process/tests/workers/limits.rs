@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use insula_pool::{WorkerChange, WorkerEvent};
-use insula_process::Process;
+use insula_process::{Deny, Process};
 use insula_rpc::{CallError, Outcome, Retry, retry};
 
 use crate::Test;
-use crate::service::{Act, LONG, WorkCaller, pool_of, run};
+use crate::service::{Act, LONG, Oops, WorkCaller, pool_of, run};
 
 pub(crate) const ALL: &[Test] = &[
     ("memory_has_a_limit", memory_has_a_limit),
@@ -16,6 +16,10 @@ pub(crate) const ALL: &[Test] = &[
         memory_has_a_limit_that_a_worker_can_keep_to,
     ),
     ("time_on_the_cpu_has_a_limit", time_on_the_cpu_has_a_limit),
+    (
+        "what_is_denied_is_refused_and_nothing_else",
+        what_is_denied_is_refused_and_nothing_else,
+    ),
 ];
 
 /// `blamed` is in the reason for the end of the worker.
@@ -64,6 +68,30 @@ fn memory_has_a_limit_that_a_worker_can_keep_to() {
         let pool = pool_of(1, limited).build().await.unwrap();
         let caller: WorkCaller = pool.caller();
         assert!(caller.process(Act::Nothing).deadline(LONG).await.is_ok());
+    });
+}
+
+fn what_is_denied_is_refused_and_nothing_else() {
+    run(|| async {
+        for (denied, refused) in [
+            (&[][..], ""),
+            (&[Deny::Network], "network"),
+            (&[Deny::Programs], "program"),
+            (&[Deny::System], "process"),
+            (
+                &[Deny::System, Deny::Network, Deny::Programs],
+                "network program process",
+            ),
+        ] {
+            let confined = denied
+                .iter()
+                .fold(Process::current_exe(), |process, &what| process.deny(what));
+            let pool = pool_of(1, confined).build().await.unwrap();
+            let caller: WorkCaller = pool.caller();
+            let error = caller.process(Act::Try).deadline(LONG).await.unwrap_err();
+            assert_eq!(error.into_app(), Some(Oops(refused.to_owned())));
+            assert!(caller.process(Act::Nothing).await.is_ok());
+        }
     });
 }
 

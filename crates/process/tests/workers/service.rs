@@ -1,5 +1,6 @@
 //! The service of the workers.
 
+use std::os::fd::OwnedFd;
 use std::process;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use insula_memory::{Segment, SegmentPool};
 use insula_pool::{PoolBuilder, Restart, WorkerPool};
 use insula_process::{Process, Worker};
 use insula_rpc::{Context, Inbound, contract};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 /// What a handler does before it answers.
@@ -29,6 +31,9 @@ pub(crate) enum Act {
     Allocate(u32),
     /// Computes for ever.
     Compute,
+    /// Tells which of these the system refuses: a socket of the network, one of the machine, another
+    /// program, a file, a look into a process.
+    Try,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +84,7 @@ async fn act(cx: &Context, act: Act) -> Result<(), Oops> {
             let bytes = vec![1_u8; (mib as usize) << 20];
             std::hint::black_box(bytes);
         }
+        Act::Try => return Err(Oops(refused())),
         Act::Compute => loop {
             std::hint::spin_loop();
         },
@@ -87,6 +93,29 @@ async fn act(cx: &Context, act: Act) -> Result<(), Oops> {
         },
     }
     Ok(())
+}
+
+/// The names of what is refused.
+fn refused() -> String {
+    let is_refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
+    let tries = [
+        ("network", std::net::UdpSocket::bind("127.0.0.1:0").err()),
+        ("machine", std::os::unix::net::UnixDatagram::unbound().err()),
+        ("program", process::Command::new("true").status().err()),
+        ("file", std::fs::File::open("/proc/self/stat").err()),
+        ("process", looked_into().err()),
+    ];
+    let refused = tries
+        .iter()
+        .filter(|(_, error)| error.as_ref().is_some_and(is_refused));
+    let names: Vec<_> = refused.map(|(name, _)| *name).collect();
+    names.join(" ")
+}
+
+/// Takes a descriptor of a process that may be looked into: this one.
+fn looked_into() -> std::io::Result<OwnedFd> {
+    let this = pidfd_open(getpid(), PidfdFlags::empty())?;
+    Ok(pidfd_getfd(&this, 2, PidfdGetfdFlags::empty())?)
 }
 
 impl Work for Service {
