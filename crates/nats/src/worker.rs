@@ -31,6 +31,10 @@ const LONGEST_LOOK: Duration = Duration::from_secs(1);
 /// into the link at this moment.
 const LAST_CALLS: Duration = Duration::from_millis(20);
 
+/// The longest wait for the answer of a node. It answers at once, but a request may be lost: one that comes
+/// to a node just as that gives its last worker away.
+const ANSWER: Duration = Duration::from_secs(3);
+
 /// Opens a link to a worker of some node, and waits until it takes calls.
 ///
 /// # Cancellation
@@ -172,7 +176,7 @@ impl Dial {
                 return Err(NatsError::Denied { servers, why });
             }
             // Someone listens to the subject who is no node, or the request was lost.
-            () = sleep(self.plan.silence) => return self.look_around().await,
+            () = sleep(self.plan.silence.min(ANSWER)) => return self.look_around().await,
         };
         let delivered = delivered.ok_or_else(|| failed("the inbox was closed".to_owned()))?;
         if delivered.status == Some(StatusCode::NO_RESPONDERS) {

@@ -1,8 +1,23 @@
 //! Makes lists of cases, for a program with a `main` of its own. Each list is a function over the
 //! transport, whichever one the suite names.
 
+use libtest_mimic::Trial;
+
 /// Cases by their names.
 pub(crate) type Cases = Vec<(&'static str, fn())>;
+
+/// Makes a test of each case of these lists, which have the names of their transports.
+pub(crate) fn trials(lists: impl IntoIterator<Item = (&'static str, Cases)>) -> Vec<Trial> {
+    let tests = lists.into_iter().flat_map(|(under, cases)| {
+        cases.into_iter().map(move |(name, case)| {
+            Trial::test(format!("{under}::{name}"), move || {
+                case();
+                Ok(())
+            })
+        })
+    });
+    tests.collect()
+}
 
 /// Makes the list `all`.
 macro_rules! conform {
@@ -23,11 +38,8 @@ macro_rules! conform_to {
     };
 }
 
-/// Adds a case, unless it is one that is left out.
+/// Adds a case, unless it is on virtual time.
 macro_rules! add {
-    ($list:ident, $how:ident nested $case:ident) => {
-        $list
-    };
     ($list:ident, on_seeds $module:ident $case:ident) => {
         $list
     };
