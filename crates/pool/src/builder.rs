@@ -1,7 +1,6 @@
 //! Building a pool.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::config::{Measure, Monitor, Queue};
 use crate::error::{BuildError, FactoryError};
 use crate::health::{self, Health};
 use crate::inspect;
+use crate::kind::{Kind, Starting};
 use crate::lifecycle::{Recycle, Restart};
 use crate::memory::Memory;
 use crate::observe::discards::{Discarded, Discards};
@@ -50,6 +50,8 @@ struct Settings {
     lanes: usize,
     queue: Queue,
     balance: Balance,
+    /// The workers, from the first, that are woken before others; see `Kind::preferred`.
+    preferred: usize,
     measure: Measure,
     monitor: Monitor,
     grace: Duration,
@@ -73,6 +75,7 @@ impl PoolBuilder {
                 lanes: 1,
                 queue: Queue::default(),
                 balance: Balance::default(),
+                preferred: 0,
                 measure: Measure::default(),
                 monitor: Monitor::default(),
                 grace: Duration::from_secs(1),
@@ -106,26 +109,16 @@ impl PoolBuilder {
     /// of a service of its own. Which contract that is, the type of the pool says, or
     /// `kind::<XRequest, _>(..)`.
     pub fn kind<C: Calls, K: Kind<C>>(self, kind: K) -> PoolBuilder<K::Responder> {
+        let preferred = kind.preferred();
         PoolBuilder {
-            settings: self.settings,
+            settings: Settings {
+                preferred,
+                ..self.settings
+            },
             factory: Some(builds::<K::Responder>(move |cx| kind.start(cx))),
         }
     }
 }
-
-/// A kind of worker: what a worker of a pool is in the place of an isolate with a service. The calls
-/// of the contract `C`, their errors and the options of the pool are the same with each.
-pub trait Kind<C: Calls>: Send + Sync + 'static {
-    /// The responder that brings calls to where they run.
-    type Responder: Respond<Contract = C>;
-
-    /// Starts what the calls of a worker need, as a factory builds a service. The worker takes calls
-    /// once that is ready. The end of what was started is told by [`WorkerContext::end`].
-    fn start(&self, cx: WorkerContext) -> Starting<<Self::Responder as Respond>::Service>;
-}
-
-/// The start of what a worker of some [`Kind`] needs.
-pub type Starting<S> = Pin<Box<dyn Future<Output = Result<S, FactoryError>> + Send>>;
 
 /// A function that builds the service of a worker: `|cx: WorkerContext| async { Ok(service) }`.
 ///
@@ -343,6 +336,7 @@ impl<R: Respond> PoolBuilder<R> {
             lanes: settings.lanes,
             queue: settings.queue,
             balance: settings.balance,
+            preferred: settings.preferred,
             measure: settings.measure,
             monitor: settings.monitor,
             grace: settings.grace,

@@ -369,6 +369,11 @@ impl<J: Job> Dispatch<J> {
             .for_each(Worker::leave_out);
     }
 
+    /// Sets the workers, from the first, that are woken for a call before all others.
+    pub(crate) fn prefer_first(&mut self, workers: usize) {
+        self.choice.preferred = workers;
+    }
+
     /// Sets the policy, and returns the one before, which is the user's.
     pub(crate) fn restart_by(&mut self, policy: Restart) -> Restart {
         std::mem::replace(&mut self.restart, policy)

@@ -148,6 +148,7 @@ mod dispatch;
 mod error;
 mod health;
 mod inspect;
+mod kind;
 mod lifecycle;
 #[cfg(all(test, loom))]
 mod loom_models;
@@ -162,11 +163,12 @@ mod supervisor;
 mod worker;
 
 pub use balance::{Balance, Candidate, Strategy, Weights};
-pub use builder::{Kind, NoService, PoolBuilder, ServiceFactory, Starting};
+pub use builder::{NoService, PoolBuilder, ServiceFactory};
 pub use config::{Change, Measure, Monitor, Overflow, Queue, Rate, Shutdown};
 pub use error::{BuildError, FactoryError, ReloadError, ResizeError, WorkerFault};
 pub use health::{Health, Readiness};
 pub use inspect::{AnyPool, InFlight, Queued, pools};
+pub use kind::{Either, Hybrid, Kind, Local, Starting};
 pub use lifecycle::{Directive, Recycle, Restart};
 pub use memory::{Memory, Pressure, Reclaim};
 pub use observe::discards::{DiscardReason, Discarded};

@@ -163,6 +163,7 @@ pub(crate) struct Setup {
     pub(crate) lanes: usize,
     pub(crate) queue: Queue,
     pub(crate) balance: Balance,
+    pub(crate) preferred: usize,
     pub(crate) measure: Measure,
     pub(crate) monitor: Monitor,
     pub(crate) grace: Duration,
@@ -460,6 +461,7 @@ impl<C: Calls> Shared<C> {
         };
         let mut state = Dispatch::new(slots, lanes, queue, balance);
         state.scale_by(workers);
+        state.prefer_first(setup.preferred);
         state.measure(setup.measure);
         let mut monitor = setup.monitor;
         if setup.memory.is_some() {

@@ -15,11 +15,11 @@ use insula_core::{
 use insula_rpc::{Calls, Ended, How, Place, Respond, Scope, WorkerId, catch, contain};
 use insula_sync::Mutex;
 
-use crate::builder::Starting;
 use crate::dispatch::Place as At;
 use crate::dispatch::Signs;
 use crate::error::WorkerFault;
 use crate::health::{Heartbeat, Readiness, Resident};
+use crate::kind::Starting;
 use crate::lifecycle::Start;
 use crate::memory::{CallMemory, Dropper, Pressure, StateMemory};
 use crate::observe::discards::DiscardReason;

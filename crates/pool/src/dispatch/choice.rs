@@ -13,6 +13,8 @@ use crate::balance::Balance;
 /// The policy and what it remembers beside the loads of the workers.
 pub(super) struct Choice {
     pub(super) balance: Balance,
+    /// The workers, from the first, that are selected before all others.
+    pub(super) preferred: usize,
     /// The same in each run, so that a run on virtual time can be repeated.
     random: Rng,
     /// Where the last worker was that was selected by weight.
@@ -53,6 +55,7 @@ impl Choice {
     pub(super) fn new(balance: Balance) -> Self {
         Self {
             balance,
+            preferred: 0,
             random: Rng::with_seed(0x1A5),
             pass: 0,
         }

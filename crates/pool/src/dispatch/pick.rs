@@ -22,8 +22,9 @@ impl<J: Job> Dispatch<J> {
         if let Some(home) = home {
             return Some(home).filter(has_room);
         }
+        let preferred = self.choice.preferred;
         let mut turn = (self.cursor..self.workers.len()).chain(0..self.cursor);
-        let worker = if self.choice.is_in_turn() && work == WorkType::Balanced {
+        let worker = if self.choice.is_in_turn() && work == WorkType::Balanced && preferred == 0 {
             turn.find(has_room)
         } else {
             let mut candidates = std::mem::take(&mut self.candidates);
@@ -47,6 +48,10 @@ impl<J: Job> Dispatch<J> {
             if worker.has_room() && !self.signs.is_inside(index) {
                 found.push(index);
             }
+        }
+        let preferred = self.choice.preferred;
+        if found.iter().any(|&it| it < preferred) {
+            found.retain(|&it| it < preferred);
         }
         // A worker runs as many of these as of any other.
         if work == WorkType::Balanced {

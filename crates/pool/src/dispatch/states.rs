@@ -457,14 +457,17 @@ impl<J: Job> Dispatch<J> {
     }
 
     /// The worker that is missed least: one that waits to start, or that does not serve, or else the
-    /// last of those that run the fewest calls.
+    /// last of those that run the fewest calls. Those that are preferred stay the longest.
     fn dispensable(&self) -> Option<usize> {
         // A worker that waits to start runs nothing, and has nothing to finish.
         let waits = (0..self.workers.len()).find(|&worker| self.starts.has(worker));
         // From the end, so that the first slots are those that last.
         let ready = self.workers.iter().enumerate().rev();
         let ready = ready.filter(|(_, it)| it.takes_calls());
-        waits.or_else(|| Some(ready.min_by_key(|(_, it)| (it.may_start(), it.busy))?.0))
+        let missed = |(index, it): &(usize, &Worker<J>)| {
+            (*index < self.choice.preferred, it.may_start(), it.busy)
+        };
+        waits.or_else(|| Some(ready.min_by_key(missed)?.0))
     }
 
     /// A worker is not needed. Its calls come to their end.

@@ -8,6 +8,7 @@ mod deadlocks;
 mod desk;
 mod discards;
 mod health;
+mod hybrid;
 mod inspect;
 mod observe;
 mod panics;

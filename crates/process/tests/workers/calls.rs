@@ -4,15 +4,20 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use insula_core::sleep;
-use insula_pool::Shutdown;
+use insula_pool::{Hybrid, Local, Shutdown, WorkerPool};
+use insula_process::Process;
 use insula_rpc::{CallError, Outcome};
 use std::time::Duration;
 
 use crate::Test;
-use crate::service::{Act, LONG, Oops, WorkCaller, pool, run};
+use crate::service::{Act, LONG, Oops, Service, WorkCaller, WorkRequest, WorkResponder, pool, run};
 
 pub(crate) const ALL: &[Test] = &[
     ("calls_run_in_other_processes", calls_run_in_other_processes),
+    (
+        "a_pool_may_have_isolates_and_processes",
+        a_pool_may_have_isolates_and_processes,
+    ),
     ("errors_and_panics_come_back", errors_and_panics_come_back),
     (
         "a_large_value_passes_a_small_ring",
@@ -48,6 +53,31 @@ fn calls_run_in_other_processes() {
             }
         }
         assert_eq!(seen.len(), 2, "both processes take calls");
+        let report = pool.shut_down(Shutdown::graceful(LONG)).await;
+        assert_eq!(report.lost, 0);
+    });
+}
+
+fn a_pool_may_have_isolates_and_processes() {
+    run(|| async {
+        let near = Local::<WorkResponder<_>, _>::new(|_cx| async { Ok(Service) });
+        let pool = WorkerPool::builder()
+            .workers(2)
+            .kind::<WorkRequest, _>(Hybrid::new(near, 1, Process::current_exe()))
+            .build()
+            .await
+            .unwrap();
+        let caller: WorkCaller = pool.caller();
+        let this = std::process::id();
+        for _ in 0..3 {
+            assert_eq!(caller.process(Act::Nothing).await.unwrap(), this);
+        }
+        // While the isolate has a call, the process gets the others.
+        let waiting = caller.process(Act::Wait).start();
+        for _ in 0..3 {
+            assert_ne!(caller.process(Act::Nothing).await.unwrap(), this);
+        }
+        drop(waiting);
         let report = pool.shut_down(Shutdown::graceful(LONG)).await;
         assert_eq!(report.lost, 0);
     });

@@ -48,6 +48,42 @@ fn shares(state: &mut Dispatch<Call>, calls: u32, time: impl Fn(usize) -> Durati
 }
 
 #[test]
+fn preferred_workers_are_selected_while_they_have_room() {
+    let balances = [
+        Balance::RoundRobin,
+        Balance::LeastLoaded,
+        Balance::Random,
+        Balance::PowerOfTwo,
+        Balance::PeakEwma,
+        Balance::Adaptive,
+        Balance::weighted([1, 1, 9, 9]),
+        Balance::custom(|_, _| Some(0)),
+    ];
+    for balance in balances {
+        let name = format!("{balance:?}");
+        let mut state = parked(4, 1, balance);
+        state.look(now());
+        state.prefer_first(2);
+        let mut picked: Vec<_> = (0..4)
+            .map(|number| runs(&mut state, call(number)).worker)
+            .collect();
+        picked[..2].sort_unstable();
+        picked[2..].sort_unstable();
+        assert_eq!(picked, [0, 1, 2, 3], "{name}");
+        for (number, worker) in [(4, 1), (5, 0), (6, 3)] {
+            finish(&mut state, worker, 0);
+            assert_eq!(next(&mut state, worker, 0), None);
+            let work = WorkType::ALL[number as usize % WorkType::ALL.len()];
+            let call = Call {
+                work,
+                ..call(number)
+            };
+            assert_eq!(runs(&mut state, call).worker, worker, "{name}");
+        }
+    }
+}
+
+#[test]
 fn random_gives_each_worker_its_share() {
     let mut state = parked(4, 1, Balance::Random);
     let had = shares(&mut state, 4_000, |_| MS);
