@@ -19,6 +19,7 @@ use crate::course::Course;
 use crate::error::{NatsError, shown};
 use crate::message::{HEAD, Kind, Opening, least, millis, reason, write_hello, write_most};
 use crate::nats::Nats;
+use crate::nodes::NodeStatus;
 use crate::plan::{LONGEST_SILENCE, Plan};
 use crate::serving::{self, Link};
 use crate::session::Session;
@@ -116,6 +117,7 @@ impl NodeBuilder {
         let (stop, stopping) = watch::channel(None);
         let desk = Arc::new(Desk {
             plan: Arc::clone(nats.plan()),
+            workers,
             seats: Arc::new(Semaphore::new(workers)),
             stopping,
             places,
@@ -125,7 +127,6 @@ impl NodeBuilder {
         session.run(opening).await??;
         Ok(Node {
             session,
-            workers,
             desk,
             stop,
         })
@@ -138,7 +139,6 @@ impl NodeBuilder {
 /// Its drop cancels what runs, and ends the links.
 pub struct Node {
     session: Arc<Session>,
-    workers: usize,
     desk: Arc<Desk>,
     /// The patience of the stop.
     stop: watch::Sender<Option<Duration>>,
@@ -147,12 +147,12 @@ pub struct Node {
 impl Node {
     /// Returns the number of links that are open.
     pub fn links(&self) -> usize {
-        self.workers - self.desk.seats.available_permits().min(self.workers)
+        self.desk.links()
     }
 
     /// Returns the number of links that it serves at once.
     pub fn workers(&self) -> usize {
-        self.workers
+        self.desk.workers
     }
 
     /// Stops the node: it takes no more links, tells its callers to send no more calls, and gives
@@ -164,7 +164,7 @@ impl Node {
     pub async fn stop(self, patience: Duration) {
         let _ = self.stop.send(Some(patience));
         let seats = Arc::clone(&self.desk.seats);
-        let workers = u32::try_from(self.workers).unwrap_or(u32::MAX);
+        let workers = u32::try_from(self.workers()).unwrap_or(u32::MAX);
         let client = self.session.client().clone();
         let all = async move {
             let most = patience.saturating_add(LAST_STEPS);
@@ -179,6 +179,8 @@ impl Node {
 /// What all links of a node share.
 pub(crate) struct Desk {
     pub(crate) plan: Arc<Plan>,
+    /// All workers.
+    workers: usize,
     /// The workers that are free.
     seats: Arc<Semaphore>,
     /// The patience of a stop, once there is one.
@@ -186,6 +188,13 @@ pub(crate) struct Desk {
     /// The most calls of a worker.
     places: usize,
     pub(crate) runtime: Runtime,
+}
+
+impl Desk {
+    /// The links that are open.
+    fn links(&self) -> usize {
+        self.workers - self.seats.available_permits().min(self.workers)
+    }
 }
 
 /// Subscribes to all that a node listens to, and goes on with it.
@@ -210,11 +219,16 @@ async fn open(session: Arc<Session>, desk: Arc<Desk>, offers: Vec<Offer>) -> Res
             let failed = |why: String| NatsError::no_answer(hello, why);
             subscribed.push(subscribing.await.map_err(failed)?);
         }
-        listeners.push((offer, subscribed));
+        let asked = session.client().subscribe(subjects.nodes(&hello.contract));
+        let asked = asked.await;
+        let asked = asked.map_err(|why| NatsError::no_answer(hello, why.to_string()))?;
+        listeners.push((offer, subscribed, asked));
     }
     settle(&session, plan, &listeners, &mut said).await?;
-    for (offer, mut subscribed) in listeners {
+    for (offer, mut subscribed, asked) in listeners {
         let hello = write_hello(offer.hello.clone());
+        let status = status(Arc::clone(&desk), offer.hello.clone());
+        session.spawn(tell(Arc::clone(&session), Arc::clone(&desk), asked, status));
         let first = subscribed.pop();
         let listener = Listener {
             session: Arc::clone(&session),
@@ -223,12 +237,10 @@ async fn open(session: Arc<Session>, desk: Arc<Desk>, offers: Vec<Offer>) -> Res
         };
         session.spawn(listener.run(first));
         for here in subscribed {
-            session.spawn(tell(
-                Arc::clone(&session),
-                Arc::clone(&desk),
-                here,
-                hello.clone(),
-            ));
+            session.spawn(tell(Arc::clone(&session), Arc::clone(&desk), here, {
+                let hello = hello.clone();
+                move || hello.clone()
+            }));
         }
     }
     Ok(())
@@ -239,11 +251,11 @@ async fn open(session: Arc<Session>, desk: Arc<Desk>, offers: Vec<Offer>) -> Res
 async fn settle(
     session: &Session,
     plan: &Plan,
-    listeners: &[(Offer, Vec<Subscriber>)],
+    listeners: &[(Offer, Vec<Subscriber>, Subscriber)],
     said: &mut watch::Receiver<String>,
 ) -> Result<(), NatsError> {
     let own = session.client().new_inbox();
-    let Some((offer, _)) = listeners.first() else {
+    let Some((offer, ..)) = listeners.first() else {
         return Ok(());
     };
     let failed = |why: String| NatsError::no_answer(&offer.hello, why);
@@ -278,8 +290,29 @@ async fn subscribe(session: &Session, subject: &str) -> Result<Subscriber, Strin
     subscribed.await.map_err(|error| error.to_string())
 }
 
-/// Says that this node serves a contract, to callers that got no answer to their request.
-async fn tell(session: Arc<Session>, desk: Arc<Desk>, mut here: Subscriber, hello: Vec<u8>) {
+/// Makes what a node says of itself.
+fn status(desk: Arc<Desk>, hello: Hello) -> impl Fn() -> Vec<u8> {
+    move || {
+        let status = NodeStatus {
+            name: desk.plan.name.clone(),
+            process: std::process::id(),
+            version: hello.version,
+            schema: hello.schema,
+            workers: desk.workers,
+            links: desk.links(),
+        };
+        status.to_line().into_bytes()
+    }
+}
+
+/// Answers whoever asks: that this node serves a contract, to callers that got no answer to their request,
+/// or what it says of itself.
+async fn tell(
+    session: Arc<Session>,
+    desk: Arc<Desk>,
+    mut here: Subscriber,
+    answer: impl Fn() -> Vec<u8>,
+) {
     let mut stopping = desk.stopping.clone();
     loop {
         let asked = tokio::select! {
@@ -293,7 +326,7 @@ async fn tell(session: Arc<Session>, desk: Arc<Desk>, mut here: Subscriber, hell
         if let Some(reply) = asked.reply
             && desk.plan.subjects.is_inbox(&reply)
         {
-            let _ = session.client().publish(reply, hello.clone().into()).await;
+            let _ = session.client().publish(reply, answer().into()).await;
         }
     }
 }
@@ -445,7 +478,7 @@ impl fmt::Debug for NodeBuilder {
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node")
-            .field("workers", &self.workers)
+            .field("workers", &self.workers())
             .field("links", &self.links())
             .finish_non_exhaustive()
     }

@@ -5,6 +5,9 @@
 //! | `insula.1.open.CONTRACT.VERSION.SCHEMA` | a worker that wants a link | nodes with a free worker, as a queue group |
 //! | `insula.1.here.CONTRACT.VERSION.SCHEMA` | a worker that got no answer | all nodes that serve exactly this, as a queue group |
 //! | `insula.1.here.CONTRACT` | the same | all nodes that serve the contract in any version |
+//! | `insula.1.here.CONTRACT.nodes` | who wants to know the nodes | all nodes that serve the contract, each for itself |
+//! | `insula.1.job.NAME.CONTRACT.VERSION.SCHEMA` | who gives a job | a stream of the server |
+//! | `insula.1.dead.NAME.CONTRACT.VERSION.SCHEMA` | a worker that gives a job up | another one |
 //! | `insula.1.link.USER.ID` | the other end of a link | one end of a link: its inbox |
 
 use insula_rpc::wire::Hello;
@@ -67,6 +70,11 @@ impl Subjects {
 
     pub(crate) fn here(&self, hello: &Hello) -> String {
         self.of("here", &token_of(&hello.contract))
+    }
+
+    /// Where all nodes are asked that serve a contract.
+    pub(crate) fn nodes(&self, contract: &str) -> String {
+        self.of("here", &format!("{}.nodes", token_of(contract)))
     }
 
     /// The beginning of the inboxes of this side.

@@ -7,7 +7,9 @@ use insula_rpc::{Context, contract, wire::Never};
 
 use crate::Test;
 use crate::server::Server;
-use crate::service::{Act, LONG, Service, WorkCaller, WorkResponder, node, pool, run, until};
+use crate::service::{
+    Act, LONG, Service, WorkCaller, WorkRequest, WorkResponder, node, pool, run, until,
+};
 
 pub(crate) const ALL: &[Test] = &[
     (
@@ -31,6 +33,11 @@ pub(crate) const ALL: &[Test] = &[
     (
         "one_node_serves_two_contracts",
         one_node_serves_two_contracts,
+    ),
+    ("nodes_say_how_busy_they_are", nodes_say_how_busy_they_are),
+    (
+        "an_update_goes_on_with_both_versions",
+        an_update_goes_on_with_both_versions,
     ),
     (
         "settings_that_make_no_sense_are_refused",
@@ -183,6 +190,64 @@ fn one_node_serves_two_contracts() {
         let (one, two): (WorkCaller, second::WorkCaller) = (one.caller(), two.caller());
         assert!(one.process(Act::Nothing).await.is_ok());
         assert_eq!(two.process().await.unwrap(), 2);
+    });
+}
+
+fn nodes_say_how_busy_they_are() {
+    let server = Server::start();
+    run(|| async {
+        let nats = server.nats();
+        let ask = || nats.nodes::<WorkRequest>(Duration::from_millis(500));
+        assert!(ask().await.unwrap().is_empty());
+        let _first = node(&server.nats().name("first"), 3).await;
+        let second = server.nats().name("second").node().workers(1);
+        let second = second.serve::<second::WorkResponder<_>>(|_cx| async { Ok(second::Other) });
+        let _second = second.start().await.unwrap();
+        let _pool = pool(&nats, 2).build().await.unwrap();
+        let mut nodes = ask().await.unwrap();
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        let told = nodes
+            .iter()
+            .map(|it| (it.name.as_str(), it.version, it.workers, it.links));
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [("first", 1, 3, 2), ("second", 2, 1, 0)]
+        );
+        assert!(nodes.iter().all(|it| it.process == std::process::id()));
+        assert_ne!(nodes[0].schema, nodes[1].schema);
+    });
+}
+
+/// New nodes serve both versions before the old ones stop.
+fn an_update_goes_on_with_both_versions() {
+    let server = Server::start();
+    run(|| async {
+        let nats = server.nats();
+        let old = node(&nats, 1).await;
+        let one = pool(&nats, 1).build().await.unwrap();
+        let caller: WorkCaller = one.caller();
+        assert!(caller.process(Act::Nothing).await.is_ok());
+        let new = nats
+            .node()
+            .workers(2)
+            .serve::<WorkResponder<_>>(|_cx| async { Ok(Service) })
+            .serve::<second::WorkResponder<_>>(|_cx| async { Ok(second::Other) });
+        let new = new.start().await.unwrap();
+        let two = WorkerPool::builder()
+            .workers(1)
+            .kind::<second::WorkRequest, _>(nats.clone())
+            .build()
+            .await
+            .unwrap();
+        // A call that runs during the stop has its answer.
+        let running = caller.process(Act::Sleep(50)).start();
+        until(|| one.status().workers[0].busy == 1).await;
+        old.stop(LONG).await;
+        assert!(running.await.is_ok());
+        until(|| new.links() == 2).await;
+        assert!(caller.process(Act::Nothing).await.is_ok());
+        let caller: second::WorkCaller = two.caller();
+        assert_eq!(caller.process().await.unwrap(), 2);
     });
 }
 
