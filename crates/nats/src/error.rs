@@ -59,6 +59,13 @@ pub enum NatsError {
         /// The reason.
         why: String,
     },
+    /// The server keeps no [jobs](crate::Jobs), or has not kept this one.
+    NotKept {
+        /// The servers.
+        servers: String,
+        /// The reason.
+        why: String,
+    },
     /// The thread of the connection could not be started, or has ended.
     Thread {
         /// The reason.
@@ -123,6 +130,13 @@ impl NatsError {
         }
     }
 
+    pub(crate) fn jetstream(plan: &Plan, error: &dyn Error) -> Self {
+        Self::NotKept {
+            servers: plan.servers(),
+            why: error.to_string(),
+        }
+    }
+
     pub(crate) fn thread(why: impl fmt::Display) -> Self {
         let why = why.to_string();
         Self::Thread { why }
@@ -161,6 +175,11 @@ impl fmt::Display for NatsError {
             Self::NoAnswer { contract, why } => {
                 write!(f, "no answer of a node that serves {contract}: {why}")
             }
+            Self::NotKept { servers, why } => write!(
+                f,
+                "NATS at {servers} does not keep this job: {why} (it needs JetStream: `jetstream {{}}` in \
+                 the configuration of the server)"
+            ),
             Self::Thread { why } => write!(f, "the thread of the connection: {why}"),
         }
     }

@@ -32,6 +32,8 @@
 //! # });
 //! ```
 //!
+//! Calls that must be made even if their caller ends are [jobs](Jobs), which the server keeps.
+//!
 //! # Of what a worker consists
 //! Each worker of a pool has one link (`insula-link`) to one worker of one node, for as long as both
 //! last. The node's side is a pool of one worker with a service of its own, which is built when the link
@@ -127,18 +129,20 @@
 mod carrier;
 mod course;
 mod error;
+mod jobs;
 mod message;
 mod nats;
 mod node;
+mod nodes;
 mod plan;
 mod serving;
 mod session;
-mod nodes;
 mod signals;
 mod subjects;
 mod worker;
 
 pub use error::NatsError;
+pub use jobs::{GiveError, Given, JobCalls, Jobs, JobsBuilder, Working};
 pub use nats::Nats;
 pub use node::{Node, NodeBuilder};
 pub use nodes::NodeStatus;

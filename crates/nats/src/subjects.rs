@@ -90,6 +90,32 @@ impl Subjects {
         subject.len() <= MOST && rest.is_some_and(|it| it.split('.').all(is_token))
     }
 
+    /// Returns what is wrong with the name of jobs.
+    pub(crate) fn problem_of(&self, jobs: &str) -> Option<String> {
+        let is_fine = is_token(jobs) && jobs.len() <= MOST / 4;
+        let problem = || format!("the name of jobs {jobs:?} is no part of a subject");
+        self.problem().or_else(|| (!is_fine).then(problem))
+    }
+
+    /// The name of a stream.
+    pub(crate) fn stream(&self, what: &str, jobs: &str) -> String {
+        format!("{}-{what}-{jobs}", self.prefix.replace('.', "-"))
+    }
+
+    /// The name of the consumer of a contract's jobs.
+    pub(crate) fn consumer(hello: &Hello) -> String {
+        exactly(hello).replace('.', "-")
+    }
+
+    pub(crate) fn of_job(&self, what: &str, jobs: &str, hello: &Hello) -> String {
+        self.of(what, &format!("{jobs}.{}", exactly(hello)))
+    }
+
+    /// The jobs of all contracts.
+    pub(crate) fn all_of(&self, what: &str, jobs: &str) -> String {
+        self.of(what, &format!("{jobs}.>"))
+    }
+
     fn of(&self, what: &str, rest: &str) -> String {
         let version = crate::message::VERSION;
         format!("{}.{version}.{what}.{rest}", self.prefix)
@@ -108,7 +134,7 @@ fn is_token(text: &str) -> bool {
 
 /// A name as one token of a subject: other bytes than letters, digits, `-` and `_` as `%` and two
 /// digits.
-fn token_of(name: &str) -> String {
+pub(crate) fn token_of(name: &str) -> String {
     let mut token = String::new();
     for byte in name.bytes() {
         match byte {
@@ -149,6 +175,23 @@ mod tests {
             "insula.1.here.%C3%A9.3.00000000000000ab"
         );
         assert_eq!(subjects.here(&hello("Sums")), "insula.1.here.Sums");
+    }
+
+    #[test]
+    fn jobs_have_subjects_and_streams_of_their_own() {
+        let mut subjects = Subjects::new();
+        subjects.set_prefix("team.insula");
+        let hello = hello("Mail");
+        let job = subjects.of_job("job", "mail", &hello);
+        assert_eq!(job, "team.insula.1.job.mail.Mail.3.00000000000000ab");
+        assert!(job.starts_with(subjects.all_of("job", "mail").trim_end_matches('>')));
+        assert_eq!(subjects.stream("jobs", "mail"), "team-insula-jobs-mail");
+        assert_eq!(Subjects::consumer(&hello), "Mail-3-00000000000000ab");
+        assert!(!subjects.is_inbox(&job));
+        assert_eq!(subjects.problem_of("mail"), None);
+        for name in ["", "a.b", "a b", "*", ">"] {
+            assert!(subjects.problem_of(name).is_some(), "{name}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod calls;
 mod forgeries;
+mod jobs;
 mod losses;
 mod permissions;
 mod server;
@@ -24,11 +25,13 @@ type Test = (&'static str, fn());
 
 fn main() -> ExitCode {
     service::be_a_node_if_asked();
+    jobs::work_if_asked();
     let mut trials = Vec::new();
     if server::program().is_some() {
         let all = [
             calls::ALL,
             forgeries::ALL,
+            jobs::ALL,
             losses::ALL,
             permissions::ALL,
             starts::ALL,

@@ -31,11 +31,12 @@ impl Server {
         Self::with("")
     }
 
-    /// Starts a server with lines in its configuration.
+    /// Starts a server with lines in its configuration, in which `FOLDER` is a folder of its own.
     pub(crate) fn with(configuration: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("server.conf");
-        fs::write(file, configuration).unwrap();
+        let own = folder.path().display().to_string();
+        fs::write(file, configuration.replace("FOLDER", &own)).unwrap();
         let (child, port) = run(&folder, "-1");
         Self {
             folder,

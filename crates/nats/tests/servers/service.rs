@@ -142,13 +142,18 @@ pub(crate) fn be_a_node_if_asked() {
     };
     insula_core::block_on(async {
         let node = node(&Nats::connect(&url), workers.parse().unwrap()).await;
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "serves").unwrap();
-        out.flush().unwrap();
-        let _ = std::io::stdin().lines().next();
+        say_so_and_wait();
         node.stop(LONG).await;
     });
     process::exit(0);
+}
+
+/// Says that this process serves, and waits until the standard input is closed.
+pub(crate) fn say_so_and_wait() {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "serves").unwrap();
+    out.flush().unwrap();
+    let _ = std::io::stdin().lines().next();
 }
 
 /// A node in a process of its own, which ends with the test.
@@ -156,9 +161,13 @@ pub(crate) struct Process(pub(crate) Child);
 
 impl Process {
     pub(crate) fn start(url: &str, workers: usize) -> Self {
+        Self::with(&[(URL, url), (WORKERS, &workers.to_string())])
+    }
+
+    /// Starts this program with these variables, which says so once it serves.
+    pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .env(URL, url)
-            .env(WORKERS, workers.to_string())
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
