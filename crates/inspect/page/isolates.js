@@ -154,8 +154,11 @@ export class IsolatesView {
   }
 
   #ask(change) {
+    const { matched, total } = this.#rows;
     this.#query = { ...this.#query, ...change };
     this.#rows = new Rows();
+    // Another order has the same rows: the table keeps its height, and keys work, until they come.
+    if ('sort' in change) Object.assign(this.#rows, { matched, total });
     this.#selected = { index: 0, id: undefined };
     this.scroller.scrollTop = 0;
     draw(this.#render);

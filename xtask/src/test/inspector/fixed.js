@@ -111,6 +111,10 @@ const ANSWERS = {
       index, state, isolate: index < 2 ? party(3 + index, `mill.${index}`) : null, turnMs: index === 0 ? 31_000 : null,
       turnsTotal: 1000 * index, queued: index, meanSliceNs: 500 * index,
     })),
+    nativePorts: [
+      { id: 'nativePorts/1', name: 'millwheel', isClosed: false, waiting: 3, running: 2, maxConcurrent: 2, threads: 2, startedTotal: 1800, meanUs: 15_000 },
+      { id: 'nativePorts/2', name: 'sluice', isClosed: true, waiting: 0, running: 0, maxConcurrent: 1, threads: 0, startedTotal: 7, meanUs: 0 },
+    ],
   },
   getWaits: { waits: WAITS, cycles: [[party(5, 'hen'), party(6, 'egg')]], unanswered: 1 },
   profile: {

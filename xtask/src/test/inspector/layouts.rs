@@ -46,7 +46,7 @@ const SCENES: &[Scene] = &[
     Scene(
         "threads",
         &[("#tab-threads", "")],
-        "tools.count('#threads tbody tr') === 4",
+        "tools.count('#threads tbody tr') === 6",
     ),
     Scene(
         "waits",

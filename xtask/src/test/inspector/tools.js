@@ -79,7 +79,9 @@ Object.assign(globalThis.tools, {
   colors: () => {
     const lines = new Set();
     drawn((element, style) => {
-      const shape = element.matches('svg *') ? [style.fill, style.stroke] : [style.color, style.backgroundColor, style.borderTopColor];
+      // Browsers differ in the color of a border that is not there.
+      const border = parseFloat(style.borderTopWidth) > 0 ? style.borderTopColor : style.color;
+      const shape = element.matches('svg *') ? [style.fill, style.stroke] : [style.color, style.backgroundColor, border];
       lines.add(`${labelOf(element).replace(/#row-\d+/, '')} ${shape.map((color) => color.replaceAll(' ', '')).join(' ')}`);
     });
     return [...lines].sort();
