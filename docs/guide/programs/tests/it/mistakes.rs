@@ -248,7 +248,7 @@ fn texts_about_callbacks() {
         CallbackError::<()>::Wait(WaitError::TimedOut).to_string(),
         printed(
             "callbacks",
-            "the wait would never end: isolate-1 waits for isolate-1",
+            "the wait would never end: main waits for main",
         ),
         printed("callbacks", "the callback is closed"),
     ];
