@@ -336,7 +336,4 @@ startTheme();
 const app = new App();
 addEventListener('error', ({ error }) => error && app.report(error));
 addEventListener('unhandledrejection', ({ reason }) => app.report(reason));
-// The frame of the page is painted first: the views take longer to build. A page in the background has
-// no frames.
-if (document.hidden) app.start();
-else requestAnimationFrame(() => setTimeout(() => app.start()));
+app.start();

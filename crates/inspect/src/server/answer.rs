@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use super::page::{File, STYLE_HASH};
+use super::page::{File, SCRIPT_HASH, STYLE_HASH};
 
-/// Forbids the page everything but its own style, its own files and its own server.
+/// Forbids the page everything but its own style and scripts, its own files and its own server.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let style = &*STYLE_HASH;
+    let (script, style) = (&*SCRIPT_HASH, &*STYLE_HASH);
     format!(
-        "default-src 'none'; script-src 'self'; style-src '{style}'; img-src 'self'; \
+        "default-src 'none'; script-src 'self' '{script}'; style-src '{style}'; img-src 'self'; \
          connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 });

@@ -1,7 +1,8 @@
 //! The files of the page, which are in the program itself.
 //!
 //! The style sheet is a part of the page, because the first paint would wait for another connection
-//! otherwise. The page's policy allows it by its hash.
+//! otherwise. So is the script that fetches the others, after that paint. The page's policy allows both
+//! by their hashes.
 
 use std::sync::LazyLock;
 
@@ -12,11 +13,18 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const PICTURE: &str = "image/svg+xml";
 
 /// The hash of the style sheet, as a policy names it.
-pub(super) static STYLE_HASH: LazyLock<String> = LazyLock::new(|| {
+pub(super) static STYLE_HASH: LazyLock<String> =
+    LazyLock::new(|| hash(include_str!("../../page/style.css")));
+
+/// The hash of the script that is a part of the page.
+pub(super) static SCRIPT_HASH: LazyLock<String> =
+    LazyLock::new(|| hash(include_str!("../../page/begin.js")));
+
+fn hash(part: &str) -> String {
     // A browser hashes what it has parsed, where each end of a line is one byte.
-    let style = include_str!("../../page/style.css").replace("\r\n", "\n");
-    format!("sha256-{}", BASE64.encode(&Sha256::digest(style)))
-});
+    let parsed = part.replace("\r\n", "\n");
+    format!("sha256-{}", BASE64.encode(&Sha256::digest(parsed)))
+}
 
 /// A file of the page.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +56,9 @@ const FILES: &[File] = &[
             include_str!("../../page/style.css"),
             "</style>\n",
             include_str!("../../page/body.html"),
+            "<script>",
+            include_str!("../../page/begin.js"),
+            "</script>\n</body>\n</html>\n",
         ),
     },
     file!("app.js", SCRIPT),

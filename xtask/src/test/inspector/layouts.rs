@@ -96,7 +96,7 @@ pub(super) fn compare(browser: &Browser, program: &Program, root: &Path, folder:
         page.add_script(FIXED)?;
         page.fix_surroundings()?;
         page.prefer(look)?;
-        page.load(&program.address)?;
+        page.load_program(&program.address)?;
         for (Scene(_, clicks, ready), text) in SCENES.iter().zip(&mut texts) {
             for (selector, part) in *clicks {
                 page.click(selector, part)?;

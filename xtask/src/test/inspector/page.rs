@@ -99,6 +99,13 @@ impl Page {
         }
     }
 
+    /// Loads the page of a program, and waits until its scripts, which come after its first frame, have
+    /// begun.
+    pub(super) fn load_program(&mut self, address: &str) -> Verdict {
+        self.load(address)?;
+        self.wait("a connection", "tools.text('#connection') === 'Live'")
+    }
+
     /// Asks for the light or the dark look.
     pub(super) fn prefer(&mut self, scheme: &str) -> Verdict {
         let feature = json!({ "name": "prefers-color-scheme", "value": scheme });

@@ -161,7 +161,7 @@ impl Shot {
         let Self(name, _, size, clicks, ready) = self;
         let mut page = Page::open(browser.connect()?, *size)?;
         page.fix_surroundings()?;
-        page.load(address)?;
+        page.load_program(address)?;
         page.wait("its data", "tools.text('#overview .value') !== ''")?;
         for (selector, text) in *clicks {
             page.click(selector, text)?;

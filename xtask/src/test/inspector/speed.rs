@@ -44,7 +44,7 @@ fn check(loading: &Value) -> Verdict {
             "the first paint waits for more than the page itself"
         }
         () if loading["late"] != json!([]) => {
-            "scripts are found late: each needs a line with modulepreload in head.html"
+            "scripts are found late: each needs its name in begin.js"
         }
         () if number("requests") > MOST_REQUESTS => "there are many requests",
         () if number("bytes") > MOST_BYTES => "the page is large",
@@ -65,7 +65,7 @@ fn paint(page: &mut Page, address: &str) -> Result<f64, Trouble> {
 /// Counts the frames while many isolates change, at rest and while the table is scrolled, and looks at
 /// the work for each.
 pub(super) fn frames(page: &mut Page, program: &Program, isolates: &str) -> Verdict {
-    page.load(&program.address)?;
+    page.load_program(&program.address)?;
     page.click("#tab-isolates", "")?;
     page.wait(
         "a table of all isolates",

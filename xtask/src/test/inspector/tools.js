@@ -95,8 +95,8 @@ Object.assign(globalThis.tools, {
     const files = performance.getEntriesByType('resource');
     const all = [...performance.getEntriesByType('navigation'), ...files];
     const names = (list) => list.map(({ name }) => name.split('/').at(-1));
-    // Those of `modulepreload` have another one.
-    const isLate = ({ name, initiatorType }) => initiatorType === 'script' && !name.endsWith('/app.js');
+    const first = files.find(({ name }) => name.endsWith('/app.js'));
+    const isLate = ({ name, startTime }) => name.endsWith('.js') && startTime >= first.responseEnd;
     return {
       blocking: names(files.filter(({ renderBlockingStatus }) => renderBlockingStatus === 'blocking')),
       late: names(files.filter(isLate)),

@@ -38,7 +38,7 @@ pub(super) fn visit(page: &mut Page, program: &Program, folder: &Path) -> Verdic
         remote: program.connect()?,
         folder,
     };
-    visit.page.load(&program.address)?;
+    visit.page.load_program(&program.address)?;
     visit.first_view()?;
     visit.all_views_by_mouse()?;
     visit.all_views_by_keys()?;

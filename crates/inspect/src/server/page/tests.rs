@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
 
-use super::{FILES, STYLE_HASH};
+use super::{FILES, SCRIPT_HASH, STYLE_HASH};
 
 /// Returns what stands between `before` and the next quotation mark of any kind, each time.
 fn quoted<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
@@ -42,16 +42,29 @@ fn each_file_of_the_folder_is_served() {
 }
 
 #[test]
-fn the_policy_has_the_hash_of_what_a_browser_takes_for_the_style() {
+fn the_policy_has_the_hashes_of_what_a_browser_takes_for_style_and_script() {
     let page = super::file("/").expect("it is there").content;
-    let (_, rest) = page.split_once("<style>").expect("it has a style");
-    let (style, _) = rest.split_once("</style>").expect("which ends");
-    let style = style.replace("\r\n", "\n");
-    let hash = BASE64.encode(&Sha256::digest(style));
-    assert_eq!(*STYLE_HASH, format!("sha256-{hash}"));
-    // A policy allows no other style, and none in an attribute.
-    assert_eq!(page.matches("<style").count(), 1);
+    for (name, expected) in [("style", &*STYLE_HASH), ("script", &*SCRIPT_HASH)] {
+        let (_, rest) = page.split_once(&format!("<{name}>")).expect("it has one");
+        let (part, _) = rest.split_once(&format!("</{name}>")).expect("which ends");
+        let part = part.replace("\r\n", "\n");
+        let hash = BASE64.encode(&Sha256::digest(part));
+        assert_eq!(*expected, format!("sha256-{hash}"));
+        // A policy allows no other one.
+        assert_eq!(page.matches(&format!("<{name}")).count(), 1);
+    }
+    // Nor any in an attribute.
     assert!(!page.contains(" style="));
+}
+
+#[test]
+fn each_script_is_fetched_at_once() {
+    let begin = include_str!("../../../page/begin.js");
+    let scripts = FILES.iter().filter(|file| file.kind == super::SCRIPT);
+    let names = scripts.map(|file| file.path.trim_matches('/').trim_end_matches(".js"));
+    for name in names {
+        assert!(begin.contains(&format!("'{name}'")), "{name}");
+    }
 }
 
 #[test]

@@ -246,10 +246,7 @@ fn texts_about_the_inspector() {
 fn texts_about_callbacks() {
     let texts = [
         CallbackError::<()>::Wait(WaitError::TimedOut).to_string(),
-        printed(
-            "callbacks",
-            "the wait would never end: main waits for main",
-        ),
+        printed("callbacks", "the wait would never end: main waits for main"),
         printed("callbacks", "the callback is closed"),
     ];
     check("callbacks", &texts);
