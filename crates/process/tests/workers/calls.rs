@@ -69,15 +69,14 @@ fn a_pool_may_have_isolates_and_processes() {
             .unwrap();
         let caller: WorkCaller = pool.caller();
         let this = std::process::id();
-        for _ in 0..3 {
-            assert_eq!(caller.process(Act::Nothing).await.unwrap(), this);
+        // Which calls go where is tested on virtual time: here a worker may still be on its way to rest.
+        let (mut seen, begin) = (BTreeSet::new(), std::time::Instant::now());
+        while seen.len() < 2 {
+            assert!(begin.elapsed() < LONG, "one kind takes no calls");
+            let calls = (0..4).map(|_| caller.process(Act::Nothing));
+            seen.extend(join_all(calls).await.into_iter().map(Result::unwrap));
         }
-        // While the isolate has a call, the process gets the others.
-        let waiting = caller.process(Act::Wait).start();
-        for _ in 0..3 {
-            assert_ne!(caller.process(Act::Nothing).await.unwrap(), this);
-        }
-        drop(waiting);
+        assert!(seen.contains(&this));
         let report = pool.shut_down(Shutdown::graceful(LONG)).await;
         assert_eq!(report.lost, 0);
     });
