@@ -65,10 +65,10 @@ struct Settings {
 }
 
 /// Durable work under one name: calls that the server keeps, in [JetStream], until a worker has answered
-/// them, whoever ends meanwhile. Cheap to clone.
+/// them, even if their caller or a worker ends before that. Cheap to clone.
 ///
-/// A job is a call whose answer nobody waits for. What it does is its handler's effect, and since a job
-/// may run twice (its worker ends after the answer and before the server knows of it), only calls of
+/// A job is a call without a caller that waits: the answer is dropped, and the effect of the handler is
+/// what counts. Since a job may run twice (its worker ends after the answer and before the server knows of it), only calls of
 /// [idempotent](Idempotent) methods can be jobs.
 ///
 /// ```no_run
@@ -110,7 +110,7 @@ struct Settings {
 /// | the handler returns its own error, or the call cannot be read | the same, at once |
 /// | the server ends | it has the jobs again when it starts, if its store is on a disk |
 ///
-/// Dead jobs are in a stream of their own, until somebody removes them with the tools of NATS: `nats stream
+/// Dead jobs are in a stream of their own, until they are removed with the tools of NATS: `nats stream
 /// view insula-dead-NAME` shows them, with the headers `Insula-Why` and `Insula-Attempts`.
 ///
 /// # Ordering

@@ -305,8 +305,8 @@ fn status(desk: Arc<Desk>, hello: Hello) -> impl Fn() -> Vec<u8> {
     }
 }
 
-/// Answers whoever asks: that this node serves a contract, to callers that got no answer to their request,
-/// or what it says of itself.
+/// Answers the requests of a subscription: that this node serves a contract, for callers that got no answer
+/// to their request for a link, or the status of the node.
 async fn tell(
     session: Arc<Session>,
     desk: Arc<Desk>,

@@ -28,7 +28,7 @@ pub(super) fn confirmed(verb: Verb, confirmed: &Confirmed, global: &Global) -> O
     let Confirmed { on, yes } = confirmed;
     let mut client = connect(&on.target, global)?;
     let order = order(&mut client, verb, &on.subject)?;
-    // Nobody is asked about an order that would be refused.
+    // Before the question: a program that only shows would refuse the order.
     let vm: Vm = client.call("getVM", json!({}))?;
     if !vm.can_control {
         return Err(ClientError::ReadOnly.into());

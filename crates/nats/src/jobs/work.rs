@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::Desk;
 
 /// How long one question for a job lasts at the server. A worker that stops waits for the end of its
-/// question: a job that the server sends to nobody would lose an attempt, and come again late.
+/// question: a job sent to a question that was dropped would lose an attempt, and come again late.
 const QUESTION: Duration = Duration::from_secs(1);
 
 /// The wait after a question that has failed, as while the server is away.
@@ -200,7 +200,7 @@ impl Taking {
                     let _ = job.ack_with(AckKind::Nak(None)).await;
                 }
                 Ok(job) => return job,
-                // The server is away, or somebody has removed the stream.
+                // There is no connection, or the stream was removed.
                 Err(Away) => sleep(PAUSE).await,
             }
         }

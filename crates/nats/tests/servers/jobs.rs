@@ -1,4 +1,4 @@
-//! Risk: a job is lost, is done by nobody, or nobody learns that it cannot be done.
+//! Risk: a job is lost or never done, or one that cannot be done leaves no trace.
 
 use std::process;
 use std::sync::Arc;
