@@ -68,8 +68,8 @@ struct Settings {
 /// them, even if their caller or a worker ends before that. Cheap to clone.
 ///
 /// A job is a call without a caller that waits: the answer is dropped, and the effect of the handler is
-/// what counts. Since a job may run twice (its worker ends after the answer and before the server knows of it), only calls of
-/// [idempotent](Idempotent) methods can be jobs.
+/// what counts. Since a job may run twice (its worker ends after the answer and before the server knows
+/// of it), only calls of [idempotent](Idempotent) methods can be jobs.
 ///
 /// ```no_run
 /// # use insula_nats::Nats;
