@@ -3,8 +3,7 @@
 //!
 //! The cases and their handlers are those of `crates/pool/tests/conformance`. The nodes are in the process
 //! of the tests, so that a case and its handlers share a stage; what they say to their pool goes through
-//! the server all the same, over connections of their own. Left out are the cases on virtual time, which
-//! no server has.
+//! the server all the same, over connections of their own.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::unwrap_used,
@@ -38,7 +37,7 @@ mod transport;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 
 use server::Server;
 use transport::{OneNode, ThreeNodes};
@@ -50,36 +49,9 @@ fn main() -> ExitCode {
     let cases = match &server {
         Some(server) => {
             transport::use_server(server.url());
-            cases()
+            harness::trials::<OneNode, ThreeNodes>("one_node", "three_nodes")
         }
         None => Vec::new(),
     };
     libtest_mimic::run(&arguments, cases).exit_code()
-}
-
-fn cases() -> Vec<Trial> {
-    harness::trials([
-        ("one_node::shared", shared::all::<OneNode>()),
-        ("one_node::shared", shared::one_worker_ordered::<OneNode>()),
-        ("one_node::shared", shared::one_worker_bounded::<OneNode>()),
-        (
-            "one_node::shared",
-            shared::wired_isolate_copied::<OneNode>(),
-        ),
-        ("one_node::exclusive", exclusive::all::<OneNode>()),
-        (
-            "one_node::exclusive",
-            exclusive::one_worker_ordered::<OneNode>(),
-        ),
-        (
-            "one_node::exclusive",
-            exclusive::one_worker_bounded::<OneNode>(),
-        ),
-        (
-            "one_node::exclusive",
-            exclusive::wired_isolate_copied::<OneNode>(),
-        ),
-        ("three_nodes::shared", shared::all::<ThreeNodes>()),
-        ("three_nodes::exclusive", exclusive::all::<ThreeNodes>()),
-    ])
 }

@@ -4,12 +4,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use insula_nats::Nats;
-use insula_pool::{Measure, Queue, WorkerPool};
 use insula_rpc::wire::WireContract;
 use insula_rpc::{Caller, Respond, Whole};
 use insula_sync::atomic::{AtomicU64, Ordering};
 
-use crate::seam::{Host, Transport, end};
+use crate::seam::{Host, Transport, at_once, end, pool_of};
 use crate::stage::Stage;
 
 /// The address of the server of all cases.
@@ -33,17 +32,11 @@ pub(crate) fn use_server(url: String) {
     SERVER.set(url).expect("there is one server");
 }
 
-impl<const NODES: usize, const AT_ONCE: usize> Nodes<NODES, AT_ONCE> {
-    fn at_once<R: Respond>() -> usize {
-        if R::EXCLUSIVE { 1 } else { AT_ONCE }
-    }
-}
-
 impl<const NODES: usize, const AT_ONCE: usize> Transport for Nodes<NODES, AT_ONCE> {
     const IS_DISTANT: bool = true;
 
     fn places<R: Respond>() -> usize {
-        NODES * Self::at_once::<R>()
+        NODES * at_once::<R>(AT_ONCE)
     }
 
     async fn start<K, R>(service: R::Service, _stage: &Stage, bound: Option<usize>) -> (K, Host)
@@ -67,14 +60,7 @@ impl<const NODES: usize, const AT_ONCE: usize> Transport for Nodes<NODES, AT_ONC
             let node = connect().node().workers(1).serve::<R>(factory);
             nodes.push(node.start().await.expect("the node starts"));
         }
-        let mut builder = WorkerPool::builder()
-            .name("conformance")
-            .workers(NODES)
-            .concurrency_per_worker(Self::at_once::<R>())
-            .measure(Measure::All);
-        if let Some(bound) = bound {
-            builder = builder.queue(Queue::bounded(bound));
-        }
+        let builder = pool_of(NODES, at_once::<R>(AT_ONCE), bound);
         let pool = builder.kind::<K::Contract, _>(connect()).build().await;
         let pool = pool.expect("the pool starts");
         let caller = pool.caller::<K, Whole>();

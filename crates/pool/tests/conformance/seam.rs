@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use insula_pool::{PoolStats, Shutdown, WorkerPool};
+use insula_pool::{Measure, PoolBuilder, PoolStats, Queue, Shutdown, WorkerPool};
 use insula_rpc::wire::WireContract;
 use insula_rpc::{Caller, Calls, Respond};
 
@@ -55,6 +55,25 @@ impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host").finish_non_exhaustive()
     }
+}
+
+/// Returns the settings of a pool with so many workers, each with so many calls at once, and a queue of
+/// at most `bound` calls.
+pub(crate) fn pool_of(workers: usize, at_once: usize, bound: Option<usize>) -> PoolBuilder {
+    let builder = WorkerPool::builder()
+        .name("conformance")
+        .workers(workers)
+        .concurrency_per_worker(at_once)
+        .measure(Measure::All);
+    match bound {
+        Some(bound) => builder.queue(Queue::bounded(bound)),
+        None => builder,
+    }
+}
+
+/// Returns the calls that a worker runs at once, of a pool that has `most` if the service allows it.
+pub(crate) fn at_once<R: Respond>(most: usize) -> usize {
+    if R::EXCLUSIVE { 1 } else { most }
 }
 
 /// Ends a pool, all of whose calls have ended or were dropped.

@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use insula_core::{Isolate, spawn_local};
 use insula_link::{Connection, Origin, Remote, Settings, Target};
-use insula_pool::{Measure, Queue, WorkerPool};
 use insula_rpc::wire::{Hello, Loopback, MOST_BYTES, WireContract};
 use insula_rpc::{Caller, Endpoint, Respond, Whole, serve};
 use insula_sync::Mutex;
 
-use crate::seam::{Host, Transport, end};
+use crate::seam::{Host, Transport, at_once, end, pool_of};
 use crate::stage::Stage;
 
 /// [`serve`] in one isolate.
@@ -71,7 +70,7 @@ impl Transport for OneIsolate {
 
 impl<const WORKERS: usize, const AT_ONCE: usize> Transport for Workers<WORKERS, AT_ONCE> {
     fn places<R: Respond>() -> usize {
-        WORKERS * Self::at_once::<R>()
+        WORKERS * at_once::<R>(AT_ONCE)
     }
 
     async fn start<K, R>(service: R::Service, _stage: &Stage, bound: Option<usize>) -> (K, Host)
@@ -81,14 +80,7 @@ impl<const WORKERS: usize, const AT_ONCE: usize> Transport for Workers<WORKERS, 
         R: Respond<Contract = K::Contract>,
         R::Service: Clone + Sync,
     {
-        let mut builder = WorkerPool::builder()
-            .name("conformance")
-            .workers(WORKERS)
-            .concurrency_per_worker(Self::at_once::<R>())
-            .measure(Measure::All);
-        if let Some(bound) = bound {
-            builder = builder.queue(Queue::bounded(bound));
-        }
+        let builder = pool_of(WORKERS, at_once::<R>(AT_ONCE), bound);
         let factory = move |_cx| {
             let service = service.clone();
             async { Ok(service) }
@@ -97,12 +89,6 @@ impl<const WORKERS: usize, const AT_ONCE: usize> Transport for Workers<WORKERS, 
         let pool = pool.expect("the pool starts");
         let caller = pool.caller::<K, Whole>();
         (caller, Host::new(async move || end(pool).await))
-    }
-}
-
-impl<const WORKERS: usize, const AT_ONCE: usize> Workers<WORKERS, AT_ONCE> {
-    fn at_once<R: Respond>() -> usize {
-        if R::EXCLUSIVE { 1 } else { AT_ONCE }
     }
 }
 
@@ -139,15 +125,7 @@ impl<T: Transport> Transport for Linked<T> {
     {
         let (target, host) = T::start::<Shown<K::Contract>, R>(service, stage, None).await;
         let endpoint = target.0;
-        let mut builder = WorkerPool::builder()
-            .name("linked")
-            .workers(1)
-            .concurrency_per_worker(T::places::<R>())
-            .grace(Duration::from_secs(3600))
-            .measure(Measure::All);
-        if let Some(bound) = bound {
-            builder = builder.queue(Queue::bounded(bound));
-        }
+        let builder = pool_of(1, T::places::<R>(), bound).grace(Duration::from_secs(3600));
         let factory = move |_cx| {
             let endpoint = Arc::clone(&endpoint);
             async move { Ok(connect(endpoint)) }

@@ -1,16 +1,33 @@
 //! Makes lists of cases, for a program with a `main` of its own. Each list is a function over the
-//! transport, whichever one the suite names.
+//! transport, whichever one the suite names. Cases on virtual time are left out: another process has
+//! none, and a server neither.
 
 use libtest_mimic::Trial;
+
+use crate::seam::Transport;
+use crate::{exclusive, shared};
 
 /// Cases by their names.
 pub(crate) type Cases = Vec<(&'static str, fn())>;
 
-/// Makes a test of each case of these lists, which have the names of their transports.
-pub(crate) fn trials(lists: impl IntoIterator<Item = (&'static str, Cases)>) -> Vec<Trial> {
-    let tests = lists.into_iter().flat_map(|(under, cases)| {
+/// Makes a test of each case for two pools of workers elsewhere: one worker that runs one call at a
+/// time, so that there is an order, and several.
+pub(crate) fn trials<One: Transport, Several: Transport>(one: &str, several: &str) -> Vec<Trial> {
+    let lists = [
+        (one, "shared", shared::all::<One>()),
+        (one, "shared", shared::one_worker_ordered::<One>()),
+        (one, "shared", shared::one_worker_bounded::<One>()),
+        (one, "shared", shared::wired_isolate_copied::<One>()),
+        (one, "exclusive", exclusive::all::<One>()),
+        (one, "exclusive", exclusive::one_worker_ordered::<One>()),
+        (one, "exclusive", exclusive::one_worker_bounded::<One>()),
+        (one, "exclusive", exclusive::wired_isolate_copied::<One>()),
+        (several, "shared", shared::all::<Several>()),
+        (several, "exclusive", exclusive::all::<Several>()),
+    ];
+    let tests = lists.into_iter().flat_map(|(pool, contract, cases)| {
         cases.into_iter().map(move |(name, case)| {
-            Trial::test(format!("{under}::{name}"), move || {
+            Trial::test(format!("{pool}::{contract}::{name}"), move || {
                 case();
                 Ok(())
             })

@@ -1,9 +1,8 @@
 //! The cases that all transports of calls share, for workers that are processes.
 //!
 //! The cases and their handlers are those of `crates/pool/tests/conformance`. A handler runs in a child
-//! here, so what it shares with its case, the [`stage`], goes over a socket. Left out are the cases on
-//! virtual time, which no other process has, and those in which a handler calls a service of the parent,
-//! which no port reaches.
+//! here, so what it shares with its case, the [`stage`], goes over a socket. Left out are those in which a
+//! handler calls a service of the parent, which no port reaches.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::unwrap_used,
@@ -36,7 +35,6 @@ use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
 
-use harness::Cases;
 use transport::{EXCLUSIVE, OneProcess, ThreeProcesses};
 
 fn main() -> ExitCode {
@@ -52,42 +50,7 @@ fn main() -> ExitCode {
                 .serve::<shared::ProbeResponder<_>>(|_cx| async { Ok(shared::Service::default()) });
         }
     });
-    let lists: [(&str, Cases); 10] = [
-        ("one_process::shared", shared::all::<OneProcess>()),
-        (
-            "one_process::shared",
-            shared::one_worker_ordered::<OneProcess>(),
-        ),
-        (
-            "one_process::shared",
-            shared::one_worker_bounded::<OneProcess>(),
-        ),
-        (
-            "one_process::shared",
-            shared::wired_isolate_copied::<OneProcess>(),
-        ),
-        ("one_process::exclusive", exclusive::all::<OneProcess>()),
-        (
-            "one_process::exclusive",
-            exclusive::one_worker_ordered::<OneProcess>(),
-        ),
-        (
-            "one_process::exclusive",
-            exclusive::one_worker_bounded::<OneProcess>(),
-        ),
-        (
-            "one_process::exclusive",
-            exclusive::wired_isolate_copied::<OneProcess>(),
-        ),
-        ("three_processes::shared", shared::all::<ThreeProcesses>()),
-        (
-            "three_processes::exclusive",
-            exclusive::all::<ThreeProcesses>(),
-        ),
-    ];
-    let lists = lists.map(|(under, mut cases)| {
-        cases.retain(|(name, _)| !name.starts_with("nested::"));
-        (under, cases)
-    });
-    libtest_mimic::run(&Arguments::from_args(), harness::trials(lists)).exit_code()
+    let mut cases = harness::trials::<OneProcess, ThreeProcesses>("one_process", "three_processes");
+    cases.retain(|case| !case.name().contains("::nested::"));
+    libtest_mimic::run(&Arguments::from_args(), cases).exit_code()
 }
