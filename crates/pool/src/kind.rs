@@ -63,12 +63,17 @@ impl<R: Respond, F> fmt::Debug for Local<R, F> {
 }
 
 /// Workers of two kinds in one pool: calls go to those of the first kind while one of them has room,
-/// and spill over to the others.
+/// and spill over to the others. A worker in the middle of a turn counts as busy, however many calls it may
+/// run at once.
 ///
 /// The policy of the pool ([`balance`](crate::PoolBuilder::balance)) decides among the workers of the
 /// first kind that have room, and, if none has, among the others. While all are busy, each takes the
 /// oldest call as soon as it has room. Calls with a [key](insula_rpc::Call::key) are spread over all
-/// workers.
+/// workers. A pool that has no more workers than those of the first kind has no others: the default is one
+/// for each core.
+///
+/// What only one of the kinds enforces holds there alone: the isolates of a pool of isolates and processes
+/// have no limits of the system.
 ///
 /// All workers with which a pool starts have to be ready before [`build`](crate::PoolBuilder::build)
 /// returns. Let the pool follow its load, from the number of the first kind on, and the others start
@@ -113,6 +118,9 @@ pub struct Hybrid<A, B> {
 impl<A, B> Hybrid<A, B> {
     /// Makes the first `workers` workers of a pool of the kind `first`, and all others of the kind
     /// `others`.
+    ///
+    /// The others may be a hybrid too. Its workers are counted from the first one of the pool as well:
+    /// `Hybrid::new(a, 2, Hybrid::new(b, 6, c))` makes two workers of the kind `a` and four of `b`.
     pub fn new(first: A, workers: usize, others: B) -> Self {
         Self {
             first,

@@ -456,18 +456,23 @@ impl<J: Job> Dispatch<J> {
         None
     }
 
-    /// The worker that is missed least: one that waits to start, or that does not serve, or else the
-    /// last of those that run the fewest calls. Those that are preferred stay the longest.
+    /// The worker that is missed least: one that waits to start, or is being built, or does not serve, or
+    /// else the last of those that run the fewest calls. Those that are preferred stay the longest.
     fn dispensable(&self) -> Option<usize> {
-        // A worker that waits to start runs nothing, and has nothing to finish.
-        let waits = (0..self.workers.len()).find(|&worker| self.starts.has(worker));
         // From the end, so that the first slots are those that last.
-        let ready = self.workers.iter().enumerate().rev();
-        let ready = ready.filter(|(_, it)| it.takes_calls());
-        let missed = |(index, it): &(usize, &Worker<J>)| {
-            (*index < self.choice.preferred, it.may_start(), it.busy)
-        };
-        waits.or_else(|| Some(ready.min_by_key(missed)?.0))
+        let workers = self.workers.iter().enumerate().rev();
+        let stages = workers.filter_map(|(index, it)| {
+            let stage = match it.condition {
+                // It runs nothing, and has nothing to finish.
+                Condition::Starting if self.starts.has(index) => 0,
+                Condition::Starting => 1,
+                Condition::Ready if !it.may_start() => 2,
+                Condition::Ready => 3,
+                _ => return None,
+            };
+            Some(((index < self.choice.preferred, stage, it.busy), index))
+        });
+        Some(stages.min_by_key(|(missed, _)| *missed)?.1)
     }
 
     /// A worker is not needed. Its calls come to their end.

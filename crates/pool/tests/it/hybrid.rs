@@ -88,3 +88,35 @@ fn the_others_start_when_calls_wait_and_are_retired_first() {
         assert!(join_all(calls).await.iter().all(Result::is_ok));
     });
 }
+
+/// The rush is over before the other one is there.
+#[test]
+fn one_that_takes_long_to_start_is_retired_before_those_of_the_first_kind() {
+    seeded(3, || async {
+        let (near, far) = (Desk::default(), Desk::default());
+        let idle = Duration::from_secs(1);
+        let slow = Local::<JobsResponder<_>, _>::new(move |_cx| {
+            let far = far.clone();
+            async move {
+                sleep(10 * idle).await;
+                Ok(far)
+            }
+        });
+        let pool = WorkerPool::builder()
+            .workers(Workers::from(2..=3).idle(idle))
+            .kind::<JobsRequest, _>(Hybrid::new(on(&near), 2, slow))
+            .build()
+            .await
+            .unwrap();
+        let caller: JobsCaller = pool.caller();
+        let mut calls: Vec<_> = (0..3).map(|n| caller.wait_for(n).into_future()).collect();
+        calls.iter_mut().for_each(start);
+        let is = |worker: usize, condition| pool.status().workers[worker].condition == condition;
+        until(&pool, |_| is(2, WorkerCondition::Starting)).await;
+        (0..3).for_each(|gate| near.open(gate));
+        assert!(join_all(calls).await.iter().all(Result::is_ok));
+        sleep(20 * idle).await;
+        let ready = [0, 1, 2].map(|worker| is(worker, WorkerCondition::Ready));
+        assert_eq!(ready, [true, true, false]);
+    });
+}
