@@ -22,10 +22,13 @@ use rustix::process::{
 };
 
 use crate::carrier::{Carrier, Input, Watcher, limits, most_of_frame};
+#[cfg(target_pointer_width = "64")]
 use crate::confine::confine;
 use crate::entry::Assignment;
 use crate::handles::Handles;
 use crate::shared::{Region, Side};
+#[cfg(not(target_pointer_width = "64"))]
+use crate::unconfined::confine;
 
 /// The exit status of a worker whose service has ended: `EX_SOFTWARE` of `sysexits.h`.
 const LOST: i32 = 70;
@@ -52,10 +55,16 @@ where
     if parent != Some(assignment.parent) {
         return Err("its parent has gone".to_owned());
     }
-    limit(assignment.limits).map_err(|error| format!("cannot be limited: {error}"))?;
-    confine(assignment.denied).map_err(|error| format!("cannot be confined: {error}"))?;
     let (region, handles) = memory().map_err(|error| format!("cannot open its memory: {error}"))?;
     let carrier = Arc::new(Carrier::new(region, handles, Side::Child));
+    let limited = limit(assignment.limits).map_err(|error| format!("cannot be limited: {error}"));
+    let confined = limited.and_then(|()| {
+        confine(assignment.denied).map_err(|error| format!("cannot be confined: {error}"))
+    });
+    if let Err(why) = confined {
+        carrier.send_last(Frame::Refused(why.clone()).write());
+        return Err(why);
+    }
     let runtime = Runtime::builder().build();
     let is_serving = Arc::new(AtomicBool::new(false));
     let health = match assignment.stuck_ms {

@@ -36,12 +36,12 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Deny {
-    /// New sockets, but for those within the machine (`AF_UNIX`).
+    /// New sockets but those of the family `AF_UNIX`: also one to 127.0.0.1.
     Network,
     /// Other programs: `execve` and its like.
     Programs,
-    /// What looks into other processes, or changes the machine: `ptrace`, mounts, namespaces, kernel
-    /// modules, keys, clocks.
+    /// What looks into other processes, or changes the machine: `ptrace` and its like, mounts,
+    /// new namespaces, kernel modules, keys, clocks. Signals to other processes are not refused.
     System,
 }
 
@@ -156,7 +156,8 @@ impl Process {
 
     /// Denies something to a worker, from before its service is built until its end: the system refuses
     /// the call with `EPERM` (a filter of `seccomp(2)`). May be called for several things. `io_uring` is
-    /// denied along with any of them, since no filter sees what it does.
+    /// denied along with any of them, since no filter sees what it does. A call as a program of 32 bits
+    /// makes it ends the worker.
     ///
     /// It makes less of what a broken or hostile input can do to a handler. It is no sandbox: files can
     /// be read and written as the user of the process may.

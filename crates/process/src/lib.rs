@@ -57,7 +57,7 @@ mod carrier;
 mod child;
 #[cfg(any(loom, target_os = "linux"))]
 mod claim;
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(all(target_os = "linux", not(loom), target_pointer_width = "64"))]
 mod confine;
 #[cfg(all(target_os = "linux", not(loom)))]
 mod death;
@@ -79,6 +79,8 @@ mod ring;
 #[cfg(all(target_os = "linux", not(loom)))]
 #[expect(unsafe_code, reason = "maps memory that another process writes")]
 mod shared;
+#[cfg(all(target_os = "linux", not(loom), not(target_pointer_width = "64")))]
+mod unconfined;
 
 pub use entry::{Worker, main};
 pub use kind::{Deny, Process};
