@@ -131,10 +131,12 @@ impl NatsError {
     }
 
     pub(crate) fn jetstream(plan: &Plan, error: &dyn Error) -> Self {
-        Self::NotKept {
-            servers: plan.servers(),
-            why: error.to_string(),
-        }
+        Self::not_kept(plan, error.to_string())
+    }
+
+    pub(crate) fn not_kept(plan: &Plan, why: String) -> Self {
+        let servers = plan.servers();
+        Self::NotKept { servers, why }
     }
 
     pub(crate) fn thread(why: impl fmt::Display) -> Self {
@@ -177,8 +179,8 @@ impl fmt::Display for NatsError {
             }
             Self::NotKept { servers, why } => write!(
                 f,
-                "NATS at {servers} does not keep this job: {why} (it needs JetStream: `jetstream {{}}` in \
-                 the configuration of the server)"
+                "NATS at {servers} does not do this for jobs: {why} (they need JetStream, `jetstream {{}}` in \
+                 the configuration of the server, and the permissions of jobs)"
             ),
             Self::Thread { why } => write!(f, "the thread of the connection: {why}"),
         }

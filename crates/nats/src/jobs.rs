@@ -25,7 +25,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy};
@@ -45,6 +46,12 @@ use crate::subjects::{Subjects, token_of};
 mod work;
 
 pub use work::{JobCalls, Working};
+
+/// The longest time of a setting. The server counts in nanoseconds, which end after three centuries.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The bytes that are left in a message for headers, those of a dead job being the longest.
+const HEADERS: usize = 2048;
 
 /// The settings of durable work; see [`Nats::jobs`].
 #[derive(Debug)]
@@ -107,18 +114,25 @@ struct Settings {
 /// | the worker's program ends, or its connection is lost, for the [patience](JobsBuilder::patience) | it goes to another worker |
 /// | the call is rejected, its worker dies, the handler panics, its deadline passes | it comes again, after a delay, for as many [attempts](JobsBuilder::attempts) as there are |
 /// | the attempts are used up | it is dead: kept aside, with the last reason |
-/// | the handler returns its own error, or the call cannot be read | the same, at once |
+/// | the handler returns its own error, the call cannot be read, or the answer cannot be written | the same, at once |
+/// | the pool has no worker left | it comes again; this side pauses, each time for longer, as the [delay](JobsBuilder::delay) says |
+/// | the pool has shut down | it goes to another worker; this side takes no more jobs ([`Working::is_over`]) |
+/// | the contract gets another version or other types | it waits for a worker of those with which it was given: keep one until none is [waiting](Self::waiting) |
 /// | the server ends | it has the jobs again when it starts, if its store is on a disk |
+/// | the server loses its store | lost; those that are given later are done as ever |
 ///
 /// Dead jobs are in a stream of their own, until they are removed with the tools of NATS: `nats stream
-/// view insula-dead-NAME` shows them, with the headers `Insula-Why` and `Insula-Attempts`.
+/// view insula-dead-NAME` shows them, with the headers `Insula-Why` and `Insula-Attempts`. The header
+/// `Nats-Msg-Id` begins with the name and the [number](Given::number) of the job. With a
+/// [prefix](Nats::prefix) the name of the stream begins with that, in which `-` takes the place of dots.
 ///
 /// # Ordering
 /// None is promised: a job that comes again comes after others.
 ///
 /// # Permissions
 /// Beside those of the [crate](crate#permissions), a user of jobs may publish to `$JS.API.>` and
-/// `$JS.ACK.>`, and to `insula.1.job.>` and `insula.1.dead.>`.
+/// `$JS.ACK.>`, and to `insula.1.job.>` and `insula.1.dead.>`. The first lets it manage all streams of its
+/// account: give jobs an account of their own.
 ///
 /// [JetStream]: https://docs.nats.io/nats-concepts/jetstream
 #[derive(Clone)]
@@ -136,7 +150,7 @@ struct Desk {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Given {
-    /// Its number among all that were ever given under the name.
+    /// Its number among those that were given under the name, since the server has its stream.
     pub number: u64,
     /// A job with the same idempotency key was given before, within the
     /// [window](JobsBuilder::window). This one was not stored, and the number is that of the other one.
@@ -175,30 +189,52 @@ impl Nats {
     }
 }
 
+impl Settings {
+    /// Returns what the server could not keep to, or would understand otherwise.
+    fn problem(&self) -> Option<&'static str> {
+        let (first, longest) = self.delays;
+        let is_fine = |time, least: u64| (Duration::from_millis(least)..=LONGEST).contains(&time);
+        match () {
+            () if !is_fine(self.patience, 1_000) => {
+                Some("the patience of jobs is between a second and a year")
+            }
+            () if !is_fine(self.window, 100) => {
+                Some("the window of jobs is between a tenth of a second and a year")
+            }
+            () if !is_fine(first.max(longest), 0) => Some("the delay of jobs is a year at most"),
+            () => None,
+        }
+    }
+}
+
 impl JobsBuilder {
     /// Sets how often a job is tried before it is dead, at least once. It is tried each time that a worker
-    /// gets it, also if that stops or ends before the answer. The default is 5.
+    /// gets it, also if that stops or ends before the answer. The setting of the program that does the job
+    /// counts. The default is 5.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.settings.attempts = attempts.max(1);
         self
     }
 
     /// Sets the time without a sign of its worker after which a job goes to another one. A worker gives
-    /// three signs in that time while the handler runs, so it need not be as long as a job. The default
-    /// is 30 seconds.
+    /// three signs in that time while the handler runs, so it need not be as long as a job. It is a second
+    /// at least. The setting of the program that does jobs of a contract first counts. The default is 30
+    /// seconds.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;
         self
     }
 
-    /// Sets the time for which the server knows the idempotency keys of jobs. The default is 2 minutes.
+    /// Sets the time for which the server knows the idempotency keys of jobs, a tenth of a second at
+    /// least. The default is 2 minutes.
     pub fn window(mut self, window: Duration) -> Self {
         self.settings.window = window;
         self
     }
 
     /// Sets the wait before a job comes again: `first` after the first attempt, and twice as long after
-    /// each further one, up to `longest`. The default is from 1 to 60 seconds.
+    /// each further one, up to `longest`. The setting of the program that does the job counts. The default
+    /// is from 1 to 60 seconds.
     pub fn delay(mut self, first: Duration, longest: Duration) -> Self {
         self.settings.delays = (first, longest);
         self
@@ -211,7 +247,7 @@ impl JobsBuilder {
     }
 
     /// Connects, and makes the streams unless they are there. The window and the replicas of streams
-    /// that are there stay as they are.
+    /// that are there stay as they are, and so does the patience of jobs whose contract has had a worker.
     ///
     /// # Errors
     /// The settings make no sense, no server could be reached, or it has no JetStream.
@@ -225,47 +261,23 @@ impl JobsBuilder {
         if let Some(problem) = subjects.problem_of(&name) {
             return Err(NatsError::settings(problem));
         }
-        if settings.patience < Duration::from_secs(1) {
-            let problem = "the patience of jobs is a second at least";
+        if let Some(problem) = settings.problem() {
             return Err(NatsError::settings(problem));
         }
         let session = nats.shared().session(nats.plan()).await?;
-        let streams = [
-            Config {
-                name: subjects.stream("jobs", &name),
-                subjects: vec![subjects.all_of("job", &name)],
-                retention: RetentionPolicy::WorkQueue,
-                duplicate_window: settings.window,
-                discard: DiscardPolicy::New,
-                num_replicas: settings.replicas,
-                ..Config::default()
-            },
-            Config {
-                name: subjects.stream("dead", &name),
-                subjects: vec![subjects.all_of("dead", &name)],
-                num_replicas: settings.replicas,
-                ..Config::default()
-            },
-        ];
-        let plan = Arc::clone(nats.plan());
-        let (client, of) = (session.client().clone(), Arc::clone(&plan));
-        let opening = async move {
-            // Here, since it starts a task.
-            let context = jetstream::new(client);
-            for config in streams {
-                let made = context.get_or_create_stream(config).await;
-                made.map_err(|why| NatsError::jetstream(&of, &why))?;
-            }
-            Ok(context)
-        };
-        let context = session.run(opening).await??;
-        Ok(Jobs(Arc::new(Desk {
-            plan,
+        let client = session.client().clone();
+        // On the connection's thread, since it starts a task.
+        let context = session.run(async move { jetstream::new(client) }).await?;
+        let desk = Arc::new(Desk {
+            plan: Arc::clone(nats.plan()),
             session,
             context,
             name,
             settings,
-        })))
+        });
+        let of = Arc::clone(&desk);
+        desk.session.run(async move { of.make().await }).await??;
+        Ok(Jobs(desk))
     }
 }
 
@@ -280,9 +292,9 @@ impl Jobs {
     }
 
     /// Gives a job: the server keeps the call until it is done. Its
-    /// [idempotency key](Call::idempotency_key) says which jobs are the same; its deadline counts anew
-    /// for each attempt. What is written of it has at most the `max_payload` of the server, a megabyte
-    /// by default: give large values by a name.
+    /// [idempotency key](Call::idempotency_key) says which jobs of its method are the same, within the
+    /// [window](JobsBuilder::window); its deadline counts anew for each attempt. What is written of it has at most the `max_payload` of the server, a megabyte
+    /// by default, without 2 KiB for headers: give large values by a name.
     ///
     /// # Cancellation
     /// Dropping the future leaves open whether the job was given.
@@ -307,10 +319,17 @@ impl Jobs {
         } = kept;
         let hello = Hello::of::<M::Contract>(desk.plan.most);
         let subject = desk.plan.subjects.of_job("job", &desk.name, &hello);
+        let publish_bytes = message.bytes.len();
         let mut publish = PublishMessage::build().payload(message.bytes.into());
         if let Some(key) = idempotency_key {
-            publish =
-                publish.message_id(format!("{}.{}", token_of(&hello.contract), token_of(&key)));
+            let (contract, method) = (token_of(&hello.contract), M::DESCRIPTOR.name);
+            publish = publish.message_id(format!("{contract}.{method}.{}", token_of(&key)));
+        }
+        let (bytes, most) = (publish_bytes, desk.most_of_job());
+        if bytes > most {
+            let why = format!("it has {bytes} bytes, and the server takes {most} of a job");
+            let why = NatsError::not_kept(&desk.plan, why);
+            return Err(GiveError::NotStored { why, request });
         }
         match desk.publish(subject, publish).await {
             Ok(ack) => Ok(Given {
@@ -322,11 +341,16 @@ impl Jobs {
     }
 
     /// Does jobs of a contract, at most `at_once` at a time, with the workers behind `calls`: that is
-    /// `pool.caller()`, or any other caller's endpoint. The isolate that makes the calls is one of the
-    /// current runtime.
+    /// `pool.caller()`, or any other caller's endpoint. Let `at_once` be at most the calls that the pool
+    /// runs at once: a job that waits there keeps others of its kind from idle workers elsewhere, and one
+    /// that the pool rejects loses an attempt. The isolate that makes the calls is one of the current
+    /// runtime.
+    ///
+    /// # Cancellation
+    /// The drop of [`Working`] cancels the calls that run: keep it for as long as jobs should be done.
     ///
     /// # Errors
-    /// The server does not allow it.
+    /// `at_once` is not between 1 and 65,536, or the server does not allow it.
     pub async fn work<C: WireContract>(
         &self,
         calls: JobCalls<C>,
@@ -338,27 +362,10 @@ impl Jobs {
         }
         let desk = Arc::clone(&self.0);
         let hello = Hello::of::<C>(desk.plan.most);
-        let name = Subjects::consumer(&hello);
-        let config = pull::Config {
-            durable_name: Some(name.clone()),
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: desk.settings.patience,
-            filter_subject: desk.plan.subjects.of_job("job", &desk.name, &hello),
-            max_ack_pending: -1,
-            ..pull::Config::default()
-        };
-        let (of, stream) = (
-            Arc::clone(&desk),
-            desk.plan.subjects.stream("jobs", &desk.name),
-        );
-        let opening = async move {
-            let stream = of.context.get_stream(stream).await;
-            let stream = stream.map_err(|why| NatsError::jetstream(&of.plan, &why))?;
-            let consumer = stream.get_or_create_consumer(&name, config).await;
-            consumer.map_err(|why| NatsError::jetstream(&of.plan, &why))
-        };
+        let (of, what) = (Arc::clone(&desk), hello.clone());
+        let opening = async move { of.consumer(&what).await };
         let consumer = desk.session.run(opening).await??;
-        Ok(Working::start(desk, consumer, calls, at_once))
+        Ok(Working::start(desk, hello, consumer, calls, at_once))
     }
 
     /// Returns the number of jobs that are not done, of all contracts, those included that a worker has.
@@ -390,6 +397,66 @@ impl Jobs {
 }
 
 impl Desk {
+    /// Makes the streams, unless they are there. On the thread of the connection.
+    async fn make(&self) -> Result<(), NatsError> {
+        let (subjects, settings) = (&self.plan.subjects, &self.settings);
+        let streams = [
+            Config {
+                name: subjects.stream("jobs", &self.name),
+                subjects: vec![subjects.all_of("job", &self.name)],
+                retention: RetentionPolicy::WorkQueue,
+                duplicate_window: settings.window,
+                discard: DiscardPolicy::New,
+                num_replicas: settings.replicas,
+                ..Config::default()
+            },
+            Config {
+                name: subjects.stream("dead", &self.name),
+                subjects: vec![subjects.all_of("dead", &self.name)],
+                num_replicas: settings.replicas,
+                ..Config::default()
+            },
+        ];
+        for config in streams {
+            let (name, wanted) = (config.name.clone(), config.subjects.clone());
+            let made = self.context.get_or_create_stream(config).await;
+            let made = made.map_err(|why| NatsError::jetstream(&self.plan, &why))?;
+            if made.cached_info().config.subjects != wanted {
+                let problem = format!(
+                    "the server has a stream {name} of something else: choose another name"
+                );
+                return Err(NatsError::settings(problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// The most bytes of a call that is a job.
+    fn most_of_job(&self) -> usize {
+        let most = self.session.client().max_payload();
+        most.saturating_sub(HEADERS)
+    }
+
+    /// Returns the consumer of a contract, which is made unless it is there. On the thread of the
+    /// connection.
+    async fn consumer(&self, hello: &Hello) -> Result<PullConsumer, NatsError> {
+        let subjects = &self.plan.subjects;
+        let name = Subjects::consumer(hello);
+        let config = pull::Config {
+            durable_name: Some(name.clone()),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: self.settings.patience,
+            filter_subject: subjects.of_job("job", &self.name, hello),
+            max_ack_pending: -1,
+            ..pull::Config::default()
+        };
+        let stream = subjects.stream("jobs", &self.name);
+        let stream = self.context.get_stream(stream).await;
+        let stream = stream.map_err(|why| NatsError::jetstream(&self.plan, &why))?;
+        let consumer = stream.get_or_create_consumer(&name, config).await;
+        consumer.map_err(|why| NatsError::jetstream(&self.plan, &why))
+    }
+
     /// Publishes a message, and returns once the server has stored it.
     async fn publish(
         self: &Arc<Self>,
@@ -407,12 +474,23 @@ impl Desk {
         subject: String,
         message: PublishMessage,
     ) -> Result<PublishAck, NatsError> {
-        let of = |why: &dyn std::error::Error| NatsError::jetstream(&self.plan, why);
-        let stored = self.context.send_publish(subject, message).await;
-        stored
-            .map_err(|why| of(&why))?
-            .await
-            .map_err(|why| of(&why))
+        let mut stored = self.send(subject.clone(), message.clone()).await;
+        // The server has lost its store, or the stream was removed.
+        if let Err(why) = &stored
+            && why.kind() == PublishErrorKind::StreamNotFound
+        {
+            self.make().await?;
+            stored = self.send(subject, message).await;
+        }
+        stored.map_err(|why| NatsError::jetstream(&self.plan, &why))
+    }
+
+    async fn send(
+        &self,
+        subject: String,
+        message: PublishMessage,
+    ) -> Result<PublishAck, PublishError> {
+        self.context.send_publish(subject, message).await?.await
     }
 }
 

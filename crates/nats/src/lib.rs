@@ -116,8 +116,9 @@
 //! | a caller with the inbox `ann` | `insula.1.open.>`, `insula.1.here.>`, `insula.1.link.>` | `insula.1.link.ann.>` |
 //! | a node with the inbox `node` | `insula.1.link.>` | `insula.1.open.>`, `insula.1.here.>`, `insula.1.link.node.>` |
 //!
-//!   In the place of `>` behind `open` and `here` stands `Sums.>` for one contract: the name with other
-//!   bytes than letters, digits, `-` and `_` as `%20`. With a [prefix](Nats::prefix) that is the
+//!   For one contract, `insula.1.open.Sums.>`, `insula.1.here.Sums` and `insula.1.here.Sums.>` stand in the
+//!   place of those of `open` and `here`: its name, with other bytes than letters, digits, `-` and `_` as
+//!   `%20`. With a [prefix](Nats::prefix) that is the
 //!   beginning in the place of `insula`.
 //! - Who may ask for links can take all workers of the nodes, and keep them: a node knows no shares.
 //! - Programs that should not see each other at all have different accounts.

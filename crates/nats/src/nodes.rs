@@ -3,6 +3,8 @@
 //! A question goes to all nodes that serve a contract, and each answers with one line of text: its process,
 //! the version and the schema of its contract, its workers, those that are taken, and its name.
 
+use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -11,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::error::NatsError;
 use crate::nats::Nats;
+use crate::worker::forbidden;
 
 /// The most bytes of an answer, and of the answers to one question.
 const LONGEST: usize = 512;
@@ -35,37 +38,57 @@ pub struct NodeStatus {
 }
 
 impl Nats {
-    /// Asks which nodes serve a contract, in any version, and collects answers for a time: a quarter of a
-    /// second is long for machines that are near. Nodes that are about to stop do not answer.
+    /// Asks which nodes serve a contract, in any version, and returns those that answer within `time`, in
+    /// the order of their answers. It takes that time in any case: a quarter of a second is long for
+    /// machines that are near. Nodes that are about to stop do not answer. One that serves several versions
+    /// answers for each, so its workers are there several times. Of more than 250 nodes that answer at the
+    /// same moment some may be missing.
     ///
     /// # Errors
-    /// The settings make no sense, or no server could be reached.
+    /// The settings make no sense, no server could be reached, it does not allow the question, or the
+    /// connection was lost meanwhile.
     pub async fn nodes<C: WireContract>(
         &self,
         time: Duration,
     ) -> Result<Vec<NodeStatus>, NatsError> {
         let hello = Hello::of::<C>(self.plan().most);
         let session = self.shared().session(self.plan()).await?;
-        let client = session.client().clone();
-        let subject = self.plan().subjects.nodes(C::NAME);
+        let (plan, on) = (Arc::clone(self.plan()), Arc::clone(&session));
         let asking = async move {
+            let (client, subject) = (on.client(), plan.subjects.nodes(C::NAME));
             let failed = |why: String| NatsError::no_answer(&hello, why);
+            let (mut said, mut losses) = (on.said(), on.losses());
             let own = client.new_inbox();
-            let subscribed = client.subscribe(own.clone()).await;
-            let mut answers = subscribed.map_err(|why| failed(why.to_string()))?;
-            let asked = client.publish_with_reply(subject, own, "".into()).await;
-            asked.map_err(|why| failed(why.to_string()))?;
+            let subjects = [subject.as_str(), own.as_str()];
             let mut nodes = Vec::new();
             let collecting = async {
+                let mut answers = client.subscribe(own.clone()).await?;
+                let asking = client.publish_with_reply(subject.clone(), own.clone(), "".into());
+                asking.await?;
                 while nodes.len() < MOST_NODES
                     && let Some(answer) = answers.next().await
                 {
                     // What makes no sense is of no node.
                     nodes.extend(NodeStatus::of_bytes(&answer.payload));
                 }
+                Ok::<_, Box<dyn Error + Send + Sync>>(())
             };
-            let _ = timeout(time, collecting).await;
-            Ok(nodes)
+            tokio::select! {
+                why = forbidden(&mut said, &subjects) => {
+                    let servers = plan.servers();
+                    return Err(NatsError::Denied { servers, why });
+                }
+                () = losses.next() => {}
+                // The end of the time is the usual one.
+                collected = timeout(time, collecting) => {
+                    collected.unwrap_or(Ok(())).map_err(|why| failed(why.to_string()))?;
+                }
+            }
+            // Without it, answers may be missing.
+            match on.is_connected() && !losses.were_missed(&on) {
+                true => Ok(nodes),
+                false => Err(failed("the connection was lost".to_owned())),
+            }
         };
         session.run(asking).await?
     }

@@ -4,9 +4,9 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use insula_core::{block_on, sleep};
-use insula_nats::{GiveError, Jobs, JobsBuilder, Nats, NatsError, Working};
-use insula_pool::WorkerPool;
+use insula_core::{Runtime, block_on, sleep};
+use insula_nats::{GiveError, Given, Jobs, JobsBuilder, Nats, NatsError, Working};
+use insula_pool::{Shutdown, WorkerPool};
 use insula_rpc::{CallError, Context, Reject, contract};
 use insula_sync::Mutex;
 
@@ -42,6 +42,22 @@ pub(crate) const ALL: &[Test] = &[
         a_job_that_takes_long_is_done_once,
     ),
     (
+        "a_pool_that_has_shut_down_takes_no_jobs_from_others",
+        a_pool_that_has_shut_down_takes_no_jobs_from_others,
+    ),
+    (
+        "the_patience_is_that_of_the_first_worker",
+        the_patience_is_that_of_the_first_worker,
+    ),
+    (
+        "a_job_in_a_runtime_that_is_shut_down_goes_elsewhere",
+        a_job_in_a_runtime_that_is_shut_down_goes_elsewhere,
+    ),
+    (
+        "a_server_that_has_lost_its_store_gets_new_jobs",
+        a_server_that_has_lost_its_store_gets_new_jobs,
+    ),
+    (
         "a_job_that_cannot_be_done_is_dead",
         a_job_that_cannot_be_done_is_dead,
     ),
@@ -59,6 +75,8 @@ pub(crate) const ALL: &[Test] = &[
 pub(crate) trait Chores {
     #[idempotent]
     async fn sweep(&self, cx: &Context, room: String) -> Result<(), Oops>;
+    #[idempotent]
+    async fn dust(&self, cx: &Context, room: String) -> Result<(), Oops>;
 }
 
 /// Notes the rooms that were swept.
@@ -68,7 +86,9 @@ struct Broom(Arc<Mutex<Vec<String>>>);
 impl Chores for Broom {
     async fn sweep(&self, cx: &Context, room: String) -> Result<(), Oops> {
         match &*room {
-            "locked" => return Err(Oops("it is locked".to_owned())),
+            locked if locked.starts_with("locked") => {
+                return Err(Oops("it is locked".to_owned()));
+            }
             "haunted" => panic!("a ghost"),
             "large" => sleep(Duration::from_secs(3)).await,
             "endless" => {
@@ -81,6 +101,10 @@ impl Chores for Broom {
             _ => {}
         }
         self.0.lock().push(room);
+        Ok(())
+    }
+
+    async fn dust(&self, _cx: &Context, _room: String) -> Result<(), Oops> {
         Ok(())
     }
 }
@@ -122,7 +146,7 @@ fn chores(nats: &Nats) -> JobsBuilder {
 
 struct Work {
     working: Working,
-    _pool: WorkerPool<ChoresRequest>,
+    pool: WorkerPool<ChoresRequest>,
 }
 
 async fn work(jobs: &Jobs, broom: &Broom) -> Work {
@@ -137,15 +161,16 @@ async fn work(jobs: &Jobs, broom: &Broom) -> Work {
         .await
         .unwrap();
     let working = jobs.work::<ChoresRequest>(pool.caller(), 2).await.unwrap();
-    Work {
-        working,
-        _pool: pool,
-    }
+    Work { working, pool }
 }
 
 async fn give(jobs: &Jobs, room: &str) {
+    try_give(jobs, room).await.unwrap();
+}
+
+async fn try_give(jobs: &Jobs, room: &str) -> Result<Given, GiveError<Oops, String>> {
     let caller: ChoresCaller = jobs.caller();
-    jobs.give(caller.sweep(room.to_owned())).await.unwrap();
+    jobs.give(caller.sweep(room.to_owned())).await
 }
 
 /// Waits until so many jobs are left, and so many are dead.
@@ -159,6 +184,18 @@ async fn until(jobs: &Jobs, left: u64, dead: u64) {
         assert!(begin.elapsed() < LONG, "{now:?} of {:?}", (left, dead));
         sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// For a test of what a user may do.
+pub(crate) async fn one_is_done_and_one_is_dead(nats: &Nats) {
+    let jobs = chores(nats).open().await.unwrap();
+    let broom = Broom::default();
+    let work = work(&jobs, &broom).await;
+    give(&jobs, "hall").await;
+    give(&jobs, "locked").await;
+    until(&jobs, 0, 1).await;
+    assert_eq!(broom.swept(), ["hall"]);
+    work.working.stop(LONG).await;
 }
 
 fn each_job_is_done_and_forgotten() {
@@ -198,7 +235,10 @@ fn a_job_with_a_known_key_is_not_kept_again() {
         assert_eq!((first.number, first.is_duplicate), (1, false));
         assert_eq!((second.number, second.is_duplicate), (2, false));
         assert_eq!((again.number, again.is_duplicate), (1, true));
-        assert_eq!(jobs.waiting().await.unwrap(), 2);
+        // The same key, of another method.
+        let dusting = caller.dust("hall".to_owned()).idempotency_key("monday é");
+        assert!(!jobs.give(dusting).await.unwrap().is_duplicate);
+        assert_eq!(jobs.waiting().await.unwrap(), 3);
         // A call of this caller goes nowhere, and says so.
         let error = caller.sweep("hall".to_owned()).await.unwrap_err();
         assert!(
@@ -287,6 +327,89 @@ fn a_job_that_takes_long_is_done_once() {
     });
 }
 
+fn a_pool_that_has_shut_down_takes_no_jobs_from_others() {
+    let server = with_jetstream();
+    run(|| async {
+        let jobs = chores(&server.nats()).open().await.unwrap();
+        let (first, second) = (Broom::default(), Broom::default());
+        let ended = work(&jobs, &first).await;
+        ended.pool.shut_down(Shutdown::now()).await;
+        let other = work(&jobs, &second).await;
+        for room in 0..50 {
+            give(&jobs, &room.to_string()).await;
+        }
+        until(&jobs, 0, 0).await;
+        assert_eq!((first.swept().len(), second.swept().len()), (0, 50));
+        // It needs a job to see it.
+        while !ended.working.is_over() {
+            give(&jobs, "one more").await;
+            sleep(Duration::from_millis(20)).await;
+        }
+        assert!(!other.working.is_over());
+    });
+}
+
+/// The signs of a worker that believes in a longer one would come too late.
+fn the_patience_is_that_of_the_first_worker() {
+    let server = with_jetstream();
+    run(|| async {
+        let jobs = chores(&server.nats()).open().await.unwrap();
+        let first = work(&jobs, &Broom::default()).await;
+        first.working.stop(LONG).await;
+        let jobs = chores(&server.nats()).patience(LONG).open().await.unwrap();
+        let broom = Broom::default();
+        let _work = work(&jobs, &broom).await;
+        give(&jobs, "large").await;
+        until(&jobs, 0, 0).await;
+        assert_eq!(broom.swept(), ["large"]);
+    });
+}
+
+fn a_job_in_a_runtime_that_is_shut_down_goes_elsewhere() {
+    let server = with_jetstream();
+    run(|| async {
+        let jobs = chores(&server.nats()).open().await.unwrap();
+        let (first, second) = (Broom::default(), Broom::default());
+        let runtime = Runtime::builder().name("other").build();
+        let there = {
+            let _entered = runtime.enter();
+            work(&jobs, &first).await
+        };
+        give(&jobs, "large").await;
+        service::until(|| there.working.running() == 1).await;
+        runtime.shut_down();
+        let _work = work(&jobs, &second).await;
+        until(&jobs, 0, 0).await;
+        assert_eq!((first.swept().len(), second.swept().len()), (0, 1));
+        there.working.stop(LONG).await;
+    });
+}
+
+fn a_server_that_has_lost_its_store_gets_new_jobs() {
+    let mut server = with_jetstream();
+    run(|| async {
+        let jobs = chores(&server.nats()).open().await.unwrap();
+        let giver = chores(&server.nats()).open().await.unwrap();
+        let broom = Broom::default();
+        let _work = work(&jobs, &broom).await;
+        give(&giver, "attic").await;
+        until(&jobs, 0, 0).await;
+        server.kill();
+        server.forget("jobs");
+        server.start_again();
+        // Until it is connected again.
+        while let Err(error) = try_give(&giver, "cellar").await {
+            assert!(matches!(error, GiveError::NotStored { .. }), "{error:?}");
+            sleep(Duration::from_millis(50)).await;
+        }
+        until(&jobs, 0, 0).await;
+        assert_eq!(broom.swept(), ["attic", "cellar"]);
+        // The dead ones are kept again too.
+        give(&giver, "locked").await;
+        until(&jobs, 0, 1).await;
+    });
+}
+
 fn a_job_that_cannot_be_done_is_dead() {
     let server = with_jetstream();
     run(|| async {
@@ -298,6 +421,10 @@ fn a_job_that_cannot_be_done_is_dead() {
         give(&jobs, "haunted").await;
         give(&jobs, "kitchen").await;
         until(&jobs, 0, 2).await;
+        // As large as a job can be, so that it is larger when it is dead.
+        let most = (1 << 20) - 2048 - 200;
+        give(&jobs, &format!("locked{}", "x".repeat(most))).await;
+        until(&jobs, 0, 3).await;
         assert_eq!(broom.swept(), ["kitchen"]);
     });
 }
@@ -307,13 +434,16 @@ fn what_is_not_stored_comes_back() {
     run(|| async {
         let jobs = chores(&server.nats()).open().await.unwrap();
         let caller: ChoresCaller = jobs.caller();
-        let large = "x".repeat(2 << 20);
-        let error = jobs.give(caller.sweep(large)).await.unwrap_err();
-        let GiveError::NotStored { why, request } = error else {
-            panic!("{error:?}");
-        };
-        assert!(matches!(why, NatsError::NotKept { .. }), "{why:?}");
-        assert_eq!(request.map(|it| it.len()), Some(2 << 20));
+        for bytes in [2 << 20, (1 << 20) - 1000] {
+            let large = "x".repeat(bytes);
+            let error = jobs.give(caller.sweep(large)).await.unwrap_err();
+            let GiveError::NotStored { why, request } = error else {
+                panic!("{error:?}");
+            };
+            assert!(matches!(why, NatsError::NotKept { .. }), "{why:?}");
+            assert!(why.to_string().contains("takes 1046528"), "{why}");
+            assert_eq!(request.map(|it| it.len()), Some(bytes));
+        }
         assert_eq!(jobs.waiting().await.unwrap(), 0);
     });
     // A server that keeps nothing.
@@ -332,10 +462,18 @@ fn jobs_that_make_no_sense_are_refused() {
             nats.jobs(""),
             nats.jobs("a.b"),
             nats.jobs("a").patience(Duration::from_millis(10)),
+            nats.jobs("a").patience(Duration::MAX),
+            nats.jobs("a").window(Duration::ZERO),
+            nats.jobs("a").window(Duration::MAX),
+            nats.jobs("a").delay(Duration::ZERO, Duration::MAX),
         ] {
             let error = builder.open().await.unwrap_err();
             assert!(matches!(error, NatsError::Settings { .. }), "{error:?}");
         }
+        // The name of the stream is the same.
+        let _jobs = nats.clone().prefix("x.y").jobs("a").open().await.unwrap();
+        let error = nats.clone().prefix("x-y").jobs("a").open().await;
+        assert!(matches!(error, Err(NatsError::Settings { .. })));
         let jobs = nats.jobs("a").open().await.unwrap();
         let pool = WorkerPool::builder()
             .workers(1)

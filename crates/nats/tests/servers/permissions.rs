@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use insula_nats::{Nats, NatsError};
 use tempfile::TempDir;
 
-use crate::Test;
 use crate::server::Server;
-use crate::service::{Act, Service, WorkCaller, WorkResponder, node, pool, run};
+use crate::service::{Act, LONG, Service, WorkCaller, WorkRequest, WorkResponder, node, pool, run};
+use crate::{Test, jobs};
 
 pub(crate) const ALL: &[Test] = &[
     (
@@ -18,6 +18,10 @@ pub(crate) const ALL: &[Test] = &[
     (
         "the_permissions_of_the_docs_are_enough_and_others_are_named",
         the_permissions_of_the_docs_are_enough_and_others_are_named,
+    ),
+    (
+        "the_permissions_of_the_docs_are_enough_for_jobs",
+        the_permissions_of_the_docs_are_enough_for_jobs,
     ),
     ("a_connection_with_tls", a_connection_with_tls),
     ("another_machine_needs_tls", another_machine_needs_tls),
@@ -58,16 +62,27 @@ fn wrong_credentials_are_denied_at_once_and_not_shown() {
 const PERMISSIONS: &str = r#"
 authorization { users: [
     { user: caller, password: c, permissions: {
-        publish: ["insula.1.open.>", "insula.1.here.>", "insula.1.link.>"],
+        publish: [SERVED, "insula.1.link.>"],
         subscribe: ["insula.1.link.caller.>"] } }
     { user: node, password: n, permissions: {
         publish: ["insula.1.link.>"],
-        subscribe: ["insula.1.open.>", "insula.1.here.>", "insula.1.link.node.>"] } }
+        subscribe: [SERVED, "insula.1.link.node.>"] } }
 ] }
 "#;
 
+/// In the place of `SERVED`, for all contracts and for one.
+const ALL_CONTRACTS: &str = r#""insula.1.open.>", "insula.1.here.>""#;
+const ONE_CONTRACT: &str =
+    r#""insula.1.open.Work.>", "insula.1.here.Work", "insula.1.here.Work.>""#;
+
 fn the_permissions_of_the_docs_are_enough_and_others_are_named() {
-    let server = Server::with(PERMISSIONS);
+    for served in [ALL_CONTRACTS, ONE_CONTRACT] {
+        permissions_are_enough(&Server::with(&PERMISSIONS.replace("SERVED", served)));
+    }
+}
+
+fn permissions_are_enough(server: &Server) {
+    let server = &server;
     run(|| async {
         let nodes = server.nats().user("node", "n").inbox("node");
         let callers = server.nats().user("caller", "c").inbox("caller");
@@ -92,9 +107,39 @@ fn the_permissions_of_the_docs_are_enough_and_others_are_named() {
             "{:?}",
             begin.elapsed()
         );
+        let time = Duration::from_millis(500);
+        assert_eq!(callers.nodes::<WorkRequest>(time).await.unwrap().len(), 1);
+        let error = nodes.nodes::<WorkRequest>(LONG).await.unwrap_err();
+        assert!(matches!(error, NatsError::Denied { .. }), "{error:?}");
         let pool = pool(&callers, 1).build().await.unwrap();
         let caller: WorkCaller = pool.caller();
         assert!(caller.process(Act::Nothing).await.is_ok());
+    });
+}
+
+/// As the docs of `Jobs` have them, beside those of a caller.
+const PERMISSIONS_OF_JOBS: &str = r#"
+jetstream: { store_dir: "FOLDER/jobs" }
+authorization { users: [
+    { user: caller, password: c, permissions: {
+        publish: ["insula.1.open.>", "insula.1.here.>", "insula.1.link.>"],
+        subscribe: ["insula.1.link.caller.>"] } }
+    { user: jobs, password: j, permissions: {
+        publish: ["insula.1.open.>", "insula.1.here.>", "insula.1.link.>",
+            "$JS.API.>", "$JS.ACK.>", "insula.1.job.>", "insula.1.dead.>"],
+        subscribe: ["insula.1.link.jobs.>"] } }
+] }
+"#;
+
+fn the_permissions_of_the_docs_are_enough_for_jobs() {
+    let server = Server::with(PERMISSIONS_OF_JOBS);
+    run(|| async {
+        jobs::one_is_done_and_one_is_dead(&server.nats().user("jobs", "j").inbox("jobs")).await;
+        let begin = Instant::now();
+        let other = server.nats().user("caller", "c").inbox("caller");
+        let error = other.jobs("chores").open().await.unwrap_err();
+        assert!(error.to_string().contains("JetStream"), "{error}");
+        assert!(begin.elapsed() < LONG, "{:?}", begin.elapsed());
     });
 }
 

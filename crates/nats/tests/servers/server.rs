@@ -58,6 +58,11 @@ impl Server {
         self.child.0.wait().unwrap();
     }
 
+    /// Removes a folder of the server that was killed.
+    pub(crate) fn forget(&self, folder: &str) {
+        fs::remove_dir_all(self.folder.path().join(folder)).unwrap();
+    }
+
     /// Starts it again after a kill, at the same address.
     pub(crate) fn start_again(&mut self) {
         let (child, port) = run(&self.folder, &self.port.to_string());

@@ -15,7 +15,7 @@ use super::never::Never;
 use crate::call::Call;
 use crate::cell::Answer;
 use crate::contract::{Endpoint, Idempotent, Method};
-use crate::error::CallError;
+use crate::error::{CallError, Outcome, Reject};
 
 /// A call that was not sent, as bytes; see [`keep`].
 #[non_exhaustive]
@@ -74,6 +74,10 @@ pub enum Performed {
     Answered,
     /// The handler has returned its own error.
     Failed,
+    /// The handler has ended, and what it has returned cannot be written, for this reason.
+    Unwritten(String),
+    /// The endpoint has not taken the call.
+    Rejected(Reject),
     /// There was no answer, for this reason.
     NotAnswered(String),
 }
@@ -104,12 +108,18 @@ impl Performed {
         match end.bytes.split_first() {
             Some((0, _)) => Self::Answered,
             Some((1, _)) => Self::Failed,
-            Some((_, failure)) => {
-                Self::NotAnswered(match read_some::<Failure>(failure, failure.len()) {
-                    Ok((failure, _)) => failure.into_error::<Never, ()>().to_string(),
-                    Err(why) => why.to_string(),
-                })
-            }
+            Some((_, failure)) => match read_some::<Failure>(failure, failure.len()) {
+                Ok((Failure::Rejected(why), _)) => Self::Rejected(why),
+                Ok((failure, _)) => {
+                    let is_executed = matches!(failure, Failure::Protocol(_, Outcome::Executed));
+                    let why = failure.into_error::<Never, ()>().to_string();
+                    match is_executed {
+                        true => Self::Unwritten(why),
+                        false => Self::NotAnswered(why),
+                    }
+                }
+                Err(why) => Self::NotAnswered(why.to_string()),
+            },
             None => Self::NotAnswered("an answer without a byte".to_owned()),
         }
     }

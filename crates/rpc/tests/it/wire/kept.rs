@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures_core::Stream;
 use futures_util::{StreamExt as _, stream};
-use insula_core::{Isolate, SendPort, block_on};
+use insula_core::{Isolate, ReceivePort, SendPort, block_on};
 use insula_rpc::wire::{Encoded, MOST_BYTES, Performed, accept, keep};
-use insula_rpc::{CallError, Context, Outcome, Respond as _, contract, serve};
+use insula_rpc::{CallError, Context, Outcome, Reject, Respond as _, contract, serve};
 use insula_sync::Mutex;
 
 #[contract(wire, crate = insula_rpc)]
@@ -19,6 +19,8 @@ trait Diary {
         cx: &Context,
         to: u32,
     ) -> Result<impl Stream<Item = Result<u32, String>>, String>;
+    #[idempotent]
+    async fn read(&self, cx: &Context, letters: usize) -> Result<String, String>;
 }
 
 #[derive(Clone, Default)]
@@ -49,6 +51,10 @@ impl Diary for Book {
             }
             Ok(page)
         }))
+    }
+
+    async fn read(&self, _cx: &Context, letters: usize) -> Result<String, String> {
+        Ok("a".repeat(letters))
     }
 }
 
@@ -98,6 +104,38 @@ fn its_end_is_told() {
     let kept = keep(caller.pages(1_000), MOST_BYTES).unwrap();
     assert_eq!(perform(&port, &kept.message), Performed::Failed);
     assert_eq!(*book.0.lock(), ["1000 pages"]);
+}
+
+/// A second run would come to the same.
+#[test]
+fn an_answer_that_cannot_be_written_is_an_end() {
+    let (_book, port) = diary();
+    let caller = DiaryCaller::over(port.clone());
+    let end = |letters| {
+        let kept = keep(caller.read(letters), MOST_BYTES).unwrap();
+        let accepted = accept::<DiaryRequest>(&kept.message, 1_000).unwrap();
+        block_on(accepted.perform(Arc::new(port.clone())))
+    };
+    assert_eq!(end(500), Performed::Answered);
+    let Performed::Unwritten(why) = end(2_000) else {
+        panic!("it has too many bytes");
+    };
+    assert!(why.contains("1000"), "{why}");
+}
+
+#[test]
+fn a_call_that_is_not_taken_says_why() {
+    let (_book, port) = diary();
+    let kept = keep(DiaryCaller::over(port).read(1), MOST_BYTES).unwrap();
+    let builder = Isolate::builder().bounded(1);
+    let (isolate, full) = builder.spawn_pair(|port: ReceivePort<DiaryRequest>| async move {
+        std::future::pending::<()>().await;
+        drop(port);
+    });
+    let _first = DiaryCaller::over(full.clone()).read(1).start();
+    let ended = perform(&full, &kept.message);
+    assert_eq!(ended, Performed::Rejected(Reject::QueueFull));
+    isolate.kill();
 }
 
 #[test]
