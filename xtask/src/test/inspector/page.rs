@@ -45,7 +45,9 @@ impl Page {
         let session = browser.call("Target.attachToTarget", attach)?;
         let session = session["sessionId"].clone();
         browser.envelope.insert("sessionId".to_owned(), session);
-        for domain in ["Page", "Runtime", "Log", "Network", "Accessibility"] {
+        // Not `Accessibility`: its tree can be read without, and to keep that up to date takes time from
+        // each frame.
+        for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.call(&format!("{domain}.enable"), json!({}))?;
         }
         // The time on the CPU, which other work on the machine does not change.
