@@ -1,8 +1,8 @@
-//! A pool whose workers are on other machines.
+//! A pool whose workers are on other machines. In three terminals:
 //!
 //! ```sh
-//! nats-server &
-//! cargo run -p insula --features nats --example machines -- node nats://localhost:4222 &
+//! nats-server
+//! cargo run -p insula --features nats --example machines -- node nats://localhost:4222
 //! cargo run -p insula --features nats --example machines -- call nats://localhost:4222
 //! ```
 

@@ -27,7 +27,7 @@
 //! | [`io`] | files, folders, sockets |
 //! | [`memory`] | counts of memory, budgets, segments for large values, deferred drops |
 //!
-//! This crate only re-exports; [`rpc`], [`pool`], [`io`] and [`memory`] are crates of their own.
+//! This crate only re-exports. The features below add modules to these.
 //!
 //! # Features
 //! - `tokio`: the module `tokio`, for libraries that need tokio inside of isolates.

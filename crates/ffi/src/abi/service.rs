@@ -169,7 +169,12 @@ pub unsafe extern "C" fn insula_call_remaining(remaining_ns: *mut u64) -> Status
 /// Begins a call of a service, and returns at once. `done` is called at the end of the call,
 /// exactly once, on any thread. `request` moves as with `insula_post`; null is the value null.
 /// `call` may be null; otherwise it receives a handle for `insula_call_cancel`, to be released with
-/// `insula_call_release`. The handle is written before `done` can be called.
+/// `insula_call_release`. The handle is written before `done` can be called. The call ends
+/// `deadline_ns` nanoseconds from now if it has no answer by then; `INSULA_FOREVER` is no deadline.
+///
+/// The status that `done` gets is `INSULA_OK`, `FAILED` (the service has called `insula_fail`, or has
+/// panicked), `CLOSED` (the service was closed), `REJECTED` (its queue is full), `CANCELLED`,
+/// `TIMED_OUT`, `PEER_DIED` (the worker has ended) or `INTERNAL`.
 ///
 /// # Safety
 /// The pointers are valid as the top of `insula.h` requires.
