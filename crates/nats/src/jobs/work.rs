@@ -13,7 +13,7 @@ use insula_rpc::wire::{Hello, Performed, WireContract, accept};
 use insula_rpc::{Caller, Endpoint, Reject};
 use insula_sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Desk;
 
@@ -233,9 +233,16 @@ impl Taking {
     }
 
     async fn ask(&self) -> Result<Option<Message>, Away> {
+        let begin = Instant::now();
         let question = self.consumer.fetch().max_messages(1).expires(QUESTION);
         let mut answers = question.messages().await.map_err(|_| Away)?;
-        answers.next().await.transpose().map_err(|_| Away)
+        let answer = answers.next().await.transpose().map_err(|_| Away)?;
+        // That there is no job the server says in time. If it says nothing, not even that it does not
+        // know the consumer, the client ends the question some seconds later.
+        match answer.is_none() && begin.elapsed() > 2 * QUESTION {
+            true => Err(Away),
+            false => Ok(answer),
+        }
     }
 
     /// Makes the streams and the consumer again, if the server has lost them with its store. It may be
