@@ -141,7 +141,7 @@ impl Server {
             Ok(request) => match self.judge(&request) {
                 Err(refusal) => Answer::of(refusal),
                 Ok(Target::Session) => return self.begin_session(stream, request, program),
-                Ok(Target::Page(file)) => Answer::page(file),
+                Ok(Target::Page(file)) => Answer::page(file, request.is_of_person()),
                 Ok(Target::Metrics) => {
                     let pools = program.pools().pools;
                     Answer::metrics(crate::metrics::text(&program.vm(false), &pools))

@@ -45,8 +45,12 @@ impl Status {
 pub(super) struct Answer {
     line: &'static str,
     kind: &'static str,
+    opener: &'static str,
     body: String,
 }
+
+/// Parts a page from the one that has opened it, which could navigate it otherwise.
+const APART: &str = "Cross-Origin-Opener-Policy: same-origin\r\n";
 
 impl Answer {
     pub(super) fn of(status: Status) -> Self {
@@ -54,14 +58,18 @@ impl Answer {
         Self {
             line,
             kind: "text/plain; charset=utf-8",
+            opener: APART,
             body: format!("{line}\n"),
         }
     }
 
-    pub(super) fn page(file: File) -> Self {
+    /// `is_alone` says that no page has asked for it. A browser makes another process for a page that is
+    /// parted from its opener, once it has the answer, which would double the time to the first paint.
+    pub(super) fn page(file: File, is_alone: bool) -> Self {
         Self {
             line: "200 OK",
             kind: file.kind,
+            opener: if is_alone { "" } else { APART },
             body: file.content.to_owned(),
         }
     }
@@ -70,12 +78,18 @@ impl Answer {
         Self {
             line: "200 OK",
             kind: "text/plain; version=0.0.4; charset=utf-8",
+            opener: APART,
             body,
         }
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
-        let Self { line, kind, body } = self;
+        let Self {
+            line,
+            kind,
+            opener,
+            body,
+        } = self;
         let (length, policy) = (body.len(), &*POLICY);
         format!(
             "HTTP/1.1 {line}\r\n\
@@ -85,7 +99,7 @@ impl Answer {
              X-Content-Type-Options: nosniff\r\n\
              X-Frame-Options: DENY\r\n\
              Referrer-Policy: no-referrer\r\n\
-             Cross-Origin-Opener-Policy: same-origin\r\n\
+             {opener}\
              Cross-Origin-Resource-Policy: same-origin\r\n\
              Cache-Control: no-store\r\n\
              Connection: close\r\n\

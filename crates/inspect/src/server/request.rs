@@ -102,6 +102,12 @@ impl Request {
         self.headers.iter().any(|(name, _)| name == "origin")
     }
 
+    /// Returns whether a person has asked for it, by an address that was entered, and no page. A browser
+    /// that does not say so may have been asked by a page.
+    pub(super) fn is_of_person(&self) -> bool {
+        self.header("sec-fetch-site") == Ok(Some("none"))
+    }
+
     /// Returns the token, if the request has one.
     pub(super) fn token(&self) -> Option<&str> {
         // A header that is there twice is as good as a wrong one.

@@ -514,6 +514,32 @@ fn what_is_right_is_served() {
     }
 }
 
+/// Only the address bar of a browser says that no page has asked.
+#[test]
+fn a_page_is_parted_from_the_one_that_has_opened_it() {
+    let served = Served::start(false);
+    let is_parted = |lines: &[&str]| {
+        let request = [&["GET / HTTP/1.1", HOST], lines].concat();
+        let answer = served.send(served.filled(&head(&request)).as_bytes());
+        assert_eq!(status(&answer), Some(200), "{answer}");
+        answer.contains("Cross-Origin-Opener-Policy: same-origin\r\n")
+    };
+    assert!(is_parted(&[]));
+    for site in [
+        "cross-site",
+        "same-site",
+        "same-origin",
+        "",
+        "None",
+        "none, none",
+    ] {
+        assert!(is_parted(&[&format!("Sec-Fetch-Site: {site}")]), "{site}");
+    }
+    let none = "Sec-Fetch-Site: none";
+    assert!(is_parted(&[none, "Sec-Fetch-Site: cross-site"]));
+    assert!(!is_parted(&[none]));
+}
+
 #[test]
 fn the_name_of_the_scheme_may_have_any_letters() {
     let served = Served::start(false);
