@@ -236,11 +236,14 @@ fn those_who_are_told_of_an_end_may_panic() {
 fn a_waker_that_panics_harms_neither_the_port_nor_the_answerer() {
     in_child(|| {
         let runtime = Runtime::builder().threads(2).build();
-        let (isolate, port) = Isolate::builder()
-            .runtime(&runtime)
-            .bounded(1)
-            .spawn_pair(|port: ReceivePort<ReplyTo<u8>>| port.listen(|reply| reply.send(1)));
-        let paused = isolate.pause();
+        // Its first turn lasts until all have asked, so that no message makes room before.
+        let (begin, begun) = std::sync::mpsc::channel::<()>();
+        let (isolate, port) = Isolate::builder().runtime(&runtime).bounded(1).spawn_pair(
+            move |port: ReceivePort<ReplyTo<u8>>| {
+                let _ = begun.recv();
+                port.listen(|reply| reply.send(1));
+            },
+        );
         let mut waits = Vec::new();
         let (reply, question) = one_shot();
         assert!(port.send(reply).is_ok());
@@ -253,7 +256,7 @@ fn a_waker_that_panics_harms_neither_the_port_nor_the_answerer() {
             assert!(wait.as_mut().poll(cx).is_pending());
             waits.push(wait);
         }
-        isolate.resume(paused);
+        drop(begin);
         // Asked by another thread, it still answers.
         let answer = insula_core::block_on(async {
             drop(waits);
