@@ -55,9 +55,10 @@ pub(super) fn look_at_page(root: &Path) -> Verdict {
     let browser = Browser::start(&folder)?;
     {
         let program = Program::start(root, &[])?;
+        speed::first_paint(&mut Page::bare(browser.connect()?, SIZE)?, &program)?;
         let mut page = Page::open(browser.connect()?, SIZE)?;
         views::visit(&mut page, &program, &folder)?;
-        speed::first_paint(&mut page, &program)?;
+        speed::loading(&mut page, &program)?;
         layouts::compare(&browser, &program, root, &folder)?;
     }
     {

@@ -38,26 +38,33 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Opens an empty page of a size in pixels.
-    pub(super) fn open(mut browser: Remote, size: (u32, u32)) -> Result<Self, Trouble> {
+    /// Opens an empty page of a size in pixels, with the tools of these tests.
+    pub(super) fn open(browser: Remote, size: (u32, u32)) -> Result<Self, Trouble> {
+        let mut page = Self::bare(browser, size)?;
+        // Not `Accessibility`: its tree can be read without, and to keep that up to date takes time from
+        // each frame.
+        for domain in ["Runtime", "Log", "Network"] {
+            page.call(&format!("{domain}.enable"), json!({}))?;
+        }
+        // The time on the CPU, which other work on the machine does not change.
+        let domain = json!({ "timeDomain": "threadTicks" });
+        page.call("Performance.enable", domain)?;
+        page.add_script(TOOLS)?;
+        Ok(page)
+    }
+
+    /// Opens an empty page as a person does.
+    pub(super) fn bare(mut browser: Remote, size: (u32, u32)) -> Result<Self, Trouble> {
         let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }))?;
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let session = browser.call("Target.attachToTarget", attach)?;
         let session = session["sessionId"].clone();
         browser.envelope.insert("sessionId".to_owned(), session);
-        // Not `Accessibility`: its tree can be read without, and to keep that up to date takes time from
-        // each frame.
-        for domain in ["Page", "Runtime", "Log", "Network"] {
-            browser.call(&format!("{domain}.enable"), json!({}))?;
-        }
-        // The time on the CPU, which other work on the machine does not change.
-        let domain = json!({ "timeDomain": "threadTicks" });
-        browser.call("Performance.enable", domain)?;
+        browser.call("Page.enable", json!({}))?;
         let mut page = Self {
             browser,
             complaints: Vec::new(),
         };
-        page.add_script(TOOLS)?;
         page.resize(size)?;
         Ok(page)
     }
