@@ -319,10 +319,13 @@ fn a_job_that_takes_long_is_done_once() {
     run(|| async {
         let jobs = chores(&server.nats()).open().await.unwrap();
         let broom = Broom::default();
-        let _first = work(&jobs, &broom).await;
-        let _second = work(&jobs, &broom).await;
+        let first = work(&jobs, &broom).await;
+        let second = work(&jobs, &broom).await;
         give(&jobs, "large").await;
         until(&jobs, 0, 0).await;
+        // A second run may still go on.
+        first.working.stop(LONG).await;
+        second.working.stop(LONG).await;
         assert_eq!(broom.swept(), ["large"]);
     });
 }
@@ -358,9 +361,10 @@ fn the_patience_is_that_of_the_first_worker() {
         first.working.stop(LONG).await;
         let jobs = chores(&server.nats()).patience(LONG).open().await.unwrap();
         let broom = Broom::default();
-        let _work = work(&jobs, &broom).await;
+        let work = work(&jobs, &broom).await;
         give(&jobs, "large").await;
         until(&jobs, 0, 0).await;
+        work.working.stop(LONG).await;
         assert_eq!(broom.swept(), ["large"]);
     });
 }
