@@ -171,5 +171,5 @@ fn refuse(all: &mut Rules, calls: &[c_long], rules: &[SeccompRule]) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 mod tests;

@@ -3,7 +3,6 @@
 use super::*;
 
 /// By the tables of the kernel (`arch/x86/entry/syscalls/syscall_64.tbl`).
-#[cfg(target_arch = "x86_64")]
 #[test]
 fn each_number_of_a_call_is_refused() {
     let nothing = Denied::NOTHING;
