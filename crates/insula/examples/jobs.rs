@@ -3,7 +3,7 @@
 //! ```sh
 //! nats-server -js
 //! cargo run -p insula --features nats --example jobs -- send nats://localhost:4222
-//! cargo run -p insula --features nats --example jobs -- give nats://localhost:4222 ann bob nobody
+//! cargo run -p insula --features nats --example jobs -- give nats://localhost:4222 ann bob unknown
 //! ```
 
 #![expect(clippy::print_stdout, reason = "it prints what it does")]
@@ -26,8 +26,8 @@ struct Post;
 
 impl Mail for Post {
     async fn send(&self, _cx: &Context, to: String) -> Result<(), String> {
-        if to == "nobody" {
-            return Err(format!("there is no {to}"));
+        if to == "unknown" {
+            return Err(format!("{to} has no address"));
         }
         println!("sent to {to}");
         Ok(())

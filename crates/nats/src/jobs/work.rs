@@ -116,7 +116,7 @@ impl Working {
     }
 
     /// Returns whether no more jobs are taken: its pool or its runtime has shut down, or the connection
-    /// has ended.
+    /// has ended. That a pool has shut down is known once it has refused a job.
     pub fn is_over(&self) -> bool {
         self.state.is_over.load(Ordering::Relaxed)
     }
