@@ -486,8 +486,7 @@ impl New {
     }
 
     /// Ends an isolate that cannot start because the runtime is shut down: on this thread, unless
-    /// the isolate has a thread of its own, or the shutdown has found it and lets another thread
-    /// end it.
+    /// the isolate has a thread of its own.
     #[cold]
     fn end_unstarted(self) {
         let is_root = self.core().is_root_here();
@@ -495,15 +494,13 @@ impl New {
             // Its own thread runs already and ends it.
             return self.core().post_oob(Oob::Kill(Priority::Immediate));
         }
-        let ours = self.core().lane.lock().mark_scheduled();
+        let was_idle = self.core().lane.lock().mark_scheduled();
+        debug_assert!(was_idle, "no other code knows of the isolate yet");
         if is_root {
             // The notify callback reports the end to the host, as it does any other event.
             IsolateCore::schedule(self.core().this());
         }
-        // Only this thread runs a root isolate, even if the shutdown has scheduled it.
-        if ours || is_root {
-            event_loop::end_unstarted(&self.0);
-        }
+        event_loop::end_unstarted(&self.0);
     }
 
     fn post<F: FnOnce(Current<'_>) + Send + 'static>(self, start: Start<F>) {

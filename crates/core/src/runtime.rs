@@ -823,7 +823,7 @@ impl RuntimeCore {
     }
 
     /// Adds an isolate to the register, before it is scheduled for the first time. Returns `false`
-    /// if the runtime has shut down, so that the isolate must not start.
+    /// if the runtime has shut down: then the isolate must not start, and the caller must end it.
     #[must_use]
     pub(crate) fn register(&self, isolate: &IsolateCore) -> bool {
         self.register.add(isolate)

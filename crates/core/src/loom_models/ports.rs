@@ -151,6 +151,27 @@ fn spawn_vs_shutdown() {
     });
 }
 
+/// spawn vs a kill of all isolates after a shutdown: that kill finds nothing that the thread which
+/// spawns has to end, since the threads that run isolates have ended by then.
+#[test]
+fn spawn_vs_kill_after_shutdown() {
+    loom::model(|| {
+        let model = Model::new();
+        let runtime = model.runtime.clone();
+        let counted = model.counted();
+        let spawner = thread::spawn(move || {
+            let _entered = runtime.enter();
+            drop(Isolate::spawn(move |()| drop(counted), ()));
+        });
+        model.runtime.shut_down();
+        model.runtime.kill_all();
+        spawner.join().unwrap();
+        // Nothing runs isolates any more.
+        assert_eq!(model.runtime.isolate_count(), 0);
+        assert_eq!(model.dropped(), 1);
+    });
+}
+
 /// spawn vs kill of the group: an isolate that is killed as soon as it is found in its group ends
 /// once, and is neither in the group nor in the runtime afterwards. The runtime counts it before
 /// it counts it out.

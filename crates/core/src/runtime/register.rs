@@ -18,6 +18,9 @@ use crate::memory::{IsolateCore, IsolateRef};
 /// must do the same in each of its runs.
 const SHARDS: usize = if cfg!(loom) { 1 } else { 8 };
 
+/// The index of an isolate that came when the register was closed.
+const UNLISTED: u32 = u32::MAX;
+
 pub(super) struct Register {
     shards: [Mutex<Shard>; SHARDS],
     /// The number of isolates that are registered.
@@ -66,24 +69,32 @@ impl Register {
         &self.shards[(id as usize >> 6) % SHARDS]
     }
 
-    /// Adds an isolate. Returns `false` if the register is closed, so that the caller must kill it.
+    /// Adds an isolate. Returns `false` if the register is closed: then the isolate is neither
+    /// listed nor counted, and the caller must end it. So no other code finds it, to have it run by
+    /// threads that may have ended with the runtime.
     pub(super) fn add(&self, isolate: &IsolateCore) -> bool {
-        // Counted before it is listed, so that a shutdown that finds the isolate in a list also
-        // waits for its end.
-        // SeqCst, here and below: see `closed`.
-        self.len.fetch_add(1, Ordering::SeqCst);
         let mut shard = self.shard(isolate.id).lock();
+        // Under the lock: either this sees the store of a `close`, or that `close` locks the shard
+        // later, and finds the isolate.
+        if self.closed.load(Ordering::SeqCst) {
+            isolate.register_index.set(UNLISTED);
+            return false;
+        }
+        // Counted before the lock is released, so that a shutdown that finds the isolate also waits
+        // for its end.
+        self.len.fetch_add(1, Ordering::SeqCst);
         isolate.register_index.set(shard.list.len() as u32);
         shard.list.push(Listed(isolate.this()));
-        drop(shard);
-        // Loaded after the shard was locked: a `close` that has not found the isolate has locked
-        // the shard before, so that its store is visible here.
-        !self.closed.load(Ordering::SeqCst)
+        true
     }
 
     pub(super) fn remove(&self, isolate: &IsolateCore) {
         let mut shard = self.shard(isolate.id).lock();
-        let index = isolate.register_index.get() as usize;
+        let index = isolate.register_index.get();
+        if index == UNLISTED {
+            return;
+        }
+        let index = index as usize;
         shard.list.swap_remove(index);
         if let Some(moved) = shard.list.get(index) {
             moved.get().register_index.set(index as u32);
