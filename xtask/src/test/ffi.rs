@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::packages::{has_program, provide};
+use super::packages::{self, has_program, provide};
 use super::{Trouble, Verdict, capture, cargo, pass};
 
 /// The folders of the programs. A program's expected output is in a file `.expected` beside it, if
@@ -103,18 +103,9 @@ pub(super) fn run_random_calls(root: &Path) -> Verdict {
 /// CMake if it is installed.
 pub(super) fn run_installed_by_cargo_c(root: &Path) -> Verdict {
     require(Language::C)?;
-    for (program, how) in [
-        (
-            "cargo-cinstall",
-            "cargo install --locked cargo-c --version 0.10.24+cargo-0.98.0",
-        ),
-        ("pkg-config", "the package pkg-config"),
-    ] {
-        if !has_program(program) {
-            let text = format!("there is no {program}: {how} brings it");
-            return Err(Trouble::Impossible(text));
-        }
-    }
+    let install = "cargo install --locked cargo-c --version 0.10.24+cargo-0.98.0";
+    provide("cargo-c", &[install], || has_program("cargo-cinstall"))?;
+    packages::require(&["pkg-config"], || has_program("pkg-config"))?;
     let build = plain(root)?;
     let prefix = root.join(&build.out).join("cargo-c");
     let lib = prefix.join("lib");

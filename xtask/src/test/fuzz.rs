@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use super::{Trouble, Verdict, add_flags, capture, cargo, packages, pass, shown};
 
@@ -15,7 +17,7 @@ const SECONDS: u32 = 30;
 /// Where everything is that this step makes.
 const FOLDER: &str = "target/fuzz";
 
-/// Builds all targets, and runs one after the other.
+/// Builds all targets, and runs each.
 ///
 /// # Errors
 /// A target fails; the text has the path of its input, and the command that repeats it.
@@ -28,10 +30,34 @@ pub(super) fn run_targets(root: &Path) -> Verdict {
     let seconds = seconds()?;
     lint(root)?;
     pass(&mut fuzz(root, "build"))?;
-    for target in targets(root)? {
-        run(root, &target, seconds)?;
-    }
-    Ok(())
+    run_side_by_side(root, targets(root)?, seconds)
+}
+
+/// Runs two targets at a time, since each keeps one core busy. After the first failure no further
+/// one begins.
+fn run_side_by_side(root: &Path, targets: Vec<String>, seconds: u32) -> Verdict {
+    let targets = Mutex::new(targets.into_iter());
+    let next = || {
+        targets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .next()
+    };
+    let work = || {
+        while let Some(target) = next() {
+            if let Err(trouble) = run(root, &target, seconds) {
+                while next().is_some() {}
+                return Err(trouble);
+            }
+        }
+        Ok(())
+    };
+    let (first, second) = thread::scope(|scope| {
+        let other = scope.spawn(work);
+        (work(), other.join())
+    });
+    let died = || Trouble::Failed("the thread that ran fuzz targets has panicked".to_owned());
+    first.and(second.map_err(|_| died())?)
 }
 
 /// Looks at the workspace of the targets as the usual steps do at the other one.
