@@ -40,6 +40,8 @@ pub struct RuntimeSnapshot {
     pub threads: Vec<ThreadSnapshot>,
     /// Isolates that wait in the queue that all threads share.
     pub injected: usize,
+    /// Isolates that were spawned since the runtime began.
+    pub spawned_total: u64,
     /// Isolates that have ended since the runtime began.
     pub ended_total: u64,
 }
@@ -133,11 +135,12 @@ impl Runtime {
             .thread_pool()
             .map_or((Vec::new(), 0), |pool| (pool.threads(), pool.injected()));
         let running: Vec<_> = threads.iter().filter_map(|thread| thread.isolate).collect();
-        let (all, ended_total) = core.isolates();
+        let (all, [spawned_total, ended_total]) = core.isolates();
         RuntimeSnapshot {
             isolates: all.iter().map(|it| snapshot(it, &running)).collect(),
             threads,
             injected,
+            spawned_total,
             ended_total,
         }
     }
@@ -167,8 +170,24 @@ impl Runtime {
 
     /// Returns the isolate with this ID, with all rights, if it belongs to this runtime and has not
     /// ended.
+    ///
+    /// # Blocking
+    /// Looks at an eighth of all isolates, but locks for short times. For many IDs, use
+    /// [`isolates`](Self::isolates).
     pub fn isolate(&self, id: IsolateId) -> Option<Isolate> {
-        self.core().find_isolate(id.0).map(Isolate::with_all_rights)
+        self.isolates(&[id]).pop()
+    }
+
+    /// Returns those of these isolates that belong to this runtime and have not ended, with all rights,
+    /// in no order.
+    ///
+    /// # Blocking
+    /// Looks at all isolates once, but locks for short times.
+    pub fn isolates(&self, ids: &[IsolateId]) -> Vec<Isolate> {
+        let mut ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+        ids.sort_unstable();
+        let found = self.core().find_isolates(&ids).into_iter();
+        found.map(Isolate::with_all_rights).collect()
     }
 }
 

@@ -829,14 +829,14 @@ impl RuntimeCore {
         self.register.add(isolate)
     }
 
-    /// Returns all isolates, and the number of those that have ended.
-    pub(crate) fn isolates(&self) -> (Vec<IsolateRef>, u64) {
+    /// Returns all isolates, and the numbers of those that were spawned and that have ended.
+    pub(crate) fn isolates(&self) -> (Vec<IsolateRef>, [u64; 2]) {
         self.register.all_by(CHUNK)
     }
 
-    /// Returns the isolate with this number, if it has not ended.
-    pub(crate) fn find_isolate(&self, id: u64) -> Option<IsolateRef> {
-        self.register.find(id)
+    /// Returns those of these isolates that have not ended, in no order. `ids` is in order.
+    pub(crate) fn find_isolates(&self, ids: &[u64]) -> Vec<IsolateRef> {
+        self.register.find(ids, CHUNK)
     }
 
     /// Removes an isolate from the register, at the end of its teardown.

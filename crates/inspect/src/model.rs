@@ -65,7 +65,7 @@ pub struct Sample {
     pub ended_total: u64,
     /// Messages and other events that wait in the queues of all isolates.
     pub queued: u64,
-    /// Turns of all isolates.
+    /// Turns of all isolates. Of an isolate with a thread of its own, those up to the last look at it.
     pub turns_total: u64,
     /// Threads that the pool has started.
     pub threads: u64,
@@ -291,10 +291,14 @@ pub struct Wait {
 pub struct Waits {
     /// All waits that are known.
     pub waits: Vec<Wait>,
-    /// The cycles among them, each as the names of its parties.
+    /// The cycles among them: in each, every party waits for the next one, and the last for the first.
+    /// Of several cycles that share a party, a shortest one.
     pub cycles: Vec<Vec<Party>>,
     /// Isolates that have not said what they wait for within the time: they compute or block.
     pub unanswered: u64,
+    /// Idle isolates that were not asked what they wait for, since there are too many. The oldest are
+    /// asked, and all that an isolate waits for, by way of others too, when it is looked at itself.
+    pub not_asked: u64,
 }
 
 /// What a thread of the pool does.
@@ -494,8 +498,33 @@ pub struct PoolDetail {
     pub methods: Vec<Method>,
     /// The calls that run, the oldest first; at most 1,000.
     pub calls: Vec<Call>,
+    /// How many of its timed calls took how long.
+    pub histograms: Histograms,
     /// Why it is slow, and what to do, in sentences.
     pub why: Vec<String>,
+}
+
+/// How many of the timed calls of a pool took how long, from its start on.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct Histograms {
+    /// The time for which they waited.
+    pub queue_wait: Vec<Bucket>,
+    /// The time that they ran, of those whose handlers did.
+    pub run_time: Vec<Bucket>,
+}
+
+/// A part of a histogram: the calls whose time is in a range. The ranges of a list ascend, and those
+/// without calls are left out.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct Bucket {
+    /// The end of the range, in microseconds. It begins at half of that.
+    pub up_to_us: f64,
+    /// The calls in this range alone.
+    pub total: u64,
 }
 
 /// A worker of a pool.
@@ -598,8 +627,8 @@ pub struct Event {
     pub number: u64,
     /// Milliseconds since the inspector was started.
     pub at_ms: u64,
-    /// `isolateSpawn`, `isolateExit`, `isolateError`, `isolateStuck`, `deadlock`, `worker`,
-    /// `poolPhase`, `slowCall`, `dump` or `control`; in a recording also `longTurn`.
+    /// `isolateSpawn`, `isolateExit`, `isolateError`, `isolateStuck`, `deadlock`, `panic`,
+    /// `worker`, `poolPhase`, `slowCall`, `dump` or `control`; in a recording also `longTurn`.
     pub kind: String,
     /// How much it matters.
     pub severity: Severity,

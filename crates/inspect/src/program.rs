@@ -14,6 +14,7 @@ mod dump;
 mod events;
 mod isolates;
 mod news;
+mod panics;
 mod pools;
 mod process;
 mod profile;
@@ -61,8 +62,9 @@ pub(crate) struct Program {
     samples: Mutex<Samples>,
     log: Arc<Log>,
     watched: Mutex<Watched>,
-    /// The pauses of this inspector, by isolate. Bounded by the isolates that it has paused.
-    pauses: Mutex<HashMap<u64, Capability>>,
+    /// The pauses of this inspector, by isolate; `None` when it is over. Bounded by the isolates that
+    /// it has paused.
+    pauses: Mutex<Option<HashMap<u64, Capability>>>,
     /// The waits for answers of the last list of waits, and when each was seen first. Bounded by the
     /// isolates that one list asks.
     asked: Mutex<HashMap<Asked, u64>>,
@@ -132,7 +134,8 @@ pub(crate) enum Failure {
 impl Program {
     pub(crate) fn new(name: String, runtime: Runtime, limits: Limits) -> Self {
         let started = Instant::now();
-        let log = Log::new(started, runtime.clone(), limits.per_thread);
+        let log = Arc::new(Log::new(started, runtime.clone(), limits.per_thread));
+        panics::tell(&log);
         Self {
             name,
             runtime,
@@ -147,9 +150,9 @@ impl Program {
             }),
             looked: Condvar::new(),
             samples: Mutex::default(),
-            log: Arc::new(log),
+            log,
             watched: Mutex::default(),
-            pauses: Mutex::default(),
+            pauses: Mutex::new(Some(HashMap::new())),
             asked: Mutex::default(),
         }
     }
@@ -210,7 +213,7 @@ impl Program {
         self.log.recording(limit)
     }
 
-    /// Returns the number of errors of isolates so far.
+    /// Returns the number of errors of isolates so far, and of panics outside of them.
     pub(crate) fn errors(&self) -> u64 {
         self.log.errors()
     }

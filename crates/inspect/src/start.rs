@@ -148,8 +148,9 @@ impl InspectorBuilder {
     }
 
     /// Sets a folder into which a dump is written when an isolate has an error that its code did not
-    /// handle, such as a panic: `NAME-PID-1.json` and so on, within a second of the error, and at most
-    /// [`DUMPS`](Self::DUMPS) of them, like [`Inspector::dump_to`].
+    /// handle, such as a panic, or a thread outside of isolates panics: `NAME-PID-1.json` and so on, within
+    /// a second of the error or at the end of the inspector, and at most [`DUMPS`](Self::DUMPS) of them,
+    /// like [`Inspector::dump_to`]. So if `main` panics, there is one if `main` owns the inspector.
     pub fn dump_on_error(mut self, folder: impl Into<PathBuf>) -> Self {
         self.dumps = Some(folder.into());
         self

@@ -145,6 +145,9 @@ fn alive(detail: &IsolateDetail, why: &mut Vec<String>) {
         let questions = count(detail.questions.len() as u64, "question");
         reasons.push(format!("it has {questions} without an answer"));
     }
+    if detail.isolate.kind == IsolateKind::Root {
+        reasons.push("its host has not dropped it".to_owned());
+    }
     match reasons.is_empty() {
         true => why.push("Nothing keeps it alive: it ends when its queue is empty.".to_owned()),
         false => why.push(format!("It is alive because {}.", reasons.join("; "))),

@@ -16,7 +16,7 @@ use crate::error::ResizeError;
 use crate::observe::hub::Events;
 use crate::observe::trace::CallTrace;
 use crate::shared::Shared;
-use crate::stats::{PoolStats, PoolStatus};
+use crate::stats::{Histograms, PoolStats, PoolStatus};
 
 /// The pools that exist, by their numbers.
 static POOLS: LazyLock<Mutex<List>> = LazyLock::new(Mutex::default);
@@ -37,6 +37,7 @@ impl Drop for Entered {
 trait Pool: Send + Sync {
     fn status(&self) -> PoolStatus;
     fn stats(&self) -> PoolStats;
+    fn histograms(&self) -> Histograms;
     fn in_flight(&self) -> Vec<InFlight>;
     fn in_queue(&self, most: usize) -> Vec<Queued>;
     fn trace(self: Arc<Self>) -> CallTrace;
@@ -179,6 +180,11 @@ impl AnyPool {
         self.pool.stats()
     }
 
+    /// Returns how many of its timed calls took how long.
+    pub fn histograms(&self) -> Histograms {
+        self.pool.histograms()
+    }
+
     /// Returns the calls that workers run now, and the streams that wait.
     pub fn in_flight(&self) -> Vec<InFlight> {
         self.pool.in_flight()
@@ -249,6 +255,10 @@ impl<C: Calls> Pool for Shared<C> {
 
     fn stats(&self) -> PoolStats {
         self.stats()
+    }
+
+    fn histograms(&self) -> Histograms {
+        self.totals().histograms()
     }
 
     fn in_flight(&self) -> Vec<InFlight> {

@@ -180,7 +180,7 @@ pub use observe::trace::{CallTrace, EndedCall, Traced};
 pub use pool::{NoCalls, ShutdownReport, WorkerPool};
 pub use size::Workers;
 pub use stats::{
-    Latency, MethodMemory, MethodStats, PoolPhase, PoolStats, PoolStatus, WorkerCondition,
-    WorkerMemory, WorkerStats, WorkerStatus,
+    Histograms, Latency, MethodMemory, MethodStats, PoolPhase, PoolStats, PoolStatus,
+    WorkerCondition, WorkerMemory, WorkerStats, WorkerStatus,
 };
 pub use worker::WorkerContext;

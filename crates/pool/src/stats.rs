@@ -166,6 +166,19 @@ pub struct Latency {
     pub max: Duration,
 }
 
+/// How many timed calls of a pool took how long. Each list has a number of calls with the time that
+/// none of them exceeded and that half of which all exceeded: a power of two in nanoseconds. The times
+/// ascend, and those without calls are left out. The numbers only grow, so that the difference of two
+/// histograms is that of the calls in between.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Histograms {
+    /// The time for which they waited.
+    pub queue_wait: Vec<(Duration, u64)>,
+    /// The time that they ran, of those whose handlers did.
+    pub run_time: Vec<(Duration, u64)>,
+}
+
 /// A pool as it is at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -20,7 +20,7 @@ pub mod cell;
 
 pub use mutex::{Condvar, Mutex, MutexGuard};
 pub use parker::Parker;
-pub use rank::{Rank, assert_none_held};
+pub use rank::{Rank, assert_none_held, holds_any};
 pub use serial::Serial;
 pub use state::{StateGuard, StateLock};
 pub use thread::thread_number;

@@ -127,6 +127,15 @@ impl Held {
     }
 }
 
+/// Returns whether the calling thread is known to hold a lock of the runtime, which only debug builds
+/// know. For code that may run anywhere, such as a hook for panics.
+pub fn holds_any() -> bool {
+    #[cfg(all(debug_assertions, not(loom)))]
+    return HELD.with(|all| all.get().iter().any(Option::is_some));
+    #[cfg(not(all(debug_assertions, not(loom))))]
+    false
+}
+
 /// Checks, in debug builds, that the calling thread holds no lock of the runtime: before code of a
 /// user runs, which may take any lock.
 ///

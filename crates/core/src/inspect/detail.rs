@@ -97,6 +97,27 @@ impl Isolate {
     }
 }
 
+impl Isolate {
+    /// Asks the isolate for its questions without an answer, as [`IsolateDetail::questions`] has
+    /// them, under the conditions of [`inspect`](Self::inspect), and as cheaply as
+    /// [`count_ports`](Self::count_ports).
+    pub fn questions(&self) -> Reply<Vec<Option<IsolateId>>> {
+        let (answer, reply) = one_shot();
+        self.call(Priority::Immediate, move || {
+            if let Some(questions) = Current::with(|isolate| isolate.map(questions)) {
+                answer.send(questions);
+            }
+        });
+        reply
+    }
+}
+
+fn questions(isolate: Current<'_>) -> Vec<Option<IsolateId>> {
+    let events = isolate.local().events.borrow();
+    let events = events.as_ref();
+    events.map_or_else(Vec::new, |events| events.replies.asked().collect())
+}
+
 fn count_ports(isolate: Current<'_>) -> usize {
     // Creates the event loop's state, as below.
     isolate.with_events(|_| {});

@@ -36,8 +36,8 @@ pub(super) struct Register {
 #[derive(Default)]
 struct Shard {
     list: Vec<Listed>,
-    /// The number of isolates that were removed.
-    ended: u64,
+    /// The number of isolates that were added.
+    spawned: u64,
 }
 
 /// An isolate that has not been torn down. It keeps itself alive, with a count of its own.
@@ -85,6 +85,7 @@ impl Register {
         self.len.fetch_add(1, Ordering::SeqCst);
         isolate.register_index.set(shard.list.len() as u32);
         shard.list.push(Listed(isolate.this()));
+        shard.spawned += 1;
         true
     }
 
@@ -99,7 +100,6 @@ impl Register {
         if let Some(moved) = shard.list.get(index) {
             moved.get().register_index.set(index as u32);
         }
-        shard.ended += 1;
         drop(shard);
         if self.len.fetch_sub(1, Ordering::SeqCst) == 1 && self.closed.load(Ordering::SeqCst) {
             let waiting = self.waiting.lock().take_all();
@@ -132,37 +132,42 @@ impl Register {
         all
     }
 
-    /// Returns the isolate with this number, if it is registered.
-    pub(super) fn find(&self, id: u64) -> Option<IsolateRef> {
-        let shard = self.shard(id).lock();
-        let listed = shard.list.iter().find(|listed| listed.get().id == id)?;
-        Some(IsolateRef::new(listed.get()))
+    /// Returns those of these isolates that are registered, in no order. `ids` is in order. Locks for
+    /// at most `chunk` isolates at a time.
+    pub(super) fn find(&self, ids: &[u64], chunk: usize) -> Vec<IsolateRef> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            if ids.iter().any(|id| std::ptr::eq(self.shard(*id), shard)) {
+                let first = found.len();
+                look_at(shard, chunk, |listed| {
+                    if ids.binary_search(&listed.get().id).is_ok() {
+                        found.push(IsolateRef::new(listed.get()));
+                    }
+                });
+                keep_once(&mut found, first);
+            }
+        }
+        found
     }
 
     /// Returns all isolates like [`all`](Self::all), but locks for at most `chunk` of them at a time,
-    /// and the number of isolates that have ended. An isolate that is registered throughout is
-    /// there once.
-    pub(super) fn all_by(&self, chunk: usize) -> (Vec<IsolateRef>, u64) {
-        let (mut all, mut ended) = (Vec::new(), 0);
+    /// and the numbers of isolates that were spawned and that have ended. An isolate that is
+    /// registered throughout is there once. The numbers never fall.
+    pub(super) fn all_by(&self, chunk: usize) -> (Vec<IsolateRef>, [u64; 2]) {
+        let (mut all, mut spawned, mut ended) = (Vec::new(), 0, 0);
         for shard in &self.shards {
+            // Both at one moment, so that neither counts what the other does not.
+            let counted = shard.lock();
+            spawned += counted.spawned;
+            ended += counted.spawned - counted.list.len() as u64;
+            drop(counted);
             let first = all.len();
-            // From the end: a removal moves the last one forward, to where this comes later. So
-            // none is missed, but one may be seen twice.
-            let mut rest = usize::MAX;
-            while rest != 0 {
-                let shard = shard.lock();
-                let end = rest.min(shard.list.len());
-                rest = end.saturating_sub(chunk);
-                let listed = &shard.list[rest..end];
-                all.extend(listed.iter().map(|listed| IsolateRef::new(listed.get())));
-                ended += if rest == 0 { shard.ended } else { 0 };
-            }
-            let mut ids: Vec<_> = all.drain(first..).collect();
-            ids.sort_unstable_by_key(|isolate: &IsolateRef| isolate.id);
-            ids.dedup_by_key(|isolate| isolate.id);
-            all.extend(ids);
+            look_at(shard, chunk, |listed| {
+                all.push(IsolateRef::new(listed.get()));
+            });
+            keep_once(&mut all, first);
         }
-        (all, ended)
+        (all, [spawned, ended])
     }
 
     /// Refuses new isolates from now on, and returns the existing ones.
@@ -210,4 +215,26 @@ impl Drop for Emptied<'_> {
         let waker = self.register.waiting.lock().forget(&mut self.ticket);
         drop(waker);
     }
+}
+
+/// Shows all isolates of a shard, but locks for at most `chunk` of them at a time. One that is listed
+/// throughout is shown at least once.
+fn look_at(shard: &Mutex<Shard>, chunk: usize, mut look: impl FnMut(&Listed)) {
+    // From the end: a removal moves the last one forward, to where this comes later. So none is
+    // missed, but one may be seen twice.
+    let mut rest = usize::MAX;
+    while rest != 0 {
+        let shard = shard.lock();
+        let end = rest.min(shard.list.len());
+        rest = end.saturating_sub(chunk);
+        shard.list[rest..end].iter().for_each(&mut look);
+    }
+}
+
+/// Removes isolates that are there a second time, from the place `first` on.
+fn keep_once(isolates: &mut Vec<IsolateRef>, first: usize) {
+    let mut once: Vec<_> = isolates.drain(first..).collect();
+    once.sort_unstable_by_key(|isolate: &IsolateRef| isolate.id);
+    once.dedup_by_key(|isolate| isolate.id);
+    isolates.extend(once);
 }

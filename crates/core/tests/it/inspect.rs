@@ -77,6 +77,7 @@ fn an_isolate_is_seen_idle_running_with_its_queue_and_paused() {
     drop(port);
     runtime.shut_down();
     assert_eq!(runtime.snapshot().isolates.len(), 0);
+    assert_eq!(runtime.snapshot().spawned_total, 1);
     assert_eq!(runtime.snapshot().ended_total, 1);
 }
 
@@ -405,8 +406,16 @@ fn no_isolate_is_missed_or_seen_twice_while_others_come_and_go() {
             block_on(builder.spawn(|()| checkpoint(), ()).exited());
         }
     });
+    let mut before = [0, 0];
     for _ in 0..if cfg!(miri) { 2 } else { 50 } {
-        let isolates = runtime.snapshot().isolates;
+        let snapshot = runtime.snapshot();
+        let now = [snapshot.spawned_total, snapshot.ended_total];
+        assert!(
+            now[0] >= before[0] && now[1] >= before[1],
+            "{before:?} {now:?}"
+        );
+        before = now;
+        let isolates = snapshot.isolates;
         let mut seen: Vec<_> = isolates.iter().map(|it| it.id).collect();
         seen.sort_unstable();
         let all = seen.len();
@@ -414,6 +423,9 @@ fn no_isolate_is_missed_or_seen_twice_while_others_come_and_go() {
         assert_eq!(seen.len(), all, "one was seen twice");
         seen.retain(|id| ids.binary_search(id).is_ok());
         assert_eq!(seen, ids, "one was missed");
+        let mut found: Vec<_> = runtime.isolates(&ids).iter().map(Isolate::id).collect();
+        found.sort_unstable();
+        assert_eq!(found, ids, "one was not found, or twice");
     }
     drop(stop);
     churn.join().expect("it has not panicked");

@@ -1,5 +1,7 @@
 //! What a client may change, if the program has allowed it. Each change is an event.
 
+use std::collections::HashMap;
+
 use insula_core::{Capability, Isolate, IsolateId};
 use insula_pool::{AnyPool, PoolPhase, pools};
 
@@ -11,11 +13,20 @@ impl Program {
     /// Pauses an isolate. A second pause changes nothing.
     pub(crate) fn pause(&self, id: &str) -> Result<Done, Failure> {
         let isolate = self.find(id)?;
+        let number = isolate.id().number();
         let mut pauses = self.pauses.lock();
-        let capability = pauses.entry(isolate.id().number());
-        let capability = *capability.or_insert_with(Capability::new);
+        let Some(known) = pauses.as_mut() else {
+            return Err(Failure::Failed("the inspector is over".to_owned()));
+        };
+        let capability = *known.entry(number).or_insert_with(Capability::new);
         drop(pauses);
+        // Without the lock: it may call the host of a root isolate.
         isolate.pause_with(capability);
+        let kept = |pauses: &HashMap<u64, Capability>| pauses.get(&number) == Some(&capability);
+        if !self.pauses.lock().as_ref().is_some_and(kept) {
+            // Its end came first, and would have no effect.
+            isolate.resume(capability);
+        }
         Ok(self.done(
             id,
             format!("told {} to pause after its turn", isolate.name()),
@@ -25,7 +36,7 @@ impl Program {
     /// Ends the pause of this inspector.
     pub(crate) fn resume(&self, id: &str) -> Result<Done, Failure> {
         let isolate = self.find(id)?;
-        let capability = self.pauses.lock().remove(&isolate.id().number());
+        let capability = self.forget_pause(&isolate);
         let capability = capability.ok_or_else(|| {
             Failure::Failed(format!(
                 "{} was not paused by this inspector",
@@ -40,7 +51,7 @@ impl Program {
     pub(crate) fn kill(&self, id: &str) -> Result<Done, Failure> {
         let isolate = self.find(id)?;
         isolate.kill();
-        self.pauses.lock().remove(&isolate.id().number());
+        self.forget_pause(&isolate);
         Ok(self.done(
             id,
             format!("told {} to end at its next interrupt check", isolate.name()),
@@ -91,10 +102,14 @@ impl Program {
         Ok(self.done(id, format!("pool {name} builds its services anew")))
     }
 
-    /// Ends all pauses of this inspector.
+    fn forget_pause(&self, isolate: &Isolate) -> Option<Capability> {
+        self.pauses.lock().as_mut()?.remove(&isolate.id().number())
+    }
+
+    /// Ends all pauses of this inspector, which is over.
     pub(crate) fn resume_all(&self) {
-        let pauses = std::mem::take(&mut *self.pauses.lock());
-        for (number, capability) in pauses {
+        let pauses = self.pauses.lock().take();
+        for (number, capability) in pauses.into_iter().flatten() {
             if let Some(isolate) = self.runtime.isolate(IsolateId::from_number(number)) {
                 isolate.resume(capability);
             }
@@ -138,3 +153,6 @@ fn find_pool(id: &str) -> Result<AnyPool, Failure> {
     let pool = pools.find(|pool| pool.number() == number);
     pool.ok_or_else(|| Failure::Missing(format!("there is no pool '{id}'")))
 }
+
+#[cfg(test)]
+mod tests;

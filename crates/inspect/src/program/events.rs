@@ -30,7 +30,7 @@ struct Inside {
     events: VecDeque<Arc<Event>>,
     /// The number of the newest event.
     newest: u64,
-    /// The number of errors of isolates.
+    /// The number of errors of isolates, and of panics outside of them.
     errors: u64,
     recorder: Recorder,
 }
@@ -83,6 +83,17 @@ impl Log {
         }
     }
 
+    /// Adds a panic outside of isolates. Called by the hook for panics, so that it must not panic.
+    pub(super) fn panicked(&self, text: String) {
+        self.inside.lock().errors += 1;
+        self.add(Event {
+            kind: "panic".to_owned(),
+            severity: Severity::Error,
+            text,
+            ..Event::default()
+        });
+    }
+
     /// Returns what the recorder has, with the newest `limit` events.
     pub(super) fn recording(&self, limit: usize) -> Recording {
         let recorded = self.inside.lock().recorder.recorded();
@@ -101,7 +112,7 @@ impl Log {
         }
     }
 
-    /// Returns the number of errors of isolates.
+    /// Returns the number of errors of isolates, and of panics outside of them.
     pub(super) fn errors(&self) -> u64 {
         self.inside.lock().errors
     }

@@ -184,26 +184,29 @@ impl Program {
 
     /// Returns an isolate with its name.
     pub(super) fn party(&self, id: IsolateId) -> Party {
-        let isolate = self.runtime.isolate(id);
-        Party {
-            id: id_of(id),
-            name: isolate.map_or_else(|| id.to_string(), |isolate| isolate.name().to_string()),
-        }
+        let name = match self.recent().isolate(id) {
+            Some(isolate) => name_of(id, isolate.name.as_ref()),
+            // It has ended, or was spawned after the look.
+            None => {
+                let isolate = self.runtime.isolate(id);
+                isolate.map_or_else(|| id.to_string(), |isolate| isolate.name().to_string())
+            }
+        };
+        let id = id_of(id);
+        Party { id, name }
     }
 
     fn row_of(&self, handle: &Handle, id: &str) -> Result<Isolate, Failure> {
         let now = self.now_ms();
         let view = self.recent();
-        let mut isolates = view.runtime.isolates.iter();
-        let found = isolates.find(|it| it.id == handle.id());
-        let row = found.map(|it| row(it, &view, now));
+        let row = view.isolate(handle.id()).map(|it| row(it, &view, now));
         // One that was spawned after the look is not in it.
         row.ok_or_else(|| Failure::Missing(format!("'{id}' has just been spawned or has ended")))
     }
 
     /// Asks isolates about themselves, all at once. `None` for each that has not answered in time.
     pub(super) fn ask(&self, isolates: &[Handle]) -> Vec<Option<Told>> {
-        ask_all(isolates, Handle::inspect)
+        ask_all(isolates, PATIENCE, Handle::inspect)
     }
 
     /// Asks isolates for the number of their ports: those that have come first, since a leak has
@@ -212,21 +215,21 @@ impl Program {
         let mut asked: Vec<_> = isolates.iter().map(|it| it.id).collect();
         asked.sort_unstable();
         asked.truncate(ASKED);
-        let handles = asked.into_iter().filter_map(|id| self.runtime.isolate(id));
-        let handles: Vec<_> = handles.collect();
-        let told = ask_all(&handles, Handle::count_ports);
+        let handles = self.runtime.isolates(&asked);
+        let told = ask_all(&handles, PATIENCE, Handle::count_ports);
         let told = handles.iter().zip(told);
         told.filter_map(|(isolate, ports)| Some((isolate.id(), ports?)))
             .collect()
     }
 }
 
-/// Asks isolates all at once. `None` for each that has not answered in time.
-fn ask_all<T: Send + 'static>(
+/// Asks isolates all at once. `None` for each that has not answered within this time.
+pub(super) fn ask_all<T: Send + 'static>(
     isolates: &[Handle],
+    patience: Duration,
     ask: impl Fn(&Handle) -> Reply<T>,
 ) -> Vec<Option<T>> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     let replies: Vec<_> = isolates.iter().map(ask).collect();
     let woken = Arc::new(Woken(Parker::new()));
     let waker = Waker::from(woken.clone());
@@ -266,14 +269,13 @@ fn fits(isolate: &IsolateSnapshot, query: &Query) -> bool {
     is_state(state(isolate.state)) && is_named(isolate, &query.filter)
 }
 
+/// Returns whether a part of an isolate's name or id is `filter`, which is in lower case.
 fn is_named(isolate: &IsolateSnapshot, filter: &str) -> bool {
     filter.is_empty()
-        || isolate
-            .name
-            .as_ref()
-            .is_some_and(|name| name.contains(filter))
         || id_of(isolate.id).contains(filter)
-        || isolate.name.is_none() && isolate.id.to_string().contains(filter)
+        || name_of(isolate.id, isolate.name.as_ref())
+            .to_lowercase()
+            .contains(filter)
 }
 
 fn compare(column: Column, a: &IsolateSnapshot, b: &IsolateSnapshot, view: &View) -> Ordering {
@@ -362,12 +364,14 @@ fn port(port: &PortDetail) -> Port {
 impl View {
     /// Returns the isolates that can be asked about themselves without a wait: the idle ones, the
     /// oldest first, and at most so many.
-    pub(super) fn idle(&self, most: usize) -> Vec<IsolateId> {
+    /// Returns also how many more there are.
+    pub(super) fn idle(&self, most: usize) -> (Vec<IsolateId>, usize) {
         let idle = self.runtime.isolates.iter();
         let idle = idle.filter(|it| it.state == IsolateState::Idle);
         let mut idle: Vec<_> = idle.map(|it| it.id).collect();
         idle.sort_unstable();
+        let more = idle.len().saturating_sub(most);
         idle.truncate(most);
-        idle
+        (idle, more)
     }
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
-use insula_core::ThreadSnapshot;
+use insula_core::{IsolateId, IsolateKind};
 use insula_pool::{AnyPool, Events, WorkerChange, WorkerEvent};
 
 use super::Limits;
@@ -23,8 +23,8 @@ pub(super) struct Told {
     pools: HashMap<u64, ToldPool>,
     /// The calls that are slow, by their identities.
     slow: HashSet<usize>,
-    /// The beginnings of the long turns, by the numbers of their threads.
-    long: HashMap<usize, u64>,
+    /// The beginnings of the long turns, by the numbers of their isolates.
+    long: HashMap<u64, u64>,
 }
 
 struct ToldPool {
@@ -51,19 +51,37 @@ impl Told {
 
     fn long_turns(&mut self, view: &View, limits: Limits, now: u64, news: &mut Vec<Event>) {
         let threads = view.runtime.threads.iter().zip(&view.seen.threads);
-        for (thread, seen) in threads {
-            let long = seen.turn_since_ms.filter(|since| {
-                let age = now.saturating_sub(*since);
-                u128::from(age) >= limits.stuck.as_millis()
-            });
-            match long {
-                None => drop(self.long.remove(&thread.index)),
-                Some(since) if self.long.insert(thread.index, since) != Some(since) => {
-                    news.extend(long_turn(view, thread, now.saturating_sub(since)));
-                }
-                Some(_) => {}
+        let on_threads = threads.filter_map(|(thread, seen)| {
+            let name = thread_name(thread.index);
+            let place = format!("on {name}");
+            Some((thread.isolate?, seen.turn_since_ms?, place, Some(name)))
+        });
+        let isolates = view.runtime.isolates.iter();
+        let at_home = isolates.filter_map(|isolate| {
+            let place = match isolate.kind {
+                IsolateKind::Pinned => "on its own thread",
+                IsolateKind::Root => "in the loop of its host",
+                _ => return None,
+            };
+            let seen = view.seen.isolates.get(&isolate.id.number())?;
+            Some((isolate.id, seen.turn_since_ms?, place.to_owned(), None))
+        });
+        let mut long = HashMap::new();
+        for (isolate, since, place, thread) in on_threads.chain(at_home) {
+            let age = now.saturating_sub(since);
+            if u128::from(age) < limits.stuck.as_millis() {
+                continue;
             }
+            let number = isolate.number();
+            if self.long.get(&number) != Some(&since) {
+                news.push(Event {
+                    thread,
+                    ..long_turn(view, isolate, &place, age)
+                });
+            }
+            long.insert(number, since);
         }
+        self.long = long;
     }
 
     fn pools(&mut self, view: &View, pools: &[AnyPool], news: &mut Vec<Event>) {
@@ -132,28 +150,22 @@ impl ToldPool {
     }
 }
 
-fn long_turn(view: &View, thread: &ThreadSnapshot, age: u64) -> Option<Event> {
-    let isolate = thread.isolate?;
-    let mut isolates = view.runtime.isolates.iter();
-    let found = isolates.find(|it| it.id == isolate);
-    let name = name_of(isolate, found.and_then(|it| it.name.as_ref()));
+fn long_turn(view: &View, isolate: IsolateId, place: &str, age: u64) -> Event {
+    let name = view.isolate(isolate).and_then(|it| it.name.as_ref());
+    let name = name_of(isolate, name);
     // A worker of a pool is there to compute, and a call that takes too long is an event of its own.
     let mut workers = view.pools.iter().flat_map(|pool| &pool.isolates);
     let severity = match workers.any(|worker| worker.1 == isolate) {
         true => Severity::Info,
         false => Severity::Warning,
     };
-    Some(Event {
+    Event {
         kind: "isolateStuck".to_owned(),
         severity,
         subject: id_of(isolate),
-        text: format!(
-            "{name} is inside of one turn for {age} ms, on thread {}",
-            thread.index
-        ),
-        thread: Some(thread_name(thread.index)),
+        text: format!("{name} is inside of one turn for {age} ms, {place}"),
         ..Event::default()
-    })
+    }
 }
 
 fn of_pool(pool: &PoolView, kind: &str, severity: Severity, text: &str) -> Event {
@@ -173,3 +185,6 @@ fn severity_of(event: &WorkerEvent) -> Severity {
         _ => Severity::Info,
     }
 }
+
+#[cfg(test)]
+mod tests;

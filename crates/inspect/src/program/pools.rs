@@ -10,7 +10,9 @@ use insula_pool::{
 use super::isolates::number_in;
 use super::view::{PoolView, View};
 use super::{Failure, Program, millis};
-use crate::model::{Call, Latency, Method, Outcomes, Pool, PoolDetail, Pools, Worker};
+use crate::model::{
+    Bucket, Call, Histograms, Latency, Method, Outcomes, Pool, PoolDetail, Pools, Worker,
+};
 use crate::why;
 
 /// Calls that are shown of a pool.
@@ -72,8 +74,7 @@ impl Program {
         calls.sort_by_key(|call| std::cmp::Reverse(call.seen_ms));
         calls.truncate(CALLS);
         let is_paused = |isolate: IsolateId| {
-            let mut isolates = view.runtime.isolates.iter();
-            let found = isolates.find(|it| it.id == isolate);
+            let found = view.isolate(isolate);
             found.is_some_and(|it| it.state == IsolateState::Paused)
         };
         PoolDetail {
@@ -95,6 +96,10 @@ impl Program {
                 .collect(),
             methods: pool.stats.methods.iter().map(method).collect(),
             calls,
+            histograms: Histograms {
+                queue_wait: buckets(&pool.histograms.queue_wait),
+                run_time: buckets(&pool.histograms.run_time),
+            },
             why: Vec::new(),
         }
     }
@@ -211,4 +216,12 @@ fn latency(times: &Times) -> Latency {
         p999_us: micros(times.p999),
         max_us: micros(times.max),
     }
+}
+
+fn buckets(counts: &[(Duration, u64)]) -> Vec<Bucket> {
+    let buckets = counts.iter().map(|(up_to, total)| Bucket {
+        up_to_us: up_to.as_secs_f64() * 1e6,
+        total: *total,
+    });
+    buckets.collect()
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use insula_core::{
     IsolateId, IsolateKind, IsolateSnapshot, IsolateState, Runtime, RuntimeSnapshot, WaitSnapshot,
 };
-use insula_pool::{AnyPool, InFlight, PoolStats, PoolStatus, Queued};
+use insula_pool::{AnyPool, Histograms, InFlight, PoolStats, PoolStatus, Queued};
 
 use super::process;
 use super::waits::party_id;
@@ -40,6 +40,7 @@ pub(super) struct PoolView {
     pub(super) isolates: Vec<(usize, IsolateId)>,
     pub(super) status: PoolStatus,
     pub(super) stats: PoolStats,
+    pub(super) histograms: Histograms,
     pub(super) calls: Vec<InFlight>,
     /// Calls in its queue, in no order.
     pub(super) queued: Vec<Queued>,
@@ -58,8 +59,39 @@ pub(super) struct Seen {
     pub(super) queued: HashMap<usize, (u64, Queued)>,
     /// When each wait was seen first, by the id of its waiter.
     pub(super) waits: HashMap<String, u64>,
-    /// Turns on threads of the pool.
+    /// Turns on threads of the pool, and of isolates that have threads of their own.
     turns_total: u64,
+    /// The calls of each pool, by its number.
+    pools: HashMap<u64, CallTotals>,
+    /// The calls of the pools that are gone.
+    gone: CallTotals,
+}
+
+/// Calls of pools, from the beginning on.
+#[derive(Clone, Copy, Default)]
+struct CallTotals {
+    submitted: u64,
+    ended: u64,
+    lost: u64,
+}
+
+impl CallTotals {
+    fn of(pool: &PoolStats) -> Self {
+        let ended = pool.ended();
+        Self {
+            submitted: pool.submitted,
+            ended,
+            lost: ended - pool.answered - pool.failed,
+        }
+    }
+
+    fn and(self, other: &Self) -> Self {
+        Self {
+            submitted: self.submitted + other.submitted,
+            ended: self.ended + other.ended,
+            lost: self.lost + other.lost,
+        }
+    }
 }
 
 /// What was seen of an isolate.
@@ -72,6 +104,8 @@ pub(super) struct SeenIsolate {
     pub(super) turns_total: u64,
     /// When the present turn was seen first, if the isolate runs.
     pub(super) turn_since_ms: Option<u64>,
+    /// Its place in the list of this look.
+    place: usize,
 }
 
 /// What was seen of a thread.
@@ -108,6 +142,7 @@ impl View {
             },
             status: pool.status(),
             stats: pool.stats(),
+            histograms: pool.histograms(),
             calls: pool.in_flight(),
             queued: pool.in_queue(QUEUED),
         });
@@ -134,20 +169,31 @@ impl View {
                 thread.turns_total - known.turns_total
             })
             .sum();
-        let isolates = self.runtime.isolates.iter();
+        let isolates = self.runtime.isolates.iter().enumerate();
+        let isolates: HashMap<_, _> = isolates
+            .map(|(place, isolate)| {
+                let number = isolate.id.number();
+                let known = before.isolates.get(&number).copied();
+                (number, compare_isolate(known, isolate, place, now))
+            })
+            .collect();
+        let of_pools = self.pools.iter();
+        let pools: HashMap<_, _> = of_pools
+            .map(|pool| (pool.number, CallTotals::of(&pool.stats)))
+            .collect();
         let calls = self.pools.iter().flat_map(|pool| &pool.calls);
         let queued = self.pools.iter().flat_map(|pool| &pool.queued);
         let waiters = self.waits.iter().map(|wait| party_id(&wait.waiter));
         Seen {
             threads,
-            turns_total: before.turns_total + new,
-            isolates: isolates
-                .map(|isolate| {
-                    let number = isolate.id.number();
-                    let known = before.isolates.get(&number).copied();
-                    (number, compare_isolate(known, isolate, now))
-                })
-                .collect(),
+            turns_total: before.turns_total + new + self.turns_at_home(&isolates, before),
+            gone: before
+                .pools
+                .iter()
+                .filter(|(number, _)| !pools.contains_key(number))
+                .fold(before.gone, |gone, (_, totals)| gone.and(totals)),
+            pools,
+            isolates,
             calls: calls
                 .map(|call| {
                     let known = before.calls.get(&call.identity());
@@ -172,6 +218,25 @@ impl View {
                 })
                 .collect(),
         }
+    }
+
+    /// Returns the turns since the look before of the isolates that no thread of the pool runs.
+    fn turns_at_home(&self, now: &HashMap<u64, SeenIsolate>, before: &Seen) -> u64 {
+        let isolates = self.runtime.isolates.iter();
+        let at_home = isolates.filter(|it| it.kind != IsolateKind::Pooled);
+        let turns = at_home.map(|isolate| {
+            let number = &isolate.id.number();
+            let total =
+                |seen: &HashMap<u64, SeenIsolate>| seen.get(number).map(|it| it.turns_total);
+            total(now).unwrap_or_default() - total(&before.isolates).unwrap_or_default()
+        });
+        turns.sum()
+    }
+
+    /// Returns what this look has found of an isolate.
+    pub(super) fn isolate(&self, id: IsolateId) -> Option<&IsolateSnapshot> {
+        let seen = self.seen.isolates.get(&id.number())?;
+        self.runtime.isolates.get(seen.place)
     }
 
     fn compare_threads(&self, before: &Seen, now: u64) -> Vec<SeenThread> {
@@ -216,8 +281,9 @@ impl View {
     pub(super) fn sample(&self, now: u64) -> Sample {
         let isolates = &self.runtime.isolates;
         let count = |state| isolates.iter().filter(|it| it.state == state).count() as u64;
-        let ended_total = self.runtime.ended_total;
         let of_pools = |count: fn(&PoolView) -> u64| self.pools.iter().map(count).sum();
+        let pools = self.seen.pools.values();
+        let calls = pools.fold(self.seen.gone, CallTotals::and);
         let threads = self.runtime.threads.iter();
         Sample {
             at_ms: now,
@@ -225,8 +291,8 @@ impl View {
             running: count(IsolateState::Running),
             runnable: count(IsolateState::Runnable),
             paused: count(IsolateState::Paused),
-            spawned_total: ended_total + isolates.len() as u64,
-            ended_total,
+            spawned_total: self.runtime.spawned_total,
+            ended_total: self.runtime.ended_total,
             queued: isolates.iter().map(|it| u64::from(it.queued)).sum(),
             turns_total: self.seen.turns_total,
             threads: self.runtime.threads.len() as u64,
@@ -234,9 +300,9 @@ impl View {
             waits: self.waits.len() as u64,
             memory_bytes: process::memory_bytes(),
             cpu_total_ms: process::cpu_ms(),
-            calls_submitted_total: of_pools(|it| it.stats.submitted),
-            calls_ended_total: of_pools(|it| it.stats.ended()),
-            calls_lost_total: of_pools(|it| it.stats.ended() - it.stats.answered - it.stats.failed),
+            calls_submitted_total: calls.submitted,
+            calls_ended_total: calls.ended,
+            calls_lost_total: calls.lost,
             calls_queued: of_pools(|it| (it.status.queued + it.status.waiting) as u64),
             calls_running: of_pools(|it| it.status.workers.iter().map(|it| it.busy as u64).sum()),
             cost_us: 0,
@@ -244,7 +310,12 @@ impl View {
     }
 }
 
-fn compare_isolate(known: Option<SeenIsolate>, isolate: &IsolateSnapshot, now: u64) -> SeenIsolate {
+fn compare_isolate(
+    known: Option<SeenIsolate>,
+    isolate: &IsolateSnapshot,
+    place: usize,
+    now: u64,
+) -> SeenIsolate {
     let runs = isolate.state == IsolateState::Running;
     let Some(known) = known else {
         return SeenIsolate {
@@ -252,6 +323,7 @@ fn compare_isolate(known: Option<SeenIsolate>, isolate: &IsolateSnapshot, now: u
             turns: isolate.turns,
             turns_total: u64::from(isolate.turns),
             turn_since_ms: runs.then_some(now),
+            place,
         };
     };
     let turns = isolate.turns.wrapping_sub(known.turns);
@@ -260,6 +332,7 @@ fn compare_isolate(known: Option<SeenIsolate>, isolate: &IsolateSnapshot, now: u
         turns: isolate.turns,
         turns_total: known.turns_total + u64::from(turns),
         turn_since_ms: runs.then(|| since.unwrap_or(now)),
+        place,
         ..known
     }
 }

@@ -7,13 +7,15 @@
 //! the queue. A worker that runs several calls may finish one while it waits for
 //! the sake of another, so only a worker with a single call can be part of a cycle.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Instant;
 
-use insula_core::{IsolateDetail, IsolateId, PartySnapshot};
+use insula_core::{Isolate, IsolateDetail, IsolateId, PartySnapshot};
 use insula_pool::{InFlight, Queued};
 
 use super::Program;
 use super::events::id_of;
+use super::isolates::{PATIENCE, ask_all};
 use super::pools::pool_id;
 use super::view::{PoolView, View};
 use crate::model::{Party, Wait, Waits};
@@ -32,52 +34,25 @@ pub(super) fn party_id(party: &PartySnapshot) -> String {
     }
 }
 
+/// The isolates that one isolate awaits answers of.
+type Asking = (IsolateId, Vec<IsolateId>);
+
 impl Program {
     /// Answers `getWaits`.
     pub(crate) fn waits(&self) -> Waits {
-        let idle = self.recent().idle(ASKED);
-        let handles: Vec<_> = idle
-            .into_iter()
-            .filter_map(|id| self.runtime.isolate(id))
-            .collect();
-        let told = self.ask(&handles);
-        let unanswered = told.iter().filter(|told| told.is_none()).count() as u64;
-        let mut waits = self.blocked();
-        let mut asked = HashMap::new();
-        let now = self.now_ms();
-        let before = self.asked.lock().clone();
-        for (handle, told) in handles.iter().zip(told) {
-            let Some(holders) = told.and_then(|told| asked_by(&told)) else {
-                continue;
-            };
-            let numbers = holders.iter().map(|it| it.number()).collect();
-            let key = (handle.id().number(), numbers);
-            let first = before.get(&key).copied().unwrap_or(now);
-            waits.push(Wait {
-                waiter: self.party(handle.id()),
-                holders: holders.iter().map(|it| self.party(*it)).collect(),
-                kind: "asked".to_owned(),
-                seen_ms: now.saturating_sub(first),
-                ..Wait::default()
-            });
-            asked.insert(key, first);
-        }
-        *self.asked.lock() = asked;
-        let cycles = self.add_calls(&mut waits);
-        Waits {
-            waits,
-            cycles,
-            unanswered,
-        }
+        self.waits_and(Vec::new())
     }
 
     /// Returns the waits in which an isolate waits or is waited for. `told` is what it has told.
     pub(super) fn waits_of(&self, isolate: IsolateId, told: Option<&IsolateDetail>) -> Vec<Wait> {
-        let has_questions = told.is_some_and(|told| !told.questions.is_empty());
-        // What others ask of it is known to them alone, so all are asked if it may be in a cycle.
-        let mut waits = match has_questions {
-            true => self.waits().waits,
-            false => {
+        let asked = told.and_then(|told| asked_by(&told.questions));
+        let mut waits = match asked {
+            // It may be in a cycle with any isolate, and not only with those that all are asked.
+            Some(asked) => {
+                let along = self.asked_along((isolate, asked));
+                self.waits_and(along).waits
+            }
+            None => {
                 let mut waits = self.blocked();
                 self.add_calls(&mut waits);
                 waits
@@ -86,6 +61,86 @@ impl Program {
         let id = id_of(isolate);
         waits.retain(|wait| wait.waiter.id == id || wait.holders.iter().any(|it| it.id == id));
         waits
+    }
+
+    /// Returns whom an isolate awaits, whom those await, and so on, within a time.
+    fn asked_along(&self, first: Asking) -> Vec<Asking> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut known = HashSet::from([first.0]);
+        let mut to_ask = first.1.clone();
+        let mut found = vec![first];
+        loop {
+            to_ask.retain(|isolate| known.insert(*isolate));
+            let left = deadline.saturating_duration_since(Instant::now());
+            if to_ask.is_empty() || known.len() > ASKED || left.is_zero() {
+                return found;
+            }
+            let handles = self.runtime.isolates(&to_ask);
+            to_ask.clear();
+            let told = ask_all(&handles, left, Isolate::questions);
+            for (handle, told) in handles.iter().zip(told) {
+                if let Some(holders) = told.and_then(|told| asked_by(&told)) {
+                    to_ask.extend(&holders);
+                    found.push((handle.id(), holders));
+                }
+            }
+        }
+    }
+
+    /// Returns all waits that are known, with some that were asked for already.
+    fn waits_and(&self, mut asking: Vec<Asking>) -> Waits {
+        let view = self.recent();
+        let (mut idle, more) = view.idle(ASKED);
+        idle.retain(|id| !asking.iter().any(|known| known.0 == *id));
+        let handles = self.runtime.isolates(&idle);
+        let told = ask_all(&handles, PATIENCE, Isolate::questions);
+        let unanswered = told.iter().filter(|told| told.is_none()).count() as u64;
+        for (handle, told) in handles.iter().zip(told) {
+            let holders = told.and_then(|told| asked_by(&told));
+            asking.extend(holders.map(|holders| (handle.id(), holders)));
+        }
+        asking.sort_unstable();
+        let mut waits = self.blocked();
+        waits.extend(self.remember(&view, &idle, &asking));
+        let cycles = self.add_calls(&mut waits);
+        Waits {
+            waits,
+            cycles,
+            unanswered,
+            not_asked: more as u64,
+        }
+    }
+
+    /// Returns the waits for answers, and keeps when each was seen first. `idle` were asked as well.
+    fn remember(&self, view: &View, idle: &[IsolateId], asking: &[Asking]) -> Vec<Wait> {
+        let now = self.now_ms();
+        let mut known = self.asked.lock();
+        let before = known.clone();
+        // What was not asked about this time may wait as before.
+        known.retain(|(number, _), _| {
+            let id = IsolateId::from_number(*number);
+            let is_told = asking.iter().any(|asking| asking.0 == id);
+            view.isolate(id).is_some() && !is_told && idle.binary_search(&id).is_err()
+        });
+        let mut first_seen = |(waiter, holders): &Asking| {
+            let numbers = holders.iter().map(|it| it.number()).collect();
+            let key = (waiter.number(), numbers);
+            let first = before.get(&key).copied().unwrap_or(now);
+            known.insert(key, first);
+            first
+        };
+        let firsts: Vec<_> = asking.iter().map(&mut first_seen).collect();
+        drop(known);
+        let waits = asking.iter().zip(firsts);
+        waits
+            .map(|((waiter, holders), first)| Wait {
+                waiter: self.party(*waiter),
+                holders: holders.iter().map(|it| self.party(*it)).collect(),
+                kind: "asked".to_owned(),
+                seen_ms: now.saturating_sub(first),
+                ..Wait::default()
+            })
+            .collect()
     }
 
     /// Adds the waits for calls of pools, and marks and returns the cycles.
@@ -186,18 +241,21 @@ impl Program {
 }
 
 /// Returns the isolates whose answers an isolate awaits, if there are any.
-fn asked_by(told: &IsolateDetail) -> Option<Vec<IsolateId>> {
-    let mut asked: Vec<_> = told.questions.iter().flatten().copied().collect();
+fn asked_by(questions: &[Option<IsolateId>]) -> Option<Vec<IsolateId>> {
+    let mut asked: Vec<_> = questions.iter().flatten().copied().collect();
     asked.sort_unstable();
     asked.dedup();
     (!asked.is_empty()).then_some(asked)
 }
 
-/// Marks the waits that are part of a cycle, and returns the cycles: groups of parties of which each
-/// waits, perhaps by way of others, for each other one.
+/// Marks the waits that are part of a cycle, and returns one cycle of each group of parties of which
+/// each waits, perhaps by way of others, for each other one: a shortest one, in which each party waits
+/// for the next, and the last for the first.
 fn mark_cycles(waits: &mut [Wait]) -> Vec<Vec<Party>> {
     let mut edges: HashMap<String, Vec<String>> = HashMap::new();
+    let mut parties = HashMap::new();
     for wait in waits.iter() {
+        parties.insert(wait.waiter.id.clone(), wait.waiter.clone());
         let holders = wait.holders.iter().map(|it| it.id.clone());
         edges
             .entry(wait.waiter.id.clone())
@@ -215,21 +273,38 @@ fn mark_cycles(waits: &mut [Wait]) -> Vec<Vec<Party>> {
         if !reached.contains(start) {
             continue;
         }
-        // Those that lead back are in the same cycle.
-        let together: HashSet<_> = reached
-            .into_iter()
-            .filter(|other| reached_from(other, &edges).contains(start))
-            .collect();
-        let mut cycle: Vec<_> = waits.iter().map(|wait| wait.waiter.clone()).collect();
-        cycle.retain(|party| together.contains(&party.id));
-        cycle.dedup();
-        done.extend(together);
-        cycles.push(cycle);
+        // Those that lead back are in the same group. Each of them waits, and so is a party.
+        let together = reached.into_iter();
+        done.extend(together.filter(|other| reached_from(other, &edges).contains(start)));
+        let path = cycle_of(start, &edges).into_iter();
+        cycles.push(path.filter_map(|id| parties.get(&id).cloned()).collect());
     }
     for wait in waits {
         wait.is_in_cycle = done.contains(&wait.waiter.id);
     }
     cycles
+}
+
+/// Returns a shortest way from `start` back to it, which exists, without its end.
+fn cycle_of(start: &str, edges: &HashMap<String, Vec<String>>) -> Vec<String> {
+    let mut came_from: HashMap<&str, &str> = HashMap::new();
+    let mut to_visit = VecDeque::from([start]);
+    while let Some(party) = to_visit.pop_front() {
+        for next in edges.get(party).into_iter().flatten() {
+            if next == start {
+                let before = |party: &&str| came_from.get(party).copied();
+                let back = std::iter::successors(Some(party), before);
+                let mut path: Vec<_> = back.map(str::to_owned).collect();
+                path.reverse();
+                return path;
+            }
+            if !came_from.contains_key(next.as_str()) {
+                came_from.insert(next, party);
+                to_visit.push_back(next);
+            }
+        }
+    }
+    Vec::new()
 }
 
 /// Returns everything that can be reached by at least one wait.

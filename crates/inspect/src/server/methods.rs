@@ -215,7 +215,7 @@ fn query(params: &Params<'_>) -> Result<Query, Fault> {
     Ok(Query {
         sort,
         descends,
-        filter: params.optional_text("filter")?.unwrap_or("").to_owned(),
+        filter: params.optional_text("filter")?.unwrap_or("").to_lowercase(),
         state,
         ports: params.flag("ports")?,
         offset: params.number("offset", 0, u64::from(u32::MAX))? as usize,

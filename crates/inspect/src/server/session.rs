@@ -1,6 +1,6 @@
 //! A session: requests and notifications over a WebSocket.
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -62,7 +62,12 @@ pub(super) fn run(
         .max_frame_size(Some(MESSAGE));
     let mut session = Session {
         is_known: request.token().is_some(),
-        socket: WebSocket::from_partially_read(stream, request.rest, Role::Server, Some(config)),
+        socket: WebSocket::from_partially_read(
+            Timed::new(stream),
+            request.rest,
+            Role::Server,
+            Some(config),
+        ),
         server,
         program,
         _place: place,
@@ -79,7 +84,7 @@ pub(super) fn run(
 }
 
 struct Session<'a> {
-    socket: WebSocket<Stream>,
+    socket: WebSocket<Timed>,
     server: &'a Server,
     program: &'a Program,
     /// The client has shown the token.
@@ -98,6 +103,39 @@ struct Session<'a> {
     calls: Option<Tracer>,
 }
 
+/// A stream whose reads are over at a given time. A message is read by any number of them, so that
+/// a client that sends it a byte at a time would be waited for without an end otherwise.
+struct Timed {
+    stream: Stream,
+    until: Instant,
+}
+
+impl Timed {
+    fn new(stream: Stream) -> Self {
+        let until = Instant::now();
+        Self { stream, until }
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if Instant::now() >= self.until {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.stream.read(bytes)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
 /// A request. Members that are not known are ignored.
 #[derive(Deserialize)]
 struct Call {
@@ -113,6 +151,7 @@ impl Session<'_> {
     fn run(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
         while !self.server.is_over() {
+            self.socket.get_mut().until = Instant::now() + LOOK;
             let message = self.socket.read();
             if message.is_ok() {
                 (self.heard, self.pinged) = (Instant::now(), None);
@@ -211,7 +250,7 @@ impl Session<'_> {
             "streamCancel" => self.listen(params, false),
             _ => {
                 let (program, can_control) = (self.program, self.server.can_control);
-                let stream = self.socket.get_ref();
+                let stream = &self.socket.get_ref().stream;
                 let is_over = || self.server.is_over() || stream.is_over();
                 methods::call(program, can_control, method, params, is_over)
             }

@@ -80,6 +80,8 @@ impl Sampler {
 
     pub(super) fn run(&self, program: &Program) {
         let (mut written, mut errors) = (0, 0);
+        let mut is_over = false;
+        // Once more at the end, which an error may have brought about.
         loop {
             let begun = Instant::now();
             program.tick();
@@ -90,10 +92,11 @@ impl Sampler {
                 written += 1;
                 self.dump(program, written);
             }
-            let pause = SAMPLE.saturating_sub(cost).max(cost * COST);
-            if self.end.wait(pause) {
+            if is_over {
                 return;
             }
+            let pause = SAMPLE.saturating_sub(cost).max(cost * COST);
+            is_over = self.end.wait(pause);
         }
     }
 

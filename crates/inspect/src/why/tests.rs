@@ -2,7 +2,8 @@
 
 use super::{of_isolate, of_pool};
 use crate::model::{
-    Call, Isolate, IsolateDetail, IsolateState, Party, Pool, PoolDetail, Port, Wait, Worker,
+    Call, Isolate, IsolateDetail, IsolateKind, IsolateState, Party, Pool, PoolDetail, Port, Wait,
+    Worker,
 };
 
 /// Returns the sentences about an isolate as one text.
@@ -50,6 +51,18 @@ fn a_port_that_keeps_the_isolate_alive_is_named_with_its_place() {
     let text = text(&detail);
     assert!(
         text.contains("ports/7 (opened at src/mill.rs:12:9) has 1 sender."),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_root_isolate_is_alive_because_of_its_host() {
+    let mut detail = answered();
+    assert!(text(&detail).contains("Nothing keeps it alive"));
+    detail.isolate.kind = IsolateKind::Root;
+    let text = text(&detail);
+    assert!(
+        text.contains("because its host has not dropped it."),
         "{text}"
     );
 }

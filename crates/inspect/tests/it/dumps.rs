@@ -238,3 +238,26 @@ fn a_wait_that_is_refused_is_an_event_with_its_cycle() {
     drop(inspector);
     runtime.shut_down();
 }
+
+/// The inspector ends a moment after the error, and long before its next look.
+#[test]
+fn an_error_just_before_the_end_leaves_a_dump() {
+    insula_core::set_error_hook(|_| {});
+    let runtime = Runtime::builder().threads(1).build();
+    let folder = tempfile::tempdir().expect("there is a folder");
+    let inspector = builder(&runtime).dump_on_error(folder.path());
+    let inspector = inspector.start().expect("a port is free");
+    let doomed = Isolate::builder().name("doomed").runtime(&runtime);
+    let doomed = doomed.spawn(|()| panic!("the mill has stopped"), ());
+    block_on(doomed.exited());
+    drop(inspector);
+    let path = folder
+        .path()
+        .join(format!("mill-{}-1.json", std::process::id()));
+    let dump = read(&path);
+    assert!(
+        dump["events"].to_string().contains("the mill has stopped"),
+        "{dump}"
+    );
+    runtime.shut_down();
+}

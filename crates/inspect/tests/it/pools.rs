@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use insula_core::{Isolate, ReceivePort, Runtime, block_on, spawn_local};
 use insula_inspect::client::{Address, Client, Notification};
 use insula_inspect::model::{
-    EndedCall, Events, IsolateDetail, Isolates, PoolDetail, Pools, Ports, Wait, Waits,
+    EndedCall, Events, IsolateDetail, Isolates, Pool, PoolDetail, Pools, Ports, Vm, Wait, Waits,
 };
 use insula_inspect::{Inspector, Listen};
 
@@ -319,5 +319,80 @@ fn the_isolates_with_most_ports_come_first_if_that_is_asked_for() {
     let asked = list(&mut client, json!({ "ports": true, "filter": "frugal" }));
     assert_eq!(asked.isolates[0].ports, Some(2));
     drop(inspector);
+    runtime.shut_down();
+}
+
+#[test]
+fn the_calls_of_all_pools_are_counted_after_a_pool_is_gone_too() {
+    let runtime = Runtime::builder().threads(2).build();
+    let _entered = runtime.enter();
+    let (release, turns) = mpsc::channel();
+    let pool = mill("a short life", Arc::new(Mutex::new(turns)));
+    let (inspector, mut client) = inspected(&runtime);
+    let mut calls = || {
+        let vm: Vm = client.call("getVM", json!({})).expect("it is told");
+        (
+            vm.now.calls_submitted_total,
+            vm.now.calls_ended_total,
+            vm.now.at_ms,
+        )
+    };
+    release.send(()).expect("it waits");
+    let caller: MillCaller = pool.caller();
+    assert_eq!(block_on(caller.grind(7)).ok(), Some(7));
+    drop(caller);
+    // Pools of other tests are counted as well.
+    let (submitted, ended, seen) = until(&mut calls, |it| it.1 != 0);
+    block_on(pool.shut_down(Shutdown::now()));
+    drop(pool);
+    let (later, later_ended, _) = until(&mut calls, |it| it.2 > seen + 1_000);
+    assert!(
+        later >= submitted && later_ended >= ended,
+        "{later} {later_ended}"
+    );
+    drop(inspector);
+    runtime.shut_down();
+}
+
+#[test]
+fn the_histograms_of_a_pool_have_all_of_its_timed_calls() {
+    let runtime = Runtime::builder().threads(2).build();
+    let _entered = runtime.enter();
+    let (release, turns) = mpsc::channel();
+    let pool = mill("a mill with times", Arc::new(Mutex::new(turns)));
+    let (inspector, mut client) = inspected(&runtime);
+    let caller: MillCaller = pool.caller();
+    for sack in 0..5 {
+        release.send(()).expect("it waits");
+        assert_eq!(block_on(caller.grind(sack)).ok(), Some(sack));
+    }
+    drop(caller);
+    let pools: Pools = client.call("getPools", json!({})).expect("they are told");
+    let mut pools = pools.pools.into_iter();
+    let id = pools
+        .find(|it| it.name == "a mill with times")
+        .expect("it is there")
+        .id;
+    let ask = || -> PoolDetail {
+        let detail = client.call("getPool", json!({ "poolId": id }));
+        detail.expect("it is told")
+    };
+    let detail = until(ask, |it| it.pool.outcomes.answered_total == 5);
+    // Not every call is timed.
+    let Pool {
+        queue_wait,
+        run_time,
+        ..
+    } = &detail.pool;
+    for (buckets, timed) in [
+        (&detail.histograms.queue_wait, queue_wait.samples),
+        (&detail.histograms.run_time, run_time.samples),
+    ] {
+        let calls: u64 = buckets.iter().map(|bucket| bucket.total).sum();
+        assert!(calls == timed && calls != 0, "{timed} {buckets:?}");
+        assert!(buckets.is_sorted_by(|a, b| a.up_to_us < b.up_to_us));
+    }
+    drop(inspector);
+    block_on(pool.shut_down(Shutdown::now()));
     runtime.shut_down();
 }

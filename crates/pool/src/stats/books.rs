@@ -15,7 +15,7 @@ use insula_sync::{Mutex, Rank};
 
 use super::samples::{Sample, Samples};
 use super::times::Times;
-use super::{Latency, MethodMemory, MethodStats, WorkerMemory, WorkerStats};
+use super::{Histograms, Latency, MethodMemory, MethodStats, WorkerMemory, WorkerStats};
 use crate::config::{Cpu, Heap, Monitor};
 use crate::memory::CallMemory;
 use crate::observe::cpu::{self, CpuMeter};
@@ -539,6 +539,13 @@ impl Totals {
 
     pub(crate) fn latency(&self) -> Latency {
         self.times.latency.latency()
+    }
+
+    pub(crate) fn histograms(&self) -> Histograms {
+        Histograms {
+            queue_wait: self.times.queue_wait.by_powers(),
+            run_time: self.times.run_time.by_powers(),
+        }
     }
 
     pub(crate) fn into_latency(self) -> Times {

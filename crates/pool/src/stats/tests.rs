@@ -51,6 +51,30 @@ fn quantiles_are_exact_to_one_percent() {
 }
 
 #[test]
+fn times_are_counted_by_powers_of_two() {
+    let mut times = Times::default();
+    assert_eq!(times.by_powers(), []);
+    for nanos in [1, 2, 3, 4, 5, 1000, 1_000_000, 1_040_000, 1_100_000] {
+        times.record(Duration::from_nanos(nanos));
+    }
+    let powers = times.by_powers().into_iter();
+    let powers: Vec<_> = powers
+        .map(|(time, count)| (time.as_nanos(), count))
+        .collect();
+    // The last two: 2^20 is 1,048,576.
+    let expected = [
+        (1, 1),
+        (2, 1),
+        (4, 2),
+        (8, 1),
+        (1024, 1),
+        (1 << 20, 2),
+        (1 << 21, 1),
+    ];
+    assert_eq!(powers, expected);
+}
+
+#[test]
 fn a_lane_books_each_call_once() {
     let methods = Methods::new(
         vec![method("first"), method("second")],

@@ -68,4 +68,19 @@ impl Times {
             max: Duration::from_nanos(histogram.max()),
         }
     }
+
+    /// Returns how many times there are up to each power of two, and above half of it.
+    pub(crate) fn by_powers(&self) -> Vec<(Duration, u64)> {
+        let mut powers: Vec<(Duration, u64)> = Vec::new();
+        let recorded = self.0.iter().flat_map(|it| it.iter_recorded());
+        for value in recorded {
+            let nanos = value.value_iterated_to().next_power_of_two();
+            let (time, count) = (Duration::from_nanos(nanos), value.count_at_value());
+            match powers.last_mut() {
+                Some(last) if last.0 == time => last.1 += count,
+                _ => powers.push((time, count)),
+            }
+        }
+        powers
+    }
 }

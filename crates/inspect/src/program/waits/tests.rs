@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use insula_core::{Isolate, ReceivePort, ReplyTo, Runtime};
+use insula_core::{Isolate, ReceivePort, ReplyTo, Runtime, SendPort, spawn_local};
 
 use super::mark_cycles;
 use crate::model::{Party, Wait};
@@ -46,6 +46,33 @@ fn two_that_wait_for_each_other_are_a_cycle_and_one_that_waits_for_them_is_not_i
 fn one_that_waits_for_itself_is_a_cycle() {
     let (cycles, _) = cycles(vec![wait("a", &["a"])]);
     assert_eq!(cycles, [["a"]]);
+}
+
+/// Listed in another order, and with one of them in two waits.
+#[test]
+fn the_parties_of_a_cycle_are_in_the_order_in_which_they_wait() {
+    let waits = vec![
+        wait("a", &["c"]),
+        wait("b", &["a"]),
+        wait("c", &["b"]),
+        wait("a", &["c"]),
+    ];
+    let (cycles, marked) = cycles(waits);
+    assert_eq!(cycles, [["a", "c", "b"]]);
+    assert_eq!(marked, ["a", "b", "c", "a"]);
+}
+
+#[test]
+fn of_cycles_that_share_a_party_the_shortest_is_told_and_all_waits_are_marked() {
+    let waits = vec![
+        wait("a", &["b", "d"]),
+        wait("b", &["c"]),
+        wait("c", &["a"]),
+        wait("d", &["a"]),
+    ];
+    let (cycles, marked) = cycles(waits);
+    assert_eq!(cycles, [["a", "d"]]);
+    assert_eq!(marked, ["a", "b", "c", "d"]);
 }
 
 #[test]
@@ -93,5 +120,65 @@ fn a_wait_for_an_answer_has_an_age_that_grows_and_ends_with_the_wait() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(program.asked.lock().is_empty());
+    runtime.shut_down();
+}
+
+/// What the isolates of the test below are told: whom to ask, and the questions.
+enum Told {
+    Ask(SendPort<Told>),
+    Question(ReplyTo<()>),
+}
+
+/// Answers no question.
+async fn keep_questions(mut port: ReceivePort<Told>) {
+    let mut kept = Vec::new();
+    while let Some(told) = port.recv().await {
+        match told {
+            Told::Question(question) => kept.push(question),
+            Told::Ask(next) => spawn_local(async move { _ = next.ask(Told::Question).await }),
+        }
+    }
+}
+
+/// Those that all are asked are the oldest. Here they have nothing to say.
+#[test]
+fn a_deadlock_of_isolates_that_came_late_is_found_from_each_of_them() {
+    let runtime = Runtime::builder().threads(1).build();
+    let idle = || {
+        let builder = Isolate::builder().runtime(&runtime);
+        builder.spawn_with_port(|port: ReceivePort<()>| port.listen(drop))
+    };
+    let idle: Vec<_> = (0..=super::ASKED).map(|_| idle()).collect();
+    let late: Vec<_> = ["one", "two", "three"]
+        .into_iter()
+        .map(|name| {
+            let builder = Isolate::builder().name(name).runtime(&runtime);
+            builder.spawn_pair(keep_questions)
+        })
+        .collect();
+    let next = late.iter().cycle().skip(1);
+    for ((_, port), (_, next)) in late.iter().zip(next) {
+        assert!(port.send(Told::Ask(next.clone())).is_ok());
+    }
+    let limits = Limits::default();
+    let program = Program::new("test".to_owned(), runtime.clone(), limits);
+    let begun = Instant::now();
+    for (isolate, _) in &late {
+        let id = super::id_of(isolate.id());
+        loop {
+            let waits = program
+                .isolate(&id)
+                .map_or_else(|_| Vec::new(), |it| it.waits);
+            // It awaits the next one, and the one before awaits it.
+            if waits.len() == 2 && waits.iter().all(|wait| wait.is_in_cycle) {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "{waits:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    let waits = program.waits();
+    assert!(waits.not_asked >= 3, "{waits:?}");
+    drop((idle, late));
     runtime.shut_down();
 }

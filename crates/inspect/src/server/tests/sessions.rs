@@ -94,6 +94,32 @@ fn a_client_that_does_not_show_the_token_in_time_is_cut_off() {
     );
 }
 
+/// A frame of a mebibyte comes a byte at a time, and the read of it never waits for long.
+#[test]
+fn a_client_that_sends_its_first_message_slowly_is_cut_off_too() {
+    use std::io::{Read, Write};
+
+    let served = Served::start(false);
+    let mut socket = open(&served);
+    let stream = socket.get_mut();
+    let begun = Instant::now();
+    // A masked text of a mebibyte.
+    let head = [0x81, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 1, 2, 3, 4];
+    stream.write_all(&head).expect("it is open");
+    let mut reader = stream.try_clone().expect("a descriptor is free");
+    let ended = std::thread::spawn(move || {
+        let mut rest = Vec::new();
+        // An end or an error: the server reads no more.
+        let _ = reader.read_to_end(&mut rest);
+    });
+    while !ended.is_finished() {
+        let _ = stream.write_all(b" ");
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(begun.elapsed() < Duration::from_secs(9), "it is waited for");
+    }
+    assert!(ended.join().is_ok());
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "most of it is a table")]
 fn what_is_no_request_is_an_error_and_the_session_goes_on() {
