@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
-use command::{EXIT_STATUS, InspectRunOptions, WorkerOptions};
+use command::{EXIT_STATUS, InspectOptions, InspectRunOptions, WorkerOptions};
 use images::{
     ColorCorrection, ImageFormat, Kind, Machines, Operation, ParseSizeError, Recipe, ResizeMode,
     Size,
@@ -40,6 +40,10 @@ pub(crate) struct Node {
     /// Workers, each with one call at a time [default: one per core]
     #[arg(long, value_name = "WORKERS", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) workers: Option<u16>,
+
+    // Without `--stay`: it stays until it is told to stop anyway.
+    #[command(flatten)]
+    pub(crate) inspect: InspectOptions,
 }
 
 /// Turns photos into finished pictures: resized, sharpened, color corrected, encoded anew.

@@ -73,6 +73,7 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
 /// Returns a message for the user if it could not begin.
 pub(crate) async fn serve(node: &Node) -> Result<Outcome, String> {
     let stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+    let _inspected = node.inspect.start(NODE)?;
     let workers = match node.workers {
         Some(workers) => workers.into(),
         None => available_parallelism().map_or(1, Into::into),
@@ -87,6 +88,9 @@ pub(crate) async fn serve(node: &Node) -> Result<Outcome, String> {
 
 /// The name in front of messages.
 const NAME: &str = "images";
+
+/// The name of a node for its inspector, which tells it from a run on the same machine.
+const NODE: &str = "images-worker";
 
 fn progress(jobs: &[Job], options: &Options, title: &'static str) -> Progress {
     if options.quiet {

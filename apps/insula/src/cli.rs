@@ -85,7 +85,7 @@ pub(crate) enum Command {
     Dump(Dump),
     /// Write what happens into a file, for replay
     Record(Record),
-    /// Show the file of a record on the whole screen
+    /// Show the file of a record on the whole screen, or with --json print its looks, a line for each
     Replay(Replay),
     /// Look at all threads for a while, and list what they did
     Profile(Profile),
@@ -136,7 +136,7 @@ pub(crate) struct Ps {
     #[arg(long, value_name = "COLUMN", default_value = "id", value_parser = sort, allow_hyphen_values = true)]
     pub(crate) sort: String,
 
-    /// Only isolates with this part in their name or id
+    /// Only isolates with this part in their name or id, in capital or small letters
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
 

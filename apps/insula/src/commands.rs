@@ -35,6 +35,7 @@ pub(crate) fn run(options: Options) -> Outcome {
         Command::Trace(options) => trace::run(&options, &global),
         Command::Dump(options) => records::dump(&options, &global),
         Command::Record(options) => records::record(&options, &global),
+        Command::Replay(options) if global.json => records::looks(&options),
         Command::Replay(options) => {
             let looks = crate::record::read(&options.file)?;
             top::replay(looks, palette(&global))

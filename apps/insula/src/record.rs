@@ -141,6 +141,23 @@ impl<'a> Writer<'a> {
 /// Returns an error if the file cannot be read, is no record, is too large, or has a line that
 /// makes no sense.
 pub(crate) fn read(path: &Path) -> Result<Vec<Look>, Failure> {
+    let mut looks = Vec::new();
+    each(path, |mut look| {
+        // They were left out if the details have them.
+        if let (None, Some(details)) = (&look.pools, &look.pool_details) {
+            look.pools = Some(details.iter().map(|it| it.pool.clone()).collect());
+        }
+        looks.push(look);
+        Ok(())
+    })?;
+    Ok(looks)
+}
+
+/// Reads a record, and passes each look to `take` as it is in the file.
+///
+/// # Errors
+/// As [`read`], and returns an error of `take` at once.
+pub(crate) fn each(path: &Path, take: impl FnMut(Look) -> Outcome) -> Outcome {
     let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
     let length = file.metadata().map_or(0, |metadata| metadata.len());
     if length > MAX_FILE {
@@ -150,42 +167,37 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Look>, Failure> {
         ));
     }
     // A pipe has no length, and could go on for ever.
-    read_from(BufReader::new(file.take(MAX_FILE)), path)
+    each_of(BufReader::new(file.take(MAX_FILE)), path, take)
 }
 
-fn read_from(mut input: impl BufRead, path: &Path) -> Result<Vec<Look>, Failure> {
-    let mut looks = Vec::new();
+fn each_of(mut input: impl BufRead, path: &Path, mut take: impl FnMut(Look) -> Outcome) -> Outcome {
+    let mut looks = 0;
     let header = next_line(&mut input, path)?;
     check(header.as_deref().unwrap_or_default(), path)?;
     while let Some(line) = next_line(&mut input, path)? {
         match serde_json::from_slice::<Look>(&line) {
-            Ok(mut look) => {
-                // They were left out if the details have them.
-                if let (None, Some(details)) = (&look.pools, &look.pool_details) {
-                    look.pools = Some(details.iter().map(|it| it.pool.clone()).collect());
-                }
-                looks.push(look);
-            }
+            Ok(look) => take(look)?,
             Err(_) if !line.ends_with(b"\n") => break,
             Err(error) => {
                 return Err(Failure::operation(
                     format!(
                         "line {} of {} makes no sense: {error}",
-                        looks.len() + 2,
+                        looks + 2,
                         path.display()
                     ),
                     "The file was changed or is damaged",
                 ));
             }
         }
+        looks += 1;
     }
-    if looks.is_empty() {
+    if looks == 0 {
         return Err(Failure::operation(
             format!("{} has no looks", path.display()),
             "Record for some seconds",
         ));
     }
-    Ok(looks)
+    Ok(())
 }
 
 /// Returns the next line with its end, or `None` at the end of the file.

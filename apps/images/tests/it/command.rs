@@ -199,6 +199,32 @@ fn wrong_usage_and_nothing_to_do_are_told_apart_from_failures() {
     assert_eq!(images(&["--help"]).output().unwrap().status.code(), Some(0));
 }
 
+/// In a build without NATS too, since the inspector is there before the workers.
+#[test]
+fn a_worker_can_be_inspected_as_a_run_can() {
+    let announcements = TempDir::new().unwrap();
+    let run = |option: &str| {
+        let mut command = images(&["worker", option]);
+        let output = command
+            .env("XDG_RUNTIME_DIR", announcements.path())
+            .env("TMPDIR", announcements.path())
+            .output()
+            .unwrap();
+        // No worker has begun, for which an address of NATS is missing.
+        assert_eq!(output.status.code(), Some(2), "{option}");
+        text(&output.stderr)
+    };
+    for (option, expected) in [
+        ("--inspect", "images-worker: inspect at http://127.0.0.1:"),
+        ("--inspect=0.0.0.0:9000", "only addresses of this machine"),
+        ("--inspect-control", "--inspect"),
+        ("--stay", "unexpected argument"),
+    ] {
+        let errors = run(option);
+        assert!(errors.contains(expected), "{option}: {errors}");
+    }
+}
+
 /// The pictures of each worker, as the table tells.
 fn worker_counts(table: &str) -> Vec<u64> {
     table

@@ -13,8 +13,11 @@ use crate::tables;
 use crate::target::connect;
 use crate::text::{clean, instant, pad};
 
-/// The most events that are asked for at once.
-const PAGE: u64 = 1_000;
+/// The most events that the server returns at once.
+const PAGE: usize = 1_000;
+
+/// The most events of a list. A server keeps far fewer, but what it says of itself is not trusted.
+const MAX_EVENTS: usize = 1_000_000;
 
 /// The columns of the parts of a line that does not know the lines to come.
 const WIDTHS: [usize; 3] = [10, 12, 14];
@@ -28,12 +31,44 @@ pub(super) fn run(options: &Follow, global: &Global) -> Outcome {
     if options.recorded {
         return recorded(&mut client, global);
     }
-    let events: Events = client.call("getEvents", json!({ "since": 0, "limit": PAGE }))?;
+    let events = all(&mut client)?;
     if global.json {
         return print_json(&events);
     }
     missed(events.dropped, global)?;
     print(&tables::events(&events.events).plain())
+}
+
+/// Returns all events that the program has kept, page by page. The list ends at the newest one of the
+/// first answer or soon after it, so that a program that makes events faster than they are read does
+/// not hold this up. `dropped` counts those that were lost before and between the pages.
+///
+/// # Errors
+/// Returns the error of the first call that fails.
+pub(super) fn all(client: &mut Client) -> Result<Events, ClientError> {
+    let mut all = page(client, 0)?;
+    let end = all.newest;
+    let mut length = all.events.len();
+    while length >= PAGE && all.events.len() < MAX_EVENTS {
+        let last = last_number(&all);
+        if last >= end {
+            break;
+        }
+        let next = page(client, last)?;
+        length = next.events.len();
+        all.dropped = all.dropped.saturating_add(next.dropped);
+        all.newest = next.newest;
+        all.events.extend(next.events);
+    }
+    Ok(all)
+}
+
+fn page(client: &mut Client, since: u64) -> Result<Events, ClientError> {
+    client.call("getEvents", json!({ "since": since, "limit": PAGE }))
+}
+
+fn last_number(events: &Events) -> u64 {
+    events.events.last().map_or(0, |event| event.number)
 }
 
 /// Prints what the flight recorder has.
@@ -49,7 +84,7 @@ fn recorded(client: &mut Client, global: &Global) -> Outcome {
 fn follow(client: &mut Client, global: &Global) -> Outcome {
     // First of all, so that no event comes between the list and the stream.
     client.listen("Events")?;
-    let past: Events = client.call("getEvents", json!({ "since": 0, "limit": PAGE }))?;
+    let past = all(client)?;
     let mut last = 0;
     lines(&past, &mut last, global)?;
     loop {
@@ -60,17 +95,18 @@ fn follow(client: &mut Client, global: &Global) -> Outcome {
             Err(ClientError::Ended) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
-        missed(client.take_missed(), global)?;
     }
 }
 
+/// Prints the events after `last`. Their numbers tell how many are missing before each of them, whether
+/// the program has dropped them or this client, whose notifications wait while it asks for the list.
 fn lines(events: &Events, last: &mut u64, global: &Global) -> Outcome {
-    missed(events.dropped, global)?;
     for event in &events.events {
         // The stream has some of the list again.
         if event.number <= *last {
             continue;
         }
+        missed(event.number - *last - 1, global)?;
         *last = event.number;
         if global.json {
             print_json_line(event)?;
@@ -92,8 +128,8 @@ fn line(event: &Event) -> String {
     )
 }
 
-/// Says that events were missed. JSON has it in each answer, and between lines it would be no
-/// event.
+/// Says that events were missed. A list as JSON has the number as a member, and between lines, which
+/// have the numbers of their events, it would be no event.
 fn missed(number: u64, global: &Global) -> Outcome {
     if number == 0 || global.json {
         return Ok(());

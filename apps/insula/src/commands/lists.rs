@@ -131,5 +131,12 @@ pub(super) fn waits(target: &Target, global: &Global) -> Outcome {
             "({isolates} did not say in time: they compute or block)"
         );
     }
+    if waits.not_asked > 0 {
+        let isolates = several(waits.not_asked, "idle isolate");
+        let _ = writeln!(
+            text,
+            "({isolates} more were not asked: `insula why` finds the waits of one)"
+        );
+    }
     print(&text)
 }

@@ -13,11 +13,12 @@ use insula_inspect::model::{
 use serde::Serialize;
 use serde_json::json;
 
+use super::events;
 use crate::cli::{self, Global};
 use crate::failure::{Failure, Outcome};
 use crate::look::{details, found, look, pools};
-use crate::output::{print, print_json};
-use crate::record::Writer;
+use crate::output::{print, print_json, print_json_line};
+use crate::record::{Writer, each};
 use crate::target::connect;
 use crate::text::{clean, several};
 
@@ -79,7 +80,7 @@ pub(super) fn dump(options: &cli::Dump, global: &Global) -> Outcome {
         waits: client.call("getWaits", json!({}))?,
         history: client.call("getHistory", json!({ "limit": 600 }))?,
         recording: recording(client)?,
-        events: client.call("getEvents", json!({ "since": 0, "limit": 1_000 }))?,
+        events: events::all(client)?,
     })
 }
 
@@ -143,6 +144,11 @@ pub(super) fn record(options: &cli::Record, global: &Global) -> Outcome {
         true => print_json(&json!({ "file": path, "looks": writer.looks() })),
         false => print(&format!("{looks} in {path}{why}\n")),
     }
+}
+
+/// Prints the looks of a record, each as JSON on one line.
+pub(super) fn looks(options: &cli::Replay) -> Outcome {
+    each(&options.file, |look| print_json_line(&look))
 }
 
 /// Returns whether `due` was reached before the end and before the user has stopped it.

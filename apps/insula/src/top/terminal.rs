@@ -49,7 +49,8 @@ impl RawTerminal {
         if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
             return Err(Failure::usage(
                 "this command needs a terminal",
-                "For a file or a pipe, use `insula ps`, `insula pools` or `insula dump`",
+                "For a file or a pipe, use `insula ps`, `insula pools`, `insula dump` or \
+                 `insula replay --json`",
             ));
         }
         // Without handlers, signals would end the program with the terminal as it is.

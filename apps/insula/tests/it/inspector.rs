@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -20,10 +21,20 @@ pub(crate) struct Inspector {
 #[derive(Default)]
 struct Shared {
     answers: HashMap<String, Value>,
+    /// What `getEvents` pages through. Without it, it answers as any other method.
+    log: Option<Log>,
     /// The requests, as method and parameters.
     asked: Vec<(String, Value)>,
     connections: Vec<TcpStream>,
     has_ended: bool,
+}
+
+/// A log of events, as a program keeps it.
+struct Log {
+    /// The numbers of the events.
+    kept: RangeInclusive<u64>,
+    /// So many more come after each answer.
+    growth: u64,
 }
 
 impl Inspector {
@@ -65,6 +76,13 @@ impl Inspector {
     pub(crate) fn refuse(&self, method: &str, code: i64, message: &str) {
         let error = json!({ "refused": { "code": code, "message": message } });
         self.answer(method, error);
+    }
+
+    /// Keeps the events with these numbers from now on, and makes so many more after each request for
+    /// them.
+    pub(crate) fn keep(&self, kept: RangeInclusive<u64>, growth: u64) {
+        let mut shared = self.shared.lock().unwrap();
+        shared.log = Some(Log { kept, growth });
     }
 
     /// Returns the parameters of the last request of a method.
@@ -127,8 +145,11 @@ fn answer(socket: &mut WebSocket<TcpStream>, text: &str, shared: &Mutex<Shared>)
     let result = {
         let mut shared = shared.lock().unwrap();
         let params = request["params"].clone();
-        shared.asked.push((method.clone(), params));
-        shared.answers.get(&method).cloned()
+        shared.asked.push((method.clone(), params.clone()));
+        match &mut shared.log {
+            Some(log) if method == "getEvents" => Some(log.page(&params)),
+            _ => shared.answers.get(&method).cloned(),
+        }
     };
     let mut reply = json!({ "jsonrpc": "2.0", "id": request["id"] });
     match result {
@@ -156,12 +177,26 @@ fn answer(socket: &mut WebSocket<TcpStream>, text: &str, shared: &Mutex<Shared>)
         let notice = json!({ "jsonrpc": "2.0", "method": "streamNotify", "params": params });
         socket.send(Message::text(notice.to_string())).ok()?;
     } else if method == "streamListen" {
-        let event = json!({ "events": [event(3, "one more")], "dropped": 0 });
-        let params = json!({ "streamId": "Events", "event": event });
+        let content = shared.lock().unwrap().answers.get("Events").cloned();
+        let params = json!({ "streamId": "Events", "event": content });
         let notice = json!({ "jsonrpc": "2.0", "method": "streamNotify", "params": params });
         socket.send(Message::text(notice.to_string())).ok()?;
     }
     Some(())
+}
+
+impl Log {
+    /// Answers `getEvents`.
+    fn page(&mut self, params: &Value) -> Value {
+        let since = params["since"].as_u64().unwrap();
+        let limit = params["limit"].as_u64().unwrap();
+        let (oldest, newest) = (*self.kept.start(), *self.kept.end());
+        let first = oldest.max(since + 1);
+        let last = newest.min(first + limit - 1);
+        let events: Vec<_> = (first..=last).map(|it| event(it, "it has begun")).collect();
+        self.kept = oldest..=newest + self.growth;
+        json!({ "events": events, "dropped": first - since - 1, "newest": newest })
+    }
 }
 
 pub(crate) fn event(number: u64, text: &str) -> Value {
@@ -223,6 +258,8 @@ fn of_program() -> Vec<(&'static str, Value)> {
         ("getThreads", threads),
         ("getHistory", json!({ "samples": [sample] })),
         ("getEvents", json!({ "events": events })),
+        // The content of a notification of the stream.
+        ("Events", json!({ "events": [event(3, "one more")] })),
         (
             "getRecording",
             json!({ "perThread": 100, "events": [recorded(1, "a turn took 70 ms")] }),

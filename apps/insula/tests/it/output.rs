@@ -1,11 +1,15 @@
 //! Risk: output that scripts cannot read, or that acts on the terminal of its reader.
 
+use std::io::{BufRead, BufReader};
+#[cfg(unix)]
+use std::process::Command;
+use std::process::Stdio;
+#[cfg(unix)]
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::inspector::{Inspector, isolate};
+use crate::inspector::{Inspector, event, isolate};
 use crate::support::{Outcome, User};
 
 #[test]
@@ -135,28 +139,144 @@ fn why_prints_the_sentences_of_isolates_and_pools() {
 }
 
 #[test]
+fn a_cycle_of_three_is_told_in_the_order_in_which_they_wait() {
+    let (user, inspector) = (User::new(), Inspector::start());
+    let address = inspector.address.as_str();
+    let [hen, egg, farmer] = [(3, "hen"), (1, "egg"), (2, "farmer")]
+        .map(|(number, name)| json!({ "id": format!("isolates/{number}"), "name": name }));
+    let wait = |waiter: &Value, holder: &Value| json!({ "waiter": waiter, "holders": [holder], "kind": "asked", "isInCycle": true });
+    let waits = [wait(&egg, &farmer), wait(&farmer, &hen), wait(&hen, &egg)];
+    let cycles = [[hen, egg, farmer]];
+    inspector.answer("getWaits", json!({ "waits": waits, "cycles": cycles }));
+    let out = user.run(&["waits", address]).done();
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines.len(), 5, "{out}");
+    assert!(lines[1..4].iter().all(|it| it.ends_with("yes")), "{out}");
+    assert_eq!(
+        lines[4],
+        "cycle: hen (isolates/3) -> egg (isolates/1) -> farmer (isolates/2) -> hen (isolates/3)"
+    );
+}
+
+#[test]
+fn events_of_many_pages_are_all_listed() {
+    let (user, inspector) = (User::new(), Inspector::start());
+    let address = inspector.address.as_str();
+    // The program has forgotten the first 500.
+    inspector.keep(501..=3_300, 0);
+    let out = user.run(&["events", address]).done();
+    // Before the rows are the titles, and a line that says what is missing.
+    assert_eq!(out.lines().count(), 2_802);
+    assert!(out.starts_with("(500 events were missed)\n"));
+    assert!(out.lines().last().unwrap().contains("3300.000"), "{out}");
+    let numbers = |events: &Value| -> Vec<_> {
+        let events = events["events"].as_array().unwrap();
+        events.iter().map(|it| it["number"].as_u64()).collect()
+    };
+    let kept: Vec<_> = (501..=3_300).map(Some).collect();
+    let out = user.run(&["events", "--json", address]).done();
+    let events: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(numbers(&events), kept);
+    assert_eq!(
+        (&events["dropped"], &events["newest"]),
+        (&json!(500), &json!(3_300))
+    );
+    let out = user.run(&["dump", address]).done();
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(numbers(&document["events"]), kept);
+    // Each page asks for what comes after the page before, and no page is empty.
+    inspector.keep(1..=2_000, 0);
+    user.run(&["events", address]).done();
+    let asked = inspector.asked("getEvents").unwrap();
+    assert_eq!(asked, json!({ "since": 1_000, "limit": 1_000 }));
+}
+
+#[test]
+fn a_program_that_makes_events_faster_than_they_are_read_is_listed_all_the_same() {
+    let (user, inspector) = (User::new(), Inspector::start());
+    inspector.keep(1..=2_500, 1_000);
+    let out = user.run(&["events", "--json", &inspector.address]).done();
+    let events: Value = serde_json::from_str(&out).unwrap();
+    let events = events["events"].as_array().unwrap();
+    assert_eq!(events.len(), 3_000);
+}
+
+#[test]
 fn events_are_followed_until_the_program_ends_and_none_is_told_twice() {
     let (user, inspector) = (User::new(), Inspector::start());
+    let out = followed(&user, &inspector, "one more");
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines.len(), 3, "{out}");
+    assert!(lines[0].contains("decoder has begun"), "{out}");
+    assert!(lines[2].contains("one more"), "{out}");
+}
+
+#[test]
+fn events_that_are_followed_begin_with_all_pages_and_a_gap_behind_them_is_told() {
+    let (user, inspector) = (User::new(), Inspector::start());
+    inspector.keep(501..=2_600, 0);
+    // The first two are in the list too, and four are nowhere.
+    let streamed = [2_599, 2_600, 2_605].map(|number| event(number, "it is streamed"));
+    inspector.answer("Events", json!({ "events": streamed }));
+    let out = followed(&user, &inspector, "it is streamed");
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines.len(), 2_103, "{out}");
+    assert_eq!(lines[0], "(500 events were missed)");
+    assert!(lines[2_100].contains("2600.000"), "{}", lines[2_100]);
+    assert_eq!(lines[2_101], "(4 events were missed)");
+    assert!(lines[2_102].contains("it is streamed"), "{}", lines[2_102]);
+    assert_eq!(out.matches("it is streamed").count(), 1, "{out}");
+}
+
+/// A stop ends a read that has a time-out, on Linux, though nothing handles the signal.
+#[cfg(unix)]
+#[test]
+fn a_command_that_was_stopped_goes_on_with_its_connection() {
+    let (user, inspector) = (User::new(), Inspector::start());
+    let out = followed_and(&user, &inspector, "one more", |pid| {
+        let run = |program: &str, arguments: &[&str]| {
+            let output = Command::new(program).args(arguments).arg(pid).output();
+            String::from_utf8(output.unwrap().stdout).unwrap()
+        };
+        run("kill", &["-STOP"]);
+        while !run("ps", &["-o", "stat=", "-p"]).starts_with('T') {
+            thread::yield_now();
+        }
+        run("kill", &["-CONT"]);
+    });
+    assert_eq!(out.lines().count(), 3, "{out}");
+}
+
+/// Follows the events of a program, which ends once a line has the text `last`. Returns what was printed.
+fn followed(user: &User, inspector: &Inspector, last: &str) -> String {
+    followed_and(user, inspector, last, |_| {})
+}
+
+/// Like [`followed`], and does something with the process before the program ends.
+fn followed_and(
+    user: &User,
+    inspector: &Inspector,
+    last: &str,
+    before_the_end: impl FnOnce(&str),
+) -> String {
     let arguments = ["events", "--follow", &inspector.address];
     let mut command = user.command(&arguments);
-    let child = command
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    while inspector.asked("getEvents").is_none() {
-        thread::sleep(Duration::from_millis(10));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut printed = String::new();
+    while !printed.contains(last) {
+        printed += &(lines.next().unwrap().unwrap() + "\n");
     }
-    // The notification was sent before the answer to the second request.
-    thread::sleep(Duration::from_millis(300));
+    before_the_end(&child.id().to_string());
     inspector.end();
-    let outcome = Outcome::of(child.wait_with_output().unwrap());
-    assert_eq!(outcome.status, Some(0), "{outcome:?}");
-    assert_eq!(outcome.errors, "", "{outcome:?}");
-    let lines: Vec<_> = outcome.out.lines().collect();
-    assert_eq!(lines.len(), 3, "{outcome:?}");
-    assert!(lines[0].contains("decoder has begun"), "{outcome:?}");
-    assert!(lines[2].contains("one more"), "{outcome:?}");
+    printed.extend(lines.map(|line| line.unwrap() + "\n"));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(Outcome::of(output).done(), "");
+    printed
 }
 
 #[test]

@@ -42,8 +42,8 @@ enum Message {
 }
 
 /// A program that runs until it is dropped: the idle isolates `shelf` and one whose name has an
-/// escape, `clock` with a timer, `chicken` and `egg`, which await each other's answer, and a pool that
-/// an isolate calls.
+/// escape, `clock` with a timer, `chicken`, `egg` and `farmer`, of which each awaits an answer of the
+/// next and the last one of the first, and a pool that an isolate calls.
 pub(crate) struct Program {
     pub(crate) runtime: Runtime,
     /// The name of the pool.
@@ -51,7 +51,7 @@ pub(crate) struct Program {
     inspector: Option<Inspector>,
     workers: WorkerPool<PicturesRequest>,
     _idle: Vec<SendPort<()>>,
-    _cycle: [SendPort<Message>; 2],
+    _cycle: [SendPort<Message>; 3],
 }
 
 impl Program {
@@ -122,12 +122,14 @@ fn wait(name: &str) -> SendPort<()> {
     Isolate::builder().name(name).spawn_with_port(listen)
 }
 
-fn wait_for_each_other() -> [SendPort<Message>; 2] {
+fn wait_for_each_other() -> [SendPort<Message>; 3] {
     let start = |name: &str| Isolate::builder().name(name).spawn_with_port(answer_later);
-    let (chicken, egg) = (start("chicken"), start("egg"));
+    // In another order than they wait, so that their numbers do not tell it.
+    let [farmer, egg, chicken] = ["farmer", "egg", "chicken"].map(start);
     chicken.send(Message::Meet(egg.clone())).unwrap();
-    egg.send(Message::Meet(chicken.clone())).unwrap();
-    [chicken, egg]
+    egg.send(Message::Meet(farmer.clone())).unwrap();
+    farmer.send(Message::Meet(chicken.clone())).unwrap();
+    [chicken, egg, farmer]
 }
 
 async fn answer_later(mut port: ReceivePort<Message>) {

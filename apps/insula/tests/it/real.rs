@@ -40,6 +40,18 @@ fn named(user: &User, program: &Program, name: &str) -> Vec<Value> {
         .collect()
 }
 
+/// Returns the pool of a program, and the number of those before it in the list: all pools of the process
+/// are shown.
+#[track_caller]
+fn our_pool(user: &User, program: &Program) -> (usize, Value) {
+    let pools = json(user, program, &["pools"]);
+    let pools = pools["pools"].as_array().cloned().unwrap_or_default();
+    let mut numbered = pools.into_iter().enumerate();
+    numbered
+        .find(|(_, it)| it["name"] == *program.pool)
+        .unwrap()
+}
+
 /// Waits until something is so, which an order brings about soon after its answer.
 #[track_caller]
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -70,14 +82,21 @@ fn lists_show_what_the_program_does() {
     let line = line.unwrap_or_else(|| panic!("{pools}"));
     assert!(line.contains("serving") && line.contains("2/2"), "{line}");
     // The question is asked by a task that may not have run yet.
-    until("a cycle", || run(&["waits"]).contains("cycle: "));
-    let waits = run(&["waits"]);
-    let cycle = waits.lines().find(|line| line.contains("cycle: "));
-    let cycle = cycle.unwrap_or_default();
-    assert!(
-        cycle.contains("chicken (isolates/") && cycle.contains("egg (isolates/"),
-        "{waits}"
-    );
+    let mut waits = String::new();
+    until("a cycle", || {
+        waits = run(&["waits"]);
+        waits.contains("cycle: ")
+    });
+    let cycle = waits.lines().find_map(|line| line.strip_prefix("cycle: "));
+    let parties = cycle.unwrap_or_default().split(" -> ");
+    let names: Vec<_> = parties
+        .filter_map(|party| party.split_once(" (isolates/"))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names.len(), 4, "{waits}");
+    // It may begin with any of them.
+    let twice_around = "chicken egg farmer chicken egg farmer";
+    assert!(twice_around.contains(&names.join(" ")), "{waits}");
     assert!(run(&["threads"]).contains("running") || run(&["threads"]).contains("idle"));
     assert!(run(&["events"]).contains("EVENT"));
     let profile = run(&["profile", "--seconds", "1", "--folded"]);
@@ -126,7 +145,11 @@ fn why_is_told_of_isolates_and_pools() {
     says("shelf", &["It is idle", "program.rs:", "1 sender"]);
     says("clock", &["1 timer"]);
     says("chicken", &["part of a cycle"]);
-    says("egg", &["It awaits an answer of chicken."]);
+    says("egg", &["It awaits an answer of farmer."]);
+    says(
+        "egg",
+        &["part of a cycle", "chicken awaits an answer of egg."],
+    );
     assert!(!why(&program.pool).is_empty());
     let gone = ask(&user, &program, &["why", "999999"]).failed(1);
     assert!(gone.contains("999999"), "{gone}");
@@ -157,22 +180,14 @@ fn orders_change_the_program() {
     until("killed", || !program.has("shelf"));
     until("gone", || named(&user, &program, "shelf").is_empty());
     let pool = program.pool.as_str();
-    let phase_and_size = || {
-        let pools = json(&user, &program, &["pools"]);
-        let pools = pools["pools"].as_array().cloned().unwrap_or_default();
-        let ours = pools.into_iter().find(|it| it["name"] == pool).unwrap();
-        (
-            ours["phase"].as_str().unwrap_or_default().to_owned(),
-            ours["ready"].as_u64(),
-        )
-    };
+    let ours = || our_pool(&user, &program).1;
     run(&["resize", pool, "1"]);
-    until("one worker", || phase_and_size().1 == Some(1));
+    until("one worker", || ours()["ready"] == 1);
     let many = ask(&user, &program, &["resize", pool, "9"]);
     assert_eq!(many.status, Some(1), "{many:?}");
     run(&["recycle", pool]);
     assert!(run(&["drain", "--yes", pool]).contains("takes no more calls"));
-    until("drained", || phase_and_size().0 != "serving");
+    until("drained", || ours()["phase"] != "serving");
     let twice = ask(&user, &program, &["drain", "--yes", pool]).failed(1);
     assert!(twice.contains("takes no calls already"), "{twice}");
     // What was done is in the events, for others who look.
@@ -343,7 +358,7 @@ fn the_whole_screen_finds_shows_and_kills_an_isolate_without_colors() {
         );
     }
     terminal.press(&["/", "shelf", "Enter"]);
-    until("only the shelf", || !terminal.text().contains("clock"));
+    terminal.wait_for("1 with \"shelf\"");
     terminal.press(&["Enter"]);
     let text = terminal.wait_for("It is idle");
     assert!(text.contains("PORTS"), "{text}");
@@ -357,6 +372,54 @@ fn the_whole_screen_finds_shows_and_kills_an_isolate_without_colors() {
     terminal.press(&["k", "y"]);
     terminal.wait_for("told shelf to end");
     until("killed", || !program.has("shelf"));
+    terminal.press(&["q"]);
+    terminal.wait_for("status 0");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_whole_screen_pauses_an_isolate_and_drains_a_pool_after_a_yes() {
+    let (user, program) = start();
+    let command = env!("CARGO_BIN_EXE_insula");
+    let line = format!("'{command}' top '{}'", program.address());
+    let Some(terminal) = Terminal::run(&line, 80, 24) else {
+        return;
+    };
+    terminal.wait_for("mill");
+    let state = || named(&user, &program, "shelf")[0]["state"].clone();
+    terminal.press(&["2", "/", "shelf", "Enter"]);
+    terminal.wait_for("1 with \"shelf\"");
+    terminal.press(&["p"]);
+    terminal.wait_for("pause shelf (isolates/");
+    terminal.press(&["n"]);
+    terminal.wait_for("nothing was done");
+    assert_eq!(state(), "idle");
+    terminal.press(&["p", "y"]);
+    terminal.wait_for("told shelf to pause after its turn");
+    until("paused", || state() == "paused");
+    terminal.wait_for("paused");
+    terminal.press(&["u"]);
+    terminal.wait_for("told shelf to go on");
+    until("idle again", || state() == "idle");
+    terminal.press(&["3"]);
+    terminal.wait_for(&program.pool);
+    let question = format!("drain {} (pools/", program.pool);
+    // The pools of other tests in this process are there too, and come and go.
+    until("our pool is selected", || {
+        terminal.press(&["n", "Home"]);
+        until("no question", || !terminal.text().contains("? y/n"));
+        let (above, _) = our_pool(&user, &program);
+        terminal.press(&vec!["Down"; above]);
+        terminal.press(&["d"]);
+        terminal.wait_for("? y/n").contains(&question)
+    });
+    let phase = || our_pool(&user, &program).1["phase"].clone();
+    terminal.press(&["n"]);
+    terminal.wait_for("nothing was done");
+    assert_eq!(phase(), "serving");
+    terminal.press(&["d", "y"]);
+    terminal.wait_for("takes no more calls");
+    until("drained", || phase() != "serving");
     terminal.press(&["q"]);
     terminal.wait_for("status 0");
 }

@@ -5,6 +5,8 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::inspector::Inspector;
 use crate::support::{Outcome, User};
 
@@ -26,9 +28,19 @@ fn a_record_has_a_head_and_a_look_each_second_and_no_event_twice() {
     // It is read before there is a need for a terminal.
     let error = user.run(&["replay", path]).failed(2);
     assert!(error.contains("needs a terminal"), "{error}");
+    assert!(error.contains("`insula replay --json`"), "{error}");
+    // Without one, its looks are lines of JSON, as they are in the file behind its head.
+    let out = user.run(&["replay", path, "--json"]).done();
+    let looks = |text: &str| -> Vec<Value> {
+        let lines = text.lines();
+        lines.map(|it| serde_json::from_str(it).unwrap()).collect()
+    };
+    assert_eq!(looks(&out), looks(&text)[1..]);
     fs::write(path, "something else").unwrap();
-    let error = user.run(&["replay", path]).failed(1);
-    assert!(error.contains("is no record"), "{error}");
+    for arguments in [&["replay", path][..], &["replay", path, "--json"]] {
+        let error = user.run(arguments).failed(1);
+        assert!(error.contains("is no record"), "{error}");
+    }
 }
 
 #[test]

@@ -195,6 +195,7 @@ fn waits(first: &str, second: &str) -> Waits {
         }],
         cycles: vec![vec![party(7, first), party(8, second)]],
         unanswered: 1,
+        ..Waits::default()
     }
 }
 
@@ -279,5 +280,6 @@ fn pool_detail(name: &str, contract: &str, sentence: &str) -> PoolDetail {
         methods: vec![method],
         calls: vec![call(1, 20), call(0, 100_000)],
         why: vec!["One worker is lost, so calls wait for the others.".to_owned()],
+        ..PoolDetail::default()
     }
 }
