@@ -44,6 +44,7 @@ pub mod model;
 #[cfg(feature = "otel")]
 mod otel;
 mod program;
+mod retry;
 mod server;
 mod start;
 mod why;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::address::{Address, Place};
 use super::error::ClientError;
+use crate::retry::uninterrupted;
 
 /// A stream to a server on this machine.
 ///
@@ -101,35 +102,39 @@ fn unix(_: &std::path::Path) -> io::Result<Stream> {
 
 impl Read for Transport {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let left = self.time_left()?;
-        match &mut self.stream {
-            Stream::Tcp(stream) => {
-                stream.set_read_timeout(left)?;
-                stream.read(bytes)
+        uninterrupted(|| {
+            let left = self.time_left()?;
+            match &mut self.stream {
+                Stream::Tcp(stream) => {
+                    stream.set_read_timeout(left)?;
+                    stream.read(bytes)
+                }
+                #[cfg(unix)]
+                Stream::Unix(stream) => {
+                    stream.set_read_timeout(left)?;
+                    stream.read(bytes)
+                }
             }
-            #[cfg(unix)]
-            Stream::Unix(stream) => {
-                stream.set_read_timeout(left)?;
-                stream.read(bytes)
-            }
-        }
+        })
     }
 }
 
 impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let left = self.time_left()?;
-        match &mut self.stream {
-            Stream::Tcp(stream) => {
-                stream.set_write_timeout(left)?;
-                stream.write(bytes)
+        uninterrupted(|| {
+            let left = self.time_left()?;
+            match &mut self.stream {
+                Stream::Tcp(stream) => {
+                    stream.set_write_timeout(left)?;
+                    stream.write(bytes)
+                }
+                #[cfg(unix)]
+                Stream::Unix(stream) => {
+                    stream.set_write_timeout(left)?;
+                    stream.write(bytes)
+                }
             }
-            #[cfg(unix)]
-            Stream::Unix(stream) => {
-                stream.set_write_timeout(left)?;
-                stream.write(bytes)
-            }
-        }
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use insula_core::{IsolateId, IsolateState};
 use insula_pool::{
-    Latency as Times, MethodStats, PoolPhase, PoolStats, WorkerCondition, WorkerStats, WorkerStatus,
+    Latency as Times, MethodStats, PoolPhase, PoolStats, WorkerCondition, WorkerStats,
+    WorkerStatus, pools,
 };
 
 use super::isolates::number_in;
@@ -96,10 +97,7 @@ impl Program {
                 .collect(),
             methods: pool.stats.methods.iter().map(method).collect(),
             calls,
-            histograms: Histograms {
-                queue_wait: buckets(&pool.histograms.queue_wait),
-                run_time: buckets(&pool.histograms.run_time),
-            },
+            histograms: histograms(pool.number),
             why: Vec::new(),
         }
     }
@@ -215,6 +213,17 @@ fn latency(times: &Times) -> Latency {
         p99_us: micros(times.p99),
         p999_us: micros(times.p999),
         max_us: micros(times.max),
+    }
+}
+
+/// Asks the pool itself, since a look at all pools need not have them. Empty once it is gone.
+fn histograms(number: u64) -> Histograms {
+    let mut pools = pools().into_iter();
+    let pool = pools.find(|pool| pool.number() == number);
+    let found = pool.map(|pool| pool.histograms()).unwrap_or_default();
+    Histograms {
+        queue_wait: buckets(&found.queue_wait),
+        run_time: buckets(&found.run_time),
     }
 }
 

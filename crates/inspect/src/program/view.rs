@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use insula_core::{
     IsolateId, IsolateKind, IsolateSnapshot, IsolateState, Runtime, RuntimeSnapshot, WaitSnapshot,
 };
-use insula_pool::{AnyPool, Histograms, InFlight, PoolStats, PoolStatus, Queued};
+use insula_pool::{AnyPool, InFlight, PoolStats, PoolStatus, Queued};
 
 use super::process;
 use super::waits::party_id;
@@ -40,7 +40,6 @@ pub(super) struct PoolView {
     pub(super) isolates: Vec<(usize, IsolateId)>,
     pub(super) status: PoolStatus,
     pub(super) stats: PoolStats,
-    pub(super) histograms: Histograms,
     pub(super) calls: Vec<InFlight>,
     /// Calls in its queue, in no order.
     pub(super) queued: Vec<Queued>,
@@ -142,7 +141,6 @@ impl View {
             },
             status: pool.status(),
             stats: pool.stats(),
-            histograms: pool.histograms(),
             calls: pool.in_flight(),
             queued: pool.in_queue(QUEUED),
         });

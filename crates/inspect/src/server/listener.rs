@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::request::Hosts;
+use crate::retry::uninterrupted;
 use crate::start::Listen;
 
 /// A socket that accepts connections, until it is woken to accept no more.
@@ -185,7 +186,11 @@ impl Wake {
             PollFd::new(&self.1, PollFlags::IN),
             PollFd::new(listener, PollFlags::IN),
         ];
-        poll(&mut watched, None)?;
+        while let Err(error) = poll(&mut watched, None) {
+            if error != rustix::io::Errno::INTR {
+                return Err(error.into());
+            }
+        }
         match watched[0].revents().is_empty() {
             true => Ok(()),
             false => Err(io::ErrorKind::Interrupted.into()),
@@ -305,13 +310,13 @@ impl Stream {
 
 impl Read for Stream {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        either!(self, stream => stream.read(bytes))
+        uninterrupted(|| either!(self, stream => stream.read(bytes)))
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        either!(self, stream => stream.write(bytes))
+        uninterrupted(|| either!(self, stream => stream.write(bytes)))
     }
 
     fn flush(&mut self) -> io::Result<()> {
