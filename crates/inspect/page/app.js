@@ -1,7 +1,7 @@
 // The page of the inspector: the token, the connection, the views, and what they share.
 //
-// Each view is an object with `show(route)`, `hide()` if it needs it, `poll()`, which fetches what
-// it shows, and `changed()`, which is called when samples or events have come.
+// Each view is an object with `show(route)`, `hide()` and `ended(calls)` if it needs them, `poll()`, which
+// fetches what it shows, and `changed()`, which is called when samples or events have come.
 
 import { Failure, Link, Lost } from './connection.js';
 import { Events, PoolHistory, Samples, SAMPLES } from './data.js';
@@ -184,6 +184,10 @@ class App {
   }
 
   #notified({ streamId, event }) {
+    if (streamId === 'Calls') {
+      this.#currentView().ended?.(event);
+      return;
+    }
     if (streamId === 'Sample') {
       this.samples.add([event]);
       this.#heard();
@@ -235,6 +239,7 @@ class App {
   }
 
   #show(route) {
+    if (route.view !== this.#route.view) this.#currentView()?.hide?.();
     this.#route = route.view in VIEWS ? route : { view: 'overview' };
     const { view } = this.#route;
     for (const name of Object.keys(VIEWS)) {

@@ -1,7 +1,8 @@
-// Small line charts of the last minutes.
+// Small charts of the last minutes: lines, and heat maps of times.
 
 import { button, el, setAttribute, setText } from './dom.js';
-import { SAMPLES } from './data.js';
+import { callsIn, LOOKS, POWERS, quantile, SAMPLES } from './data.js';
+import { counted, micros } from './format.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const HEIGHT = 40;
@@ -61,4 +62,61 @@ function path(values, highest, room) {
   const points = values.map((value, index) =>
     `${start + index} ${(HEIGHT * (1 - (value ?? 0) / highest)).toFixed(1)}`);
   return points.length > 0 ? `M${points.join('L')}` : '';
+}
+
+// The rows that have a label, and the weakest shade, which is of a single call.
+const LABELS = [[0, '1 µs'], [10, '1 ms'], [20, '1 s']];
+const LEAST_SHADE = 0.15;
+
+/**
+ * The times of calls over the last looks: a column for each look, the newest on the right, and a row for
+ * each power of two. The shade is the share of the calls of that look.
+ */
+export class HeatMap {
+  #label;
+  #title = el('figcaption');
+  // A pixel for each cell, which the style sheet enlarges: the size of the window then changes nothing.
+  #cells = el('canvas', { role: 'img', width: LOOKS, height: POWERS });
+  #drawn;
+  element;
+
+  constructor(label) {
+    this.#label = label;
+    const labels = LABELS.map(([power, text]) => {
+      const element = el('span', {}, text);
+      element.style.bottom = `${(100 * (power + 1)) / POWERS}%`;
+      return element;
+    });
+    this.element = el('figure', { class: 'heat' }, this.#title,
+      el('div', { class: 'times', 'aria-hidden': true }, ...labels), this.#cells,
+      el('p', { class: 'looks' }, el('span', {}, `${LOOKS} looks ago`), el('span', {}, 'now')));
+  }
+
+  update({ looks, newest }) {
+    if (this.#drawn === newest) return;
+    this.#drawn = newest;
+    setText(this.#title, `${this.#label}: ${summary(newest)}`);
+    const all = looks.reduce((sum, look) => sum.map((calls, power) => calls + look[power]), new Array(POWERS).fill(0));
+    const buckets = all.map((calls, power) => ({ upToUs: 2 ** power, calls }));
+    setAttribute(this.#cells, 'aria-label', `${this.#label} of the calls of the last ${counted(looks.length, 'look')}, by powers of two: ${summary(buckets)}`);
+    const context = this.#cells.getContext('2d');
+    context.clearRect(0, 0, LOOKS, POWERS);
+    context.fillStyle = getComputedStyle(this.#cells).color;
+    looks.forEach((look, index) => drawLook(context, look, LOOKS - looks.length + index));
+  }
+}
+
+function summary(buckets) {
+  const calls = callsIn(buckets);
+  if (calls === 0) return 'no calls';
+  return `median ${micros(quantile(buckets, 0.5))}, p99 ${micros(quantile(buckets, 0.99))}, of ${counted(calls, 'call')}`;
+}
+
+function drawLook(context, look, column) {
+  const sum = look.reduce((total, calls) => total + calls, 0);
+  look.forEach((calls, power) => {
+    if (calls === 0) return;
+    context.globalAlpha = LEAST_SHADE + ((1 - LEAST_SHADE) * calls) / sum;
+    context.fillRect(column, POWERS - 1 - power, 1, 1);
+  });
 }

@@ -9,13 +9,16 @@ export const SAMPLES = 180;
 export const LEAST_MS = 500;
 const MOST_EVENTS = 5000;
 
-/** The change of a counter per second, between each sample and the one before it. */
+/**
+ * The change of a counter per second, between each sample and the one before it. A counter that has fallen,
+ * such as a sum over pools of which one is gone, counts as one that stands still.
+ */
 export function rates(samples, member) {
   return samples.slice(1).map((sample, index) => {
     const before = samples[index];
     const elapsed = sample.atMs - before.atMs;
     if (sample[member] == null || before[member] == null || elapsed <= 0) return null;
-    return ((sample[member] - before[member]) * 1000) / elapsed;
+    return (Math.max(0, sample[member] - before[member]) * 1000) / elapsed;
   });
 }
 
@@ -91,10 +94,56 @@ export class PoolHistory {
       queued: pool.queued,
       running: pool.running,
       ended: ended(pool.outcomes),
-      waitP99: pool.queueWait?.samples ? pool.queueWait.p99Us : null,
-      runP99: pool.runTime?.samples ? pool.runTime.p99Us : null,
     });
     course.splice(0, course.length - SAMPLES);
     this.#courses.set(pool.id, course);
   }
+}
+
+/** The looks at a distribution that are kept. */
+export const LOOKS = 120;
+/** The powers of two by which times are told apart, from 1 µs on. The last one has all longer times too. */
+export const POWERS = 27;
+
+/** How long the calls took that have ended between two looks at a distribution, for the last looks. */
+export class Times {
+  /** The number of calls by power of two, for each look; the oldest look first. */
+  looks = [];
+  /** The calls of the newest look in the buckets of the distribution. */
+  newest = [];
+  #totals = null;
+
+  /** Takes the buckets of a look, which count all calls so far. */
+  add(buckets) {
+    const before = this.#totals;
+    this.#totals = new Map(buckets.map(({ upToUs = 0, total = 0 }) => [upToUs, total]));
+    // What was before the first look could be of any age.
+    if (before === null) return;
+    this.newest = [...this.#totals].map(([upToUs, total]) => ({ upToUs, calls: Math.max(0, total - (before.get(upToUs) ?? 0)) }));
+    this.looks.push(byPower(this.newest));
+    this.looks.splice(0, this.looks.length - LOOKS);
+  }
+}
+
+function byPower(buckets) {
+  const powers = new Array(POWERS).fill(0);
+  for (const { upToUs, calls } of buckets) {
+    powers[Math.min(POWERS - 1, Math.max(0, Math.ceil(Math.log2(upToUs))))] += calls;
+  }
+  return powers;
+}
+
+/** The number of calls in buckets. */
+export function callsIn(buckets) {
+  return buckets.reduce((sum, { calls }) => sum + calls, 0);
+}
+
+/** The time that a share of the calls in buckets did not exceed; `undefined` without calls. */
+export function quantile(buckets, share) {
+  let left = share * callsIn(buckets);
+  for (const { upToUs, calls } of buckets) {
+    left -= calls;
+    if (calls > 0 && left <= 0) return upToUs;
+  }
+  return undefined;
 }

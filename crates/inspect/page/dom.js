@@ -87,13 +87,20 @@ export function fillLink(cell, name, open) {
   setAttribute(cell, 'title', visible(name, 1000));
 }
 
-/** Shows an isolate as a link, and a thread outside of isolates, which has no view, as a text. */
+/** What opens an isolate or a pool. A thread outside of isolates has no view. */
+export function openParty(party, app) {
+  const [view] = party?.id?.split('/') ?? [];
+  return view === 'isolates' || view === 'pools' ? () => app.open({ view, id: party.id }) : undefined;
+}
+
+/** Shows an isolate or a pool as a link, and a thread as a text. */
 export function fillParty(cell, party, app) {
-  const isIsolate = party?.id?.startsWith('isolates/') ?? false;
+  const open = openParty(party, app);
+  const isLink = open !== undefined;
   // A cell may show an isolate now and a thread later.
-  if (cell.holdsLink !== isIsolate) cell.replaceChildren();
-  cell.holdsLink = isIsolate;
-  if (isIsolate) fillLink(cell, party.name || party.id, () => app.open({ view: 'isolates', id: party.id }));
+  if (cell.holdsLink !== isLink) cell.replaceChildren();
+  cell.holdsLink = isLink;
+  if (isLink) fillLink(cell, party.name || party.id, open);
   else fillName(cell, party ? party.name || party.id : '');
 }
 

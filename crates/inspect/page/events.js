@@ -3,7 +3,7 @@
 import { draw, el, fillLink, fillName, fillState, setText, Table } from './dom.js';
 import { clock, count, counted, duration, visible, words } from './format.js';
 
-const KINDS = ['isolateSpawn', 'isolateExit', 'isolateError', 'isolateStuck', 'worker', 'poolPhase', 'slowCall', 'dump', 'control'];
+const KINDS = ['isolateSpawn', 'isolateExit', 'isolateError', 'isolateStuck', 'deadlock', 'panic', 'worker', 'poolPhase', 'slowCall', 'dump', 'control'];
 const SEVERITIES = ['info', 'warning', 'error'];
 const MOST_ROWS = 300;
 // A burst of events draws a few times a second, not with each frame.

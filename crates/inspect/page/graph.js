@@ -13,7 +13,7 @@ const HEIGHT = 30;
 const GAP_X = 70;
 const GAP_Y = 14;
 const BORDER = 12;
-// Room below the boxes of a component for an arrow that leads back.
+// Room below the boxes of a component, or above them, for an arrow that leads back.
 const ARC = 40;
 const SWEEPS = 3;
 const LEAST_SCALE = 0.75;
@@ -31,11 +31,11 @@ export class WaitGraph {
   }
 
   /** Draws the waits, unless there are more than `most` parties. Returns the number of parties. */
-  update(waits, cycles, most) {
+  update(waits, most) {
     const parties = partiesOf(waits);
     if (parties.size > most) return parties.size;
-    const arrows = arrowsOf(waits, cycles);
-    const key = arrows.map((arrow) => `${arrow.from}>${arrow.to} ${arrow.kind} ${arrow.isInCycle}`).sort().join('\n');
+    const arrows = arrowsOf(waits);
+    const key = arrows.map((arrow) => `${arrow.from}>${arrow.to} ${arrow.kind} ${arrow.isInCycle} ${arrow.calls}`).sort().join('\n');
     if (key !== this.#drawn) this.#draw(parties, arrows);
     this.#drawn = key;
     setAttribute(this.element, 'aria-label', `Graph of ${count(parties.size)} parties. The table below has the same content.`);
@@ -58,7 +58,7 @@ export class WaitGraph {
   #box(party, { x, y }, isInCycle) {
     const box = svg('g', { class: isInCycle ? 'box cycle' : 'box', transform: `translate(${x} ${y})` },
       svg('title', {}, visible(`${party.name} (${party.id})`, 1000)),
-      svg('rect', { width: WIDTH, height: HEIGHT, rx: party.id.startsWith('threads/') ? 0 : 8 }),
+      ...outline(party.id),
       svg('text', { x: WIDTH / 2, y: HEIGHT / 2 }, visible(party.name || party.id, 20)));
     box.addEventListener('click', () => this.#open(party));
     return box;
@@ -70,6 +70,13 @@ function marker(id) {
     svg('path', { d: 'M0 0L8 4L0 8Z' }));
 }
 
+// Isolates, threads and pools differ in their lines, so that they do not depend on colors.
+function outline(id) {
+  const outer = svg('rect', { width: WIDTH, height: HEIGHT, rx: id.startsWith('threads/') ? 0 : 8 });
+  if (!id.startsWith('pools/')) return [outer];
+  return [outer, svg('rect', { x: 3, y: 3, width: WIDTH - 6, height: HEIGHT - 6, rx: 5 })];
+}
+
 function partiesOf(waits) {
   const parties = new Map();
   for (const { waiter, holders = [] } of waits) {
@@ -78,17 +85,40 @@ function partiesOf(waits) {
   return parties;
 }
 
-function arrowsOf(waits, cycles) {
-  const cyclic = new Set(cycles.flatMap((cycle) =>
-    cycle.map((party, index) => `${party.id}>${cycle[(index + 1) % cycle.length].id}`)));
+// Several waits of one party for another one are one arrow.
+function arrowsOf(waits) {
   const arrows = new Map();
-  for (const { waiter, holders = [], kind } of waits) {
+  for (const { waiter, holders = [], kind, call, isInCycle } of waits) {
     for (const holder of holders) {
       const key = `${waiter.id}>${holder.id}`;
-      arrows.set(key, { from: waiter.id, to: holder.id, kind, isInCycle: cyclic.has(key) });
+      const { calls = [], isInCycle: wasInCycle } = arrows.get(key) ?? {};
+      if (call && !calls.includes(call)) calls.push(call);
+      arrows.set(key, { from: waiter.id, to: holder.id, kind, calls, isInCycle: isInCycle || wasInCycle });
     }
   }
-  return [...arrows.values()];
+  return markCycles([...arrows.values()]);
+}
+
+// A party in a cycle may also wait for one outside of it, or in another cycle. An arrow is a part of a
+// cycle only if another way leads back.
+function markCycles(arrows) {
+  const targets = new Map();
+  for (const { from, to, isInCycle } of arrows) if (isInCycle) targets.set(from, [...(targets.get(from) ?? []), to]);
+  const reached = new Map([...targets.keys()].map((id) => [id, reachedFrom(id, targets)]));
+  return arrows.map((arrow) => ({ ...arrow, isInCycle: Boolean(arrow.isInCycle && reached.get(arrow.to)?.has(arrow.from)) }));
+}
+
+function reachedFrom(id, targets) {
+  const reached = new Set();
+  const left = [id];
+  while (left.length > 0) {
+    for (const to of targets.get(left.pop()) ?? []) {
+      if (reached.has(to)) continue;
+      reached.add(to);
+      left.push(to);
+    }
+  }
+  return reached;
 }
 
 /** Gives each party a place: components below one another, layers from left to right. */
@@ -101,11 +131,14 @@ function layOut(ids, arrows) {
   for (const component of components(ids, arrows)) {
     const layers = orderLayers(layersOf(component, targets), targets);
     const most = Math.max(...layers.map((layer) => layer.length));
+    const ranks = new Map(layers.flatMap((layer, rank) => layer.map((id) => [id, rank])));
+    const leadsBack = component.some((id) => targets.get(id).some((to) => ranks.get(to) <= ranks.get(id)));
+    if (leadsBack && most > 1) y += ARC;
+    const middle = y + (most * (HEIGHT + GAP_Y) - GAP_Y) / 2;
     layers.forEach((layer, rank) => {
       const top = y + ((most - layer.length) * (HEIGHT + GAP_Y)) / 2;
-      layer.forEach((id, index) => places.set(id, { rank, x: BORDER + rank * (WIDTH + GAP_X), y: top + index * (HEIGHT + GAP_Y) }));
+      layer.forEach((id, index) => places.set(id, { rank, middle, x: BORDER + rank * (WIDTH + GAP_X), y: top + index * (HEIGHT + GAP_Y) }));
     });
-    const leadsBack = component.some((id) => targets.get(id).some((to) => places.get(to).rank <= places.get(id).rank));
     y += most * (HEIGHT + GAP_Y) + (leadsBack ? ARC : GAP_Y);
     width = Math.max(width, layers.length * (WIDTH + GAP_X) - GAP_X);
   }
@@ -182,12 +215,16 @@ function orderLayers(layers, targets) {
   return layers;
 }
 
-function drawArrow({ kind, isInCycle }, from, to) {
-  return svg('path', {
-    class: `arrow ${kind === 'asked' ? 'asked' : 'blocked'} ${isInCycle ? 'cycle' : ''}`,
+function drawArrow({ kind, calls, isInCycle }, from, to) {
+  const d = to.rank > from.rank ? forth(from, to) : back(from, to);
+  const arrow = svg('path', {
+    class: `arrow ${kind} ${isInCycle ? 'cycle' : ''}`,
     'marker-end': `url(#${isInCycle ? 'arrow-cycle' : 'arrow'})`,
-    d: to.rank > from.rank ? forth(from, to) : back(from, to),
+    d,
   });
+  if (calls.length === 0) return arrow;
+  // The line alone is too thin for the mouse.
+  return svg('g', {}, svg('title', {}, visible(calls.join('; '), 1000)), arrow, svg('path', { class: 'around', d }));
 }
 
 function forth(from, to) {
@@ -195,8 +232,11 @@ function forth(from, to) {
   return `M${x1} ${y1}C${x1 + GAP_X / 2} ${y1} ${x2 - GAP_X / 2} ${y2} ${x2} ${y2}`;
 }
 
+// On the side of its component that is nearer, or it would be behind more boxes.
 function back(from, to) {
-  const [x1, y1, x2, y2] = [from.x + WIDTH / 2, from.y + HEIGHT, to.x + WIDTH / 2 + 10, to.y + HEIGHT];
-  const low = Math.max(y1, y2) + ARC;
-  return `M${x1} ${y1}C${x1} ${low} ${x2} ${low} ${x2} ${y2}`;
+  const isAbove = (from.y + to.y + HEIGHT) / 2 < from.middle;
+  const edge = isAbove ? 0 : HEIGHT;
+  const [x1, y1, x2, y2] = [from.x + WIDTH / 2, from.y + edge, to.x + WIDTH / 2 + 10, to.y + edge];
+  const bow = isAbove ? Math.min(y1, y2) - ARC : Math.max(y1, y2) + ARC;
+  return `M${x1} ${y1}C${x1} ${bow} ${x2} ${bow} ${x2} ${y2}`;
 }

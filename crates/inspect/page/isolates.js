@@ -27,6 +27,7 @@ const COLUMNS = [
   { label: 'Queued', sort: 'queued', isNumber: true, text: (row) => count(row.queued) },
   { label: 'Turn', sort: 'turnMs', isNumber: true, text: (row) => duration(row.turnMs) },
   { label: 'Turns', sort: 'turnsTotal', isNumber: true, class: 'wide', text: (row) => count(row.turnsTotal) },
+  { label: 'CPU', sort: 'cpuTotalMs', isNumber: true, class: 'wide', text: (row) => duration(row.cpuTotalMs) },
   { label: 'Seen for', sort: 'seenMs', isNumber: true, class: 'wide', text: (row) => duration(row.seenMs) },
   { label: 'Kind', class: 'wide', text: (row) => words(row.kind) },
   { label: 'Group', class: 'name widest', fill: (cell, row) => fillName(cell, row.group ?? NONE) },

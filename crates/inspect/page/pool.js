@@ -1,20 +1,20 @@
-// One pool in detail: its workers, its methods, the calls that run, and its course.
+// One pool in detail: its workers, its methods, the calls that run and those that have ended, and its
+// course.
 
-import { Chart } from './charts.js';
+import { Chart, HeatMap } from './charts.js';
 import { NO_SUCH_OBJECT } from './connection.js';
-import { rates } from './data.js';
+import { rates, Times } from './data.js';
 import { button, draw, el, Facts, fillName, fillParty, fillSentences, fillState, setHidden, setText, Table } from './dom.js';
-import { bytes, count, duration, latency, micros, NONE, rate, visible } from './format.js';
+import { bytes, count, counted, duration, latency, micros, NONE, rate, visible } from './format.js';
 
 const MOST_CALLS = 200;
+const MOST_ENDED = 40;
 
 const level = (member) => (course) => course.map((point) => point[member]);
 const CHARTS = [
   { label: 'Queued calls', values: level('queued'), format: count },
   { label: 'Running calls', values: level('running'), format: count },
   { label: 'Calls/s', values: (course) => rates(course, 'ended'), format: rate },
-  { label: 'Queue wait p99', values: level('waitP99'), format: micros },
-  { label: 'Run time p99', values: level('runP99'), format: micros },
 ];
 
 const METHODS = [
@@ -83,11 +83,91 @@ class Timeline {
   }
 }
 
+/** The calls that have ended last, as bars on a common axis of time. */
+class EndedCalls {
+  #axis = [el('span'), el('span'), el('span')];
+  #table = new Table({
+    caption: 'Calls that have ended, the newest first',
+    columns: [
+      { label: 'Method', isHead: true, class: 'name', fill: (cell, call) => fillName(cell, call.method) },
+      { label: 'Worker', isNumber: true, text: (call) => (call.worker == null ? NONE : String(call.worker)) },
+      { label: 'Outcome', fill: (cell, call) => fillState(cell, call.outcome) },
+      { label: 'Queue wait', isNumber: true, text: (call) => micros(call.waitUs) },
+      { label: 'Run time', isNumber: true, text: (call) => micros(call.runUs) },
+      { label: el('div', { class: 'axis' }, ...this.#axis.flatMap((label) => [label, ' '])), fill: (cell, call) => this.#fillBars(cell, call) },
+    ],
+    // Elements of their own for each call would come and go thousands of times in a second.
+    keyOf: (call, index) => index,
+    empty: 'No call has ended since this page was opened',
+  });
+  #follow = el('input', { type: 'checkbox', checked: true });
+  #counts = el('p', { class: 'counts' });
+  // The newest last, as they come.
+  #calls = [];
+  #ended = 0;
+  #dropped = 0;
+  #startMs = 0;
+  #spanMs = 1;
+  element = el('div', { class: 'ended' },
+    el('div', { class: 'bar' }, el('label', {}, this.#follow, ' Follow'), this.#counts,
+      el('p', { class: 'legend' }, el('span', { class: 'age waiting' }), 'in the queue', el('span', { class: 'age' }), 'in its handler')),
+    this.#table.element);
+
+  clear() {
+    this.#calls = [];
+    this.#ended = 0;
+    this.#dropped = 0;
+    draw(this.#render);
+  }
+
+  add({ calls = [], dropped = 0 }) {
+    this.#ended += calls.length;
+    this.#dropped += dropped;
+    // The reader holds the calls still to read them.
+    if (this.#follow.checked) this.#calls = [...this.#calls, ...calls.slice(-MOST_ENDED)].slice(-MOST_ENDED);
+    draw(this.#render);
+  }
+
+  #render = () => {
+    const calls = this.#calls.toReversed();
+    const endMs = Math.max(0, ...calls.map((call) => call.atMs));
+    this.#startMs = Math.min(endMs, ...calls.map(submittedMs));
+    // The server tells ends in whole milliseconds.
+    this.#spanMs = Math.max(1, endMs - this.#startMs);
+    this.#axis.forEach((label, index) => setText(label, axisText(this.#spanMs * (1 - index / 2))));
+    this.#table.update(calls);
+    const shown = this.#ended > calls.length ? `, of which ${count(calls.length)} are shown` : '';
+    const dropped = this.#dropped > 0 ? `; ${count(this.#dropped)} more came too fast to be told` : '';
+    setText(this.#counts, `${counted(this.#ended, 'call')}${shown}${dropped}`);
+  };
+
+  #fillBars(cell, call) {
+    if (!cell.wait) {
+      cell.append(el('div', { class: 'span' }, cell.wait = el('span', { class: 'age waiting' }), cell.run = el('span', { class: 'age' })));
+    }
+    const { waitUs, runUs } = call;
+    const percent = (ms) => `${Math.min(100, (100 * ms) / this.#spanMs).toFixed(2)}%`;
+    cell.wait.style.marginInlineStart = percent(submittedMs(call) - this.#startMs);
+    cell.wait.style.width = percent((waitUs ?? 0) / 1000);
+    cell.run.style.width = percent((runUs ?? 0) / 1000);
+    setHidden(cell.run, runUs == null);
+  }
+}
+
+function submittedMs({ atMs, waitUs, runUs }) {
+  return atMs - ((waitUs ?? 0) + (runUs ?? 0)) / 1000;
+}
+
+function axisText(ms) {
+  return ms === 0 ? 'last end' : `−${duration(ms)}`;
+}
+
 export class PoolPage {
   #app;
   #id;
   #answer = null;
   #isGone = false;
+  #isOpen = false;
   #title = el('h2');
   #state = el('p');
   #note = el('p', { class: 'note', role: 'status' });
@@ -99,6 +179,12 @@ export class PoolPage {
   #workers;
   #methods = new Table({ caption: 'Methods', columns: METHODS, keyOf: (method) => `${method.contract}.${method.method}`, empty: 'No methods' });
   #timeline = new Timeline();
+  #ended = new EndedCalls();
+  #wait = { times: new Times(), map: new HeatMap('Queue wait') };
+  #run = { times: new Times(), map: new HeatMap('Run time') };
+  #maps = el('div', { class: 'heats', hidden: true }, this.#wait.map.element, this.#run.map.element);
+  // The pool whose calls the server tells of.
+  #heard;
 
   constructor(app, close) {
     this.#app = app;
@@ -112,8 +198,10 @@ export class PoolPage {
       el('div', { class: 'title' }, this.#title, button('All pools', close)),
       this.#state, this.#note, this.#why, this.#buttons,
       el('div', { class: 'charts' }, ...this.#charts.map(({ chart }) => chart.element)),
-      this.#facts.element, this.#timeline.element, this.#workers.element, this.#methods.element);
+      this.#maps, this.#facts.element, this.#timeline.element, this.#ended.element, this.#workers.element, this.#methods.element);
     this.element.addEventListener('keydown', ({ key }) => key === 'Escape' && close());
+    // A page that no reader sees costs the program nothing.
+    document.addEventListener('visibilitychange', () => this.#isOpen && this.#listen());
   }
 
   show(id) {
@@ -121,10 +209,40 @@ export class PoolPage {
       this.#answer = null;
       this.#isGone = false;
       this.#size.value = '';
+      this.#wait.times = new Times();
+      this.#run.times = new Times();
+      this.#ended.clear();
     }
     this.#id = id;
+    this.#isOpen = true;
+    // A new connection shows the pool again, and knows of no streams.
+    this.#listen();
     setHidden(this.element, id === undefined);
     draw(this.#render);
+  }
+
+  hide() {
+    this.#isOpen = false;
+    this.#listen();
+  }
+
+  ended(calls) {
+    // Those of a pool that was open before may still come.
+    const isOwn = ({ pool }) => pool?.id === this.#id;
+    if ((calls.calls ?? []).every(isOwn)) this.#ended.add(calls);
+  }
+
+  async #listen() {
+    const poolId = this.#isOpen && !document.hidden ? this.#id : undefined;
+    if (poolId === undefined && this.#heard === undefined) return;
+    this.#heard = poolId;
+    const [method, params] = poolId === undefined ? ['streamCancel', {}] : ['streamListen', { poolId }];
+    try {
+      await this.#app.request(method, { streamId: 'Calls', ...params });
+    } catch (error) {
+      // A pool that is gone is told of by the next look at it.
+      if (error.code !== NO_SUCH_OBJECT) this.#app.report(error);
+    }
   }
 
   async poll() {
@@ -132,12 +250,22 @@ export class PoolPage {
     if (id === undefined || this.#isGone) return;
     try {
       const answer = await this.#app.request('getPool', { poolId: id });
-      if (id === this.#id) this.#answer = answer;
+      if (id !== this.#id) return;
+      this.#answer = answer;
+      this.#addTimes(answer.histograms);
     } catch (error) {
       if (error.code !== NO_SUCH_OBJECT) throw error;
       if (id === this.#id) this.#isGone = true;
     }
     draw(this.#render);
+  }
+
+  #addTimes(histograms) {
+    // A program of an earlier version has none.
+    setHidden(this.#maps, histograms === undefined);
+    if (this.#maps.hidden) return;
+    this.#wait.times.add(histograms.queueWait);
+    this.#run.times.add(histograms.runTime);
   }
 
   #control(method, params = {}) {
@@ -173,6 +301,7 @@ export class PoolPage {
     if (this.#size.value === '' && document.activeElement !== this.#size) this.#size.value = pool.workers;
     this.#facts.update(facts(pool));
     this.#timeline.update(calls);
+    if (!this.#maps.hidden) [this.#wait, this.#run].forEach(({ times, map }) => map.update(times));
     this.#workers.update(workers);
     this.#methods.update(methods);
   }

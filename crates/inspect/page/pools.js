@@ -24,6 +24,14 @@ export class PoolsView {
     draw(this.#render);
   }
 
+  hide() {
+    this.#page.hide();
+  }
+
+  ended(calls) {
+    this.#page.ended(calls);
+  }
+
   async poll() {
     await this.#page.poll();
   }

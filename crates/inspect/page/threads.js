@@ -50,7 +50,7 @@ export class ThreadsView {
     const seconds = (now - this.#askedAt) / 1000;
     for (const { index, turnsTotal } of threads) {
       const before = this.#before.get(index);
-      if (before !== undefined) this.#rates.set(index, (turnsTotal - before) / seconds);
+      if (before !== undefined) this.#rates.set(index, Math.max(0, turnsTotal - before) / seconds);
       this.#before.set(index, turnsTotal);
     }
     this.#askedAt = now;

@@ -39,10 +39,10 @@ const isolate = (number, name, members = {}) => ({
 });
 const ISOLATES = [
   isolate(1, 'main', { kind: 'root' }),
-  isolate(2, 'mill.supervisor'),
-  isolate(3, 'mill.0', { state: 'running', turnMs: 31_000 }),
-  isolate(4, 'mill.1', { state: 'running', queued: 12 }),
-  isolate(5, 'hen', { group: 'yard' }),
+  isolate(2, 'mill.supervisor', { cpuTotalMs: 12 }),
+  isolate(3, 'mill.0', { state: 'running', turnMs: 31_000, cpuTotalMs: 54_000 }),
+  isolate(4, 'mill.1', { state: 'running', queued: 12, cpuTotalMs: 20_500 }),
+  isolate(5, 'hen', { group: 'yard', cpuTotalMs: 340 }),
   isolate(6, 'egg', { group: 'yard' }),
   isolate(7, 'granary', { state: 'paused', queued: 1234, turnsTotal: 1_234_567 }),
   isolate(8, 'scale', { state: 'runnable', queued: 3 }),
@@ -51,8 +51,12 @@ const ISOLATES = [
 ];
 const WAITS = [
   { waiter: party(5, 'hen'), holders: [party(6, 'egg')], kind: 'asked', seenMs: 9000, isInCycle: true },
-  { waiter: party(6, 'egg'), holders: [party(5, 'hen')], kind: 'asked', seenMs: 9000, isInCycle: true },
+  { waiter: party(11, 'chick'), holders: [party(5, 'hen')], kind: 'asked', seenMs: 9000, isInCycle: true },
+  // One of those for which the egg waits is in no cycle.
+  { waiter: party(6, 'egg'), holders: [party(11, 'chick'), party(8, 'scale')], kind: 'asked', seenMs: 9000, isInCycle: true },
   { waiter: party(9, 'door'), holders: [party(8, 'scale'), { id: 'threads/77', name: 'reader' }], kind: 'blocked', seenMs: 50, isInCycle: false },
+  { waiter: party(7, 'granary'), holders: [party(3, 'mill.0')], kind: 'call', call: 'Mill.grind of pool mill, on worker 0', seenMs: 31_000, isInCycle: false },
+  { waiter: party(7, 'granary'), holders: [{ id: 'pools/1', name: 'mill' }], kind: 'call', call: 'Mill.polish of pool mill, in its queue', seenMs: 400, isInCycle: false },
 ];
 
 const latency = (us) => ({ samples: 100, meanUs: us, p50Us: us, p90Us: 2 * us, p99Us: 5 * us, p999Us: 8 * us, maxUs: 9 * us });
@@ -64,10 +68,37 @@ const POOL = {
   submittedTotal: 3600, outcomes: outcomes(3587), stuckTotal: 0, rebuiltTotal: 1,
   queueWait: latency(800), runTime: latency(15_000), latency: latency(16_000),
 };
+// The calls of each look at the pool are the same, so its heat maps say the same after any number of looks.
+let looks = 0;
+const buckets = (us) =>
+  [[us / 4, 10], [us, 80], [us + 1, 8], [5 * us, 2]].map(([upToUs, calls]) => ({ upToUs, total: calls * looks }));
+const endedCall = (index, members) => ({
+  atMs: 100_000 + 100 * index, pool: { id: 'pools/1', name: 'mill' }, worker: index % 2, method: 'Mill.grind', waitUs: 20_000, runUs: 130_000,
+  outcome: 'answered', ...members,
+});
+const ENDED = {
+  dropped: 3,
+  calls: [
+    endedCall(0), endedCall(1, { method: 'Mill.polish', outcome: 'failed' }), endedCall(2, { waitUs: 250_000, runUs: 800 }),
+    endedCall(3, { worker: null, waitUs: null, runUs: null, outcome: 'expired' }),
+  ],
+};
 const worker = (index, members) => ({
   index, condition: 'ready', fault: null, incarnation: 0, isolate: party(3 + index, `mill.${index}`), isPaused: false, turnMs: null,
   running: 1, callsTotal: 1800, panickedTotal: 0, cpuTotalMs: 20_000, memoryBytes: null, runTime: latency(15_000), ...members,
 });
+const POOL_DETAIL = {
+  workers: [worker(0, { turnMs: 31_000 }), worker(1, { condition: 'suspect', fault: 'no heartbeat' })],
+  methods: ['grind', 'polish'].map((method) => ({
+    contract: 'Mill', method, outcomes: outcomes(1793), queueWait: latency(800), runTime: latency(15_000), latency: latency(16_000),
+  })),
+  calls: [
+    { worker: 0, method: 'Mill.grind', seenMs: 31_000, isWaiting: false },
+    { worker: 1, method: 'Mill.polish', seenMs: 400, isWaiting: false },
+    { worker: 1, method: 'Mill.watch', seenMs: 12_000, isWaiting: true },
+  ],
+  why: ['5 calls wait in the queue, and all workers are busy.', '1 worker is inside of one turn for 31.0 s.'],
+};
 const PORT = {
   id: 'ports/7', name: null, openedAt: 'programs/mill/src/granary/door.rs:135:35', senders: 2, mode: 'buffered', buffered: 3,
   bound: 16, used: 3, waitingSenders: 0, keepsAlive: true,
@@ -81,6 +112,7 @@ const events = Array.from({ length: 40 }, (_, index) => ({
 const ANSWERS = {
   authenticate: {},
   streamListen: {},
+  streamCancel: {},
   getVM: {
     name: 'mill', pid: 4711, version: '0.1.0', operatingSystem: 'linux', cores: 2, uptimeMs: UPTIME_MS, canControl: true,
   },
@@ -93,17 +125,9 @@ const ANSWERS = {
     waits: WAITS.slice(0, 2), why: ['It is idle: its queue is empty.', 'It awaits an answer of egg.', 'This wait is part of a cycle.'],
   },
   getPools: { pools: [POOL] },
-  getPool: {
-    pool: POOL, workers: [worker(0, { turnMs: 31_000 }), worker(1, { condition: 'suspect', fault: 'no heartbeat' })],
-    methods: ['grind', 'polish'].map((method) => ({
-      contract: 'Mill', method, outcomes: outcomes(1793), queueWait: latency(800), runTime: latency(15_000), latency: latency(16_000),
-    })),
-    calls: [
-      { worker: 0, method: 'Mill.grind', seenMs: 31_000, isWaiting: false },
-      { worker: 1, method: 'Mill.polish', seenMs: 400, isWaiting: false },
-      { worker: 1, method: 'Mill.watch', seenMs: 12_000, isWaiting: true },
-    ],
-    why: ['5 calls wait in the queue, and all workers are busy.', '1 worker is inside of one turn for 31.0 s.'],
+  get getPool() {
+    looks += 1;
+    return { ...POOL_DETAIL, pool: POOL, histograms: { queueWait: buckets(800), runTime: buckets(15_000) } };
   },
   getThreads: {
     queued: 1,
@@ -116,7 +140,7 @@ const ANSWERS = {
       { id: 'nativePorts/2', name: 'sluice', isClosed: true, waiting: 0, running: 0, maxConcurrent: 1, threads: 0, startedTotal: 7, meanUs: 0 },
     ],
   },
-  getWaits: { waits: WAITS, cycles: [[party(5, 'hen'), party(6, 'egg')]], unanswered: 1 },
+  getWaits: { waits: WAITS, cycles: [[party(5, 'hen'), party(6, 'egg'), party(11, 'chick')]], unanswered: 1 },
   profile: {
     durationMs: 2000, looks: 2000,
     stacks: [
@@ -137,10 +161,16 @@ globalThis.WebSocket = class {
   }
 
   send(text) {
-    const { id, method } = JSON.parse(text);
+    const { id, method, params } = JSON.parse(text);
     const result = ANSWERS[method];
     const answer = result ? { id, result } : { id, error: { code: -32601, message: `no method ${method}` } };
-    setTimeout(() => this.onmessage({ data: JSON.stringify(answer) }));
+    this.#tell(answer);
+    const isTrace = method === 'streamListen' && params.streamId === 'Calls';
+    if (isTrace) this.#tell({ method: 'streamNotify', params: { streamId: 'Calls', event: ENDED } });
+  }
+
+  #tell(message) {
+    setTimeout(() => this.onmessage({ data: JSON.stringify(message) }));
   }
 
   close() {

@@ -41,7 +41,8 @@ const SCENES: &[Scene] = &[
     Scene(
         "pool",
         &[("#pools tbody button", "mill")],
-        "tools.count('.pool .why li') === 2 && tools.text('.pool .value') === '5'",
+        "tools.count('.pool .why li') === 2 && tools.text('.pool .value') === '5' && \
+         tools.count('.ended tbody tr') === 4 && tools.text('.heat figcaption').includes('p99')",
     ),
     Scene(
         "threads",
@@ -51,7 +52,7 @@ const SCENES: &[Scene] = &[
     Scene(
         "waits",
         &[("#tab-waits", "")],
-        "tools.count('.box') === 5 && tools.count('#waits tbody tr') === 3",
+        "tools.count('.box') === 9 && tools.count('#waits tbody tr') === 6",
     ),
     Scene(
         "profile",

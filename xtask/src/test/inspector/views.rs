@@ -46,10 +46,16 @@ pub(super) fn visit(page: &mut Page, program: &Program, folder: &Path) -> Verdic
     visit.orders_to_isolates()?;
     visit.hostile_name()?;
     visit.cycle()?;
+    visit.waits_for_calls()?;
     visit.pool()?;
+    visit.calls_of_pool()?;
+    visit.recycled_pool()?;
     visit.profile()?;
+    visit.kinds_of_events()?;
     visit.looks()?;
-    visit.small_window()
+    visit.small_window()?;
+    // Last: no call comes to the pool after this.
+    visit.drained_pool()
 }
 
 struct Visit<'a> {
@@ -136,6 +142,13 @@ impl Visit<'_> {
             tools.texts('#isolates tbody tr > :nth-child(5)').map((text) => Number(text.replaceAll(',', '')))
                 .every((turns, row, all) => row === 0 || turns <= all[row - 1]) && tools.count('#isolates tbody tr') > 10";
         self.expect("an order of numbers", turns)?;
+        self.page.click("#isolates thead button", "CPU")?;
+        // The workers of the pool compute, and what has never run has no time.
+        self.expect(
+            "an order of times",
+            "tools.find('th[aria-sort=descending]', 'CPU') && tools.count('#isolates tbody tr.loading') === 0 && \
+             /\\d m?s$/.test(tools.text('#isolates tbody tr > :nth-child(6)'))",
+        )?;
         // By keys alone: the last row, its detail, and back.
         self.page
             .value("tools.find('#isolates [role=grid]').focus()")?;
@@ -159,6 +172,10 @@ impl Visit<'_> {
         let name = "shelf-007";
         self.open_isolate(name)?;
         self.photograph("isolate")?;
+        for (fact, value) in [("Ports", "/^[1-9]/"), ("CPU time", "/ms$|^–$/")] {
+            let text = format!("tools.find('aside dt', '{fact}')?.nextElementSibling.textContent");
+            self.expect(fact, &format!("{value}.test({text})"))?;
+        }
         self.page.click("aside button", "Ping")?;
         self.expect(
             "an answer to a ping",
@@ -238,6 +255,24 @@ impl Visit<'_> {
         self.is_fine("the cycle")
     }
 
+    /// The customers of the pool wait for its workers and for its queue.
+    fn waits_for_calls(&mut self) -> Verdict {
+        self.page.click("#tab-waits", "")?;
+        let called = "tools.find('#waits td .place', 'of pool millstones')";
+        self.expect("the call of a wait", called)?;
+        self.expect("an arrow of a call", "tools.count('.arrow.call') > 0")?;
+        let title = "[...document.querySelectorAll('.graph g > title')].some(({ textContent, nextSibling }) => \
+                     textContent.includes('of pool millstones') && nextSibling.matches('.arrow.call'))";
+        self.expect("its title", title)?;
+        // The names of its workers, which are isolates, begin alike.
+        let pool = ".box:has(rect + rect)";
+        let name = format!("tools.text('{pool} text') === 'millstones'");
+        self.expect("the box of the pool alone", &name)?;
+        self.is_fine("waits for calls")?;
+        self.page.click(pool, "millstones")?;
+        self.expect("that pool", "tools.text('#pools h2') === 'millstones'")
+    }
+
     fn pool(&mut self) -> Verdict {
         self.page.click("#tab-pools", "")?;
         self.page.click("#pools button", "millstones")?;
@@ -268,6 +303,117 @@ impl Visit<'_> {
             true => self.is_fine("the resized pool"),
             false => Err(failed(format!("the pool was not resized: {pools}"))),
         }
+    }
+
+    /// The calls that have ended, and the times of each look.
+    fn calls_of_pool(&mut self) -> Verdict {
+        self.expect("ended calls", "tools.count('.ended tbody tr') > 5")?;
+        for method in ["Mill.grind", "Mill.polish"] {
+            let row = format!("tools.find('.ended tbody tr', '{method}')");
+            let answered = format!("{row}?.textContent.includes('Answered')");
+            self.expect("an ended call", &answered)?;
+        }
+        // A call of 250 ms among such ones is seen.
+        let bar = "[...document.querySelectorAll('.ended .span')].some((bars) => bars.lastElementChild.clientWidth > 5)";
+        self.expect("a bar", bar)?;
+        let is_within = "[...document.querySelectorAll('.ended .span')].every((bars) => bars.scrollWidth <= bars.clientWidth + 4)";
+        self.expect("bars on one axis", is_within)?;
+        for name in ["Queue wait", "Run time"] {
+            let title = format!("tools.find('.heat figcaption', '{name}: median ')");
+            self.expect("the times of the newest look", &title)?;
+        }
+        self.expect("labels of times", "['1 µs', '1 ms', '1 s'].every((time) => tools.texts('.heat .times span').includes(time))")?;
+        let cells = "tools.find('.heat canvas').getContext('2d').getImageData(0, 0, 120, 27).data.some((byte) => byte > 0)";
+        self.expect("cells", cells)?;
+        self.expect(
+            "them in words",
+            "/ look.* median .* p99 /.test(tools.find('.heat canvas').ariaLabel)",
+        )?;
+        self.is_fine("the calls of the pool")?;
+        // Held still, they are counted all the same.
+        self.page.click(".ended label", "Follow")?;
+        let counts = "parseInt(tools.text('.ended .counts'))";
+        let held = "tools.texts('.ended tbody tr').join()";
+        self.page.draw()?;
+        let before = self.page.value(&format!("[{counts}, {held}]"))?;
+        let (count, calls) = (&before[0], &before[1]);
+        self.expect("a higher count", &format!("{counts} > {count}"))?;
+        self.expect("the same calls", &format!("{held} === {calls}"))?;
+        // A pool that is opened again begins anew.
+        self.page.click("#pools button", "All pools")?;
+        self.page.click("#tab-overview", "")?;
+        self.page.click("#tab-pools", "")?;
+        self.page.click("#pools button", "millstones")?;
+        self.page.click(".ended label", "Follow")?;
+        self.expect("ended calls", "tools.count('.ended tbody tr') > 0")
+    }
+
+    fn recycled_pool(&mut self) -> Verdict {
+        self.page.click("#pools button", "Recycle workers")?;
+        self.expect(
+            "that it was done",
+            "tools.text('#done').includes('builds its services anew')",
+        )?;
+        self.until_pool("has services that were built again", |pool| {
+            let workers = pool["workers"].as_array().map_or(&[][..], Vec::as_slice);
+            let ready = workers
+                .iter()
+                .filter(|it| it["condition"] == json!("ready"));
+            ready.clone().count() == 3 && ready.into_iter().all(|it| it["incarnation"] != json!(0))
+        })?;
+        self.is_fine("the recycled pool")
+    }
+
+    fn drained_pool(&mut self) -> Verdict {
+        self.page.click("#tab-pools", "")?;
+        self.page.click("#pools button", "millstones")?;
+        self.page.click("#pools button", "Drain")?;
+        self.expect(
+            "a question",
+            "tools.text('#ask-text').includes('millstones')",
+        )?;
+        self.is_fine("the question about the pool")?;
+        self.page.click("#ask button", "Cancel")?;
+        self.expect("no question", "tools.find('#ask') === undefined")?;
+        self.until_pool("still takes calls", |pool| {
+            pool["pool"]["phase"] == json!("serving")
+        })?;
+        self.page.click("#pools button", "Drain")?;
+        self.page.click("#ask button", "Drain")?;
+        let has_ended = |pool: &Value| {
+            let phase = &pool["pool"]["phase"];
+            *phase == json!("draining") || *phase == json!("closed")
+        };
+        self.until_pool("takes no more calls", has_ended)?;
+        self.expect(
+            "the phase",
+            "['Draining', 'Closed'].includes(tools.text('.pool .state'))",
+        )?;
+        self.is_fine("the drained pool")
+    }
+
+    fn kinds_of_events(&mut self) -> Verdict {
+        self.page.click("#tab-events", "")?;
+        let list = "tools.find('#events label', 'Kind').querySelector('select')";
+        for (kind, rows) in [
+            (
+                "control",
+                "tools.count('#events tbody tr') > 2 && tools.texts('#events td:nth-child(3)').every((text) => text === 'Control')",
+            ),
+            (
+                "deadlock",
+                "tools.text('#events .counts').startsWith('0 of ')",
+            ),
+            ("panic", "tools.text('#events .counts').startsWith('0 of ')"),
+            ("", "tools.count('#events tbody tr') > 10"),
+        ] {
+            self.page.value(&format!(
+                "{list}.value = '{kind}'; {list}.dispatchEvent(new Event('change'))"
+            ))?;
+            self.expect("the kind", &format!("{list}.value === '{kind}'"))?;
+            self.expect("the events of a kind", rows)?;
+        }
+        self.is_fine("the kinds of events")
     }
 
     fn profile(&mut self) -> Verdict {
@@ -394,6 +540,23 @@ impl Visit<'_> {
             }
             if start.elapsed() > PATIENCE {
                 return Err(failed(format!("not so: {name} {what}: {isolate}")));
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until the program itself tells of the pool, in detail, what it should.
+    fn until_pool(&mut self, what: &str, is_so: fn(&Value) -> bool) -> Verdict {
+        let start = Instant::now();
+        loop {
+            let pools = self.remote.call("getPools", json!({}))?;
+            let id = &pools["pools"][0]["id"];
+            let pool = self.remote.call("getPool", json!({ "poolId": id }))?;
+            if is_so(&pool) {
+                return Ok(());
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(failed(format!("not so: the pool {what}: {pool}")));
             }
             thread::sleep(Duration::from_millis(50));
         }
