@@ -177,8 +177,11 @@ fn a_deadlock_of_isolates_that_came_late_is_found_from_each_of_them() {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
-    let waits = program.waits();
-    assert!(waits.not_asked >= 3, "{waits:?}");
+    // All but the first thousand, as soon as none of them is busy with an answer.
+    while program.waits().not_asked != 4 {
+        assert!(begun.elapsed() < Duration::from_secs(120), "they are asked");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     drop((idle, late));
     runtime.shut_down();
 }
