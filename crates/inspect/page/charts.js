@@ -109,7 +109,7 @@ export class HeatMap {
 function summary(buckets) {
   const calls = callsIn(buckets);
   if (calls === 0) return 'no calls';
-  return `median ${micros(quantile(buckets, 0.5))}, p99 ${micros(quantile(buckets, 0.99))}, of ${counted(calls, 'call')}`;
+  return `median up to ${micros(quantile(buckets, 0.5))}, p99 up to ${micros(quantile(buckets, 0.99))}, of ${counted(calls, 'call')}`;
 }
 
 function drawLook(context, look, column) {

@@ -128,7 +128,8 @@ export class Times {
 function byPower(buckets) {
   const powers = new Array(POWERS).fill(0);
   for (const { upToUs, calls } of buckets) {
-    powers[Math.min(POWERS - 1, Math.max(0, Math.ceil(Math.log2(upToUs))))] += calls;
+    // The buckets end at powers of two in nanoseconds, a little later than those in microseconds.
+    powers[Math.min(POWERS - 1, Math.max(0, Math.round(Math.log2(upToUs))))] += calls;
   }
   return powers;
 }
@@ -138,7 +139,7 @@ export function callsIn(buckets) {
   return buckets.reduce((sum, { calls }) => sum + calls, 0);
 }
 
-/** The time that a share of the calls in buckets did not exceed; `undefined` without calls. */
+/** A time that a share of the calls in buckets did not exceed, at most twice too long; `undefined` without calls. */
 export function quantile(buckets, share) {
   let left = share * callsIn(buckets);
   for (const { upToUs, calls } of buckets) {

@@ -71,7 +71,7 @@ const POOL = {
 // The calls of each look at the pool are the same, so its heat maps say the same after any number of looks.
 let looks = 0;
 const buckets = (us) =>
-  [[us / 4, 10], [us, 80], [us + 1, 8], [5 * us, 2]].map(([upToUs, calls]) => ({ upToUs, total: calls * looks }));
+  [[us / 4, 10], [us, 80], [2 * us, 8], [4 * us, 2]].map(([upToUs, calls]) => ({ upToUs, total: calls * looks }));
 const endedCall = (index, members) => ({
   atMs: 100_000 + 100 * index, pool: { id: 'pools/1', name: 'mill' }, worker: index % 2, method: 'Mill.grind', waitUs: 20_000, runUs: 130_000,
   outcome: 'answered', ...members,
@@ -127,7 +127,7 @@ const ANSWERS = {
   getPools: { pools: [POOL] },
   get getPool() {
     looks += 1;
-    return { ...POOL_DETAIL, pool: POOL, histograms: { queueWait: buckets(800), runTime: buckets(15_000) } };
+    return { ...POOL_DETAIL, pool: POOL, histograms: { queueWait: buckets(2 ** 20 / 1000), runTime: buckets(2 ** 24 / 1000) } };
   },
   getThreads: {
     queued: 1,

@@ -21,7 +21,7 @@ const REST: Duration = Duration::from_millis(500);
 
 /// A page and 17 files. Each one more is a connection more.
 const MOST_REQUESTS: u64 = 19;
-const MOST_BYTES: u64 = 140_000;
+const MOST_BYTES: u64 = 135_000;
 
 /// The time on the CPU for a frame, of which 60 are to fit into a second.
 const MOST_FRAME_MS: f64 = 1000.0 / 60.0;

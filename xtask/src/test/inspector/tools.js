@@ -95,8 +95,9 @@ Object.assign(globalThis.tools, {
     const files = performance.getEntriesByType('resource');
     const all = [...performance.getEntriesByType('navigation'), ...files];
     const names = (list) => list.map(({ name }) => name.split('/').at(-1));
-    const first = files.find(({ name }) => name.endsWith('/app.js'));
-    const isLate = ({ name, startTime }) => name.endsWith('.js') && startTime >= first.responseEnd;
+    // Those that begin.js names have links of their own. Others are fetched for an import.
+    const named = new Set([...document.querySelectorAll('link[rel=modulepreload]')].map(({ href }) => href));
+    const isLate = ({ name }) => name.endsWith('.js') && !named.has(name);
     return {
       blocking: names(files.filter(({ renderBlockingStatus }) => renderBlockingStatus === 'blocking')),
       late: names(files.filter(isLate)),

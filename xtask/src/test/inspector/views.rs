@@ -319,7 +319,7 @@ impl Visit<'_> {
         let is_within = "[...document.querySelectorAll('.ended .span')].every((bars) => bars.scrollWidth <= bars.clientWidth + 4)";
         self.expect("bars on one axis", is_within)?;
         for name in ["Queue wait", "Run time"] {
-            let title = format!("tools.find('.heat figcaption', '{name}: median ')");
+            let title = format!("tools.find('.heat figcaption', '{name}: median up to ')");
             self.expect("the times of the newest look", &title)?;
         }
         self.expect("labels of times", "['1 µs', '1 ms', '1 s'].every((time) => tools.texts('.heat .times span').includes(time))")?;
