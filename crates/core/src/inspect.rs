@@ -179,7 +179,7 @@ impl Runtime {
     }
 
     /// Returns those of these isolates that belong to this runtime and have not ended, with all rights,
-    /// in no order.
+    /// each once and in no order.
     ///
     /// # Blocking
     /// Looks at all isolates once, but locks for short times.

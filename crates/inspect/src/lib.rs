@@ -44,9 +44,9 @@ pub mod model;
 #[cfg(feature = "otel")]
 mod otel;
 mod program;
-mod retry;
 mod server;
 mod start;
+mod streams;
 mod why;
 
 pub use start::{Inspector, InspectorBuilder, Listen};

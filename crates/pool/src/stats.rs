@@ -167,7 +167,7 @@ pub struct Latency {
 }
 
 /// How many timed calls of a pool took how long. Each list has a number of calls with the time that
-/// none of them exceeded and that half of which all exceeded: a power of two in nanoseconds. The times
+/// none of them exceeded, a power of two in nanoseconds, and of whose half none was shorter. The times
 /// ascend, and those without calls are left out. The numbers only grow, so that the difference of two
 /// histograms is that of the calls in between.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -72,40 +72,29 @@ impl Isolate {
     /// There is no reply if it ends before. One that computes or blocks without such a check does
     /// not answer until it is done.
     pub fn inspect(&self) -> Reply<IsolateDetail> {
-        let (answer, reply) = one_shot();
-        self.call(Priority::Immediate, move || {
-            if let Some(detail) = Current::with(|isolate| isolate.map(detail)) {
-                answer.send(detail);
-            }
-        });
-        reply
+        self.tell(detail)
     }
-}
 
-impl Isolate {
     /// Asks the isolate for the number of its open ports, under the conditions of
     /// [`inspect`](Self::inspect). Cheaper than all that an isolate can tell, which is long for one
     /// that leaks ports.
     pub fn count_ports(&self) -> Reply<usize> {
-        let (answer, reply) = one_shot();
-        self.call(Priority::Immediate, move || {
-            if let Some(ports) = Current::with(|isolate| isolate.map(count_ports)) {
-                answer.send(ports);
-            }
-        });
-        reply
+        self.tell(count_ports)
     }
-}
 
-impl Isolate {
     /// Asks the isolate for its questions without an answer, as [`IsolateDetail::questions`] has
     /// them, under the conditions of [`inspect`](Self::inspect), and as cheaply as
     /// [`count_ports`](Self::count_ports).
     pub fn questions(&self) -> Reply<Vec<Option<IsolateId>>> {
+        self.tell(questions)
+    }
+
+    /// Has the isolate look at itself.
+    fn tell<T: Send + 'static>(&self, look: fn(Current<'_>) -> T) -> Reply<T> {
         let (answer, reply) = one_shot();
         self.call(Priority::Immediate, move || {
-            if let Some(questions) = Current::with(|isolate| isolate.map(questions)) {
-                answer.send(questions);
+            if let Some(told) = Current::with(|isolate| isolate.map(look)) {
+                answer.send(told);
             }
         });
         reply

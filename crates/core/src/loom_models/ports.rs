@@ -133,18 +133,22 @@ fn kill_vs_send() {
     });
 }
 
+/// Starts a thread that spawns an isolate, which drops a counted value.
+fn spawner(model: &Model) -> thread::JoinHandle<()> {
+    let (runtime, counted) = (model.runtime.clone(), model.counted());
+    thread::spawn(move || {
+        let _entered = runtime.enter();
+        drop(Isolate::spawn(move |()| drop(counted), ()));
+    })
+}
+
 /// spawn vs shutdown: an isolate that is spawned during the shutdown runs, or is ended by the
 /// shutdown, or by the thread that spawned it, and is gone when both are done.
 #[test]
 fn spawn_vs_shutdown() {
     loom::model(|| {
         let model = Model::new();
-        let runtime = model.runtime.clone();
-        let counted = model.counted();
-        let spawner = thread::spawn(move || {
-            let _entered = runtime.enter();
-            drop(Isolate::spawn(move |()| drop(counted), ()));
-        });
+        let spawner = spawner(&model);
         model.runtime.shut_down();
         spawner.join().unwrap();
         assert_eq!(model.dropped(), 1);
@@ -157,12 +161,7 @@ fn spawn_vs_shutdown() {
 fn spawn_vs_kill_after_shutdown() {
     loom::model(|| {
         let model = Model::new();
-        let runtime = model.runtime.clone();
-        let counted = model.counted();
-        let spawner = thread::spawn(move || {
-            let _entered = runtime.enter();
-            drop(Isolate::spawn(move |()| drop(counted), ()));
-        });
+        let spawner = spawner(&model);
         model.runtime.shut_down();
         model.runtime.kill_all();
         spawner.join().unwrap();

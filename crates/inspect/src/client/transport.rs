@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::address::{Address, Place};
 use super::error::ClientError;
-use crate::retry::uninterrupted;
+use crate::streams::{either, uninterrupted};
 
 /// A stream to a server on this machine.
 ///
@@ -104,17 +104,10 @@ impl Read for Transport {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         uninterrupted(|| {
             let left = self.time_left()?;
-            match &mut self.stream {
-                Stream::Tcp(stream) => {
-                    stream.set_read_timeout(left)?;
-                    stream.read(bytes)
-                }
-                #[cfg(unix)]
-                Stream::Unix(stream) => {
-                    stream.set_read_timeout(left)?;
-                    stream.read(bytes)
-                }
-            }
+            either!(&mut self.stream, stream => {
+                stream.set_read_timeout(left)?;
+                stream.read(bytes)
+            })
         })
     }
 }
@@ -123,25 +116,14 @@ impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         uninterrupted(|| {
             let left = self.time_left()?;
-            match &mut self.stream {
-                Stream::Tcp(stream) => {
-                    stream.set_write_timeout(left)?;
-                    stream.write(bytes)
-                }
-                #[cfg(unix)]
-                Stream::Unix(stream) => {
-                    stream.set_write_timeout(left)?;
-                    stream.write(bytes)
-                }
-            }
+            either!(&mut self.stream, stream => {
+                stream.set_write_timeout(left)?;
+                stream.write(bytes)
+            })
         })
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => stream.flush(),
-            #[cfg(unix)]
-            Stream::Unix(stream) => stream.flush(),
-        }
+        either!(&mut self.stream, stream => stream.flush())
     }
 }

@@ -44,11 +44,10 @@ fn note(info: &PanicHookInfo<'_>) {
     let payload = info.payload();
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let place = info
-        .location()
-        .map_or(String::new(), |it| format!(" at {it}"));
+    let place = info.location().map(|it| format!(" at {it}"));
     let text = format!(
-        "a thread outside of isolates has panicked{place}: {}",
+        "a thread outside of isolates has panicked{}: {}",
+        place.unwrap_or_default(),
         text.unwrap_or("its payload is no text")
     );
     let logs: Vec<_> = LOGS.lock().iter().filter_map(Weak::upgrade).collect();

@@ -34,7 +34,7 @@ pub(super) fn party_id(party: &PartySnapshot) -> String {
     }
 }
 
-/// The isolates that one isolate awaits answers of.
+/// An isolate, and those whose answers it awaits.
 type Asking = (IsolateId, Vec<IsolateId>);
 
 impl Program {

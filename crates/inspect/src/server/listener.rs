@@ -14,8 +14,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::request::Hosts;
-use crate::retry::uninterrupted;
 use crate::start::Listen;
+use crate::streams::{either, uninterrupted};
 
 /// A socket that accepts connections, until it is woken to accept no more.
 pub(super) struct Listener {
@@ -42,17 +42,6 @@ pub(super) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
-}
-
-/// Calls the same method of either kind of stream.
-macro_rules! either {
-    ($stream:expr, $inner:ident => $call:expr) => {
-        match $stream {
-            Stream::Tcp($inner) => $call,
-            #[cfg(unix)]
-            Stream::Unix($inner) => $call,
-        }
-    };
 }
 
 impl Listener {

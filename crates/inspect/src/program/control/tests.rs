@@ -1,4 +1,4 @@
-//! The risk: an isolate stays paused, and nobody can end that.
+//! The risk: an isolate stays paused, and no client can end that.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

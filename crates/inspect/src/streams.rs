@@ -1,4 +1,4 @@
-//! Operations that the system has interrupted.
+//! What the streams of the server and of the client have in common.
 
 use std::io::{self, ErrorKind};
 
@@ -12,3 +12,17 @@ pub(crate) fn uninterrupted(mut act: impl FnMut() -> io::Result<usize>) -> io::R
         }
     }
 }
+
+/// Does the same with either kind of a `Stream` of the caller, which has the kinds `Tcp` and, on Unix,
+/// `Unix`.
+macro_rules! either {
+    ($stream:expr, $inner:ident => $call:expr) => {
+        match $stream {
+            Stream::Tcp($inner) => $call,
+            #[cfg(unix)]
+            Stream::Unix($inner) => $call,
+        }
+    };
+}
+
+pub(crate) use either;
