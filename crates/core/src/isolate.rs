@@ -26,6 +26,8 @@ pub(crate) use alive::slots;
 pub(crate) use control::{Capabilities, Oob, Rights, check_wait, check_wait_without_error};
 pub use control::{Capability, ControlPort, Ending, Priority, checkpoint, try_checkpoint};
 pub use entry::{Async, EntryOutput, EntryResult, Plain, spawn_local};
+#[doc(hidden)]
+pub use errors::report_panic;
 pub(crate) use errors::uncaught;
 pub use errors::{ErrorCause, ErrorPolicy, UncaughtError, set_error_hook};
 pub(crate) use exit::{ExitCall, ExitCalls, ExitListener};

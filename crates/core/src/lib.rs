@@ -63,6 +63,8 @@ pub use inspect::{
 };
 pub use isolate::cell::{CellError, IsolateCell, IsolateLocal, LocalError};
 pub use isolate::pinned::Pinned;
+#[doc(hidden)]
+pub use isolate::report_panic;
 pub use isolate::root::{Handled, RootBuilder, RootIsolate, RootPhase};
 pub use isolate::{
     Async, Builder, Capability, ControlPort, Ending, EntryOutput, EntryResult, ErrorCause,
@@ -70,7 +72,7 @@ pub use isolate::{
     Run, RunError, UncaughtError, checkpoint, set_error_hook, spawn_local, try_checkpoint,
 };
 #[doc(hidden)]
-pub use panic::{Kept, contain, wake_contained};
+pub use panic::{Kept, contain, is_catching, wake_contained};
 pub use panic::{PanicReport, catch_panic};
 pub use port::name_server::{IsolateNameServer, NameTaken};
 pub use port::native_port::NativePort;

@@ -194,6 +194,11 @@ impl<F: ?Sized> Drop for Kept<F> {
     }
 }
 
+/// Returns whether [`catch_panic`] is to catch a panic of this thread. For hooks.
+pub fn is_catching() -> bool {
+    CATCHING.get()
+}
+
 /// Installs a panic hook that keeps panics of isolates silent, because an uncaught error is
 /// reported with the isolate's name, and records their location. Other panics go to the previous
 /// hook.
@@ -209,7 +214,9 @@ pub(crate) fn install_hook() {
     INSTALLED.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if CATCHING.get() || Current::or_left(|isolate| isolate.is_some()) {
+            // Where a panic aborts, nothing reports it later.
+            let is_caught = CATCHING.get() || Current::or_left(|isolate| isolate.is_some());
+            if is_caught && cfg!(panic = "unwind") {
                 origin::note(info);
             } else {
                 before(info);

@@ -77,7 +77,8 @@ pub struct Sample {
     pub memory_bytes: Option<u64>,
     /// Milliseconds that the process has spent on the CPU, where that is known.
     pub cpu_total_ms: Option<u64>,
-    /// Calls that were submitted to the pools.
+    /// Calls that were submitted to the pools. Here and below, those of a pool that has ended as the last
+    /// sample before its end has them: of a pool that has lived between two samples there are none.
     pub calls_submitted_total: u64,
     /// Calls of the pools that have ended in any way.
     pub calls_ended_total: u64,

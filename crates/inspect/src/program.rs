@@ -238,6 +238,11 @@ impl Program {
         });
     }
 
+    /// Adds the panic that unwinds this thread, if it was not told of yet.
+    pub(crate) fn tell_of_unwinding(&self) {
+        panics::tell_of_unwinding(&self.log);
+    }
+
     /// Adds an event of the inspector itself.
     pub(crate) fn note(&self, event: Event) {
         self.log.add(event);

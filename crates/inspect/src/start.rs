@@ -150,7 +150,12 @@ impl InspectorBuilder {
     /// Sets a folder into which a dump is written when an isolate has an error that its code did not
     /// handle, such as a panic, or a thread outside of isolates panics: `NAME-PID-1.json` and so on, within
     /// a second of the error or at the end of the inspector, and at most [`DUMPS`](Self::DUMPS) of them,
-    /// like [`Inspector::dump_to`]. So if `main` panics, there is one if `main` owns the inspector.
+    /// like [`Inspector::dump_to`]. So if `main` panics, there is one if `main` owns the inspector. The
+    /// folder is made if it does not exist.
+    ///
+    /// There is no dump of a panic that aborts, nor if the process exits within that second. Panics of plain threads
+    /// count even if [`catch_unwind`](std::panic::catch_unwind) catches them, and those that
+    /// [`catch_panic`](insula_core::catch_panic) catches do not.
     pub fn dump_on_error(mut self, folder: impl Into<PathBuf>) -> Self {
         self.dumps = Some(folder.into());
         self
@@ -159,7 +164,8 @@ impl InspectorBuilder {
     /// Has a dump written into a folder whenever the process gets a signal, such as `SIGUSR1`:
     /// `NAME-PID-signal-1.json` and so on, like [`Inspector::dump_to`]. It is written by a thread of
     /// the inspector, and so also if the runtime is stuck. Most signals end a process that does
-    /// not handle them; this one is ignored once the inspector has ended.
+    /// not handle them; this one is ignored once the inspector has ended. The folder is made if it
+    /// does not exist.
     #[cfg(unix)]
     pub fn dump_on_signal(mut self, signal: i32, folder: impl Into<PathBuf>) -> Self {
         self.signal = Some((signal, folder.into()));
@@ -193,16 +199,28 @@ impl InspectorBuilder {
         self
     }
 
+    /// Returns the folders for dumps.
+    fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        let folders = self.dumps.iter();
+        #[cfg(unix)]
+        let folders = folders.chain(self.signal.as_ref().map(|signal| &signal.1));
+        folders
+    }
+
     /// Starts the inspector.
     ///
     /// # Errors
     /// - `InvalidInput` if the address is not a loopback address.
     /// - If the address cannot be listened on, for example because it is in use.
     /// - `InvalidInput` if the signal for dumps is one that cannot be handled, such as `SIGKILL`.
+    /// - If a folder for dumps cannot be made.
     /// - If the system gives no random bytes for the token, or no thread.
     ///
     /// An address that cannot be announced is no error: it is for convenience.
     pub fn start(self) -> io::Result<Inspector> {
+        for folder in self.folders() {
+            std::fs::create_dir_all(folder)?;
+        }
         let runtime = self.runtime.unwrap_or_else(Runtime::current);
         let name = self.name.unwrap_or_else(own_name);
         let program = Arc::new(Program::new(name.clone(), runtime, self.limits));
@@ -274,6 +292,7 @@ impl Drop for Inspector {
         // First, so that no tool finds the address of an inspector that is gone.
         self.announced = None;
         self.program.runtime.unobserve(&self.observer);
+        self.program.tell_of_unwinding();
         self.server.stop();
         // Nothing could end them any more.
         self.program.resume_all();

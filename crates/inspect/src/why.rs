@@ -210,10 +210,12 @@ pub(crate) fn of_pool(detail: &PoolDetail) -> Vec<String> {
     }
     let paused = detail.workers.iter().filter(|it| it.is_paused).count() as u64;
     if paused != 0 {
-        why.push(format!(
-            "{}: calls that wait for them go on only once they are resumed.",
-            count_of(paused, "worker is paused", "workers are paused")
-        ));
+        why.push(match paused {
+            1 => "1 worker is paused: calls that wait for it go on only once it is resumed.".to_owned(),
+            _ => format!(
+                "{paused} workers are paused: calls that wait for them go on only once they are resumed."
+            ),
+        });
     } else {
         queue(detail, &mut why);
     }

@@ -1,9 +1,11 @@
 //! The functions that the macros `main` and `test` call.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
+use std::pin::pin;
+use std::task::Poll;
 
-use insula_core::{Isolate, RunError, Runtime};
+use insula_core::{Isolate, PanicReport, Runtime, catch_panic, report_panic};
 
 /// Runs a program's body in an isolate and shuts the runtime down afterwards.
 pub fn run_main<R, Fut>(threads: Option<usize>, body: impl FnOnce() -> Fut + Send + 'static) -> R
@@ -51,11 +53,29 @@ where
     R: Send + 'static,
     Fut: Future<Output = R> + Send + 'static,
 {
-    let result = runtime.block_on(async { Isolate::builder().name(name).run_async(body).await });
+    let run = || reporting(body);
+    let result = runtime.block_on(async { Isolate::builder().name(name).run_async(run).await });
     runtime.shut_down();
     match result {
-        Ok(value) => value,
-        Err(RunError::Panicked(report)) => resume_unwind(Box::new(report.to_string())),
-        Err(error) => resume_unwind(Box::new(error.to_string())),
+        Ok(Ok(value)) => value,
+        // It was reported where it happened.
+        Ok(Err(report)) => resume_unwind(Box::new(report.to_string())),
+        Err(error) => panic!("the isolate '{name}' has ended without a result: {error}"),
     }
+}
+
+/// Runs the body, and reports its panic like that of any isolate.
+async fn reporting<R, Fut: Future<Output = R>>(
+    body: impl FnOnce() -> Fut,
+) -> Result<R, PanicReport> {
+    let told = |report: PanicReport| {
+        report_panic(&report);
+        report
+    };
+    let mut body = pin!(catch_panic(body).map_err(told)?);
+    poll_fn(|cx| match catch_panic(|| body.as_mut().poll(cx)) {
+        Ok(polled) => polled.map(Ok),
+        Err(report) => Poll::Ready(Err(told(report))),
+    })
+    .await
 }

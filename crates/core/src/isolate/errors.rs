@@ -184,6 +184,17 @@ pub(crate) fn uncaught(isolate: Current<'_>, cause: ErrorCause) -> bool {
     is_fatal
 }
 
+/// Reports a panic that the caller has caught in the current isolate, as an uncaught error is reported.
+/// Outside of isolates it does nothing. For the macros `main` and `test`, whose isolate gives its panic
+/// to a caller that only ends the program.
+pub fn report_panic(report: &PanicReport) {
+    Current::with(|isolate| {
+        if let Some(isolate) = isolate {
+            uncaught(isolate, ErrorCause::Panicked(report.clone()));
+        }
+    });
+}
+
 #[expect(
     clippy::print_stderr,
     reason = "an error that nobody handles must not vanish"

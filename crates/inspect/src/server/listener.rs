@@ -8,11 +8,12 @@ use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(unix)]
 use rustix::event::{PollFd, PollFlags, poll};
 
+use super::WRITES;
 use super::request::Hosts;
 use crate::start::Listen;
 use crate::streams::{either, uninterrupted};
@@ -299,13 +300,20 @@ impl Stream {
 
 impl Read for Stream {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        uninterrupted(|| either!(self, stream => stream.read(bytes)))
+        either!(self, stream => stream.read(bytes))
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        uninterrupted(|| either!(self, stream => stream.write(bytes)))
+        let deadline = Instant::now() + WRITES;
+        uninterrupted(|| {
+            // Signals without an end would make it last without an end.
+            if Instant::now() >= deadline {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            either!(self, stream => stream.write(bytes))
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

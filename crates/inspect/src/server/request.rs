@@ -3,7 +3,7 @@
 //! Everything is compared as a whole and byte by byte: no path is normalized, no host is parsed, no
 //! address is resolved. What is not exactly known is refused.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 
 use super::answer::Status;
@@ -56,6 +56,7 @@ impl Request {
             match stream.read(&mut part) {
                 Ok(0) => return Err(Status::BadRequest),
                 Ok(length) => bytes.extend_from_slice(&part[..length]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Err(Status::TooLate),
             }
         }

@@ -122,7 +122,13 @@ impl Read for Timed {
         if Instant::now() >= self.until {
             return Err(ErrorKind::WouldBlock.into());
         }
-        self.stream.read(bytes)
+        match self.stream.read(bytes) {
+            // The time of the read would begin anew with each signal.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                Err(ErrorKind::WouldBlock.into())
+            }
+            read => read,
+        }
     }
 }
 

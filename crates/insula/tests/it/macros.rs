@@ -25,6 +25,70 @@ fn main_gives_its_result_back() {
     assert_eq!(program::main(), Err("the body's own error".to_owned()));
 }
 
+/// The expansion of a test that fails at a later poll, and of a `main` whose body panics at once.
+mod failing {
+    #[insula::main(threads = 1)]
+    pub(super) async fn main() {
+        panic!("main has failed");
+    }
+
+    pub(super) fn test() {
+        insula::__rt::run_test(Some(1), || async {
+            insula::yield_now().await;
+            panic!("a test has failed");
+        });
+    }
+}
+
+#[test]
+fn a_panic_of_the_body_is_reported_once_with_its_place() {
+    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let hook = told.clone();
+    insula::control::set_error_hook(move |error| hook.lock().unwrap().push(error.to_string()));
+    for (body, name, message) in [
+        (failing::main as fn(), "main", "main has failed"),
+        (failing::test, "test", "a test has failed"),
+    ] {
+        let payload = std::panic::catch_unwind(body).expect_err("it panics");
+        let text = payload.downcast::<String>().expect("it is a text");
+        assert!(
+            text.contains("macros.rs") && text.ends_with(message),
+            "{text}"
+        );
+        let told = told.lock().unwrap();
+        let mut told = told.iter().filter(|error| error.ends_with(message));
+        let error = told.next().expect("it is reported");
+        assert!(
+            error.starts_with(&format!("isolate '{name}' panicked at ")),
+            "{error}"
+        );
+        assert_eq!(told.next(), None);
+    }
+}
+
+/// It ends before the report of the panic, which unwinds the body.
+#[cfg(feature = "inspect")]
+#[test]
+fn a_panic_of_main_leaves_a_dump_of_an_inspector_that_main_owns() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let dump = folder.join(format!("owner-{}-1.json", std::process::id()));
+    let result = std::panic::catch_unwind(|| {
+        insula::__rt::run_main(Some(1), || async {
+            let inspector = insula::inspect::Inspector::builder().name("owner");
+            let inspector = inspector
+                .announce(false)
+                .dump_on_error(env!("CARGO_TARGET_TMPDIR"));
+            let _inspector = inspector.start().expect("a port is free");
+            insula::yield_now().await;
+            panic!("the owner has failed");
+        })
+    });
+    assert!(result.is_err());
+    let text = std::fs::read_to_string(&dump).expect("it was written");
+    std::fs::remove_file(&dump).expect("it is there");
+    assert!(text.contains("the owner has failed"), "{text}");
+}
+
 #[insula::test]
 async fn a_test_runs_in_an_isolate_on_threads() {
     let mut port = ReceivePort::new();
