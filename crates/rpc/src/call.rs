@@ -21,6 +21,7 @@ use crate::fnv;
 use crate::inbound::Sender;
 use crate::payload::Traffic;
 use crate::share::Share;
+use crate::span::CallerSpan;
 
 /// A call: a value that can be stored, spawned, joined with others and awaited. Its output is the
 /// response, or why there is none.
@@ -404,6 +405,10 @@ impl<M: Method> Call<M> {
             }
             envelope = Some(Box::new(std::mem::take(&mut rare.envelope)));
             items = rare.items.take();
+        }
+        if let Some(span) = CallerSpan::current() {
+            let envelope: &mut Box<Envelope> = envelope.get_or_insert_default();
+            envelope.span = Some(span);
         }
         let cell = || CallCell::<M>::new(request, deadline, caller, envelope);
         // A new cell is made where it stays: `new_cyclic` allocates first, where `new` would move it.

@@ -77,8 +77,7 @@ impl<M: Method> Pending<M> {
         match started {
             Ok((cell, (request, envelope))) => {
                 let deadline = cell.deadline();
-                let trace = envelope.as_ref().and_then(|it| it.trace);
-                let span = CallSpan::new::<M>(scope, trace);
+                let span = CallSpan::new::<M>(scope, envelope.as_deref());
                 let running = Running {
                     cx: Context::new(cell, scope, deadline, envelope, span),
                     scope,

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use crate::WorkerId;
 use crate::error::CancelledBy;
 use crate::share::Share;
+use crate::span::CallerSpan;
 
 /// Values that a caller sends along with a request. Most calls have none.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Envelope {
     pub(crate) metadata: Metadata,
     pub(crate) trace: Option<TraceContext>,
@@ -20,6 +21,8 @@ pub(crate) struct Envelope {
     pub(crate) share: Option<Share>,
     /// Of a call that came over a wire.
     pub(crate) lease: Option<Lease>,
+    /// The span in which the call was made.
+    pub(crate) span: Option<CallerSpan>,
 }
 
 /// The right to start a call that has its origin elsewhere.

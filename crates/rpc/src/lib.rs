@@ -119,7 +119,9 @@
 //!
 //! # Spans
 //! With the feature `tracing`, the handler of a call, the tasks that are part of it and its stream run
-//! in a span `call` of the target `insula::rpc`, on the level `INFO`. Its fields are `contract`,
+//! in a span `call` of the target `insula::rpc`, on the level `INFO`. It is a child of the span in which
+//! the call was made, so that `tracing-opentelemetry`, for example, joins both in one trace; the span of
+//! a call that came from another program has none, and names its trace alone. Its fields are `contract`,
 //! `method`, `pool`, `worker` and `incarnation`, then `trace_id` and `parent_span_id` of a call that
 //! is part of a [trace](TraceContext), and at the end its `outcome`, a [`How`].
 //!

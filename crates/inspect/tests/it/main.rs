@@ -4,3 +4,5 @@ mod dumps;
 #[cfg(feature = "otel")]
 mod otlp;
 mod pools;
+#[cfg(feature = "otel")]
+mod traces;

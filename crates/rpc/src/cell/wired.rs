@@ -95,9 +95,19 @@ impl<M: Method> CallCell<M> {
         }
     }
 
-    /// Returns a copy of what the caller has sent along.
+    /// Returns a copy of what the caller has sent along, without what is known in this program alone.
     pub(crate) fn envelope(&self) -> Option<Envelope> {
-        self.slot.lock().envelope.as_deref().cloned()
+        let slot = self.slot.lock();
+        let envelope = slot.envelope.as_deref()?;
+        Some(Envelope {
+            metadata: envelope.metadata.clone(),
+            trace: envelope.trace,
+            attempt: envelope.attempt,
+            idempotency_key: envelope.idempotency_key.clone(),
+            share: envelope.share,
+            lease: None,
+            span: None,
+        })
     }
 
     /// Returns whether the caller has gone or the deadline has passed. A call whose handler was only

@@ -133,6 +133,7 @@ impl<'a> Head<'a> {
             idempotency_key: along.idempotency_key,
             share: (along.share).map(|(key, weight)| Share::from_hash(key).weighted(weight)),
             lease: None,
+            span: None,
         })
     }
 }

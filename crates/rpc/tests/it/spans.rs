@@ -13,6 +13,7 @@ use insula_sync::Mutex;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
+use tracing_core::span::Current;
 
 use crate::desk::{Desk, Worker, poll};
 use crate::probe::Recorder;
@@ -21,8 +22,16 @@ use crate::probe::Recorder;
 #[derive(Clone, Default)]
 struct Notes {
     lines: Arc<Mutex<Vec<String>>>,
+    spans: Arc<Mutex<Spans>>,
     /// The method that panics.
     panics_in: &'static str,
+}
+
+/// The spans, whose ids are their places, counted from one.
+#[derive(Default)]
+struct Spans {
+    all: Vec<&'static Metadata<'static>>,
+    entered: Vec<Id>,
 }
 
 impl Notes {
@@ -49,8 +58,23 @@ impl Subscriber for Notes {
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
         self.may_panic("new_span");
         self.note(attributes.metadata().name());
+        if let Some(parent) = attributes.parent() {
+            self.note(format!("parent={}", parent.into_u64()));
+        }
         attributes.record(&mut self.clone());
-        Id::from_u64(1)
+        let mut spans = self.spans.lock();
+        spans.all.push(attributes.metadata());
+        Id::from_u64(spans.all.len() as u64)
+    }
+
+    fn current_span(&self) -> Current {
+        self.may_panic("current_span");
+        let spans = self.spans.lock();
+        let Some(id) = spans.entered.last() else {
+            return Current::none();
+        };
+        let metadata = spans.all[id.into_u64() as usize - 1];
+        Current::new(id.clone(), metadata)
     }
 
     fn record(&self, _span: &Id, values: &Record<'_>) {
@@ -64,12 +88,14 @@ impl Subscriber for Notes {
         event.record(&mut self.clone());
     }
 
-    fn enter(&self, _span: &Id) {
+    fn enter(&self, span: &Id) {
         self.may_panic("enter");
         self.note("enter");
+        self.spans.lock().entered.push(span.clone());
     }
 
     fn exit(&self, _span: &Id) {
+        self.spans.lock().entered.pop();
         self.may_panic("exit");
         self.note("exit");
     }
@@ -136,7 +162,15 @@ fn a_subscriber_that_panics_fails_at_most_its_own_call() {
         Desk::default(),
         Worker::new(&Recorder::default(), Duration::ZERO),
     );
-    for panics_in in ["new_span", "enter", "exit", "record", "try_close"] {
+    let methods = [
+        "new_span",
+        "current_span",
+        "enter",
+        "exit",
+        "record",
+        "try_close",
+    ];
+    for panics_in in methods {
         let notes = Notes {
             panics_in,
             ..Notes::default()
@@ -156,6 +190,31 @@ fn a_subscriber_that_panics_fails_at_most_its_own_call() {
             assert!(poll(&mut call).is_ready());
         });
     }
+}
+
+#[test]
+fn the_span_of_a_call_is_a_child_of_the_one_in_which_it_was_made() {
+    let (desk, worker) = (
+        Desk::default(),
+        Worker::new(&Recorder::default(), Duration::ZERO),
+    );
+    let notes = Notes::default();
+    watched(notes.clone(), || {
+        let request = tracing::info_span!(target: "insula::rpc", "request");
+        let id = request.id().map(|id| id.into_u64());
+        let inside = request.in_scope(|| desk.caller().fail(7).start());
+        let outside = desk.caller().fail(7).start();
+        for _ in 0..2 {
+            // In another span, which has nothing to do with either call.
+            let other = tracing::info_span!(target: "insula::rpc", "worker");
+            let _ended = other.in_scope(|| worker.run(desk.take()));
+        }
+        drop((inside, outside));
+        let lines = notes.lines.lock().clone();
+        let is_parent = |line: &&String| line.starts_with("parent=");
+        let parents: Vec<_> = lines.iter().filter(is_parent).collect();
+        assert_eq!(parents, [&format!("parent={}", id.unwrap_or_default())]);
+    });
 }
 
 #[contract(crate = insula_rpc)]
