@@ -40,6 +40,9 @@ struct Arguments {
     /// A tenth of the work and 3 repetitions instead of 7.
     #[arg(long)]
     quick: bool,
+    /// The repetitions, in place of 7, or of 3 with `--quick`. Cases that take long have fewer.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    runs: Option<u64>,
     /// Also writes the rows to this file, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -117,7 +120,8 @@ fn execute(arguments: &Arguments) -> io::Result<()> {
     for suite in suites {
         let mut rows = Vec::new();
         for mut case in chosen_cases(arguments, suite, &runtimes) {
-            rows.extend(run::run(&mut case, scale)?);
+            let runs = arguments.runs.map(|runs| runs as usize);
+            rows.extend(run::run(&mut case, scale, runs)?);
         }
         run::progress_done();
         report::print_suite(&mut out, suite.name, &rows)?;

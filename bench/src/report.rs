@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::case::Better;
+use crate::measure::median;
 use crate::run::Row;
 
 /// The name of this project's rows.
@@ -68,19 +69,24 @@ fn cells(row: &Row, rows: &[Row]) -> [String; COLUMNS] {
     ]
 }
 
-/// Returns how many times better this project's median is than the row's, in the same case of this
-/// run.
+/// Returns how many times better this project is than the row, in the same case of this run: the median
+/// over the repetitions, of which each is compared with the one that took its turn beside it. The ratio
+/// of the medians would compare repetitions of different moments, and a shared machine changes its
+/// speed meanwhile.
 pub(crate) fn ahead(row: &Row, rows: &[Row]) -> Option<f64> {
     let own = rows.iter().find(|own| {
         own.system == PROJECT
             && (own.suite, &own.case, own.metric) == (row.suite, &row.case, row.metric)
     })?;
-    let ratio = match row.better {
-        Better::Higher => own.median / row.median,
-        Better::Lower => row.median / own.median,
+    let ratio = |(own, other): (&f64, &f64)| match row.better {
+        Better::Higher => own / other,
+        Better::Lower => other / own,
     };
-    // A median of 0 has no ratio.
-    ratio.is_finite().then_some(ratio)
+    let ratios = own.values.iter().zip(&row.values).map(ratio);
+    // A value of 0 has no ratio.
+    let ratios: Vec<_> = ratios.filter(|ratio| ratio.is_finite()).collect();
+    let median = median(&ratios);
+    median.is_finite().then_some(median)
 }
 
 fn print_line(

@@ -30,6 +30,10 @@ pub(crate) struct Row {
     #[serde(skip)]
     pub(crate) max: f64,
     pub(crate) runs: usize,
+    /// The value of each repetition, so that those of two systems that took turns can be compared. NaN
+    /// where the system gave none.
+    #[serde(skip)]
+    pub(crate) values: Vec<f64>,
     pub(crate) version: String,
     /// What there is to know about the system, such as what it needs if there are no numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,12 +50,14 @@ impl Row {
     }
 }
 
-/// Runs one case and returns its rows, in the order of metrics and systems.
+/// Runs one case and returns its rows, in the order of metrics and systems. Without `runs` each system
+/// has as many repetitions as usual.
 ///
 /// # Errors
 /// If a child process cannot be started or reports no numbers.
-pub(crate) fn run(case: &mut Case, scale: Scale) -> io::Result<Vec<Row>> {
-    let runs = if scale.quick { QUICK_RUNS } else { RUNS }.min(case.max_runs);
+pub(crate) fn run(case: &mut Case, scale: Scale, runs: Option<usize>) -> io::Result<Vec<Row>> {
+    let usual = if scale.quick { QUICK_RUNS } else { RUNS };
+    let runs = runs.unwrap_or(usual).min(case.max_runs);
     let warm_up = usize::from(!case.fresh_process && runs > 1);
     let mut samples = vec![Vec::with_capacity(runs); case.systems.len()];
     // All systems in turn, so that a change of the machine's speed meets each of them.
@@ -116,9 +122,14 @@ fn rows_of_metric(
 ) -> Vec<Row> {
     let mut rows = Vec::new();
     for (system, samples) in case.systems.iter().zip(samples) {
-        let values: Vec<f64> = samples
+        let of = |sample: &Sample| sample.0.get(metric_index).copied();
+        let all: Vec<f64> = samples
             .iter()
-            .filter_map(|sample| sample.0.get(metric_index).copied())
+            .map(|it| of(it).unwrap_or(f64::NAN))
+            .collect();
+        let values: Vec<f64> = all
+            .iter()
+            .copied()
             .filter(|value| !value.is_nan())
             .collect();
         // The first metric is enough to say why there are no numbers.
@@ -137,6 +148,7 @@ fn rows_of_metric(
             min: values.iter().copied().fold(f64::INFINITY, f64::min),
             max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             runs: values.len(),
+            values: all,
             version: system.version.clone(),
             note: system.note.clone(),
         });

@@ -17,6 +17,7 @@ fn row(system: &str, better: Better, median: f64) -> Row {
         min: median,
         max: median,
         runs: 3,
+        values: vec![median; 3],
         version: "1.0.0".to_owned(),
         note: None,
     }
@@ -35,6 +36,18 @@ fn ahead_is_above_one_when_this_project_is_better() {
     ];
     assert_eq!(ahead(&higher[1], &higher), Some(0.5));
     assert_eq!(ahead(&higher[1], &higher[1..]), None);
+}
+
+/// The machine is twice as slow from the second repetition on, and the own third one was disturbed.
+#[test]
+fn each_repetition_is_compared_with_the_one_beside_it() {
+    let mut rows = [
+        row("insula", Better::Lower, 0.0),
+        row("peer", Better::Lower, 0.0),
+    ];
+    rows[0].values = vec![10.0, 20.0, 90.0, 20.0, f64::NAN];
+    rows[1].values = vec![15.0, 30.0, 30.0, 30.0, 30.0];
+    assert_eq!(ahead(&rows[1], &rows), Some(1.5));
 }
 
 #[test]

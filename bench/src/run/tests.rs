@@ -21,7 +21,7 @@ fn systems_take_turns_and_the_warm_up_does_not_count() {
             value
         });
     }
-    let rows = run(&mut case, QUICK).unwrap();
+    let rows = run(&mut case, QUICK, None).unwrap();
     assert_eq!(*order.borrow(), ["a", "b", "a", "b", "a", "b", "a", "b"]);
     assert_eq!(rows.len(), 2);
     assert_eq!(
@@ -29,6 +29,9 @@ fn systems_take_turns_and_the_warm_up_does_not_count() {
         (70.0, 60.0, 80.0)
     );
     assert_eq!((rows[0].runs, rows[0].best()), (3, 60.0));
+    assert_eq!(rows[0].values, [80.0, 70.0, 60.0]);
+    let rows = run(&mut case, QUICK, Some(1)).unwrap();
+    assert_eq!(rows[0].values, [50.0]);
 }
 
 #[test]
@@ -37,7 +40,7 @@ fn a_system_with_a_note_has_a_row_without_numbers() {
     let mut case = Case::new("test", "notes", &metrics).max_runs(1);
     case.add("a", Kind::Actor, "1.0.0", |_| Vec::<f64>::new());
     case.systems[0].note = Some("not installed".to_owned());
-    let rows = run(&mut case, QUICK).unwrap();
+    let rows = run(&mut case, QUICK, None).unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].note.as_deref(), Some("not installed"));
     assert!(rows[0].median.is_nan());
@@ -49,7 +52,7 @@ fn a_metric_that_a_system_cannot_give_makes_no_row() {
     let mut case = Case::new("test", "gaps", &metrics).max_runs(1);
     case.add("a", Kind::Actor, "1.0.0", |_| [1.0, f64::NAN]);
     case.add("b", Kind::Actor, "1.0.0", |_| [2.0, 3.0]);
-    let rows = run(&mut case, QUICK).unwrap();
+    let rows = run(&mut case, QUICK, None).unwrap();
     let names: Vec<_> = rows
         .iter()
         .map(|row| (row.system.as_str(), row.metric))
