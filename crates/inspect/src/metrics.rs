@@ -3,32 +3,32 @@
 //! The names are stable. Units are seconds and bytes; what only grows ends in `_total`. Isolates are
 //! not listed one by one, since there may be any number of them.
 
+pub(crate) mod catalog;
+
 use std::fmt::Write;
 
-use crate::model::{Latency, Pool, Sample, Vm};
+use crate::model::{Pool, Vm};
+use catalog::{Metric, TimesOfPool};
 
-/// What a metric shows of a pool.
-type OfPool<T> = fn(&Pool) -> T;
-
-/// A family of the text: its help, its type, and its values.
+/// A family of the text: its name, its help, its type, and its values.
 struct Family<'a> {
     text: &'a mut String,
-    name: &'static str,
+    name: String,
 }
 
 impl<'a> Family<'a> {
-    fn new(text: &'a mut String, name: &'static str, kind: &str, help: &str) -> Self {
+    fn new(text: &'a mut String, name: String, kind: &str, help: &str) -> Self {
         // Writing to a `String` never fails, here and below.
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
         Self { text, name }
     }
 
-    fn gauge(text: &'a mut String, name: &'static str, help: &str) -> Self {
-        Self::new(text, name, "gauge", help)
+    fn gauge<F>(text: &'a mut String, metric: &Metric<F>) -> Self {
+        Self::new(text, name_of(metric), "gauge", metric.help)
     }
 
-    fn counter(text: &'a mut String, name: &'static str, help: &str) -> Self {
-        Self::new(text, name, "counter", help)
+    fn counter<F>(text: &'a mut String, metric: &Metric<F>) -> Self {
+        Self::new(text, name_of(metric) + "_total", "counter", metric.help)
     }
 
     fn value(&mut self, labels: &[(&str, &str)], value: f64) {
@@ -46,6 +46,16 @@ impl<'a> Family<'a> {
     }
 }
 
+/// Returns the name of a metric with its unit, as Prometheus writes them.
+fn name_of<F>(metric: &Metric<F>) -> String {
+    let unit = match metric.unit {
+        "By" => "_bytes",
+        "s" => "_seconds",
+        _ => "",
+    };
+    metric.name.replace('.', "_") + unit
+}
+
 /// Escapes the value of a label.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\")
@@ -57,111 +67,33 @@ fn escaped(text: &str) -> String {
 pub(crate) fn text(vm: &Vm, pools: &[Pool]) -> String {
     let mut text = String::new();
     program(&mut text, vm);
-    pool_gauges(&mut text, pools);
-    pool_counters(&mut text, pools);
-    let times: [(&'static str, &str, OfPool<Latency>); 3] = [
-        (
-            "insula_pool_queue_wait_seconds",
-            "Time from the submission of a call to its start.",
-            |it| it.queue_wait,
-        ),
-        (
-            "insula_pool_run_seconds",
-            "Time of a call in its handler.",
-            |it| it.run_time,
-        ),
-        (
-            "insula_pool_latency_seconds",
-            "Time from the submission of a call to its end.",
-            |it| it.latency,
-        ),
-    ];
-    for (name, help, of) in times {
-        summary(Family::new(&mut text, name, "summary", help), pools, of);
+    numbers_of_pools(&mut text, pools);
+    for metric in catalog::POOL_TIMES {
+        summary(&mut text, pools, &metric);
     }
     text
 }
 
 fn program(text: &mut String, vm: &Vm) {
-    let now = &vm.now;
-    let mut info = Family::gauge(text, "insula_info", "The program; always 1.");
+    let (now, help) = (&vm.now, "The program; always 1.");
+    let mut info = Family::new(text, "insula_info".to_owned(), "gauge", help);
     info.value(&[("name", &vm.name), ("version", &vm.version)], 1.0);
-    let mut isolates = Family::gauge(
-        text,
-        "insula_isolates",
-        "Isolates that have not ended, by what they do.",
-    );
-    let idle = now
-        .isolates
-        .saturating_sub(now.running + now.runnable + now.paused);
-    let states = [
-        ("idle", idle),
-        ("runnable", now.runnable),
-        ("running", now.running),
-        ("paused", now.paused),
-    ];
-    for (state, number) in states {
+    let mut isolates = Family::gauge(text, &catalog::ISOLATES);
+    for (state, number) in (catalog::ISOLATES.of)(now) {
         isolates.value(&[("state", state)], number as f64);
     }
-    numbers(text, now);
-}
-
-fn numbers(text: &mut String, now: &Sample) {
-    let gauges = [
-        (
-            "insula_queued_events",
-            "Events in the queues of all isolates.",
-            Some(now.queued),
-        ),
-        (
-            "insula_threads",
-            "Threads that the pool has started.",
-            Some(now.threads),
-        ),
-        (
-            "insula_stuck_threads",
-            "Threads that are inside of one long turn, or blocked.",
-            Some(now.stuck_threads),
-        ),
-        (
-            "insula_waits",
-            "Waits that block a thread.",
-            Some(now.waits),
-        ),
-        (
-            "insula_resident_memory_bytes",
-            "Memory of the process that is resident.",
-            now.memory_bytes,
-        ),
-    ];
-    for (name, help, value) in gauges {
-        if let Some(value) = value {
-            Family::gauge(text, name, help).value(&[], value as f64);
+    for metric in catalog::GAUGES {
+        if let Some(value) = (metric.of)(now) {
+            Family::gauge(text, &metric).value(&[], value as f64);
         }
     }
-    let counters = [
-        (
-            "insula_isolates_spawned_total",
-            "Isolates that were spawned.",
-            now.spawned_total,
-        ),
-        (
-            "insula_isolates_ended_total",
-            "Isolates that have ended.",
-            now.ended_total,
-        ),
-        (
-            "insula_turns_total",
-            "Turns on threads of the pool.",
-            now.turns_total,
-        ),
-    ];
-    for (name, help, value) in counters {
-        Family::counter(text, name, help).value(&[], value as f64);
+    for metric in catalog::COUNTERS {
+        if let Some(value) = (metric.of)(now) {
+            Family::counter(text, &metric).value(&[], value as f64);
+        }
     }
-    if let Some(cpu) = now.cpu_total_ms {
-        let help = "Time that the process has spent on the CPU.";
-        Family::counter(text, "insula_cpu_seconds_total", help).value(&[], cpu as f64 / 1e3);
+    if let Some(millis) = (catalog::CPU.of)(now) {
+        Family::counter(text, &catalog::CPU).value(&[], millis as f64 / 1e3);
     }
 }
 
@@ -170,61 +102,20 @@ fn labels(pool: &Pool) -> [(&'static str, &str); 2] {
     [("pool", &pool.name), ("id", &pool.id)]
 }
 
-fn pool_gauges(text: &mut String, pools: &[Pool]) {
-    let gauges: [(&'static str, &str, OfPool<u64>); 4] = [
-        (
-            "insula_pool_queued_calls",
-            "Calls in the queue, and those that wait for room in it.",
-            |it| it.queued + it.waiting,
-        ),
-        (
-            "insula_pool_running_calls",
-            "Calls that workers run.",
-            |it| it.running,
-        ),
-        ("insula_pool_workers", "Workers that are there.", |it| {
-            it.workers
-        }),
-        (
-            "insula_pool_ready_workers",
-            "Workers that take calls.",
-            |it| it.ready,
-        ),
-    ];
-    for (name, help, of) in gauges {
-        let mut family = Family::gauge(text, name, help);
+fn numbers_of_pools(text: &mut String, pools: &[Pool]) {
+    for metric in catalog::POOL_GAUGES {
+        let mut family = Family::gauge(text, &metric);
         for pool in pools {
-            family.value(&labels(pool), of(pool) as f64);
+            family.value(&labels(pool), (metric.of)(pool) as f64);
         }
     }
-}
-
-fn pool_counters(text: &mut String, pools: &[Pool]) {
-    let counters: [(&'static str, &str, OfPool<u64>); 3] = [
-        (
-            "insula_pool_submitted_calls_total",
-            "Calls that were submitted.",
-            |it| it.submitted_total,
-        ),
-        (
-            "insula_pool_stuck_workers_total",
-            "Workers that were given up because they were stuck.",
-            |it| it.stuck_total,
-        ),
-        (
-            "insula_pool_rebuilt_workers_total",
-            "Times that the services of a worker were built again.",
-            |it| it.rebuilt_total,
-        ),
-    ];
-    for (name, help, of) in counters {
-        let mut family = Family::counter(text, name, help);
+    for metric in catalog::POOL_COUNTERS {
+        let mut family = Family::counter(text, &metric);
         for pool in pools {
-            family.value(&labels(pool), of(pool) as f64);
+            family.value(&labels(pool), (metric.of)(pool) as f64);
         }
     }
-    let help = "Calls that have ended, by how.";
-    let mut family = Family::counter(text, "insula_pool_ended_calls_total", help);
+    let mut family = Family::counter(text, &catalog::ENDED_CALLS);
     for pool in pools {
         for (outcome, number) in pool.outcomes.named() {
             let [name, id] = labels(pool);
@@ -233,19 +124,13 @@ fn pool_counters(text: &mut String, pools: &[Pool]) {
     }
 }
 
-fn summary(mut family: Family<'_>, pools: &[Pool], of: fn(&Pool) -> Latency) {
+fn summary(text: &mut String, pools: &[Pool], metric: &Metric<TimesOfPool>) {
+    let mut family = Family::new(text, name_of(metric), "summary", metric.help);
     for pool in pools {
-        let times = of(pool);
+        let times = (metric.of)(pool);
         let [name, id] = labels(pool);
-        let quantiles = [
-            ("0.5", times.p50_us),
-            ("0.9", times.p90_us),
-            ("0.99", times.p99_us),
-            ("0.999", times.p999_us),
-        ];
-        for (quantile, micros) in quantiles {
-            let labels = [name, id, ("quantile", quantile)];
-            family.value(&labels, micros / 1e6);
+        for (quantile, seconds) in catalog::quantiles(&times) {
+            family.value(&[name, id, ("quantile", quantile)], seconds);
         }
         let sum = times.mean_us * times.samples as f64 / 1e6;
         family.suffixed("_sum", &[name, id], sum);

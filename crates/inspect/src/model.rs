@@ -205,6 +205,9 @@ pub struct IsolateDetail {
     pub pauses: u64,
     /// The waits that it is a part of.
     pub waits: Vec<Wait>,
+    /// A cycle of waits that it is in, or waits for, perhaps by way of others: each party waits for
+    /// the next, and the last for the first.
+    pub cycle: Vec<Party>,
     /// Why it is alive, why it waits and what to do, in sentences.
     pub why: Vec<String>,
 }

@@ -7,9 +7,10 @@
 use std::sync::{Arc, Weak};
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{AsyncInstrument, Meter};
+use opentelemetry::metrics::{AsyncInstrument, AsyncInstrumentBuilder, Meter};
 
 use crate::Inspector;
+use crate::metrics::catalog::{self, Metric, OfPool, OfSample, TimesOfPool};
 use crate::model::{Pool, Sample};
 use crate::program::Program;
 
@@ -17,16 +18,48 @@ impl Inspector {
     /// Makes instruments for the isolates, threads and pools of the program in `meter`. They show
     /// nothing any more once the inspector has ended.
     ///
+    /// Times of calls are gauges with a `quantile`, in seconds: a pool counts in ranges how long its
+    /// calls take, so that there is no histogram to which single times could be added.
+    ///
     /// For traces, see the feature `tracing` of the calls: a span of `tracing` around each, which
     /// `tracing-opentelemetry` exports.
     pub fn observe(&self, meter: &Meter) {
         let program = Arc::downgrade(self.program());
         isolates(meter, &program);
-        gauges(meter, &program);
-        counters(meter, &program);
-        pools(meter, &program);
-        outcomes(meter, program);
+        for metric in catalog::GAUGES {
+            let gauge = described(meter.u64_observable_gauge(metric.name), &metric);
+            gauge.with_callback(of_sample(metric.of, &program)).build();
+        }
+        for metric in catalog::COUNTERS {
+            let counter = described(meter.u64_observable_counter(metric.name), &metric);
+            counter
+                .with_callback(of_sample(metric.of, &program))
+                .build();
+        }
+        cpu(meter, &program);
+        for metric in catalog::POOL_GAUGES {
+            let gauge = described(meter.u64_observable_gauge(metric.name), &metric);
+            gauge.with_callback(of_pools(metric.of, &program)).build();
+        }
+        for metric in catalog::POOL_COUNTERS {
+            let counter = described(meter.u64_observable_counter(metric.name), &metric);
+            counter.with_callback(of_pools(metric.of, &program)).build();
+        }
+        outcomes(meter, &program);
+        for metric in catalog::POOL_TIMES {
+            times(meter, &metric, &program);
+        }
     }
+}
+
+/// Gives an instrument the unit and the description of its metric.
+fn described<'a, I, M, F>(
+    instrument: AsyncInstrumentBuilder<'a, I, M>,
+    metric: &Metric<F>,
+) -> AsyncInstrumentBuilder<'a, I, M> {
+    instrument
+        .with_unit(metric.unit)
+        .with_description(metric.help)
 }
 
 /// Calls `f` with the newest sample, if there is still an inspector.
@@ -36,120 +69,35 @@ fn with_sample(program: &Weak<Program>, f: impl FnOnce(&Sample)) {
     }
 }
 
-fn isolates(meter: &Meter, program: &Weak<Program>) {
-    let program = program.clone();
-    let observe = move |gauge: &dyn AsyncInstrument<u64>| {
-        with_sample(&program, |now| {
-            let busy = now.running + now.runnable + now.paused;
-            let states = [
-                ("idle", now.isolates.saturating_sub(busy)),
-                ("runnable", now.runnable),
-                ("running", now.running),
-                ("paused", now.paused),
-            ];
-            for (state, number) in states {
-                gauge.observe(number, &[KeyValue::new("state", state)]);
-            }
-        });
-    };
-    meter
-        .u64_observable_gauge("insula.isolates")
-        .with_description("Isolates that have not ended, by what they do.")
-        .with_callback(observe)
-        .build();
+/// Calls `f` with each pool, if there is still an inspector.
+fn each_pool(program: &Weak<Program>, f: impl FnMut(Pool)) {
+    let pools = program.upgrade().map(|program| program.pools().pools);
+    pools.into_iter().flatten().for_each(f);
 }
 
-/// A number of a sample.
-type OfSample = fn(&Sample) -> Option<u64>;
-
-/// A number of a pool.
-type OfPool = fn(&Pool) -> u64;
-
-/// The name of an instrument, its unit, its description, and its number.
-type Instrument<F> = (&'static str, &'static str, &'static str, F);
-
-fn gauges(meter: &Meter, program: &Weak<Program>) {
-    let gauges: [Instrument<OfSample>; 5] = [
-        (
-            "insula.queued_events",
-            "{event}",
-            "Events in the queues of all isolates.",
-            |it| Some(it.queued),
-        ),
-        (
-            "insula.threads",
-            "{thread}",
-            "Threads that the pool has started.",
-            |it| Some(it.threads),
-        ),
-        (
-            "insula.stuck_threads",
-            "{thread}",
-            "Threads that are inside of one long turn, or blocked.",
-            |it| Some(it.stuck_threads),
-        ),
-        (
-            "insula.waits",
-            "{wait}",
-            "Waits that block a thread.",
-            |it| Some(it.waits),
-        ),
-        (
-            "insula.resident_memory",
-            "By",
-            "Memory of the process that is resident.",
-            |it| it.memory_bytes,
-        ),
-    ];
-    for (name, unit, help, of) in gauges {
-        let program = program.clone();
-        let observe = move |gauge: &dyn AsyncInstrument<u64>| {
-            with_sample(&program, |now| {
-                if let Some(number) = of(now) {
-                    gauge.observe(number, &[]);
-                }
-            });
-        };
-        let gauge = meter.u64_observable_gauge(name).with_unit(unit);
-        gauge.with_description(help).with_callback(observe).build();
+fn of_sample(
+    of: OfSample,
+    program: &Weak<Program>,
+) -> impl Fn(&dyn AsyncInstrument<u64>) + Send + Sync + use<> {
+    let program = program.clone();
+    move |instrument| {
+        with_sample(&program, |now| {
+            if let Some(number) = of(now) {
+                instrument.observe(number, &[]);
+            }
+        });
     }
 }
 
-fn counters(meter: &Meter, program: &Weak<Program>) {
-    let counters: [Instrument<OfSample>; 3] = [
-        (
-            "insula.isolates_spawned",
-            "{isolate}",
-            "Isolates that were spawned.",
-            |it| Some(it.spawned_total),
-        ),
-        (
-            "insula.isolates_ended",
-            "{isolate}",
-            "Isolates that have ended.",
-            |it| Some(it.ended_total),
-        ),
-        (
-            "insula.turns",
-            "{turn}",
-            "Turns on threads of the pool.",
-            |it| Some(it.turns_total),
-        ),
-    ];
-    for (name, unit, help, of) in counters {
-        let program = program.clone();
-        let observe = move |counter: &dyn AsyncInstrument<u64>| {
-            with_sample(&program, |now| {
-                if let Some(number) = of(now) {
-                    counter.observe(number, &[]);
-                }
-            });
-        };
-        let counter = meter.u64_observable_counter(name).with_unit(unit);
-        counter
-            .with_description(help)
-            .with_callback(observe)
-            .build();
+fn of_pools(
+    of: OfPool,
+    program: &Weak<Program>,
+) -> impl Fn(&dyn AsyncInstrument<u64>) + Send + Sync + use<> {
+    let program = program.clone();
+    move |instrument| {
+        each_pool(&program, |pool| {
+            instrument.observe(of(&pool), &labels(&pool));
+        });
     }
 }
 
@@ -160,68 +108,58 @@ fn labels(pool: &Pool) -> [KeyValue; 2] {
     ]
 }
 
-fn pools(meter: &Meter, program: &Weak<Program>) {
-    let gauges: [Instrument<OfPool>; 4] = [
-        (
-            "insula.pool.queued_calls",
-            "{call}",
-            "Calls in the queue, and those that wait for room in it.",
-            |it| it.queued + it.waiting,
-        ),
-        (
-            "insula.pool.running_calls",
-            "{call}",
-            "Calls that workers run.",
-            |it| it.running,
-        ),
-        (
-            "insula.pool.workers",
-            "{worker}",
-            "Workers that are there.",
-            |it| it.workers,
-        ),
-        (
-            "insula.pool.ready_workers",
-            "{worker}",
-            "Workers that take calls.",
-            |it| it.ready,
-        ),
-    ];
-    for (name, unit, help, of) in gauges {
-        let program = program.clone();
-        let observe = move |gauge: &dyn AsyncInstrument<u64>| {
-            for pool in program
-                .upgrade()
-                .into_iter()
-                .flat_map(|it| it.pools().pools)
-            {
-                gauge.observe(of(&pool), &labels(&pool));
+fn isolates(meter: &Meter, program: &Weak<Program>) {
+    let (metric, program) = (catalog::ISOLATES, program.clone());
+    let gauge = described(meter.u64_observable_gauge(metric.name), &metric);
+    let observe = move |gauge: &dyn AsyncInstrument<u64>| {
+        with_sample(&program, |now| {
+            for (state, number) in (metric.of)(now) {
+                gauge.observe(number, &[KeyValue::new("state", state)]);
             }
-        };
-        let gauge = meter.u64_observable_gauge(name).with_unit(unit);
-        gauge.with_description(help).with_callback(observe).build();
-    }
+        });
+    };
+    gauge.with_callback(observe).build();
 }
 
-fn outcomes(meter: &Meter, program: Weak<Program>) {
+fn cpu(meter: &Meter, program: &Weak<Program>) {
+    let (metric, program) = (catalog::CPU, program.clone());
+    let counter = described(meter.f64_observable_counter(metric.name), &metric);
+    let observe = move |counter: &dyn AsyncInstrument<f64>| {
+        with_sample(&program, |now| {
+            if let Some(millis) = (metric.of)(now) {
+                counter.observe(millis as f64 / 1e3, &[]);
+            }
+        });
+    };
+    counter.with_callback(observe).build();
+}
+
+fn outcomes(meter: &Meter, program: &Weak<Program>) {
+    let (metric, program) = (catalog::ENDED_CALLS, program.clone());
+    let counter = described(meter.u64_observable_counter(metric.name), &metric);
     let observe = move |counter: &dyn AsyncInstrument<u64>| {
-        for pool in program
-            .upgrade()
-            .into_iter()
-            .flat_map(|it| it.pools().pools)
-        {
+        each_pool(&program, |pool| {
             for (outcome, number) in pool.outcomes.named() {
                 let [name, id] = labels(&pool);
                 counter.observe(number, &[name, id, KeyValue::new("outcome", outcome)]);
             }
-        }
+        });
     };
-    meter
-        .u64_observable_counter("insula.pool.ended_calls")
-        .with_unit("{call}")
-        .with_description("Calls that have ended, by how.")
-        .with_callback(observe)
-        .build();
+    counter.with_callback(observe).build();
+}
+
+fn times(meter: &Meter, metric: &Metric<TimesOfPool>, program: &Weak<Program>) {
+    let (of, program) = (metric.of, program.clone());
+    let gauge = described(meter.f64_observable_gauge(metric.name), metric);
+    let observe = move |gauge: &dyn AsyncInstrument<f64>| {
+        each_pool(&program, |pool| {
+            for (quantile, seconds) in catalog::quantiles(&of(&pool)) {
+                let [name, id] = labels(&pool);
+                gauge.observe(seconds, &[name, id, KeyValue::new("quantile", quantile)]);
+            }
+        });
+    };
+    gauge.with_callback(observe).build();
 }
 
 #[cfg(test)]

@@ -148,10 +148,11 @@ impl InspectorBuilder {
     }
 
     /// Sets a folder into which a dump is written when an isolate has an error that its code did not
-    /// handle, such as a panic, or a thread outside of isolates panics: `NAME-PID-1.json` and so on, within
-    /// a second of the error or at the end of the inspector, and at most [`DUMPS`](Self::DUMPS) of them,
-    /// like [`Inspector::dump_to`]. So if `main` panics, there is one if `main` owns the inspector. The
-    /// folder is made if it does not exist.
+    /// handle, such as a panic, or a thread outside of isolates panics: `NAME-PID-1.json` and so on, each
+    /// time the next that is free, within a second of the error or at the end of the inspector, and at most
+    /// [`DUMPS`](Self::DUMPS) of them. So if `main` panics, there is one if `main` owns the inspector; an
+    /// error that `main` returns is the program's own matter, and leaves none. The folder is made if it does
+    /// not exist.
     ///
     /// There is no dump of a panic that aborts, nor if the process exits within that second. Panics of plain threads
     /// count even if [`catch_unwind`](std::panic::catch_unwind) catches them, and those that
@@ -162,7 +163,7 @@ impl InspectorBuilder {
     }
 
     /// Has a dump written into a folder whenever the process gets a signal, such as `SIGUSR1`:
-    /// `NAME-PID-signal-1.json` and so on, like [`Inspector::dump_to`]. It is written by a thread of
+    /// `NAME-PID-signal-1.json` and so on, each time the next that is free. It is written by a thread of
     /// the inspector, and so also if the runtime is stuck. Most signals end a process that does
     /// not handle them; this one is ignored once the inspector has ended. The folder is made if it
     /// does not exist.

@@ -23,7 +23,7 @@ const LONG_CALL_MS: u64 = 5_000;
 pub(crate) fn of_isolate(detail: &IsolateDetail) -> Vec<String> {
     let mut why = Vec::new();
     state(detail, &mut why);
-    waits(&detail.waits, &detail.isolate.id, &mut why);
+    waits(detail, &mut why);
     if detail.has_answered {
         alive(detail, &mut why);
         ports(detail, &mut why);
@@ -88,34 +88,53 @@ fn state(detail: &IsolateDetail, why: &mut Vec<String>) {
     }
 }
 
-fn waits(waits: &[Wait], own: &str, why: &mut Vec<String>) {
-    for wait in waits {
-        let names: Vec<_> = wait.holders.iter().map(|it| it.name.as_str()).collect();
-        let holders = match names.as_slice() {
-            [] => "something outside of the program's knowledge".to_owned(),
-            names => names.join(" and "),
-        };
-        let how = match wait.kind.as_str() {
-            "blocked" => "blocks its thread until it is released by",
-            _ => "awaits an answer of",
-        };
-        let who = match wait.waiter.id == own {
-            true => "It",
-            false => &wait.waiter.name,
-        };
-        match &wait.call {
-            Some(call) => why.push(format!("{who} waits for a call: {call}.")),
-            None => why.push(format!("{who} {how} {holders}.")),
-        }
-        if wait.is_in_cycle && wait.waiter.id == own {
-            why.push(
-                "This wait is part of a cycle: none of its parties can answer before another one \
-                 does. Do not await an answer inside of the handler that others ask, or give the \
-                 question a deadline; to go on now, kill one of them."
-                    .to_owned(),
-            );
-        }
+fn waits(detail: &IsolateDetail, why: &mut Vec<String>) {
+    let own = &detail.isolate.id;
+    let is_own = |wait: &&Wait| wait.waiter.id == *own;
+    for wait in detail.waits.iter().filter(is_own) {
+        wait_of(wait, "It", why);
     }
+    cycle(detail, why);
+    for wait in detail.waits.iter().filter(|wait| !is_own(wait)) {
+        wait_of(wait, &wait.waiter.name, why);
+    }
+}
+
+fn wait_of(wait: &Wait, who: &str, why: &mut Vec<String>) {
+    let names: Vec<_> = wait.holders.iter().map(|it| it.name.as_str()).collect();
+    let holders = match names.as_slice() {
+        [] => "something outside of the program's knowledge".to_owned(),
+        names => names.join(" and "),
+    };
+    let how = match wait.kind.as_str() {
+        "blocked" => "blocks its thread until it is released by",
+        _ => "awaits an answer of",
+    };
+    match &wait.call {
+        Some(call) => why.push(format!("{who} waits for a call: {call}.")),
+        None => why.push(format!("{who} {how} {holders}.")),
+    }
+}
+
+/// Tells of the cycle that the isolate is in, or waits for.
+fn cycle(detail: &IsolateDetail, why: &mut Vec<String>) {
+    let own = &detail.isolate.id;
+    let mut waits = detail.waits.iter();
+    let cycle = if waits.any(|wait| wait.is_in_cycle && wait.waiter.id == *own) {
+        "This wait is part of a cycle".to_owned()
+    } else if detail.cycle.is_empty() {
+        return;
+    } else {
+        // The first one again, which shows that it is a cycle.
+        let parties = detail.cycle.iter().chain(detail.cycle.first());
+        let names: Vec<_> = parties.map(|it| it.name.as_str()).collect();
+        format!("It waits for a cycle, {}", names.join(" -> "))
+    };
+    why.push(format!(
+        "{cycle}: none of its parties can answer before another one does. Do not await an answer \
+         inside of the handler that others ask, or give the question a deadline; to go on now, kill \
+         one of them."
+    ));
 }
 
 fn alive(detail: &IsolateDetail, why: &mut Vec<String>) {

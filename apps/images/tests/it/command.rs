@@ -1,7 +1,13 @@
 //! Risk: a command that lies to its caller: by its exit status, its messages or what it leaves.
 
 use std::fs;
+#[cfg(unix)]
+use std::io::{BufRead, BufReader, Read, Write};
+#[cfg(unix)]
+use std::net::TcpStream;
 use std::path::Path;
+#[cfg(unix)]
+use std::process::{Child, Stdio};
 use std::process::{Command, Output};
 
 use images::{ImageFormat, Size};
@@ -288,7 +294,6 @@ fn a_comparison_tells_the_speed_up_and_changes_nothing_else() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_leaves_only_whole_pictures() {
-    use std::process::Stdio;
     use std::time::{Duration, Instant};
 
     let inputs = TempDir::new().unwrap();
@@ -310,11 +315,7 @@ fn an_interrupted_run_leaves_only_whole_pictures() {
         assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none());
         std::thread::yield_now();
     }
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(kill.success());
+    interrupt(&child);
     let result = child.wait_with_output().unwrap();
     assert_eq!(result.status.code(), Some(130), "{}", text(&result.stderr));
     let names = names_in(out.path());
@@ -323,6 +324,58 @@ fn an_interrupted_run_leaves_only_whole_pictures() {
         assert!(name.ends_with(".jpg") && !name.starts_with('.'), "{name}");
         assert_eq!(size(&out.path().join(&name)), Size::new(800, 541), "{name}");
     }
+}
+
+/// Does what Ctrl-C does.
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    let id = child.id().to_string();
+    let kill = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(kill.success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_stays_can_be_looked_at_until_it_is_told_to_stop() {
+    let out = TempDir::new().unwrap();
+    let mut child = images(&["--inspect", "--stay"])
+        .arg(photos())
+        .arg("--out")
+        .arg(out.path())
+        .env("XDG_RUNTIME_DIR", out.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let metrics = metrics_once_done(lines.map_while(Result::ok));
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let metrics = metrics.unwrap();
+    let is_answered = |line: &&str| {
+        line.starts_with("insula_pool_ended_calls_total{") && line.contains(r#"outcome="answered""#)
+    };
+    let answered = metrics.lines().filter(is_answered);
+    let counts = answered.filter_map(|line| line.split(' ').next_back()?.parse::<u64>().ok());
+    assert!(counts.sum::<u64>() > 0, "{metrics}");
+}
+
+/// Returns what the inspector tells Prometheus when the run is over, which prints these lines.
+#[cfg(unix)]
+fn metrics_once_done(mut lines: impl Iterator<Item = String>) -> Option<String> {
+    let address = lines.find_map(|line| {
+        let address = line.split_once("inspect at http://")?.1;
+        Some(address.to_owned())
+    })?;
+    lines.find(|line| line.ends_with("done, and stays until Ctrl-C"))?;
+    let (host, token) = address.split_once("/#")?;
+    let mut server = TcpStream::connect(host).ok()?;
+    let head =
+        format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    server.write_all(head.as_bytes()).ok()?;
+    let mut answer = String::new();
+    server.read_to_string(&mut answer).ok()?;
+    Some(answer)
 }
 
 #[test]

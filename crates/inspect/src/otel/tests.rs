@@ -34,8 +34,9 @@ fn an_exporter_gets_the_numbers_of_the_newest_sample() {
     };
     let values: Vec<_> = spawned.data_points().map(|it| it.value()).collect();
     assert_eq!(values, [1]);
-    let isolates = metrics.iter().any(|it| it.name() == "insula.isolates");
-    assert!(isolates, "isolates by state");
+    let has = |name: &str| metrics.iter().any(|it| it.name() == name);
+    assert!(has("insula.isolates"), "isolates by state");
+    assert_eq!(has("insula.cpu"), cfg!(target_os = "linux"));
     drop((port, inspector));
     // Then there is nothing to tell, and no error.
     provider.force_flush().expect("it is exported");

@@ -131,7 +131,7 @@ impl Program {
         let handle = self.find(id)?;
         let row = self.row_of(&handle, id)?;
         let told = self.ask(std::slice::from_ref(&handle)).pop().flatten();
-        let waits = self.waits_of(handle.id(), told.as_ref());
+        let (waits, cycle) = self.waits_of(handle.id(), told.as_ref());
         let told_any = told.is_some();
         let told = told.unwrap_or_default();
         let now = self.runtime.now();
@@ -156,6 +156,7 @@ impl Program {
             microtasks: told.microtasks as u64,
             pauses: told.pauses as u64,
             waits,
+            cycle,
             why: Vec::new(),
         };
         detail.why = why::of_isolate(&detail);

@@ -43,24 +43,31 @@ impl Program {
         self.waits_and(Vec::new())
     }
 
-    /// Returns the waits in which an isolate waits or is waited for. `told` is what it has told.
-    pub(super) fn waits_of(&self, isolate: IsolateId, told: Option<&IsolateDetail>) -> Vec<Wait> {
+    /// Returns the waits in which an isolate waits or is waited for, and a cycle that it is in or
+    /// waits for. `told` is what it has told.
+    pub(super) fn waits_of(
+        &self,
+        isolate: IsolateId,
+        told: Option<&IsolateDetail>,
+    ) -> (Vec<Wait>, Vec<Party>) {
         let asked = told.and_then(|told| asked_by(&told.questions));
-        let mut waits = match asked {
+        let (mut waits, cycles) = match asked {
             // It may be in a cycle with any isolate, and not only with those that all are asked.
             Some(asked) => {
                 let along = self.asked_along((isolate, asked));
-                self.waits_and(along).waits
+                let all = self.waits_and(along);
+                (all.waits, all.cycles)
             }
             None => {
                 let mut waits = self.blocked();
-                self.add_calls(&mut waits);
-                waits
+                let cycles = self.add_calls(&mut waits);
+                (waits, cycles)
             }
         };
         let id = id_of(isolate);
+        let cycle = cycle_ahead(&id, &waits, &cycles);
         waits.retain(|wait| wait.waiter.id == id || wait.holders.iter().any(|it| it.id == id));
-        waits
+        (waits, cycle)
     }
 
     /// Returns whom an isolate awaits, whom those await, and so on, within a time.
@@ -252,16 +259,9 @@ fn asked_by(questions: &[Option<IsolateId>]) -> Option<Vec<IsolateId>> {
 /// each waits, perhaps by way of others, for each other one: a shortest one, in which each party waits
 /// for the next, and the last for the first.
 fn mark_cycles(waits: &mut [Wait]) -> Vec<Vec<Party>> {
-    let mut edges: HashMap<String, Vec<String>> = HashMap::new();
-    let mut parties = HashMap::new();
-    for wait in waits.iter() {
-        parties.insert(wait.waiter.id.clone(), wait.waiter.clone());
-        let holders = wait.holders.iter().map(|it| it.id.clone());
-        edges
-            .entry(wait.waiter.id.clone())
-            .or_default()
-            .extend(holders);
-    }
+    let edges = edges_of(waits);
+    let waiters = waits.iter().map(|wait| &wait.waiter);
+    let parties: HashMap<_, _> = waiters.map(|it| (it.id.clone(), it.clone())).collect();
     let mut cycles = Vec::new();
     let mut done = HashSet::new();
     for wait in waits.iter() {
@@ -283,6 +283,29 @@ fn mark_cycles(waits: &mut [Wait]) -> Vec<Vec<Party>> {
         wait.is_in_cycle = done.contains(&wait.waiter.id);
     }
     cycles
+}
+
+/// Returns the cycle that a party is in, or else one that it waits for.
+fn cycle_ahead(id: &str, waits: &[Wait], cycles: &[Vec<Party>]) -> Vec<Party> {
+    let reached = reached_from(id, &edges_of(waits));
+    let is_own = |cycle: &&Vec<Party>| cycle.iter().any(|it| it.id == id);
+    let is_ahead = |cycle: &&Vec<Party>| cycle.iter().any(|it| reached.contains(&it.id));
+    let found = cycles.iter().find(is_own);
+    let found = found.or_else(|| cycles.iter().find(is_ahead));
+    found.cloned().unwrap_or_default()
+}
+
+/// Returns the ids of those that each party waits for.
+fn edges_of(waits: &[Wait]) -> HashMap<String, Vec<String>> {
+    let mut edges: HashMap<String, Vec<String>> = HashMap::new();
+    for wait in waits {
+        let holders = wait.holders.iter().map(|it| it.id.clone());
+        edges
+            .entry(wait.waiter.id.clone())
+            .or_default()
+            .extend(holders);
+    }
+    edges
 }
 
 /// Returns a shortest way from `start` back to it, which exists, without its end.

@@ -10,7 +10,10 @@ mod sessions;
 mod sockets;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,7 +31,10 @@ const SECRET: &str = "secret-of-the-program";
 struct Served {
     server: Arc<Server>,
     program: Arc<Program>,
-    address: SocketAddr,
+    /// The host that it takes requests for.
+    host: String,
+    /// The path of its socket, if it has one.
+    path: Option<PathBuf>,
     runtime: Runtime,
     /// Keeps the isolate alive.
     _port: SendPort<()>,
@@ -37,6 +43,10 @@ struct Served {
 
 impl Served {
     fn start(can_control: bool) -> Self {
+        Self::on(&Listen::default(), can_control)
+    }
+
+    fn on(listen: &Listen, can_control: bool) -> Self {
         let runtime = Runtime::builder().threads(1).build();
         let builder = Isolate::builder().name(SECRET).runtime(&runtime);
         let port = builder.spawn_with_port(|port: ReceivePort<()>| {
@@ -50,16 +60,23 @@ impl Served {
         let program = Arc::new(Program::new(SECRET.to_owned(), runtime.clone(), limits));
         program.tick();
         let token = Token::new().expect("there are random bytes");
-        let server = Server::bind(&Listen::default(), token, can_control);
+        let server = Server::bind(listen, token, can_control);
         let server = Arc::new(server.expect("a port is free"));
         let address = server.listener.address();
-        let address = address.trim_start_matches("http://").trim_end_matches('/');
+        let (host, path) = match address.strip_prefix("unix:") {
+            Some(path) => ("localhost".to_owned(), Some(path.into())),
+            None => {
+                let host = address.trim_start_matches("http://").trim_end_matches('/');
+                (host.to_owned(), None)
+            }
+        };
         let accepts = {
             let (server, program) = (server.clone(), program.clone());
             std::thread::spawn(move || server.accept(&program))
         };
         Self {
-            address: address.parse().expect("it is an address"),
+            host,
+            path,
             server,
             program,
             runtime,
@@ -73,7 +90,7 @@ impl Served {
     }
 
     fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("the server listens");
+        let stream = TcpStream::connect(&self.host).expect("the server listens");
         let time = Some(Duration::from_secs(10));
         stream.set_read_timeout(time).expect("there is a time");
         stream
@@ -81,15 +98,25 @@ impl Served {
 
     /// Puts the address and the token into a request: `{host}`, `{port}` and `{token}`.
     fn filled(&self, request: &str) -> String {
+        // A socket with a path has no port.
+        let port = self.host.split_once(':').map_or("80", |it| it.1);
         request
-            .replace("{host}", &self.address.to_string())
-            .replace("{port}", &self.address.port().to_string())
+            .replace("{host}", &self.host)
+            .replace("{port}", port)
             .replace("{token}", self.token())
     }
 
     /// Sends a request and returns all that comes back.
     fn send(&self, request: &[u8]) -> String {
-        let mut stream = self.connect();
+        #[cfg(unix)]
+        if let Some(path) = &self.path {
+            let stream = UnixStream::connect(path).expect("the server listens");
+            return Self::send_to(stream, request);
+        }
+        Self::send_to(self.connect(), request)
+    }
+
+    fn send_to(mut stream: impl Read + Write, request: &[u8]) -> String {
         // The server may have refused it before the end.
         let _ = stream.write_all(request);
         let mut answer = Vec::new();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use insula_sync::Parker;
 use insula_sync::atomic::{AtomicBool, Ordering};
+use tempfile::NamedTempFile;
 
 use super::InspectorBuilder;
 use crate::program::Program;
@@ -90,7 +91,7 @@ impl Sampler {
             if now != errors && written < InspectorBuilder::DUMPS {
                 errors = now;
                 written += 1;
-                self.dump(program, written);
+                self.dump(program, u64::from(written));
             }
             if is_over {
                 return;
@@ -104,28 +105,58 @@ impl Sampler {
         self.end.come();
     }
 
-    fn dump(&self, program: &Program, number: u32) {
+    fn dump(&self, program: &Program, number: u64) {
         if let Some(folder) = &self.dumps {
-            dump_into(program, folder, &number.to_string());
+            dump_into(program, folder, "", number);
         }
     }
 }
 
-/// Writes a dump into a folder. One that cannot be written is an event, since there is no caller who
-/// could be told.
-pub(super) fn dump_into(program: &Program, folder: &Path, suffix: &str) {
-    let file = format!("{}-{}-{suffix}.json", program.name, std::process::id());
+/// Writes a dump into a folder, as the one with this number or the next that is free: another inspector
+/// of the program may have written one, or an earlier program with the same process id. A dump that
+/// cannot be written is an event, since there is no caller who could be told.
+pub(super) fn dump_into(program: &Program, folder: &Path, kind: &str, number: u64) {
+    let name = format!("{}-{}-{kind}", program.name, std::process::id());
     // A name of the program may be a path, and must not lead out of the folder.
-    let path = folder.join(file.replace(['/', '\\'], "_"));
-    let written = write_dump(program, &path);
-    program.tell_of_dump(&path, written.err());
+    let name = name.replace(['/', '\\'], "_");
+    let path_of = |number| folder.join(format!("{name}{number}.json"));
+    match write_new_dump(program, folder, (number..).map(path_of)) {
+        Ok(path) => program.tell_of_dump(&path, None),
+        Err(error) => program.tell_of_dump(&path_of(number), Some(error)),
+    }
 }
 
+/// Writes a dump into the first of the files that does not exist, and returns it.
+fn write_new_dump(
+    program: &Program,
+    folder: &Path,
+    paths: impl IntoIterator<Item = PathBuf>,
+) -> io::Result<PathBuf> {
+    let mut file = prepare_dump(program, folder)?;
+    for path in paths {
+        match file.persist_noclobber(&path) {
+            Ok(_) => return Ok(path),
+            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
+                file = failed.file;
+            }
+            Err(failed) => return Err(failed.error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Writes a dump into a file, and replaces one that is there.
 pub(super) fn write_dump(program: &Program, path: &Path) -> io::Result<()> {
-    let text = format!("{:#}\n", program.dump());
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(text.as_bytes())?;
+    let file = prepare_dump(program, folder.unwrap_or(Path::new(".")))?;
     file.persist(path)?;
     Ok(())
+}
+
+/// Writes a dump into a file that is removed unless it is given a name.
+fn prepare_dump(program: &Program, folder: &Path) -> io::Result<NamedTempFile> {
+    let text = format!("{:#}\n", program.dump());
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    Ok(file)
 }

@@ -35,7 +35,7 @@ impl Signals {
             .name("insula-signals".to_owned())
             .spawn(move || {
                 for (number, _) in (1_u64..).zip(incoming.forever()) {
-                    dump_into(&program, &folder, &format!("signal-{number}"));
+                    dump_into(&program, &folder, "signal-", number);
                 }
             })?;
         Ok(Self {

@@ -67,24 +67,46 @@ fn a_root_isolate_is_alive_because_of_its_host() {
     );
 }
 
-#[test]
-fn a_cycle_is_explained_to_those_in_it() {
-    let party = |name: &str| Party {
+fn party(name: &str) -> Party {
+    Party {
         id: name.to_owned(),
         name: name.to_owned(),
-    };
+    }
+}
+
+/// Returns the wait for the answer to a question.
+fn asked(waiter: &str, holder: &str, is_in_cycle: bool) -> Wait {
+    Wait {
+        waiter: party(waiter),
+        holders: vec![party(holder)],
+        kind: "asked".to_owned(),
+        is_in_cycle,
+        ..Wait::default()
+    }
+}
+
+#[test]
+fn a_cycle_is_explained_to_those_in_it() {
     let mut detail = answered();
     detail.isolate.id = "a".to_owned();
-    detail.waits.push(Wait {
-        waiter: party("a"),
-        holders: vec![party("b")],
-        kind: "asked".to_owned(),
-        is_in_cycle: true,
-        ..Wait::default()
-    });
+    detail.waits.push(asked("a", "b", true));
     let text = text(&detail);
     assert!(text.contains("It awaits an answer of b."), "{text}");
     assert!(text.contains("part of a cycle"), "{text}");
+}
+
+#[test]
+fn what_waits_for_a_cycle_is_told_its_own_wait_first_and_then_the_cycle() {
+    let mut detail = answered();
+    detail.isolate.id = "x".to_owned();
+    detail.waits = vec![asked("w", "x", false), asked("x", "a", false)];
+    detail.cycle = vec![party("a"), party("b")];
+    let told = of_isolate(&detail);
+    let place = |part: &str| told.iter().position(|it| it.contains(part));
+    let own = place("It awaits an answer of a.");
+    let cycle = place("It waits for a cycle, a -> b -> a:");
+    let other = place("w awaits an answer of x.");
+    assert!(own.is_some() && own < cycle && cycle < other, "{told:#?}");
 }
 
 #[test]

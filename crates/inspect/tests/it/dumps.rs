@@ -121,6 +121,24 @@ fn an_error_of_an_isolate_leaves_a_dump_that_names_it() {
     runtime.shut_down();
 }
 
+#[test]
+fn inspectors_with_the_same_name_and_folder_keep_their_dumps_apart() {
+    insula_core::set_error_hook(|_| {});
+    let folder = tempfile::tempdir().expect("there is a folder");
+    let runtimes = ["miller", "baker"].map(|name| (name, Runtime::builder().threads(1).build()));
+    for (number, (name, runtime)) in (1..).zip(&runtimes) {
+        let builder = builder(runtime).dump_on_error(folder.path());
+        let inspector = builder.start().expect("a port is free");
+        let isolate = Isolate::builder().name(*name).runtime(runtime);
+        block_on(isolate.spawn(|()| panic!("no grain"), ()).exited());
+        let file = format!("mill-{}-{number}.json", std::process::id());
+        let dump = read_once_there(&folder.path().join(file));
+        assert!(dump["events"].to_string().contains(name), "{dump}");
+        drop(inspector);
+        runtime.shut_down();
+    }
+}
+
 /// Waits until there is a file, and reads it.
 fn read_once_there(path: &Path) -> Value {
     let begun = Instant::now();

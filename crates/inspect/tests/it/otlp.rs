@@ -98,8 +98,9 @@ fn receive(mut stream: TcpStream) -> (String, Vec<u8>) {
     (head, body)
 }
 
-/// Returns the values of a metric, each with its attributes as `key=value`.
-fn values(metrics: &[Metric], name: &str) -> Vec<(Vec<String>, i64)> {
+/// Returns the values of a metric, each with its attributes as `key=value`. They are whole numbers, or
+/// seconds.
+fn values(metrics: &[Metric], name: &str) -> Vec<(Vec<String>, f64)> {
     let metric = metrics.iter().find(|it| it.name == name);
     let metric = metric.unwrap_or_else(|| panic!("{name} is missing: {metrics:?}"));
     let points = match metric.data.as_ref().expect("it has data") {
@@ -108,8 +109,9 @@ fn values(metrics: &[Metric], name: &str) -> Vec<(Vec<String>, i64)> {
         other => panic!("{name} is neither a gauge nor a sum: {other:?}"),
     };
     let value = |point: &NumberDataPoint| match point.value {
-        Some(number_data_point::Value::AsInt(number)) => number,
-        other => panic!("{name} is no whole number: {other:?}"),
+        Some(number_data_point::Value::AsInt(number)) if metric.unit != "s" => number as f64,
+        Some(number_data_point::Value::AsDouble(seconds)) if metric.unit == "s" => seconds,
+        other => panic!("{name} has a number of another type: {other:?}"),
     };
     let pairs = points.iter();
     pairs
@@ -167,17 +169,27 @@ fn a_collector_gets_the_isolates_and_the_calls_of_the_program() {
     let metrics: Vec<_> = scopes.flat_map(|it| it.metrics).collect();
     let states = values(&metrics, "insula.isolates");
     // The isolate, the worker's, and that of the pool itself.
-    assert!(states.iter().map(|it| it.1).sum::<i64>() >= 3, "{states:?}");
+    assert!(
+        states.iter().map(|it| it.1).sum::<f64>() >= 3.0,
+        "{states:?}"
+    );
     let ended = values(&metrics, "insula.pool.ended_calls");
     let is_answered = |attributes: &Vec<String>| {
         let has = |wanted: &str| attributes.iter().any(|it| it == wanted);
         has("pool=exported mill") && has("outcome=answered")
     };
     let answered = ended.iter().find(|it| is_answered(&it.0));
-    assert_eq!(answered.map(|it| it.1), Some(3), "{ended:?}");
+    assert_eq!(answered.map(|it| it.1), Some(3.0), "{ended:?}");
     let workers = values(&metrics, "insula.pool.ready_workers");
-    let ours = |it: &&(Vec<String>, i64)| it.0.iter().any(|it| it == "pool=exported mill");
-    assert_eq!(workers.iter().find(ours).map(|it| it.1), Some(1));
+    let ours = |it: &&(Vec<String>, f64)| it.0.iter().any(|it| it == "pool=exported mill");
+    assert_eq!(workers.iter().find(ours).map(|it| it.1), Some(1.0));
+    let submitted = values(&metrics, "insula.pool.submitted_calls");
+    assert_eq!(submitted.iter().find(ours).map(|it| it.1), Some(3.0));
+    let latency = values(&metrics, "insula.pool.latency");
+    let quantiles: Vec<_> = latency.iter().filter(ours).collect();
+    assert_eq!(quantiles.len(), 4, "{latency:?}");
+    let first = quantiles.first().map(|it| it.1);
+    assert!(first > Some(0.0) && first < Some(10.0), "{latency:?}");
 
     provider.shutdown().expect("it ends");
     drop(inspector);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use insula_core::{Isolate, ReceivePort, ReplyTo, Runtime, SendPort, spawn_local};
 
-use super::mark_cycles;
+use super::{cycle_ahead, mark_cycles};
 use crate::model::{Party, Wait};
 use crate::program::{Limits, Program};
 
@@ -40,6 +40,27 @@ fn two_that_wait_for_each_other_are_a_cycle_and_one_that_waits_for_them_is_not_i
     let (cycles, marked) = cycles(waits);
     assert_eq!(cycles, [["a", "b"]]);
     assert_eq!(marked, ["a", "b"]);
+}
+
+#[test]
+fn a_party_is_told_of_its_own_cycle_before_others_and_of_those_that_it_waits_for() {
+    let mut waits = vec![
+        wait("x", &["y"]),
+        wait("y", &["a"]),
+        wait("a", &["b"]),
+        wait("b", &["a", "c"]),
+        wait("c", &["c"]),
+        wait("z", &["nothing"]),
+    ];
+    let cycles = mark_cycles(&mut waits);
+    let ahead = |id: &str| {
+        let cycle = cycle_ahead(id, &waits, &cycles);
+        cycle.into_iter().map(|it| it.name).collect::<Vec<_>>()
+    };
+    assert_eq!(ahead("x"), ["a", "b"]);
+    assert_eq!(ahead("b"), ["a", "b"]);
+    assert_eq!(ahead("c"), ["c"]);
+    assert!(ahead("z").is_empty());
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use super::{SECRET, Served};
+#[cfg(unix)]
+use crate::start::Listen;
 
 /// A request without a body. The lines end in CR LF, and `{host}` and so on are filled in.
 fn head(lines: &[&str]) -> String {
@@ -471,7 +473,18 @@ fn status(answer: &str) -> Option<u16> {
 
 #[test]
 fn every_request_of_the_matrix_is_refused_and_told_nothing() {
-    let served = Served::start(true);
+    refuses_all(&Served::start(true));
+}
+
+#[cfg(unix)]
+#[test]
+fn every_request_of_the_matrix_is_refused_over_a_socket_with_a_path() {
+    let folder = tempfile::tempdir().expect("there is a folder");
+    let listen = Listen::Unix(folder.path().join("socket"));
+    refuses_all(&Served::on(&listen, true));
+}
+
+fn refuses_all(served: &Served) {
     let matrix = matrix();
     assert!(matrix.len() >= 60, "{} requests", matrix.len());
     for (name, request, expected) in matrix {

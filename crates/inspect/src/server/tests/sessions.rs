@@ -13,9 +13,9 @@ type Socket = WebSocket<TcpStream>;
 
 /// Opens a session as the page does, without the token.
 fn open(served: &Served) -> Socket {
-    let url = format!("ws://{}/ws", served.address);
+    let url = format!("ws://{}/ws", served.host);
     let mut request = url.into_client_request().expect("it is an address");
-    let origin = format!("http://{}", served.address);
+    let origin = format!("http://{}", served.host);
     let origin = origin.parse().expect("it is a value");
     request.headers_mut().insert("Origin", origin);
     let opened = tungstenite::client(request, served.connect());
@@ -273,7 +273,7 @@ fn more_clients_than_there_are_places_are_refused_and_the_places_come_back() {
     let clients: Vec<_> = (0..super::super::CLIENTS)
         .map(|_| authenticated(&served))
         .collect();
-    let url = format!("ws://{}/ws", served.address);
+    let url = format!("ws://{}/ws", served.host);
     let mut request = url.into_client_request().expect("it is an address");
     let bearer = format!("Bearer {}", served.token());
     let bearer = bearer.parse().expect("it is a value");
@@ -331,7 +331,7 @@ fn the_end_of_the_server_ends_its_sessions() {
 fn those_that_have_not_shown_the_token_take_no_place_of_those_that_have() {
     let served = Served::start(false);
     let guests: Vec<_> = (0..super::super::GUESTS).map(|_| open(&served)).collect();
-    let url = format!("ws://{}/ws", served.address);
+    let url = format!("ws://{}/ws", served.host);
     let mut request = url.into_client_request().expect("it is an address");
     let bearer = format!("Bearer {}", served.token());
     let bearer = bearer.parse().expect("it is a value");
