@@ -31,8 +31,8 @@ cargo xtask test --full   the same, and: the bench's lints and a quick run of it
                           photographs, workers over NATS, a window on a virtual display,
                           glib's main loop, the Dart package in a Dart VM, ten million random
                           calls of the C ABI, sanitizers, leaks, the growth of costs and the budget of
-                          instructions under valgrind, 200,000 hostile programs, 200,000
-                          storms, fuzz targets, Miri, a part of the mutants
+                          instructions under valgrind, 200,000 hostile programs, 50,000
+                          storms, fuzz targets, parts of Miri and of the mutants
 cargo xtask tidy          holds the code against ARCHITECTURE.md: arrows between crates,
                           unsafe files, absences, dependencies; and the links of all
                           documents

@@ -12,9 +12,11 @@ mod fuzz;
 mod growth;
 mod guide;
 mod inspector;
+mod miri;
 mod mutants;
 mod nats;
 mod packages;
+mod part;
 mod photographs;
 mod usual;
 

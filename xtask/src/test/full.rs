@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::{Step, Trouble, Verdict, add_flags, capture, cargo, pass, watched};
 use super::{
-    api, browser, budget, dart, display, ffi, foreign_loop, fuzz, growth, guide, inspector,
+    api, browser, budget, dart, display, ffi, foreign_loop, fuzz, growth, guide, inspector, miri,
     mutants, nats, packages, photographs, usual,
 };
 
@@ -111,8 +111,8 @@ pub(super) const STEPS: &[Step] = &[
         run: hostile_programs,
     },
     Step {
-        name: "200,000 storms of calls",
-        run: |root| usual::storms(root, 200_000),
+        name: "50,000 storms of calls",
+        run: |root| usual::storms(root, 50_000),
     },
     Step {
         name: "100,000 links that are lost, and 1,000 workers that are killed",
@@ -123,8 +123,8 @@ pub(super) const STEPS: &[Step] = &[
         run: fuzz::run_targets,
     },
     Step {
-        name: "Miri",
-        run: miri,
+        name: "a part of the tests in Miri",
+        run: miri::interpret_some,
     },
     Step {
         name: "a part of the mutants",
@@ -148,18 +148,15 @@ fn bench_clippy(root: &Path) -> Verdict {
     pass(cargo(root).args(["clippy", "--package", "insula-bench", "--all-targets"]))
 }
 
-/// Runs one cheap suite, to see that the bench works; the figures do not matter.
+/// Runs one cheap suite, to see that the bench works; the figures do not matter, and so the compiler
+/// does not optimize, which takes it minutes for all peers.
 fn bench_run(root: &Path) -> Verdict {
-    pass(cargo(root).args([
-        "run",
-        "--profile",
-        "optimized",
-        "--package",
-        "insula-bench",
-        "--",
-        "ask",
-        "--quick",
-    ]))
+    let bench = ["run", "--package", "insula-bench", "--"];
+    pass(
+        cargo(root)
+            .args(bench)
+            .args(["ask", "--quick", "--runs", "1"]),
+    )
 }
 
 /// Runs programs that misuse the API. Most run on virtual time, where they are faster.
@@ -268,47 +265,3 @@ fn tests_under_address_sanitizer(root: &Path) -> Verdict {
     command.env("LSAN_OPTIONS", options);
     pass(&mut command)
 }
-
-/// Runs the engine's tests in Miri, which finds undefined behavior on the paths that they take.
-fn miri(root: &Path) -> Verdict {
-    let nightly = ["run", "nightly", "cargo", "miri"];
-    let version = || capture(Command::new("rustup").args(nightly).arg("--version"));
-    let install = "rustup toolchain install nightly --profile minimal --component miri,rust-src";
-    packages::provide("Miri in a nightly toolchain", &[install], || {
-        version().is_ok()
-    })?;
-    let mut command = Command::new("rustup");
-    command.current_dir(root).args(nightly);
-    // The runtime reads the clock, and the threads of the global runtime never end.
-    let flags = "-Zmiri-disable-isolation -Zmiri-ignore-leaks";
-    add_flags(&mut command, "MIRIFLAGS", flags);
-    // Many tests panic, and printing a backtrace takes seconds in Miri.
-    command.env("RUST_BACKTRACE", "0");
-    let has_nextest = capture(Command::new("cargo").args(["nextest", "--version"])).is_ok();
-    // Miri runs one thread at a time; nextest runs one Miri per core.
-    if has_nextest {
-        command.args(["nextest", "run", "--no-fail-fast"]);
-    } else {
-        command.arg("test");
-    }
-    command.args(["--package", "insula-core", "--lib", "--test", "it"]);
-    command.args(["--target-dir", "target/miri", "--"]);
-    for module in NOT_INTERPRETED {
-        command.args(["--skip", module]);
-    }
-    pass(&mut command)
-}
-
-/// Parts of the names of tests that Miri skips: it has no sockets, and tests that compute for long
-/// or end many times would take hours. AddressSanitizer covers those.
-const NOT_INTERPRETED: &[&str] = &[
-    "socket",
-    "readiness::",
-    "threads::",
-    "extremes::",
-    "foreign::",
-    "hostile_ends::",
-    "thread_end::",
-    "detached::",
-    "kept::",
-];

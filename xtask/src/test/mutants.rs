@@ -10,9 +10,8 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Trouble, Verdict, capture, packages, pass};
+use super::{Trouble, Verdict, capture, packages, part, pass};
 
 /// The number of parts. One part has some 10 mutants.
 const PARTS: u64 = 480;
@@ -54,10 +53,7 @@ pub(super) fn try_some(root: &Path) -> Verdict {
     packages::provide("cargo-mutants", &[install], || {
         capture(Command::new("cargo").args(version)).is_ok()
     })?;
-    let part = part()?;
-    if let Some(part) = part {
-        println!("part {part} of {PARTS}");
-    }
+    let part = part::of_run("INSULA_MUTANTS", PARTS)?;
     let mut survivors = Vec::new();
     let mut caught = 0;
     for group in GROUPS {
@@ -114,23 +110,4 @@ impl Group {
         // A mutant that ran into the time-out fails the command too, but it was caught.
         Ok(Found { survivors, caught })
     }
-}
-
-/// The part that this run tries; `None` for all of them.
-fn part() -> Result<Option<u64>, Trouble> {
-    match std::env::var("INSULA_MUTANTS").as_deref() {
-        Err(_) => Ok(Some(days_since_1970() % PARTS)),
-        Ok("all") => Ok(None),
-        Ok(part) => match part.parse() {
-            Ok(part) if part < PARTS => Ok(Some(part)),
-            _ => Err(Trouble::Failed(format!(
-                "INSULA_MUTANTS is '{part}': it is a number below {PARTS}, or 'all'"
-            ))),
-        },
-    }
-}
-
-fn days_since_1970() -> u64 {
-    let time = SystemTime::now().duration_since(UNIX_EPOCH);
-    time.map_or(0, |time| time.as_secs() / (24 * 60 * 60))
 }
