@@ -31,6 +31,11 @@ impl Outbox {
         self.frames.lock().pop_front()
     }
 
+    /// Returns the number of frames that wait.
+    pub fn len(&self) -> usize {
+        self.frames.lock().len()
+    }
+
     /// Returns whether no frame waits.
     pub fn is_empty(&self) -> bool {
         self.frames.lock().is_empty()

@@ -16,6 +16,8 @@ use crate::signals::{Closing, Signals};
 pub(crate) trait End: Send {
     /// Returns the next frame for the other end.
     fn next(&mut self) -> Option<Vec<u8>>;
+    /// Returns the number of frames that wait to be returned, unless something else bounds them.
+    fn waiting(&self) -> usize;
     /// Takes a frame of the other end. Returns whether it is done with it; otherwise it says so by
     /// [`Signals::take_one`].
     ///
@@ -100,7 +102,7 @@ impl Carrier {
 
     async fn step(&mut self, end: &mut impl End) -> Result<(), Over> {
         let asked = self.signals.look();
-        self.course.take(asked.taken);
+        self.course.take(asked.taken, end.waiting());
         if asked.is_going {
             self.say(Kind::Going, b"").await?;
         }
@@ -109,6 +111,8 @@ impl Carrier {
             return Err(Over::Closed);
         }
         self.send(end).await?;
+        // Fewer may wait now.
+        self.course.take(0, end.waiting());
         let now = Instant::now();
         if let Some(Closing::Complete(why)) = &asked.closing {
             // Before the look at what was asked nothing is left out; after it nothing counts.
@@ -195,7 +199,7 @@ impl Carrier {
             Incoming::Nothing => {}
             Incoming::Frame(frame) => {
                 if end.give(frame).map_err(Over::Lost)? {
-                    self.course.take(1);
+                    self.course.take(1, end.waiting());
                 }
             }
             Incoming::Going => end.going(),

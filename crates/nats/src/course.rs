@@ -17,6 +17,11 @@
 //! that a frame may be longer than the window. What was taken is told with each message. So neither end
 //! keeps more of the other than a window and one frame, and the server is never sent more than that at
 //! once, which it would have to drop.
+//!
+//! A caller that takes no answers can have a node keep those of the calls that are open, and no more:
+//! while [`MOST_WAITING`] frames of a node wait for room in the window, it does not say that it has taken
+//! anything, so that the window of the caller closes too. A caller always says so, since what waits on its
+//! side is bounded by its own calls; so they never wait for each other.
 
 use std::collections::VecDeque;
 
@@ -28,6 +33,9 @@ pub(crate) const WINDOW: u64 = 32;
 /// The most bytes of a message, where the server allows more: a window of them is 2 MiB, of which 32
 /// links at once are what a server keeps for one connection by default (`max_pending`).
 pub(crate) const MOST_MESSAGE: usize = 1 << 16;
+
+/// The frames of a node that may wait for room in the window while it takes those of the caller.
+pub(crate) const MOST_WAITING: usize = 32;
 
 /// The taken parts of which the other end is told at once.
 const TOLD_AT_ONCE: u64 = WINDOW / 4;
@@ -53,6 +61,8 @@ pub(crate) struct Course {
     left: Option<u32>,
     /// The complete frames that were not taken: the number of the part after each.
     frames: VecDeque<u64>,
+    /// Those of them with which this end is done.
+    finished: usize,
 }
 
 /// A frame, and how much of it was sent.
@@ -93,6 +103,7 @@ impl Course {
             begun: Vec::new(),
             left: None,
             frames: VecDeque::new(),
+            finished: 0,
         }
     }
 
@@ -162,8 +173,13 @@ impl Course {
     }
 
     /// Says that this end is done with so many more of the frames that it was given, in their order.
-    pub(crate) fn take(&mut self, frames: usize) {
-        for _ in 0..frames {
+    /// They are taken once no more than [`MOST_WAITING`] of its own frames are `waiting`.
+    pub(crate) fn take(&mut self, frames: usize, waiting: usize) {
+        self.finished += frames;
+        if waiting > MOST_WAITING {
+            return;
+        }
+        for _ in 0..std::mem::take(&mut self.finished) {
             let Some(after) = self.frames.pop_front() else {
                 break;
             };

@@ -156,6 +156,11 @@ impl<C: WireContract> End for Served<C> {
         }
     }
 
+    fn waiting(&self) -> usize {
+        let target = self.stage.target.get();
+        target.map_or(0, |target| target.outbox().len())
+    }
+
     fn give(&mut self, frame: Vec<u8>) -> Result<bool, String> {
         let sent = self.orders.send(Order::Take(frame));
         sent.map(|()| false)

@@ -31,7 +31,7 @@ fn frames_of_any_length_arrive_whole_and_in_order() {
             assert!(bytes.len() <= 1_000 + HEAD);
             if let Incoming::Frame(frame) = give(&mut b, &bytes).unwrap() {
                 received.push(frame);
-                b.take(1);
+                b.take(1, 0);
             }
         }
         let beat = b.sign(Kind::Beat, 0, b"");
@@ -71,9 +71,9 @@ fn no_more_than_a_window_is_on_its_way() {
     let beat = b.sign(Kind::Beat, 0, b"");
     give(&mut a, &beat).unwrap();
     assert!(parts(&mut a, MOST, &mut frames).is_empty());
-    b.take(TOLD_AT_ONCE as usize - 1);
+    b.take(TOLD_AT_ONCE as usize - 1, 0);
     assert!(!b.owes_beat());
-    b.take(1);
+    b.take(1, 0);
     assert!(b.owes_beat());
     let beat = b.sign(Kind::Beat, 0, b"");
     assert!(!b.owes_beat());
@@ -95,6 +95,53 @@ fn no_more_than_a_window_is_on_its_way() {
         liar.receive(part(WINDOW)),
         Err("the other side has sent more than its window")
     );
+}
+
+/// The end `b` answers each frame, and the other one does not take the answers.
+#[test]
+fn an_end_that_takes_no_answers_gets_no_further_than_its_window() {
+    let (mut a, mut b) = (Course::new(MOST), Course::new(MOST));
+    let mut questions: VecDeque<_> = (0..1_000_u32).map(|it| vec![it as u8; 10]).collect();
+    let mut answers = VecDeque::new();
+    let mut sent = 0;
+    let turn = |a: &mut Course, b: &mut Course, answers: &mut VecDeque<_>, questions: &mut _| {
+        let asked = parts(a, MOST, questions);
+        for bytes in &asked {
+            let Incoming::Frame(frame) = give(b, bytes).unwrap() else {
+                panic!("each part is a frame");
+            };
+            answers.push_back(frame);
+            b.take(1, answers.len());
+        }
+        let said = parts(b, MOST, answers);
+        b.take(0, answers.len());
+        for bytes in &said {
+            give(a, bytes).unwrap();
+        }
+        let beat = b.sign(Kind::Beat, 0, b"");
+        give(a, &beat).unwrap();
+        (asked.len(), said.len())
+    };
+    loop {
+        let (asked, _) = turn(&mut a, &mut b, &mut answers, &mut questions);
+        sent += asked;
+        if asked == 0 {
+            break;
+        }
+    }
+    // A window of answers is on its way, and of the questions behind them a window is not taken.
+    assert!(sent <= 2 * WINDOW as usize + MOST_WAITING, "{sent}");
+    assert!(answers.len() <= MOST_WAITING + WINDOW as usize);
+    // Once it takes them, all go on.
+    let mut said = WINDOW as usize;
+    while sent < 1_000 {
+        a.take(said, 0);
+        let beat = a.sign(Kind::Beat, 0, b"");
+        give(&mut b, &beat).unwrap();
+        let (asked, answered) = turn(&mut a, &mut b, &mut answers, &mut questions);
+        assert!(asked + answered > 0, "they wait for each other");
+        (sent, said) = (sent + asked, answered);
+    }
 }
 
 #[test]
@@ -214,7 +261,7 @@ fn no_sequence_of_messages_panics() {
                 given += 1;
             }
             if random.bool() && given > 0 {
-                end.take(1);
+                end.take(1, 0);
                 given -= 1;
             }
             let _ = end.part(random.usize(0..4_000), || {
