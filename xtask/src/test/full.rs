@@ -15,7 +15,7 @@ pub(super) const STEPS: &[Step] = &[
         run: bench_clippy,
     },
     Step {
-        name: "a quick run of the bench",
+        name: "tests and a quick run of the bench",
         run: bench_run,
     },
     Step {
@@ -148,9 +148,10 @@ fn bench_clippy(root: &Path) -> Verdict {
     pass(cargo(root).args(["clippy", "--package", "insula-bench", "--all-targets"]))
 }
 
-/// Runs one cheap suite, to see that the bench works; the figures do not matter, and so the compiler
-/// does not optimize, which takes it minutes for all peers.
+/// Runs the tests of the bench, which is no default member, and one cheap suite, to see that it works.
+/// The figures do not matter, and so the compiler does not optimize, which takes it minutes for all peers.
 fn bench_run(root: &Path) -> Verdict {
+    pass(cargo(root).args(["test", "--package", "insula-bench"]))?;
     let bench = ["run", "--package", "insula-bench", "--"];
     pass(
         cargo(root)
