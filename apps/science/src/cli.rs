@@ -1,10 +1,11 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use command::{EXIT_STATUS, InspectRunOptions, WorkerOptions};
-use science::fluid::Simulate;
+use science::fluid::{FluidState, Simulate};
 use science::matrices::{Generate, Matrix, Operation, Precision};
 
 /// Computations of science on isolates: molecular dynamics, and operations on matrices.
@@ -34,6 +35,11 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct MdOptions {
+    /// Begin with the last state of a trajectory, in place of a lattice; with --equilibrate 0 the run goes
+    /// on as the one that wrote it
+    #[arg(long, value_name = "FILE.xyz", conflicts_with_all = ["particles", "density"])]
+    pub(crate) from: Option<PathBuf>,
+
     /// The number of particles
     #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(2..=10_000_000))]
     particles: u32,
@@ -70,7 +76,7 @@ pub(crate) struct MdOptions {
     #[arg(long, value_name = "STEPS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     every: u32,
 
-    /// Steps from one frame of the trajectory to the next
+    /// Steps from one frame of the trajectory to the next, rounded up to measurements
     #[arg(long, value_name = "STEPS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
     frames: u64,
 
@@ -113,19 +119,11 @@ impl MdOptions {
     /// The steps from one count of neighbors to the next.
     const NEIGHBORS: u64 = 50;
 
-    /// The steps from one picture to the next.
-    const PICTURES: u64 = 20;
-
-    /// Returns the simulation on so many domains.
-    pub(crate) fn request(&self, domains: usize) -> Simulate {
-        let frames = if self.watch {
-            Self::PICTURES
-        } else if self.out.is_some() {
-            self.frames
-        } else {
-            0
-        };
-        Simulate {
+    /// Returns the simulation on one domain, which begins with a state that was read. Its frames are
+    /// those of the trajectory.
+    pub(crate) fn request(&self, state: Option<FluidState>) -> Simulate {
+        let request = Simulate {
+            state: None,
             particles: self.particles,
             density: self.density,
             temperature: self.temperature,
@@ -135,17 +133,15 @@ impl MdOptions {
             equilibration: self.equilibrate,
             production: self.steps,
             every: self.every,
-            frames,
+            frames: if self.out.is_some() { self.frames } else { 0 },
             neighbors: Self::NEIGHBORS,
             seed: self.seed,
-            domains,
+            domains: 1,
+        };
+        match state {
+            Some(state) => request.begin_with(Arc::new(state)),
+            None => request,
         }
-    }
-
-    /// Returns whether the frame of a step belongs to the trajectory.
-    pub(crate) fn is_in_trajectory(&self, step: u64) -> bool {
-        // Frames come at the first sample behind a multiple; those for pictures more often.
-        !self.watch || step % self.frames < Self::PICTURES.max(u64::from(self.every))
     }
 }
 
@@ -153,7 +149,7 @@ impl MdOptions {
 ///
 /// Each result is checked, and its residual is printed: how far it is from a right one, relative to
 /// the input.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct MatricesOptions {
     /// Files with matrices: .npy of NumPy, .mtx of the Matrix Market

@@ -19,6 +19,27 @@
 //! the first to the last. A border between two domains runs between two layers. So no sum depends
 //! on the borders, and a run has the same bits for any number of domains, on any number of
 //! threads.
+//!
+//! # One call for a whole simulation
+//! [`Fluids::simulate`] is one call, and a step is none. A step begins where the one before it has
+//! ended, so calls for steps could only follow each other, and a hundred of them side by side would
+//! all compute the first step. What runs in parallel is inside of a step.
+//!
+//! A [`Simulate`] has the first particles or the lattice of them, the step and the number of steps.
+//! It has no total time, of which a rounding could take or add a step; no list of forces and no kind
+//! of boundary, since there is one of each here, and the potential has its distances in the request.
+//! A [`Sample`] has the number of its step, the energies, the time since the start and, if that is
+//! asked for, the state; the last sample is the result. The worker that has served a call is in the
+//! report that [`detailed`](insula::Call::detailed) adds to any answer.
+//!
+//! # No charges
+//! Charges would not pay here. The force between two of them falls with the square of the distance,
+//! and cannot be cut off: its long part is a sum over all particles and their images, which the fast
+//! methods compute with a Fourier transform of the whole box in each step. Then each domain waits for
+//! all others, in place of its two neighbors, and most of the time is that of the transform. It would
+//! measure the exchange of a transposed array, where this program shows domains with halos. The sums
+//! over a grid would also have to be independent of the borders, or the bits would differ with the
+//! number of domains.
 
 mod conductor;
 mod domain;
@@ -51,4 +72,4 @@ pub use service::{
 pub use slab::{Halo, Side, Slab};
 pub use summary::{FluidSummary, FluidTally, Spread};
 pub use watch::picture;
-pub use xyz::write_frame;
+pub use xyz::{FluidState, TrajectoryError, read_last_state, write_frame};

@@ -6,10 +6,14 @@ mod md;
 mod solve;
 
 use std::io::{self, Write};
+use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::Parser;
 use command::{Outcome, Stop};
+use futures_util::future::{Either, select};
+use insula::Isolate;
+use insula::runtime::blocking;
 
 use crate::cli::{Command, Options};
 
@@ -38,4 +42,21 @@ async fn run(options: &Options) -> Result<Outcome, String> {
     };
     inspected.stay("science", outcome, &mut stop).await;
     Ok(outcome)
+}
+
+/// Awaits `work`. Returns `None` if `stop` is ready first, and is not to be called again then.
+async fn unless<T>(stop: &mut Stop, work: impl Future<Output = T>) -> Option<T> {
+    match select(stop, pin!(work)).await {
+        Either::Left(_) => None,
+        Either::Right((result, _)) => Some(result),
+    }
+}
+
+/// Reads files in an isolate, so that a request to stop is seen meanwhile. What is read is lost with
+/// the program then.
+async fn reading<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let read = Isolate::run(move || blocking(read)).await;
+    read.map_err(|error| error.to_string())?
 }

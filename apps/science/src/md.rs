@@ -3,20 +3,21 @@
 mod picture;
 mod report;
 
-use std::io::{self, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal, Write};
 use std::path::Path;
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use command::{Outcome, OutputFile, Progress, Stop, write_atomically};
-use futures_util::future::{Either, select};
 use insula::CallError;
 use insula::pool::Shutdown;
 use science::fluid::{
-    FluidTally, FluidsCaller, Sample, Simulate, SimulationError, start_fluid_pool, write_frame,
+    FluidState, FluidTally, FluidsCaller, Sample, Simulate, SimulationError, read_last_state,
+    start_fluid_pool, write_frame,
 };
 
 use crate::cli::{DomainKind, MdOptions};
+use crate::{reading, unless};
 use picture::Screen;
 
 /// Does a whole run as `options` ask.
@@ -33,22 +34,29 @@ pub(crate) async fn run(options: &MdOptions, stop: &mut Stop) -> Result<Outcome,
     if options.watch && !io::stdout().is_terminal() {
         return Err("--watch needs a terminal: standard output is none".to_owned());
     }
-    let most = options
-        .request(1)
+    let state = match options.from.clone() {
+        Some(path) => match unless(stop, reading(move || read(&path))).await {
+            Some(state) => Some(state?),
+            None => return Ok(Outcome::Interrupted),
+        },
+        None => None,
+    };
+    let one = options.request(state);
+    let most = one
         .grid()
         .map_err(|error| error.to_string())?
         .most_domains();
-    let workers = options.workers.workers_up_to(most);
     let alone = match options.workers.compare {
-        true => time_one_worker(options, stop).await?,
+        true => time_one_worker(options, &one, stop).await?,
         false => None,
     };
     if options.workers.compare && alone.is_none() {
         return Ok(Outcome::Interrupted);
     }
-    let request = options.request(workers);
+    let domains = options.workers.workers_up_to(most);
+    let request = Simulate { domains, ..one };
     let mut results = Results::new(options, &request)?;
-    let elapsed = drive(&request, stop, |sample| results.take(&sample)).await?;
+    let elapsed = drive(results.asked(), stop, |sample| results.take(&sample)).await?;
     let Some(elapsed) = elapsed else {
         return Ok(Outcome::Interrupted);
     };
@@ -72,10 +80,21 @@ pub(crate) async fn run(options: &MdOptions, stop: &mut Stop) -> Result<Outcome,
     Ok(Outcome::Done)
 }
 
+/// Reads the last state of a trajectory.
+fn read(path: &Path) -> Result<FluidState, String> {
+    let file =
+        File::open(path).map_err(|error| format!("{}: cannot read: {error}", path.display()))?;
+    read_last_state(BufReader::new(file)).map_err(|error| format!("{}, {error}", path.display()))
+}
+
 /// Runs the simulation on one domain, to time it, and keeps no result.
-async fn time_one_worker(options: &MdOptions, stop: &mut Stop) -> Result<Option<Duration>, String> {
-    let progress = progress(options, "one worker: ");
-    let elapsed = drive(&options.request(1), stop, |sample| {
+async fn time_one_worker(
+    options: &MdOptions,
+    request: &Simulate,
+    stop: &mut Stop,
+) -> Result<Option<Duration>, String> {
+    let progress = progress(options, request, "one worker: ");
+    let elapsed = drive(request.clone(), stop, |sample| {
         progress.set(sample.step);
         Ok(())
     })
@@ -87,17 +106,17 @@ async fn time_one_worker(options: &MdOptions, stop: &mut Stop) -> Result<Option<
 /// The name in front of messages.
 const NAME: &str = "science";
 
-fn progress(options: &MdOptions, title: &'static str) -> Progress {
+fn progress(options: &MdOptions, request: &Simulate, title: &'static str) -> Progress {
     if options.quiet || options.watch {
         return Progress::hidden(NAME);
     }
-    Progress::new(NAME, options.request(1).steps(), "steps", title)
+    Progress::new(NAME, request.steps(), "steps", title)
 }
 
 /// Runs a simulation and passes on its samples. Returns its time, or `None` if `stop` was ready
 /// before its end.
 async fn drive(
-    request: &Simulate,
+    request: Simulate,
     stop: &mut Stop,
     mut on_sample: impl FnMut(Sample) -> Result<(), String>,
 ) -> Result<Option<Duration>, String> {
@@ -106,12 +125,15 @@ async fn drive(
         .map_err(|error| error.to_string())?;
     let caller: FluidsCaller = pool.caller();
     let start = Instant::now();
-    let mut samples = caller.simulate(request.clone()).await.map_err(message)?;
+    let Some(samples) = unless(stop, caller.simulate(request)).await else {
+        return Ok(None);
+    };
+    let mut samples = samples.map_err(message)?;
     let is_complete = loop {
-        match select(&mut *stop, pin!(samples.next())).await {
-            Either::Left(_) => break false,
-            Either::Right((Some(sample), _)) => on_sample(sample.map_err(message)?)?,
-            Either::Right((None, _)) => break true,
+        match unless(stop, samples.next()).await {
+            None => break false,
+            Some(Some(sample)) => on_sample(sample.map_err(message)?)?,
+            Some(None) => break true,
         }
     };
     let elapsed = start.elapsed();
@@ -132,8 +154,11 @@ fn message<Q>(error: CallError<SimulationError, Q>) -> String {
 /// Counts samples, writes the trajectory, and shows the progress.
 struct Results<'a> {
     options: &'a MdOptions,
+    /// With the frames of the trajectory.
     request: &'a Simulate,
     tally: FluidTally,
+    /// The step of the sample before.
+    last: u64,
     trajectory: Option<OutputFile>,
     progress: Progress,
     screen: Option<Screen>,
@@ -152,15 +177,30 @@ impl<'a> Results<'a> {
             options,
             request,
             tally: FluidTally::new(request),
+            last: 0,
             trajectory,
-            progress: progress(options, ""),
+            progress: progress(options, request, ""),
             screen: options.watch.then(|| Screen::new(request)),
         })
+    }
+
+    /// Returns what is asked of the worker: a frame with each sample if the particles are shown.
+    fn asked(&self) -> Simulate {
+        let frames = if self.screen.is_some() {
+            1
+        } else {
+            self.request.frames
+        };
+        Simulate {
+            frames,
+            ..self.request.clone()
+        }
     }
 
     fn take(&mut self, sample: &Sample) -> Result<(), String> {
         self.progress.set(sample.step);
         self.tally.add(sample);
+        let before = std::mem::replace(&mut self.last, sample.step);
         let Some(frame) = &sample.frame else {
             return Ok(());
         };
@@ -168,7 +208,7 @@ impl<'a> Results<'a> {
             screen.show(sample, frame);
         }
         if let (Some(file), Some(folder)) = (&mut self.trajectory, &self.options.out)
-            && self.options.is_in_trajectory(sample.step)
+            && self.request.has_frame(before, sample.step)
         {
             let (length, time_step) = (self.request.length(), self.request.time_step);
             write_frame(file, sample, frame, length, time_step)

@@ -22,9 +22,15 @@ pub const ORANGE: RGBColor = RGBColor(213, 94, 0);
 pub const GREEN: RGBColor = RGBColor(0, 158, 115);
 /// See [`BLUE`].
 pub const GRAY: RGBColor = RGBColor(140, 140, 140);
+/// See [`BLUE`].
+pub const PURPLE: RGBColor = RGBColor(204, 121, 167);
+/// See [`BLUE`].
+pub const SKY: RGBColor = RGBColor(86, 180, 233);
+/// See [`BLUE`].
+pub const AMBER: RGBColor = RGBColor(230, 159, 0);
 
 /// All of them, for lines that are not known beforehand.
-pub const COLORS: [RGBColor; 4] = [BLUE, ORANGE, GREEN, GRAY];
+pub const COLORS: [RGBColor; 7] = [BLUE, ORANGE, GREEN, GRAY, PURPLE, SKY, AMBER];
 
 /// The name under which the font of the text is known.
 const FONT: &str = "sans-serif";

@@ -5,12 +5,10 @@ mod report;
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use command::{Outcome, OutputFile, Progress, Stop, repeats, write_atomically};
-use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt};
 use insula::CallError;
 use insula::pool::PoolStats;
@@ -21,6 +19,7 @@ use science::matrices::{
 };
 
 use crate::cli::MatricesOptions;
+use crate::{reading, unless};
 use report::{Report, spectrum};
 
 /// Does a whole run as `options` ask.
@@ -28,8 +27,11 @@ use report::{Report, spectrum};
 /// # Errors
 /// Returns a message for the user if the run could not start, or its results not be written.
 pub(crate) async fn run(options: &MatricesOptions, stop: &mut Stop) -> Result<Outcome, String> {
-    let mut failed = 0;
-    let jobs = jobs(options, &mut failed)?;
+    let copy = options.clone();
+    let Some(jobs) = unless(stop, reading(move || jobs(&copy))).await else {
+        return Ok(Outcome::Interrupted);
+    };
+    let Jobs { jobs, failed } = jobs?;
     let alone = match options.workers.compare {
         true => time_one_worker(&jobs, options, stop).await?,
         false => None,
@@ -173,13 +175,19 @@ impl std::fmt::Display for Job {
     }
 }
 
+/// The operations of the run, and the number of files that cannot be read.
+struct Jobs {
+    jobs: Vec<Job>,
+    failed: u64,
+}
+
 /// Reads and makes the matrices, and lists the operations. Files that cannot be read are reported.
-fn jobs(options: &MatricesOptions, failed: &mut u64) -> Result<Vec<Job>, String> {
+fn jobs(options: &MatricesOptions) -> Result<Jobs, String> {
     let by = match &options.by {
         Some(path) => Some(Arc::new(read(path).map_err(|error| error.to_string())?)),
         None => None,
     };
-    let mut matrices = Vec::new();
+    let (mut matrices, mut failed) = (Vec::new(), 0);
     let mut names = HashSet::new();
     let mut add = |name: String, matrix: Matrix| {
         matrices.push((unique(&mut names, name), Arc::new(matrix)));
@@ -191,7 +199,7 @@ fn jobs(options: &MatricesOptions, failed: &mut u64) -> Result<Vec<Job>, String>
                 add(name.to_string_lossy().into_owned(), matrix);
             }
             Err(error) => {
-                *failed += 1;
+                failed += 1;
                 Progress::hidden(NAME).report(&error);
             }
         }
@@ -211,7 +219,7 @@ fn jobs(options: &MatricesOptions, failed: &mut u64) -> Result<Vec<Job>, String>
             });
         }
     }
-    Ok(jobs)
+    Ok(Jobs { jobs, failed })
 }
 
 /// Returns the name, with a number behind it if it is taken.
@@ -261,9 +269,11 @@ async fn drive(
     stop: &mut Stop,
     mut on_result: impl FnMut(usize, Result<Solution, String>) -> Result<(), String>,
 ) -> Result<Option<Course>, String> {
-    let pool = start_matrix_pool_of(options.workers.kind, workers)
-        .await
-        .map_err(|error| error.to_string())?;
+    let pool = start_matrix_pool_of(options.workers.kind, workers);
+    let Some(pool) = unless(stop, pool).await else {
+        return Ok(None);
+    };
+    let pool = pool.map_err(|error| error.to_string())?;
     let caller: MatricesCaller = pool.caller();
     let precision = options.precision();
     // Behind the start of the pool, which would count against the rate of a short run.
@@ -279,11 +289,11 @@ async fn drive(
         })
         .buffer_unordered(workers + AHEAD);
     loop {
-        match select(&mut *stop, pin!(results.next())).await {
+        match unless(stop, results.next()).await {
             // Dropping the pool ends it. What a worker still computes is lost with the program.
-            Either::Left(_) => return Ok(None),
-            Either::Right((Some((index, result)), _)) => on_result(index, result)?,
-            Either::Right((None, _)) => break,
+            None => return Ok(None),
+            Some(Some((index, result))) => on_result(index, result)?,
+            Some(None) => break,
         }
     }
     Ok(Some(Course {

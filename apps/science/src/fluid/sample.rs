@@ -1,5 +1,7 @@
 //! What a simulation tells while it runs.
 
+use std::time::Duration;
+
 use super::Particles;
 
 /// Sums over particles, in reduced units.
@@ -87,4 +89,6 @@ pub struct Sample {
     pub neighbors: Option<Vec<u64>>,
     /// The messages between domains.
     pub traffic: Traffic,
+    /// The time since the start of the simulation.
+    pub time: Duration,
 }

@@ -1,12 +1,15 @@
 //! The service behind the program: its contract, and the run of a whole simulation.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use futures_util::stream::{self, Stream};
 use insula::pool::BuildError;
 use insula::{Context, Payload, WorkerPool, contract};
 
 use super::conductor::{Simulation, Take};
 use super::sample::{Energies, Phase, Sample, Traffic};
-use super::{Grid, Particles, Potential, SimulationError, start};
+use super::{FluidState, Grid, Particles, Potential, SimulationError, start};
 
 /// A service that simulates fluids.
 #[contract]
@@ -35,6 +38,7 @@ pub trait Fluids {
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let request = Simulate {
+///     state: None,
 ///     particles: 500,
 ///     density: 0.8442,
 ///     temperature: 0.722,
@@ -65,6 +69,9 @@ pub trait Fluids {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Simulate {
+    /// The state in which the simulation begins, if that is not a lattice: see
+    /// [`begin_with`](Self::begin_with).
+    pub state: Option<Arc<FluidState>>,
     /// The number of particles, at least 2.
     pub particles: u32,
     /// Particles per volume.
@@ -96,9 +103,28 @@ pub struct Simulate {
 }
 
 impl Simulate {
+    /// Returns the request for a simulation that begins with a state. The number of particles and the
+    /// density are those of the state.
+    ///
+    /// With the state after a step of another simulation, the same potential and the same time step, and
+    /// without an equilibration, the simulation has the bits of the further steps of that one.
+    #[must_use]
+    pub fn begin_with(self, state: Arc<FluidState>) -> Self {
+        let particles = u32::try_from(state.particles.len()).unwrap_or(u32::MAX);
+        Self {
+            particles,
+            density: f64::from(particles) / state.length.powi(3),
+            state: Some(state),
+            ..self
+        }
+    }
+
     /// Returns the edge of the box.
     pub fn length(&self) -> f64 {
-        (f64::from(self.particles) / self.density).cbrt()
+        match &self.state {
+            Some(state) => state.length,
+            None => (f64::from(self.particles) / self.density).cbrt(),
+        }
     }
 
     /// Returns the cells of the box.
@@ -114,6 +140,12 @@ impl Simulate {
         self.equilibration + self.production
     }
 
+    /// Returns whether the sample at a step has a frame, where `before` is the step of the sample
+    /// before it.
+    pub fn has_frame(&self, before: u64, step: u64) -> bool {
+        is_due(self.frames, before, step) || (self.frames > 0 && step == self.steps())
+    }
+
     fn check(&self) -> Result<(), SimulationError> {
         let positive = [
             ("density", self.density),
@@ -125,8 +157,10 @@ impl Simulate {
                 return Err(SimulationError::Invalid { field });
             }
         }
+        let state = self.state.as_deref();
+        let fits = state.is_none_or(|it| it.particles.len() == self.particles as usize);
         let counts = [
-            ("number of particles", self.particles >= 2),
+            ("number of particles", self.particles >= 2 && fits),
             ("interval of samples", self.every > 0),
         ];
         match counts.into_iter().find(|(_, is_valid)| !is_valid) {
@@ -158,6 +192,7 @@ impl Fluids for FluidWorker {
 struct Course {
     request: Simulate,
     simulation: Simulation,
+    start: Instant,
     step: u64,
     is_begun: bool,
     /// The factor that brings the velocities to the wanted temperature.
@@ -169,17 +204,22 @@ impl Course {
         request.check()?;
         let grid = request.grid()?;
         let potential = Potential::smooth(request.switch, request.cutoff)?;
-        let particles = start(
-            request.particles,
-            request.length(),
-            request.temperature,
-            request.seed,
-        );
+        let begun = Instant::now();
         let (time_step, domains) = (request.time_step, request.domains);
-        let simulation = Simulation::start(&particles, grid, potential, time_step, domains).await?;
+        let lattice;
+        let particles = match &request.state {
+            Some(state) => &state.particles,
+            None => {
+                let (temperature, seed) = (request.temperature, request.seed);
+                lattice = start(request.particles, request.length(), temperature, seed);
+                &lattice
+            }
+        };
+        let simulation = Simulation::start(particles, grid, potential, time_step, domains).await?;
         Ok(Self {
             request,
             simulation,
+            start: begun,
             step: 0,
             is_begun: false,
             scale: 1.0,
@@ -196,8 +236,7 @@ impl Course {
         let before = self.step;
         self.step += u64::from(steps);
         let take = Take {
-            particles: is_due(self.request.frames, before, self.step)
-                || (self.request.frames > 0 && self.step == self.request.steps()),
+            particles: self.request.has_frame(before, self.step),
             neighbors: self.phase() == Phase::Production
                 && is_due(self.request.neighbors, before, self.step),
         };
@@ -209,6 +248,7 @@ impl Course {
             frame: None,
             neighbors: take.neighbors.then(|| vec![0; super::Radial::BINS]),
             traffic: Traffic::default(),
+            time: self.start.elapsed(),
         };
         let mut frame = Particles::default();
         for part in &parts {

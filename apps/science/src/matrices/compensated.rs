@@ -77,6 +77,14 @@ fn add(high: &mut [f64], low: &mut [f64], values: &[f64], factor: f64) {
     }
 }
 
+/// Returns the matrix times `vector`, less the value times `image`.
+pub(super) fn rest(matrix: &Matrix, vector: &[f64], image: &[f64], value: f64) -> Vec<f64> {
+    let mut sums = Sums::new(matrix.rows());
+    sums.add_product(matrix, vector);
+    sums.add(image, -value);
+    sums.rounded()
+}
+
 /// Returns the product of two vectors, less `less`.
 pub(super) fn dot(left: &[f64], right: &[f64], less: f64) -> f64 {
     let mut sums = Sums::new(1);

@@ -3,9 +3,10 @@
 use faer::linalg::solvers::DenseSolveCore;
 use faer::{Mat, MatRef, Side};
 
-use super::compensated::{Sums, dot};
+use super::compensated::{Sums, dot, rest};
 use super::matrix::larger;
 use super::multiply::Computed;
+use super::scale::{exponent, largest, length, shift};
 use super::{Complex, Matrix, MatrixError, Operation, Precision, Refinement, Residual, Values};
 
 /// Computes the eigenvalues of a matrix: real ones if it is symmetric.
@@ -32,20 +33,21 @@ fn symmetric(matrix: &Matrix, precision: Precision) -> Result<Computed, MatrixEr
     let (mut before, mut after, mut difference) = (0.0, 0.0, 0.0_f64);
     for (index, value) in values.iter_mut().enumerate() {
         let vector = vectors.column(index);
-        let rest = rest(matrix, vector, *value);
+        let rest = rest(matrix, vector, vector, *value);
         before = larger(before, length(&rest));
         if precision == Precision::High {
             let change = dot(vector, &rest, 0.0) / dot(vector, vector, 0.0);
             *value += change;
             difference = difference.max(change.abs());
-            after = larger(after, length(&self::rest(matrix, vector, *value)));
+            let rest = self::rest(matrix, vector, vector, *value);
+            after = larger(after, length(&rest));
         }
     }
     values.sort_by(f64::total_cmp);
     let quality = Quality {
         before: before / scale,
         after: after / scale,
-        difference: difference / largest(values.iter().map(|value| value.abs())),
+        difference: difference / largest(values.iter().copied()).max(f64::MIN_POSITIVE),
     };
     Ok(quality.computed(Values::Real(values), matrix.rows(), precision))
 }
@@ -80,7 +82,7 @@ fn general(matrix: &Matrix, precision: Precision) -> Result<Computed, MatrixErro
     let quality = Quality {
         before: before / scale,
         after: after / scale,
-        difference: difference / largest(values.iter().map(|value| value.norm())),
+        difference: difference / largest(values.iter().map(|it| it.norm())).max(f64::MIN_POSITIVE),
     };
     Ok(quality.computed(Values::Complex(values), matrix.rows(), precision))
 }
@@ -110,22 +112,6 @@ impl Quality {
     }
 }
 
-/// Returns the matrix times the vector, less the value times the vector.
-fn rest(matrix: &Matrix, vector: &[f64], value: f64) -> Vec<f64> {
-    let mut sums = Sums::new(matrix.rows());
-    sums.add_product(matrix, vector);
-    sums.add(vector, -value);
-    sums.rounded()
-}
-
-fn length(vector: &[f64]) -> f64 {
-    vector.iter().map(|value| value * value).sum::<f64>().sqrt()
-}
-
-fn largest(values: impl Iterator<Item = f64>) -> f64 {
-    values.fold(f64::MIN_POSITIVE, f64::max)
-}
-
 /// A vector of complex numbers, by its two parts.
 struct Parts {
     re: Vec<f64>,
@@ -140,7 +126,11 @@ impl Parts {
             im: column.iter().map(|value| value.im).collect(),
         };
         // The kernel returns vectors of any length, for a matrix that cannot be diagonalized of a
-        // very large one.
+        // very large one. A quotient by an infinite length would be a vector of zeros, whose rest is
+        // zero whatever the value is.
+        let exponent = exponent(largest(parts.re.iter().chain(&parts.im).copied()));
+        shift(&mut parts.re, -exponent);
+        shift(&mut parts.im, -exponent);
         let length = parts.length();
         let values = parts.re.iter_mut().chain(&mut parts.im);
         values.for_each(|value| *value /= length);

@@ -30,6 +30,8 @@ pub enum MatrixError {
     },
     /// The iteration of the kernel did not end.
     NoConvergence,
+    /// The result has values beyond those of double precision, or none that differs from zero.
+    OutOfRange,
     /// The residual of the result is larger than that of a right one may be.
     Inaccurate {
         /// The residual.
@@ -58,6 +60,10 @@ impl fmt::Display for MatrixError {
             ),
             Self::Singular { .. } => f.write_str("singular: there is no inverse"),
             Self::NoConvergence => f.write_str("the iteration did not converge"),
+            Self::OutOfRange => f.write_str(
+                "the result is too large or too small for double precision: multiply the matrix by \
+                 a power of ten first",
+            ),
             Self::Inaccurate { residual, bound } => write!(
                 f,
                 "the result is wrong: its residual is {residual:.1e}, and may be {bound:.1e}"

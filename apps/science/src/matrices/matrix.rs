@@ -7,6 +7,8 @@ pub use faer::c64 as Complex;
 use insula::Payload;
 use serde::{Deserialize, Serialize};
 
+use super::scale;
+
 /// A dense matrix of real numbers, stored column after column.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Untested")]
@@ -142,6 +144,10 @@ impl Matrix {
         &self.values
     }
 
+    pub(super) fn values_mut(&mut self) -> &mut [f64] {
+        &mut self.values
+    }
+
     /// Returns the transpose.
     #[must_use]
     pub fn transposed(&self) -> Self {
@@ -166,20 +172,12 @@ impl Matrix {
 
     /// Returns the root of the sum of the squares, after Frobenius.
     pub fn norm(&self) -> f64 {
-        // Scaled, so that no square overflows.
-        let largest = self.largest();
-        if largest == 0.0 {
-            return 0.0;
-        }
-        let squares: f64 = self.values.iter().map(|v| (v / largest).powi(2)).sum();
-        largest * squares.sqrt()
+        scale::length(&self.values)
     }
 
     /// Returns the largest absolute value.
     pub fn largest(&self) -> f64 {
-        self.values
-            .iter()
-            .fold(0.0, |most, value| larger(most, value.abs()))
+        scale::largest(self.values.iter().copied())
     }
 
     /// Returns the largest difference to another matrix of the same shape, relative to the largest

@@ -2,6 +2,7 @@
 
 use super::compensated::Sums;
 use super::matrix::larger;
+use super::scale::{near_one, shifted};
 use super::{Matrix, MatrixError, Operation, Precision, Refinement, Residual, Values};
 
 /// A result without its time.
@@ -69,7 +70,12 @@ fn round_once(left: &Matrix, right: &Matrix) -> Matrix {
 /// the norms of the factors. The method of Freivalds (1977): it takes the square of the time that
 /// the product takes to the third, and a wrong value is seen whatever x is, unless it meets others
 /// that cancel it.
+///
+/// The check is done near 1, and the product is not: its values may be of any size, those of one
+/// factor large and those of the other one small.
 fn residual(left: &Matrix, right: &Matrix, product: &Matrix) -> Residual {
+    let ((left, by_left), (right, by_right)) = (near_one(left), near_one(right));
+    let product = shifted(product, -by_left - by_right);
     let mut random = fastrand::Rng::with_seed(1);
     let mut value = 0.0_f64;
     for _ in 0..3 {
@@ -77,12 +83,12 @@ fn residual(left: &Matrix, right: &Matrix, product: &Matrix) -> Residual {
             .map(|_| if random.bool() { 1.0 } else { -1.0 })
             .collect();
         let mut inner = Sums::new(right.rows());
-        inner.add_product(right, &signs);
+        inner.add_product(&right, &signs);
         // The rounding of this vector alone is within the bound.
         let inner: Vec<f64> = inner.rounded().iter().map(|value| -value).collect();
         let mut sums = Sums::new(left.rows());
-        sums.add_product(product, &signs);
-        sums.add_product(left, &inner);
+        sums.add_product(&product, &signs);
+        sums.add_product(&left, &inner);
         for rest in sums.rounded() {
             value = larger(value, rest.abs());
         }

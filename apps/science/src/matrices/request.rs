@@ -7,7 +7,7 @@ use std::time::Duration;
 use insula::Payload;
 use serde::{Deserialize, Serialize};
 
-use super::{Complex, Matrix};
+use super::{Complex, Matrix, scale};
 
 /// The operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -121,6 +121,37 @@ pub enum Values {
     Real(Vec<f64>),
     /// Eigenvalues, by real and then by imaginary part.
     Complex(#[serde(with = "pairs")] Vec<Complex>),
+}
+
+impl Values {
+    /// Returns the largest absolute value of a number or of its parts, or NaN if there is one.
+    pub(super) fn largest(&self) -> f64 {
+        match self {
+            Self::Matrix(matrix) => matrix.largest(),
+            Self::Real(values) => scale::largest(values.iter().copied()),
+            Self::Complex(values) => scale::largest(values.iter().flat_map(|it| [it.re, it.im])),
+        }
+    }
+
+    /// Returns whether the largest value is a normal number.
+    pub(super) fn is_in_range(&self) -> bool {
+        (f64::MIN_POSITIVE..=f64::MAX).contains(&self.largest())
+    }
+
+    /// Multiplies all values by a power of two.
+    pub(super) fn shift(&mut self, exponent: i32) {
+        match self {
+            Self::Matrix(matrix) => scale::shift(matrix.values_mut(), exponent),
+            Self::Real(values) => scale::shift(values, exponent),
+            Self::Complex(values) => {
+                for value in values {
+                    let mut parts = [value.re, value.im];
+                    scale::shift(&mut parts, exponent);
+                    *value = Complex::new(parts[0], parts[1]);
+                }
+            }
+        }
+    }
 }
 
 /// Complex numbers as pairs, since their own type is none of serde's.

@@ -10,6 +10,7 @@ use insula::{Context, WorkerPool, contract};
 use super::eigen::eigenvalues;
 use super::invert::invert;
 use super::multiply::multiply;
+use super::scale::scaled;
 use super::singular::singular_values;
 use super::{Matrix, MatrixError, Precision, Solution, Task};
 
@@ -58,14 +59,17 @@ impl Task {
         }
         let computed = match self {
             Self::Multiply { left, right } => multiply(left, right, precision),
-            Self::Invert(matrix) => invert(matrix, precision),
-            Self::Eigenvalues(matrix) => eigenvalues(matrix, precision),
-            Self::SingularValues(matrix) => singular_values(matrix, precision),
+            Self::Invert(matrix) => scaled(matrix, -1, |it| invert(it, precision)),
+            Self::Eigenvalues(matrix) => scaled(matrix, 1, |it| eigenvalues(it, precision)),
+            Self::SingularValues(matrix) => scaled(matrix, 1, |it| singular_values(it, precision)),
         }?;
         if !computed.residual.is_within_bound() {
-            return Err(MatrixError::Inaccurate {
-                residual: computed.residual.value,
-                bound: computed.residual.bound,
+            return Err(match computed.values.is_in_range() {
+                true => MatrixError::Inaccurate {
+                    residual: computed.residual.value,
+                    bound: computed.residual.bound,
+                },
+                false => MatrixError::OutOfRange,
             });
         }
         Ok(Solution {

@@ -1,8 +1,9 @@
 //! The singular values of a matrix.
 
-use super::compensated::{Sums, dot};
+use super::compensated::{dot, rest};
 use super::matrix::larger;
 use super::multiply::Computed;
+use super::scale::length;
 use super::{Matrix, MatrixError, Precision, Refinement, Residual, Values};
 
 /// Computes the singular values of a matrix.
@@ -54,16 +55,4 @@ pub(super) fn singular_values(
         refinement,
         ..Computed::of(Values::Real(values), Residual { value, bound })
     })
-}
-
-/// Returns the matrix times `vector`, less the value times `image`.
-fn rest(matrix: &Matrix, vector: &[f64], image: &[f64], value: f64) -> Vec<f64> {
-    let mut sums = Sums::new(matrix.rows());
-    sums.add_product(matrix, vector);
-    sums.add(image, -value);
-    sums.rounded()
-}
-
-fn length(vector: &[f64]) -> f64 {
-    vector.iter().map(|value| value * value).sum::<f64>().sqrt()
 }

@@ -152,51 +152,75 @@ impl Row<'_> {
 
     fn result(&self) -> String {
         let ends = |values: &[f64]| match values {
-            [first, .., last] => format!("{first:.6} to {last:.6}"),
-            [one] => format!("{one:.6}"),
+            [first, .., last] => format!("{} to {}", number(*first), number(*last)),
+            [one] => number(*one),
             [] => String::new(),
         };
         match (&self.solution.values, self.solution.condition) {
             (Values::Matrix(_), Some(condition)) => format!("condition {condition:.1e}"),
             (Values::Matrix(matrix), None) => {
                 format!(
-                    "{}x{}, norm {:.6}",
+                    "{}x{}, norm {}",
                     matrix.rows(),
                     matrix.columns(),
-                    matrix.norm()
+                    number(matrix.norm())
                 )
             }
             (Values::Real(values), _) => ends(values),
             (Values::Complex(values), _) => {
                 let largest = values.iter().map(|value| value.norm()).fold(0.0, f64::max);
                 let real = values.iter().filter(|value| value.im == 0.0).count();
-                format!("{real} real of {}, largest {largest:.6}", values.len())
+                let largest = number(largest);
+                format!("{real} real of {}, largest {largest}", values.len())
             }
         }
     }
 }
 
-/// The singular values of the first matrices, each relative to its largest one.
+/// A value with seven digits or a few more: with a power of ten, unless that is small.
+fn number(value: f64) -> String {
+    match value.abs() {
+        0.0 | 1e-3..1e9 => format!("{value:.6}"),
+        _ => format!("{value:.6e}"),
+    }
+}
+
+/// The singular values of the matrices, each relative to its largest one.
 pub(super) fn spectrum(report: &Report<'_>) -> Option<Plot> {
     let spectra = report
         .rows
         .iter()
         .filter_map(|row| match &row.solution.values {
             Values::Real(values) if row.operation == Operation::SingularValues => {
-                Some((row.name, values))
+                Some((row.name, values.as_slice()))
             }
             _ => None,
         });
-    let lines: Vec<_> = spectra
-        .zip(COLORS)
+    plot(&spectra.collect::<Vec<_>>())
+}
+
+/// Draws lists of singular values with their names: as many as there are colors, or else the heading
+/// says that there are more.
+fn plot(spectra: &[(&str, &[f64])]) -> Option<Plot> {
+    let lines = spectra.iter().zip(COLORS);
+    let lines: Vec<_> = lines
         .map(|((name, values), color)| Line {
-            name: name.to_owned(),
+            name: (*name).to_owned(),
             color,
             points: points(values),
         })
         .collect();
+    let title = match spectra.len() {
+        all if all > lines.len() => {
+            format!(
+                "singular values of the first {} of {all} matrices",
+                lines.len()
+            )
+        }
+        _ => "singular values".to_owned(),
+    };
     (!lines.is_empty()).then(|| Plot {
-        title: "singular values".to_owned(),
+        title,
         x: "share of the values that are larger".to_owned(),
         y: "power of ten, relative to the largest".to_owned(),
         lines,
@@ -215,4 +239,38 @@ fn points(values: &[f64]) -> Vec<(f64, f64)> {
         (index as f64 / last, power)
     };
     values.iter().enumerate().map(point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plot_has_a_line_for_each_matrix_or_says_that_there_are_more() {
+        let names: Vec<_> = (1..20).map(|number| format!("matrix-{number}")).collect();
+        let values = [2.0, 1.0, 0.5];
+        let spectra: Vec<_> = names
+            .iter()
+            .map(|name| (name.as_str(), &values[..]))
+            .collect();
+        assert!(plot(&[]).is_none());
+        for count in [1, 5, COLORS.len()] {
+            let plot = plot(&spectra[..count]).unwrap();
+            assert_eq!(plot.title, "singular values");
+            let drawn = plot.lines.iter().map(|line| &line.name);
+            assert!(drawn.eq(&names[..count]));
+        }
+        let plot = plot(&spectra).unwrap();
+        assert_eq!(plot.title, "singular values of the first 7 of 19 matrices");
+        assert_eq!(plot.lines.len(), 7);
+    }
+
+    #[test]
+    fn numbers_have_digits_whatever_their_size_is() {
+        let texts = [0.0, -4.0, 1e-17, 2.5e170].map(number);
+        assert_eq!(
+            texts,
+            ["0.000000", "-4.000000", "1.000000e-17", "2.500000e170"]
+        );
+    }
 }

@@ -285,14 +285,42 @@ mod interrupted {
             .status()
             .unwrap();
         assert!(kill.success());
+        let code = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status.code();
+            }
+            assert!(Instant::now() < deadline, "it goes on");
+            std::thread::yield_now();
+        };
         let mut errors = Vec::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_end(&mut errors)
-            .unwrap();
-        (child.wait().unwrap().code(), text(&errors))
+        let mut stderr = child.stderr.take().unwrap();
+        stderr.read_to_end(&mut errors).unwrap();
+        (code, text(&errors))
+    }
+
+    #[test]
+    fn a_run_ends_while_it_reads_a_file() {
+        for (arguments, name) in [
+            (&["matrices"][..], "matrix.mtx"),
+            (&["matrices", "--generate", "random:3", "--by"], "by.npy"),
+            (&["md", "--from"], "state.xyz"),
+        ] {
+            let folder = TempDir::new().unwrap();
+            let pipe = folder.path().join(name);
+            let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+            assert!(made.success());
+            let child = science(arguments)
+                .arg(&pipe)
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            // It is open once the program reads at the other end, and gives it nothing.
+            let pipe = std::fs::File::create(&pipe).unwrap();
+            let (code, errors) = interrupt(child, || true);
+            assert_eq!((code, errors.as_str()), (Some(130), ""), "{name}");
+            drop(pipe);
+        }
     }
 
     #[test]
@@ -352,13 +380,14 @@ mod interrupted {
         }
     }
 
-    /// The view needs a terminal, so this test makes one.
-    #[test]
-    fn the_live_view_draws_pictures_over_each_other() {
+    /// What a run shows in a terminal of so many columns and rows. The view needs a terminal, so this
+    /// makes one.
+    fn shown(arguments: &[&str], (columns, rows): (u16, u16)) -> String {
         use std::fs::{File, OpenOptions};
         use std::os::fd::AsFd;
 
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        use rustix::termios::{Winsize, tcsetwinsize};
 
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&terminal).unwrap();
@@ -370,8 +399,14 @@ mod interrupted {
             .write(true)
             .open(name)
             .unwrap();
-        let mut child = science(&super::SMALL)
-            .arg("--watch")
+        let size = Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&side, size).unwrap();
+        let mut child = science(arguments)
             .stdout(side)
             .stderr(Stdio::null())
             .spawn()
@@ -380,15 +415,60 @@ mod interrupted {
         // Reading fails when the program has closed the other side.
         let _ = File::from(terminal).read_to_end(&mut shown);
         assert_eq!(child.wait().unwrap().code(), Some(0));
-        let shown = text(&shown);
-        let last = shown.rsplit("\u{1b}[37A").next().unwrap();
-        assert!(shown.contains("step 0/150"), "{shown}");
-        assert!(last.contains("step 150/150, temperature 0."), "{last}");
-        // The table follows the last picture.
-        assert!(last.contains("energy drift"), "{last}");
-        let dots = last
-            .chars()
-            .filter(|it| ('\u{2801}'..='\u{28ff}').contains(it));
-        assert!(dots.count() > 150);
+        text(&shown)
+    }
+
+    #[test]
+    fn the_live_view_draws_pictures_over_each_other() {
+        // The last one does not tell its size.
+        for (size, rows) in [
+            ((80, 24), 22),
+            ((300, 60), 58),
+            ((41, 50), 20),
+            ((9, 3), 4),
+            ((0, 0), 22),
+        ] {
+            let shown = shown(&super::with(&super::SMALL, &["--watch"]), size);
+            let back = format!("\u{1b}[{}A", rows + 1);
+            let last = shown.rsplit(&back).next().unwrap();
+            let width = if size.0 == 0 { 80 } else { usize::from(size.0) };
+            for picture in shown.split(&back) {
+                let mut lines = picture.lines();
+                for line in lines.by_ref().take(rows) {
+                    assert!(line.chars().all(is_dots), "{line}");
+                    assert_eq!(line.chars().count(), 2 * rows);
+                }
+                let status = lines.next().unwrap().trim_end_matches("\u{1b}[K");
+                assert!(status.starts_with(&"step "[..5.min(width - 1)]), "{status}");
+                assert!(status.len() < width, "{status}");
+            }
+            // The table follows the last picture.
+            assert!(last.contains("energy drift"), "{last}");
+            let is_dot = |it: &char| is_dots(*it) && *it != '\u{2800}';
+            assert!(last.chars().filter(is_dot).count() > 4);
+        }
+        let wide = shown(&super::with(&super::SMALL, &["--watch"]), (120, 24));
+        assert!(wide.contains("step 0/150, temperature 0."), "{wide}");
+        assert!(wide.contains("step 150/150, temperature 0."), "{wide}");
+    }
+
+    /// Whether a character is one of a picture.
+    fn is_dots(character: char) -> bool {
+        ('\u{2800}'..='\u{28ff}').contains(&character)
+    }
+
+    #[test]
+    fn a_trajectory_has_the_same_frames_whether_it_is_watched_or_not() {
+        for frames in ["7", "30", "1000"] {
+            let [plain, watched] = [["--quiet"], ["--watch"]].map(|watch| {
+                let out = TempDir::new().unwrap();
+                let folder = out.path().to_str().unwrap();
+                let more = ["--frames", frames, "--out", folder];
+                let arguments = super::with(&super::with(&super::SMALL, &more), &watch);
+                shown(&arguments, (80, 24));
+                std::fs::read_to_string(out.path().join("trajectory.xyz")).unwrap()
+            });
+            assert!(plain == watched, "{frames}");
+        }
     }
 }

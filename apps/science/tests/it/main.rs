@@ -14,5 +14,7 @@ mod forces;
 mod matrices;
 mod matrix_pool;
 mod plots;
+mod readme;
 mod thermodynamics;
+mod trajectories;
 mod watch;

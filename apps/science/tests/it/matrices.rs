@@ -200,6 +200,89 @@ fn large_matrices_keep_their_bounds() {
     }
 }
 
+/// The matrix times a factor.
+fn times(matrix: &Matrix, factor: f64) -> Arc<Matrix> {
+    let value = |row, column| factor * matrix.at(row, column);
+    Arc::new(Matrix::from_fn(matrix.rows(), matrix.columns(), value))
+}
+
+#[test]
+fn values_whose_squares_are_out_of_range_have_results_and_residuals() {
+    let wanted = json("matrices_numpy.json");
+    let [general, tall] = ["general", "tall"].map(|name| matrix(&wanted[name]));
+    let symmetric = Matrix::from_fn(6, 6, |row, column| {
+        general.at(row, column) + general.at(column, row)
+    });
+    let symmetric = Arc::new(symmetric);
+    let inverse = matrix(&wanted["inverse"]);
+    let scaled = |values: Vec<f64>, factor: f64| -> Vec<f64> {
+        values.into_iter().map(|value| factor * value).collect()
+    };
+    let powers = [600, -600, -1000];
+    let both = [Precision::Standard, Precision::High];
+    for (power, precision) in powers.iter().flat_map(|it| both.map(|both| (*it, both))) {
+        let factor = 2_f64.powi(power);
+        // The residual is that of the matrix without the factor, but for roundings of the kernel.
+        let solve_both = |task: fn(Arc<Matrix>) -> Task, matrix: &Arc<Matrix>| {
+            let usual = solve(task(Arc::clone(matrix)), precision).residual.value;
+            let solution = solve(task(times(matrix, factor)), precision);
+            let found = solution.residual.value;
+            assert!((0.01 * usual..=100.0 * usual).contains(&found), "{found}");
+            solution
+        };
+        let found = solve_both(Task::Invert, &general);
+        let difference = times(&inverse, 1.0 / factor).difference(whole(&found));
+        assert!(difference < 1e-13, "{difference}");
+
+        let found = solve_both(Task::Eigenvalues, &general);
+        let parts = complex(&found).iter().flat_map(|it| [it.re, it.im]);
+        let pairs = wanted["eigenvalues"].as_array().unwrap();
+        let pairs = scaled(pairs.iter().flat_map(numbers).collect(), factor);
+        assert!(errors(&parts.collect::<Vec<_>>(), &pairs).0 < 1e-14);
+
+        let found = solve_both(Task::Eigenvalues, &symmetric);
+        let values = scaled(numbers(&wanted["symmetric_eigenvalues"]), factor);
+        assert!(errors(real(&found), &values).0 < 1e-14);
+
+        let found = solve_both(Task::SingularValues, &tall);
+        let values = scaled(numbers(&wanted["singular_values"]), factor);
+        assert!(errors(real(&found), &values).0 < 1e-14);
+    }
+}
+
+#[test]
+fn results_that_double_precision_cannot_hold_are_refused() {
+    let matrix = Matrix::from_fn(2, 2, |row, column| [[2.0, 1.0], [1.0, 3.0]][row][column]);
+    let [large, small, tiny] = [1e200, 1e-200, 1e-320].map(|factor| times(&matrix, factor));
+    let product = |left: &Arc<Matrix>, right: &Arc<Matrix>| Task::Multiply {
+        left: Arc::clone(left),
+        right: Arc::clone(right),
+    };
+    for precision in [Precision::Standard, Precision::High] {
+        for task in [
+            product(&large, &large),
+            product(&small, &small),
+            Task::Invert(Arc::clone(&tiny)),
+        ] {
+            let error = task.solve(precision).unwrap_err();
+            assert_eq!(error, MatrixError::OutOfRange);
+        }
+        // Each value of the product is near 1, and none of the factors is.
+        let factors = [600, -600].map(|power| {
+            let diagonal = [2_f64.powi(power), 2_f64.powi(-power)];
+            Arc::new(Matrix::from_fn(2, 2, |row, column| match row == column {
+                true => diagonal[row],
+                false => 0.0,
+            }))
+        });
+        let found = solve(product(&factors[0], &factors[1]), precision);
+        assert_eq!(*whole(&found), Matrix::identity(2));
+        let square = Matrix::from_fn(2, 2, |row, column| [[5.0, 5.0], [5.0, 10.0]][row][column]);
+        let found = solve(product(&large, &small), precision);
+        assert!(square.difference(whole(&found)) < 1e-15);
+    }
+}
+
 #[test]
 fn what_has_no_result_is_refused_with_the_reason() {
     let tall = Arc::new(Matrix::zeros(3, 2));

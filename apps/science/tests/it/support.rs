@@ -44,6 +44,7 @@ pub(crate) fn at_rest(positions: &[[f64; 3]]) -> Particles {
 /// A liquid of 500 particles, on one domain.
 pub(crate) fn liquid() -> Simulate {
     Simulate {
+        state: None,
         particles: 500,
         density: 0.8442,
         temperature: 0.722,

@@ -1,5 +1,13 @@
 //! The format of the Matrix Market (Boisvert, Pozo and Remington, 1996): a header, comments, a line
 //! with the size, and one value or one place with its value in each line.
+//!
+//! The values of a place that is listed several times are added up. The paper does not say so, but the
+//! reader that NIST ships (`mmread.m`) does, since it makes its matrix with `sparse` of Matlab, and so
+//! does `scipy.io.mmread`: the entries of a matrix that is assembled from parts come this way. A
+//! symmetric matrix lists one side of its diagonal, where the paper has the lower one. With both
+//! sides it would be doubled by these readers, and is refused here.
+
+use std::cmp::Ordering;
 
 use super::Problem;
 use crate::matrices::Matrix;
@@ -58,6 +66,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Matrix, Problem> {
     let mut reader = Reader {
         header,
         matrix: Matrix::zeros(rows, columns),
+        side: Ordering::Equal,
         last: number,
     };
     match header.layout {
@@ -125,6 +134,9 @@ type Numbered<'a> = (usize, &'a str);
 struct Reader {
     header: Header,
     matrix: Matrix,
+    /// The side of the diagonal on which a symmetric matrix has its entries, once there is one: how
+    /// their rows compare with their columns.
+    side: Ordering,
     /// The line that was read last.
     last: usize,
 }
@@ -145,7 +157,7 @@ impl Reader {
                     return Err(Problem::in_line(self.last, text));
                 };
                 self.last = number;
-                self.set(row, column, value(number, line.trim())?);
+                self.add(row, column, value(number, line.trim())?);
             }
         }
         self.end(lines)
@@ -174,18 +186,38 @@ impl Reader {
             };
             let row = index(number, "row", row, self.matrix.rows())?;
             let column = index(number, "column", column, self.matrix.columns())?;
-            self.set(row, column, value);
+            self.check_side(number, row.cmp(&column), value)?;
+            self.add(row, column, value);
         }
         self.end(lines)
     }
 
-    fn set(&mut self, row: usize, column: usize, value: f64) {
-        self.matrix.column_mut(column)[row] = value;
+    /// Checks that an entry of a symmetric matrix is on the side of the entries before it.
+    fn check_side(&mut self, line: usize, side: Ordering, value: f64) -> Result<(), Problem> {
+        match (self.header.symmetry, side) {
+            (Symmetry::General, _) => {}
+            (Symmetry::Skew, Ordering::Equal) if value != 0.0 => {
+                let text = "a skew-symmetric matrix is zero on its diagonal: leave the entry out, or \
+                            write `general` in the first line";
+                return Err(Problem::in_line(line, text));
+            }
+            (_, Ordering::Equal) => {}
+            _ if self.side == side.reverse() => {
+                let text = "a symmetric matrix lists one side of its diagonal, and this entry is on \
+                            the other one: leave one side out, or write `general` in the first line";
+                return Err(Problem::in_line(line, text));
+            }
+            _ => self.side = side,
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, row: usize, column: usize, value: f64) {
+        self.matrix.column_mut(column)[row] += value;
         match self.header.symmetry {
-            Symmetry::General => {}
-            Symmetry::Symmetric => self.matrix.column_mut(row)[column] = value,
-            Symmetry::Skew if row == column => {}
-            Symmetry::Skew => self.matrix.column_mut(row)[column] = -value,
+            Symmetry::Symmetric if row != column => self.matrix.column_mut(row)[column] += value,
+            Symmetry::Skew => self.matrix.column_mut(row)[column] -= value,
+            Symmetry::General | Symmetry::Symmetric => {}
         }
     }
 
@@ -198,8 +230,14 @@ impl Reader {
 }
 
 fn value(line: usize, text: &str) -> Result<f64, Problem> {
-    text.parse()
-        .map_err(|_| Problem::in_line(line, format!("`{text}` is no number")))
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        Ok(_) => {
+            let text = format!("`{text}` is not finite, so the matrix has no results");
+            Err(Problem::in_line(line, text))
+        }
+        Err(_) => Err(Problem::in_line(line, format!("`{text}` is no number"))),
+    }
 }
 
 /// Returns an index from zero on. In the file they begin with 1.

@@ -56,10 +56,23 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Matrix, Problem> {
     let count = super::values(rows, columns)
         .ok_or_else(|| Problem::new(format!("{rows}x{columns} is too large")))?;
     let values = decode(header.kind, data, count)?;
-    Ok(if header.is_column_major || columns == 1 {
-        Matrix::from_fn(rows, columns, |row, column| values[column * rows + row])
-    } else {
-        Matrix::from_fn(rows, columns, |row, column| values[row * columns + column])
+    let is_column_major = header.is_column_major || columns == 1;
+    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        let (row, column) = match is_column_major {
+            true => (index % rows, index / rows),
+            false => (index / columns, index % columns),
+        };
+        // As NumPy counts them.
+        let text = format!(
+            "the value at [{row}, {column}] is {}, so the matrix has no results: replace such values \
+             with numpy.nan_to_num",
+            values[index]
+        );
+        return Err(Problem::new(text));
+    }
+    Ok(match is_column_major {
+        true => Matrix::from_fn(rows, columns, |row, column| values[column * rows + row]),
+        false => Matrix::from_fn(rows, columns, |row, column| values[row * columns + column]),
     })
 }
 

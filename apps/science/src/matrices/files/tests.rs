@@ -26,6 +26,25 @@ fn each_layout_and_symmetry_of_the_matrix_market_is_read() {
     assert_eq!(market(skew).unwrap(), wanted);
     let pattern = "%%MatrixMarket matrix coordinate pattern general\n2 2 2\n1 1\n2 2\n";
     assert_eq!(market(pattern).unwrap(), Matrix::identity(2));
+    // An upper side, which some programs write, and a zero that need not be listed.
+    let upper = "%%MatrixMarket matrix coordinate real skew-symmetric\n2 2 2\n1 1 0\n1 2 -1.5\n";
+    assert_eq!(market(upper).unwrap(), wanted);
+}
+
+#[test]
+fn the_values_of_a_place_that_is_listed_again_are_added() {
+    let head = "%%MatrixMarket matrix coordinate";
+    let general = format!("{head} real general\n2 2 4\n1 2 0.5\n1 1 1\n1 2 0.25\n1 2 2\n");
+    let wanted = Matrix::from_fn(2, 2, |row, column| [[1.0, 2.75], [0.0, 0.0]][row][column]);
+    assert_eq!(market(&general).unwrap(), wanted);
+    let symmetric = format!("{head} real symmetric\n2 2 4\n2 1 1\n2 1 2\n2 2 4\n2 2 8\n");
+    let wanted = Matrix::from_fn(2, 2, |row, column| [[0.0, 3.0], [3.0, 12.0]][row][column]);
+    assert_eq!(market(&symmetric).unwrap(), wanted);
+    let skew = format!("{head} integer skew-symmetric\n2 2 2\n2 1 1\n2 1 2\n");
+    let wanted = Matrix::from_fn(2, 2, |row, column| [[0.0, -3.0], [3.0, 0.0]][row][column]);
+    assert_eq!(market(&skew).unwrap(), wanted);
+    let pattern = format!("{head} pattern general\n1 1 3\n1 1\n1 1\n1 1\n");
+    assert_eq!(market(&pattern).unwrap().at(0, 0), 3.0);
 }
 
 #[test]
@@ -80,6 +99,31 @@ fn a_mistake_in_a_matrix_market_file_is_named_with_its_line() {
 }
 
 #[test]
+fn a_value_that_is_not_finite_is_named_with_its_line() {
+    let head = "%%MatrixMarket matrix coordinate real general\n1 1 1\n";
+    for value in ["nan", "-inf", "1e999"] {
+        let (line, message) = problem(&format!("{head}\n1 1 {value}\n"));
+        assert_eq!(line, Some(4));
+        assert!(message.contains(&format!("`{value}` is not finite")));
+    }
+    let head = "%%MatrixMarket matrix array real symmetric\n2 2\n1\n2\n";
+    let (line, message) = problem(&format!("{head}Infinity\n"));
+    assert_eq!(line, Some(5));
+    assert!(message.contains("`Infinity` is not finite"));
+}
+
+#[test]
+fn a_symmetric_matrix_has_one_side() {
+    let head = "%%MatrixMarket matrix coordinate real";
+    let (line, message) = problem(&format!("{head} symmetric\n2 2 3\n1 1 1\n2 1 1\n1 2 1\n"));
+    assert_eq!(line, Some(5));
+    assert!(message.contains("this entry is on the other one"));
+    let (line, message) = problem(&format!("{head} skew-symmetric\n2 2 1\n2 2 1\n"));
+    assert_eq!(line, Some(3));
+    assert!(message.contains("zero on its diagonal"));
+}
+
+#[test]
 fn what_is_written_for_numpy_is_read_again() {
     for (rows, columns) in [(1, 1), (3, 2), (2, 70)] {
         let matrix = Matrix::from_fn(rows, columns, |row, column| {
@@ -99,15 +143,30 @@ fn what_is_written_for_numpy_is_read_again() {
     }
 }
 
+/// Reads a file of NumPy with a header and some data.
+fn numpy(header: &str, data: &[u8]) -> Result<Matrix, Problem> {
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(data);
+    npy::parse(&bytes)
+}
+
+#[test]
+fn a_value_of_a_numpy_file_that_is_no_number_is_named_by_its_place() {
+    let values = [0.0, 1.0, 2.0, 3.0, f64::NEG_INFINITY, f64::NAN];
+    let data = values.map(f64::to_le_bytes).concat();
+    for (order, wanted) in [("False", "[2, 0] is -inf"), ("True", "[1, 1] is -inf")] {
+        let header = format!("{{'descr': '<f8', 'fortran_order': {order}, 'shape': (3, 2), }}\n");
+        let Problem { text, .. } = numpy(&header, &data).unwrap_err();
+        assert!(text.contains(wanted), "{text}");
+        assert!(text.contains("numpy.nan_to_num"), "{text}");
+    }
+}
+
 #[test]
 fn a_numpy_file_of_another_kind_is_refused_with_a_remedy() {
-    let file = |header: &str| {
-        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-        bytes.extend((header.len() as u16).to_le_bytes());
-        bytes.extend(header.as_bytes());
-        bytes.extend([0; 64]);
-        npy::parse(&bytes)
-    };
+    let file = |header: &str| numpy(header, &[0; 64]);
     let with = |kind: &str, shape: &str| {
         file(&format!(
             "{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n"
