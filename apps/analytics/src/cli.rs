@@ -33,8 +33,8 @@ pub(crate) struct Report {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// The page; its figures are written beside it as .json [default: the file's name with .html, in
-    /// the current folder]
+    /// The page, whose name does not end in .json: its figures are written beside it with that ending
+    /// [default: the file's name with .html, in the current folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
@@ -42,7 +42,8 @@ pub(crate) struct Report {
     #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = delimiter)]
     pub(crate) delimiter: u8,
 
-    /// The column with dates, or seconds since 1970 [default: the first one if it has dates]
+    /// The column with dates, or seconds since 1970, by which the rows are sorted [default: the first
+    /// one if it has dates]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) time: Option<String>,
 
@@ -77,14 +78,17 @@ pub(crate) struct Report {
     #[arg(long, conflicts_with = "quiet")]
     pub(crate) json: bool,
 
-    /// No table
+    /// No progress and no table
     #[arg(long)]
     pub(crate) quiet: bool,
 }
 
+// Without `--workers` and `--compare`: all points go through one call, whose worker compares each with
+// those before it, and they come at the pace of their source, which is no measure of a worker.
 #[derive(Debug, Args)]
 pub(crate) struct Stream {
-    /// The time before a point with which it is compared: a number with s, m, h or d
+    /// The time before a point with which it is compared: a number with s, m, h or d. A point further
+    /// than that from the one before it is left out, unless the next one is there too
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
     window: Duration,
 
@@ -118,7 +122,7 @@ pub(crate) struct Stream {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
 
-    /// Where the worker runs. It keeps the points of the window: if its process is killed, the stream
+    /// Where the one worker runs. It keeps the points of the window: if its process is killed, the stream
     /// ends with an error
     #[arg(long, value_enum, default_value_t)]
     pub(crate) kind: Kind,

@@ -1,12 +1,13 @@
 //! `analytics stream`.
 
+use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use analytics::{
-    Analysis, AnalyticsCaller, AnalyticsError, AnalyticsPool, BadPoint, DataPoint, Points,
+    Analysis, AnalyticsCaller, AnalyticsError, AnalyticsPool, DataPoint, Points, span,
     start_pool_of,
 };
 use command::{Outcome, Progress, Stop, Table};
@@ -109,7 +110,7 @@ async fn open(options: &Stream) -> Result<Input, String> {
 /// A point waits until the worker has room for it, and no more points are read meanwhile, so that
 /// their source waits too.
 async fn send(mut input: Input, mut sender: Sender<DataPoint>) -> Result<Sent, String> {
-    let mut bad = BadPoints::default();
+    let mut bad = Named::new("lines have no point");
     loop {
         let read = Isolate::run(move || blocking(|| input.next_points().map(|it| (it, input))));
         let read = read.await.map_err(io::Error::other).and_then(|read| read);
@@ -139,26 +140,31 @@ async fn send(mut input: Input, mut sender: Sender<DataPoint>) -> Result<Sent, S
     }
 }
 
-/// Lines without points, of which only the first are named.
-#[derive(Default)]
-struct BadPoints {
+/// Lines or points that are wrong, of which only the first are named.
+struct Named {
     count: u64,
+    /// What the others are, in the plural.
+    others: &'static str,
 }
 
-impl BadPoints {
+impl Named {
     const NAMED: u64 = 20;
 
-    fn report(&mut self, bad: &BadPoint) {
+    fn new(others: &'static str) -> Self {
+        Self { count: 0, others }
+    }
+
+    fn report(&mut self, wrong: &dyn Display) {
         self.count += 1;
         if self.count <= Self::NAMED {
-            Progress::hidden(NAME).report(bad);
+            Progress::hidden(NAME).report(&wrong);
         }
     }
 
     fn end(&self) {
         if self.count > Self::NAMED {
-            let more = self.count - Self::NAMED;
-            Progress::hidden(NAME).report(&format_args!("{more} more lines have no point"));
+            let (more, others) = (self.count - Self::NAMED, self.others);
+            Progress::hidden(NAME).report(&format_args!("{more} more {others}"));
         }
     }
 }
@@ -168,6 +174,7 @@ struct Seen<'a> {
     options: &'a Stream,
     points: u64,
     late: u64,
+    jumps: Named,
     anomalies: u64,
     /// The time of the point with which the trend was printed.
     last_trend: Option<f64>,
@@ -179,6 +186,7 @@ impl<'a> Seen<'a> {
             options,
             points: 0,
             late: 0,
+            jumps: Named::new("points are as far from those before them"),
             anomalies: 0,
             last_trend: None,
         }
@@ -189,15 +197,24 @@ impl<'a> Seen<'a> {
     fn take(&mut self, analysis: &Analysis) -> io::Result<()> {
         self.points += 1;
         self.late += u64::from(analysis.is_late);
+        let window = self.options.config().window;
+        if analysis.is_jump {
+            self.jumps.report(&jump(analysis, window));
+            return Ok(());
+        }
         if analysis.anomaly.is_some() {
             self.anomalies += 1;
             self.print("anomaly", analysis, anomaly)?;
         }
-        let last = *self.last_trend.get_or_insert(analysis.time);
+        let last = match self.last_trend {
+            // After a clock was set back, or a wrong time, the window has begun anew.
+            Some(last) if analysis.is_late || analysis.time >= last => last,
+            _ => analysis.time,
+        };
+        self.last_trend = Some(last);
         let every = self.options.trend_every().as_secs_f64();
         if analysis.trend.is_some() && analysis.time >= last + every {
             self.last_trend = Some(analysis.time);
-            let window = self.options.config().window;
             self.print("trend", analysis, |analysis| trend(analysis, window))?;
         }
         Ok(())
@@ -225,10 +242,12 @@ impl<'a> Seen<'a> {
     }
 
     fn end(&self, elapsed: Duration, pool: &AnalyticsPool) {
+        self.jumps.end();
         let Self {
             points,
             late,
             anomalies,
+            jumps: Named { count: jumps, .. },
             ..
         } = self;
         let rate = *points as f64 / elapsed.as_secs_f64().max(1e-9);
@@ -236,7 +255,7 @@ impl<'a> Seen<'a> {
             let seconds = elapsed.as_secs_f64();
             print(json!({
                 "kind": "summary", "points": points, "anomalies": anomalies, "late": late,
-                "seconds": seconds, "points_per_second": rate,
+                "jumps": jumps, "seconds": seconds, "points_per_second": rate,
             }));
             return;
         }
@@ -248,6 +267,12 @@ impl<'a> Seen<'a> {
             "points",
             format_args!("{points} analyzed, {anomalies} unusual, {late} late"),
         );
+        if *jumps > 0 {
+            table.row(
+                "jumps",
+                format_args!("{jumps} points far from those before"),
+            );
+        }
         table.time(elapsed);
         table.row("rate", format_args!("{rate:.0} points/s"));
         table.traffic(&pool.stats());
@@ -266,13 +291,25 @@ fn anomaly(analysis: &Analysis) -> String {
     )
 }
 
+fn jump(analysis: &Analysis, window: Duration) -> String {
+    let (time, value, window) = (
+        moment(analysis.time),
+        analysis.value,
+        span(window.as_secs_f64()),
+    );
+    format!(
+        "the point {value} at {time} is more than {window} from the point before it, and is left out \
+         unless the next one is there too"
+    )
+}
+
 fn trend(analysis: &Analysis, window: Duration) -> String {
     let (time, count) = (moment(analysis.time), analysis.count + 1);
     let (change, level) = match analysis.trend {
         Some(trend) => (trend.per_second * window.as_secs_f64(), trend.level),
         None => (0.0, 0.0),
     };
-    let window = span(window);
+    let window = span(window.as_secs_f64());
     format!("{time}: trend {change:+.4} in {window}, now at {level:.4}, by {count} points")
 }
 
@@ -282,12 +319,4 @@ fn moment(time: f64) -> String {
         true => analytics::date(time),
         false => format!("{time} s"),
     }
-}
-
-fn span(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    let units = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "m")];
-    let whole = units.into_iter().find(|(unit, _)| seconds % unit == 0.0);
-    let (unit, name) = whole.unwrap_or((1.0, "s"));
-    format!("{}{name}", seconds / unit)
 }

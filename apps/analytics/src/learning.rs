@@ -1,6 +1,7 @@
 //! Machine learning: what the numbers of a row say about one of them, and which rows are alike.
 
 mod clusters;
+mod dependent;
 mod forest;
 mod linear;
 
@@ -200,8 +201,12 @@ impl Features {
             let mean = mean(&values).unwrap_or_default();
             let squares: f64 = values.iter().map(|it| (it - mean) * (it - mean)).sum();
             let deviation = (squares / values.len() as f64).sqrt();
-            // A feature may be constant in these rows.
-            (mean, if deviation > 0.0 { deviation } else { 1.0 })
+            // A feature may be constant in these rows. Rounding of the mean must not become one of
+            // its deviations then.
+            match values.iter().all(|it| *it == values[0]) || deviation == 0.0 {
+                true => (values.first().copied().unwrap_or_default(), 1.0),
+                false => (mean, deviation),
+            }
         };
         (0..self.names.len()).map(scale).collect()
     }
@@ -223,6 +228,16 @@ impl Features {
             values.collect(),
             false,
         )?)
+    }
+
+    /// Returns the same rows with some of the features.
+    fn only(&self, kept: &[usize]) -> Self {
+        let row = |row: usize| kept.iter().map(move |feature| self.row(row)[*feature]);
+        Self {
+            names: kept.iter().map(|it| self.names[*it].clone()).collect(),
+            values: (0..self.rows()).flat_map(row).collect(),
+            targets: self.targets.clone(),
+        }
     }
 }
 
@@ -269,7 +284,16 @@ pub enum LearnError {
     },
     /// There are too few rows for so many clusters.
     Clusters(usize),
-    /// The model cannot be fitted; features may depend on each other.
+    /// No feature varies in the rows to learn from.
+    Constant,
+    /// There are so few rows to learn from that weights of the features fit any numbers.
+    FewRows {
+        /// The rows.
+        rows: usize,
+        /// The features.
+        features: usize,
+    },
+    /// The model cannot be fitted.
     Model(String),
 }
 
@@ -282,6 +306,14 @@ impl fmt::Display for LearnError {
                  varies; there are {rows} and {features}"
             ),
             Self::Clusters(clusters) => write!(f, "there are too few rows for {clusters} clusters"),
+            Self::Constant => f.write_str(
+                "no other column varies in the rows to learn from; fewer rows to test with leave more",
+            ),
+            Self::FewRows { rows, features } => write!(
+                f,
+                "{rows} rows to learn from are too few for {features} features; fewer rows to test \
+                 with leave more"
+            ),
             Self::Model(reason) => write!(f, "the model cannot be fitted: {reason}"),
         }
     }

@@ -10,9 +10,15 @@
 //!
 //! # Missing values
 //!
-//! A field that is empty is missing. Descriptions leave missing values out, correlations leave out
-//! the pairs that lack one, and learning leaves out the rows. A time series needs equal steps, so its
-//! gaps are bridged by straight lines.
+//! A field is missing if it is empty, or has one of the texts by which other programs say so: `NA`,
+//! `N/A`, `#N/A`, `<NA>`, `NaN`, `null` or `None`, in capitals or not. Descriptions count missing values
+//! and leave them out, correlations leave out the pairs that lack one, and learning leaves out the
+//! rows. A time series needs equal steps, so its gaps are bridged by straight lines.
+//!
+//! # Times
+//!
+//! A table is sorted by its times. A series takes its rows as equal steps, also where rows lack or
+//! have equal times; a report counts these places, see [`Spacing`].
 //!
 //! # Libraries
 //!
@@ -21,6 +27,7 @@
 //! the reader's choice of light or dark.
 #![forbid(unsafe_code)]
 
+mod spacing;
 mod table;
 mod time;
 
@@ -48,6 +55,7 @@ pub use points::{BadPoint, PointError, PointFormat, Points};
 pub use realtime::{Analysis, Anomaly, DataPoint, RealtimeConfig, Trend, TrendAnalysis, Window};
 pub use report::{
     AnalyzeError, ColumnReport, Learning, Part, Processing, Report, Settings, Silhouette, analyze,
+    calls,
 };
 pub use series::{Peak, Season, Series, SeriesError, autocorrelation, bridged, decompose};
 pub use service::{
@@ -55,5 +63,6 @@ pub use service::{
     AnalyticsResponder, AnalyticsWorker, LearnRequest, SeriesRequest, serve, start_pool,
     start_pool_of,
 };
+pub use spacing::Spacing;
 pub use table::{BadField, Column, Table, TableError};
-pub use time::{date, parse as parse_time};
+pub use time::{date, parse as parse_time, span};

@@ -95,6 +95,13 @@ impl Html {
             "<p class=\"lead\">{rows} rows, {columns} columns with numbers{times}. Made on \
              {generated_at} UTC.</p>\n"
         ));
+        if report.bad_fields > 0 {
+            let fields = report.bad_fields;
+            self.put(format_args!(
+                "<p class=\"note\">Fields of these columns that are not numbers, and count as missing: \
+                 {fields}.</p>\n"
+            ));
+        }
         if !report.other_columns.is_empty() {
             let names = escape(&report.other_columns.join(", "));
             self.put(format_args!(

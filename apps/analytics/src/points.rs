@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
 use csv::{ReaderBuilder, StringRecord};
 use serde_json::Value;
@@ -72,22 +72,29 @@ impl<R: Read> Points<R> {
     /// Waits for the reader.
     ///
     /// # Errors
-    /// Returns the error of the reader.
+    /// Returns the error of the reader, or a [`BadPoint`] of [`ErrorKind::InvalidData`] if the first line
+    /// of CSV lacks a field that was asked for: no other line can have a point then.
     pub fn next_points(&mut self) -> io::Result<Option<Vec<Result<DataPoint, BadPoint>>>> {
         let mut points = Vec::new();
         let mut text = Vec::new();
         loop {
             text.clear();
-            let mut line = (&mut self.reader).take(LONGEST as u64);
-            if line.read_until(b'\n', &mut text)? == 0 {
+            let mut rest = (&mut self.reader).take(LONGEST as u64);
+            if rest.read_until(b'\n', &mut text)? == 0 {
                 return Ok((!points.is_empty()).then_some(points));
             }
             self.line += 1;
+            let line = self.line;
             let point = match text.len() == LONGEST && text.last() != Some(&b'\n') {
                 true => Some(Err(self.skip_line()?)),
                 false => self.point(text.trim_ascii()),
             };
-            let line = self.line;
+            if let Some(Err(error @ PointError::NoField { .. })) = point {
+                return Err(io::Error::new(
+                    ErrorKind::InvalidData,
+                    BadPoint { line, error },
+                ));
+            }
             points.extend(point.map(|it| it.map_err(|error| BadPoint { line, error })));
             // Another line would have to be waited for.
             let has_more = self.reader.buffer().contains(&b'\n');
@@ -173,8 +180,10 @@ fn header(
         })
     };
     let fields = (find(time, 0)?, find(value, 1)?);
-    let has_names = time.is_some() || value.is_some() || of_csv(record, fields).is_err();
-    Ok((fields, has_names))
+    // A name is neither a time nor a number. A first line with one of them is a point, or a bad one.
+    let field = |index| record.get(index).unwrap_or_default();
+    let has_none = || time::parse(field(fields.0)).is_none() && number(field(fields.1)).is_none();
+    Ok((fields, time.is_some() || value.is_some() || has_none()))
 }
 
 fn of_csv(record: &StringRecord, (time, value): (usize, usize)) -> Result<DataPoint, PointError> {
@@ -195,11 +204,14 @@ fn of_json(text: &str, time: &str, value: &str) -> Result<DataPoint, PointError>
 }
 
 fn point(time: &str, value: &str) -> Result<DataPoint, PointError> {
-    let number = value.trim().parse().ok().filter(|it: &f64| it.is_finite());
     Ok(DataPoint {
         time: time::parse(time).ok_or_else(|| PointError::Time(shortened(time)))?,
-        value: number.ok_or_else(|| PointError::Value(shortened(value)))?,
+        value: number(value).ok_or_else(|| PointError::Value(shortened(value)))?,
     })
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|it: &f64| it.is_finite())
 }
 
 fn shortened(text: &str) -> String {

@@ -65,6 +65,9 @@ pub struct Analysis {
     pub trend: Option<Trend>,
     /// Whether the point is older than one before it. Such a point is compared, and not kept.
     pub is_late: bool,
+    /// Whether the time of the point is a jump, see [`Window`]. Such a point is compared with none, and
+    /// not kept.
+    pub is_jump: bool,
 }
 
 /// A point far away from those before it.
@@ -88,6 +91,12 @@ const LEAST: usize = 10;
 
 /// The points of the last minutes.
 ///
+/// A point more than a window before or after the newest one is a jump. Its time may be wrong, and a
+/// window that began there would take all later points for late ones. So the window stays where it is,
+/// unless the next point is a jump to the same side and not older than the first one: after a
+/// silence, or when a clock was set, the window begins anew with these two. One wrong time costs one
+/// point, and two cost the points of a window.
+///
 /// A point costs the same time in a window of any length: sums are kept, and points are added to and
 /// removed from them. The sums are about a reference near the points, and are computed anew each time
 /// that the window has been replaced, so that rounding does not pile up.
@@ -98,6 +107,8 @@ pub struct Window {
     sums: Sums,
     /// The points that were removed since the sums were computed anew.
     removed: usize,
+    /// The last point, if it was a jump.
+    jump: Option<DataPoint>,
 }
 
 /// Sums over points, of which a reference was subtracted.
@@ -125,11 +136,25 @@ impl Window {
             points: VecDeque::new(),
             sums: Sums::default(),
             removed: 0,
+            jump: None,
         }
     }
 
-    /// Analyzes a point, and keeps it.
+    /// Analyzes a point, and keeps it unless it is late or a jump.
     pub fn push(&mut self, point: DataPoint) -> Analysis {
+        if self.is_jump(point) {
+            return Analysis {
+                time: point.time,
+                value: point.value,
+                count: 0,
+                mean: None,
+                standard_deviation: None,
+                anomaly: None,
+                trend: None,
+                is_late: false,
+                is_jump: true,
+            };
+        }
         let is_late = self
             .points
             .back()
@@ -149,6 +174,7 @@ impl Window {
             anomaly: self.anomaly(point.value, mean, deviation),
             trend: None,
             is_late,
+            is_jump: false,
         };
         if is_late {
             return analysis;
@@ -159,6 +185,31 @@ impl Window {
             TrendAnalysis::Off => None,
         };
         Analysis { trend, ..analysis }
+    }
+
+    /// Returns whether a point is a jump. If it is the second one, the window begins anew with the
+    /// first.
+    fn is_jump(&mut self, point: DataPoint) -> bool {
+        let before = self.jump.take();
+        let Some(newest) = self.points.back() else {
+            return false;
+        };
+        let ahead = point.time - newest.time;
+        if ahead.abs() <= self.config.window.as_secs_f64() {
+            return false;
+        }
+        let is_after = |time: f64| time > newest.time;
+        let agrees = |jump: &DataPoint| {
+            is_after(jump.time) == is_after(point.time) && jump.time <= point.time
+        };
+        let Some(first) = before.filter(agrees) else {
+            self.jump = Some(point);
+            return true;
+        };
+        self.points.clear();
+        self.removed = 0;
+        self.keep(first);
+        false
     }
 
     fn anomaly(&self, value: f64, mean: Option<f64>, deviation: Option<f64>) -> Option<Anomaly> {

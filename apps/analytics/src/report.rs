@@ -16,8 +16,8 @@ use crate::Features;
 use crate::description::mean;
 use crate::{
     Algorithm, AnalyticsCaller, AnalyticsError, AnalyticsPool, Clusters, Column, Correlations,
-    Description, Forest, LearnRequest, Learned, Linear, Scores, Series, SeriesRequest, Split,
-    Table, Trees, all_features, features, time,
+    Description, Forest, LearnRequest, Learned, Linear, Scores, Series, SeriesRequest, Spacing,
+    Split, Table, Trees, all_features, features, time,
 };
 
 /// What a report has.
@@ -59,8 +59,12 @@ pub struct Report {
     pub rows: usize,
     /// The names of columns that have no numbers, and are not analyzed.
     pub other_columns: Vec<String>,
-    /// The times of the first and the last row, if they are known.
+    /// The fields of columns of numbers that have something else. They are missing.
+    pub bad_fields: usize,
+    /// The first and the last time, if the rows have times.
     pub times: Option<(String, String)>,
+    /// How evenly the rows are spaced in time, likewise.
+    pub spacing: Option<Spacing>,
     /// The columns, with what was found in each.
     pub columns: Vec<ColumnReport>,
     /// The correlation of each column with each other one.
@@ -146,7 +150,16 @@ pub struct Processing {
 /// The trees that one call makes.
 const TREES: u16 = 10;
 
-/// Computes a report on the workers of a pool.
+/// Returns the number of calls that [`analyze`] makes if learning is possible.
+pub fn calls(table: &Table, settings: &Settings) -> u64 {
+    let columns = 2 * table.columns.len();
+    let trees = settings.trees.max(1).div_ceil(TREES);
+    let clusters = settings.clusters.max(2) - 1;
+    // The two others are the correlations and the regression.
+    (columns + 2 + usize::from(trees) + clusters) as u64
+}
+
+/// Computes a report on the workers of a pool, and calls `answered` after each answer of a worker.
 ///
 /// # Cancellation
 /// Dropping the future cancels the calls.
@@ -158,21 +171,27 @@ pub async fn analyze(
     pool: &AnalyticsPool,
     table: &Arc<Table>,
     settings: &Settings,
+    answered: &dyn Fn(),
 ) -> Result<Report, AnalyzeError> {
     let start = Instant::now();
     let caller: AnalyticsCaller = pool.caller();
+    let calls = Calls {
+        caller: &caller,
+        answered,
+    };
     // All parts at once; the pool decides which worker computes which. A worker that ends has another
     // one compute its part.
+    let policy = repeats();
     let columns =
-        (0..table.columns.len()).map(|column| one_column(&caller, table, column, settings.period));
+        (0..table.columns.len()).map(|column| calls.one_column(table, column, settings.period));
     let correlations = async {
         let correlations = |_| caller.correlations(Arc::clone(table));
-        let correlations = retry(&repeats(), correlations).await;
+        let correlations = calls.wait(retry(&policy, correlations)).await;
         correlations.map_err(AnalyzeError::from)
     };
     let parts = try_join(try_join_all(columns), correlations);
     let ((columns, correlations), learning) =
-        try_join(parts, learn(&caller, table, settings)).await?;
+        try_join(parts, learn(calls, table, settings)).await?;
     let ends = |times: &Column| {
         let ends = [times.values.first(), times.values.last()];
         let [first, last] = ends.map(|it| it.map_or_else(String::new, |it| time::date(*it)));
@@ -181,7 +200,9 @@ pub async fn analyze(
     Ok(Report {
         generated_at: now(),
         rows: table.rows(),
+        bad_fields: table.bad_fields,
         times: table.times.as_ref().map(ends),
+        spacing: table.spacing.clone(),
         other_columns: table.others.clone(),
         columns,
         correlations,
@@ -195,31 +216,48 @@ fn now() -> String {
     time::date(since_1970.map_or(0.0, |it| it.as_secs_f64()))
 }
 
-async fn one_column(
-    caller: &AnalyticsCaller,
-    table: &Arc<Table>,
-    column: usize,
-    period: Option<usize>,
-) -> Result<ColumnReport, AnalyzeError> {
-    let policy = repeats();
-    let statistics = retry(&policy, |_| caller.statistics(Arc::clone(table), column));
-    let series = retry(&policy, |_| {
-        caller.time_series(SeriesRequest {
-            table: Arc::clone(table),
-            column,
-            period,
+/// The calls of a report.
+#[derive(Clone, Copy)]
+struct Calls<'a> {
+    caller: &'a AnalyticsCaller,
+    /// Called after each answer.
+    answered: &'a dyn Fn(),
+}
+
+impl Calls<'_> {
+    /// Waits for the answer of a call, and says that it is there.
+    async fn wait<A>(self, call: impl Future<Output = A>) -> A {
+        let answer = call.await;
+        (self.answered)();
+        answer
+    }
+
+    async fn one_column(
+        self,
+        table: &Arc<Table>,
+        column: usize,
+        period: Option<usize>,
+    ) -> Result<ColumnReport, AnalyzeError> {
+        let (policy, caller) = (repeats(), self.caller);
+        let statistics = retry(&policy, |_| caller.statistics(Arc::clone(table), column));
+        let series = retry(&policy, |_| {
+            caller.time_series(SeriesRequest {
+                table: Arc::clone(table),
+                column,
+                period,
+            })
+        });
+        let (statistics, series) = join(self.wait(statistics), self.wait(series)).await;
+        Ok(ColumnReport {
+            name: table.columns[column].name.clone(),
+            statistics: statistics?,
+            series: Part::of(series)?,
         })
-    });
-    let (statistics, series) = join(statistics, series).await;
-    Ok(ColumnReport {
-        name: table.columns[column].name.clone(),
-        statistics: statistics?,
-        series: Part::of(series)?,
-    })
+    }
 }
 
 async fn learn(
-    caller: &AnalyticsCaller,
+    calls: Calls<'_>,
     table: &Table,
     settings: &Settings,
 ) -> Result<Part<Learning>, AnalyzeError> {
@@ -229,7 +267,7 @@ async fn learn(
     };
     let split = Split::draw(features.rows(), settings.test_share, settings.seed);
     let learner = Learner {
-        caller,
+        calls,
         split: Arc::new(split),
         features,
     };
@@ -237,7 +275,7 @@ async fn learn(
         // If no column varies, the time is all that is left.
         features: Arc::new(all_features(table).unwrap_or_else(|_| (*learner.features).clone())),
         split: Arc::clone(&learner.split),
-        caller,
+        calls,
     };
     let linear = learner.learn(Algorithm::LinearRegression);
     let forest = learner.forest(settings);
@@ -272,7 +310,7 @@ async fn learn(
 
 /// What the calls that learn have in common.
 struct Learner<'a> {
-    caller: &'a AnalyticsCaller,
+    calls: Calls<'a>,
     features: Arc<Features>,
     split: Arc<Split>,
 }
@@ -286,7 +324,9 @@ impl Learner<'_> {
             split: Arc::clone(&self.split),
             algorithm,
         };
-        retry(&repeats(), |_| self.caller.learn(request.clone())).await
+        let policy = repeats();
+        let answer = retry(&policy, |_| self.calls.caller.learn(request.clone()));
+        self.calls.wait(answer).await
     }
 
     /// Makes the trees in several calls.

@@ -83,7 +83,9 @@ impl Series {
         let peaks = peaks(&rest);
         let period = period.or_else(|| {
             let strongest = peaks.first().filter(|peak| peak.share >= SEASON)?;
-            Some(strongest.period.round() as usize).filter(|it| *it >= 2)
+            // Half of an odd number of steps would be rounded up, and have no two whole periods.
+            let period = (strongest.period.round() as usize).min(values.len() / 2);
+            Some(period).filter(|it| *it >= 2)
         });
         let season = match period {
             Some(period) => Some(decompose(&values, period)?),

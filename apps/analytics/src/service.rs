@@ -1,4 +1,20 @@
 //! The service behind the program: its contract, a worker's state, and the pool.
+//!
+//! The contract is that of an analytics service as programs of other actor libraries sketch it, with
+//! these differences:
+//!
+//! - A sketch selects operations by flags, such as `mean` and `percentiles`, or `trend` and
+//!   `seasonality`. Here a call computes all of them, since they share their passes over the data, and
+//!   what is asked for apart, as each [`Algorithm`], is a call of its own that another worker answers.
+//! - A series correlates with itself in [`Analytics::time_series`], and columns with each other in
+//!   [`Analytics::correlations`].
+//! - A stream has one [`RealtimeConfig`], at its start, and not one in each point: points of one window
+//!   have one length of it.
+//! - An [`Analysis`] has the time of its point, and no identifier of its worker: all points of a call
+//!   have the same one. Which worker has done how much is in
+//!   [`Processing::calls_of_workers`](crate::Processing::calls_of_workers).
+//! - There is no budget of memory for each worker: the table, which is nearly all of it, belongs to the
+//!   caller, and local workers share it.
 
 use std::error::Error;
 use std::fmt;

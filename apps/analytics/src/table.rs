@@ -7,7 +7,7 @@ use std::io::Read;
 use csv::{ReaderBuilder, StringRecord};
 use serde::{Deserialize, Serialize};
 
-use crate::time;
+use crate::{Spacing, time};
 
 /// A column of numbers. A value that is missing is NaN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,8 +27,12 @@ pub struct Table {
     pub others: Vec<String>,
     /// The time of each row in seconds since the beginning of 1970, if the table has such a column.
     pub times: Option<Column>,
-    /// Fields of columns of numbers that have something else. They are missing.
+    /// How evenly the rows are spaced in time, if they have times. They are in the order of these.
+    pub spacing: Option<Spacing>,
+    /// The first fields of each column of numbers that have something else. They are missing.
     pub bad: Vec<BadField>,
+    /// The number of all such fields.
+    pub bad_fields: usize,
     rows: usize,
 }
 
@@ -59,9 +63,18 @@ const QUOTED: usize = 40;
 /// The share of numbers that makes a column one of numbers, in which other texts are mistakes.
 const NUMBERS: f64 = 0.9;
 
+/// The texts of a missing value beside none at all, in capitals or not: those of R, spreadsheets, SQL,
+/// Python and pandas.
+const MISSING: [&str; 7] = ["na", "n/a", "#n/a", "<na>", "nan", "null", "none"];
+
+fn is_missing(text: &str) -> bool {
+    text.is_empty() || MISSING.iter().any(|it| text.eq_ignore_ascii_case(it))
+}
+
 impl Table {
     /// Reads a table from CSV with names in its first row. `time` is the name of the column with the
-    /// times; without it, it is the first column if all its values are dates.
+    /// times; without it, it is the first column if all its values are dates. The rows are sorted by
+    /// their times.
     ///
     /// # Errors
     /// See [`TableError`].
@@ -104,6 +117,20 @@ impl Table {
         })
     }
 
+    /// Sorts the rows by their times.
+    fn sort(&mut self) {
+        let Some((spacing, order)) = self.times.as_ref().map(Spacing::of) else {
+            return;
+        };
+        self.spacing = Some(spacing);
+        let Some(order) = order else {
+            return;
+        };
+        for column in self.columns.iter_mut().chain(&mut self.times) {
+            column.values = order.iter().map(|row| column.values[*row]).collect();
+        }
+    }
+
     /// Returns the bytes that the table occupies.
     pub fn bytes(&self) -> usize {
         self.columns.len() * self.rows * size_of::<f64>()
@@ -119,6 +146,8 @@ struct Raw {
     /// The number of such fields.
     texts: Vec<usize>,
     times: Vec<Vec<f64>>,
+    /// The line and the text of the first field of each column that is neither a date nor a number.
+    no_times: Vec<Option<(u64, String)>>,
     rows: usize,
 }
 
@@ -131,6 +160,7 @@ impl Raw {
             bad: vec![Vec::new(); columns],
             texts: vec![0; columns],
             times: vec![Vec::new(); columns],
+            no_times: vec![None; columns],
             rows: 0,
         }
     }
@@ -140,19 +170,26 @@ impl Raw {
             let text = field.trim();
             let number = text.parse().ok().filter(|it: &f64| it.is_finite());
             self.values[index].push(number.unwrap_or(f64::NAN));
-            if number.is_some() || text.is_empty() {
+            if number.is_some() {
+                continue;
+            }
+            let quoted = || text.chars().take(QUOTED).collect::<String>();
+            // As long as each value is a time, the column may be that of the times.
+            if self.no_times[index].is_none() {
+                match time::parse(text) {
+                    Some(time) => self.times[index].push(time),
+                    None => self.no_times[index] = Some((line, quoted())),
+                }
+            }
+            if is_missing(text) {
                 continue;
             }
             self.texts[index] += 1;
-            // As long as each value is a time, the column may be that of the times.
-            if let (true, Some(time)) = (self.times[index].len() == self.rows, time::parse(text)) {
-                self.times[index].push(time);
-            }
             if self.bad[index].len() < KEPT {
                 self.bad[index].push(BadField {
                     line,
                     column: self.names[index].clone(),
-                    text: text.chars().take(QUOTED).collect(),
+                    text: quoted(),
                 });
             }
         }
@@ -184,9 +221,11 @@ impl Raw {
                 continue;
             }
             table.bad.append(&mut self.bad[index]);
+            table.bad_fields += self.texts[index];
             table.columns.push(Column { name, values });
         }
         table.bad.sort_by_key(|bad| bad.line);
+        table.sort();
         match table.columns.is_empty() {
             true => Err(TableError::NoNumbers),
             false => Ok(table),
@@ -211,7 +250,10 @@ impl Raw {
         let are_seconds = self.values[index].iter().all(|it| !it.is_nan());
         match are_dates || are_seconds {
             true => Ok(Some(index)),
-            false => Err(TableError::NoTimes(name.to_owned())),
+            false => Err(TableError::NoTimes {
+                column: name.to_owned(),
+                first: self.no_times[index].clone(),
+            }),
         }
     }
 }
@@ -236,8 +278,14 @@ pub enum TableError {
         /// The names that there are.
         columns: Vec<String>,
     },
-    /// A column has no time in some row.
-    NoTimes(String),
+    /// A column does not have times alone.
+    NoTimes {
+        /// The name of the column.
+        column: String,
+        /// The line and the text of the first field that is no time. Without it, some fields are dates
+        /// and some are numbers.
+        first: Option<(u64, String)>,
+    },
 }
 
 impl fmt::Display for TableError {
@@ -268,11 +316,16 @@ impl fmt::Display for TableError {
                 "there is no column `{name}`; the columns are {}",
                 columns.join(", ")
             ),
-            Self::NoTimes(name) => write!(
-                f,
-                "the column `{name}` does not have a date such as 2012-01-31, or a number of \
-                 seconds, in each row"
-            ),
+            Self::NoTimes { column, first } => {
+                if let Some((line, text)) = first {
+                    write!(f, "line {line}: `{text}` is no time; ")?;
+                }
+                write!(
+                    f,
+                    "the column `{column}` needs a date such as 2012-01-31 in each row, or a number of \
+                     seconds in each row"
+                )
+            }
         }
     }
 }

@@ -42,6 +42,14 @@ pub fn date(seconds: f64) -> String {
     }
 }
 
+/// Returns a length of time in its largest unit without a fraction, as `5m`.
+pub fn span(seconds: f64) -> String {
+    let units = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "m")];
+    let is_whole = |(unit, _): &(f64, &str)| seconds >= *unit && seconds % unit == 0.0;
+    let (unit, name) = units.into_iter().find(is_whole).unwrap_or((1.0, "s"));
+    format!("{}{name}", seconds / unit)
+}
+
 /// Returns a number of at most so many digits.
 fn digits(text: &str, most: usize) -> Option<i64> {
     let is_number = (1..=most).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_digit());
@@ -100,7 +108,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 mod tests {
     //! Risk: a point of another day, and text that is taken for a time.
 
-    use super::{date, parse};
+    use super::{date, parse, span};
 
     #[test]
     fn dates_and_times_are_read_and_written() {
@@ -118,6 +126,20 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(seconds), "{text}");
             assert_eq!(date(seconds), written, "{text}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_have_their_largest_unit() {
+        for (seconds, text) in [
+            (0.0, "0s"),
+            (0.5, "0.5s"),
+            (90.0, "90s"),
+            (300.0, "5m"),
+            (5_400.0, "90m"),
+            (604_800.0, "7d"),
+        ] {
+            assert_eq!(span(seconds), text);
         }
     }
 

@@ -13,8 +13,8 @@ use std::process::Command;
 
 use super::{Trouble, Verdict, capture, packages, part, pass};
 
-/// The number of parts. One part has some 10 mutants.
-const PARTS: u64 = 480;
+/// The number of parts. One part has some 5 mutants.
+const PARTS: u64 = 960;
 
 /// The files that are mutated, and the packages whose tests must find that.
 const GROUPS: &[Group] = &[
@@ -93,7 +93,7 @@ impl Group {
         }
         command.args(["--no-shuffle", "--output", "target", "--jobs", "2"]);
         // A hang counts as caught. No test takes as long as this time-out.
-        command.args(["--timeout", "120", "--build-timeout", "600"]);
+        command.args(["--timeout", "300", "--build-timeout", "900"]);
         command.args(["--test-package", self.tests]);
         command.args(["--", "--lib", "--tests"]);
         // Not an error yet: the command fails for each mutant that survives, and the lists say

@@ -23,15 +23,15 @@ pub(crate) fn histogram(title: &str, bins: &[Bin]) -> String {
     frame.end()
 }
 
-/// Draws thin bars over steps, up and down from zero, with a band around it.
+/// Draws thin bars over steps from one on, up and down from zero, with a band around it.
 pub(crate) fn stems(title: &str, values: &[f64], band: f64) -> String {
     let (low, high) = range(values.iter().copied().chain([-band, band, 0.0]));
-    let last = values.len().max(2) as f64 - 1.0;
-    let mut frame = Frame::new((360.0, 150.0), title, (0.0, last), (low, high));
+    let last = values.len().max(2) as f64;
+    let mut frame = Frame::new((360.0, 150.0), title, (1.0, last), (low, high));
     frame.y_axis();
     frame.x_axis();
     let (top, bottom) = (frame.y.at(band), frame.y.at(-band));
-    let (left, width) = (frame.x.at(0.0), frame.x.at(last) - frame.x.at(0.0));
+    let (left, width) = (frame.x.at(1.0), frame.x.at(last) - frame.x.at(1.0));
     let height = bottom - top;
     frame.put(format_args!(
         "<rect class=\"band\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" \
@@ -39,8 +39,8 @@ pub(crate) fn stems(title: &str, values: &[f64], band: f64) -> String {
     ));
     let base = frame.y.at(0.0);
     let mut path = String::new();
-    for (step, value) in values.iter().enumerate() {
-        let (x, y) = (frame.x.at(step as f64), frame.y.at(*value));
+    for (index, value) in values.iter().enumerate() {
+        let (x, y) = (frame.x.at(index as f64 + 1.0), frame.y.at(*value));
         put(&mut path, format_args!("M{x:.1} {base:.1}V{y:.1}"));
     }
     frame.put(format_args!("<path class=\"stem\" d=\"{path}\"/>"));

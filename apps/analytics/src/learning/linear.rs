@@ -7,6 +7,7 @@ use smartcore::linear::linear_regression::{
     LinearRegression, LinearRegressionParameters, LinearRegressionSolverName,
 };
 
+use super::dependent::independent;
 use super::{Features, LearnError, Scores, Split};
 
 /// A weighted sum of the features.
@@ -16,6 +17,9 @@ pub struct Linear {
     pub intercept: f64,
     /// The weights.
     pub coefficients: Vec<Coefficient>,
+    /// The features without a weight: each is constant in the rows that were learned from, or a
+    /// weighted sum of the features before it, so that any weight would do.
+    pub left_out: Vec<String>,
     /// The predictions for the rows of the test, in their order.
     pub predictions: Vec<f64>,
     /// How well the rows of the test were predicted, if there are any.
@@ -37,6 +41,27 @@ pub struct Coefficient {
 
 impl Linear {
     pub(super) fn fit(features: &Features, split: &Split) -> Result<Self, LearnError> {
+        let kept = independent(features, split);
+        let rows = split.train.len();
+        if kept.is_empty() {
+            return Err(LearnError::Constant);
+        }
+        if rows <= kept.len() + 1 {
+            let features = features.names.len();
+            return Err(LearnError::FewRows { rows, features });
+        }
+        if kept.len() == features.names.len() {
+            return Self::fit_independent(features, split);
+        }
+        let names = features.names.iter().enumerate();
+        let left_out = names.filter(|(feature, _)| !kept.contains(feature));
+        Ok(Self {
+            left_out: left_out.map(|(_, name)| name.clone()).collect(),
+            ..Self::fit_independent(&features.only(&kept), split)?
+        })
+    }
+
+    fn fit_independent(features: &Features, split: &Split) -> Result<Self, LearnError> {
         let scales = features.scales(&split.train);
         let matrix = features.standardized(&split.train, &scales)?;
         let targets = features.targets_of(&split.train);
@@ -59,9 +84,7 @@ impl Linear {
             });
         }
         if !intercept.is_finite() {
-            return Err(LearnError::Model(
-                "features depend on each other".to_owned(),
-            ));
+            return Err(LearnError::Model("its weights are not finite".to_owned()));
         }
         let predict = |rows: &[usize]| -> Vec<f64> {
             let weighted = |row: &usize| {
@@ -80,6 +103,7 @@ impl Linear {
             intercept,
             predictions,
             coefficients,
+            left_out: Vec::new(),
         })
     }
 }

@@ -90,6 +90,15 @@ fn scores(html: &mut Html, learning: &Learning) {
         ],
         &all,
     );
+    if let Some(linear) = learning.linear.get()
+        && !linear.left_out.is_empty()
+    {
+        let names = escape(&linear.left_out.join(", "));
+        html.put(format_args!(
+            "<p class=\"note\">Left out of the linear regression, since each is constant in the rows \
+             that it has learned from, or a weighted sum of the features before it: {names}.</p>\n"
+        ));
+    }
     html.reason("Linear regression", &learning.linear);
     html.reason("Random forest", &learning.forest);
 }

@@ -10,6 +10,9 @@ const LAGS: usize = 40;
 
 pub(super) fn section(html: &mut Html, report: &Report, table: &Table) {
     html.heading("Time series");
+    if let Some(spacing) = report.spacing.as_ref().filter(|it| !it.is_even()) {
+        html.put(format_args!("<p class=\"note\">Times: {spacing}.</p>\n"));
+    }
     let ticks = ticks(table);
     for (column, values) in report.columns.iter().zip(&table.columns) {
         match column.series.get() {
@@ -64,8 +67,9 @@ fn one(html: &mut Html, name: &str, values: &[f64], series: &Series, ticks: &[(f
         html.card(&format!("season of {} steps", season.period), chart);
     }
     let lags = LAGS.max(season.map_or(0, |season| PERIODS * season.period));
-    let shown = &series.autocorrelation[..series.autocorrelation.len().min(lags + 1)];
-    // The first one is always one, and says nothing.
+    // Without that of no step, which is always one and would leave little room for the others.
+    let shown = series.autocorrelation.get(1..).unwrap_or_default();
+    let shown = &shown[..shown.len().min(lags)];
     html.card(
         "autocorrelation by steps",
         stems("Autocorrelation", shown, series.chance),

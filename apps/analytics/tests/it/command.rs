@@ -4,6 +4,9 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -27,7 +30,7 @@ fn run_with(arguments: &[&str], input: &str) -> Output {
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
     // Beside the reader, which a large output would block.
-    let writer = std::thread::spawn(move || {
+    let writer = thread::spawn(move || {
         let _ = stdin.write_all(input.as_bytes());
     });
     let output = child.wait_with_output().unwrap();
@@ -138,6 +141,84 @@ fn a_mistake_in_a_table_is_named_with_its_line() {
 }
 
 #[test]
+fn mistakes_that_are_not_named_are_counted() {
+    let folder = TempDir::new().unwrap();
+    let (file, out) = (folder.path().join("a.csv"), folder.path().join("a.html"));
+    let mut table = "n,m\n".to_owned();
+    table.extend((0..1_000).map(|row| match row % 20 {
+        0 => format!("oops,{row}\n"),
+        1 => format!("NA,{row}\n"),
+        _ => format!("{row},{row}\n"),
+    }));
+    fs::write(&file, table).unwrap();
+    let result = run(&["report", path(&file), "--out", path(&out), "--json"]);
+    assert_eq!(result.status.code(), Some(1));
+    let errors = text(&result.stderr);
+    assert_eq!(errors.matches("`oops`").count(), 20, "{errors}");
+    let more = "a.csv: 30 more fields are not numbers; they count as missing\n";
+    assert!(errors.ends_with(more), "{errors}");
+    let figures: Value = serde_json::from_slice(&result.stdout).unwrap();
+    assert_eq!(figures["bad_fields"], 50);
+    assert_eq!(figures["columns"][0]["statistics"]["missing"], 100);
+    let page = fs::read_to_string(&out).unwrap();
+    assert!(page.contains("count as missing: 50."));
+}
+
+/// The figures get the page's name with another ending, which a table may have.
+#[test]
+fn a_report_is_not_written_over_its_table() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("table.json");
+    fs::write(&file, "n\n1\n2\n").unwrap();
+    let mut command = analytics(&["report", "table.json"]);
+    let result = command.current_dir(&folder).output().unwrap();
+    assert_eq!(result.status.code(), Some(2));
+    let errors = text(&result.stderr);
+    assert!(
+        errors.contains("table.json: the report would be written over the table"),
+        "{errors}"
+    );
+    assert_eq!(names_in(folder.path()), ["table.json"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "n\n1\n2\n");
+}
+
+#[test]
+fn the_order_of_the_rows_changes_nothing_and_uneven_times_are_told() {
+    let folder = TempDir::new().unwrap();
+    let co2 = fs::read_to_string(sample("climate/co2.csv")).unwrap();
+    let lines: Vec<&str> = co2.lines().collect();
+    let backwards = lines[1..].iter().rev().copied();
+    let backwards: Vec<&str> = lines[..1].iter().copied().chain(backwards).collect();
+    // Without the weeks of ten years.
+    let gap = lines.iter().filter(|it| !it.starts_with("197"));
+    let gap: Vec<&str> = gap.copied().collect();
+    let [ordered, backwards, gap] = [lines, backwards, gap].map(|lines| {
+        let (file, out) = (folder.path().join("a.csv"), folder.path().join("a.html"));
+        fs::write(&file, lines.join("\n") + "\n").unwrap();
+        let result = run(&["report", path(&file), "--trees", "5", "--out", path(&out)]);
+        assert_eq!(result.status.code(), Some(0), "{}", text(&result.stderr));
+        let figures = fs::read(out.with_extension("json")).unwrap();
+        let figures: Value = serde_json::from_slice(&figures).unwrap();
+        let page = fs::read_to_string(&out).unwrap();
+        (figures, page, text(&result.stdout))
+    });
+    assert_eq!(ordered.0["columns"], backwards.0["columns"]);
+    assert_eq!(ordered.0["times"], backwards.0["times"]);
+    assert!(!ordered.1.contains("Times: ") && !ordered.2.contains("\ntimes "));
+    for (told, uneven) in [
+        ("out of order in the file, now sorted", backwards),
+        ("1 behind gaps of ", gap),
+    ] {
+        let (_, page, table) = uneven;
+        assert!(page.contains("Times: rows in steps of 7d, but "), "{told}");
+        assert!(
+            page.contains(told) && table.contains(told),
+            "{told} in {table}"
+        );
+    }
+}
+
+#[test]
 fn wrong_usage_says_what_to_do() {
     let weather = sample("weather/seattle.csv");
     let file = path(&weather);
@@ -153,11 +234,20 @@ fn wrong_usage_says_what_to_do() {
         ),
         (
             &["report", file, "--time", "weather"],
-            "does not have a date",
+            "line 2: `drizzle` is no time; the column `weather` needs a date",
         ),
         (
             &["report", file, "--delimiter", ";"],
             "no column has numbers; is the separator right?",
+        ),
+        (
+            &["report", file, "--out", "report.JSON"],
+            "report.JSON: the figures are written to the page's name with .json",
+        ),
+        (&["report", file, "--out", "."], ".: a folder; --out needs"),
+        (
+            &["report", file, "--out", file],
+            "seattle.csv: the report would be written over the table",
         ),
         (&["report", file, "--period", "1"], "at least 2"),
         (&["report", file, "--test", "1"], "from 0 to 0.9"),
@@ -285,6 +375,108 @@ fn a_socket_is_a_source_too() {
     );
 }
 
+#[test]
+fn a_socket_that_listens_is_a_source_too() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut command = analytics(&["stream", "--connect", &address, "--window", "1m"]);
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut socket, _) = listener.accept().unwrap();
+    socket.write_all(seconds(500).as_bytes()).unwrap();
+    drop(socket);
+    let result = child.wait_with_output().unwrap();
+    assert_eq!(result.status.code(), Some(0), "{}", text(&result.stderr));
+    let printed = text(&result.stdout);
+    assert!(printed.contains("500 analyzed, 1 unusual"), "{printed}");
+    // Nothing listens there any more.
+    drop(listener);
+    let result = run(&["stream", "--connect", &address]);
+    assert_eq!(result.status.code(), Some(2));
+    assert!(text(&result.stderr).contains(&address));
+}
+
+#[test]
+fn a_field_that_is_not_there_ends_a_stream_at_once() {
+    let mut command = analytics(&["stream", "--value", "heat"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(seconds(50).as_bytes()).unwrap();
+    // Although the input has not ended.
+    let result = child.wait_with_output().unwrap();
+    drop(input);
+    assert_eq!(result.status.code(), Some(2));
+    assert_eq!(
+        text(&result.stderr),
+        "analytics: cannot read: line 1: there is no field `heat` in the first line: time, value\n"
+    );
+}
+
+#[test]
+fn a_wrong_time_is_named_and_costs_one_point() {
+    let wrong = "2099-01-01,1\n";
+    let lines = seconds(1_000);
+    let (start, rest) = lines.split_at(lines.find("2024-05-01T00:01:00Z").unwrap());
+    let result = run_with(&["stream"], &format!("{start}{wrong}{rest}"));
+    assert_eq!(result.status.code(), Some(0));
+    let errors = text(&result.stderr);
+    let expected = "analytics: the point 1 at 2099-01-01 is more than 5m from the point before it";
+    assert!(
+        errors.starts_with(expected) && errors.lines().count() == 1,
+        "{errors}"
+    );
+    let printed = text(&result.stdout);
+    for part in [
+        "1001 analyzed, 1 unusual, 0 late",
+        "2024-05-01 00:05:00: trend +0.",
+        "jumps           1 points",
+    ] {
+        assert!(printed.contains(part), "{part} in {printed}");
+    }
+}
+
+/// A thread writes points as long as the program takes them.
+#[test]
+fn a_source_waits_while_nothing_reads_what_is_printed() {
+    const CHUNK: u32 = 100;
+    // Much more than pipes and streams hold.
+    const MOST: u32 = 3_000;
+    let mut command = analytics(&["stream", "--trend", "1s", "--window", "1m"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let (written, chunks) = mpsc::channel();
+    let writer = thread::spawn(move || {
+        for chunk in 0..MOST {
+            let times = chunk * CHUNK..(chunk + 1) * CHUNK;
+            let lines: String = times.map(|it| format!("{it},{}\n", it % 2)).collect();
+            input.write_all(lines.as_bytes()).unwrap();
+            if written.send(()).is_err() {
+                return chunk + 1;
+            }
+        }
+        MOST
+    });
+    // Until the source has had to wait for a second.
+    let mut taken = 0;
+    while chunks.recv_timeout(Duration::from_secs(1)).is_ok() {
+        taken += 1;
+    }
+    assert!(!writer.is_finished() && taken < MOST, "{taken} chunks");
+    drop(chunks);
+    let result = child.wait_with_output().unwrap();
+    let points = CHUNK * writer.join().unwrap();
+    let printed = text(&result.stdout);
+    assert!(printed.contains(&format!("{points} analyzed")), "{points}");
+    // The trend is told from the tenth point on.
+    assert_eq!(printed.matches(": trend ").count(), points as usize - 9);
+}
+
 #[cfg(unix)]
 fn interrupt(child: &std::process::Child) {
     let kill = Command::new("kill")
@@ -342,7 +534,7 @@ fn an_interrupted_report_leaves_no_half_of_a_page() {
     let tasks = format!("/proc/{}/task", child.id());
     while cfg!(target_os = "linux") && fs::read_dir(&tasks).unwrap().count() < 4 {
         assert!(child.try_wait().unwrap().is_none());
-        std::thread::yield_now();
+        thread::yield_now();
     }
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));

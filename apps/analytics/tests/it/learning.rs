@@ -2,7 +2,7 @@
 //! are those of scikit-learn.
 
 use analytics::{
-    Algorithm, Clusters, Features, Forest, LearnError, Learned, Scores, Split, features,
+    Algorithm, Clusters, Features, Forest, LearnError, Learned, Linear, Scores, Split, features,
 };
 use serde_json::Value;
 
@@ -177,22 +177,107 @@ fn no_row_is_both_learned_and_tested() {
     assert!(!split.test.is_sorted(), "the rows are drawn");
 }
 
+/// The friedman rows with more columns: each of `more` is a name and makes a value of a row.
+fn with_more(more: &[(&str, &dyn Fn(&[f64], usize) -> f64)]) -> (Features, Split) {
+    let (features, split) = friedman();
+    let row = |row: usize| {
+        let values = features.row(row);
+        let added = more.iter().map(move |(_, value)| value(values, row));
+        added.chain(values.iter().copied())
+    };
+    let names = more.iter().map(|(name, _)| (*name).to_owned());
+    let more = Features {
+        values: (0..features.rows()).flat_map(row).collect(),
+        names: names.chain(features.names.clone()).collect(),
+        targets: features.targets.clone(),
+    };
+    (more, split)
+}
+
+fn regression(features: &Features, split: &Split) -> Result<Linear, LearnError> {
+    match features.learn(split, Algorithm::LinearRegression)? {
+        Learned::Linear(linear) => Ok(linear),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
-fn features_that_depend_on_each_other_are_an_error_or_a_model_and_no_nan() {
+fn features_that_others_determine_are_left_out_and_named() {
+    let (features, split) = friedman();
+    let alone = regression(&features, &split).unwrap();
+    assert!(alone.left_out.is_empty());
+    // Two sums, of which one has another scale and unit, and what is rounded.
+    let (more, split) = with_more(&[
+        ("sum", &|row, _| row[0] + row[1]),
+        ("degrees", &|row, _| 1.8e6 * (row[2] - 0.3) + 32.0),
+    ]);
+    let found = regression(&more, &split).unwrap();
+    // Columns are taken in their order, so that `x1` is what `sum` and `x0` leave.
+    assert_eq!(found.left_out, ["x1", "x2"]);
+    for (found, alone) in found.predictions.iter().zip(&alone.predictions) {
+        assert_close(*found, *alone, 1e-10);
+    }
+    let weighed: Vec<_> = found
+        .coefficients
+        .iter()
+        .map(|it| it.feature.as_str())
+        .collect();
+    assert_eq!(weighed, ["sum", "degrees", "x0", "x3", "x4", "x5"]);
+}
+
+#[test]
+fn features_that_nearly_depend_on_others_remain() {
+    let (more, split) = with_more(&[("noise", &|row, at| row[0] + 1e-4 * (at * at % 7) as f64)]);
+    let found = regression(&more, &split).unwrap();
+    assert!(found.left_out.is_empty(), "{:?}", found.left_out);
+}
+
+/// It varies, but only among the rows of the test. The mean of such numbers is rounded.
+#[test]
+fn a_feature_that_is_constant_in_the_rows_to_learn_from_is_left_out() {
+    let (features, split) = friedman();
+    let alone = regression(&features, &split).unwrap();
+    for level in [0.0, 0.1, 1e9 + 0.1] {
+        let constant = |_: &[f64], row: usize| if row < 600 { level } else { level + 1.0 };
+        let (more, split) = with_more(&[("constant", &constant)]);
+        let found = regression(&more, &split).unwrap();
+        assert_eq!(found.left_out, ["constant"], "{level}");
+        assert_eq!(found.predictions, alone.predictions);
+    }
+}
+
+#[test]
+fn too_little_for_a_regression_is_an_error_and_no_nan() {
+    let (features, _) = friedman();
+    let split = |train: usize| Split {
+        train: (0..train).collect(),
+        test: (train..features.rows()).collect(),
+    };
+    let error = regression(&features, &split(7)).unwrap_err();
+    let expected = LearnError::FewRows {
+        rows: 7,
+        features: 6,
+    };
+    assert_eq!(error, expected);
+    assert!(regression(&features, &split(8)).is_ok());
+    let flat = Features {
+        values: vec![0.1; 30],
+        targets: (0..30).map(f64::from).collect(),
+        names: vec!["a".to_owned()],
+    };
+    let all = Split::draw(30, 0.2, 0);
+    assert_eq!(regression(&flat, &all).unwrap_err(), LearnError::Constant);
+}
+
+#[test]
+fn clusters_need_two_rows_each() {
     let rows = 30;
     let features = Features {
-        names: vec!["a".to_owned(), "b".to_owned()],
-        values: (0..rows)
-            .flat_map(|row| [f64::from(row), 2.0 * f64::from(row)])
-            .collect(),
-        targets: (0..rows).map(f64::from).collect(),
+        names: vec!["a".to_owned()],
+        values: (0..rows).map(f64::from).collect(),
+        targets: vec![0.0; 30],
     };
     let split = Split::draw(features.rows(), 0.2, 0);
-    match features.learn(&split, Algorithm::LinearRegression) {
-        Ok(Learned::Linear(found)) => assert!(found.predictions.iter().all(|it| it.is_finite())),
-        Ok(other) => panic!("{other:?}"),
-        Err(error) => assert!(matches!(error, LearnError::Model(_)), "{error}"),
-    }
     let error = features.learn(
         &split,
         Algorithm::Clustering {

@@ -12,6 +12,7 @@ mod learning;
 mod nist;
 mod page;
 mod points;
+mod readme;
 mod realtime;
 mod series;
 mod service;

@@ -2,20 +2,28 @@
 
 use std::sync::Arc;
 
-use analytics::{Settings, Table, analyze, page, start_pool};
+use analytics::{Report, Settings, Table, analyze, page, start_pool};
 use insula::block_on;
+use serde_json::Value;
 
-use crate::support::{sample, table};
+use crate::support::{reference, sample, table};
 
 fn page_of(title: &str, table: &Arc<Table>) -> String {
+    page(title, &report(table), table)
+}
+
+fn report(table: &Arc<Table>) -> Report {
+    let settings = Settings {
+        trees: 5,
+        ..Settings::default()
+    };
+    report_with(table, &settings)
+}
+
+fn report_with(table: &Arc<Table>, settings: &Settings) -> Report {
     block_on(async {
         let pool = start_pool(2).await.unwrap();
-        let settings = Settings {
-            trees: 5,
-            ..Settings::default()
-        };
-        let report = analyze(&pool, table, &settings).await.unwrap();
-        page(title, &report, table)
+        analyze(&pool, table, settings, &|| {}).await.unwrap()
     })
 }
 
@@ -106,6 +114,131 @@ fn a_page_has_the_plots_of_every_part() {
     }
     assert!(!page.contains("NaN") && !page.contains("inf<"));
     assert!(page.len() < 600_000, "{}", page.len());
+}
+
+/// The rows of the tables of a page that begin with `name`, without it.
+fn rows_of(page: &str, name: &str) -> Vec<Vec<String>> {
+    let rows = page.split("<tr>").skip(1);
+    let rows = rows.map(|row| {
+        let cells = row.split("<td>").skip(1);
+        let cells = cells.map(|cell| cell.split("</td>").next().unwrap().to_owned());
+        cells.collect::<Vec<_>>()
+    });
+    let rows = rows.filter(|cells| cells.first().is_some_and(|it| it == name));
+    rows.map(|cells| cells[1..].to_vec()).collect()
+}
+
+/// Checks that the cells have these figures, with four digits.
+#[track_caller]
+fn assert_cells(cells: &[String], figures: &[&Value]) {
+    assert_eq!(cells.len(), figures.len(), "{cells:?}");
+    for (cell, figure) in cells.iter().zip(figures) {
+        let (cell, figure): (f64, f64) = (cell.parse().unwrap(), figure.as_f64().unwrap());
+        let error = (cell - figure).abs();
+        assert!(error <= 5e-4 * figure.abs(), "{cell} is not {figure}");
+    }
+}
+
+#[test]
+fn a_page_has_the_figures_of_the_json() {
+    let table = Arc::new(table(&sample("weather/seattle.csv")));
+    let report = report(&table);
+    let page = page("seattle.csv", &report, &table);
+    let json = serde_json::to_value(&report).unwrap();
+    for column in json["columns"].as_array().unwrap() {
+        let it = &column["statistics"];
+        let percentile = |place: usize| &it["percentiles"][place][1];
+        let figures = [
+            &it["count"],
+            &it["missing"],
+            &it["mean"],
+            &it["standard_deviation"],
+            &it["min"],
+            percentile(1),
+            percentile(2),
+            &it["median"],
+            percentile(4),
+            percentile(5),
+            &it["max"],
+            &it["skewness"],
+            &it["kurtosis"],
+        ];
+        let name = column["name"].as_str().unwrap();
+        assert_cells(&rows_of(&page, name)[0], &figures);
+        let bins = it["histogram"].as_array().unwrap();
+        let last = &bins[bins.len() - 1]["count"];
+        assert!(page.contains(&format!(": {last}</title>")), "{name}");
+    }
+    let learning = &json["learning"];
+    for (model, scores) in [
+        ("always the mean", &learning["baseline"]),
+        ("linear regression", &learning["linear"]["test"]),
+        ("random forest, 5 trees", &learning["forest"]["test"]),
+    ] {
+        let figures = ["r2", "rmse", "mae"].map(|it| &scores[it]);
+        assert_cells(&rows_of(&page, model)[0], &figures);
+    }
+    let clusters = &learning["clusters"]["clusters"];
+    for (index, cluster) in clusters.as_array().unwrap().iter().enumerate() {
+        let color = index + 1;
+        let name = format!("<span class=\"key c{color}\"></span>{color}");
+        let mut figures = vec![&cluster["size"]];
+        figures.extend(cluster["center"].as_array().unwrap());
+        assert_cells(&rows_of(&page, &name)[0], &figures);
+    }
+    let (rows, times) = (&json["rows"], &json["times"]);
+    let lead = format!(
+        "{rows} rows, 4 columns with numbers, {} to {}",
+        times[0], times[1]
+    );
+    assert!(page.contains(&lead.replace('"', "")), "{lead}");
+}
+
+/// Its bar would be higher than all others.
+#[test]
+fn the_correlation_with_itself_is_not_drawn() {
+    let table = Arc::new(table(&reference("friedman.csv")));
+    let page = page_of("friedman", &table);
+    let charts: Vec<&str> = page
+        .split("aria-label=\"Autocorrelation\"")
+        .skip(1)
+        .collect();
+    assert_eq!(charts.len(), 7);
+    for chart in charts {
+        let chart = chart.split("</svg>").next().unwrap();
+        assert_eq!(chart.matches('V').count(), 40, "{chart}");
+        // Nothing is near one in these random numbers, nor is the scale.
+        assert!(!chart.contains(">0.8<"), "{chart}");
+    }
+}
+
+#[test]
+fn features_that_say_nothing_are_named() {
+    let mut text = "a,b,c\n".to_owned();
+    text.extend((0..40).map(|row| format!("{row},{},{}\n", 2 * row, row * row % 17)));
+    let table = Arc::new(Table::read(text.as_bytes(), b',', None).unwrap());
+    let settings = Settings {
+        target: 2,
+        trees: 5,
+        ..Settings::default()
+    };
+    let report = report_with(&table, &settings);
+    let linear = report.learning.get().unwrap().linear.get().unwrap();
+    assert_eq!(linear.left_out, ["b"]);
+    let page = page("t", &report, &table);
+    assert!(
+        page.contains("a weighted sum of the features before it: b."),
+        "{page}"
+    );
+}
+
+/// With a target that does not vary, no branch of a tree helps.
+#[test]
+fn a_target_that_does_not_vary_has_a_page_without_nan() {
+    let mut text = "a,b\n".to_owned();
+    text.extend((0..40).map(|row| format!("7,{row}\n")));
+    let table = Arc::new(Table::read(text.as_bytes(), b',', None).unwrap());
+    assert!(!page_of("flat", &table).contains("NaN"));
 }
 
 #[test]

@@ -68,12 +68,26 @@ fn a_bad_line_is_named_and_the_others_are_read() {
 
 #[test]
 fn a_field_that_is_not_there_is_named() {
-    let (good, bad) = read(b"a,b\n1,2\n", csv(Some("a"), Some("c")));
-    assert!(good.is_empty());
+    let mut points = Points::new(&b"\na,b\n1,2\n"[..], csv(Some("a"), Some("c")));
+    let error = points.next_points().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     assert_eq!(
-        bad[0].1.to_string(),
-        "there is no field `c` in the first line: a, b"
+        error.to_string(),
+        "line 2: there is no field `c` in the first line: a, b"
     );
+}
+
+/// A mistake in the first line of points is no name.
+#[test]
+fn a_first_line_with_half_of_a_point_is_a_bad_one() {
+    for (line, error) in [
+        ("2012-13-01,5", PointError::Time("2012-13-01".to_owned())),
+        ("2012-01-01,oops", PointError::Value("oops".to_owned())),
+        ("1", PointError::Fields(1)),
+    ] {
+        let (good, bad) = read(format!("{line}\n1,2\n").as_bytes(), csv(None, None));
+        assert_eq!((good, bad), (vec![(1.0, 2.0)], vec![(1, error)]));
+    }
 }
 
 #[test]

@@ -134,6 +134,56 @@ fn after_a_long_silence_the_window_is_empty() {
 }
 
 #[test]
+fn a_wrong_time_costs_one_point() {
+    for wrong in [1e12, -1e12] {
+        let mut points: Vec<_> = (0..100)
+            .map(|it| (f64::from(it), f64::from(it % 2)))
+            .collect();
+        points.insert(50, (wrong, 1e6));
+        let found = run(config(1_000), &points);
+        let jumps: Vec<_> = (0..points.len()).filter(|it| found[*it].is_jump).collect();
+        assert_eq!(jumps, [50], "{wrong}");
+        assert_eq!((found[50].anomaly, found[50].mean), (None, None));
+        assert!(found.iter().all(|it| !it.is_late && it.anomaly.is_none()));
+        // The other hundred but the last are in the window.
+        assert_eq!(found[100].count, 99);
+        assert_close(found[100].mean.unwrap(), 49.0 / 99.0, 1e-12);
+    }
+}
+
+/// After a silence, a clock that was set, or two wrong times.
+#[test]
+fn two_jumps_to_the_same_side_begin_a_new_window() {
+    let times = |from: u32| (from..from + 30).map(|it| (f64::from(it), 1.0));
+    for second in [0, 100_000] {
+        let points: Vec<_> = times(50_000).chain(times(second)).collect();
+        let found = run(config(300), &points);
+        assert!(found[30].is_jump && !found[30].is_late);
+        assert!(found[31..].iter().all(|it| !it.is_jump && !it.is_late));
+        // With the first one.
+        assert_eq!((found[31].count, found[59].count), (1, 29), "{second}");
+    }
+    // Jumps to both sides, or backwards, agree on nothing.
+    let mut points: Vec<_> = times(50_000).collect();
+    points.extend([(0.0, 1.0), (1e6, 1.0), (9e5, 1.0), (50_030.0, 1.0)]);
+    let found = run(config(300), &points);
+    assert!(found[30..33].iter().all(|it| it.is_jump));
+    assert!(!found[33].is_jump && found[33].count == 30);
+}
+
+/// The first point has nothing to be far from.
+#[test]
+fn a_stream_that_begins_with_a_wrong_time_goes_on() {
+    let points: Vec<_> = [(4e9, 5.0)]
+        .into_iter()
+        .chain((0..30).map(|it| (f64::from(it), 1.0)))
+        .collect();
+    let found = run(config(300), &points);
+    assert!(found[1].is_jump);
+    assert_eq!((found[30].count, found[30].is_late), (29, false));
+}
+
+#[test]
 fn a_late_point_is_compared_and_not_kept() {
     let mut points: Vec<_> = (0..20)
         .map(|it| (f64::from(it), f64::from(it % 2)))

@@ -1,6 +1,8 @@
 //! Risk: a trend, a season or a memory that is not there. The references are those of statsmodels and
 //! SciPy.
 
+use std::f64::consts::TAU;
+
 use analytics::{Series, SeriesError, autocorrelation, bridged, decompose};
 
 use crate::support::{assert_close, expected, numbers, sample, table};
@@ -106,11 +108,23 @@ fn noise_and_lines_have_no_season() {
 #[test]
 fn a_wave_is_found_with_its_period() {
     for period in [5.0_f64, 12.0, 100.0] {
-        let wave = |step: u32| (f64::from(step) / period * std::f64::consts::TAU).sin();
+        let wave = |step: u32| (f64::from(step) / period * TAU).sin();
         let values: Vec<f64> = (0..1_200).map(wave).collect();
         let found = Series::of(&values, None).unwrap();
         assert_close(found.peaks[0].period, period, 1e-12);
         assert!(found.peaks[0].share > 0.95);
+    }
+}
+
+/// Half of an odd number of steps is no period that fits twice if it is rounded up.
+#[test]
+fn two_waves_in_an_odd_number_of_steps_are_a_season() {
+    for length in [9, 11, 101, 731] {
+        let wave = |step: u32| (f64::from(2 * step) / f64::from(length) * TAU).sin();
+        let values: Vec<f64> = (0..length).map(wave).collect();
+        let found = Series::of(&values, None).unwrap();
+        assert_close(found.peaks[0].period, f64::from(length) / 2.0, 1e-12);
+        assert_eq!(found.season.unwrap().period, length as usize / 2);
     }
 }
 

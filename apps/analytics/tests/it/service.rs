@@ -1,11 +1,12 @@
 //! Risk: a report that depends on the number of workers, copies its table, or hides an error; a
 //! stream that runs ahead of its reader.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use analytics::{
     Algorithm, AnalyticsCaller, AnalyticsError, DataPoint, LearnRequest, Part, Processing,
-    RealtimeConfig, Report, Settings, Split, Table, analyze, features, start_pool,
+    RealtimeConfig, Report, Settings, Split, Table, analyze, calls, features, start_pool,
 };
 use futures_util::future::join;
 use insula::rpc::TrySendError;
@@ -24,7 +25,14 @@ fn settings(table: &Table, target: &str) -> Settings {
 fn report(table: &Arc<Table>, settings: &Settings, workers: usize) -> Report {
     block_on(async {
         let pool = start_pool(workers).await.unwrap();
-        analyze(&pool, table, settings).await.unwrap()
+        let answers = Cell::new(0);
+        let answered = || answers.set(answers.get() + 1);
+        let report = analyze(&pool, table, settings, &answered).await.unwrap();
+        // Those that say why a part is not possible are answers too.
+        if report.learning.get().is_some() {
+            assert_eq!(answers.get(), calls(table, settings));
+        }
+        report
     })
 }
 
@@ -37,6 +45,7 @@ fn the_number_of_workers_changes_nothing_and_nothing_is_copied() {
         let processing = std::mem::take(&mut report.processing);
         // Four columns twice, the correlations, the regression, 25 trees by ten, five clusterings.
         assert_eq!(processing.calls, 8 + 1 + 1 + 3 + 5);
+        assert_eq!(calls(&table, &settings), processing.calls);
         assert_eq!(processing.calls_of_workers.len(), workers);
         assert_eq!(processing.bytes_copied, 0);
         report.generated_at.clear();
