@@ -110,6 +110,7 @@ fn seeds() -> Vec<Vec<u8>> {
         r#""getIsolate","params":{"isolateId":"isolates/1"}"#,
         r#""getPorts","params":{"isolateId":"isolates/1"}"#,
         r#""getThreads""#,
+        r#""getMailboxes""#,
         r#""getWaits""#,
         r#""getPools""#,
         r#""getPool","params":{"poolId":"pools/1"}"#,

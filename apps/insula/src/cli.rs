@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Pools(Target),
     /// List the threads of the pool of threads
     Threads(Target),
+    /// List the mailboxes, at which threads wait for each other
+    Mailboxes(Target),
     /// List who waits for whom, and cycles
     Waits(Target),
     /// Say why an isolate is alive and waits, or why a pool is slow

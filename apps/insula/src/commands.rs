@@ -29,6 +29,7 @@ pub(crate) fn run(options: Options) -> Outcome {
         Command::Ps(options) => lists::isolates(&options, &global),
         Command::Pools(target) => lists::pools(&target, &global),
         Command::Threads(target) => lists::threads(&target, &global),
+        Command::Mailboxes(target) => lists::mailboxes(&target, &global),
         Command::Waits(target) => lists::waits(&target, &global),
         Command::Why(on) => subject::why(&on, &global),
         Command::Events(options) => events::run(&options, &global),

@@ -4,8 +4,8 @@ use std::borrow::Borrow;
 
 use insula_inspect::announce::Announcement;
 use insula_inspect::model::{
-    Event, Isolate, IsolateKind, IsolateState, Latency, Method, NativePort, Outcomes, Party, Pool,
-    PoolDetail, Port, Profile, Severity, ThreadState, Threads, Wait, Worker,
+    Event, Isolate, IsolateKind, IsolateState, Latency, Mailbox, Method, NativePort, Outcomes,
+    Party, Pool, PoolDetail, Port, Profile, Severity, ThreadState, Threads, Wait, Worker,
 };
 
 use crate::table::{Column, Table, Tone};
@@ -343,6 +343,37 @@ pub(crate) fn native_ports(ports: &[NativePort]) -> Table {
             micros(port.mean_us),
         ];
         table.push(&port.id, tone, cells);
+    }
+    table
+}
+
+pub(crate) fn mailboxes(mailboxes: &[Mailbox]) -> Table {
+    const COLUMNS: &[Column] = &[
+        Column::text("MAILBOX", 0),
+        Column::text("KIND", 3),
+        Column::text("STATE", 1),
+        Column::number("PUTTERS", 0),
+        Column::number("TAKERS", 0),
+        Column::flexible("MESSAGE", 2),
+        Column::flexible("MADE AT", 0),
+    ];
+    let mut table = Table::new(COLUMNS);
+    for mailbox in mailboxes {
+        let (state, tone) = match (mailbox.is_closed, mailbox.is_full) {
+            (true, _) => ("closed", Tone::Dim),
+            (false, true) => ("full", Tone::Plain),
+            (false, false) => ("empty", Tone::Plain),
+        };
+        let cells = vec![
+            clean(&mailbox.id),
+            clean(&mailbox.kind),
+            state.to_owned(),
+            count(mailbox.putters),
+            count(mailbox.takers),
+            clean(&mailbox.message),
+            clean(&mailbox.opened_at),
+        ];
+        table.push(&mailbox.id, tone, cells);
     }
     table
 }

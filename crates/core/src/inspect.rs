@@ -10,6 +10,8 @@
 //! by a control message, [`Isolate::inspect`]; an isolate that computes answers late.
 
 mod detail;
+mod listed;
+mod mailboxes;
 mod native_ports;
 mod observer;
 mod waits;
@@ -21,7 +23,10 @@ use crate::memory::{IsolateCore, IsolateRef};
 use crate::runtime::Runtime;
 use crate::runtime::thread_pool::ThreadPool;
 pub use detail::{IsolateDetail, PortDetail, PortMode};
-pub(crate) use native_ports::{ListedPort, Listing};
+pub(crate) use listed::Listing;
+pub(crate) use mailboxes::{ListedMailbox, MAILBOXES};
+pub use mailboxes::{MailboxKind, MailboxSnapshot, mailboxes};
+pub(crate) use native_ports::{ListedPort, PORTS};
 pub use native_ports::{NativePortSnapshot, native_ports};
 pub use observer::IsolateObserver;
 pub(crate) use observer::Observers;

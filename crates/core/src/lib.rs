@@ -57,9 +57,9 @@ pub use event_loop::task::{isolate_around, isolate_of};
 pub use event_loop::timer::{Sleep, Timer, sleep, sleep_until};
 pub use event_loop::yield_now::{YieldNow, yield_now};
 pub use inspect::{
-    IsolateDetail, IsolateKind, IsolateObserver, IsolateSnapshot, IsolateState, NativePortSnapshot,
-    PartySnapshot, PortDetail, PortMode, RuntimeSnapshot, ThreadSnapshot, WaitSnapshot,
-    native_ports, waits,
+    IsolateDetail, IsolateKind, IsolateObserver, IsolateSnapshot, IsolateState, MailboxKind,
+    MailboxSnapshot, NativePortSnapshot, PartySnapshot, PortDetail, PortMode, RuntimeSnapshot,
+    ThreadSnapshot, WaitSnapshot, mailboxes, native_ports, waits,
 };
 pub use isolate::cell::{CellError, IsolateCell, IsolateLocal, LocalError};
 pub use isolate::pinned::Pinned;

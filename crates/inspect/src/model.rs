@@ -381,6 +381,39 @@ pub struct NativePort {
     pub mean_us: f64,
 }
 
+/// The answer to `getMailboxes`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct Mailboxes {
+    /// The mailboxes of the process, in the order in which they were made; at most 1,000.
+    pub mailboxes: Vec<Mailbox>,
+}
+
+/// A mailbox, through which threads hand values over and wait for each other.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct Mailbox {
+    /// `mailboxes/` and its number.
+    pub id: String,
+    /// `oneSlot` or `rendezvous`.
+    pub kind: String,
+    /// The type of its messages; of a rendezvous, that of its requests.
+    pub message: String,
+    /// The place in the source that has made it.
+    pub opened_at: String,
+    /// Whether it is closed.
+    pub is_closed: bool,
+    /// Whether a message is in the slot; of a rendezvous, whether there is a request without a
+    /// response, or a response that was not taken.
+    pub is_full: bool,
+    /// The parties that wait for room; of a rendezvous, for a response.
+    pub putters: u64,
+    /// The parties that wait for a message; of a rendezvous, for a request.
+    pub takers: u64,
+}
+
 /// A distribution of times.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -1,9 +1,9 @@
-//! Lists: programs, isolates, pools, threads and waits.
+//! Lists: programs, isolates, pools, threads, mailboxes and waits.
 
 use std::fmt::Write;
 
 use insula_inspect::announce::announced;
-use insula_inspect::model::{Isolates, Pools, Threads, Waits};
+use insula_inspect::model::{Isolates, Mailboxes, Pools, Threads, Waits};
 use serde_json::json;
 
 use crate::cli::{Global, Ps, Target};
@@ -106,6 +106,17 @@ pub(super) fn threads(target: &Target, global: &Global) -> Outcome {
         let _ = write!(text, "\n{ports}");
     }
     print(&text)
+}
+
+/// Lists the mailboxes.
+pub(super) fn mailboxes(target: &Target, global: &Global) -> Outcome {
+    let mut client = connect(target, global)?;
+    let mailboxes: Mailboxes = client.call("getMailboxes", json!({}))?;
+    if global.json {
+        print_json(&mailboxes)
+    } else {
+        print(&tables::mailboxes(&mailboxes.mailboxes).plain())
+    }
 }
 
 /// Lists waits, and the cycles among them.

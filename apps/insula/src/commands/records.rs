@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use insula_inspect::client::{Client, ClientError};
 use insula_inspect::model::{
-    Events, History, Isolate, IsolateDetail, Isolates, PROTOCOL, PoolDetail, Recording, Threads,
-    Version, Vm, Waits,
+    Events, History, Isolate, IsolateDetail, Isolates, Mailboxes, PROTOCOL, PoolDetail, Recording,
+    Threads, Version, Vm, Waits,
 };
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::events;
@@ -48,9 +49,11 @@ struct Document {
     isolate_details: Vec<IsolateDetail>,
     pools: Vec<PoolDetail>,
     threads: Threads,
+    /// Absent if the program is older than their list, as is the recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mailboxes: Option<Mailboxes>,
     waits: Waits,
     history: History,
-    /// Absent if the program has no flight recorder.
     #[serde(skip_serializing_if = "Option::is_none")]
     recording: Option<Recording>,
     events: Events,
@@ -77,17 +80,21 @@ pub(super) fn dump(options: &cli::Dump, global: &Global) -> Outcome {
         isolate_details,
         pools: details(client, &pools)?,
         threads: client.call("getThreads", json!({}))?,
+        mailboxes: unless_older(client, "getMailboxes")?,
         waits: client.call("getWaits", json!({}))?,
         history: client.call("getHistory", json!({ "limit": 600 }))?,
-        recording: recording(client)?,
+        recording: unless_older(client, "getRecording")?,
         events: events::all(client)?,
     })
 }
 
-/// Returns what the flight recorder has; nothing of a program that is older than it.
-fn recording(client: &mut Client) -> Result<Option<Recording>, ClientError> {
-    match client.call("getRecording", json!({})) {
-        Ok(recording) => Ok(Some(recording)),
+/// Returns the answer to a method; nothing of a program that is older than the method.
+fn unless_older<T: DeserializeOwned>(
+    client: &mut Client,
+    method: &str,
+) -> Result<Option<T>, ClientError> {
+    match client.call(method, json!({})) {
+        Ok(answer) => Ok(Some(answer)),
         Err(ClientError::Failed {
             code: NO_METHOD, ..
         }) => Ok(None),

@@ -248,6 +248,14 @@ fn of_program() -> Vec<(&'static str, Value)> {
     let thread = json!({ "index": 0, "state": "idle" });
     let port = json!({ "id": "nativePorts/1", "name": "lookups", "waiting": 3 });
     let threads = json!({ "threads": [thread], "queued": 3, "nativePorts": [port] });
+    let mailbox = json!({
+        "id": "mailboxes/1",
+        "kind": "oneSlot",
+        "message": "Letter",
+        "openedAt": "src/mill.rs:7:5",
+        "isFull": true,
+        "putters": 2,
+    });
     let stack = json!({ "frames": ["thread 0", "decoder", "Images.thumbnail"], "looks": 9 });
     vec![
         ("getVersion", json!({ "major": 1, "minor": 0 })),
@@ -256,6 +264,7 @@ fn of_program() -> Vec<(&'static str, Value)> {
             json!({ "name": "images", "pid": 4_711, "canControl": true, "now": sample }),
         ),
         ("getThreads", threads),
+        ("getMailboxes", json!({ "mailboxes": [mailbox] })),
         ("getHistory", json!({ "samples": [sample] })),
         ("getEvents", json!({ "events": events })),
         // The content of a notification of the stream.

@@ -78,6 +78,11 @@ fn every_list_has_its_titles_and_as_json_the_names_as_they_are() {
         ("threads", "(3 isolates in the queue", "/threads/0/index"),
         ("threads", "lookups", "/nativePorts/0/name"),
         (
+            "mailboxes",
+            "mailboxes/1  oneSlot  full         2       0  Letter",
+            "/mailboxes/0/openedAt",
+        ),
+        (
             "waits",
             "cycle: decoder (isolates/7) -> writer",
             "/waits/0/kind",
@@ -108,6 +113,7 @@ fn a_document_has_everything() {
         "isolateDetails",
         "pools",
         "threads",
+        "mailboxes",
         "waits",
         "history",
         "recording",

@@ -7,8 +7,8 @@ use std::time::Duration;
 use insula::inspect::{Inspector, Listen};
 use insula::pool::Shutdown;
 use insula::{
-    Context, Isolate, ReceivePort, ReplyTo, Runtime, SendPort, Timer, WorkerPool, contract, sleep,
-    spawn_local,
+    Context, Isolate, Mailbox, ReceivePort, ReplyTo, Runtime, SendPort, Timer, WorkerPool,
+    contract, sleep, spawn_local,
 };
 
 /// All pools of a process are shown, and so those of other tests too. These have different names.
@@ -43,7 +43,7 @@ enum Message {
 
 /// A program that runs until it is dropped: the idle isolates `shelf` and one whose name has an
 /// escape, `clock` with a timer, `chicken`, `egg` and `farmer`, of which each awaits an answer of the
-/// next and the last one of the first, and a pool that an isolate calls.
+/// next and the last one of the first, a pool that an isolate calls, and a mailbox with a parcel.
 pub(crate) struct Program {
     pub(crate) runtime: Runtime,
     /// The name of the pool.
@@ -52,7 +52,11 @@ pub(crate) struct Program {
     workers: WorkerPool<PicturesRequest>,
     _idle: Vec<SendPort<()>>,
     _cycle: [SendPort<Message>; 3],
+    _mailbox: Mailbox<Parcel>,
 }
+
+/// What waits in the mailbox.
+struct Parcel;
 
 impl Program {
     pub(crate) fn start(rights: Rights, listen: Listen) -> Self {
@@ -83,6 +87,7 @@ impl Program {
         Self {
             _idle: ["shelf", "wri\u{1b}[31mter"].map(wait).into(),
             _cycle: wait_for_each_other(),
+            _mailbox: full(),
             inspector: Some(builder.start().unwrap()),
             workers,
             pool,
@@ -120,6 +125,12 @@ fn wait(name: &str) -> SendPort<()> {
         port.listen(|()| {});
     };
     Isolate::builder().name(name).spawn_with_port(listen)
+}
+
+fn full() -> Mailbox<Parcel> {
+    let mailbox = Mailbox::new();
+    assert!(mailbox.put(Parcel).is_ok(), "it has room");
+    mailbox
 }
 
 fn wait_for_each_other() -> [SendPort<Message>; 3] {

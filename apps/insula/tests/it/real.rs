@@ -98,6 +98,13 @@ fn lists_show_what_the_program_does() {
     let twice_around = "chicken egg farmer chicken egg farmer";
     assert!(twice_around.contains(&names.join(" ")), "{waits}");
     assert!(run(&["threads"]).contains("running") || run(&["threads"]).contains("idle"));
+    let mailboxes = run(&["mailboxes"]);
+    let row = mailboxes.lines().find(|line| line.contains("Parcel"));
+    let row = row.unwrap_or_default();
+    assert!(
+        row.contains("full") && row.contains("program.rs:"),
+        "{mailboxes}"
+    );
     assert!(run(&["events"]).contains("EVENT"));
     let profile = run(&["profile", "--seconds", "1", "--folded"]);
     assert!(profile.lines().all(|line| line.contains(' ')), "{profile}");

@@ -1,10 +1,11 @@
 //! The native ports of the process, as a list.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use insula_sync::Mutex;
+
+use super::listed::{List, look_at};
 
 /// A native port at one moment.
 #[derive(Clone, Debug)]
@@ -36,56 +37,10 @@ pub(crate) trait ListedPort: Send + Sync {
     fn snapshot(&self) -> NativePortSnapshot;
 }
 
-/// The ports that have not been dropped. Bounded by them: each removes itself.
-static PORTS: LazyLock<Mutex<Ports>> = LazyLock::new(Mutex::default);
-
-#[derive(Default)]
-struct Ports {
-    /// The number of the last port.
-    last: u64,
-    /// By their numbers.
-    listed: BTreeMap<u64, Weak<dyn ListedPort>>,
-}
+pub(crate) static PORTS: List<dyn ListedPort> = LazyLock::new(Mutex::default);
 
 /// Returns the native ports of the process in the order of their opening, at most `most`. One that is
 /// closed is there as long as a thread handles its messages or a handle is left.
 pub fn native_ports(most: usize) -> Vec<NativePortSnapshot> {
-    let ports = PORTS.lock();
-    // Held until the lock is released: the last holder of a port drops it, which takes the lock.
-    let held: Vec<_> = ports
-        .listed
-        .values()
-        .filter_map(Weak::upgrade)
-        .take(most)
-        .collect();
-    drop(ports);
-    held.iter().map(|port| port.snapshot()).collect()
-}
-
-/// The entry of a port in the list, until it is dropped.
-pub(crate) struct Listing(u64);
-
-impl Listing {
-    /// Lists the port that `make` makes, which keeps the listing.
-    pub(crate) fn of<P: ListedPort + 'static>(make: impl FnOnce(Self) -> P) -> Arc<P> {
-        let mut ports = PORTS.lock();
-        ports.last += 1;
-        let number = ports.last;
-        drop(ports);
-        let port = Arc::new(make(Self(number)));
-        let listed: Weak<P> = Arc::downgrade(&port);
-        PORTS.lock().listed.insert(number, listed);
-        port
-    }
-
-    pub(crate) fn number(&self) -> u64 {
-        self.0
-    }
-}
-
-impl Drop for Listing {
-    fn drop(&mut self) {
-        let gone = PORTS.lock().listed.remove(&self.0);
-        drop(gone);
-    }
+    look_at(&PORTS, most, ListedPort::snapshot)
 }

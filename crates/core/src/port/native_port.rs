@@ -39,13 +39,13 @@ mod state;
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use insula_sync::atomic::{AtomicUsize, Ordering};
 use insula_sync::{Condvar, Mutex, MutexGuard, wait};
 
-use crate::inspect::{ListedPort, Listing, NativePortSnapshot};
+use crate::inspect::{ListedPort, Listing, NativePortSnapshot, PORTS};
 use crate::memory::Current;
 use crate::panic::{Kept, catch_panic, contain};
 use crate::port::SendError;
@@ -98,7 +98,7 @@ pub struct NativePort<T: Send + 'static>(Arc<Handles<T>>);
 struct Handles<T: Send + 'static>(Arc<Port<T>>);
 
 struct Port<T> {
-    listing: Listing,
+    listing: Listing<dyn ListedPort>,
     name: Box<str>,
     /// Dropped by the last thread or the last handle, so a panic of its destructor is contained.
     handler: Kept<dyn Fn(T) + Send + Sync>,
@@ -132,8 +132,8 @@ impl<T: Send + 'static> NativePort<T> {
     }
 
     fn open(name: Box<str>, handler: Box<dyn Fn(T) + Send + Sync>, max_concurrent: usize) -> Self {
-        Self(Arc::new(Handles(Listing::of(|listing| Port {
-            listing,
+        let port = Arc::new(Port {
+            listing: Listing::new(&PORTS),
             name,
             handler: Kept::new(handler),
             state: Mutex::new(State::new(
@@ -143,7 +143,10 @@ impl<T: Send + 'static> NativePort<T> {
             called: Condvar::new(),
             lookout: Condvar::new(),
             waiting: AtomicUsize::new(0),
-        }))))
+        });
+        let listed: Weak<Port<T>> = Arc::downgrade(&port);
+        port.listing.enter(listed);
+        Self(Arc::new(Handles(port)))
     }
 
     /// Queues a message, from any thread. Never waits for the handler.

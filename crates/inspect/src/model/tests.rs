@@ -27,6 +27,7 @@ fn schema() -> Value {
         "getIsolate" => IsolateDetail,
         "getPorts" => Ports,
         "getThreads" => Threads,
+        "getMailboxes" => Mailboxes,
         "getWaits" => Waits,
         "getPools" => Pools,
         "getPool" => PoolDetail,

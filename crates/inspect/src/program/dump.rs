@@ -38,6 +38,7 @@ impl Program {
             "vm": self.vm(false),
             "isolates": self.isolates(&query),
             "threads": self.threads(),
+            "mailboxes": Self::mailboxes(),
             "waits": self.waits(),
             "pools": pools,
             "history": self.history(HISTORY),

@@ -1,12 +1,13 @@
-//! The threads of the pool, and the native ports, which have threads of their own.
+//! The threads of the pool, the native ports, which have threads of their own, and the mailboxes, at
+//! which threads wait.
 
-use insula_core::{NativePortSnapshot, native_ports};
+use insula_core::{MailboxKind, MailboxSnapshot, NativePortSnapshot, mailboxes, native_ports};
 
 use super::Program;
-use crate::model::{NativePort, Thread, ThreadState, Threads};
+use crate::model::{Mailbox, Mailboxes, NativePort, Thread, ThreadState, Threads};
 
-/// Native ports that are listed.
-const PORTS: usize = 1_000;
+/// Native ports, or mailboxes, that are listed.
+const LISTED: usize = 1_000;
 
 impl Program {
     /// Answers `getThreads`.
@@ -32,8 +33,33 @@ impl Program {
                 })
                 .collect(),
             queued: view.runtime.injected as u64,
-            native_ports: native_ports(PORTS).into_iter().map(native_port).collect(),
+            native_ports: native_ports(LISTED).into_iter().map(native_port).collect(),
         }
+    }
+}
+
+impl Program {
+    /// Answers `getMailboxes`.
+    pub(crate) fn mailboxes() -> Mailboxes {
+        let mailboxes = mailboxes(LISTED).into_iter().map(mailbox).collect();
+        Mailboxes { mailboxes }
+    }
+}
+
+fn mailbox(mailbox: MailboxSnapshot) -> Mailbox {
+    let kind = match mailbox.kind {
+        MailboxKind::OneSlot => "oneSlot",
+        _ => "rendezvous",
+    };
+    Mailbox {
+        id: format!("mailboxes/{}", mailbox.number),
+        kind: kind.to_owned(),
+        message: mailbox.message.to_owned(),
+        opened_at: mailbox.opened_at.to_string(),
+        is_closed: mailbox.is_closed,
+        is_full: mailbox.is_full,
+        putters: mailbox.putters as u64,
+        takers: mailbox.takers as u64,
     }
 }
 

@@ -123,6 +123,7 @@ pub(super) fn call(
         "getIsolate" => result(program.isolate(params.text("isolateId")?)),
         "getPorts" => result(program.ports(params.text("isolateId")?)),
         "getThreads" => Ok(json!(program.threads())),
+        "getMailboxes" => Ok(json!(Program::mailboxes())),
         "getWaits" => Ok(json!(program.waits())),
         "getPools" => Ok(json!(program.pools())),
         "getPool" => result(program.pool(params.text("poolId")?)),

@@ -34,6 +34,7 @@ fn a_dump_has_everything() {
     for member in [
         "isolates",
         "threads",
+        "mailboxes",
         "waits",
         "pools",
         "history",

@@ -470,6 +470,14 @@ impl<Q, A> Exchange<Q, A> {
             _ => Phase::None,
         }
     }
+
+    /// Returns whether the requester waits for a response, and whether the responder waits for a request.
+    pub(super) fn waiting(&self) -> (bool, bool) {
+        let requester = self.requester.is_claimed() && self.phase() != Phase::None;
+        // The responder holds its claim also for the moment of a response.
+        let responder = self.responder.is_claimed() && self.phase() == Phase::None;
+        (requester, responder)
+    }
 }
 
 #[inline]

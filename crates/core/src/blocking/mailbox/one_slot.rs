@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::panic::Location;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::error::{MailboxError, Undelivered};
@@ -12,6 +13,7 @@ use crate::blocking::{
     Awaited, Deadline, EndCall, Ended, Holder, Party, PartyId, Seat, Side, Spin, WaitError,
     deadline_in, wait,
 };
+use crate::inspect::{ListedMailbox, Listing, MAILBOXES, MailboxKind, MailboxSnapshot};
 
 /// A mailbox with one slot, for any number of parties that put messages in and take them out.
 ///
@@ -49,6 +51,8 @@ struct Shared<T> {
     state: insula_sync::Mutex<State<T>>,
     taking: Spin,
     putting: Spin,
+    opened_at: &'static Location<'static>,
+    listing: Listing<dyn ListedMailbox>,
 }
 
 struct State<T> {
@@ -79,6 +83,7 @@ impl<T> State<T> {
 
 impl<T: Send + 'static> Mailbox<T> {
     /// Creates an empty mailbox.
+    #[track_caller]
     pub fn new() -> Self {
         let mut state = State {
             slot: Slot::new(),
@@ -86,13 +91,17 @@ impl<T: Send + 'static> Mailbox<T> {
             last: 0,
         };
         let (handle, holder) = state.add();
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             state: insula_sync::Mutex::new(state),
             taking: Spin::default(),
             putting: Spin::default(),
-        };
+            opened_at: Location::caller(),
+            listing: Listing::new(&MAILBOXES),
+        });
+        let listed: Weak<Shared<T>> = Arc::downgrade(&shared);
+        shared.listing.enter(listed);
         Self {
-            shared: Arc::new(shared),
+            shared,
             handle,
             holder,
             end_call: insula_sync::Mutex::new(None),
@@ -390,7 +399,25 @@ impl<T: Send + 'static> Drop for Mailbox<T> {
     }
 }
 
+impl<T: Send + 'static> ListedMailbox for Shared<T> {
+    fn snapshot(&self) -> MailboxSnapshot {
+        let state = self.state.lock();
+        let (takers, putters) = state.slot.waiting();
+        MailboxSnapshot {
+            number: self.listing.number(),
+            kind: MailboxKind::OneSlot,
+            message: std::any::type_name::<T>(),
+            opened_at: self.opened_at,
+            is_closed: state.slot.over() == Some(&MailboxError::Closed),
+            is_full: state.slot.is_full(),
+            putters,
+            takers,
+        }
+    }
+}
+
 impl<T: Send + 'static> Default for Mailbox<T> {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }

@@ -1,7 +1,8 @@
 //! The two ends of a rendezvous.
 
 use std::fmt;
-use std::sync::Arc;
+use std::panic::Location;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use insula_sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,7 @@ use insula_sync::atomic::{AtomicBool, Ordering};
 use super::error::{MailboxError, RequestError, Undelivered};
 use super::exchange::{Exchange, GaveUp, Phase};
 use crate::blocking::{Awaited, Deadline, Party, Side, deadline_in, wait};
+use crate::inspect::{ListedMailbox, Listing, MAILBOXES, MailboxKind, MailboxSnapshot};
 use crate::isolate::Isolate;
 
 /// Creates the two ends of a rendezvous: the requester makes a request and waits for the response,
@@ -33,13 +35,49 @@ use crate::isolate::Isolate;
 /// assert_eq!(requester.request(1).map_err(|it| it.error), Err(MailboxError::PeerDied));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[track_caller]
 pub fn rendezvous<Q: Send + 'static, A: Send + 'static>() -> (Requester<Q, A>, Responder<Q, A>) {
     let exchange = Arc::new(Exchange::new());
+    let listed = Arc::new(Listed {
+        exchange: exchange.clone(),
+        opened_at: Location::caller(),
+        listing: Listing::new(&MAILBOXES),
+    });
+    let entry: Weak<Listed<Q, A>> = Arc::downgrade(&listed);
+    listed.listing.enter(entry);
     let responder = Responder {
         exchange: exchange.clone(),
         is_stopped: AtomicBool::new(false),
+        _listed: listed.clone(),
     };
-    (Requester { exchange }, responder)
+    let requester = Requester {
+        exchange,
+        _listed: listed,
+    };
+    (requester, responder)
+}
+
+/// A rendezvous as tools see it, as long as one of its ends is there.
+struct Listed<Q, A> {
+    exchange: Arc<Exchange<Q, A>>,
+    opened_at: &'static Location<'static>,
+    listing: Listing<dyn ListedMailbox>,
+}
+
+impl<Q: Send + 'static, A: Send + 'static> ListedMailbox for Listed<Q, A> {
+    fn snapshot(&self) -> MailboxSnapshot {
+        let (requester, responder) = self.exchange.waiting();
+        MailboxSnapshot {
+            number: self.listing.number(),
+            kind: MailboxKind::Rendezvous,
+            message: std::any::type_name::<Q>(),
+            opened_at: self.opened_at,
+            is_closed: self.exchange.is_closed(),
+            is_full: self.exchange.phase() != Phase::None,
+            putters: usize::from(requester),
+            takers: usize::from(responder),
+        }
+    }
 }
 
 /// The state of a rendezvous.
@@ -58,6 +96,7 @@ pub enum RendezvousState {
 /// When it is dropped, waits of the responder end with [`MailboxError::PeerDied`].
 pub struct Requester<Q: Send + 'static, A: Send + 'static> {
     exchange: Arc<Exchange<Q, A>>,
+    _listed: Arc<Listed<Q, A>>,
 }
 
 /// The end that responds. Created by [`rendezvous`].
@@ -66,6 +105,7 @@ pub struct Requester<Q: Send + 'static, A: Send + 'static> {
 pub struct Responder<Q: Send + 'static, A: Send + 'static> {
     exchange: Arc<Exchange<Q, A>>,
     is_stopped: AtomicBool,
+    _listed: Arc<Listed<Q, A>>,
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Requester<Q, A> {

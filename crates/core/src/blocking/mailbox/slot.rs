@@ -72,7 +72,8 @@ impl<T> Slot<T> {
         (self.takers.len(), self.putters.len())
     }
 
-    fn is_full(&self) -> bool {
+    /// Returns whether there is no room.
+    pub(crate) fn is_full(&self) -> bool {
         self.message.is_some() || !self.returned.is_empty()
     }
 
