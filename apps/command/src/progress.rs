@@ -33,10 +33,26 @@ impl Progress {
     /// Creates the progress of `program`: of `total` things that are called `unit` in the plural,
     /// with `title` in front.
     pub fn new(program: &'static str, total: u64, unit: &'static str, title: &'static str) -> Self {
-        let bar = ProgressBar::new(total);
         let template =
             format!("{{prefix}}{{wide_bar}} {{pos}}/{{len}} {unit}, {{rate}}, {{eta}} left");
-        if let Ok(style) = ProgressStyle::with_template(&template) {
+        Self::of(program, ProgressBar::new(total), &template, unit, title)
+    }
+
+    /// Like [`new`](Self::new), for a number of things that is not known, such as the bytes that
+    /// standard input has.
+    pub fn endless(program: &'static str, unit: &'static str, title: &'static str) -> Self {
+        let template = format!("{{prefix}}{{spinner}} {{pos}} {unit}, {{rate}}");
+        Self::of(program, ProgressBar::no_length(), &template, unit, title)
+    }
+
+    fn of(
+        program: &'static str,
+        bar: ProgressBar,
+        template: &str,
+        unit: &'static str,
+        title: &'static str,
+    ) -> Self {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             let style = style.with_key("rate", |state: &ProgressState, to: &mut dyn fmt::Write| {
                 // Writing to a string does not fail.
                 let _ = write!(to, "{}", rate(state.per_sec()));
@@ -80,8 +96,7 @@ impl Progress {
             return;
         }
         lines.last.set(now);
-        let total = self.bar.length().unwrap_or(done);
-        self.print(&lines.at(done, total, now));
+        self.print(&lines.at(done, self.bar.length(), now));
     }
 
     /// Says that `more` things are done.
@@ -107,10 +122,13 @@ impl Progress {
 }
 
 impl Lines {
-    fn at(&self, done: u64, total: u64, now: Instant) -> String {
+    fn at(&self, done: u64, total: Option<u64>, now: Instant) -> String {
         let Self { title, unit, .. } = self;
         let elapsed = now.duration_since(self.start);
-        let per_second = done as f64 / elapsed.as_secs_f64().max(1e-9);
+        let rate = rate(done as f64 / elapsed.as_secs_f64().max(1e-9));
+        let Some(total) = total else {
+            return format!("{title}{done} {unit}, {rate}");
+        };
         let left = match done {
             0 => String::new(),
             _ => {
@@ -118,7 +136,7 @@ impl Lines {
                 format!(", {} left", HumanDuration(left))
             }
         };
-        format!("{title}{done}/{total} {unit}, {}{left}", rate(per_second))
+        format!("{title}{done}/{total} {unit}, {rate}{left}")
     }
 }
 
@@ -146,11 +164,20 @@ mod tests {
         };
         let now = start + Duration::from_secs(10);
         assert_eq!(
-            lines.at(20, 80, now),
+            lines.at(20, Some(80), now),
             "one worker: 20/80 pictures, 2.0/s, 30 seconds left"
         );
-        assert_eq!(lines.at(0, 80, now), "one worker: 0/80 pictures, 0.0/s");
+        assert_eq!(
+            lines.at(0, Some(80), now),
+            "one worker: 0/80 pictures, 0.0/s"
+        );
         // More than was announced.
-        assert!(lines.at(90, 80, now).ends_with("9.0/s, 0 seconds left"));
+        assert!(
+            lines
+                .at(90, Some(80), now)
+                .ends_with("9.0/s, 0 seconds left")
+        );
+        // Of what has no known end there is only the rate.
+        assert_eq!(lines.at(20, None, now), "one worker: 20 pictures, 2.0/s");
     }
 }

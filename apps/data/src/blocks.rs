@@ -17,6 +17,9 @@ pub const MAX_CHUNK: usize = 1 << 20;
 /// The most bytes of a record.
 pub const MAX_RECORD: usize = 1 << 20;
 
+/// The bytes in which the first records are looked for, as many as a block of standard input has.
+const HEAD: usize = 64 << 10;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Consecutive records of a text.
@@ -85,26 +88,26 @@ impl<R: Read> Blocks<R> {
     /// # Errors
     /// Returns the error of the reader.
     pub fn next_block(&mut self) -> io::Result<Option<Block>> {
-        self.fill(self.size)?;
+        let mut length = self.size;
         loop {
-            match cut(self.format, &self.buffer, self.is_at_end) {
+            self.fill(length)?;
+            // The buffer may have more than a block, after a look at the first records.
+            let text = &self.buffer[..length.min(self.buffer.len())];
+            let is_last = self.is_at_end && text.len() == self.buffer.len();
+            match cut(self.format, text, is_last) {
                 Cut::At(0) => return Ok(None),
                 Cut::At(end) => return Ok(Some(self.take(end))),
-                Cut::Nowhere { in_quotes } if self.is_at_end || self.buffer.len() > MAX_RECORD => {
-                    let error = match in_quotes {
-                        true => RowError::OpenQuote,
-                        false => RowError::TooLong,
-                    };
-                    self.bad.push(self.line, error);
-                    self.skip_line()?;
+                Cut::Nowhere { in_quotes } if is_last || text.len() > MAX_RECORD => {
+                    self.refuse_first(in_quotes)?;
+                    length = self.size;
                 }
-                Cut::Nowhere { .. } => self.fill(self.buffer.len() + self.size)?,
+                Cut::Nowhere { .. } => length = text.len() + self.size,
             }
         }
     }
 
     /// Returns the first record, and leaves it where it is. There is none if the text has only white
-    /// space.
+    /// space. A record before it whose end cannot be found is left out, as by `next_block`.
     ///
     /// # Errors
     /// Returns the error of the reader.
@@ -118,22 +121,51 @@ impl<R: Read> Blocks<R> {
                 self.buffer.drain(..=end);
                 self.line += 1;
             }
-            let end = first_end(self.format, &self.buffer);
-            match end {
-                Some(end) => return Ok(Some(&self.buffer[..end])),
-                None if self.is_at_end || self.buffer.len() > MAX_RECORD => {
-                    let is_empty = self.buffer.trim_ascii().is_empty();
-                    return Ok((!is_empty).then_some(&self.buffer[..]));
+            match cut_first(self.format, &self.buffer, self.is_at_end) {
+                Cut::At(end) => {
+                    let record = &self.buffer[..end];
+                    return Ok((!record.trim_ascii().is_empty()).then_some(record));
                 }
-                None => self.fill(self.buffer.len() + self.size)?,
+                Cut::Nowhere { in_quotes } if self.is_at_end || self.buffer.len() > MAX_RECORD => {
+                    self.refuse_first(in_quotes)?;
+                }
+                Cut::Nowhere { .. } => self.fill(self.buffer.len() + HEAD)?,
             }
         }
     }
 
+    /// Returns the first records, at most `most`, each with the number of its first line, and leaves
+    /// them where they are. Those after the first one are looked for in the next 64 KiB only.
+    ///
+    /// # Errors
+    /// Returns the error of the reader.
+    pub fn head(&mut self, most: usize) -> io::Result<Vec<(u64, &[u8])>> {
+        self.peek()?;
+        self.fill(HEAD)?;
+        let mut ends = Ends::new(&self.buffer, self.format);
+        let mut whole: Vec<_> = ends.by_ref().take(most).collect();
+        // The last record of a text needs no line break.
+        if whole.len() < most && self.is_at_end && !ends.in_quotes {
+            whole.push(self.buffer.len());
+        }
+        let (mut start, mut line) = (0, self.line);
+        let mut records = Vec::new();
+        for end in whole {
+            let record = &self.buffer[start..end];
+            if !record.trim_ascii().is_empty() {
+                records.push((line, record));
+            }
+            line += lines(record);
+            start = end;
+        }
+        Ok(records)
+    }
+
     /// Removes the first record, which `peek` has shown.
     pub fn skip_first(&mut self) {
-        let end = first_end(self.format, &self.buffer).unwrap_or(self.buffer.len());
-        self.take(end);
+        if let Cut::At(end) = cut_first(self.format, &self.buffer, self.is_at_end) {
+            self.take(end);
+        }
     }
 
     /// Returns the number of the next line.
@@ -150,7 +182,7 @@ impl<R: Read> Blocks<R> {
         let rest = self.buffer.split_off(end);
         let bytes = std::mem::replace(&mut self.buffer, rest);
         let line = self.line;
-        self.line += memchr_iter(b'\n', &bytes).count() as u64;
+        self.line += lines(&bytes);
         Block {
             line,
             bytes: bytes.into(),
@@ -167,6 +199,16 @@ impl<R: Read> Blocks<R> {
             self.is_at_end = (read as u64) < missing;
         }
         Ok(())
+    }
+
+    /// Leaves out the first line, since the end of its record cannot be found.
+    fn refuse_first(&mut self, in_quotes: bool) -> io::Result<()> {
+        let error = match in_quotes {
+            true => RowError::OpenQuote,
+            false => RowError::TooLong,
+        };
+        self.bad.push(self.line, error);
+        self.skip_line()
     }
 
     fn skip_line(&mut self) -> io::Result<()> {
@@ -188,7 +230,8 @@ impl<R: Read> Blocks<R> {
 /// Returns where the last whole record of a text ends.
 fn cut(format: Format, text: &[u8], is_at_end: bool) -> Cut {
     let (end, in_quotes) = match format {
-        Format::Csv { delimiter } => last_end(text, delimiter),
+        Format::Csv { .. } => last_end(text, format),
+        // The same, in one step.
         Format::JsonLines | Format::Parquet => (memrchr(b'\n', text).map_or(0, |it| it + 1), false),
     };
     match end {
@@ -199,32 +242,43 @@ fn cut(format: Format, text: &[u8], is_at_end: bool) -> Cut {
     }
 }
 
-/// Returns the end of the first record, behind its line break.
-fn first_end(format: Format, text: &[u8]) -> Option<usize> {
-    match format {
-        Format::Csv { delimiter } => Ends::new(text, delimiter).next(),
-        Format::JsonLines | Format::Parquet => memchr(b'\n', text).map(|it| it + 1),
+/// Returns where the first record of a text ends.
+fn cut_first(format: Format, text: &[u8], is_at_end: bool) -> Cut {
+    match Ends::new(text, format).next() {
+        Some(end) => Cut::At(end),
+        // There is at most one.
+        None => cut(format, text, is_at_end),
     }
 }
 
 /// Returns the end of the last record, and whether the text ends inside of quotes.
-fn last_end(text: &[u8], delimiter: u8) -> (usize, bool) {
-    let mut ends = Ends::new(text, delimiter);
+fn last_end(text: &[u8], format: Format) -> (usize, bool) {
+    let mut ends = Ends::new(text, format);
     let end = ends.by_ref().last().unwrap_or(0);
     (end, ends.in_quotes)
 }
 
-/// The ends of CSV records.
+/// Returns how many lines end in a text.
+fn lines(text: &[u8]) -> u64 {
+    memchr_iter(b'\n', text).count() as u64
+}
+
+/// The ends of records, each behind its line break.
 struct Ends<'a> {
     text: &'a [u8],
-    delimiter: u8,
+    /// The separator of CSV. Without one, quotes mean nothing.
+    delimiter: Option<u8>,
     /// The first byte that was not looked at.
     at: usize,
     in_quotes: bool,
 }
 
 impl<'a> Ends<'a> {
-    fn new(text: &'a [u8], delimiter: u8) -> Self {
+    fn new(text: &'a [u8], format: Format) -> Self {
+        let delimiter = match format {
+            Format::Csv { delimiter } => Some(delimiter),
+            Format::JsonLines | Format::Parquet => None,
+        };
         Self {
             text,
             delimiter,
@@ -238,7 +292,8 @@ impl<'a> Ends<'a> {
         match at.checked_sub(1) {
             None => true,
             Some(before) => {
-                matches!(self.text[before], byte if byte == self.delimiter || byte == b'\n')
+                let byte = self.text[before];
+                byte == b'\n' || Some(byte) == self.delimiter
             }
         }
     }
@@ -257,7 +312,11 @@ impl Iterator for Ends<'_> {
                 self.at += usize::from(self.in_quotes);
                 continue;
             }
-            let found = self.at + memchr2(b'"', b'\n', rest)?;
+            let found = match self.delimiter {
+                Some(_) => memchr2(b'"', b'\n', rest)?,
+                None => memchr(b'\n', rest)?,
+            };
+            let found = self.at + found;
             self.at = found + 1;
             match self.text[found] {
                 b'\n' => return Some(self.at),

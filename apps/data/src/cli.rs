@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use command::{EXIT_STATUS, InspectRunOptions, WorkerOptions};
-use data::{Format, Operation, Step, Wanted};
+use command::{EXIT_STATUS, InspectRunOptions, Kind, WorkerOptions};
+use data::{BatchRequest, Format, Operation, Step, Wanted};
 
 /// Processes tables of measurements in CSV, JSON lines and Parquet.
 #[derive(Debug, Parser)]
@@ -21,7 +21,7 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Apply steps to a number of each record, in chunks on all workers
     Process(Process),
-    /// Compute a named operation over numbers, or over a field of a file
+    /// Compute a named operation over numbers, or over a field of a file that all workers read
     Compute(Compute),
     /// Process records in batches, each as soon as it is wanted
     Batches(Batches),
@@ -56,7 +56,8 @@ pub(crate) struct Fields {
     #[arg(long, value_name = "FIELD")]
     id: Option<String>,
 
-    /// The field with the numbers [default: the first other one with a number]
+    /// The field with the numbers [default: the first other one that mostly has numbers in the
+    /// first 100 records]
     #[arg(long, value_name = "FIELD")]
     value: Option<String>,
 }
@@ -134,6 +135,18 @@ pub(crate) fn format_of(path: &Path) -> Result<Format, String> {
     })
 }
 
+/// The chunks of a text, unless the user wants another number.
+pub(crate) const CHUNKS: usize = 100;
+
+/// The worker of a command that reads a table as one stream.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct OneWorker {
+    /// Where the worker runs. There is one: it gets the table as one stream, in its order, so there
+    /// are neither --workers nor --compare
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) kind: Kind,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Process {
     #[command(flatten)]
@@ -146,7 +159,7 @@ pub(crate) struct Process {
 
     /// The chunks of a text, of which 100 are in the pool at once; of at most 1 MiB, so that a large
     /// file has more. Those of Parquet are its row groups
-    #[arg(long, default_value_t = 100, value_parser = at_least_one)]
+    #[arg(long, default_value_t = CHUNKS, value_parser = at_least_one)]
     pub(crate) chunks: usize,
 
     #[command(flatten)]
@@ -181,6 +194,9 @@ pub(crate) struct Compute {
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) workers: WorkerOptions,
 }
 
 #[derive(Debug, Args)]
@@ -193,12 +209,20 @@ pub(crate) struct Batches {
     pub(crate) steps: Vec<Step>,
 
     /// Records per batch
-    #[arg(long, value_name = "RECORDS", default_value_t = 10, value_parser = at_least_one)]
+    #[arg(
+        long,
+        value_name = "RECORDS",
+        default_value_t = BatchRequest::SIZE,
+        value_parser = at_least_one
+    )]
     pub(crate) batch: usize,
 
     /// Print each batch as a line of JSON
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) worker: OneWorker,
 }
 
 #[derive(Debug, Args)]
@@ -208,6 +232,9 @@ pub(crate) struct Ingest {
 
     #[command(flatten)]
     pub(crate) out: Out,
+
+    #[command(flatten)]
+    pub(crate) worker: OneWorker,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use crate::layout::Seen;
+use crate::layout::{Content, Seen};
 use crate::{Block, RowError, Rows};
 
 /// Reads all records of a block.
@@ -45,15 +45,17 @@ fn read_record(record: &ByteRecord, line: u64, rows: &mut Rows) -> Result<(), Ro
     Ok(())
 }
 
-/// Returns the fields of a file whose first record is `header`, and whose second may be at the
-/// beginning of `rest`.
-pub(crate) fn fields(header: &[u8], rest: &[u8], delimiter: u8) -> Vec<Seen> {
-    let (names, values) = (record(header, delimiter), record(rest, delimiter));
-    let seen = |(index, name): (usize, &[u8])| Seen {
-        name: String::from_utf8_lossy(name).trim().to_owned(),
-        is_number: values.get(index).is_some_and(is_number),
-    };
-    names.iter().enumerate().map(seen).collect()
+/// Returns the fields of a file whose first record is `header`, and what they have in the records
+/// after it.
+pub(crate) fn fields(header: &[u8], records: &[(u64, &[u8])], delimiter: u8) -> Vec<Seen> {
+    let seen = |name: &[u8]| Seen::new(String::from_utf8_lossy(name).trim().to_owned());
+    let mut seen: Vec<_> = record(header, delimiter).iter().map(seen).collect();
+    for (_, text) in records {
+        for (field, text) in seen.iter_mut().zip(&record(text, delimiter)) {
+            field.add(content(text));
+        }
+    }
+    seen
 }
 
 fn record(text: &[u8], delimiter: u8) -> ByteRecord {
@@ -69,9 +71,10 @@ fn record(text: &[u8], delimiter: u8) -> ByteRecord {
     }
 }
 
-fn is_number(text: &[u8]) -> bool {
-    let number = str::from_utf8(text)
-        .ok()
-        .and_then(|it| it.trim().parse().ok());
-    number.is_some_and(f64::is_finite)
+fn content(text: &[u8]) -> Content {
+    match str::from_utf8(text).map(str::trim) {
+        Ok("") => Content::Nothing,
+        Ok(text) if text.parse().is_ok_and(f64::is_finite) => Content::Number,
+        _ => Content::Other,
+    }
 }

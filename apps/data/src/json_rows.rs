@@ -1,16 +1,17 @@
 //! Records as JSON objects, one in each line.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::fmt;
 use std::sync::Arc;
 
 use memchr::memchr_iter;
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::Number;
 
-use crate::layout::Seen;
-use crate::{Block, Layout, RowError, Rows};
+use crate::layout::{Content, Seen};
+use crate::{BadRow, Block, Layout, LayoutError, RowError, Rows};
 
 /// Reads all records of a block.
 pub(crate) fn read(block: &Block, rows: &mut Rows) {
@@ -106,17 +107,23 @@ impl<'de> Visitor<'de> for Wanted<'_> {
             value: None,
         };
         while let Some(Key(key)) = map.next_key()? {
+            let (is_id, is_value) = (*key == **id, *key == **value);
+            if !is_id && !is_value {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            if (is_id && record.id.is_some()) || (is_value && record.value.is_some()) {
+                return Err(twice(&key));
+            }
+            let found: Option<Scalar<'_>> = map.next_value()?;
             // One field may be both.
-            match (*key == **id, *key == **value) {
-                (true, true) => {
-                    record.id = map.next_value()?;
-                    record.value = record.id.as_ref().map(Scalar::again);
-                }
-                (true, false) => record.id = map.next_value()?,
-                (false, true) => record.value = map.next_value()?,
-                (false, false) => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+            if is_id && is_value {
+                record.id = found.as_ref().map(Scalar::again);
+                record.value = found;
+            } else if is_id {
+                record.id = found;
+            } else {
+                record.value = found;
             }
         }
         Ok(record)
@@ -167,7 +174,7 @@ impl<'de> Visitor<'de> for AnyScalar {
         Ok(Scalar::Number(value.into()))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Scalar<'de>, E> {
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Scalar<'de>, E> {
         let number = Number::from_f64(value).ok_or_else(|| E::custom("number out of range"))?;
         Ok(Scalar::Number(number))
     }
@@ -195,33 +202,83 @@ impl<'de> Visitor<'de> for AnyScalar {
     }
 }
 
-/// Returns the fields of an object in their order.
-pub(crate) fn fields(text: &[u8]) -> Result<Vec<Seen>, RowError> {
+/// Returns the fields of some records. They begin with the field with which most records do, in the
+/// order of the one of those that has the most fields. So a record that lacks a field does not change
+/// the order.
+///
+/// # Errors
+/// Returns [`LayoutError::First`] if there are records, and none of them can be read.
+pub(crate) fn fields(records: &[(u64, &[u8])]) -> Result<Vec<Seen>, LayoutError> {
+    let mut bad = None;
+    let mut all = Vec::new();
+    for (line, text) in records {
+        match contents(text) {
+            Ok(fields) => all.push(fields),
+            Err(error) if bad.is_none() => bad = Some(BadRow { line: *line, error }),
+            Err(_) => {}
+        }
+    }
+    if let (Some(row), true) = (bad, all.is_empty()) {
+        return Err(LayoutError::First(row));
+    }
+    let begins = |fields: &Contents, name: &str| fields.first().is_some_and(|it| it.0 == name);
+    let votes = |name: &str| all.iter().filter(|fields| begins(fields, name)).count();
+    let first = all
+        .iter()
+        .filter_map(|fields| Some(fields.first()?.0.as_str()));
+    // Of several, `max_by_key` returns the last.
+    let first = first.rev().max_by_key(|name| votes(name));
+    let first = first.unwrap_or_default().to_owned();
+    all.sort_by_key(|fields| (!begins(fields, &first), Reverse(fields.len())));
+    let mut seen: Vec<Seen> = Vec::new();
+    for (name, content) in all.into_iter().flatten() {
+        let found = seen.iter().position(|field| field.name == name);
+        let index = found.unwrap_or_else(|| {
+            seen.push(Seen::new(name));
+            seen.len() - 1
+        });
+        seen[index].add(content);
+    }
+    Ok(seen)
+}
+
+/// The keys of an object in their order, and what they have.
+type Contents = Vec<(String, Content)>;
+
+fn contents(text: &[u8]) -> Result<Contents, RowError> {
     let mut parser = serde_json::Deserializer::from_slice(text);
     let fields = parser.deserialize_map(Fields);
+    let fields = fields.and_then(|fields| parser.end().map(|()| fields));
     fields.map_err(|error| syntax(&error))
 }
 
 struct Fields;
 
 impl<'de> Visitor<'de> for Fields {
-    type Value = Vec<Seen>;
+    type Value = Contents;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Seen>, A::Error> {
-        let mut fields: Vec<Seen> = Vec::new();
-        while let Some((name, value)) = map.next_entry::<String, Scalar<'_>>()? {
-            if fields.iter().any(|field| field.name == name) {
-                return Err(A::Error::custom(format_args!(
-                    "the key `{name}` comes twice"
-                )));
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Contents::new();
+        while let Some((name, value)) = map.next_entry::<String, Option<Scalar<'_>>>()? {
+            if fields.iter().any(|(other, _)| *other == name) {
+                return Err(twice(&name));
             }
-            let is_number = matches!(value, Scalar::Number(_));
-            fields.push(Seen { name, is_number });
+            let content = match value {
+                None => Content::Nothing,
+                Some(Scalar::Number(_)) => Content::Number,
+                Some(Scalar::Text(_) | Scalar::Other(_)) => Content::Other,
+            };
+            fields.push((name, content));
         }
         Ok(fields)
     }
+}
+
+/// The error of an object with two values for one key, of which neither is better than the other.
+fn twice<E: Error>(key: &str) -> E {
+    E::custom(format_args!("the key `{key}` comes twice"))
 }

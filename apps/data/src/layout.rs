@@ -17,7 +17,7 @@ pub struct Field {
     pub index: usize,
 }
 
-/// The shape of a file's records, which the first of them determines.
+/// The shape of a file's records, which the first of them determine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// The format of the file.
@@ -35,19 +35,52 @@ pub struct Layout {
 pub struct Wanted {
     /// The field that names a record; without it, the first one.
     pub id: Option<String>,
-    /// The field with its number; without it, the first other one that has a number in the first
-    /// record.
+    /// The field with its number; without it, the first other one that has numbers in the first
+    /// records, and not more of anything else. One record does not decide, since it may be wrong.
     pub value: Option<String>,
 }
 
-/// A field of the first record, as it is seen before the layout is known.
+/// A field as the first records show it, before the layout is known.
+#[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) name: String,
-    pub(crate) is_number: bool,
+    numbers: usize,
+    others: usize,
+}
+
+/// What a field of one record has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Number,
+    Nothing,
+    Other,
+}
+
+impl Seen {
+    pub(crate) fn new(name: String) -> Self {
+        Self {
+            name,
+            numbers: 0,
+            others: 0,
+        }
+    }
+
+    /// Counts what the field of one more record has.
+    pub(crate) fn add(&mut self, content: Content) {
+        match content {
+            Content::Number => self.numbers += 1,
+            Content::Nothing => {}
+            Content::Other => self.others += 1,
+        }
+    }
+
+    fn has_numbers(&self) -> bool {
+        self.numbers > 0 && self.numbers >= self.others
+    }
 }
 
 impl Layout {
-    /// Selects the fields from those of the first record.
+    /// Selects the fields from those of the first records.
     pub(crate) fn select(
         format: Format,
         seen: &[Seen],
@@ -58,11 +91,16 @@ impl Layout {
             index,
         };
         let named = |name: &str| {
-            let found = seen.iter().position(|field| field.name == name);
-            found.ok_or_else(|| LayoutError::NoField {
-                name: name.to_owned(),
-                fields: seen.iter().map(|field| field.name.clone()).collect(),
-            })
+            let mut found = (0..seen.len()).filter(|index| seen[*index].name == name);
+            let name = || name.to_owned();
+            match (found.next(), found.next()) {
+                (Some(index), None) => Ok(index),
+                (Some(_), Some(_)) => Err(LayoutError::Twice { name: name() }),
+                (None, _) => Err(LayoutError::NoField {
+                    name: name(),
+                    fields: seen.iter().map(|field| field.name.clone()).collect(),
+                }),
+            }
         };
         if seen.is_empty() {
             return Err(LayoutError::Empty);
@@ -71,8 +109,10 @@ impl Layout {
         let value = match &wanted.value {
             Some(name) => named(name)?,
             None => (0..seen.len())
-                .find(|index| *index != id && seen[*index].is_number)
-                .ok_or(LayoutError::NoNumbers)?,
+                .find(|index| *index != id && seen[*index].has_numbers())
+                .ok_or_else(|| LayoutError::NoNumbers {
+                    id: seen[id].name.clone(),
+                })?,
         };
         Ok(Self {
             format,
@@ -96,12 +136,28 @@ pub enum LayoutError {
         /// The names that there are.
         fields: Vec<String>,
     },
-    /// No field has a number in the first record.
-    NoNumbers,
-    /// The first record cannot be read.
+    /// Several fields have this name.
+    Twice {
+        /// The name.
+        name: String,
+    },
+    /// No field mostly has numbers in the first records, apart from the one that names a record.
+    NoNumbers {
+        /// The name of that field.
+        id: String,
+    },
+    /// None of the first records can be read, or not the one with the names of the fields. This is
+    /// the first.
     First(crate::BadRow),
-    /// A field of a Parquet file has a type that cannot be read.
-    Type {
+    /// A field of a Parquet file has a type that is not read as a number.
+    NotANumber {
+        /// The name of the field.
+        field: String,
+        /// Its type.
+        kind: String,
+    },
+    /// A field of a Parquet file has a type that cannot name a record.
+    NotAName {
         /// The name of the field.
         field: String,
         /// Its type.
@@ -118,16 +174,26 @@ impl fmt::Display for LayoutError {
                 "there is no field `{name}`; the fields are {}",
                 fields.join(", ")
             ),
-            Self::NoNumbers => {
-                f.write_str("no field of the first record is a number; name one with --value FIELD")
-            }
+            Self::Twice { name } => write!(
+                f,
+                "several fields have the name `{name}`; give all but one another name"
+            ),
+            Self::NoNumbers { id } => write!(
+                f,
+                "no field besides `{id}` mostly has numbers in the first records; name one with \
+                 --value FIELD"
+            ),
             Self::First(row) => write!(f, "line {row}"),
-            Self::Type { field, kind } => {
-                write!(
-                    f,
-                    "the field `{field}` is of the type {kind}, which cannot be read"
-                )
-            }
+            Self::NotANumber { field, kind } => write!(
+                f,
+                "the field `{field}` is of the type {kind}, which is not read as a number; name \
+                 another one with --value FIELD, or convert it to DOUBLE"
+            ),
+            Self::NotAName { field, kind } => write!(
+                f,
+                "the field `{field}` is of the type {kind}, which cannot name a record; name \
+                 another one with --id FIELD"
+            ),
         }
     }
 }

@@ -8,6 +8,18 @@
 //! The second half handles files: a [`Source`] cuts a file into chunks at the ends of records, an
 //! [`Output`] writes results in the order of the input, and a [`Summary`] counts.
 //!
+//! # Fields
+//!
+//! A record has a name and a number, each in a field that [`Wanted`] names. Without a name, the first
+//! field names the record, and the first other one that mostly has numbers in the first 100 records is
+//! the number. Of JSON, the first field is the one with which most of these records begin. So one
+//! wrong record changes nothing, be it the first. Numbers are read in double
+//! precision.
+//!
+//! In Parquet the type of a column decides. INT32 and INT64, signed or not, FLOAT and DOUBLE are
+//! numbers. Dates and timestamps are none, and name records as ISO 8601 has them. Decimals, times
+//! without a date, INT96, and bytes of a fixed length are refused by name.
+//!
 //! # Rows that cannot be read
 //!
 //! A row that is wrong is a [`BadRow`] with its line, and the rows after it are read. A row without
@@ -34,6 +46,7 @@ mod statistics;
 mod blocks;
 mod csv_rows;
 mod json_rows;
+mod moment;
 mod positioned;
 mod row_groups;
 mod rows;

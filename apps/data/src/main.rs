@@ -5,6 +5,8 @@ mod cli;
 mod failure;
 mod generate;
 mod ingest;
+mod numbers;
+mod pass;
 mod process;
 mod reading;
 
@@ -43,7 +45,7 @@ async fn run(options: &Options) -> Result<Outcome, Failure> {
     let work = pin!(async {
         match &options.command {
             Command::Process(options) => process::run(options).await,
-            Command::Compute(options) => ingest::compute(options).await,
+            Command::Compute(options) => numbers::compute(options).await,
             Command::Batches(options) => ingest::batches(options).await,
             Command::Ingest(options) => ingest::ingest(options).await,
             Command::Generate(options) => generate::run(options).await,

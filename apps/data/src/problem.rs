@@ -120,11 +120,12 @@ impl BadRows {
         }
     }
 
-    /// Counts those of `other`, which come later in the file.
-    pub fn append(&mut self, other: Self) {
+    /// Counts those of `other`, and keeps the first of all in the order of their lines.
+    pub fn merge(&mut self, other: Self) {
         self.count += other.count;
-        let room = Self::KEPT - self.first.len();
-        self.first.extend(other.first.into_iter().take(room));
+        self.first.extend(other.first);
+        self.first.sort_by_key(|row| row.line);
+        self.first.truncate(Self::KEPT);
     }
 }
 

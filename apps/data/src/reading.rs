@@ -4,10 +4,12 @@
 use std::io;
 use std::path::Path;
 
-use data::{Chunk, Source, SourceError};
+use command::Progress;
+use data::{BadRows, Chunk, Extent, Layout, Source, SourceError};
 use insula::Isolate;
 use insula::runtime::blocking;
 
+use crate::NAME;
 use crate::cli::{Fields, is_stdin};
 use crate::failure::Failure;
 
@@ -30,11 +32,59 @@ pub(crate) async fn open(path: &Path, fields: &Fields, chunks: usize) -> Result<
     source.map_err(|error| Failure::open(path, &error))
 }
 
-/// Returns the source with its next chunk, or with `None` at its end.
+/// What comes next in a table.
+pub(crate) struct Next {
+    pub(crate) source: Source,
+    /// The rows before the chunk that are in none, because their end could not be found.
+    pub(crate) bad: BadRows,
+    /// `None` at the end.
+    pub(crate) chunk: Option<Chunk>,
+}
+
+/// Reads the next chunk.
 ///
 /// # Errors
 /// Returns the error of the reader.
-pub(crate) async fn next(mut source: Source) -> io::Result<(Source, Option<Chunk>)> {
-    let read = Isolate::run(move || blocking(|| source.next_chunk().map(|chunk| (source, chunk))));
-    read.await.map_err(io::Error::other)?
+pub(crate) async fn next(mut source: Source) -> io::Result<Next> {
+    let read = move || -> io::Result<Next> {
+        let chunk = source.next_chunk()?;
+        let bad = source.take_bad();
+        Ok(Next { source, bad, chunk })
+    };
+    let read = Isolate::run(move || blocking(read)).await;
+    read.map_err(io::Error::other)?
+}
+
+/// Shows the progress of reading so much.
+pub(crate) fn progress(extent: Extent, title: &'static str) -> Progress {
+    match extent {
+        Extent::Bytes(bytes) => Progress::new(NAME, bytes, "bytes", title),
+        Extent::Rows(rows) => Progress::new(NAME, rows, "rows", title),
+        Extent::Unknown => Progress::endless(NAME, "bytes", title),
+    }
+}
+
+/// Names the rows that could not be processed, from the number `from` of those that are kept on.
+pub(crate) fn report_bad(progress: &Progress, path: &Path, bad: &BadRows, from: usize) {
+    for row in bad.first.iter().skip(from) {
+        progress.report(&format_args!("{}:{row}", path.display()));
+    }
+}
+
+/// Says how many bad rows there are that have no names.
+pub(crate) fn report_more(progress: &Progress, path: &Path, bad: &BadRows) {
+    let more = bad.count - bad.first.len() as u64;
+    if more > 0 {
+        progress.report(&format_args!("{}: {more} more bad rows", path.display()));
+    }
+}
+
+/// Says which field has the numbers, where the user has not named it and no table shows it.
+pub(crate) fn report_field(path: &Path, fields: &Fields, layout: &Layout) {
+    if fields.wanted().value.is_none() {
+        let (path, name) = (path.display(), &layout.value.name);
+        let message =
+            format_args!("{path}: the numbers are those of `{name}`; --value FIELD takes others");
+        Progress::hidden(NAME).report(&message);
+    }
 }

@@ -25,6 +25,14 @@ impl Chunk {
             Self::RowGroup(_) => 0,
         }
     }
+
+    /// Returns how much of its source's [`Extent`](crate::Extent) the chunk is.
+    pub fn amount(&self) -> u64 {
+        match self {
+            Self::Text(block) => block.bytes.len() as u64,
+            Self::RowGroup(group) => group.rows(),
+        }
+    }
 }
 
 impl Payload for Chunk {
@@ -102,6 +110,11 @@ pub struct BatchRequest {
     pub steps: Arc<[Step]>,
     /// The records of a batch, at least one.
     pub size: usize,
+}
+
+impl BatchRequest {
+    /// The records of a batch where there is no reason for others.
+    pub const SIZE: usize = 10;
 }
 
 /// A record that was processed.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parquet::basic::{ConvertedType, Type};
+use parquet::basic::{ConvertedType, LogicalType, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::{ParquetError, Result};
@@ -12,7 +12,8 @@ use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 use serde::{Deserialize, Serialize};
 
-use crate::layout::Seen;
+use crate::layout::{Content, Seen};
+use crate::moment::{Moment, Unit};
 use crate::positioned::{Positioned, Version};
 use crate::{Format, Layout, LayoutError, RowError, Rows, Wanted};
 
@@ -41,21 +42,29 @@ pub struct RowGroup {
     file: Option<Arc<ParquetFile>>,
     origin: Arc<Origin>,
     number: usize,
+    rows: u64,
 }
 
 impl RowGroup {
     /// Names a row group by its number, from zero on.
     pub fn new(file: &Arc<ParquetFile>, number: usize) -> Self {
+        let group = file.reader.metadata().row_groups().get(number);
         Self {
             file: Some(Arc::clone(file)),
             origin: Arc::clone(&file.origin),
             number,
+            rows: group.map_or(0, |group| group.num_rows().max(0) as u64),
         }
     }
 
     /// Returns the number, from zero on.
     pub fn number(&self) -> usize {
         self.number
+    }
+
+    /// Returns the number of its rows.
+    pub fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Reads all its records.
@@ -123,27 +132,32 @@ impl ParquetFile {
     /// Selects the fields to be read.
     pub(crate) fn layout(&self, wanted: &Wanted) -> std::result::Result<Layout, LayoutError> {
         let schema = self.reader.metadata().file_metadata().schema_descr();
-        let seen: Vec<_> = schema
-            .columns()
-            .iter()
-            .map(|column| Seen {
-                // The path, since columns inside of others may have the same name.
-                name: column.path().string(),
-                is_number: kind(column) == Some(Kind::Number),
-            })
-            .collect();
+        let seen = |column: &Arc<ColumnDescriptor>| {
+            // The path, since columns inside of others may have the same name.
+            let mut seen = Seen::new(column.path().string());
+            seen.add(match kind(column) {
+                Some(Kind::Number) => Content::Number,
+                Some(Kind::Text) | None => Content::Other,
+            });
+            seen
+        };
+        let seen: Vec<_> = schema.columns().iter().map(seen).collect();
         let layout = Layout::select(Format::Parquet, &seen, wanted)?;
         let (id, value) = (layout.id.index, layout.value.index);
-        for (index, is_readable) in [
-            (id, kind(&schema.column(id)).is_some()),
-            (value, kind(&schema.column(value)) == Some(Kind::Number)),
-        ] {
-            if !is_readable {
-                return Err(LayoutError::Type {
-                    field: seen[index].name.clone(),
-                    kind: type_name(&schema.column(index)),
-                });
-            }
+        let field = |index: usize| seen[index].name.clone();
+        let column = schema.column(value);
+        if kind(&column) != Some(Kind::Number) {
+            return Err(LayoutError::NotANumber {
+                field: field(value),
+                kind: type_name(&column),
+            });
+        }
+        let column = schema.column(id);
+        if kind(&column).is_none() {
+            return Err(LayoutError::NotAName {
+                field: field(id),
+                kind: type_name(&column),
+            });
         }
         Ok(layout)
     }
@@ -198,26 +212,65 @@ fn kind(column: &ColumnDescriptor) -> Option<Kind> {
         return None;
     }
     match (column.physical_type(), column.converted_type()) {
-        // Whole numbers of which some digits are behind the point.
+        // Digits of which some are behind the point.
         (_, ConvertedType::DECIMAL) => None,
-        (Type::INT32 | Type::INT64 | Type::FLOAT | Type::DOUBLE, _) => Some(Kind::Number),
+        (Type::FLOAT | Type::DOUBLE, _) => Some(Kind::Number),
+        (Type::INT32 | Type::INT64, _) if is_whole(column) => Some(Kind::Number),
+        (Type::INT32 | Type::INT64, _) => Unit::of(column).map(|_| Kind::Text),
         (Type::BOOLEAN | Type::BYTE_ARRAY, _) => Some(Kind::Text),
         (Type::INT96 | Type::FIXED_LEN_BYTE_ARRAY, _) => None,
     }
 }
 
-fn type_name(column: &ColumnDescriptor) -> String {
-    match column.converted_type() {
-        _ if column.max_rep_level() > 0 => "LIST".to_owned(),
-        ConvertedType::NONE => column.physical_type().to_string(),
-        converted => converted.to_string(),
+/// Returns whether the whole numbers of a column are numbers, rather than for example days.
+fn is_whole(column: &ColumnDescriptor) -> bool {
+    match column.logical_type_ref() {
+        Some(logical) => matches!(logical, LogicalType::Integer(_)),
+        None => {
+            use ConvertedType as Is;
+            is_unsigned(column)
+                || matches!(
+                    column.converted_type(),
+                    Is::NONE | Is::INT_8 | Is::INT_16 | Is::INT_32 | Is::INT_64
+                )
+        }
     }
+}
+
+/// Returns whether the whole numbers of a column are unsigned. They are stored as the signed ones of
+/// the same bits.
+fn is_unsigned(column: &ColumnDescriptor) -> bool {
+    use ConvertedType as Is;
+    // A logical type comes with the converted one of the same meaning.
+    matches!(
+        column.converted_type(),
+        Is::UINT_8 | Is::UINT_16 | Is::UINT_32 | Is::UINT_64
+    )
+}
+
+fn type_name(column: &ColumnDescriptor) -> String {
+    // Not all of these have a converted type.
+    let name = match column.logical_type_ref() {
+        _ if column.max_rep_level() > 0 => "LIST",
+        Some(LogicalType::Timestamp(_)) => "TIMESTAMP",
+        Some(LogicalType::Time(_)) => "TIME",
+        Some(LogicalType::Float16) => "FLOAT16",
+        Some(LogicalType::Uuid) => "UUID",
+        Some(LogicalType::Unknown) => "NULL",
+        _ if column.converted_type() == ConvertedType::NONE => {
+            return column.physical_type().to_string();
+        }
+        _ => return column.converted_type().to_string(),
+    };
+    name.to_owned()
 }
 
 /// The names of the records of a row group.
 enum Ids {
     Texts(Vec<Option<ByteArray>>),
-    Whole(Vec<Option<i64>>),
+    Signed(Vec<Option<i64>>),
+    Unsigned(Vec<Option<u64>>),
+    Moments(Vec<Option<i64>>, Unit),
     Real(Vec<Option<f64>>),
     Flags(Vec<Option<bool>>),
 }
@@ -231,15 +284,25 @@ enum Id {
 
 impl Ids {
     fn read(group: &dyn RowGroupReader, index: usize) -> Result<Self> {
-        Ok(match group.get_column_reader(index)? {
+        let column = group.metadata().column(index).column_descr_ptr();
+        let reader = group.get_column_reader(index)?;
+        if let Some(unit) = Unit::of(&column) {
+            let counts = whole(group, index, reader, |count| count)?;
+            return Ok(Self::Moments(counts, unit));
+        }
+        Ok(match reader {
             ColumnReader::ByteArrayColumnReader(reader) => {
                 Self::Texts(values(group, index, reader, |value| value)?)
             }
-            ColumnReader::Int32ColumnReader(reader) => {
-                Self::Whole(values(group, index, reader, i64::from)?)
+            ColumnReader::Int32ColumnReader(reader) if is_unsigned(&column) => {
+                let unsigned = |value: i32| u64::from(value.cast_unsigned());
+                Self::Unsigned(values(group, index, reader, unsigned)?)
             }
-            ColumnReader::Int64ColumnReader(reader) => {
-                Self::Whole(values(group, index, reader, |value| value)?)
+            ColumnReader::Int64ColumnReader(reader) if is_unsigned(&column) => {
+                Self::Unsigned(values(group, index, reader, i64::cast_unsigned)?)
+            }
+            reader @ (ColumnReader::Int32ColumnReader(_) | ColumnReader::Int64ColumnReader(_)) => {
+                Self::Signed(whole(group, index, reader, |value| value)?)
             }
             ColumnReader::BoolColumnReader(reader) => {
                 Self::Flags(values(group, index, reader, |value| value)?)
@@ -256,7 +319,12 @@ impl Ids {
                 Some(Err(_)) => return Id::NotUtf8,
                 Some(Ok(name)) => text.push_str(name),
             },
-            Self::Whole(values) => return show(values[index], text),
+            Self::Signed(values) => return show(values[index], text),
+            Self::Unsigned(values) => return show(values[index], text),
+            Self::Moments(counts, unit) => {
+                let moment = |count| Moment { count, unit: *unit };
+                return show(counts[index].map(moment), text);
+            }
             Self::Real(values) => return show(values[index], text),
             Self::Flags(values) => return show(values[index], text),
         }
@@ -277,11 +345,32 @@ fn show(value: Option<impl fmt::Display>, text: &mut String) -> Id {
 
 /// Reads a column of numbers.
 fn numbers(group: &dyn RowGroupReader, index: usize) -> Result<Vec<Option<f64>>> {
+    let is_unsigned = is_unsigned(group.metadata().column(index).column_descr());
     match group.get_column_reader(index)? {
-        ColumnReader::Int32ColumnReader(reader) => values(group, index, reader, f64::from),
-        ColumnReader::Int64ColumnReader(reader) => values(group, index, reader, |it| it as f64),
+        ColumnReader::Int32ColumnReader(reader) if is_unsigned => {
+            values(group, index, reader, |it| f64::from(it.cast_unsigned()))
+        }
+        ColumnReader::Int64ColumnReader(reader) if is_unsigned => {
+            values(group, index, reader, |it| it.cast_unsigned() as f64)
+        }
         ColumnReader::FloatColumnReader(reader) => values(group, index, reader, f64::from),
         ColumnReader::DoubleColumnReader(reader) => values(group, index, reader, |it| it),
+        reader => whole(group, index, reader, |it| it as f64),
+    }
+}
+
+/// Reads a column of signed whole numbers.
+fn whole<V>(
+    group: &dyn RowGroupReader,
+    index: usize,
+    reader: ColumnReader,
+    to: impl Fn(i64) -> V,
+) -> Result<Vec<Option<V>>> {
+    match reader {
+        ColumnReader::Int32ColumnReader(reader) => {
+            values(group, index, reader, |it| to(i64::from(it)))
+        }
+        ColumnReader::Int64ColumnReader(reader) => values(group, index, reader, to),
         _ => Err(ParquetError::General("a column without numbers".to_owned())),
     }
 }

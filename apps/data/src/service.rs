@@ -1,4 +1,18 @@
 //! The service behind the program: its contract, a worker's state, and the pool.
+//!
+//! The contract has the operations of the `DataProcessor` and the `LargeDataProcessor` of
+//! rpc_dart's documentation. Where it differs, the reason is one of these:
+//!
+//! | there | here | reason |
+//! |---|---|---|
+//! | `processData`, `processChunk`, `processLargeDataset` | [`process`](DataProcessor::process), for each [`Chunk`] | a caller gives the pool as many chunks as it likes, instead of one list of all records |
+//! | `processBatch`, `batchSize` | [`batches`](DataProcessor::batches), [`BatchRequest::SIZE`] | |
+//! | `processItem` | [`batches`](DataProcessor::batches) of one record | a call for each record costs more than its work |
+//! | `DataItem{id, value, metadata}` | [`Items`] | columns have no allocation for each record; fields that no step uses are skipped while a file is read |
+//! | `startTime`, `processed_at`, `processingTimeMs`, `computation_time` | the latencies in the statistics of the pool, and the caller's own clock | the clocks of two machines differ |
+//! | `workerId`, `processed_by` | `worker` of [`Detailed`](insula::rpc::Detailed), and the workers in the statistics of the pool | it comes with each answer, of any contract |
+//! | `record_count` | the counts of [`Statistics`](crate::Statistics) in [`Processed`] | |
+//! | `computation_type`, `parameter_count` | [`Computed`] | |
 
 use std::sync::Arc;
 

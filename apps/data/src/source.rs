@@ -10,12 +10,15 @@ use std::sync::Arc;
 use parquet::errors::ParquetError;
 
 use crate::{
-    BadRow, BadRows, Blocks, Chunk, Format, Layout, LayoutError, ParquetFile, RowGroup, Wanted,
-    csv_rows, json_rows,
+    BadRows, Blocks, Chunk, Format, Layout, LayoutError, ParquetFile, RowGroup, Wanted, csv_rows,
+    json_rows,
 };
 
 /// The least bytes of a block, below which a call costs more than its work.
 const LEAST_CHUNK: u64 = 4 << 10;
+
+/// The records of a text that are looked at to find its fields, as far as [`Blocks::head`] has so many.
+const FIRST: usize = 100;
 
 /// A text of unknown length, such as standard input.
 type Text = Box<dyn Read + Send>;
@@ -45,7 +48,7 @@ pub enum Extent {
 }
 
 impl Source {
-    /// Opens a file and reads its first record. A text is cut into about `chunks` blocks, or into
+    /// Opens a file and reads its first records. A text is cut into about `chunks` blocks, or into
     /// more if these would be longer than [`MAX_CHUNK`](crate::MAX_CHUNK).
     ///
     /// # Blocking
@@ -132,7 +135,8 @@ impl Source {
         }
     }
 
-    /// Returns the rows that are in no chunk, because their end could not be found.
+    /// Returns the rows that are in no chunk, because their end could not be found. They come before
+    /// the chunk that [`next_chunk`](Self::next_chunk) has returned last, and behind the one before.
     pub fn take_bad(&mut self) -> BadRows {
         match &mut self.chunks {
             Chunks::Text(blocks) => blocks.take_bad(),
@@ -147,18 +151,27 @@ fn csv_layout(
     wanted: &Wanted,
 ) -> Result<Layout, SourceError> {
     let header = blocks.peek()?.unwrap_or_default().to_vec();
+    // What comes next are no names.
+    refuse_bad(blocks)?;
     blocks.skip_first();
-    let first = blocks.peek()?.unwrap_or_default();
-    let seen = csv_rows::fields(&header, first, delimiter);
+    let seen = csv_rows::fields(&header, &blocks.head(FIRST)?, delimiter);
     Ok(Layout::select(Format::Csv { delimiter }, &seen, wanted)?)
 }
 
 fn json_layout(blocks: &mut Blocks<Text>, wanted: &Wanted) -> Result<Layout, SourceError> {
-    let first = blocks.peek()?.ok_or(LayoutError::Empty)?;
-    let seen = json_rows::fields(first);
-    let line = blocks.line();
-    let seen = seen.map_err(|error| LayoutError::First(BadRow { line, error }))?;
+    let seen = json_rows::fields(&blocks.head(FIRST)?)?;
+    if seen.is_empty() {
+        refuse_bad(blocks)?;
+    }
     Ok(Layout::select(Format::JsonLines, &seen, wanted)?)
+}
+
+/// Fails if there is a row whose end could not be found.
+fn refuse_bad(blocks: &mut Blocks<Text>) -> Result<(), LayoutError> {
+    match blocks.take_bad().first.into_iter().next() {
+        Some(row) => Err(LayoutError::First(row)),
+        None => Ok(()),
+    }
 }
 
 impl fmt::Debug for Chunks {
@@ -178,7 +191,7 @@ pub enum SourceError {
     Read(io::Error),
     /// The file is no Parquet file, or a damaged one.
     Parquet(ParquetError),
-    /// The first record does not say what to read.
+    /// The first records do not say what to read.
     Layout(LayoutError),
     /// Parquet is read from its end, so it has to be in a file.
     NotAFile,

@@ -1,6 +1,7 @@
 //! The figures of a run, for the table at its end.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use command::{Table, bytes};
@@ -8,7 +9,7 @@ use insula::pool::PoolStats;
 use serde::Serialize;
 
 use crate::statistics::Shown;
-use crate::{BadRows, Ingested, Processed, Statistics};
+use crate::{BadRows, Ingested, Layout, Processed, Statistics};
 
 /// Counts chunks as they come back.
 #[derive(Debug, Default)]
@@ -25,7 +26,7 @@ impl Tally {
     /// Counts a processed chunk of `bytes` bytes.
     pub fn add(&mut self, bytes: usize, processed: &Processed) {
         self.missing += processed.missing;
-        self.bad.append(processed.bad.clone());
+        self.bad.merge(processed.bad.clone());
         self.values.merge(&processed.values);
         self.results.merge(&processed.results);
         self.bytes_read += bytes as u64;
@@ -38,13 +39,13 @@ impl Tally {
 
     /// Counts rows that are in no chunk.
     pub fn add_bad(&mut self, rows: BadRows) {
-        self.bad.append(rows);
+        self.bad.merge(rows);
     }
 
     /// Counts what was ingested from `bytes` bytes.
     pub fn add_ingested(&mut self, bytes: u64, ingested: &Ingested) {
         self.missing += ingested.missing;
-        self.bad.append(ingested.bad.clone());
+        self.bad.merge(ingested.bad.clone());
         self.values.merge(&ingested.values);
         self.bytes_read += bytes;
     }
@@ -54,9 +55,16 @@ impl Tally {
         &self.bad
     }
 
-    /// Returns the figures of a run that took `elapsed` on a pool with these statistics.
-    pub fn summary(self, elapsed: Duration, pool: PoolStats) -> Summary {
+    /// Returns how many chunks could not be processed at all.
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// Returns the figures of a run over records of this layout, that took `elapsed` on a pool with
+    /// these statistics.
+    pub fn summary(self, layout: Arc<Layout>, elapsed: Duration, pool: PoolStats) -> Summary {
         Summary {
+            layout,
             items: self.values.count(),
             missing: self.missing,
             bad: self.bad.count,
@@ -74,6 +82,8 @@ impl Tally {
 /// The figures of a run. Its `Display` is the table that the program prints.
 #[derive(Clone, Debug)]
 pub struct Summary {
+    /// The fields that were read.
+    pub layout: Arc<Layout>,
     /// Records that were processed.
     pub items: u64,
     /// Records without a number.
@@ -106,6 +116,8 @@ impl Summary {
     /// Returns the figures as JSON, for programs.
     pub fn json(&self) -> String {
         let shown = Json {
+            id_field: &self.layout.id.name,
+            value_field: &self.layout.value.name,
             items: self.items,
             missing: self.missing,
             bad: self.bad,
@@ -126,7 +138,9 @@ impl Summary {
 }
 
 #[derive(Serialize)]
-struct Json {
+struct Json<'a> {
+    id_field: &'a str,
+    value_field: &'a str,
     items: u64,
     missing: u64,
     bad: u64,
@@ -147,11 +161,17 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
         let Self {
+            layout,
             items,
             missing,
             bad,
             ..
         } = self;
+        let (id, value) = (&layout.id.name, &layout.value.name);
+        table.row(
+            "fields",
+            format_args!("numbers of `{value}`, named by `{id}`"),
+        );
         table.row(
             "items",
             format_args!("{items} processed, {missing} without a number, {bad} bad"),

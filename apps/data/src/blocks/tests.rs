@@ -91,3 +91,34 @@ fn the_first_record_is_behind_empty_lines_and_a_byte_order_mark() {
         assert_eq!(blocks.peek().unwrap(), None);
     }
 }
+
+#[test]
+fn a_look_at_the_first_records_leaves_them_where_they_are() {
+    let text = "\n{\"a\":1}\n\n[2]\n\n3";
+    for size in [1, 8, 1_000] {
+        let mut blocks = Blocks::new(text.as_bytes(), Format::JsonLines, size).unwrap();
+        let head = |most, blocks: &mut Blocks<&[u8]>| -> Vec<(u64, String)> {
+            let records = blocks.head(most).unwrap().into_iter();
+            let record = |(line, text)| (line, str::from_utf8(text).unwrap().trim().to_owned());
+            records.map(record).collect()
+        };
+        let expected =
+            [(2, "{\"a\":1}"), (4, "[2]"), (6, "3")].map(|(line, text)| (line, text.to_owned()));
+        assert_eq!(head(100, &mut blocks), expected);
+        assert_eq!(head(1, &mut blocks), expected[..1]);
+        let first = blocks.next_block().unwrap().unwrap();
+        // What was looked at is cut as anything else.
+        assert_eq!(first.line, 2);
+        assert!(first.bytes.len() <= size.max(8), "{first:?}");
+    }
+    let mut blocks = Blocks::new(&b"a,\"1\n2\"\nb,\"3"[..], Format::CSV, 1).unwrap();
+    assert_eq!(blocks.head(100).unwrap(), [(1, &b"a,\"1\n2\"\n"[..])]);
+}
+
+#[test]
+fn a_first_record_without_an_end_is_left_out() {
+    let mut blocks = Blocks::new(&b"a,\"1\nb,2\n"[..], Format::CSV, 1).unwrap();
+    assert_eq!(blocks.peek().unwrap(), Some(&b"b,2\n"[..]));
+    assert_eq!((blocks.line(), blocks.take_bad().first[0].line), (2, 1));
+    assert_eq!(blocks.next_block().unwrap().unwrap().line, 2);
+}

@@ -2,7 +2,7 @@
 
 use data::{BadRows, Chunk, Format, Layout, ResultFormat, Results, Rows, Step, Wanted, read};
 
-use crate::support::{items, read_all, read_text};
+use crate::support::{items, read_all, read_text, wanted};
 
 fn messages(rows: &Rows) -> Vec<String> {
     rows.bad.first.iter().map(ToString::to_string).collect()
@@ -137,15 +137,93 @@ fn a_file_of_nothing_but_bad_rows_needs_little_memory() {
 }
 
 #[test]
-fn bad_rows_of_later_chunks_come_later() {
+fn the_first_bad_rows_are_those_of_the_first_lines() {
     let (mut all, mut more) = (BadRows::default(), BadRows::default());
     for line in 0..15 {
         all.push(line, data::RowError::OpenQuote);
         more.push(100 + line, data::RowError::TooLong);
     }
-    all.append(more);
-    assert_eq!((all.count, all.first.len()), (30, BadRows::KEPT));
-    assert!(all.first.windows(2).all(|pair| pair[0].line < pair[1].line));
+    // Whichever come first.
+    more.merge(all);
+    assert_eq!((more.count, more.first.len()), (30, BadRows::KEPT));
+    let lines: Vec<_> = more.first.iter().map(|row| row.line).collect();
+    let expected: Vec<_> = (0..15).chain(100..105).collect();
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_wrong_first_line_of_json_is_one_of_the_bad_rows() {
+    let text = "{\"t\":\"a\",\"v\":\n{\"t\":\"b\",\"v\":2}\n{\"t\":\"c\",\"v\":3}\n";
+    for size in [1, 1_000] {
+        let rows = read_text(text, Format::JsonLines, &Wanted::default(), size);
+        assert_eq!(items(&rows), [("b", 2.0), ("c", 3.0)]);
+        let messages = messages(&rows);
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        assert!(
+            messages[0].starts_with("1: not a JSON object: EOF"),
+            "{messages:?}"
+        );
+    }
+}
+
+#[test]
+fn a_first_record_without_a_number_does_not_change_the_fields() {
+    let names = |text: &str, format| {
+        let source = data::Source::text(
+            Box::new(std::io::Cursor::new(text.to_owned())),
+            format,
+            &Wanted::default(),
+            1,
+        );
+        let layout = source.unwrap().layout().clone();
+        [layout.id.name.to_string(), layout.value.name.to_string()]
+    };
+    // An empty field, a wrong one, and one that only looks like a number.
+    for first in ["a,x,,1", "a,x,one,1", "a,7,,1", "a", "a,x,\"1,1"] {
+        let text = format!("id,kind,n,m\n{first}\nb,y,2,2\nc,z,3,3\nd,z,4,4\n");
+        assert_eq!(names(&text, Format::CSV), ["id", "n"], "{first}");
+    }
+    // A field that is missing, or has nothing.
+    for first in [
+        "{\"m\":1}",
+        "{\"m\":1,\"id\":\"a\"}",
+        "{\"id\":\"a\",\"m\":1}",
+        "{\"id\":\"a\",\"n\":null,\"m\":1}",
+        "{\"id\":\"a\",\"n\":\"x\",\"m\":1}",
+        "{\"id\":\"a\",",
+    ] {
+        let text = format!("{first}\n{{\"id\":\"b\",\"n\":2,\"m\":2}}\n{{\"id\":\"c\",\"n\":3}}\n");
+        assert_eq!(names(&text, Format::JsonLines), ["id", "n"], "{first}");
+    }
+}
+
+#[test]
+fn a_row_whose_quote_is_not_closed_is_named_in_its_place() {
+    // A cut before and behind it, and both in one chunk.
+    let text = "id,n\na,x\nb,\"2\nc,y\nd,4\n";
+    for size in [1, 9, 1_000] {
+        let rows = read_text(text, Format::CSV, &wanted("id", "n"), size);
+        assert_eq!(items(&rows), [("d", 4.0)]);
+        let expected = [
+            "2: `x` in the field `n` is not a finite number",
+            "3: a quote opens here and is not closed",
+            "4: `y` in the field `n` is not a finite number",
+        ];
+        assert_eq!(messages(&rows), expected, "{size}");
+    }
+}
+
+#[test]
+fn a_key_that_comes_twice_is_a_bad_row_if_it_matters() {
+    let text = "{\"t\":\"a\",\"v\":1,\"x\":0}\n\
+                {\"t\":\"b\",\"v\":2,\"v\":3}\n\
+                {\"t\":\"c\",\"t\":\"d\",\"v\":4}\n\
+                {\"t\":\"e\",\"x\":1,\"x\":2,\"v\":5}\n";
+    let rows = read_text(text, Format::JsonLines, &Wanted::default(), 1);
+    assert_eq!(items(&rows), [("a", 1.0), ("e", 5.0)]);
+    let messages = messages(&rows);
+    assert!(messages[0].starts_with("2: not a JSON object: the key `v` comes twice"));
+    assert!(messages[1].starts_with("3: not a JSON object: the key `t` comes twice"));
 }
 
 /// A chunk as no [`data::Source`] makes it.

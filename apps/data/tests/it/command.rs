@@ -9,13 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::formats::write_row_groups;
-use crate::support::{assert_close, expected, reference, weather};
-
-fn data(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_data"));
-    command.args(arguments);
-    command
-}
+use crate::support::{assert_close, data, expected, reference, weather};
 
 fn run(arguments: &[&str]) -> Output {
     data(arguments).output().unwrap()
@@ -33,6 +27,10 @@ fn run_with(arguments: &[&str], input: &str) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn text_lines(bytes: &[u8]) -> Vec<String> {
+    text(bytes).lines().map(str::to_owned).collect()
 }
 
 fn json(output: &Output) -> Value {
@@ -167,10 +165,76 @@ fn a_bad_row_is_named_with_its_line_and_the_rest_goes_on() {
         ]
     );
     let many = "id,n\n".to_owned() + "a,1\n" + &"x,y\n".repeat(100);
-    let result = run_with(&["process", "-"], &many);
+    let result = run_with(&["process", "-", "--value", "n"], &many);
     let errors = text(&result.stderr);
     assert_eq!(errors.lines().count(), 21, "{errors}");
     assert!(errors.ends_with("data: -: 80 more bad rows\n"), "{errors}");
+}
+
+/// A row whose end cannot be found is in no chunk, and is named in its place all the same, even if
+/// there are many others.
+#[test]
+fn an_open_quote_is_named_before_the_rows_behind_it() {
+    let text = "id,n\na,1\nb,\"2\n".to_owned() + &"x,y\n".repeat(30);
+    for command in ["process", "ingest"] {
+        let result = run_with(&[command, "-", "--value", "n", "--json"], &text);
+        assert_eq!(result.status.code(), Some(1));
+        assert_eq!(json(&result)["bad"], 31);
+        let errors = text_lines(&result.stderr);
+        assert_eq!(errors.len(), 21, "{errors:?}");
+        assert_eq!(errors[0], "data: -:3: a quote opens here and is not closed");
+        assert!(errors[1].starts_with("data: -:4: `y`"), "{errors:?}");
+        assert_eq!(errors[20], "data: -: 11 more bad rows");
+    }
+}
+
+/// What is known is told even if the table cannot be read to its end.
+#[test]
+fn bad_rows_are_named_as_they_come() {
+    use std::io::{BufRead, BufReader};
+
+    let mut command = data(&["process", "-", "--value", "n"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let lines = "id,n\nb,x\n".to_owned() + &"name,12.5\n".repeat(100_000);
+    input.write_all(lines.as_bytes()).unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut first = String::new();
+    // The input has not ended.
+    errors.read_line(&mut first).unwrap();
+    assert_eq!(
+        first,
+        "data: -:2: `x` in the field `n` is not a finite number\n"
+    );
+    drop(input);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn the_fields_that_were_taken_are_shown() {
+    let table = weather();
+    let result = run(&["process", path(&table)]);
+    let shown = "fields          numbers of `precipitation`, named by `date`\n";
+    assert!(text(&result.stdout).starts_with(shown));
+    let result = run(&["process", path(&table), "--value", "wind", "--json"]);
+    let figures = json(&result);
+    assert_eq!(
+        [&figures["id_field"], &figures["value_field"]],
+        ["date", "wind"]
+    );
+    let told = format!(
+        "data: {}: the numbers are those of `precipitation`; --value FIELD takes others\n",
+        table.display()
+    );
+    for arguments in [
+        &["compute", "mean", "--file", path(&table)][..],
+        &["batches", path(&table), "--batch", "1000"],
+    ] {
+        assert_eq!(text(&run(arguments).stderr), told);
+        let named = [arguments, &["--value", "precipitation"]].concat();
+        assert_eq!(text(&run(&named).stderr), "");
+    }
 }
 
 #[test]
@@ -198,7 +262,9 @@ fn standard_input_is_read_as_it_comes() {
     let again = run(&["compute", "sum", "--file", path(&out), "--json"]);
     assert_eq!(
         json(&again),
-        serde_json::json!({"operation": "sum", "result": 2.5, "parameters": 1})
+        serde_json::json!({
+            "operation": "sum", "result": 2.5, "parameters": 1, "value_field": "value", "speed_up": null,
+        })
     );
 }
 
@@ -286,9 +352,19 @@ fn a_comparison_tells_the_speed_up() {
         "--json",
     ]);
     assert!(json(&result)["speed_up"].as_f64().unwrap() > 0.0);
+    let table = weather();
+    let arguments = ["compute", "mean", "--file", path(&table), "--value", "wind"];
+    let compared = [&arguments[..], &["--compare", "--workers", "3"]].concat();
+    let [one, compared] = [&arguments[..], &compared].map(|it| text_lines(&run(it).stdout));
+    assert_eq!((one.len(), compared.len()), (1, 2));
+    assert_eq!(one[0], compared[0]);
+    assert!(compared[1].ends_with("times one worker"), "{compared:?}");
     let result = run_with(&["process", "-", "--compare"], "");
     assert_eq!(result.status.code(), Some(2));
     assert!(text(&result.stderr).contains("standard input cannot"));
+    let result = run(&["compute", "mean", "1", "--compare"]);
+    assert_eq!(result.status.code(), Some(2));
+    assert!(text(&result.stderr).contains("name one with --file"));
 }
 
 #[test]
@@ -436,6 +512,43 @@ fn workers_in_processes_write_the_same_files() {
     assert_eq!(figures["items"], 1_461);
     // To the worker and back.
     assert!(figures["bytes_copied"].as_u64() > figures["bytes_read"].as_u64());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn each_command_has_the_same_output_with_workers_in_processes() {
+    let table = reference("pyarrow-zstd.parquet");
+    let (table, field) = (path(&table), ["--value", "count"]);
+    for arguments in [
+        &["compute", "deviation", "1", "2", "4"][..],
+        &["compute", "median", "--file", table],
+        &["batches", table, "--json"],
+        &["ingest", table, "--out", "-"],
+    ] {
+        let folder = TempDir::new().unwrap();
+        let [local, process] = ["local", "process"].map(|kind| {
+            let out = folder.path().join(kind).with_extension("csv");
+            let mut arguments = arguments.to_vec();
+            if arguments.contains(&table) {
+                arguments.extend(field);
+            }
+            // A file stands for the one in the list.
+            if let Some(last) = arguments.iter_mut().find(|it| **it == "-") {
+                *last = path(&out);
+                arguments.push("--quiet");
+            }
+            let result = data(&arguments).args(["--kind", kind]).output().unwrap();
+            let errors = text(&result.stderr);
+            (
+                result.status.code(),
+                errors,
+                result.stdout,
+                fs::read(&out).ok(),
+            )
+        });
+        assert_eq!(local.0, Some(0), "{arguments:?}: {}", local.1);
+        assert!(local == process, "{arguments:?}: {}", process.1);
+    }
 }
 
 /// A chunk whose worker is killed is processed by another one. Standard input cannot be read twice,

@@ -10,8 +10,8 @@ use data::{
 };
 use futures_util::future::join_all;
 use insula::block_on;
-use parquet::data_type::DoubleType;
-use parquet::file::writer::SerializedFileWriter;
+use parquet::data_type::{DataType, DoubleType, Int32Type, Int64Type};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use tempfile::TempDir;
 
@@ -185,9 +185,20 @@ fn a_file_without_a_layout_says_what_is_missing() {
             assert_eq!(open(empty, format, &default), LayoutError::Empty);
         }
     }
+    let error = open("a,b\nx,y\nx,1\nx,z\n", Format::CSV, &default);
     assert_eq!(
-        open("a,b\nx,y\n", Format::CSV, &default),
-        LayoutError::NoNumbers
+        error.to_string(),
+        "no field besides `a` mostly has numbers in the first records; name one with --value FIELD"
+    );
+    let error = open("a,b,b\nx,1,2\n", Format::CSV, &wanted("a", "b"));
+    assert_eq!(
+        error.to_string(),
+        "several fields have the name `b`; give all but one another name"
+    );
+    let error = open("a,\"b\nx,1\n", Format::CSV, &default);
+    assert_eq!(
+        error.to_string(),
+        "line 1: a quote opens here and is not closed"
     );
     let error = open("a,b\nx,1\n", Format::CSV, &wanted("a", "c"));
     assert_eq!(
@@ -219,8 +230,112 @@ fn a_field_of_parquet_that_is_no_number_is_named_with_its_type() {
         );
         assert_eq!(
             source.unwrap_err().to_string(),
-            "the field `name` is of the type UTF8, which cannot be read",
+            "the field `name` is of the type UTF8, which is not read as a number; name another one \
+             with --value FIELD, or convert it to DOUBLE",
             "{file}"
+        );
+    }
+}
+
+fn column<T: DataType>(group: &mut SerializedRowGroupWriter<'_, File>, values: &[T::T]) {
+    let mut column = group.next_column().unwrap().unwrap();
+    let typed = column.typed::<T>();
+    typed.write_batch(values, None, None).unwrap();
+    column.close().unwrap();
+}
+
+/// Writes two rows of each kind of number that is not just signed or real.
+fn write_kinds(path: &Path) {
+    let schema = "message m {
+        required int32 day (DATE);
+        required int64 time (TIMESTAMP(NANOS,false));
+        required int64 old_time (TIMESTAMP_MILLIS);
+        required int64 clock (TIME(NANOS,true));
+        required int32 price (DECIMAL(9,2));
+        required int32 small (UINT_8);
+        required int32 wide (UINT_32);
+        required int64 wider (INTEGER(64,false));
+        required int64 signed (INTEGER(64,true));
+    }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let file = File::create(path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    column::<Int32Type>(&mut group, &[15_340, -1]);
+    column::<Int64Type>(&mut group, &[1_325_376_000_000_000_000, 1]);
+    column::<Int64Type>(&mut group, &[1_325_376_000_500, 0]);
+    column::<Int64Type>(&mut group, &[1, 2]);
+    column::<Int32Type>(&mut group, &[1_999, 2_000]);
+    column::<Int32Type>(&mut group, &[200, 7]);
+    column::<Int32Type>(&mut group, &[-1, 7]);
+    column::<Int64Type>(&mut group, &[-1, 7]);
+    column::<Int64Type>(&mut group, &[-1, 7]);
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn unsigned_numbers_of_parquet_are_not_negative() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.parquet");
+    write_kinds(&path);
+    for (field, expected, name) in [
+        ("small", 200.0, "200"),
+        ("wide", 4_294_967_295.0, "4294967295"),
+        (
+            "wider",
+            18_446_744_073_709_551_615.0,
+            "18446744073709551615",
+        ),
+        ("signed", -1.0, "-1"),
+    ] {
+        let source = Source::open(&path, Format::Parquet, &wanted(field, field), 1).unwrap();
+        let rows = read_all(source, &[], ResultFormat::Items);
+        assert_eq!(items(&rows), [(name, expected), ("7", 7.0)]);
+    }
+}
+
+#[test]
+fn dates_and_times_of_parquet_name_records_and_are_no_numbers() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.parquet");
+    write_kinds(&path);
+    let open = |wanted: &Wanted| Source::open(&path, Format::Parquet, wanted, 1);
+    let layout = Arc::clone(open(&Wanted::default()).unwrap().layout());
+    assert_eq!((&*layout.id.name, &*layout.value.name), ("day", "small"));
+    for (id, expected) in [
+        ("day", ["2012-01-01", "1969-12-31"]),
+        (
+            "time",
+            ["2012-01-01T00:00:00", "1970-01-01T00:00:00.000000001"],
+        ),
+        (
+            "old_time",
+            ["2012-01-01T00:00:00.500Z", "1970-01-01T00:00:00Z"],
+        ),
+    ] {
+        let source = open(&wanted(id, "signed")).unwrap();
+        let rows = read_all(source, &[], ResultFormat::Items);
+        let names: Vec<_> = items(&rows).iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, expected);
+    }
+    for (field, kind) in [
+        ("day", "DATE"),
+        ("time", "TIMESTAMP"),
+        ("old_time", "TIMESTAMP"),
+        ("clock", "TIME"),
+        ("price", "DECIMAL"),
+    ] {
+        let error = open(&wanted("day", field)).unwrap_err().to_string();
+        let expected = format!("the field `{field}` is of the type {kind}");
+        assert!(error.starts_with(&expected), "{error}");
+        assert!(error.contains("--value FIELD"), "{error}");
+    }
+    for field in ["clock", "price"] {
+        let error = open(&wanted(field, "signed")).unwrap_err().to_string();
+        assert!(
+            error.ends_with("cannot name a record; name another one with --id FIELD"),
+            "{error}"
         );
     }
 }
@@ -269,12 +384,7 @@ pub(crate) fn write_row_groups(path: &Path, groups: u32) {
             .map(|it| f64::from(20_000 * group + it))
             .collect();
         let mut row_group = writer.next_row_group().unwrap();
-        let mut column = row_group.next_column().unwrap().unwrap();
-        column
-            .typed::<DoubleType>()
-            .write_batch(&numbers, None, None)
-            .unwrap();
-        column.close().unwrap();
+        column::<DoubleType>(&mut row_group, &numbers);
         row_group.close().unwrap();
     }
     writer.close().unwrap();

@@ -12,4 +12,6 @@ mod command;
 mod formats;
 mod nist;
 mod numpy;
+mod readers;
+mod readme;
 mod service;

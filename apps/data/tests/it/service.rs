@@ -1,13 +1,17 @@
 //! Risk: a pool that loses chunks, mixes them up or copies them, and streams that do not end.
 
+use std::io::{self, Read};
+use std::iter::repeat;
+use std::pin::pin;
 use std::sync::Arc;
 
 use data::{
     Batch, BatchRequest, Chunk, ComputeError, ComputeRequest, DataError, DataProcessorCaller,
-    Format, Generator, Items, Operation, ProcessChunk, ResultFormat, Results, Rows, Source, Step,
-    Texts, Wanted, read, start_pool,
+    Format, Generator, Items, MAX_CHUNK, Operation, ProcessChunk, ResultFormat, Results, Rows,
+    Source, Statistics, Step, Texts, Wanted, read, start_pool,
 };
 use futures_util::future::{join, join_all};
+use insula::rpc::map;
 use insula::rpc::wire::{decode, encode};
 use insula::{CallError, block_on};
 use tempfile::TempDir;
@@ -154,6 +158,105 @@ fn a_reader_that_stops_early_gives_the_worker_back() {
         });
         assert!(matches!(error, CallError::App(error) if error == expected));
     });
+}
+
+/// While nothing reads a stream, its worker makes no batches and is free for other calls.
+#[test]
+fn a_reader_that_waits_holds_no_worker() {
+    let mut items = Items::default();
+    (0..100_000).for_each(|number| items.push("x", f64::from(number)));
+    block_on(async {
+        let pool = start_pool(1).await.unwrap();
+        let caller: DataProcessorCaller = pool.caller();
+        let request = BatchRequest {
+            items: Arc::new(items),
+            steps: Arc::default(),
+            size: 1,
+        };
+        let mut batches = caller.batches(request).await.unwrap();
+        assert!(batches.next().await.unwrap().is_ok());
+        for number in 0..100 {
+            let request = ComputeRequest {
+                operation: Operation::Sum,
+                parameters: [f64::from(number), 1.0].into(),
+            };
+            let computed = caller.compute(request).await.unwrap();
+            assert_eq!(computed.result, f64::from(number) + 1.0);
+        }
+        let mut count = 1;
+        while let Some(batch) = batches.next().await {
+            assert_eq!(batch.unwrap().index, count);
+            count += 1;
+        }
+        assert_eq!(count, 100_000);
+    });
+}
+
+/// A table of many lines, which are never all in memory.
+struct Lines {
+    left: usize,
+}
+
+impl Lines {
+    const TEN: &[u8] = b"a,0\na,1\na,2\na,3\na,4\na,5\na,6\na,7\na,8\na,9\n";
+
+    fn table(records: usize) -> impl Read + Send {
+        let left = records / 10 * Self::TEN.len();
+        (&b"id,n\n"[..]).chain(Self { left })
+    }
+}
+
+impl Read for Lines {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut read = 0;
+        // The end of the text is that of ten lines.
+        let start = (Self::TEN.len() - self.left % Self::TEN.len()) % Self::TEN.len();
+        let parts = [&Self::TEN[start..]].into_iter().chain(repeat(Self::TEN));
+        for part in parts {
+            let length = part.len().min(buffer.len() - read).min(self.left);
+            if length == 0 {
+                break;
+            }
+            buffer[read..read + length].copy_from_slice(&part[..length]);
+            read += length;
+            self.left -= length;
+        }
+        Ok(read)
+    }
+}
+
+#[test]
+fn ten_million_items_are_processed_in_bounded_memory() {
+    // Without optimization, these take as long as ten million with it.
+    const ITEMS: usize = if cfg!(debug_assertions) {
+        1_000_000
+    } else {
+        10_000_000
+    };
+    let reader = Box::new(Lines::table(ITEMS));
+    let mut source = Source::text(reader, Format::CSV, &Wanted::default(), MAX_CHUNK).unwrap();
+    let layout = Arc::clone(source.layout());
+    let mut all = Statistics::default();
+    block_on(async {
+        let pool = start_pool(2).await.unwrap();
+        let caller: DataProcessorCaller = pool.caller();
+        let requests = std::iter::from_fn(|| source.next_chunk().unwrap()).map(|chunk| {
+            assert!(chunk.bytes() <= MAX_CHUNK);
+            ProcessChunk {
+                chunk,
+                layout: Arc::clone(&layout),
+                steps: [Step::Scale(2.0)].into(),
+                results: ResultFormat::None,
+            }
+        });
+        let mut answers = pin!(map(requests, |it| caller.process(it)).concurrency(4));
+        while let Some(answer) = answers.next().await {
+            all.merge(&answer.unwrap().results);
+        }
+    });
+    assert_eq!(all.count(), ITEMS as u64);
+    assert_eq!((all.min(), all.max()), (Some(0.0), Some(18.0)));
+    assert!((all.mean().unwrap() - 9.0).abs() < 1e-9);
 }
 
 #[test]

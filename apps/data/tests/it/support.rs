@@ -1,10 +1,18 @@
 //! Tables to test with, and ways to read them.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use data::{Format, Layout, ResultFormat, Results, Rows, Source, Statistics, Step, Wanted, read};
 use serde_json::Value;
+
+/// The program with some arguments.
+pub(crate) fn data(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_data"));
+    command.args(arguments);
+    command
+}
 
 /// A file that another program has written.
 pub(crate) fn reference(name: &str) -> PathBuf {
@@ -36,7 +44,7 @@ pub(crate) fn read_all(mut source: Source, steps: &[Step], format: ResultFormat)
     while let Some(chunk) = source.next_chunk().unwrap() {
         read(&chunk, &mut rows).unwrap();
     }
-    rows.bad.append(source.take_bad());
+    rows.bad.merge(source.take_bad());
     rows
 }
 
