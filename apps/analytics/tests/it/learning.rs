@@ -177,8 +177,11 @@ fn no_row_is_both_learned_and_tested() {
     assert!(!split.test.is_sorted(), "the rows are drawn");
 }
 
-/// The friedman rows with more columns: each of `more` is a name and makes a value of a row.
-fn with_more(more: &[(&str, &dyn Fn(&[f64], usize) -> f64)]) -> (Features, Split) {
+/// A name of a column, and what makes its value of a row and the number of that row.
+type Added<'a> = (&'a str, &'a dyn Fn(&[f64], usize) -> f64);
+
+/// The friedman rows with more columns.
+fn with_more(more: &[Added<'_>]) -> (Features, Split) {
     let (features, split) = friedman();
     let row = |row: usize| {
         let values = features.row(row);

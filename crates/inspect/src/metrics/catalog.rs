@@ -18,13 +18,16 @@ pub(crate) struct Metric<F> {
 /// A number of a sample; `None` if the system does not tell it.
 pub(crate) type OfSample = fn(&Sample) -> Option<u64>;
 
+/// The isolates of a sample, by what they do.
+pub(crate) type ByState = fn(&Sample) -> [(&'static str, u64); 4];
+
 /// A number of a pool.
 pub(crate) type OfPool = fn(&Pool) -> u64;
 
 /// Times of the calls of a pool.
 pub(crate) type TimesOfPool = fn(&Pool) -> Latency;
 
-pub(crate) const ISOLATES: Metric<fn(&Sample) -> [(&'static str, u64); 4]> = Metric {
+pub(crate) const ISOLATES: Metric<ByState> = Metric {
     name: "insula.isolates",
     unit: "{isolate}",
     help: "Isolates that have not ended, by what they do.",
