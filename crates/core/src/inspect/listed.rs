@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Weak};
 
-use insula_sync::Mutex;
+use insula_sync::{Mutex, MutexGuard};
 
 use crate::panic::contain;
 
@@ -35,16 +35,19 @@ pub(crate) struct Listing<T: ?Sized + 'static> {
 impl<T: ?Sized> Listing<T> {
     /// Takes the next number of a list, for a value that is entered once it is made.
     pub(crate) fn new(list: &'static List<T>) -> Self {
-        let mut entries = list.lock();
-        entries.last += 1;
-        let number = entries.last;
-        drop(entries);
+        let next = |mut entries: MutexGuard<'_, Entries<T>>| {
+            entries.last += 1;
+            entries.last
+        };
+        let number = lock(list).map(next).unwrap_or_default();
         Self { list, number }
     }
 
     /// Enters the value that keeps this.
     pub(crate) fn enter(&self, value: Weak<T>) {
-        self.list.lock().listed.insert(self.number, value);
+        if let Some(mut entries) = lock(self.list) {
+            entries.listed.insert(self.number, value);
+        }
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -54,14 +57,21 @@ impl<T: ?Sized> Listing<T> {
 
 impl<T: ?Sized> Drop for Listing<T> {
     fn drop(&mut self) {
-        let gone = self.list.lock().listed.remove(&self.number);
+        let gone = lock(self.list).and_then(|mut entries| entries.listed.remove(&self.number));
         drop(gone);
     }
 }
 
+/// Locks a list. There are none in a model: a static outlives each run, but a lock of loom does not.
+fn lock<T: ?Sized>(list: &List<T>) -> Option<MutexGuard<'_, Entries<T>>> {
+    (!cfg!(loom)).then(|| list.lock())
+}
+
 /// Looks at the entries of a list in the order of their numbers, at most `most` of them.
 pub(crate) fn look_at<T: ?Sized, R>(list: &List<T>, most: usize, look: impl Fn(&T) -> R) -> Vec<R> {
-    let entries = list.lock();
+    let Some(entries) = lock(list) else {
+        return Vec::new();
+    };
     // Held until the lock is released: the last holder of a value drops it, which takes the lock.
     let held: Vec<Arc<T>> = entries
         .listed
