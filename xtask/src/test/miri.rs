@@ -9,7 +9,7 @@ use std::process::Command;
 use super::{Trouble, Verdict, add_flags, capture, packages, part, pass};
 
 /// The number of parts.
-const PARTS: u64 = 4;
+const PARTS: u64 = 8;
 
 /// Parts of the names of tests that Miri skips: it has no sockets, and tests that compute for long
 /// or end many times would take hours. AddressSanitizer covers those.

@@ -1,10 +1,10 @@
 //! Mutates the code whose faults are the hardest to see: `cargo mutants` changes one expression at
 //! a time, and the tests of its crate must fail.
 //!
-//! All mutants take days on two cores, so a run tries one part of them, which the day selects. A mutant
-//! belongs to its part by its place in the list of all, which no change of a test moves: the test that
-//! a survivor asks for is tried with the same mutants, on that day or with `INSULA_MUTANTS=N` later on.
-//! With `INSULA_MUTANTS=all` a run tries every mutant.
+//! All mutants take days on two cores, so a run tries one part of them, which the day selects: some 5
+//! mutants of one group. A mutant belongs to its part by its place in the list of its group, which no
+//! change of a test moves: the test that a survivor asks for is tried with the same mutants, on that
+//! day or with `INSULA_MUTANTS=N` later on. With `INSULA_MUTANTS=all` a run tries every mutant.
 //!
 //! `.cargo/mutants.toml` lists the mutants that may survive, each with its reason.
 
@@ -13,7 +13,7 @@ use std::process::Command;
 
 use super::{Trouble, Verdict, capture, packages, part, pass};
 
-/// The number of parts. One part has some 5 mutants.
+/// The number of parts, a multiple of the number of groups.
 const PARTS: u64 = 960;
 
 /// The files that are mutated, and the packages whose tests must find that.
@@ -56,10 +56,14 @@ pub(super) fn try_some(root: &Path) -> Verdict {
     let part = part::of_run("INSULA_MUTANTS", PARTS)?;
     let mut survivors = Vec::new();
     let mut caught = 0;
-    for group in GROUPS {
-        let found = group.try_part(root, part)?;
-        survivors.extend(found.survivors);
-        caught += found.caught;
+    // A part has mutants of one group, since only the first of a group pays for compiling its tests.
+    let count = GROUPS.len() as u64;
+    for (number, group) in (0..).zip(GROUPS) {
+        if part.is_none_or(|part| part % count == number) {
+            let found = group.try_shard(root, part.map(|part| (part / count, PARTS / count)))?;
+            survivors.extend(found.survivors);
+            caught += found.caught;
+        }
     }
     if survivors.is_empty() {
         println!("{caught} mutants, all caught");
@@ -80,18 +84,21 @@ struct Found {
 }
 
 impl Group {
-    fn try_part(&self, root: &Path, part: Option<u64>) -> Result<Found, Trouble> {
+    /// Tries the mutants of one shard, given by its number and the number of shards, or all of them.
+    fn try_shard(&self, root: &Path, shard: Option<(u64, u64)>) -> Result<Found, Trouble> {
         let mut command = Command::new("cargo");
         command.current_dir(root).arg("mutants");
         for file in self.files {
             command.args(["--file", file]);
         }
-        if let Some(part) = part {
+        if let Some((number, count)) = shard {
             // Not by a pattern for names, which does not keep every kind of mutant out.
-            let shard = format!("{part}/{PARTS}");
+            let shard = format!("{number}/{count}");
             command.args(["--sharding", "round-robin", "--shard", &shard]);
         }
-        command.args(["--no-shuffle", "--output", "target", "--jobs", "2"]);
+        // One at a time: each job has a folder of its own, where everything is compiled anew. And the
+        // tests without a mutant are a usual step, which passes before this one.
+        command.args(["--no-shuffle", "--output", "target", "--baseline", "skip"]);
         // A hang counts as caught. No test takes as long as this time-out.
         command.args(["--timeout", "300", "--build-timeout", "900"]);
         command.args(["--test-package", self.tests]);
