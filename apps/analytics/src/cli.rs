@@ -6,24 +6,33 @@ use std::time::Duration;
 
 use analytics::{PointFormat, RealtimeConfig, TrendAnalysis};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use command::{EXIT_STATUS, InspectRunOptions, Kind, WorkerOptions};
+use command::{EXIT_STATUS, InspectRunOptions, KindOptions, NodeOptions, WorkerOptions};
 
 /// Statistics, time series and machine learning over tables of numbers.
 #[derive(Debug, Parser)]
 #[command(name = "analytics", version, after_help = EXIT_STATUS)]
 pub(crate) struct Options {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) program: Program,
 
     #[command(flatten)]
     pub(crate) inspect: InspectRunOptions,
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Program {
+    #[command(flatten)]
+    Run(Command),
+    /// Serve runs on other machines, which ask for --kind nats, until it is told to stop
+    Worker(NodeOptions),
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Analyze a table and write one HTML page with plots, and the same as JSON
     Report(Report),
-    /// Compare points with those of the last minutes as they come, and print what is unusual
+    /// Compare points with those of the last minutes as they come, and print what is unusual. The one
+    /// worker keeps the points of the window: if it is killed, the stream ends with an error
     Stream(Stream),
 }
 
@@ -122,10 +131,8 @@ pub(crate) struct Stream {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
 
-    /// Where the one worker runs. It keeps the points of the window: if its process is killed, the stream
-    /// ends with an error
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) kind: Kind,
+    #[command(flatten)]
+    pub(crate) kind: KindOptions,
 
     /// Print lines of JSON
     #[arg(long, conflicts_with = "quiet")]

@@ -28,19 +28,20 @@ type Input = Points<Box<dyn Read + Send>>;
 /// # Errors
 /// Returns a message for the user if the points cannot be read or analyzed.
 pub(crate) async fn run(options: &Stream, stop: &mut Stop) -> Result<Outcome, String> {
-    let pool = start_pool_of(options.kind, 1)
+    let started = start_pool_of(&options.kind, 1)
         .await
         .map_err(|error| error.to_string())?;
     let mut seen = Seen::new(options);
     let start = Instant::now();
     let ended = {
-        let work = pin!(follow(options, &pool, &mut seen));
+        let work = pin!(follow(options, &started.pool, &mut seen));
         match select(stop, work).await {
             Either::Left(_) => None,
             Either::Right((ended, _)) => Some(ended?),
         }
     };
-    seen.end(start.elapsed(), &pool);
+    seen.end(start.elapsed(), &started.pool);
+    started.end().await;
     Ok(match ended {
         None => Outcome::Interrupted,
         Some(Sent { bad: 0 }) => Outcome::Done,

@@ -60,8 +60,8 @@ pub use report::{
 pub use series::{Peak, Season, Series, SeriesError, autocorrelation, bridged, decompose};
 pub use service::{
     Analytics, AnalyticsCaller, AnalyticsError, AnalyticsPool, AnalyticsRequest,
-    AnalyticsResponder, AnalyticsWorker, LearnRequest, SeriesRequest, serve, start_pool,
-    start_pool_of,
+    AnalyticsResponder, AnalyticsWorker, LearnRequest, MOST_BYTES, SeriesRequest, serve,
+    start_pool, start_pool_of,
 };
 pub use spacing::Spacing;
 pub use table::{BadField, Column, Table, TableError};

@@ -13,10 +13,13 @@ use clap::Parser;
 use command::{Outcome, Stop};
 use futures_util::future::{Either, select};
 
-use crate::cli::{Command, Options};
+use crate::cli::{Command, Options, Program};
 
 /// The name in front of messages.
 const NAME: &str = "analytics";
+
+/// The name of a node for its inspector, which tells it from a run on the same machine.
+const WORKER: &str = "analytics-worker";
 
 // Not `#[insula::main]`: this thread writes all files. Outside of isolates it can block without
 // delaying any of them.
@@ -35,8 +38,17 @@ fn main() -> ExitCode {
 async fn run(options: &Options) -> Result<Outcome, String> {
     // First, so that no request to stop ends the program between a temporary file and its new name.
     let mut stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+    let command = match &options.program {
+        Program::Run(command) => command,
+        Program::Worker(node) => {
+            let _inspected = options.inspect.start(WORKER)?;
+            node.serve(analytics::MOST_BYTES, analytics::serve, stop)
+                .await?;
+            return Ok(Outcome::Done);
+        }
+    };
     let inspected = options.inspect.start(NAME)?;
-    let outcome = match &options.command {
+    let outcome = match command {
         Command::Report(options) => {
             let work = pin!(make_report::run(options));
             match select(&mut stop, work).await {

@@ -150,15 +150,16 @@ async fn report(
     workers: usize,
     title: &'static str,
 ) -> Result<Report, String> {
-    let pool = start_pool_of(options.workers.kind, workers)
+    let started = start_pool_of(&options.workers.kind, workers)
         .await
         .map_err(|error| error.to_string())?;
     let progress = match options.quiet {
         true => Progress::hidden(NAME),
         false => Progress::new(NAME, calls(table, settings), "parts", title),
     };
-    let report = analyze(&pool, table, settings, &|| progress.add(1)).await;
+    let report = analyze(&started.pool, table, settings, &|| progress.add(1)).await;
     progress.end();
+    started.end().await;
     report.map_err(|error| error.to_string())
 }
 

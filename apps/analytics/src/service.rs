@@ -20,10 +20,9 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use command::Kind;
+use command::{KindOptions, Services, StartError, Started};
 use futures_util::{Stream, StreamExt};
-use insula::pool::{Balance, BuildError, FactoryError, Measure, WorkerContext};
-use insula::process::{Process, Worker};
+use insula::pool::{Balance, BuildError, FactoryError, Measure, PoolBuilder, WorkerContext};
 use insula::rpc::{Aborted, Cancelled};
 use insula::{Context, Inbound, WorkerPool, contract};
 use serde::{Deserialize, Serialize};
@@ -176,38 +175,38 @@ pub type AnalyticsPool = WorkerPool<AnalyticsRequest>;
 /// # Errors
 /// See [`BuildError`].
 pub async fn start_pool(workers: usize) -> Result<AnalyticsPool, BuildError> {
-    start_pool_of(Kind::Local, workers).await
+    let builder = builder(workers).service::<AnalyticsResponder<_>>(factory);
+    builder.build().await
 }
 
-/// As [`start_pool`], with workers of some kind. The program that starts workers in processes calls
-/// [`insula::process::main`] with [`serve`] first of all.
+/// As [`start_pool`], with workers of some kind. Those in other processes have what [`serve`] serves
+/// there.
 ///
 /// # Errors
-/// See [`BuildError`].
-pub async fn start_pool_of(kind: Kind, workers: usize) -> Result<AnalyticsPool, BuildError> {
-    let builder = WorkerPool::builder()
+/// See [`StartError`].
+pub async fn start_pool_of(
+    kind: &KindOptions,
+    workers: usize,
+) -> Result<Started<AnalyticsRequest>, StartError> {
+    let builder = builder(workers);
+    let started = kind.start::<AnalyticsResponder<_>>(builder, MOST_BYTES, factory);
+    started.await
+}
+
+fn builder(workers: usize) -> PoolBuilder {
+    WorkerPool::builder()
         .name("analytics")
         .workers(workers)
         .balance(Balance::LeastLoaded)
-        .measure(Measure::All);
-    match kind {
-        Kind::Local => {
-            let builder = builder.service::<AnalyticsResponder<_>>(factory);
-            builder.build().await
-        }
-        Kind::Process => {
-            let process = Process::current_exe().most_bytes(MOST_BYTES);
-            builder.kind(process).build().await
-        }
-    }
+        .measure(Measure::All)
 }
 
 /// The most bytes of a table that goes to another process.
-const MOST_BYTES: usize = 1 << 30;
+pub const MOST_BYTES: usize = 1 << 30;
 
-/// Serves analyses, in a process that is a worker.
-pub fn serve(worker: &mut Worker) {
-    worker.serve::<AnalyticsResponder<_>>(factory);
+/// Serves analyses, where a worker is not in the process of its pool.
+pub fn serve(services: &mut impl Services) {
+    services.serve::<AnalyticsResponder<_>>(factory);
 }
 
 async fn factory(_cx: WorkerContext) -> Result<AnalyticsWorker, FactoryError> {

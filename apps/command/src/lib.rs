@@ -1,7 +1,6 @@
-//! What the command line programs of this folder share: the options for workers and the inspector, the exit
-//! status,
-//! progress, requests to stop, files that are written whole or not at all, paths that go to other
-//! processes, and the table at the end.
+//! What the command line programs of this folder share: workers of all kinds and their options, those
+//! for the inspector, the exit status, progress, requests to stop, files that are written whole or not at
+//! all, paths that go to other processes, and the table at the end.
 #![forbid(unsafe_code)]
 
 mod file;
@@ -19,4 +18,7 @@ pub use outcome::{EXIT_STATUS, Outcome};
 pub use progress::Progress;
 pub use stop::Stop;
 pub use table::{Table, bytes, speed_up};
-pub use workers::{Kind, WorkerOptions, repeats};
+pub use workers::{
+    Kind, KindOptions, Machines, NodeOptions, Offered, Services, StartError, Started,
+    WorkerOptions, repeats,
+};

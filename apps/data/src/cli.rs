@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use command::{EXIT_STATUS, InspectRunOptions, Kind, WorkerOptions};
+use command::{EXIT_STATUS, InspectRunOptions, KindOptions, NodeOptions, WorkerOptions};
 use data::{BatchRequest, Format, Operation, Step, Wanted};
 
 /// Processes tables of measurements in CSV, JSON lines and Parquet.
@@ -11,10 +11,18 @@ use data::{BatchRequest, Format, Operation, Step, Wanted};
 #[command(name = "data", version, after_help = EXIT_STATUS)]
 pub(crate) struct Options {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) program: Program,
 
     #[command(flatten)]
     pub(crate) inspect: InspectRunOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Program {
+    #[command(flatten)]
+    Run(Command),
+    /// Serve runs on other machines, which ask for --kind nats, until it is told to stop
+    Worker(NodeOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -23,9 +31,10 @@ pub(crate) enum Command {
     Process(Process),
     /// Compute a named operation over numbers, or over a field of a file that all workers read
     Compute(Compute),
-    /// Process records in batches, each as soon as it is wanted
+    /// Process records in batches, each as soon as it is wanted, with one worker
     Batches(Batches),
-    /// Read a table as it comes, for example from standard input, and write it in another format
+    /// Read a table as it comes with one worker, for example from standard input, and write it in
+    /// another format
     Ingest(Ingest),
     /// Write a table of made-up measurements, to try the program with
     Generate(Generate),
@@ -138,15 +147,6 @@ pub(crate) fn format_of(path: &Path) -> Result<Format, String> {
 /// The chunks of a text, unless the user wants another number.
 pub(crate) const CHUNKS: usize = 100;
 
-/// The worker of a command that reads a table as one stream.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct OneWorker {
-    /// Where the worker runs. There is one: it gets the table as one stream, in its order, so there
-    /// are neither --workers nor --compare
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) kind: Kind,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct Process {
     #[command(flatten)]
@@ -221,8 +221,10 @@ pub(crate) struct Batches {
     #[arg(long)]
     pub(crate) json: bool,
 
+    // There is one worker, which gets the table as one stream: so there is no --workers and no
+    // --compare.
     #[command(flatten)]
-    pub(crate) worker: OneWorker,
+    pub(crate) worker: KindOptions,
 }
 
 #[derive(Debug, Args)]
@@ -233,8 +235,10 @@ pub(crate) struct Ingest {
     #[command(flatten)]
     pub(crate) out: Out,
 
+    // There is one worker, which gets the table as one stream: so there is no --workers and no
+    // --compare.
     #[command(flatten)]
-    pub(crate) worker: OneWorker,
+    pub(crate) worker: KindOptions,
 }
 
 #[derive(Debug, Args)]

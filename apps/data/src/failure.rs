@@ -3,9 +3,9 @@
 use std::io;
 use std::path::Path;
 
+use command::StartError;
 use data::{DataError, SourceError};
 use insula::CallError;
-use insula::pool::BuildError;
 
 /// A message for the user.
 #[derive(Debug)]
@@ -30,8 +30,8 @@ impl From<String> for Failure {
     }
 }
 
-impl From<BuildError> for Failure {
-    fn from(error: BuildError) -> Self {
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
         Self(error.to_string())
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,19 +31,20 @@ pub(crate) async fn ingest(options: &Ingest) -> Result<Outcome, Failure> {
         let created = create(path, cli::format_of(path)?, Contents::Records)?;
         output = Some((path, created));
     }
-    let pool = start_pool_of(options.worker.kind, 1).await?;
+    let started = start_pool_of(&options.worker, 1).await?;
     let start = Instant::now();
     let Read {
         ingested,
         tally,
         layout,
-    } = read(&pool, &options.input, options.out.quiet).await?;
+    } = read(&started.pool, &options.input, options.out.quiet).await?;
     if let Some((path, mut output)) = output {
         let written = output.write_items(&ingested.items);
         written.map_err(|error| Failure::file(path, UNWRITABLE, &error))?;
         finish(path, output)?;
     }
-    let summary = tally.summary(layout, start.elapsed(), pool.stats());
+    let summary = tally.summary(layout, start.elapsed(), started.pool.stats());
+    started.end().await;
     show(&summary, options.out.show());
     Ok(outcome(&summary))
 }
@@ -54,26 +54,26 @@ pub(crate) async fn ingest(options: &Ingest) -> Result<Outcome, Failure> {
 /// # Errors
 /// Returns a message for the user if the table cannot be read.
 pub(crate) async fn batches(options: &Batches) -> Result<Outcome, Failure> {
-    let pool = start_pool_of(options.worker.kind, 1).await?;
+    let started = start_pool_of(&options.worker, 1).await?;
     let Read {
         ingested,
         tally,
         layout,
-    } = read(&pool, &options.input, false).await?;
+    } = read(&started.pool, &options.input, false).await?;
     reading::report_field(&options.input.path, &options.input.fields, &layout);
     let progress = match io::stdout().is_terminal() {
         // There, each line tells the progress, and a bar would come between them.
         true => Progress::hidden(NAME),
         false => Progress::new(NAME, ingested.items.len() as u64, "records", ""),
     };
-    let caller: DataProcessorCaller = pool.caller();
+    let caller: DataProcessorCaller = started.pool.caller();
     let request = BatchRequest {
         items: Arc::new(ingested.items),
         steps: options.steps.as_slice().into(),
         size: options.batch,
     };
     // Those that are there are written at once, at most so many.
-    let mut batches = pin!(caller.batches(request).await?.ready_chunks(AT_ONCE));
+    let mut batches = caller.batches(request).await?.ready_chunks(AT_ONCE);
     while let Some(ready) = batches.next().await {
         let mut lines = String::new();
         let mut records = 0;
@@ -97,6 +97,8 @@ pub(crate) async fn batches(options: &Batches) -> Result<Outcome, Failure> {
         }
     }
     progress.end();
+    drop(batches);
+    started.end().await;
     Ok(match tally.bad().count {
         0 => Outcome::Done,
         _ => Outcome::SomeFailed,

@@ -74,7 +74,7 @@ pub use row_groups::{ParquetFile, RowGroup};
 pub use rows::{Rows, read};
 pub use service::{
     AT_ONCE, DataPool, DataProcessor, DataProcessorCaller, DataProcessorRequest,
-    DataProcessorResponder, DataWorker, serve, start_pool, start_pool_of,
+    DataProcessorResponder, DataWorker, MOST_BYTES, serve, start_pool, start_pool_of,
 };
 pub use source::{Extent, Source, SourceError};
 pub use statistics::Statistics;

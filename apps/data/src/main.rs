@@ -18,11 +18,14 @@ use clap::Parser;
 use command::{Outcome, Stop};
 use futures_util::future::{Either, select};
 
-use crate::cli::{Command, Options};
+use crate::cli::{Command, Options, Program};
 use crate::failure::Failure;
 
 /// The name in front of messages.
 const NAME: &str = "data";
+
+/// The name of a node for its inspector, which tells it from a run on the same machine.
+const WORKER: &str = "data-worker";
 
 // Not `#[insula::main]`: this thread writes all files. Outside of isolates it can block without
 // delaying any of them.
@@ -41,9 +44,17 @@ fn main() -> ExitCode {
 async fn run(options: &Options) -> Result<Outcome, Failure> {
     // First, so that no request to stop ends the program between a temporary file and its new name.
     let mut stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+    let command = match &options.program {
+        Program::Run(command) => command,
+        Program::Worker(node) => {
+            let _inspected = options.inspect.start(WORKER)?;
+            node.serve(data::MOST_BYTES, data::serve, stop).await?;
+            return Ok(Outcome::Done);
+        }
+    };
     let inspected = options.inspect.start(NAME)?;
     let work = pin!(async {
-        match &options.command {
+        match command {
             Command::Process(options) => process::run(options).await,
             Command::Compute(options) => numbers::compute(options).await,
             Command::Batches(options) => ingest::batches(options).await,

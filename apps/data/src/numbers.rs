@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use command::{Outcome, Table, speed_up};
-use data::{ComputeRequest, Computed, DataPool, DataProcessorCaller, Items, start_pool_of};
+use command::{Outcome, Started, Table, speed_up};
+use data::{
+    ComputeRequest, Computed, DataProcessorCaller, DataProcessorRequest, Items, start_pool_of,
+};
 
 use crate::cli::{CHUNKS, Compute};
 use crate::failure::Failure;
@@ -20,7 +22,7 @@ pub(crate) async fn compute(options: &Compute) -> Result<Outcome, Failure> {
         Some(path) => of_file(options, path).await?,
         None => given(options).await?,
     };
-    let caller: DataProcessorCaller = numbers.pool.caller();
+    let caller: DataProcessorCaller = numbers.started.pool.caller();
     let request = ComputeRequest {
         operation: options.operation,
         parameters: numbers.parameters,
@@ -30,6 +32,7 @@ pub(crate) async fn compute(options: &Compute) -> Result<Outcome, Failure> {
         operation,
         parameters,
     } = caller.compute(request).await?;
+    numbers.started.end().await;
     if options.json {
         print(serde_json::json!({
             "operation": operation.to_string(),
@@ -52,7 +55,7 @@ pub(crate) async fn compute(options: &Compute) -> Result<Outcome, Failure> {
 /// The numbers of a computation, and the pool for it.
 struct Numbers {
     parameters: Arc<[f64]>,
-    pool: DataPool,
+    started: Started<DataProcessorRequest>,
     /// The field that they are of, if they are of a table.
     field: Option<Arc<str>>,
     /// That of reading the table.
@@ -69,7 +72,7 @@ async fn given(options: &Compute) -> Result<Numbers, Failure> {
     let workers = options.workers.workers_up_to(1);
     Ok(Numbers {
         parameters: options.numbers.as_slice().into(),
-        pool: start_pool_of(options.workers.kind, workers).await?,
+        started: start_pool_of(&options.workers.kind, workers).await?,
         field: None,
         speed_up: None,
         outcome: Outcome::Done,
@@ -82,13 +85,13 @@ async fn of_file(options: &Compute, path: &Path) -> Result<Numbers, Failure> {
         fields: &options.fields,
         steps: &[],
         chunks: CHUNKS,
-        workers: options.workers,
+        workers: &options.workers,
         is_quiet: false,
     };
     let alone = task.alone().await?;
     let Course {
         elapsed,
-        pool,
+        started,
         layout,
         tally,
         items,
@@ -102,7 +105,7 @@ async fn of_file(options: &Compute, path: &Path) -> Result<Numbers, Failure> {
     }
     Ok(Numbers {
         parameters: items.values.into(),
-        pool,
+        started,
         field: Some(Arc::clone(&layout.value.name)),
         speed_up: alone.map(|alone| speed_up(alone, elapsed)),
         outcome: match tally.bad().count {

@@ -6,10 +6,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use command::{Progress, WorkerOptions, repeats};
+use command::{Progress, Started, WorkerOptions, repeats};
 use data::{
-    AT_ONCE, BadRows, Chunk, DataError, DataPool, DataProcessorCaller, Extent, Format, Items,
-    Layout, Output, ProcessChunk, Processed, ResultFormat, Results, Source, Step, Tally,
+    AT_ONCE, BadRows, Chunk, DataError, DataProcessorCaller, DataProcessorRequest, Extent, Format,
+    Items, Layout, Output, ProcessChunk, Processed, ResultFormat, Results, Source, Step, Tally,
     start_pool_of,
 };
 use futures_util::{Stream, StreamExt, stream};
@@ -28,7 +28,7 @@ pub(crate) struct Task<'a> {
     pub(crate) fields: &'a Fields,
     pub(crate) steps: &'a [Step],
     pub(crate) chunks: usize,
-    pub(crate) workers: WorkerOptions,
+    pub(crate) workers: &'a WorkerOptions,
     pub(crate) is_quiet: bool,
 }
 
@@ -52,7 +52,8 @@ pub(crate) enum Sink<'a> {
 pub(crate) struct Course {
     /// Time from the first chunk to the last result, which is in its file.
     pub(crate) elapsed: Duration,
-    pub(crate) pool: DataPool,
+    /// The pool, which is to be ended.
+    pub(crate) started: Started<DataProcessorRequest>,
     pub(crate) layout: Arc<Layout>,
     pub(crate) tally: Tally,
     /// The records, if they were collected.
@@ -73,7 +74,9 @@ impl<'a> Task<'a> {
             return Err(Failure(message.to_owned()));
         }
         // Without results, whose writing would slow down only this worker.
-        Ok(Some(self.pass(1, Sink::Trial).await?.elapsed))
+        let course = self.pass(1, Sink::Trial).await?;
+        course.started.end().await;
+        Ok(Some(course.elapsed))
     }
 
     /// Has all workers process the table.
@@ -93,9 +96,9 @@ impl<'a> Task<'a> {
             sink,
             tally: Tally::default(),
         };
-        let pool = start_pool_of(self.workers.kind, workers).await?;
+        let started = start_pool_of(&self.workers.kind, workers).await?;
         let calls = Calls {
-            caller: pool.caller(),
+            caller: started.pool.caller(),
             layout: Arc::clone(&layout),
             steps: self.steps.into(),
             results: run.sink.format(),
@@ -114,7 +117,7 @@ impl<'a> Task<'a> {
         let (tally, items) = run.end()?;
         Ok(Course {
             elapsed: start.elapsed(),
-            pool,
+            started,
             layout,
             tally,
             items,

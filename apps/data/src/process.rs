@@ -29,18 +29,19 @@ pub(crate) async fn run(options: &Process) -> Result<Outcome, Failure> {
         fields: &options.input.fields,
         steps: &options.steps,
         chunks: options.chunks,
-        workers: options.workers,
+        workers: &options.workers,
         is_quiet: options.out.quiet,
     };
     let alone = task.alone().await?;
     let Course {
         elapsed,
-        pool,
+        started,
         layout,
         tally,
         ..
     } = task.run(sink).await?;
-    let mut summary = tally.summary(layout, elapsed, pool.stats());
+    let mut summary = tally.summary(layout, elapsed, started.pool.stats());
+    started.end().await;
     summary.speed_up = alone.map(|alone| speed_up(alone, summary.elapsed));
     show(&summary, options.out.show());
     Ok(outcome(&summary))

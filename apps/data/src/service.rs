@@ -16,10 +16,9 @@
 
 use std::sync::Arc;
 
-use command::Kind;
+use command::{KindOptions, Services, StartError, Started};
 use futures_util::{Stream, StreamExt, stream};
-use insula::pool::{BuildError, FactoryError, Measure, WorkerContext};
-use insula::process::{Process, Worker};
+use insula::pool::{BuildError, FactoryError, Measure, PoolBuilder, WorkerContext};
 use insula::{Context, Inbound, WorkerPool, contract};
 
 use crate::output::{ResultFormat, Results};
@@ -169,39 +168,39 @@ pub type DataPool = WorkerPool<DataProcessorRequest>;
 /// # Errors
 /// See [`BuildError`].
 pub async fn start_pool(workers: usize) -> Result<DataPool, BuildError> {
-    start_pool_of(Kind::Local, workers).await
+    let builder = builder(workers).service::<DataProcessorResponder<_>>(factory);
+    builder.build().await
 }
 
-/// As [`start_pool`], with workers of some kind. The program that starts workers in processes calls
-/// [`insula::process::main`] with [`serve`] first of all.
+/// As [`start_pool`], with workers of some kind. Those in other processes have what [`serve`] serves
+/// there.
 ///
 /// # Errors
-/// See [`BuildError`].
-pub async fn start_pool_of(kind: Kind, workers: usize) -> Result<DataPool, BuildError> {
-    let builder = WorkerPool::builder()
+/// See [`StartError`].
+pub async fn start_pool_of(
+    kind: &KindOptions,
+    workers: usize,
+) -> Result<Started<DataProcessorRequest>, StartError> {
+    let builder = builder(workers);
+    let started = kind.start::<DataProcessorResponder<_>>(builder, MOST_BYTES, factory);
+    started.await
+}
+
+fn builder(workers: usize) -> PoolBuilder {
+    WorkerPool::builder()
         .name("data")
         .workers(workers)
         // A chunk takes milliseconds, beside which the two looks at the clock are nothing.
-        .measure(Measure::All);
-    match kind {
-        Kind::Local => {
-            let builder = builder.service::<DataProcessorResponder<_>>(factory);
-            builder.build().await
-        }
-        Kind::Process => {
-            let process = Process::current_exe().most_bytes(MOST_BYTES);
-            builder.kind(process).build().await
-        }
-    }
+        .measure(Measure::All)
 }
 
 /// The most bytes of a value that goes to another process or comes from there. The largest are the
 /// results of a row group.
-const MOST_BYTES: usize = 1 << 30;
+pub const MOST_BYTES: usize = 1 << 30;
 
-/// Serves records, in a process that is a worker.
-pub fn serve(worker: &mut Worker) {
-    worker.serve::<DataProcessorResponder<_>>(factory);
+/// Serves records, where a worker is not in the process of its pool.
+pub fn serve(services: &mut impl Services) {
+    services.serve::<DataProcessorResponder<_>>(factory);
 }
 
 async fn factory(_cx: WorkerContext) -> Result<DataWorker, FactoryError> {

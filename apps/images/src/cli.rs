@@ -4,16 +4,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
-use command::{EXIT_STATUS, InspectOptions, InspectRunOptions, WorkerOptions};
-use images::{
-    ColorCorrection, ImageFormat, Kind, Machines, Operation, ParseSizeError, Recipe, ResizeMode,
-    Size,
-};
+use command::{EXIT_STATUS, InspectOptions, InspectRunOptions, NodeOptions, WorkerOptions};
+use images::{ColorCorrection, ImageFormat, Operation, ParseSizeError, Recipe, ResizeMode, Size};
 
 /// What the program is to do.
 pub(crate) enum Program {
     Run(Box<Options>),
-    Serve(Node),
+    Serve(Box<Node>),
 }
 
 impl Program {
@@ -24,7 +21,7 @@ impl Program {
         let name = arguments.next();
         let rest: Vec<_> = arguments.collect();
         match rest.split_first() {
-            Some((first, _)) if first == "worker" => Self::Serve(Node::parse_from(rest)),
+            Some((first, _)) if first == "worker" => Self::Serve(Box::new(Node::parse_from(rest))),
             _ => Self::Run(Box::new(Options::parse_from(name.into_iter().chain(rest)))),
         }
     }
@@ -35,11 +32,7 @@ impl Program {
 #[command(name = "images worker", bin_name = "images worker", after_help = EXIT_STATUS)]
 pub(crate) struct Node {
     #[command(flatten)]
-    pub(crate) machines: Machines,
-
-    /// Workers, each with one call at a time [default: one per core]
-    #[arg(long, value_name = "WORKERS", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) workers: Option<u16>,
+    pub(crate) node: NodeOptions,
 
     // Without `--stay`: it stays until it is told to stop anyway.
     #[command(flatten)]
@@ -93,10 +86,7 @@ pub(crate) struct Options {
     quality: u8,
 
     #[command(flatten)]
-    pub(crate) workers: WorkerOptions<Kind>,
-
-    #[command(flatten)]
-    pub(crate) machines: Machines,
+    pub(crate) workers: WorkerOptions,
 
     #[command(flatten)]
     pub(crate) inspect: InspectRunOptions,

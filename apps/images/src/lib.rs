@@ -32,12 +32,6 @@ mod resize;
 mod sharpen;
 
 mod batch;
-mod machines;
-#[cfg(feature = "nats")]
-mod node;
-#[cfg(not(feature = "nats"))]
-#[path = "no_node.rs"]
-mod node;
 mod output;
 mod scan;
 mod service;
@@ -52,15 +46,13 @@ pub use error::{Failure, FileError, ProcessError};
 pub use format::ImageFormat;
 pub use geometry::{ParseSizeError, ResizeMode, Size};
 pub use icc::IccProfile;
-pub use machines::Machines;
-pub use node::serve_machines;
 pub use output::{Job, plan};
 pub use pipeline::Pipeline;
 pub use request::{BatchUpdate, Operation, ProcessImage, ProcessedImage, RawImage, Timings};
 pub use scan::{Found, Scan};
 pub use service::{
-    Kind, PicturePool, PictureWorker, Pictures, PicturesCaller, PicturesRequest, PicturesResponder,
-    StartError, Started, serve, start_pool, start_pool_of,
+    MOST_BYTES, PicturePool, PictureWorker, Pictures, PicturesCaller, PicturesRequest,
+    PicturesResponder, serve, start_pool, start_pool_of,
 };
 pub use summary::{Summary, Tally};
 pub use updates::{Recipe, Updates};

@@ -5,14 +5,13 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::pin::pin;
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use command::{Outcome, Progress, Stop, speed_up, write_atomically};
+use command::{Outcome, Progress, Started, Stop, speed_up, write_atomically};
 use futures_util::future::{Either, select};
 use images::{
-    BatchUpdate, Failure, FileError, Job, PicturesCaller, ProcessedImage, Scan, Started, Summary,
-    Tally, Updates, plan, serve_machines, start_pool_of,
+    BatchUpdate, Failure, FileError, Job, PicturesCaller, PicturesRequest, ProcessedImage, Scan,
+    Summary, Tally, Updates, plan, start_pool_of,
 };
 use insula::pool::PoolStats;
 
@@ -74,15 +73,8 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome, String> {
 pub(crate) async fn serve(node: &Node) -> Result<Outcome, String> {
     let stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
     let _inspected = node.inspect.start(NODE)?;
-    let workers = match node.workers {
-        Some(workers) => workers.into(),
-        None => available_parallelism().map_or(1, Into::into),
-    };
-    let serves = || {
-        // For the one that has started it; it is of no use to a closed output.
-        let _ = writeln!(io::stdout().lock(), "serves with {workers} workers");
-    };
-    serve_machines(&node.machines, workers, stop, serves).await?;
+    let serves = node.node.serve(images::MOST_BYTES, images::serve, stop);
+    serves.await?;
     Ok(Outcome::Done)
 }
 
@@ -135,7 +127,7 @@ struct Course {
     /// `true` if the run was not stopped.
     is_complete: bool,
     /// The pool, which is to be ended.
-    started: Started,
+    started: Started<PicturesRequest>,
 }
 
 /// Lets a pool process all jobs and passes on its updates, until there are no more or `stop` is
@@ -147,7 +139,7 @@ async fn drive(
     stop: &mut Stop,
     mut on_update: impl FnMut(BatchUpdate),
 ) -> Result<Course, String> {
-    let started = start_pool_of(options.workers.kind, &options.machines, workers)
+    let started = start_pool_of(&options.workers.kind, workers)
         .await
         .map_err(|error| error.to_string())?;
     // Behind the start of the pool, which would count against the rate of a short run.

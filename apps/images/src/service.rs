@@ -1,27 +1,10 @@
 //! The service behind the program: its contract, a worker's state, and the pool.
 
-use std::error::Error;
-use std::fmt;
-
-use clap::ValueEnum;
-use insula::pool::{BuildError, FactoryError, Measure, PoolBuilder, Shutdown, WorkerContext};
-use insula::process::{Process, Worker};
+use command::{KindOptions, Services, StartError, Started};
+use insula::pool::{BuildError, FactoryError, Measure, PoolBuilder, WorkerContext};
 use insula::{Context, IsolateCell, Payload, WorkerPool, contract};
 
-use crate::node::{Way, start_on_machines};
-use crate::{Machines, Pipeline, ProcessError, ProcessImage, ProcessedImage};
-
-/// Where a worker runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
-    /// Isolates of this process
-    #[default]
-    Local,
-    /// A child process each
-    Process,
-    /// Workers of nodes on other machines
-    Nats,
-}
+use crate::{Pipeline, ProcessError, ProcessImage, ProcessedImage};
 
 /// A service that processes pictures.
 #[contract(wire)]
@@ -85,83 +68,18 @@ pub async fn start_pool(workers: usize) -> Result<PicturePool, BuildError> {
     builder.build().await
 }
 
-/// A pool of some kind.
-#[derive(Debug)]
-pub struct Started {
-    /// The pool.
-    pub pool: PicturePool,
-    way: Option<Way>,
-}
-
-impl Started {
-    /// Ends the pool. A picture that a worker still computes is lost; machines are told that.
-    pub async fn end(self) {
-        let Self { pool, way } = self;
-        if let Some(way) = way {
-            pool.shut_down(Shutdown::now()).await;
-            drop(pool);
-            way.close().await;
-        }
-    }
-}
-
-/// A pool that did not start.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum StartError {
-    /// A worker did not.
-    Build(BuildError),
-    /// What is missing for workers of this kind.
-    Missing(&'static str),
-}
-
-impl From<BuildError> for StartError {
-    fn from(error: BuildError) -> Self {
-        Self::Build(error)
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Build(error) => error.fmt(f),
-            Self::Missing(what) => f.write_str(what),
-        }
-    }
-}
-
-impl Error for StartError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Build(error) => Some(error),
-            Self::Missing(_) => None,
-        }
-    }
-}
-
-/// As [`start_pool`], with workers of some kind. The program that starts workers in processes calls
-/// [`insula::process::main`] with [`serve`] first of all; those on other machines are found as
-/// `machines` says.
+/// As [`start_pool`], with workers of some kind. Those in other processes have what [`serve`] serves
+/// there.
 ///
 /// # Errors
 /// See [`StartError`].
 pub async fn start_pool_of(
-    kind: Kind,
-    machines: &Machines,
+    kind: &KindOptions,
     workers: usize,
-) -> Result<Started, StartError> {
-    let (pool, way) = match kind {
-        Kind::Local => (start_pool(workers).await?, None),
-        Kind::Process => {
-            let process = Process::current_exe().most_bytes(MOST_BYTES);
-            (builder(workers).kind(process).build().await?, None)
-        }
-        Kind::Nats => {
-            let (pool, way) = start_on_machines(builder(workers), machines).await?;
-            (pool, Some(way))
-        }
-    };
-    Ok(Started { pool, way })
+) -> Result<Started<PicturesRequest>, StartError> {
+    let builder = builder(workers);
+    let started = kind.start::<PicturesResponder<_>>(builder, MOST_BYTES, factory);
+    started.await
 }
 
 fn builder(workers: usize) -> PoolBuilder {
@@ -173,14 +91,14 @@ fn builder(workers: usize) -> PoolBuilder {
 }
 
 /// The most bytes of a picture that goes to another process or machine.
-pub(crate) const MOST_BYTES: usize = 1 << 30;
+pub const MOST_BYTES: usize = 1 << 30;
 
-/// Serves pictures, in a process that is a worker.
-pub fn serve(worker: &mut Worker) {
-    worker.serve::<PicturesResponder<_>>(factory);
+/// Serves pictures, where a worker is not in the process of its pool.
+pub fn serve(services: &mut impl Services) {
+    services.serve::<PicturesResponder<_>>(factory);
 }
 
-pub(crate) async fn factory(_cx: WorkerContext) -> Result<PictureWorker, FactoryError> {
+async fn factory(_cx: WorkerContext) -> Result<PictureWorker, FactoryError> {
     Ok(PictureWorker::new())
 }
 

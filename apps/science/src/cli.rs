@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use command::{EXIT_STATUS, InspectRunOptions, WorkerOptions};
+use command::{EXIT_STATUS, InspectRunOptions, NodeOptions, WorkerOptions};
 use science::fluid::{FluidState, Simulate};
 use science::matrices::{Generate, Matrix, Operation, Precision};
 
@@ -13,10 +13,18 @@ use science::matrices::{Generate, Matrix, Operation, Precision};
 #[command(name = "science", version, after_help = EXIT_STATUS)]
 pub(crate) struct Options {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) program: Program,
 
     #[command(flatten)]
     pub(crate) inspect: InspectRunOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Program {
+    #[command(flatten)]
+    Run(Command),
+    /// Serve runs on other machines, which ask for --kind nats, until it is told to stop
+    Worker(NodeOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -30,8 +38,9 @@ pub(crate) enum Command {
 /// The box is cut into domains, one for each worker: isolates that send each other the positions
 /// along their borders in each step. The results have the same bits for any number of workers.
 ///
-/// A domain cannot be a process (--kind process): it sends its positions through ports, and these do not
-/// reach into another process.
+/// The domains are in one process, since they send their positions through ports. With another --kind that
+/// is the process of the one worker, and if that ends, the simulation begins anew and goes on with the
+/// same bits.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct MdOptions {
@@ -41,7 +50,7 @@ pub(crate) struct MdOptions {
     pub(crate) from: Option<PathBuf>,
 
     /// The number of particles
-    #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(2..=10_000_000))]
+    #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(2..=i64::from(Simulate::MOST_PARTICLES)))]
     particles: u32,
 
     /// Particles per volume
@@ -93,7 +102,7 @@ pub(crate) struct MdOptions {
     pub(crate) watch: bool,
 
     #[command(flatten)]
-    pub(crate) workers: WorkerOptions<DomainKind>,
+    pub(crate) workers: WorkerOptions,
 
     /// Print the results as JSON, and no table
     #[arg(long)]
@@ -102,17 +111,6 @@ pub(crate) struct MdOptions {
     /// No progress bar and no table
     #[arg(long)]
     pub(crate) quiet: bool,
-}
-
-/// Where a domain runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DomainKind {
-    /// Isolates of this process
-    #[default]
-    Local,
-    /// Refused with the reason: other subcommands have it, so it is asked for
-    #[value(hide = true)]
-    Process,
 }
 
 impl MdOptions {

@@ -66,8 +66,8 @@ pub use potential::{Potential, Tail};
 pub use radial::{Radial, RadialPoint};
 pub use sample::{Energies, Phase, Sample, Traffic};
 pub use service::{
-    FluidPool, FluidWorker, Fluids, FluidsCaller, FluidsRequest, FluidsResponder, Simulate,
-    start_fluid_pool,
+    FluidPool, FluidWorker, Fluids, FluidsCaller, FluidsRequest, FluidsResponder, MOST_BYTES,
+    Simulate, serve, start_fluid_pool, start_fluid_pool_of,
 };
 pub use slab::{Halo, Side, Slab};
 pub use summary::{FluidSummary, FluidTally, Spread};

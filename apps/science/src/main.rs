@@ -10,23 +10,30 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::Parser;
-use command::{Outcome, Stop};
+use command::{Outcome, Services, Stop};
 use futures_util::future::{Either, select};
 use insula::Isolate;
 use insula::runtime::blocking;
+use science::{fluid, matrices};
 
-use crate::cli::{Command, Options};
+use crate::cli::{Command, Options, Program};
+
+/// The name in front of messages.
+const NAME: &str = "science";
+
+/// The name of a node for its inspector, which tells it from a run on the same machine.
+const WORKER: &str = "science-worker";
 
 // Not `#[insula::main]`: this thread reads and writes all files. Outside of isolates it can block
 // without delaying any of them.
 fn main() -> ExitCode {
     // First of all: a worker of `--kind process` is a process of this program.
-    insula::process::main(science::matrices::serve);
+    insula::process::main(serve);
     let options = Options::parse();
     let outcome = insula::block_on(run(&options));
     let outcome = outcome.unwrap_or_else(|message| {
         // An error cannot be reported anywhere if standard error is closed.
-        let _ = writeln!(io::stderr().lock(), "science: {message}");
+        let _ = writeln!(io::stderr().lock(), "{NAME}: {message}");
         Outcome::NothingToDo
     });
     outcome.into()
@@ -35,13 +42,28 @@ fn main() -> ExitCode {
 async fn run(options: &Options) -> Result<Outcome, String> {
     // First, so that no request to stop ends the program between a temporary file and its new name.
     let mut stop = Stop::listen().map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
-    let inspected = options.inspect.start("science")?;
-    let outcome = match &options.command {
+    let command = match &options.program {
+        Program::Run(command) => command,
+        Program::Worker(node) => {
+            let _inspected = options.inspect.start(WORKER)?;
+            let most_bytes = fluid::MOST_BYTES.max(matrices::MOST_BYTES);
+            node.serve(most_bytes, serve, stop).await?;
+            return Ok(Outcome::Done);
+        }
+    };
+    let inspected = options.inspect.start(NAME)?;
+    let outcome = match command {
         Command::Md(options) => md::run(options, &mut stop).await?,
         Command::Matrices(options) => solve::run(options, &mut stop).await?,
     };
-    inspected.stay("science", outcome, &mut stop).await;
+    inspected.stay(NAME, outcome, &mut stop).await;
     Ok(outcome)
+}
+
+/// Serves both contracts, where a worker is not in the process of its pool.
+fn serve(services: &mut impl Services) {
+    fluid::serve(services);
+    matrices::serve(services);
 }
 
 /// Awaits `work`. Returns `None` if `stop` is ready first, and is not to be called again then.

@@ -38,6 +38,6 @@ pub use generate::{Generate, ParseGenerateError};
 pub use matrix::{Complex, Matrix};
 pub use request::{Operation, Precision, Refinement, Residual, Solution, Task, Values};
 pub use service::{
-    Matrices, MatricesCaller, MatricesRequest, MatricesResponder, MatrixPool, MatrixWorker, serve,
-    start_matrix_pool, start_matrix_pool_of,
+    MOST_BYTES, Matrices, MatricesCaller, MatricesRequest, MatricesResponder, MatrixPool,
+    MatrixWorker, serve, start_matrix_pool, start_matrix_pool_of,
 };

@@ -13,11 +13,11 @@ use insula::CallError;
 use insula::pool::Shutdown;
 use science::fluid::{
     FluidState, FluidTally, FluidsCaller, Sample, Simulate, SimulationError, read_last_state,
-    start_fluid_pool, write_frame,
+    start_fluid_pool_of, write_frame,
 };
 
-use crate::cli::{DomainKind, MdOptions};
-use crate::{reading, unless};
+use crate::cli::MdOptions;
+use crate::{NAME, reading, unless};
 use picture::Screen;
 
 /// Does a whole run as `options` ask.
@@ -25,12 +25,6 @@ use picture::Screen;
 /// # Errors
 /// Returns a message for the user if the run could not start, or broke off.
 pub(crate) async fn run(options: &MdOptions, stop: &mut Stop) -> Result<Outcome, String> {
-    if options.workers.kind == DomainKind::Process {
-        let message = "--kind process is not possible here: the domains of a fluid send each other \
-                       positions through ports in each step, and a port does not reach into another \
-                       process; use --kind local";
-        return Err(message.to_owned());
-    }
     if options.watch && !io::stdout().is_terminal() {
         return Err("--watch needs a terminal: standard output is none".to_owned());
     }
@@ -56,7 +50,8 @@ pub(crate) async fn run(options: &MdOptions, stop: &mut Stop) -> Result<Outcome,
     let domains = options.workers.workers_up_to(most);
     let request = Simulate { domains, ..one };
     let mut results = Results::new(options, &request)?;
-    let elapsed = drive(results.asked(), stop, |sample| results.take(&sample)).await?;
+    let asked = results.asked();
+    let elapsed = drive(options, &asked, stop, |sample| results.take(&sample)).await?;
     let Some(elapsed) = elapsed else {
         return Ok(Outcome::Interrupted);
     };
@@ -94,7 +89,7 @@ async fn time_one_worker(
     stop: &mut Stop,
 ) -> Result<Option<Duration>, String> {
     let progress = progress(options, request, "one worker: ");
-    let elapsed = drive(request.clone(), stop, |sample| {
+    let elapsed = drive(options, request, stop, |sample| {
         progress.set(sample.step);
         Ok(())
     })
@@ -103,9 +98,6 @@ async fn time_one_worker(
     elapsed
 }
 
-/// The name in front of messages.
-const NAME: &str = "science";
-
 fn progress(options: &MdOptions, request: &Simulate, title: &'static str) -> Progress {
     if options.quiet || options.watch {
         return Progress::hidden(NAME);
@@ -113,41 +105,90 @@ fn progress(options: &MdOptions, request: &Simulate, title: &'static str) -> Pro
     Progress::new(NAME, request.steps(), "steps", title)
 }
 
-/// Runs a simulation and passes on its samples. Returns its time, or `None` if `stop` was ready
-/// before its end.
+/// The times that a simulation is begun. One that itself ends its workers ends too.
+const ATTEMPTS: u32 = 3;
+
+/// Runs a simulation and passes on its samples. If its worker ends, such as a process that is killed,
+/// another one begins anew. Returns the time, or `None` if `stop` was ready before the end.
 async fn drive(
-    request: Simulate,
+    options: &MdOptions,
+    request: &Simulate,
     stop: &mut Stop,
     mut on_sample: impl FnMut(Sample) -> Result<(), String>,
 ) -> Result<Option<Duration>, String> {
-    let pool = start_fluid_pool()
-        .await
-        .map_err(|error| error.to_string())?;
-    let caller: FluidsCaller = pool.caller();
-    let start = Instant::now();
-    let Some(samples) = unless(stop, caller.simulate(request)).await else {
+    let started = start_fluid_pool_of(&options.workers.kind);
+    let Some(started) = unless(stop, started).await else {
         return Ok(None);
     };
-    let mut samples = samples.map_err(message)?;
+    let started = started.map_err(|error| error.to_string())?;
+    let caller: FluidsCaller = started.pool.caller();
+    let start = Instant::now();
+    let (mut passed_on, mut attempt) = (0, 1);
     let is_complete = loop {
-        match unless(stop, samples.next()).await {
-            None => break false,
-            Some(Some(sample)) => on_sample(sample.map_err(message)?)?,
-            Some(None) => break true,
+        let mut number = 0;
+        // The samples before have the same bits, and were passed on already.
+        let on_new = |sample| {
+            number += 1;
+            if number <= passed_on {
+                return Ok(());
+            }
+            passed_on = number;
+            on_sample(sample)
+        };
+        match simulate(&caller, request, stop, on_new).await {
+            Ok(is_complete) => break is_complete,
+            Err(Broken::WorkerDied(_)) if attempt < ATTEMPTS => attempt += 1,
+            Err(Broken::WorkerDied(message) | Broken::Else(message)) => return Err(message),
         }
     };
     let elapsed = start.elapsed();
-    // Ends the domains, if they run.
-    drop(samples);
-    pool.shut_down(Shutdown::graceful(Duration::from_secs(1)))
-        .await;
+    let ended = started.pool.shut_down(Shutdown::graceful(LAST_STEPS));
+    ended.await;
+    started.end().await;
     Ok(is_complete.then_some(elapsed))
 }
 
-fn message<Q>(error: CallError<SimulationError, Q>) -> String {
-    match error {
-        CallError::App(error) => error.to_string(),
-        error => format!("{} ({})", error, error.outcome()),
+/// The time that domains have to end.
+const LAST_STEPS: Duration = Duration::from_secs(1);
+
+/// Why a simulation broke off, and the message for the user.
+enum Broken {
+    WorkerDied(String),
+    Else(String),
+}
+
+impl<Q> From<CallError<SimulationError, Q>> for Broken {
+    fn from(error: CallError<SimulationError, Q>) -> Self {
+        match error {
+            CallError::App(error) => Self::Else(error.to_string()),
+            CallError::WorkerDied { .. } => Self::WorkerDied(with_outcome(&error)),
+            error => Self::Else(with_outcome(&error)),
+        }
+    }
+}
+
+fn with_outcome<Q>(error: &CallError<SimulationError, Q>) -> String {
+    format!("{error} ({})", error.outcome())
+}
+
+/// Runs a simulation once. Returns whether it has come to its end, before `stop` was ready.
+async fn simulate(
+    caller: &FluidsCaller,
+    request: &Simulate,
+    stop: &mut Stop,
+    mut on_sample: impl FnMut(Sample) -> Result<(), String>,
+) -> Result<bool, Broken> {
+    let Some(samples) = unless(stop, caller.simulate(request.clone())).await else {
+        return Ok(false);
+    };
+    // Dropping them ends the domains, if they run.
+    let mut samples = samples?;
+    loop {
+        match unless(stop, samples.next()).await {
+            None => return Ok(false),
+            Some(Some(sample)) => on_sample(sample?).map_err(Broken::Else)?,
+            Some(None) => return Ok(true),
+        }
     }
 }
 

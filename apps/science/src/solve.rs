@@ -269,12 +269,12 @@ async fn drive(
     stop: &mut Stop,
     mut on_result: impl FnMut(usize, Result<Solution, String>) -> Result<(), String>,
 ) -> Result<Option<Course>, String> {
-    let pool = start_matrix_pool_of(options.workers.kind, workers);
-    let Some(pool) = unless(stop, pool).await else {
+    let started = start_matrix_pool_of(&options.workers.kind, workers);
+    let Some(started) = unless(stop, started).await else {
         return Ok(None);
     };
-    let pool = pool.map_err(|error| error.to_string())?;
-    let caller: MatricesCaller = pool.caller();
+    let started = started.map_err(|error| error.to_string())?;
+    let caller: MatricesCaller = started.pool.caller();
     let precision = options.precision();
     // Behind the start of the pool, which would count against the rate of a short run.
     let start = Instant::now();
@@ -296,10 +296,12 @@ async fn drive(
             Some(None) => break,
         }
     }
-    Ok(Some(Course {
+    let course = Course {
         elapsed: start.elapsed(),
-        pool: pool.stats(),
-    }))
+        pool: started.pool.stats(),
+    };
+    started.end().await;
+    Ok(Some(course))
 }
 
 fn message<Q>(error: CallError<MatrixError, Q>) -> String {

@@ -8,12 +8,15 @@ use super::{Verdict, capture, cargo, packages, pass};
 /// Debian has the server where only the administrator's path leads.
 const PLACES: &[&str] = &["nats-server", "/usr/sbin/nats-server"];
 
-/// Runs the tests that need a server: those of the library, and of the program for pictures.
+/// Runs the tests that need a server: those of the library, and of the programs.
 pub(super) fn run_workers(root: &Path) -> Verdict {
     packages::require(&["nats-server"], || server().is_some())?;
     let mut command = cargo(root);
-    command.args(["test", "--package", "insula-nats", "--package", "images"]);
-    command.args(["--features", "images/nats"]);
+    command.args(["test", "--package", "insula-nats"]);
+    for program in ["images", "data", "analytics", "science"] {
+        command.args(["--package", program, "--features"]);
+        command.arg(format!("{program}/nats"));
+    }
     command.args(["--test", "servers", "--test", "machines"]);
     // Each test has a server of its own.
     pass(command.env("INSULA_NATS_SERVER", server().unwrap_or_default()))

@@ -1,10 +1,13 @@
 //! The errors of a simulation.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The reason why a simulation cannot start or go on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum SimulationError {
     /// The box is too small for the cut-off: a particle would meet its own image.
@@ -22,7 +25,7 @@ pub enum SimulationError {
     /// A number of the request makes no sense.
     Invalid {
         /// The name of the field.
-        field: &'static str,
+        field: Cow<'static, str>,
     },
     /// A particle has moved further than the width of a cell in one step.
     Unstable {

@@ -29,7 +29,8 @@ impl Grid {
     pub fn new(length: f64, cutoff: f64) -> Result<Self, SimulationError> {
         let is_sensible = length.is_finite() && length > 0.0 && cutoff.is_finite() && cutoff > 0.0;
         if !is_sensible {
-            return Err(SimulationError::Invalid { field: "cut-off" });
+            let field = "cut-off".into();
+            return Err(SimulationError::Invalid { field });
         }
         // In a box that is almost empty, more cells would only take memory.
         let cells = (length * Self::REACH as f64 / cutoff).floor().min(256.0) as usize;

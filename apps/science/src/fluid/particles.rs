@@ -1,10 +1,12 @@
 //! Particles, one array per coordinate.
 
+use serde::{Deserialize, Serialize};
+
 /// The positions, velocities and numbers of particles.
 ///
 /// The arrays have equal lengths. An index is a place, which changes when particles are sorted; a
 /// particle is known by its number.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Particles {
     /// Positions, one array per axis.
     pub position: [Vec<f64>; 3],
@@ -23,6 +25,11 @@ impl Particles {
     /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.number.is_empty()
+    }
+
+    /// Returns whether the arrays have equal lengths, which what comes from another process may not have.
+    pub(super) fn is_whole(&self) -> bool {
+        self.arrays().iter().all(|array| array.len() == self.len())
     }
 
     /// Appends one of `other`.

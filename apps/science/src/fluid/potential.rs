@@ -45,7 +45,8 @@ impl Potential {
     /// `switch` has to be less than `cutoff`, and both positive.
     pub fn smooth(switch: f64, cutoff: f64) -> Result<Self, SimulationError> {
         if !(switch > 0.0 && switch < cutoff && cutoff.is_finite()) {
-            return Err(SimulationError::Invalid { field: "cut-off" });
+            let field = "cut-off".into();
+            return Err(SimulationError::Invalid { field });
         }
         let (switch_squared, cutoff_squared) = (switch * switch, cutoff * cutoff);
         Ok(Self {
@@ -62,7 +63,8 @@ impl Potential {
     /// `cutoff` has to be positive.
     pub fn truncated(cutoff: f64) -> Result<Self, SimulationError> {
         if !(cutoff > 0.0 && cutoff.is_finite()) {
-            return Err(SimulationError::Invalid { field: "cut-off" });
+            let field = "cut-off".into();
+            return Err(SimulationError::Invalid { field });
         }
         Ok(Self {
             switch_squared: cutoff * cutoff,

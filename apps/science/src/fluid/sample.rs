@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Particles;
 
 /// Sums over particles, in reduced units.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Energies {
     /// Kinetic energy.
     pub kinetic: f64,
@@ -46,7 +48,7 @@ impl Energies {
 }
 
 /// The two phases of a simulation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// The velocities are scaled to the temperature, so the energy is not conserved.
     Equilibration,
@@ -55,7 +57,7 @@ pub enum Phase {
 }
 
 /// The messages between domains, counted since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
     /// Particles that have changed their domains.
     pub migrated: u64,
@@ -75,7 +77,7 @@ impl Traffic {
 }
 
 /// The state of a simulation after a step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// The steps since the start of the equilibration.
     pub step: u64,

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use command::{KindOptions, Services, StartError, Started};
 use futures_util::stream::{self, Stream};
-use insula::pool::BuildError;
+use insula::pool::{BuildError, FactoryError, PoolBuilder, WorkerContext};
 use insula::{Context, Payload, WorkerPool, contract};
+use serde::{Deserialize, Serialize};
 
 use super::conductor::{Simulation, Take};
 use super::sample::{Energies, Phase, Sample, Traffic};
 use super::{FluidState, Grid, Particles, Potential, SimulationError, start};
 
 /// A service that simulates fluids.
-#[contract]
+#[contract(wire)]
 pub trait Fluids {
     /// Simulates a fluid, and tells its state every [`every`](Simulate::every) steps.
     ///
@@ -24,6 +26,7 @@ pub trait Fluids {
     ///
     /// # Errors
     /// See [`SimulationError`].
+    #[idempotent]
     async fn simulate(
         &self,
         cx: &Context,
@@ -67,12 +70,12 @@ pub trait Fluids {
 /// assert!(tally.summary().potential.mean < -6.0);
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Simulate {
     /// The state in which the simulation begins, if that is not a lattice: see
     /// [`begin_with`](Self::begin_with).
     pub state: Option<Arc<FluidState>>,
-    /// The number of particles, at least 2.
+    /// The number of particles, at least 2 and at most [`MOST_PARTICLES`](Self::MOST_PARTICLES).
     pub particles: u32,
     /// Particles per volume.
     pub density: f64,
@@ -103,6 +106,9 @@ pub struct Simulate {
 }
 
 impl Simulate {
+    /// The most particles of a simulation.
+    pub const MOST_PARTICLES: u32 = 10_000_000;
+
     /// Returns the request for a simulation that begins with a state. The number of particles and the
     /// density are those of the state.
     ///
@@ -154,17 +160,23 @@ impl Simulate {
         ];
         for (field, value) in positive {
             if !(value > 0.0 && value.is_finite()) {
+                let field = field.into();
                 return Err(SimulationError::Invalid { field });
             }
         }
-        let state = self.state.as_deref();
-        let fits = state.is_none_or(|it| it.particles.len() == self.particles as usize);
+        let count = self.particles;
+        let fits =
+            |it: &FluidState| it.particles.len() == count as usize && it.particles.is_whole();
+        let fits = self.state.as_deref().is_none_or(fits);
+        let is_possible = (2..=Self::MOST_PARTICLES).contains(&count);
         let counts = [
-            ("number of particles", self.particles >= 2 && fits),
+            ("number of particles", is_possible && fits),
             ("interval of samples", self.every > 0),
         ];
         match counts.into_iter().find(|(_, is_valid)| !is_valid) {
-            Some((field, _)) => Err(SimulationError::Invalid { field }),
+            Some((field, _)) => Err(SimulationError::Invalid {
+                field: field.into(),
+            }),
             None => Ok(()),
         }
     }
@@ -315,12 +327,35 @@ pub type FluidPool = WorkerPool<FluidsRequest>;
 /// # Errors
 /// See [`BuildError`].
 pub async fn start_fluid_pool() -> Result<FluidPool, BuildError> {
-    WorkerPool::builder()
-        .name("fluids")
-        .workers(1)
-        .service::<FluidsResponder<_>>(|_cx| async { Ok(FluidWorker) })
-        .build()
-        .await
+    let builder = builder().service::<FluidsResponder<_>>(factory);
+    builder.build().await
+}
+
+/// As [`start_fluid_pool`], with a worker of some kind, in whose process the domains are too. Where
+/// that is not this process, it has what [`serve`] serves there.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start_fluid_pool_of(kind: &KindOptions) -> Result<Started<FluidsRequest>, StartError> {
+    let started = kind.start::<FluidsResponder<_>>(builder(), MOST_BYTES, factory);
+    started.await
+}
+
+fn builder() -> PoolBuilder {
+    WorkerPool::builder().name("fluids").workers(1)
+}
+
+/// The most bytes of a state that goes to another process or comes from there: those of the most
+/// particles, and what is beside them.
+pub const MOST_BYTES: usize = Simulate::MOST_PARTICLES as usize * 64;
+
+/// Simulates fluids, where a worker is not in the process of its pool.
+pub fn serve(services: &mut impl Services) {
+    services.serve::<FluidsResponder<_>>(factory);
+}
+
+async fn factory(_cx: WorkerContext) -> Result<FluidWorker, FactoryError> {
+    Ok(FluidWorker)
 }
 
 impl Payload for Sample {

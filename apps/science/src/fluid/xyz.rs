@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, BufRead, Write};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Particles, Sample};
 
 /// Appends one state to a trajectory: the number of particles, a line that describes the box and
@@ -39,7 +41,7 @@ pub fn write_frame(
 }
 
 /// The particles of a fluid, and their box.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FluidState {
     /// The particles. Positions outside of the box are those of images in it.
     pub particles: Particles,

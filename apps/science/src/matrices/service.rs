@@ -2,9 +2,8 @@
 
 use std::time::Instant;
 
-use command::Kind;
-use insula::pool::{BuildError, FactoryError, Measure, WorkerContext};
-use insula::process::{Process, Worker};
+use command::{KindOptions, Services, StartError, Started};
+use insula::pool::{BuildError, FactoryError, Measure, PoolBuilder, WorkerContext};
 use insula::{Context, WorkerPool, contract};
 
 use super::eigen::eigenvalues;
@@ -103,41 +102,41 @@ pub type MatrixPool = WorkerPool<MatricesRequest>;
 /// # Errors
 /// See [`BuildError`].
 pub async fn start_matrix_pool(workers: usize) -> Result<MatrixPool, BuildError> {
-    start_matrix_pool_of(Kind::Local, workers).await
+    let builder = builder(workers).service::<MatricesResponder<_>>(factory);
+    builder.build().await
 }
 
-/// As [`start_matrix_pool`], with workers of some kind. The program that starts workers in processes
-/// calls [`insula::process::main`] with [`serve`] first of all.
+/// As [`start_matrix_pool`], with workers of some kind. Those in other processes have what [`serve`]
+/// serves there.
 ///
 /// # Errors
-/// See [`BuildError`].
-pub async fn start_matrix_pool_of(kind: Kind, workers: usize) -> Result<MatrixPool, BuildError> {
-    let builder = WorkerPool::builder()
+/// See [`StartError`].
+pub async fn start_matrix_pool_of(
+    kind: &KindOptions,
+    workers: usize,
+) -> Result<Started<MatricesRequest>, StartError> {
+    let builder = builder(workers);
+    let started = kind.start::<MatricesResponder<_>>(builder, MOST_BYTES, factory);
+    started.await
+}
+
+fn builder(workers: usize) -> PoolBuilder {
+    WorkerPool::builder()
         .name("matrices")
         .workers(workers)
         // An operation takes milliseconds, beside which the two looks at the clock are nothing.
-        .measure(Measure::All);
-    match kind {
-        Kind::Local => {
-            let builder = builder.service::<MatricesResponder<_>>(factory);
-            builder.build().await
-        }
-        Kind::Process => {
-            let process = Process::current_exe().most_bytes(MOST_BYTES);
-            builder.kind(process).build().await
-        }
-    }
+        .measure(Measure::All)
 }
 
 /// The most bytes of a task that goes to another process: two of the largest matrices, and what is
 /// beside their values.
-const MOST_BYTES: usize = (2 * size_of::<f64>())
+pub const MOST_BYTES: usize = (2 * size_of::<f64>())
     .saturating_mul(Matrix::MOST_VALUES)
     .saturating_add(1 << 10);
 
-/// Computes with matrices, in a process that is a worker.
-pub fn serve(worker: &mut Worker) {
-    worker.serve::<MatricesResponder<_>>(factory);
+/// Computes with matrices, where a worker is not in the process of its pool.
+pub fn serve(services: &mut impl Services) {
+    services.serve::<MatricesResponder<_>>(factory);
 }
 
 async fn factory(_cx: WorkerContext) -> Result<MatrixWorker, FactoryError> {

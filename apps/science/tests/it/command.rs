@@ -104,8 +104,8 @@ fn wrong_usage_is_told_with_what_to_do() {
         (&["md", "--steps", "0"], "--steps"),
         (&["md", "--watch"], "--watch needs a terminal"),
         (
-            &["md", "--kind", "process"],
-            "a port does not reach into another process",
+            &["md", "--kind", "cloud"],
+            "[possible values: local, process, nats]",
         ),
         (&["md", "--switch", "4"], "cut-off makes no sense"),
         (
@@ -138,8 +138,6 @@ fn wrong_usage_is_told_with_what_to_do() {
         assert_eq!(result.status.code(), Some(0));
         assert!(text(&result.stdout).contains("Exit status"));
     }
-    let help = text(&run(&["md", "--help"]).stdout);
-    assert!(help.contains("A domain cannot be a process"), "{help}");
 }
 
 #[cfg(target_os = "linux")]
@@ -179,6 +177,107 @@ fn workers_in_processes_compute_the_same_bits() {
             assert!(one == other, "{name}");
         }
     }
+}
+
+/// Starts a fluid that writes its states into a folder.
+#[cfg(target_os = "linux")]
+fn start_fluid(kind: &str, steps: &str, out: &Path) -> std::process::Child {
+    use std::process::Stdio;
+
+    let mut command = science(&with(&SMALL[..7], &["--steps", steps, "--frames", "50"]));
+    command.args(["--kind", kind, "--workers", "2", "--quiet", "--out"]);
+    command
+        .arg(out)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Returns the worker of a run and the bytes of its trajectory, once there are at least so many, or
+/// `None` if the run has ended.
+#[cfg(target_os = "linux")]
+fn worker_after(bytes: u64, run: &mut std::process::Child, out: &Path) -> Option<(String, u64)> {
+    use std::time::{Duration, Instant};
+
+    let written = || {
+        let entries = fs::read_dir(out).unwrap().flatten();
+        let mut parts = entries.filter(|it| it.path().extension().is_some_and(|it| it == "part"));
+        parts
+            .find_map(|it| Some(it.metadata().ok()?.len()))
+            .unwrap_or(0)
+    };
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while run.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline);
+        let (workers, written) = (children(run.id()), written());
+        if let ([worker], true) = (workers.as_slice(), written >= bytes) {
+            return Some((worker.clone(), written));
+        }
+        std::thread::yield_now();
+    }
+    None
+}
+
+/// The processes that a process has started.
+#[cfg(target_os = "linux")]
+fn children(process: u32) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let of_threads =
+        threads.filter_map(|it| fs::read_to_string(it.ok()?.path().join("children")).ok());
+    of_threads
+        .flat_map(|it| it.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+fn kill(worker: &str) {
+    let killed = Command::new("kill").args(["-9", worker]).status();
+    assert!(killed.unwrap().success());
+}
+
+/// The new worker begins anew, and what it computes again is not written again.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_fluid_in_a_process_that_is_killed_has_the_same_bits() {
+    let [here, there] = [(); 2].map(|()| TempDir::new().unwrap());
+    let local = start_fluid("local", "3000", here.path());
+    let local = local.wait_with_output().unwrap();
+    assert_eq!(local.status.code(), Some(0), "{}", text(&local.stderr));
+    let mut run = start_fluid("process", "3000", there.path());
+    let (worker, _) = worker_after(500_000, &mut run, there.path()).unwrap();
+    kill(&worker);
+    let result = run.wait_with_output().unwrap();
+    assert_eq!(result.status.code(), Some(0), "{}", text(&result.stderr));
+    let names = names_in(here.path());
+    assert_eq!(names, names_in(there.path()));
+    for name in names {
+        let [one, other] = [&here, &there].map(|it| fs::read(it.path().join(&name)).unwrap());
+        assert!(one == other, "{name}");
+    }
+}
+
+/// A fluid that ends its worker each time ends too.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_fluid_whose_workers_are_all_killed_ends_with_an_error() {
+    let out = TempDir::new().unwrap();
+    let mut run = start_fluid("process", "100000000", out.path());
+    // Each one after it has gone on with the trajectory, so that its call has begun.
+    let mut bytes = 1;
+    while let Some((worker, written)) = worker_after(bytes, &mut run, out.path()) {
+        kill(&worker);
+        // More than what the dead one may have sent.
+        bytes = written + 3_000_000;
+    }
+    let result = run.wait_with_output().unwrap();
+    let said = text(&result.stderr);
+    assert_eq!(result.status.code(), Some(2), "{said}");
+    assert!(said.contains("(maybe executed)"), "{said}");
+    assert!(
+        names_in(out.path()).is_empty(),
+        "{:?}",
+        names_in(out.path())
+    );
 }
 
 #[test]

@@ -7,20 +7,21 @@ use clap::Args;
 /// `--nats` and what belongs to it. The user and the password are in the variables `NATS_USER` and
 /// `NATS_PASSWORD`, which no list of processes shows.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Workers on other machines")]
 pub struct Machines {
     /// NATS servers, with commas between: nats://host:4222 or tls://host:4222
     #[arg(long = "nats", value_name = "URLS")]
-    pub urls: Option<String>,
+    pub(super) urls: Option<String>,
 
     /// A file of credentials for NATS; or set NATS_USER and NATS_PASSWORD
     #[arg(long = "nats-credentials", value_name = "FILE")]
-    pub credentials: Option<PathBuf>,
+    pub(super) credentials: Option<PathBuf>,
 
     /// The certificates of the authorities that are trusted for NATS
     #[arg(long = "nats-roots", value_name = "FILE")]
-    pub root_certificates: Option<PathBuf>,
+    pub(super) root_certificates: Option<PathBuf>,
 
     /// Allow a connection to another machine that all between can read
     #[arg(long = "nats-plain")]
-    pub allow_plain: bool,
+    pub(super) allow_plain: bool,
 }
