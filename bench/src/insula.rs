@@ -13,6 +13,7 @@ pub(crate) mod mailbox;
 pub(crate) mod native;
 pub(crate) mod pool;
 pub(crate) mod ports;
+pub(crate) mod snapshots;
 pub(crate) mod timers;
 
 use std::future::Future;

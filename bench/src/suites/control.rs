@@ -1,4 +1,5 @@
-//! Control messages, which bypass an isolate's queue, compared with an ordinary message.
+//! Control messages, which bypass an isolate's queue, compared with an ordinary message; and snapshots for
+//! tools, beside an isolate that runs.
 
 use std::path::Path;
 
@@ -7,6 +8,7 @@ use insula::control::Priority;
 use crate::case::{Case, Kind, Metric};
 use crate::insula::Shape;
 use crate::insula::control::{Asker, RoundTrip, Victim, kill_to_notice};
+use crate::insula::snapshots::{Beside, stops};
 use crate::measure::ns_each;
 use crate::peers::runtimes::Runtimes;
 use crate::suites::{PACKAGE, Suite};
@@ -14,7 +16,7 @@ use crate::versions;
 
 pub(super) const SUITE: Suite = Suite {
     name: "control",
-    about: "pings, pauses and kills, beside a message that carries its reply",
+    about: "pings, pauses and kills, beside a message that carries its reply; snapshots",
     cases,
 };
 
@@ -22,6 +24,9 @@ const ROUND_TRIPS: u64 = 500_000;
 /// The messages where each waits for a thread to wake.
 const WOKEN: u64 = 20_000;
 const KILLS: u64 = 1_000;
+/// The isolates in a snapshot.
+const ISOLATES: u64 = 100_000;
+const SNAPSHOTS: u64 = 100;
 
 const EACH: [Metric; 1] = [Metric::lower("round trip", "ns")];
 
@@ -30,6 +35,13 @@ const NOTICE: [Metric; 3] = [
     Metric::lower("notice p50", "us"),
     Metric::lower("notice p99", "us"),
     Metric::lower("notice max", "us"),
+];
+
+/// In the order of the sample that [`stops`] returns.
+const STOPS: [Metric; 3] = [
+    Metric::lower("snapshot", "ms"),
+    Metric::lower("longest between turns p50", "us"),
+    Metric::lower("longest between turns p90", "us"),
 ];
 
 /// The message is the row that the others are compared with.
@@ -48,7 +60,19 @@ fn cases(_photos: Option<&Path>, _runtimes: &Runtimes) -> Vec<Case> {
         round_trips("from a thread", Asker::Thread),
         kills("kill of an idle isolate", Victim::Idle),
         kills("kill of one that computes", Victim::Computing),
+        snapshots(),
     ]
+}
+
+fn snapshots() -> Case {
+    let mut case = Case::new("control", "snapshots of 100,000 isolates", &STOPS);
+    for (variant, beside) in [("", Beside::Snapshots), ("without", Beside::Nothing)] {
+        let name = Shape::One.name(variant);
+        case.add(name, Kind::Actor, versions::of(PACKAGE), move |scale| {
+            stops(beside, ISOLATES, scale.count(SNAPSHOTS))
+        });
+    }
+    case
 }
 
 fn round_trips(name: &str, asker: Asker) -> Case {
