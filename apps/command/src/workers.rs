@@ -36,7 +36,7 @@ pub enum Kind {
 pub struct KindOptions {
     /// Where the workers run
     #[arg(long, value_enum, default_value_t)]
-    pub kind: Kind,
+    kind: Kind,
 
     #[command(flatten)]
     machines: Machines,

@@ -7,7 +7,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
 
 use nodes::{Machines, Test, compare, finish, names_in};
 use tempfile::TempDir;
@@ -63,10 +62,8 @@ fn workers_on_machines_make_the_same_pictures() {
     let out = TempDir::new().unwrap();
     // Twice, one after the other: the first run has given its workers back.
     for _ in 0..2 {
-        let begin = Instant::now();
         finish(start(&machines, out.path()));
         check(&machines, out.path());
-        assert!(begin.elapsed() < Duration::from_secs(60));
     }
 }
 

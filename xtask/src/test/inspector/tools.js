@@ -16,13 +16,22 @@ globalThis.tools = {
   text: (selector) => find(selector)?.textContent ?? '',
   texts: (selector) => [...document.querySelectorAll(selector)].filter(isShown).map((element) => element.textContent),
   count: (selector) => [...document.querySelectorAll(selector)].filter(isShown).length,
-  // The middle of the visible part of an element, for the mouse.
-  place: (selector, text) => {
-    const element = find(selector, text);
-    if (element === undefined) return null;
-    element.scrollIntoView({ block: 'nearest' });
-    const { left, top, right, bottom } = element.getBoundingClientRect();
-    return { x: (left + Math.min(right, innerWidth)) / 2, y: (top + Math.min(bottom, innerHeight)) / 2 };
+  // The middle of the visible part of an element, for the mouse, once it has not moved for some frames:
+  // an answer that the page has just asked for may move it.
+  place: async (selector, text) => {
+    let last = { x: NaN, y: NaN };
+    // What moves in every frame is taken where it is after a second.
+    for (let frame = 0, still = 0; still < 4 && frame < 60; frame += 1) {
+      const element = find(selector, text);
+      if (element === undefined) return null;
+      element.scrollIntoView({ block: 'nearest' });
+      const { left, top, right, bottom } = element.getBoundingClientRect();
+      const place = { x: (left + Math.min(right, innerWidth)) / 2, y: (top + Math.min(bottom, innerHeight)) / 2 };
+      still = place.x === last.x && place.y === last.y ? still + 1 : 0;
+      last = place;
+      await new Promise(requestAnimationFrame);
+    }
+    return last;
   },
   // The frames that the page draws in a second, over some seconds.
   frameRate: (seconds) => new Promise((resolve) => {
