@@ -345,7 +345,10 @@ impl Visit<'_> {
         self.page.click("#tab-pools", "")?;
         self.page.click("#pools button", "millstones")?;
         self.page.click(".ended label", "Follow")?;
-        self.expect("calls that are followed", "tools.find('.ended input').checked")?;
+        self.expect(
+            "calls that are followed",
+            "tools.find('.ended input').checked",
+        )?;
         self.expect("ended calls", "tools.count('.ended tbody tr') > 0")
     }
 
