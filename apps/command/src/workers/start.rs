@@ -29,6 +29,9 @@ impl KindOptions {
         R: Respond,
         R::Contract: WireContract,
     {
+        if self.machines.urls.is_some() && self.kind != Kind::Nats {
+            return Err(StartError::Missing("--nats URLS is for --kind nats"));
+        }
         let (pool, way) = match self.kind {
             Kind::Local => (builder.service::<R>(factory).build().await?, None),
             Kind::Process => {
@@ -72,7 +75,7 @@ impl<C: Calls> Started<C> {
 pub enum StartError {
     /// A worker did not.
     Build(BuildError),
-    /// What is missing for workers of this kind.
+    /// What is missing in the options.
     Missing(&'static str),
 }
 

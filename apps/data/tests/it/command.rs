@@ -400,6 +400,17 @@ fn wrong_usage_says_what_to_do_and_leaves_no_file() {
         ),
         (&["compute", "average", "1"], "expected sum"),
         (&["compute", "mean"], "<NUMBER>"),
+        (
+            &["compute", "sum", "1", "--nats", "nats://127.0.0.1"],
+            "--nats URLS is for --kind nats",
+        ),
+        (
+            &["compute", "sum", "1", "--kind", "nats"],
+            match cfg!(feature = "nats") {
+                true => "need --nats URLS",
+                false => "build it with `--features nats`",
+            },
+        ),
         (&["generate"], "--out"),
         (&["unknown"], "unknown"),
         (&[], "Usage"),
