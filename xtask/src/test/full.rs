@@ -237,6 +237,8 @@ fn tests_under_address_sanitizer(root: &Path) -> Verdict {
     command.current_dir(root);
     // Without doc tests, whose programs rustdoc builds without the sanitizer.
     command.args(["run", "nightly", "cargo", "test", "--lib", "--tests"]);
+    // So long a step tells all that it can find.
+    command.arg("--no-fail-fast");
     command.args(["--target", &host, "--target-dir", "target/sanitizers/tests"]);
     for package in [
         "sync", "memory", "compute", "core", "rpc", "link", "pool", "process", "nats", "embed",
