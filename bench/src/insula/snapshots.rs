@@ -71,7 +71,7 @@ fn turn_after_turn(port: ReceivePort<()>, longest: Arc<AtomicU64>) {
     let own = port.send_port();
     let mut last: Option<Instant> = None;
     port.listen(move |()| {
-        drop(Isolate::spawn(|| {}));
+        drop(Isolate::spawn(|()| {}, ()));
         let now = Instant::now();
         if let Some(last) = last.replace(now) {
             let nanos = now.duration_since(last).as_nanos() as u64;
