@@ -112,11 +112,12 @@ impl Play {
             1 => self.receive_part(script.short(), script.byte()),
             2 => {
                 self.untaken = self.untaken.saturating_sub(1);
-                self.ours.take(1);
+                // Frames of its own that wait, sometimes too many to take more.
+                self.ours.take(1, script.byte().into());
                 Ok(())
             }
             3 => {
-                self.theirs.take(1);
+                self.theirs.take(1, script.byte().into());
                 Ok(())
             }
             4 => {
