@@ -243,7 +243,7 @@ fn seeds() -> Vec<Vec<u8>> {
     // Frames in both directions, each of several parts.
     let mut both = Steps::new().step(&[1]);
     for _ in 0..40 {
-        both = both.step(&[0, 200, 0, 60, 1, 100, 0, 50, 2, 3, 4, 5]);
+        both = both.step(&[0, 200, 0, 60, 1, 100, 0, 50, 2, 0, 3, 0, 4, 5]);
     }
     seeds.push(both.end());
     let lie = Steps::new()
