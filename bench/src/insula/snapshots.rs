@@ -1,7 +1,6 @@
 //! Snapshots for tools, and what they keep an isolate from.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use insula::{Isolate, ReceivePort, Runtime, SendPort};
@@ -11,7 +10,7 @@ use super::Shape;
 use crate::case::Sample;
 use crate::measure::percentile;
 
-/// About the time of a snapshot, for the rows without.
+/// About the time of a snapshot.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What is done while an isolate runs.
@@ -19,12 +18,12 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) enum Beside {
     /// Snapshots, one after the other.
     Snapshots,
-    /// Nothing, for as long.
-    Nothing,
+    /// A computation of about the same length, which keeps a core as busy.
+    Computing,
 }
 
 /// Does something `count` times beside an isolate, among `isolates` that are idle. In each turn the
-/// isolate spawns another one, which ends at once. Returns the milliseconds of a snapshot (NaN if there
+/// isolate spawns another one, and waits for it. Returns the milliseconds of a snapshot (NaN if there
 /// is none), and p50 and p90 of the longest time from one turn of the isolate to the next, in
 /// microseconds: of each snapshot the longest one counts.
 pub(crate) fn stops(beside: Beside, isolates: u64, count: u64) -> Sample {
@@ -47,7 +46,7 @@ pub(crate) fn stops(beside: Beside, isolates: u64, count: u64) -> Sample {
                     assert!(snapshot.isolates.len() as u64 > isolates);
                     millis.push(start.elapsed().as_secs_f64() * 1e3);
                 }
-                Beside::Nothing => thread::sleep(LOOK),
+                Beside::Computing => while start.elapsed() < LOOK {},
             }
             micros.push(longest.load(Ordering::Relaxed) as f64 / 1e3);
         }
@@ -66,17 +65,23 @@ fn idle() -> SendPort<()> {
     Isolate::spawn_with_port(|port: ReceivePort<()>| port.listen(|()| {}))
 }
 
-/// Sends itself a message in each turn, and keeps the longest time between two.
+/// Spawns an isolate in each turn, which sends the message of the next one and ends. Keeps the longest
+/// time between two turns.
 fn turn_after_turn(port: ReceivePort<()>, longest: Arc<AtomicU64>) {
     let own = port.send_port();
     let mut last: Option<Instant> = None;
     port.listen(move |()| {
-        drop(Isolate::spawn(|()| {}, ()));
         let now = Instant::now();
         if let Some(last) = last.replace(now) {
             let nanos = now.duration_since(last).as_nanos() as u64;
             longest.fetch_max(nanos, Ordering::Relaxed);
         }
-        own.send(()).expect("this isolate is there");
+        // One at a time: a queue of them would be work of the probe's own.
+        drop(Isolate::spawn(
+            |probe: SendPort<()>| {
+                let _ = probe.send(());
+            },
+            own.clone(),
+        ));
     });
 }

@@ -66,7 +66,7 @@ fn cases(_photos: Option<&Path>, _runtimes: &Runtimes) -> Vec<Case> {
 
 fn snapshots() -> Case {
     let mut case = Case::new("control", "snapshots of 100,000 isolates", &STOPS);
-    for (variant, beside) in [("", Beside::Snapshots), ("without", Beside::Nothing)] {
+    for (variant, beside) in [("", Beside::Snapshots), ("computing", Beside::Computing)] {
         let name = Shape::One.name(variant);
         case.add(name, Kind::Actor, versions::of(PACKAGE), move |scale| {
             stops(beside, ISOLATES, scale.count(SNAPSHOTS))
