@@ -83,8 +83,9 @@ pub(super) fn require(packages: &[&str], is_there: impl Fn() -> bool) -> Result<
     if let Some(architecture) = missing_architecture(&names) {
         what = format!("the architecture {architecture} of dpkg, and {what}");
         commands.push(format!("dpkg --add-architecture {architecture}"));
-        commands.push("apt-get update --quiet".to_owned());
     }
+    // Without it, what is installed may not fit what an old list offers.
+    commands.push("apt-get update --quiet".to_owned());
     commands.push(format!(
         "apt-get install --yes --no-install-recommends {names}"
     ));
