@@ -12,7 +12,8 @@
 //!   bytes that are left. All hints of a message together are not larger than the message, or
 //!   sequences in each other could have room made for all of its bytes at each level.
 //! - All sequences and maps of a message together have as many elements as the message has bytes,
-//!   and [`MOST_EMPTY`] more.
+//!   and [`MOST_EMPTY`] more. Bytes that only lengthen a number do not count: so what was decoded can be
+//!   decoded again once it is encoded anew.
 //! - Values are nested at most [`MOST_NESTED`] deep.
 //! - All bytes of a message are used; what follows the value is an error.
 
@@ -106,16 +107,23 @@ impl<'de> Decoder<'de> {
     /// Reads an integer of at most so many bits: seven in each byte, the lowest ones first. The
     /// highest bit of a byte says that another one follows.
     fn integer(&mut self, bits: u32) -> Result<u128> {
-        let mut value = 0_u128;
-        let mut shift = 0;
+        let (mut value, mut shift) = (0_u128, 0);
+        // The last bytes, if the number is the same without them.
+        let mut surplus = 0;
         loop {
             let byte = self.byte()?;
             let low = u128::from(byte & 0x7f);
+            surplus = if low == 0 && shift > 0 {
+                surplus + 1
+            } else {
+                0
+            };
             if shift >= bits || (bits - shift < 7 && low >> (bits - shift) != 0) {
                 return fault("an integer is too large for its type");
             }
             value |= low << shift;
             if byte & 0x80 == 0 {
+                self.spend(surplus)?;
                 return Ok(value);
             }
             shift += 7;
@@ -184,7 +192,12 @@ impl<'de> Decoder<'de> {
     }
 
     fn count_element(&mut self) -> Result<()> {
-        match self.elements.checked_sub(1) {
+        self.spend(1)
+    }
+
+    /// Lowers the number of elements that may follow.
+    fn spend(&mut self, elements: usize) -> Result<()> {
+        match self.elements.checked_sub(elements) {
             Some(left) => {
                 self.elements = left;
                 Ok(())

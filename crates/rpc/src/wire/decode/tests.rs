@@ -263,6 +263,25 @@ fn a_length_that_lies_makes_room_for_nothing() {
     }
 }
 
+/// A fuzz target has found that a length of five bytes, where three are enough, was two more bytes for
+/// elements: the value was decoded, and not again after it was encoded.
+#[test]
+fn a_number_that_is_longer_than_it_must_be_is_worth_no_element() {
+    let units = |count: usize, surplus: usize| {
+        let mut bytes = length(count as u64);
+        for _ in 0..surplus {
+            *bytes.last_mut().unwrap() |= 0x80;
+            bytes.push(0);
+        }
+        decode_all::<Vec<()>>(&bytes).map(|units| units.len())
+    };
+    let most = MOST_EMPTY + 3;
+    for surplus in 0..7 {
+        assert_eq!(units(most, surplus), Ok(most), "{surplus}");
+        assert!(units(most + 1, surplus).is_err(), "{surplus}");
+    }
+}
+
 #[test]
 fn elements_without_bytes_are_limited() {
     let start = Instant::now();
