@@ -1,7 +1,8 @@
-//! NATS servers and nodes, for the tests of programs whose workers may be on other machines.
+//! For the tests of programs whose workers may be in other processes or on other machines: NATS servers,
+//! nodes, and what a run has begun.
 //!
-//! The tests of such a program are a test program without Rust's own harness, whose `main` is [`run`].
-//! They need a server, whose program `INSULA_NATS_SERVER` names; without the variable there are none.
+//! Tests that need a server are a test program without Rust's own harness, whose `main` is [`run`]. The
+//! variable `INSULA_NATS_SERVER` names the server's program; without it there are none.
 //!
 //! # Panics
 //! All functions panic if they cannot do what they should: that fails the test.
@@ -132,17 +133,37 @@ impl Machines {
 /// Waits until a run, which must not be over before, has written so many bytes of a file that has no
 /// name yet into a folder. Then its workers have begun.
 pub fn wait_for_part(run: &mut Child, folder: &Path, bytes: u64) {
-    let has_part = || {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut parts = entries.filter(|it| it.path().extension().is_some_and(|it| it == "part"));
-        parts.any(|it| it.metadata().is_ok_and(|it| it.len() >= bytes))
-    };
     let begin = Instant::now();
-    while !has_part() {
+    while part(folder) < bytes {
         assert!(begin.elapsed() < Duration::from_secs(120));
         assert_eq!(run.try_wait().unwrap(), None, "the run is over too soon");
         std::thread::yield_now();
     }
+}
+
+/// Returns the bytes of a file in a folder that is not written to its end and so has no name yet, or
+/// zero if there is none.
+pub fn part(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut parts = entries.filter(|it| it.path().extension().is_some_and(|it| it == "part"));
+    parts
+        .find_map(|it| Some(it.metadata().ok()?.len()))
+        .unwrap_or(0)
+}
+
+/// Returns the numbers of the processes that a process has started and that have not ended. Only Linux
+/// knows them; elsewhere there are none.
+pub fn children(process: u32) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten();
+    let of_thread = |it: std::io::Result<fs::DirEntry>| {
+        fs::read_to_string(it.ok()?.path().join("children")).ok()
+    };
+    let numbers = threads.filter_map(of_thread);
+    numbers
+        .flat_map(|it| it.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Compares the files of two folders.

@@ -142,8 +142,9 @@ async fn drive(
         }
     };
     let elapsed = start.elapsed();
-    let ended = started.pool.shut_down(Shutdown::graceful(LAST_STEPS));
-    ended.await;
+    // So that the domains end before the program.
+    let shutdown = Shutdown::graceful(LAST_STEPS);
+    started.pool.shut_down(shutdown).await;
     started.end().await;
     Ok(is_complete.then_some(elapsed))
 }

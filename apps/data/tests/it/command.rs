@@ -451,19 +451,9 @@ fn an_interrupted_run_leaves_no_half_of_a_file() {
     input.write_all(b"id,n\n").unwrap();
     let lines = b"name,12.5\n".repeat(100_000);
     let deadline = Instant::now() + Duration::from_secs(60);
-    // Until results are in the temporary file.
-    let written = || {
-        let names = names_in(folder.path());
-        let part = names.iter().find(|name| name.ends_with(".part"));
-        part.map_or(0, |name| {
-            fs::metadata(folder.path().join(name)).map_or(0, |it| it.len())
-        })
-    };
     input.write_all(&lines).unwrap();
-    while written() == 0 {
-        assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none());
-        std::thread::yield_now();
-    }
+    // Until results are in the temporary file.
+    nodes::wait_for_part(&mut child, folder.path(), 1);
     // It waits for more input now, which does not come.
     let kill = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
@@ -567,7 +557,7 @@ fn each_command_has_the_same_output_with_workers_in_processes() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_killed_worker_loses_no_chunk() {
-    use std::time::{Duration, Instant};
+    use nodes::{children, wait_for_part};
 
     let folder = TempDir::new().unwrap();
     let [out, expected] = ["out.csv", "expected.csv"].map(|name| folder.path().join(name));
@@ -589,17 +579,8 @@ fn a_killed_worker_loses_no_chunk() {
     input
         .write_all(format!("id,n\n{first}").as_bytes())
         .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
     // Until results are in the temporary file: the workers have begun, and have more to do.
-    let has_written = || {
-        let names = names_in(folder.path());
-        let part = names.iter().find(|name| name.ends_with(".part"));
-        part.is_some_and(|name| fs::metadata(folder.path().join(name)).is_ok_and(|it| it.len() > 0))
-    };
-    while !has_written() {
-        assert!(Instant::now() < deadline && program.try_wait().unwrap().is_none());
-        std::thread::yield_now();
-    }
+    wait_for_part(&mut program, folder.path(), 1);
     let workers = children(program.id());
     assert_eq!(workers.len(), 2, "{workers:?}");
     let kill = Command::new("kill").arg("-9").args(&workers).status();
@@ -613,15 +594,4 @@ fn a_killed_worker_loses_no_chunk() {
         assert_eq!(figures[figure], local[figure], "{figure}");
     }
     assert!(fs::read(&out).unwrap() == fs::read(&expected).unwrap());
-}
-
-/// The processes that a process has started.
-#[cfg(target_os = "linux")]
-fn children(process: u32) -> Vec<String> {
-    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let of_threads =
-        threads.filter_map(|it| fs::read_to_string(it.ok()?.path().join("children")).ok());
-    of_threads
-        .flat_map(|it| it.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        .collect()
 }

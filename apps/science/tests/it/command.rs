@@ -199,34 +199,16 @@ fn start_fluid(kind: &str, steps: &str, out: &Path) -> std::process::Child {
 fn worker_after(bytes: u64, run: &mut std::process::Child, out: &Path) -> Option<(String, u64)> {
     use std::time::{Duration, Instant};
 
-    let written = || {
-        let entries = fs::read_dir(out).unwrap().flatten();
-        let mut parts = entries.filter(|it| it.path().extension().is_some_and(|it| it == "part"));
-        parts
-            .find_map(|it| Some(it.metadata().ok()?.len()))
-            .unwrap_or(0)
-    };
     let deadline = Instant::now() + Duration::from_secs(120);
     while run.try_wait().unwrap().is_none() {
         assert!(Instant::now() < deadline);
-        let (workers, written) = (children(run.id()), written());
+        let (workers, written) = (nodes::children(run.id()), nodes::part(out));
         if let ([worker], true) = (workers.as_slice(), written >= bytes) {
             return Some((worker.clone(), written));
         }
         std::thread::yield_now();
     }
     None
-}
-
-/// The processes that a process has started.
-#[cfg(target_os = "linux")]
-fn children(process: u32) -> Vec<String> {
-    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let of_threads =
-        threads.filter_map(|it| fs::read_to_string(it.ok()?.path().join("children")).ok());
-    of_threads
-        .flat_map(|it| it.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        .collect()
 }
 
 #[cfg(target_os = "linux")]
@@ -441,12 +423,7 @@ mod interrupted {
         .spawn()
         .unwrap();
         // The trajectory has a part on the disk, under another name.
-        let size = || {
-            let mut names = names_in(out.path()).into_iter();
-            let file = names.find(|name| name.ends_with(".part"))?;
-            Some(std::fs::metadata(out.path().join(file)).ok()?.len())
-        };
-        let (code, errors) = interrupt(child, || size().is_some_and(|size| size > 0));
+        let (code, errors) = interrupt(child, || nodes::part(out.path()) > 0);
         assert_eq!(code, Some(130), "{errors}");
         assert!(
             names_in(out.path()).is_empty(),

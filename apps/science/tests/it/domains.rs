@@ -1,8 +1,10 @@
 //! Risk: results that depend on the number of domains or threads, and domains that wait for ever.
 
+use std::sync::Arc;
+
 use insula::{Isolate, Runtime};
 use science::fluid::{
-    Grid, Phase, Potential, Sample, Simulate, Simulation, SimulationError, Take, start,
+    FluidState, Grid, Phase, Potential, Sample, Simulate, Simulation, SimulationError, Take, start,
 };
 
 use crate::support::{liquid, simulate};
@@ -83,6 +85,46 @@ fn each_particle_is_there_once_and_in_the_box() {
         for coordinate in frame.position.iter().flatten() {
             assert!((0.0..length).contains(coordinate), "{coordinate}");
         }
+    }
+}
+
+/// A request may come from another machine, where nothing has checked it.
+#[test]
+fn a_state_that_is_none_and_too_many_particles_are_refused() {
+    let frame = simulate(&Simulate {
+        frames: 1,
+        ..liquid()
+    });
+    let frame = frame.unwrap().pop().and_then(|sample| sample.frame);
+    let state = FluidState {
+        particles: frame.unwrap(),
+        length: liquid().length(),
+    };
+    let begun = |change: fn(&mut FluidState)| {
+        let mut state = state.clone();
+        change(&mut state);
+        liquid().begin_with(Arc::new(state))
+    };
+    assert!(simulate(&begun(|_| {})).is_ok());
+    let fewer = Simulate {
+        particles: 499,
+        ..begun(|_| {})
+    };
+    let too_many = Simulate {
+        particles: Simulate::MOST_PARTICLES + 1,
+        ..liquid()
+    };
+    for (request, field) in [
+        (
+            begun(|it| it.particles.velocity[2].clear()),
+            "number of particles",
+        ),
+        (fewer, "number of particles"),
+        (too_many, "number of particles"),
+        (begun(|it| it.length = f64::INFINITY), "density"),
+    ] {
+        let field = field.into();
+        assert_eq!(simulate(&request), Err(SimulationError::Invalid { field }));
     }
 }
 
